@@ -1,0 +1,8 @@
+"""Physiology: species, organs, reference individuals, virtual populations, tissue composition, plausibility."""
+
+from __future__ import annotations
+
+from .composition import METHODS, tissue_composition
+from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
+
+__all__ = ["BLOOD_POOLS", "METHODS", "ORGANS", "PORTAL_ORGANS", "SPECIES", "tissue_composition"]

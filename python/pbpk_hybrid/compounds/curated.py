@@ -1,0 +1,82 @@
+"""The curated compounds: one TOML file each, every value with its citation; and compound files of the user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .._core.errors import FileFormatError, InputError, PBPKError
+from .compound import Compound
+
+FOLDER = Path(__file__).parent / "data" / "curated"
+
+
+def load_compound_file(path: str | os.PathLike) -> Compound:
+    """A compound from a TOML or YAML file whose keys are the fields of :class:`Compound`.
+
+    Values are numbers in the documented unit or strings with a unit; ``[sources]``, ``[kp]`` and
+    ``[species_values.rat]`` are tables. A key ``compound`` may hold all of it. An option
+    ``base = "midazolam"`` starts from a known compound and changes what the file gives.
+
+    Raises
+    ------
+    FileFormatError : the file does not exist, cannot be read as TOML or YAML, or holds no mapping
+    InputError, UnitError, UnknownNameError : as :meth:`Compound.create`, the message naming the file
+    """
+    path = Path(path).expanduser()
+    values = _read(path)
+    if set(values) == {"compound"}:
+        values = values["compound"]
+        if isinstance(values, list) and len(values) == 1:
+            values = values[0]
+    if not isinstance(values, Mapping):
+        raise FileFormatError("path", str(path), "one compound: a table of fields such as name and molar_mass")
+    values = dict(values)
+    base = values.pop("base", None)
+    try:
+        if base is not None:
+            from .database import get_compound
+
+            return get_compound(base).replace(**values)
+        return Compound.create(**values)
+    except PBPKError as err:
+        err.add_note(f"while reading {path}")
+        raise
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise FileFormatError("path", str(path), "a readable TOML or YAML file", hint=str(err)) from err
+    suffix = path.suffix.lower()
+    if suffix == ".toml":
+        import tomllib
+
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as err:
+            raise FileFormatError("path", str(path), "a TOML file", hint=str(err)) from err
+    if suffix in (".yaml", ".yml", ".json"):
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as err:
+            raise FileFormatError("path", str(path), "a YAML file", hint=str(err)) from err
+    raise InputError("path", str(path), "a file that ends in .toml, .yaml, .yml or .json")
+
+
+@cache
+def curated_names() -> dict[str, Path]:
+    """Lower-case name -> file, for every curated compound; aliases are not read here."""
+    return {p.stem.replace("_", " "): p for p in sorted(FOLDER.glob("*.toml"))}
+
+
+@cache
+def curated_compound(name: str) -> Compound:
+    """The curated compound whose file is called `name`."""
+    return load_compound_file(curated_names()[name])

@@ -1,0 +1,204 @@
+"""The contract between a problem and a backend: plain arrays in, plain arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._core.errors import InputError, unknown_name
+from ..models.system import System
+
+#: methods every backend may offer; "expm" is exact for linear systems
+METHODS = ("rodas5p", "rodas4", "rodas4p", "expm")
+
+
+class Status(IntEnum):
+    """How the integration of one subject ended."""
+
+    SUCCESS = 0
+    MAX_STEPS = 1
+    STEP_TOO_SMALL = 2
+    NOT_FINITE = 3
+    NO_STEADY_STATE = 4
+
+    @property
+    def advice(self) -> str:
+        return {
+            Status.SUCCESS: "integrated to the last time",
+            Status.MAX_STEPS: "the maximum number of steps was reached; raise max_steps or loosen rtol",
+            Status.STEP_TOO_SMALL: "the step became too small; look for parameters of extreme size in this subject",
+            Status.NOT_FINITE: "a value became infinite or NaN; look at this subject's parameters and doses",
+            Status.NO_STEADY_STATE: "no steady state was found; the drug accumulates without end in this subject",
+        }[self]
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """How to integrate.
+
+    Parameters
+    ----------
+    method : "rodas5p" (default), "rodas4", "rodas4p", or "expm" (exact, linear systems only)
+    rtol : relative tolerance per step
+    atol : absolute tolerance [mg]; None: rtol x 1e-5 x the subject's largest single dose (so that the accuracy of a
+        linear model does not depend on the dose), never under 1e-14 of it
+    max_steps : steps allowed between the first and the last time
+    max_step : [h]
+    threads : packs integrated at the same time; None: all cores (or PBPK_HYBRID_THREADS)
+
+    Raises
+    ------
+    InputError, UnknownNameError : a value that cannot be used
+    """
+
+    method: str = "rodas5p"
+    rtol: float = 1e-6
+    atol: float | None = None
+    max_steps: int = 100_000
+    max_step: float = np.inf
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown_name("method", self.method, METHODS)
+        if not 1e-13 <= self.rtol <= 0.1:
+            raise InputError("rtol", self.rtol, "a number from 1e-13 to 0.1")
+        if self.atol is not None and not (np.isfinite(self.atol) and self.atol > 0):
+            raise InputError("atol", self.atol, "a number > 0 [mg]")
+        if not (isinstance(self.max_steps, (int, np.integer)) and self.max_steps > 0):
+            raise InputError("max_steps", self.max_steps, "an integer > 0")
+        if not self.max_step > 0:
+            raise InputError("max_step", self.max_step, "a number > 0 [h]")
+        if self.threads is not None and not (isinstance(self.threads, (int, np.integer)) and self.threads > 0):
+            raise InputError("threads", self.threads, "an integer > 0")
+
+    def tolerance(self, dose_scale: np.ndarray) -> np.ndarray:
+        """Absolute tolerance per subject [mg] for the largest single dose of each."""
+        if self.atol is not None:
+            return np.full_like(dose_scale, self.atol)
+        scale = np.where(dose_scale > 0, dose_scale, 1.0)
+        return scale * max(self.rtol * 1e-5, 1e-14)
+
+
+#: What happens to the state at a stop. KEEP multiplies all amounts and infusion rates (0 resets, 1 keeps).
+ADD, RATE, KEEP = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class StopTable:
+    """What happens when, as the integrator needs it: sorted by subject, time, then KEEP before ADD and RATE.
+
+    Parameters
+    ----------
+    subject : (n,) subject number, or -1 for every subject
+    time : (n,) [h]
+    kind : (n,) ADD (amount, mg), RATE (change of infusion rate, mg/h) or KEEP
+    state : (n,) state number (ignored by KEEP)
+    value : (n,) for all subjects alike, or (n_subjects, n) where all rows are shared (subject == -1)
+    """
+
+    subject: np.ndarray
+    time: np.ndarray
+    kind: np.ndarray
+    state: np.ndarray
+    value: np.ndarray
+
+    @property
+    def shared(self) -> bool:
+        return bool(np.all(self.subject == -1))
+
+    def take(self, start: int, stop: int) -> StopTable:
+        """The stops of subjects start..stop, renumbered from 0."""
+        if self.shared:
+            value = self.value if self.value.ndim == 1 or len(self.value) == 1 else self.value[start:stop]
+            return StopTable(self.subject, self.time, self.kind, self.state, value)
+        keep = (self.subject == -1) | ((self.subject >= start) & (self.subject < stop))
+        subject = self.subject[keep]
+        subject = np.where(subject >= 0, subject - start, -1)
+        return StopTable(subject, self.time[keep], self.kind[keep], self.state[keep], self.value[keep])
+
+    def dose_scale(self, n_subjects: int) -> np.ndarray:
+        """Largest single amount or infused amount per subject [mg], for tolerances: (n_subjects,)."""
+        scale = np.zeros(n_subjects)
+        size = np.where(self.kind == KEEP, 0.0, np.abs(self.value))
+        if self.shared:
+            if size.size:
+                np.maximum(scale, size.max(axis=-1), out=scale)
+            return scale
+        everyone = self.subject == -1
+        if everyone.any():
+            scale[:] = size[everyone].max()
+        np.maximum.at(scale, self.subject[~everyone], size[~everyone])
+        return scale
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One integration: system, stops, start, and what to save.
+
+    Parameters
+    ----------
+    system : System
+    stops : StopTable
+    times : (n_times,) [h], strictly increasing
+    saved : names of the system's observables
+    start_time : [h] time at which `y0` holds; at most times[0] and the first stop
+    y0 : (n_subjects or 1, n_states) [mg], None for zero
+    """
+
+    system: System
+    stops: StopTable
+    times: np.ndarray
+    saved: tuple[str, ...]
+    start_time: float = 0.0
+    y0: np.ndarray | None = None
+
+    def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
+        return [self.system.observables[name].terms for name in self.saved]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """What a backend returns.
+
+    Parameters
+    ----------
+    amount : (n_subjects, n_times, n_saved) [mg]; NaN for failed subjects
+    balance : (n_subjects, n_times) [mg] sum of all states minus what was given since the last reset; None for a system
+        that is not closed
+    given : (n_subjects, n_times) [mg] what was given since the last reset
+    final : (n_subjects, n_states) [mg] state at the last time
+    status : (n_subjects,) int8, see Status
+    steps : (n_subjects, 2) accepted and refused steps of the subject's pack
+    facts : attributes for provenance (backend, method, ...)
+    """
+
+    amount: np.ndarray
+    balance: np.ndarray | None
+    given: np.ndarray
+    final: np.ndarray
+    status: np.ndarray
+    steps: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Availability:
+    ok: bool
+    reason: str
+
+
+class Backend(Protocol):
+    """What every backend offers; one contract test suite runs over all of them."""
+
+    name: str
+
+    def available(self) -> Availability: ...
+
+    def solve(
+        self, problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None = None
+    ) -> Trajectories: ...

@@ -1,0 +1,133 @@
+"""The embedded backend: packs over threads, failed packs again subject by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...models.system import System
+from ..base import Availability, Problem, SolverOptions, Status, Trajectories
+from ..threads import run_in_threads, thread_count
+
+#: packs per task: small enough to share evenly and to report progress, large enough not to be felt
+_PACKS_PER_TASK = 16
+
+
+class EmbeddedBackend:
+    """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use and cached on disk."""
+
+    name = "embedded"
+
+    def available(self) -> Availability:
+        try:
+            import numba
+        except ImportError as err:  # pragma: no cover - numba is a base dependency
+            return Availability(False, f"numba cannot be imported: {err}")
+        return Availability(True, f"numba {numba.__version__}")
+
+    def solve(
+        self, problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None = None
+    ) -> Trajectories:
+        """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
+
+        Raises
+        ------
+        InputError : method "expm" on a system with reactions
+        """
+        if options.method == "expm":
+            from ..expm import solve_exactly
+
+            return solve_exactly(problem, options, progress)
+        result = _integrate(problem, options, progress)
+        _retry_failed(problem, options, result)
+        failed = result.status != Status.SUCCESS
+        if failed.any():
+            result.amount[failed] = np.nan
+            result.final[failed] = np.nan
+            if result.balance is not None:
+                result.balance[failed] = np.nan
+        return result
+
+
+def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
+    from . import pack, rosenbrock
+    from .lanes import LANES, aligned_lanes
+    from .stops import pack_stops
+    from .tableaus import tableau
+
+    system, method = problem.system, tableau(options.method)
+    n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
+    st, stoich, weights = pack.structure(system, problem.saved_terms())
+    base, par = pack.coefficient_lanes(system)
+    stops = pack_stops(problem.stops, n_subjects, system.plan.place)
+    scale = problem.stops.dose_scale(n_subjects)
+    start = np.zeros((1, n)) if problem.y0 is None else np.atleast_2d(problem.y0)
+    scale = np.maximum(scale, np.broadcast_to(start.max(axis=1), scale.shape))
+    atol = pack.to_lanes(options.tolerance(scale)[:, None], n_subjects)
+    y = pack.to_lanes(start[:, system.plan.order], n_subjects)
+    packs = len(base)
+    if n_subjects % LANES:
+        y[-1, :, n_subjects % LANES :] = 0.0  # lanes without a subject hold nothing and never set the step
+    out = np.empty((n_subjects, n_times, len(problem.saved)))
+    given = np.empty((n_subjects, n_times))
+    balance = np.empty((n_subjects if system.closed else 0, n_times))
+    statistics = np.zeros((packs, 3), dtype=np.int64)
+    control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, 0.0, float(options.max_step))
+    times = np.ascontiguousarray(problem.times, dtype=float)
+
+    def make_worker():
+        work = pack.scratch(system, method.stages, len(method.H))
+        rate = aligned_lanes(n)
+
+        def worker(task: int) -> None:
+            a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
+            rosenbrock.integrate_packs(
+                st, stoich, weights, method.A, method.C, method.H, method.gamma, method.error_order, control,
+                base, par, atol, times, stops.first, stops.time, stops.ptr, stops.kind, stops.state, stops.value,
+                problem.start_time, y, rate, work, out, balance, given, n_subjects, a, b, statistics,
+            )  # fmt: skip
+            if progress is not None:
+                progress(min(b * LANES, n_subjects) - a * LANES)
+
+        return worker
+
+    run_in_threads(-(-packs // _PACKS_PER_TASK), thread_count(options.threads), make_worker)
+    final = y.transpose(0, 2, 1).reshape(packs * LANES, n)[:n_subjects][:, system.plan.place]
+    per_subject = np.repeat(statistics, LANES, axis=0)[:n_subjects]
+    return Trajectories(
+        amount=out,
+        balance=balance if system.closed else None,
+        given=given,
+        final=np.ascontiguousarray(final),
+        status=per_subject[:, 2].astype(np.int8),
+        steps=per_subject[:, :2].copy(),
+        facts={
+            "backend": "embedded", "method": method.name, "rtol": options.rtol,
+            "atol": "rtol x 1e-5 x largest dose" if options.atol is None else options.atol, "lanes": LANES,
+            "method_reference": method.reference,
+        },  # fmt: skip
+    )
+
+
+def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories) -> None:
+    """Integrate every subject of a failed pack alone, so that only the one to blame is lost."""
+    for s in np.flatnonzero(result.status != Status.SUCCESS):
+        alone = Problem(
+            problem.system.take(slice(s, s + 1)), problem.stops.take(s, s + 1), problem.times, problem.saved,
+            problem.start_time, problem.y0 if problem.y0 is None or len(problem.y0) == 1 else problem.y0[s : s + 1],
+        )  # fmt: skip
+        once = _integrate(alone, options, None)
+        result.amount[s], result.given[s], result.final[s] = once.amount[0], once.given[0], once.final[0]
+        result.status[s], result.steps[s] = once.status[0], once.steps[0]
+        if result.balance is not None:
+            result.balance[s] = once.balance[0]
+
+
+def warm_up() -> None:
+    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of two states."""
+    from ..base import ADD, StopTable
+
+    system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
+    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0]))
+    EmbeddedBackend().solve(Problem(system, stop, np.array([0.0, 1.0]), ("body",)), SolverOptions(threads=1))

@@ -1,0 +1,82 @@
+"""From a System to packs: per-subject arrays become rows of lanes, in elimination order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...models.system import RATE_LAWS, System
+from .lanes import LANES, aligned_lanes
+from .rosenbrock import Structure
+
+
+def pack_count(n_subjects: int) -> int:
+    return -(-n_subjects // LANES)
+
+
+def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
+    """(n_subjects or 1, rows) -> (packs, rows, LANES). Lanes left over in the last pack repeat its last subject, so
+    that they never set the step size."""
+    packs = pack_count(n_subjects)
+    rows = values.shape[1]
+    out = aligned_lanes(packs, rows)
+    if len(values) == 1:
+        out[:] = values[0][None, :, None]
+        return out
+    full = n_subjects // LANES
+    out[:full] = values[: full * LANES].reshape(full, LANES, rows).transpose(0, 2, 1)
+    if full < packs:
+        left = values[full * LANES :]
+        out[full, :, : len(left)] = left.T
+        out[full, :, len(left) :] = left[-1][:, None]
+    return out
+
+
+def structure(system: System, saved: list[tuple[tuple[int, float], ...]]) -> tuple[Structure, np.ndarray, np.ndarray]:
+    """The integer structure the kernel reads, the stoichiometric coefficients, and the weights of saved sums."""
+    plan = system.plan
+    place = plan.place
+    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = [0], [], [], [0], [], [], [], [], []
+    parameters = 0
+    for reaction in system.reactions:
+        law.append(RATE_LAWS[reaction.law][0])
+        r_state += [place[s] for s in reaction.reactants]
+        r_ptr.append(len(r_state))
+        p_ptr.append(parameters)
+        parameters += reaction.parameters.shape[1]
+        s_state += [place[s] for s in reaction.stoichiometry]
+        stoich += list(reaction.stoichiometry.values())
+        s_ptr.append(len(s_state))
+        j_ptr.append(len(j_entry))
+        j_entry += [plan.position[to, of] for of in reaction.reactants for to in reaction.stoichiometry]
+    out_ptr, out_state, out_weight = [0], [], []
+    for terms in saved:
+        out_state += [place[s] for s, _ in terms]
+        out_weight += [w for _, w in terms]
+        out_ptr.append(len(out_state))
+    ints = [
+        plan.l_ptr, plan.l_col, plan.u_ptr, plan.u_col, plan.op_ptr, plan.op_source, plan.op_target,
+        plan.positions(system.k_row, system.k_col), law, r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry,
+        out_ptr, out_state,
+    ]  # fmt: skip
+    st = Structure(*(np.ascontiguousarray(a, dtype=np.int64) for a in ints))
+    return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
+
+
+def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
+    """(minus K in LU order, reaction parameters), each (packs, rows, LANES)."""
+    plan = system.plan
+    base = np.zeros((len(system.k_value), plan.n_entries))
+    base[:, plan.positions(system.k_row, system.k_col)] = -system.k_value
+    if system.reactions:
+        parts = [np.broadcast_to(r.parameters, (system.n_subjects, r.parameters.shape[1])) for r in system.reactions]
+        par = np.concatenate(parts, axis=1)
+    else:
+        par = np.zeros((1, 1))
+    return to_lanes(base, system.n_subjects), to_lanes(par, system.n_subjects)
+
+
+def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]:
+    """Work arrays of one thread: u, r, k, lu, base, slope, dense."""
+    n, entries = system.n_states, system.plan.n_entries
+    reactants = max(1, sum(len(r.reactants) for r in system.reactions))
+    return tuple(aligned_lanes(rows) for rows in (n, n, stages * n, entries, entries, reactants, n_dense * n))

@@ -1,0 +1,455 @@
+"""The lane-packed, graph-sparse Rosenbrock integrator.
+
+:func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one the worst of them needs.
+Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
+solves along the organ graph (:mod:`pbpk_hybrid.models.elimination`), and SIMD (:mod:`.lanes`).
+
+The stages use J u = u/(gamma h) - W u to avoid the product of the linear part with u: with
+g(u) = f(u) - J u, which holds only doses and the curvature of saturable terms,
+
+.. math::
+    W z_s = \\frac{u_s}{\\gamma h} + \\frac1h \\sum_{j<s} C_{sj} k_j + g(u_s), \\qquad k_s = z_s - u_s
+
+which equals the usual form. States are in elimination order throughout.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+from .lanes import LANES, lane, lane_abs, lane_max, load, splat, store
+
+#: Integer structure of a System, shared by all packs (all int64, 1-D).
+Structure = namedtuple(
+    "Structure",
+    "l_ptr l_col u_ptr u_col op_ptr op_source op_target "  # EliminationPlan
+    "k_entry "  # LU entry of each K value
+    "law r_ptr r_state p_ptr "  # reactions: law code, reactants, first parameter
+    "s_ptr s_state "  # stoichiometry: states
+    "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
+    "out_ptr out_state",  # saved sums: states
+)
+
+#: Stepping constants; see SolverOptions.
+Control = namedtuple("Control", "rtol max_steps min_step first_step max_step")
+
+SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
+EVENT_ADD, EVENT_RATE, EVENT_KEEP = 0, 1, 2
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _combine(s, n, y, k, A, C, over_h, over_gamma_h, u, r):
+    """u = y + sum_j A_sj k_j and r = u/(gamma h) + (1/h) sum_j C_sj k_j for stage s, state by state."""
+    a = A[s]
+    c = C[s] * over_h
+    if s == 0:
+        for i in range(n):
+            yi = load(y, i)
+            store(u, i, yi)
+            store(r, i, yi * over_gamma_h)
+    elif s == 1:
+        for i in range(n):
+            k0 = load(k, i)
+            ui = load(y, i) + a[0] * k0
+            store(u, i, ui)
+            store(r, i, ui * over_gamma_h + c[0] * k0)
+    elif s == 2:
+        for i in range(n):
+            k0, k1 = load(k, i), load(k, n + i)
+            ui = load(y, i) + a[0] * k0 + a[1] * k1
+            store(u, i, ui)
+            store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1)
+    elif s == 3:
+        for i in range(n):
+            k0, k1, k2 = load(k, i), load(k, n + i), load(k, 2 * n + i)
+            ui = load(y, i) + a[0] * k0 + a[1] * k1 + a[2] * k2
+            store(u, i, ui)
+            store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1 + c[2] * k2)
+    elif s == 4:
+        for i in range(n):
+            k0, k1, k2, k3 = load(k, i), load(k, n + i), load(k, 2 * n + i), load(k, 3 * n + i)
+            ui = load(y, i) + a[0] * k0 + a[1] * k1 + a[2] * k2 + a[3] * k3
+            store(u, i, ui)
+            store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1 + c[2] * k2 + c[3] * k3)
+    else:
+        for i in range(n):
+            k0, k1, k2, k3 = load(k, i), load(k, n + i), load(k, 2 * n + i), load(k, 3 * n + i)
+            ui = load(y, i) + a[0] * k0 + a[1] * k1 + a[2] * k2 + a[3] * k3
+            ci = c[0] * k0 + c[1] * k1 + c[2] * k2 + c[3] * k3
+            for j in range(4, s):
+                kj = load(k, j * n + i)
+                ui = ui + a[j] * kj
+                ci = ci + c[j] * kj
+            store(u, i, ui)
+            store(r, i, ui * over_gamma_h + ci)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _factorise(n, st, base, lu, over_gamma_h):
+    """lu = factors of I/(gamma h) - J, with -J in `base`; the diagonal ends as inverse pivots."""
+    for i in range(n):
+        store(lu, i, load(base, i) + over_gamma_h)
+    for i in range(n, len(lu)):
+        store(lu, i, load(base, i))
+    for i in range(n):
+        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
+            factor = load(lu, n + p) * load(lu, st.l_col[p])
+            store(lu, n + p, factor)
+            for q in range(st.op_ptr[p], st.op_ptr[p + 1]):
+                target = st.op_target[q]
+                store(lu, target, load(lu, target) - factor * load(lu, st.op_source[q]))
+        store(lu, i, 1.0 / load(lu, i))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _solve(n, st, lu, r, u, k, at):
+    """Solve W z = r in place and store k = z - u at rows at..at+n."""
+    for i in range(n):
+        x = load(r, i)
+        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
+            x = x - load(lu, n + p) * load(r, st.l_col[p])
+        store(r, i, x)
+    first_u = n + len(st.l_col)
+    for i in range(n - 1, -1, -1):
+        x = load(r, i)
+        for p in range(st.u_ptr[i], st.u_ptr[i + 1]):
+            x = x - load(lu, first_u + p) * load(r, st.u_col[p])
+        x = x * load(lu, i)
+        store(r, i, x)
+        store(k, at + i, x - load(u, i))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _rate(law, first, reactants, state, par, p, u):
+    """v of one reaction at amounts u."""
+    a = load(u, state[first])
+    if law == 0:
+        inhibition = splat(1.0)
+        for j in range(1, reactants):
+            inhibition = inhibition + load(u, state[first + j]) / load(par, p + 1 + j)
+        return load(par, p) * a / (load(par, p + 1) * inhibition + a)
+    return load(par, p) * a * load(u, state[first + 1])
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _rate_derivative(law, first, reactants, state, par, p, u, which):
+    """d v / d (reactant `which`) of one reaction at amounts u."""
+    a = load(u, state[first])
+    if law == 0:
+        inhibition = splat(1.0)
+        for j in range(1, reactants):
+            inhibition = inhibition + load(u, state[first + j]) / load(par, p + 1 + j)
+        km = load(par, p + 1)
+        denominator = km * inhibition + a
+        common = load(par, p) / (denominator * denominator)
+        if which == 0:
+            return common * km * inhibition
+        return splat(0.0) - common * a * km / load(par, p + 1 + which)
+    if which == 0:
+        return load(par, p) * load(u, state[first + 1])
+    return load(par, p) * a
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _linearise(n, st, stoich, par, y, base0, base, slope):
+    """base = -J at y (K part from `base0`), slope = d v / d reactant of every reaction."""
+    n_reactions = len(st.law)
+    for i in range(len(base)):
+        store(base, i, load(base0, i))
+    for m in range(n_reactions):
+        first = st.r_ptr[m]
+        reactants = st.r_ptr[m + 1] - first
+        entry = st.j_ptr[m]
+        for j in range(reactants):
+            d = _rate_derivative(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], y, j)
+            store(slope, first + j, d)
+            for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
+                e = st.j_entry[entry]
+                store(base, e, load(base, e) - stoich[q] * d)
+                entry += 1
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_curvature(st, stoich, par, u, slope, r):
+    """r += S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
+    for m in range(len(st.law)):
+        first = st.r_ptr[m]
+        reactants = st.r_ptr[m + 1] - first
+        v = _rate(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], u)
+        for j in range(reactants):
+            v = v - load(slope, first + j) * load(u, st.r_state[first + j])
+        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
+            i = st.s_state[q]
+            store(r, i, load(r, i) + stoich[q] * v)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_rows(n, a, r):
+    for i in range(n):
+        store(r, i, load(r, i) + load(a, i))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _error(n, y, u, k, at, rtol, atol):
+    """u += last k (the new value), and the RMS error over states of the worst lane."""
+    total = splat(0.0)
+    for i in range(n):
+        ki = load(k, at + i)
+        new = load(u, i) + ki
+        store(u, i, new)
+        scaled = ki / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(new)))
+        total = total + scaled * scaled
+    worst = 0.0
+    for l in range(LANES):
+        e = lane(total, l)
+        if not e <= worst:  # a NaN must win
+            worst = e
+    return np.sqrt(worst / n)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _dense_prepare(n, stages, H, k, dense):
+    """D_m = sum_j H_mj k_j."""
+    for m in range(len(H)):
+        for i in range(n):
+            d = H[m, 0] * load(k, i)
+            for j in range(1, stages):
+                d = d + H[m, j] * load(k, j * n + i)
+            store(dense, m * n + i, d)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _save(st, out_weight, n, theta, n_dense, y, new, dense, out, first, count, row):
+    """Write the saved sums at t + theta h for the pack's real subjects."""
+    rest = 1.0 - theta
+    for o in range(len(st.out_ptr) - 1):
+        total = splat(0.0)
+        for q in range(st.out_ptr[o], st.out_ptr[o + 1]):
+            i = st.out_state[q]
+            if theta == 0.0:
+                value = load(y, i)
+            elif theta == 1.0:
+                value = load(new, i)
+            else:
+                bend = load(dense, (n_dense - 1) * n + i)
+                for m in range(n_dense - 2, -1, -1):
+                    bend = load(dense, m * n + i) + theta * bend
+                value = rest * load(y, i) + theta * (load(new, i) + rest * bend)
+            total = total + out_weight[q] * value
+        for l in range(count):
+            out[first + l, row, o] = lane(total, l)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _total(n, a):
+    total = splat(0.0)
+    for i in range(n):
+        total = total + load(a, i)
+    return total
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _any(a):
+    for l in range(LANES):
+        if lane(a, l) != 0.0:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _save_balance(n, theta, n_dense, y, new, dense, put_in, balance, given, first, count, row):
+    """Sum of all states at t + theta h minus what was given; an array of no rows means: not wanted."""
+    if len(given) == 0:
+        return
+    for l in range(count):
+        given[first + l, row] = lane(put_in, l)
+    if len(balance) == 0:
+        return
+    old, bent, later = _total(n, y), splat(0.0), _total(n, new)
+    if 0.0 < theta < 1.0:
+        for m in range(n_dense - 1, -1, -1):
+            part = splat(0.0)
+            for i in range(n):
+                part = part + load(dense, m * n + i)
+            bent = part + theta * bent
+    total = (1.0 - theta) * old + theta * (later + (1.0 - theta) * bent) - put_in
+    for l in range(count):
+        balance[first + l, row] = lane(total, l)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _apply_events(n, ev_from, ev_to, ev_kind, ev_state, ev_value, y, rate):
+    """Jumps, changes of infusion rate, and resets (value 0 in the lanes that are reset, 1 elsewhere)."""
+    for e in range(ev_from, ev_to):
+        value = load(ev_value, e)
+        if ev_kind[e] == EVENT_ADD:
+            i = ev_state[e]
+            store(y, i, load(y, i) + value)
+        elif ev_kind[e] == EVENT_RATE:
+            i = ev_state[e]
+            store(rate, i, load(rate, i) + value)
+        else:
+            for i in range(n):
+                store(y, i, load(y, i) * value)
+                store(rate, i, load(rate, i) * value)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _first_step(n, st, stoich, par, base0, y, rate, u, rtol):
+    """A step over which no amount moves by more than a small part of what the pack holds."""
+    # f(y) = K y + S v + rate, through -K in LU order is awkward; the diagonal gives the fastest rate instead
+    fastest = 0.0
+    for i in range(n):
+        d = load(base0, i)
+        for l in range(LANES):
+            fastest = max(fastest, abs(lane(d, l)))
+    if fastest == 0.0:
+        return np.inf
+    return 0.5 * rtol**0.25 / fastest
+
+
+@njit(cache=True, nogil=True)
+def integrate_pack(
+    st, stoich, out_weight, A, C, H, gamma, error_order, control,
+    base0, par, atol, times, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
+    start, y, rate, work, out, balance, given, first, count, statistics,
+):  # fmt: skip
+    """Integrate one pack over all its events and saved times.
+
+    Parameters
+    ----------
+    base0 : (n_entries, LANES) minus K in LU order; par : (n_parameters, LANES); atol : (1, LANES)
+    times : (n_times,) saved times, ascending
+    ev_time : (n_stops,) distinct, ascending; ev_ptr into ev_kind, ev_state, ev_value (rows of lanes)
+    start : time at which `y` holds
+    y, rate : (n, LANES) state and infusion rates; start values in, end values out
+    work : tuple of scratch arrays, see pack.scratch
+    out : (n_subjects, n_times, n_saved), rows first..first+count are written
+    balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
+    statistics : int64 (3,): accepted steps, rejected steps, status
+    """
+    u, r, k, lu, base, slope, dense = work
+    n = len(y)
+    stages = len(A)
+    n_dense = len(H)
+    tolerance = load(atol, 0)
+    exponent = 1.0 / (error_order + 1)
+    n_times = len(times)
+    n_stops = len(ev_time)
+    row = 0
+    t = start
+    end = times[n_times - 1]
+    put_in = _total(n, y)  # what was given up to `t`, start amounts included
+    flow_in = splat(0.0)  # sum of the infusion rates
+    h = control.first_step
+    stop = 0
+    accepted, rejected = 0, 0
+    infusing = False
+    while True:
+        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
+        fresh = False
+        while stop < n_stops and ev_time[stop] <= t:
+            for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
+                value = load(ev_value, e)
+                if ev_kind[e] == EVENT_ADD:
+                    put_in = put_in + value
+                elif ev_kind[e] == EVENT_KEEP:
+                    put_in = put_in * value
+            _apply_events(n, ev_ptr[stop], ev_ptr[stop + 1], ev_kind, ev_state, ev_value, y, rate)
+            stop += 1
+            fresh = True
+        if fresh:
+            flow_in = _total(n, rate)
+            infusing = _any(lane_abs(flow_in))
+        while row < n_times and times[row] <= t:
+            _save(st, out_weight, n, 0.0, n_dense, y, y, dense, out, first, count, row)
+            _save_balance(n, 0.0, n_dense, y, y, dense, put_in, balance, given, first, count, row)
+            row += 1
+        if row >= n_times:
+            break
+        until = end
+        if stop < n_stops and ev_time[stop] < end:
+            until = ev_time[stop]
+        if fresh or h <= 0.0:
+            h = _first_step(n, st, stoich, par, base0, y, rate, u, control.rtol)
+        refused = False
+        while t < until:
+            if accepted + rejected >= control.max_steps:
+                statistics[0], statistics[1], statistics[2] = accepted, rejected, MAX_STEPS
+                return
+            h = min(h, control.max_step)
+            step = h
+            last = False
+            if t + 1.0001 * step >= until:
+                step = until - t
+                last = True
+            over_gamma_h = 1.0 / (gamma * step)
+            if len(st.law):
+                if not refused:  # a refused step starts again from the same y
+                    _linearise(n, st, stoich, par, y, base0, base, slope)
+                _factorise(n, st, base, lu, over_gamma_h)
+            else:
+                _factorise(n, st, base0, lu, over_gamma_h)
+            for s in range(stages):
+                _combine(s, n, y, k, A, C, 1.0 / step, over_gamma_h, u, r)
+                if len(st.law):
+                    _add_curvature(st, stoich, par, u, slope, r)
+                if infusing:
+                    _add_rows(n, rate, r)
+                _solve(n, st, lu, r, u, k, s * n)
+            error = _error(n, y, u, k, (stages - 1) * n, control.rtol, tolerance)
+            if error <= 1.0:
+                grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
+                if refused:
+                    grow = min(grow, 1.0)
+                now = until if last else t + step
+                prepared = False
+                while row < n_times and times[row] < now:
+                    if not prepared:
+                        _dense_prepare(n, stages, H, k, dense)
+                        prepared = True
+                    theta = (times[row] - t) / step
+                    _save(st, out_weight, n, theta, n_dense, y, u, dense, out, first, count, row)
+                    so_far = put_in + (times[row] - t) * flow_in
+                    _save_balance(n, theta, n_dense, y, u, dense, so_far, balance, given, first, count, row)
+                    row += 1
+                for i in range(n):
+                    store(y, i, load(u, i))
+                put_in = put_in + (now - t) * flow_in
+                t = now
+                accepted += 1
+                refused = False
+                h = step * grow if not last else max(h, step * grow)
+            else:
+                rejected += 1
+                refused = True
+                if error != error or error == np.inf:
+                    h = 0.1 * step
+                else:
+                    h = step * max(0.2, 0.9 * error ** (-exponent))
+                if h < control.min_step * max(1.0, abs(t)):
+                    statistics[0], statistics[1] = accepted, rejected
+                    statistics[2] = NOT_FINITE if error != error else STEP_TOO_SMALL
+                    return
+    statistics[0], statistics[1], statistics[2] = accepted, rejected, SUCCESS
+
+
+@njit(cache=True, nogil=True)
+def integrate_packs(
+    st, stoich, out_weight, A, C, H, gamma, error_order, control,
+    base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
+    start, y, rate, work, out, balance, given, n_subjects, from_pack, to_pack, statistics,
+):  # fmt: skip
+    """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
+    for pack in range(from_pack, to_pack):
+        rate[:] = 0.0
+        a, b = ev_first[pack], ev_first[pack + 1]
+        first = pack * LANES
+        integrate_pack(
+            st, stoich, out_weight, A, C, H, gamma, error_order, control,
+            base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
+            start, y[pack], rate, work, out, balance, given, first, min(LANES, n_subjects - first), statistics[pack],
+        )  # fmt: skip

@@ -49,6 +49,7 @@ NUMBERS: dict[str, Number] = {
     for n in (
         _n("molar_mass", "g/mol", "molar mass", positive=True, maximum=1e6),
         _n("log_p", "1", "log10 octanol:water partition coefficient, neutral form", minimum=-15, maximum=20),
+        _n("log_membrane_affinity", "1", "log10 membrane:water partition coefficient", minimum=-15, maximum=20),
         _n("fraction_unbound_plasma", "1", "fraction unbound in plasma", positive=True, maximum=1),
         _n("blood_to_plasma_ratio", "1", "blood:plasma concentration ratio", positive=True),
         _n("clint_hepatocyte", "uL/min/million_cells", "in vitro intrinsic clearance, hepatocytes", minimum=0),

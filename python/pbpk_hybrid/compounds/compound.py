@@ -94,6 +94,7 @@ class Compound:
     name : the compound's name
     molar_mass : [g/mol]
     log_p : log10 octanol:water partition coefficient of the neutral form
+    log_membrane_affinity : log10 phospholipid membrane:water coefficient of the neutral form; predicted if None
     pka_acid, pka_base : pKa of acidic sites, and of the conjugate acids of basic sites; empty for none
     fraction_unbound_plasma : (0, 1]
     blood_to_plasma_ratio : whole blood over plasma concentration
@@ -120,6 +121,7 @@ class Compound:
     name: str
     molar_mass: float | None = None
     log_p: float | None = None
+    log_membrane_affinity: float | None = None
     pka_acid: tuple[float, ...] = ()
     pka_base: tuple[float, ...] = ()
     fraction_unbound_plasma: float | None = None

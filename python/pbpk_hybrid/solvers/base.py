@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
+from ..models.derivatives import ParameterDerivative
 from ..models.system import System
 
 #: methods every backend may offer; "expm" is exact for linear systems
@@ -147,7 +148,8 @@ class Problem:
     times : (n_times,) [h], strictly increasing
     saved : names of the system's observables
     start_time : [h] time at which `y0` holds; at most times[0] and the first stop
-    y0 : (n_subjects or 1, n_states) [mg], None for zero
+    y0 : (n_subjects or 1, n_states) [mg], None for zero; it does not depend on the parameters
+    parameters : names of the system's parameters to differentiate the saved sums by
     """
 
     system: System
@@ -156,6 +158,7 @@ class Problem:
     saved: tuple[str, ...]
     start_time: float = 0.0
     y0: np.ndarray | None = None
+    parameters: tuple[str, ...] = ()
 
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
         return [self.system.observables[name].terms for name in self.saved]
@@ -175,6 +178,8 @@ class Trajectories:
     status : (n_subjects,) int8, see Status
     steps : (n_subjects, 2) accepted and refused steps of the subject's pack
     facts : attributes for provenance (backend, method, ...)
+    sensitivity : (n_subjects, n_times, n_saved, n_parameters) d(amount)/d(parameter); None if none was asked for
+    derivatives : how the coefficients depend on those parameters
     """
 
     amount: np.ndarray
@@ -184,6 +189,8 @@ class Trajectories:
     status: np.ndarray
     steps: np.ndarray
     facts: dict[str, Any] = field(default_factory=dict)
+    sensitivity: np.ndarray | None = None
+    derivatives: tuple[ParameterDerivative, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ def solve_exactly(
             "method", "expm", "a linear system", hint=f"reactions {[r.name for r in system.reactions]} are not linear; "
             "use method='rodas5p'",
         )
+    if problem.parameters:
+        raise InputError("method", "expm", "a method with sensitivities", hint="use method='rodas5p'")
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
     sums = np.zeros((n, len(problem.saved)))
     for o, terms in enumerate(problem.saved_terms()):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...models.derivatives import parameter_derivatives
 from ...models.system import System
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories
 from ..threads import run_in_threads, thread_count
@@ -45,12 +46,14 @@ class EmbeddedBackend:
         if failed.any():
             result.amount[failed] = np.nan
             result.final[failed] = np.nan
-            if result.balance is not None:
-                result.balance[failed] = np.nan
+            for optional in (result.balance, result.sensitivity):
+                if optional is not None:
+                    optional[failed] = np.nan
         return result
 
 
 def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
+    derivatives = parameter_derivatives(problem.system, problem.parameters)
     from . import pack, rosenbrock
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
@@ -75,17 +78,23 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     statistics = np.zeros((packs, 3), dtype=np.int64)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, 0.0, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
+    kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
+    sensitivity = np.empty(
+        (n_subjects, n_times, len(problem.saved), len(derivatives)) if derivatives else (0, 0, 0, 0)
+    )
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
+        sens = pack.sensitivity_scratch(system, method.stages, len(derivatives), kd, n_par, sensitivity)
         rate = aligned_lanes(n)
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
             rosenbrock.integrate_packs(
-                st, stoich, weights, method.A, method.C, method.H, method.gamma, method.error_order, control,
+                st, stoich, weights, method.A, method.C, method.H, method.gamma, method.tail, method.error_order, control,
                 base, par, atol, times, stops.first, stops.time, stops.ptr, stops.kind, stops.state, stops.value,
-                problem.start_time, y, rate, work, out, balance, given, n_subjects, a, b, statistics,
+                problem.start_time, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, a, b,
+                statistics,
             )  # fmt: skip
             if progress is not None:
                 progress(min(b * LANES, n_subjects) - a * LANES)
@@ -107,6 +116,8 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             "atol": "rtol x 1e-5 x largest dose" if options.atol is None else options.atol, "lanes": LANES,
             "method_reference": method.reference,
         },  # fmt: skip
+        sensitivity=sensitivity if derivatives else None,
+        derivatives=tuple(derivatives),
     )
 
 
@@ -116,12 +127,15 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
         alone = Problem(
             problem.system.take(slice(s, s + 1)), problem.stops.take(s, s + 1), problem.times, problem.saved,
             problem.start_time, problem.y0 if problem.y0 is None or len(problem.y0) == 1 else problem.y0[s : s + 1],
+            problem.parameters,
         )  # fmt: skip
         once = _integrate(alone, options, None)
         result.amount[s], result.given[s], result.final[s] = once.amount[0], once.given[0], once.final[0]
         result.status[s], result.steps[s] = once.status[0], once.steps[0]
         if result.balance is not None:
             result.balance[s] = once.balance[0]
+        if result.sensitivity is not None:
+            result.sensitivity[s] = once.sensitivity[0]
 
 
 def warm_up() -> None:

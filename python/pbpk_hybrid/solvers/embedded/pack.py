@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...models.derivatives import ParameterDerivative
 from ...models.system import RATE_LAWS, System
 from .lanes import LANES, aligned_lanes
-from .rosenbrock import Structure
+from .rosenbrock import SensitivityArrays, Structure
+from .sensitivity import BLOCK, KDerivative
 
 
 def pack_count(n_subjects: int) -> int:
@@ -79,4 +81,47 @@ def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]
     """Work arrays of one thread: u, r, k, lu, base, slope, dense."""
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
-    return tuple(aligned_lanes(rows) for rows in (n, n, stages * n, entries, entries, reactants, n_dense * n))
+    return tuple(aligned_lanes(rows) for rows in (stages * n, n, stages * n, entries, entries, reactants, n_dense * n))
+
+
+def derivative_lanes(
+    system: System, derivatives: list[ParameterDerivative]
+) -> tuple[KDerivative, np.ndarray, np.ndarray, int]:
+    """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs, rows, LANES), derivatives of
+    the reaction parameters (packs, parameters x n_par, LANES), n_par). No parameters: arrays of one idle row."""
+    n_par = max(1, sum(r.parameters.shape[1] for r in system.reactions))
+    blocks = -(-len(derivatives) // BLOCK)
+    place = system.plan.place
+    ptr, row, column, values = [0], [], [], []
+    for block in range(blocks):
+        for b, d in enumerate(derivatives[block * BLOCK : (block + 1) * BLOCK]):
+            for e, index in enumerate(d.k_index):
+                row.append(place[system.k_row[index]] * BLOCK + b)
+                column.append(place[system.k_col[index]])
+                values.append(np.broadcast_to(d.k_value[:, e], (system.n_subjects,)))
+        ptr.append(len(row))
+    kd = KDerivative(*(np.array(a, dtype=np.int64) for a in (ptr, row, column)))
+    if not derivatives:
+        return kd, aligned_lanes(1, 1), aligned_lanes(1, 1), n_par
+    k_values = np.stack(values, axis=1) if values else np.zeros((1, 1))
+    par = np.zeros((system.n_subjects, blocks * BLOCK, n_par))
+    for q, d in enumerate(derivatives):
+        at = 0
+        for block in d.reactions:
+            par[:, q, at : at + block.shape[1]] = block
+            at += block.shape[1]
+    return (
+        kd, to_lanes(k_values, system.n_subjects),
+        to_lanes(par.reshape(system.n_subjects, -1), system.n_subjects), n_par,
+    )  # fmt: skip
+
+
+def sensitivity_scratch(
+    system: System, stages: int, n_parameters: int, kd: KDerivative, n_par: int, out: np.ndarray
+) -> SensitivityArrays:
+    """State and work arrays of one thread for `n_parameters` sensitivities."""
+    blocks = -(-n_parameters // BLOCK)
+    rows = system.n_states * BLOCK if blocks else 0
+    s, w, r, ks = (aligned_lanes(m) for m in (blocks * rows, rows, rows, stages * rows))
+    idle = aligned_lanes(1)
+    return SensitivityArrays(s, w, r, ks, kd, idle, idle, n_par, np.empty(stages), out)

@@ -21,6 +21,11 @@ import numpy as np
 from numba import njit
 
 from .lanes import LANES, lane, lane_abs, lane_max, load, splat, store
+from .sensitivity import BLOCK, save_block, step_block
+
+#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w, r (n x BLOCK), ks (stages x n x BLOCK), derivatives of
+#: K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight` (stages,), and where results go.
+SensitivityArrays = namedtuple("SensitivityArrays", "s w r ks kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
 Structure = namedtuple(
@@ -41,38 +46,49 @@ EVENT_ADD, EVENT_RATE, EVENT_KEEP = 0, 1, 2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _combine(s, n, y, k, A, C, over_h, over_gamma_h, u, r):
-    """u = y + sum_j A_sj k_j and r = u/(gamma h) + (1/h) sum_j C_sj k_j for stage s, state by state."""
+def _combine(s, tail, n, y, k, A, C, over_h, over_gamma_h, u, at, r):
+    """u = y + sum_j A_sj k_j and r = u/(gamma h) + (1/h) sum_j C_sj k_j for stage s, state by state.
+
+    In the last `tail` stages A repeats the row before with one more 1, so u is the previous solution z, still in r.
+    """
     a = A[s]
     c = C[s] * over_h
-    if s == 0:
+    if tail:
+        for i in range(n):
+            ui = load(r, i)
+            store(u, at + i, ui)
+            ci = c[0] * load(k, i)
+            for j in range(1, s):
+                ci = ci + c[j] * load(k, j * n + i)
+            store(r, i, ui * over_gamma_h + ci)
+    elif s == 0:
         for i in range(n):
             yi = load(y, i)
-            store(u, i, yi)
+            store(u, at + i, yi)
             store(r, i, yi * over_gamma_h)
     elif s == 1:
         for i in range(n):
             k0 = load(k, i)
             ui = load(y, i) + a[0] * k0
-            store(u, i, ui)
+            store(u, at + i, ui)
             store(r, i, ui * over_gamma_h + c[0] * k0)
     elif s == 2:
         for i in range(n):
             k0, k1 = load(k, i), load(k, n + i)
             ui = load(y, i) + a[0] * k0 + a[1] * k1
-            store(u, i, ui)
+            store(u, at + i, ui)
             store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1)
     elif s == 3:
         for i in range(n):
             k0, k1, k2 = load(k, i), load(k, n + i), load(k, 2 * n + i)
             ui = load(y, i) + a[0] * k0 + a[1] * k1 + a[2] * k2
-            store(u, i, ui)
+            store(u, at + i, ui)
             store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1 + c[2] * k2)
     elif s == 4:
         for i in range(n):
             k0, k1, k2, k3 = load(k, i), load(k, n + i), load(k, 2 * n + i), load(k, 3 * n + i)
             ui = load(y, i) + a[0] * k0 + a[1] * k1 + a[2] * k2 + a[3] * k3
-            store(u, i, ui)
+            store(u, at + i, ui)
             store(r, i, ui * over_gamma_h + c[0] * k0 + c[1] * k1 + c[2] * k2 + c[3] * k3)
     else:
         for i in range(n):
@@ -83,7 +99,7 @@ def _combine(s, n, y, k, A, C, over_h, over_gamma_h, u, r):
                 kj = load(k, j * n + i)
                 ui = ui + a[j] * kj
                 ci = ci + c[j] * kj
-            store(u, i, ui)
+            store(u, at + i, ui)
             store(r, i, ui * over_gamma_h + ci)
 
 
@@ -105,8 +121,8 @@ def _factorise(n, st, base, lu, over_gamma_h):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve(n, st, lu, r, u, k, at):
-    """Solve W z = r in place and store k = z - u at rows at..at+n."""
+def _solve(n, st, lu, r, u, at_u, k, at):
+    """Solve W z = r in place and store k = z - u at rows at..at+n (u from row at_u)."""
     for i in range(n):
         x = load(r, i)
         for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
@@ -119,19 +135,19 @@ def _solve(n, st, lu, r, u, k, at):
             x = x - load(lu, first_u + p) * load(r, st.u_col[p])
         x = x * load(lu, i)
         store(r, i, x)
-        store(k, at + i, x - load(u, i))
+        store(k, at + i, x - load(u, at_u + i))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _rate(law, first, reactants, state, par, p, u):
-    """v of one reaction at amounts u."""
-    a = load(u, state[first])
+def _rate(law, first, reactants, state, par, p, u, at):
+    """v of one reaction at amounts u[at:]."""
+    a = load(u, at + state[first])
     if law == 0:
         inhibition = splat(1.0)
         for j in range(1, reactants):
-            inhibition = inhibition + load(u, state[first + j]) / load(par, p + 1 + j)
+            inhibition = inhibition + load(u, at + state[first + j]) / load(par, p + 1 + j)
         return load(par, p) * a / (load(par, p + 1) * inhibition + a)
-    return load(par, p) * a * load(u, state[first + 1])
+    return load(par, p) * a * load(u, at + state[first + 1])
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -173,14 +189,14 @@ def _linearise(n, st, stoich, par, y, base0, base, slope):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_curvature(st, stoich, par, u, slope, r):
+def _add_curvature(st, stoich, par, u, at, slope, r):
     """r += S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
     for m in range(len(st.law)):
         first = st.r_ptr[m]
         reactants = st.r_ptr[m + 1] - first
-        v = _rate(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], u)
+        v = _rate(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], u, at)
         for j in range(reactants):
-            v = v - load(slope, first + j) * load(u, st.r_state[first + j])
+            v = v - load(slope, first + j) * load(u, at + st.r_state[first + j])
         for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
             i = st.s_state[q]
             store(r, i, load(r, i) + stoich[q] * v)
@@ -193,13 +209,12 @@ def _add_rows(n, a, r):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _error(n, y, u, k, at, rtol, atol):
-    """u += last k (the new value), and the RMS error over states of the worst lane."""
+def _error(n, y, new_y, k, at, rtol, atol):
+    """RMS error over states of the worst lane, with the last k as error estimate."""
     total = splat(0.0)
     for i in range(n):
         ki = load(k, at + i)
-        new = load(u, i) + ki
-        store(u, i, new)
+        new = load(new_y, i)
         scaled = ki / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(new)))
         total = total + scaled * scaled
     worst = 0.0
@@ -311,11 +326,34 @@ def _first_step(n, st, stoich, par, base0, y, rate, u, rtol):
     return 0.5 * rtol**0.25 / fastest
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def _advance_sensitivities(
+    n, stages, tail, st, stoich, par, A, C, H, step, over_gamma_h, lu, slope, y, u, k, sens, n_blocks,
+    out_weight, t, now, times, row, first, count,
+):  # fmt: skip
+    """All blocks over one accepted step, with what is to be saved inside it."""
+    rows = n * BLOCK
+    for block in range(n_blocks):
+        step_block(
+            n, stages, tail, st, stoich, par, sens.n_par, A, C, 1.0 / step, over_gamma_h, lu, slope, y, u, k,
+            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.w, sens.r, sens.ks,
+        )  # fmt: skip
+        at = row
+        while at < len(times) and times[at] < now:
+            save_block(
+                st, out_weight, n, stages, H, (times[at] - t) / step, sens.s, sens.r, sens.ks, block,
+                sens.out.shape[3], sens.weight, sens.out, first, count, at,
+            )  # fmt: skip
+            at += 1
+        for i in range(rows):
+            store(sens.s, block * rows + i, load(sens.r, i))
+
+
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st, stoich, out_weight, A, C, H, gamma, error_order, control,
+    st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
     base0, par, atol, times, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
-    start, y, rate, work, out, balance, given, first, count, statistics,
+    start, y, rate, work, out, balance, given, sens, first, count, statistics,
 ):  # fmt: skip
     """Integrate one pack over all its events and saved times.
 
@@ -328,6 +366,7 @@ def integrate_pack(
     y, rate : (n, LANES) state and infusion rates; start values in, end values out
     work : tuple of scratch arrays, see pack.scratch
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
+    sens : SensitivityArrays of the pack; no blocks: only the state is integrated
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
@@ -335,6 +374,7 @@ def integrate_pack(
     n = len(y)
     stages = len(A)
     n_dense = len(H)
+    n_blocks = len(sens.s) // (n * BLOCK)
     tolerance = load(atol, 0)
     exponent = 1.0 / (error_order + 1)
     n_times = len(times)
@@ -358,6 +398,8 @@ def integrate_pack(
                     put_in = put_in + value
                 elif ev_kind[e] == EVENT_KEEP:
                     put_in = put_in * value
+                    for i in range(len(sens.s)):
+                        store(sens.s, i, load(sens.s, i) * value)
             _apply_events(n, ev_ptr[stop], ev_ptr[stop + 1], ev_kind, ev_state, ev_value, y, rate)
             stop += 1
             fresh = True
@@ -367,6 +409,11 @@ def integrate_pack(
         while row < n_times and times[row] <= t:
             _save(st, out_weight, n, 0.0, n_dense, y, y, dense, out, first, count, row)
             _save_balance(n, 0.0, n_dense, y, y, dense, put_in, balance, given, first, count, row)
+            for block in range(n_blocks):
+                save_block(
+                    st, out_weight, n, stages, H, 0.0, sens.s, sens.r, sens.ks, block, sens.out.shape[3], sens.weight, sens.out,
+                    first, count, row,
+                )
             row += 1
         if row >= n_times:
             break
@@ -394,30 +441,37 @@ def integrate_pack(
             else:
                 _factorise(n, st, base0, lu, over_gamma_h)
             for s in range(stages):
-                _combine(s, n, y, k, A, C, 1.0 / step, over_gamma_h, u, r)
+                at = s * n if n_blocks else 0
+                _combine(s, s >= stages - tail, n, y, k, A, C, 1.0 / step, over_gamma_h, u, at, r)
                 if len(st.law):
-                    _add_curvature(st, stoich, par, u, slope, r)
+                    _add_curvature(st, stoich, par, u, at, slope, r)
                 if infusing:
                     _add_rows(n, rate, r)
-                _solve(n, st, lu, r, u, k, s * n)
-            error = _error(n, y, u, k, (stages - 1) * n, control.rtol, tolerance)
+                _solve(n, st, lu, r, u, at, k, s * n)
+            # the last solution, in r, is the new value: u_S + k_S = z_S
+            error = _error(n, y, r, k, (stages - 1) * n, control.rtol, tolerance)
             if error <= 1.0:
                 grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:
                     grow = min(grow, 1.0)
                 now = until if last else t + step
+                if n_blocks:
+                    _advance_sensitivities(
+                        n, stages, tail, st, stoich, par, A, C, H, step, over_gamma_h, lu, slope, y, u, k, sens,
+                        n_blocks, out_weight, t, now, times, row, first, count,
+                    )
                 prepared = False
                 while row < n_times and times[row] < now:
                     if not prepared:
                         _dense_prepare(n, stages, H, k, dense)
                         prepared = True
                     theta = (times[row] - t) / step
-                    _save(st, out_weight, n, theta, n_dense, y, u, dense, out, first, count, row)
+                    _save(st, out_weight, n, theta, n_dense, y, r, dense, out, first, count, row)
                     so_far = put_in + (times[row] - t) * flow_in
-                    _save_balance(n, theta, n_dense, y, u, dense, so_far, balance, given, first, count, row)
+                    _save_balance(n, theta, n_dense, y, r, dense, so_far, balance, given, first, count, row)
                     row += 1
                 for i in range(n):
-                    store(y, i, load(u, i))
+                    store(y, i, load(r, i))
                 put_in = put_in + (now - t) * flow_in
                 t = now
                 accepted += 1
@@ -439,17 +493,23 @@ def integrate_pack(
 
 @njit(cache=True, nogil=True)
 def integrate_packs(
-    st, stoich, out_weight, A, C, H, gamma, error_order, control,
+    st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
     base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
-    start, y, rate, work, out, balance, given, n_subjects, from_pack, to_pack, statistics,
+    start, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, from_pack, to_pack, statistics,
 ):  # fmt: skip
     """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
     for pack in range(from_pack, to_pack):
         rate[:] = 0.0
+        sens.s[:] = 0.0
+        mine = SensitivityArrays(
+            sens.s, sens.w, sens.r, sens.ks, sens.kd, kd_values[pack if len(sens.s) else 0],
+            dpars[pack if len(sens.s) else 0], sens.n_par, sens.weight, sens.out,
+        )  # fmt: skip
         a, b = ev_first[pack], ev_first[pack + 1]
         first = pack * LANES
         integrate_pack(
-            st, stoich, out_weight, A, C, H, gamma, error_order, control,
+            st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
             base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
-            start, y[pack], rate, work, out, balance, given, first, min(LANES, n_subjects - first), statistics[pack],
+            start, y[pack], rate, work, out, balance, given, mine, first, min(LANES, n_subjects - first),
+            statistics[pack],
         )  # fmt: skip

@@ -39,6 +39,18 @@ class Tableau:
     def stages(self) -> int:
         return len(self.A)
 
+    @property
+    def tail(self) -> int:
+        """How many of the last stages start from the previous stage's solution (A repeats, with one more 1)."""
+        count = 0
+        for s in range(self.stages - 1, 0, -1):
+            repeat = self.A[s - 1].copy()
+            repeat[s - 1] += 1.0
+            if not np.array_equal(self.A[s], repeat):
+                break
+            count += 1
+        return count
+
 
 def _square(rows: list[list[float]]) -> np.ndarray:
     size = len(rows)

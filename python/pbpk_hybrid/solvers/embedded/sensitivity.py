@@ -1,0 +1,236 @@
+"""Forward sensitivities s = dy/dp, by differentiating the Rosenbrock step itself.
+
+The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix W for both:
+
+.. math::
+    W k^s_i = J(u_i) w_i + f_p(u_i) + H k^y_i + \\frac1h\\sum_{j<i} C_{ij} k^s_j,\\qquad w_i = s + \\sum_{j<i} A_{ij} k^s_j,
+    \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
+
+so one factorisation serves the state and all parameters. As in the plain step, J w is taken through W (see
+:mod:`.rosenbrock`). `BLOCK` parameters go through the triangular solves together: their chains of dependent operations
+overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is ``i * BLOCK + b``.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from numba import njit
+
+from .lanes import lane, load, splat, store
+
+BLOCK = 4
+
+#: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i * BLOCK + b, ``column`` a state.
+#: All int64; values come per pack as rows of lanes.
+KDerivative = namedtuple("KDerivative", "ptr row column")
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _combine_block(stage, tail, rows, at, s, ks, A, C, over_h, over_gamma_h, w, r):
+    """w and the right-hand side of one stage; in the last `tail` stages w is the previous solution, still in r."""
+    a, c = A[stage], C[stage]
+    for q in range(0, rows, BLOCK):
+        c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        if tail:
+            w0, w1, w2, w3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
+            for j in range(stage):
+                cj, p = c[j], j * rows + q
+                c0 = c0 + cj * load(ks, p)
+                c1 = c1 + cj * load(ks, p + 1)
+                c2 = c2 + cj * load(ks, p + 2)
+                c3 = c3 + cj * load(ks, p + 3)
+        else:
+            p = at + q
+            w0, w1, w2, w3 = load(s, p), load(s, p + 1), load(s, p + 2), load(s, p + 3)
+            for j in range(stage):
+                aj, cj, p = a[j], c[j], j * rows + q
+                k0, k1, k2, k3 = load(ks, p), load(ks, p + 1), load(ks, p + 2), load(ks, p + 3)
+                w0, w1, w2, w3 = w0 + aj * k0, w1 + aj * k1, w2 + aj * k2, w3 + aj * k3
+                c0, c1, c2, c3 = c0 + cj * k0, c1 + cj * k1, c2 + cj * k2, c3 + cj * k3
+        store(w, q, w0)
+        store(w, q + 1, w1)
+        store(w, q + 2, w2)
+        store(w, q + 3, w3)
+        store(r, q, w0 * over_gamma_h + c0 * over_h)
+        store(r, q + 1, w1 * over_gamma_h + c1 * over_h)
+        store(r, q + 2, w2 * over_gamma_h + c2 * over_h)
+        store(r, q + 3, w3 * over_gamma_h + c3 * over_h)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _solve_block(n, st, lu, r, w, ks, at):
+    """Solve W z = r for BLOCK right-hand sides at once; k = z - w."""
+    for i in range(n):
+        q = i * BLOCK
+        x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
+        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
+            m, c = load(lu, n + p), st.l_col[p] * BLOCK
+            x0 = x0 - m * load(r, c)
+            x1 = x1 - m * load(r, c + 1)
+            x2 = x2 - m * load(r, c + 2)
+            x3 = x3 - m * load(r, c + 3)
+        store(r, q, x0)
+        store(r, q + 1, x1)
+        store(r, q + 2, x2)
+        store(r, q + 3, x3)
+    first_u = n + len(st.l_col)
+    for i in range(n - 1, -1, -1):
+        q = i * BLOCK
+        x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
+        for p in range(st.u_ptr[i], st.u_ptr[i + 1]):
+            m, c = load(lu, first_u + p), st.u_col[p] * BLOCK
+            x0 = x0 - m * load(r, c)
+            x1 = x1 - m * load(r, c + 1)
+            x2 = x2 - m * load(r, c + 2)
+            x3 = x3 - m * load(r, c + 3)
+        pivot = load(lu, i)
+        x0, x1, x2, x3 = x0 * pivot, x1 * pivot, x2 * pivot, x3 * pivot
+        store(r, q, x0)
+        store(r, q + 1, x1)
+        store(r, q + 2, x2)
+        store(r, q + 3, x3)
+        store(ks, at + q, x0 - load(w, q))
+        store(ks, at + q + 1, x1 - load(w, q + 1))
+        store(ks, at + q + 2, x2 - load(w, q + 2))
+        store(ks, at + q + 3, x3 - load(w, q + 3))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _saturation(first, reactants, state, par, p, x, at):
+    """(1 + sum of x_i/Ki, substrate amount) of one Michaelis-Menten reaction at amounts x[at:]."""
+    inhibition = splat(1.0)
+    for j in range(1, reactants):
+        inhibition = inhibition + load(x, at + state[first + j]) / load(par, p + 1 + j)
+    return inhibition, load(x, at + state[first])
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_michaelis_menten(
+    m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r
+):  # fmt: skip
+    """r += S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) k] for v = V a / (K I + a), I = 1 + sum i/Ki."""
+    first, p = st.r_ptr[m], st.p_ptr[m]
+    reactants = st.r_ptr[m + 1] - first
+    vmax, km = load(par, p), load(par, p + 1)
+    sa = st.r_state[first]
+    # at the stage, at the start of the step, and along k: the same for all parameters
+    inh, a = _saturation(first, reactants, st.r_state, par, p, u, at)
+    inh0, a0 = _saturation(first, reactants, st.r_state, par, p, y, 0)
+    inh_k, ka = _saturation(first, reactants, st.r_state, par, p, k, at)
+    over, over0 = 1.0 / (km * inh + a), 1.0 / (km * inh0 + a0)
+    v, v0 = vmax * a * over, vmax * a0 * over0
+    k_inh = inh_k - 1.0
+    k_den = km * k_inh + ka
+    bend = (vmax * ka - v0 * k_den) * over0
+    for b in range(BLOCK):
+        d_vmax, d_km = load(dpar, at_d + b * n_par + p), load(dpar, at_d + b * n_par + p + 1)
+        wa, s0 = load(w, sa * BLOCK + b), load(s, at_s + sa * BLOCK + b)
+        d_inh, d_inh0, d_k_inh, known = splat(0.0), splat(0.0), splat(0.0), load(slope, first) * wa
+        for j in range(1, reactants):
+            si = st.r_state[first + j]
+            over_ki = 1.0 / load(par, p + 1 + j)
+            relative = load(dpar, at_d + b * n_par + p + 1 + j) * over_ki
+            wi = load(w, si * BLOCK + b)
+            d_inh = d_inh + (wi - load(u, at + si) * relative) * over_ki
+            d_inh0 = d_inh0 + (load(s, at_s + si * BLOCK + b) - load(y, si) * relative) * over_ki
+            d_k_inh = d_k_inh - load(k, at + si) * relative * over_ki
+            known = known + load(slope, first + j) * wi
+        first_order = (d_vmax * a + vmax * wa - v * (d_km * inh + km * d_inh + wa)) * over
+        d_den0 = d_km * inh0 + km * d_inh0 + s0
+        d_v0 = (d_vmax * a0 + vmax * s0 - v0 * d_den0) * over0
+        d_e = d_vmax * ka - d_v0 * k_den - v0 * (d_km * k_inh + km * d_k_inh)
+        total = first_order - known + (d_e - bend * d_den0) * over0
+        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
+            i = st.s_state[q] * BLOCK + b
+            store(r, i, load(r, i) + stoich[q] * total)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r):
+    """The same for v = c a b."""
+    first, p = st.r_ptr[m], st.p_ptr[m]
+    c, i, j = load(par, p), st.r_state[first], st.r_state[first + 1]
+    ua, ub = load(u, at + i), load(u, at + j)
+    ya, yb = load(y, i), load(y, j)
+    ka, kb = load(k, at + i), load(k, at + j)
+    for b in range(BLOCK):
+        dc = load(dpar, at_d + b * n_par + p)
+        wa, wb = load(w, i * BLOCK + b), load(w, j * BLOCK + b)
+        sa, sb = load(s, at_s + i * BLOCK + b), load(s, at_s + j * BLOCK + b)
+        first_order = dc * ua * ub + c * (wa * ub + ua * wb)
+        known = load(slope, first) * wa + load(slope, first + 1) * wb
+        total = first_order - known + dc * (ka * yb + ya * kb) + c * (ka * sb + sa * kb)
+        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
+            row = st.s_state[q] * BLOCK + b
+            store(r, row, load(r, row) + stoich[q] * total)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _add_reactions(st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r):
+    for m in range(len(st.law)):
+        if st.law[m] == 0:
+            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
+        else:
+            _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
+
+
+@njit(cache=True, nogil=True)
+def step_block(
+    n, stages, tail, st, stoich, par, n_par, A, C, over_h, over_gamma_h, lu, slope, y, u, k,
+    kd, kd_value, dpar, block, s, w, r, ks,
+):  # fmt: skip
+    """Advance one block of parameters over an accepted step; the new s ends in r, its stages in ks."""
+    rows = n * BLOCK
+    at_s = block * rows
+    at_d = block * BLOCK * n_par
+    for stage in range(stages):
+        _combine_block(stage, stage >= stages - tail, rows, at_s, s, ks, A, C, over_h, over_gamma_h, w, r)
+        at = stage * n
+        for e in range(kd.ptr[block], kd.ptr[block + 1]):
+            # f_p(u) + f_py k = K_p (u + k)
+            z = load(u, at + kd.column[e]) + load(k, at + kd.column[e])
+            store(r, kd.row[e], load(r, kd.row[e]) + load(kd_value, e) * z)
+        if len(st.law):
+            _add_reactions(st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
+        _solve_block(n, st, lu, r, w, ks, stage * rows)
+
+
+@njit(cache=True, nogil=True)
+def save_block(
+    st, out_weight, n, stages, H, theta, s, new, ks, block, n_parameters, weight, out, first, count, row
+):  # fmt: skip
+    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `weight`: (stages,) scratch."""
+    rows = n * BLOCK
+    at = block * rows
+    rest = 1.0 - theta
+    for j in range(stages):
+        total = 0.0
+        for m in range(len(H) - 1, -1, -1):
+            total = H[m, j] + theta * total
+        weight[j] = theta * rest * total
+    for o in range(len(st.out_ptr) - 1):
+        x0, x1, x2, x3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+        for e in range(st.out_ptr[o], st.out_ptr[o + 1]):
+            q, size = st.out_state[e] * BLOCK, out_weight[e]
+            p = at + q
+            part = rest * size
+            x0, x1 = x0 + part * load(s, p), x1 + part * load(s, p + 1)
+            x2, x3 = x2 + part * load(s, p + 2), x3 + part * load(s, p + 3)
+            if theta > 0.0:
+                part = theta * size
+                x0, x1 = x0 + part * load(new, q), x1 + part * load(new, q + 1)
+                x2, x3 = x2 + part * load(new, q + 2), x3 + part * load(new, q + 3)
+                for j in range(stages):
+                    part, p = weight[j] * size, j * rows + q
+                    x0, x1 = x0 + part * load(ks, p), x1 + part * load(ks, p + 1)
+                    x2, x3 = x2 + part * load(ks, p + 2), x3 + part * load(ks, p + 3)
+        parameters = n_parameters - block * BLOCK
+        for l in range(count):
+            out[first + l, row, o, block * BLOCK] = lane(x0, l)
+            if parameters > 1:
+                out[first + l, row, o, block * BLOCK + 1] = lane(x1, l)
+            if parameters > 2:
+                out[first + l, row, o, block * BLOCK + 2] = lane(x2, l)
+            if parameters > 3:
+                out[first + l, row, o, block * BLOCK + 3] = lane(x3, l)

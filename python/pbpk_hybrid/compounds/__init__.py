@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from .compound import Compound, SaturablePathway
 from .curated import load_compound_file
-from .database import get_compound
+from .database import get_compound, list_compounds, search_compounds
+from .dataset import compounds_from_dataset, compounds_to_dataset
 
-__all__ = ["Compound", "SaturablePathway", "get_compound", "load_compound_file"]
+__all__ = [
+    "Compound",
+    "SaturablePathway",
+    "compounds_from_dataset",
+    "compounds_to_dataset",
+    "get_compound",
+    "list_compounds",
+    "load_compound_file",
+    "search_compounds",
+]

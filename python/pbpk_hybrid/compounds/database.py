@@ -1,15 +1,118 @@
-"""Looking compounds up: the curated ones first, then the httk table."""
+"""Looking compounds up: the curated ones first, then the 2,815 chemicals of the httk table."""
 
 from __future__ import annotations
+
+from functools import cache
+from typing import Any
 
 from .._core.errors import unknown_name
 from .compound import Compound
 from .curated import curated_compound, curated_names
+from .httk_table import httk_compound, httk_table
+
+COLLECTIONS = ("curated", "httk")
 
 
-def get_compound(name: str) -> Compound:
-    """A compound by name."""
-    key = str(name).strip().lower()
-    if key in curated_names():
-        return curated_compound(key)
-    raise unknown_name("compound", name, curated_names())
+def get_compound(name: str, *, collection: str | None = None, **values: Any) -> Compound:
+    """A known compound by name, alias, CAS number or DTXSID; capital letters do not matter.
+
+    Parameters
+    ----------
+    name : for instance ``"midazolam"``, ``"59467-70-8"`` or ``"DTXSID5023320"``
+    collection : ``"curated"`` or ``"httk"``; None looks in both, the curated first
+    values : fields that take the place of the known ones, with units as in :meth:`Compound.create`
+
+    Returns
+    -------
+    Compound, with a citation for every value and for_species values where known
+
+    Raises
+    ------
+    UnknownNameError : no such compound; the nearest names are suggested
+    InputError : httk has no molar mass for it and none is given in `values`
+    """
+    if collection is not None and collection not in COLLECTIONS:
+        raise unknown_name("collection", collection, COLLECTIONS)
+    if not isinstance(name, str):
+        raise unknown_name("compound", name, list(curated_names()), what="the name of a compound")
+    key = " ".join(name.strip().lower().replace("_", " ").split())
+    if collection != "httk" and (found := _curated_index().get(key)) is not None:
+        compound = curated_compound(found)
+        return compound.replace(**values) if values else compound
+    if collection != "curated":
+        index = httk_table().index
+        number = index.get(name.strip().lower(), index.get(key))
+        if number is not None:
+            return httk_compound(number, **values)
+    known = list(curated_names()) if collection == "curated" else [r[0] for r in httk_table().rows]
+    raise unknown_name("compound", name, [*_curated_index(), *known], what="a known compound")
+
+
+@cache
+def _curated_index() -> dict[str, str]:
+    """Lower-case name, alias, CAS or DTXSID -> name of the curated file."""
+    index = {}
+    for file in curated_names():
+        compound = curated_compound(file)
+        for key in (file, compound.name, *compound.aliases, compound.identifiers.get("cas", ""),
+                    compound.identifiers.get("dtxsid", "")):
+            if key:
+                index[key.lower()] = file
+    return index
+
+
+def list_compounds(curated: bool | None = None) -> list[str]:
+    """Names of all known compounds: curated (True), of the httk table only (False), or both (None)."""
+    names = [] if curated is False else list(curated_names())
+    if curated is not True:
+        names += [row[0] for row in httk_table().rows if row[0].lower() not in _curated_index()]
+    return names
+
+
+def search_compounds(text: str = "", *, curated: bool | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Compounds whose name, alias or identifier contains `text`.
+
+    Returns
+    -------
+    list of rows, best first (name starts with the text, then the rest; curated before others), each with
+    ``name, collection, cas, dtxsid, formula, molar_mass, has`` - the last names the values that are known
+    """
+    needle = text.strip().lower()
+    rows = []
+    if curated is not False:
+        for name in curated_names():
+            c = curated_compound(name)
+            words = (c.name, *c.aliases, *c.identifiers.values())
+            if any(needle in w.lower() for w in words):
+                rows.append(_row(c.name, "curated", c.identifiers, c.molar_mass, [f for f in _SHOWN if _has(c, f)]))
+    if curated is not True:
+        seen = {r["cas"] for r in rows}
+        for number, row in enumerate(httk_table().rows):
+            if any(needle in w.lower() for w in row[:3]) and row[1] not in seen:
+                r = httk_table().record(number)
+                has = [f for f, c in _SHOWN.items() if c and r[c].strip() not in ("", "NA")]
+                ids = {"cas": r["CAS"], "dtxsid": r["DTXSID"], "formula": r["Formula"]}
+                mass = r["MW"].strip()
+                rows.append(_row(r["Compound"], "httk", ids, float(mass) if mass not in ("", "NA") else None, has))
+    rows.sort(key=lambda r: (not r["name"].lower().startswith(needle), r["collection"] != "curated", r["name"].lower()))
+    return rows if limit is None else rows[:limit]
+
+
+_SHOWN = {
+    "log_p": "logP",
+    "fraction_unbound_plasma": "Human.Funbound.plasma",
+    "blood_to_plasma_ratio": "Human.Rblood2plasma",
+    "clint_hepatocyte": "Human.Clint",
+    "caco2_permeability": "Human.Caco2.Pab",
+    "clearance_plasma": "",
+    "absorption_rate": "",
+}
+
+
+def _has(compound: Compound, field: str) -> bool:
+    return getattr(compound, field) is not None
+
+
+def _row(name, collection, ids, mass, has) -> dict[str, Any]:
+    return {"name": name, "collection": collection, "cas": ids.get("cas", ""), "dtxsid": ids.get("dtxsid", ""),
+            "formula": ids.get("formula", ""), "molar_mass": mass, "has": has}  # fmt: skip

@@ -30,6 +30,7 @@ RED_CELLS = {
 }
 PLASMA = {"fraction_neutral_lipid": 0.0023, "fraction_neutral_phospholipid": 0.0013}
 STRONG_BASE_PKA = 7.0
+NEUTRAL_ABOVE, NEUTRAL_BELOW = 11.0, 0.0
 TISSUE_BINDING_RATIO = 0.5  # RA of Poulin & Theil (2000): protein binding in tissue over that in plasma
 CHARGED_PERMEATION = 1e-3  # alpha of Schmitt (2008)
 
@@ -42,6 +43,15 @@ def log_p_vegetable_oil(log_p):
 def is_strong_base(pka_base: Sequence[float]) -> bool:
     """Whether a basic site has pKa > 7, the border between Rodgers & Rowland's two equations."""
     return any(p > STRONG_BASE_PKA for p in pka_base)
+
+
+def is_neutral(pka_acid: Sequence[float], pka_base: Sequence[float]) -> bool:
+    """Whether Rodgers & Rowland's equation for neutrals applies.
+
+    Alcohols and amides (acidic pKa above 11) and groups that only strong acid protonates (basic pKa below 0) do not make
+    an acid or a base; the weakest ones in their set are dideoxyinosine (9.1) and flunitrazepam (1.8).
+    """
+    return all(p > NEUTRAL_ABOVE for p in pka_acid) and all(p < NEUTRAL_BELOW for p in pka_base)
 
 
 def rodgers_rowland_kpu(
@@ -123,7 +133,7 @@ def rodgers_rowland_kpu(
         )
         binding = association * acidic_phospholipid * x_cation / (1 + y)
     else:
-        ratio = albumin_ratio if pka_acid or pka_base else lipoprotein_ratio
+        ratio = lipoprotein_ratio if is_neutral(pka_acid, pka_base) else albumin_ratio
         in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_neutral_phospholipid"]) / (1 + y)
         binding = (1 / fu - 1 - in_plasma) * ratio
     return kpu + np.where(np.real(binding) < 0, 0.0, binding), binding

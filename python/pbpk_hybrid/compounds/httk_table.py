@@ -1,0 +1,166 @@
+"""The chemicals of the R package httk as compounds. Read once, on first use."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .._core.errors import InputError
+from .compound import Compound
+
+TABLE = Path(__file__).parent / "data" / "httk" / "chem_physical_and_invitro_measured.csv.gz"
+VERSION = "httk 2.7.4"
+CLINT_P_LIMIT = 0.05  # httk: a slope with a larger p value is no clearance (get_clint)
+LARGEST_FRACTION = 1.2  # a fraction up to here is 1 with its measurement error; above, it is a slip
+
+_COLUMNS = (
+    "Compound", "CAS", "DTXSID", "Formula", "MW", "logP", "logP.Reference", "logMA", "logMA.Reference", "MW.Reference",
+    "pKa_Accept", "pKa_Accept.Reference", "pKa_Donor", "pKa_Donor.Reference", "Human.Caco2.Pab",
+    "Human.Caco2.Pab.Reference", "Human.Fabs", "Human.Fabs.Reference", "Human.Fgut", "Human.Fgut.Reference",
+    "Human.Clint", "Human.Clint.pValue", "Human.Clint.Reference", "Human.Funbound.plasma",
+    "Human.Funbound.plasma.Reference", "Human.Rblood2plasma", "Human.Rblood2plasma.Reference",
+    "Mouse.Funbound.plasma", "Mouse.Funbound.plasma.Reference", "Rabbit.Funbound.plasma",
+    "Rabbit.Funbound.plasma.Reference", "Rat.Clint", "Rat.Clint.pValue", "Rat.Clint.Reference", "Rat.Funbound.plasma",
+    "Rat.Funbound.plasma.Reference", "Rat.Rblood2plasma", "Rat.Rblood2plasma.Reference",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class HttkTable:
+    """All rows (tuples of text in the order of ``_COLUMNS``) and where to find each name."""
+
+    rows: tuple[tuple[str, ...], ...]
+    index: dict[str, int]  # lower-case name, CAS or DTXSID -> row
+
+    def record(self, number: int) -> dict[str, str]:
+        """One row by column name."""
+        return dict(zip(_COLUMNS, self.rows[number], strict=True))
+
+
+@cache
+def httk_table() -> HttkTable:
+    """The table, parsed on the first call."""
+    with gzip.open(TABLE, "rb") as file:
+        text = file.read().decode("utf-8")
+    reader = csv.reader(io.StringIO(text))
+    header = next(reader)
+    pick = [header.index(name) for name in _COLUMNS]
+    rows = []
+    index: dict[str, int] = {}
+    for line in reader:
+        row = tuple([line[i] for i in pick])
+        for key in row[:3]:
+            if key and key != "NA":
+                index.setdefault(key.strip().lower(), len(rows))
+        rows.append(row)
+    return HttkTable(tuple(rows), index)
+
+
+def httk_compound(number: int, **values: Any) -> Compound:
+    """A row as a :class:`Compound`; `values` take the place of what the table says.
+
+    What is done to the table's entries, each with a note in ``Compound.notes``: a fraction unbound of 0 is "below the
+    limit of detection" and left out, as is one that is no number ("<0.01") or far above 1; a CLint whose slope is not significant (p > 0.05) is 0, as in httk; a fraction absorbed or
+    passing the gut above 1 (rounding in its source) is 1. Ranges "value,low,high,p" give their value.
+
+    Raises
+    ------
+    InputError : the table has no molar mass (NA or 0) and none is given
+    """
+    r = httk_table().record(number)
+    name = r["Compound"].strip()
+    notes: list[str] = []
+    sources: dict[str, str] = {}
+    human: dict[str, Any] = {}
+    mass = _number(r["MW"])
+    if mass is not None and mass > 0:
+        human["molar_mass"] = mass
+        sources["molar_mass"] = _cite(r["MW.Reference"])
+    elif values.get("molar_mass") is None:
+        raise InputError(
+            "molar_mass", mass, "a number > 0 [g/mol]", subject=name,
+            hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, molar_mass=...)",
+        )
+    for field, column in (("log_p", "logP"), ("log_membrane_affinity", "logMA")):
+        if (value := _number(r[column])) is not None:
+            human[field] = value
+            sources[field] = _cite(r[column + ".Reference"])
+    for field, column in (("pka_acid", "pKa_Donor"), ("pka_base", "pKa_Accept")):
+        if sites := [float(part) for part in r[column].split(",") if part.strip() not in ("", "NA")]:
+            human[field] = sites
+            sources[field] = _cite(r[column + ".Reference"])
+    human |= _measured(r, "Human", notes, sources, "")
+    for field, column in (("caco2_permeability", "Human.Caco2.Pab"), ("fraction_absorbed", "Human.Fabs"),
+                          ("fraction_gut", "Human.Fgut")):
+        value = _number(r[column])
+        if value is None:
+            continue
+        if field != "caco2_permeability" and value > 1:
+            notes.append(f"{field}: {value:g} in the table, taken as 1")
+            value = 1.0
+        human[field] = value
+        sources[field] = _cite(r[column + ".Reference"])
+    species = {}
+    for label in ("Rat", "Mouse", "Rabbit"):
+        if found := _measured(r, label, notes, sources, label.lower() + "."):
+            species[label.lower()] = found
+    identifiers = {k: r[c] for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula"))
+                   if r[c] and r[c] != "NA"}
+    compound = Compound.create(name=name, sources=sources, notes=notes, identifiers=identifiers,
+                               species_values=species, **human)
+    return compound.replace(**values) if values else compound
+
+
+def _measured(r: dict[str, str], label: str, notes: list[str], sources: dict[str, str], prefix: str) -> dict[str, float]:
+    """Fraction unbound, CLint and blood:plasma ratio of one species."""
+    out: dict[str, float] = {}
+    column = f"{label}.Funbound.plasma"
+    if (value := _number(r[column])) is not None:
+        if value <= 0:
+            notes.append(f"{prefix}fraction_unbound_plasma: below the limit of detection ({r[column + '.Reference']})")
+        else:
+            if 1 < value <= LARGEST_FRACTION:
+                notes.append(f"{prefix}fraction_unbound_plasma: {value:g} in the table, taken as 1")
+                value = 1.0
+            if value > 1:
+                notes.append(f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a fraction, left out")
+            else:
+                out["fraction_unbound_plasma"] = value
+                sources[f"{prefix}fraction_unbound_plasma"] = _cite(r[column + ".Reference"])
+    elif r[column].strip() not in ("", "NA"):
+        notes.append(f"{prefix}fraction_unbound_plasma: {r[column].strip()!r} in the table, left out")
+    column = f"{label}.Clint"
+    if (value := _number(r.get(column, ""))) is not None:
+        parts = r[column].split(",")
+        p = _number(parts[3]) if len(parts) == 4 else _number(r[column + ".pValue"])
+        if p is not None and p > CLINT_P_LIMIT and value > 0:
+            notes.append(f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as 0 as in httk")
+            value = 0.0
+        out["clint_hepatocyte"] = value
+        sources[f"{prefix}clint_hepatocyte"] = _cite(r[column + ".Reference"])
+    column = f"{label}.Rblood2plasma"
+    value = _number(r.get(column, ""))
+    if value is not None and value > 0:
+        out["blood_to_plasma_ratio"] = value
+        sources[f"{prefix}blood_to_plasma_ratio"] = _cite(r[column + ".Reference"])
+    return out
+
+
+def _number(text: str) -> float | None:
+    """The first number of 'value,low,high,p'; None for an empty cell, NA or words ("<0.01", "No analytical method")."""
+    try:
+        value = float(text.split(",", 1)[0])
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _cite(reference: str) -> str:
+    reference = reference.strip()
+    return f"{reference}, in {VERSION}" if reference and reference != "NA" else VERSION

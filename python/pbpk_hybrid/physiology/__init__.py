@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from .composition import METHODS, tissue_composition
+from .dataset import check_physiology
+from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
 
-__all__ = ["BLOOD_POOLS", "METHODS", "ORGANS", "PORTAL_ORGANS", "SPECIES", "tissue_composition"]
+__all__ = [
+    "BLOOD_POOLS",
+    "METHODS",
+    "ORGANS",
+    "PORTAL_ORGANS",
+    "SPECIES",
+    "check_physiology",
+    "reference_individual",
+    "tissue_composition",
+]

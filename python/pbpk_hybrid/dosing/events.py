@@ -1,0 +1,392 @@
+"""From dose records to what happens when.
+
+:func:`expand` turns a :class:`~pbpk_hybrid.dosing.Regimen` into :class:`DoseEvents`: flat arrays of jumps and rate changes, sorted by
+(subject, time, kind), ready for any solver. Nothing about records, ADDL, SS, lag or bioavailability is left for the solver,
+except to find each steady state.
+
+Kinds, in the order in which they apply at equal times (then the solver's output is taken):
+
+=============  ======================================================================================================
+``RESET``      all amounts 0 and all infusion rates 0
+``STEADY``     add the steady-state amounts of entry ``value`` of ``steady`` (the rates that still run are separate
+               ``RATE`` events)
+``RATE``       infusion rate into ``compartment`` changes by ``value`` [mg/h]
+``BOLUS``      amount in ``compartment`` rises by ``value`` [mg]
+``OTHER``      nothing; the solver stops (EVID 2)
+=============  ======================================================================================================
+
+Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T duration, II interval):
+
+- **Lag** moves the dose, never the reset nor the steady state: they hold at the time of the record.
+- **Bioavailability**: a bolus gives F D. Where the *rate* was ordered (RATE > 0, or -1 with its modelled value) the rate
+  stays R and the infusion takes F D/R. Where the *duration* was ordered (RATE -2) it stays T and the rate is F D/T.
+  (That F shortens an infusion of given rate is intended: metrumresearchgroup/mrgsolve#954.)
+- **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID 4) nor steady state is repeated
+  (nlmixr2/rxode2#1351). Infusions longer than II overlap.
+- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions, lagged doses that have not
+  entered, additional doses (NONMEM help, "SS data item": "infusions in progress or pending additional doses are
+  cancelled"). "Earlier" is by the time of the record; at equal times the reset comes first whatever the order of rows. A
+  second record with SS = 1 at the same time for the same subject is refused (it would erase the first): use SS = 2.
+- **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as an ordinary dose at
+  time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to what is there.
+
+  With a lag L the implied doses are lagged as well: at the record's time the previous one entered II - L ago (NONMEM
+  help, "SS dose event record"; metrumresearchgroup/mrgsolve#264), so the state is the periodic one at ``phase`` = II - L (II for
+  no lag: the trough just before the dose). If L >= II, implied doses that are still on their way enter at
+  time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops those on
+  their way (measured in FeRx-NLME/ferx-core#1125); the true steady state is given here.
+
+  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
+  ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more for ``pulse_duration`` = T - floor(T/II) II from phase 0.
+  Implied infusions that still run at the record are RATE events: + R each at the record's time, - R at the
+  time at which each ends. If T is a multiple of II within 1e-9, there is no pulse (metrumresearchgroup/mrgsolve#947).
+
+  SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that ends at the record; ``interval`` is 0 and
+  ``base_rate`` = R. F does not apply, since there is no amount. The rate does not run on.
+
+Shared and per-subject events: if every record is for every subject, all events have ``subject`` -1 and are stored once, however many
+subjects there are. Doses per kg stay shared where only their size depends on body weight: ``per_kg`` marks values in mg/kg (or
+mg/h/kg), to be multiplied by the subject's body weight (:meth:`DoseEvents.values_for` does that). Records are written out per subject if
+some are for one subject only, or if a dose per kg at a rate in mg/h gives each subject another duration. Hence ``subject`` is -1
+everywhere or nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._core.errors import InputError, unknown_name
+from .._core.units import quantity
+from .regimen import Regimen
+from .steady import STEADY_COLUMNS, SteadyStates, steady_states
+from .table import EVERYONE, is_dose
+
+RESET, STEADY, RATE, BOLUS, OTHER = 0, 1, 2, 3, 4
+
+#: compartment name under which a route's own compartment is listed, unless `route_compartments` says otherwise
+ROUTE_COMPARTMENT = {"iv_bolus": "iv", "iv_infusion": "iv", "oral": "oral"}
+
+
+@dataclass(frozen=True, eq=False)
+class DoseEvents:
+    """What happens when: 1-D arrays of equal length, sorted by (subject, time, kind).
+
+    Parameters
+    ----------
+    subject : (n,) index into the subjects given to :func:`expand`; -1 in all places if shared by all
+    time : (n,) [h]
+    kind : (n,) RESET, STEADY, RATE, BOLUS or OTHER
+    compartment : (n,) index into `compartments`; -1 for RESET, STEADY and OTHER
+    value : (n,) [mg] for BOLUS, change of [mg/h] for RATE, row of `steady` for STEADY, else 0; per kg where `per_kg`
+    per_kg : (n,) True where `value` has to be multiplied by body weight
+    record : (n,) row of the expanded regimen from which the event comes (for messages)
+    compartments : names; "iv" and "oral" stand for the model's own compartment of the route
+    steady : the steady states to find
+    n_subjects : number of subjects
+    body_weight : (n_subjects,) [kg] or None
+    """
+
+    subject: np.ndarray
+    time: np.ndarray
+    kind: np.ndarray
+    compartment: np.ndarray
+    value: np.ndarray
+    per_kg: np.ndarray
+    record: np.ndarray
+    compartments: tuple[str, ...]
+    steady: SteadyStates
+    n_subjects: int
+    body_weight: np.ndarray | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return int(self.time.size)
+
+    @property
+    def shared(self) -> bool:
+        """True if all events are stored once for all subjects."""
+        return bool(np.all(self.subject == EVERYONE))
+
+    @property
+    def start(self) -> float:
+        """Time of the first event [h]; 0 if there is none."""
+        return float(self.time.min()) if len(self) else 0.0
+
+    def values_for(self, first: int = 0, stop: int | None = None) -> np.ndarray:
+        """Values with body weight multiplied in.
+
+        Returns
+        -------
+        (n,) if no value differs between subjects that share an event, else (stop - first, n) for subjects first..stop
+        """
+        return self._weighted(self.value, self.per_kg, self.subject, first, stop)
+
+    def steady_values_for(self, name: str, first: int = 0, stop: int | None = None) -> np.ndarray:
+        """Column `name` (amount, base_rate or pulse_rate) of `steady` with body weight multiplied in, shaped likewise."""
+        s = self.steady
+        return self._weighted(getattr(s, name), s.per_kg, s.subject, first, stop)
+
+    def for_subject(self, index: int) -> DoseEvents:
+        """The events of one subject as shared events of a single subject, with body weight multiplied in."""
+        mine = np.ones(len(self), bool) if self.shared else self.subject == index
+        value = self.values_for(index, index + 1)
+        value = value[0][mine] if value.ndim == 2 else value[mine]
+        rows = np.flatnonzero(np.isin(np.arange(len(self.steady)), value[self.kind[mine] == STEADY]))
+        steady = self.steady.take(rows, self.body_weight[index] if self.body_weight is not None else None)
+        renumbered = np.where(self.kind[mine] == STEADY, np.searchsorted(rows, value), value)
+        weight = None if self.body_weight is None else self.body_weight[index : index + 1]
+        return DoseEvents(
+            np.full(int(mine.sum()), EVERYONE), self.time[mine], self.kind[mine], self.compartment[mine], renumbered,
+            np.zeros(int(mine.sum()), bool), self.record[mine], self.compartments, steady, 1, weight,
+        )
+
+    def _weighted(self, value, per_kg, subject, first, stop):
+        if not per_kg.any():
+            return value
+        weight = self.body_weight
+        if np.all(subject == EVERYONE):
+            return np.where(per_kg, value * weight[first:stop, None], value)
+        return np.where(per_kg, value * weight[subject], value)
+
+
+def expand(
+    regimen: Regimen,
+    subjects: int | Sequence[int] | np.ndarray,
+    *,
+    body_weight: Any = None,
+    horizon: Any = None,
+    start: Any = 0.0,
+    route_compartments: Mapping[str, str] | None = None,
+) -> DoseEvents:
+    """What happens when, to whom.
+
+    Parameters
+    ----------
+    regimen : Regimen
+    subjects : number of subjects (ids 0, 1, ...), or (n_subjects,) their integer ids
+    body_weight : (n_subjects,) or one number [kg], needed for doses per kg
+    horizon : [h] last time of interest; later events are left out. None: no limit
+    start : [h] first time of the simulation; a record before it is refused
+    route_compartments : names of the model's own compartments, e.g. ``{"iv": "venous_blood", "oral": "gut_lumen"}``
+
+    Returns
+    -------
+    DoseEvents
+
+    Raises
+    ------
+    InputError : a record before `start`, no body weight for a dose per kg, two SS = 1 records at one time
+    UnknownNameError : a subject of the regimen that is not in `subjects`
+    """
+    ids = _subject_ids(subjects)
+    weight = _body_weight(regimen, body_weight, ids)
+    end = np.inf if horizon is None else quantity(horizon, "h", "horizon")
+    begin = quantity(start, "h", "start")
+    c, index = _rows_for(regimen, ids)
+    early = c["time"] < begin
+    if early.any():
+        i = int(np.argmax(early))
+        raise InputError(
+            f"time[row {i}]", float(c["time"][i]), f"a time >= start = {begin:g} h",
+            subject=None if index[i] == EVERYONE else int(ids[index[i]]), hint="shift the regimen or give an earlier start",
+        )
+    size, per_kg, rate, duration = _effective(c, weight, index)
+    names, place = _compartments(c, route_compartments or {})
+
+    parts = _Parts()
+    dose = is_dose(c)
+    ss = c["steady_state"] > 0
+    _refuse_two_fresh_starts(c, index, ids)
+    resets = np.flatnonzero((c["evid"] >= 3) | (c["steady_state"] == 1))
+    parts.add(resets, index, c["time"][resets], RESET)
+    others = np.flatnonzero(c["evid"] == 2)
+    parts.add(others, index, c["time"][others], OTHER)
+
+    steady = steady_states(c, np.flatnonzero(dose & ss), index, place, size, per_kg, rate, duration)
+    parts.add(steady.record, index, steady.time, STEADY, value=np.arange(len(steady), dtype=float))
+    for rows, at, change in steady.running():
+        parts.add(rows, index, at, RATE, place[rows], change, per_kg[rows])
+
+    # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of its own
+    giving = np.flatnonzero(dose & ~(ss & (c["interdose_interval"] == 0)))
+    rows, entry = _dose_times(c, giving, end)
+    implied_rows, implied_entry = steady.on_their_way()
+    rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
+    at_once = (rate[rows] == 0) & (duration[rows] == 0) & ~_ordered_as_infusion(c)[rows]
+    b = rows[at_once]
+    parts.add(b, index, entry[at_once], BOLUS, place[b], size[b], per_kg[b])
+    flow = ~at_once & (duration[rows] > 0)  # F = 0 leaves an infusion of no length
+    r = rows[flow]
+    parts.add(r, index, entry[flow], RATE, place[r], rate[r], per_kg[r])
+    parts.add(r, index, entry[flow] + duration[r], RATE, place[r], -rate[r], per_kg[r])
+
+    e = parts.arrays()
+    e = _cancelled_by_resets(e, c["time"])
+    keep = e["time"] <= end
+    order = np.lexsort((e["record"], e["kind"], e["time"], e["subject"]))
+    order = order[keep[order]]
+    e = {name: column[order] for name, column in e.items()}
+    return DoseEvents(**e, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight)
+
+
+class _Parts:
+    """Collects events group by group."""
+
+    def __init__(self) -> None:
+        self._groups: list[dict[str, np.ndarray]] = []
+
+    def add(self, rows, index, time, kind, compartment=-1, value=0.0, per_kg=False) -> None:
+        rows = np.asarray(rows, dtype=np.int64)
+        n = rows.size
+        self._groups.append({
+            "subject": index[rows], "time": np.asarray(time, float), "kind": np.full(n, kind, np.int8),
+            "compartment": np.broadcast_to(np.asarray(compartment, np.int64), (n,)),
+            "value": np.broadcast_to(np.asarray(value, float), (n,)),
+            "per_kg": np.broadcast_to(np.asarray(per_kg, bool), (n,)), "record": rows,
+        })
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {k: np.concatenate([g[k] for g in self._groups]) for k in self._groups[0]}
+
+
+def _subject_ids(subjects: Any) -> np.ndarray:
+    if isinstance(subjects, (int, np.integer)) and not isinstance(subjects, bool):
+        if subjects < 1:
+            raise InputError("subjects", subjects, "at least 1 subject")
+        return np.arange(int(subjects))
+    ids = np.asarray(subjects)
+    if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu":
+        raise InputError("subjects", subjects, "a number of subjects or a list of integer ids")
+    if np.unique(ids).size != ids.size:
+        raise InputError("subjects", ids.tolist(), "ids that differ from each other")
+    return ids.astype(np.int64)
+
+
+def _body_weight(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndarray | None:
+    if body_weight is None:
+        if regimen.needs_body_weight:
+            raise InputError("body_weight", None, "the body weight [kg] of each subject, since a dose is per kg")
+        return None
+    if isinstance(body_weight, (str, int, float)) or np.ndim(body_weight) == 0:
+        return np.full(ids.size, quantity(body_weight, "kg", "body_weight", positive=True))
+    weight = np.asarray(body_weight, dtype=float)
+    if weight.shape != ids.shape:
+        raise InputError("body_weight", weight.shape, f"one number for each of {ids.size} subjects")
+    bad = ~(np.isfinite(weight) & (weight > 0))
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise InputError("body_weight", float(weight[i]), "a finite number > 0 [kg]", subject=int(ids[i]))
+    return weight
+
+
+def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """The rows to expand and, for each, the subject's index (-1 in all places if they stay shared)."""
+    c = regimen.columns
+    # a rate in mg/h with an amount in mg/kg: the duration, not only the size, is another for each subject
+    own_duration = (c["amount_per_kg"] > 0) & (c["rate"] > 0)
+    if regimen.shared and not own_duration.any():
+        return c, c["subject"]
+    written = regimen.for_subjects(ids).columns
+    order = np.argsort(ids, kind="stable")
+    slot = np.searchsorted(ids[order], written["subject"])
+    known = slot < ids.size
+    known[known] = ids[order][slot[known]] == written["subject"][known]
+    if not known.all():
+        stranger = int(written["subject"][int(np.argmin(known))])
+        raise unknown_name("subject", stranger, ids.tolist(), what="a subject that is simulated")
+    return written, order[slot].astype(np.int64)
+
+
+def _ordered_as_infusion(c: Mapping[str, np.ndarray]) -> np.ndarray:
+    return (c["rate"] > 0) | (c["rate_per_kg"] > 0) | (c["duration"] > 0)
+
+
+def _effective(c, weight, index):
+    """After bioavailability: bolus size, is it per kg, rate and duration of each row (0 where not an infusion)."""
+    f = c["bioavailability"]
+    per_kg = (c["amount_per_kg"] > 0) | (c["rate_per_kg"] > 0)
+    ordered = c["amount"] + c["amount_per_kg"]
+    own = (c["amount_per_kg"] > 0) & (c["rate"] > 0)  # written out per subject: resolve to mg now
+    if own.any():
+        ordered = np.where(own, ordered * weight[np.where(own, index, 0)], ordered)
+        per_kg = per_kg & ~own
+    size = f * ordered
+    ordered_rate = c["rate"] + c["rate_per_kg"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        duration = np.where(ordered_rate > 0, size / ordered_rate, c["duration"])
+        rate = np.where(ordered_rate > 0, ordered_rate, np.where(c["duration"] > 0, size / c["duration"], 0.0))
+    return size, per_kg, rate, duration
+
+
+def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names in order of first use, and the index of each row (-1 where no dose)."""
+    for name in route_compartments:
+        if name not in ("iv", "oral"):
+            raise unknown_name("route_compartments", name, ("iv", "oral"))
+    dose = is_dose(c)
+    place = np.full(c["time"].size, -1, dtype=np.int64)
+    pairs, which = np.unique(np.stack([c["route"][dose], c["compartment"][dose]]), axis=1, return_inverse=True)
+    names: list[str] = []
+    slots = np.empty(pairs.shape[1], dtype=np.int64)
+    for i, (route, compartment) in enumerate(pairs.T.tolist()):
+        own = ROUTE_COMPARTMENT.get(route, "")
+        name = compartment or route_compartments.get(own, own)
+        if name not in names:
+            names.append(name)
+        slots[i] = names.index(name)
+    place[dose] = slots[np.ravel(which)]
+    return tuple(names), place
+
+
+def _refuse_two_fresh_starts(c, index, ids) -> None:
+    fresh = np.flatnonzero(c["steady_state"] == 1)
+    if fresh.size < 2:
+        return
+    order = fresh[np.lexsort((c["time"][fresh], index[fresh]))]
+    twice = (np.diff(c["time"][order]) == 0) & (np.diff(index[order]) == 0)
+    if twice.any():
+        i = int(order[1:][np.argmax(twice)])
+        raise InputError(
+            f"steady_state[row {i}]", 1, f"one record with steady_state 1 at {c['time'][i]:g} h",
+            subject=None if index[i] == EVERYONE else int(ids[index[i]]), hint="use steady_state=2 to add to the first",
+        )
+
+
+def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and times at which each dose and its additional doses enter, up to `end`."""
+    first = c["time"][giving] + c["lag_time"][giving]
+    ii, extra = c["interdose_interval"][giving], c["additional_doses"][giving]
+    if np.isfinite(end):  # do not write out a million additional doses that nobody sees
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
+        extra = np.clip(np.minimum(extra, seen), 0, None).astype(np.int64)
+    rows = np.repeat(giving, extra + 1)
+    starts = np.cumsum(extra + 1) - (extra + 1)
+    k = np.arange(rows.size) - np.repeat(starts, extra + 1)
+    return rows, np.repeat(first, extra + 1) + k * np.repeat(ii, extra + 1)
+
+
+def _cancelled_by_resets(e: dict[str, np.ndarray], record_time: np.ndarray) -> dict[str, np.ndarray]:
+    """Without what earlier records would still give at or after the next reset of their subject."""
+    reset = e["kind"] == RESET
+    if not reset.any():
+        return e
+    # rank times, so that (subject, time) becomes one sortable integer
+    recorded = record_time[e["record"]]
+    ranks, rank = np.unique(np.concatenate([recorded, e["time"][reset]]), return_inverse=True)
+    width = ranks.size + 1
+    key = (e["subject"] + 1) * width + rank[: recorded.size]
+    reset_key = np.sort((e["subject"][reset] + 1) * width + rank[recorded.size :])
+    following = np.searchsorted(reset_key, key, side="right")  # first reset later than the record
+    known = following < reset_key.size
+    candidate = reset_key[np.where(known, following, 0)]
+    same = known & (candidate // width == e["subject"] + 1)
+    next_reset = np.where(same, ranks[candidate % width], np.inf)
+    keep = e["time"] < next_reset
+    return {name: column[keep] for name, column in e.items()}
+
+
+__all__ = ["BOLUS", "OTHER", "RATE", "RESET", "ROUTE_COMPARTMENT", "STEADY", "STEADY_COLUMNS", "DoseEvents", "SteadyStates", "expand"]

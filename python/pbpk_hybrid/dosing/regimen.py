@@ -1,0 +1,403 @@
+"""Who gets how much, where and when.
+
+A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in :mod:`.table`), built from single doses
+by repeating, shifting and combining. What the numbers mean when they are given, and in which order, is written in
+:mod:`.events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._core.errors import InputError
+from .._core.units import quantity
+from .table import COLUMNS, EVERYONE, concatenate, is_dose, make_columns
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True, eq=False)
+class Regimen:
+    """A frozen table of dose records.
+
+    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`, :meth:`dose`, :meth:`reset`,
+    :meth:`other`, :meth:`per_subject` or :meth:`parse`; combine with ``+`` (at the same time) and :meth:`then` (one
+    after the other). Every method returns a new regimen.
+
+    Parameters
+    ----------
+    columns : one read-only array per column of :data:`.table.COLUMNS`, sorted by subject and time
+    span : [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end of the last dosing interval, or
+        of the infusion of a single dose
+
+    Raises
+    ------
+    InputError, UnitError : a value that cannot be used; names the column, the value, the row and the subject
+
+    Examples
+    --------
+    >>> Regimen.oral("50 mg").repeat("12 h", 3).columns["time"].tolist()
+    [0.0, 12.0, 24.0]
+    """
+
+    columns: Mapping[str, np.ndarray] = field(repr=False)
+    span: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", make_columns(self.columns))
+        object.__setattr__(self, "span", quantity(self.span, "h", "span"))
+
+    # ---- making -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def empty(cls) -> Regimen:
+        """No dose at all."""
+        return cls({name: np.empty(0) for name in COLUMNS})
+
+    @classmethod
+    def bolus(cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+        """An intravenous dose that enters at once.
+
+        Parameters
+        ----------
+        amount : [mg], or [mg/kg] as a string such as ``"5 mg/kg"``
+        time : [h]
+        compartment : state that receives it; "" for the model's own intravenous compartment
+        options : see :meth:`dose`
+        """
+        return _single(amount, time, route="iv_bolus", compartment=compartment, **options)
+
+    @classmethod
+    def infusion(
+        cls, amount: Any, duration: Any = None, time: Any = 0.0, *, rate: Any = None, compartment: str = "",
+        **options: Any,
+    ) -> Regimen:
+        """An intravenous infusion, by its duration or by its rate.
+
+        The two differ when the bioavailability is not 1: see :mod:`.events`.
+
+        Parameters
+        ----------
+        amount : [mg] or ``"mg/kg"``
+        duration : [h]
+        time : [h]
+        rate : [mg/h], or ``"mg/h/kg"`` with an amount per kg
+        options : see :meth:`dose`
+        """
+        if duration is None and rate is None:
+            raise InputError("duration", None, "a duration [h] or a rate [mg/h]", hint="use bolus for a dose at once")
+        return _single(amount, time, route="iv_infusion", compartment=compartment, duration=duration, rate=rate, **options)
+
+    @classmethod
+    def oral(cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+        """An oral dose: it enters the model's absorption compartment (parameters as in :meth:`bolus`)."""
+        return _single(amount, time, route="oral", compartment=compartment, **options)
+
+    @classmethod
+    def dose(cls, amount: Any, time: Any = 0.0, *, compartment: str, **options: Any) -> Regimen:
+        """A dose into a named compartment.
+
+        Parameters
+        ----------
+        amount : [mg] or ``"mg/kg"``
+        time : [h]
+        compartment : name of the state
+        duration, rate : [h] or [mg/h] of an infusion; neither for a bolus
+        interval : II [h]
+        additional_doses : ADDL
+        steady_state : True or 1: start at the steady state of this dose every `interval`; 2: add that steady state to what
+            is there (meaningful for linear kinetics)
+        lag : [h] before the dose enters
+        bioavailability : fraction that enters
+        reset : empty all compartments and stop all infusions first (EVID 4)
+        subject : subject id; -1 for every subject
+        """
+        return _single(amount, time, route="compartment", compartment=compartment, **options)
+
+    @classmethod
+    def constant_infusion_steady_state(cls, rate: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+        """Start at the steady state of a constant infusion, which ends at `time` (AMT 0, RATE, SS 1, II 0)."""
+        return _single(0.0, time, route="iv_infusion", compartment=compartment, rate=rate, steady_state=1, **options)
+
+    @classmethod
+    def reset(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
+        """Empty all compartments and stop all infusions at `time` [h] (EVID 3)."""
+        return cls({"time": quantity(time, "h", "time"), "evid": 3, "subject": subject})
+
+    @classmethod
+    def other(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
+        """A stop of the solver at `time` [h] without effect (EVID 2)."""
+        return cls({"time": quantity(time, "h", "time"), "evid": 2, "subject": subject})
+
+    @classmethod
+    def per_subject(cls, regimens: Iterable[Regimen], subjects: Sequence[int] | None = None) -> Regimen:
+        """One regimen for each subject.
+
+        Parameters
+        ----------
+        regimens : n regimens, each for every subject (subject -1)
+        subjects : n subject ids; None: 0, 1, ..., n - 1
+        """
+        regimens = list(regimens)
+        ids = list(range(len(regimens))) if subjects is None else list(subjects)
+        if len(ids) != len(regimens):
+            raise InputError("subjects", len(ids), f"one id for each of {len(regimens)} regimens")
+        if len(set(ids)) != len(ids):
+            raise InputError("subjects", ids, "ids that differ from each other")
+        parts = []
+        for who, regimen in zip(ids, regimens, strict=True):
+            if np.any(regimen.columns["subject"] != EVERYONE):
+                raise InputError("regimens", regimen.columns["subject"].tolist(), "regimens without subjects of their own", subject=who)
+            parts.append(regimen._with(subject=np.full(len(regimen), who)))
+        return combine(parts)
+
+    @classmethod
+    def loading(cls, loading: Regimen, maintenance: Regimen, interval: Any, n: int, *, delay: Any = None) -> Regimen:
+        """A loading dose, then `n` maintenance doses.
+
+        Parameters
+        ----------
+        loading, maintenance : regimens that start at time 0
+        interval : [h] between maintenance doses
+        n : number of maintenance doses
+        delay : [h] from the loading dose to the first maintenance dose; None: `interval`
+        """
+        tau = quantity(interval, "h", "interval", positive=True)
+        wait = tau if delay is None else quantity(delay, "h", "delay", minimum=0)
+        return loading + maintenance.repeat(tau, n).shift(wait)
+
+    @classmethod
+    def parse(cls, text: str) -> Regimen:
+        """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h x20"``; see :mod:`.language`."""
+        from .language import parse
+
+        return parse(text)
+
+    # ---- changing -----------------------------------------------------------------------------------------------
+
+    def repeat(self, interval: Any, n: int) -> Regimen:
+        """The regimen `n` times, every `interval`: the first time included.
+
+        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4; unlike ADDL, each copy is a
+        record of its own, so a later reset does not cancel those recorded after it.
+
+        Parameters
+        ----------
+        interval : [h]
+        n : number of times, at least 1
+        """
+        tau = quantity(interval, "h", "interval", positive=True)
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise InputError("n", n, "a whole number >= 1")
+        c = self.columns
+        first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
+        many = {name: np.repeat(column, n) for name, column in c.items()}
+        many["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
+        many["steady_state"] = np.where(first, many["steady_state"], 0)
+        many["evid"] = np.where(~first & (many["evid"] == 4), 1, many["evid"])
+        # an interval that served the steady state only would now be a contradiction
+        idle = (many["steady_state"] == 0) & (many["additional_doses"] == 0)
+        many["interdose_interval"] = np.where(idle, 0.0, many["interdose_interval"])
+        if np.any((c["steady_state"] == 1) & (c["interdose_interval"] == 0)) and n > 1:
+            raise InputError("n", n, "1 for the steady state of a constant infusion, which is no dose to repeat")
+        return Regimen(many, span=tau * n)
+
+    def shift(self, by: Any) -> Regimen:
+        """Everything later by `by` [h] (or earlier, if negative)."""
+        dt = quantity(by, "h", "by")
+        return Regimen({**self.columns, "time": self.columns["time"] + dt}, span=self.span + dt)
+
+    def at(self, time: Any) -> Regimen:
+        """Shifted so that the first record is at `time` [h]."""
+        start = quantity(time, "h", "time")
+        first = float(self.columns["time"].min()) if len(self) else 0.0
+        moved = self.shift(start - first)
+        if len(self) == 0 or first == 0.0:
+            return moved
+        # start + (t - first) and t + (start - first) may differ in the last digit: `time` is what was asked for
+        exact = np.where(self.columns["time"] == first, start, moved.columns["time"])
+        return moved._with(time=exact)
+
+    def __add__(self, other: Regimen) -> Regimen:
+        if not isinstance(other, Regimen):
+            return NotImplemented
+        return combine([self, other])
+
+    def then(self, other: Regimen, *, after: Any = None) -> Regimen:
+        """`other` when this regimen is over.
+
+        Parameters
+        ----------
+        other : regimen that counts its times from its own start
+        after : [h] from this regimen's end (:attr:`span`: one interval after the last dose of a repeated dose, the end of a
+            single infusion) to the start of `other`; it must be given where this regimen ends with a single dose at once
+
+        Raises
+        ------
+        InputError : if it is not clear when this regimen ends
+        """
+        if after is None and self._open_end():
+            raise InputError("after", None, "the time [h] from this single dose to what follows",
+                             hint="a single dose at once has no interval that could end")
+        wait = 0.0 if after is None else quantity(after, "h", "after", minimum=0)
+        return self + other.shift(self.span + wait)
+
+    def with_lag(self, lag: Any) -> Regimen:
+        """All doses with this lag.
+
+        Parameters
+        ----------
+        lag : [h], or (n_subjects,) [h] for subjects 0, 1, ...: the regimen is then written out per subject
+        """
+        return self._with_value("lag_time", lag, "h")
+
+    def with_bioavailability(self, fraction: Any) -> Regimen:
+        """All doses with this bioavailability.
+
+        Parameters
+        ----------
+        fraction : number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then written out per subject
+        """
+        return self._with_value("bioavailability", fraction, "1")
+
+    def for_subjects(self, subjects: Sequence[int] | np.ndarray) -> Regimen:
+        """Records for every subject (-1) written out, one for each of `subjects` (n,)."""
+        ids = np.asarray(subjects, dtype=np.int64)
+        shared = self.columns["subject"] == EVERYONE
+        if not shared.any():
+            return self
+        many = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
+        many["subject"] = np.repeat(ids, int(shared.sum()))
+        own = {name: column[~shared] for name, column in self.columns.items()}
+        return Regimen(concatenate([many, own]), span=self.span)
+
+    # ---- asking -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return int(self.columns["time"].size)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Regimen):
+            return NotImplemented
+        return self.span == other.span and all(np.array_equal(self.columns[k], other.columns[k]) for k in COLUMNS)
+
+    __hash__ = None  # arrays inside
+
+    def __repr__(self) -> str:
+        c = self.columns
+        if len(self) == 0:
+            return "Regimen(no records)"
+        who = np.unique(c["subject"])
+        subjects = "every subject" if who.size == 1 and who[0] == EVERYONE else f"{np.count_nonzero(who >= 0)} subjects"
+        return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
+
+    @property
+    def shared(self) -> bool:
+        """True if every record is for every subject."""
+        return bool(np.all(self.columns["subject"] == EVERYONE))
+
+    @property
+    def needs_body_weight(self) -> bool:
+        """True if a dose is per kg of body weight."""
+        return bool(np.any(self.columns["amount_per_kg"] > 0) or np.any(self.columns["rate_per_kg"] > 0))
+
+    def to_dataset(self) -> xr.Dataset:
+        """The regimen as a Dataset of schema ``regimen``; see :mod:`.dataset`."""
+        from .dataset import to_dataset
+
+        return to_dataset(self)
+
+    @classmethod
+    def from_dataset(cls, ds: xr.Dataset) -> Regimen:
+        """The regimen of a Dataset of schema ``regimen``; see :mod:`.dataset`."""
+        from .dataset import from_dataset
+
+        return from_dataset(ds)
+
+    # ---- private ------------------------------------------------------------------------------------------------
+
+    def _with(self, **columns: Any) -> Regimen:
+        return Regimen({**self.columns, **columns}, span=self.span)
+
+    def _with_value(self, name: str, value: Any, unit: str) -> Regimen:
+        if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1:
+            values = np.array([quantity(v, unit, name, minimum=0, subject=i) for i, v in enumerate(value)])
+            written = self.for_subjects(np.arange(values.size))
+            who = written.columns["subject"]
+            if np.any(who >= values.size):
+                raise InputError(name, values.size, f"a value for each subject up to {int(who.max())}")
+            column = values[who]
+        else:
+            written = self
+            column = np.full(len(self), quantity(value, unit, name, minimum=0))
+        return written._with(**{name: np.where(is_dose(written.columns), column, COLUMNS[name][1])})
+
+    def _open_end(self) -> bool:
+        """True if the last record is a dose at once and nothing says when its interval ends."""
+        return len(self) == 0 or bool(self.span <= self.columns["time"].max())
+
+
+def combine(regimens: Sequence[Regimen]) -> Regimen:
+    """All records of all `regimens` in one; it ends when the last of them ends."""
+    regimens = list(regimens)
+    if not regimens:
+        return Regimen.empty()
+    return Regimen(concatenate([r.columns for r in regimens]), span=max(r.span for r in regimens))
+
+
+def _single(
+    amount: Any, time: Any, *, route: str, compartment: str, duration: Any = None, rate: Any = None, interval: Any = 0.0,
+    additional_doses: int = 0, steady_state: bool | int = 0, lag: Any = 0.0, bioavailability: Any = 1.0,
+    reset: bool = False, subject: int = EVERYONE,
+) -> Regimen:
+    """One dose record; parameters as in :meth:`Regimen.dose`."""
+    if duration is not None and rate is not None:
+        raise InputError("rate", rate, f"no rate beside duration={duration!r}", hint="give the rate or the duration, not both")
+    if not isinstance(compartment, str):
+        raise InputError("compartment", compartment, "the name of a compartment")
+    row: dict[str, Any] = {"route": route, "compartment": compartment, "evid": 4 if reset else 1, "subject": subject}
+    row["time"] = quantity(time, "h", "time")
+    mass, per_kg = _per_kg(amount, "mg", "amount")
+    row["amount_per_kg" if per_kg else "amount"] = mass
+    if rate is not None:
+        value, per_kg = _per_kg(rate, "mg/h", "rate", positive=True)
+        row["rate_per_kg" if per_kg else "rate"] = value
+    if duration is not None:
+        row["duration"] = quantity(duration, "h", "duration", positive=True)
+    row["interdose_interval"] = quantity(interval, "h", "interval", minimum=0)
+    row["additional_doses"] = additional_doses
+    row["steady_state"] = int(steady_state)
+    row["lag_time"] = quantity(lag, "h", "lag", minimum=0)
+    row["bioavailability"] = quantity(bioavailability, "1", "bioavailability", minimum=0)
+    interval_end = row["interdose_interval"] * (1 + row["additional_doses"])
+    length = row.get("duration", 0.0)
+    if "rate" in row and "amount" in row:
+        length = row["amount"] / row["rate"]
+    elif "rate_per_kg" in row and "amount_per_kg" in row:
+        length = row["amount_per_kg"] / row["rate_per_kg"]
+    return Regimen(row, span=row["time"] + (interval_end or length))
+
+
+def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, bool]:
+    """A number in `unit`, or per kg of body weight if the text says so: (number, is it per kg)."""
+    if isinstance(value, str):
+        text = value.replace(" ", "").lower()
+        # "mg/h/kg" and "mg/kg/h" are both said; kg must be a divisor of its own
+        if "/kg" in text:
+            head = text.replace("/kg", "")
+            return quantity(_spaced(head), unit, name, minimum=0, **bounds), True
+    return quantity(value, unit, name, minimum=0, **bounds), False
+
+
+def _spaced(text: str) -> str:
+    """`5mg/h` as `5 mg/h`, which the unit reader wants."""
+    i = 0
+    while i < len(text) and (text[i].isdigit() or text[i] in "+-." or
+                             (text[i] == "e" and i + 1 < len(text) and (text[i + 1].isdigit() or text[i + 1] in "+-"))):
+        i += 1
+    return f"{text[:i]} {text[i:]}"

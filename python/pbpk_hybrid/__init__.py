@@ -1,5 +1,79 @@
-"""pbpk_hybrid: physiologically based pharmacokinetics in virtual populations."""
+"""pbpk_hybrid: physiologically based pharmacokinetics in virtual populations.
+
+>>> import pbpk_hybrid as ph
+>>> people = ph.sample_population(1000, seed=1)                                           # doctest: +SKIP
+>>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))          # doctest: +SKIP
+
+Names are loaded on first use, so that importing the package takes milliseconds.
+"""
 
 from __future__ import annotations
 
-from ._core.provenance import VERSION as __version__  # noqa: F401
+import importlib
+from typing import TYPE_CHECKING
+
+from ._core.provenance import VERSION as __version__
+
+_WHERE = {
+    "simulation": ("simulate", "simulate_system"),
+    "variability": ("Variability", "NO_VARIABILITY"),
+    "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition"),
+    "compounds": ("Compound", "SaturablePathway", "get_compound", "list_compounds", "search_compounds",
+                  "load_compound_file", "observations"),
+    "dosing": ("Regimen", "bolus", "infusion", "oral"),
+    "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system"),
+    "solvers": ("SolverOptions", "Status"),
+    "nca": ("nca",),
+    "results": ("open_results",),
+    "_core.errors": ("PBPKError", "InputError", "UnitError", "SchemaError", "FlowBalanceError", "UnknownNameError",
+                     "FileFormatError", "BackendUnavailableError", "SolveError", "SubjectFailedWarning",
+                     "OutOfRangeWarning"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = ["__version__", *_MODULE_OF]
+
+if TYPE_CHECKING:
+    from ._core.errors import (
+        BackendUnavailableError,
+        FileFormatError,
+        FlowBalanceError,
+        InputError,
+        OutOfRangeWarning,
+        PBPKError,
+        SchemaError,
+        SolveError,
+        SubjectFailedWarning,
+        UnitError,
+        UnknownNameError,
+    )
+    from .compounds import (
+        Compound,
+        SaturablePathway,
+        get_compound,
+        list_compounds,
+        load_compound_file,
+        observations,
+        search_compounds,
+    )
+    from .dosing import Regimen, bolus, infusion, oral
+    from .models import Observable, OrganGraph, Reaction, System, whole_body_graph, whole_body_system
+    from .nca import nca
+    from .physiology import check_physiology, reference_individual, sample_population, tissue_composition
+    from .results import open_results
+    from .simulation import simulate, simulate_system
+    from .solvers import SolverOptions, Status
+    from .variability import NO_VARIABILITY, Variability
+
+
+def __getattr__(name: str):
+    if name in _MODULE_OF:
+        module = importlib.import_module(f".{_MODULE_OF[name]}", __name__)
+        value = getattr(module, name)
+        globals()[name] = value  # `nca` is a room and a function: the function wins
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,229 @@
+"""The flow-limited whole-body model: compound + physiology -> System.
+
+Every organ t is well stirred and leaves its blood at C_t BP/Kp_t (pbpk_reference section 1; Jones & Rowland-Yeo 2013,
+CPT Pharmacometrics Syst Pharmacol 2:e63):
+
+.. math::
+    V_t \\dot C_t = Q_t (C_{in} - C_t\\,BP/Kp_t) - E_t
+
+- liver: :math:`E = CL_{int,u} f_u C/Kp + \\sum V_{max} C_u/(K_m + C_u)`, :math:`C_u = f_u C/Kp`
+- kidney: glomerular filtration takes plasma water from the arterial blood on its way in,
+  :math:`E = CL_R\\,C_{art}/BP`, so that renal plasma clearance is exactly CL_R
+- oral: depot -> (transit compartments) -> gut lumen -> gut wall, with Fa and Fg as fractions that leave for
+  ``faeces`` and ``metabolised_gut``
+
+What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that body + sinks = dose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError
+from ..compounds import Compound
+from .elimination_parameters import elimination_parameters
+from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
+from .partition import blood_to_plasma_ratio, partition_coefficients
+from .system import Coefficients, Observable, Reaction, System
+
+DEPOT, LUMEN = "oral_depot", "gut_lumen"
+METABOLISED, METABOLISED_GUT = "metabolised", "metabolised_gut"
+RENAL, FAECES = "excreted_renal", "faeces"
+SINKS = (METABOLISED, METABOLISED_GUT, RENAL, FAECES)
+
+#: where each route puts the dose
+ROUTE_STATES = {"iv_bolus": VENOUS, "iv_infusion": VENOUS, "iv": VENOUS}
+
+
+def whole_body_system(
+    compound: Compound,
+    physiology: xr.Dataset,
+    *,
+    partition_method: str | None = None,
+    kp: Mapping[str, float] | None = None,
+    hepatic_model: str | None = None,
+    factors: Mapping[str, np.ndarray] | None = None,
+) -> System:
+    """The System of one compound in every subject of a physiology Dataset.
+
+    Parameters
+    ----------
+    compound : values of the subjects' species are used (``compound.for_species``)
+    physiology : schema ``physiology``; all subjects of one species
+    partition_method : overrides the compound's own; default Rodgers & Rowland
+    kp : tissue:plasma partition coefficients by organ that override everything else
+    hepatic_model : "well_stirred", "parallel_tube" or "dispersion"; overrides the compound's own
+    factors : parameter name -> (n_subjects,) multipliers, e.g. from sample_variability
+
+    Returns
+    -------
+    System with states for all organs, lumen and sinks [mg]; observables ``plasma`` (venous plasma), ``blood`` and every organ
+
+    Raises
+    ------
+    InputError : a value the model needs is missing or cannot be (names the field, the compound and the subject)
+    """
+    species = _one_species(physiology)
+    compound = compound.for_species(species)
+    organs = tuple(str(o) for o in physiology["organ"].values)
+    graph = whole_body_graph(organs)
+    parameters = _parameters(compound, physiology, graph, species, partition_method, kp, hepatic_model)
+    for name, factor in (factors or {}).items():
+        if name in parameters:
+            parameters[name] = parameters[name] * factor
+    states, pathways = _states(compound, graph)
+    assemble = _assembler(states, graph, pathways, _transit_count(compound))
+    coefficients = assemble(parameters)
+    number = {s: i for i, s in enumerate(states)}
+    n_subjects = physiology.sizes["subject"]
+    k_row, k_col = assemble.pattern
+    reactions = tuple(
+        Reaction(name, "michaelis_menten", (number[organ],), {number[organ]: -1.0, number[METABOLISED]: 1.0}, values)
+        for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=True)
+    )
+    observables = {
+        name: Observable((number[VENOUS if name in ("plasma", "blood") else name],), factor)
+        for name, factor in coefficients.observable_factor.items()
+    }
+    oral = DEPOT if _transit_count(compound) else LUMEN
+    targets = {route: number[state] for route, state in ROUTE_STATES.items()}
+    if compound.absorption_rate is not None:
+        targets["oral"] = number[oral]
+    return System(
+        states, k_row, k_col, coefficients.k_value, reactions, observables, targets,
+        n_subjects=n_subjects,
+        subjects=physiology["subject"].values if "subject" in physiology.coords else np.arange(n_subjects),
+        parameters=parameters, assemble=assemble,
+        attrs={
+            "model": "whole_body_flow_limited", "compound": compound.name, "species": species,
+            "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
+            "clearance_basis": compound.resolved_clearance_basis or "none",
+            "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",
+        },
+    )  # fmt: skip
+
+
+def _one_species(physiology: xr.Dataset) -> str:
+    species = np.unique(physiology["species"].values)
+    if len(species) != 1:
+        raise InputError("physiology.species", list(species), "one species", hint="simulate each species by itself")
+    return str(species[0])
+
+
+def _transit_count(compound: Compound) -> int:
+    return int(compound.transit_compartments or 0)
+
+
+def _states(compound: Compound, graph: OrganGraph) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    pathways = [(p.name, p.organ) for p in compound.saturable]
+    for name, organ in pathways:
+        graph.number(organ)  # a typed error for an organ that is not there
+        if organ in graph.blood_pools:
+            raise InputError(f"saturable[{name}].organ", organ, "an organ with tissue")
+    transit = tuple(f"transit_{i + 1}" for i in range(_transit_count(compound)))
+    oral = (DEPOT, *transit, LUMEN) if transit else (LUMEN,)
+    return (*oral, *graph.organs, *SINKS), pathways
+
+
+def _parameters(compound, physiology, graph, species, partition_method, kp, hepatic_model) -> dict[str, np.ndarray]:
+    """Every number of the model by name, each (n_subjects,) or (1,)."""
+    if compound.fraction_unbound_plasma is None:
+        raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
+    tissues = [o for o in graph.organs if o not in graph.blood_pools]
+    given = {o: float(v) for o, v in (kp or {}).items()}
+    for organ, value in given.items():
+        graph.number(organ)
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"kp.{organ}", value, "a number > 0", subject=compound.name)
+    if set(given) < set(tissues):
+        predicted = partition_coefficients(compound, species, partition_method)
+        given = {o: float(predicted.sel(organ=o)) for o in tissues} | given
+    bp = np.atleast_1d(blood_to_plasma_ratio(compound, species, hematocrit=physiology["hematocrit"].values))
+    p: dict[str, np.ndarray] = {
+        "fraction_unbound_plasma": np.array([compound.fraction_unbound_plasma]),
+        "blood_to_plasma_ratio": bp,
+    }
+    for organ in graph.organs:
+        p[f"volume.{organ}"] = physiology["volume"].sel(organ=organ).values.astype(float)
+    for organ in graph.perfused:
+        p[f"flow.{organ}"] = physiology["blood_flow"].sel(organ=organ).values.astype(float)
+    for organ, value in given.items():
+        p[f"kp.{organ}"] = np.array([value])
+    p |= elimination_parameters(compound, physiology, graph, bp, hepatic_model)
+    for pathway in compound.saturable:
+        p[f"vmax[{pathway.name}]"] = pathway.vmax * physiology["body_weight"].values.astype(float)
+        p[f"km[{pathway.name}]"] = np.array([pathway.km])
+    p["absorption_rate"] = np.array([compound.absorption_rate or 0.0])
+    p["fraction_absorbed"] = np.array([1.0 if compound.fraction_absorbed is None else compound.fraction_absorbed])
+    p["fraction_gut"] = np.array([1.0 if compound.fraction_gut is None else compound.fraction_gut])
+    if _transit_count(compound):
+        if compound.transit_rate is None:
+            raise InputError("transit_rate", None, "a number > 0 [1/h] with transit_compartments", subject=compound.name)
+        p["transit_rate"] = np.array([compound.transit_rate])
+    return p
+
+
+class _assembler:
+    """Parameters -> Coefficients; plain arithmetic only, so that complex numbers pass through."""
+
+    def __init__(self, states, graph: OrganGraph, pathways, transit: int):
+        self.number = {s: i for i, s in enumerate(states)}
+        self.graph, self.pathways, self.transit = graph, pathways, transit
+        self.pattern: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
+        number, graph = self.number, self.graph
+        entries: dict[tuple[int, int], np.ndarray] = {}
+
+        def move(source: str, target: str, rate) -> None:
+            """Drug leaves `source` for `target` at `rate` [1/h] times the amount in `source`."""
+            i, j = number[target], number[source]
+            entries[i, j] = entries.get((i, j), 0.0) + rate
+            entries[j, j] = entries.get((j, j), 0.0) - rate
+
+        bp, fu = p["blood_to_plasma_ratio"], p["fraction_unbound_plasma"]
+        plasma = {}  # plasma concentration in equilibrium with the organ, per amount in it [1/L]
+        leaving = {}  # blood concentration that leaves the organ, per amount in it [1/L]
+        for organ in graph.organs:
+            volume = p[f"volume.{organ}"]
+            if organ in graph.blood_pools:
+                leaving[organ], plasma[organ] = 1.0 / volume, 1.0 / (volume * bp)
+            else:
+                plasma[organ] = 1.0 / (volume * p[f"kp.{organ}"])
+                leaving[organ] = bp * plasma[organ]
+        flows = {o: p[f"flow.{o}"] for o in graph.perfused}
+        for e, flow in enumerate(graph.edge_flows(flows)):
+            source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
+            if source == ARTERIAL and target == "kidney":
+                filtered = p["clearance_renal"] / bp
+                move(source, target, (flow - filtered) * leaving[source])
+                move(source, RENAL, filtered * leaving[source])
+            else:
+                move(source, target, flow * leaving[source])
+        move(LIVER, METABOLISED, p["clint.liver"] * fu * plasma[LIVER])
+
+        ka, fa, fg = p["absorption_rate"], p["fraction_absorbed"], p["fraction_gut"]
+        chain = [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN] if self.transit else [LUMEN]
+        for a, b in zip(chain, chain[1:], strict=False):
+            move(a, b, p["transit_rate"])
+        move(LUMEN, "gut", ka * fa * fg)
+        move(LUMEN, METABOLISED_GUT, ka * fa * (1.0 - fg))
+        move(LUMEN, FAECES, ka * (1.0 - fa))
+
+        reactions = []
+        for name, organ in self.pathways:
+            vmax, km = p[f"vmax[{name}]"], p[f"km[{name}]"]
+            km_amount = km / (fu * plasma[organ])  # unbound concentration = fu x plasma per amount x amount
+            reactions.append(np.stack(np.broadcast_arrays(vmax, km_amount), axis=1))
+        factor = {o: 1.0 / p[f"volume.{o}"] for o in graph.organs}
+        factor |= {"plasma": plasma[VENOUS], "blood": leaving[VENOUS]}
+        rows, columns = zip(*entries, strict=True)
+        self.pattern = np.array(rows), np.array(columns)
+        values = np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1)
+        return Coefficients(values, tuple(reactions), {k: np.atleast_1d(v) for k, v in factor.items()}, {})
+
+
+__all__ = ["SINKS", "whole_body_system"]

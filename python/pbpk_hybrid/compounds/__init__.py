@@ -6,6 +6,7 @@ from .compound import Compound, SaturablePathway
 from .curated import load_compound_file
 from .database import get_compound, list_compounds, search_compounds
 from .dataset import compounds_from_dataset, compounds_to_dataset
+from .observations import list_observations, observations
 
 __all__ = [
     "Compound",
@@ -14,6 +15,8 @@ __all__ = [
     "compounds_to_dataset",
     "get_compound",
     "list_compounds",
+    "list_observations",
     "load_compound_file",
+    "observations",
     "search_compounds",
 ]

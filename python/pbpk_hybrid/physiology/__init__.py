@@ -6,6 +6,7 @@ from .composition import METHODS, tissue_composition
 from .dataset import check_physiology
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
+from .population import sample_population
 
 __all__ = [
     "BLOOD_POOLS",
@@ -15,5 +16,6 @@ __all__ = [
     "SPECIES",
     "check_physiology",
     "reference_individual",
+    "sample_population",
     "tissue_composition",
 ]

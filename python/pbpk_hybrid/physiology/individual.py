@@ -49,7 +49,7 @@ def reference_individual(
 
     Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm). With other covariates the organ
     masses and flows follow the regressions of :mod:`pbpk_hybrid.physiology.human` without variability. A weight given
-    without a height keeps the reference BMI, and a height without a weight too.
+    without a height keeps the reference height; a height given without a weight keeps the reference BMI.
 
     Animals: the reference animal; with another body weight, volumes scale with weight and flows and GFR with
     weight^(3/4):
@@ -135,9 +135,7 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
     weight = ref.body_weight if body_weight is None else _bounded(body_weight, "kg", "body_weight", HUMAN_WEIGHT)
     tall = ref.height if height is None else _bounded(height, "cm", "height", HUMAN_HEIGHT)
     years = ref.age if age is None else _bounded(age, "year", "age", HUMAN_AGE)
-    if body_weight is not None and height is None:
-        tall = ref.height * np.sqrt(weight / ref.body_weight)
-    elif height is not None and body_weight is None:
+    if height is not None and body_weight is None:
         weight = ref.body_weight * (tall / ref.height) ** 2
     people = People(*(np.array([x]) for x in (ref.sex == "male", years, weight, tall)))
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)

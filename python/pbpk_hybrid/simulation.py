@@ -17,7 +17,7 @@ from .compounds import Compound, get_compound
 from .dosing import Regimen
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
-from .solvers.doses import dose_stops, steady_state_stops
+from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
 from .solvers.select import choose_backend
 from .variability import Variability
 
@@ -163,7 +163,7 @@ def _as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
 
 def _times(times, regimen: Regimen) -> np.ndarray:
     if times is None:
-        last = regimen.last_time
+        last = last_dose_time(regimen)
         return np.unique(np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)])
     if isinstance(times, str):
         raise InputError("times", times, "numbers [h]")

@@ -76,7 +76,7 @@ def _one(k: np.ndarray, problem: Problem, subject: int, y: np.ndarray) -> tuple[
         if to <= t:
             return
         d = to - t
-        y = _step(k, rate, d, y, known)
+        y = step(k, rate, d, y, known)
         gave += rate.sum() * d
         t = to
 
@@ -97,7 +97,7 @@ def _one(k: np.ndarray, problem: Problem, subject: int, y: np.ndarray) -> tuple[
     return path, given
 
 
-def _step(k: np.ndarray, rate: np.ndarray, d: float, y: np.ndarray, known: dict) -> np.ndarray:
+def step(k: np.ndarray, rate: np.ndarray, d: float, y: np.ndarray, known: dict) -> np.ndarray:
     from scipy.linalg import expm
 
     infusing = rate.any()

@@ -6,6 +6,7 @@ from .composition import METHODS, tissue_composition
 from .dataset import check_physiology
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
+from .plausibility import RULES, check_plausibility
 from .population import sample_population
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "METHODS",
     "ORGANS",
     "PORTAL_ORGANS",
+    "RULES",
     "SPECIES",
     "check_physiology",
+    "check_plausibility",
     "reference_individual",
     "sample_population",
     "tissue_composition",

@@ -26,11 +26,12 @@ from .dataset import body_surface_area, build
 from .human import INDEX, People, by_sex, close_flows, close_masses, expected_cardiac_output, expected_masses
 from .individual import check_species
 from .nhanes import ADULT_AGE
-from .selection import Selection, female_fraction, select
+from .selection import Selection, bounds, female_fraction, select
 from .species import reference
 from .variability import (
     CUT,
     FAT_SD_LOGIT,
+    GFR_SD_LN,
     HEPATOCELLULARITY_SD_LN,
     MICROSOMAL_PROTEIN_SD_LN,
     flow_factors,
@@ -157,8 +158,6 @@ def sample_population(
 
 
 def _refuse_children(age: Any) -> None:
-    from .selection import bounds
-
     if age is not None and bounds("age", age)[0] < ADULT_AGE:
         raise InputError(
             "age", age, "18 to 79 years", hint="children need growth and maturation laws that are not in this recipe"
@@ -211,8 +210,6 @@ def _draw_organs(rng, chosen: Selection, position: np.ndarray, scatter: bool) ->
     flow = close_flows(people, output, flow_factors(rng, n))
     surface = people.surface
     z = truncated_normal(rng, chosen.z_low[position], chosen.z_high[position], n) if scatter else np.zeros(n)
-    from .variability import GFR_SD_LN
-
     gfr = chosen.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
     hematocrit = survey.hematocrit[index]
     hard = (mass > 0).all(axis=1) & (flow > 0).all(axis=1) & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))

@@ -53,7 +53,8 @@ class Selection:
         if male is not None:
             weight = np.where(self.survey.male[self.index] == male, weight, 0.0)
         cumulative = np.cumsum(weight)
-        return np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+        position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+        return np.minimum(position, np.flatnonzero(weight)[-1])  # a product may round up to the total
 
 
 def bounds(field: str, value: Any) -> Bounds:

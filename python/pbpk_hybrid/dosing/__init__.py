@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from .events import DoseEvents, expand
+from .nonmem import NonmemData, read_nonmem
+from .nonmem_writer import write_nonmem
 from .regimen import Regimen
 from .steady import SteadyStates
 
-__all__ = ["DoseEvents", "Regimen", "SteadyStates", "expand"]
+__all__ = ["DoseEvents", "NonmemData", "Regimen", "SteadyStates", "expand", "read_nonmem", "write_nonmem"]

@@ -15,8 +15,8 @@ from .table import COLUMNS
 def to_dataset(regimen: Regimen) -> xr.Dataset:
     """Dataset over ``event``.
 
-    Where the rate was ordered, ``duration`` holds amount/rate for the reader's convenience (0 if it depends on body
-    weight) and ``rate`` or ``rate_per_kg`` says that the rate rules.
+    Where the rate was ordered, ``duration`` holds amount/rate for the reader's convenience (0 if it depends
+    on body weight) and ``rate`` or ``rate_per_kg`` says that the rate rules.
     """
     c = dict(regimen.columns)
     c["duration"] = np.where(c["duration"] > 0, c["duration"], _nominal_duration(c))
@@ -32,7 +32,8 @@ def to_dataset(regimen: Regimen) -> xr.Dataset:
 
 
 def from_dataset(ds: xr.Dataset) -> Regimen:
-    """Regimen of a Dataset of schema ``regimen``; optional variables take their defaults, others are left alone.
+    """Regimen of a Dataset of schema ``regimen``; optional variables take their defaults, others are left
+    alone.
 
     Raises
     ------
@@ -50,8 +51,13 @@ def from_dataset(ds: xr.Dataset) -> Regimen:
         wrong = rated & (c["duration"] > 0) & (np.abs(c["duration"] - nominal) > 1e-9 * np.abs(nominal))
         if wrong.any():
             i = int(np.argmax(wrong))
-            raise InputError(f"duration[row {i}]", float(c["duration"][i]), f"amount/rate = {nominal[i]:g} h or 0",
-                             subject=int(c["subject"][i]), hint="give the rate or the duration, not both")
+            raise InputError(
+                f"duration[row {i}]",
+                float(c["duration"][i]),
+                f"amount/rate = {nominal[i]:g} h or 0",
+                subject=int(c["subject"][i]),
+                hint="give the rate or the duration, not both",
+            )
         c["duration"] = np.where(rated, 0.0, c["duration"])
     end = float(np.max(c["time"] + c["duration"])) if c["time"].size else 0.0
     return Regimen(c, span=float(ds.attrs.get("span", end)))

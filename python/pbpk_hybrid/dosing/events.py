@@ -1,8 +1,8 @@
 """From dose records to what happens when.
 
-:func:`expand` turns a :class:`~pbpk_hybrid.dosing.Regimen` into :class:`DoseEvents`: flat arrays of jumps and rate changes, sorted by
-(subject, time, kind), ready for any solver. Nothing about records, ADDL, SS, lag or bioavailability is left for the solver,
-except to find each steady state.
+:func:`expand` turns a :class:`~pbpk_hybrid.dosing.Regimen` into :class:`DoseEvents`: flat arrays of jumps and
+rate changes, sorted by (subject, time, kind), ready for any solver. Nothing about records, ADDL, SS, lag or
+bioavailability is left for the solver, except to find each steady state.
 
 Kinds, in the order in which they apply at equal times (then the solver's output is taken):
 
@@ -18,36 +18,43 @@ Kinds, in the order in which they apply at equal times (then the solver's output
 Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T duration, II interval):
 
 - **Lag** moves the dose, never the reset nor the steady state: they hold at the time of the record.
-- **Bioavailability**: a bolus gives F D. Where the *rate* was ordered (RATE > 0, or -1 with its modelled value) the rate
-  stays R and the infusion takes F D/R. Where the *duration* was ordered (RATE -2) it stays T and the rate is F D/T.
-  (That F shortens an infusion of given rate is intended: metrumresearchgroup/mrgsolve#954.)
-- **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID 4) nor steady state is repeated
-  (nlmixr2/rxode2#1351). Infusions longer than II overlap.
-- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions, lagged doses that have not
-  entered, additional doses (NONMEM help, "SS data item": "infusions in progress or pending additional doses are
-  cancelled"). "Earlier" is by the time of the record; at equal times the reset comes first whatever the order of rows. A
-  second record with SS = 1 at the same time for the same subject is refused (it would erase the first): use SS = 2.
-- **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as an ordinary dose at
-  time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to what is there.
+- **Bioavailability**: a bolus gives F D. Where the *rate* was ordered (RATE > 0, or -1 with its modelled
+  value) the rate stays R and the infusion takes F D/R. Where the *duration* was ordered (RATE -2) it stays T
+  and the rate is F D/T. (That F shortens an infusion of given rate is intended:
+  metrumresearchgroup/mrgsolve#954.)
+- **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID 4) nor steady state is
+  repeated (nlmixr2/rxode2#1351). Infusions longer than II overlap.
+- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions,
+  lagged doses that have not entered, additional doses (NONMEM help, "SS data item": "infusions in progress or
+  pending additional doses are cancelled"). "Earlier" is by the time of the record; at equal times the reset
+  comes first whatever the order of rows. A second record with SS = 1 at the same time for the same subject is
+  refused (it would erase the first): use SS = 2.
+- **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as
+  an ordinary dose at time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to
+  what is there.
 
-  With a lag L the implied doses are lagged as well: at the record's time the previous one entered II - L ago (NONMEM
-  help, "SS dose event record"; metrumresearchgroup/mrgsolve#264), so the state is the periodic one at ``phase`` = II - L (II for
-  no lag: the trough just before the dose). If L >= II, implied doses that are still on their way enter at
-  time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops those on
+  With a lag L the implied doses are lagged as well: at the record's time the previous one entered II - L ago
+  (NONMEM help, "SS dose event record"; metrumresearchgroup/mrgsolve#264), so the state is the periodic one at
+  ``phase`` = II - L (II for no lag: the trough just before the dose). If L >= II, implied doses that are still
+  on their way enter at time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops those on
   their way (measured in FeRx-NLME/ferx-core#1125); the true steady state is given here.
 
-  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
+  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate
+  is
   ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more for ``pulse_duration`` = T - floor(T/II) II from phase 0.
   Implied infusions that still run at the record are RATE events: + R each at the record's time, - R at the
-  time at which each ends. If T is a multiple of II within 1e-9, there is no pulse (metrumresearchgroup/mrgsolve#947).
+  time at which each ends. If T is a multiple of II within 1e-9, there is no pulse
+  (metrumresearchgroup/mrgsolve#947).
 
-  SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that ends at the record; ``interval`` is 0 and
+  SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that ends at the record;
+  ``interval`` is 0 and
   ``base_rate`` = R. F does not apply, since there is no amount. The rate does not run on.
 
-Shared and per-subject events: if every record is for every subject, all events have ``subject`` -1 and are stored once, however many
-subjects there are. Doses per kg stay shared where only their size depends on body weight: ``per_kg`` marks values in mg/kg (or
-mg/h/kg), to be multiplied by the subject's body weight (:meth:`DoseEvents.values_for` does that). Records are written out per subject if
-some are for one subject only, or if a dose per kg at a rate in mg/h gives each subject another duration. Hence ``subject`` is -1
+Shared and per-subject events: if every record is for every subject, all events have ``subject`` -1 and are
+stored once, however many subjects there are. Doses per kg stay shared where only their size depends on body
+weight: ``per_kg`` marks values in mg/kg (or mg/h/kg), to be multiplied by the subject's body weight
+(:meth:`DoseEvents.values_for` does that). Records are written out per subject if some are for one subject
+only, or if a dose per kg at a rate in mg/h gives each subject another duration. Hence ``subject`` is -1
 everywhere or nowhere.
 """
 
@@ -81,7 +88,8 @@ class DoseEvents:
     time : (n,) [h]
     kind : (n,) RESET, STEADY, RATE, BOLUS or OTHER
     compartment : (n,) index into `compartments`; -1 for RESET, STEADY and OTHER
-    value : (n,) [mg] for BOLUS, change of [mg/h] for RATE, row of `steady` for STEADY, else 0; per kg where `per_kg`
+    value : (n,) [mg] for BOLUS, change of [mg/h] for RATE, row of `steady` for STEADY, else 0; per kg where
+        `per_kg`
     per_kg : (n,) True where `value` has to be multiplied by body weight
     record : (n,) row of the expanded regimen from which the event comes (for messages)
     compartments : names; "iv" and "oral" stand for the model's own compartment of the route
@@ -120,7 +128,8 @@ class DoseEvents:
 
         Returns
         -------
-        (n,) if no value differs between subjects that share an event, else (stop - first, n) for subjects first..stop
+        (n,) if no value differs between subjects that share an event, else (stop - first, n) for subjects
+        first..stop
         """
         return self._weighted(self.value, self.per_kg, self.subject, first, stop)
 
@@ -139,8 +148,17 @@ class DoseEvents:
         renumbered = np.where(self.kind[mine] == STEADY, np.searchsorted(rows, value), value)
         weight = None if self.body_weight is None else self.body_weight[index : index + 1]
         return DoseEvents(
-            np.full(int(mine.sum()), EVERYONE), self.time[mine], self.kind[mine], self.compartment[mine], renumbered,
-            np.zeros(int(mine.sum()), bool), self.record[mine], self.compartments, steady, 1, weight,
+            np.full(int(mine.sum()), EVERYONE),
+            self.time[mine],
+            self.kind[mine],
+            self.compartment[mine],
+            renumbered,
+            np.zeros(int(mine.sum()), bool),
+            self.record[mine],
+            self.compartments,
+            steady,
+            1,
+            weight,
         )
 
     def _weighted(self, value, per_kg, subject, first, stop):
@@ -170,7 +188,8 @@ def expand(
     body_weight : (n_subjects,) or one number [kg], needed for doses per kg
     horizon : [h] last time of interest; later events are left out. None: no limit
     start : [h] first time of the simulation; a record before it is refused
-    route_compartments : names of the model's own compartments, e.g. ``{"iv": "venous_blood", "oral": "gut_lumen"}``
+    route_compartments : names of the model's own compartments, e.g. ``{"iv": "venous_blood", "oral":
+        "gut_lumen"}``
 
     Returns
     -------
@@ -182,7 +201,7 @@ def expand(
     UnknownNameError : a subject of the regimen that is not in `subjects`
     """
     ids = _subject_ids(subjects)
-    weight = _body_weight(regimen, body_weight, ids)
+    weight = body_weights(regimen, body_weight, ids)
     end = np.inf if horizon is None else quantity(horizon, "h", "horizon")
     begin = quantity(start, "h", "start")
     c, index = _rows_for(regimen, ids)
@@ -190,8 +209,11 @@ def expand(
     if early.any():
         i = int(np.argmax(early))
         raise InputError(
-            f"time[row {i}]", float(c["time"][i]), f"a time >= start = {begin:g} h",
-            subject=None if index[i] == EVERYONE else int(ids[index[i]]), hint="shift the regimen or give an earlier start",
+            f"time[row {i}]",
+            float(c["time"][i]),
+            f"a time >= start = {begin:g} h",
+            subject=None if index[i] == EVERYONE else int(ids[index[i]]),
+            hint="shift the regimen or give an earlier start",
         )
     size, per_kg, rate, duration = _effective(c, weight, index)
     names, place = _compartments(c, route_compartments or {})
@@ -241,12 +263,17 @@ class _Parts:
     def add(self, rows, index, time, kind, compartment=-1, value=0.0, per_kg=False) -> None:
         rows = np.asarray(rows, dtype=np.int64)
         n = rows.size
-        self._groups.append({
-            "subject": index[rows], "time": np.asarray(time, float), "kind": np.full(n, kind, np.int8),
-            "compartment": np.broadcast_to(np.asarray(compartment, np.int64), (n,)),
-            "value": np.broadcast_to(np.asarray(value, float), (n,)),
-            "per_kg": np.broadcast_to(np.asarray(per_kg, bool), (n,)), "record": rows,
-        })
+        self._groups.append(
+            {
+                "subject": index[rows],
+                "time": np.asarray(time, float),
+                "kind": np.full(n, kind, np.int8),
+                "compartment": np.broadcast_to(np.asarray(compartment, np.int64), (n,)),
+                "value": np.broadcast_to(np.asarray(value, float), (n,)),
+                "per_kg": np.broadcast_to(np.asarray(per_kg, bool), (n,)),
+                "record": rows,
+            }
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {k: np.concatenate([g[k] for g in self._groups]) for k in self._groups[0]}
@@ -265,7 +292,7 @@ def _subject_ids(subjects: Any) -> np.ndarray:
     return ids.astype(np.int64)
 
 
-def _body_weight(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndarray | None:
+def body_weights(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndarray | None:
     if body_weight is None:
         if regimen.needs_body_weight:
             raise InputError("body_weight", None, "the body weight [kg] of each subject, since a dose is per kg")
@@ -322,22 +349,27 @@ def _effective(c, weight, index):
 
 
 def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names in order of first use, and the index of each row (-1 where no dose)."""
+    """Names (routes first, then by name), and the index of each row (-1 where no dose)."""
     for name in route_compartments:
         if name not in ("iv", "oral"):
             raise unknown_name("route_compartments", name, ("iv", "oral"))
-    dose = is_dose(c)
     place = np.full(c["time"].size, -1, dtype=np.int64)
-    pairs, which = np.unique(np.stack([c["route"][dose], c["compartment"][dose]]), axis=1, return_inverse=True)
+    dose = is_dose(c)
+    named = c["compartment"] != ""
     names: list[str] = []
-    slots = np.empty(pairs.shape[1], dtype=np.int64)
-    for i, (route, compartment) in enumerate(pairs.T.tolist()):
-        own = ROUTE_COMPARTMENT.get(route, "")
-        name = compartment or route_compartments.get(own, own)
+
+    def slot(name: str) -> int:
         if name not in names:
             names.append(name)
-        slots[i] = names.index(name)
-    place[dose] = slots[np.ravel(which)]
+        return names.index(name)
+
+    for route, own in ROUTE_COMPARTMENT.items():
+        rows = dose & ~named & (c["route"] == route)
+        if rows.any():
+            place[rows] = slot(route_compartments.get(own, own))
+    if named.any():
+        for name in np.unique(c["compartment"][named]).tolist():
+            place[dose & (c["compartment"] == name)] = slot(name)
     return tuple(names), place
 
 
@@ -350,8 +382,11 @@ def _refuse_two_fresh_starts(c, index, ids) -> None:
     if twice.any():
         i = int(order[1:][np.argmax(twice)])
         raise InputError(
-            f"steady_state[row {i}]", 1, f"one record with steady_state 1 at {c['time'][i]:g} h",
-            subject=None if index[i] == EVERYONE else int(ids[index[i]]), hint="use steady_state=2 to add to the first",
+            f"steady_state[row {i}]",
+            1,
+            f"one record with steady_state 1 at {c['time'][i]:g} h",
+            subject=None if index[i] == EVERYONE else int(ids[index[i]]),
+            hint="use steady_state=2 to add to the first",
         )
 
 
@@ -389,4 +424,15 @@ def _cancelled_by_resets(e: dict[str, np.ndarray], record_time: np.ndarray) -> d
     return {name: column[keep] for name, column in e.items()}
 
 
-__all__ = ["BOLUS", "OTHER", "RATE", "RESET", "ROUTE_COMPARTMENT", "STEADY", "STEADY_COLUMNS", "DoseEvents", "SteadyStates", "expand"]
+__all__ = [
+    "BOLUS",
+    "OTHER",
+    "RATE",
+    "RESET",
+    "ROUTE_COMPARTMENT",
+    "STEADY",
+    "STEADY_COLUMNS",
+    "DoseEvents",
+    "SteadyStates",
+    "expand",
+]

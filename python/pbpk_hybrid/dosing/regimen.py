@@ -1,8 +1,8 @@
 """Who gets how much, where and when.
 
-A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in :mod:`.table`), built from single doses
-by repeating, shifting and combining. What the numbers mean when they are given, and in which order, is written in
-:mod:`.events`.
+A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in :mod:`.table`), built from single
+doses by repeating, shifting and combining. What the numbers mean when they are given, and in which order, is
+written in :mod:`.events`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 class Regimen:
     """A frozen table of dose records.
 
-    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`, :meth:`dose`, :meth:`reset`,
-    :meth:`other`, :meth:`per_subject` or :meth:`parse`; combine with ``+`` (at the same time) and :meth:`then` (one
-    after the other). Every method returns a new regimen.
+    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`, :meth:`dose`,
+    :meth:`reset`, :meth:`other`, :meth:`per_subject` or :meth:`parse`; combine with ``+`` (at the same time)
+    and :meth:`then` (one after the other). Every method returns a new regimen.
 
     Parameters
     ----------
     columns : one read-only array per column of :data:`.table.COLUMNS`, sorted by subject and time
-    span : [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end of the last dosing interval, or
-        of the infusion of a single dose
+    span : [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end of the last dosing
+        interval, or of the infusion of a single dose
 
     Raises
     ------
@@ -74,7 +74,13 @@ class Regimen:
 
     @classmethod
     def infusion(
-        cls, amount: Any, duration: Any = None, time: Any = 0.0, *, rate: Any = None, compartment: str = "",
+        cls,
+        amount: Any,
+        duration: Any = None,
+        time: Any = 0.0,
+        *,
+        rate: Any = None,
+        compartment: str = "",
         **options: Any,
     ) -> Regimen:
         """An intravenous infusion, by its duration or by its rate.
@@ -91,7 +97,15 @@ class Regimen:
         """
         if duration is None and rate is None:
             raise InputError("duration", None, "a duration [h] or a rate [mg/h]", hint="use bolus for a dose at once")
-        return _single(amount, time, route="iv_infusion", compartment=compartment, duration=duration, rate=rate, **options)
+        return _single(
+            amount,
+            time,
+            route="iv_infusion",
+            compartment=compartment,
+            duration=duration,
+            rate=rate,
+            **options,
+        )
 
     @classmethod
     def oral(cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
@@ -110,8 +124,8 @@ class Regimen:
         duration, rate : [h] or [mg/h] of an infusion; neither for a bolus
         interval : II [h]
         additional_doses : ADDL
-        steady_state : True or 1: start at the steady state of this dose every `interval`; 2: add that steady state to what
-            is there (meaningful for linear kinetics)
+        steady_state : True or 1: start at the steady state of this dose every `interval`; 2: add that steady
+            state to what is there (meaningful for linear kinetics)
         lag : [h] before the dose enters
         bioavailability : fraction that enters
         reset : empty all compartments and stop all infusions first (EVID 4)
@@ -152,7 +166,12 @@ class Regimen:
         parts = []
         for who, regimen in zip(ids, regimens, strict=True):
             if np.any(regimen.columns["subject"] != EVERYONE):
-                raise InputError("regimens", regimen.columns["subject"].tolist(), "regimens without subjects of their own", subject=who)
+                raise InputError(
+                    "regimens",
+                    regimen.columns["subject"].tolist(),
+                    "regimens without subjects of their own",
+                    subject=who,
+                )
             parts.append(regimen._with(subject=np.full(len(regimen), who)))
         return combine(parts)
 
@@ -183,8 +202,8 @@ class Regimen:
     def repeat(self, interval: Any, n: int) -> Regimen:
         """The regimen `n` times, every `interval`: the first time included.
 
-        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4; unlike ADDL, each copy is a
-        record of its own, so a later reset does not cancel those recorded after it.
+        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4; unlike ADDL, each
+        copy is a record of its own, so a later reset does not cancel those recorded after it.
 
         Parameters
         ----------
@@ -234,16 +253,21 @@ class Regimen:
         Parameters
         ----------
         other : regimen that counts its times from its own start
-        after : [h] from this regimen's end (:attr:`span`: one interval after the last dose of a repeated dose, the end of a
-            single infusion) to the start of `other`; it must be given where this regimen ends with a single dose at once
+        after : [h] from this regimen's end (:attr:`span`: one interval after the last dose of a repeated
+            dose, the end of a single infusion) to the start of `other`; it must be given where this regimen
+            ends with a single dose at once
 
         Raises
         ------
         InputError : if it is not clear when this regimen ends
         """
         if after is None and self._open_end():
-            raise InputError("after", None, "the time [h] from this single dose to what follows",
-                             hint="a single dose at once has no interval that could end")
+            raise InputError(
+                "after",
+                None,
+                "the time [h] from this single dose to what follows",
+                hint="a single dose at once has no interval that could end",
+            )
         wait = 0.0 if after is None else quantity(after, "h", "after", minimum=0)
         return self + other.shift(self.span + wait)
 
@@ -261,7 +285,8 @@ class Regimen:
 
         Parameters
         ----------
-        fraction : number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then written out per subject
+        fraction : number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then written out per
+            subject
         """
         return self._with_value("bioavailability", fraction, "1")
 
@@ -351,16 +376,37 @@ def combine(regimens: Sequence[Regimen]) -> Regimen:
 
 
 def _single(
-    amount: Any, time: Any, *, route: str, compartment: str, duration: Any = None, rate: Any = None, interval: Any = 0.0,
-    additional_doses: int = 0, steady_state: bool | int = 0, lag: Any = 0.0, bioavailability: Any = 1.0,
-    reset: bool = False, subject: int = EVERYONE,
+    amount: Any,
+    time: Any,
+    *,
+    route: str,
+    compartment: str,
+    duration: Any = None,
+    rate: Any = None,
+    interval: Any = 0.0,
+    additional_doses: int = 0,
+    steady_state: bool | int = 0,
+    lag: Any = 0.0,
+    bioavailability: Any = 1.0,
+    reset: bool = False,
+    subject: int = EVERYONE,
 ) -> Regimen:
     """One dose record; parameters as in :meth:`Regimen.dose`."""
     if duration is not None and rate is not None:
-        raise InputError("rate", rate, f"no rate beside duration={duration!r}", hint="give the rate or the duration, not both")
+        raise InputError(
+            "rate",
+            rate,
+            f"no rate beside duration={duration!r}",
+            hint="give the rate or the duration, not both",
+        )
     if not isinstance(compartment, str):
         raise InputError("compartment", compartment, "the name of a compartment")
-    row: dict[str, Any] = {"route": route, "compartment": compartment, "evid": 4 if reset else 1, "subject": subject}
+    row: dict[str, Any] = {
+        "route": route,
+        "compartment": compartment,
+        "evid": 4 if reset else 1,
+        "subject": subject,
+    }
     row["time"] = quantity(time, "h", "time")
     mass, per_kg = _per_kg(amount, "mg", "amount")
     row["amount_per_kg" if per_kg else "amount"] = mass
@@ -397,7 +443,10 @@ def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, boo
 def _spaced(text: str) -> str:
     """`5mg/h` as `5 mg/h`, which the unit reader wants."""
     i = 0
-    while i < len(text) and (text[i].isdigit() or text[i] in "+-." or
-                             (text[i] == "e" and i + 1 < len(text) and (text[i + 1].isdigit() or text[i + 1] in "+-"))):
+    while i < len(text) and (
+        text[i].isdigit()
+        or text[i] in "+-."
+        or (text[i] == "e" and i + 1 < len(text) and (text[i + 1].isdigit() or text[i + 1] in "+-"))
+    ):
         i += 1
     return f"{text[:i]} {text[i:]}"

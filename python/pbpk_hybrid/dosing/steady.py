@@ -2,10 +2,12 @@
 
 For each record the solver has to find the periodic state of
 
-    dy/dt = f(y) + base_rate + pulse_rate [phase < pulse_duration],     y gains `amount` at phase 0,     period `interval`
+    dy/dt = f(y) + base_rate + pulse_rate [phase < pulse_duration],     y gains `amount` at phase 0,
+    period `interval`
 
-at ``phase``, counted from the moment the previous implied dose entered; 0 < phase <= interval, so the dose at the end of
-the period is not in it. ``interval`` 0 means a constant input: f(y) + base_rate = 0. For linear kinetics dy/dt = M y + u the state at phase
+at ``phase``, counted from the moment the previous implied dose entered; 0 < phase <= interval, so the dose at
+the end of the period is not in it. ``interval`` 0 means a constant input: f(y) + base_rate = 0. For linear
+kinetics dy/dt = M y + u the state at phase
 ``interval`` is (I - e^(M II))^-1 times what one period's input has become by the end of the period.
 """
 
@@ -109,8 +111,14 @@ STEADY_COLUMNS = tuple(f.name for f in fields(SteadyStates))
 
 
 def steady_states(
-    c: Mapping[str, np.ndarray], rows: np.ndarray, index: np.ndarray, place: np.ndarray, size: np.ndarray,
-    per_kg: np.ndarray, rate: np.ndarray, duration: np.ndarray,
+    c: Mapping[str, np.ndarray],
+    rows: np.ndarray,
+    index: np.ndarray,
+    place: np.ndarray,
+    size: np.ndarray,
+    per_kg: np.ndarray,
+    rate: np.ndarray,
+    duration: np.ndarray,
 ) -> SteadyStates:
     """The table for `rows` of columns `c`; size, rate and duration are after bioavailability."""
     ii, lag = c["interdose_interval"][rows], c["lag_time"][rows]
@@ -127,10 +135,22 @@ def steady_states(
     running = np.where(constant | (r == 0), 0, np.ceil((t - phase) / period - SAME)).astype(np.int64)
     infused = r > 0
     return SteadyStates(
-        subject=index[rows], time=c["time"][rows], compartment=place[rows], flag=c["steady_state"][rows],
-        amount=np.where(infused, 0.0, size[rows]), rate=r, duration=np.where(constant, 0.0, t), interval=ii, lag=lag,
-        bioavailability=c["bioavailability"][rows], phase=phase,
-        base_rate=np.where(constant, r, overlap * r), pulse_rate=np.where(constant | (pulse == 0), 0.0, r),
-        pulse_duration=np.where(constant, 0.0, pulse), n_running=np.maximum(running, 0), n_on_their_way=n_way,
-        per_kg=per_kg[rows], record=np.asarray(rows, dtype=np.int64),
+        subject=index[rows],
+        time=c["time"][rows],
+        compartment=place[rows],
+        flag=c["steady_state"][rows],
+        amount=np.where(infused, 0.0, size[rows]),
+        rate=r,
+        duration=np.where(constant, 0.0, t),
+        interval=ii,
+        lag=lag,
+        bioavailability=c["bioavailability"][rows],
+        phase=phase,
+        base_rate=np.where(constant, r, overlap * r),
+        pulse_rate=np.where(constant | (pulse == 0), 0.0, r),
+        pulse_duration=np.where(constant, 0.0, pulse),
+        n_running=np.maximum(running, 0),
+        n_on_their_way=n_way,
+        per_kg=per_kg[rows],
+        record=np.asarray(rows, dtype=np.int64),
     )

@@ -1,6 +1,7 @@
 """The columns of a dose table, and the rules every row obeys.
 
-A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not apply to a row is 0 (or ""):
+A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not apply to a row is 0 (or
+""):
 
 ================== ============ ==============================================================================
 column             unit         meaning
@@ -45,7 +46,12 @@ COLUMNS: dict[str, tuple[str, Any, str, str]] = {
     "amount": ("f", 0.0, "mg", "dose"),
     "amount_per_kg": ("f", 0.0, "mg/kg", "dose per body weight, instead of amount"),
     "rate": ("f", 0.0, "mg/h", "infusion rate, where the rate is what was ordered; 0 otherwise"),
-    "rate_per_kg": ("f", 0.0, "mg/h/kg", "infusion rate per body weight, where that was ordered; 0 otherwise"),
+    "rate_per_kg": (
+        "f",
+        0.0,
+        "mg/h/kg",
+        "infusion rate per body weight, where that was ordered; 0 otherwise",
+    ),
     "duration": ("f", 0.0, "h", "infusion duration; 0 for a bolus"),
     "interdose_interval": ("f", 0.0, "h", "II: interval between additional doses"),
     "additional_doses": ("i", 0, "1", "ADDL: number of further doses"),
@@ -116,8 +122,11 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
         label = i if row_label is None else row_label[i]
         subject = int(c["subject"][i])
         raise InputError(
-            f"{name}[row {label}]", c[name][i].item(), expected,
-            subject=subject if subject != EVERYONE else None, hint=hint,
+            f"{name}[row {label}]",
+            c[name][i].item(),
+            expected,
+            subject=subject if subject != EVERYONE else None,
+            hint=hint,
         )
 
     for name, (kind, _default, unit, _long) in COLUMNS.items():
@@ -130,35 +139,88 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     refuse(c["subject"] < EVERYONE, "subject", "a subject id >= 0, or -1 for every subject")
     refuse(~np.isin(c["evid"], (1, 2, 3, 4)), "evid", "1 dose, 2 other, 3 reset, or 4 reset and dose")
     refuse(dose & ~np.isin(c["route"], ROUTES), "route", "one of " + ", ".join(ROUTES))
-    refuse(dose & (c["route"] == "compartment") & (c["compartment"] == ""), "compartment",
-           "the name of a compartment for route 'compartment'")
+    refuse(
+        dose & (c["route"] == "compartment") & (c["compartment"] == ""),
+        "compartment",
+        "the name of a compartment for route 'compartment'",
+    )
     refuse(~np.isin(c["steady_state"], (0, 1, 2)), "steady_state", "0, 1 or 2")
     refuse(c["additional_doses"] < 0, "additional_doses", "a whole number >= 0")
 
-    for name in ("amount", "amount_per_kg", "rate", "rate_per_kg", "duration", "interdose_interval",
-                 "additional_doses", "steady_state"):
+    for name in (
+        "amount",
+        "amount_per_kg",
+        "rate",
+        "rate_per_kg",
+        "duration",
+        "interdose_interval",
+        "additional_doses",
+        "steady_state",
+    ):
         refuse(~dose & (c[name] != 0), name, "0 for evid 2 and 3, which give no dose")
 
     rated = (c["rate"] > 0) | (c["rate_per_kg"] > 0)
     ss, ii = c["steady_state"], c["interdose_interval"]
     # AMT = 0, RATE > 0, SS = 1, II = 0: the steady state of a constant infusion that ends at the record
     constant = dose & (ss == 1) & (ii == 0) & rated & (c["amount"] == 0) & (c["amount_per_kg"] == 0)
-    refuse((c["amount"] > 0) & (c["amount_per_kg"] > 0), "amount_per_kg", "0 where `amount` is given", "give one of the two")
-    refuse((c["rate"] > 0) & (c["rate_per_kg"] > 0), "rate_per_kg", "0 where `rate` is given", "give one of the two")
-    refuse(rated & (c["duration"] > 0), "duration", "0 where a rate is given", "give the rate or the duration, not both")
-    refuse((c["rate_per_kg"] > 0) & (c["amount"] > 0), "rate_per_kg", "a dose per body weight (amount_per_kg) beside it",
-           "a rate per kg with an amount in mg would give each subject another duration")
-    refuse(rated & ~constant & (c["amount"] == 0) & (c["amount_per_kg"] == 0), "amount",
-           "an amount > 0 for an infusion given by its rate",
-           "only steady_state=1 with interval 0 may leave the amount at 0 (constant infusion until the record)")
-    refuse((c["route"] == "iv_bolus") & (rated | (c["duration"] > 0)), "route", "iv_infusion where a rate or duration is given")
-    refuse(dose & (c["route"] == "iv_infusion") & ~rated & (c["duration"] == 0), "duration",
-           "a duration or a rate > 0 for an infusion", "use a bolus for a dose that enters at once")
-    refuse((c["additional_doses"] > 0) & (ii == 0), "interdose_interval", "an interval > 0 [h] with additional doses")
+    refuse(
+        (c["amount"] > 0) & (c["amount_per_kg"] > 0),
+        "amount_per_kg",
+        "0 where `amount` is given",
+        "give one of the two",
+    )
+    refuse(
+        (c["rate"] > 0) & (c["rate_per_kg"] > 0),
+        "rate_per_kg",
+        "0 where `rate` is given",
+        "give one of the two",
+    )
+    refuse(
+        rated & (c["duration"] > 0),
+        "duration",
+        "0 where a rate is given",
+        "give the rate or the duration, not both",
+    )
+    refuse(
+        (c["rate_per_kg"] > 0) & (c["amount"] > 0),
+        "rate_per_kg",
+        "a dose per body weight (amount_per_kg) beside it",
+        "a rate per kg with an amount in mg would give each subject another duration",
+    )
+    refuse(
+        rated & ~constant & (c["amount"] == 0) & (c["amount_per_kg"] == 0),
+        "amount",
+        "an amount > 0 for an infusion given by its rate",
+        "only steady_state=1 with interval 0 may leave the amount at 0 (constant infusion until the record)",
+    )
+    refuse(
+        (c["route"] == "iv_bolus") & (rated | (c["duration"] > 0)),
+        "route",
+        "iv_infusion where a rate or duration is given",
+    )
+    refuse(
+        dose & (c["route"] == "iv_infusion") & ~rated & (c["duration"] == 0),
+        "duration",
+        "a duration or a rate > 0 for an infusion",
+        "use a bolus for a dose that enters at once",
+    )
+    refuse(
+        (c["additional_doses"] > 0) & (ii == 0),
+        "interdose_interval",
+        "an interval > 0 [h] with additional doses",
+    )
     refuse((ss > 0) & (ii == 0) & ~constant, "interdose_interval", "an interval > 0 [h] with steady_state")
-    refuse(constant & (c["additional_doses"] > 0), "additional_doses", "0 for the steady state of a constant infusion")
-    refuse((ii > 0) & (c["additional_doses"] == 0) & (ss == 0), "additional_doses",
-           "a number > 0 (or steady_state) with an interval", "an interval alone would be ignored")
+    refuse(
+        constant & (c["additional_doses"] > 0),
+        "additional_doses",
+        "0 for the steady state of a constant infusion",
+    )
+    refuse(
+        (ii > 0) & (c["additional_doses"] == 0) & (ss == 0),
+        "additional_doses",
+        "a number > 0 (or steady_state) with an interval",
+        "an interval alone would be ignored",
+    )
 
 
 def concatenate(tables: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -13,9 +13,23 @@ from .._core.units import quantity
 
 SPECIES = ("mouse", "rat", "rabbit", "minipig", "dog", "monkey", "human")
 ORGANS = (
-    "arterial_blood", "venous_blood", "lung", "heart", "brain", "muscle", "adipose", "skin", "bone", "kidney", "gut",
-    "spleen", "pancreas", "stomach", "liver", "rest",
-)  # fmt: skip
+    "arterial_blood",
+    "venous_blood",
+    "lung",
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "gut",
+    "spleen",
+    "pancreas",
+    "stomach",
+    "liver",
+    "rest",
+)
 # tests check that both equal physiology's: rooms of the same level do not import each other
 TISSUES = ORGANS[2:]
 
@@ -57,15 +71,26 @@ NUMBERS: dict[str, Number] = {
         _n("clint_microsome", "uL/min/mg", "in vitro intrinsic clearance, microsomes", minimum=0),
         _n("fraction_unbound_microsome", "1", "fraction unbound, microsomal incubation", positive=True, maximum=1),
         _n("clearance_plasma", "mL/min/kg", "total plasma clearance in vivo", minimum=0),
-        _n("fraction_excreted_renal", "1", "fraction of the in vivo clearance excreted unchanged in urine", minimum=0,
-           maximum=1),
+        _n(
+            "fraction_excreted_renal",
+            "1",
+            "fraction of the in vivo clearance excreted unchanged in urine",
+            minimum=0,
+            maximum=1,
+        ),
         _n("gfr_fraction", "1", "renal clearance / (fraction unbound x GFR)", minimum=0),
         _n("absorption_rate", "1/h", "first-order absorption rate constant", positive=True),
         _n("fraction_absorbed", "1", "fraction absorbed", minimum=0, maximum=1),
         _n("fraction_gut", "1", "fraction that passes the gut wall unmetabolised", minimum=0, maximum=1),
         _n("absorption_lag_time", "h", "lag time of absorption", minimum=0),
-        _n("transit_compartments", "1", "number of transit compartments before absorption", minimum=0, maximum=200,
-           whole=True),
+        _n(
+            "transit_compartments",
+            "1",
+            "number of transit compartments before absorption",
+            minimum=0,
+            maximum=200,
+            whole=True,
+        ),
         _n("transit_rate", "1/h", "rate constant between transit compartments", positive=True),
         _n("caco2_permeability", "1e-6 cm/s", "apparent Caco-2 permeability", minimum=0),
     )
@@ -106,7 +131,12 @@ def parse_number(spec: Number, value: Any, field: str, molar_mass: float | None)
         number = quantity(number, spec.unit, field, minimum=spec.minimum)
     else:
         number = quantity(
-            value, spec.unit, field, molar_mass=molar_mass, positive=spec.positive, minimum=spec.minimum,
+            value,
+            spec.unit,
+            field,
+            molar_mass=molar_mass,
+            positive=spec.positive,
+            minimum=spec.minimum,
             maximum=spec.maximum,
         )
     if spec.whole:

@@ -177,8 +177,9 @@ class Compound:
         parsed: dict[str, Any] = {"name": name.strip(), "species": species}
         # molar mass first: it allows molar units in the fields that follow
         molar_mass = values.get("molar_mass")
-        parsed["molar_mass"] = None if molar_mass is None else parse_number(NUMBERS["molar_mass"], molar_mass,
-                                                                            "molar_mass", None)
+        parsed["molar_mass"] = (
+            None if molar_mass is None else parse_number(NUMBERS["molar_mass"], molar_mass, "molar_mass", None)
+        )
         parsed.update(_parse_fields(values, parsed["molar_mass"], prefix=""))
         parsed["species_values"] = _parse_species_values(values.get("species_values"), parsed["molar_mass"])
         parsed["sources"] = parse_text_map("sources", values.get("sources"))
@@ -260,8 +261,13 @@ class Compound:
             if f.name == "saturable":
                 value = [{"name": p.name, "organ": p.organ, "vmax": p.vmax, "km": p.km} for p in value]
             elif f.name == "species_values":
-                value = {s: {k: list(v) if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
-                             for k, v in given.items()} for s, given in value.items()}
+                value = {
+                    s: {
+                        k: list(v) if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
+                        for k, v in given.items()
+                    }
+                    for s, given in value.items()
+                }
             elif isinstance(value, Mapping):
                 value = dict(value)
             elif isinstance(value, tuple):
@@ -333,8 +339,16 @@ def _parse_species_values(given: Any, molar_mass: float | None) -> Mapping[str, 
         return _EMPTY
     if not isinstance(given, Mapping):
         raise InputError("species_values", given, "a mapping: species -> field -> value")
-    allowed = (*(k for k in NUMBERS if k != "molar_mass"), "pka_acid", "pka_base", "clearance_basis",
-               "partition_method", "hepatic_model", "kp", "saturable")
+    allowed = (
+        *(k for k in NUMBERS if k != "molar_mass"),
+        "pka_acid",
+        "pka_base",
+        "clearance_basis",
+        "partition_method",
+        "hepatic_model",
+        "kp",
+        "saturable",
+    )
     out = {}
     for key, values in given.items():
         species = parse_choice("species", key, f"species_values.{key}")
@@ -362,11 +376,13 @@ def _check_together(c: Compound) -> None:
     if c.clearance_basis == "in_vivo" and c.clearance_plasma is None:
         raise InputError("clearance_basis", "in_vivo", "'in_vitro', or a value for clearance_plasma", subject=c.name)
     if c.clearance_basis == "in_vitro" and c.clint_hepatocyte is None and c.clint_microsome is None:
-        raise InputError("clearance_basis", "in_vitro", "a value for clint_hepatocyte or clint_microsome",
-                         subject=c.name)
+        raise InputError("clearance_basis", "in_vitro", "a value for clint_hepatocyte or clint_microsome", subject=c.name)
     if c.fraction_excreted_renal is not None and c.clearance_plasma is None:
         raise InputError(
-            "fraction_excreted_renal", c.fraction_excreted_renal, "clearance_plasma beside it", subject=c.name,
+            "fraction_excreted_renal",
+            c.fraction_excreted_renal,
+            "clearance_plasma beside it",
+            subject=c.name,
             hint="the fraction is of the in vivo clearance; for in vitro clearance give gfr_fraction",
         )
     if c.partition_method == "measured" and not c.kp:

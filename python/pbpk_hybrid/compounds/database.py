@@ -54,8 +54,13 @@ def _curated_index() -> dict[str, str]:
     index = {}
     for file in curated_names():
         compound = curated_compound(file)
-        for key in (file, compound.name, *compound.aliases, compound.identifiers.get("cas", ""),
-                    compound.identifiers.get("dtxsid", "")):
+        for key in (
+            file,
+            compound.name,
+            *compound.aliases,
+            compound.identifiers.get("cas", ""),
+            compound.identifiers.get("dtxsid", ""),
+        ):
             if key:
                 index[key.lower()] = file
     return index
@@ -114,5 +119,12 @@ def _has(compound: Compound, field: str) -> bool:
 
 
 def _row(name, collection, ids, mass, has) -> dict[str, Any]:
-    return {"name": name, "collection": collection, "cas": ids.get("cas", ""), "dtxsid": ids.get("dtxsid", ""),
-            "formula": ids.get("formula", ""), "molar_mass": mass, "has": has}  # fmt: skip
+    return {
+        "name": name,
+        "collection": collection,
+        "cas": ids.get("cas", ""),
+        "dtxsid": ids.get("dtxsid", ""),
+        "formula": ids.get("formula", ""),
+        "molar_mass": mass,
+        "has": has,
+    }

@@ -40,11 +40,21 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
         data[key] = (("compound", "site"), table, {})
     kp = np.array([[c.kp.get(o, np.nan) for o in TISSUES] for c in items])
     data["partition_coefficient"] = (("compound", "organ"), kp, {})
-    data["record"] = ("compound", np.array([json.dumps(c.to_dict(), sort_keys=True) for c in items], dtype=object),
-                      {"long_name": "the whole compound as JSON"})
+    data["record"] = (
+        "compound",
+        np.array([json.dumps(c.to_dict(), sort_keys=True) for c in items], dtype=object),
+        {"long_name": "the whole compound as JSON"},
+    )
     ds = xr.Dataset(data, coords={"compound": names, "organ": list(TISSUES)}, attrs=provenance(title="compounds"))
-    for key in ("molar_mass", "log_p", "pka_acid", "pka_base", "fraction_unbound_plasma", "blood_to_plasma_ratio",
-                "partition_coefficient"):
+    for key in (
+        "molar_mass",
+        "log_p",
+        "pka_acid",
+        "pka_base",
+        "fraction_unbound_plasma",
+        "blood_to_plasma_ratio",
+        "partition_coefficient",
+    ):
         ds[key].attrs = attrs("compound", key)
     return ds
 

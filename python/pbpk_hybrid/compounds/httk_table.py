@@ -20,15 +20,45 @@ CLINT_P_LIMIT = 0.05  # httk: a slope with a larger p value is no clearance (get
 LARGEST_FRACTION = 1.2  # a fraction up to here is 1 with its measurement error; above, it is a slip
 
 _COLUMNS = (
-    "Compound", "CAS", "DTXSID", "Formula", "MW", "logP", "logP.Reference", "logMA", "logMA.Reference", "MW.Reference",
-    "pKa_Accept", "pKa_Accept.Reference", "pKa_Donor", "pKa_Donor.Reference", "Human.Caco2.Pab",
-    "Human.Caco2.Pab.Reference", "Human.Fabs", "Human.Fabs.Reference", "Human.Fgut", "Human.Fgut.Reference",
-    "Human.Clint", "Human.Clint.pValue", "Human.Clint.Reference", "Human.Funbound.plasma",
-    "Human.Funbound.plasma.Reference", "Human.Rblood2plasma", "Human.Rblood2plasma.Reference",
-    "Mouse.Funbound.plasma", "Mouse.Funbound.plasma.Reference", "Rabbit.Funbound.plasma",
-    "Rabbit.Funbound.plasma.Reference", "Rat.Clint", "Rat.Clint.pValue", "Rat.Clint.Reference", "Rat.Funbound.plasma",
-    "Rat.Funbound.plasma.Reference", "Rat.Rblood2plasma", "Rat.Rblood2plasma.Reference",
-)  # fmt: skip
+    "Compound",
+    "CAS",
+    "DTXSID",
+    "Formula",
+    "MW",
+    "logP",
+    "logP.Reference",
+    "logMA",
+    "logMA.Reference",
+    "MW.Reference",
+    "pKa_Accept",
+    "pKa_Accept.Reference",
+    "pKa_Donor",
+    "pKa_Donor.Reference",
+    "Human.Caco2.Pab",
+    "Human.Caco2.Pab.Reference",
+    "Human.Fabs",
+    "Human.Fabs.Reference",
+    "Human.Fgut",
+    "Human.Fgut.Reference",
+    "Human.Clint",
+    "Human.Clint.pValue",
+    "Human.Clint.Reference",
+    "Human.Funbound.plasma",
+    "Human.Funbound.plasma.Reference",
+    "Human.Rblood2plasma",
+    "Human.Rblood2plasma.Reference",
+    "Mouse.Funbound.plasma",
+    "Mouse.Funbound.plasma.Reference",
+    "Rabbit.Funbound.plasma",
+    "Rabbit.Funbound.plasma.Reference",
+    "Rat.Clint",
+    "Rat.Clint.pValue",
+    "Rat.Clint.Reference",
+    "Rat.Funbound.plasma",
+    "Rat.Funbound.plasma.Reference",
+    "Rat.Rblood2plasma",
+    "Rat.Rblood2plasma.Reference",
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +96,9 @@ def httk_compound(number: int, **values: Any) -> Compound:
     """A row as a :class:`Compound`; `values` take the place of what the table says.
 
     What is done to the table's entries, each with a note in ``Compound.notes``: a fraction unbound of 0 is "below the
-    limit of detection" and left out, as is one that is no number ("<0.01") or far above 1; a CLint whose slope is not significant (p > 0.05) is 0, as in httk; a fraction absorbed or
-    passing the gut above 1 (rounding in its source) is 1. Ranges "value,low,high,p" give their value.
+    limit of detection" and left out, as is one that is no number ("<0.01") or far above 1; a CLint whose slope is not
+    significant (p > 0.05) is 0, as in httk; a fraction absorbed or passing the gut above 1 (rounding in its source) is 1.
+    Ranges "value,low,high,p" give their value.
 
     Raises
     ------
@@ -84,7 +115,10 @@ def httk_compound(number: int, **values: Any) -> Compound:
         sources["molar_mass"] = _cite(r["MW.Reference"])
     elif values.get("molar_mass") is None:
         raise InputError(
-            "molar_mass", mass, "a number > 0 [g/mol]", subject=name,
+            "molar_mass",
+            mass,
+            "a number > 0 [g/mol]",
+            subject=name,
             hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, molar_mass=...)",
         )
     for field, column in (("log_p", "logP"), ("log_membrane_affinity", "logMA")):
@@ -96,8 +130,11 @@ def httk_compound(number: int, **values: Any) -> Compound:
             human[field] = sites
             sources[field] = _cite(r[column + ".Reference"])
     human |= _measured(r, "Human", notes, sources, "")
-    for field, column in (("caco2_permeability", "Human.Caco2.Pab"), ("fraction_absorbed", "Human.Fabs"),
-                          ("fraction_gut", "Human.Fgut")):
+    for field, column in (
+        ("caco2_permeability", "Human.Caco2.Pab"),
+        ("fraction_absorbed", "Human.Fabs"),
+        ("fraction_gut", "Human.Fgut"),
+    ):
         value = _number(r[column])
         if value is None:
             continue
@@ -110,10 +147,12 @@ def httk_compound(number: int, **values: Any) -> Compound:
     for label in ("Rat", "Mouse", "Rabbit"):
         if found := _measured(r, label, notes, sources, label.lower() + "."):
             species[label.lower()] = found
-    identifiers = {k: r[c] for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula"))
-                   if r[c] and r[c] != "NA"}
-    compound = Compound.create(name=name, sources=sources, notes=notes, identifiers=identifiers,
-                               species_values=species, **human)
+    identifiers = {
+        k: r[c] for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula")) if r[c] and r[c] != "NA"
+    }
+    compound = Compound.create(
+        name=name, sources=sources, notes=notes, identifiers=identifiers, species_values=species, **human
+    )
     return compound.replace(**values) if values else compound
 
 

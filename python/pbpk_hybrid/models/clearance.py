@@ -70,8 +70,9 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
 
 
 # ---------------------------------------------------------------------------------- liver models
-def hepatic_clearance(clint, flow, fraction_unbound_blood, model: str = "well_stirred", *,
-                      dispersion_number: float = DISPERSION_NUMBER):
+def hepatic_clearance(
+    clint, flow, fraction_unbound_blood, model: str = "well_stirred", *, dispersion_number: float = DISPERSION_NUMBER
+):
     r"""Hepatic blood clearance from intrinsic clearance.
 
     .. math::
@@ -115,8 +116,11 @@ def _extraction_dispersion(ratio, dn):
     a_minus_1 = 4 * ratio * dn / (a + 1)
     echo = np.exp(-a / dn)
     denominator = (1 + a) ** 2 - a_minus_1**2 * echo
-    # 1 - 4a exp(-(a-1)/(2 D_N))/denominator, with (1+a)^2 - 4a = (a-1)^2
-    return (a_minus_1**2 * (1 - echo) - 4 * a * np.expm1(-a_minus_1 / (2 * dn))) / denominator
+    # two forms of the same number, by (1+a)^2 - 4a = (a-1)^2: the first keeps the digits of a small extraction, the
+    # second never exceeds 1
+    extraction = (a_minus_1**2 * (1 - echo) - 4 * a * np.expm1(-a_minus_1 / (2 * dn))) / denominator
+    complement = 1 - 4 * a * np.exp(-a_minus_1 / (2 * dn)) / denominator
+    return np.where(np.real(extraction) < 0.5, extraction, complement)[()]
 
 
 def check_model(model: str) -> str:
@@ -126,8 +130,16 @@ def check_model(model: str) -> str:
     return model
 
 
-def clint_from_hepatic_clearance(clearance, flow, fraction_unbound_blood, model: str = "well_stirred", *,
-                                 dispersion_number: float = DISPERSION_NUMBER, compound: str = "", subjects=None):
+def clint_from_hepatic_clearance(
+    clearance,
+    flow,
+    fraction_unbound_blood,
+    model: str = "well_stirred",
+    *,
+    dispersion_number: float = DISPERSION_NUMBER,
+    compound: str = "",
+    subjects=None,
+):
     r"""Intrinsic clearance that gives an observed hepatic blood clearance: :func:`hepatic_clearance` inverted.
 
     .. math::
@@ -205,11 +217,14 @@ def _check_extraction(extraction, clearance, flow, compound, subjects) -> None:
     if not real.ravel()[i] >= 0:
         raise InputError(name, cl, "a number >= 0 [L/h]", subject=who)
     raise InputError(
-        name, cl, f"less than the hepatic blood flow, {q:.4g} L/h", subject=who,
-        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} affected): check clearance_plasma, "
-        "blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and fraction_excreted_renal, or use "
-        "clearance_basis='in_vitro'",
-    )  # fmt: skip
+        name,
+        cl,
+        f"less than the hepatic blood flow, {q:.4g} L/h",
+        subject=who,
+        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} affected): check "
+        "clearance_plasma, blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and "
+        "fraction_excreted_renal, or use clearance_basis='in_vitro'",
+    )
 
 
 def fraction_escaping(clearance, flow):

@@ -62,8 +62,12 @@ def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = (
         highest = np.where(np.real(r) > np.real(highest), r, highest)  # the largest weight becomes 1: no overflow
     weights = [10.0 ** (r - highest) for r in log_ratio]
     total = sum(weights)
-    kinds = {"neutral": np.zeros_like(ph), "zwitterion": np.zeros_like(ph), "positive": np.zeros_like(ph),
-             "negative": np.zeros_like(ph)}
+    kinds = {
+        "neutral": np.zeros_like(ph),
+        "zwitterion": np.zeros_like(ph),
+        "positive": np.zeros_like(ph),
+        "negative": np.zeros_like(ph),
+    }
     donated, protonated = 0, len(pka_base)
     for k, weight in enumerate(weights):
         if k:

@@ -24,8 +24,14 @@ KP_RANGE = (0.01, 500.0)  # outside it no method was ever tested
 # hematocrit of the blood in which blood:plasma ratios are taken to have been measured: the species' usual one
 # (httk physiology_data.csv; minipig: PK-Sim; human: .45, as in most binding studies)
 REFERENCE_HEMATOCRIT = {
-    "mouse": 0.45, "rat": 0.46, "rabbit": 0.36, "minipig": 0.402, "dog": 0.42, "monkey": 0.41, "human": 0.45,
-}  # fmt: skip
+    "mouse": 0.45,
+    "rat": 0.46,
+    "rabbit": 0.36,
+    "minipig": 0.402,
+    "dog": 0.42,
+    "monkey": 0.41,
+    "human": 0.45,
+}
 
 # What blood left in sampled tissue adds to its water (Rodgers & Rowland report tissue without it): plasma is 96 % water
 # and red cells 60.3 % (Kawai et al. 1994 for the volumes, in the composition table as fraction_vascular)
@@ -110,14 +116,12 @@ def partition_coefficients(
         log_p = _given(compound, "log_p", method)
         rows = _rows(species, method, composition)
         if method == "rodgers_rowland":
-            kp = _rodgers_rowland(compound, species, rows, log_p, fu, blood_to_plasma_ratio, hematocrit,
-                                  blood_correction)
+            kp = _rodgers_rowland(compound, species, rows, log_p, fu, blood_to_plasma_ratio, hematocrit, blood_correction)
         elif method == "schmitt":
             kp = _schmitt(compound, rows, log_p, fu) * fu
             if regression:
                 pairs = [
-                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][0 if fraction_unbound_corrected else 1]
-                    for o in TISSUES
+                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][0 if fraction_unbound_corrected else 1] for o in TISSUES
                 ]
                 intercept, slope = np.array(pairs).T
                 kp = eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
@@ -127,8 +131,13 @@ def partition_coefficients(
             equation = eq.poulin_theil_kp if method == "poulin_theil" else eq.berezhkovskiy_kp
             names = ("fraction_water", "fraction_neutral_lipid", "fraction_phospholipid")
             kp = equation(
-                log_p, fu, pka_acid=compound.pka_acid, pka_base=compound.pka_base, adipose=_IS_ADIPOSE,
-                plasma=_row(rows, "plasma", names), **_tissues(rows, names),
+                log_p,
+                fu,
+                pka_acid=compound.pka_acid,
+                pka_base=compound.pka_base,
+                adipose=_IS_ADIPOSE,
+                plasma=_row(rows, "plasma", names),
+                **_tissues(rows, names),
             )
         kp = np.array(kp)
         for organ, value in compound.kp.items():
@@ -136,10 +145,18 @@ def partition_coefficients(
     _check_range(compound, kp, method)
     dims = ("organ",) if kp.ndim == 1 else ("subject", "organ")
     return xr.DataArray(
-        kp, dims=dims, coords={"organ": list(TISSUES)}, name="partition_coefficient",
-        attrs={"units": "1", "long_name": "tissue-to-plasma partition coefficient Kp", "method": method,
-               "species": species, "compound": compound.name},
-    )  # fmt: skip
+        kp,
+        dims=dims,
+        coords={"organ": list(TISSUES)},
+        name="partition_coefficient",
+        attrs={
+            "units": "1",
+            "long_name": "tissue-to-plasma partition coefficient Kp",
+            "method": method,
+            "species": species,
+            "compound": compound.name,
+        },
+    )
 
 
 def blood_to_plasma_ratio(
@@ -183,26 +200,46 @@ def blood_to_plasma_ratio(
     method = method or ("schmitt" if strong else "rodgers_rowland")
     if method == "rodgers_rowland":
         if strong:
-            raise InputError("method", method, "'schmitt'", subject=compound.name,
-                             hint="Rodgers & Rowland derive the binding of strong bases from the measured ratio")
+            raise InputError(
+                "method",
+                method,
+                "'schmitt'",
+                subject=compound.name,
+                hint="Rodgers & Rowland derive the binding of strong bases from the measured ratio",
+            )
         cells = _row(_rows(species, method, None), "red_cells", tuple(eq.RED_CELLS))
-        kpu = eq.red_cell_kpu_without_binding(log_p, pka_acid=compound.pka_acid, pka_base=compound.pka_base,
-                                              red_cells=cells)
+        kpu = eq.red_cell_kpu_without_binding(log_p, pka_acid=compound.pka_acid, pka_base=compound.pka_base, red_cells=cells)
     elif method == "schmitt":
         kpu = _schmitt(compound, _rows(species, method, None), log_p, fu, organs=("red_cells",))[..., 0]
     else:
         raise unknown_name("method", method, ("rodgers_rowland", "schmitt"))
-    return blood_to_plasma(kpu, np.asarray(fu)[..., 0] if np.ndim(fu) else fu,
-                           reference if hematocrit is None else hematocrit)
+    return blood_to_plasma(
+        kpu, np.asarray(fu)[..., 0] if np.ndim(fu) else fu, reference if hematocrit is None else hematocrit
+    )
 
 
 # ------------------------------------------------------------------------------------------------- the methods
 _IS_ADIPOSE = np.array([organ == "adipose" for organ in TISSUES])
-_RR = ("fraction_neutral_lipid", "fraction_neutral_phospholipid", "fraction_extracellular_water",
-       "fraction_intracellular_water", "acidic_phospholipid", "albumin_ratio", "lipoprotein_ratio")  # fmt: skip
-_SCHMITT = ("fraction_cells", "fraction_interstitium", "fraction_water_cells", "fraction_lipid_cells",
-            "fraction_protein_cells", "neutral_lipid_fraction_of_lipid", "neutral_phospholipid_fraction",
-            "acidic_phospholipid_fraction", "ph_cells")  # fmt: skip
+_RR = (
+    "fraction_neutral_lipid",
+    "fraction_neutral_phospholipid",
+    "fraction_extracellular_water",
+    "fraction_intracellular_water",
+    "acidic_phospholipid",
+    "albumin_ratio",
+    "lipoprotein_ratio",
+)
+_SCHMITT = (
+    "fraction_cells",
+    "fraction_interstitium",
+    "fraction_water_cells",
+    "fraction_lipid_cells",
+    "fraction_protein_cells",
+    "neutral_lipid_fraction_of_lipid",
+    "neutral_phospholipid_fraction",
+    "acidic_phospholipid_fraction",
+    "ph_cells",
+)
 
 
 def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, blood_correction):
@@ -213,27 +250,33 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
         if ratio is None:
             ratio = compound.blood_to_plasma_ratio
         if ratio is None:
-            ratio = blood_to_plasma_ratio(compound, species, fraction_unbound_plasma=_flat(fu), method="schmitt",
-                                          hematocrit=_flat(hct))
+            ratio = blood_to_plasma_ratio(
+                compound, species, fraction_unbound_plasma=_flat(fu), method="schmitt", hematocrit=_flat(hct)
+            )
             warnings.warn(
                 f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it for a base with pKa > 7, "
                 f"so Schmitt's prediction {float(np.real(np.mean(ratio))):.3g} is used",
-                OutOfRangeWarning, stacklevel=4,
-            )  # fmt: skip
+                OutOfRangeWarning,
+                stacklevel=4,
+            )
         bp = _column(ratio, "blood_to_plasma_ratio", compound)
     tissue = _tissues(rows, _RR)
     if blood_correction:
         blood = _tissues(rows, ("fraction_vascular",))["fraction_vascular"]
         ht = REFERENCE_HEMATOCRIT["rat"]  # the composition is the rat's
-        tissue["fraction_extracellular_water"] = (
-            tissue["fraction_extracellular_water"] - blood * (1 - ht) * _WATER_PLASMA
-        )
-        tissue["fraction_intracellular_water"] = (
-            tissue["fraction_intracellular_water"] - blood * ht * _WATER_RED_CELLS
-        )
+        tissue["fraction_extracellular_water"] = tissue["fraction_extracellular_water"] - blood * (1 - ht) * _WATER_PLASMA
+        tissue["fraction_intracellular_water"] = tissue["fraction_intracellular_water"] - blood * ht * _WATER_RED_CELLS
     kpu, binding = eq.rodgers_rowland_kpu(
-        log_p, fu, bp, pka_acid=compound.pka_acid, pka_base=compound.pka_base, hematocrit=hct, adipose=_IS_ADIPOSE,
-        red_cells=_row(rows, "red_cells", tuple(eq.RED_CELLS)), plasma=_row(rows, "plasma", tuple(eq.PLASMA)), **tissue,
+        log_p,
+        fu,
+        bp,
+        pka_acid=compound.pka_acid,
+        pka_base=compound.pka_base,
+        hematocrit=hct,
+        adipose=_IS_ADIPOSE,
+        red_cells=_row(rows, "red_cells", tuple(eq.RED_CELLS)),
+        plasma=_row(rows, "plasma", tuple(eq.PLASMA)),
+        **tissue,
     )
     if np.any(np.real(binding) < 0):
         what = (
@@ -243,19 +286,23 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
         )
         warnings.warn(
             f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and is set to 0 ({what})",
-            OutOfRangeWarning, stacklevel=3,
-        )  # fmt: skip
+            OutOfRangeWarning,
+            stacklevel=3,
+        )
     return kpu * fu
 
 
 def _schmitt(compound, rows, log_p, fu, organs=TISSUES):
     affinity = compound.log_membrane_affinity
     return eq.schmitt_kpu(
-        log_p, fu, pka_acid=compound.pka_acid, pka_base=compound.pka_base,
+        log_p,
+        fu,
+        pka_acid=compound.pka_acid,
+        pka_base=compound.pka_base,
         affinity=None if affinity is None else 10.0**affinity,
         plasma_protein_fraction=_row(rows, "plasma", ("fraction_protein_cells",))["fraction_protein_cells"],
         **_tissues(rows, _SCHMITT, organs),
-    )  # fmt: skip
+    )
 
 
 def _pksim_standard(compound, rows, log_p, fu):
@@ -266,12 +313,13 @@ def _pksim_standard(compound, rows, log_p, fu):
     cells, interstitium = c["fraction_cells"] / total, c["fraction_interstitium"] / total
     affinity = compound.log_membrane_affinity
     return eq.pksim_standard_kp(
-        log_p, fu,
+        log_p,
+        fu,
         fraction_water=cells * c["fraction_water_cells"] + interstitium * (1 - protein_plasma),
         fraction_lipid=cells * c["fraction_lipid_cells"],
         fraction_protein=cells * c["fraction_protein_cells"] + interstitium * 0.37 * protein_plasma,
         affinity=None if affinity is None else 10.0**affinity,
-    )  # fmt: skip
+    )
 
 
 def _measured(compound) -> list[float]:
@@ -284,7 +332,10 @@ def _measured(compound) -> list[float]:
             missing.append(organ)
     if missing:
         raise InputError(
-            "kp", sorted(compound.kp), "a measured value for " + ", ".join(missing), subject=compound.name,
+            "kp",
+            sorted(compound.kp),
+            "a measured value for " + ", ".join(missing),
+            subject=compound.name,
             hint="or name a predictive method: measured values then replace its predictions organ by organ",
         )
     return values
@@ -295,8 +346,9 @@ def _given(compound, field: str, method: str, value=None):
     """The override or the compound's own value, as a number or a column over subjects."""
     value = getattr(compound, field) if value is None else value
     if value is None:
-        raise InputError(field, None, f"a value, which {method} needs", subject=compound.name,
-                         hint=f"compound.replace({field}=...)")
+        raise InputError(
+            field, None, f"a value, which {method} needs", subject=compound.name, hint=f"compound.replace({field}=...)"
+        )
     return _column(value, field, compound)
 
 
@@ -343,5 +395,6 @@ def _check_range(compound, kp: np.ndarray, method: str) -> None:
         warnings.warn(
             f"{method}: Kp of {compound.name} is outside {low:g} to {high:g} in {', '.join(organs)} "
             f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and fraction_unbound_plasma",
-            OutOfRangeWarning, stacklevel=3,
-        )  # fmt: skip
+            OutOfRangeWarning,
+            stacklevel=3,
+        )

@@ -128,7 +128,12 @@ def rodgers_rowland_kpu(
     )
     if is_strong_base(pka_base):
         association = acidic_phospholipid_association(
-            log_p, fu, blood_to_plasma_ratio, pka_acid=pka_acid, pka_base=pka_base, hematocrit=hematocrit,
+            log_p,
+            fu,
+            blood_to_plasma_ratio,
+            pka_acid=pka_acid,
+            pka_base=pka_base,
+            hematocrit=hematocrit,
             red_cells=red_cells,
         )
         binding = association * acidic_phospholipid * x_cation / (1 + y)
@@ -140,7 +145,13 @@ def rodgers_rowland_kpu(
 
 
 def acidic_phospholipid_association(
-    log_p, fraction_unbound_plasma, blood_to_plasma_ratio, *, pka_acid=(), pka_base=(), hematocrit=0.45,
+    log_p,
+    fraction_unbound_plasma,
+    blood_to_plasma_ratio,
+    *,
+    pka_acid=(),
+    pka_base=(),
+    hematocrit=0.45,
     red_cells: dict[str, float] = RED_CELLS,
 ):
     """Association constant of a base with acidic phospholipids [g/mg], from its uptake into red cells.
@@ -209,13 +220,12 @@ def poulin_theil_kp(
     """
     fu = fraction_unbound_plasma
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
-    tissue = (
-        p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid) + fraction_water + 0.7 * fraction_phospholipid
-    )
+    tissue = p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid) + fraction_water + 0.7 * fraction_phospholipid
     in_plasma = (
         p * (plasma["fraction_neutral_lipid"] + 0.3 * plasma["fraction_phospholipid"])
-        + plasma["fraction_water"] + 0.7 * plasma["fraction_phospholipid"]
-    )  # fmt: skip
+        + plasma["fraction_water"]
+        + 0.7 * plasma["fraction_phospholipid"]
+    )
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
     return tissue / in_plasma * fu / fu_tissue
 
@@ -249,13 +259,13 @@ def berezhkovskiy_kp(
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
     tissue = (
-        p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid)
-        + 0.7 * fraction_phospholipid + fraction_water / fu_tissue
-    )  # fmt: skip
+        p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid) + 0.7 * fraction_phospholipid + fraction_water / fu_tissue
+    )
     in_plasma = (
         p * (plasma["fraction_neutral_lipid"] + 0.3 * plasma["fraction_phospholipid"])
-        + 0.7 * plasma["fraction_phospholipid"] + plasma["fraction_water"] / fu
-    )  # fmt: skip
+        + 0.7 * plasma["fraction_phospholipid"]
+        + plasma["fraction_water"] / fu
+    )
     return tissue / in_plasma
 
 
@@ -353,9 +363,7 @@ def pearce_regression(kpu, fraction_unbound_plasma, intercept, slope):
     return 10.0 ** (intercept + slope * np.log10(kpu * fu)) / fu
 
 
-def pksim_standard_kp(
-    log_p, fraction_unbound_plasma, *, fraction_water, fraction_lipid, fraction_protein, affinity=None
-):
+def pksim_standard_kp(log_p, fraction_unbound_plasma, *, fraction_water, fraction_lipid, fraction_protein, affinity=None):
     r"""Tissue:plasma partition coefficient of Willmann et al., the "PK-Sim standard".
 
     .. math:: K_p = fu (f_w + K f_{lip} + K_P f_{prot}), \quad K = 10^{\log P}, \quad K_P = 0.163 + 0.0221 K

@@ -220,8 +220,9 @@ def _error(n, y, new_y, k, at, rtol, atol):
     worst = 0.0
     for l in range(LANES):
         e = lane(total, l)
-        if not e <= worst:  # a NaN must win
-            worst = e
+        if e != e:  # a NaN must win over the lanes that follow
+            return e
+        worst = max(worst, e)
     return np.sqrt(worst / n)
 
 

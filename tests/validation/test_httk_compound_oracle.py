@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pbpk_hybrid.models import binding
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.clearance import clint_liver_from_hepatocytes, hepatic_clearance

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pbpk_hybrid.compounds import Compound
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.partition import partition_coefficients
@@ -14,7 +15,7 @@ from pbpk_hybrid.physiology.composition import tissue_composition
 
 DATA = Path(__file__).parents[1] / "data"
 TISSUES = ("adipose", "bone", "brain", "gut", "heart", "kidney", "liver", "lung", "muscle", "skin", "spleen")
-SHORT = dict(zip(TISSUES, "ad bo br gu he ki li lu mu sk sp".split(), strict=True))
+SHORT = dict(zip(TISSUES, ["ad", "bo", "br", "gu", "he", "ki", "li", "lu", "mu", "sk", "sp"], strict=True))
 
 
 def read(path):

@@ -49,7 +49,7 @@ def record(**values: Any) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------------- OSP
 _MOLECULE = {  # labels as they stand in the files -> compound
-    "fluvoxaminekujjhöjö": "fluvoxamine",
+    "fluvoxaminekjujhöjö": "fluvoxamine",
     "clarithromycin test old": "clarithromycin",
     "midazolam_userdeftemplate": "midazolam",
 }
@@ -57,7 +57,8 @@ _PERPETRATORS = (
     "ketoconazole|itraconazole|fluconazole|voriconazole|posaconazole|clarithromycin|erythromycin|troleandomycin|rifamp|"
     "grapefruit|cimetidine|ranitidine|efavirenz|fluvoxamine|ritonavir|verapamil|diltiazem|aprepitant|st\\.? ?john|"
     "phenytoin|"
-    "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|with |pretreat|"
+    "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|with |"
+    "pretreat|"
     "coadmin|co-admin|after treatment|probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
 )
 _REPEATED = re.compile(r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid.models import clearance as cl
 

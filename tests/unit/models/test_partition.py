@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pbpk_hybrid._core.errors import InputError, OutOfRangeWarning, UnknownNameError
 from pbpk_hybrid.compounds import Compound, get_compound
 from pbpk_hybrid.models import partition_equations as eq

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 
 from .._core.errors import InputError
 from .._core.provenance import provenance
-from .._core.schemas import attrs, validate
 from ._fields import NUMBERS, TISSUES, plain_unit
 from .compound import Compound
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset:
@@ -22,6 +24,10 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
     which :func:`compounds_from_dataset` restores the compounds exactly; the numeric variables win where both
     differ, so that they can be edited.
     """
+    import xarray as xr
+
+    from .._core.schemas import attrs
+
     items = [compounds] if isinstance(compounds, Compound) else list(compounds)
     if not items:
         raise InputError("compounds", items, "at least one compound")
@@ -67,6 +73,8 @@ def compounds_from_dataset(ds: xr.Dataset) -> list[Compound]:
     SchemaError : the Dataset does not follow the schema
     InputError, UnknownNameError : a value out of range
     """
+    from .._core.schemas import validate
+
     validate(ds, "compound")
     out = []
     for i, name in enumerate(ds["compound"].values if "compound" in ds.coords else range(ds.sizes["compound"])):

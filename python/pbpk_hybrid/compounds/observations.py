@@ -10,15 +10,16 @@ import csv
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from .._core.provenance import provenance
-from .._core.schemas import attrs, validate
 from .database import get_compound
+
+if TYPE_CHECKING:
+    import xarray as xr
 from .observation_files import COLUMNS, INTEGER, PBPK_PC, TEXT, read_cvtdb, read_osp, read_pbpk_pc, record
 
 SHIPPED = Path(__file__).parent / "data" / "observations"
@@ -120,6 +121,10 @@ _FILES = {"osp": "osp/osp_observed_data.csv.gz", "cvtdb": "cvtdb/cvt_invivopkfit
 
 
 def _dataset(records: list[dict[str, Any]], name: str) -> xr.Dataset:
+    import xarray as xr
+
+    from .._core.schemas import attrs, validate
+
     order: dict[str, int] = {}
     for r in records:
         order.setdefault(r["collection"] + r["profile"], len(order))

@@ -20,7 +20,7 @@ _WHERE = {
     "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition"),
     "compounds": ("Compound", "SaturablePathway", "get_compound", "list_compounds", "search_compounds",
                   "load_compound_file", "observations"),
-    "dosing": ("Regimen", "bolus", "infusion", "oral"),
+    "dosing": ("Regimen",),
     "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system"),
     "solvers": ("SolverOptions", "Status"),
     "nca": ("nca",),
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         observations,
         search_compounds,
     )
-    from .dosing import Regimen, bolus, infusion, oral
+    from .dosing import Regimen
     from .models import Observable, OrganGraph, Reaction, System, whole_body_graph, whole_body_system
     from .nca import nca
     from .physiology import check_physiology, reference_individual, sample_population, tissue_composition

@@ -35,20 +35,18 @@ Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T 
 
   With a lag L the implied doses are lagged as well: at the record's time the previous one entered II - L ago
   (NONMEM help, "SS dose event record"; metrumresearchgroup/mrgsolve#264), so the state is the periodic one at
-  ``phase`` = II - L (II for no lag: the trough just before the dose). If L >= II, implied doses that are still
-  on their way enter at time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops those on
-  their way (measured in FeRx-NLME/ferx-core#1125); the true steady state is given here.
+  ``phase`` = II - L (II for no lag: the trough just before the dose). If L >= II, implied doses that are still on
+  their way enter at time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops
+  those on their way (measured in FeRx-NLME/ferx-core#1125); the true steady state is given here.
 
-  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate
-  is
-  ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more for ``pulse_duration`` = T - floor(T/II) II from phase 0.
-  Implied infusions that still run at the record are RATE events: + R each at the record's time, - R at the
-  time at which each ends. If T is a multiple of II within 1e-9, there is no pulse
-  (metrumresearchgroup/mrgsolve#947).
+  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
+  ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more from phase 0 for ``pulse_duration`` =
+  T - floor(T/II) II. Implied infusions that still run at the record are RATE events: + R each at the record's time,
+  - R at the time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple of II within 1e-9, there
+  is no pulse (metrumresearchgroup/mrgsolve#947).
 
   SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that ends at the record;
-  ``interval`` is 0 and
-  ``base_rate`` = R. F does not apply, since there is no amount. The rate does not run on.
+  ``interval`` is 0 and ``base_rate`` = R. F does not apply, since there is no amount. The rate does not run on.
 
 Shared and per-subject events: if every record is for every subject, all events have ``subject`` -1 and are
 stored once, however many subjects there are. Doses per kg stay shared where only their size depends on body

@@ -100,7 +100,8 @@ class SteadyStates:
         n = self.n_on_their_way
         rows = np.repeat(np.arange(len(self)), n)
         k = np.arange(rows.size) - np.repeat(np.cumsum(n) - n, n) + 1
-        return self.record[rows], self.time[rows] + (self.lag[rows] - k * self.interval[rows])
+        wait = np.maximum(self.lag[rows] - k * self.interval[rows], 0.0)  # not before the record by round-off
+        return self.record[rows], self.time[rows] + wait
 
     def _last_entry(self, rows: np.ndarray) -> np.ndarray:
         """When the last implied dose entered before the record's time [h]."""

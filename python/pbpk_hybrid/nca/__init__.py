@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+from typing import Any
+
 from .analysis import VARIABLES, nca
 from .flags import Flag, describe
 from .options import AUC_METHODS, NCAOptions
 
 __all__ = ["AUC_METHODS", "VARIABLES", "Flag", "NCAOptions", "describe", "nca"]
+
+
+class _Room(ModuleType):
+    """This room can be called, so that ``pbpk_hybrid.nca(...)`` works whether or not the room was imported before it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return nca(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -88,8 +88,8 @@ def nca(
     Parameters
     ----------
     data : Dataset of schema ``simulation`` or ``observation`` (grouped by profile or subject, serum taken as plasma), or
-        ``(time, concentration)``: time (n_points,) or (n_subjects, n_points) [h], strictly increasing, concentration (n_points,)
-        or (n_subjects, n_points) [mg/L], NaN where there is no sample
+        ``(time, concentration)``: time (n_points,) or (n_subjects, n_points) [h], strictly increasing, concentration
+        (n_points,) or (n_subjects, n_points) [mg/L], NaN where there is no sample
     dose : [mg] one number, text such as "320 mg", (n_subjects,), or a mapping subject -> dose; None: the Dataset's own
         ``dose``. Without a dose the results that need one are left out.
     route : "iv_bolus", "iv_infusion" or "oral"
@@ -200,8 +200,8 @@ def _analyse(
 def _with_start(block: Block, route: str, options: NCAOptions):
     """The profile with a value at the dose time.
 
-    A bolus gets C0 (log-linear through the first two samples; the first sample where these do not decline). Other routes get 0, or
-    at steady state the minimum of the interval, when the first sample is later than the dose.
+    A bolus gets C0 (log-linear through the first two samples; the first sample where these do not decline). Other
+    routes get 0, or at steady state the minimum of the interval, when the first sample is later than the dose.
     """
     rows = np.arange(len(block.time))
     time, concentration = block.time, block.concentration

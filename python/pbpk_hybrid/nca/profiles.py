@@ -67,9 +67,7 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
     time = np.asarray(ds["time"].values, dtype=float)
     _check_times(time, None)
     values = np.asarray(curve.transpose("subject", "time").values, dtype=float)
-    coords = {
-        str(k): v for k, v in ds.coords.items() if v.dims == ("subject",) and k not in ("subject", "dose")
-    }
+    coords = {str(k): v for k, v in ds.coords.items() if v.dims == ("subject",) and k not in ("subject", "dose")}
     status = np.asarray(ds["status"].values)
     dose = np.asarray(ds["dose"].values, dtype=float) if "dose" in ds.variables and ds["dose"].dims == ("subject",) else None
     return Profiles(time, values, _lloq(lloq, values), None, np.asarray(ds["subject"].values), dose, status != 0, coords)
@@ -99,8 +97,13 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
     group, time, value = group[order], time[order], value[order]
     same = np.flatnonzero((np.diff(group) == 0) & (np.diff(time) == 0))
     if same.size:
-        raise InputError("time", float(time[same[0]]), "one sample per time", subject=labels[group[same[0]]],
-                         hint="average repeated samples, or select one study")
+        raise InputError(
+            "time",
+            float(time[same[0]]),
+            "one sample per time",
+            subject=labels[group[same[0]]],
+            hint="average repeated samples, or select one study",
+        )
     start = np.searchsorted(group, np.arange(len(labels)))
     place = np.arange(len(group)) - start[group]
     shape = (len(labels), int(place.max()) + 1)
@@ -158,8 +161,9 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     bad = np.argwhere(np.isinf(out))
     if bad.size:
         where = tuple(int(i) for i in bad[0])
-        raise InputError(f"{name}{list(where)}", float(out[where]), "finite numbers or NaN",
-                         subject=where[0] if out.ndim == 2 else None)
+        raise InputError(
+            f"{name}{list(where)}", float(out[where]), "finite numbers or NaN", subject=where[0] if out.ndim == 2 else None
+        )
     return out
 
 
@@ -176,8 +180,13 @@ def _check_times(times: np.ndarray, subject: int | None) -> None:
     back = np.flatnonzero(np.diff(known) <= 0)
     if back.size:
         i = int(back[0])
-        raise InputError(f"time[{i + 1}]", float(known[i + 1]), f"a time after the one before, {known[i]:g} h",
-                         subject=subject, hint="sort the times and leave out doubles")
+        raise InputError(
+            f"time[{i + 1}]",
+            float(known[i + 1]),
+            f"a time after the one before, {known[i]:g} h",
+            subject=subject,
+            hint="sort the times and leave out doubles",
+        )
 
 
 def _lloq(lloq: Any, values: np.ndarray) -> np.ndarray | None:

@@ -1,0 +1,60 @@
+"""``ds.pk``: what one does with a simulation, as methods of the Dataset."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from . import curves
+from .storage import save_results
+
+
+@xr.register_dataset_accessor("pk")
+class PKAccessor:
+    """Pharmacokinetic view of a Dataset of schema ``simulation``.
+
+    >>> import pbpk_hybrid as ph
+    >>> sim = ph.simulate("theophylline", "320 mg oral", times=range(25))                 # doctest: +SKIP
+    >>> sim.pk.plasma.max(), sim.pk.nca(route="oral").half_life                           # doctest: +SKIP
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    @property
+    def plasma(self) -> xr.DataArray:
+        """Plasma concentration over (subject, time) [mg/L]."""
+        return curves.concentration(self._ds, "plasma")
+
+    def tissue(self, name: str) -> xr.DataArray:
+        """Concentration in one organ over (subject, time) [mg/L]."""
+        return curves.concentration(self._ds, name)
+
+    def quantiles(self, q: float | Sequence[float] = (0.05, 0.5, 0.95), compartment: str = "plasma") -> xr.DataArray:
+        """Quantiles over the subjects that were integrated: (quantile, time) [mg/L]."""
+        return curves.quantiles(self._ds, q, compartment)
+
+    def to_dataframe(self, compartments: Sequence[str] | str | None = None):
+        """Long pandas table: subject, time, compartment, concentration, amount and the covariates."""
+        return curves.to_dataframe(self._ds, compartments)
+
+    def save(self, path: str | os.PathLike, *, compression: int = 4) -> Path:
+        """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
+        return save_results(self._ds, path, compression=compression, schema="simulation")
+
+    # The two rooms below stand to the right of this one. They are reached by name when called, so that nothing here
+    # depends on them.
+    def nca(self, dose: Any = None, route: str = "iv_bolus", infusion_duration: Any = 0.0, **kwargs: Any) -> xr.Dataset:
+        """Noncompartmental analysis of every subject; see :func:`pbpk_hybrid.nca.nca`."""
+        room = importlib.import_module("pbpk_hybrid.nca")
+        return room.nca(self._ds, dose, route, infusion_duration, **kwargs)
+
+    def plot(self, observations: xr.Dataset | None = None, **kwargs: Any):
+        """Concentration over time; see :func:`pbpk_hybrid.plots.time_profile`. Returns the matplotlib axes."""
+        room = importlib.import_module("pbpk_hybrid.plots")
+        return room.time_profile(self._ds, observations, **kwargs)

@@ -1,0 +1,126 @@
+"""Files: nothing lost, nothing half written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pbpk_hybrid._core.errors import FileFormatError, InputError, MissingDependencyError, SchemaError
+from pbpk_hybrid._core.provenance import provenance
+from pbpk_hybrid.nca import nca
+from pbpk_hybrid.results import open_results, save_results, storage
+
+
+def same(a: xr.Dataset, b: xr.Dataset) -> None:
+    """Identical in values, names, attributes and types."""
+    xr.testing.assert_identical(a, b)
+    for name in a.variables:
+        assert a[name].dtype == b[name].dtype, name
+        for key, value in a[name].attrs.items():
+            np.testing.assert_array_equal(value, b[name].attrs[key])
+
+
+@pytest.mark.parametrize("compression", [0, 4])
+def test_simulation_comes_back_from_netcdf_as_it_was(make_simulation, tmp_path, compression):
+    sim = make_simulation(failed=[1])
+    path = sim.pk.save(tmp_path / "new" / "simulation.nc", compression=compression)
+    same(sim, open_results(path))
+
+
+def test_simulation_comes_back_from_zarr_as_it_was(make_simulation, tmp_path):
+    pytest.importorskip("zarr", reason="zarr is in the extra 'scale'")
+    sim = make_simulation(failed=[1])
+    path = sim.pk.save(tmp_path / "simulation.zarr")
+    same(sim, open_results(path))
+    make_simulation(n=2).pk.save(path)  # a folder is replaced as a whole
+    assert open_results(path).sizes["subject"] == 2
+
+
+def test_zarr_without_zarr_says_which_extra_brings_it(make_simulation, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(MissingDependencyError, match="scale"):
+        make_simulation().pk.save(tmp_path / "simulation.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_provenance_and_text_beyond_ascii_survive(make_simulation, tmp_path):
+    sim = make_simulation(n=2)
+    sim.attrs.update(provenance(steady=True, seed=2**62, references=["Doe (2020), µg/L", "Roe (2021)"], nothing=None))
+    sim = sim.assign_coords(label=("subject", ["größer", "b"]))
+    same(sim, open_results(sim.pk.save(tmp_path / "a.nc")))
+
+
+def test_none_and_bool_attributes_are_made_portable_without_touching_the_original(make_simulation, tmp_path):
+    sim = make_simulation(n=2)
+    sim.attrs.update(steady=True, missing=None)
+    back = open_results(save_results(sim, tmp_path / "a.nc"))
+    assert back.attrs["steady"] == 1 and "missing" not in back.attrs
+    assert sim.attrs["steady"] is True and sim.attrs["missing"] is None
+
+
+def test_nca_results_come_back_as_they_were(make_simulation, tmp_path):
+    result = nca(make_simulation(), route="oral")
+    same(result, open_results(save_results(result, tmp_path / "nca.nc"), schema=None))
+
+
+def test_compression_makes_the_file_smaller(make_simulation, tmp_path):
+    sim = make_simulation(n=200)
+    plain = sim.pk.save(tmp_path / "plain.nc", compression=0).stat().st_size
+    assert sim.pk.save(tmp_path / "small.nc", compression=4).stat().st_size < 0.8 * plain
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_debris(make_simulation, tmp_path, monkeypatch):
+    sim = make_simulation()
+    path = sim.pk.save(tmp_path / "a.nc")
+    before = path.read_bytes()
+
+    def broken(self, target, **kw):
+        target.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", broken)
+    with pytest.raises(OSError, match="disk full"):
+        sim.pk.save(path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a", "a.h5"])
+def test_other_endings_are_refused(make_simulation, tmp_path, name):
+    with pytest.raises(InputError, match="path"):
+        make_simulation().pk.save(tmp_path / name)
+
+
+@pytest.mark.parametrize("compression", [-1, 10, True, 2.5])
+def test_compression_out_of_range_is_refused(make_simulation, tmp_path, compression):
+    with pytest.raises(InputError, match="compression"):
+        make_simulation().pk.save(tmp_path / "a.nc", compression=compression)
+
+
+def test_attributes_that_netcdf_cannot_hold_are_refused_and_nothing_is_written(make_simulation, tmp_path):
+    sim = make_simulation()
+    sim.attrs["bad"] = {"a": 1}
+    with pytest.raises(InputError, match="netCDF"):
+        sim.pk.save(tmp_path / "a.nc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_that_are_not_results_are_refused_by_name(tmp_path):
+    with pytest.raises(FileFormatError, match=r"missing\.nc"):
+        open_results(tmp_path / "missing.nc")
+    text = tmp_path / "text.nc"
+    text.write_text("time,concentration\n")
+    with pytest.raises(FileFormatError, match=r"text\.nc"):
+        open_results(text)
+    other = tmp_path / "other.nc"
+    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(other, engine="netcdf4")
+    with pytest.raises(SchemaError, match="concentration"):
+        open_results(other)
+    assert float(open_results(other, schema=None).x[0]) == 1.0
+
+
+def test_saving_something_else_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Dataset"):
+        storage.save_results([1, 2], tmp_path / "a.nc")

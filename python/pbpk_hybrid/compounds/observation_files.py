@@ -35,9 +35,10 @@ COLUMNS: dict[str, tuple[str | None, str]] = {
     "n_subjects": ("1", "number of people or animals behind a mean value"),
     "group": (None, "arm of the study as labelled in the source"),
     "interaction": ("1", "1 where another drug was given that may change the curve (judged from the label)"),
+    "special_population": ("1", "1 for children, old age, organ impairment or poor metabolisers (judged from the label)"),
 }
 TEXT = tuple(k for k, (unit, _) in COLUMNS.items() if unit is None)
-INTEGER = ("censored", "interaction")
+INTEGER = ("censored", "interaction", "special_population")
 
 
 def record(**values: Any) -> dict[str, Any]:
@@ -57,13 +58,27 @@ _PERPETRATORS = (
     "ketoconazole|itraconazole|fluconazole|voriconazole|posaconazole|clarithromycin|erythromycin|troleandomycin|rifamp|"
     "grapefruit|cimetidine|ranitidine|efavirenz|fluvoxamine|ritonavir|verapamil|diltiazem|aprepitant|st\\.? ?john|"
     "phenytoin|"
-    "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|with |"
+    "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|"
     "pretreat|"
-    "coadmin|co-admin|after treatment|probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
+    "\\+ ?[a-z]{4}|coadmin|co-admin|after treatment|probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
 )
+_SPECIAL = re.compile(
+    r"cirrho|renal (failure|insuff|disease)|impair|dialysis|uraemi|uremi|\bckd\b|obes|elderly|\bold\b|child|infant|neonat|"
+    r"pregnan|burn|intensive care|poor metab|(?<![a-z])pm(?![a-z])|\*2/\*2|hypoxi|heart failure|surg",
+    re.IGNORECASE,
+)
+# Slips of the source, corrected here and noted in `group`: (dose label, right dose label, why)
+_CORRECTIONS = {
+    "Bovill 1984 - mean - Sufentanil - IV - 5 mg/kg - Plasma - agg. (n=10)": (
+        "5 mg/kg",
+        "5 µg/kg",
+        "dose corrected from 5 mg/kg, which would be 7 L of the 50 µg/mL solution (Bovill et al. 1984: 5 µg/kg)",
+    ),
+}
 _REPEATED = re.compile(r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE)
 FIRST_SAMPLE_WITHIN = 12.0  # h
-_ALONE = re.compile(r"control|placebo|alone|without|\bw/o\b|\bonly\b|baseline|no inhibitor", re.IGNORECASE)
+CHILD_WEIGHT = 40.0  # kg, below which a person without an age is taken for a child
+_ALONE = re.compile(r"control|placebo|alone|without|\bw/o\b|\bonly\b|baseline|before|no inhibitor", re.IGNORECASE)
 _ROUTES = {"iv": "iv", "iv bolus": "iv_bolus", "po": "oral", "capsule": "oral"}
 _INFUSION = re.compile(r"(\d+(?:\.\d+)?)[ -_]?min[ _-]?infusion", re.IGNORECASE)
 _DOSE = re.compile(r"^([\d.]+)\s*(mg/kg|µg/kg|ug/kg|ng/kg|mg|g|µg|ug|ng)?\s*(?:SD|iv|po)?$", re.IGNORECASE)
@@ -102,7 +117,11 @@ def _osp_profile(repo, dataset, substance, organ, compartment, rows) -> list[dic
         dose_times = ""  # "one dose at 0", yet sampled from the next day on: the label contradicts the data
     group = _text(first["grouping"])
     label = f"{group} {dataset}"
-    dose, per_kg = osp_dose(first["dose"], dataset)
+    dose_label = first["dose"]
+    if dataset in _CORRECTIONS and dose_label == _CORRECTIONS[dataset][0]:
+        dose_label = _CORRECTIONS[dataset][1]
+        group = "; ".join(filter(None, (group, _CORRECTIONS[dataset][2])))
+    dose, per_kg = osp_dose(dose_label, dataset)
     route, duration = osp_route(first["route"], first["formulation"], dataset)
     factor = np.array([_concentration_factor(u, m) for u, m in zip(rows["unit"], rows["mol_weight"], strict=True)])
     values = rows["value"].to_numpy(float) * factor
@@ -130,6 +149,7 @@ def _osp_profile(repo, dataset, substance, organ, compartment, rows) -> list[dic
         n_subjects=1.0 if individual else float(n[1]) if n else np.nan,
         group=group,
         interaction=int(interaction),
+        special_population=int(bool(_SPECIAL.search(label))),
     )
     # times before the first dose are baselines of other phases: kept, as the schema allows them
     return [
@@ -315,6 +335,7 @@ def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]
                 body_weight=weight,
                 infusion_duration=duration,
                 dose_times="0",
+                special_population=int(row["species"] == "human" and weight < CHILD_WEIGHT),
                 standard_deviation=float(row["conc_sd"]),
                 n_subjects=n,
             )

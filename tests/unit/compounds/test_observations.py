@@ -142,6 +142,33 @@ def test_arms_with_another_drug_are_marked():
 
 
 @needs_collections
+def test_a_dose_a_thousand_times_too_large_is_corrected_with_a_note():
+    ds = observations("sufentanil", "osp")
+    bovill = ds.where(ds["study"] == "Bovill 1984", drop=True)
+    assert bovill["dose_per_body_weight"].values[0] == pytest.approx(0.005)
+    assert "corrected from 5 mg/kg" in bovill["group"].values[0]
+
+
+@needs_collections
+def test_patients_children_and_poor_metabolisers_are_marked():
+    ds = observations("alfentanil", "osp")
+    marked = {p for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True) if m}
+    assert any("cirrhosis" in p for p in marked)
+    assert not any("healthy control" in p for p in marked)
+    ds = observations("dapagliflozin", "osp")
+    kidneys = {p: m for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True) if "2013b" in p}
+    assert len(kidneys) == 5
+    assert all(mark == ("impair" in profile) for profile, mark in kidneys.items())
+    assert not np.any(ds["interaction"].values[np.char.find(ds["profile"].values, "2013b") >= 0])
+    ds = observations("omeprazole", "osp")
+    for label, mark in zip(ds["profile"].values, ds["special_population"].values, strict=True):
+        assert mark == label.endswith(("PM",)) or "PM" not in label, label
+    infant = observations("theophylline", "cvtdb")
+    human = infant["species"].values == "human"
+    assert np.all(infant["special_population"].values[human] == 1)  # 10.4 kg
+
+
+@needs_collections
 def test_cvtdb_profiles_have_dose_and_species():
     ds = observations("midazolam", "cvtdb")
     assert set(ds["species"].values) == {"human", "rat"}

@@ -202,21 +202,22 @@ def _regimen(t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, mode
 def _places(t: RecordTable, rows: np.ndarray, flows: np.ndarray, compartments) -> tuple[np.ndarray, np.ndarray]:
     """Route and compartment of `rows`."""
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
+    _refuse(
+        t, t.number("CMT", 0) < 0, "CMT", t.number("CMT", 0), "a compartment number >= 0 (compartments are never off here)"
+    )
     if not t.has("CMT"):
         return iv, np.full(rows.size, "", dtype=object).astype(str)
-    number = t.number("CMT", 0)
+    number = t.number("CMT", 0)[rows].astype(np.int64)
+    # 0 or not given is the default compartment
     if compartments is None:
-        # 0 or not given is the default compartment
-        name = np.array(["" if n == 0 else f"{n:g}" for n in number[rows]], dtype=str)
-        return np.where(name == "", iv, "compartment"), name
-    _refuse(
-        t,
-        ~np.isin(number, list(compartments)) & np.isin(np.arange(number.size), rows),
-        "CMT",
-        number,
-        "one of " + ", ".join(f"{k} ({v})" for k, v in compartments.items()),
-    )
-    name = np.array([compartments.get(int(n), "") for n in number[rows]], dtype=str)
+        name = np.array(["iv" if n == 0 else str(n) for n in number], dtype=str)
+    else:
+        dose = np.isin(t.number("EVID", 1)[rows], (1, 4))
+        bad = np.zeros(len(t.line), bool)
+        bad[rows] = dose & (number != 0) & ~np.isin(number, list(compartments))
+        known = ", ".join(f"{k} ({v})" for k, v in compartments.items())
+        _refuse(t, bad, "CMT", t.number("CMT", 0), f"one of {known}")
+        name = np.array([compartments.get(n, "iv") for n in number.tolist()], dtype=str)
     route = np.where(name == "iv", iv, np.where(name == "oral", "oral", "compartment"))
     return route, np.where(np.isin(name, ("iv", "oral")), "", name)
 

@@ -137,7 +137,8 @@ def test_reset_and_dose_resets_only_once_with_additional_doses():
 def test_a_reset_cancels_pending_lagged_and_additional_doses_of_earlier_records():
     r = Regimen.bolus(1, 0, interval=12, additional_doses=9) + Regimen.bolus(2, 29, lag=3) + Regimen.reset(30)
     assert rows(expand(r + Regimen.bolus(3, 30) + Regimen.bolus(4, 40), 1)) == [
-        (0.0, BOLUS, 1.0), (12.0, BOLUS, 1.0), (24.0, BOLUS, 1.0), (30.0, RESET, 0.0), (30.0, BOLUS, 3.0), (40.0, BOLUS, 4.0),
+        (0.0, BOLUS, 1.0), (12.0, BOLUS, 1.0), (24.0, BOLUS, 1.0), (30.0, RESET, 0.0), (30.0, BOLUS, 3.0),
+        (40.0, BOLUS, 4.0),
     ]  # fmt: skip
 
 
@@ -186,7 +187,8 @@ def test_steady_state_with_lag_lets_the_previous_infusion_run_on():
     # II 24, lag 22: the previous infusion (10 h) entered 2 h ago and runs for 8 h more
     e = expand(Regimen.infusion(100, 10, steady_state=True, interval=24, lag=22), 1)
     assert rows(e) == [
-        (0.0, RESET, 0.0), (0.0, STEADY, 0.0), (0.0, RATE, 10.0), (8.0, RATE, -10.0), (22.0, RATE, 10.0), (32.0, RATE, -10.0),
+        (0.0, RESET, 0.0), (0.0, STEADY, 0.0), (0.0, RATE, 10.0), (8.0, RATE, -10.0), (22.0, RATE, 10.0),
+        (32.0, RATE, -10.0),
     ]  # fmt: skip
     assert e.steady.stop_times(0).tolist() == [8.0]
 
@@ -321,7 +323,7 @@ def test_one_subjects_events_are_those_it_has_among_all():
 
 
 def test_subjects_that_are_not_simulated_are_refused():
-    with pytest.raises(UnknownNameError, match="subject.*7"):
+    with pytest.raises(UnknownNameError, match=r"subject.*7"):
         expand(Regimen.bolus(1, subject=7), 3)
 
 

@@ -60,7 +60,8 @@ _PERPETRATORS = (
     "phenytoin|"
     "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|"
     "pretreat|"
-    "\\+ ?[a-z]{4}|coadmin|co-admin|after treatment|probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
+    "\\+ ?[a-z]{4}|coadmin|co-admin|after treatment|"
+    "probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
 )
 _SPECIAL = re.compile(
     r"cirrho|renal (failure|insuff|disease)|impair|dialysis|uraemi|uremi|\bckd\b|obes|elderly|\bold\b|child|infant|neonat|"

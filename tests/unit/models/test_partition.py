@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbpk_hybrid._core.errors import InputError, OutOfRangeWarning, UnknownNameError
-from pbpk_hybrid.compounds import Compound, get_compound
+from pbpk_hybrid.compounds import Compound, get_compound, list_compounds
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.partition import METHODS, REFERENCE_HEMATOCRIT, blood_to_plasma_ratio, partition_coefficients
 from pbpk_hybrid.physiology.composition import tissue_composition
@@ -200,6 +200,10 @@ def test_rodgers_rowland_cannot_predict_the_blood_ratio_of_a_strong_base():
         blood_to_plasma_ratio(compound(blood_to_plasma_ratio=None, pka_base=[9.0]), method="rodgers_rowland")
 
 
-@pytest.mark.parametrize("name", ["theophylline", "warfarin", "midazolam", "verapamil", "ofloxacin"])
+@pytest.mark.parametrize("name", list_compounds(curated=True))
 def test_curated_drugs_partition_without_a_warning(name):
-    assert partition_coefficients(get_compound(name), "human").notnull().all()
+    c = get_compound(name)
+    for species in ("human", *c.species_values):
+        own = c.for_species(species)
+        assert partition_coefficients(own, species).notnull().all()
+        assert blood_to_plasma_ratio(own, species, hematocrit=0.45) >= 0.55 - 1e-9

@@ -298,6 +298,8 @@ class Regimen:
             return self
         many = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
         many["subject"] = np.repeat(ids, int(shared.sum()))
+        if shared.all():
+            return Regimen(many, span=self.span)
         own = {name: column[~shared] for name, column in self.columns.items()}
         return Regimen(concatenate([many, own]), span=self.span)
 

@@ -24,11 +24,12 @@ Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T 
   metrumresearchgroup/mrgsolve#954.)
 - **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID 4) nor steady state is
   repeated (nlmixr2/rxode2#1351). Infusions longer than II overlap.
-- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions,
-  lagged doses that have not entered, additional doses (NONMEM help, "SS data item": "infusions in progress or
-  pending additional doses are cancelled"). "Earlier" is by the time of the record; at equal times the reset
-  comes first whatever the order of rows. A second record with SS = 1 at the same time for the same subject is
-  refused (it would erase the first): use SS = 2.
+- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions, lagged
+  doses that have not entered, additional doses. NONMEM's help states this for SS = 1 ("infusions in progress or
+  pending additional doses are cancelled", SS data item) and calls EVID 3 the more complete reset; some other tools
+  let additional doses go on after EVID 3. Doses of :meth:`Regimen.repeat` are records of their own and do go on.
+  "Earlier" is by the time of the record; at equal times the reset comes first whatever the order of rows. A second
+  record with SS = 1 at the same time for the same subject is refused (it would erase the first): use SS = 2.
 - **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as
   an ordinary dose at time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to
   what is there.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,14 +46,15 @@ class PKAccessor:
         """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
         return save_results(self._ds, path, compression=compression, schema="simulation")
 
-    # The two rooms below stand to the right of this one. They are reached by name when called, so that nothing here
-    # depends on them.
+    # The rooms used below stand to the right of this one: imported on call, so that nothing here depends on them.
     def nca(self, dose: Any = None, route: str = "iv_bolus", infusion_duration: Any = 0.0, **kwargs: Any) -> xr.Dataset:
         """Noncompartmental analysis of every subject; see :func:`pbpk_hybrid.nca.nca`."""
-        room = importlib.import_module("pbpk_hybrid.nca")
-        return room.nca(self._ds, dose, route, infusion_duration, **kwargs)
+        from ..nca import nca
+
+        return nca(self._ds, dose, route, infusion_duration, **kwargs)
 
     def plot(self, observations: xr.Dataset | None = None, **kwargs: Any):
         """Concentration over time; see :func:`pbpk_hybrid.plots.time_profile`. Returns the matplotlib axes."""
-        room = importlib.import_module("pbpk_hybrid.plots")
-        return room.time_profile(self._ds, observations, **kwargs)
+        from ..plots import time_profile
+
+        return time_profile(self._ds, observations, **kwargs)

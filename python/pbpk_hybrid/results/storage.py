@@ -51,7 +51,8 @@ def save_results(ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 
     if target.suffix == ZARR:
         require("zarr", "scale", "writing .zarr")
         with atomic_path(target) as draft:
-            clean.to_zarr(draft, mode="w", consolidated=False)
+            # format 2: format 3 has no settled way yet to write text of fixed width
+            clean.to_zarr(draft, mode="w", zarr_format=2, consolidated=False)
         return target
     encoding = {
         name: {"zlib": True, "complevel": compression, "shuffle": True}

@@ -1,0 +1,11 @@
+"""Figures. matplotlib is imported when the first one is drawn; its settings and backend are never touched."""
+
+from __future__ import annotations
+
+from .figures import profile_figure, save_figure
+from .goodness_of_fit import goodness_of_fit
+from .organ_panels import organ_panels
+from .time_profile import time_profile
+from .vpc import visual_predictive_check
+
+__all__ = ["goodness_of_fit", "organ_panels", "profile_figure", "save_figure", "time_profile", "visual_predictive_check"]

@@ -1,0 +1,90 @@
+"""Small multiples: the same compound in every organ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError, unknown_name
+from ..results.curves import compartment_names
+from . import style
+from .time_profile import time_profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def organ_panels(
+    sim: xr.Dataset,
+    organs: Sequence[str] | None = None,
+    *,
+    kind: str = "band",
+    log: bool = False,
+    columns: int = 4,
+    share_y: bool = False,
+    interval: tuple[float, float] = (0.05, 0.95),
+    figure: Figure | None = None,
+) -> np.ndarray:
+    """One panel per organ, with common time axis and one legend.
+
+    Parameters
+    ----------
+    organs : compartments to show, in order; None: all that have a concentration
+    kind, log, interval : as in :func:`time_profile`
+    columns : panels in a row
+    share_y : the same concentration axis everywhere
+    figure : figure to draw on; None: a new one
+
+    Returns
+    -------
+    (n_organs,) array of axes
+
+    Raises
+    ------
+    UnknownNameError : a compartment that the simulation does not have
+    InputError : nothing to show, or columns < 1
+    """
+    names = compartment_names(sim)
+    if organs is None:
+        organs = [n for i, n in enumerate(names) if np.isfinite(sim["concentration"].isel(compartment=i).values).any()]
+    for organ in organs:
+        if organ not in names:
+            raise unknown_name("organs", organ, names, what="a compartment of the simulation")
+    if not len(organs):
+        raise InputError("organs", list(organs), "at least one compartment with a concentration")
+    if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
+        raise InputError("columns", columns, "an integer > 0")
+    columns = min(int(columns), len(organs))
+    rows = -(-len(organs) // columns)
+    if figure is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    panels = grid.ravel()[: len(organs)]
+    limits = []
+    for ax, organ in zip(panels, organs, strict=True):
+        time_profile(sim, kind=kind, log=log, compartment=organ, interval=interval, legend=False, ax=ax)
+        ax.set_title(organ.replace("_", " "), fontsize="medium", loc="left")
+        ax.set_xlabel("")
+        ax.set_ylabel("")
+        limits.append(ax.get_ylim())
+    if share_y:  # the widest of the panels' own limits, so that each is scaled to its data first
+        low, high = np.array(limits).T
+        for i, ax in enumerate(panels):
+            ax.set_ylim(max(low.min(), high.max() * 1e-6) if log else low.min(), high.max())
+            ax.tick_params(labelleft=i % columns == 0)
+    for ax in grid.ravel()[len(organs):]:  # fmt: skip
+        ax.set_visible(False)
+    for ax in panels[-columns:]:  # the lowest panel of each column, also where the last row is short
+        ax.tick_params(labelbottom=True)
+    figure.supxlabel("time [h]", fontsize="medium")
+    figure.supylabel("concentration [mg/L]", fontsize="medium")
+    handles, labels = panels[0].get_legend_handles_labels()
+    style.solid(
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize="small")
+    )
+    return panels

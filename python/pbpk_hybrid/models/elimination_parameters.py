@@ -107,7 +107,7 @@ def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
     person = reference_individual(compound.species)
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma
-    ratio = float(np.mean(blood_to_plasma_ratio(compound, compound.species)))
+    ratio = float(np.mean(blood_to_plasma_ratio(compound, compound.species, hematocrit=person["hematocrit"].values)))
     hepatic, renal = split_clearance(
         compound.clearance_plasma, compound.fraction_excreted_renal, float(person["body_weight"][0]), ratio
     )

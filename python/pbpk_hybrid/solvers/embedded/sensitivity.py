@@ -18,44 +18,13 @@ from collections import namedtuple
 from numba import njit
 
 from .lanes import lane, load, splat, store
+from .stages import combine
 
 BLOCK = 4
 
 #: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i * BLOCK + b, ``column`` a state.
 #: All int64; values come per pack as rows of lanes.
 KDerivative = namedtuple("KDerivative", "ptr row column")
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _combine_block(stage, tail, rows, at, s, ks, A, C, over_h, over_gamma_h, w, r):
-    """w and the right-hand side of one stage; in the last `tail` stages w is the previous solution, still in r."""
-    a, c = A[stage], C[stage]
-    for q in range(0, rows, BLOCK):
-        c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        if tail:
-            w0, w1, w2, w3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
-            for j in range(stage):
-                cj, p = c[j], j * rows + q
-                c0 = c0 + cj * load(ks, p)
-                c1 = c1 + cj * load(ks, p + 1)
-                c2 = c2 + cj * load(ks, p + 2)
-                c3 = c3 + cj * load(ks, p + 3)
-        else:
-            p = at + q
-            w0, w1, w2, w3 = load(s, p), load(s, p + 1), load(s, p + 2), load(s, p + 3)
-            for j in range(stage):
-                aj, cj, p = a[j], c[j], j * rows + q
-                k0, k1, k2, k3 = load(ks, p), load(ks, p + 1), load(ks, p + 2), load(ks, p + 3)
-                w0, w1, w2, w3 = w0 + aj * k0, w1 + aj * k1, w2 + aj * k2, w3 + aj * k3
-                c0, c1, c2, c3 = c0 + cj * k0, c1 + cj * k1, c2 + cj * k2, c3 + cj * k3
-        store(w, q, w0)
-        store(w, q + 1, w1)
-        store(w, q + 2, w2)
-        store(w, q + 3, w3)
-        store(r, q, w0 * over_gamma_h + c0 * over_h)
-        store(r, q + 1, w1 * over_gamma_h + c1 * over_h)
-        store(r, q + 2, w2 * over_gamma_h + c2 * over_h)
-        store(r, q + 3, w3 * over_gamma_h + c3 * over_h)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -175,7 +144,7 @@ def _add_reactions(st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, 
             _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def step_block(
     n, stages, tail, st, stoich, par, n_par, A, C, over_h, over_gamma_h, lu, slope, y, u, k,
     kd, kd_value, dpar, block, s, w, r, ks,
@@ -185,7 +154,7 @@ def step_block(
     at_s = block * rows
     at_d = block * BLOCK * n_par
     for stage in range(stages):
-        _combine_block(stage, stage >= stages - tail, rows, at_s, s, ks, A, C, over_h, over_gamma_h, w, r)
+        combine(stage, stage >= stages - tail, rows, s, at_s, ks, A, C, over_h, over_gamma_h, w, 0, r)
         at = stage * n
         for e in range(kd.ptr[block], kd.ptr[block + 1]):
             # f_p(u) + f_py k = K_p (u + k)
@@ -196,7 +165,7 @@ def step_block(
         _solve_block(n, st, lu, r, w, ks, stage * rows)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def save_block(
     st, out_weight, n, stages, H, theta, s, new, ks, block, n_parameters, weight, out, first, count, row
 ):  # fmt: skip

@@ -60,7 +60,10 @@ def sample_animals(n: int, species: str, rng: np.random.Generator, seed: int, se
     flow[:, systemic] = share * (output / share.sum(axis=1))[:, None]
     flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] = output[:, None]
     hematocrit = ref.hematocrit * np.exp(sd_ln(CV["hematocrit"][0]) * _normal(rng, n, 1)[:, 0])
-    gfr = ref.gfr * ratio**0.75 * np.exp(GFR_SD_LN * _normal(rng, n, 1)[:, 0])
+    # the scatter of GFR ends where all plasma that reaches the kidney would be filtered (rule H5)
+    gfr = ref.gfr * ratio**0.75
+    room = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
+    gfr = gfr * np.exp(GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, room), n))
     return build(
         mass,
         flow,

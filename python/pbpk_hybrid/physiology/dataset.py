@@ -97,9 +97,7 @@ def check_physiology(ds: xr.Dataset) -> xr.Dataset:
     systemic = [organs.index(o) for o in SYSTEMIC_ORGANS]
     _check_closure("blood_flow", flow[:, systemic].sum(axis=1), output, "cardiac_output", "L/h", subject)
     for organ in FULL_FLOW_ORGANS:
-        _check_closure(
-            f"blood_flow[{organ}]", flow[:, organs.index(organ)], output, "cardiac_output", "L/h", subject
-        )
+        _check_closure(f"blood_flow[{organ}]", flow[:, organs.index(organ)], output, "cardiac_output", "L/h", subject)
     hematocrit = ds["hematocrit"].values
     if (hematocrit >= 1).any():
         i = int(np.argmax(hematocrit))

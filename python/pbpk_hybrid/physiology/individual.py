@@ -18,6 +18,7 @@ from .species import SpeciesReference, reference
 HUMAN_AGE = (18.0, 100.0)  # year; NHANES, from which the populations are drawn, ends at 79
 HUMAN_WEIGHT = (30.0, 250.0)  # kg
 HUMAN_HEIGHT = (130.0, 220.0)  # cm
+HUMAN_BMI = (12.0, 90.0)  # kg/m^2, about the range of the adults in NHANES
 ANIMAL_WEIGHT_FACTOR = 4.0
 """An animal may weigh between reference / 4 and reference x 4."""
 
@@ -137,6 +138,10 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
     years = ref.age if age is None else _bounded(age, "year", "age", HUMAN_AGE)
     if height is not None and body_weight is None:
         weight = ref.body_weight * (tall / ref.height) ** 2
+    bmi = weight / (tall / 100) ** 2
+    if not HUMAN_BMI[0] <= bmi <= HUMAN_BMI[1]:
+        low, high = (limit * (tall / 100) ** 2 for limit in HUMAN_BMI)
+        raise InputError("body_weight", weight, f"{low:.4g} to {high:.4g} kg for a height of {tall:.4g} cm")
     people = People(*(np.array([x]) for x in (ref.sex == "male", years, weight, tall)))
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     mass = close_masses(expected_masses(people), people, fat)

@@ -210,9 +210,7 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
     body = body_of(ds)
     human = ds["species"].values == "human"
     with np.errstate(invalid="ignore"):
-        residual = np.stack(
-            [np.where(human | (rule.kind == "hard"), rule.residual(body), np.nan) for rule in rules]
-        )
+        residual = np.stack([np.where(human | (rule.kind == "hard"), rule.residual(body), np.nan) for rule in rules])
     violated = residual > 0
     kind = np.array([rule.kind for rule in rules])
     rates = {name: float(violated[kind == name].any(axis=0).mean()) for name in ("hard", "soft")}
@@ -224,9 +222,7 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
         coords={
             "rule": [rule.id for rule in rules],
             "subject": ds["subject"].values if "subject" in ds.coords else np.arange(human.size),
-            **{
-                name: ("rule", [getattr(rule, name) for rule in rules]) for name in ("kind", "text", "unit", "source")
-            },
+            **{name: ("rule", [getattr(rule, name) for rule in rules]) for name in ("kind", "text", "unit", "source")},
         },
         attrs=provenance(
             title="plausibility",

@@ -22,7 +22,7 @@ from .._core.errors import InputError, SolveError
 from .._core.random import generator
 from . import regressions as r
 from .animals import sample_animals
-from .dataset import body_surface_area, build
+from .dataset import build
 from .human import INDEX, People, by_sex, close_flows, close_masses, expected_cardiac_output, expected_masses
 from .individual import check_species
 from .nhanes import ADULT_AGE

@@ -62,9 +62,7 @@ def fat_fraction(male, age, body_mass_index):
 
 def fat_free_mass(male, weight, body_mass_index):
     """Fat-free mass [kg], Janmahasatian et al., Clin Pharmacokinet 44:1051 (2005)."""
-    return np.where(
-        male, 9270 * weight / (6680 + 216 * body_mass_index), 9270 * weight / (8780 + 244 * body_mass_index)
-    )
+    return np.where(male, 9270 * weight / (6680 + 216 * body_mass_index), 9270 * weight / (8780 + 244 * body_mass_index))
 
 
 def height_scale(height, reference_height):

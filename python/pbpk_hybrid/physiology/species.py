@@ -11,7 +11,7 @@ capillaries) is arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (B
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class SpeciesReference:
     notes: tuple[str, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def reference(species: str, sex: str) -> SpeciesReference:
     """The reference body of a species; `sex` is "male" or "female" for man and carries no numbers for animals."""
     if species == "human":
@@ -54,7 +54,7 @@ def reference(species: str, sex: str) -> SpeciesReference:
     return _minipig(sex) if species == "minipig" else _httk_animal(species, sex)
 
 
-@lru_cache(maxsize=None)
+@cache
 def density() -> Sourced:
     """Organ densities [kg/L], the same for all species."""
     table: Sourced = {
@@ -100,12 +100,19 @@ def _close(species, sex, whole: Sourced, mass: Sourced, flow: Sourced, height=np
         hematocrit=whole["hematocrit"][0],
         hepatocellularity=whole["hepatocellularity"][0],
         microsomal_protein=whole["microsomal_protein"][0],
-        mass=np.array([mass[o][0] for o in ORGANS]),
-        blood_flow=np.array([flow[o][0] for o in ORGANS]),
-        density=np.array([dens[o][0] for o in ORGANS]),
+        mass=_frozen([mass[o][0] for o in ORGANS]),
+        blood_flow=_frozen([flow[o][0] for o in ORGANS]),
+        density=_frozen([dens[o][0] for o in ORGANS]),
         sources=sources,
         notes=notes(species),
     )
+
+
+def _frozen(values) -> np.ndarray:
+    """An array that cannot be changed: references are shared between callers."""
+    array = np.array(values)
+    array.setflags(write=False)
+    return array
 
 
 def _liver_cells(species: str) -> Sourced:
@@ -156,9 +163,7 @@ _ICRP_FLOW = {
 def arterial_share() -> float:
     """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half and half)."""
     t = {k: v for k, (v, _) in compphysiol("human35m", "fregVtbl").items()}
-    arterial = (
-        t["left_heart"] + t["pulmonary_veins"] + t["systemic_aorta_large_arteries"] + t["systemic_small_arteries"]
-    )
+    arterial = t["left_heart"] + t["pulmonary_veins"] + t["systemic_aorta_large_arteries"] + t["systemic_small_arteries"]
     venous = t["right_heart"] + t["pulmonary_arteries"] + t["systemic_large_veins"] + t["systemic_small_veins"]
     capillaries = t["systemic_capillaries"] + t["pulmonary_capillaries"]
     return (arterial + capillaries / 2) / (arterial + venous + capillaries)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 Row = dict[str, str]
@@ -24,7 +24,7 @@ TABLES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def rows(name: str) -> tuple[Row, ...]:
     """All rows of one shipped table as text, header names as keys."""
     path = files(__package__) / "data" / TABLES[name]
@@ -34,14 +34,14 @@ def rows(name: str) -> tuple[Row, ...]:
     return tuple(csv.DictReader(raw.decode("utf-8").splitlines()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def httk_physiology(species: str) -> dict[str, float]:
     """Whole-body values of httk's ``physiology_data.csv`` for one species, in the table's own units."""
     column = species.capitalize()
     return {row["Parameter"]: float(row[column]) for row in rows("httk_physiology") if row.get(column)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def httk_tissue(species: str, variable: str) -> dict[str, tuple[float, str]]:
     """One variable of httk's ``tissue_data.csv``: tissue -> (value, reference given in the row)."""
     column = species.capitalize()
@@ -52,7 +52,7 @@ def httk_tissue(species: str, variable: str) -> dict[str, tuple[float, str]]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def compphysiol(individual: str, parameter: str) -> dict[str, tuple[float, str]]:
     """One parameter of compphysiol's ``physiology_records.csv``: tissue -> (value, source heading)."""
     return {
@@ -62,13 +62,13 @@ def compphysiol(individual: str, parameter: str) -> dict[str, tuple[float, str]]
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def mcnally(sex: str) -> dict[str, Row]:
     """Rows of ``mcnally_dt.csv`` (McNally et al. 2014) of one sex, by tissue."""
     return {row["tissue"]: row for row in rows("mcnally") if row["gender"].lower() == sex}
 
 
-@lru_cache(maxsize=None)
+@cache
 def own_reference(species: str) -> dict[tuple[str, str], Row]:
     """Rows of our own ``species_reference.csv`` for one species, by (organ, parameter)."""
     return {(row["organ"], row["parameter"]): row for row in rows("species_reference") if row["species"] == species}

@@ -6,7 +6,7 @@ is cut where the soft plausibility rule S8 cuts: exp(+-3.5 sigma_ln) of the expe
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def sd_ln(cv):
     return np.sqrt(np.log1p(np.square(cv)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def organ_cv(sex: str) -> tuple[np.ndarray, np.ndarray]:
     """CV and "is log-normal" of every organ's mass; 0 where the mass follows from closure."""
     table = mcnally(sex)

@@ -9,9 +9,9 @@ Names are loaded on first use, so that importing the package takes milliseconds.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from ._core.lazy import lazy_names
 from ._core.provenance import VERSION as __version__
 
 _WHERE = {
@@ -29,9 +29,8 @@ _WHERE = {
                      "FileFormatError", "BackendUnavailableError", "SolveError", "SubjectFailedWarning",
                      "OutOfRangeWarning"),
 }  # fmt: skip
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-
-__all__ = ["__version__", *_MODULE_OF]
+_names, __getattr__ = lazy_names(__name__, _WHERE)
+__all__ = ["__version__", *_names]
 
 if TYPE_CHECKING:
     from ._core.errors import (
@@ -64,15 +63,6 @@ if TYPE_CHECKING:
     from .simulation import simulate, simulate_system
     from .solvers import SolverOptions, Status
     from .variability import NO_VARIABILITY, Variability
-
-
-def __getattr__(name: str):
-    if name in _MODULE_OF:
-        module = importlib.import_module(f".{_MODULE_OF[name]}", __name__)
-        value = getattr(module, name)
-        globals()[name] = value  # `nca` is a room and a function: the function wins
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from .._core.lazy import lazy_names
 
 _WHERE = {
     "graph": ("OrganGraph", "whole_body_graph"),
@@ -11,11 +11,4 @@ _WHERE = {
     "derivatives": ("parameter_derivatives", "parameter_names"),
     "partition": ("partition_coefficients", "blood_to_plasma_ratio"),
 }
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-__all__ = list(_MODULE_OF)  # noqa: PLE0605
-
-
-def __getattr__(name: str):
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__, __getattr__ = lazy_names(__name__, _WHERE)

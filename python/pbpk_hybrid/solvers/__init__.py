@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+from .._core.lazy import lazy_names
 
 _WHERE = {
     "base": ("SolverOptions", "Status", "Problem", "StopTable", "Trajectories", "Availability", "METHODS"),
     "select": ("choose_backend", "get_backend", "availability", "BACKENDS"),
 }
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
-__all__ = list(_MODULE_OF)  # noqa: PLE0605
-
-
-def __getattr__(name: str):
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -139,7 +139,8 @@ def nca(
         data_vars, coords,
         attrs=provenance(
             title="noncompartmental analysis", route=route, compartment=compartment, auc_method=options.auc_method,
-            tau=options.tau, steady_state=options.steady_state, compound=source.get("compound", source.get("compounds")),
+            dose_time=options.dose_time, tau=options.tau,
+            steady_state=options.steady_state, compound=source.get("compound", source.get("compounds")),
         ),
     )  # fmt: skip
 

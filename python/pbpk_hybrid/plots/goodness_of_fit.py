@@ -66,7 +66,8 @@ def goodness_of_fit(
     if not both.any():
         raise InputError("predicted", p, "at least one pair of positive values")
     ax = style.axes(ax, (4.4, 4.2))
-    low, high = min(p[both].min(), o[both].min()) / 1.8, max(p[both].max(), o[both].max()) * 1.8
+    margin = 1.8 if names is None else 3.5  # room for the names
+    low, high = min(p[both].min(), o[both].min()) / margin, max(p[both].max(), o[both].max()) * margin
     line = np.array([low, high])
     ax.fill_between(line, line / fold, line * fold, color=style.GREY, alpha=0.13, linewidth=0, label=f"within {fold:g}-fold")
     ax.plot(line, line, color=style.GREY, linewidth=1.0, label="identity")

@@ -109,10 +109,13 @@ def log_limits(ax: Axes, lowest: float, highest: float) -> None:
     if np.isfinite(lowest) and np.isfinite(highest) and highest > 0:
         bottom = max(lowest / 1.6, highest * 1e-6)
         ax.set_ylim(bottom, highest * 1.6)
-        if highest / bottom < 1e4:  # plain numbers read better than powers while they are short
-            from matplotlib.ticker import FuncFormatter
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        if highest / bottom < 1e4:  # plain numbers read better than powers while they are short
             ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        if highest / bottom < 30:  # less than a decade and a half: powers of ten alone are too few
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 
 def check_kind(kind: str, known: tuple[str, ...]) -> str:

@@ -141,7 +141,7 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     if not finite.size:
         return
     if not log:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, _room(time, edges, points, float(finite.max())))
         return
     # the steep first rise is left to run out of the frame: what counts on a log scale is the decline
     low, middle, _ = edges
@@ -151,3 +151,14 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
         shown.append(points.value[points.value > 0])
     joined = np.concatenate(shown)
     style.log_limits(ax, float(joined.min()) if joined.size else float(finite.min()), float(finite.max()))
+
+
+def _room(time, edges, points: Observed | None, highest: float) -> float:
+    """Top of a linear axis: higher where curves or samples would run into the legend, upper right."""
+    middle = 0.5 * (time[0] + time[-1])
+    tail = edges[2][time > middle]
+    if points is not None:
+        tail = np.concatenate([tail, points.value[points.time > middle]])
+    tail = tail[np.isfinite(tail)]
+    crowded = tail.size and tail.max() > 0.7 * highest
+    return highest * (1.4 if crowded else 1.06)

@@ -156,7 +156,8 @@ def test_without_axes_a_new_figure_is_made(make_simulation):
 @pytest.mark.parametrize(
     ("options", "error"),
     [({"kind": "bend"}, UnknownNameError), ({"compartment": "plasm"}, UnknownNameError),
-     ({"interval": (0.6, 0.9)}, InputError), ({"interval": (0.05,)}, InputError), ({"ax": "here"}, InputError), ({"compartment": "metabolised"}, InputError)],
+     ({"interval": (0.6, 0.9)}, InputError), ({"interval": (0.05,)}, InputError), ({"ax": "here"}, InputError),
+     ({"compartment": "metabolised"}, InputError)],
 )  # fmt: skip
 def test_options_that_cannot_be_drawn_are_refused(make_simulation, options, error):
     with pytest.raises(error):

@@ -1,0 +1,44 @@
+"""The commands, put together. Each module imports what it works with only when its command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import analysis, compounds, doctor, plot, population, simulate
+
+app = typer.Typer(
+    name="pbpk-hybrid",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: it shows units in brackets as they are, and rich need not be imported
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Physiologically based pharmacokinetics in virtual populations.",
+    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, 4 backend or package missing.",
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        from .._core.provenance import VERSION
+
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Physiologically based pharmacokinetics in virtual populations."""
+
+
+app.command("simulate")(simulate.simulate)
+app.add_typer(compounds.app, name="compounds")
+app.command("population")(population.population)
+app.command("nca")(analysis.nca)
+app.command("plot")(plot.plot)
+app.command("doctor")(doctor.doctor)

@@ -1,0 +1,96 @@
+"""``pbpk-hybrid compounds``: what is known about which drug."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .terminal import Debug, console, reporting
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, search and show compounds.")
+
+_SHORT = {
+    "log_p": "logP", "fraction_unbound_plasma": "fup", "blood_to_plasma_ratio": "B:P", "clint_hepatocyte": "CLint",
+    "caco2_permeability": "Caco-2", "clearance_plasma": "CL", "absorption_rate": "ka",
+}  # fmt: skip
+
+
+@app.command("list")
+def list_(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also the measured chemicals of httk, thousands of them.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Names of the compounds, one a line."""
+    with reporting(debug):
+        from ..compounds import list_compounds
+
+        for name in list_compounds(None if everything else True):
+            typer.echo(name)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Part of a name, alias, CAS number or DTXSID.")],
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show at most.")] = 20,
+    debug: Debug = False,
+) -> None:
+    """Compounds whose name or identifier contains TEXT."""
+    with reporting(debug):
+        from rich.table import Table
+
+        from ..compounds import search_compounds
+
+        rows = search_compounds(text)
+        if not rows:
+            typer.echo(f"no compound contains {text!r}", err=True)
+            raise typer.Exit(2)
+        table = Table("name", "collection", "CAS", "molar mass [g/mol]", "known")
+        for row in rows[:limit]:
+            mass = "" if row["molar_mass"] is None else f"{row['molar_mass']:.5g}"
+            table.add_row(row["name"], row["collection"], row["cas"], mass, ", ".join(_SHORT.get(h, h) for h in row["has"]))
+        console().print(table)
+        if len(rows) > limit:
+            typer.echo(f"{len(rows) - limit} more; --limit {len(rows)} shows them")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name, alias, CAS number or DTXSID.")],
+    species: Annotated[str | None, typer.Option(help="With the values of this species put in.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Every value of one compound, with its source."""
+    with reporting(debug):
+        import dataclasses
+
+        from rich.table import Table
+
+        from ..compounds import get_compound
+
+        compound = get_compound(name)
+        if species is not None:
+            compound = compound.for_species(species)
+        table = Table("field", "value", "source", title=compound.name, title_justify="left")
+        for field in dataclasses.fields(compound):
+            value = getattr(compound, field.name)
+            if field.name in ("name", "sources", "species_values") or value is None or value == () or value == {}:
+                continue
+            table.add_row(field.name, _text(value), str(compound.sources.get(field.name, "")))
+        for kind, values in compound.species_values.items():
+            for field_name, value in values.items():
+                source = compound.sources.get(f"{kind}.{field_name}", compound.sources.get(f"{field_name}.{kind}", ""))
+                table.add_row(f"{kind}: {field_name}", _text(value), str(source))
+        console().print(table)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, (tuple, list)):
+        return ", ".join(_text(v) for v in value)
+    if hasattr(value, "items"):
+        return ", ".join(f"{k} {_text(v)}" for k, v in value.items())
+    return str(value)

@@ -1,0 +1,103 @@
+"""``pbpk-hybrid doctor``: what is installed, and which backend would run and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .terminal import NOT_AVAILABLE, Debug, console, reporting
+
+_BASE = ("numpy", "scipy", "numba", "xarray", "pandas", "netCDF4", "matplotlib", "pint", "pyyaml", "typer", "rich")
+_EXTRAS = {
+    "learn": ("torch", "torch-geometric", "torchdiffeq", "safetensors"),
+    "julia": ("juliacall", "diffeqpy"),
+    "scale": ("dask", "distributed", "zarr"),
+    "test": ("pytest", "hypothesis", "casadi"),
+}
+_VARIABLES = ("PBPK_HYBRID_BACKEND", "PBPK_HYBRID_THREADS", "PBPK_HYBRID_DATA", "NUMBA_CACHE_DIR", "JULIA_NUM_THREADS")
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is installed, and which backend would run and why. Exit code 4 if none can."""
+    with reporting(debug):
+        facts = examine()
+        if as_json:
+            import json
+
+            typer.echo(json.dumps(facts, indent=2))
+        else:
+            _print(facts)
+        if facts["would_run"] is None:
+            raise typer.Exit(NOT_AVAILABLE)
+
+
+def examine() -> dict:
+    """Everything that ``doctor`` reports. Starts and downloads nothing."""
+    import os
+    import platform
+
+    from .._core.errors import InputError, PBPKError
+    from .._core.provenance import VERSION
+    from ..solvers.select import BACKENDS, availability, choose_backend
+    from ..solvers.threads import thread_count
+
+    backends = {name: {"ok": availability(name).ok, "reason": availability(name).reason} for name in BACKENDS}
+    try:
+        chosen, reason = choose_backend("auto")
+        would_run: str | None = chosen.name
+    except PBPKError as error:
+        would_run, reason = None, str(error)
+    try:
+        threads: int | str = thread_count(None)
+    except InputError as error:
+        threads = str(error)
+    return {
+        "pbpk_hybrid": VERSION,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "threads": threads,
+        "packages": {name: _version(name) for name in _BASE},
+        "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
+        "backends": backends,
+        "would_run": would_run,
+        "reason": reason,
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+    }
+
+
+def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _print(facts: dict) -> None:
+    from rich.table import Table
+
+    screen = console()
+    screen.print(f"pbpk_hybrid {facts['pbpk_hybrid']}, Python {facts['python']}, {facts['platform']}, "
+                 f"{facts['processors']} processors, {facts['threads']} threads", soft_wrap=True)  # fmt: skip
+    table = Table("", "package", "version", title="packages", title_justify="left")
+    for group, names in {"base": facts["packages"], **facts["extras"]}.items():
+        for i, (name, version) in enumerate(names.items()):
+            missing = "[red]missing[/red]" if group == "base" else f'not installed: pip install "pbpk-hybrid\\[{group}]"'
+            table.add_row(group if i == 0 else "", name, version or missing)
+    screen.print(table)
+    table = Table("backend", "can run", "why", title="backends", title_justify="left")
+    for name, state in facts["backends"].items():
+        table.add_row(name, "yes" if state["ok"] else "no", state["reason"])
+    screen.print(table)
+    if facts["would_run"] is None:
+        screen.print(f"[red]no backend would run[/red]: {facts['reason']}", soft_wrap=True)
+    else:
+        screen.print(f"[bold]{facts['would_run']}[/bold] would run. {facts['reason']}", soft_wrap=True)
+    for name, value in facts["environment"].items():
+        screen.print(f"{name}={value}", soft_wrap=True)

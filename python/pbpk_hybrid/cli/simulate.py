@@ -1,0 +1,221 @@
+"""``pbpk-hybrid simulate``: a compound in a population; curves, analysis and figure into one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .._core.errors import InputError
+from .parsing import parse_names, parse_range, parse_sex, parse_times
+from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+    from ..compounds import Compound
+    from ..dosing import Regimen
+
+_INTERVAL = ("cmax", "tmax", "auc_tau", "cavg", "ctrough", "fluctuation", "half_life", "accumulation")
+
+
+def simulate(
+    compound: Annotated[str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")] = None,
+    compound_file: Annotated[Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")] = None,
+    dose: Annotated[
+        str | None,
+        typer.Option(
+            help='Such as "320 mg oral" or "100 mg iv over 2 h q24h x7"; none: the usual dose of the published studies.'
+        ),
+    ] = None,
+    subjects: Annotated[int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")] = 100,
+    species: Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")] = "human",
+    age: Annotated[str | None, typer.Option(help='[year], such as "20-60".')] = None,
+    sex: Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")] = None,
+    body_weight: Annotated[str | None, typer.Option(help='[kg], such as "60-90".')] = None,
+    bmi: Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')] = None,
+    egfr: Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')] = None,
+    times: Annotated[str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')] = None,
+    compartments: Annotated[str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')] = None,
+    variability: Annotated[
+        bool, typer.Option(help="Let enzyme activity and absorption differ between subjects, not only their anatomy.")
+    ] = True,
+    partition_method: Annotated[str | None, typer.Option(help="Method for the partition coefficients.")] = None,
+    hepatic_model: Annotated[str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")] = None,
+    backend: Annotated[str, typer.Option(help="auto, embedded or julia.")] = "auto",
+    method: Annotated[str, typer.Option(help="rodas5p, rodas4, rodas4p or expm.")] = "rodas5p",
+    rtol: Annotated[float, typer.Option(help="Relative tolerance per step.")] = 1e-6,
+    observed: Annotated[
+        str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
+    ] = "auto",
+    kind: Annotated[str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")] = "band",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("results"),
+    seed: Seed = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Simulate a compound in virtual subjects.
+
+    Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each subject) and profile.png into the
+    folder --out. Files of these names are replaced.
+    """
+    with reporting(debug):
+        from .. import simulation
+        from .._core.random import generator
+        from ..dosing import Regimen
+        from ..solvers import SolverOptions
+        from ..variability import Variability
+        from .study import matching, published, single_dose, usual_dose
+
+        # everything that can be refused is looked at before the work begins
+        drug = _compound(compound, compound_file)
+        known = published(drug.name, species, observed)
+        text = dose or usual_dose(known)
+        if text is None:
+            raise InputError(
+                "--dose",
+                None,
+                'a dose such as "100 mg oral"',
+                hint=f"no usual dose of {drug.name} in {species} is known here",
+            )
+        regimen = Regimen.parse(text)
+        one = single_dose(regimen)
+        options = SolverOptions(method=method, rtol=rtol)
+        _known_kind(kind)
+        grid = parse_times(times) if times is not None else _default_times(regimen, known)
+        _, number = generator(seed)
+        with stage(f"drawing {subjects} {species} subjects", quiet):
+            people = _people(subjects, species, number, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
+        with stage("integrating", quiet, subjects) as progress:
+            sim = simulation.simulate(
+                drug, regimen, people, grid, compartments=parse_names(compartments), backend=backend, options=options,
+                variability=Variability() if variability else None, seed=number, partition_method=partition_method,
+                hepatic_model=hepatic_model, progress=progress,
+            )  # fmt: skip
+        sim.attrs.update(regimen=text, seed=number)
+        compared = matching(known, one, float(sim["dose"].median()))
+        with stage("analysing, drawing and writing", quiet):
+            result = _analysis(sim, regimen, one)
+            files = _write(sim, result, compared, kind, text, out)
+        failed = int((sim["status"].values != 0).sum())
+        if not quiet:
+            _report(sim, result, compared, known, text, files)
+        if failed:
+            raise typer.Exit(SUBJECTS_FAILED)
+
+
+def _compound(name: str | None, file: Path | None) -> Compound:
+    from ..compounds import get_compound, load_compound_file
+
+    if (name is None) == (file is None):
+        raise InputError("compound", name, "either the name of a compound or --compound-file")
+    return get_compound(name) if name is not None else load_compound_file(file)
+
+
+def _known_kind(kind: str) -> None:
+    from ..plots.style import check_kind
+
+    check_kind(kind, ("band", "spaghetti"))
+
+
+def _people(n: int, species: str, seed: int, **filters: str | None) -> xr.Dataset:
+    from ..physiology import sample_population
+
+    given: dict[str, Any] = {"sex": parse_sex(filters.pop("sex"))}
+    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items()}
+    return sample_population(n, species, seed=seed, **{k: v for k, v in given.items() if v is not None})
+
+
+def _default_times(regimen: Regimen, known) -> np.ndarray | None:
+    """Close after each dose, wider later; to the end of the observations, at least a day after the last dose."""
+    import numpy as np
+
+    from .study import dose_times
+
+    doses = dose_times(regimen)
+    if not doses.size:
+        return None
+    after = 24.0
+    if len(doses) > 1:
+        after = max(after, float(doses[-1] - doses[-2]))
+    elif known is not None:
+        after = max(after, float(np.ceil(np.nanmax(known["time"].values))))
+    end = doses[-1] + after
+    # 15 minutes for six hours after each dose and a day after the last, one hour for a week, then six
+    close = (doses[:, None] + np.arange(0, 6.1, 0.25)).ravel()
+    wide = [np.arange(0, min(end, 168) + 0.1), np.arange(168, end + 0.1, 6)]
+    grid = np.unique(np.concatenate([close, doses[-1] + np.arange(0, 24.1, 0.25), *wide, [end]]).round(9))
+    return grid[grid <= end]
+
+
+def _analysis(sim: xr.Dataset, regimen: Regimen, one) -> xr.Dataset | None:
+    """A single dose is analysed whole; of several doses the exposure over the last interval."""
+    from ..nca import NCAOptions, nca
+    from .study import dose_times
+
+    if "plasma" not in sim["compartment"].values:
+        return None
+    if one is not None:
+        return nca(sim, route=one.route, infusion_duration=one.duration if one.route == "iv_infusion" else 0.0)
+    doses = dose_times(regimen)
+    if not doses.size or doses[-1] >= sim["time"].values[-1]:
+        return None
+    interval = float(doses[-1] - doses[-2]) if len(doses) > 1 else None
+    options = NCAOptions(dose_time=float(doses[-1]), tau=interval)
+    # The route only decides what happens before the first sample, and there is a sample at the last dose; clearance needs
+    # a single dose or a steady state, so no dose is passed on.
+    return nca(sim.drop_vars("dose"), route="oral", options=options)
+
+
+def _write(sim, result, compared, kind: str, dose: str, out: Path) -> list[Path]:
+    from matplotlib.figure import Figure
+
+    from ..plots import profile_figure, save_figure
+    from ..results import save_results
+    from .terminal import write_table
+
+    with staged_folder(out) as folder:
+        save_results(sim, folder / "simulation.nc")
+        names = ["simulation.nc"]
+        if result is not None:
+            write_table(result.to_dataframe(), folder / "nca.csv")
+            # a Figure of its own, so that no window system is asked for
+            figure = Figure(figsize=(9.2, 3.9), layout="constrained")
+            profile_figure(sim, compared, kind=kind, title=_title(sim, dose), figure=figure)
+            save_figure(figure, folder / "profile.png")
+            names += ["nca.csv", "profile.png"]
+    return [out / name for name in names]
+
+
+def _title(sim: xr.Dataset, dose: str) -> str:
+    n = int((sim["status"].values == 0).sum())
+    return (
+        f"{sim.attrs.get('compound', '')}, {dose}, {n} virtual {sim.attrs.get('species', '')} subject{'s' if n != 1 else ''}"
+    )
+
+
+def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
+    from ..results import nca_table, simulation_table
+    from .study import credit
+
+    screen = console()
+    screen.print(_title(sim, dose), style="bold", soft_wrap=True)
+    screen.print(simulation_table(sim))
+    if result is not None:
+        after = float(result.attrs.get("dose_time", 0.0))
+        if after:  # AUC to infinity of the last of several doses is nobody's number
+            title = f"plasma, dosing interval after the last dose (at {after:g} h)"
+            screen.print(nca_table(result, [v for v in _INTERVAL if v in result], title=title))
+        else:
+            screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
+            part = float(result["auc_extrapolated_obs"].median())
+            if part > 20:
+                screen.print(f"{part:.0f} % of the AUC is extrapolated in the median subject: take AUC(0-inf), t1/2 and "
+                             "what follows from them with care, or simulate longer (--times)", soft_wrap=True)  # fmt: skip
+    if compared is not None:
+        screen.print(f"compared with {credit(compared)}", soft_wrap=True)
+    elif known is not None:
+        screen.print("published observations are known, but none of this dose and route")
+    screen.print("written: " + ", ".join(map(str, files)), soft_wrap=True)

@@ -1,0 +1,145 @@
+"""What all commands share: exit codes, errors as one line, warnings, progress, files that appear together or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .._core import errors
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, INTERRUPTED = 1, 2, 3, 4, 130
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported.")]
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that tells a script what kind of error this was."""
+    if isinstance(error, (errors.BackendUnavailableError, errors.MissingDependencyError)):
+        return NOT_AVAILABLE
+    if isinstance(error, errors.SolveError):
+        return SUBJECTS_FAILED
+    if isinstance(error, errors.InputError):
+        return BAD_INPUT
+    return UNEXPECTED
+
+
+@contextlib.contextmanager
+def reporting(debug: bool = False) -> Iterator[None]:
+    """Errors become one line on stderr and an exit code; our own warnings one line each."""
+    with _our_warnings(debug):
+        try:
+            yield
+        except KeyboardInterrupt:
+            typer.echo("interrupted; nothing was written", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except (errors.PBPKError, OSError) as error:
+            _say(error, debug)
+            raise typer.Exit(exit_code(error)) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            _say(error, debug, "unexpected error: " + type(error).__name__ + ": ")
+            if not debug:
+                typer.echo("run again with --debug to see where; please report it", err=True)
+            raise typer.Exit(UNEXPECTED) from None
+
+
+def _say(error: BaseException, debug: bool, prefix: str = "error: ") -> None:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    typer.echo(prefix + " ".join(str(error).split()), err=True)
+
+
+@contextlib.contextmanager
+def _our_warnings(debug: bool) -> Iterator[None]:
+    def show(message, category, filename, lineno, file=None, line=None):
+        typer.echo("warning: " + " ".join(str(message).split()), err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default" if debug else "ignore")
+        for category in (errors.SubjectFailedWarning, errors.OutOfRangeWarning):
+            warnings.simplefilter("always", category)
+        warnings.showwarning = show
+        yield
+
+
+def console(quiet: bool = False) -> Console:
+    """Console on stdout; silent when `quiet`."""
+    from rich.console import Console
+
+    return Console(quiet=quiet, highlight=False)
+
+
+@contextlib.contextmanager
+def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr while the block runs; yields the function to call with numbers of things done.
+
+    Nothing is drawn when `quiet` or when stderr is not a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    screen = Console(stderr=True)
+    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
+    if total is not None:
+        columns += [BarColumn(), MofNCompleteColumn()]
+    with Progress(
+        *columns, TimeElapsedColumn(), console=screen, transient=True, disable=quiet or not screen.is_terminal
+    ) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """A scratch folder whose files move to `folder` together when the block ends without an error.
+
+    On an error nothing appears, and a `folder` that was not there before is not left behind.
+
+    Raises
+    ------
+    InputError : `folder` cannot be made or written, or is a file
+    """
+    folder = folder.expanduser()
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".pbpk-hybrid.", dir=folder))
+    except OSError as error:
+        raise errors.InputError("--out", str(folder), "a folder that can be written", hint=str(error)) from error
+    try:
+        yield scratch
+        for file in sorted(scratch.iterdir()):
+            os.replace(file, folder / file.name)
+        made = []
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for path in made:  # innermost first; not empty means that someone else uses it by now
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def write_table(frame, path: Path) -> None:
+    """A pandas table as CSV, whole or not at all."""
+    from .._core.files import atomic_path
+
+    with atomic_path(path) as draft:
+        frame.to_csv(draft)

@@ -17,6 +17,8 @@ from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
 _MEMORY = 8  # differences kept by Anderson's acceleration
 _MAX_ITERATIONS = 120
 _TOLERANCE = 1e-9  # of y = Phi(y), relative to the largest amount
+# ... and to what one interval gives: where elimination cannot keep up, y grows without end until the gap looks small beside it
+_GAP_PER_DOSE = 1e-4
 
 
 def find_steady_states(
@@ -159,12 +161,14 @@ class _Dosing:
         past_y: list[np.ndarray] = []
         past_r: list[np.ndarray] = []
         done = np.zeros(len(y), dtype=bool)
+        per_interval = np.abs(self.amount + self.base_rate * self.interval + self.pulse_rate * self.pulse_duration)
         for _ in range(_MAX_ITERATIONS):
             after = self._advance(y, self.interval, backend, options) * keep
             r = after - y
             scale = np.abs(after).max(axis=1)
             with np.errstate(invalid="ignore"):
-                done = np.abs(r).max(axis=1) <= _TOLERANCE * np.maximum(scale, 1e-300)
+                gap = np.abs(r).max(axis=1)
+                done = (gap <= _TOLERANCE * np.maximum(scale, 1e-300)) & (gap <= _GAP_PER_DOSE * per_interval)
             if done.all():
                 return after, ~done
             past_y, past_r = [*past_y, y][-_MEMORY - 1 :], [*past_r, r][-_MEMORY - 1 :]

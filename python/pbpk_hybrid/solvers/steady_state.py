@@ -17,8 +17,9 @@ from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
 _MEMORY = 8  # differences kept by Anderson's acceleration
 _MAX_ITERATIONS = 120
 _TOLERANCE = 1e-9  # of y = Phi(y), relative to the largest amount
-# ... and to what one interval gives: where elimination cannot keep up, y grows without end until the gap looks small beside it
-_GAP_PER_DOSE = 1e-4
+# Where elimination cannot keep up, y grows without end until the gap looks small beside it. Amounts beyond this many
+# intervals' doses are no steady state: with it, a gap of _TOLERANCE is at most 1e-4 of what one interval gives.
+_MOST_INTERVALS_HELD = 1e5
 
 
 def find_steady_states(
@@ -167,8 +168,8 @@ class _Dosing:
             r = after - y
             scale = np.abs(after).max(axis=1)
             with np.errstate(invalid="ignore"):
-                gap = np.abs(r).max(axis=1)
-                done = (gap <= _TOLERANCE * np.maximum(scale, 1e-300)) & (gap <= _GAP_PER_DOSE * per_interval)
+                done = np.abs(r).max(axis=1) <= _TOLERANCE * np.maximum(scale, 1e-300)
+                done &= scale <= _MOST_INTERVALS_HELD * per_interval
             if done.all():
                 return after, ~done
             past_y, past_r = [*past_y, y][-_MEMORY - 1 :], [*past_r, r][-_MEMORY - 1 :]

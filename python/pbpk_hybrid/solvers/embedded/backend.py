@@ -83,6 +83,8 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         (n_subjects, n_times, len(problem.saved), len(derivatives)) if derivatives else (0, 0, 0, 0)
     )
 
+    B, A, H = method.stage_matrices
+
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
         sens = pack.sensitivity_scratch(system, method.stages, len(derivatives), kd, n_par, sensitivity)
@@ -91,7 +93,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
             rosenbrock.integrate_packs(
-                st, stoich, weights, method.A, method.C, method.H, method.gamma, method.tail, method.error_order, control,
+                st, stoich, weights, B, A, H, method.gamma, method.error_order, control,
                 base, par, atol, times, stops.first, stops.time, stops.ptr, stops.kind, stops.state, stops.value,
                 problem.start_time, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, a, b,
                 statistics,

@@ -4,13 +4,13 @@
 Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
 solves along the organ graph (:mod:`pbpk_hybrid.models.elimination`), and SIMD (:mod:`.lanes`).
 
-The stages use J u = u/(gamma h) - W u to avoid the product of the linear part with u: with
-g(u) = f(u) - J u, which holds only doses and the curvature of saturable terms,
+Products with J are avoided: with f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a
+stage is one sum, one solve and one difference,
 
 .. math::
-    W z_s = \\frac{u_s}{\\gamma h} + \\frac1h \\sum_{j<s} C_{sj} k_j + g(u_s), \\qquad k_s = z_s - u_s
+    x_s = y + \\sum_{j<s} B_{sj} k_j, \\qquad W z_s = \\frac{x_s}{\\gamma h} + g(u_s), \\qquad k_s = z_s - x_s
 
-which equals the usual form. States are in elimination order throughout.
+which equals the usual form (:mod:`.tableaus`). States are in elimination order throughout.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from numba import njit
 
 from .lanes import LANES, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
-from .stages import combine
+from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w, r (n x BLOCK), ks (stages x n x BLOCK), derivatives of
+#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch x, w, r (n x BLOCK), d (n), ks (stages x n x BLOCK), derivatives of
 #: K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight` (stages,), and where results go.
-SensitivityArrays = namedtuple("SensitivityArrays", "s w r ks kd kd_value dpar n_par weight out")
+SensitivityArrays = namedtuple("SensitivityArrays", "s x w d r ks kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
 Structure = namedtuple(
@@ -64,9 +64,11 @@ def _factorise(n, st, base, lu, over_gamma_h):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve(n, st, lu, r, u, at_u, k, at):
-    """Solve W z = r in place and store k = z - u at rows at..at+n (u from row at_u)."""
+def _solve(n, st, lu, r, x_s, at_x, k, at):
+    """Solve W z = r in place and store k = z - x at rows at..at+n (x from row at_x)."""
     for i in range(n):
+        if st.l_ptr[i] == st.l_ptr[i + 1]:
+            continue  # most organs: nothing was eliminated into them
         x = load(r, i)
         for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
             x = x - load(lu, n + p) * load(r, st.l_col[p])
@@ -78,7 +80,7 @@ def _solve(n, st, lu, r, u, at_u, k, at):
             x = x - load(lu, first_u + p) * load(r, st.u_col[p])
         x = x * load(lu, i)
         store(r, i, x)
-        store(k, at + i, x - load(u, at_u + i))
+        store(k, at + i, x - load(x_s, at_x + i))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -132,6 +134,14 @@ def _linearise(n, st, stoich, par, y, base0, base, slope):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
+def _evaluate_reactants(s, n, st, y, k, A, u, at):
+    """u of stage s, in the rows of reactants only (a row that two reactions share is done twice, to no harm)."""
+    for j in range(len(st.r_state)):
+        row = st.r_state[j]
+        store(u, at + row, stage_value(s, row, n, y, 0, k, A))
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def _add_curvature(st, stoich, par, u, at, slope, r):
     """r += S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
     for m in range(len(st.law)):
@@ -152,13 +162,12 @@ def _add_rows(n, a, r):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _error(n, y, new_y, k, at, rtol, atol):
-    """RMS error over states of the worst lane, with the last k as error estimate."""
+def _error(n, y, new_y, embedded, rtol, atol):
+    """RMS over states of new minus embedded solution, in units of the tolerance, of the worst lane."""
     total = splat(0.0)
     for i in range(n):
-        ki = load(k, at + i)
         new = load(new_y, i)
-        scaled = ki / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(new)))
+        scaled = (new - load(embedded, i)) / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(new)))
         total = total + scaled * scaled
     worst = 0.0
     for l in range(LANES):
@@ -272,20 +281,20 @@ def _first_step(n, st, stoich, par, base0, y, rate, u, rtol):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _advance_sensitivities(
-    n, stages, tail, st, stoich, par, A, C, H, step, over_gamma_h, lu, slope, y, u, k, sens, n_blocks,
+    n, stages, st, stoich, par, B, A, H, over_gamma_h, lu, slope, y, x, u, k, sens, n_blocks,
     out_weight, t, now, times, row, first, count,
 ):  # fmt: skip
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
     for block in range(n_blocks):
         step_block(
-            n, stages, tail, st, stoich, par, sens.n_par, A, C, 1.0 / step, over_gamma_h, lu, slope, y, u, k,
-            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.w, sens.r, sens.ks,
+            n, stages, st, stoich, par, sens.n_par, B, A, over_gamma_h, lu, slope, y, x, u, k,
+            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.x, sens.w, sens.d, sens.r, sens.ks,
         )  # fmt: skip
         at = row
         while at < len(times) and times[at] < now:
             save_block(
-                st, out_weight, n, stages, H, (times[at] - t) / step, sens.s, sens.r, sens.ks, block,
+                st, out_weight, n, stages, H, (times[at] - t) / (now - t), sens.s, sens.r, sens.ks, block,
                 sens.out.shape[3], sens.weight, sens.out, first, count, at,
             )  # fmt: skip
             at += 1
@@ -295,7 +304,7 @@ def _advance_sensitivities(
 
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
+    st, stoich, out_weight, B, A, H, gamma, error_order, control,
     base0, par, atol, times, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
     start, y, rate, work, out, balance, given, sens, first, count, statistics,
 ):  # fmt: skip
@@ -314,9 +323,9 @@ def integrate_pack(
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
-    u, r, k, lu, base, slope, dense = work
+    x, u, embedded, r, k, lu, base, slope, dense = work
     n = len(y)
-    stages = len(A)
+    stages = len(B)
     n_dense = len(H)
     n_blocks = len(sens.s) // (n * BLOCK)
     tolerance = load(atol, 0)
@@ -385,15 +394,18 @@ def integrate_pack(
             else:
                 _factorise(n, st, base0, lu, over_gamma_h)
             for s in range(stages):
-                at = s * n if n_blocks else 0
-                combine(s, s >= stages - tail, n, y, 0, k, A, C, 1.0 / step, over_gamma_h, u, at, r)
+                at = s * n if n_blocks else 0  # sensitivities need x and u of every stage
+                if s == stages - 1:
+                    for i in range(n):
+                        store(embedded, i, load(r, i))
+                combine(s, n, y, 0, k, B, over_gamma_h, x, at, r)
                 if len(st.law):
+                    _evaluate_reactants(s, n, st, y, k, A, u, at)
                     _add_curvature(st, stoich, par, u, at, slope, r)
                 if infusing:
                     _add_rows(n, rate, r)
-                _solve(n, st, lu, r, u, at, k, s * n)
-            # the last solution, in r, is the new value: u_S + k_S = z_S
-            error = _error(n, y, r, k, (stages - 1) * n, control.rtol, tolerance)
+                _solve(n, st, lu, r, x, at, k, s * n)
+            error = _error(n, y, r, embedded, control.rtol, tolerance)
             if error <= 1.0:
                 grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:
@@ -401,8 +413,8 @@ def integrate_pack(
                 now = until if last else t + step
                 if n_blocks:
                     _advance_sensitivities(
-                        n, stages, tail, st, stoich, par, A, C, H, step, over_gamma_h, lu, slope, y, u, k, sens,
-                        n_blocks, out_weight, t, now, times, row, first, count,
+                        n, stages, st, stoich, par, B, A, H, over_gamma_h, lu, slope, y, x, u, k, sens, n_blocks,
+                        out_weight, t, now, times, row, first, count,
                     )
                 prepared = False
                 while row < n_times and times[row] < now:
@@ -437,7 +449,7 @@ def integrate_pack(
 
 @njit(cache=True, nogil=True)
 def integrate_packs(
-    st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
+    st, stoich, out_weight, B, A, H, gamma, error_order, control,
     base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
     start, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, from_pack, to_pack, statistics,
 ):  # fmt: skip
@@ -446,13 +458,13 @@ def integrate_packs(
         rate[:] = 0.0
         sens.s[:] = 0.0
         mine = SensitivityArrays(
-            sens.s, sens.w, sens.r, sens.ks, sens.kd, kd_values[pack if len(sens.s) else 0],
+            sens.s, sens.x, sens.w, sens.d, sens.r, sens.ks, sens.kd, kd_values[pack if len(sens.s) else 0],
             dpars[pack if len(sens.s) else 0], sens.n_par, sens.weight, sens.out,
         )  # fmt: skip
         a, b = ev_first[pack], ev_first[pack + 1]
         first = pack * LANES
         integrate_pack(
-            st, stoich, out_weight, A, C, H, gamma, tail, error_order, control,
+            st, stoich, out_weight, B, A, H, gamma, error_order, control,
             base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
             start, y[pack], rate, work, out, balance, given, mine, first, min(LANES, n_subjects - first),
             statistics[pack],

@@ -3,11 +3,13 @@
 The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix W for both:
 
 .. math::
-    W k^s_i = J(u_i) w_i + f_p(u_i) + H k^y_i + \\frac1h\\sum_{j<i} C_{ij} k^s_j,\\qquad w_i = s + \\sum_{j<i} A_{ij} k^s_j,
-    \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
+    x^s_i = s + \\sum_{j<i} B_{ij} k^s_j, \\qquad
+    W z^s_i = \\frac{x^s_i}{\\gamma h} + (J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i), \\qquad k^s_i = z^s_i - x^s_i,
 
-so one factorisation serves the state and all parameters. As in the plain step, J w is taken through W (see
-:mod:`.rosenbrock`). `BLOCK` parameters go through the triangular solves together: their chains of dependent operations
+    w_i = s + \\sum_{j<i} A_{ij} k^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
+
+so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
+f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of dependent operations
 overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is ``i * BLOCK + b``.
 """
 
@@ -18,7 +20,7 @@ from collections import namedtuple
 from numba import njit
 
 from .lanes import lane, load, splat, store
-from .stages import combine
+from .stages import combine, stage_value
 
 BLOCK = 4
 
@@ -28,9 +30,11 @@ KDerivative = namedtuple("KDerivative", "ptr row column")
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve_block(n, st, lu, r, w, ks, at):
-    """Solve W z = r for BLOCK right-hand sides at once; k = z - w."""
+def _solve_block(n, st, lu, r, x, ks, at):
+    """Solve W z = r for BLOCK right-hand sides at once; k = z - x."""
     for i in range(n):
+        if st.l_ptr[i] == st.l_ptr[i + 1]:
+            continue  # most organs: nothing was eliminated into them
         q = i * BLOCK
         x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
         for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
@@ -59,10 +63,10 @@ def _solve_block(n, st, lu, r, w, ks, at):
         store(r, q + 1, x1)
         store(r, q + 2, x2)
         store(r, q + 3, x3)
-        store(ks, at + q, x0 - load(w, q))
-        store(ks, at + q + 1, x1 - load(w, q + 1))
-        store(ks, at + q + 2, x2 - load(w, q + 2))
-        store(ks, at + q + 3, x3 - load(w, q + 3))
+        store(ks, at + q, x0 - load(x, q))
+        store(ks, at + q + 1, x1 - load(x, q + 1))
+        store(ks, at + q + 2, x2 - load(x, q + 2))
+        store(ks, at + q + 3, x3 - load(x, q + 3))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -76,9 +80,10 @@ def _saturation(first, reactants, state, par, p, x, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_michaelis_menten(
-    m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r
+    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r
 ):  # fmt: skip
-    """r += S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) k] for v = V a / (K I + a), I = 1 + sum i/Ki."""
+    """r += S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
+    for v = V a / (K I + a), I = 1 + sum i/Ki."""
     first, p = st.r_ptr[m], st.p_ptr[m]
     reactants = st.r_ptr[m + 1] - first
     vmax, km = load(par, p), load(par, p + 1)
@@ -86,7 +91,7 @@ def _add_michaelis_menten(
     # at the stage, at the start of the step, and along k: the same for all parameters
     inh, a = _saturation(first, reactants, st.r_state, par, p, u, at)
     inh0, a0 = _saturation(first, reactants, st.r_state, par, p, y, 0)
-    inh_k, ka = _saturation(first, reactants, st.r_state, par, p, k, at)
+    inh_k, ka = _saturation(first, reactants, st.r_state, par, p, d, 0)
     over, over0 = 1.0 / (km * inh + a), 1.0 / (km * inh0 + a0)
     v, v0 = vmax * a * over, vmax * a0 * over0
     k_inh = inh_k - 1.0
@@ -103,7 +108,7 @@ def _add_michaelis_menten(
             wi = load(w, si * BLOCK + b)
             d_inh = d_inh + (wi - load(u, at + si) * relative) * over_ki
             d_inh0 = d_inh0 + (load(s, at_s + si * BLOCK + b) - load(y, si) * relative) * over_ki
-            d_k_inh = d_k_inh - load(k, at + si) * relative * over_ki
+            d_k_inh = d_k_inh - load(d, si) * relative * over_ki
             known = known + load(slope, first + j) * wi
         first_order = (d_vmax * a + vmax * wa - v * (d_km * inh + km * d_inh + wa)) * over
         d_den0 = d_km * inh0 + km * d_inh0 + s0
@@ -116,13 +121,13 @@ def _add_michaelis_menten(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r):
+def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
     """The same for v = c a b."""
     first, p = st.r_ptr[m], st.p_ptr[m]
     c, i, j = load(par, p), st.r_state[first], st.r_state[first + 1]
     ua, ub = load(u, at + i), load(u, at + j)
     ya, yb = load(y, i), load(y, j)
-    ka, kb = load(k, at + i), load(k, at + j)
+    ka, kb = load(d, i), load(d, j)
     for b in range(BLOCK):
         dc = load(dpar, at_d + b * n_par + p)
         wa, wb = load(w, i * BLOCK + b), load(w, j * BLOCK + b)
@@ -136,33 +141,38 @@ def _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, a
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_reactions(st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r):
+def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
     for m in range(len(st.law)):
         if st.law[m] == 0:
-            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
+            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
         else:
-            _add_mass_action(m, st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
+            _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def step_block(
-    n, stages, tail, st, stoich, par, n_par, A, C, over_h, over_gamma_h, lu, slope, y, u, k,
-    kd, kd_value, dpar, block, s, w, r, ks,
+    n, stages, st, stoich, par, n_par, B, A, over_gamma_h, lu, slope, y, x, u, k,
+    kd, kd_value, dpar, block, s, xs, w, d, r, ks,
 ):  # fmt: skip
     """Advance one block of parameters over an accepted step; the new s ends in r, its stages in ks."""
     rows = n * BLOCK
     at_s = block * rows
     at_d = block * BLOCK * n_par
     for stage in range(stages):
-        combine(stage, stage >= stages - tail, rows, s, at_s, ks, A, C, over_h, over_gamma_h, w, 0, r)
+        combine(stage, rows, s, at_s, ks, B, over_gamma_h, xs, 0, r)
         at = stage * n
         for e in range(kd.ptr[block], kd.ptr[block + 1]):
-            # f_p(u) + f_py k = K_p (u + k)
-            z = load(u, at + kd.column[e]) + load(k, at + kd.column[e])
+            z = load(x, at + kd.column[e]) + load(k, at + kd.column[e])
             store(r, kd.row[e], load(r, kd.row[e]) + load(kd_value, e) * z)
         if len(st.law):
-            _add_reactions(st, stoich, par, n_par, y, u, at, k, s, at_s, w, dpar, at_d, slope, r)
-        _solve_block(n, st, lu, r, w, ks, stage * rows)
+            for j in range(len(st.r_state)):
+                state = st.r_state[j]
+                store(d, state, load(x, at + state) + load(k, at + state) - load(u, at + state))
+                for b in range(BLOCK):
+                    row = state * BLOCK + b
+                    store(w, row, stage_value(stage, row, rows, s, at_s, ks, A))
+            _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
+        _solve_block(n, st, lu, r, xs, ks, stage * rows)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -1,28 +1,35 @@
-"""Rosenbrock methods in the transformed form that needs no product with the Jacobian.
+r"""Rosenbrock methods: coefficients as published, and in the form the integrator uses.
 
-One step from y over h solves, for stages s = 1..S, with W = I/(gamma h) - J,
-
-.. math::
-    W k_s = f\\Big(y + \\sum_{j<s} A_{sj} k_j\\Big) + \\frac1h \\sum_{j<s} C_{sj} k_j
-
-(Hairer & Wanner, Solving ODEs II, eq. IV.7.25). All methods here are stiffly accurate, and their last two or three
-stages repeat the row of A with one more 1, so the new value is y1 = u_S + k_S and k_S is the error
-estimate. Between the ends the solution at t + theta h is
+A method is published as A, C, gamma (Hairer & Wanner, Solving ODEs II, eq. IV.7.25), with W = I/(gamma h) - J:
 
 .. math::
-    (1-\\theta) y + \\theta\\,(y_1 + (1-\\theta)(D_1 + \\theta (D_2 + \\theta D_3))), \\qquad D_m = \\sum_j H_{mj} k_j
+    W U_s = f\Big(y + \sum_{j<s} A_{sj} U_j\Big) + \frac1h \sum_{j<s} C_{sj} U_j
+
+With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` the same stages are those of
+:math:`k_s = \gamma K_s, U = \Gamma K`, and for f(u) = J u + g(u) one sum and one solve make a stage:
+
+.. math::
+    x_s = y + \sum_{j<s} \frac{\beta_{sj}}{\gamma} k_j, \qquad W z_s = \frac{x_s}{\gamma h} + g(u_s), \qquad k_s = z_s - x_s,
+    \qquad u_s = y + \sum_{j<s} \frac{\alpha_{sj}}{\gamma} k_j
+
+u is needed only where g is: at the reactants of saturable terms. All methods here are stiffly accurate: the new value is
+z_S, the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends the solution at t + theta h is
+
+.. math::
+    (1-\theta) y + \theta\,(y_1 + (1-\theta)(D_1 + \theta (D_2 + \theta D_3))), \qquad D_m = \sum_j H_{mj} U_j
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..._core.errors import unknown_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tableau:
     """Coefficients of one method; `order` is that of the step, `error_order` that of the embedded one."""
 
@@ -39,17 +46,13 @@ class Tableau:
     def stages(self) -> int:
         return len(self.A)
 
-    @property
-    def tail(self) -> int:
-        """How many of the last stages start from the previous stage's solution (A repeats, with one more 1)."""
-        count = 0
-        for s in range(self.stages - 1, 0, -1):
-            repeat = self.A[s - 1].copy()
-            repeat[s - 1] += 1.0
-            if not np.array_equal(self.A[s], repeat):
-                break
-            count += 1
-        return count
+    @cached_property
+    def stage_matrices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(beta/gamma without its diagonal, alpha/gamma, H Gamma/gamma): coefficients of k in x, u and D."""
+        gamma_matrix = np.linalg.inv(np.eye(self.stages) / self.gamma - self.C)
+        alpha = self.A @ gamma_matrix
+        beta = np.tril(alpha + gamma_matrix, -1)
+        return tuple(np.ascontiguousarray(m / self.gamma) for m in (beta, alpha, self.H @ gamma_matrix))
 
 
 def _square(rows: list[list[float]]) -> np.ndarray:

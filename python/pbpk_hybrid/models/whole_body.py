@@ -136,9 +136,11 @@ def _parameters(compound, physiology, graph, species, partition_method, kp, hepa
     given = {o: float(v) for o, v in (kp or {}).items()}
     for organ, value in given.items():
         graph.number(organ)
+        if organ in graph.blood_pools:
+            raise InputError(f"kp.{organ}", value, f"a tissue: {tissues}", subject=compound.name)
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"kp.{organ}", value, "a number > 0", subject=compound.name)
-    if set(given) < set(tissues):
+    if set(given) != set(tissues):
         predicted = partition_coefficients(compound, species, partition_method)
         given = {o: float(predicted.sel(organ=o)) for o in tissues} | given
     bp = np.atleast_1d(blood_to_plasma_ratio(compound, species, hematocrit=physiology["hematocrit"].values))

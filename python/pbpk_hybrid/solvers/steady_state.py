@@ -20,6 +20,8 @@ _TOLERANCE = 1e-9  # of y = Phi(y), relative to the largest amount
 # Where elimination cannot keep up, y grows without end until the gap looks small beside it. Amounts beyond this many
 # intervals' doses are no steady state: with it, a gap of _TOLERANCE is at most 1e-4 of what one interval gives.
 _MOST_INTERVALS_HELD = 1e5
+# The linear answer is exact; where nothing is eliminated, round-off may leave the matrix invertible and amounts near 1/eps.
+_MOST_HELD_LINEAR = 1e10
 
 
 def find_steady_states(
@@ -94,6 +96,11 @@ class _Dosing:
                     out[s, keep] = np.linalg.solve(np.eye(len(keep)) - e[np.ix_(keep, keep)], b[keep])
             except np.linalg.LinAlgError:
                 lost[s] = True
+                continue
+            # what enters in one interval, or in the time constant of the fastest process
+            time = self.interval or 1.0 / np.abs(k).max()
+            entering = np.abs(self.amount[s] + self.base_rate[s] * time + self.pulse_rate[s] * self.pulse_duration)
+            lost[s] = np.abs(out[s]).max() > _MOST_HELD_LINEAR * entering
         lost |= ~np.isfinite(out).all(axis=1) | (out < -1e-9 * np.abs(out).max(axis=1, keepdims=True)).any(axis=1)
         return out, lost
 

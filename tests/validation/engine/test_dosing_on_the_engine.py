@@ -219,6 +219,23 @@ def test_a_saturable_subject_that_cannot_keep_up_is_flagged_and_the_others_stand
     assert np.isnan(ds["amount"].values[1]).all() and np.isfinite(ds["amount"].values[0]).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("regimen", [
+    ph.Regimen.bolus(10.0, interval=12, steady_state=1), ph.Regimen.infusion(10.0, 3.0, interval=12, steady_state=1),
+    ph.Regimen.constant_infusion_steady_state(1.0),
+], ids=["bolus", "infusion", "constant"])  # fmt: skip
+def test_a_linear_model_without_elimination_has_no_steady_state(regimen, seed):
+    # exchange between four states and nothing else: round-off may or may not make the matrix singular
+    k = np.random.default_rng(seed).random((4, 4))
+    np.fill_diagonal(k, 0.0)
+    k -= np.diag(k.sum(axis=0))
+    row, column = np.indices((4, 4))
+    body = ph.System(tuple("abcd"), row.ravel(), column.ravel(), [k.ravel()], targets={"iv_bolus": 0, "iv_infusion": 0})
+    with pytest.warns(ph.SubjectFailedWarning, match="no steady state"):
+        ds = ph.simulate_system(body, regimen, [0.0, 6.0])
+    assert int(ds["status"][0]) == 4
+
+
 #: the control stream of nmtest: ADVAN2 TRANS2, CL 1.1 L/h, V 20 L, KA 1.5 /h, S2 V/1000; lag and F of the file act on compartment 2 only
 NONMEM = ph.System(
     ("1", "2", "out"), [0, 1, 1, 2], [0, 0, 1, 1], [[-1.5, 1.5, -1.1 / 20, 1.1 / 20]],

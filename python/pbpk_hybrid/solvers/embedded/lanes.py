@@ -77,6 +77,17 @@ def store(typingctx, array, index, value):
 
 
 @intrinsic
+def entry(typingctx, array, index):
+    """Element `index` of a 1-D contiguous integer array: plain indexing without the test for negative numbers."""
+
+    def codegen(context, builder, sig, args):
+        data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return types.int64(array, types.intp), codegen
+
+
+@intrinsic
 def splat(typingctx, value):
     """The same number in every lane."""
 

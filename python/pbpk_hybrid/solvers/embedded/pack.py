@@ -78,12 +78,12 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]:
-    """Work arrays of one thread: x, u, embedded, r, k, lu, base, slope, dense."""
+    """Work arrays of one thread: x, u, embedded, r, k, lu, slope, dense."""
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
     return tuple(
         aligned_lanes(rows) for rows in
-        (stages * n, stages * n, n, n, stages * n, entries, entries, reactants, n_dense * n)
+        (stages * n, stages * n, n, n, stages * n, entries, reactants, n_dense * n)
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from .lanes import LANES, lane, lane_abs, lane_max, load, splat, store
+from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
@@ -47,19 +47,27 @@ EVENT_ADD, EVENT_RATE, EVENT_KEEP = 0, 1, 2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _factorise(n, st, base, lu, over_gamma_h):
-    """lu = factors of I/(gamma h) - J, with -J in `base`; the diagonal ends as inverse pivots."""
+def _factorise(n, st, stoich, base, slope, lu, over_gamma_h):
+    """lu = factors of I/(gamma h) - J; minus K is in `base`, d v / d reactant in `slope`; pivots end inverted."""
     for i in range(n):
         store(lu, i, load(base, i) + over_gamma_h)
     for i in range(n, len(lu)):
         store(lu, i, load(base, i))
+    for m in range(len(st.law)):
+        e = entry(st.j_ptr, m)
+        for j in range(entry(st.r_ptr, m), entry(st.r_ptr, m + 1)):
+            d = load(slope, j)
+            for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+                target = entry(st.j_entry, e)
+                store(lu, target, load(lu, target) - stoich[q] * d)
+                e += 1
     for i in range(n):
-        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
-            factor = load(lu, n + p) * load(lu, st.l_col[p])
+        for p in range(entry(st.l_ptr, i), entry(st.l_ptr, i + 1)):
+            factor = load(lu, n + p) * load(lu, entry(st.l_col, p))
             store(lu, n + p, factor)
-            for q in range(st.op_ptr[p], st.op_ptr[p + 1]):
-                target = st.op_target[q]
-                store(lu, target, load(lu, target) - factor * load(lu, st.op_source[q]))
+            for q in range(entry(st.op_ptr, p), entry(st.op_ptr, p + 1)):
+                target = entry(st.op_target, q)
+                store(lu, target, load(lu, target) - factor * load(lu, entry(st.op_source, q)))
         store(lu, i, 1.0 / load(lu, i))
 
 
@@ -67,17 +75,17 @@ def _factorise(n, st, base, lu, over_gamma_h):
 def _solve(n, st, lu, r, x_s, at_x, k, at):
     """Solve W z = r in place and store k = z - x at rows at..at+n (x from row at_x)."""
     for i in range(n):
-        if st.l_ptr[i] == st.l_ptr[i + 1]:
+        if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
         x = load(r, i)
-        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
-            x = x - load(lu, n + p) * load(r, st.l_col[p])
+        for p in range(entry(st.l_ptr, i), entry(st.l_ptr, i + 1)):
+            x = x - load(lu, n + p) * load(r, entry(st.l_col, p))
         store(r, i, x)
     first_u = n + len(st.l_col)
     for i in range(n - 1, -1, -1):
         x = load(r, i)
-        for p in range(st.u_ptr[i], st.u_ptr[i + 1]):
-            x = x - load(lu, first_u + p) * load(r, st.u_col[p])
+        for p in range(entry(st.u_ptr, i), entry(st.u_ptr, i + 1)):
+            x = x - load(lu, first_u + p) * load(r, entry(st.u_col, p))
         x = x * load(lu, i)
         store(r, i, x)
         store(k, at + i, x - load(x_s, at_x + i))
@@ -86,23 +94,23 @@ def _solve(n, st, lu, r, x_s, at_x, k, at):
 @njit(cache=True, nogil=True, forceinline=True)
 def _rate(law, first, reactants, state, par, p, u, at):
     """v of one reaction at amounts u[at:]."""
-    a = load(u, at + state[first])
+    a = load(u, at + entry(state, first))
     if law == 0:
         inhibition = splat(1.0)
         for j in range(1, reactants):
-            inhibition = inhibition + load(u, at + state[first + j]) / load(par, p + 1 + j)
+            inhibition = inhibition + load(u, at + entry(state, first + j)) / load(par, p + 1 + j)
         return load(par, p) * a / (load(par, p + 1) * inhibition + a)
-    return load(par, p) * a * load(u, at + state[first + 1])
+    return load(par, p) * a * load(u, at + entry(state, first + 1))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _rate_derivative(law, first, reactants, state, par, p, u, which):
     """d v / d (reactant `which`) of one reaction at amounts u."""
-    a = load(u, state[first])
+    a = load(u, entry(state, first))
     if law == 0:
         inhibition = splat(1.0)
         for j in range(1, reactants):
-            inhibition = inhibition + load(u, state[first + j]) / load(par, p + 1 + j)
+            inhibition = inhibition + load(u, entry(state, first + j)) / load(par, p + 1 + j)
         km = load(par, p + 1)
         denominator = km * inhibition + a
         common = load(par, p) / (denominator * denominator)
@@ -110,34 +118,26 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
             return common * km * inhibition
         return splat(0.0) - common * a * km / load(par, p + 1 + which)
     if which == 0:
-        return load(par, p) * load(u, state[first + 1])
+        return load(par, p) * load(u, entry(state, first + 1))
     return load(par, p) * a
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _linearise(n, st, stoich, par, y, base0, base, slope):
-    """base = -J at y (K part from `base0`), slope = d v / d reactant of every reaction."""
-    n_reactions = len(st.law)
-    for i in range(len(base)):
-        store(base, i, load(base0, i))
-    for m in range(n_reactions):
-        first = st.r_ptr[m]
-        reactants = st.r_ptr[m + 1] - first
-        entry = st.j_ptr[m]
+def _linearise(st, par, y, slope):
+    """slope = d v / d reactant of every reaction at y."""
+    for m in range(len(st.law)):
+        first = entry(st.r_ptr, m)
+        reactants = entry(st.r_ptr, m + 1) - first
         for j in range(reactants):
-            d = _rate_derivative(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], y, j)
+            d = _rate_derivative(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), y, j)
             store(slope, first + j, d)
-            for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
-                e = st.j_entry[entry]
-                store(base, e, load(base, e) - stoich[q] * d)
-                entry += 1
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _evaluate_reactants(s, n, st, y, k, A, u, at):
     """u of stage s, in the rows of reactants only (a row that two reactions share is done twice, to no harm)."""
     for j in range(len(st.r_state)):
-        row = st.r_state[j]
+        row = entry(st.r_state, j)
         store(u, at + row, stage_value(s, row, n, y, 0, k, A))
 
 
@@ -145,13 +145,13 @@ def _evaluate_reactants(s, n, st, y, k, A, u, at):
 def _add_curvature(st, stoich, par, u, at, slope, r):
     """r += S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
     for m in range(len(st.law)):
-        first = st.r_ptr[m]
-        reactants = st.r_ptr[m + 1] - first
-        v = _rate(st.law[m], first, reactants, st.r_state, par, st.p_ptr[m], u, at)
+        first = entry(st.r_ptr, m)
+        reactants = entry(st.r_ptr, m + 1) - first
+        v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)
         for j in range(reactants):
-            v = v - load(slope, first + j) * load(u, at + st.r_state[first + j])
-        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
-            i = st.s_state[q]
+            v = v - load(slope, first + j) * load(u, at + entry(st.r_state, first + j))
+        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+            i = entry(st.s_state, q)
             store(r, i, load(r, i) + stoich[q] * v)
 
 
@@ -195,8 +195,8 @@ def _save(st, out_weight, n, theta, n_dense, y, new, dense, out, first, count, r
     rest = 1.0 - theta
     for o in range(len(st.out_ptr) - 1):
         total = splat(0.0)
-        for q in range(st.out_ptr[o], st.out_ptr[o + 1]):
-            i = st.out_state[q]
+        for q in range(entry(st.out_ptr, o), entry(st.out_ptr, o + 1)):
+            i = entry(st.out_state, q)
             if theta == 0.0:
                 value = load(y, i)
             elif theta == 1.0:
@@ -323,7 +323,7 @@ def integrate_pack(
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
-    x, u, embedded, r, k, lu, base, slope, dense = work
+    x, u, embedded, r, k, lu, slope, dense = work
     n = len(y)
     stages = len(B)
     n_dense = len(H)
@@ -387,12 +387,9 @@ def integrate_pack(
                 step = until - t
                 last = True
             over_gamma_h = 1.0 / (gamma * step)
-            if len(st.law):
-                if not refused:  # a refused step starts again from the same y
-                    _linearise(n, st, stoich, par, y, base0, base, slope)
-                _factorise(n, st, base, lu, over_gamma_h)
-            else:
-                _factorise(n, st, base0, lu, over_gamma_h)
+            if not refused:  # a refused step starts again from the same y
+                _linearise(st, par, y, slope)
+            _factorise(n, st, stoich, base0, slope, lu, over_gamma_h)
             for s in range(stages):
                 at = s * n if n_blocks else 0  # sensitivities need x and u of every stage
                 if s == stages - 1:

@@ -19,7 +19,7 @@ from collections import namedtuple
 
 from numba import njit
 
-from .lanes import lane, load, splat, store
+from .lanes import entry, lane, load, splat, store
 from .stages import combine, stage_value
 
 BLOCK = 4
@@ -33,12 +33,12 @@ KDerivative = namedtuple("KDerivative", "ptr row column")
 def _solve_block(n, st, lu, r, x, ks, at):
     """Solve W z = r for BLOCK right-hand sides at once; k = z - x."""
     for i in range(n):
-        if st.l_ptr[i] == st.l_ptr[i + 1]:
+        if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
         q = i * BLOCK
         x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
-        for p in range(st.l_ptr[i], st.l_ptr[i + 1]):
-            m, c = load(lu, n + p), st.l_col[p] * BLOCK
+        for p in range(entry(st.l_ptr, i), entry(st.l_ptr, i + 1)):
+            m, c = load(lu, n + p), entry(st.l_col, p) * BLOCK
             x0 = x0 - m * load(r, c)
             x1 = x1 - m * load(r, c + 1)
             x2 = x2 - m * load(r, c + 2)
@@ -51,8 +51,8 @@ def _solve_block(n, st, lu, r, x, ks, at):
     for i in range(n - 1, -1, -1):
         q = i * BLOCK
         x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
-        for p in range(st.u_ptr[i], st.u_ptr[i + 1]):
-            m, c = load(lu, first_u + p), st.u_col[p] * BLOCK
+        for p in range(entry(st.u_ptr, i), entry(st.u_ptr, i + 1)):
+            m, c = load(lu, first_u + p), entry(st.u_col, p) * BLOCK
             x0 = x0 - m * load(r, c)
             x1 = x1 - m * load(r, c + 1)
             x2 = x2 - m * load(r, c + 2)
@@ -74,8 +74,8 @@ def _saturation(first, reactants, state, par, p, x, at):
     """(1 + sum of x_i/Ki, substrate amount) of one Michaelis-Menten reaction at amounts x[at:]."""
     inhibition = splat(1.0)
     for j in range(1, reactants):
-        inhibition = inhibition + load(x, at + state[first + j]) / load(par, p + 1 + j)
-    return inhibition, load(x, at + state[first])
+        inhibition = inhibition + load(x, at + entry(state, first + j)) / load(par, p + 1 + j)
+    return inhibition, load(x, at + entry(state, first))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -84,10 +84,10 @@ def _add_michaelis_menten(
 ):  # fmt: skip
     """r += S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
     for v = V a / (K I + a), I = 1 + sum i/Ki."""
-    first, p = st.r_ptr[m], st.p_ptr[m]
-    reactants = st.r_ptr[m + 1] - first
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    reactants = entry(st.r_ptr, m + 1) - first
     vmax, km = load(par, p), load(par, p + 1)
-    sa = st.r_state[first]
+    sa = entry(st.r_state, first)
     # at the stage, at the start of the step, and along k: the same for all parameters
     inh, a = _saturation(first, reactants, st.r_state, par, p, u, at)
     inh0, a0 = _saturation(first, reactants, st.r_state, par, p, y, 0)
@@ -102,7 +102,7 @@ def _add_michaelis_menten(
         wa, s0 = load(w, sa * BLOCK + b), load(s, at_s + sa * BLOCK + b)
         d_inh, d_inh0, d_k_inh, known = splat(0.0), splat(0.0), splat(0.0), load(slope, first) * wa
         for j in range(1, reactants):
-            si = st.r_state[first + j]
+            si = entry(st.r_state, first + j)
             over_ki = 1.0 / load(par, p + 1 + j)
             relative = load(dpar, at_d + b * n_par + p + 1 + j) * over_ki
             wi = load(w, si * BLOCK + b)
@@ -115,16 +115,16 @@ def _add_michaelis_menten(
         d_v0 = (d_vmax * a0 + vmax * s0 - v0 * d_den0) * over0
         d_e = d_vmax * ka - d_v0 * k_den - v0 * (d_km * k_inh + km * d_k_inh)
         total = first_order - known + (d_e - bend * d_den0) * over0
-        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
-            i = st.s_state[q] * BLOCK + b
+        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+            i = entry(st.s_state, q) * BLOCK + b
             store(r, i, load(r, i) + stoich[q] * total)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
     """The same for v = c a b."""
-    first, p = st.r_ptr[m], st.p_ptr[m]
-    c, i, j = load(par, p), st.r_state[first], st.r_state[first + 1]
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    c, i, j = load(par, p), entry(st.r_state, first), entry(st.r_state, first + 1)
     ua, ub = load(u, at + i), load(u, at + j)
     ya, yb = load(y, i), load(y, j)
     ka, kb = load(d, i), load(d, j)
@@ -135,15 +135,15 @@ def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, a
         first_order = dc * ua * ub + c * (wa * ub + ua * wb)
         known = load(slope, first) * wa + load(slope, first + 1) * wb
         total = first_order - known + dc * (ka * yb + ya * kb) + c * (ka * sb + sa * kb)
-        for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
-            row = st.s_state[q] * BLOCK + b
+        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+            row = entry(st.s_state, q) * BLOCK + b
             store(r, row, load(r, row) + stoich[q] * total)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
     for m in range(len(st.law)):
-        if st.law[m] == 0:
+        if entry(st.law, m) == 0:
             _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
         else:
             _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
@@ -161,12 +161,12 @@ def step_block(
     for stage in range(stages):
         combine(stage, rows, s, at_s, ks, B, over_gamma_h, xs, 0, r)
         at = stage * n
-        for e in range(kd.ptr[block], kd.ptr[block + 1]):
-            z = load(x, at + kd.column[e]) + load(k, at + kd.column[e])
-            store(r, kd.row[e], load(r, kd.row[e]) + load(kd_value, e) * z)
+        for e in range(entry(kd.ptr, block), entry(kd.ptr, block + 1)):
+            z = load(x, at + entry(kd.column, e)) + load(k, at + entry(kd.column, e))
+            store(r, entry(kd.row, e), load(r, entry(kd.row, e)) + load(kd_value, e) * z)
         if len(st.law):
             for j in range(len(st.r_state)):
-                state = st.r_state[j]
+                state = entry(st.r_state, j)
                 store(d, state, load(x, at + state) + load(k, at + state) - load(u, at + state))
                 for b in range(BLOCK):
                     row = state * BLOCK + b
@@ -190,8 +190,8 @@ def save_block(
         weight[j] = theta * rest * total
     for o in range(len(st.out_ptr) - 1):
         x0, x1, x2, x3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-        for e in range(st.out_ptr[o], st.out_ptr[o + 1]):
-            q, size = st.out_state[e] * BLOCK, out_weight[e]
+        for e in range(entry(st.out_ptr, o), entry(st.out_ptr, o + 1)):
+            q, size = entry(st.out_state, e) * BLOCK, out_weight[e]
             p = at + q
             part = rest * size
             x0, x1 = x0 + part * load(s, p), x1 + part * load(s, p + 1)

@@ -67,7 +67,7 @@ def test_edge_index_is_sources_over_targets():
 def test_a_graph_that_loses_blood_is_refused_and_the_organ_named():
     weights = np.zeros((2, 3))
     weights[:, 2] = [1.0, 0.5]
-    with pytest.raises(FlowBalanceError, match="kidney|venous_blood|arterial_blood"):
+    with pytest.raises(FlowBalanceError, match=r"kidney|venous_blood|arterial_blood"):
         OrganGraph(("arterial_blood", "venous_blood", "kidney"), np.array([0, 2]), np.array([2, 1]), weights)
 
 

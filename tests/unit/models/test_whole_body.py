@@ -131,8 +131,8 @@ def test_factors_multiply_parameters_subject_by_subject():
     people = ph.sample_population(3, "human", seed=1)
     plain = whole_body_system(drug(), people)
     changed = whole_body_system(drug(), people, factors={"clint.liver": np.array([1.0, 2.0, 0.5])})
-    column = plain.states.index("liver")
-    entry = [e for e in range(len(plain.k_row)) if plain.k_col[e] == column and plain.states[plain.k_row[e]] == "metabolised"]
+    liver, metabolised = plain.states.index("liver"), plain.states.index("metabolised")
+    entry = np.flatnonzero((plain.k_col == liver) & (plain.k_row == metabolised))
     np.testing.assert_allclose(changed.k_value[:, entry[0]] / plain.k_value[:, entry[0]], [1.0, 2.0, 0.5], rtol=1e-14)
 
 

@@ -35,7 +35,9 @@ def reference(system, subject, y0, times, *, method="LSODA", rtol=1e-10, atol=No
     """Amounts (n_times, n_states) by scipy; y0 holds at times[0], `rate` is a constant infusion [mg/h] per state."""
     matrix, u = system.matrix(subject), 0.0 if rate is None else np.asarray(rate)
     pick = lambda p: p[subject if len(p) > 1 else 0]  # noqa: E731
-    reactions = [(r, pick(r.parameters), list(r.stoichiometry), np.array([*r.stoichiometry.values()])) for r in system.reactions]
+    reactions = [
+        (r, pick(r.parameters), list(r.stoichiometry), np.array([*r.stoichiometry.values()])) for r in system.reactions
+    ]
 
     def rhs(_t, y):
         out = matrix @ y + u
@@ -62,7 +64,7 @@ def states_of(system: ph.System, ds, subject=slice(None)) -> np.ndarray:
 
 
 def with_area(system: ph.System, name: str) -> ph.System:
-    """The same system with two more states: ``area``, the integral of observable `name`, and ``area_twice``, the integral of area.
+    """The same system with two more states: ``area``, the integral of observable `name`, and ``area_twice``, that of area.
 
     The second gives the first moment: AUMC to T = T area(T) - area_twice(T).
     """

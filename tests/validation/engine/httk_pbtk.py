@@ -1,7 +1,7 @@
 """httk's generic model `pbtk` as a System (Pearce et al. 2017, J Stat Softw 79(4); equations of httk 2.7.4, model_pbtk).
 
-With amounts A, partition K_t2pu of tissue to unbound plasma, R the blood:plasma ratio and f the fraction unbound, an organ leaves
-its blood at C_t R/(K_t2pu f):
+With amounts A, partition K_t2pu of tissue to unbound plasma, R the blood:plasma ratio and f the fraction unbound, an organ
+leaves its blood at C_t R/(K_t2pu f):
 
 - the liver metabolises ``Clmetabolismc`` BW times the plasma concentration C_liver/(K_liver2pu f)
 - the kidneys filter Q_gfr f C_art/R out of what the artery brought them, from the *kidney's* own amount
@@ -29,8 +29,8 @@ STATES = ("gut_lumen", *VOLUMES, "tubules", "metabolised", "area")
 
 #: what the model needs from httk's parameter list
 PARAMETERS = (
-    "BW", "Clmetabolismc", "Funbound.plasma", "kgutabs", "Qcardiacc", "Qgfrc", "Qgutf", "Qkidneyf", "Qliverf", "Rblood2plasma",
-    *(name for pair in VOLUMES.values() for name in pair if name),
+    "BW", "Clmetabolismc", "Funbound.plasma", "kgutabs", "Qcardiacc", "Qgfrc", "Qgutf", "Qkidneyf", "Qliverf",
+    "Rblood2plasma", *(name for pair in VOLUMES.values() for name in pair if name),
 )  # fmt: skip
 
 
@@ -45,8 +45,8 @@ def pbtk_system(parameters: Mapping[str, np.ndarray], subjects: np.ndarray | Non
 
     Returns
     -------
-    System with states :data:`STATES`, where ``area`` is the area under the venous plasma concentration (a time integral, not an
-    amount: the system is not closed); observable ``plasma``; routes iv_bolus, iv_infusion and oral
+    System with states :data:`STATES`, where ``area`` is the area under the venous plasma concentration (a time integral, not
+    an amount: the system is not closed); observable ``plasma``; routes iv_bolus, iv_infusion and oral
     """
     p = {name: np.atleast_1d(np.asarray(parameters[name], dtype=float)) for name in PARAMETERS}
     n = max(len(v) for v in p.values())

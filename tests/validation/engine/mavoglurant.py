@@ -1,8 +1,8 @@
 """The 16-state flow-limited model of mavoglurant, written by hand as a System.
 
-Structure and fixed values: Wendling et al. (2016) Front Pharmacol 6:285, as stated in the BayesPBPK tutorial of Metrum Research
-Group; intrinsic clearance and five partition coefficients are the posterior means published there (Turing), rounded as the
-reference file took them. Partition coefficients are tissue:blood.
+Structure and fixed values: Wendling et al. (2016) Front Pharmacol 6:285, as stated in the BayesPBPK tutorial of Metrum
+Research Group; intrinsic clearance and five partition coefficients are the posterior means published there (Turing),
+rounded as the reference file took them. Partition coefficients are tissue:blood.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def cardiac_output(weight: np.ndarray) -> np.ndarray:
 
 
 def mavoglurant_system(weight: np.ndarray) -> ph.System:
-    """One subject per body weight [kg]; states are the organs, ``metabolised``, and ``area`` [mg h/L] under venous plasma."""
+    """One subject per body weight [kg]; states: the organs, ``metabolised``, and ``area`` [mg h/L] under venous plasma."""
     weight = np.atleast_1d(np.asarray(weight, float))
     output = cardiac_output(weight)
     states = (*ORGANS, "metabolised", "area")

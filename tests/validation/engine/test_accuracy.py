@@ -1,4 +1,4 @@
-"""How accurate the default tolerances are, measured as |y - reference|/(|reference| + 1e-6 dose), and the order of each method."""
+"""Accuracy of the default tolerances, as |y - reference|/(|reference| + 1e-6 dose), and the order of each method."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_every_curated_drug_is_within_1e5_of_the_exact_solution(name):
         ours = run(system, regimen, DAY[::4])
         exact = states_of(system, ph.simulate_system(system, regimen, DAY[::4], compartments=system.states, options=EXACT))
         assert relative_error(ours, exact, 100.0) < PROMISED, route
-        assert relative_error(run(system, regimen, DAY[::4], rtol=1e-8), exact, 100.0) < 1e-6, route
+        assert relative_error(run(system, regimen, DAY[::4], rtol=1e-7), exact, 100.0) < 1e-6, route
 
 
 def test_a_saturable_whole_body_is_within_1e5_of_scipy():
     pathways = [{"name": "CYP", "vmax": 2.0, "km": 0.05}, {"name": "renal", "organ": "kidney", "vmax": 0.5, "km": 1.0}]
     compound = ph.Compound.create(
-        name="saturable", molar_mass=300.0, log_p=1.5, pka_base=(6.0,), fraction_unbound_plasma=0.1, blood_to_plasma_ratio=0.8,
-        clint_hepatocyte=3.0, absorption_rate=1.2, saturable=pathways,
+        name="saturable", molar_mass=300.0, log_p=1.5, pka_base=(6.0,), fraction_unbound_plasma=0.1,
+        blood_to_plasma_ratio=0.8, clint_hepatocyte=3.0, absorption_rate=1.2, saturable=pathways,
     )  # fmt: skip
     people = ph.sample_population(3, "human", seed=4)
     system = whole_body_system(compound, people)
@@ -107,10 +107,10 @@ def test_each_method_converges_with_its_order(method, order):
     exact = run(system, ph.Regimen.dose(10.0, compartment="a"), times, rtol=1e-13)[0, -1]
     # an absolute tolerance above all amounts accepts every step: the steps are max_step, but for the first ones
     steps = np.array([0.5, 0.25, 0.125, 0.0625])
-    errors = [
-        np.abs(run(system, ph.Regimen.dose(10.0, compartment="a"), times, method=method, rtol=1e-3, atol=1e6, max_step=h)[0, -1] - exact).max()
-        for h in steps
-    ]  # fmt: skip
+    dose, errors = ph.Regimen.dose(10.0, compartment="a"), []
+    for h in steps:
+        end = run(system, dose, times, method=method, rtol=1e-3, atol=1e6, max_step=h)[0, -1]
+        errors.append(np.abs(end - exact).max())
     slope = np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert order - 0.35 < slope < order + 1.0
 
@@ -130,7 +130,8 @@ def test_a_tenth_of_the_tolerance_gives_about_a_tenth_of_the_error(method):
 @pytest.mark.parametrize("method", ["rodas4", "rodas4p", "rodas5p"])
 def test_between_steps_the_answer_is_as_good_as_at_their_ends(method):
     system, fine = yardstick_system(4, seed=2), np.linspace(0.0, 24.0, 1441)
-    ds = ph.simulate_system(system, ph.Regimen.oral(100.0), fine, compartments=system.states, options=ph.SolverOptions(method=method))
+    options = ph.SolverOptions(method=method)
+    ds = ph.simulate_system(system, ph.Regimen.oral(100.0), fine, compartments=system.states, options=options)
     assert 5 * int(ds["steps"].max()) < len(fine)  # most minutes lie inside a step
     exact = run(system, ph.Regimen.oral(100.0), fine, rtol=1e-11)
     # the promise is the default method's; the fourth-order ones come close

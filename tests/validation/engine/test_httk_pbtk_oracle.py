@@ -44,7 +44,7 @@ def parameters():
 
 
 def dose(run):
-    """[umol] of 1 mg/kg, oral doses times Fabsgut: as the time courses start with it, which is what both references were run with."""
+    """[umol] of 1 mg/kg, oral doses times Fabsgut, as the time courses start: what both references were run with."""
     return THEIRS[run][0.0]["Agutlumen" if run[2] == "oral" else "Aven"]
 
 
@@ -76,8 +76,8 @@ def test_the_files_hold_what_they_should(parameters):
 
 @pytest.mark.parametrize("run", EXACT, ids="-".join)
 def test_every_run_agrees_with_the_matrix_exponential_to_1e8(simulated, run):
-    # the reference has 12 digits. Amounts under 1e-12 of the largest (some runs fall to 1e-60) are not held against the integrator,
-    # whose errors are absolute there
+    # the reference has 12 digits. Amounts under 1e-12 of the largest (some runs fall to 1e-60) are not held against the
+    # integrator, whose errors are absolute there
     ours, days = simulated[run], list(EXACT[run])
     amount = ours["amount"].sel(time=days)
     got = {
@@ -112,5 +112,6 @@ def test_every_run_agrees_with_httks_own_solution(simulated, run):
 @pytest.mark.parametrize("run", EXACT, ids="-".join)
 def test_lumen_body_tubules_and_metabolites_hold_the_dose(simulated, run):
     ds = simulated[run]
-    total = ds["amount"].sel(compartment=[c for c in ds["compartment"].values if c not in ("area", "plasma")]).sum("compartment")
+    amounts = [c for c in ds["compartment"].values if c not in ("area", "plasma")]
+    total = ds["amount"].sel(compartment=amounts).sum("compartment")
     np.testing.assert_allclose(total, dose(run), rtol=1e-10)

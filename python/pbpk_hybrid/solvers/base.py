@@ -122,10 +122,27 @@ class StopTable:
         subject = np.where(subject >= 0, subject - start, -1)
         return StopTable(subject, self.time[keep], self.kind[keep], self.state[keep], self.value[keep])
 
+    def _running(self) -> np.ndarray:
+        """(n,) for RATE: time [h] until a rate of the same subject changes again, at most 1; else 1."""
+        out = np.ones(len(self.time))
+        rates = np.flatnonzero(self.kind == RATE)
+        if not rates.size:
+            return out
+        when, which = np.unique(np.stack([self.subject[rates], self.time[rates]]), axis=1, return_inverse=True)
+        gap = np.full(when.shape[1], 1.0)
+        same = when[0, 1:] == when[0, :-1]
+        gap[:-1][same] = np.minimum(np.diff(when[1])[same], 1.0)
+        out[rates] = gap[which.ravel()]
+        return out
+
     def dose_scale(self, n_subjects: int) -> np.ndarray:
-        """Largest single amount or infused amount per subject [mg], for tolerances: (n_subjects,)."""
+        """Largest single dose per subject [mg], for tolerances: (n_subjects,).
+
+        An infusion counts with what it gives in its first hour, or until the next change of a rate if that is sooner.
+        """
         scale = np.zeros(n_subjects)
-        size = np.where(self.kind == KEEP, 0.0, np.abs(self.value))
+        moved = np.where(self.kind == RATE, np.maximum(self.value, 0.0) * self._running(), np.abs(self.value))
+        size = np.where(self.kind == KEEP, 0.0, moved)
         if self.shared:
             if size.size:
                 np.maximum(scale, size.max(axis=-1), out=scale)

@@ -143,3 +143,16 @@ def test_the_error_scale_follows_the_dose_down_to_nanograms():
     for dose in (1e-6, 1e-3, 1e3):
         ours = run(system, ph.Regimen.oral(dose))
         assert relative_error(ours[0], reference(system, 0, started(system, dose, "oral"), DAY), dose) < PROMISED
+
+
+@pytest.mark.parametrize("duration", [1e-7, 1e-4, 0.01, 1.0, 24.0])
+def test_the_error_scale_is_what_an_infusion_gives_not_how_fast(duration):
+    # 100 mg in 0.4 ms is a rate of 1e9 mg/h, and still 100 mg
+    system, plan = yardstick_system(2, seed=5), ph.Regimen.infusion(100.0, duration)
+    assert relative_error(run(system, plan), run(system, plan, rtol=1e-11, atol=1e-13), 100.0) < PROMISED
+
+
+def test_infusions_of_each_subjects_own_scale_its_own_tolerance():
+    system, dose = yardstick_system(8, seed=5), 10.0 ** np.arange(-4, 4)
+    plan = ph.Regimen.per_subject([ph.Regimen.infusion(float(d), 0.5 * (i + 1)) for i, d in enumerate(dose)])
+    assert relative_error(run(system, plan), run(system, plan, rtol=1e-11, atol=1e-18), dose) < PROMISED

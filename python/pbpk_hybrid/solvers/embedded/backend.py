@@ -61,7 +61,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
 
     system, method = problem.system, tableau(options.method)
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
-    st, stoich, weights = pack.structure(system, problem.saved_terms())
+    st, stoich, saved_weights = pack.structure(system, problem.saved_terms())
     base, par = pack.coefficient_lanes(system)
     stops = pack_stops(problem.stops, n_subjects, system.plan.place)
     scale = problem.stops.dose_scale(n_subjects)
@@ -83,7 +83,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         (n_subjects, n_times, len(problem.saved), len(derivatives)) if derivatives else (0, 0, 0, 0)
     )
 
-    B, A, H = method.stage_matrices
+    stage_weights = method.stage_weights
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
@@ -93,7 +93,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
             rosenbrock.integrate_packs(
-                st, stoich, weights, B, A, H, method.gamma, method.error_order, control,
+                st, stoich, saved_weights, stage_weights, method.gamma, method.error_order, control,
                 base, par, atol, times, stops.first, stops.time, stops.ptr, stops.kind, stops.state, stops.value,
                 problem.start_time, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, a, b,
                 statistics,

@@ -78,12 +78,12 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]:
-    """Work arrays of one thread: x, u, embedded, r, k, lu, slope, dense."""
+    """Work arrays of one thread: u, z, lu, slope, dense."""
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
     return tuple(
         aligned_lanes(rows) for rows in
-        (stages * n, stages * n, n, n, stages * n, entries, reactants, n_dense * n)
+        (stages * n, stages * n, entries, reactants, n_dense * n)
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def sensitivity_scratch(
     """State and work arrays of one thread for `n_parameters` sensitivities."""
     blocks = -(-n_parameters // BLOCK)
     rows = system.n_states * BLOCK if blocks else 0
-    s, x, w, r, ks = (aligned_lanes(m) for m in (blocks * rows, rows, rows, rows, stages * rows))
+    s, w, z = (aligned_lanes(m) for m in (blocks * rows, rows, stages * rows))
     idle = aligned_lanes(1)
     d = aligned_lanes(system.n_states)
-    return SensitivityArrays(s, x, w, d, r, ks, kd, idle, idle, n_par, np.empty(stages), out)
+    return SensitivityArrays(s, w, d, z, kd, idle, idle, n_par, np.empty(stages), out)

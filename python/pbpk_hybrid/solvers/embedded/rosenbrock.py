@@ -4,13 +4,12 @@
 Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
 solves along the organ graph (:mod:`pbpk_hybrid.models.elimination`), and SIMD (:mod:`.lanes`).
 
-Products with J are avoided: with f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a
-stage is one sum, one solve and one difference,
+With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a stage is one sum and one solve,
 
 .. math::
-    x_s = y + \\sum_{j<s} B_{sj} k_j, \\qquad W z_s = \\frac{x_s}{\\gamma h} + g(u_s), \\qquad k_s = z_s - x_s
+    (I - \\gamma h J)\\,z_s = c_s y + \\sum_{j<s} D_{sj} z_j + \\gamma h\\,g(u_s)
 
-which equals the usual form (:mod:`.tableaus`). States are in elimination order throughout.
+(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value. States are in elimination order throughout.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch x, w, r (n x BLOCK), d (n), ks (stages x n x BLOCK), derivatives of
+#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK), derivatives of
 #: K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight` (stages,), and where results go.
-SensitivityArrays = namedtuple("SensitivityArrays", "s x w d r ks kd kd_value dpar n_par weight out")
+SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
 Structure = namedtuple(
@@ -47,16 +46,16 @@ EVENT_ADD, EVENT_RATE, EVENT_KEEP = 0, 1, 2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _factorise(n, st, stoich, base, slope, lu, over_gamma_h):
-    """lu = factors of I/(gamma h) - J; minus K is in `base`, d v / d reactant in `slope`; pivots end inverted."""
+def _factorise(n, st, stoich, base, slope, lu, gamma_h):
+    """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`; pivots end inverted."""
     for i in range(n):
-        store(lu, i, load(base, i) + over_gamma_h)
+        store(lu, i, gamma_h * load(base, i) + 1.0)
     for i in range(n, len(lu)):
-        store(lu, i, load(base, i))
+        store(lu, i, gamma_h * load(base, i))
     for m in range(len(st.law)):
         e = entry(st.j_ptr, m)
         for j in range(entry(st.r_ptr, m), entry(st.r_ptr, m + 1)):
-            d = load(slope, j)
+            d = gamma_h * load(slope, j)
             for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
                 target = entry(st.j_entry, e)
                 store(lu, target, load(lu, target) - stoich[q] * d)
@@ -72,23 +71,21 @@ def _factorise(n, st, stoich, base, slope, lu, over_gamma_h):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve(n, st, lu, r, x_s, at_x, k, at):
-    """Solve W z = r in place and store k = z - x at rows at..at+n (x from row at_x)."""
+def _solve(n, st, lu, z, at):
+    """Solve (I - gamma h J) z = r in place, in rows at..at+n."""
     for i in range(n):
         if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
-        x = load(r, i)
+        x = load(z, at + i)
         for p in range(entry(st.l_ptr, i), entry(st.l_ptr, i + 1)):
-            x = x - load(lu, n + p) * load(r, entry(st.l_col, p))
-        store(r, i, x)
+            x = x - load(lu, n + p) * load(z, at + entry(st.l_col, p))
+        store(z, at + i, x)
     first_u = n + len(st.l_col)
     for i in range(n - 1, -1, -1):
-        x = load(r, i)
+        x = load(z, at + i)
         for p in range(entry(st.u_ptr, i), entry(st.u_ptr, i + 1)):
-            x = x - load(lu, first_u + p) * load(r, entry(st.u_col, p))
-        x = x * load(lu, i)
-        store(r, i, x)
-        store(k, at + i, x - load(x_s, at_x + i))
+            x = x - load(lu, first_u + p) * load(z, at + entry(st.u_col, p))
+        store(z, at + i, x * load(lu, i))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -134,40 +131,42 @@ def _linearise(st, par, y, slope):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _evaluate_reactants(s, n, st, y, k, A, u, at):
+def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
     """u of stage s, in the rows of reactants only (a row that two reactions share is done twice, to no harm)."""
     for j in range(len(st.r_state)):
         row = entry(st.r_state, j)
-        store(u, at + row, stage_value(s, row, n, y, 0, k, A))
+        store(u, at + row, stage_value(s, row, n, y, 0, z, a, A))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_curvature(st, stoich, par, u, at, slope, r):
-    """r += S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
+def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
+    """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
         v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)
         for j in range(reactants):
             v = v - load(slope, first + j) * load(u, at + entry(st.r_state, first + j))
+        v = gamma_h * v
         for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            i = entry(st.s_state, q)
-            store(r, i, load(r, i) + stoich[q] * v)
+            i = at_z + entry(st.s_state, q)
+            store(z, i, load(z, i) + stoich[q] * v)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_rows(n, a, r):
+def _add_rates(n, rate, gamma_h, z, at):
+    """z += gamma h (infusion rates)."""
     for i in range(n):
-        store(r, i, load(r, i) + load(a, i))
+        store(z, at + i, load(z, at + i) + gamma_h * load(rate, i))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _error(n, y, new_y, embedded, rtol, atol):
-    """RMS over states of new minus embedded solution, in units of the tolerance, of the worst lane."""
+def _error(n, y, z, new, embedded, rtol, atol):
+    """RMS over states of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane."""
     total = splat(0.0)
     for i in range(n):
-        new = load(new_y, i)
-        scaled = (new - load(embedded, i)) / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(new)))
+        after = load(z, new + i)
+        scaled = (after - load(z, embedded + i)) / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(after)))
         total = total + scaled * scaled
     worst = 0.0
     for l in range(LANES):
@@ -179,18 +178,18 @@ def _error(n, y, new_y, embedded, rtol, atol):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _dense_prepare(n, stages, H, k, dense):
-    """D_m = sum_j H_mj k_j."""
+def _dense_prepare(n, stages, y, h, H, z, dense):
+    """D_m = h_m y + sum_j H_mj z_j."""
     for m in range(len(H)):
         for i in range(n):
-            d = H[m, 0] * load(k, i)
-            for j in range(1, stages):
-                d = d + H[m, j] * load(k, j * n + i)
+            d = h[m] * load(y, i)
+            for j in range(stages):
+                d = d + H[m, j] * load(z, j * n + i)
             store(dense, m * n + i, d)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _save(st, out_weight, n, theta, n_dense, y, new, dense, out, first, count, row):
+def _save(st, out_weight, n, theta, n_dense, y, new, at, dense, out, first, count, row):
     """Write the saved sums at t + theta h for the pack's real subjects."""
     rest = 1.0 - theta
     for o in range(len(st.out_ptr) - 1):
@@ -200,22 +199,22 @@ def _save(st, out_weight, n, theta, n_dense, y, new, dense, out, first, count, r
             if theta == 0.0:
                 value = load(y, i)
             elif theta == 1.0:
-                value = load(new, i)
+                value = load(new, at + i)
             else:
                 bend = load(dense, (n_dense - 1) * n + i)
                 for m in range(n_dense - 2, -1, -1):
                     bend = load(dense, m * n + i) + theta * bend
-                value = rest * load(y, i) + theta * (load(new, i) + rest * bend)
+                value = rest * load(y, i) + theta * (load(new, at + i) + rest * bend)
             total = total + out_weight[q] * value
         for l in range(count):
             out[first + l, row, o] = lane(total, l)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _total(n, a):
+def _total(n, a, at):
     total = splat(0.0)
     for i in range(n):
-        total = total + load(a, i)
+        total = total + load(a, at + i)
     return total
 
 
@@ -228,7 +227,7 @@ def _any(a):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _save_balance(n, theta, n_dense, y, new, dense, put_in, balance, given, first, count, row):
+def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, first, count, row):
     """Sum of all states at t + theta h minus what was given; an array of no rows means: not wanted."""
     if len(given) == 0:
         return
@@ -236,7 +235,7 @@ def _save_balance(n, theta, n_dense, y, new, dense, put_in, balance, given, firs
         given[first + l, row] = lane(put_in, l)
     if len(balance) == 0:
         return
-    old, bent, later = _total(n, y), splat(0.0), _total(n, new)
+    old, bent, later = _total(n, y, 0), splat(0.0), _total(n, new, at)
     if 0.0 < theta < 1.0:
         for m in range(n_dense - 1, -1, -1):
             part = splat(0.0)
@@ -281,30 +280,30 @@ def _first_step(n, st, stoich, par, base0, y, rate, u, rtol):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _advance_sensitivities(
-    n, stages, st, stoich, par, B, A, H, over_gamma_h, lu, slope, y, x, u, k, sens, n_blocks,
+    n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens, n_blocks,
     out_weight, t, now, times, row, first, count,
 ):  # fmt: skip
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
     for block in range(n_blocks):
         step_block(
-            n, stages, st, stoich, par, sens.n_par, B, A, over_gamma_h, lu, slope, y, x, u, k,
-            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.x, sens.w, sens.d, sens.r, sens.ks,
+            n, stages, st, stoich, par, sens.n_par, weights, gamma_h, lu, slope, y, u, z,
+            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.w, sens.d, sens.z,
         )  # fmt: skip
         at = row
         while at < len(times) and times[at] < now:
             save_block(
-                st, out_weight, n, stages, H, (times[at] - t) / (now - t), sens.s, sens.r, sens.ks, block,
+                st, out_weight, n, stages, weights, (times[at] - t) / (now - t), sens.s, sens.z, block,
                 sens.out.shape[3], sens.weight, sens.out, first, count, at,
             )  # fmt: skip
             at += 1
         for i in range(rows):
-            store(sens.s, block * rows + i, load(sens.r, i))
+            store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
 
 
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st, stoich, out_weight, B, A, H, gamma, error_order, control,
+    st, stoich, out_weight, weights, gamma, error_order, control,
     base0, par, atol, times, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
     start, y, rate, work, out, balance, given, sens, first, count, statistics,
 ):  # fmt: skip
@@ -323,10 +322,11 @@ def integrate_pack(
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
-    x, u, embedded, r, k, lu, slope, dense = work
+    u, z, lu, slope, dense = work
     n = len(y)
-    stages = len(B)
-    n_dense = len(H)
+    stages = len(weights.c)
+    last_z = (stages - 1) * n
+    n_dense = len(weights.H)
     n_blocks = len(sens.s) // (n * BLOCK)
     tolerance = load(atol, 0)
     exponent = 1.0 / (error_order + 1)
@@ -335,7 +335,7 @@ def integrate_pack(
     row = 0
     t = start
     end = times[n_times - 1]
-    put_in = _total(n, y)  # what was given up to `t`, start amounts included
+    put_in = _total(n, y, 0)  # what was given up to `t`, start amounts included
     flow_in = splat(0.0)  # sum of the infusion rates
     h = control.first_step
     stop = 0
@@ -357,14 +357,14 @@ def integrate_pack(
             stop += 1
             fresh = True
         if fresh:
-            flow_in = _total(n, rate)
+            flow_in = _total(n, rate, 0)
             infusing = _any(lane_abs(flow_in))
         while row < n_times and times[row] <= t:
-            _save(st, out_weight, n, 0.0, n_dense, y, y, dense, out, first, count, row)
-            _save_balance(n, 0.0, n_dense, y, y, dense, put_in, balance, given, first, count, row)
+            _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
+            _save_balance(n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row)
             for block in range(n_blocks):
                 save_block(
-                    st, out_weight, n, stages, H, 0.0, sens.s, sens.r, sens.ks, block, sens.out.shape[3], sens.weight, sens.out,
+                    st, out_weight, n, stages, weights, 0.0, sens.s, sens.z, block, sens.out.shape[3], sens.weight, sens.out,
                     first, count, row,
                 )
             row += 1
@@ -386,23 +386,20 @@ def integrate_pack(
             if t + 1.0001 * step >= until:
                 step = until - t
                 last = True
-            over_gamma_h = 1.0 / (gamma * step)
+            gamma_h = gamma * step
             if not refused:  # a refused step starts again from the same y
                 _linearise(st, par, y, slope)
-            _factorise(n, st, stoich, base0, slope, lu, over_gamma_h)
+            _factorise(n, st, stoich, base0, slope, lu, gamma_h)
             for s in range(stages):
-                at = s * n if n_blocks else 0  # sensitivities need x and u of every stage
-                if s == stages - 1:
-                    for i in range(n):
-                        store(embedded, i, load(r, i))
-                combine(s, n, y, 0, k, B, over_gamma_h, x, at, r)
+                combine(s, n, y, 0, z, weights.c, weights.D)
                 if len(st.law):
-                    _evaluate_reactants(s, n, st, y, k, A, u, at)
-                    _add_curvature(st, stoich, par, u, at, slope, r)
+                    at = s * n if n_blocks else 0  # sensitivities need u of every stage
+                    _evaluate_reactants(s, n, st, y, z, weights.a, weights.A, u, at)
+                    _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, s * n)
                 if infusing:
-                    _add_rows(n, rate, r)
-                _solve(n, st, lu, r, x, at, k, s * n)
-            error = _error(n, y, r, embedded, control.rtol, tolerance)
+                    _add_rates(n, rate, gamma_h, z, s * n)
+                _solve(n, st, lu, z, s * n)
+            error = _error(n, y, z, last_z, last_z - n, control.rtol, tolerance)
             if error <= 1.0:
                 grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:
@@ -410,21 +407,21 @@ def integrate_pack(
                 now = until if last else t + step
                 if n_blocks:
                     _advance_sensitivities(
-                        n, stages, st, stoich, par, B, A, H, over_gamma_h, lu, slope, y, x, u, k, sens, n_blocks,
+                        n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens, n_blocks,
                         out_weight, t, now, times, row, first, count,
                     )
                 prepared = False
                 while row < n_times and times[row] < now:
                     if not prepared:
-                        _dense_prepare(n, stages, H, k, dense)
+                        _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
                         prepared = True
                     theta = (times[row] - t) / step
-                    _save(st, out_weight, n, theta, n_dense, y, r, dense, out, first, count, row)
+                    _save(st, out_weight, n, theta, n_dense, y, z, last_z, dense, out, first, count, row)
                     so_far = put_in + (times[row] - t) * flow_in
-                    _save_balance(n, theta, n_dense, y, r, dense, so_far, balance, given, first, count, row)
+                    _save_balance(n, theta, n_dense, y, z, last_z, dense, so_far, balance, given, first, count, row)
                     row += 1
                 for i in range(n):
-                    store(y, i, load(r, i))
+                    store(y, i, load(z, last_z + i))
                 put_in = put_in + (now - t) * flow_in
                 t = now
                 accepted += 1
@@ -446,7 +443,7 @@ def integrate_pack(
 
 @njit(cache=True, nogil=True)
 def integrate_packs(
-    st, stoich, out_weight, B, A, H, gamma, error_order, control,
+    st, stoich, out_weight, weights, gamma, error_order, control,
     base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
     start, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, from_pack, to_pack, statistics,
 ):  # fmt: skip
@@ -455,13 +452,13 @@ def integrate_packs(
         rate[:] = 0.0
         sens.s[:] = 0.0
         mine = SensitivityArrays(
-            sens.s, sens.x, sens.w, sens.d, sens.r, sens.ks, sens.kd, kd_values[pack if len(sens.s) else 0],
+            sens.s, sens.w, sens.d, sens.z, sens.kd, kd_values[pack if len(sens.s) else 0],
             dpars[pack if len(sens.s) else 0], sens.n_par, sens.weight, sens.out,
         )  # fmt: skip
         a, b = ev_first[pack], ev_first[pack + 1]
         first = pack * LANES
         integrate_pack(
-            st, stoich, out_weight, B, A, H, gamma, error_order, control,
+            st, stoich, out_weight, weights, gamma, error_order, control,
             base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
             start, y[pack], rate, work, out, balance, given, mine, first, min(LANES, n_subjects - first),
             statistics[pack],

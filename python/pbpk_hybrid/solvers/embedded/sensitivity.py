@@ -3,10 +3,9 @@
 The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix W for both:
 
 .. math::
-    x^s_i = s + \\sum_{j<i} B_{ij} k^s_j, \\qquad
-    W z^s_i = \\frac{x^s_i}{\\gamma h} + (J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i), \\qquad k^s_i = z^s_i - x^s_i,
+    (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
 
-    w_i = s + \\sum_{j<i} A_{ij} k^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
+    w_i = a_i s + \\sum_{j<i} A_{ij} z^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
 
 so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
 f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of dependent operations
@@ -30,43 +29,38 @@ KDerivative = namedtuple("KDerivative", "ptr row column")
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _solve_block(n, st, lu, r, x, ks, at):
-    """Solve W z = r for BLOCK right-hand sides at once; k = z - x."""
+def _solve_block(n, st, lu, z, at):
+    """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows from `at`."""
     for i in range(n):
         if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
-        q = i * BLOCK
-        x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
+        q = at + i * BLOCK
+        x0, x1, x2, x3 = load(z, q), load(z, q + 1), load(z, q + 2), load(z, q + 3)
         for p in range(entry(st.l_ptr, i), entry(st.l_ptr, i + 1)):
-            m, c = load(lu, n + p), entry(st.l_col, p) * BLOCK
-            x0 = x0 - m * load(r, c)
-            x1 = x1 - m * load(r, c + 1)
-            x2 = x2 - m * load(r, c + 2)
-            x3 = x3 - m * load(r, c + 3)
-        store(r, q, x0)
-        store(r, q + 1, x1)
-        store(r, q + 2, x2)
-        store(r, q + 3, x3)
+            m, c = load(lu, n + p), at + entry(st.l_col, p) * BLOCK
+            x0 = x0 - m * load(z, c)
+            x1 = x1 - m * load(z, c + 1)
+            x2 = x2 - m * load(z, c + 2)
+            x3 = x3 - m * load(z, c + 3)
+        store(z, q, x0)
+        store(z, q + 1, x1)
+        store(z, q + 2, x2)
+        store(z, q + 3, x3)
     first_u = n + len(st.l_col)
     for i in range(n - 1, -1, -1):
-        q = i * BLOCK
-        x0, x1, x2, x3 = load(r, q), load(r, q + 1), load(r, q + 2), load(r, q + 3)
+        q = at + i * BLOCK
+        x0, x1, x2, x3 = load(z, q), load(z, q + 1), load(z, q + 2), load(z, q + 3)
         for p in range(entry(st.u_ptr, i), entry(st.u_ptr, i + 1)):
-            m, c = load(lu, first_u + p), entry(st.u_col, p) * BLOCK
-            x0 = x0 - m * load(r, c)
-            x1 = x1 - m * load(r, c + 1)
-            x2 = x2 - m * load(r, c + 2)
-            x3 = x3 - m * load(r, c + 3)
+            m, c = load(lu, first_u + p), at + entry(st.u_col, p) * BLOCK
+            x0 = x0 - m * load(z, c)
+            x1 = x1 - m * load(z, c + 1)
+            x2 = x2 - m * load(z, c + 2)
+            x3 = x3 - m * load(z, c + 3)
         pivot = load(lu, i)
-        x0, x1, x2, x3 = x0 * pivot, x1 * pivot, x2 * pivot, x3 * pivot
-        store(r, q, x0)
-        store(r, q + 1, x1)
-        store(r, q + 2, x2)
-        store(r, q + 3, x3)
-        store(ks, at + q, x0 - load(x, q))
-        store(ks, at + q + 1, x1 - load(x, q + 1))
-        store(ks, at + q + 2, x2 - load(x, q + 2))
-        store(ks, at + q + 3, x3 - load(x, q + 3))
+        store(z, q, x0 * pivot)
+        store(z, q + 1, x1 * pivot)
+        store(z, q + 2, x2 * pivot)
+        store(z, q + 3, x3 * pivot)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -80,9 +74,9 @@ def _saturation(first, reactants, state, par, p, x, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_michaelis_menten(
-    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r
+    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
 ):  # fmt: skip
-    """r += S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
+    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
     for v = V a / (K I + a), I = 1 + sum i/Ki."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     reactants = entry(st.r_ptr, m + 1) - first
@@ -114,14 +108,14 @@ def _add_michaelis_menten(
         d_den0 = d_km * inh0 + km * d_inh0 + s0
         d_v0 = (d_vmax * a0 + vmax * s0 - v0 * d_den0) * over0
         d_e = d_vmax * ka - d_v0 * k_den - v0 * (d_km * k_inh + km * d_k_inh)
-        total = first_order - known + (d_e - bend * d_den0) * over0
+        total = gamma_h * (first_order - known + (d_e - bend * d_den0) * over0)
         for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            i = entry(st.s_state, q) * BLOCK + b
-            store(r, i, load(r, i) + stoich[q] * total)
+            i = at_z + entry(st.s_state, q) * BLOCK + b
+            store(z, i, load(z, i) + stoich[q] * total)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
+def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
     """The same for v = c a b."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     c, i, j = load(par, p), entry(st.r_state, first), entry(st.r_state, first + 1)
@@ -134,76 +128,78 @@ def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, a
         sa, sb = load(s, at_s + i * BLOCK + b), load(s, at_s + j * BLOCK + b)
         first_order = dc * ua * ub + c * (wa * ub + ua * wb)
         known = load(slope, first) * wa + load(slope, first + 1) * wb
-        total = first_order - known + dc * (ka * yb + ya * kb) + c * (ka * sb + sa * kb)
+        total = gamma_h * (first_order - known + dc * (ka * yb + ya * kb) + c * (ka * sb + sa * kb))
         for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            row = entry(st.s_state, q) * BLOCK + b
-            store(r, row, load(r, row) + stoich[q] * total)
+            row = at_z + entry(st.s_state, q) * BLOCK + b
+            store(z, row, load(z, row) + stoich[q] * total)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r):
+def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
     for m in range(len(st.law)):
         if entry(st.law, m) == 0:
-            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
+            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
         else:
-            _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
+            _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def step_block(
-    n, stages, st, stoich, par, n_par, B, A, over_gamma_h, lu, slope, y, x, u, k,
-    kd, kd_value, dpar, block, s, xs, w, d, r, ks,
+    n, stages, st, stoich, par, n_par, weights, gamma_h, lu, slope, y, u, z,
+    kd, kd_value, dpar, block, s, w, d, zs,
 ):  # fmt: skip
-    """Advance one block of parameters over an accepted step; the new s ends in r, its stages in ks."""
+    """Advance one block of parameters over an accepted step; the new s is the last stage of zs."""
     rows = n * BLOCK
     at_s = block * rows
     at_d = block * BLOCK * n_par
     for stage in range(stages):
-        combine(stage, rows, s, at_s, ks, B, over_gamma_h, xs, 0, r)
-        at = stage * n
+        combine(stage, rows, s, at_s, zs, weights.c, weights.D)
+        at, at_z = stage * n, stage * rows
         for e in range(entry(kd.ptr, block), entry(kd.ptr, block + 1)):
-            z = load(x, at + entry(kd.column, e)) + load(k, at + entry(kd.column, e))
-            store(r, entry(kd.row, e), load(r, entry(kd.row, e)) + load(kd_value, e) * z)
+            row = at_z + entry(kd.row, e)
+            store(zs, row, load(zs, row) + gamma_h * load(kd_value, e) * load(z, at + entry(kd.column, e)))
         if len(st.law):
             for j in range(len(st.r_state)):
                 state = entry(st.r_state, j)
-                store(d, state, load(x, at + state) + load(k, at + state) - load(u, at + state))
+                store(d, state, load(z, at + state) - load(u, at + state))
                 for b in range(BLOCK):
                     row = state * BLOCK + b
-                    store(w, row, stage_value(stage, row, rows, s, at_s, ks, A))
-            _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, r)
-        _solve_block(n, st, lu, r, xs, ks, stage * rows)
+                    store(w, row, stage_value(stage, row, rows, s, at_s, zs, weights.a, weights.A))
+            _add_reactions(
+                st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, zs, at_z
+            )
+        _solve_block(n, st, lu, zs, at_z)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def save_block(
-    st, out_weight, n, stages, H, theta, s, new, ks, block, n_parameters, weight, out, first, count, row
+    st, out_weight, n, stages, weights, theta, s, zs, block, n_parameters, part, out, first, count, row
 ):  # fmt: skip
-    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `weight`: (stages,) scratch."""
+    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `part`: (stages,) scratch."""
     rows = n * BLOCK
     at = block * rows
     rest = 1.0 - theta
+    of_s = rest  # weights of s and of every z in the solution at theta
+    for m in range(len(weights.h)):
+        of_s += theta * rest * theta**m * weights.h[m]
     for j in range(stages):
         total = 0.0
-        for m in range(len(H) - 1, -1, -1):
-            total = H[m, j] + theta * total
-        weight[j] = theta * rest * total
+        for m in range(len(weights.H) - 1, -1, -1):
+            total = weights.H[m, j] + theta * total
+        part[j] = theta * rest * total
+    part[stages - 1] += theta
     for o in range(len(st.out_ptr) - 1):
         x0, x1, x2, x3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
         for e in range(entry(st.out_ptr, o), entry(st.out_ptr, o + 1)):
-            q, size = entry(st.out_state, e) * BLOCK, out_weight[e]
-            p = at + q
-            part = rest * size
-            x0, x1 = x0 + part * load(s, p), x1 + part * load(s, p + 1)
-            x2, x3 = x2 + part * load(s, p + 2), x3 + part * load(s, p + 3)
+            q = entry(st.out_state, e) * BLOCK
+            p, size = at + q, of_s * out_weight[e]
+            x0, x1 = x0 + size * load(s, p), x1 + size * load(s, p + 1)
+            x2, x3 = x2 + size * load(s, p + 2), x3 + size * load(s, p + 3)
             if theta > 0.0:
-                part = theta * size
-                x0, x1 = x0 + part * load(new, q), x1 + part * load(new, q + 1)
-                x2, x3 = x2 + part * load(new, q + 2), x3 + part * load(new, q + 3)
                 for j in range(stages):
-                    part, p = weight[j] * size, j * rows + q
-                    x0, x1 = x0 + part * load(ks, p), x1 + part * load(ks, p + 1)
-                    x2, x3 = x2 + part * load(ks, p + 2), x3 + part * load(ks, p + 3)
+                    size, p = part[j] * out_weight[e], j * rows + q
+                    x0, x1 = x0 + size * load(zs, p), x1 + size * load(zs, p + 1)
+                    x2, x3 = x2 + size * load(zs, p + 2), x3 + size * load(zs, p + 3)
         parameters = n_parameters - block * BLOCK
         for l in range(count):
             out[first + l, row, o, block * BLOCK] = lane(x0, l)

@@ -5,13 +5,15 @@ A method is published as A, C, gamma (Hairer & Wanner, Solving ODEs II, eq. IV.7
 .. math::
     W U_s = f\Big(y + \sum_{j<s} A_{sj} U_j\Big) + \frac1h \sum_{j<s} C_{sj} U_j
 
-With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` the same stages are those of
-:math:`k_s = \gamma K_s, U = \Gamma K`, and for f(u) = J u + g(u) one sum and one solve make a stage:
+With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` and f(u) = J u + g(u), the same
+stages are, in terms of z_s = u_s + U_s alone,
 
 .. math::
-    x_s = y + \sum_{j<s} \frac{\beta_{sj}}{\gamma} k_j, \qquad W z_s = \frac{x_s}{\gamma h} + g(u_s), \qquad k_s = z_s - x_s,
-    \qquad u_s = y + \sum_{j<s} \frac{\alpha_{sj}}{\gamma} k_j
+    (I - \gamma h J)\,z_s = x_s + \gamma h\,g(u_s), \qquad x_s = c_s y + \sum_{j<s} D_{sj} z_j, \qquad
+    u_s = a_s y + \sum_{j<s} \tilde A_{sj} z_j
 
+where, with B the part of :math:`\beta/\gamma` under the diagonal, D = (I + B)^{-1} B, :math:`\tilde A = \alpha (I - D)/\gamma`, and c
+and a make each row's weights add up to 1: one sum and one solve a stage, no product with J.
 u is needed only where g is: at the reactants of saturable terms. All methods here are stiffly accurate: the new value is
 z_S, the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends the solution at t + theta h is
 
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,12 +50,28 @@ class Tableau:
         return len(self.A)
 
     @cached_property
-    def stage_matrices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(beta/gamma without its diagonal, alpha/gamma, H Gamma/gamma): coefficients of k in x, u and D."""
+    def stage_weights(self) -> StageWeights:
+        """The coefficients in the integrator's form; see the module's text."""
         gamma_matrix = np.linalg.inv(np.eye(self.stages) / self.gamma - self.C)
         alpha = self.A @ gamma_matrix
-        beta = np.tril(alpha + gamma_matrix, -1)
-        return tuple(np.ascontiguousarray(m / self.gamma) for m in (beta, alpha, self.H @ gamma_matrix))
+        lower = np.tril(alpha + gamma_matrix, -1) / self.gamma
+        d = np.linalg.solve(np.eye(self.stages) + lower, lower)
+        rest = np.eye(self.stages) - d
+        d, a = np.tril(d, -1), np.tril(alpha @ rest / self.gamma, -1)
+        h = self.H @ gamma_matrix @ rest / self.gamma
+        # y's weights by difference: amounts are then conserved to the last digit
+        return StageWeights(1.0 - d.sum(axis=1), d, 1.0 - a.sum(axis=1), a, -h.sum(axis=1), np.ascontiguousarray(h))
+
+
+class StageWeights(NamedTuple):
+    """Weights of y (c, a, h) and of z_1..z_S (D, A, H) in x, in u, and in the dense output's D_m."""
+
+    c: np.ndarray
+    D: np.ndarray
+    a: np.ndarray
+    A: np.ndarray
+    h: np.ndarray
+    H: np.ndarray
 
 
 def _square(rows: list[list[float]]) -> np.ndarray:

@@ -1,0 +1,51 @@
+"""
+    PBPKHybrid
+
+Physiologically based pharmacokinetics of virtual populations on OrdinaryDiffEq's stiff methods.
+
+A [`PBPKSystem`](@ref) holds `dy/dt = K y + S v(y) + u(t)` for any number of subjects: `K` sparse with one pattern for all,
+`v` saturable and bilinear reactions, `u` the doses. [`solve`](@ref) advances subjects in *packs*: a few subjects ("lanes")
+share one `ODEProblem` and one step size, arithmetic is SIMD over lanes, and linear systems are solved along the graph.
+
+```julia
+using PBPKHybrid
+system = load_system("model.json")
+problem = PBPKProblem(system, bolus(system, "oral", 100.0), 0:0.25:24)
+solution = solve(problem; method = "rodas5p", rtol = 1e-6)
+concentration(solution, "liver")          # times x subjects [mg/L]
+```
+"""
+module PBPKHybrid
+
+using JSON: JSON
+using LinearAlgebra: LinearAlgebra
+using LinearSolve: LinearSolveFunction
+using OrdinaryDiffEqBDF: FBDF
+using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas4, Rodas4P, Rodas5P
+using OrdinaryDiffEqSDIRK: KenCarp47
+using OrdinaryDiffEqTsit5: Tsit5
+using PrecompileTools: @compile_workload, @setup_workload
+using SciMLBase: SciMLBase, FullSpecialize, ODEFunction, ODEProblem, ReturnCode, init, reinit!, set_proposed_dt!, solve, step!
+using SciMLLogging: SciMLLogging
+using SciMLOperators: SciMLOperators, AbstractSciMLOperator, update_coefficients!
+
+export PBPKSystem, Reaction, Observable, StopTable, PBPKProblem, PBPKSolution
+export bolus, infusion, reset_at, solve, concentration, failed, load_system, pack_problem, rhs
+export SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE, METHODS
+
+include("lanes.jl")
+include("elimination.jl")
+include("system.jl")
+include("doses.jl")
+include("pack.jl")
+include("operator.jl")
+include("problem.jl")
+include("methods.jl")
+include("integrate.jl")
+include("population.jl")
+include("files.jl")
+include("flat.jl")
+include("gpu.jl")
+include("precompile.jl")
+
+end

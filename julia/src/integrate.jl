@@ -1,0 +1,208 @@
+# One pack after the other on one integrator: segments between stops, saved sums written straight into their place.
+
+# failures come back as a status per subject, so that nothing is printed
+const SILENT = SciMLLogging.None()
+
+"""How to integrate; see [`solve`](@ref)."""
+struct Control
+    rtol::Float64
+    max_steps::Int
+    max_step::Float64
+end
+
+"""Where results go; shared by all threads, each subject written by one."""
+struct Output
+    amount::Array{Float64,3}   # saved x times x subjects
+    balance::Matrix{Float64}   # times x subjects, or of no columns
+    given::Matrix{Float64}     # times x subjects
+    final::Matrix{Float64}     # states x subjects
+    status::Vector{Int8}
+    steps::Matrix{Int64}       # 2 x subjects
+end
+
+"""What every worker reads and none writes."""
+struct Task
+    system::PBPKSystem
+    stops::StopTable
+    stop_order::Vector{Int}      # stops by (pack of the subject, time, KEEP first)
+    stop_first::Vector{Int}      # the stops of pack p are stop_order[stop_first[p]:stop_first[p+1]-1]
+    times::Vector{Float64}
+    start_time::Float64
+    y0::Matrix{Float64}
+    atol::Vector{Float64}        # per subject
+    sums::SavedSums
+    control::Control
+    out::Output
+end
+
+"""One thread's integrator and scratch memory."""
+struct Worker{L,T,I}
+    pack::Pack{L,T}
+    integrator::I
+    y::Vector{T}       # state at the start of a segment
+    atol::Vector{T}
+    between::Vector{T} # state at a saved time
+    put_in::Vector{T}  # what was given, per lane
+    flow_in::Vector{T} # sum of infusion rates, per lane
+end
+
+function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Control) where {L,T}
+    pack = Pack{L,T}(structure, sum(r -> size(r.parameters, 1), s.reactions; init = 0))
+    m = L * structure.n
+    atol = fill(T(1e-9), m)
+    problem = ODEProblem{true}(pack_function(pack), zeros(T, m), (zero(T), one(T)), pack)
+    integrator = init(
+        problem, algorithm; dt = T(1e-6), abstol = atol, reltol = T(control.rtol), internalnorm = WorstLane{L}(), save_on = false,
+        save_start = false, save_end = false, save_everystep = false, dense = false, calck = true, maxiters = typemax(Int) - 1,
+        dtmin = T(1e-14), unstable_check = never_unstable, verbose = SILENT, alias = SciMLBase.ODEAliasSpecifier(; alias_f = true),
+    )
+    Worker{L,T,typeof(integrator)}(pack, integrator, zeros(T, m), integrator.opts.abstol, zeros(T, m), zeros(T, L), zeros(T, L))
+end
+
+"""
+    integrate_pack!(worker, task, stops, subjects)
+
+Integrate the subjects of one pack together, each over its own stops. Lanes without a subject hold nothing and never set the
+step.
+"""
+function integrate_pack!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
+    s, place = task.system, task.system.plan.place
+    fill_pack!(w.pack, s, subjects)
+    fill!(w.y, 0)
+    fill!(w.put_in, 0)
+    fill!(w.flow_in, 0)
+    for l in 1:L
+        subject = subjects[min(l, end)]
+        for i in 1:n_states(s)
+            at = (place[i] - 1) * L + l
+            w.atol[at] = task.atol[subject]
+            if l <= length(subjects)
+                w.y[at] = task.y0[i, column(task.y0, subject)]
+                w.put_in[l] += w.y[at]
+            end
+        end
+    end
+    status, accepted, refused = run_segments!(w, task, stops, subjects)
+    if status == SUCCESS && !all(isfinite, w.y)
+        status = NOT_FINITE
+    end
+    for (l, subject) in enumerate(subjects)
+        task.out.status[subject] = status
+        task.out.steps[1, subject] = accepted
+        task.out.steps[2, subject] = refused
+        for i in 1:n_states(s)
+            task.out.final[i, subject] = w.y[(place[i] - 1) * L + l]
+        end
+    end
+    status
+end
+
+function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
+    integrator, times, control = w.integrator, task.times, task.control
+    accepted = refused = 0
+    row, next = 1, 1
+    t, last_time = task.start_time, times[end]
+    while true
+        # stops at t, then what is to be saved at t: an observation at the time of a dose sees the dose
+        while next <= length(stops) && task.stops.time[stops[next]] <= t
+            apply_stop!(w, task, stops[next], subjects)
+            next += 1
+        end
+        while row <= length(times) && times[row] <= t
+            save_row!(w, task, w.y, row, subjects, zero(T))
+            row += 1
+        end
+        row > length(times) && return SUCCESS, accepted, refused
+        until = next <= length(stops) ? min(task.stops.time[stops[next]], last_time) : last_time
+        start_segment!(w, t, until, control)
+        integrator.opts.maxiters = control.max_steps - accepted - refused
+        integrator.stats.naccept = integrator.stats.nreject = 0
+        while integrator.t < until
+            code = step!(integrator)
+            if !(code == ReturnCode.Success || code == ReturnCode.Default)
+                return failure(code), accepted + integrator.stats.naccept, refused + integrator.stats.nreject
+            end
+            integrator.dt = integrator.t - integrator.tprev  # the interpolant's step, also where a stop cut it short
+            while row <= length(times) && times[row] < integrator.t
+                integrator(w.between, times[row])
+                save_row!(w, task, w.between, row, subjects, times[row] - t)
+                row += 1
+            end
+        end
+        accepted += integrator.stats.naccept
+        refused += integrator.stats.nreject
+        copyto!(w.y, integrator.u)
+        for l in 1:L
+            w.put_in[l] += (until - t) * w.flow_in[l]
+        end
+        t = until
+    end
+end
+
+"""Jump or change of rate in the lanes a stop concerns."""
+function apply_stop!(w::Worker{L}, task::Task, stop, subjects) where {L}
+    kind, owner, state = task.stops.kind[stop], task.stops.subject[stop], task.system.plan.place[task.stops.state[stop]]
+    n = w.pack.structure.n
+    for (l, subject) in enumerate(subjects)
+        owner == 0 || owner == subject || continue
+        value = stop_value(task.stops, stop, subject)
+        at = (state - 1) * L + l
+        if kind == ADD
+            w.y[at] += value
+            w.put_in[l] += value
+        elseif kind == RATE
+            w.pack.rate[at] += value
+            w.flow_in[l] = sum(w.pack.rate[(i - 1) * L + l] for i in 1:n)
+        else
+            for i in 1:n
+                w.y[(i - 1) * L + l] *= value
+                w.pack.rate[(i - 1) * L + l] *= value
+            end
+            w.put_in[l] *= value
+            w.flow_in[l] *= value
+        end
+    end
+end
+
+"""The integrator at the start of a segment, with a first step over which the fastest state moves little."""
+function start_segment!(w::Worker{L,T}, t, until, control) where {L,T}
+    integrator = w.integrator
+    reinit!(integrator, w.y; t0 = T(t), tf = T(until), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
+    fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * w.pack.structure.n))
+    first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : until - t
+    step = T(min(first_step, until - t, control.max_step))
+    integrator.opts.dtmax = T(min(control.max_step, until - t))
+    integrator.dt = step
+    set_proposed_dt!(integrator, step)
+end
+
+function failure(code)
+    code == ReturnCode.MaxIters && return MAX_STEPS
+    code in (ReturnCode.DtNaN, ReturnCode.Unstable) && return NOT_FINITE
+    STEP_TOO_SMALL
+end
+
+"""Write the saved sums of state `y`, what was given and the balance, `since` h after the segment's start."""
+function save_row!(w::Worker{L,T}, task::Task, y::Vector{T}, row, subjects, since) where {L,T}
+    V, sums, out = Lanes{L,T}, task.sums, task.out
+    GC.@preserve y @inbounds for o in 1:(length(sums.ptr) - 1)
+        total = splat(V, 0)
+        for q in sums.ptr[o]:(sums.ptr[o + 1] - 1)
+            total = total + load(V, y, sums.state[q]) * sums.weight[q]
+        end
+        for (l, subject) in enumerate(subjects)
+            out.amount[o, row, subject] = total[l]
+        end
+    end
+    everything = splat(V, 0)
+    if !isempty(out.balance)
+        GC.@preserve y for i in 1:(w.pack.structure.n)
+            everything = everything + load(V, y, i)
+        end
+    end
+    for (l, subject) in enumerate(subjects)
+        given = w.put_in[l] + since * w.flow_in[l]
+        out.given[row, subject] = given
+        isempty(out.balance) || (out.balance[row, subject] = everything[l] - given)
+    end
+end

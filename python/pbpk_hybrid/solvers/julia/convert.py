@@ -1,0 +1,89 @@
+"""From a Problem to the table of arrays that Julia reads and fills: addresses and shapes, nothing copied that need not be.
+
+The order of the arrays is that of ``FLAT`` in ``julia/src/flat.jl``. C-ordered NumPy arrays of shape (a, b, c) are Julia
+arrays of shape (c, b, a) on the same memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.system import RATE_LAWS
+from ..base import Problem, SolverOptions, Trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class FlatProblem:
+    """A Problem as Julia sees it.
+
+    Parameters
+    ----------
+    table : (n_arrays, 4) int64: address and up to three dimensions, in Julia's order
+    arrays : the arrays themselves, kept alive while Julia uses them
+    result : Trajectories whose arrays Julia fills
+    """
+
+    table: np.ndarray
+    arrays: tuple[np.ndarray, ...]
+    result: Trajectories
+
+    @property
+    def address(self) -> int:
+        return self.table.ctypes.data
+
+
+def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
+    """The table of a problem, and empty results for Julia to fill."""
+    system, stops = problem.system, problem.stops
+    n_subjects, n, n_times, n_saved = system.n_subjects, system.n_states, len(problem.times), len(problem.saved)
+    start = np.zeros((1, n)) if problem.y0 is None else np.atleast_2d(np.asarray(problem.y0, dtype=float))
+    scale = np.maximum(stops.dose_scale(n_subjects), start.max(axis=1))
+    result = Trajectories(
+        amount=np.empty((n_subjects, n_times, n_saved)),
+        balance=np.empty((n_subjects, n_times)) if system.closed else None,
+        given=np.empty((n_subjects, n_times)),
+        final=np.empty((n_subjects, n)),
+        status=np.zeros(n_subjects, dtype=np.int8),
+        steps=np.zeros((n_subjects, 2), dtype=np.int64),
+    )
+    terms = problem.saved_terms()
+    reactions = system.reactions
+    arrays = (
+        _ints(system.k_row), _ints(system.k_col), _floats(system.k_value),
+        _ints([RATE_LAWS[r.law][0] for r in reactions]),
+        _ints([len(r.reactants) for r in reactions]), _ints([s for r in reactions for s in r.reactants]),
+        _ints([len(r.stoichiometry) for r in reactions]), _ints([s for r in reactions for s in r.stoichiometry]),
+        _floats([v for r in reactions for v in r.stoichiometry.values()]),
+        _ints([r.parameters.shape[1] for r in reactions]), _parameters(problem),
+        _ints([len(t) for t in terms]), _ints([s for t in terms for s, _ in t]), _floats([w for t in terms for _, w in t]),
+        _ints(stops.subject), _floats(stops.time), _ints(stops.kind), _ints(stops.state),
+        _floats(np.atleast_2d(stops.value)),
+        _floats(problem.times), _floats(start), _floats(options.tolerance(scale)),
+        _floats([problem.start_time, options.rtol, options.max_step]), _ints([n, n_subjects, options.max_steps]),
+        result.amount, result.balance if result.balance is not None else np.empty((0, n_times)), result.given, result.final,
+        result.status, result.steps,
+    )  # fmt: skip
+    table = np.zeros((len(arrays), 4), dtype=np.int64)
+    for row, array in zip(table, arrays, strict=True):
+        row[0] = array.ctypes.data
+        row[1 : 1 + array.ndim] = array.shape[::-1]
+    return FlatProblem(table, arrays, result)
+
+
+def _ints(values) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def _floats(values) -> np.ndarray:
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _parameters(problem: Problem) -> np.ndarray:
+    """(1 or n_subjects, all reaction parameters)."""
+    blocks = [r.parameters for r in problem.system.reactions]
+    if not blocks:
+        return np.zeros((1, 0))
+    rows = max(len(b) for b in blocks)
+    return _floats(np.concatenate([np.broadcast_to(b, (rows, b.shape[1])) for b in blocks], axis=1))

@@ -1,0 +1,156 @@
+"""Julia in this process: whether it can run, starting it, and calling it. The only module that imports juliacall.
+
+Julia starts once per process, at the first solve, never at import. What is fixed at that moment: the number of its threads
+(PBPK_HYBRID_THREADS, or PYTHON_JULIACALL_THREADS, or all cores) and its signal handling. Ctrl-C keeps its Python meaning.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..._core.errors import BackendUnavailableError, InputError, SolveError
+from ..base import Availability
+from ..threads import thread_count
+
+_SETUP = "run `pbpk-hybrid julia setup`"
+_lock = threading.RLock()
+_bridge: Any = None  # the Julia module that holds PBPKHybrid
+_home: int | None = None  # the thread that started Julia
+
+
+def available() -> Availability:
+    """Whether Julia is ready, and why (not). Downloads and starts nothing."""
+    if _bridge is not None:
+        return Availability(True, "Julia runs in this process")
+    if importlib.util.find_spec("juliacall") is None:
+        return Availability(False, f'juliacall is not installed; pip install "pbpk-hybrid[julia]" and {_SETUP}')
+    exe, project = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
+    if exe or project:
+        return _named_by_environment(exe, project)
+    try:
+        import juliapkg
+
+        ready = juliapkg.resolve(dry_run=True)
+    except Exception as err:  # juliapkg raises plain exceptions for a missing Julia and for a missing network
+        return Availability(False, f"Julia is not set up ({err}); {_SETUP}")
+    if not ready:
+        return Availability(False, f"Julia or its packages are not installed; {_SETUP}")
+    return Availability(True, f"Julia at {juliapkg.executable()}")
+
+
+def _named_by_environment(exe: str, project: str) -> Availability:
+    if not (exe and project):
+        return Availability(False, "PYTHON_JULIACALL_EXE and PYTHON_JULIACALL_PROJECT must be given together")
+    if not Path(exe).exists():
+        return Availability(False, f"PYTHON_JULIACALL_EXE names {exe}, which does not exist")
+    manifests = list(Path(project).glob("*Manifest*.toml"))
+    if not any("deps.PBPKHybrid]" in m.read_text(encoding="utf-8") for m in manifests):
+        return Availability(False, f"the project {project} (PYTHON_JULIACALL_PROJECT) does not hold the package PBPKHybrid")
+    return Availability(True, f"Julia at {exe}")
+
+
+def start() -> Any:
+    """Start Julia if it does not run yet and load PBPKHybrid; the Julia module.
+
+    Raises
+    ------
+    BackendUnavailableError : Julia cannot be started; the reason is in ``__cause__``
+    """
+    global _bridge, _home
+    with _lock:
+        if _bridge is not None:
+            return _bridge
+        state = available()
+        if not state.ok:
+            raise BackendUnavailableError(f"Julia cannot run here: {state.reason}")
+        os.environ.setdefault("PYTHON_JULIACALL_THREADS", str(thread_count(None)))
+        os.environ.setdefault("PYTHON_JULIACALL_HANDLE_SIGNALS", "yes")  # needed by more than one Julia thread
+        os.environ.setdefault("PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION", "no")
+        if "torch" in sys.modules and "juliacall" not in sys.modules:
+            warnings.warn(
+                "torch was imported before Julia was started, which has crashed on some platforms; if it does, call "
+                "pbpk_hybrid.solvers.julia.runtime.start() before importing torch, or set PBPK_HYBRID_BACKEND=embedded",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        try:
+            with _keep_ctrl_c():
+                import juliacall
+
+                module = juliacall.newmodule("PBPKHybridBridge")
+                module.seval("using PBPKHybrid: PBPKHybrid")
+        except Exception as err:  # a missing package, a version that does not fit: juliacall raises many kinds
+            raise BackendUnavailableError(f"Julia could not be started ({_first_line(err)}); {_SETUP}") from err
+        _bridge, _home = module.PBPKHybrid, threading.get_ident()
+        return _bridge
+
+
+class _keep_ctrl_c:
+    """Julia takes SIGINT for itself when it handles signals; give it back to Python's main thread."""
+
+    def __enter__(self) -> None:
+        self.main = threading.current_thread() is threading.main_thread()
+        self.handler = signal.getsignal(signal.SIGINT) if self.main else None
+
+    def __exit__(self, *_: object) -> None:
+        if self.main and self.handler is not None:
+            signal.signal(signal.SIGINT, self.handler)
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def threads() -> int:
+    """Threads that Julia was started with, or would be started with."""
+    if _bridge is None:
+        return int(os.environ.get("PYTHON_JULIACALL_THREADS") or thread_count(None))
+    import juliacall
+
+    return int(juliacall.Base.Threads.nthreads())
+
+
+def at_home() -> bool:
+    """Whether this is the thread that started Julia. Only there may Julia switch between its tasks."""
+    return threading.get_ident() == _home
+
+
+def call(name: str, *args: int | str) -> None:
+    """Call a function of PBPKHybrid with Python's lock released.
+
+    Raises
+    ------
+    InputError : Julia refused an argument
+    SolveError : anything else went wrong in Julia; its own error and trace are in ``__cause__``
+    """
+    bridge = start()
+    import juliacall
+
+    try:
+        with _lock:
+            getattr(bridge, name)._jl_call_nogil(*args)
+    except juliacall.JuliaError as err:
+        text = _first_line(err)
+        if "InterruptException" in text:
+            raise KeyboardInterrupt from err
+        if text.startswith("ArgumentError: "):
+            field, _, rest = text.removeprefix("ArgumentError: ").partition(":")
+            raise InputError(field, hint=rest.strip()) from err
+        raise SolveError(f"Julia could not integrate this problem: {text}") from err
+
+
+def versions() -> dict[str, str]:
+    """Versions of the running Julia and its packages; empty if it does not run."""
+    if _bridge is None:
+        return {}
+    return {str(k): str(v) for k, v in _bridge.versions().items()}
+
+
+def _first_line(err: BaseException) -> str:
+    lines = str(err).strip().splitlines()
+    return lines[0] if lines else type(err).__name__

@@ -64,7 +64,7 @@ def differences(system, regimen, name, quantity, **more):
 
 
 def largest_error(got, expected, size) -> float:
-    """`size`: where the largest value in time is under 1e-5 of it, that is the scale: differences have noise, zeros do not."""
+    """`size`: where the largest value in time is under 1e-5 of it, that is the scale: differences have noise."""
     scale = np.maximum(np.abs(expected).max(axis=1, keepdims=True), 1e-5 * size)
     return float(np.nanmax(np.abs(got - expected) / scale))
 

@@ -48,18 +48,30 @@ end
 """Everything to zero at `time` [h], infusions too."""
 reset_at(s::PBPKSystem, time; subject = 0) = one_stop(s, subject, time, KEEP, 1, 0.0)
 
-"""Largest single amount or infusion rate per subject [mg], for tolerances."""
-function dose_scale(s::StopTable, subjects::Int)
-    scale = zeros(subjects)
+"""
+Time [h] until a rate of the same owner changes again, at most 1; 1 for other kinds.
+"""
+function running(s::StopTable)
+    out = ones(length(s))
     for e in 1:length(s)
-        s.kind[e] == KEEP && continue
-        if s.subject[e] == 0
-            for i in 1:subjects
-                scale[i] = max(scale[i], abs(stop_value(s, e, i)))
-            end
-        else
-            scale[s.subject[e]] = max(scale[s.subject[e]], abs(stop_value(s, e, s.subject[e])))
+        s.kind[e] == RATE || continue
+        for f in 1:length(s)
+            s.kind[f] == RATE && s.subject[f] == s.subject[e] && s.time[f] > s.time[e] || continue
+            out[e] = min(out[e], s.time[f] - s.time[e])
         end
+    end
+    out
+end
+
+"""
+Largest single dose per subject [mg], for tolerances. An infusion counts with what it gives in its first hour, or until the next
+change of a rate if that is sooner.
+"""
+function dose_scale(s::StopTable, subjects::Int)
+    scale, hours = zeros(subjects), running(s)
+    size_of(e, i) = s.kind[e] == KEEP ? 0.0 : s.kind[e] == RATE ? max(stop_value(s, e, i), 0.0) * hours[e] : abs(stop_value(s, e, i))
+    for e in 1:length(s), i in (s.subject[e] == 0 ? (1:subjects) : (s.subject[e]:s.subject[e]))
+        scale[i] = max(scale[i], size_of(e, i))
     end
     scale
 end

@@ -185,19 +185,22 @@ end
 """Write the saved sums of state `y`, what was given and the balance, `since` h after the segment's start."""
 function save_row!(w::Worker{L,T}, task::Task, y::Vector{T}, row, subjects, since) where {L,T}
     V, sums, out = Lanes{L,T}, task.sums, task.out
-    GC.@preserve y @inbounds for o in 1:(length(sums.ptr) - 1)
-        total = splat(V, 0)
-        for q in sums.ptr[o]:(sums.ptr[o + 1] - 1)
-            total = total + load(V, y, sums.state[q]) * sums.weight[q]
-        end
-        for (l, subject) in enumerate(subjects)
-            out.amount[o, row, subject] = total[l]
-        end
-    end
     everything = splat(V, 0)
-    if !isempty(out.balance)
-        GC.@preserve y for i in 1:(w.pack.structure.n)
-            everything = everything + load(V, y, i)
+    GC.@preserve y @inbounds begin
+        state = Rows{L}(y)
+        for o in 1:(length(sums.ptr) - 1)
+            total = splat(V, 0)
+            for q in sums.ptr[o]:(sums.ptr[o + 1] - 1)
+                total = total + state[sums.state[q]] * sums.weight[q]
+            end
+            for (l, subject) in enumerate(subjects)
+                out.amount[o, row, subject] = total[l]
+            end
+        end
+        if !isempty(out.balance)
+            for i in 1:(w.pack.structure.n)
+                everything = everything + state[i]
+            end
         end
     end
     for (l, subject) in enumerate(subjects)

@@ -6,7 +6,7 @@
     Lanes{L,T}
 
 One number of each of `L` subjects. Arrays that hold lanes are plain vectors in which lane `l` of row `i` is element
-`(i - 1) * L + l`, that is, an `L x rows` matrix; read and written with [`load`](@ref) and [`store`](@ref).
+`(i - 1) * L + l`, that is, an `L x rows` matrix; read and written through [`Rows`](@ref).
 """
 struct Lanes{L,T}
     v::NTuple{L,VecElement{T}}
@@ -32,10 +32,22 @@ end
 Base.zero(::Type{Lanes{L,T}}) where {L,T} = splat(Lanes{L,T}, 0)
 @inline Base.getindex(a::Lanes, l::Integer) = a.v[l].value
 
-"""Row `i` of an array of lanes. No bounds check; the caller keeps the array alive."""
-@inline load(::Type{Lanes{L,T}}, a::Vector{T}, i::Integer) where {L,T} =
-    unsafe_load(Ptr{Lanes{L,T}}(pointer(a) + (Int(i) - 1) * L * sizeof(T)))
+"""
+    Rows{L,T}(array)
 
-"""Write row `i` of an array of lanes. No bounds check; the caller keeps the array alive."""
-@inline store(a::Vector{T}, i::Integer, x::Lanes{L,T}) where {L,T} =
-    (unsafe_store!(Ptr{Lanes{L,T}}(pointer(a) + (Int(i) - 1) * L * sizeof(T)), x); nothing)
+An array of lanes by its address: `rows[i]` and `rows[i] = x` are one vector instruction each. The address is taken once, which a
+loop over an `Array` that also writes would not do. No bounds check; the caller keeps the array alive (`GC.@preserve`).
+"""
+struct Rows{L,T}
+    p::Ptr{Lanes{L,T}}
+end
+@inline Rows{L}(a::Vector{T}) where {L,T} = Rows{L,T}(Ptr{Lanes{L,T}}(pointer(a)))
+@inline Base.getindex(r::Rows, i::Int) = unsafe_load(r.p, i)
+@inline Base.setindex!(r::Rows{L,T}, x::Lanes{L,T}, i::Int) where {L,T} = (unsafe_store!(r.p, x, i); nothing)
+
+"""Integers by their address, under the same terms."""
+struct Indices
+    p::Ptr{Int}
+end
+@inline Indices(a::Vector{Int}) = Indices(pointer(a))
+@inline Base.getindex(r::Indices, i::Int) = unsafe_load(r.p, i)

@@ -76,15 +76,17 @@ Base.:*(A::GraphOperator, x::Vector) = LinearAlgebra.mul!(similar(x), A, x)
 graph_solve(A, b, u, p, isfresh, Pl, Pr, cacheval; kwargs...) = LinearAlgebra.ldiv!(u, A, b)
 
 """Error norm of a pack: the largest over lanes of the root mean square over states. NaN in any lane gives NaN."""
-struct WorstLane{L} end
+struct WorstLane{L} <: Function end
 (::WorstLane)(x::Number, t) = abs(x)
 function (::WorstLane{L})(x::Vector{T}, t) where {L,T}
-    V = Lanes{L,T}
-    total = splat(V, 0)
+    total = splat(Lanes{L,T}, 0)
     n = length(x) ÷ L
-    GC.@preserve x for i in 1:n
-        z = load(V, x, i)
-        total = total + z * z
+    GC.@preserve x begin
+        rows = Rows{L}(x)
+        for i in 1:n
+            z = rows[i]
+            total = total + z * z
+        end
     end
     worst = zero(T)
     for l in 1:L

@@ -91,56 +91,61 @@ function fill_pack!(p::Pack{L}, s::PBPKSystem, subjects) where {L}
     p
 end
 
-"""v of reaction m at amounts u."""
-@inline function lane_rate(::Type{V}, st, par, u, m) where {V}
-    @inbounds begin
-        first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
-        a = load(V, u, st.r_state[first])
-        st.law[m] == 1 && return load(V, par, p) * a * load(V, u, st.r_state[first + 1])
-        inhibition = splat(V, 1)
-        for j in (first + 1):last
-            inhibition = inhibition + load(V, u, st.r_state[j]) / load(V, par, p + 1 + j - first)
-        end
-        load(V, par, p) * a / (load(V, par, p + 1) * inhibition + a)
+"""The index lists of a structure by their addresses, for the kernels. The caller keeps the structure alive."""
+@inline addresses(st::Structure) = (
+    n = st.n, reactions = length(st.law), l_ptr = Indices(st.l_ptr), l_col = Indices(st.l_col), u_ptr = Indices(st.u_ptr),
+    u_col = Indices(st.u_col), first_u = st.n + length(st.l_col), op_ptr = Indices(st.op_ptr), op_source = Indices(st.op_source),
+    op_target = Indices(st.op_target), row_ptr = Indices(st.row_ptr), row_entry = Indices(st.row_entry), row_col = Indices(st.row_col),
+    law = Indices(st.law), r_ptr = Indices(st.r_ptr), r_state = Indices(st.r_state), p_ptr = Indices(st.p_ptr), s_ptr = Indices(st.s_ptr),
+    s_state = Indices(st.s_state), s_gain = pointer(st.s_gain), j_ptr = Indices(st.j_ptr), j_entry = Indices(st.j_entry),
+)
+
+"""`1 + sum_k i_k / Ki_k` of a Michaelis-Menten reaction."""
+@inline function inhibition(st, par::Rows{L,T}, u, first, last, p) where {L,T}
+    total = splat(Lanes{L,T}, 1)
+    for j in (first + 1):last
+        total = total + u[st.r_state[j]] / par[p + 1 + j - first]
     end
+    total
+end
+
+"""v of reaction m at amounts u."""
+@inline function lane_rate(st, par, u, m)
+    first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
+    a = u[st.r_state[first]]
+    st.law[m] == 1 && return par[p] * a * u[st.r_state[first + 1]]
+    par[p] * a / (par[p + 1] * inhibition(st, par, u, first, last, p) + a)
 end
 
 """d v / d (reactant j of reaction m) at amounts u."""
-@inline function lane_rate_derivative(::Type{V}, st, par, u, m, j) where {V}
-    @inbounds begin
-        first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
-        a = load(V, u, st.r_state[first])
-        if st.law[m] == 1
-            return load(V, par, p) * (j == 1 ? load(V, u, st.r_state[first + 1]) : a)
-        end
-        inhibition = splat(V, 1)
-        for i in (first + 1):last
-            inhibition = inhibition + load(V, u, st.r_state[i]) / load(V, par, p + 1 + i - first)
-        end
-        km = load(V, par, p + 1)
-        denominator = km * inhibition + a
-        common = load(V, par, p) / (denominator * denominator)
-        j == 1 ? common * km * inhibition : splat(V, 0) - common * a * km / load(V, par, p + j)
-    end
+@inline function lane_rate_derivative(st, par, u, m, j)
+    first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
+    a = u[st.r_state[first]]
+    st.law[m] == 1 && return par[p] * (j == 1 ? u[st.r_state[first + 1]] : a)
+    km = par[p + 1]
+    free = km * inhibition(st, par, u, first, last, p)
+    denominator = free + a
+    common = par[p] / (denominator * denominator)
+    j == 1 ? common * free : 0.0 - common * a * km / par[p + j]
 end
 
 """`du = K u + S v(u) + rate`, lane by lane: the right-hand side of a pack's `ODEProblem`."""
 function pack_rhs!(du::Vector{T}, u::Vector{T}, p::Pack{L,T}, t) where {L,T}
-    V = Lanes{L,T}
-    st = p.structure
-    GC.@preserve du u p @inbounds begin
+    GC.@preserve du u p begin
+        st = addresses(p.structure)
+        x, y, base, par, inflow = Rows{L}(du), Rows{L}(u), Rows{L}(p.base), Rows{L}(p.parameters), Rows{L}(p.rate)
         for i in 1:(st.n)
-            x = load(V, p.rate, i)
+            z = inflow[i]
             for e in st.row_ptr[i]:(st.row_ptr[i + 1] - 1)
-                x = x - load(V, p.base, st.row_entry[e]) * load(V, u, st.row_col[e])
+                z = z - base[st.row_entry[e]] * y[st.row_col[e]]
             end
-            store(du, i, x)
+            x[i] = z
         end
-        for m in eachindex(st.law)
-            v = lane_rate(V, st, p.parameters, u, m)
+        for m in 1:(st.reactions)
+            v = lane_rate(st, par, y, m)
             for q in st.s_ptr[m]:(st.s_ptr[m + 1] - 1)
                 i = st.s_state[q]
-                store(du, i, load(V, du, i) + v * st.s_gain[q])
+                x[i] = x[i] + v * unsafe_load(st.s_gain, q)
             end
         end
     end
@@ -149,17 +154,19 @@ end
 
 """`jac = -J(u)` in LU order (K part from `p.base`)."""
 function pack_jacobian!(jac::Vector{T}, u::Vector{T}, p::Pack{L,T}) where {L,T}
-    V = Lanes{L,T}
-    st = p.structure
     copyto!(jac, p.base)
-    GC.@preserve jac u p @inbounds for m in eachindex(st.law)
-        entry = st.j_ptr[m]
-        for j in 1:(st.r_ptr[m + 1] - st.r_ptr[m])
-            d = lane_rate_derivative(V, st, p.parameters, u, m, j)
-            for q in st.s_ptr[m]:(st.s_ptr[m + 1] - 1)
-                e = st.j_entry[entry]
-                store(jac, e, load(V, jac, e) - d * st.s_gain[q])
-                entry += 1
+    GC.@preserve jac u p begin
+        st = addresses(p.structure)
+        out, y, par = Rows{L}(jac), Rows{L}(u), Rows{L}(p.parameters)
+        for m in 1:(st.reactions)
+            entry = st.j_ptr[m]
+            for j in 1:(st.r_ptr[m + 1] - st.r_ptr[m])
+                d = lane_rate_derivative(st, par, y, m, j)
+                for q in st.s_ptr[m]:(st.s_ptr[m + 1] - 1)
+                    e = st.j_entry[entry]
+                    out[e] = out[e] - d * unsafe_load(st.s_gain, q)
+                    entry += 1
+                end
             end
         end
     end
@@ -167,49 +174,45 @@ function pack_jacobian!(jac::Vector{T}, u::Vector{T}, p::Pack{L,T}) where {L,T}
 end
 
 """`lu` = factors of `I * shift - J` with `-J` in `jac`; the diagonal ends as inverse pivots."""
-function factorise!(lu::Vector{T}, jac::Vector{T}, st::Structure, shift::T, ::Type{Lanes{L,T}}) where {L,T}
-    V = Lanes{L,T}
-    n = st.n
-    GC.@preserve lu jac @inbounds begin
-        copyto!(lu, jac)
-        s = splat(V, shift)
-        for i in 1:n
-            store(lu, i, load(V, lu, i) + s)
+function factorise!(lu::Vector{T}, jac::Vector{T}, structure::Structure, shift::T, ::Type{Lanes{L,T}}) where {L,T}
+    copyto!(lu, jac)
+    GC.@preserve lu structure begin
+        st, f = addresses(structure), Rows{L}(lu)
+        for i in 1:(st.n)
+            f[i] = f[i] + shift
         end
-        for i in 1:n
+        for i in 1:(st.n)
             for p in st.l_ptr[i]:(st.l_ptr[i + 1] - 1)
-                factor = load(V, lu, n + p) * load(V, lu, st.l_col[p])
-                store(lu, n + p, factor)
+                factor = f[st.n + p] * f[st.l_col[p]]
+                f[st.n + p] = factor
                 for q in st.op_ptr[p]:(st.op_ptr[p + 1] - 1)
                     e = st.op_target[q]
-                    store(lu, e, load(V, lu, e) - factor * load(V, lu, st.op_source[q]))
+                    f[e] = f[e] - factor * f[st.op_source[q]]
                 end
             end
-            store(lu, i, splat(V, 1) / load(V, lu, i))
+            f[i] = 1.0 / f[i]
         end
     end
     nothing
 end
 
 """`x = sign * (L U)^-1 b`; `x` and `b` may be the same array."""
-function substitute!(x::Vector{T}, lu::Vector{T}, b::Vector{T}, st::Structure, sign::T, ::Type{Lanes{L,T}}) where {L,T}
-    V = Lanes{L,T}
-    n = st.n
-    first_u = n + length(st.l_col)
-    GC.@preserve x lu b @inbounds begin
-        for i in 1:n
-            z = load(V, b, i) * sign
+function substitute!(x::Vector{T}, lu::Vector{T}, b::Vector{T}, structure::Structure, sign::T, ::Type{Lanes{L,T}}) where {L,T}
+    GC.@preserve x lu b structure begin
+        st, f, y, r = addresses(structure), Rows{L}(lu), Rows{L}(x), Rows{L}(b)
+        for i in 1:(st.n)
+            z = r[i] * sign
             for p in st.l_ptr[i]:(st.l_ptr[i + 1] - 1)
-                z = z - load(V, lu, n + p) * load(V, x, st.l_col[p])
+                z = z - f[st.n + p] * y[st.l_col[p]]
             end
-            store(x, i, z)
+            y[i] = z
         end
-        for i in n:-1:1
-            z = load(V, x, i)
+        for i in (st.n):-1:1
+            z = y[i]
             for p in st.u_ptr[i]:(st.u_ptr[i + 1] - 1)
-                z = z - load(V, lu, first_u + p) * load(V, x, st.u_col[p])
+                z = z - f[st.first_u + p] * y[st.u_col[p]]
             end
-            store(x, i, z * load(V, lu, i))
+            y[i] = z * f[i]
         end
     end
     nothing

@@ -61,7 +61,6 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
     BackendUnavailableError : the installation failed; the reason is in ``__cause__``
     """
     juliapkg = require("juliapkg", "julia", "setting Julia up")
-    require("juliacall", "julia", "setting Julia up") if _importable_without_start() else None
     if not runtime.available().ok:
         if os.environ.get("PYTHON_JULIACALL_EXE") or os.environ.get("PYTHON_JULIACALL_PROJECT"):
             raise BackendUnavailableError(
@@ -86,13 +85,6 @@ def _first_solve() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise BackendUnavailableError("Julia was installed but its first solve failed") from RuntimeError(done.stderr)
-
-
-def _importable_without_start() -> bool:
-    """juliacall starts Julia when imported; only its absence is of interest here."""
-    import importlib.util
-
-    return importlib.util.find_spec("juliacall") is None
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,44 @@
+using LinearAlgebra, SciMLBase, SciMLOperators
+const H = PBPKHybrid
+system = circulation(9, 8)
+n, order = length(system.states), system.plan.order
+pack = H.Pack{8,Float64}(H.Structure(system), 4)
+H.fill_pack!(pack, system, 1:8)
+Y = [0.1 + abs(sin(i * l)) for i in 1:n, l in 1:8]
+lanes(A) = vec([A[i, l] for l in 1:8, i in order])
+u = lanes(Y)
+
+@testset "the packs' right-hand side is the plain one" begin
+    du = similar(u)
+    H.pack_rhs!(du, u, pack, 0.0)
+    @test du ≈ lanes(reduce(hcat, (rhs(system, Y[:, l], l) for l in 1:8))) rtol = 1e-12
+end
+
+function difference_jacobian(l)
+    e = 1e-6
+    reduce(hcat, ((rhs(system, Y[:, l] + e * (1:n .== j), l) - rhs(system, Y[:, l] - e * (1:n .== j), l)) / 2e for j in 1:n))
+end
+
+@testset "W solves J - I/gamma" begin
+    W = H.GraphW(H.GraphJacobian(pack))
+    update_coefficients!(W, u, pack, 0.0; gamma = 0.05)
+    b = lanes([cos(i + l) for i in 1:n, l in 1:8])
+    x = ldiv!(similar(b), W, b)
+    for l in 1:8
+        J = difference_jacobian(l)[order, order]
+        # central differences with steps of 1e-6 are good to about 1e-8 of the largest entry
+        @test (J - I / 0.05) * reshape(x, 8, n)[l, :] ≈ reshape(b, 8, n)[l, :] rtol = 1e-6
+    end
+    @test W * x ≈ b rtol = 1e-10
+    @test size(W) == (8n, 8n) && size(W, 1) == 8n
+    @test SciMLOperators.has_ldiv!(W) && !SciMLOperators.isconstant(W)
+end
+
+@testset "a pack's ODEProblem can be solved in other ways" begin
+    problem = PBPKProblem(system, StopTable(), [0.0, 2.0]; y0 = ones(n))
+    one_pack = pack_problem(problem, 1:4)
+    @test one_pack isa SciMLBase.ODEProblem
+    du = zero(one_pack.u0)
+    one_pack.f(du, one_pack.u0, one_pack.p, 0.0)
+    @test reshape(du, 4, n)[3, :] ≈ rhs(system, ones(n), 3)[order] rtol = 1e-12
+end

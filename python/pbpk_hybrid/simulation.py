@@ -91,7 +91,8 @@ def simulate(
     used_seed = None
     if variability is not None:
         used_seed = _seed(seed, people)
-        names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate", "transit_rate")
+        names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate")
+        names += ("transit_rate",) if compound.transit_compartments else ()
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
         factors = variability.draw(n_subjects, used_seed, names)
     system = whole_body_system(

@@ -84,10 +84,7 @@ def test_linear_models_agree_with_the_matrix_exponential_to_1e6(backend):
     problem = Problem(system, stops, TIMES, system.states)
     exact = backend.solve(problem, SolverOptions(method="expm"))
     result = backend.solve(problem, SolverOptions())
-    # the default tolerance allows 1e-6 per step; the largest dose here is 50 mg
-    assert relative_error(result.amount, exact.amount, 50.0) < 5e-6
-    tight = backend.solve(problem, SolverOptions(rtol=1e-8))
-    assert relative_error(tight.amount, exact.amount, 50.0) < 1e-6
+    assert relative_error(result.amount, exact.amount, 50.0) < 1e-6  # the largest dose here is 50 mg
     np.testing.assert_allclose(result.given, exact.given, rtol=1e-12)
 
 

@@ -102,7 +102,6 @@ class Coefficients:
     k_value: np.ndarray  # (n_subjects or 1, n_entries)
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
     observable_factor: Mapping[str, np.ndarray]  # name -> (n_subjects or 1,)
-    bioavailability: Mapping[str, np.ndarray]  # dose target -> (n_subjects or 1,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +116,6 @@ class System:
     reactions : saturable and bilinear reactions
     observables : name -> Observable
     targets : name a dose may use (route or compartment) -> state number
-    bioavailability : target -> (n_subjects or 1,) fraction of the dose that enters; 1 where not given
     n_subjects : number of subjects
     subjects : labels
     parameters : name -> (n_subjects,) values that `assemble` takes
@@ -137,7 +135,6 @@ class System:
     reactions: tuple[Reaction, ...] = ()
     observables: Mapping[str, Observable] = field(default_factory=dict)
     targets: Mapping[str, int] = field(default_factory=dict)
-    bioavailability: Mapping[str, np.ndarray] = field(default_factory=dict)
     n_subjects: int = 1
     subjects: np.ndarray | None = None
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -270,7 +267,6 @@ class System:
             k_value=pick(self.k_value),
             reactions=tuple(replace(r, parameters=pick(r.parameters)) for r in self.reactions),
             observables={k: replace(o, factor=pick(o.factor)) for k, o in self.observables.items()},
-            bioavailability={k: pick(np.atleast_1d(v)) for k, v in self.bioavailability.items()},
             n_subjects=len(labels),
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},

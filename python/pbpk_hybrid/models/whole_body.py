@@ -1,7 +1,7 @@
 """The flow-limited whole-body model: compound + physiology -> System.
 
-Every organ t is well stirred and leaves its blood at C_t BP/Kp_t (pbpk_reference section 1; Jones & Rowland-Yeo 2013,
-CPT Pharmacometrics Syst Pharmacol 2:e63):
+Every organ t is well stirred and leaves its blood at C_t BP/Kp_t (Jones & Rowland-Yeo 2013, CPT
+Pharmacometrics Syst Pharmacol 2:e63):
 
 .. math::
     V_t \\dot C_t = Q_t (C_{in} - C_t\\,BP/Kp_t) - E_t
@@ -18,11 +18,12 @@ What is eliminated stays in the system as sinks (``metabolised``, ``excreted_ren
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError
+from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
 from .elimination_parameters import elimination_parameters
 from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
@@ -72,8 +73,9 @@ def whole_body_system(
     graph = whole_body_graph(organs)
     parameters = _parameters(compound, physiology, graph, species, partition_method, kp, hepatic_model)
     for name, factor in (factors or {}).items():
-        if name in parameters:
-            parameters[name] = parameters[name] * factor
+        if name not in parameters:
+            raise unknown_name("factors", name, parameters, what="a parameter of the model")
+        parameters[name] = parameters[name] * factor
     states, pathways = _states(compound, graph)
     assemble = _assembler(states, graph, pathways, _transit_count(compound))
     coefficients = assemble(parameters)
@@ -133,7 +135,7 @@ def _parameters(compound, physiology, graph, species, partition_method, kp, hepa
     if compound.fraction_unbound_plasma is None:
         raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    given = {o: float(v) for o, v in (kp or {}).items()}
+    given = {o: float(v) for o, v in {**compound.kp, **(kp or {})}.items()}  # then nothing is left to predict, or little
     for organ, value in given.items():
         graph.number(organ)
         if organ in graph.blood_pools:
@@ -209,7 +211,7 @@ class _assembler:
 
         ka, fa, fg = p["absorption_rate"], p["fraction_absorbed"], p["fraction_gut"]
         chain = [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN] if self.transit else [LUMEN]
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             move(a, b, p["transit_rate"])
         move(LUMEN, "gut", ka * fa * fg)
         move(LUMEN, METABOLISED_GUT, ka * fa * (1.0 - fg))
@@ -225,7 +227,7 @@ class _assembler:
         rows, columns = zip(*entries, strict=True)
         self.pattern = np.array(rows), np.array(columns)
         values = np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1)
-        return Coefficients(values, tuple(reactions), {k: np.atleast_1d(v) for k, v in factor.items()}, {})
+        return Coefficients(values, tuple(reactions), {k: np.atleast_1d(v) for k, v in factor.items()})
 
 
 __all__ = ["SINKS", "whole_body_system"]

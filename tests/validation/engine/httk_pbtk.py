@@ -71,7 +71,7 @@ def _assemble(p: Mapping[str, np.ndarray]) -> Coefficients:
     factor = {organ: 1.0 / (p[volume] * p["BW"]) for organ, (volume, _) in VOLUMES.items()}
     factor["plasma"] = factor["venous_blood"] / p["Rblood2plasma"]
     values = np.stack(np.broadcast_arrays(*_entries(p).values()), axis=1)
-    return Coefficients(values, (), factor, {})
+    return Coefficients(values, (), factor)
 
 
 def _entries(p: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:

@@ -64,7 +64,7 @@ def infused(system, subject, dose, duration, times):
 
 
 @pytest.mark.parametrize("name", list_compounds(curated=True))
-def test_every_curated_drug_is_within_1e5_of_the_exact_solution(name):
+def test_every_curated_drug_is_within_1e6_of_the_exact_solution(name):
     people = ph.sample_population(3, "human", seed=4)
     system = whole_body_system(ph.get_compound(name), people)
     assert system.linear
@@ -75,8 +75,7 @@ def test_every_curated_drug_is_within_1e5_of_the_exact_solution(name):
         # what is asked of a user's own simulation: concentrations and amounts in every compartment, sinks included
         ours = run(system, regimen, DAY[::4])
         exact = states_of(system, ph.simulate_system(system, regimen, DAY[::4], compartments=system.states, options=EXACT))
-        assert relative_error(ours, exact, 100.0) < PROMISED, route
-        assert relative_error(run(system, regimen, DAY[::4], rtol=1e-7), exact, 100.0) < 1e-6, route
+        assert relative_error(ours, exact, 100.0) < 1e-6, route
 
 
 def test_a_saturable_whole_body_is_within_1e5_of_scipy():
@@ -129,13 +128,12 @@ def test_a_tenth_of_the_tolerance_gives_about_a_tenth_of_the_error(method):
 
 @pytest.mark.parametrize("method", ["rodas4", "rodas4p", "rodas5p"])
 def test_between_steps_the_answer_is_as_good_as_at_their_ends(method):
-    system, fine = yardstick_system(4, seed=2), np.linspace(0.0, 24.0, 1441)
+    system, fine = yardstick_system(4, seed=2), np.linspace(0.0, 24.0, 2881)
     options = ph.SolverOptions(method=method)
     ds = ph.simulate_system(system, ph.Regimen.oral(100.0), fine, compartments=system.states, options=options)
-    assert 5 * int(ds["steps"].max()) < len(fine)  # most minutes lie inside a step
+    assert 5 * int(ds["steps"].max()) < len(fine)  # most saved times lie inside a step
     exact = run(system, ph.Regimen.oral(100.0), fine, rtol=1e-11)
-    # the promise is the default method's; the fourth-order ones come close
-    assert relative_error(states_of(system, ds), exact, 100.0) < (PROMISED if method == "rodas5p" else 3 * PROMISED)
+    assert relative_error(states_of(system, ds), exact, 100.0) < PROMISED
 
 
 def test_the_error_scale_follows_the_dose_down_to_nanograms():

@@ -80,6 +80,7 @@ def _version(name: str) -> str | None:
 
 
 def _print(facts: dict) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     screen = console()
@@ -93,11 +94,11 @@ def _print(facts: dict) -> None:
     screen.print(table)
     table = Table("backend", "can run", "why", title="backends", title_justify="left")
     for name, state in facts["backends"].items():
-        table.add_row(name, "yes" if state["ok"] else "no", state["reason"])
+        table.add_row(name, "yes" if state["ok"] else "no", escape(state["reason"]))
     screen.print(table)
     if facts["would_run"] is None:
-        screen.print(f"[red]no backend would run[/red]: {facts['reason']}", soft_wrap=True)
+        screen.print(f"[red]no backend would run[/red]: {escape(facts['reason'])}", soft_wrap=True)
     else:
-        screen.print(f"[bold]{facts['would_run']}[/bold] would run. {facts['reason']}", soft_wrap=True)
+        screen.print(f"[bold]{facts['would_run']}[/bold] would run. {escape(facts['reason'])}", soft_wrap=True)
     for name, value in facts["environment"].items():
         screen.print(f"{name}={value}", soft_wrap=True)

@@ -46,7 +46,7 @@ def yardstick_system(n_subjects: int, seed: int = 0) -> System:
     saturable = Reaction(
         "hepatic", "michaelis_menten", (liver,), {liver: -1.0}, np.stack([p["vmax"], p["km"] / leaving[LIVER]], axis=1)
     )
-    return _system(k, states, (saturable,), leaving, n_subjects, {"oral": lumen, "iv_bolus": states.index(VENOUS), "iv_infusion": states.index(VENOUS)})
+    return _system(k, states, (saturable,), leaving, n_subjects, {"oral": lumen, **_intravenous(states)})
 
 
 def random_system(n_organs: int, seed: int, n_subjects: int = 3, n_reactions: int = 2, *, closed: bool = True) -> System:
@@ -91,7 +91,11 @@ def random_system(n_organs: int, seed: int, n_subjects: int = 3, n_reactions: in
     k[liver, liver] = k[liver, liver] - clearance
     if closed:
         k[sink, liver] = clearance
-    return _system(k, states, tuple(reactions), leaving, n_subjects, {"iv_bolus": states.index(VENOUS), "iv_infusion": states.index(VENOUS)})
+    return _system(k, states, tuple(reactions), leaving, n_subjects, _intravenous(states))
+
+
+def _intravenous(states) -> dict[str, int]:
+    return dict.fromkeys(("iv_bolus", "iv_infusion"), states.index(VENOUS))
 
 
 def _circulation(graph: OrganGraph, flows, leaving, states) -> dict[tuple[int, int], np.ndarray]:

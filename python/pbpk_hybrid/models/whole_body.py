@@ -25,9 +25,10 @@ import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
+from .distribution import tissue_partition
 from .elimination_parameters import elimination_parameters
 from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
-from .partition import blood_to_plasma_ratio, partition_coefficients
+from .partition import blood_to_plasma_ratio
 from .system import Coefficients, Observable, Reaction, System
 
 DEPOT, LUMEN = "oral_depot", "gut_lumen"
@@ -55,13 +56,15 @@ def whole_body_system(
     compound : values of the subjects' species are used (``compound.for_species``)
     physiology : schema ``physiology``; all subjects of one species
     partition_method : overrides the compound's own; default Rodgers & Rowland
-    kp : tissue:plasma partition coefficients by organ that override everything else
+    kp : tissue:plasma partition coefficients by organ that override everything else, the factor of
+        ``distribution_basis="in_vivo"`` included
     hepatic_model : "well_stirred", "parallel_tube" or "dispersion"; overrides the compound's own
     factors : parameter name -> (n_subjects,) multipliers, e.g. from sample_variability
 
     Returns
     -------
-    System with states for all organs, lumen and sinks [mg]; observables ``plasma`` (venous plasma), ``blood`` and every organ
+    System with states for all organs, lumen and sinks [mg]; observables ``plasma`` (venous plasma), ``blood`` and
+    every organ
 
     Raises
     ------
@@ -71,7 +74,8 @@ def whole_body_system(
     compound = compound.for_species(species)
     organs = tuple(str(o) for o in physiology["organ"].values)
     graph = whole_body_graph(organs)
-    parameters = _parameters(compound, physiology, graph, species, partition_method, kp, hepatic_model)
+    partition, distribution = tissue_partition(compound, graph, partition_method, kp)
+    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model)
     for name, factor in (factors or {}).items():
         if name not in parameters:
             raise unknown_name("factors", name, parameters, what="a parameter of the model")
@@ -104,6 +108,7 @@ def whole_body_system(
             "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
             "clearance_basis": compound.resolved_clearance_basis or "none",
             "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",
+            **distribution,
         },
     )  # fmt: skip
 
@@ -130,21 +135,10 @@ def _states(compound: Compound, graph: OrganGraph) -> tuple[tuple[str, ...], lis
     return (*oral, *graph.organs, *SINKS), pathways
 
 
-def _parameters(compound, physiology, graph, species, partition_method, kp, hepatic_model) -> dict[str, np.ndarray]:
+def _parameters(compound, physiology, graph, species, partition, hepatic_model) -> dict[str, np.ndarray]:
     """Every number of the model by name, each (n_subjects,) or (1,)."""
     if compound.fraction_unbound_plasma is None:
         raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
-    tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    given = {o: float(v) for o, v in {**compound.kp, **(kp or {})}.items()}  # then nothing is left to predict, or little
-    for organ, value in given.items():
-        graph.number(organ)
-        if organ in graph.blood_pools:
-            raise InputError(f"kp.{organ}", value, f"a tissue: {tissues}", subject=compound.name)
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"kp.{organ}", value, "a number > 0", subject=compound.name)
-    if set(given) != set(tissues):
-        predicted = partition_coefficients(compound, species, partition_method)
-        given = {o: float(predicted.sel(organ=o)) for o in tissues} | given
     bp = np.atleast_1d(blood_to_plasma_ratio(compound, species, hematocrit=physiology["hematocrit"].values))
     p: dict[str, np.ndarray] = {
         "fraction_unbound_plasma": np.array([compound.fraction_unbound_plasma]),
@@ -154,7 +148,7 @@ def _parameters(compound, physiology, graph, species, partition_method, kp, hepa
         p[f"volume.{organ}"] = physiology["volume"].sel(organ=organ).values.astype(float)
     for organ in graph.perfused:
         p[f"flow.{organ}"] = physiology["blood_flow"].sel(organ=organ).values.astype(float)
-    for organ, value in given.items():
+    for organ, value in partition.items():
         p[f"kp.{organ}"] = np.array([value])
     p |= elimination_parameters(compound, physiology, graph, bp, hepatic_model)
     for pathway in compound.saturable:

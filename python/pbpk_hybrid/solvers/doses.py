@@ -85,8 +85,8 @@ def _check_targets(system: System, regimen: Regimen) -> None:
                                    what="a compartment of the model")
         elif route and route not in system.targets:
             hint = "give the compound an absorption_rate" if route == "oral" else "name a compartment"
-            raise InputError(f"route[row {i}]", str(route), f"a route of the model: {sorted(set(system.targets) & set(_ROUTES))}",
-                             hint=hint)
+            routes = sorted(set(system.targets) & set(_ROUTES))
+            raise InputError(f"route[row {i}]", str(route), f"a route of the model: {routes}", hint=hint)
 
 
 def _first_dose(regimen: Regimen, ids: np.ndarray, body_weight: np.ndarray | None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
 
 from .._core.errors import BackendUnavailableError, unknown_name
 from .base import Availability, Backend
@@ -29,7 +29,7 @@ def get_backend(name: str) -> Backend:
     raise unknown_name("backend", name, ("auto", *BACKENDS), what="a backend")
 
 
-@lru_cache(maxsize=None)
+@cache
 def availability(name: str) -> Availability:
     """Whether a backend can run here, and why (not). Never downloads or starts anything."""
     return get_backend(name).available()

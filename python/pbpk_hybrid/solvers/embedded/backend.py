@@ -117,7 +117,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             "backend": "embedded", "method": method.name, "rtol": options.rtol,
             "atol": "rtol x 1e-5 x largest dose" if options.atol is None else options.atol, "lanes": LANES,
             "method_reference": method.reference,
-        },  # fmt: skip
+        },
         sensitivity=sensitivity if derivatives else None,
         derivatives=tuple(derivatives),
     )

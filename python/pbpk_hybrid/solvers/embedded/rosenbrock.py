@@ -9,7 +9,8 @@ With f(u) = J u + g(u), where g holds only doses and the curvature of saturable 
 .. math::
     (I - \\gamma h J)\\,z_s = c_s y + \\sum_{j<s} D_{sj} z_j + \\gamma h\\,g(u_s)
 
-(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value. States are in elimination order throughout.
+(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value. States are in
+elimination order throughout.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK), derivatives of
-#: K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight` (stages,), and where results go.
+#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK),
+#: derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight`
+#: (stages,), and where results go.
 SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
@@ -220,7 +222,7 @@ def _total(n, a, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _any(a):
-    for l in range(LANES):
+    for l in range(LANES):  # noqa: SIM110 - numba knows no generators
         if lane(a, l) != 0.0:
             return True
     return False
@@ -265,9 +267,8 @@ def _apply_events(n, ev_from, ev_to, ev_kind, ev_state, ev_value, y, rate):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _first_step(n, st, stoich, par, base0, y, rate, u, rtol):
-    """A step over which no amount moves by more than a small part of what the pack holds."""
-    # f(y) = K y + S v + rate, through -K in LU order is awkward; the diagonal gives the fastest rate instead
+def _first_step(n, base0, rtol):
+    """A step over which even the fastest process (the largest diagonal entry of K) moves little."""
     fastest = 0.0
     for i in range(n):
         d = load(base0, i)
@@ -374,7 +375,7 @@ def integrate_pack(
         if stop < n_stops and ev_time[stop] < end:
             until = ev_time[stop]
         if fresh or h <= 0.0:
-            h = _first_step(n, st, stoich, par, base0, y, rate, u, control.rtol)
+            h = _first_step(n, base0, control.rtol)
         refused = False
         while t < until:
             if accepted + rejected >= control.max_steps:
@@ -430,10 +431,8 @@ def integrate_pack(
             else:
                 rejected += 1
                 refused = True
-                if error != error or error == np.inf:
-                    h = 0.1 * step
-                else:
-                    h = step * max(0.2, 0.9 * error ** (-exponent))
+                finite = error < np.inf  # also false for NaN
+                h = step * max(0.2, 0.9 * error ** (-exponent)) if finite else 0.1 * step
                 if h < control.min_step * max(1.0, abs(t)):
                     statistics[0], statistics[1] = accepted, rejected
                     statistics[2] = NOT_FINITE if error != error else STEP_TOO_SMALL

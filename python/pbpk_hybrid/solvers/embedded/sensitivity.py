@@ -1,6 +1,6 @@
 """Forward sensitivities s = dy/dp, by differentiating the Rosenbrock step itself.
 
-The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix W for both:
+The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix for both:
 
 .. math::
     (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
@@ -8,8 +8,8 @@ The method applied to y and s together, with the exact Jacobian of the pair, has
     w_i = a_i s + \\sum_{j<i} A_{ij} z^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
 
 so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
-f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of dependent operations
-overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is ``i * BLOCK + b``.
+f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of
+dependent operations overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is ``i * BLOCK + b``.
 """
 
 from __future__ import annotations

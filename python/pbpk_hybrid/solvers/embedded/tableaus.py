@@ -5,15 +5,15 @@ A method is published as A, C, gamma (Hairer & Wanner, Solving ODEs II, eq. IV.7
 .. math::
     W U_s = f\Big(y + \sum_{j<s} A_{sj} U_j\Big) + \frac1h \sum_{j<s} C_{sj} U_j
 
-With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` and f(u) = J u + g(u), the same
-stages are, in terms of z_s = u_s + U_s alone,
+With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` and
+f(u) = J u + g(u), the same stages are, in terms of z_s = u_s + U_s alone,
 
 .. math::
     (I - \gamma h J)\,z_s = x_s + \gamma h\,g(u_s), \qquad x_s = c_s y + \sum_{j<s} D_{sj} z_j, \qquad
     u_s = a_s y + \sum_{j<s} \tilde A_{sj} z_j
 
-where, with B the part of :math:`\beta/\gamma` under the diagonal, D = (I + B)^{-1} B, :math:`\tilde A = \alpha (I - D)/\gamma`, and c
-and a make each row's weights add up to 1: one sum and one solve a stage, no product with J.
+where, with B the part of :math:`\beta/\gamma` under the diagonal, D = (I + B)^{-1} B,
+:math:`\tilde A = \alpha (I - D)/\gamma`, and c and a make each row's weights add up to 1: one sum and one solve a stage, no product with J.
 u is needed only where g is: at the reactants of saturable terms. All methods here are stiffly accurate: the new value is
 z_S, the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends the solution at t + theta h is
 

@@ -1,7 +1,8 @@
 """Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and the oracle for the integrator.
 
 Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come from one exponential of the
-augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC 23:395), by scaling and squaring (Higham 2005), good to about 1e-13.
+augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC 23:395), by scaling and squaring (Higham 2005), good to
+about 1e-13.
 """
 
 from __future__ import annotations

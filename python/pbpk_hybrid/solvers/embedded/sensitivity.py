@@ -9,7 +9,8 @@ The method applied to y and s together, with the exact Jacobian of the pair, has
 
 so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
 f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of
-dependent operations overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is ``i * BLOCK + b``.
+dependent operations overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is
+``i * BLOCK + b``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ f(u) = J u + g(u), the same stages are, in terms of z_s = u_s + U_s alone,
     u_s = a_s y + \sum_{j<s} \tilde A_{sj} z_j
 
 where, with B the part of :math:`\beta/\gamma` under the diagonal, D = (I + B)^{-1} B,
-:math:`\tilde A = \alpha (I - D)/\gamma`, and c and a make each row's weights add up to 1: one sum and one solve a stage, no product with J.
+:math:`\tilde A = \alpha (I - D)/\gamma`, and c and a make each row's weights add up to 1: one sum and one solve a
+stage, no product with J.
 u is needed only where g is: at the reactants of saturable terms. All methods here are stiffly accurate: the new value is
 z_S, the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends the solution at t + theta h is
 

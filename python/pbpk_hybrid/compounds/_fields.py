@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "partition_method": ("rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt", "pksim_standard", "measured"),
     "hepatic_model": ("well_stirred", "parallel_tube", "dispersion"),
     "clearance_basis": ("in_vivo", "in_vitro"),
+    "distribution_basis": ("predicted", "in_vivo"),
 }
 
 
@@ -78,6 +79,7 @@ NUMBERS: dict[str, Number] = {
             minimum=0,
             maximum=1,
         ),
+        _n("volume_steady_state", "L/kg", "volume of distribution at steady state in vivo, plasma", positive=True),
         _n("gfr_fraction", "1", "renal clearance / (fraction unbound x GFR)", minimum=0),
         _n("absorption_rate", "1/h", "first-order absorption rate constant", positive=True),
         _n("fraction_absorbed", "1", "fraction absorbed", minimum=0, maximum=1),

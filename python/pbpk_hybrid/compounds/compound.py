@@ -26,7 +26,8 @@ def _empty() -> Mapping[str, Any]:
     return _EMPTY
 
 
-_NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal")  # from another species
+_DEFAULTS: Mapping[str, Any] = {"gfr_fraction": 1.0, "distribution_basis": "predicted"}  # left out of dictionaries
+_NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal", "volume_steady_state")  # from another species
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,10 @@ class Compound:
     fraction_excreted_renal : share of `clearance_plasma` that leaves unchanged in urine, [0, 1]
     clearance_basis : ``"in_vivo"`` (from `clearance_plasma`) or ``"in_vitro"`` (from the CLint values); None means
         in vivo where it is given, else in vitro (see :attr:`resolved_clearance_basis`)
+    volume_steady_state : plasma volume of distribution at steady state measured in vivo [L/kg]
+    distribution_basis : ``"predicted"`` (Kp as the partition method says) or ``"in_vivo"``: all Kp times one factor, so that
+        the reference individual of the species has `volume_steady_state`. The factor comes from the literature's volume,
+        not from a concentration-time profile.
     gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance; default 1
     saturable : Michaelis-Menten pathways
     absorption_rate : first-order absorption from the gut lumen [1/h]
@@ -133,6 +138,8 @@ class Compound:
     clearance_plasma: float | None = None
     fraction_excreted_renal: float | None = None
     clearance_basis: str | None = None
+    volume_steady_state: float | None = None
+    distribution_basis: str = "predicted"
     gfr_fraction: float = 1.0
     saturable: tuple[SaturablePathway, ...] = ()
     absorption_rate: float | None = None
@@ -208,9 +215,10 @@ class Compound:
     def for_species(self, species: str) -> Compound:
         """This compound with the values of `species` put in.
 
-        A field without a value for `species` keeps the compound's own value, except a clearance measured in vivo:
-        per kg it differs several-fold between species, so `clearance_plasma` and `fraction_excreted_renal` become
-        None unless `species_values` gives them (or the compound's own species is `species`; the default is human).
+        A field without a value for `species` keeps the compound's own value, except what was measured in vivo: per kg
+        it differs several-fold between species, so `clearance_plasma`, `fraction_excreted_renal` and
+        `volume_steady_state` become None unless `species_values` gives them (or the compound's own species is
+        `species`; the default is human). The basis that would need such a value falls back with it.
 
         Raises
         ------
@@ -224,6 +232,8 @@ class Compound:
                 own.setdefault(key, None)
             if own["clearance_plasma"] is None and self.clearance_basis == "in_vivo":
                 own.setdefault("clearance_basis", None)
+            if own["volume_steady_state"] is None:
+                own.setdefault("distribution_basis", "predicted")
         sources = dict(self.sources)
         for key in own:
             sources.pop(key, None)  # the citation of the other species' value
@@ -256,7 +266,7 @@ class Compound:
         out: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is None or value == () or value == {} or (f.name == "gfr_fraction" and value == 1.0):
+            if value is None or value == () or value == {} or _DEFAULTS.get(f.name) == value:
                 continue
             if f.name == "saturable":
                 value = [{"name": p.name, "organ": p.organ, "vmax": p.vmax, "km": p.km} for p in value]
@@ -305,7 +315,7 @@ def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: s
     for key in ("pka_acid", "pka_base"):
         if key in values:
             parsed[key] = parse_pka(prefix + key, values[key])
-    for key in ("clearance_basis", "partition_method", "hepatic_model"):
+    for key in ("clearance_basis", "distribution_basis", "partition_method", "hepatic_model"):
         if values.get(key) is not None:
             parsed[key] = parse_choice(key, values[key], prefix + key)
     if values.get("kp"):
@@ -344,6 +354,7 @@ def _parse_species_values(given: Any, molar_mass: float | None) -> Mapping[str, 
         "pka_acid",
         "pka_base",
         "clearance_basis",
+        "distribution_basis",
         "partition_method",
         "hepatic_model",
         "kp",
@@ -377,6 +388,8 @@ def _check_together(c: Compound) -> None:
         raise InputError("clearance_basis", "in_vivo", "'in_vitro', or a value for clearance_plasma", subject=c.name)
     if c.clearance_basis == "in_vitro" and c.clint_hepatocyte is None and c.clint_microsome is None:
         raise InputError("clearance_basis", "in_vitro", "a value for clint_hepatocyte or clint_microsome", subject=c.name)
+    if c.distribution_basis == "in_vivo" and c.volume_steady_state is None:
+        raise InputError("distribution_basis", "in_vivo", "'predicted', or a value for volume_steady_state", subject=c.name)
     if c.fraction_excreted_renal is not None and c.clearance_plasma is None:
         raise InputError(
             "fraction_excreted_renal",

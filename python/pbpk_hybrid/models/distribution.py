@@ -135,8 +135,8 @@ def kp_factor(compound: Compound, kp: Mapping[str, float]) -> float:
     if not low <= factor <= high:
         warnings.warn(
             f"Kp of {compound.name}: the factor {factor:.3g} to the volume_steady_state of {measured:g} L/kg in the "
-            f"{compound.species} (predicted: {blood + tissues:.3g} L/kg) is outside {low:g} to {high:g}; the partition method "
-            "then says little about where the drug is",
+            f"{compound.species} (predicted: {blood + tissues:.3g} L/kg) is outside {low:g} to {high:g}; the partition "
+            "method then says little about where the drug is",
             OutOfRangeWarning,
             stacklevel=2,
         )

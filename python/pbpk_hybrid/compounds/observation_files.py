@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._core.errors import unknown_name
+from .observation_corrections import DOSE, SALT, TIMES, corrected, infusion_durations
 
 # name -> (unit, meaning); text where the unit is None. The first eight belong to the schema.
 COLUMNS: dict[str, tuple[str | None, str]] = {
@@ -61,21 +62,13 @@ _PERPETRATORS = (
     "carbamazepine|cyclosporin|quinidine|mibefradil|nefazodone|fluoxetine|perpetrator|inhibit|induc|\\bddi\\b|"
     "pretreat|"
     "\\+ ?[a-z]{4}|coadmin|co-admin|after treatment|"
-    "probenecid|gemfibrozil|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
+    "probenecid|gemfibrozil|with hyperforin|echinacea|valpro|propranolol|digoxin|midazolam|alfentanil|omeprazole"
 )
 _SPECIAL = re.compile(
     r"cirrho|renal (failure|insuff|disease)|impair|dialysis|uraemi|uremi|\bckd\b|obes|elderly|\bold\b|child|infant|neonat|"
     r"pregnan|burn|intensive care|poor metab|(?<![a-z])pm(?![a-z])|\*2/\*2|hypoxi|heart failure|surg",
     re.IGNORECASE,
 )
-# Slips of the source, corrected here and noted in `group`: (dose label, right dose label, why)
-_CORRECTIONS = {
-    "Bovill 1984 - mean - Sufentanil - IV - 5 mg/kg - Plasma - agg. (n=10)": (
-        "5 mg/kg",
-        "5 µg/kg",
-        "dose corrected from 5 mg/kg, which would be 7 L of the 50 µg/mL solution (Bovill et al. 1984: 5 µg/kg)",
-    ),
-}
 _REPEATED = re.compile(r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE)
 FIRST_SAMPLE_WITHIN = 12.0  # h
 CHILD_WEIGHT = 40.0  # kg, below which a person without an age is taken for a child
@@ -104,26 +97,33 @@ def read_osp(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]]:
     for (repo, dataset, substance, organ, compartment), rows in table.groupby(
         ["repo", "dataset", "molecule", "organ", "compartment"], sort=False
     ):
-        out += _osp_profile(repo, dataset, substance, organ, compartment, rows)
+        out += _osp_profile(repo, dataset, substance, organ, compartment, rows, infusion_durations(path.parent))
     return out
 
 
-def _osp_profile(repo, dataset, substance, organ, compartment, rows) -> list[dict[str, Any]]:
+def _osp_profile(repo, dataset, substance, organ, compartment, rows, durations) -> list[dict[str, Any]]:
     first = rows.iloc[0]
     hours = rows["time"].to_numpy(float) * np.where(rows["time_unit"].eq("day(s)"), 24.0, 1.0)
-    dose_times, start = dosing_times(first["times_of_administration_h"], hours)
+    times_label, times_note = corrected(TIMES, dataset, _text(first["times_of_administration_h"]))
+    dose_times, start = dosing_times(times_label, hours)
     if not dose_times and not _REPEATED.search(dataset) and np.min(hours) < FIRST_SAMPLE_WITHIN:
         dose_times = "0"  # no label: one dose, unless the name says otherwise or sampling starts late
     elif dose_times == "0" and np.min(hours - start) > FIRST_SAMPLE_WITHIN:
         dose_times = ""  # "one dose at 0", yet sampled from the next day on: the label contradicts the data
     group = _text(first["grouping"])
     label = f"{group} {dataset}"
-    dose_label = first["dose"]
-    if dataset in _CORRECTIONS and dose_label == _CORRECTIONS[dataset][0]:
-        dose_label = _CORRECTIONS[dataset][1]
-        group = "; ".join(filter(None, (group, _CORRECTIONS[dataset][2])))
+    dose_label, dose_note = corrected(DOSE, dataset, _text(first["dose"]))
     dose, per_kg = osp_dose(dose_label, dataset)
+    salt, salt_note = SALT.get(substance, (1.0, ""))
+    dose, per_kg = salt * dose, salt * per_kg
+    group = "; ".join(filter(None, (group, dose_note, times_note, salt_note)))
     route, duration = osp_route(first["route"], first["formulation"], dataset)
+    if route.startswith("iv") and np.isnan(duration) and dataset in durations:
+        duration = durations[dataset]
+        if duration is None:  # a bolus and an infusion, say: no single dose repeats it
+            duration, dose_times = np.nan, ""
+        else:
+            route = "iv_infusion" if duration > 0 else "iv_bolus"
     factor = np.array([_concentration_factor(u, m) for u, m in zip(rows["unit"], rows["mol_weight"], strict=True)])
     values = rows["value"].to_numpy(float) * factor
     error = rows["error"].to_numpy(float) * factor

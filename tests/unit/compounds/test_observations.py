@@ -139,6 +139,10 @@ def test_arms_with_another_drug_are_marked():
             assert mark == 1, label
         if "Control" in label or "alone" in label:
             assert mark == 0, label
+    ds = observations("digoxin", "osp")  # St John's wort by the name of its active principle
+    for label, mark in zip(ds["profile"].values, ds["interaction"].values, strict=True):
+        if label.startswith("Gurley 2008b"):
+            assert mark == ("with Hyperforin" in label or "with Perpetrator" in label), label
 
 
 @needs_collections
@@ -147,6 +151,38 @@ def test_a_dose_a_thousand_times_too_large_is_corrected_with_a_note():
     bovill = ds.where(ds["study"] == "Bovill 1984", drop=True)
     assert bovill["dose_per_body_weight"].values[0] == pytest.approx(0.005)
     assert "corrected from 5 mg/kg" in bovill["group"].values[0]
+
+
+@needs_collections
+def test_infusions_last_as_long_as_in_the_protocol_that_the_source_simulates_them_by():
+    ds = observations("digoxin", "osp")
+    duration = dict(zip(ds["profile"].values, ds["infusion_duration"].values, strict=True))
+    assert duration["Wagner 1981 - 0.5mg iv 3h - Digoxin - IV - 0.5 mg - Plasma - agg. (n=6)"] == 3
+    assert duration["Greiner 1999 - iv Control (Perpetrator Placebo) - Digoxin - IV - 1 mg - Plasma - agg. (n=8)"] == 0.5
+    ds = observations("alprazolam", "osp")
+    bolus_and_infusion = np.char.find(ds["profile"].values, "then 72") >= 0
+    assert bolus_and_infusion.any() and set(ds["dose_times"].values[bolus_and_infusion]) == {""}
+
+
+@needs_collections
+def test_verapamil_doses_are_base_not_hydrochloride():
+    ds = observations("verapamil", "osp")
+    at = np.flatnonzero(np.char.startswith(ds["profile"].values, "McAllister 1982 - Verapamil 10 mg IV"))[0]
+    assert ds["dose"].values[at] == pytest.approx(10 * 454.61 / 491.07, rel=1e-4)
+    assert "hydrochloride" in ds["group"].values[at]
+
+
+@needs_collections
+@pytest.mark.parametrize(
+    ("name", "study", "last_dose"), [("digoxin", "Rodin 1988", 324), ("omeprazole", "Hassan-Alin2005", 96)]
+)
+def test_a_curve_that_rises_without_a_dose_has_its_doses_corrected_with_a_note(name, study, last_dose):
+    ds = observations(name, "osp")
+    mine = np.char.startswith(ds["profile"].values, study)
+    assert mine.any()
+    for times, note in zip(ds["dose_times"].values[mine], ds["group"].values[mine], strict=True):
+        assert float(times.split(";")[-1]) == last_dose
+        assert "rises" in note
 
 
 @needs_collections

@@ -78,16 +78,18 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     statistics = np.zeros((packs, 3), dtype=np.int64)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, 0.0, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
-    kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
-    sensitivity = np.empty(
-        (n_subjects, n_times, len(problem.saved), len(derivatives)) if derivatives else (0, 0, 0, 0)
-    )
+    kd = kd_values = dpars = n_par = sensitivity = None
+    if derivatives:
+        kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
+        sensitivity = np.empty((n_subjects, n_times, len(problem.saved), len(derivatives)))
 
     stage_weights = method.stage_weights
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
-        sens = pack.sensitivity_scratch(system, method.stages, len(derivatives), kd, n_par, sensitivity)
+        sens = None
+        if derivatives:
+            sens = pack.sensitivity_scratch(system, method.stages, len(derivatives), kd, n_par, sensitivity)
         rate = aligned_lanes(n)
 
         def worker(task: int) -> None:
@@ -118,7 +120,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             "atol": "rtol x 1e-5 x largest dose" if options.atol is None else options.atol, "lanes": LANES,
             "method_reference": method.reference,
         },
-        sensitivity=sensitivity if derivatives else None,
+        sensitivity=sensitivity,
         derivatives=tuple(derivatives),
     )
 

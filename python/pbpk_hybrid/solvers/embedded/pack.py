@@ -91,7 +91,7 @@ def derivative_lanes(
     system: System, derivatives: list[ParameterDerivative]
 ) -> tuple[KDerivative, np.ndarray, np.ndarray, int]:
     """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs, rows, LANES), derivatives of
-    the reaction parameters (packs, parameters x n_par, LANES), n_par). No parameters: arrays of one idle row."""
+    the reaction parameters (packs, parameters x n_par, LANES), n_par). At least one parameter."""
     n_par = max(1, sum(r.parameters.shape[1] for r in system.reactions))
     blocks = -(-len(derivatives) // BLOCK)
     place = system.plan.place
@@ -104,8 +104,6 @@ def derivative_lanes(
                 values.append(np.broadcast_to(d.k_value[:, e], (system.n_subjects,)))
         ptr.append(len(row))
     kd = KDerivative(*(np.array(a, dtype=np.int64) for a in (ptr, row, column)))
-    if not derivatives:
-        return kd, aligned_lanes(1, 1), aligned_lanes(1, 1), n_par
     k_values = np.stack(values, axis=1) if values else np.zeros((1, 1))
     par = np.zeros((system.n_subjects, blocks * BLOCK, n_par))
     for q, d in enumerate(derivatives):
@@ -124,7 +122,7 @@ def sensitivity_scratch(
 ) -> SensitivityArrays:
     """State and work arrays of one thread for `n_parameters` sensitivities."""
     blocks = -(-n_parameters // BLOCK)
-    rows = system.n_states * BLOCK if blocks else 0
+    rows = system.n_states * BLOCK
     s, w, z = (aligned_lanes(m) for m in (blocks * rows, rows, stages * rows))
     idle = aligned_lanes(1)
     d = aligned_lanes(system.n_states)

@@ -24,7 +24,8 @@ from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack: s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK),
+#: Forward sensitivities of one pack, or None (numba then leaves out all that concerns them, which makes the plain
+#: integrator quick to compile and to load): s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK),
 #: derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight`
 #: (stages,), and where results go.
 SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
@@ -281,12 +282,12 @@ def _first_step(n, base0, rtol):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _advance_sensitivities(
-    n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens, n_blocks,
+    n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens,
     out_weight, t, now, times, row, first, count,
 ):  # fmt: skip
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
-    for block in range(n_blocks):
+    for block in range(len(sens.s) // rows):
         step_block(
             n, stages, st, stoich, par, sens.n_par, weights, gamma_h, lu, slope, y, u, z,
             sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.w, sens.d, sens.z,
@@ -319,7 +320,7 @@ def integrate_pack(
     y, rate : (n, LANES) state and infusion rates; start values in, end values out
     work : tuple of scratch arrays, see pack.scratch
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
-    sens : SensitivityArrays of the pack; no blocks: only the state is integrated
+    sens : SensitivityArrays of the pack, or None: only the state is integrated
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
@@ -328,7 +329,6 @@ def integrate_pack(
     stages = len(weights.c)
     last_z = (stages - 1) * n
     n_dense = len(weights.H)
-    n_blocks = len(sens.s) // (n * BLOCK)
     tolerance = load(atol, 0)
     exponent = 1.0 / (error_order + 1)
     n_times = len(times)
@@ -352,8 +352,9 @@ def integrate_pack(
                     put_in = put_in + value
                 elif ev_kind[e] == EVENT_KEEP:
                     put_in = put_in * value
-                    for i in range(len(sens.s)):
-                        store(sens.s, i, load(sens.s, i) * value)
+                    if sens is not None:
+                        for i in range(len(sens.s)):
+                            store(sens.s, i, load(sens.s, i) * value)
             _apply_events(n, ev_ptr[stop], ev_ptr[stop + 1], ev_kind, ev_state, ev_value, y, rate)
             stop += 1
             fresh = True
@@ -363,11 +364,12 @@ def integrate_pack(
         while row < n_times and times[row] <= t:
             _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
             _save_balance(n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row)
-            for block in range(n_blocks):
-                save_block(
-                    st, out_weight, n, stages, weights, 0.0, sens.s, sens.z, block, sens.out.shape[3], sens.weight, sens.out,
-                    first, count, row,
-                )
+            if sens is not None:
+                for block in range(len(sens.s) // (n * BLOCK)):
+                    save_block(
+                        st, out_weight, n, stages, weights, 0.0, sens.s, sens.z, block, sens.out.shape[3], sens.weight,
+                        sens.out, first, count, row,
+                    )
             row += 1
         if row >= n_times:
             break
@@ -394,7 +396,9 @@ def integrate_pack(
             for s in range(stages):
                 combine(s, n, y, 0, z, weights.c, weights.D)
                 if len(st.law):
-                    at = s * n if n_blocks else 0  # sensitivities need u of every stage
+                    at = 0
+                    if sens is not None:
+                        at = s * n  # sensitivities need u of every stage
                     _evaluate_reactants(s, n, st, y, z, weights.a, weights.A, u, at)
                     _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, s * n)
                 if infusing:
@@ -406,9 +410,9 @@ def integrate_pack(
                 if refused:
                     grow = min(grow, 1.0)
                 now = until if last else t + step
-                if n_blocks:
+                if sens is not None:
                     _advance_sensitivities(
-                        n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens, n_blocks,
+                        n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens,
                         out_weight, t, now, times, row, first, count,
                     )
                 prepared = False
@@ -441,6 +445,17 @@ def integrate_pack(
 
 
 @njit(cache=True, nogil=True)
+def _of_pack(sens, kd_values, dpars, pack):
+    """The arrays of one pack, with s = 0; None stays None."""
+    if sens is None:
+        return None
+    sens.s[:] = 0.0
+    return SensitivityArrays(
+        sens.s, sens.w, sens.d, sens.z, sens.kd, kd_values[pack], dpars[pack], sens.n_par, sens.weight, sens.out
+    )
+
+
+@njit(cache=True, nogil=True)
 def integrate_packs(
     st, stoich, out_weight, weights, gamma, error_order, control,
     base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
@@ -449,16 +464,11 @@ def integrate_packs(
     """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
     for pack in range(from_pack, to_pack):
         rate[:] = 0.0
-        sens.s[:] = 0.0
-        mine = SensitivityArrays(
-            sens.s, sens.w, sens.d, sens.z, sens.kd, kd_values[pack if len(sens.s) else 0],
-            dpars[pack if len(sens.s) else 0], sens.n_par, sens.weight, sens.out,
-        )  # fmt: skip
         a, b = ev_first[pack], ev_first[pack + 1]
         first = pack * LANES
         integrate_pack(
             st, stoich, out_weight, weights, gamma, error_order, control,
             base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
-            start, y[pack], rate, work, out, balance, given, mine, first, min(LANES, n_subjects - first),
-            statistics[pack],
+            start, y[pack], rate, work, out, balance, given, _of_pack(sens, kd_values, dpars, pack), first,
+            min(LANES, n_subjects - first), statistics[pack],
         )  # fmt: skip

@@ -36,28 +36,42 @@ struct Task
 end
 
 """One thread's integrator and scratch memory."""
-struct Worker{L,T,I}
-    pack::Pack{L,T}
+mutable struct Worker{L,T,A,I}
+    const pack::Pack{L,T}
+    const algorithm::A
+    const control::Control
     integrator::I
-    y::Vector{T}       # state at the start of a segment
-    atol::Vector{T}
-    between::Vector{T} # state at a saved time
-    put_in::Vector{T}  # what was given, per lane
-    flow_in::Vector{T} # sum of infusion rates, per lane
+    const y::Vector{T}       # state at the start of a segment
+    const atol::Vector{T}
+    const between::Vector{T} # state at a saved time
+    const sums::Vector{T}    # saved sums, and the sum of all states
+    const put_in::Vector{T}  # what was given, per lane
+    const flow_in::Vector{T} # sum of infusion rates, per lane
 end
 
-function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Control) where {L,T}
+function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Control, saved::Int) where {L,T}
     pack = Pack{L,T}(structure, sum(r -> size(r.parameters, 1), s.reactions; init = 0))
     m = L * structure.n
     atol = fill(T(1e-9), m)
-    problem = ODEProblem{true}(pack_function(pack), zeros(T, m), (zero(T), one(T)), pack)
-    integrator = init(
+    integrator = new_integrator(pack, algorithm, control, atol)
+    Worker{L,T,typeof(algorithm),typeof(integrator)}(
+        pack, algorithm, control, integrator, zeros(T, m), atol, zeros(T, m), zeros(T, L * (saved + 1)), zeros(T, L), zeros(T, L),
+    )
+end
+
+"""OrdinaryDiffEq's integrator for a pack; its state, span and step are set for each segment."""
+function new_integrator(pack::Pack{L,T}, algorithm, control::Control, atol::Vector{T}) where {L,T}
+    problem = ODEProblem{true}(pack_function(pack), zeros(T, length(pack.rate)), (zero(T), one(T)), pack)
+    init(
         problem, algorithm; dt = T(1e-6), abstol = atol, reltol = T(control.rtol), internalnorm = WorstLane{L}(), save_on = false,
         save_start = false, save_end = false, save_everystep = false, dense = false, calck = true, maxiters = typemax(Int) - 1,
         dtmin = T(1e-14), unstable_check = never_unstable, verbose = SILENT, alias = SciMLBase.ODEAliasSpecifier(; alias_f = true),
     )
-    Worker{L,T,typeof(integrator)}(pack, integrator, zeros(T, m), integrator.opts.abstol, zeros(T, m), zeros(T, L), zeros(T, L))
 end
+
+"""Whether a method carries a history that `reinit!` does not clear: it gets a new integrator at every stop."""
+remembers(::FBDF) = true
+remembers(_) = false
 
 """
     integrate_pack!(worker, task, stops, subjects)
@@ -98,7 +112,7 @@ function integrate_pack!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T
 end
 
 function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
-    integrator, times, control = w.integrator, task.times, task.control
+    times, control = task.times, task.control
     accepted = refused = 0
     row, next = 1, 1
     t, last_time = task.start_time, times[end]
@@ -114,7 +128,7 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
         end
         row > length(times) && return SUCCESS, accepted, refused
         until = next <= length(stops) ? min(task.stops.time[stops[next]], last_time) : last_time
-        start_segment!(w, t, until, control)
+        integrator = start_segment!(w, t, until, control)
         integrator.opts.maxiters = control.max_steps - accepted - refused
         integrator.stats.naccept = integrator.stats.nreject = 0
         while integrator.t < until
@@ -166,7 +180,11 @@ end
 
 """The integrator at the start of a segment, with a first step over which the fastest state moves little."""
 function start_segment!(w::Worker{L,T}, t, until, control) where {L,T}
+    if remembers(w.algorithm)
+        w.integrator = new_integrator(w.pack, w.algorithm, control, w.atol)
+    end
     integrator = w.integrator
+    copyto!(integrator.opts.abstol, w.atol)
     reinit!(integrator, w.y; t0 = T(t), tf = T(until), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
     fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * w.pack.structure.n))
     first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : until - t
@@ -174,6 +192,7 @@ function start_segment!(w::Worker{L,T}, t, until, control) where {L,T}
     integrator.opts.dtmax = T(min(control.max_step, until - t))
     integrator.dt = step
     set_proposed_dt!(integrator, step)
+    integrator
 end
 
 function failure(code)
@@ -185,27 +204,29 @@ end
 """Write the saved sums of state `y`, what was given and the balance, `since` h after the segment's start."""
 function save_row!(w::Worker{L,T}, task::Task, y::Vector{T}, row, subjects, since) where {L,T}
     V, sums, out = Lanes{L,T}, task.sums, task.out
-    everything = splat(V, 0)
-    GC.@preserve y @inbounds begin
-        state = Rows{L}(y)
-        for o in 1:(length(sums.ptr) - 1)
+    everything, count, scratch = splat(V, 0), length(sums.ptr) - 1, w.sums
+    GC.@preserve y scratch @inbounds begin
+        state, row_of = Rows{L}(y), Rows{L}(scratch)
+        for o in 1:count
             total = splat(V, 0)
             for q in sums.ptr[o]:(sums.ptr[o + 1] - 1)
                 total = total + state[sums.state[q]] * sums.weight[q]
             end
-            for (l, subject) in enumerate(subjects)
-                out.amount[o, row, subject] = total[l]
-            end
+            row_of[o] = total
         end
         if !isempty(out.balance)
             for i in 1:(w.pack.structure.n)
                 everything = everything + state[i]
             end
         end
-    end
-    for (l, subject) in enumerate(subjects)
-        given = w.put_in[l] + since * w.flow_in[l]
-        out.given[row, subject] = given
-        isempty(out.balance) || (out.balance[row, subject] = everything[l] - given)
+        row_of[count + 1] = everything
+        for (l, subject) in enumerate(subjects)
+            for o in 1:count  # neighbours in memory of the result
+                out.amount[o, row, subject] = scratch[(o - 1) * L + l]
+            end
+            given = w.put_in[l] + since * w.flow_in[l]
+            out.given[row, subject] = given
+            isempty(out.balance) || (out.balance[row, subject] = scratch[count * L + l] - given)
+        end
     end
 end

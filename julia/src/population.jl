@@ -45,12 +45,13 @@ function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, co
     turns = cld(length(packs), PACKS_PER_TURN)
     threads = clamp(threads, 1, min(turns, Threads.nthreads()))
     with_method(method) do algorithm
+        worker() = Worker{LANES,Float64}(s, structure, algorithm, control, length(sums.ptr) - 1)
         if threads == 1
-            run_packs!(Worker{LANES,Float64}(s, structure, algorithm, control), task, packs, Threads.Atomic{Int}(0), turns)
+            run_packs!(worker(), task, packs, Threads.Atomic{Int}(0), turns)
         else
             taken = Threads.Atomic{Int}(0)
             crew = map(1:threads) do _
-                Threads.@spawn run_packs!(Worker{LANES,Float64}(s, structure, algorithm, control), task, packs, taken, turns)
+                Threads.@spawn run_packs!(worker(), task, packs, taken, turns)
             end
             foreach(wait, crew)
         end

@@ -6,14 +6,16 @@ const GROUP = get(ENV, "GROUP", "CPU")
 
 include("models.jl")
 
-if GROUP == "CPU"
-    @testset "elimination along the graph" include("elimination.jl")
-    @testset "right-hand side and factorisation" include("kernels.jl")
-    @testset "closed solutions" include("closed_solutions.jl")
-    @testset "methods agree" include("methods.jl")
-    @testset "failures" include("failures.jl")
-    @testset "files" include("files.jl")
-    @testset "allocations" include("allocations.jl")
-    @testset "package quality" include("quality.jl")
+@testset "PBPKHybrid" begin
+    if GROUP == "CPU"
+        @testset "elimination along the graph" include("elimination.jl")
+        @testset "right-hand side and factorisation" include("kernels.jl")
+        @testset "closed solutions" include("closed_solutions.jl")
+        @testset "methods agree" include("methods.jl")
+        @testset "failures" include("failures.jl")
+        @testset "files" include("files.jl")
+        @testset "allocations" include("allocations.jl")
+        @testset "package quality" include("quality.jl")
+    end
+    @testset "DiffEqGPU" include("gpu.jl")
 end
-@testset "DiffEqGPU" include("gpu.jl")

@@ -1,4 +1,4 @@
-"""The Julia backend beyond the contract: agreement with embedded, threads, Ctrl-C, errors, and the Julia package's own tests."""
+"""The Julia backend beyond the contract: agreement with embedded, threads, Ctrl-C, errors, the Julia package's own tests."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from ..models.system import System
 
 #: methods every backend may offer; "expm" is exact for linear systems
 METHODS = ("rodas5p", "rodas4", "rodas4p", "expm")
+#: methods that only the Julia backend has
+JULIA_METHODS = ("fbdf", "kencarp47", "tsit5")
 
 
 class Status(IntEnum):
@@ -43,7 +45,8 @@ class SolverOptions:
 
     Parameters
     ----------
-    method : "rodas5p" (default), "rodas4", "rodas4p", or "expm" (exact, linear systems only)
+    method : "rodas5p" (default), "rodas4", "rodas4p", or "expm" (exact, linear systems only);
+        with the Julia backend also "fbdf", "kencarp47", "tsit5"
     rtol : relative tolerance per step; with the default, amounts agree with exact solutions to 1e-6
     atol : absolute tolerance [mg]; None: rtol x 1e-5 x the subject's largest single dose (so that the accuracy of a
         linear model does not depend on the dose), never under 1e-14 of it
@@ -64,8 +67,9 @@ class SolverOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise unknown_name("method", self.method, METHODS)
+        known = (*METHODS, *JULIA_METHODS)
+        if self.method not in known:
+            raise unknown_name("method", self.method, known)
         if not 1e-13 <= self.rtol <= 0.1:
             raise InputError("rtol", self.rtol, "a number from 1e-13 to 0.1")
         if self.atol is not None and not (np.isfinite(self.atol) and self.atol > 0):

@@ -2,12 +2,20 @@
 
     python benchmarks/validation/validate.py [--data FOLDER] [--drug NAME ...]
 
-Each observed profile is repeated by one typical person or animal (the species' reference individual, of the reported body weight where
-there is one), with the reported dose, route and times. AUC is taken over the observed sampling times by the linear-up/log-down rule, for
-observation and prediction alike; Cmax is the largest value at those times. An intravenous dose of unknown duration is taken as a bolus.
-Nothing is fitted here. Two predictions for each profile: clearance from literature in vivo values, and from hepatocytes (IVIVE).
+Each observed profile is repeated by one typical person or animal (the species' reference individual, of the reported body
+weight where there is one), with the reported dose, route and times. Nothing is fitted. The rules, for every drug alike:
 
-Writes results/profiles.csv (one row a profile), README.md (tables) and pictures.
+- left out, and counted: another drug was given; children, old age, organ impairment, poor metabolisers (the label says so);
+  no dose, route or dose times; not plasma, serum or blood; fewer than three quantified samples
+- samples at one time (several people in one profile) are replaced by their mean
+- an intravenous dose of unknown duration is taken as a bolus; samples up to five minutes after the end of an injection or of
+  an infusion of a quarter of an hour or less are left out: the model gives into the venous blood in which it also measures,
+  mixed at once, while people are sampled from the other arm, which the dose reaches after minutes
+- AUC is taken over the observed sampling times by the linear-up/log-down rule, for observation and prediction alike, without
+  the intervals between two samples in which a dose falls (nobody saw its peak)
+- Cmax is the largest value at the observed sampling times
+
+Three predictions for each profile, see BASES. Writes results/profiles.csv (one row a profile), README.md (tables), pictures.
 """
 
 from __future__ import annotations
@@ -20,32 +28,49 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from pictures import multiples, scatter
+from report import write
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.compounds import list_compounds
 
 HERE = Path(__file__).parent
-BASES = ("in_vivo", "in_vitro")
 UNLICENSED = HERE.parents[2] / "shared" / "data"
-FOLD = 2.0
+MIXING, SHORT = 5 / 60, 0.25  # h
+
+#: name -> (clearance, distribution)
+BASES = {
+    "in_vivo": ("in_vivo", "predicted"),
+    "in_vitro": ("in_vitro", "predicted"),
+    "in_vivo_volume": ("in_vivo", "in_vivo"),
+}
 
 
-def auc(time: np.ndarray, value: np.ndarray) -> float:
-    """Linear up, logarithmic down."""
-    total = 0.0
+def auc(time: np.ndarray, value: np.ndarray, doses: np.ndarray) -> float:
+    """Linear up, logarithmic down; NaN if every interval holds a dose."""
+    total, intervals = 0.0, 0
     for t1, t2, c1, c2 in zip(time, time[1:], value, value[1:], strict=False):
+        if np.any((doses > t1 + 1e-6) & (doses < t2 - 1e-6)):
+            continue
+        intervals += 1
         if c2 < c1 and c2 > 0:
             total += (c1 - c2) * (t2 - t1) / np.log(c1 / c2)
         else:
             total += (c1 + c2) * (t2 - t1) / 2
-    return total
+    return total if intervals >= 2 else np.nan
+
+
+def dose_times(first) -> np.ndarray:
+    return np.array([float(t) for t in str(first["dose_times"]).split(";")])
 
 
 def refuse(p) -> str | None:
-    """Why a profile cannot be repeated; None if it can."""
+    """Why a profile is not repeated; None if it is."""
     first = p.iloc[0]
     if first["interaction"]:
         return "another drug was given"
+    if first["special_population"]:
+        return "special population"
     if first["matrix"] not in ("plasma", "serum", "blood"):
         return f"measured in {first['matrix']}"
     if not first["route"]:
@@ -53,11 +78,21 @@ def refuse(p) -> str | None:
     if not (np.isfinite(first["dose"]) or np.isfinite(first["dose_per_body_weight"])):
         return "dose not reported"
     if not first["dose_times"]:
-        return "dose times not reported"
-    good = p[(p["value"] > 0) & (p["censored"] == 0)]
-    if len(good) < 3:
-        return "fewer than three quantified samples"
+        return "dose times not reported, or a bolus and an infusion"
     return None
+
+
+def usable(p):
+    """The samples of a profile that are compared."""
+    p = p[(p["value"] > 0) & (p["censored"] == 0) & (p["time"] >= 0)].sort_values("time")
+    if p.empty:
+        return p
+    first = p.iloc[0]
+    duration = np.nan_to_num(first["infusion_duration"])  # unknown: taken as a bolus
+    if first["route"] != "oral" and duration <= SHORT:
+        p = p[p["time"] >= duration + MIXING - 1e-9]
+    value = p.groupby("time")["value"].transform("mean")
+    return p.assign(value=value).drop_duplicates("time")
 
 
 def regimen_of(first, body_weight: float) -> ph.Regimen:
@@ -69,32 +104,41 @@ def regimen_of(first, body_weight: float) -> ph.Regimen:
         one = ph.Regimen.infusion(dose, duration)
     else:
         one = ph.Regimen.bolus(dose)
-    times = [float(t) for t in str(first["dose_times"]).split(";")]
     total = ph.Regimen.empty()
-    for t in times:
+    for t in dose_times(first):
         total = total + one.shift(t)
     return total
+
+
+def drug_for(compound, basis: str, first):
+    """The compound with the values of the species and basis put in; None where it lacks one."""
+    clearance, distribution = BASES[basis]
+    drug = compound.for_species(first["species"])
+    if clearance == "in_vivo" and drug.clearance_plasma is None:
+        return None
+    values = compound.species_values.get(first["species"], {})
+    own = first["species"] == "human" or "clint_hepatocyte" in values or "clint_microsome" in values
+    if clearance == "in_vitro" and (not own or (drug.clint_hepatocyte is None and drug.clint_microsome is None)):
+        return None  # human hepatocytes say nothing about a rat
+    if distribution == "in_vivo" and drug.volume_steady_state is None:
+        return None
+    if first["route"] == "oral" and drug.absorption_rate is None:
+        return None
+    return drug.replace(clearance_basis=clearance, distribution_basis=distribution, species_values={})
 
 
 def predict(compound, basis: str, p):
     """Predicted concentrations at the sampling times; None where this basis has no parameter."""
     first = p.iloc[0]
-    drug = compound.for_species(first["species"])
-    if basis == "in_vivo" and drug.clearance_plasma is None:
-        return None
-    if basis == "in_vitro" and drug.clint_hepatocyte is None and drug.clint_microsome is None:
-        return None
-    drug = drug.replace(clearance_basis=basis, species_values={})
-    if first["route"] == "oral" and drug.absorption_rate is None:
+    drug = drug_for(compound, basis, first)
+    if drug is None:
         return None
     weight = first["body_weight"]
     body = ph.reference_individual(first["species"], body_weight=float(weight) if np.isfinite(weight) else None)
-    times = np.unique(p["time"].to_numpy())
-    times = times[times >= 0]
     name = "blood" if first["matrix"] == "blood" else "plasma"
+    times = p["time"].to_numpy()
     result = ph.simulate(drug, regimen_of(first, float(body["body_weight"][0])), body, times, compartments=[name])
-    at = dict(zip(times, result["concentration"].values[0, :, 0], strict=True))
-    return np.array([at[t] for t in p["time"]])
+    return result["concentration"].values[0, :, 0]
 
 
 def observed_profiles(name: str, folder):
@@ -108,30 +152,28 @@ def observed_profiles(name: str, folder):
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
-def rows_for(name: str, folder) -> tuple[list[dict], Counter]:
+def rows_for(name: str, folder) -> tuple[list[dict], Counter, list]:
+    """Of one drug: a row for each profile, the counts of those left out, and the profiles themselves."""
     refused: Counter = Counter()
     observed = observed_profiles(name, folder)
     if observed is None:
-        return [], Counter({"no observations at hand": 1})
+        return [], Counter({"no observations at hand": 1}), []
     compound = ph.get_compound(name)
-    rows = []
-    for label, p in observed.groupby("profile", sort=False):
+    rows, kept = [], []
+    for label, p in observed.groupby(["collection", "profile"], sort=False):
         why = refuse(p)
+        if why is None:
+            p = usable(p)
+            if len(p) < 3:
+                why = "fewer than three quantified samples"
         if why:
             refused[why] += 1
             continue
-        p = p[(p["value"] > 0) & (p["censored"] == 0) & (p["time"] >= 0)].sort_values("time")
-        if p.iloc[0]["route"] != "oral":
-            p = p[p["time"] > 0]  # at the moment of a bolus the model holds it all in venous blood: nothing to compare
-        p = p.drop_duplicates("time")
-        if len(p) < 3:
-            refused["fewer than three quantified samples"] += 1
-            continue
         first = p.iloc[0]
-        t, c = p["time"].to_numpy(), p["value"].to_numpy()
+        t, c, doses = p["time"].to_numpy(), p["value"].to_numpy(), dose_times(first)
         row = {"drug": name, "species": first["species"], "route": "oral" if first["route"] == "oral" else "iv",
-               "collection": first["collection"], "profile": label, "n": len(p),
-               "observed_auc": auc(t, c), "observed_cmax": c.max()}  # fmt: skip
+               "collection": first["collection"], "profile": label[1], "n": len(p),
+               "observed_auc": auc(t, c, doses), "observed_cmax": c.max()}  # fmt: skip
         try:
             predictions = {basis: predict(compound, basis, p) for basis in BASES}
         except ph.InputError as err:
@@ -139,119 +181,57 @@ def rows_for(name: str, folder) -> tuple[list[dict], Counter]:
             continue
         for basis, predicted in predictions.items():
             ok = predicted is not None
-            row[f"{basis}_auc"] = auc(t, predicted) if ok else np.nan
+            row[f"{basis}_auc"] = auc(t, predicted, doses) if ok else np.nan
             row[f"{basis}_cmax"] = predicted.max() if ok else np.nan
         rows.append(row)
-    return rows, refused
+        kept.append(p)
+    return rows, refused, kept
 
 
-def summary(rows: list[dict], basis: str, quantity: str) -> tuple[int, float, float, float]:
-    """(n, geometric mean of predicted/observed, AAFE, share within two-fold)."""
-    ratio = np.array([r[f"{basis}_{quantity}"] / r[f"observed_{quantity}"] for r in rows])
-    ratio = np.log10(ratio[np.isfinite(ratio) & (ratio > 0)])
-    if not ratio.size:
-        return 0, np.nan, np.nan, np.nan
-    within = float(np.mean(np.abs(ratio) <= np.log10(FOLD)))
-    return ratio.size, 10 ** ratio.mean(), 10 ** np.abs(ratio).mean(), within
+def representative(profiles) -> list:
+    """Of each route the human single-dose profile with the most samples; the first of equals. Licensed data only."""
+    chosen = {}
+    for p in profiles:
+        first = p.iloc[0]
+        if first["species"] != "human" or first["collection"] == "pbpk_pc" or len(dose_times(first)) > 1:
+            continue
+        route = "oral" if first["route"] == "oral" else "iv"
+        if route not in chosen or len(p) > len(chosen[route]):
+            chosen[route] = p
+    return [chosen[r] for r in ("iv", "oral") if r in chosen]
 
 
-def groups(rows):
-    out: dict[tuple[str, str, str], list[dict]] = {}
-    for r in rows:
-        out.setdefault((r["drug"], r["species"], r["route"]), []).append(r)
+def curves(name: str, p, n_people: int = 200) -> dict:
+    """Smooth curves of the typical person by each in vivo basis, and the band of virtual people."""
+    first = p.iloc[0]
+    compound = ph.get_compound(name)
+    grid = np.linspace(0, 1.05 * p["time"].max(), 300)
+    matrix = "blood" if first["matrix"] == "blood" else "plasma"
+    person = ph.reference_individual("human")
+    people = ph.sample_population(n_people, seed=1)
+    out = {"drug": name, "grid": grid, "time": p["time"].to_numpy(), "value": p["value"].to_numpy(), "matrix": matrix,
+           "error": p["standard_deviation"].to_numpy(), "route": first["route"], "study": first["study"]}  # fmt: skip
+    per_kg = first["dose_per_body_weight"]
+    out["dose"] = f"{first['dose']:.3g} mg" if np.isfinite(first["dose"]) else f"{1000 * per_kg:.3g} µg/kg"
+    for basis in ("in_vivo", "in_vivo_volume"):
+        drug = drug_for(compound, basis, first)
+        if drug is None:
+            continue
+        one = ph.simulate(drug, regimen_of(first, float(person["body_weight"][0])), person, grid, compartments=[matrix])
+        out[basis] = one["concentration"].values[0, :, 0]
+    weights = people["body_weight"].values
+    if drug is not None:
+        # doses per body weight differ between people: the model is linear, so a unit dose is scaled
+        relative = np.isfinite(per_kg) and not np.isfinite(first["dose"])
+        unit = first.copy()
+        if relative:
+            unit["dose"] = 1.0
+        many = ph.simulate(
+            drug, regimen_of(unit, 1.0), people, grid, compartments=[matrix], variability=ph.Variability(), seed=2
+        )
+        values = many["concentration"].values[:, :, 0] * (per_kg * weights[:, None] if relative else 1.0)
+        out["band"] = np.nanpercentile(values, (5, 95), axis=0)
     return out
-
-
-def picture(rows, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    fig, axes = plt.subplots(2, 2, figsize=(9.5, 9), constrained_layout=True)
-    drugs = sorted({r["drug"] for r in rows})
-    colours = plt.get_cmap("tab20")(np.linspace(0, 1, len(drugs)))
-    units = {"auc": "mg h/L", "cmax": "mg/L"}
-    for line, basis in zip(axes, BASES, strict=True):
-        for ax, quantity in zip(line, ("auc", "cmax"), strict=True):
-            for drug, colour in zip(drugs, colours, strict=True):
-                for route, marker in (("iv", "o"), ("oral", "^")):
-                    mine = [r for r in rows if r["drug"] == drug and r["route"] == route]
-                    if mine:
-                        ax.loglog([r[f"observed_{quantity}"] for r in mine], [r[f"{basis}_{quantity}"] for r in mine],
-                                  marker, color=colour, ms=4.5, alpha=0.75, mec="none",
-                                  label=drug if route == "oral" or not any(
-                                      q["route"] == "oral" and q["drug"] == drug for q in rows) else None)  # fmt: skip
-            low, high = 10 ** np.floor(np.log10(min(ax.get_xlim()))), 10 ** np.ceil(np.log10(max(ax.get_xlim())))
-            line_x = np.array([low, high])
-            ax.plot(line_x, line_x, color="0.3", lw=1)
-            for f in (FOLD, 1 / FOLD):
-                ax.plot(line_x, f * line_x, color="0.6", lw=1, ls="--")
-            ax.set(xlim=(low, high), ylim=(low, high), xlabel=f"observed {quantity.upper()} [{units[quantity]}]",
-                   ylabel=f"predicted {quantity.upper()} [{units[quantity]}]",
-                   title=f"clearance {basis.replace('_', ' ')}")  # fmt: skip
-    axes[0, 0].legend(fontsize=6.5, ncols=2, frameon=False)
-    fig.suptitle("Typical subject against observed profiles (circles intravenous, triangles oral); dashed: two-fold")
-    fig.savefig(path, dpi=130)
-    plt.close(fig)
-
-
-def percent(x: float) -> str:
-    return "-" if not np.isfinite(x) else f"{100 * x:.0f} %"
-
-
-def number(x: float) -> str:
-    return "-" if not np.isfinite(x) else f"{x:.2f}"
-
-
-def report(rows, refused, path: Path) -> None:
-    lines = [
-        "# Predicted against observed", "",
-        "Every curated drug, every observed profile at hand that can be repeated; made by "
-        "`python benchmarks/validation/validate.py`. How it is done, and what is assumed, stands at the top of that file. No parameter was "
-        "fitted to these profiles. *in vivo*: clearance from the literature's in vivo values (so the AUC after intravenous doses tests "
-        "little more than the literature's own spread); *in vitro*: clearance from hepatocytes. Ratios are predicted/observed.", "",
-        "![predicted against observed](results/predicted_observed.png)", "", "## All together", "",
-        "| profiles | clearance | n | AUC: AAFE | AUC within 2-fold | Cmax: AAFE | Cmax within 2-fold |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
-    sets = {"human iv": lambda r: r["species"] == "human" and r["route"] == "iv",
-            "human oral": lambda r: r["species"] == "human" and r["route"] == "oral",
-            "human": lambda r: r["species"] == "human", "other species": lambda r: r["species"] != "human",
-            "all": lambda r: True}  # fmt: skip
-    for label, keep in sets.items():
-        mine = [r for r in rows if keep(r)]
-        for basis in BASES:
-            n, _, aafe, within = summary(mine, basis, "auc")
-            _, _, aafe_c, within_c = summary(mine, basis, "cmax")
-            lines.append(f"| {label} | {basis.replace('_', ' ')} | {n} | {number(aafe)} | {percent(within)} | "
-                         f"{number(aafe_c)} | {percent(within_c)} |")  # fmt: skip
-    lines += ["", "Each drug counted once (geometric mean of its profiles' ratios, human):", "",
-              "| clearance | route | drugs | AUC within 2-fold | Cmax within 2-fold | outside |", "| --- | --- | --- | --- | --- | --- |"]
-    for basis in BASES:
-        for route in ("iv", "oral"):
-            means, out = {}, []
-            for (drug, species, way), mine in groups(rows).items():
-                if species == "human" and way == route:
-                    n, gm, _, _ = summary(mine, basis, "auc")
-                    _, gm_c, _, _ = summary(mine, basis, "cmax")
-                    if n:
-                        means[drug] = (gm, gm_c)
-            inside = [[1 / FOLD <= x <= FOLD for x in pair] for pair in means.values()]
-            out = [f"{d} ({number(a)}, {number(c)})" for (d, (a, c)), ok in zip(means.items(), inside, strict=True) if not all(ok)]
-            counts = np.array(inside).sum(axis=0) if inside else (0, 0)
-            lines.append(f"| {basis.replace('_', ' ')} | {route} | {len(means)} | {counts[0]} | {counts[1]} | {', '.join(out) or '-'} |")
-    lines += ["", "## Drug by drug", "",
-              "| drug | species | route | profiles | AUC ratio in vivo | 2-fold | Cmax ratio in vivo | 2-fold | AUC ratio in vitro | 2-fold | "
-              "Cmax ratio in vitro | 2-fold |", "| --- " * 12 + "|"]
-    for (drug, species, route), mine in sorted(groups(rows).items()):
-        cells = [drug, species, route, str(len(mine))]
-        for basis in BASES:
-            for quantity in ("auc", "cmax"):
-                _, gm, _, within = summary(mine, basis, quantity)
-                cells += [number(gm), percent(within)]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "## Profiles that could not be repeated", "", "| drug | why | profiles |", "| --- | --- | --- |"]
-    for drug, counts in refused.items():
-        lines += [f"| {drug} | {why} | {n} |" for why, n in counts.items()]
-    path.write_text("\n".join(lines) + "\n")
 
 
 def main() -> None:
@@ -260,20 +240,23 @@ def main() -> None:
     parser.add_argument("--drug", nargs="*", help="only these; default: all curated drugs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ph.OutOfRangeWarning)
-    rows, refused = [], {}
+    rows, refused, panels = [], {}, []
     for name in arguments.drug or list_compounds(curated=True):
-        mine, why = rows_for(name, arguments.data)
+        mine, why, profiles = rows_for(name, arguments.data)
         rows += mine
         refused[name] = why
+        panels += [curves(name, p) for p in representative(profiles)]
         print(f"{name}: {len(mine)} profiles, not repeated: {dict(why)}")
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     with (results / "profiles.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
-    picture(rows, results / "predicted_observed.png")
-    report(rows, refused, HERE / "README.md")
+    scatter(rows, tuple(BASES), results / "predicted_observed.png")
+    multiples(panels, results / "profiles.png")
+    if not arguments.drug:
+        write(rows, refused, tuple(BASES), HERE / "README.md", HERE / "reading.md")
 
 
 if __name__ == "__main__":

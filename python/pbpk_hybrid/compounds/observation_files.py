@@ -72,7 +72,9 @@ _SPECIAL = re.compile(
 _REPEATED = re.compile(r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE)
 FIRST_SAMPLE_WITHIN = 12.0  # h
 CHILD_WEIGHT = 40.0  # kg, below which a person without an age is taken for a child
-_ALONE = re.compile(r"control|placebo|alone|without|\bw/o\b|\bonly\b|baseline|before|no inhibitor", re.IGNORECASE)
+_ALONE = re.compile(  # "alone" as a word: there is a Salonen among the authors
+    r"control|placebo|(?<![a-z])alone(?![a-z])|without|\bw/o\b|\bonly\b|baseline|before|no inhibitor", re.IGNORECASE
+)
 _ROUTES = {"iv": "iv", "iv bolus": "iv_bolus", "po": "oral", "capsule": "oral"}
 _INFUSION = re.compile(r"(\d+(?:\.\d+)?)[ -_]?min[ _-]?infusion", re.IGNORECASE)
 _DOSE = re.compile(r"^([\d.]+)\s*(mg/kg|µg/kg|ug/kg|ng/kg|mg|g|µg|ug|ng)?\s*(?:SD|iv|po)?$", re.IGNORECASE)

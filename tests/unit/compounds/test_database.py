@@ -81,6 +81,14 @@ def test_values_said_to_come_from_httk_are_in_httk(name):
         assert ours == pytest.approx(theirs, rel=5e-3, abs=5e-3 if field == "log_p" else 0), key
 
 
+@pytest.mark.parametrize("name", [n for n in CURATED if get_compound(n).clint_hepatocyte is not None])
+def test_renal_clearance_beside_in_vitro_clearance_is_the_measured_one(name):
+    """Plain filtration (a fraction of 1) would by itself clear theophylline and caffeine faster than whole people do."""
+    c = get_compound(name)
+    renal = c.gfr_fraction * c.fraction_unbound_plasma * 7.5  # L/h
+    assert renal == pytest.approx(c.fraction_excreted_renal * c.clearance_plasma * 73 * 0.06, rel=5e-3)  # 3 digits
+
+
 def test_at_least_three_curated_drugs_have_an_animal_clearance():
     have = [n for n in CURATED if any("clearance_plasma" in v for v in get_compound(n).species_values.values())]
     assert len(have) >= 3

@@ -139,6 +139,9 @@ def test_arms_with_another_drug_are_marked():
             assert mark == 1, label
         if "Control" in label or "alone" in label:
             assert mark == 0, label
+    ds = observations("midazolam", "osp")  # Salonen is a name, not "alone"
+    cimetidine = np.char.startswith(ds["profile"].values, "Salonen 1986 - 400 mg Cimetidine")
+    assert cimetidine.any() and np.all(ds["interaction"].values[cimetidine] == 1)
     ds = observations("digoxin", "osp")  # St John's wort by the name of its active principle
     for label, mark in zip(ds["profile"].values, ds["interaction"].values, strict=True):
         if label.startswith("Gurley 2008b"):

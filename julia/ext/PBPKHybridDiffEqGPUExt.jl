@@ -31,7 +31,7 @@ end
 
 function rate_expression(reaction, offset)
     law, reactants, _, _, first = reaction
-    par(j) = :(p[$(offset + first + j - 1)])
+    par(j) = :(p[$(offset + first + j)])
     law == 1 && return :($(par(0)) * u[$(reactants[1])] * u[$(reactants[2])])
     inhibition = foldl((a, j) -> :($a + u[$(reactants[j])] / $(par(j))), 2:length(reactants); init = :(one(eltype(u))))
     :($(par(0)) * u[$(reactants[1])] / ($(par(1)) * $inhibition + u[$(reactants[1])]))

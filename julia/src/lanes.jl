@@ -10,6 +10,7 @@ One number of each of `L` subjects. Arrays that hold lanes are plain vectors in 
 """
 struct Lanes{L,T}
     v::NTuple{L,VecElement{T}}
+    Lanes{L,T}(v::NTuple{L,VecElement{T}}) where {L,T} = new{L,T}(v)
 end
 
 llvm_name(::Type{Float64}) = "double"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, plot, population, simulate
+from . import analysis, compounds, doctor, julia, plot, population, simulate
 
 app = typer.Typer(
     name="pbpk-hybrid",
@@ -42,3 +42,4 @@ app.command("population")(population.population)
 app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("doctor")(doctor.doctor)
+app.add_typer(julia.app, name="julia")

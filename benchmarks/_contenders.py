@@ -1,4 +1,4 @@
-"""Other people's integrators on the yardstick model, each set up the way its users would: one subject after another, or a batch.
+"""Other people's integrators on the yardstick model, each set up the way its users would: subject by subject, or a batch.
 
 Every factory returns a function of no arguments that integrates `n` subjects and returns (n, 97, 15) amounts in the
 order of `_yardstick.STATES`; it raises ImportError if the package is not there.

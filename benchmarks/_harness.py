@@ -21,10 +21,10 @@ _PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "xarray", "pandas", "casadi"
 
 @dataclass(frozen=True)
 class Timing:
-    """Times of one contender [s]: minima are what the machine can do, the median of the wall times says how disturbed it was.
+    """Times of one contender [s]: minima are what the machine can do, the median wall time says how disturbed it was.
 
-    `cpu`, the processor time of all threads, leaves out the time in which others held the core: on a shared machine it is what one
-    free core would need, and for contenders on one core it is what is compared.
+    `cpu`, the processor time of all threads, leaves out the time in which others held the core: on a shared machine it is
+    what one free core would need, and for contenders on one core it is what is compared.
     """
 
     cpu: float
@@ -141,7 +141,7 @@ def arguments(text: str) -> argparse.Namespace:
     """The switches every script has."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller and fewer repeats: to see that it runs")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the results; with --quick none is written otherwise")
+    parser.add_argument("--out", type=Path, default=None, help="folder of the results (--quick alone writes none)")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait this long for a quiet machine")
     asked = parser.parse_args()
     wait_for_quiet(asked.wait)
@@ -198,7 +198,8 @@ class Report:
         facts = "; ".join(f"{k} {v}" for k, v in self.data["machine"].items())
         self.parts.append(
             f"Machine: {facts}. Load average (1, 5, 15 min) {self.data['load_before']} before, {self.data['load_after']} "
-            f"after; others used {self.data['busy_before']:.0%} of the machine just before and {self.data['busy_after']:.0%} just after."
+            f"after; others used {self.data['busy_before']:.0%} of the machine just before and "
+            f"{self.data['busy_after']:.0%} just after."
         )
         page = "\n\n".join(self.parts) + "\n"
         print(page)
@@ -219,7 +220,7 @@ def _plain(value):
 
 
 def _show(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) and not hasattr(value, "dtype"):
+    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not hasattr(value, "dtype")):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"

@@ -94,9 +94,10 @@ class CYardstick:
         self._folder = tempfile.TemporaryDirectory()
         library = str(Path(self._folder.name) / "limit.so")
         subprocess.run(
-            ["cc", "-O3", "-march=native", "-ffast-math", f"-DL={lanes}", "-shared", "-fPIC", str(SOURCE), "-o", library, "-lm"],
+            ["cc", "-O3", "-march=native", "-ffast-math", f"-DL={lanes}", "-shared", "-fPIC", str(SOURCE), "-o", library,
+             "-lm"],
             check=True,
-        )
+        )  # fmt: skip
         self._run = ctypes.CDLL(library).run
         self._run.restype = ctypes.c_long
         self._parameters = parameter_table(n)

@@ -2,8 +2,8 @@
 
     python benchmarks/engine_memory.py [--quick]
 
-One fresh process: `sample_population(100000)`, then `simulate("midazolam", "15 mg oral", ..., compartments=["plasma"])` on all cores. Peak is the
-process's largest resident set, Python and libraries included.
+One fresh process: `sample_population(100000)`, then `simulate("midazolam", "15 mg oral", ..., compartments=["plasma"])` on
+all cores. Peak is the process's largest resident set, Python and libraries included.
 """
 
 from __future__ import annotations
@@ -70,14 +70,16 @@ def main() -> None:
     asked = arguments(__doc__)
     n = 5000 if asked.quick else 100_000
     report = Report("engine_memory", "A hundred thousand people", __doc__.split("\n\n", 2)[2].strip())
-    got = json.loads(subprocess.run([sys.executable, "-c", _CODE, str(n)], capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run([sys.executable, "-c", _CODE, str(n)], capture_output=True, text=True, check=True)
+    got = json.loads(done.stdout)
     peaks = got["peaks"]
-    rows = [("libraries loaded, kernels ready", "-", peaks["libraries loaded"]), ("population", got["population"], peaks["population"])]
+    rows = [("libraries loaded, kernels ready", "-", peaks["libraries loaded"])]
+    rows += [("population", got["population"], peaks["population"])]
     rows += [(name, seconds, top) for name, seconds, top in got["spent"]]
     rows += [("rest of simulate", got["rest"], "-"), ("simulate, total", got["simulate"], peaks["all of simulate"])]
     report.table(f"{n:,} subjects x 97 times, plasma", ("part", "wall time [s]", "peak so far [GiB]"), rows)
     report.text(
-        f"Result {got['result']:.2f} GiB, population {got['population_size']:.2f} GiB; {got['steps']:.0f} steps per subject; "
+        f"Result {got['result']:.2f} GiB, population {got['population_size']:.2f} GiB; {got['steps']:.0f} steps a subject; "
         f"{got['failed']} failed; {got['simulate'] / n * 1e6:.1f} us per subject, simulate alone."
     )
     report.target(f"peak resident memory, {n:,} subjects", got["peak"], 2.0, unit="GiB")

@@ -2,9 +2,10 @@
 
     python benchmarks/engine_scaling.py [--quick]
 
-Two families. "Divided yardstick": every organ of the yardstick but lung and liver is cut into equal parts in parallel, so that the
-solution (hence the steps) and the reactions stay and only the number of states grows. "Random circulations": `random_system` with the same
-number of reactions. Cost is CPU time on one core (fastest of the repeats) per subject and step (accepted or refused), one compartment saved at 97 times.
+Two families. "Divided yardstick": every organ of the yardstick but lung and liver is cut into equal parts in parallel, so
+that the solution (hence the steps) and the reactions stay and only the number of states grows. "Random circulations":
+`random_system` with the same number of reactions. Cost is CPU time on one core (fastest of the repeats) per subject and step
+(accepted or refused), one compartment saved at 97 times.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/engine_sensitivities.py [--quick]
 
-Forward sensitivities by 4, 8, 12 and 20 parameters on one core, next to the plain solve of the same subjects in the same turns: on the yardstick
-(entries of K, Vmax, Km), and on the whole-body model of midazolam, whose named parameters (flow, volume, Kp, ...) each touch
-several entries.
+Forward sensitivities by 4, 8, 12 and 20 parameters on one core, next to the plain solve of the same subjects in the same
+turns: on the yardstick (entries of K, Vmax, Km), and on the whole-body model of midazolam, whose named parameters (flow,
+volume, Kp, ...) each touch several entries.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pbpk_hybrid.models.derivatives import parameter_names
 from pbpk_hybrid.solvers.base import ADD, Problem, StopTable
 
 COUNTS = (4, 8, 12, 20)
-NAMED = ("clint.liver", "fraction_unbound_plasma", "blood_to_plasma_ratio", "absorption_rate", "kp.adipose", "kp.muscle", "kp.liver",
-         "kp.kidney", "kp.gut", "kp.skin", "kp.brain", "kp.lung", "flow.liver", "flow.kidney", "flow.muscle", "flow.gut",
-         "volume.adipose", "volume.muscle", "volume.liver", "clearance_renal")  # fmt: skip
+NAMED = ("clint.liver", "fraction_unbound_plasma", "blood_to_plasma_ratio", "absorption_rate", "kp.adipose", "kp.muscle",
+         "kp.liver", "kp.kidney", "kp.gut", "kp.skin", "kp.brain", "kp.lung", "flow.liver", "flow.kidney", "flow.muscle",
+         "flow.gut", "volume.adipose", "volume.muscle", "volume.liver", "clearance_renal")  # fmt: skip
 
 
 def whole_body(n: int, saved: tuple[str, ...] | None, parameters: tuple[str, ...]) -> Problem:
@@ -52,8 +52,12 @@ def main() -> None:
              (times[q].cpu - times[0].cpu) / times[0].cpu / q if q else np.nan)
             for q in runs
         ]  # fmt: skip
-        report.table(title[0].upper() + title[1:], ("parameters", "us/subject (CPU time, fastest)", "wall, median", "times the plain solve",
-                                                   "plain solves per parameter"), rows)  # fmt: skip
+        report.table(
+            title[0].upper() + title[1:],
+            ("parameters", "us/subject (CPU time, fastest)", "wall, median", "times the plain solve",
+             "plain solves per parameter"),
+            rows,
+        )  # fmt: skip
         report.target(f"20 parameters / plain solve: {title}", rows[-1][3], 8.0)
     report.finish(asked.out)
 

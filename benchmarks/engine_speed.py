@@ -2,8 +2,8 @@
 
     python benchmarks/engine_speed.py [--quick]
 
-15 states, 24 h, 97 saved times, all states saved, rtol 1e-6 (and the engine's default). Contenders take turns; what is not installed is named
-and skipped.
+15 states, 24 h, 97 saved times, all states saved, rtol 1e-6 (and the engine's default). Contenders take turns; what is not
+installed is named and skipped.
 """
 
 from __future__ import annotations
@@ -60,15 +60,17 @@ def main() -> None:
     model, dose = system(n), ph.Regimen.parse(f"{DOSE:g} mg oral")
     options = ph.SolverOptions(rtol=RTOL, threads=1)
     whole = "ours, rodas5p, simulate_system to Dataset"
-    runs[whole] = lambda: ph.simulate_system(model, dose, TIMES, compartments=STATES, options=options, backend="embedded")
+    runs[whole] = lambda: ph.simulate_system(
+        model, dose, TIMES, compartments=STATES, options=options, backend="embedded"
+    )
     subjects[whole], errors[whole] = n, largest_error(runs[whole]()["amount"].values)
 
     repeats = {name: turns if name not in CONTENDERS else max(2, turns // 8) for name in runs}
     times = interleave(runs, repeats)
-    per = lambda name: times[name].cpu / subjects[name] * 1e6  # noqa: E731
+    per = lambda name, which="cpu": getattr(times[name], which) / subjects[name] * 1e6  # noqa: E731
     scipy = next((k for k in CONTENDERS if k in times), None)
     rows = [
-        (name, per(name), times[name].wall / subjects[name] * 1e6, times[name].median_wall / subjects[name] * 1e6, subjects[name],
+        (name, per(name), per(name, "wall"), per(name, "median_wall"), subjects[name],
          per(OURS) / per(name), per(scipy) / per(name) if scipy else np.nan, errors[name])
         for name in sorted(times, key=per)
     ]  # fmt: skip
@@ -80,9 +82,9 @@ def main() -> None:
     )  # fmt: skip
     report.text(
         "Error: largest |y - ref| / (|ref| + 1e-4 mg) over 16 subjects, 97 times and 15 states, against LSODA at rtol 1e-10. "
-        "rtol 1e-6, atol 1e-9 mg where nothing else is said; the same rtol does not mean the same error: see work_precision.md. "
-        "All on one core; CPU time, the fastest of the repeats, is compared, since wall time also counts what others do on the same "
-        "cores. Compilation is not counted."
+        "rtol 1e-6, atol 1e-9 mg where nothing else is said; the same rtol does not mean the same error: see "
+        "work_precision.md. All on one core; CPU time, the fastest of the repeats, is compared, since wall time also counts "
+        "what others do on the same cores. Compilation is not counted."
     )
     _two_cores(report, why, n, turns)
     if skipped:
@@ -114,8 +116,8 @@ def _two_cores(report: Report, why: str, n: int, turns: int) -> None:
         share = gain / c_gain if c_gain >= SECOND_CORE else None
     report.table("Two cores", ("integrator", "us/subject on one (wall, fastest)", "on two", "speed-up"), rows)
     report.text(
-        f"A speed-up under {SECOND_CORE} of the two independent C processes means that others held the second core: then nothing "
-        "can be said about ours."
+        f"A speed-up under {SECOND_CORE} of the two independent C processes means that others held the second core: then "
+        "nothing can be said about ours."
     )
     report.target("speed-up on two cores / speed-up of two copies of the C yardstick", share, 0.9, at_least=True)
 

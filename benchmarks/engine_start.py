@@ -2,8 +2,8 @@
 
     python benchmarks/engine_start.py [--quick]
 
-Every number is from fresh processes. The numba cache of these runs is a folder of their own, so that "cold" means nothing is compiled yet and
-"warm" means that exactly one run has been made before.
+Every number is from fresh processes. The numba cache of these runs is a folder of their own, so that "cold" means nothing is
+compiled yet and "warm" means that exactly one run has been made before.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def main() -> None:
     row = lambda name, v: (name, min(x[0] for x in v), statistics.median(x[0] for x in v), min(x[1] for x in v))  # noqa: E731
     columns = ("what", "wall, fastest [s]", "wall, median [s]", "CPU, fastest [s]")
     report.table("Fresh processes", columns, [row(k, v) for k, v in series.items() if v] + [row(COLD, [cold])])
-    report.text(f"{turns} repeats. Targets are about wall time, which on a busy machine is longer than the CPU time that the work takes.")
+    report.text(
+        f"{turns} repeats. Targets are about wall time, which on a busy machine is longer than the CPU time the work takes."
+    )
     report.table("Where the first call goes (warm cache, one after another in one process)", columns,
                  [row(k, v) for k, v in parts.items()])  # fmt: skip
     for name, bound in ((IMPORT, 0.3), (HELP, 0.5), (FIRST, 1.5)):

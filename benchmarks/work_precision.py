@@ -2,8 +2,9 @@
 
     python benchmarks/work_precision.py [--quick]
 
-The yardstick model at rtol 1e-4 to 1e-10 (atol = rtol/1000 mg), CPU time on one core: the engine's methods, the C program, SciPy, CASADi and diffrax. Down and
-to the left is better. Error: largest |y - ref| / (|ref| + 1e-4 mg) over subjects, times and states, against LSODA at rtol 1e-13.
+The yardstick model at rtol 1e-4 to 1e-10 (atol = rtol/1000 mg), CPU time on one core: the engine's methods, the C program,
+SciPy, CASADi and diffrax. Down and to the left is better. Error: largest |y - ref| / (|ref| + 1e-4 mg) over subjects, times
+and states, against LSODA at rtol 1e-13.
 """
 
 from __future__ import annotations

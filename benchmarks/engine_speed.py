@@ -81,7 +81,7 @@ def main() -> None:
         rows,
     )  # fmt: skip
     report.text(
-        "Error: largest |y - ref| / (|ref| + 1e-4 mg) over 16 subjects, 97 times and 15 states, against LSODA at rtol 1e-10. "
+        "Error: largest |y - ref| / (|ref| + 1e-4 mg) over 16 subjects, 97 times, 15 states, against LSODA at rtol 1e-10. "
         "rtol 1e-6, atol 1e-9 mg where nothing else is said; the same rtol does not mean the same error: see "
         "work_precision.md. All on one core; CPU time, the fastest of the repeats, is compared, since wall time also counts "
         "what others do on the same cores. Compilation is not counted."

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
-from .simulate import _people
+from .subjects import BMI, EGFR, Age, BodyWeight, Sex, Species, draw
 from .terminal import Debug, Quiet, Seed, console, reporting, stage, write_table
 
 _SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr", "cardiac_output", "serum_creatinine")
@@ -16,12 +16,12 @@ _SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr"
 
 def population(
     subjects: Annotated[int, typer.Argument(min=1, help="Number of virtual subjects.")],
-    species: Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")] = "human",
-    age: Annotated[str | None, typer.Option(help='[year], such as "20-60".')] = None,
-    sex: Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")] = None,
-    body_weight: Annotated[str | None, typer.Option(help='[kg], such as "60-90".')] = None,
-    bmi: Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')] = None,
-    egfr: Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')] = None,
+    species: Species = "human",
+    age: Age = None,
+    sex: Sex = None,
+    body_weight: BodyWeight = None,
+    bmi: BMI = None,
+    egfr: EGFR = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write: .nc (everything) or .csv (per subject).")
     ] = None,
@@ -42,7 +42,7 @@ def population(
             raise InputError("--out", str(out), "a name that ends in .nc, .zarr or .csv")
         _, used = generator(seed)
         with stage(f"drawing {subjects} {species} subjects", quiet):
-            people = _people(subjects, species, used, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
+            people = draw(subjects, species, used, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
         if out is not None:
             if out.suffix == ".csv":
                 write_table(people[[v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._core.errors import InputError
-from .parsing import parse_names, parse_range, parse_sex, parse_times
+from .parsing import parse_names, parse_times
+from .subjects import BMI, EGFR, Age, BodyWeight, Sex, Species, draw
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def simulate(
         ),
     ] = None,
     subjects: Annotated[int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")] = 100,
-    species: Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")] = "human",
-    age: Annotated[str | None, typer.Option(help='[year], such as "20-60".')] = None,
-    sex: Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")] = None,
-    body_weight: Annotated[str | None, typer.Option(help='[kg], such as "60-90".')] = None,
-    bmi: Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')] = None,
-    egfr: Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')] = None,
+    species: Species = "human",
+    age: Age = None,
+    sex: Sex = None,
+    body_weight: BodyWeight = None,
+    bmi: BMI = None,
+    egfr: EGFR = None,
     times: Annotated[str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')] = None,
     compartments: Annotated[str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')] = None,
     variability: Annotated[
@@ -87,7 +88,7 @@ def simulate(
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
         _, number = generator(seed)
         with stage(f"drawing {subjects} {species} subjects", quiet):
-            people = _people(subjects, species, number, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
+            people = draw(subjects, species, number, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
         with stage("integrating", quiet, subjects) as progress:
             sim = simulation.simulate(
                 drug, regimen, people, grid, compartments=parse_names(compartments), backend=backend, options=options,
@@ -118,14 +119,6 @@ def _known_kind(kind: str) -> None:
     from ..plots.style import check_kind
 
     check_kind(kind, ("band", "spaghetti"))
-
-
-def _people(n: int, species: str, seed: int, **filters: str | None) -> xr.Dataset:
-    from ..physiology import sample_population
-
-    given: dict[str, Any] = {"sex": parse_sex(filters.pop("sex"))}
-    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items()}
-    return sample_population(n, species, seed=seed, **{k: v for k, v in given.items() if v is not None})
 
 
 def _default_times(regimen: Regimen, known) -> np.ndarray | None:

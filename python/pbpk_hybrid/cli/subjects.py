@@ -1,0 +1,28 @@
+"""Which virtual subjects: the options that `simulate` and `population` share, and the drawing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .parsing import parse_range, parse_sex
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Species = Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")]
+Age = Annotated[str | None, typer.Option(help='[year], such as "20-60".')]
+Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")]
+BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
+BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
+EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+
+
+def draw(n: int, species: str, seed: int, **filters: str | None) -> xr.Dataset:
+    """`n` subjects; the filters are the texts of the options above."""
+    from ..physiology import sample_population
+
+    given: dict[str, Any] = {"sex": parse_sex(filters.pop("sex"))}
+    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items()}
+    return sample_population(n, species, seed=seed, **{k: v for k, v in given.items() if v is not None})

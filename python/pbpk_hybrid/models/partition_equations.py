@@ -220,12 +220,8 @@ def poulin_theil_kp(
     """
     fu = fraction_unbound_plasma
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
-    tissue = p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid) + fraction_water + 0.7 * fraction_phospholipid
-    in_plasma = (
-        p * (plasma["fraction_neutral_lipid"] + 0.3 * plasma["fraction_phospholipid"])
-        + plasma["fraction_water"]
-        + 0.7 * plasma["fraction_phospholipid"]
-    )
+    tissue = _lipid(p, fraction_neutral_lipid, fraction_phospholipid) + fraction_water
+    in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"]) + plasma["fraction_water"]
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
     return tissue / in_plasma * fu / fu_tissue
 
@@ -258,14 +254,8 @@ def berezhkovskiy_kp(
     fu = fraction_unbound_plasma
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
-    tissue = (
-        p * (fraction_neutral_lipid + 0.3 * fraction_phospholipid) + 0.7 * fraction_phospholipid + fraction_water / fu_tissue
-    )
-    in_plasma = (
-        p * (plasma["fraction_neutral_lipid"] + 0.3 * plasma["fraction_phospholipid"])
-        + 0.7 * plasma["fraction_phospholipid"]
-        + plasma["fraction_water"] / fu
-    )
+    tissue = _lipid(p, fraction_neutral_lipid, fraction_phospholipid) + fraction_water / fu_tissue
+    in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"]) + plasma["fraction_water"] / fu
     return tissue / in_plasma
 
 

@@ -139,12 +139,12 @@ def simulate_system(
     grid = _times(times, regimen)
     saved = _saved(system, compartments)
     doses = dose_stops(system, regimen, grid[-1], body_weight=body_weight, lag_time=lag_time or 0.0)
-    start = float(min(grid[0], doses.first_time))
-    stops, failed = steady_state_stops(system, doses, chosen, options, start)
-    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities))
     if sensitivities and doses.steady_state:
         raise InputError("sensitivities", list(sensitivities), "a regimen without steady-state records",
                          hint="give enough doses before the time of interest instead of SS")
+    start = float(min(grid[0], doses.first_time))
+    stops, failed = steady_state_stops(system, doses, chosen, options)
+    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities))
     result = chosen.solve(problem, options, progress)
     result.status[failed] = Status.NO_STEADY_STATE
     result.amount[failed] = np.nan

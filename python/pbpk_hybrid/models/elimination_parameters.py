@@ -26,8 +26,9 @@ from .clearance import (
     renal_clearance,
     split_clearance,
 )
-from .graph import LIVER, OrganGraph
+from .graph import LIVER, OrganGraph, whole_body_graph
 from .ionisation import distribution_coefficient, ionisation
+from .partition import blood_to_plasma_ratio
 
 
 def elimination_parameters(
@@ -101,9 +102,6 @@ def _cells(physiology: xr.Dataset) -> np.ndarray | float:
 
 def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
     """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from the reference individual."""
-    from .graph import whole_body_graph
-    from .partition import blood_to_plasma_ratio
-
     person = reference_individual(compound.species)
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -80,6 +80,11 @@ class SolverOptions:
             raise InputError("max_step", self.max_step, "a number > 0 [h]")
         if self.threads is not None and not (isinstance(self.threads, (int, np.integer)) and self.threads > 0):
             raise InputError("threads", self.threads, "an integer > 0")
+
+    @property
+    def atol_fact(self) -> float | str:
+        """The absolute tolerance as provenance states it."""
+        return "rtol x 1e-5 x largest dose" if self.atol is None else self.atol
 
     def tolerance(self, dose_scale: np.ndarray) -> np.ndarray:
         """Absolute tolerance per subject [mg] for the largest single dose of each."""
@@ -181,6 +186,25 @@ class Problem:
     y0: np.ndarray | None = None
     parameters: tuple[str, ...] = ()
 
+    @property
+    def start(self) -> np.ndarray:
+        """(n_subjects or 1, n_states) [mg] amounts at the start."""
+        if self.y0 is None:
+            return np.zeros((1, self.system.n_states))
+        return np.atleast_2d(np.asarray(self.y0, dtype=float))
+
+    def tolerance(self, options: SolverOptions) -> np.ndarray:
+        """(n_subjects,) [mg] absolute tolerance of each subject, from what it gets and what it starts with."""
+        return options.tolerance(np.maximum(self.stops.dose_scale(self.system.n_subjects), self.start.max(axis=1)))
+
+    def take(self, subject: int) -> Problem:
+        """The same problem for one subject."""
+        pick = slice(subject, subject + 1)
+        y0 = self.y0 if self.y0 is None or len(self.y0) == 1 else self.y0[pick]
+        return replace(
+            self, system=self.system.take(pick), stops=self.stops.take(subject, subject + 1), y0=y0
+        )
+
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
         return [self.system.observables[name].terms for name in self.saved]
 
@@ -212,6 +236,13 @@ class Trajectories:
     facts: dict[str, Any] = field(default_factory=dict)
     sensitivity: np.ndarray | None = None
     derivatives: tuple[ParameterDerivative, ...] = ()
+
+
+def smallest_problem() -> Problem:
+    """One dose in two compartments: what a backend integrates to compile and load everything it needs."""
+    system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
+    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0]))
+    return Problem(system, stop, np.array([0.0, 1.0]), ("body",))
 
 
 @dataclass(frozen=True)

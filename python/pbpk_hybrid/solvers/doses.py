@@ -8,12 +8,10 @@ import numpy as np
 
 from .._core.errors import InputError, unknown_name
 from ..dosing import DoseEvents, Regimen, expand
-from ..dosing.events import BOLUS, OTHER, RATE, RESET, STEADY
+from ..dosing.events import BOLUS, OTHER, RATE, RESET, ROUTE_COMPARTMENT, STEADY
 from ..models.system import System
 from . import base
 from .base import StopTable
-
-_ROUTES = {"iv_bolus": "iv", "iv_infusion": "iv", "oral": "oral"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +60,7 @@ def dose_stops(
         regimen = Regimen({**c, "lag_time": lag}, span=regimen.span)
     labels = np.asarray(system.subjects)
     ids = labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
-    names = {_ROUTES[r]: system.states[system.targets[r]] for r in _ROUTES if r in system.targets}
+    names = {own: system.states[system.targets[r]] for r, own in ROUTE_COMPARTMENT.items() if r in system.targets}
     events = expand(regimen, ids, body_weight=body_weight, horizon=horizon, route_compartments=names)
     state = np.array([system.targets[name] for name in events.compartments], dtype=np.int64)
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
@@ -85,7 +83,7 @@ def _check_targets(system: System, regimen: Regimen) -> None:
                                    what="a compartment of the model")
         elif route and route not in system.targets:
             hint = "give the compound an absorption_rate" if route == "oral" else "name a compartment"
-            routes = sorted(set(system.targets) & set(_ROUTES))
+            routes = sorted(set(system.targets) & set(ROUTE_COMPARTMENT))
             raise InputError(f"route[row {i}]", str(route), f"a route of the model: {routes}", hint=hint)
 
 
@@ -111,7 +109,7 @@ def _first_dose(regimen: Regimen, ids: np.ndarray, body_weight: np.ndarray | Non
 
 
 def steady_state_stops(
-    system: System, doses: Doses, backend: base.Backend, options: base.SolverOptions, start: float
+    system: System, doses: Doses, backend: base.Backend, options: base.SolverOptions
 ) -> tuple[StopTable, np.ndarray]:
     """The stops the integrator needs, with every steady state found.
 

@@ -41,7 +41,7 @@ def solve_exactly(
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects, n_times)) if system.closed else None
     final = np.empty((n_subjects, n))
-    start = np.zeros((1, n)) if problem.y0 is None else np.atleast_2d(problem.y0)
+    start = problem.start
     for s in range(n_subjects):
         y = start[s if len(start) > 1 else 0].astype(float).copy()
         path, gave = _one(system.matrix(s), problem, s, y)

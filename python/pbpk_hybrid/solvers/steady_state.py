@@ -9,10 +9,13 @@ Sinks (eliminated drug) have no steady state; what was eliminated before the rec
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..models.system import System
 from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
+from .expm import step
 
 _MEMORY = 8  # differences kept by Anderson's acceleration
 _MAX_ITERATIONS = 120
@@ -99,10 +102,13 @@ class _Dosing:
                 continue
             # what enters in one interval, or in the time constant of the fastest process
             time = self.interval or 1.0 / np.abs(k).max()
-            entering = np.abs(self.amount[s] + self.base_rate[s] * time + self.pulse_rate[s] * self.pulse_duration)
-            lost[s] = np.abs(out[s]).max() > _MOST_HELD_LINEAR * entering
+            lost[s] = np.abs(out[s]).max() > _MOST_HELD_LINEAR * self._entering(time)[s]
         lost |= ~np.isfinite(out).all(axis=1) | (out < -1e-9 * np.abs(out).max(axis=1, keepdims=True)).any(axis=1)
         return out, lost
+
+    def _entering(self, time: float) -> np.ndarray:
+        """(n_subjects,) [mg] what enters in `time`, one dose included."""
+        return np.abs(self.amount + self.base_rate * time + self.pulse_rate * self.pulse_duration)
 
     def _slope(self, s: int) -> np.ndarray:
         """K, plus the reactions linearised at zero."""
@@ -121,8 +127,6 @@ class _Dosing:
 
     def _period(self, s: int, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(E, b) of one interval that begins with the dose."""
-        from .expm import step
-
         known: dict = {}
         zero = np.zeros(len(k))
         b = zero.copy()
@@ -132,8 +136,6 @@ class _Dosing:
         return np.stack(columns, axis=1), b
 
     def _through(self, s: int, k: np.ndarray, y: np.ndarray, to: float, known: dict) -> np.ndarray:
-        from .expm import step
-
         pulse = min(self.pulse_duration, to)
         if pulse > 0:
             y = step(k, self._rates(s, 1.0, 1.0), pulse, y, known)
@@ -149,8 +151,6 @@ class _Dosing:
     # -- saturable --------------------------------------------------------------------------------------------
     def _advance(self, y: np.ndarray, to: float, backend: Backend, options: SolverOptions) -> np.ndarray:
         """The state `to` hours after y and its dose."""
-        from dataclasses import replace
-
         n = self.system.n_subjects
         acts = [(0.0, ADD, self.amount), (0.0, RATE, self.base_rate + self.pulse_rate)]
         if 0 < self.pulse_duration < to:
@@ -169,7 +169,7 @@ class _Dosing:
         past_y: list[np.ndarray] = []
         past_r: list[np.ndarray] = []
         done = np.zeros(len(y), dtype=bool)
-        per_interval = np.abs(self.amount + self.base_rate * self.interval + self.pulse_rate * self.pulse_duration)
+        per_interval = self._entering(self.interval)
         for _ in range(_MAX_ITERATIONS):
             after = self._advance(y, self.interval, backend, options) * keep
             r = after - y
@@ -233,6 +233,3 @@ def _lasting_states(system: System) -> np.ndarray:
     for r in system.reactions:
         out[list(r.reactants)] = True
     return out
-
-
-

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...models.derivatives import parameter_derivatives
-from ...models.system import System
-from ..base import Availability, Problem, SolverOptions, Status, Trajectories
+from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..threads import run_in_threads, thread_count
 
 #: packs per task: small enough to share evenly and to report progress, large enough not to be felt
@@ -53,22 +52,19 @@ class EmbeddedBackend:
 
 
 def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
-    derivatives = parameter_derivatives(problem.system, problem.parameters)
     from . import pack, rosenbrock
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
     from .tableaus import tableau
 
     system, method = problem.system, tableau(options.method)
+    derivatives = parameter_derivatives(system, problem.parameters)
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
     st, stoich, saved_weights = pack.structure(system, problem.saved_terms())
     base, par = pack.coefficient_lanes(system)
     stops = pack_stops(problem.stops, n_subjects, system.plan.place)
-    scale = problem.stops.dose_scale(n_subjects)
-    start = np.zeros((1, n)) if problem.y0 is None else np.atleast_2d(problem.y0)
-    scale = np.maximum(scale, np.broadcast_to(start.max(axis=1), scale.shape))
-    atol = pack.to_lanes(options.tolerance(scale)[:, None], n_subjects)
-    y = pack.to_lanes(start[:, system.plan.order], n_subjects)
+    atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
+    y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
     if n_subjects % LANES:
         y[-1, :, n_subjects % LANES :] = 0.0  # lanes without a subject hold nothing and never set the step
@@ -76,7 +72,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))
     statistics = np.zeros((packs, 3), dtype=np.int64)
-    control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, 0.0, float(options.max_step))
+    control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
     kd = kd_values = dpars = n_par = sensitivity = None
     if derivatives:
@@ -117,7 +113,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         steps=per_subject[:, :2].copy(),
         facts={
             "backend": "embedded", "method": method.name, "rtol": options.rtol,
-            "atol": "rtol x 1e-5 x largest dose" if options.atol is None else options.atol, "lanes": LANES,
+            "atol": options.atol_fact, "lanes": LANES,
             "method_reference": method.reference,
         },
         sensitivity=sensitivity,
@@ -128,12 +124,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
 def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories) -> None:
     """Integrate every subject of a failed pack alone, so that only the one to blame is lost."""
     for s in np.flatnonzero(result.status != Status.SUCCESS):
-        alone = Problem(
-            problem.system.take(slice(s, s + 1)), problem.stops.take(s, s + 1), problem.times, problem.saved,
-            problem.start_time, problem.y0 if problem.y0 is None or len(problem.y0) == 1 else problem.y0[s : s + 1],
-            problem.parameters,
-        )  # fmt: skip
-        once = _integrate(alone, options, None)
+        once = _integrate(problem.take(int(s)), options, None)
         result.amount[s], result.given[s], result.final[s] = once.amount[0], once.given[0], once.final[0]
         result.status[s], result.steps[s] = once.status[0], once.steps[0]
         if result.balance is not None:
@@ -144,8 +135,4 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
 
 def warm_up() -> None:
     """Compile (or load from numba's disk cache) everything `solve` needs, on a system of two states."""
-    from ..base import ADD, StopTable
-
-    system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
-    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0]))
-    EmbeddedBackend().solve(Problem(system, stop, np.array([0.0, 1.0]), ("body",)), SolverOptions(threads=1))
+    EmbeddedBackend().solve(smallest_problem(), SolverOptions(threads=1))

@@ -20,14 +20,15 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
+from ..base import ADD, KEEP, RATE, Status
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
 #: Forward sensitivities of one pack, or None (numba then leaves out all that concerns them, which makes the plain
-#: integrator quick to compile and to load): s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK),
-#: derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch `weight`
-#: (stages,), and where results go.
+#: integrator quick to compile and to load): s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n),
+#: z (stages x n x BLOCK), derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per
+#: parameter), scratch `weight` (stages,), and where results go.
 SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
@@ -42,10 +43,11 @@ Structure = namedtuple(
 )
 
 #: Stepping constants; see SolverOptions.
-Control = namedtuple("Control", "rtol max_steps min_step first_step max_step")
+Control = namedtuple("Control", "rtol max_steps min_step max_step")
 
-SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
-EVENT_ADD, EVENT_RATE, EVENT_KEEP = 0, 1, 2
+# as plain numbers, which numba keeps as constants
+SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
+STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -251,20 +253,16 @@ def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, 
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _apply_events(n, ev_from, ev_to, ev_kind, ev_state, ev_value, y, rate):
-    """Jumps, changes of infusion rate, and resets (value 0 in the lanes that are reset, 1 elsewhere)."""
-    for e in range(ev_from, ev_to):
-        value = load(ev_value, e)
-        if ev_kind[e] == EVENT_ADD:
-            i = ev_state[e]
-            store(y, i, load(y, i) + value)
-        elif ev_kind[e] == EVENT_RATE:
-            i = ev_state[e]
-            store(rate, i, load(rate, i) + value)
-        else:
-            for i in range(n):
-                store(y, i, load(y, i) * value)
-                store(rate, i, load(rate, i) * value)
+def _apply_event(n, kind, state, value, y, rate):
+    """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset, 1 elsewhere)."""
+    if kind == ADD:
+        store(y, state, load(y, state) + value)
+    elif kind == RATE:
+        store(rate, state, load(rate, state) + value)
+    else:
+        for i in range(n):
+            store(y, i, load(y, i) * value)
+            store(rate, i, load(rate, i) * value)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -338,7 +336,7 @@ def integrate_pack(
     end = times[n_times - 1]
     put_in = _total(n, y, 0)  # what was given up to `t`, start amounts included
     flow_in = splat(0.0)  # sum of the infusion rates
-    h = control.first_step
+    h = 0.0
     stop = 0
     accepted, rejected = 0, 0
     infusing = False
@@ -348,19 +346,19 @@ def integrate_pack(
         while stop < n_stops and ev_time[stop] <= t:
             for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
                 value = load(ev_value, e)
-                if ev_kind[e] == EVENT_ADD:
+                _apply_event(n, ev_kind[e], ev_state[e], value, y, rate)
+                if ev_kind[e] == ADD:
                     put_in = put_in + value
-                elif ev_kind[e] == EVENT_KEEP:
+                elif ev_kind[e] == KEEP:
                     put_in = put_in * value
                     if sens is not None:
                         for i in range(len(sens.s)):
                             store(sens.s, i, load(sens.s, i) * value)
-            _apply_events(n, ev_ptr[stop], ev_ptr[stop + 1], ev_kind, ev_state, ev_value, y, rate)
             stop += 1
             fresh = True
         if fresh:
             flow_in = _total(n, rate, 0)
-            infusing = _any(lane_abs(flow_in))
+            infusing = _any(flow_in)
         while row < n_times and times[row] <= t:
             _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
             _save_balance(n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..base import Availability, Problem, SolverOptions, Status, Trajectories
+from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..threads import thread_count
 
 #: one call into Julia lasts about this long [s]; between calls Ctrl-C and progress are served
@@ -57,8 +57,7 @@ class JuliaBackend:
         result = flat.result
         result.facts.update(
             backend="julia", method=options.method, rtol=options.rtol, lanes=LANES,
-            atol="rtol x 1e-5 x largest dose" if options.atol is None else options.atol,
-            method_reference=_REFERENCES[options.method],
+            atol=options.atol_fact, method_reference=_REFERENCES[options.method],
             backend_version=", ".join(f"{k} {v}" for k, v in runtime.versions().items()),
         )  # fmt: skip
         return result
@@ -101,11 +100,6 @@ def _with_sensitivities(problem: Problem, options: SolverOptions, progress) -> T
 
 def warm_up() -> None:
     """Start Julia and run everything `solve` needs once, on a system of two states."""
-    from ...models.system import System
-    from ..base import ADD, StopTable
-
-    system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
-    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0]))
-    result = JuliaBackend().solve(Problem(system, stop, np.array([0.0, 1.0]), ("body",)), SolverOptions())
+    result = JuliaBackend().solve(smallest_problem(), SolverOptions())
     if result.status[0] != Status.SUCCESS:  # pragma: no cover - an installation that computes nonsense
         raise RuntimeError("the Julia backend could not integrate a system of two states")

@@ -38,8 +38,6 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     """The table of a problem, and empty results for Julia to fill."""
     system, stops = problem.system, problem.stops
     n_subjects, n, n_times, n_saved = system.n_subjects, system.n_states, len(problem.times), len(problem.saved)
-    start = np.zeros((1, n)) if problem.y0 is None else np.atleast_2d(np.asarray(problem.y0, dtype=float))
-    scale = np.maximum(stops.dose_scale(n_subjects), start.max(axis=1))
     result = Trajectories(
         amount=np.empty((n_subjects, n_times, n_saved)),
         balance=np.empty((n_subjects, n_times)) if system.closed else None,
@@ -60,7 +58,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         _ints([len(t) for t in terms]), _ints([s for t in terms for s, _ in t]), _floats([w for t in terms for _, w in t]),
         _ints(stops.subject), _floats(stops.time), _ints(stops.kind), _ints(stops.state),
         _floats(np.atleast_2d(stops.value)),
-        _floats(problem.times), _floats(start), _floats(options.tolerance(scale)),
+        _floats(problem.times), _floats(problem.start), _floats(problem.tolerance(options)),
         _floats([problem.start_time, options.rtol, options.max_step]), _ints([n, n_subjects, options.max_steps]),
         result.amount, result.balance if result.balance is not None else np.empty((0, n_times)), result.given, result.final,
         result.status, result.steps,

@@ -71,6 +71,10 @@ class FileFormatError(InputError):
     """A file that cannot be read as what it should be."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint of a learned component that cannot be read, or not by this version, or not for this use."""
+
+
 class MissingDependencyError(PBPKError, ImportError):
     """An optional package is needed and not installed."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, julia, plot, population, simulate
+from . import analysis, compounds, doctor, julia, plot, population, simulate, train
 
 app = typer.Typer(
     name="pbpk-hybrid",
@@ -43,3 +43,4 @@ app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("doctor")(doctor.doctor)
 app.add_typer(julia.app, name="julia")
+app.add_typer(train.app, name="train")

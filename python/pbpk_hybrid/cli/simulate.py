@@ -46,8 +46,8 @@ def simulate(
     partition_method: Annotated[str | None, typer.Option(help="Method for the partition coefficients.")] = None,
     hepatic_model: Annotated[str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")] = None,
     backend: Annotated[str, typer.Option(help="auto, embedded or julia.")] = "auto",
-    method: Annotated[str, typer.Option(help="rodas5p, rodas4, rodas4p or expm.")] = "rodas5p",
-    rtol: Annotated[float, typer.Option(help="Relative tolerance per step.")] = 1e-6,
+    method: Annotated[str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")] = None,
+    rtol: Annotated[float | None, typer.Option(help="Relative tolerance per step [default: 2e-7].")] = None,
     observed: Annotated[
         str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
     ] = "auto",
@@ -83,7 +83,7 @@ def simulate(
             )
         regimen = Regimen.parse(text)
         one = single_dose(regimen)
-        options = SolverOptions(method=method, rtol=rtol)
+        options = SolverOptions(**{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None})
         _known_kind(kind)
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
         _, number = generator(seed)

@@ -21,12 +21,14 @@ ALLOWED = {
     "models": {"_core", "physiology", "compounds"},
     "solvers": {"_core", "models", "dosing"},
     "variability": {"_core"},
-    "simulation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability"},
+    "simulation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability",
+                   "scale"},  # scale: inside simulate(chunks=...), on call
+    "scale": {"_core", "physiology", "compounds", "dosing", "solvers", "variability", "simulation"},
     "results": {"_core", "nca", "plots", "physiology"},  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
     "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
-            "nca", "plots", "learn"},
+            "nca", "plots", "learn", "scale"},
     "learn": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
               "nca"},
 }  # fmt: skip

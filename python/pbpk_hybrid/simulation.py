@@ -42,6 +42,9 @@ def simulate(
     hepatic_model: str | None = None,
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
+    chunks: int | None = None,
+    store: str | None = None,
+    client: Any = None,
 ) -> xr.Dataset:
     """Concentrations of a compound over time in every person (or animal) of a population.
 
@@ -65,6 +68,9 @@ def simulate(
     partition_method, kp, hepatic_model : override the compound's; see whole_body_system
     raise_on_failure : raise SolveError instead of flagging failed subjects
     progress : called with numbers of subjects done
+    chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is streamed
+        into, and the ``distributed.Client`` whose workers do it (None: processes on this machine). `population` may then be a
+        :class:`pbpk_hybrid.scale.Cohort`, whose people are drawn by the workers. See :func:`pbpk_hybrid.scale.simulate_cohort`.
 
     Returns
     -------
@@ -83,6 +89,17 @@ def simulate(
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
+    if chunks is not None or store is not None or client is not None:
+        from .scale import simulate_cohort  # on call only: this room knows nothing of stores and workers
+
+        if store is None:
+            raise InputError("store", None, "the name of a .zarr store", hint="`chunks` and `client` stream into a store")
+        return simulate_cohort(
+            compound, regimen, population, times, store=store, chunks=10_000 if chunks is None else chunks, client=client,
+            compartments=compartments or ("plasma",), backend=backend, options=options, variability=variability, seed=seed,
+            sensitivities=sensitivities, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model,
+            raise_on_failure=raise_on_failure, progress=progress,
+        )  # fmt: skip
     if isinstance(compound, str):
         compound = get_compound(compound)
     people = reference_individual("human") if population is None else check_physiology(population)

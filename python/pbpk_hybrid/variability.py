@@ -45,8 +45,10 @@ class Variability:
             (self.absorption_rate, lambda p: p in ("absorption_rate", "transit_rate")),
         )
         factors: dict[str, np.ndarray] = {}
-        for cv, concerns in sets:
-            z = rng.standard_normal(n)  # drawn even if unused, so that one cv does not change the others' numbers
+        # a row per subject, so that the first subjects' numbers do not depend on n; drawn even where unused, so that one cv
+        # does not change the others' numbers
+        normal = rng.standard_normal((n, len(sets)))
+        for (cv, concerns), z in zip(sets, normal.T, strict=True):
             if cv == 0.0:
                 continue
             sigma = np.sqrt(np.log1p(cv**2))

@@ -87,6 +87,10 @@ class SolveError(PBPKError, RuntimeError):
     """An integration failed and the caller asked for failures to be raised."""
 
 
+class StoreError(PBPKError, RuntimeError):
+    """A store on disk that is damaged, full, in use, or belongs to another run."""
+
+
 class SubjectFailedWarning(UserWarning):
     """Some subjects could not be integrated; their values are NaN and their status says why."""
 

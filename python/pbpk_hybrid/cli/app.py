@@ -15,7 +15,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it shows units in brackets as they are, and rich need not be imported
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Physiologically based pharmacokinetics in virtual populations.",
-    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, 4 backend or package missing.",
+    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, 4 backend or package missing, "
+    "5 store in use, damaged or full.",
 )
 
 

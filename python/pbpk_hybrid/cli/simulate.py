@@ -52,7 +52,13 @@ def simulate(
         str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
     ] = "auto",
     kind: Annotated[str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")] = "band",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("results"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.")
+    ] = Path("results"),
+    chunk: Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")] = 10_000,
+    workers: Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")] = False,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -62,7 +68,8 @@ def simulate(
     Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each subject) and profile.png into the
     folder --out. Files of these names are replaced.
     """
-    with reporting(debug):
+    resumable = "finished chunks are kept: the same command with the same --seed goes on"
+    with reporting(debug, resumable if out.suffix == ".zarr" else "nothing was written"):
         from .. import simulation
         from .._core.random import generator
         from ..dosing import Regimen
@@ -87,6 +94,20 @@ def simulate(
         _known_kind(kind)
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
         _, number = generator(seed)
+        if out.suffix == ".zarr":
+            from .cohort import simulate_to_store
+
+            failed = simulate_to_store(
+                drug, regimen, grid, out, subjects=subjects, species=species, seed=number,
+                filters={"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}, chunk=chunk,
+                workers=workers, scheduler=scheduler, overwrite=overwrite, quiet=quiet,
+                keywords={"compartments": parse_names(compartments) or ("plasma",), "backend": backend, "options": options,
+                          "variability": Variability() if variability else None, "partition_method": partition_method,
+                          "hepatic_model": hepatic_model},
+            )  # fmt: skip
+            if failed:
+                raise typer.Exit(SUBJECTS_FAILED)
+            return
         with stage(f"drawing {subjects} {species} subjects", quiet):
             people = draw(subjects, species, number, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
         with stage("integrating", quiet, subjects) as progress:

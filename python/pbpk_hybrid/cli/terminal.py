@@ -20,7 +20,7 @@ from .._core import errors
 if TYPE_CHECKING:
     from rich.console import Console
 
-UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, INTERRUPTED = 1, 2, 3, 4, 130
+UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -33,19 +33,21 @@ def exit_code(error: BaseException) -> int:
         return NOT_AVAILABLE
     if isinstance(error, errors.SolveError):
         return SUBJECTS_FAILED
+    if isinstance(error, errors.StoreError):
+        return STORE
     if isinstance(error, errors.InputError):
         return BAD_INPUT
     return UNEXPECTED
 
 
 @contextlib.contextmanager
-def reporting(debug: bool = False) -> Iterator[None]:
-    """Errors become one line on stderr and an exit code; our own warnings one line each."""
+def reporting(debug: bool = False, kept: str = "nothing was written") -> Iterator[None]:
+    """Errors become one line on stderr and an exit code; our own warnings one line each. `kept`: what Ctrl-C leaves."""
     with _our_warnings(debug):
         try:
             yield
         except KeyboardInterrupt:
-            typer.echo("interrupted; nothing was written", err=True)
+            typer.echo("interrupted; " + kept, err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

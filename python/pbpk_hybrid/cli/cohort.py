@@ -1,0 +1,74 @@
+"""`simulate --out NAME.zarr`: a cohort of any size, streamed into a store by several processes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._core.errors import InputError
+from .parsing import parse_range, parse_sex
+from .terminal import console, stage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..compounds import Compound
+    from ..dosing import Regimen
+
+
+def simulate_to_store(
+    compound: Compound,
+    regimen: Regimen,
+    times: np.ndarray | None,
+    out: Path,
+    *,
+    subjects: int,
+    species: str,
+    seed: int,
+    filters: Mapping[str, str | None],
+    chunk: int,
+    workers: int | None,
+    scheduler: str | None,
+    overwrite: bool,
+    quiet: bool,
+    keywords: Mapping[str, Any],
+) -> int:
+    """Run or finish the cohort in `out`; returns how many subjects failed."""
+    from ..scale import Cohort, simulate_cohort
+
+    if times is None:
+        raise InputError("--times", None, 'the times to save [h], such as "0:24:0.5"', hint="this regimen suggests none")
+    given = {"sex": parse_sex(filters["sex"])}
+    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
+    cohort = Cohort(subjects, seed, species, {k: v for k, v in given.items() if v is not None})
+    with _client(scheduler) as client, stage("simulating", quiet, subjects) as progress:
+        ds = simulate_cohort(
+            compound, regimen, cohort, times, store=out, chunks=chunk, workers=workers, client=client, overwrite=overwrite,
+            progress=progress, **keywords,
+        )  # fmt: skip
+    failed = int(ds.attrs["failed_subjects"])
+    if not quiet:
+        names = ", ".join(ds["compartment"].values)
+        console().print(
+            f"written: {out}: {subjects} subjects x {ds.sizes['time']} times ({names}), {failed} failed, seed {seed}",
+            soft_wrap=True,
+        )
+    return failed
+
+
+@contextlib.contextmanager
+def _client(scheduler: str | None) -> Iterator[Any]:
+    if scheduler is None:
+        yield None
+        return
+    from .._core.optional import require
+
+    distributed = require("distributed", "scale", "--scheduler")
+    try:
+        client = distributed.Client(scheduler, timeout="15s")
+    except (OSError, ValueError) as error:
+        raise InputError("--scheduler", scheduler, "the address of a running dask scheduler", hint=str(error)) from error
+    with client:
+        yield client

@@ -1,0 +1,19 @@
+"""Cohorts larger than memory: chunks of subjects over dask workers, streamed into a zarr store, resumable.
+
+Needs the extra ``scale`` (dask, distributed, zarr). Nothing of the engine imports from here but, on call, ``simulate(chunks=...)``.
+"""
+
+from __future__ import annotations
+
+from .._core.lazy import lazy_names
+
+_WHERE = {
+    "cohort": ("Cohort", "BLOCK"),
+    "run": ("simulate_cohort",),
+    "store": ("open_cohort", "verify_cohort"),
+}
+__all__, __getattr__ = lazy_names(__name__, _WHERE)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,276 @@
+"""The zarr store of a cohort, and the journal beside it that says which chunks are finished.
+
+`NAME.zarr` is an ordinary store (format 2) of the ``simulation`` schema. `NAME.zarr.run` holds the journal: what was asked
+(``run.json``), and for every finished chunk a record with a digest of each of its files. A chunk counts as finished when its record
+is there and its files have these digests; everything else is computed again. Values not yet computed read as NaN, or status -1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError, StoreError
+from .._core.files import atomic_path
+from .._core.optional import require
+
+#: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a declared
+#: one for a mask and hand out floats
+_UNREACHED = -1
+
+
+class CohortStore:
+    """One cohort on disk. Several processes may write chunks of it at once, each chunk by one of them."""
+
+    def __init__(self, path: str | os.PathLike, chunk: int, n: int) -> None:
+        self.path = Path(path).expanduser().absolute()
+        if self.path.suffix != ".zarr":
+            raise InputError("store", str(path), "a name that ends in .zarr")
+        self.journal = self.path.with_name(self.path.name + ".run")
+        self.chunk, self.n = chunk, n
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.n // self.chunk)
+
+    def bounds(self, i: int) -> tuple[int, int]:
+        """First subject and one past the last of chunk i."""
+        return i * self.chunk, min((i + 1) * self.chunk, self.n)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps a second run out of the store; the operating system drops it when the process dies.
+
+        Raises
+        ------
+        StoreError : another run holds it, or the folder cannot be written
+        """
+        try:
+            self.journal.mkdir(parents=True, exist_ok=True)
+            handle = (self.journal / "lock").open("w")
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StoreError(f"{self.path}: another run is writing to it; wait for it or choose another name") from error
+            yield
+
+    def begin(self, request: Mapping[str, Any], template: xr.Dataset, labels: np.ndarray, overwrite: bool) -> list[int]:
+        """Make the store, or look at what is there; returns the chunks still to be computed.
+
+        Parameters
+        ----------
+        request : everything the numbers depend on, as plain JSON
+        template : simulation Dataset of a few subjects: names, types, attributes
+        labels : (n,) of all subjects
+
+        Raises
+        ------
+        StoreError : the store belongs to another request (names what differs), or was not made here
+        """
+        asked = json.loads(json.dumps(dict(request)))
+        if overwrite:
+            shutil.rmtree(self.path, ignore_errors=True)
+            for file in self.journal.glob("*.json"):
+                file.unlink()
+        record = self.journal / "run.json"
+        if record.exists() and (self.path / ".zgroup").exists():
+            before = _read_json(record)
+            if before is None:
+                raise StoreError(f"{record} is damaged; overwrite=True starts again")
+            for name in sorted(asked.keys() | before.keys()):
+                if asked.get(name) != before.get(name):
+                    raise StoreError(
+                        f"{self.path} holds another run: {name} was {_short(before.get(name))} and is {_short(asked.get(name))} "
+                        "now; choose another name, or overwrite=True"
+                    )
+            self._sweep()
+            return [i for i in range(self.chunks) if not self.finished(i)]
+        if self.path.exists():
+            raise StoreError(f"{self.path} is there and is not an unfinished run; choose another name, or overwrite=True")
+        with self._reporting():
+            self._create(template, labels)
+            with atomic_path(record) as draft:
+                draft.write_text(json.dumps(asked, indent=1, sort_keys=True))
+        return list(range(self.chunks))
+
+    def write(self, i: int, ds: xr.Dataset) -> None:
+        """Write chunk i and then its record. Writing it twice leaves it as once.
+
+        Raises
+        ------
+        StoreError : the disk is full or the store cannot be written
+        """
+        first, last = self.bounds(i)
+        with self._reporting():
+            group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
+            for name in self.arrays(group):
+                if name != "subject":
+                    group[name][first:last] = ds[name].values
+            record = {"files": {name: _digest(self._file(name, i)) for name in self.arrays(group) if name != "subject"},
+                      "failed": int((ds["status"].values != 0).sum())}  # fmt: skip
+            with atomic_path(self.journal / f"chunk-{i:06d}.json") as draft:
+                draft.write_text(json.dumps(record))
+
+    def finished(self, i: int) -> bool:
+        """Whether chunk i has its record and files that fit it."""
+        record = _read_json(self.journal / f"chunk-{i:06d}.json")
+        if record is None:
+            return False
+        return all(_digest(self._file(name, i)) == digest for name, digest in record["files"].items())
+
+    def failed(self) -> int:
+        """Subjects without a solution, over the finished chunks."""
+        records = (_read_json(self.journal / f"chunk-{i:06d}.json") for i in range(self.chunks))
+        return sum(record["failed"] for record in records if record)
+
+    def end(self) -> None:
+        """Write what is known only at the end."""
+        with self._reporting():
+            group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
+            group.attrs["failed_subjects"] = self.failed()
+            group.attrs["complete"] = 1
+
+    def open(self) -> xr.Dataset:
+        """The store as a Dataset that reads chunk by chunk (dask arrays)."""
+        return xr.open_dataset(
+            self.path, engine="zarr", consolidated=False, chunks={}, decode_times=False, decode_timedelta=False
+        )
+
+    @staticmethod
+    def arrays(group) -> list[str]:
+        """Arrays that are cut into chunks of subjects."""
+        return sorted(name for name, array in group.arrays() if array.attrs["_ARRAY_DIMENSIONS"][:1] == ["subject"])
+
+    def _create(self, template: xr.Dataset, labels: np.ndarray) -> None:
+        zarr = _zarr()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.path) as draft:
+            group = zarr.open_group(str(draft), mode="w", zarr_format=2)
+            for name, variable in template.variables.items():
+                name = str(name)
+                values = labels if name == "subject" else variable.values
+                subject = variable.dims[:1] == ("subject",)
+                shape = (self.n, *values.shape[1:]) if subject else values.shape
+                array = group.create_array(
+                    name, shape=shape, chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
+                    dtype=values.dtype, fill_value=np.nan if values.dtype.kind == "f" else None, config={"write_empty_chunks": True},
+                )  # fmt: skip
+                array.attrs.update({k: _plain(v) for k, v in variable.attrs.items()})
+                array.attrs["_ARRAY_DIMENSIONS"] = list(variable.dims)
+                if not subject or name == "subject":
+                    array[...] = values
+                elif values.dtype.kind == "i":
+                    array[...] = np.full(shape, _UNREACHED, dtype=values.dtype)
+            coordinates = sorted(str(c) for c in template.coords if c not in template.dims)
+            group.attrs.update({k: _plain(v) for k, v in template.attrs.items()})
+            group.attrs.update({"coordinates": " ".join(coordinates), "complete": 0})
+
+    def _file(self, name: str, i: int) -> Path:
+        folder = self.path / name
+        found = [folder / str(i)] if (folder / str(i)).exists() else sorted(folder.glob(f"{i}.*"))
+        whole = [f for f in found if f.suffix != ".partial"]
+        return whole[0] if whole else folder / str(i)
+
+    def _sweep(self) -> None:
+        """Remove what a killed writer left half-written."""
+        for file in self.path.glob("*/*.partial"):
+            file.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+
+
+def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset:
+    """Open a cohort's store, lazily (dask arrays, chunk by chunk).
+
+    Parameters
+    ----------
+    partial : accept a run that is not complete; what is missing is NaN, its status -1
+
+    Raises
+    ------
+    StoreError : not a store, damaged, or not complete
+    """
+    path = Path(path).expanduser().absolute()
+    require("zarr", "scale", "reading .zarr")
+    try:
+        ds = xr.open_dataset(path, engine="zarr", consolidated=False, chunks={}, decode_times=False, decode_timedelta=False)
+    except Exception as error:  # zarr and xarray raise many kinds for one thing: a store that cannot be read
+        raise StoreError(f"{path} cannot be read as a cohort: {error}") from error
+    if not partial and not ds.attrs.get("complete"):
+        raise StoreError(f"{path} is not complete: run the same command again to finish it, or partial=True")
+    return ds
+
+
+def verify_cohort(path: str | os.PathLike) -> list[int]:
+    """Chunks of a store that are missing or damaged, by the digests of the journal; none for a sound, complete store.
+
+    Raises
+    ------
+    StoreError : there is no journal beside the store
+    """
+    path = Path(path).expanduser().absolute()
+    request = _read_json(path.with_name(path.name + ".run") / "run.json")
+    if request is None:
+        raise StoreError(f"{path}: no journal beside it ({path.name}.run/run.json)")
+    store = CohortStore(path, request["chunk"], request["n"])
+    return [i for i in range(store.chunks) if not store.finished(i)]
+
+
+def storage_error(error: OSError, path: Path) -> StoreError:
+    """An operating-system error in words that say what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"{path}: the disk is full; make room and run the same command again, finished chunks are kept")
+    return StoreError(f"{path}: cannot be written ({error.strerror or error})")
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except FileNotFoundError:
+        return None
+
+
+def _read_json(file: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _zarr():
+    zarr = require("zarr", "scale", "writing .zarr")
+    # text of fixed width is well defined in format 2; zarr warns with an eye to format 3
+    warnings.filterwarnings("ignore", category=UserWarning, module="zarr")
+    return zarr

@@ -68,9 +68,10 @@ def simulate(
     partition_method, kp, hepatic_model : override the compound's; see whole_body_system
     raise_on_failure : raise SolveError instead of flagging failed subjects
     progress : called with numbers of subjects done
-    chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is streamed
-        into, and the ``distributed.Client`` whose workers do it (None: processes on this machine). `population` may then be a
-        :class:`pbpk_hybrid.scale.Cohort`, whose people are drawn by the workers. See :func:`pbpk_hybrid.scale.simulate_cohort`.
+    chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
+        streamed into, and the ``distributed.Client`` whose workers do it (None: processes on this machine). `population` may
+        then be a :class:`pbpk_hybrid.scale.Cohort`, whose people are drawn by the workers. See
+        :func:`pbpk_hybrid.scale.simulate_cohort`.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """Cohorts larger than memory: chunks of subjects over dask workers, streamed into a zarr store, resumable.
 
-Needs the extra ``scale`` (dask, distributed, zarr). Nothing of the engine imports from here but, on call, ``simulate(chunks=...)``.
+Needs the extra ``scale`` (dask, distributed, zarr). Nothing of the engine imports from here but
+``simulate(chunks=...)``, on call.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who is simulated, in blocks that anyone can draw anywhere and get the same people.
 
 A cohort is cut into blocks of :data:`BLOCK` subjects. Block b draws its people and their variability from streams that
-depend on (seed, b) alone (numpy's SeedSequence with b as spawn key), and is integrated by itself. Numbers therefore depend neither
-on how blocks are gathered into chunks nor on which worker takes them, to the last bit; and the first people of a large
-cohort are those of a small one.
+depend on (seed, b) alone (numpy's SeedSequence with b as spawn key), and is integrated by itself. Numbers therefore depend
+neither on how blocks are gathered into chunks nor on which worker takes them, to the last bit; and the first people of a
+large cohort are those of a small one.
 """
 
 from __future__ import annotations

@@ -61,12 +61,13 @@ class Study:
     def request(self, chunk: int) -> dict[str, Any]:
         """The same as plain JSON, to know a run again."""
         people = self.population
-        who: Any = {"seed": people.seed, "species": people.species, "filters": repr(sorted(people.filters.items()))} if isinstance(
-            people, Cohort
-        ) else _fingerprint(people)  # fmt: skip
+        if isinstance(people, Cohort):
+            who: Any = {"seed": people.seed, "species": people.species, "filters": repr(sorted(people.filters.items()))}
+        else:
+            who = _fingerprint(people)
         return {
             "compound": repr(self.compound), "regimen": _fingerprint(self.regimen.to_dataset()), "population": who,
-            "times": _fingerprint(xr.Dataset({"t": ("t", self.times)})), "variability": repr(self.variability), "seed": self.seed,
+            "times": self.times.tolist(), "variability": repr(self.variability), "seed": self.seed,
             "keywords": repr(sorted(self.keywords.items())), "n": size_of(people), "chunk": chunk, "block": BLOCK,
             "package_version": VERSION,
         }  # fmt: skip
@@ -92,7 +93,8 @@ def simulate_cohort(
     """Simulate a cohort of any size; memory is bounded by the chunks, not by the cohort.
 
     >>> from pbpk_hybrid.scale import Cohort, simulate_cohort
-    >>> simulate_cohort("theophylline", "320 mg oral", Cohort(1_000_000, seed=1), range(25), store="cohort.zarr")   # doctest: +SKIP
+    >>> people = Cohort(1_000_000, seed=1)
+    >>> simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")            # doctest: +SKIP
 
     A run that was stopped, by whatever, is finished by calling it again in the same words: finished chunks are checked
     and kept. Numbers do not depend on `chunks`, on the number of workers, or on what went wrong on the way.
@@ -210,8 +212,8 @@ def _run(study: Study, target: CohortStore, pending: list[int], client, workers:
                     stream_.add(new)
         except distributed.scheduler.KilledWorker as error:
             raise StoreError(
-                f"{target.path}: workers died again and again on one chunk, most likely for want of memory; smaller `chunks` need "
-                "less. Finished chunks are kept"
+                f"{target.path}: workers died again and again on one chunk, most likely for want of memory; smaller "
+                "`chunks` need less. Finished chunks are kept"
             ) from error
         except BaseException:
             active.cancel([f for f in stream_.futures] if hasattr(stream_, "futures") else [])
@@ -243,8 +245,9 @@ def _client(client, workers: int) -> Iterator[Any]:
     settings = {"distributed.scheduler.allowed-failures": 10, "distributed.worker.daemon": True}
     with (
         dask.config.set(settings),
-        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50)
-        as cluster,
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
         distributed.Client(cluster) as active,
     ):  # fmt: skip
         yield active

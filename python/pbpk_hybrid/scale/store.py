@@ -1,8 +1,9 @@
 """The zarr store of a cohort, and the journal beside it that says which chunks are finished.
 
 `NAME.zarr` is an ordinary store (format 2) of the ``simulation`` schema. `NAME.zarr.run` holds the journal: what was asked
-(``run.json``), and for every finished chunk a record with a digest of each of its files. A chunk counts as finished when its record
-is there and its files have these digests; everything else is computed again. Values not yet computed read as NaN, or status -1.
+(``run.json``), and for every finished chunk a record with a digest of each of its files. A chunk counts as finished when its
+record is there and its files have these digests; everything else is computed again. Values not yet computed read as NaN, or
+status -1.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from .._core.errors import InputError, StoreError
 from .._core.files import atomic_path
 from .._core.optional import require
 
-#: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a declared
-#: one for a mask and hand out floats
+#: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a
+#: declared one for a mask and hand out floats
 _UNREACHED = -1
 
 
@@ -95,8 +96,8 @@ class CohortStore:
             for name in sorted(asked.keys() | before.keys()):
                 if asked.get(name) != before.get(name):
                     raise StoreError(
-                        f"{self.path} holds another run: {name} was {_short(before.get(name))} and is {_short(asked.get(name))} "
-                        "now; choose another name, or overwrite=True"
+                        f"{self.path} holds another run: {name} was {_short(before.get(name))} and is "
+                        f"{_short(asked.get(name))} now; choose another name, or overwrite=True"
                     )
             self._sweep()
             return [i for i in range(self.chunks) if not self.finished(i)]
@@ -168,7 +169,8 @@ class CohortStore:
                 shape = (self.n, *values.shape[1:]) if subject else values.shape
                 array = group.create_array(
                     name, shape=shape, chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
-                    dtype=values.dtype, fill_value=np.nan if values.dtype.kind == "f" else None, config={"write_empty_chunks": True},
+                    dtype=values.dtype, fill_value=np.nan if values.dtype.kind == "f" else None,
+                    config={"write_empty_chunks": True},
                 )  # fmt: skip
                 array.attrs.update({k: _plain(v) for k, v in variable.attrs.items()})
                 array.attrs["_ARRAY_DIMENSIONS"] = list(variable.dims)

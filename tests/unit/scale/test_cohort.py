@@ -174,9 +174,9 @@ def test_bad_input_is_refused_before_anything_is_written(change, name, tmp_path)
 
 
 def test_a_cohort_of_nobody_is_refused():
-    with pytest.raises(InputError, match="cohort.n"):
+    with pytest.raises(InputError, match=r"cohort\.n"):
         Cohort(0, seed=1)
-    with pytest.raises(InputError, match="cohort.seed"):
+    with pytest.raises(InputError, match=r"cohort\.seed"):
         Cohort(5, seed=-1)
 
 

@@ -18,8 +18,8 @@ from pbpk_hybrid.scale import BLOCK, Cohort, simulate_cohort, verify_cohort
 
 N = 6 * BLOCK
 COMMAND = [
-    sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "--dose", "320 mg oral", "--subjects", str(N), "--seed", "7",
-    "--times", "0,1,6,24", "--chunk", str(BLOCK), "--quiet",
+    sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "--dose", "320 mg oral", "--subjects", str(N),
+    "--seed", "7", "--times", "0,1,6,24", "--chunk", str(BLOCK), "--quiet",
 ]  # fmt: skip
 
 

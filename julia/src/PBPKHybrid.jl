@@ -18,7 +18,7 @@ concentration(solution, "liver")          # times x subjects [mg/L]
 module PBPKHybrid
 
 using JSON: JSON
-using LinearAlgebra: LinearAlgebra
+using LinearAlgebra: LinearAlgebra, BLAS, LAPACK
 using LinearSolve: LinearSolveFunction
 using OrdinaryDiffEqBDF: FBDF
 using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas4, Rodas4P, Rodas5P
@@ -31,6 +31,7 @@ using SciMLOperators: SciMLOperators, AbstractSciMLOperator, update_coefficients
 
 export PBPKSystem, Reaction, Observable, StopTable, PBPKProblem, PBPKSolution
 export bolus, infusion, reset_at, solve, concentration, failed, load_system, pack_problem, rhs
+export MLPField, GraphField, NeuralField, NeuralProblem, NeuralSolution, neural_gradient, n_weights, weight_layout, initial_weights
 export SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE, METHODS
 
 include("lanes.jl")
@@ -45,7 +46,9 @@ include("integrate.jl")
 include("population.jl")
 include("files.jl")
 include("flat.jl")
+include("neural/neural.jl")
 include("gpu.jl")
 include("precompile.jl")
+include("neural/precompile.jl")
 
 end

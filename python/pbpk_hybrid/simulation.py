@@ -40,6 +40,7 @@ def simulate(
     partition_method: str | None = None,
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
+    permeability_limited: Mapping[str, float | tuple[float, float]] | float | str | None = None,
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
     chunks: int | None = None,
@@ -65,7 +66,7 @@ def simulate(
     variability : differences between subjects in clearance and absorption; None: none
     seed : of the variability; None takes the population's own seed
     sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
-    partition_method, kp, hepatic_model : override the compound's; see whole_body_system
+    partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
     raise_on_failure : raise SolveError instead of flagging failed subjects
     progress : called with numbers of subjects done
     chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
@@ -99,6 +100,7 @@ def simulate(
             compound, regimen, population, times, store=store, chunks=10_000 if chunks is None else chunks, client=client,
             compartments=compartments or ("plasma",), backend=backend, options=options, variability=variability, seed=seed,
             sensitivities=sensitivities, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model,
+            permeability_limited=permeability_limited,
             raise_on_failure=raise_on_failure, progress=progress,
         )  # fmt: skip
     if isinstance(compound, str):
@@ -114,7 +116,8 @@ def simulate(
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
         factors = variability.draw(n_subjects, used_seed, names)
     system = whole_body_system(
-        compound, people, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model, factors=factors
+        compound, people, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model, factors=factors,
+        permeability_limited=permeability_limited,
     )
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:

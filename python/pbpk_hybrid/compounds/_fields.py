@@ -80,6 +80,8 @@ NUMBERS: dict[str, Number] = {
             maximum=1,
         ),
         _n("volume_steady_state", "L/kg", "volume of distribution at steady state in vivo, plasma", positive=True),
+        _n("biliary_clearance", "mL/min/kg", "intrinsic biliary clearance of unbound drug, per body weight", minimum=0),
+        _n("gallbladder_emptying_rate", "1/h", "first-order emptying of the gallbladder", positive=True),
         _n("gfr_fraction", "1", "renal clearance / (fraction unbound x GFR)", minimum=0),
         _n("absorption_rate", "1/h", "first-order absorption rate constant", positive=True),
         _n("fraction_absorbed", "1", "fraction absorbed", minimum=0, maximum=1),
@@ -194,6 +196,17 @@ def parse_kp(field: str, value: Any) -> Mapping[str, float]:
     for organ, kp in value.items():
         check_organ(f"{field}.{organ}", organ, TISSUES)
         out[organ] = quantity(kp, "1", f"{field}.{organ}", positive=True)
+    return MappingProxyType(out)
+
+
+def parse_permeability(field: str, value: Any) -> Mapping[str, float]:
+    """Permeability-surface products by organ [L/h per kg of tissue]."""
+    if not isinstance(value, Mapping):
+        raise InputError(field, value, "a mapping: organ -> permeability-surface product [L/h/kg]")
+    out = {}
+    for organ, ps in value.items():
+        check_organ(f"{field}.{organ}", organ, TISSUES)
+        out[organ] = quantity(ps, "L/h/kg", f"{field}.{organ}", positive=True)
     return MappingProxyType(out)
 
 

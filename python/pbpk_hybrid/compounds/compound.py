@@ -15,6 +15,7 @@ from ._fields import (
     parse_choice,
     parse_kp,
     parse_number,
+    parse_permeability,
     parse_pka,
     parse_text_map,
 )
@@ -27,6 +28,7 @@ def _empty() -> Mapping[str, Any]:
 
 
 _DEFAULTS: Mapping[str, Any] = {"gfr_fraction": 1.0, "distribution_basis": "predicted"}  # left out of dictionaries
+_PERMEABILITIES = ("permeability_surface_area", "capillary_permeability_surface_area")
 _NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal", "volume_steady_state")  # from another species
 
 
@@ -112,6 +114,13 @@ class Compound:
         the reference individual of the species has `volume_steady_state`. The factor comes from the literature's volume,
         not from a concentration-time profile.
     gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance; default 1
+    biliary_clearance : intrinsic biliary clearance of unbound drug from liver cells, per body weight [mL/min/kg], beside all other
+        clearance; bile goes to the gut lumen and is absorbed again (enterohepatic recirculation)
+    gallbladder_emptying_rate : first-order rate at which the gallbladder empties [1/h]; None: bile flows to the lumen at once
+    permeability_surface_area : organ -> permeability-surface product of its cell membranes for unbound drug [L/h per kg of
+        tissue]; organs named here are permeability-limited
+    capillary_permeability_surface_area : the same of the capillary wall; an organ without a value has blood and interstitium in
+        equilibrium
     saturable : Michaelis-Menten pathways
     absorption_rate : first-order absorption from the gut lumen [1/h]
     fraction_absorbed, fraction_gut : fraction of an oral dose that enters the gut wall, and that passes it
@@ -140,6 +149,10 @@ class Compound:
     clearance_basis: str | None = None
     volume_steady_state: float | None = None
     distribution_basis: str = "predicted"
+    biliary_clearance: float | None = None
+    gallbladder_emptying_rate: float | None = None
+    permeability_surface_area: Mapping[str, float] = field(default_factory=_empty)
+    capillary_permeability_surface_area: Mapping[str, float] = field(default_factory=_empty)
     gfr_fraction: float = 1.0
     saturable: tuple[SaturablePathway, ...] = ()
     absorption_rate: float | None = None
@@ -320,6 +333,9 @@ def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: s
             parsed[key] = parse_choice(key, values[key], prefix + key)
     if values.get("kp"):
         parsed["kp"] = parse_kp(prefix + "kp", values["kp"])
+    for key in _PERMEABILITIES:
+        if values.get(key):
+            parsed[key] = parse_permeability(prefix + key, values[key])
     if values.get("saturable"):
         parsed["saturable"] = _parse_saturable(values["saturable"], molar_mass, prefix)
     return parsed
@@ -358,6 +374,7 @@ def _parse_species_values(given: Any, molar_mass: float | None) -> Mapping[str, 
         "partition_method",
         "hepatic_model",
         "kp",
+        *_PERMEABILITIES,
         "saturable",
     )
     out = {}
@@ -397,6 +414,15 @@ def _check_together(c: Compound) -> None:
             "clearance_plasma beside it",
             subject=c.name,
             hint="the fraction is of the in vivo clearance; for in vitro clearance give gfr_fraction",
+        )
+    walls = set(c.capillary_permeability_surface_area) - set(c.permeability_surface_area)
+    if walls:
+        raise InputError(
+            "capillary_permeability_surface_area", sorted(walls), "organs that permeability_surface_area names too", subject=c.name
+        )
+    if c.gallbladder_emptying_rate is not None and not c.biliary_clearance:
+        raise InputError(
+            "gallbladder_emptying_rate", c.gallbladder_emptying_rate, "biliary_clearance beside it", subject=c.name
         )
     if c.partition_method == "measured" and not c.kp:
         raise InputError("partition_method", "measured", "measured values in kp", subject=c.name)

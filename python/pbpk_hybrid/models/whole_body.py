@@ -1,4 +1,4 @@
-"""The flow-limited whole-body model: compound + physiology -> System.
+"""The whole-body model: compound + physiology -> System.
 
 Every organ t is well stirred and leaves its blood at C_t BP/Kp_t (Jones & Rowland-Yeo 2013, CPT
 Pharmacometrics Syst Pharmacol 2:e63):
@@ -11,6 +11,10 @@ Pharmacometrics Syst Pharmacol 2:e63):
   :math:`E = CL_R\\,C_{art}/BP`, so that renal plasma clearance is exactly CL_R
 - oral: depot -> (transit compartments) -> gut lumen -> gut wall, with Fa and Fg as fractions that leave for
   ``faeces`` and ``metabolised_gut``
+
+- bile: :math:`E = CL_{bile,u} f_u C/Kp` from the liver into the gallbladder, which empties by a first-order rate into the gut lumen, or
+  into the lumen at once; from there it is absorbed again like an oral dose (enterohepatic recirculation)
+- organs with a permeability-surface product are blood, interstitium and cells instead of one space: see :mod:`.permeability`
 
 What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that body + sinks = dose.
 """
@@ -29,9 +33,10 @@ from .distribution import tissue_partition
 from .elimination_parameters import elimination_parameters
 from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
 from .partition import blood_to_plasma_ratio
+from .permeability import Barriers, barrier_parameters, check_barriers, choose_barriers, clint_behind_barrier
 from .system import Coefficients, Observable, Reaction, System
 
-DEPOT, LUMEN = "oral_depot", "gut_lumen"
+DEPOT, LUMEN, GALLBLADDER = "oral_depot", "gut_lumen", "gallbladder"
 METABOLISED, METABOLISED_GUT = "metabolised", "metabolised_gut"
 RENAL, FAECES = "excreted_renal", "faeces"
 SINKS = (METABOLISED, METABOLISED_GUT, RENAL, FAECES)
@@ -48,6 +53,7 @@ def whole_body_system(
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
     factors: Mapping[str, np.ndarray] | None = None,
+    permeability_limited: Mapping[str, float | tuple[float, float]] | float | str | None = None,
 ) -> System:
     """The System of one compound in every subject of a physiology Dataset.
 
@@ -60,11 +66,13 @@ def whole_body_system(
         ``distribution_basis="in_vivo"`` included
     hepatic_model : "well_stirred", "parallel_tube" or "dispersion"; overrides the compound's own
     factors : parameter name -> (n_subjects,) multipliers, e.g. from sample_variability
+    permeability_limited : organ -> PS of the cell membranes, or (cell membranes, capillary wall) [L/h per kg of tissue]; a number: every
+        tissue; ``"all"``: every tissue with the compound's values; None: the organs the compound has values for; {}: none
 
     Returns
     -------
-    System with states for all organs, lumen and sinks [mg]; observables ``plasma`` (venous plasma), ``blood`` and
-    every organ
+    System with states for all organs, lumen and sinks [mg]; observables ``plasma`` (venous plasma), ``blood``, every
+    organ as a whole and every part of a permeability-limited one
 
     Raises
     ------
@@ -75,23 +83,28 @@ def whole_body_system(
     organs = tuple(str(o) for o in physiology["organ"].values)
     graph = whole_body_graph(organs)
     partition, distribution = tissue_partition(compound, graph, partition_method, kp)
-    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model)
+    barriers = choose_barriers(compound, graph, permeability_limited)
+    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers)
     for name, factor in (factors or {}).items():
         if name not in parameters:
             raise unknown_name("factors", name, parameters, what="a parameter of the model")
         parameters[name] = parameters[name] * factor
-    states, pathways = _states(compound, graph)
-    assemble = _assembler(states, graph, pathways, _transit_count(compound))
+    labels = physiology["subject"].values if "subject" in physiology.coords else np.arange(physiology.sizes["subject"])
+    check_barriers(barriers, parameters, compound.name, labels)
+    states, pathways = _states(compound, graph, barriers)
+    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers)
     coefficients = assemble(parameters)
     number = {s: i for i, s in enumerate(states)}
     n_subjects = physiology.sizes["subject"]
     k_row, k_col = assemble.pattern
+    at = {organ: number[assemble.inside[organ]] for _, organ in pathways}
     reactions = tuple(
-        Reaction(name, "michaelis_menten", (number[organ],), {number[organ]: -1.0, number[METABOLISED]: 1.0}, values)
+        Reaction(name, "michaelis_menten", (at[organ],), {at[organ]: -1.0, number[METABOLISED]: 1.0}, values)
         for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=True)
     )
+    parts = {"plasma": (VENOUS,), "blood": (VENOUS,)} | {organ: b.states for organ, b in barriers.items()}
     observables = {
-        name: Observable((number[VENOUS if name in ("plasma", "blood") else name],), factor)
+        name: Observable(tuple(number[s] for s in parts.get(name, (name,))), factor)
         for name, factor in coefficients.observable_factor.items()
     }
     oral = DEPOT if _transit_count(compound) else LUMEN
@@ -101,10 +114,11 @@ def whole_body_system(
     return System(
         states, k_row, k_col, coefficients.k_value, reactions, observables, targets,
         n_subjects=n_subjects,
-        subjects=physiology["subject"].values if "subject" in physiology.coords else np.arange(n_subjects),
+        subjects=labels,
         parameters=parameters, assemble=assemble,
         attrs={
-            "model": "whole_body_flow_limited", "compound": compound.name, "species": species,
+            "model": "whole_body_permeability_limited" if barriers else "whole_body_flow_limited",
+            **({"permeability_limited": ", ".join(barriers)} if barriers else {}), "compound": compound.name, "species": species,
             "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
             "clearance_basis": compound.resolved_clearance_basis or "none",
             "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",
@@ -124,7 +138,9 @@ def _transit_count(compound: Compound) -> int:
     return int(compound.transit_compartments or 0)
 
 
-def _states(compound: Compound, graph: OrganGraph) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+def _states(
+    compound: Compound, graph: OrganGraph, barriers: Mapping[str, Barriers]
+) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     pathways = [(p.name, p.organ) for p in compound.saturable]
     for name, organ in pathways:
         graph.number(organ)  # a typed error for an organ that is not there
@@ -132,10 +148,12 @@ def _states(compound: Compound, graph: OrganGraph) -> tuple[tuple[str, ...], lis
             raise InputError(f"saturable[{name}].organ", organ, "an organ with tissue")
     transit = tuple(f"transit_{i + 1}" for i in range(_transit_count(compound)))
     oral = (DEPOT, *transit, LUMEN) if transit else (LUMEN,)
-    return (*oral, *graph.organs, *SINKS), pathways
+    organs = [s for o in graph.organs for s in (barriers[o].states if o in barriers else (o,))]
+    bile = (GALLBLADDER,) if compound.biliary_clearance and compound.gallbladder_emptying_rate else ()
+    return (*oral, *bile, *organs, *SINKS), pathways
 
 
-def _parameters(compound, physiology, graph, species, partition, hepatic_model) -> dict[str, np.ndarray]:
+def _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers) -> dict[str, np.ndarray]:
     """Every number of the model by name, each (n_subjects,) or (1,)."""
     if compound.fraction_unbound_plasma is None:
         raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
@@ -151,6 +169,11 @@ def _parameters(compound, physiology, graph, species, partition, hepatic_model) 
     for organ, value in partition.items():
         p[f"kp.{organ}"] = np.array([value])
     p |= elimination_parameters(compound, physiology, graph, bp, hepatic_model)
+    p |= barrier_parameters(barriers, species, physiology)
+    if LIVER in barriers and compound.resolved_clearance_basis == "in_vivo":
+        p["clint.liver"] = clint_behind_barrier(p["clint.liver"], barriers[LIVER].total(p), compound.name)
+    if compound.biliary_clearance:
+        p |= _biliary(compound, physiology)
     for pathway in compound.saturable:
         p[f"vmax[{pathway.name}]"] = pathway.vmax * physiology["body_weight"].values.astype(float)
         p[f"km[{pathway.name}]"] = np.array([pathway.km])
@@ -164,12 +187,26 @@ def _parameters(compound, physiology, graph, species, partition, hepatic_model) 
     return p
 
 
+def _biliary(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray]:
+    if compound.absorption_rate is None:
+        raise InputError("absorption_rate", None, "a number > 0 [1/h] with biliary_clearance: bile enters the gut lumen",
+                         subject=compound.name, hint="fraction_absorbed=0 sends all of it to faeces")  # fmt: skip
+    weight = physiology["body_weight"].values.astype(float)
+    out = {"clint.biliary": compound.biliary_clearance * weight * 60.0 / 1000.0}  # mL/min -> L/h
+    if compound.gallbladder_emptying_rate:
+        out["gallbladder_emptying_rate"] = np.array([compound.gallbladder_emptying_rate])
+    return out
+
+
 class _assembler:
     """Parameters -> Coefficients; plain arithmetic only, so that complex numbers pass through."""
 
-    def __init__(self, states, graph: OrganGraph, pathways, transit: int):
+    def __init__(self, states, graph: OrganGraph, pathways, transit: int, barriers: Mapping[str, Barriers]):
         self.number = {s: i for i, s in enumerate(states)}
-        self.graph, self.pathways, self.transit = graph, pathways, transit
+        self.graph, self.pathways, self.transit, self.barriers = graph, pathways, transit, barriers
+        # the state of an organ through which its blood flows, and the one in which drug is eliminated
+        self.entry = {o: barriers[o].entry if o in barriers else o for o in graph.organs}
+        self.inside = {o: barriers[o].inside if o in barriers else o for o in graph.organs}
         self.pattern: tuple[np.ndarray, np.ndarray] | None = None
 
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
@@ -183,12 +220,17 @@ class _assembler:
             entries[j, j] = entries.get((j, j), 0.0) - rate
 
         bp, fu = p["blood_to_plasma_ratio"], p["fraction_unbound_plasma"]
-        plasma = {}  # plasma concentration in equilibrium with the organ, per amount in it [1/L]
-        leaving = {}  # blood concentration that leaves the organ, per amount in it [1/L]
+        entry, inside = self.entry, self.inside
+        plasma = {}  # plasma concentration in equilibrium with a state, per amount in it [1/L]
+        leaving = {}  # blood concentration that leaves the organ, per amount in its state of entry [1/L]
         for organ in graph.organs:
             volume = p[f"volume.{organ}"]
             if organ in graph.blood_pools:
                 leaving[organ], plasma[organ] = 1.0 / volume, 1.0 / (volume * bp)
+            elif organ in self.barriers:
+                for state, capacity in self.barriers[organ].capacities(p).items():
+                    plasma[state] = 1.0 / capacity
+                leaving[organ] = bp * plasma[entry[organ]]
             else:
                 plasma[organ] = 1.0 / (volume * p[f"kp.{organ}"])
                 leaving[organ] = bp * plasma[organ]
@@ -197,26 +239,39 @@ class _assembler:
             source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
             if source == ARTERIAL and target == "kidney":
                 filtered = p["clearance_renal"] / bp
-                move(source, target, (flow - filtered) * leaving[source])
+                move(source, entry[target], (flow - filtered) * leaving[source])
                 move(source, RENAL, filtered * leaving[source])
             else:
-                move(source, target, flow * leaving[source])
-        move(LIVER, METABOLISED, p["clint.liver"] * fu * plasma[LIVER])
+                move(entry[source], entry[target], flow * leaving[source])
+        for barrier in self.barriers.values():
+            for a, b, ps in barrier.exchanges(p):
+                move(a, b, ps * fu * plasma[a])
+                move(b, a, ps * fu * plasma[b])
+        liver = inside[LIVER]
+        move(liver, METABOLISED, p["clint.liver"] * fu * plasma[liver])
+        if "clint.biliary" in p:
+            stored = GALLBLADDER in number
+            move(liver, GALLBLADDER if stored else LUMEN, p["clint.biliary"] * fu * plasma[liver])
+            if stored:
+                move(GALLBLADDER, LUMEN, p["gallbladder_emptying_rate"])
 
         ka, fa, fg = p["absorption_rate"], p["fraction_absorbed"], p["fraction_gut"]
         chain = [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN] if self.transit else [LUMEN]
         for a, b in pairwise(chain):
             move(a, b, p["transit_rate"])
-        move(LUMEN, "gut", ka * fa * fg)
+        wall = self.barriers["gut"].interstitium if "gut" in self.barriers else "gut"
+        move(LUMEN, wall, ka * fa * fg)
         move(LUMEN, METABOLISED_GUT, ka * fa * (1.0 - fg))
         move(LUMEN, FAECES, ka * (1.0 - fa))
 
         reactions = []
         for name, organ in self.pathways:
             vmax, km = p[f"vmax[{name}]"], p[f"km[{name}]"]
-            km_amount = km / (fu * plasma[organ])  # unbound concentration = fu x plasma per amount x amount
+            km_amount = km / (fu * plasma[inside[organ]])  # unbound concentration = fu x plasma per amount x amount
             reactions.append(np.stack(np.broadcast_arrays(vmax, km_amount), axis=1))
         factor = {o: 1.0 / p[f"volume.{o}"] for o in graph.organs}
+        for barrier in self.barriers.values():
+            factor |= barrier.part_factors(p)
         factor |= {"plasma": plasma[VENOUS], "blood": leaving[VENOUS]}
         rows, columns = zip(*entries, strict=True)
         self.pattern = np.array(rows), np.array(columns)

@@ -1,10 +1,11 @@
 """Which stiff solver gives which error for which time? Work-precision diagrams of this package's backends beside others.
 
-    python benchmarks/stiff_solvers [--quick] [--problems rober,...] [--families scipy,...] [--python diffeqpy=/venv/bin/python]
+    python benchmarks/stiff_solvers [--quick] [--problems rober,...] [--families scipy,...] [--python
+    diffeqpy=/venv/bin/python]
 
 The yardstick model, a 60-state permeability-limited model and four classic stiff tests (ROBER, OREGO, HIRES, POLLU), rtol
-1e-4 to 1e-10, by every method of both backends, SciPy, CasADi CVODES, diffrax and diffeqpy. What is not installed is named and
-skipped; a family of integrators can be run by another interpreter with `--python`.
+1e-4 to 1e-10, by every method of both backends, SciPy, CasADi CVODES, diffrax and diffeqpy. What is not installed is
+named and skipped; a family of integrators can be run by another interpreter with `--python`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -36,12 +38,13 @@ class Worker:
 
     def __init__(self, family: str, python: str):
         self.family, self.python, self.process = family, python, None
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - what libraries print
 
     def ask(self, **request) -> dict:
         if self.process is None:
             self.process = subprocess.Popen(
                 [self.python, str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                stderr=self.said, env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -50,8 +53,11 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            self.close()
-            return {"failed": "its process ended"}
+            self.process.kill()
+            self.process = None
+            self.said.seek(0)
+            last = [text.strip() for text in self.said if text.strip()][-1:]
+            return {"failed": f"its process ended ({''.join(last)[:200] or 'without a word'})"}
         return json.loads(line)
 
     def close(self) -> None:
@@ -79,7 +85,8 @@ def measure(name: str, workers: dict[str, Worker], tolerances, turns: int, most:
             ready[c.name] = said
             if said["seconds"] > LONGEST:
                 out.add(c.name)
-                skipped.setdefault((c.name, f"a call lasted more than {LONGEST:g} s: tighter ones not tried"), []).append(name)
+                why = f"a call lasted more than {LONGEST:g} s: tighter ones not tried"
+                skipped.setdefault((c.name, why), []).append(name)
         times: dict[str, list] = {k: [] for k in ready}
         for turn in range(turns):
             for k, said in ready.items():
@@ -117,7 +124,8 @@ def time_for(points, error: float) -> float:
 def tables(report: Report, name: str, curves: dict) -> None:
     p = problem(name)
     report.table(
-        f"{p.title}: us per subject for an error of ...", ("integrator", "subjects per call", *(f"{e:.0e}" for e in GIVEN_ERRORS)),
+        f"{p.title}: us per subject for an error of ...",
+        ("integrator", "subjects per call", *(f"{e:.0e}" for e in GIVEN_ERRORS)),
         [(k, v[0][3], *(time_for(v, e) for e in GIVEN_ERRORS)) for k, v in curves.items()],
     )  # fmt: skip
     report.data["tables"].append({
@@ -148,8 +156,8 @@ def draw(report: Report, results: dict, out: Path | None) -> None:
                 continue
             own = family in ("embedded", "julia")
             line = ax.plot(
-                *zip(*good, strict=True), marker=marks[mine.index(k) % len(marks)], color=COLOURS[family], lw=1.8 if own else 0.9,
-                ls="-" if own else "--", ms=4, label=k,
+                *zip(*good, strict=True), marker=marks[mine.index(k) % len(marks)], color=COLOURS[family],
+                lw=1.8 if own else 0.9, ls="-" if own else "--", ms=4, label=k,
             )  # fmt: skip
             seen.setdefault(k, line[0])
         ax.set(xscale="log", yscale="log", title=problem(name).title.split(";")[0], xlabel="us per subject", ylabel="error")
@@ -210,18 +218,21 @@ def main() -> None:
 
 
 TEXT = """\
-Time: processor time per subject on one core, the fastest of several turns, compilation not counted; - where no tolerance gave that
-error. Error: largest |y - ref| / (|ref| + floor) over subjects, saved times and states; the floor is 1e-4 mg for the body models and a
-thousandth of each state's largest value for the classic tests. References: SciPy's Radau IIA and LSODA near rounding, which agree to 2e-11
-or better and with the published end values to 4e-13; matrix exponentials for the linear model. All integrators use rtol and an atol in
-a fixed ratio to it (1e-3 mg for body models, 1e-4 for HIRES, 1e-6 for the other tests).
+Time: processor time per subject on one core, the fastest of several turns, compilation not counted; - where no tolerance
+gave that error. Error: largest |y - ref| / (|ref| + floor) over subjects, saved times and states; the floor is 1e-4 mg
+for the body models and a thousandth of each state's largest value for the classic tests. References: SciPy's Radau IIA
+and LSODA near rounding, which agree to 2e-11 or better and with the published end values to 4e-13; matrix exponentials
+for the linear model. All integrators use rtol and an atol in a fixed ratio to it (1e-3 mg for body models, 1e-4 for
+HIRES, 1e-6 for the other tests).
 
-The engine integrates populations. Its rows for the classic tests, which have one subject, are for 64 copies in packs of eight that share
-a step size; "one subject" rows are single calls, with what a call costs. CasADi, odeint, diffeqpy and solve_ivp are called subject by
-subject, diffrax by vmap. SciPy's `solve_ivp` spends its time in Python. All problems are expressible in the engine's rate laws.
+The engine integrates populations. Its rows for the classic tests, which have one subject, are for 64 copies in packs of
+eight that share a step size; "one subject" rows are single calls, with what a call costs. CasADi, odeint, diffeqpy and
+solve_ivp are called subject by subject, diffrax by vmap. SciPy's `solve_ivp` spends its time in Python. All problems are
+expressible in the engine's rate laws.
 
-The diffeqpy rows are its own `from diffeqpy import ode` with `ode.ODEProblem`, `ode.remake` and `ode.solve`: dense Jacobians by forward
-differentiation (finite differences for a right-hand side in Python, which Julia cannot differentiate). See
+The diffeqpy rows are its own `from diffeqpy import ode` with `ode.ODEProblem`, `ode.remake` and `ode.solve`: dense
+Jacobians by forward differentiation (finite differences for a right-hand side in Python, which Julia cannot
+differentiate). See
 `examples/from_diffeqpy.py` for the same model both ways."""
 
 

@@ -133,7 +133,8 @@ def _diffrax(p: StiffProblem, count: int, rtol: float) -> Run:
             term = diffrax.ODETerm(lambda t, y, q: jnp.stack(f([y[i] for i in range(p.n_states)], q)))
             solution = diffrax.diffeqsolve(
                 term, diffrax.Kvaerno5(), p.times[0], p.times[-1], None, y0, q, saveat=diffrax.SaveAt(ts=times),
-                stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance * p.atol), max_steps=100_000, throw=False,
+                stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance * p.atol), max_steps=100_000,
+                throw=False,
             )  # fmt: skip
             return solution.ys
 
@@ -148,22 +149,25 @@ def _diffeqpy(algorithm: str, julia_rhs: bool):
     def prepare(p: StiffProblem, count: int, rtol: float) -> Run:
         from diffeqpy import ode
 
+        table, start = p.parameters(count), p.y0
         if julia_rhs:
-            f = ode.seval(p.julia_rhs())
+            if ("julia", p.name) not in _KEPT:  # every seval is a new function to compile
+                _KEPT["julia", p.name] = ode.seval(p.julia_rhs())
+            f = _KEPT["julia", p.name]
             method = getattr(ode, algorithm)()
         else:
             rhs = p.python_rhs()
             f = lambda y, q, t: rhs(y, q)  # noqa: E731
             method = getattr(ode, algorithm)(autodiff=ode.AutoFiniteDiff())  # Julia cannot differentiate Python
-        table = p.parameters(count)
-        first = ode.ODEProblem(f, p.y0.copy(), (float(p.times[0]), float(p.times[-1])), table[0].copy())
+            table, start = table.tolist(), start.tolist()  # lists, as in its README: arrays fail with a Python function
+        first = ode.ODEProblem(f, start, (float(p.times[0]), float(p.times[-1])), table[0])
         args = dict(reltol=rtol, abstol=rtol * p.atol, saveat=p.times, maxiters=1_000_000)
 
         def one(q):
-            u = np.array([np.asarray(v) for v in ode.solve(ode.remake(first, p=q), method, **args).u], dtype=float)
+            u = np.asarray(ode.stack(ode.solve(ode.remake(first, p=q), method, **args).u)).T
             return u if u.shape == (len(p.times), p.n_states) else np.full((len(p.times), p.n_states), np.nan)
 
-        return lambda: np.array([one(q.copy()) for q in table])
+        return lambda: np.array([one(q) for q in table])
 
     return prepare
 
@@ -172,7 +176,10 @@ PACK = 64
 """Copies of a classic problem that the engine integrates in one call, in packs of 8."""
 
 CONTENDERS = (
-    *(Contender("embedded", f"embedded, {m}", _engine(m, "embedded"), copies=PACK) for m in ("rodas5p", "rodas4", "rodas4p")),
+    *(
+        Contender("embedded", f"embedded, {m}", _engine(m, "embedded"), copies=PACK)
+        for m in ("rodas5p", "rodas4", "rodas4p")
+    ),
     Contender("embedded", "embedded, rodas5p, one subject", _engine("rodas5p", "embedded"), many=1),
     Contender("embedded", "embedded, matrix exponential", _engine("expm", "embedded"), many=8),
     *(

@@ -1,9 +1,10 @@
 """The models of the comparison, each stated once, as a `System`; every integrator gets its right-hand side from there.
 
-ROBER, OREGO, HIRES and POLLU as in Hairer & Wanner, Solving Ordinary Differential Equations II (1996), IV.10, and the Test Set
-for IVP Solvers (Mazzia & Magherini, Bari, release 2.4). All four are linear and mass-action terms, so the engine's rate laws
-express them without change: 2A -> ... is mass action with the same reactant twice, the constant source of HIRES is an
-infusion, and the Oregonator's scaled form keeps its factors in the stoichiometry. (Van der Pol's cubic term would not fit.)
+ROBER, OREGO, HIRES and POLLU as in Hairer & Wanner, Solving Ordinary Differential Equations II (1996), IV.10, and the
+Test Set for IVP Solvers (Mazzia & Magherini, Bari, release 2.4). All four are linear and mass-action terms, so the
+engine's rate laws express them without change: 2A -> ... is mass action with the same reactant twice, the constant
+source of HIRES is an infusion, and the Oregonator's scaled form keeps its factors in the stoichiometry. (Van der Pol's
+cubic term would not fit.)
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 from pbpk_hybrid.models.system import Reaction, System
 from pbpk_hybrid.solvers.base import RATE, Problem, StopTable
 
+#: subjects that are compared with the reference
+N_REFERENCE = 4
 REFERENCES = Path(__file__).resolve().parent / "references"
 
 
@@ -63,8 +66,9 @@ class StiffProblem:
         state, rate = (np.array(v) for v in zip(*self.source_rate, strict=True)) if self.source_rate else ([], [])
         n = len(state)
         stops = StopTable(
-            np.full(n, -1), np.full(n, self.times[0]), np.full(n, RATE), np.array(state, dtype=int), np.array(rate, dtype=float)
-        )
+            np.full(n, -1), np.full(n, self.times[0]), np.full(n, RATE), np.array(state, dtype=int),
+            np.array(rate, dtype=float),
+        )  # fmt: skip
         return Problem(system, stops, self.times, system.states, float(self.times[0]), self.y0[None])
 
     def parameters(self, count: int) -> np.ndarray:
@@ -111,7 +115,13 @@ class StiffProblem:
         rates, sums = self.statements()
         fill = [f"    out[{i}] = {text}" for i, text in enumerate(sums)]
         return _compiled(
-            ["def f(y, t, p):", f"    out = np.empty({self.n_states})", *(f"    {r}" for r in rates), *fill, "    return out"]
+            [
+                "def f(y, t, p):",
+                f"    out = np.empty({self.n_states})",
+                *(f"    {r}" for r in rates),
+                *fill,
+                "    return out",
+            ]
         )
 
     def julia_rhs(self) -> str:
@@ -122,7 +132,12 @@ class StiffProblem:
 
     @cached_property
     def reference(self) -> np.ndarray:
-        """(n, n_times, n_states) for the first subjects, see references.py."""
+        """(n, n_times, n_states) for the first subjects, see references.py; of a linear model by matrix exponentials."""
+        if self.system.linear:
+            from pbpk_hybrid.solvers.base import SolverOptions
+            from pbpk_hybrid.solvers.expm import solve_exactly
+
+            return solve_exactly(self.problem(N_REFERENCE), SolverOptions(method="expm")).amount
         return load_reference(self.name)
 
     def error(self, y: np.ndarray) -> float:
@@ -138,7 +153,7 @@ class StiffProblem:
 
 def _compiled(lines: Sequence[str]):
     space: dict = {"np": np}
-    exec("\n".join(lines), space)  # noqa: S102 - text made from the model above
+    exec("\n".join(lines), space)
     return space["f"]
 
 
@@ -213,11 +228,13 @@ def hires() -> StiffProblem:
 def pollu() -> StiffProblem:
     # constant, reactants, products: as equations r1 to r25 of the test set
     steps = [
-        (0.35, (1,), (2, 3)), (26.6, (2, 4), (1,)), (12300.0, (5, 2), (6, 1)), (8.6e-4, (7,), (5, 5, 8)), (8.2e-4, (7,), (8,)),
+        (0.35, (1,), (2, 3)), (26.6, (2, 4), (1,)), (12300.0, (5, 2), (6, 1)), (8.6e-4, (7,), (5, 5, 8)),
+        (8.2e-4, (7,), (8,)),
         (15000.0, (7, 6), (5, 8)), (1.3e-4, (9,), (5, 8, 10)), (24000.0, (9, 6), (11,)), (16500.0, (11, 2), (10, 12, 1)),
         (9000.0, (11, 1), (13,)), (0.022, (13,), (11, 1)), (12000.0, (10, 2), (14, 1)), (1.88, (14,), (7, 5)),
         (16300.0, (1, 6), (15,)), (4.8e6, (3,), (4,)), (3.5e-4, (4,), (16,)), (0.0175, (4,), (3,)), (1e8, (16,), (6, 6)),
-        (4.44e11, (16,), (3,)), (1240.0, (17, 6), (18, 5)), (2.1, (19,), (2,)), (5.78, (19,), (3, 1)), (0.0474, (1, 4), (19,)),
+        (4.44e11, (16,), (3,)), (1240.0, (17, 6), (18, 5)), (2.1, (19,), (2,)), (5.78, (19,), (3, 1)),
+        (0.0474, (1, 4), (19,)),
         (1780.0, (19, 1), (20,)), (3.12, (20,), (19, 1)),
     ]  # fmt: skip
     reactions = []
@@ -252,9 +269,41 @@ def yardstick() -> StiffProblem:
     )  # fmt: skip
 
 
+#: PS of cell membranes and capillary wall [L/h per kg of tissue]: three decades between organs; illustrative
+_PS = {"lung": (50.0, 200.0), "heart": (5.0, 50.0), "brain": (0.05, 0.02), "muscle": (0.3, 3.0), "adipose": (0.1, 1.0),
+       "skin": (0.2, 2.0), "bone": (0.1, 1.0), "kidney": (10.0, 100.0), "gut": (2.0, 20.0), "spleen": (5.0, 100.0),
+       "pancreas": (2.0, 20.0), "stomach": (2.0, 20.0), "liver": (20.0, 500.0), "rest": (0.3, 3.0)}  # fmt: skip
+
+
+def permeability() -> StiffProblem:
+    """Every tissue as blood, interstitium and cells; nine transit compartments; bile by a gallbladder: 60 states, linear."""
+    from pbpk_hybrid import Compound, sample_population
+    from pbpk_hybrid.models.whole_body import whole_body_system
+
+    kp = {"lung": 0.9, "heart": 2.5, "brain": 1.5, "muscle": 1.8, "adipose": 15.0, "skin": 2.0, "bone": 1.0, "kidney": 3.0,
+          "gut": 2.5, "spleen": 2.0, "pancreas": 2.0, "stomach": 2.0, "liver": 4.0, "rest": 1.5}  # fmt: skip
+    compound = Compound.create(
+        name="illustrative", fraction_unbound_plasma=0.2, blood_to_plasma_ratio=0.9, clint_hepatocyte=10.0,
+        fraction_unbound_hepatocyte=1.0, absorption_rate=1.0, fraction_absorbed=0.9, transit_compartments=9,
+        transit_rate=10.0, biliary_clearance=10.0, gallbladder_emptying_rate=0.5, kp=kp, partition_method="measured",
+        permeability_surface_area={o: ps for o, (ps, _) in _PS.items()},
+        capillary_permeability_surface_area={o: ps for o, (_, ps) in _PS.items()},
+    )  # fmt: skip
+    people = sample_population(160, "human", seed=1)
+    model = whole_body_system(compound, people)
+    y0 = np.zeros(model.n_states)
+    y0[model.targets["oral"]] = 100.0
+    return StiffProblem(
+        "permeability", f"Permeability-limited whole body ({model.n_states} states, linear; 160 people)",
+        "pbpk_hybrid.models.permeability", model, y0, np.linspace(0.0, 24.0, 97), 1e-3, np.full(model.n_states, 1e-4),
+    )  # fmt: skip
+
+
 @cache
 def problem(name: str) -> StiffProblem:
     return PROBLEMS[name]()
 
 
-PROBLEMS = {"yardstick": yardstick, "rober": rober, "orego": orego, "hires": hires, "pollu": pollu}
+PROBLEMS = {
+    "yardstick": yardstick, "permeability": permeability, "rober": rober, "orego": orego, "hires": hires, "pollu": pollu,
+}  # fmt: skip

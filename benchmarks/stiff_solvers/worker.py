@@ -52,7 +52,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    for line in sys.stdin:
+    asks = os.fdopen(os.dup(0))
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)  # Julia would make the pipe one that does not wait
+    for line in asks:
         try:
             said = answer(json.loads(line))
         except NotHere as err:

@@ -114,13 +114,14 @@ class Compound:
         the reference individual of the species has `volume_steady_state`. The factor comes from the literature's volume,
         not from a concentration-time profile.
     gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance; default 1
-    biliary_clearance : intrinsic biliary clearance of unbound drug from liver cells, per body weight [mL/min/kg], beside all other
-        clearance; bile goes to the gut lumen and is absorbed again (enterohepatic recirculation)
-    gallbladder_emptying_rate : first-order rate at which the gallbladder empties [1/h]; None: bile flows to the lumen at once
+    biliary_clearance : intrinsic biliary clearance of unbound drug from liver cells, per body weight [mL/min/kg], beside
+        all other clearance; bile goes to the gut lumen and is absorbed again (enterohepatic recirculation)
+    gallbladder_emptying_rate : first-order rate at which the gallbladder empties [1/h]; None: bile flows to the lumen at
+        once
     permeability_surface_area : organ -> permeability-surface product of its cell membranes for unbound drug [L/h per kg of
         tissue]; organs named here are permeability-limited
-    capillary_permeability_surface_area : the same of the capillary wall; an organ without a value has blood and interstitium in
-        equilibrium
+    capillary_permeability_surface_area : the same of the capillary wall; an organ without a value has blood and
+        interstitium in equilibrium
     saturable : Michaelis-Menten pathways
     absorption_rate : first-order absorption from the gut lumen [1/h]
     fraction_absorbed, fraction_gut : fraction of an oral dose that enters the gut wall, and that passes it
@@ -418,7 +419,10 @@ def _check_together(c: Compound) -> None:
     walls = set(c.capillary_permeability_surface_area) - set(c.permeability_surface_area)
     if walls:
         raise InputError(
-            "capillary_permeability_surface_area", sorted(walls), "organs that permeability_surface_area names too", subject=c.name
+            "capillary_permeability_surface_area",
+            sorted(walls),
+            "organs that permeability_surface_area names too",
+            subject=c.name,
         )
     if c.gallbladder_emptying_rate is not None and not c.biliary_clearance:
         raise InputError(

@@ -11,9 +11,8 @@ Pharmacometrics Syst Pharmacol 2:e63):
   :math:`E = CL_R\\,C_{art}/BP`, so that renal plasma clearance is exactly CL_R
 - oral: depot -> (transit compartments) -> gut lumen -> gut wall, with Fa and Fg as fractions that leave for
   ``faeces`` and ``metabolised_gut``
-
-- bile: :math:`E = CL_{bile,u} f_u C/Kp` from the liver into the gallbladder, which empties by a first-order rate into the gut lumen, or
-  into the lumen at once; from there it is absorbed again like an oral dose (enterohepatic recirculation)
+- bile: :math:`E = CL_{bile,u} f_u C/Kp` from the liver into the gallbladder, which empties by a first-order rate into
+  the gut lumen, or into the lumen at once; from there it is absorbed again like an oral dose (enterohepatic recirculation)
 - organs with a permeability-surface product are blood, interstitium and cells instead of one space: see :mod:`.permeability`
 
 What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that body + sinks = dose.
@@ -66,8 +65,9 @@ def whole_body_system(
         ``distribution_basis="in_vivo"`` included
     hepatic_model : "well_stirred", "parallel_tube" or "dispersion"; overrides the compound's own
     factors : parameter name -> (n_subjects,) multipliers, e.g. from sample_variability
-    permeability_limited : organ -> PS of the cell membranes, or (cell membranes, capillary wall) [L/h per kg of tissue]; a number: every
-        tissue; ``"all"``: every tissue with the compound's values; None: the organs the compound has values for; {}: none
+    permeability_limited : organ -> PS of the cell membranes, or (cell membranes, capillary wall) [L/h per kg of tissue];
+        a number: every tissue; ``"all"``: every tissue with the compound's values; None: the organs the compound has
+        values for; {}: none
 
     Returns
     -------
@@ -118,7 +118,8 @@ def whole_body_system(
         parameters=parameters, assemble=assemble,
         attrs={
             "model": "whole_body_permeability_limited" if barriers else "whole_body_flow_limited",
-            **({"permeability_limited": ", ".join(barriers)} if barriers else {}), "compound": compound.name, "species": species,
+            **({"permeability_limited": ", ".join(barriers)} if barriers else {}),
+            "compound": compound.name, "species": species,
             "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
             "clearance_basis": compound.resolved_clearance_basis or "none",
             "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",

@@ -75,9 +75,11 @@ def test_an_impermeable_cell_membrane_keeps_drug_out_of_the_cells():
 def test_steady_state_of_an_infusion_reproduces_kp(ps):
     compound = drug()
     organs = ("muscle", "adipose", "brain", "skin")
-    result, system = run(compound, "2400 mg iv over 40000 h", np.array([0.0, 39999.0]), permeability_limited=dict.fromkeys(organs, ps))
+    times = np.array([0.0, 39999.0])
+    result, system = run(compound, "2400 mg iv over 40000 h", times, permeability_limited=dict.fromkeys(organs, ps))
     last = result["concentration"].isel(time=-1, subject=0)
-    arterial = float(last.sel(compartment="arterial_blood")) / system.parameters["blood_to_plasma_ratio"][0]  # plasma that tissues without elimination see
+    # the plasma that tissues without elimination see
+    arterial = float(last.sel(compartment="arterial_blood")) / system.parameters["blood_to_plasma_ratio"][0]
     for organ in organs:
         assert float(last.sel(compartment=organ)) / arterial == pytest.approx(compound.kp[organ], rel=1e-8)
 
@@ -118,7 +120,9 @@ def test_extended_clearance_of_a_permeability_limited_liver():
 
 
 def test_in_vivo_clearance_is_kept_by_a_liver_with_a_barrier():
-    compound = drug(clint_hepatocyte=None, fraction_unbound_hepatocyte=None, clearance_plasma=0.5, fraction_excreted_renal=0.2)
+    compound = drug(
+        clint_hepatocyte=None, fraction_unbound_hepatocyte=None, clearance_plasma=0.5, fraction_excreted_renal=0.2
+    )
     share = []
     for ps in ({}, {"liver": (8.0, 40.0)}):
         result, _ = run(compound, times=np.array([0.0, 9000.0]), permeability_limited=ps)
@@ -130,7 +134,7 @@ def test_in_vivo_clearance_is_kept_by_a_liver_with_a_barrier():
 
 @pytest.mark.parametrize("emptying", [None, 0.3])
 def test_recirculation_raises_exposure_as_the_closed_form_says(emptying):
-    """Bile X, blood AUC A and hepatic elimination H of an iv dose D: D + (1 - E) r X = A (CLh + CLr); H = E r X + CLh A; X = b H."""
+    """Bile X, blood AUC A, hepatic elimination H: D + (1 - E) r X = A (CLh + CLr); H = E r X + CLh A; X = b H."""
     compound = drug(
         biliary_clearance=20.0, gallbladder_emptying_rate=emptying, fraction_absorbed=0.7, fraction_gut=0.8,
     )  # fmt: skip
@@ -163,7 +167,8 @@ def test_recirculation_makes_a_second_peak_when_the_gallbladder_holds_bile():
 
 def test_the_compound_says_which_organs_are_permeability_limited():
     compound = drug(
-        permeability_surface_area={"muscle": "0.5 L/h/kg", "brain": 0.02}, capillary_permeability_surface_area={"brain": 0.01}
+        permeability_surface_area={"muscle": "0.5 L/h/kg", "brain": 0.02},
+        capillary_permeability_surface_area={"brain": 0.01},
     )
     system = whole_body_system(compound, reference_individual("human"))
     assert {"muscle.extracellular", "muscle.cells", "brain.blood", "brain.interstitium", "brain.cells"} <= set(system.states)
@@ -184,7 +189,8 @@ def test_sensitivities_by_the_barrier_agree_with_differences():
     slope = ph.simulate_system(system, "100 mg iv", sensitivities=["ps_cells.muscle"], **ask)["concentration_sensitivity"]
     values = []
     for factor in (1 + 1e-4, 1 - 1e-4):
-        moved = whole_body_system(drug(), reference_individual("human"), factors={"ps_cells.muscle": np.array([factor])}, **model)
+        factors = {"ps_cells.muscle": np.array([factor])}
+        moved = whole_body_system(drug(), reference_individual("human"), factors=factors, **model)
         values.append(ph.simulate_system(moved, "100 mg iv", **ask)["concentration"].values)
     size = float(system.parameters["ps_cells.muscle"][0])
     np.testing.assert_allclose(slope.values[..., 0], (values[0] - values[1]) / (2e-4 * size), rtol=1e-4, atol=1e-9)

@@ -27,8 +27,9 @@ ALLOWED = {
     "results": {"_core", "nca", "plots", "physiology"},  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
+    "report": {"_core", "compounds", "plots"},
     "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
-            "nca", "plots", "learn", "scale"},
+            "nca", "plots", "learn", "scale", "report"},
     "learn": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
               "nca"},
 }  # fmt: skip

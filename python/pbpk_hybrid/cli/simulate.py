@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +57,7 @@ def simulate(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.")
     ] = Path("results"),
+    report: Annotated[Path | None, typer.Option(help="Also write this self-contained HTML report.")] = None,
     chunk: Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")] = 10_000,
     workers: Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")] = None,
     scheduler: Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")] = None,
@@ -90,6 +93,8 @@ def simulate(
             )
         regimen = Regimen.parse(text)
         one = single_dose(regimen)
+        if report is not None and (report.suffix.lower() not in (".html", ".htm") or out.suffix == ".zarr"):
+            raise InputError("--report", str(report), "a name that ends in .html, and --out a folder")
         options = SolverOptions(**{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None})
         _known_kind(kind)
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
@@ -121,6 +126,11 @@ def simulate(
         with stage("analysing, drawing and writing", quiet):
             result = _analysis(sim, regimen, one)
             files = _write(sim, result, compared, kind, text, out)
+            if report is not None:
+                from ..report import write_report
+
+                files.append(write_report(report, sim, compound=drug, result=result, observed=compared, kind=kind,
+                                          title=_title(sim, text), command=_command(sys.argv)))  # fmt: skip
         failed = int((sim["status"].values != 0).sum())
         if not quiet:
             _report(sim, result, compared, known, text, files)
@@ -201,6 +211,10 @@ def _write(sim, result, compared, kind: str, dose: str, out: Path) -> list[Path]
             save_figure(figure, folder / "profile.png")
             names += ["nca.csv", "profile.png"]
     return [out / name for name in names]
+
+
+def _command(arguments: list[str]) -> str:
+    return " ".join(["pbpk-hybrid", *map(shlex.quote, arguments[1:])])
 
 
 def _title(sim: xr.Dataset, dose: str) -> str:

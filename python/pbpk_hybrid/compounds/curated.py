@@ -28,13 +28,16 @@ def load_compound_file(path: str | os.PathLike) -> Compound:
     """
     path = Path(path).expanduser()
     values = _read(path)
-    if set(values) == {"compound"}:
+    if isinstance(values, Mapping) and set(values) == {"compound"}:
         values = values["compound"]
         if isinstance(values, list) and len(values) == 1:
             values = values[0]
     if not isinstance(values, Mapping):
         raise FileFormatError("path", str(path), "one compound: a table of fields such as name and molar_mass")
     values = dict(values)
+    odd = [key for key in values if not isinstance(key, str)]
+    if odd:
+        raise FileFormatError("path", str(path), "names of fields as keys", hint=f"the key {odd[0]!r} is not text")
     base = values.pop("base", None)
     try:
         if base is not None:
@@ -47,8 +50,14 @@ def load_compound_file(path: str | os.PathLike) -> Compound:
         raise
 
 
+#: bytes; the largest curated file has a few thousand
+_LARGEST = 1_000_000
+
+
 def _read(path: Path) -> Any:
     try:
+        if path.stat().st_size > _LARGEST:
+            raise FileFormatError("path", str(path), f"a file of at most {_LARGEST} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise FileFormatError("path", str(path), "a readable TOML or YAML file", hint=str(err)) from err
@@ -58,16 +67,25 @@ def _read(path: Path) -> Any:
 
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as err:
+        except (ValueError, RecursionError) as err:  # TOMLDecodeError is a ValueError; so are impossible dates and numbers
             raise FileFormatError("path", str(path), "a TOML file", hint=str(err)) from err
     if suffix in (".yaml", ".yml", ".json"):
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as err:
-            raise FileFormatError("path", str(path), "a YAML file", hint=str(err)) from err
+        return _yaml(text, path)
     raise InputError("path", str(path), "a file that ends in .toml, .yaml, .yml or .json")
+
+
+def _yaml(text: str, path: Path) -> Any:
+    import yaml
+
+    try:
+        # nine lines of aliases to aliases can stand for a thousand million values
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
+            raise FileFormatError("path", str(path), "a YAML file without aliases (*name)")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
+        if isinstance(err, FileFormatError):
+            raise
+        raise FileFormatError("path", str(path), "a YAML file", hint=str(err)) from err
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from .._core.errors import FileFormatError
 
 KNOWN = ("ID", "TIME", "AMT", "RATE", "DUR", "ADDL", "II", "SS", "CMT", "EVID", "DV", "MDV", "ALAG", "BIOAV")
 MISSING = (".", "")
+
+
+#: characters; a packed file may unpack to any size
+_LARGEST = 2_000_000_000
+
+
+def _bounded(file, path: Path):
+    """The lines of a file, up to the largest size that is read."""
+    size = 0
+    for text in file:
+        size += len(text)
+        if size > _LARGEST:
+            raise FileFormatError("path", str(path), f"a table of at most {_LARGEST:.0e} characters")
+        yield text
 
 
 class RecordTable:
@@ -30,12 +45,15 @@ class RecordTable:
             raise FileFormatError("path", str(path), "a file that exists")
         opener = gzip.open if path.suffix == ".gz" else open
         line, rows = [], []
-        with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if row and not row[0].startswith("#"):
-                    rows.append([field.strip() for field in row])
-                    line.append(reader.line_num)
+        try:
+            with opener(path, "rt", newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(_bounded(file, path))
+                for row in reader:
+                    if row and not row[0].startswith("#"):
+                        rows.append([field.strip() for field in row])
+                        line.append(reader.line_num)
+        except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as err:
+            raise FileFormatError("path", str(path), "a text file of comma-separated columns", hint=str(err)) from err
         if not rows:
             raise FileFormatError(str(path), "", "a line of column names and records")
         header = rows[0]

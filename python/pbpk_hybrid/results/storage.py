@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import FileFormatError, InputError, unknown_name
+from .._core.errors import FileFormatError, InputError, PBPKError, unknown_name
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.schemas import SCHEMAS, validate
@@ -107,11 +107,29 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
         else:
             opened = xr.open_dataset(source, engine="netcdf4", **options)
         with opened:
+            _refuse_bombs(opened, source)
             ds = opened.load()
-    except (OSError, ValueError, RuntimeError, KeyError) as err:
+    except (PBPKError, KeyboardInterrupt):
+        raise
+    except Exception as err:  # a damaged file makes the libraries raise nearly anything: AttributeError, MemoryError, ...
         raise FileFormatError("path", str(source), "a netCDF file or zarr store", hint=str(err)) from err
     ds = _plain_text(ds)
     return ds if schema is None else validate(ds, schema)
+
+
+#: a file may always unpack to this [bytes] ...
+_UNPACKED = 64 * 1024**2
+#: ... and otherwise to so many times its size: deflate packs at most 1,030 to 1, zarr's compressors somewhat more
+_RATIO = {"file": 1100, "folder": 10_000}
+
+
+def _refuse_bombs(ds: xr.Dataset, source: Path) -> None:
+    """A small file that would unpack to more memory than it can hold numbers for is damaged or made to do harm."""
+    files = [source] if source.is_file() else [f for f in source.rglob("*") if f.is_file()]
+    size = sum(f.stat().st_size for f in files)
+    if ds.nbytes > max(_UNPACKED, _RATIO["file" if source.is_file() else "folder"] * size):
+        raise FileFormatError("path", str(source), f"a file that can hold the {ds.nbytes:.3g} bytes it claims",
+                              hint=f"it has {size} bytes")  # fmt: skip
 
 
 def _plain_text(ds: xr.Dataset) -> xr.Dataset:

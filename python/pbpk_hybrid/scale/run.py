@@ -40,6 +40,7 @@ class Study:
     variability: Variability | None
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
+    first_block: int = 0  # the block that a population which is there begins with
 
     def block(self, block: int, people: xr.Dataset | None = None) -> xr.Dataset:
         """Simulate a block, or only `people` of it."""
@@ -47,9 +48,19 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SubjectFailedWarning)  # counted, and named once at the end
             return simulate(
-                self.compound, self.regimen, block_of(self.population, block) if people is None else people, self.times,
+                self.compound, self.regimen, self._people(block) if people is None else people, self.times,
                 variability=self.variability, seed=seed, **self.keywords,
             )  # fmt: skip
+
+    def _people(self, block: int) -> xr.Dataset:
+        return block_of(self.population, block if isinstance(self.population, Cohort) else block - self.first_block)
+
+    def part(self, first: int, last: int) -> Study:
+        """What a worker needs for subjects first to last: of a population that is there, only those."""
+        if isinstance(self.population, Cohort):
+            return self
+        people = self.population.isel(subject=slice(first, last))
+        return dataclasses.replace(self, population=people, first_block=first // BLOCK)
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
         """Subjects first to last (whole blocks, but for the cohort's last)."""
@@ -194,14 +205,17 @@ def _run(study: Study, target: CohortStore, pending: list[int], client, workers:
         return
     distributed = require("distributed", "scale", "a cohort over several processes")
     with _client(client, min(workers, len(pending))) as active:
-        sent = active.scatter(study, broadcast=True)
         waiting = iter(pending)
         capacity = _AHEAD * max(1, sum(active.nthreads().values()))
 
         def submit() -> list[Any]:
             following = next(waiting, None)
-            # a chunk is written whole or not at all, so it may be tried again on another worker
-            return [] if following is None else [active.submit(_chunk, sent, target, following, pure=False, retries=0)]
+            if following is None:
+                return []
+            # sent with each task, not scattered: what lies on a worker is lost with it. A chunk is written whole or not at
+            # all, so the scheduler may give it to another worker when one dies
+            part = study.part(*target.bounds(following))
+            return [active.submit(_chunk, part, target, following, pure=False)]
 
         futures = [f for _ in range(capacity) for f in submit()]
         stream_ = distributed.as_completed(futures)

@@ -1,4 +1,4 @@
-"""Permeability-limited tissues and recirculation are first-order terms like any other: every backend takes them as they are."""
+"""Permeability-limited tissues and recirculation are first-order terms like any other: every backend takes them."""
 
 from __future__ import annotations
 

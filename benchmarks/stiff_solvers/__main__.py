@@ -230,15 +230,13 @@ eight that share a step size; "one subject" rows are single calls, with what a c
 solve_ivp are called subject by subject, diffrax by vmap. SciPy's `solve_ivp` spends its time in Python. All problems are
 expressible in the engine's rate laws.
 
-KenCarp47's values between steps are OrdinaryDiffEq's cubic Hermite interpolation, which is far less exact than its steps: its
-errors here are of saved times, not of step ends (where on the yardstick they are 14 times smaller). The 60-state model's
-permeabilities are illustrative. "Matrix exponential" is the reference of the linear model itself, so its error is zero by
-definition.
+KenCarp47's values between steps are OrdinaryDiffEq's cubic Hermite interpolation, far less exact than its steps, and the
+errors here are of saved times. The 60-state model's permeabilities are illustrative. "Matrix exponential" is the
+reference of the linear model itself, so its error is zero by definition.
 
 The diffeqpy rows are its own `from diffeqpy import ode` with `ode.ODEProblem`, `ode.remake` and `ode.solve`: dense
 Jacobians by forward differentiation (finite differences for a right-hand side in Python, which Julia cannot
-differentiate). See
-`examples/from_diffeqpy.py` for the same model both ways."""
+differentiate). See `examples/from_diffeqpy.py` for the same model both ways."""
 
 
 if __name__ == "__main__":

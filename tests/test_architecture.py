@@ -115,7 +115,7 @@ def test_wheel_data_folders_carry_a_licence_and_a_source():
                 continue  # ours; sources stand in the rows
             names = {p.name.upper() for p in folder.iterdir()}
             if data.parent.name == "learn":  # checkpoints trained here: how, from what, how good
-                assert any(n.startswith("README") for n in names), folder
+                assert any(n.startswith(("README", "LICENSE")) for n in names), folder
                 continue
             assert any(n.startswith("LICENSE") for n in names), folder
             assert any(n.startswith(("SOURCE", "README")) for n in names), folder

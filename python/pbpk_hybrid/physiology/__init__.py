@@ -6,6 +6,7 @@ from .composition import METHODS, tissue_composition
 from .dataset import check_physiology
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
+from .people import training_people
 from .plausibility import RULES, check_plausibility
 from .population import sample_population
 
@@ -21,4 +22,5 @@ __all__ = [
     "reference_individual",
     "sample_population",
     "tissue_composition",
+    "training_people",
 ]

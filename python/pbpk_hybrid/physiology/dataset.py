@@ -11,6 +11,7 @@ import xarray as xr
 from .._core.errors import FlowBalanceError, SchemaError, unknown_name
 from .._core.provenance import provenance
 from .._core.schemas import attrs, validate
+from .arrays import sqrt
 from .organs import FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
 from .species import density
 
@@ -52,7 +53,7 @@ def build(
 
 def body_surface_area(body_weight, height):
     """Body surface [m^2] of an adult, Mosteller (N Engl J Med 317:1098, 1987): sqrt(W [kg] H [cm] / 3600)."""
-    return np.sqrt(body_weight * height / 3600.0)
+    return sqrt(body_weight * height / 3600.0)
 
 
 def check_physiology(ds: xr.Dataset) -> xr.Dataset:

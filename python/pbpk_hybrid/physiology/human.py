@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import regressions as r
+from .arrays import copy, where
 from .dataset import body_surface_area
 from .organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
 from .species import SpeciesReference, reference
@@ -58,7 +59,7 @@ class People:
 def by_sex(male: np.ndarray, value) -> np.ndarray:
     """`value` of the reference man where `male`, of the reference woman elsewhere; `value` maps a reference to data."""
     man, woman = (np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female"))
-    return np.where(male.reshape((-1,) + (1,) * man.ndim), man, woman)
+    return where(male.reshape((-1,) + (1,) * man.ndim), man, woman)
 
 
 def expected_masses(people: People) -> np.ndarray:
@@ -102,7 +103,7 @@ def expected_cardiac_output(people: People) -> np.ndarray:
 
 def close_masses(mass: np.ndarray, people: People, fat: np.ndarray) -> np.ndarray:
     """Put in adipose tissue for the fat fraction `fat` and give muscle the exact remainder of body weight."""
-    mass = mass.copy()
+    mass = copy(mass)
     mass[:, INDEX["adipose"]] = people.weight * fat * adipose_per_fat(people.male)
     mass[:, INDEX["muscle"]] = people.weight - mass.sum(axis=1)
     return mass

@@ -4,7 +4,8 @@ Hard rules (H) are definitions and conservation laws: no subject may break one. 
 seen in adults: below .1 % of the NHANES people fall outside each bound on a measured quantity, so a small rate is normal
 and none at all would be suspicious. The soft rules are for human adults; for animals they are not evaluated.
 
-A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied.
+A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied. Residuals work on
+numpy arrays and on torch tensors, through which they can be differentiated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import xarray as xr
 from .._core.provenance import provenance
 from .._core.schemas import validate
 from . import regressions as r
+from .arrays import fmax, isfinite, largest, log, maximum, minimum, smallest, where
 from .dataset import CLOSURE_TOLERANCE, body_surface_area
 from .human import INDEX, by_sex
 from .organs import FULL_FLOW_ORGANS, ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
@@ -61,45 +63,46 @@ class Rule:
 
 
 def _outside(value, low, high) -> np.ndarray:
-    return np.maximum(low - value, value - high)
+    return maximum(low - value, value - high)
 
 
 def _bound_by_sex(body: Body, value, men, women) -> np.ndarray:
-    low = np.where(body.male, men[0], women[0])
-    high = np.where(body.male, men[1], women[1])
+    low = where(body.male, men[0], women[0])
+    high = where(body.male, men[1], women[1])
     return _outside(value, low, high)
 
 
 def _positive(body: Body) -> np.ndarray:
-    smallest = np.minimum(body.mass.min(axis=1), body.flow.min(axis=1))
-    finite = np.isfinite(body.mass).all(axis=1) & np.isfinite(body.flow).all(axis=1)
-    return np.where(finite & (smallest > 0), -smallest, np.inf)
+    least = minimum(smallest(body.mass), smallest(body.flow))
+    finite = isfinite(body.mass).all(axis=1) & isfinite(body.flow).all(axis=1)
+    # exactly zero is not positive either
+    return where(finite, maximum(-least, (least == 0) * 1e-300), np.inf)
 
 
 def _mass_closure(body: Body) -> np.ndarray:
-    return np.abs(body.mass.sum(axis=1) / body.weight - 1) - CLOSURE_TOLERANCE
+    return abs(body.mass.sum(axis=1) / body.weight - 1) - CLOSURE_TOLERANCE
 
 
 def _flow_closure(body: Body) -> np.ndarray:
     systemic = body.share(*SYSTEMIC_ORGANS)
     through = body.flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] / body.output[:, None]
-    return np.maximum(np.abs(systemic - 1), np.abs(through - 1).max(axis=1)) - CLOSURE_TOLERANCE
+    return maximum(abs(systemic - 1), largest(abs(through - 1))) - CLOSURE_TOLERANCE
 
 
 def _definitions(body: Body) -> np.ndarray:
-    bmi = np.abs(body.bmi / (body.weight / (body.height / 100) ** 2) - 1)
-    surface = np.abs(body.surface / body_surface_area(body.weight, body.height) - 1)
-    return np.fmax(bmi, surface) - CLOSURE_TOLERANCE  # NaN (animals) does not apply
+    bmi = abs(body.bmi / (body.weight / (body.height / 100) ** 2) - 1)
+    surface = abs(body.surface / body_surface_area(body.weight, body.height) - 1)
+    return fmax(bmi, surface) - CLOSURE_TOLERANCE  # NaN (animals) does not apply
 
 
 def _fractions(body: Body) -> np.ndarray:
     filtration = body.gfr / (body.flow[:, INDEX["kidney"]] * (1 - body.hematocrit))
-    return np.maximum(filtration - 1, _outside(body.hematocrit, 0.0, 1.0))
+    return maximum(filtration - 1, _outside(body.hematocrit, 0.0, 1.0))
 
 
 def _lean_mass(body: Body) -> np.ndarray:
     expected = r.fat_free_mass(body.male, body.weight, body.weight / (body.height / 100) ** 2)
-    return np.abs((body.weight - body.organ("adipose")) / expected - 1) - 0.25
+    return abs((body.weight - body.organ("adipose")) / expected - 1) - 0.25
 
 
 _SCALED = ("lung", "heart", "kidney", "gut", "spleen", "pancreas", "stomach", "liver", "muscle")
@@ -110,10 +113,12 @@ def _organ_spread(body: Body) -> np.ndarray:
     index = [INDEX[o] for o in _SCALED]
     scale = r.height_scale(body.height, by_sex(body.male, lambda ref: ref.height))
     expected = by_sex(body.male, lambda ref: ref.mass[index]) * scale[:, None]
-    cv = np.where(body.male[:, None], organ_cv("male")[0][index], organ_cv("female")[0][index])
-    cv[:, _SCALED.index("muscle")] = 0.27  # McNally et al. 2014; its organ_cv is 0 because closure makes it
+    men, women = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
+    # McNally et al. 2014 for muscle, whose organ_cv is 0 because closure makes it
+    men[_SCALED.index("muscle")] = women[_SCALED.index("muscle")] = 0.27
+    spread = where(body.male[:, None], sd_ln(men), sd_ln(women))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (np.abs(np.log(body.mass[:, index] / expected)) - CUT * sd_ln(cv)).max(axis=1) - 1e-9
+        return largest(abs(log(body.mass[:, index] / expected)) - CUT * spread) - 1e-9
 
 
 _NHANES = "NHANES 2013-2018, .1 and 99.9 % of adults"

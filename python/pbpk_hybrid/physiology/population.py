@@ -235,6 +235,53 @@ def _draw_organs(rng, chosen: Selection, position: np.ndarray, scatter: bool) ->
     }
 
 
+def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
+    """The survey people of these numbers with organs by regression and variability: what :func:`sample_population` does with
+    the people it draws, for people who are given.
+
+    Parameters
+    ----------
+    persons : (n,) NHANES sequence numbers of adults; one may be given several times and gets other organs each time
+    seed : of the organs
+
+    Returns
+    -------
+    physiology Dataset with ``nhanes_person`` and ``survey_weight``, subjects in the order given; people whose body no draw of organs fits are left
+    out and counted in the attribute ``left_out``
+
+    Raises
+    ------
+    InputError : somebody who is not an adult of the survey
+    """
+    chosen = select({}, weighted=True, women=None, scatter=True)
+    known = chosen.survey.person[chosen.index]
+    order = np.argsort(known)
+    at = order[np.minimum(np.searchsorted(known, persons, sorter=order), known.size - 1)]
+    if (known[at] != persons).any():
+        raise InputError("persons", int(persons[known[at] != persons][0]), "an adult of the survey with all measurements")
+    rng = np.random.default_rng(seed)
+    result: dict[str, np.ndarray] = {}
+    pending = np.arange(at.size)
+    for turn in range(_PERSON_ROUNDS):
+        trial = _draw_organs(rng, chosen, at[pending], True)
+        hard, good = trial.pop("hard"), trial.pop("good")
+        accept = good | (hard & (turn >= _SOFT_ROUNDS))
+        for name, values in trial.items():
+            result.setdefault(name, np.empty((at.size, *values.shape[1:]), values.dtype))[pending[accept]] = values[accept]
+        pending = pending[~accept]
+        if not pending.size:
+            break
+    kept = np.setdiff1d(np.arange(at.size), pending)
+    result = {name: values[kept] for name, values in result.items()}
+    mass, flow = result.pop("mass"), result.pop("blood_flow")
+    result["nhanes_person"] = (result.pop("person"), "1", "NHANES sequence number of the person")
+    weight = chosen.survey.weight[chosen.index][at[kept]]
+    result["survey_weight"] = (weight, "1", "people of the US population that the person stands for")
+    facts = {"method": "people of NHANES 2013-2018, organs by regression and variability", "seed": seed,
+             "left_out": int(pending.size), "sources": "NHANES 2013-2018 (CDC/NCHS) via httk"}  # fmt: skip
+    return build(mass, flow, "human", result, facts)
+
+
 def _soft(people: People, mass: np.ndarray) -> np.ndarray:
     """Soft rules that the organ draw decides (S4, S5 and S8 for muscle)."""
     adipose, muscle = mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]]

@@ -1,18 +1,18 @@
 """Published regressions of human body composition, flows and filtration on sex, age, weight and height.
 
-All functions are vectorised. ``male`` is a boolean array, `age` in years, `weight` in kg, `height` in cm. Those used
+All functions are vectorised, over numpy arrays and torch tensors alike. ``male`` is a boolean array, `age` in years, `weight` in kg, `height` in cm. Those used
 as ratios to the reference person (brain, skin, blood, bone) reproduce ICRP 89 exactly at the reference covariates.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from .arrays import exp, log10, maximum, minimum, where
 
 
 def brain_mass(male, age):
     """Brain [kg]: B (3.68 - 2.68 exp(-age/.89)) exp(-age/629), B = .405 (M), .373 (F). httk, Bosgra et al. 2012."""
-    at_birth = np.where(male, 0.405, 0.373)
-    return at_birth * (3.68 - 2.68 * np.exp(-age / 0.89)) * np.exp(-age / 629)
+    at_birth = where(male, 0.405, 0.373)
+    return at_birth * (3.68 - 2.68 * exp(-age / 0.89)) * exp(-age / 629)
 
 
 _SKIN_LIMIT = 2.2  # m^2
@@ -24,12 +24,12 @@ def skin_mass(surface):
     Above 2.2 m^2 the exponential, fitted on normal people, would give 24 kg of skin to the heaviest; there skin grows
     in proportion to the surface, that is with constant thickness.
     """
-    return np.exp(1.64 * np.minimum(surface, _SKIN_LIMIT) - 1.93) * np.maximum(surface / _SKIN_LIMIT, 1.0)
+    return exp(1.64 * minimum(surface, _SKIN_LIMIT) - 1.93) * maximum(surface / _SKIN_LIMIT, 1.0)
 
 
 def blood_mass(male, surface):
     """Blood [kg]: 3.33 BSA - .81 (M), 2.66 BSA - .46 (F), Bosgra et al. 2012, eq. 10 and 11."""
-    return np.where(male, 3.33 * surface - 0.81, 2.66 * surface - 0.46)
+    return where(male, 3.33 * surface - 0.81, 2.66 * surface - 0.46)
 
 
 def bone_mineral(male, age):
@@ -37,12 +37,12 @@ def bone_mineral(male, age):
 
     httk subtracts slope x age after 50; the slope counts from 50 here (see corrections: bone_loss_step).
     """
-    grown = np.where(
+    grown = where(
         male,
-        0.89983 + (2.99019 - 0.89983) / (1 + np.exp((14.17081 - age) / 1.58179)),
-        0.74042 + (2.14976 - 0.74042) / (1 + np.exp((12.35466 - age) / 1.35750)),
+        0.89983 + (2.99019 - 0.89983) / (1 + exp((14.17081 - age) / 1.58179)),
+        0.74042 + (2.14976 - 0.74042) / (1 + exp((12.35466 - age) / 1.35750)),
     )
-    return grown - np.where(male, 0.0019, 0.0056) * np.maximum(age - 50, 0)
+    return grown - where(male, 0.0019, 0.0056) * maximum(age - 50, 0)
 
 
 _ESSENTIAL_FAT = (0.03, 0.10)  # of body weight, men and women
@@ -55,14 +55,14 @@ def fat_fraction(male, age, body_mass_index):
 
     Never below essential fat (3 % men, 10 % women), which the line crosses at a BMI near 16.
     """
-    m = np.where(male, 1.0, 0.0)
+    m = where(male, 1.0, 0.0)
     percent = 64.5 - 848 / body_mass_index + 0.079 * age - 16.4 * m + 0.05 * m * age + 39.0 * m / body_mass_index
-    return np.maximum(percent / 100, np.where(male, *_ESSENTIAL_FAT))
+    return maximum(percent / 100, where(male, *_ESSENTIAL_FAT))
 
 
 def fat_free_mass(male, weight, body_mass_index):
     """Fat-free mass [kg], Janmahasatian et al., Clin Pharmacokinet 44:1051 (2005)."""
-    return np.where(male, 9270 * weight / (6680 + 216 * body_mass_index), 9270 * weight / (8780 + 244 * body_mass_index))
+    return where(male, 9270 * weight / (6680 + 216 * body_mass_index), 9270 * weight / (8780 + 244 * body_mass_index))
 
 
 def height_scale(height, reference_height):
@@ -72,7 +72,7 @@ def height_scale(height, reference_height):
 
 def cardiac_output_age(age):
     """Cardiac output relative to that at 25 years: 1 - .005 (age - 25) from 25 on, httk-pop (Ring et al. 2017)."""
-    return 1 - np.maximum(0, 0.005 * (age - 25))
+    return 1 - maximum(0, 0.005 * (age - 25))
 
 
 def ckd_epi_2021(male, age, creatinine):
@@ -82,14 +82,14 @@ def ckd_epi_2021(male, age, creatinine):
 
     k .9 (M), .7 (F); a -.302 (M), -.241 (F). Inker et al., N Engl J Med 385:1737 (2021); no race term.
     """
-    ratio = creatinine / np.where(male, 0.9, 0.7)
-    low = np.minimum(ratio, 1) ** np.where(male, -0.302, -0.241)
-    return 142 * low * np.maximum(ratio, 1) ** -1.200 * 0.9938**age * np.where(male, 1.0, 1.012)
+    ratio = creatinine / where(male, 0.9, 0.7)
+    low = minimum(ratio, 1) ** where(male, -0.302, -0.241)
+    return 142 * low * maximum(ratio, 1) ** -1.200 * 0.9938**age * where(male, 1.0, 1.012)
 
 
 def hepatocellularity(age):
     """Expected hepatocytes [1e6 cell/g liver]: 10^(-.66 log10(age) + 3.10) from 20 years, Barter et al. 2007."""
-    return 10 ** (-0.66 * np.log10(np.maximum(age, 20.0)) + 3.10)
+    return 10 ** (-0.66 * log10(maximum(age, 20.0)) + 3.10)
 
 
 def microsomal_protein(age):

@@ -1,0 +1,17 @@
+"""Neural Allometry: a continuous law of clearance and volume from mouse to man, with power laws as its special case."""
+
+from __future__ import annotations
+
+from ..._core.lazy import lazy_names
+
+_WHERE = {
+    "_model": ("NeuralAllometry",),
+    "_config": ("AllometryConfig",),
+    "_data": ("Table", "load_table", "scaffold_folds"),
+    "engine": ("prediction_to_compound",),
+}
+__all__, __getattr__ = lazy_names(__name__, _WHERE)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

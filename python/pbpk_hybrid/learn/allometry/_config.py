@@ -1,0 +1,47 @@
+"""How the model is built and trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..._core.errors import InputError
+
+
+@dataclass(frozen=True)
+class AllometryConfig:
+    """Sizes and priors.
+
+    Parameters
+    ----------
+    folds, seeds : members are folds x seeds; each has not seen one inner scaffold fold, on which its intervals are calibrated
+    landmarks : directions of the structure kernel that the field sees
+    hidden : size of the embedding of a body
+    steps, learning_rate, seed : of the training
+    sd_constant, sd_linear, sd_kernel : prior standard deviations of the field's weights
+    graph, ode : switch the organ graph or the integration off (for comparison)
+    animal_weight, human_only_weight : in the loss, of targets other than man, and of compounds without animals
+    """
+
+    folds: int = 5
+    seeds: int = 2
+    landmarks: int = 48
+    hidden: int = 6
+    steps: int = 200
+    learning_rate: float = 0.03
+    seed: int = 20261123
+    sd_constant: float = 0.5
+    sd_linear: float = 0.06
+    sd_kernel: float = 0.25
+    graph: bool = True
+    ode: bool = True
+    animal_weight: float = 0.25
+    human_only_weight: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name, low in (("folds", 2), ("seeds", 1), ("landmarks", 0), ("hidden", 1), ("steps", 1), ("seed", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < low:
+                raise InputError(name, getattr(self, name), f"an integer of at least {low}")
+
+    @property
+    def members(self) -> int:
+        return self.folds * self.seeds

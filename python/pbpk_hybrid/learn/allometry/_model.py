@@ -1,0 +1,434 @@
+"""`NeuralAllometry`: clearance, volume and unbound fraction in a species without data, from animals and structure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from ..._core.errors import CheckpointError, InputError, unknown_name
+from ..._core.provenance import provenance
+from ...compounds import Compound
+from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..training import TrainingLog
+from . import _path
+from ._calibration import GROUPS, LEVELS, factor, quantiles
+from ._config import AllometryConfig
+from ._data import PARAMETERS, Table, load_table
+from ._encoder import HUMAN, N_BLOCK, Encoder, logit
+from ._features import Features, features
+from ._module import AllometryModule, Way
+from ._sources import Source, parse_sources, parse_weight
+from ._structure import StructurePrior, Structures
+from ._training import Problem, build_cases, fit_members, posterior
+
+KIND, FORMAT = "neural allometry", 1
+SHIPPED = Path(__file__).resolve().parent.parent / "data" / "allometry" / "allometry.safetensors"
+#: parameter -> (name in the result, unit, name per kg, unit per kg)
+_NAMES = {
+    "clearance": ("clearance", "L/h", "clearance_plasma", "mL/min/kg"),
+    "volume": ("volume", "L", "volume_steady_state", "L/kg"),
+    "fraction_unbound": ("fraction_unbound_plasma", "1", None, None),
+}
+
+
+class NeuralAllometry:
+    """A continuous law from mouse to man; see the equations in :mod:`pbpk_hybrid.learn.allometry._module`.
+
+    >>> from pbpk_hybrid.learn import NeuralAllometry
+    >>> model = NeuralAllometry.load()                                                          # doctest: +SKIP
+    >>> model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})           # doctest: +SKIP
+    """
+
+    def __init__(self, encoder: Encoder, module: AllometryModule, config: AllometryConfig, calibration: np.ndarray) -> None:
+        self._encoder, self._module, self.config, self._calibration = encoder, module, config, calibration
+
+    # ------------------------------------------------------------------ making
+    @classmethod
+    def fit(
+        cls, table: Table | None = None, config: AllometryConfig | None = None, *, gram: np.ndarray | None = None,
+        folder: str | os.PathLike | None = None, progress: bool = False, max_minutes: float | None = None,
+        threads: int | None = None,
+    ) -> NeuralAllometry:
+        """Train on a table of compounds; None takes the shipped one.
+
+        Parameters
+        ----------
+        table : see :func:`load_table`; structures are optional
+        config : sizes, priors, seed
+        gram : the structure kernel among the rows, where it was computed already
+        folder, progress, max_minutes, threads : as in :func:`pbpk_hybrid.learn.train`
+
+        Returns
+        -------
+        model, with the training log as ``model.log``
+        """
+        table, config = table or load_table(), config or AllometryConfig()
+        encoder, module, log, problem, inner = fit_members(table, config, gram, folder, progress, max_minutes, threads)
+        model = cls(encoder, module, config, _calibrate(module, config, problem, inner, table.features is not None))
+        model.log: TrainingLog = log
+        return model
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None) -> NeuralAllometry:
+        """A checkpoint; None loads the one that comes with the package.
+
+        Raises
+        ------
+        CheckpointError : not a checkpoint of this kind and version
+        """
+        tensors, config = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        try:
+            settings = AllometryConfig(**config["config"])
+            arrays = {n.removeprefix("encoder/"): t.numpy() for n, t in tensors.items() if n.startswith("encoder/")}
+            prior = None
+            if "coefficients" in arrays:
+                structures = Structures(arrays["fingerprint"], arrays["descriptors"], arrays["mean"], arrays["scale"])
+                prior = StructurePrior(structures, arrays["coefficients"].astype(float), arrays["prior_mean"])
+            encoder = Encoder(
+                prior, arrays["centre"], arrays["told_scale"], arrays["landmark_prints"], arrays["projection"].astype(float),
+                arrays["offset"],
+            )  # fmt: skip
+            calibration = arrays["calibration"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError("config", str(error), "a whole checkpoint of neural allometry") from error
+        module = _build(settings, encoder)
+        load_weights(module, {n.removeprefix("module/"): t for n, t in tensors.items() if n.startswith("module/")})
+        module.eval()
+        return cls(encoder, module, settings, calibration)
+
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
+        """Write the model as one safetensors file."""
+        e = self._encoder
+        arrays = {
+            "centre": e.centre, "told_scale": e.scale, "landmark_prints": e.landmark_prints,
+            "projection": e.projection.astype(np.float32), "offset": e.offset, "calibration": self._calibration,
+        }  # fmt: skip
+        if e.prior is not None:
+            s = e.prior.structures
+            arrays |= {
+                "fingerprint": s.fingerprint, "descriptors": s.descriptors, "mean": s.mean, "scale": s.scale,
+                "coefficients": e.prior.coefficients.astype(np.float32), "prior_mean": e.prior.mean,
+            }  # fmt: skip
+        tensors = {f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
+        tensors |= {f"module/{n}": t for n, t in self._module.state_dict().items()}
+        config = {"config": asdict(self.config), "species": list(_path.KNOT_SPECIES), "levels": list(LEVELS)}
+        return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+
+    # ------------------------------------------------------------------ using
+    def predict(
+        self, compound: Compound | str | None = None, sources: Mapping[str, Any] | None = None, *, target: str = "human",
+        body_weight: Any = None, level: float = 0.9, extrapolate: bool = False, integrator: str = "rk4",
+    ) -> xr.Dataset:
+        """Parameters of one compound in a species, from what is known in others.
+
+        Each source is carried along the path of bodies to the target's mass; there all of them and the prediction from
+        structure are weighed by the learned covariance of their errors. The order of sources changes nothing.
+
+        Parameters
+        ----------
+        compound : a SMILES, or a Compound whose ``identifiers["smiles"]`` holds one; None or a Compound without: structure
+            unknown, which widens the intervals
+        sources : species -> values: ``clearance`` [mL/min/kg], ``volume`` [L/kg] (or text with a unit, also of the whole
+            animal: "1.2 L/h"), ``fraction_unbound``, ``kp`` (organ -> value), ``body_weight`` [kg]. Of the target species a
+            measured unbound fraction may be given.
+        target : species to predict; any name when `body_weight` is given
+        body_weight : of the target [kg]; None takes the species' usual one
+        level : of the intervals
+        extrapolate : allow masses outside 5 g to 500 kg
+        integrator : "rk4" (fixed steps from species to species) or "torchdiffeq" (adaptive)
+
+        Returns
+        -------
+        Dataset: clearance [L/h], clearance_plasma [mL/min/kg], volume [L], volume_steady_state [L/kg],
+        fraction_unbound_plasma, each with _lower and _upper; source_weight(source, parameter); where sources have kp,
+        partition_coefficient(organ)
+
+        Raises
+        ------
+        InputError, UnitError, UnknownNameError : a value that cannot be used; the message names the field
+        """
+        if not 0 < level < 1:
+            raise InputError("level", level, "a number between 0 and 1")
+        given = parse_sources(sources)
+        weight = _target_weight(target, body_weight, extrapolate)
+        found = _structure_of(compound)
+        mean, sd, gain = self._posterior(found, given, target, weight, integrator)
+        group = sum(s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in given)
+        out = xr.Dataset()
+        for p, name in enumerate(PARAMETERS):
+            reach = factor(self._calibration[p], group, level) * sd[p]
+            _put(out, name, mean[p], mean[p] - reach, mean[p] + reach, weight)
+        kp = _carried_kp(given, mean[2])
+        if kp:
+            organs = list(kp)
+            out["partition_coefficient"] = ("organ", [kp[o] for o in organs], {"units": "1", "long_name": "tissue:plasma Kp"})
+            out = out.assign_coords(organ=organs)
+        out = out.assign_coords(source=[s.species for s in given if s.known] + ["structure"], parameter=list(PARAMETERS))
+        out["source_weight"] = (("source", "parameter"), np.vstack([gain, 1 - gain.sum(0)]), {"units": "1"})
+        out.attrs = provenance(
+            model="neural allometry", target=target, body_weight=weight, level=level, integrator=integrator,
+            structure="known" if found is not None else "unknown", members=self.config.members,
+        )  # fmt: skip
+        return out
+
+    def exponent(
+        self, compound: Compound | str | None = None, sources: Mapping[str, Any] | None = None,
+        masses: Sequence[float] | None = None, *, extrapolate: bool = False,
+    ) -> xr.Dataset:
+        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the curve through the human prediction.
+
+        Parameters
+        ----------
+        compound, sources : as in :meth:`predict`
+        masses : [kg]; None: 60 from 20 g to 100 kg
+
+        Returns
+        -------
+        Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and parameter values along the curve
+        """
+        grid = np.geomspace(0.02, 100.0, 60) if masses is None else np.ravel(np.asarray(masses, dtype=float))
+        for m in grid:
+            parse_weight(float(m), "masses", extrapolate)
+        given, found = parse_sources(sources), _structure_of(compound)
+        human = _path.WEIGHT["human"]
+        mean, _, _ = self._posterior(found, given, "human", human, "rk4", every=True)
+        module, n = self._module, len(grid)
+        x = np.log(grid)
+        with torch.no_grad():
+            phi, _, block, _ = self._inputs(found)
+            bodies = module.embeddings()
+            way = Way(np.full(n, np.log(human)), x)
+            w = module.compound(phi).expand(-1, -1, n, -1)
+            shift = module.binding_shift(way, w, bodies)
+            here = torch.tensor(mean[:, 2:3], dtype=torch.float32)
+            start, fu_end = here.mean(0).expand(n), (here + shift).mean(0)
+            y0 = torch.tensor(mean[:, None, :2], dtype=torch.float32).expand(-1, n, -1).contiguous()
+            y1 = module.transport(y0, way, start, fu_end, block.expand(n, -1), w, bodies)
+            value, slope = (torch.tensor(a, dtype=torch.float32) for a in _path.basis(x))
+            body = torch.einsum("ns,esh->enh", value, bodies)
+            slope_fu = (w[:, 2] * body).sum(-1)
+            rates = module.rates(
+                y1, fu_end, slope_fu, block.expand(n, -1), w, body, value @ module.processes.T, slope @ module.processes.T
+            )
+        every = rates.numpy()
+        out = xr.Dataset(coords={"mass": ("mass", grid, {"units": "kg"}), "parameter": list(PARAMETERS[:2])})
+        dims, attrs = ("mass", "parameter"), {"units": "1", "long_name": "local allometric exponent"}
+        out["exponent"] = (dims, every.mean(0), attrs)
+        out["exponent_lower"], out["exponent_upper"] = (dims, np.quantile(every, 0.05, 0)), (dims, np.quantile(every, 0.95, 0))
+        out["value"] = (dims, np.exp(y1.numpy().mean(0)), {"long_name": "clearance [L/h], volume [L] along the curve"})
+        out.attrs = provenance(model="neural allometry")
+        return out
+
+    def predict_table(
+        self, table: Table, sources: Sequence[str], target: str = "human", *, structure: bool = True, target_fu: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n, 3), for all rows of a table at once.
+
+        `target_fu`: the target's own unbound fraction, where the table has it, may be used for clearance and volume.
+        """
+        from ._encoder import states
+
+        numbers = [_path.KNOT_SPECIES.index(s) for s in sources]
+        t = _path.KNOT_SPECIES.index(target)
+        values = states(table)
+        hide = [s for s in range(len(_path.KNOT_SPECIES)) if s not in numbers and s != t]
+        values[:, hide] = np.nan
+        values[:, t, :2] = np.nan
+        if not target_fu:
+            values[:, t] = np.nan
+        told = self._encoder.structure(table.features if structure else None, len(table))
+        problem = Problem(self._encoder, table, told, build_cases(values, targets=[t], sources=numbers), values)
+        known = torch.full((len(table),), structure and table.features is not None and self._encoder.prior is not None)
+        with torch.no_grad():
+            mean, sd = posterior(self._module, problem, problem.present, known)
+        group = problem.present[..., :2].any(-1).sum(1).numpy()
+        centre, spread = _combine(mean, sd)
+        reach = np.stack([[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)], axis=1)
+        return centre, reach * spread
+
+    # ------------------------------------------------------------------ inside
+    def _inputs(self, found: Features | None):
+        told = self._encoder.structure(found)
+        phi = torch.tensor(self._encoder.phi(found, told), dtype=torch.float32)
+        known = torch.tensor([found is not None and self._encoder.prior is not None])
+        return phi, told, phi[:, 4 : 4 + N_BLOCK], known
+
+    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, every: bool = False):
+        """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3); or (E, 3) of all members."""
+        module = self._module
+        used = [s for s in given if s.known]
+        n = len(used)
+        x_human, x_target = np.log(_path.WEIGHT["human"]), np.log(weight)
+        x = np.array([np.log(s.weight) for s in used] + [x_human])
+        phi, told, block, known = self._inputs(found)
+        observed = np.array([[np.log(s.clearance), np.log(s.volume), logit(s.fraction_unbound)] for s in used]).reshape(n, 3)
+        places = _path.basis(np.r_[x[:n], x_target])[0]
+        processes = _path.processes()
+        flow = places @ processes[0] - processes[0][HUMAN]
+        seen = np.isfinite(observed)
+        binding = {s.species: observed[i, 2] for i, s in enumerate(used) if seen[i, 2]}
+        usual = float(np.mean(list(binding.values()))) if binding else float(told[0, 2])
+        fu = np.array([binding.get(s.species, usual) for s in used] + [binding.get("human", usual)])
+        fu_target = binding.get(target, usual)
+        start = np.where(seen[:, :2], observed[:, :2],
+                         np.stack([told[0, 0] + flow[:n], told[0, 1] + x[:n] - x_human], -1)).reshape(n, 2)  # fmt: skip
+        own = np.zeros((n + 1, len(_path.KNOT_SPECIES)))
+        for i, species in enumerate([*(s.species for s in used), target]):
+            if species in _path.KNOT_SPECIES:
+                own[i, _path.KNOT_SPECIES.index(species)] = 1.0
+        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
+        with torch.no_grad():
+            bodies = module.embeddings()
+            prior = module.prior(phi, as_tensor(told), known)  # (E, 1, 3)
+            y0 = torch.cat([as_tensor(start).expand(module.members, n, 2), prior[..., :2]], dim=1)
+            way = Way(x, np.full(n + 1, x_target))
+            w = module.compound(phi).expand(-1, -1, n + 1, -1)
+            ends, blocks = as_tensor(np.full(n + 1, fu_target)), block.expand(n + 1, -1)
+            if integrator == "rk4":
+                y1 = module.transport(y0, way, as_tensor(fu), ends, blocks, w, bodies)
+            elif integrator == "torchdiffeq":
+                y1 = _adaptive(module, y0, x, x_target, as_tensor(fu), ends, blocks, w, bodies)
+            else:
+                raise unknown_name("integrator", integrator, ("rk4", "torchdiffeq"))
+            fu0 = torch.cat([as_tensor(observed[:, 2]).expand(module.members, n), prior[..., 2]], dim=1)
+            arrived = torch.cat([y1, (fu0 + module.binding_shift(way, w, bodies))[..., None]], dim=-1)
+            covariance = module.covariance(bodies, as_tensor(places), as_tensor(own), known=bool(known[0])).double()
+            mask = torch.tensor(seen.T.astype(float))[None]  # (1, 3, n)
+            inner = covariance[..., :n, :n] * mask[..., None] * mask[..., None, :] + torch.diag_embed(1 - mask)
+            inner = inner + 1e-9 * torch.eye(n, dtype=torch.float64)
+            cross = covariance[..., :n, n] * mask
+            gain = torch.linalg.solve(inner, cross) if n else cross
+            innovation = torch.where(torch.tensor(seen), arrived[:, :n] - arrived[:, n:], torch.zeros(())).double()
+            mean = arrived[:, n].double() + (gain * innovation.transpose(1, 2)).sum(-1)
+            variance = covariance[..., n, n] - (cross * gain).sum(-1)
+            sd = variance.clamp(min=1e-10).sqrt() * torch.exp(module.log_spread(block, known)[..., 0].double())
+        if every:
+            return mean.numpy(), sd.numpy(), gain.numpy()
+        centre, spread = _combine(mean[:, None], sd[:, None])
+        return centre[0], spread[0], gain.mean(0).T.numpy()
+
+
+def _build(config: AllometryConfig, encoder: Encoder) -> AllometryModule:
+    return AllometryModule(
+        config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=config.ode
+    )
+
+
+def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over members, and the standard deviation of their mixture."""
+    return mean.mean(0).numpy(), (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt().numpy()
+
+
+def _calibrate(module: AllometryModule, config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool) -> np.ndarray:
+    """(3, GROUPS, n_levels): from residuals of compounds at the members that left them out, over all sets of sources."""
+    cases = problem.cases
+    human = np.flatnonzero(cases.target == HUMAN)
+    member_fold = np.arange(config.members) % config.folds
+    z: list[list] = [[] for _ in range(3)]
+    groups: list[list] = [[] for _ in range(3)]
+    sets = [[], ["rat"], ["rat", "dog"], ["rat", "dog", "monkey"]]
+    for names in sets:
+        keep = problem.present.clone()
+        keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in names]] = False
+        with torch.no_grad():
+            mean, sd = posterior(module, problem, keep, torch.full((problem.n,), known))
+        count = keep[..., :2].any(-1).sum(1).numpy()
+        for fold in range(config.folds):
+            rows = human[inner[cases.compound[human]] == fold]
+            if not len(rows):
+                continue
+            out = torch.tensor(np.flatnonzero(member_fold == fold))
+            centre, spread = _combine(mean[out][:, rows], sd[out][:, rows])
+            error = (cases.observed[rows] - centre) / spread
+            for p in range(3):
+                take = np.isfinite(error[:, p]) & (count[rows] == len(names))
+                z[p].append(error[take, p])
+                groups[p].append(np.full(take.sum(), min(len(names), GROUPS - 1)))
+    join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)  # noqa: E731
+    return np.stack([quantiles(join(z[p]), join(groups[p])) for p in range(3)])
+
+
+def _structure_of(compound) -> Features | None:
+    if compound is None:
+        return None
+    if isinstance(compound, Compound):
+        smiles = compound.identifiers.get("smiles")
+        return None if smiles is None else features([smiles], [compound.name])
+    if isinstance(compound, str):
+        return features([compound])
+    raise InputError("compound", type(compound).__name__, "a SMILES, a Compound or None")
+
+
+def _target_weight(target: str, body_weight, extrapolate: bool) -> float:
+    if body_weight is not None:
+        return parse_weight(body_weight, "body_weight", extrapolate)
+    if target not in _path.WEIGHT:
+        raise unknown_name("target", target, _path.WEIGHT, what="a species, or any name with body_weight")
+    return _path.WEIGHT[target]
+
+
+def _put(out: xr.Dataset, name: str, middle: float, low: float, high: float, weight: float) -> None:
+    label, unit, per_kg, per_kg_unit = _NAMES[name]
+    numbers = np.array([middle, low, high])
+    values = 1 / (1 + np.exp(-numbers)) if name == "fraction_unbound" else np.exp(numbers)
+    scale = {"clearance": 0.06 * weight, "volume": weight}.get(name)
+    for suffix, i in (("", 0), ("_lower", 1), ("_upper", 2)):
+        out[label + suffix] = ((), float(values[i]), {"units": unit, "long_name": label.replace("_", " ") + suffix})
+        if per_kg is not None:
+            out[per_kg + suffix] = ((), float(values[i] / scale), {"units": per_kg_unit, "long_name": f"{label} per kg{suffix}"})
+
+
+def _carried_kp(given: list[Source], fu_logit: float) -> dict[str, float]:
+    """Kp of the target: unbound partition Kp/fu is taken as the same in all species (geometric mean where several know it)."""
+    fu = 1 / (1 + np.exp(-fu_logit))
+    found: dict[str, list[float]] = {}
+    for s in given:
+        if s.kp and np.isfinite(s.fraction_unbound):
+            for organ, value in s.kp.items():
+                found.setdefault(organ, []).append(np.log(value / s.fraction_unbound))
+    return {organ: float(np.exp(np.mean(v)) * fu) for organ, v in found.items()}
+
+
+def _adaptive(module, y0, x, x_target, fu0, fu1, block, w, bodies):
+    """The same by :func:`pbpk_hybrid.learn.odeint` (adaptive, torchdiffeq), one way at a time from species to species."""
+    from ..neural_ode import odeint
+
+    out = []
+    for i in range(len(x)):
+        y = y0[:, i].double()
+        points = _path.breakpoints([x[i]], [x_target])[0]
+        slope = (fu1[i] - fu0[i]) / (x_target - x[i]) if abs(x_target - x[i]) > 1e-9 else torch.zeros(())
+        for a, b in zip(points[:-1], points[1:], strict=True):
+            if abs(b - a) > 1e-12:
+                field = _OneWay(module, i, a, b, float(x[i]), fu0, slope, block, w, bodies)
+                y = odeint(field, y, [0.0, 1.0], rtol=1e-5, atol=1e-6, backend="torchdiffeq")[-1]
+        out.append(y.float())
+    return torch.stack(out, dim=1)
+
+
+class _OneWay(torch.nn.Module):
+    """The field of one trajectory between two species, time from 0 to 1."""
+
+    def __init__(self, module, i, a, b, x0, fu0, slope, block, w, bodies) -> None:
+        super().__init__()
+        self.hidden = [module]  # in a list: its weights stay in single precision
+        self.i, self.a, self.b, self.x0 = i, a, b, x0
+        self.fu0, self.slope, self.block, self.w, self.bodies = fu0, slope, block, w, bodies
+
+    def forward(self, t, y):
+        net, i, x = self.hidden[0], self.i, self.a + float(t) * (self.b - self.a)
+        value, slope = (torch.tensor(v, dtype=torch.float32) for v in _path.basis([x]))
+        body = torch.einsum("ts,esh->eth", value, self.bodies)
+        fu = (self.fu0[i] + self.slope * (x - self.x0)).reshape(1)
+        rate = net.rates(
+            y.float()[:, None], fu, self.slope.reshape(1), self.block[i : i + 1], self.w[:, :, i : i + 1], body,
+            value @ net.processes.T, slope @ net.processes.T,
+        )  # fmt: skip
+        return (rate[:, 0] * (self.b - self.a)).double()

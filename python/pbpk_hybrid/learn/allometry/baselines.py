@@ -1,0 +1,165 @@
+"""Every classical method and every simpler learner on the same table: natural log of the human value, NaN where a method cannot say.
+
+A method that regresses is fitted on the training rows alone; the others ignore them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..._core.optional import require
+from ...models import scaling
+from ._data import Table
+
+ANIMALS = ("rat", "dog", "monkey")
+_HUMAN = scaling.TABLE_WEIGHT["human"]
+#: hand-picked shares of rat, dog and monkey in the weighted mean of flow-scaled clearances
+WEIGHTED = (0.15, 0.25, 0.60)
+
+
+def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str, np.ndarray]:
+    """Methods without training: name -> (n,) ln human value [L/h or L]. Rows that lack a needed species are NaN."""
+    known = [s for s in ANIMALS if s in sources]
+    if not known:
+        return {}
+    weights = np.array([scaling.TABLE_WEIGHT[s] for s in known])
+    values = np.stack([table.parameter(parameter, s) for s in known], axis=1)
+    whole = np.isfinite(values).all(1)
+    values = np.where(whole[:, None], values, np.nan)
+    out: dict[str, np.ndarray] = {}
+    usual = 0.75 if parameter == "clearance" else 1.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        out[f"fixed exponent {usual:g}"] = scaling.fixed_exponent(values, weights, _HUMAN, usual)
+        for i, s in enumerate(known):
+            one = values[:, i : i + 1]
+            out[f"{s}, exponent {usual:g}"] = scaling.fixed_exponent(one, weights[i : i + 1], _HUMAN, usual)
+        if len(known) > 1:
+            out["simple allometry"] = scaling.simple_allometry(values, weights, _HUMAN)
+        fu = np.stack([table.parameter("fraction_unbound", s) for s in known], axis=1)
+        human_fu = table.parameter("fraction_unbound", "human")
+        if parameter == "clearance":
+            out |= _clearance(table, known, values, weights, fu, human_fu)
+        else:
+            out |= _volume(known, values, weights, fu, human_fu)
+        return {name: np.log(value) for name, value in out.items()}
+
+
+def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
+    out = {}
+    flows = np.array([scaling.HEPATIC_FLOW[s] * scaling.TABLE_WEIGHT[s] for s in known])
+    target = scaling.HEPATIC_FLOW["human"] * _HUMAN
+    scaled = scaling.flow_scaling(values, flows, target)
+    for i, s in enumerate(known):
+        out[f"{s}, liver blood flow"] = scaled[:, i]
+    if len(known) == 1:
+        return out
+    out["liver blood flow, mean"] = np.exp(np.log(scaled).mean(1))
+    brain = np.array([scaling.BRAIN_WEIGHT[s] for s in known])
+    human_brain = scaling.BRAIN_WEIGHT["human"]
+    lifespan = scaling.maximum_lifespan(brain, weights)
+    human_lifespan = float(scaling.maximum_lifespan(human_brain, _HUMAN))
+    out["MLP"] = scaling.corrected_allometry(values, weights, _HUMAN, lifespan, human_lifespan)
+    out["BrW"] = scaling.corrected_allometry(values, weights, _HUMAN, brain, human_brain)
+    out["rule of exponents"] = scaling.rule_of_exponents(values, weights, _HUMAN, brain, human_brain)
+    out["fu-corrected allometry"] = scaling.fu_corrected_allometry(values, fu, weights, _HUMAN, human_fu)
+    out["FCIM"] = scaling.fcim(values, weights, fu[:, known.index("rat")], human_fu) if "rat" in known else np.full(len(values), np.nan)
+    if "dog" in known and "rat" in known:
+        descriptors = _mass_and_acceptors(table)
+        if descriptors is not None:
+            per_kg = [table.parameter("clearance", s, per_kg=True) / 0.06 for s in ("rat", "dog")]
+            out["Wajima regression"] = scaling.wajima_clearance(*per_kg, *descriptors) * 0.06 * _HUMAN
+    if len(known) == 3:
+        out["liver blood flow, weighted .15/.25/.60"] = np.exp(np.log(scaled) @ np.array(WEIGHTED))
+    return out
+
+
+def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
+    out = {}
+    tissue = np.stack(
+        [scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s) for i, s in enumerate(known)], axis=1
+    )
+    mean = np.where(np.isfinite(tissue).any(1), np.nan_to_num(tissue).sum(1) / np.maximum(np.isfinite(tissue).sum(1), 1), np.nan)
+    out["Oie-Tozer"] = scaling.oie_tozer_volume(human_fu, mean, "human") * _HUMAN
+    if "rat" in known and "dog" in known:
+        rat, dog = (values[:, known.index(s)] / scaling.TABLE_WEIGHT[s] for s in ("rat", "dog"))
+        out["Wajima regression"] = scaling.wajima_volume(rat, dog) * _HUMAN
+    return out
+
+
+def _mass_and_acceptors(table: Table):
+    if table.features is None:
+        return None
+    from ._features import molecule
+
+    module = require("rdkit.Chem.Descriptors", "learn", "structures")
+    mols = [molecule(s) for s in table.smiles]
+    return np.array([module.MolWt(m) for m in mols]), np.array([module.NumHAcceptors(m) for m in mols])
+
+
+def learners() -> dict[str, Callable]:
+    """Tree ensembles of scikit-learn on animals (missing: the training median, and a flag) and descriptors."""
+    ensemble = require("sklearn.ensemble", "test", "the tree baselines")
+    return {
+        "random forest": lambda: ensemble.RandomForestRegressor(200, min_samples_leaf=2, max_features=0.2, random_state=0),
+        "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(
+            max_iter=200, learning_rate=0.05, max_leaf_nodes=12, l2_regularization=1.0, random_state=0
+        ),
+    }  # fmt: skip
+
+
+def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
+    """(n, columns) for :func:`learners`: ln per-kg values and fu of the sources, missing flags, descriptors."""
+    parts = []
+    for s in sources:
+        for name in (parameter, "fraction_unbound"):
+            value = np.log(table.parameter(name, s, per_kg=True))
+            flag = np.isfinite(value)
+            parts += [np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0), flag.astype(float)]
+    columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))
+    return np.hstack([columns, table.features.descriptors, table.features.fingerprint[:, :1024]])
+
+
+def ivive(table: Table, parameter: str) -> np.ndarray:
+    """(n,) ln human value from in-vitro data of the compound library, by name: well-stirred liver and filtration; Kp for the volume."""
+    from ..._core.errors import PBPKError
+    from ...compounds import get_compound
+    from ...models.whole_body import whole_body_system
+    from ...physiology import reference_individual
+
+    out, body = np.full(len(table), np.nan), reference_individual("human")
+    for i, name in enumerate(table.names):
+        try:
+            drug = get_compound(name)
+        except PBPKError:
+            continue
+        if drug.clint_hepatocyte is None or drug.fraction_unbound_plasma is None:
+            continue
+        try:
+            plain = drug.replace(clearance_basis="in_vitro", distribution_basis="predicted", saturable=())
+            out[i] = _engine_value(plain, body, parameter, whole_body_system)
+        except PBPKError:
+            continue
+    return np.log(out)
+
+
+def _engine_value(drug, body, parameter, build) -> float:
+    from ...models.elimination_parameters import elimination_parameters
+    from ...models.graph import whole_body_graph
+    from ...models.partition import blood_to_plasma_ratio, partition_coefficients
+    from ...physiology import ORGANS
+
+    scale = _HUMAN / float(body["body_weight"].values[0])
+    ratio = float(np.ravel(blood_to_plasma_ratio(drug, "human"))[0])
+    if parameter == "volume":
+        kp = partition_coefficients(drug, "human")
+        tissue = float((body["volume"].isel(subject=0).sel(organ=kp["organ"]) * kp).sum())
+        blood = float(body["volume"].isel(subject=0).sel(organ=["arterial_blood", "venous_blood"]).sum())
+        return (tissue + blood * ratio) * scale
+    graph = whole_body_graph(ORGANS)
+    values = elimination_parameters(drug, body, graph, np.array([ratio]))
+    flow = graph.inflow("liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused})
+    unbound = drug.fraction_unbound_plasma / ratio * values["clint.liver"]
+    hepatic = ratio * flow * unbound / (flow + unbound)
+    return float((hepatic + values["clearance_renal"])[0]) * scale

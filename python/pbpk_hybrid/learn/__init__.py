@@ -11,6 +11,8 @@ from .._core.lazy import lazy_names
 _WHERE = {
     "checkpoints": ("save_checkpoint", "load_checkpoint"),
     "training": ("TrainingOptions", "TrainingLog", "train"),
+    "allometry": ("NeuralAllometry",),
+    "diffusion": ("PCDM", "PCDMConfig"),
     "neural_ode": ("odeint", "MLPField", "GraphField"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -1,0 +1,40 @@
+"""``pbpk-hybrid train allometry``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .terminal import Debug, Quiet, console, reporting
+from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
+
+
+@app.command("allometry")
+def allometry(
+    out: Folder = Path("allometry"),
+    steps: Steps = None,
+    max_minutes: MaxMinutes = None,
+    threads: Threads = None,
+    seed: TrainingSeed = 20261123,
+    members: Annotated[int | None, typer.Option(min=1, help="Members per inner fold [default: the shipped one's].")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train Neural Allometry on the shipped cross-species table."""
+    with reporting(debug, "the state of the run is kept: the same command goes on"):
+        from .._core.errors import CheckpointError
+        from ..learn.allometry import AllometryConfig, NeuralAllometry
+
+        path = out / "allometry.safetensors"
+        if path.exists() and not overwrite:
+            raise CheckpointError("--out", str(path), "a file that is not there yet", hint="--overwrite replaces it")
+        given = {k: v for k, v in (("steps", steps), ("seeds", members)) if v is not None}
+        model = NeuralAllometry.fit(
+            config=AllometryConfig(seed=seed, **given), folder=out, progress=not quiet, max_minutes=max_minutes, threads=threads
+        )
+        model.save(path, overwrite=overwrite)
+        if not quiet:
+            console().print(f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; written: {path}", soft_wrap=True)

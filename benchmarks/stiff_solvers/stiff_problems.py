@@ -264,7 +264,7 @@ def yardstick() -> StiffProblem:
     y0 = np.zeros(model.n_states)
     y0[model.states.index("gut_lumen")] = DOSE
     return StiffProblem(
-        "yardstick", "Yardstick (15 states, flow-limited, saturable; 480 people)", "benchmarks/README.md", model, y0, TIMES,
+        "yardstick", "Yardstick (15 states, flow-limited, saturable, 480 people)", "benchmarks/README.md", model, y0, TIMES,
         1e-3, np.full(model.n_states, 1e-4),
     )  # fmt: skip
 
@@ -294,7 +294,7 @@ def permeability() -> StiffProblem:
     y0 = np.zeros(model.n_states)
     y0[model.targets["oral"]] = 100.0
     return StiffProblem(
-        "permeability", f"Permeability-limited whole body ({model.n_states} states, linear; 160 people)",
+        "permeability", f"Permeability-limited whole body ({model.n_states} states, linear, 160 people)",
         "pbpk_hybrid.models.permeability", model, y0, np.linspace(0.0, 24.0, 97), 1e-3, np.full(model.n_states, 1e-4),
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ def where(condition, a, b):
     condition = torch.as_tensor(condition)
 
     def tensor(value):
-        return value if isinstance(value, torch.Tensor) else torch.as_tensor(value, dtype=torch.float64)
+        return value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
 
     a, b = tensor(a), tensor(b)
     kind = torch.promote_types(a.dtype, b.dtype)

@@ -1,0 +1,44 @@
+"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the shipped checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .terminal import Debug, Quiet, reporting
+from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
+
+
+@app.command("pcdm")
+def pcdm(
+    out: Folder = Path("results/pcdm"),
+    seed: TrainingSeed = 1,
+    steps: Steps = None,
+    copies: Annotated[int, typer.Option(min=1, help="Bodies per survey person, each with other organs.")] = 8,
+    physics_weight: Annotated[float | None, typer.Option(min=0, help="Weight of the physics loss; 0: without.")] = None,
+    projection: Annotated[bool, typer.Option(help="Project samples onto the rules.")] = True,
+    max_minutes: MaxMinutes = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the physiologically constrained diffusion model on the people of NHANES; writes pcdm.safetensors into --out."""
+    with reporting(debug, kept="the last state is kept: the same command goes on"):
+        from dataclasses import replace
+
+        from ..learn.diffusion import PCDM, PCDMConfig
+        from ..physiology import training_people
+
+        given = {"training_steps": steps, "physics_weight": physics_weight}
+        config = replace(PCDMConfig(projection=projection), **{k: v for k, v in given.items() if v is not None})
+        model = PCDM.fit(
+            training_people("train", copies=copies, seed=seed), seed, validation=training_people("validation", seed=seed),
+            config=config, folder=out, max_minutes=max_minutes, threads=threads, progress=not quiet,
+        )  # fmt: skip
+        path = model.save(out / "pcdm.safetensors", overwrite=True)
+        if not quiet:
+            log = model.log_
+            best = f"best validation loss {log.best:.5g} at step {log.best_step}"
+            typer.echo(f"{best}, {log.seconds / 60:.1f} min; written: {path}")

@@ -1,0 +1,8 @@
+"""PCDM: virtual patients from a physiologically constrained diffusion model (arXiv 2602.18472)."""
+
+from __future__ import annotations
+
+from ._config import PCDMConfig
+from ._model import PCDM
+
+__all__ = ["PCDM", "PCDMConfig"]

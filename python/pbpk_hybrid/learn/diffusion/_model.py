@@ -1,0 +1,466 @@
+"""PCDM as its users see it: fit, sample, density, save, load."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from ..._core.errors import CheckpointError, InputError, SchemaError, SolveError
+from ..._core.random import generator
+from ...physiology import check_physiology
+from ...physiology.dataset import build
+from ...physiology.nhanes import ETHNICITIES
+from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..training import TrainingLog, TrainingOptions, train
+from ._conditions import RANGES, Condition, check, features, groups, random_features, scores
+from ._config import PCDMConfig
+from ._coordinates import MEASURED, NAMES, UNITS, Coordinates, Decoded, ethnicity_codes
+from ._module import Denoiser
+from ._physics import violation
+from ._sampler import project, sample
+
+KIND, FORMAT = "pcdm", 1
+SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
+SMALLEST = 500  #: people: fewer do not support a joint distribution of this many quantities
+_NEEDED = ("sex", *MEASURED, "gfr", "cardiac_output", "hepatocellularity", "microsomal_protein", "ethnicity")
+_BATCH = 20_000  # people at a time: bounds memory
+_PILOT = 8_000  # unconditioned people that tell how sexes and ethnicities share a condition
+_ROUNDS = 60
+
+
+class PCDM:
+    """Physiologically constrained diffusion model of human adults.
+
+    >>> from pbpk_hybrid.learn import PCDM
+    >>> women = PCDM.load().sample(500, {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}, seed=1)  #
+    doctest: +SKIP
+
+    A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
+    (:mod:`._coordinates`), given
+    sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and projected onto them when
+    sampled
+    (:mod:`._sampler`). Paper: arXiv 2602.18472.
+
+    Attributes
+    ----------
+    config : :class:`PCDMConfig`
+    ranges : name -> (low, high) of the people trained on
+    log_ : :class:`~pbpk_hybrid.learn.training.TrainingLog` after :meth:`fit`, else None
+    """
+
+    def __init__(self, config: PCDMConfig, module: Denoiser, coordinates: Coordinates, logs: torch.Tensor, shares: torch.Tensor,
+                 ranges: Mapping[str, tuple[float, float]]) -> None:  # fmt: skip
+        self.config, self.ranges = config, dict(ranges)
+        self._module, self._coordinates = module.eval(), coordinates
+        self._logs, self._shares = logs, shares  # shares: (2, 5) of sex and ethnicity in the population
+        self.log_: TrainingLog | None = None
+
+    @classmethod
+    def fit(
+        cls,
+        population: xr.Dataset,
+        seed: int,
+        *,
+        validation: xr.Dataset | None = None,
+        config: PCDMConfig | None = None,
+        folder: str | os.PathLike | None = None,
+        max_minutes: float | None = None,
+        threads: int | None = None,
+        progress: bool = False,
+    ) -> PCDM:
+        """Train on a population.
+
+        Parameters
+        ----------
+        population : physiology Dataset of human adults with the variables of
+        :func:`~pbpk_hybrid.physiology.training_people`; its
+            ``survey_weight``, if it has one, says how many people each stands for
+        seed : of everything random
+        validation : people to stop by; None: a tenth of `population`, by person
+        config : settings; None: those of the shipped model
+        folder : where the run keeps its state; a run that was killed goes on from it
+        max_minutes, threads, progress : see :class:`~pbpk_hybrid.learn.training.TrainingOptions`
+
+        Raises
+        ------
+        SchemaError : not a physiology Dataset, or without a variable that is needed
+        InputError : fewer than 500 people, animals, children, values that are not finite
+        CheckpointError : `folder` holds another run
+        """
+        config = config or PCDMConfig()
+        _, seed = generator(seed)
+        weight = _check_people(population)
+        if validation is None:
+            population, weight, validation = _hold_out(population, weight, seed)
+        held_weight = _check_people(validation, smallest=1)
+        coordinates = Coordinates.fit(population, weight, seed)
+        data = _Table(population, weight, coordinates, seed)
+        held = _Table(validation, held_weight, coordinates, seed + 1, data.logs)
+        torch.manual_seed(seed)
+        module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+
+        def loss(module, step, gen):
+            return _loss(module, data, coordinates, config, gen)
+
+        def validate(module):
+            gen = torch.Generator().manual_seed(seed + 2)
+            with torch.no_grad():
+                quiet = replace(config, physics_weight=0.0, batch_size=4096)
+                return float(np.mean([float(_loss(module, held, coordinates, quiet, gen)) for _ in range(8)]))
+
+        options = TrainingOptions(
+            steps=config.training_steps, learning_rate=config.learning_rate, evaluate_every=config.evaluate_every,
+            patience=config.patience, weight_decay=1e-3, max_minutes=max_minutes, seed=seed, threads=threads,
+        )  # fmt: skip
+        log = train(module, loss, options, validate=validate, folder=folder, progress=progress)
+        shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64)
+        shares.index_put_((data.male.long(), data.ethnicity.long()), torch.tensor(weight), accumulate=True)
+        self = cls(config, module, coordinates, data.logs, shares / shares.sum(), data.ranges)
+        self.log_ = log
+        return self
+
+    def sample(
+        self,
+        n: int,
+        condition: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None,
+        extrapolate: bool = False,
+        guidance: float = 1.0,
+        measured_precision: bool = True,
+    ) -> xr.Dataset:
+        """Draw virtual people, exactly `n` of them, none of whom breaks a hard rule of physiology.
+
+        Parameters
+        ----------
+        n : number of people
+        condition : quantity -> (low, high), None for an open end: age [year], body_weight [kg], height [cm], hematocrit,
+            serum_creatinine [mg/dL], bmi [kg/m^2], egfr [mL/min/1.73 m^2], gfr [L/h]; "sex": "female", "male" or the
+            fraction of
+            women; "ethnicity": one name or several. Every person handed out satisfies all of it.
+        seed : non-negative integer; None draws one, kept in the attributes
+        extrapolate : allow ranges beyond the people trained on; the result is marked
+        guidance : 1 samples the conditional distribution; more draws people deeper into the asked ranges
+        measured_precision : round measured quantities as the survey does (age to a month, weight to .1 kg, ...)
+
+        Returns
+        -------
+        physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn and thrown away because a
+        condition or a
+        hard rule failed), ``projected_fraction`` (organs moved to satisfy a rule), ``extrapolated``
+
+        Raises
+        ------
+        InputError and its kin : an impossible, contradictory or unseen condition, naming the field, the value and the range
+        SolveError : next to nobody satisfies the condition
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise InputError("n", n, "a whole number of people >= 1")
+        asked = check(condition, self.ranges, extrapolate)
+        _, seed = generator(seed)
+        gen = torch.Generator().manual_seed(seed % 2**63)
+        sizes = self._groups(int(n), asked, gen)
+        parts, drawn, kept, moved = [], 0, 0, 0
+        for male, count in sizes:
+            shares = self._shares_of(asked, male, gen)
+            got = 0
+            for turn in range(_ROUNDS + count // _BATCH):
+                want = count - got
+                rate = max(kept / drawn, 0.02) if drawn else 1.0
+                size = min(
+                    _BATCH, int(want / rate * (1.0 if rate > 0.999 else 1.05)) + (0 if turn == 0 and rate == 1.0 else 16)
+                )
+                people, code, good, shifted = self._draw(size, shares, asked, gen, guidance, measured_precision)
+                drawn, moved = drawn + size, moved + shifted
+                index = good.nonzero().ravel()[:want]
+                # people drawn beyond the number asked for are not rejected: they were good
+                kept += int(good.sum())
+                got += len(index)
+                parts.append(_columns(people, code, index))
+                if got == count:
+                    break
+                if turn >= 5 and kept < 1e-3 * drawn:
+                    break
+            if got < count:
+                raise SolveError(
+                    f"only {kept} of {drawn} people drawn satisfy the condition {dict(condition or {})}: widen it; "
+                    "ranges of the people trained on: " + ", ".join(f"{k} {a:.4g}-{b:.4g}" for k, (a, b) in self.ranges.items())
+                )
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        order = torch.randperm(int(n), generator=gen).numpy()
+        columns = {name: values[order] for name, values in columns.items()}
+        mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+        facts = {
+            "method": "physiologically constrained diffusion model", "seed": seed, "guidance": guidance,
+            "condition": repr(dict(condition or {})), "rejected_fraction": 1 - kept / drawn, "projected_fraction": moved / drawn,
+            "extrapolated": "; ".join(asked.extrapolated) or "no",
+            "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; arXiv 2602.18472",
+        }  # fmt: skip
+        return check_physiology(build(mass, flow, "human", columns, facts))
+
+    def log_density(self, population: xr.Dataset, *, seed: int = 0, steps: int = 48) -> xr.DataArray:
+        """Log density of people, in their standardised coordinates, with that of their sex and ethnicity.
+
+        .. math:: \\ln p(x, g) = \\ln p(g) + \\ln \\mathcal N(x_T; 0, \\sigma_{max}^2)
+                  + \\int_{\\sigma_{min}}^{\\sigma_{max}} \\nabla\\cdot \\frac{x - D(x; \\sigma, g)}{\\sigma} \\, d\\sigma
+
+        along the probability-flow ODE (Song et al. 2021, arXiv 2011.13456, eq. 39), by Heun's method; the divergence is
+        exact, one
+        derivative for each coordinate.
+
+        Parameters
+        ----------
+        population : physiology Dataset of human adults
+        seed : of the spreading of rounded measurements over their resolution
+
+        Returns
+        -------
+        (subject,) [nat]; comparable between people of one model, a small value is an unusual person
+
+        Raises
+        ------
+        SchemaError, InputError : as :meth:`fit`, but for the number of people
+        """
+        _check_people(population, smallest=1)
+        x = self._coordinates.encode(population, np.random.default_rng(seed)).float()
+        male = torch.tensor(population["sex"].values == "male")
+        code = torch.tensor(ethnicity_codes(population["ethnicity"].values))
+        told = torch.zeros(len(x), len(RANGES) - 1, 3)
+        group = groups(male, code)
+        config = self.config
+        levels = torch.exp(torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1))
+        total = torch.zeros(len(x), dtype=torch.float64)
+        dimension = x.shape[1]
+
+        def velocity(x, sigma):
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                v = (x - self._module(x, sigma.expand(len(x)), group, told)) / sigma
+                trace = torch.zeros(len(x))
+                for k in range(dimension):
+                    trace += torch.autograd.grad(v[:, k].sum(), x, retain_graph=k + 1 < dimension)[0][:, k]
+            return v.detach(), trace
+
+        for low, high in pairwise(levels):
+            v, t = velocity(x, low)
+            v2, t2 = velocity(x + (high - low) * v, high)
+            x = x + 0.5 * (high - low) * (v + v2)
+            total += 0.5 * (high - low) * (t + t2)
+        end = -0.5 * (x.double() ** 2).sum(1) / config.sigma_max**2 - dimension * np.log(
+            config.sigma_max * np.sqrt(2 * np.pi)
+        )
+        value = total + end + torch.log(self._shares[male.long(), code])
+        subject = population["subject"].values if "subject" in population.coords else np.arange(len(x))
+        return xr.DataArray(value.numpy(), {"subject": subject}, "subject", "log_density",
+                            {"units": "1", "long_name": "log density in standardised coordinates [nat]"})  # fmt: skip
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write a checkpoint (safetensors, configuration inside).
+
+        Raises
+        ------
+        CheckpointError : the file is there and `overwrite` is False
+        """
+        tensors = {f"network/{name}": tensor for name, tensor in self._module.state_dict().items()}
+        tensors |= {"tables": self._coordinates.tables, "mean": self._coordinates.mean, "scale": self._coordinates.scale,
+                    "logs": self._logs, "shares": self._shares}  # fmt: skip
+        config = {"config": asdict(self.config), "names": list(NAMES), "ethnicities": list(ETHNICITIES),
+                  "ranges": {k: list(v) for k, v in self.ranges.items()}}  # fmt: skip
+        return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None) -> PCDM:
+        """Read a checkpoint; None: the one shipped with the package.
+
+        Raises
+        ------
+        CheckpointError : not a checkpoint of a PCDM, or of another version
+        """
+        tensors, stored = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        try:
+            config = PCDMConfig(**stored["config"])
+            ranges = {str(k): (float(a), float(b)) for k, (a, b) in stored["ranges"].items()}
+            coordinates = Coordinates(tensors["tables"], tensors["mean"], tensors["scale"])
+            logs, shares = tensors["logs"], tensors["shares"]
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise CheckpointError("config", repr(error), "the configuration of a PCDM") from error
+        if stored.get("names") != list(NAMES) or stored.get("ethnicities") != list(ETHNICITIES):
+            raise CheckpointError("names", stored.get("names"), "the coordinates of this version", hint="train it again")
+        module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+        load_weights(module, {k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")})
+        return cls(config, module, coordinates, logs, shares, ranges)
+
+    def _groups(self, n: int, asked: Condition, gen: torch.Generator) -> list[tuple[bool | None, int]]:
+        """(male, how many); None: both sexes as they come."""
+        if isinstance(asked.sex, str):
+            return [(asked.sex == "male", n)]
+        if asked.sex is None:
+            return [(None, n)]
+        women = round(n * asked.sex)
+        return [(male, count) for male, count in ((False, women), (True, n - women)) if count]
+
+    def _shares_of(self, asked: Condition, male: bool | None, gen: torch.Generator) -> torch.Tensor:
+        """(2, 5) shares of sex and ethnicity among people who satisfy the ranges.
+
+        P(g | C) is proportional to P(g) P(C | g); the second is counted in people drawn without the ranges, quantity by
+        quantity where
+        too few of them satisfy all at once.
+        """
+        shares = self._shares.clone()
+        if male is not None:
+            shares[int(not male)] = 0
+        if asked.ethnicity is not None:
+            for k, name in enumerate(ETHNICITIES):
+                if name not in asked.ethnicity:
+                    shares[:, k] = 0
+        shares = shares / shares.sum()
+        if not asked.ranges:
+            return shares
+        people, code, _, _ = self._draw(_PILOT, shares, Condition(), gen, 1.0, False)
+        group = people.people.male.long() * len(ETHNICITIES) + code
+
+        def rate(holds: torch.Tensor) -> torch.Tensor:
+            total = torch.bincount(group, minlength=2 * len(ETHNICITIES)).double()
+            hits = torch.bincount(group[holds], minlength=2 * len(ETHNICITIES)).double()
+            overall = (holds.double().mean() * 20).clamp_min(1e-6)
+            return (hits + overall) / (total + 20)
+
+        holds = asked.holds(people)
+        if holds.sum() >= 100:
+            factor = rate(holds)
+        else:
+            factor = torch.ones(2 * len(ETHNICITIES), dtype=torch.float64)
+            for name, bounds in asked.ranges.items():
+                factor = factor * rate(Condition({name: bounds}).holds(people))
+        shares = shares * factor.reshape(shares.shape)
+        return shares / shares.sum()
+
+    def _draw(self, n: int, shares: torch.Tensor, asked: Condition, gen: torch.Generator, guidance: float, rounded: bool):
+        """n people; their ethnicity codes, who is good, and how many were moved by the projection."""
+        group = torch.multinomial(shares.flatten(), n, replacement=True, generator=gen)
+        male, code = group >= len(ETHNICITIES), group % len(ETHNICITIES)
+        noise = torch.randn(n, len(NAMES), generator=gen)
+        told = features(asked, male, self._coordinates, self._logs)
+        x = sample(self._module, self.config, noise, groups(male, code), told, guidance)
+        if self.config.projection:
+            people, hard, moved = project(self._coordinates, x, male, rounded)
+            return people, code, ~hard & asked.holds(people), moved
+        people = self._coordinates.decode(x, male, rounded=rounded)
+        return people, code, asked.holds(people), 0
+
+
+class _Table:
+    """People as tensors, to be drawn from in training."""
+
+    def __init__(
+        self, ds: xr.Dataset, weight: np.ndarray, coordinates: Coordinates, seed: int, logs: torch.Tensor | None = None
+    ):
+        self.x = coordinates.encode(ds, np.random.default_rng(seed)).float()
+        self.male = torch.tensor(ds["sex"].values == "male")
+        self.ethnicity = torch.tensor(ethnicity_codes(ds["ethnicity"].values))
+        self.cumulative = torch.cumsum(torch.tensor(weight / weight.sum()), 0)
+        people = coordinates.decode(self.x, self.male)
+        p = people.people
+        values = {"age": p.age, "body_weight": p.weight, "height": p.height, "hematocrit": people.hematocrit,
+                  "serum_creatinine": people.serum_creatinine, **people.derived()}  # fmt: skip
+        if logs is None:
+            w = torch.tensor(weight / weight.sum())
+            logs = torch.empty(2, 2, dtype=torch.float64)
+            for k, name in enumerate(("bmi", "egfr")):
+                value = torch.log(values[name])
+                logs[k, 0] = (w * value).sum()
+                logs[k, 1] = (w * (value - logs[k, 0]) ** 2).sum().sqrt()
+        self.logs = logs
+        self.scores = scores(values, self.male, coordinates, logs).float()
+        self.ranges = {name: (float(values[name].min()), float(values[name].max())) for name in RANGES}
+
+
+def _loss(module, data: _Table, coordinates: Coordinates, config: PCDMConfig, gen: torch.Generator) -> torch.Tensor:
+    """Denoising loss of Karras et al. (2022, eq. 8) with their weights, plus the physics loss on the denoised people.
+
+    The physics loss counts most where there is little noise, by 1/(1 + 4 sigma^2): at high noise the denoised estimate is
+    an average
+    over many people, which no rule is about.
+    """
+    pick = torch.searchsorted(data.cumulative, torch.rand(config.batch_size, generator=gen, dtype=torch.float64))
+    pick = pick.clamp_max(len(data.x) - 1)
+    x, male = data.x[pick], data.male[pick]
+    sigma = torch.exp(config.noise_mean + config.noise_sd * torch.randn(len(x), generator=gen))
+    noisy = x + sigma[:, None] * torch.randn(x.shape, generator=gen)
+    told = random_features(data.scores[pick], config.condition_share, gen)
+    denoised = module(noisy, sigma, groups(male, data.ethnicity[pick]), told)
+    weight = (sigma**2 + 1) / sigma**2
+    each = torch.ones(x.shape[1])
+    each[: len(MEASURED)] = config.measured_weight
+    loss = (weight[:, None] * (denoised - x) ** 2 * (each / each.mean())).mean()
+    if config.physics_weight:
+        part = slice(0, len(x) // 4)  # a quarter of the batch is enough for the gradient and costs a quarter of the time
+        broken = violation(coordinates, denoised[part], male[part])
+        loss = loss + config.physics_weight * (broken / (1 + 4 * sigma[part] ** 2)).mean().float()
+    return loss
+
+
+def _check_people(ds: xr.Dataset, smallest: int = SMALLEST) -> np.ndarray:
+    """Weights of people that can be learned from."""
+    if not isinstance(ds, xr.Dataset):
+        raise SchemaError("population", type(ds).__name__, "a physiology Dataset")
+    for name in _NEEDED:
+        if name not in ds:
+            raise SchemaError(f"population.{name}", sorted(map(str, ds.variables)), f"a variable '{name}'",
+                              hint="physiology.training_people makes such a Dataset")  # fmt: skip
+    subject = ds["subject"].values if "subject" in ds.coords else np.arange(ds.sizes["subject"])
+    for name in _NEEDED:
+        if ds[name].dtype.kind == "f" and not np.isfinite(ds[name].values).all():
+            i = int(np.flatnonzero(~np.isfinite(ds[name].values))[0])
+            raise InputError(f"population.{name}", float(ds[name].values[i]), "a finite number", subject=subject[i])
+    check_physiology(ds)
+    if ds.sizes["subject"] < smallest:
+        raise InputError("population", f"{ds.sizes['subject']} people", f"at least {smallest} people")
+    if "species" in ds and (ds["species"].values != "human").any():
+        raise InputError("population.species", sorted(set(map(str, ds["species"].values))), "human")
+    if (ds["age"].values < 18).any():
+        raise InputError("population.age", float(ds["age"].values.min()), "adults from 18 years",
+                         hint="children need growth laws that are not in this model")  # fmt: skip
+    odd = ethnicity_codes(ds["ethnicity"].values) < 0
+    if odd.any():
+        raise InputError("population.ethnicity", str(ds["ethnicity"].values[odd][0]), f"one of {', '.join(ETHNICITIES)}")
+    weight = ds["survey_weight"].values if "survey_weight" in ds else np.ones(ds.sizes["subject"])
+    if not (np.isfinite(weight).all() and (weight > 0).all()):
+        raise InputError("population.survey_weight", float(np.min(weight)), "finite positive numbers")
+    return np.asarray(weight, dtype=float)
+
+
+def _hold_out(ds: xr.Dataset, weight: np.ndarray, seed: int) -> tuple[xr.Dataset, np.ndarray, xr.Dataset]:
+    """A tenth of the people apart, all copies of a person on one side."""
+    person = ds["nhanes_person"].values if "nhanes_person" in ds else np.arange(ds.sizes["subject"])
+    names = np.unique(person)
+    apart = np.random.default_rng(seed).permutation(names)[: max(1, names.size // 10)]
+    held = np.isin(person, apart)
+    return ds.isel(subject=~held), weight[~held], ds.isel(subject=held)
+
+
+def _columns(people: Decoded, code: torch.Tensor, index: torch.Tensor) -> dict[str, np.ndarray]:
+    p = people.people
+
+    def take(values: torch.Tensor) -> np.ndarray:
+        return values[index].detach().numpy()
+
+    return {
+        "mass": take(people.mass), "blood_flow": take(people.flow), "sex": np.where(take(p.male), "male", "female"),
+        "age": take(p.age), "body_weight": take(p.weight), "height": take(p.height), "hematocrit": take(people.hematocrit),
+        "gfr": take(people.gfr), "cardiac_output": take(people.output), "serum_creatinine": take(people.serum_creatinine),
+        "body_surface_area": take(p.surface), "body_mass_index": take(p.body_mass_index),
+        "hepatocellularity": take(people.hepatocellularity), "microsomal_protein": take(people.microsomal_protein),
+        "ethnicity": np.array(ETHNICITIES)[take(code)],
+    }  # fmt: skip
+
+
+__all__ = ["PCDM", "UNITS"]

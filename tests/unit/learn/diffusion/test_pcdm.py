@@ -1,0 +1,222 @@
+"""The diffusion model: coordinates that close, samples that obey, conditions that hold, errors that name the field."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from pbpk_hybrid._core.errors import CheckpointError, InputError, SchemaError, SolveError, UnknownNameError  # noqa: E402
+from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig  # noqa: E402
+from pbpk_hybrid.learn.diffusion._conditions import random_features  # noqa: E402
+from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates  # noqa: E402
+from pbpk_hybrid.learn.diffusion._physics import violation  # noqa: E402
+from pbpk_hybrid.learn.diffusion._sampler import project, schedule  # noqa: E402
+from pbpk_hybrid.physiology import check_physiology, check_plausibility, sample_population, training_people  # noqa: E402
+
+TINY = PCDMConfig(width=32, blocks=1, batch_size=256, training_steps=120, evaluate_every=60, patience=None, steps=12)
+
+
+@pytest.fixture(scope="module")
+def people():
+    return training_people("validation")
+
+
+@pytest.fixture(scope="module")
+def coordinates(people):
+    return Coordinates.fit(people, people["survey_weight"].values, seed=1)
+
+
+@pytest.fixture(scope="module")
+def model(people):
+    return PCDM.fit(people, 1, config=TINY, threads=1)
+
+
+def test_people_come_back_from_their_coordinates(people, coordinates):
+    x = coordinates.encode(people, None)
+    male = torch.tensor(people["sex"].values == "male")
+    back = coordinates.decode(x, male)
+    mass = (people["volume"] * people["density"]).transpose("subject", "organ").values
+    np.testing.assert_allclose(back.mass.numpy(), mass, rtol=1e-9)
+    np.testing.assert_allclose(back.flow.numpy(), people["blood_flow"].values, rtol=1e-9)
+    np.testing.assert_allclose(back.gfr.numpy(), people["gfr"].values, rtol=1e-9)
+    np.testing.assert_allclose(back.people.weight.numpy(), people["body_weight"].values, rtol=1e-9)
+
+
+def test_normal_scores_are_normal_by_sex_with_the_survey_weights(people, coordinates):
+    x = coordinates.encode(people, np.random.default_rng(1))[:, : len(MEASURED)].numpy()
+    weight = people["survey_weight"].values
+    for sex in ("male", "female"):
+        rows = people["sex"].values == sex
+        mean = np.average(x[rows], axis=0, weights=weight[rows])
+        sd = np.sqrt(np.average((x[rows] - mean) ** 2, axis=0, weights=weight[rows]))
+        # a table through some 600 people: their own spread over the resolution and the ends remain
+        np.testing.assert_allclose(mean, 0, atol=0.03)
+        np.testing.assert_allclose(sd, 1, atol=0.04)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), spread=st.floats(0.1, 3.0))
+def test_whatever_the_coordinates_bodies_close_exactly(coordinates, seed, spread):
+    generator = torch.Generator().manual_seed(seed)
+    x = spread * torch.randn(40, len(NAMES), generator=generator, dtype=torch.float64)
+    male = torch.rand(40, generator=generator) < 0.5
+    p = coordinates.decode(x, male)
+    assert torch.allclose(p.mass.sum(1), p.people.weight, rtol=1e-12)
+    systemic = p.flow[:, 3:].sum(1) + 0.0
+    assert torch.allclose(systemic, p.output, rtol=1e-12)
+
+
+def test_the_projection_leaves_good_people_alone_and_mends_the_others(coordinates):
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(4000, len(NAMES), generator=generator, dtype=torch.float64)
+    x[:, len(MEASURED) :] *= 1.8  # organs far too variable
+    male = torch.rand(4000, generator=generator) < 0.5
+    before = coordinates.decode(x, male)
+    after, hard, moved = project(coordinates, x, male, rounded=False)
+    same = (before.mass == after.mass).all(1)
+    assert 200 < moved < 3500 and int((~same).sum()) == moved
+    assert not hard.any() or float(hard.double().mean()) < 0.01
+    assert torch.equal(before.people.weight, after.people.weight)
+
+
+def test_the_physics_loss_is_zero_for_the_sound_and_pushes_the_others_back(coordinates, people):
+    male = torch.tensor(people["sex"].values == "male")
+    x = coordinates.encode(people, None)
+    sound = ~torch.tensor(check_plausibility(people)["violated"].any("rule").values)
+    assert float(violation(coordinates, x, male)[sound].max()) == 0.0
+    heavy = x[:1].clone()
+    heavy[0, NAMES.index("mass of liver")] = 7.0
+    heavy.requires_grad_()
+    violation(coordinates, heavy, male[:1]).sum().backward()
+    assert heavy.grad[0, NAMES.index("mass of liver")] > 0
+
+
+def test_random_conditions_hold_and_tell_nothing_about_where_inside(coordinates):
+    generator = torch.Generator().manual_seed(3)
+    z = torch.randn(60_000, 7, generator=generator).clamp(-4.4, 4.4)
+    told = random_features(z, 1.0, generator)
+    asked = told[..., 0] > 0
+    inside = (z >= told[..., 1] - 1e-6) & (z <= told[..., 2] + 1e-6)
+    assert inside[asked].all()
+    # where somebody is inside a two-sided range is uniform for narrow ranges (the density is flat across them)
+    width = told[..., 2] - told[..., 1]
+    narrow = asked & (width < 0.4)
+    place = ((z - told[..., 1]) / width)[narrow]
+    assert len(place) > 2000
+    assert float(place.mean()) == pytest.approx(0.5, abs=0.02) and float(place.var()) == pytest.approx(1 / 12, abs=0.005)
+
+
+def test_the_schedule_falls_from_the_largest_noise_to_none():
+    levels = schedule(TINY)
+    assert len(levels) == TINY.steps + 1 and levels[-1] == 0
+    assert levels[0] == pytest.approx(TINY.sigma_max) and levels[-2] == pytest.approx(TINY.sigma_min)
+    assert (levels.diff() < 0).all()
+
+
+def test_exactly_the_number_asked_for_and_no_hard_violation(model):
+    for n in (1, 7, 2500):
+        people = check_physiology(model.sample(n, seed=n))
+        assert people.sizes["subject"] == n
+        assert check_plausibility(people).attrs["hard_violation_rate"] == 0.0
+    assert people.attrs["rejected_fraction"] < 0.01
+
+
+def test_a_seed_gives_the_same_people_and_another_seed_others(model):
+    one, two, other = model.sample(20, seed=5), model.sample(20, seed=5), model.sample(20, seed=6)
+    np.testing.assert_array_equal(one["volume"].values, two["volume"].values)
+    assert not np.array_equal(one["body_weight"].values, other["body_weight"].values)
+
+
+def test_conditions_hold_for_everyone(model):
+    condition = {"sex": "female", "age": (60, 80), "egfr": (30, 90), "bmi": (28, None), "ethnicity": "Non-Hispanic White"}
+    people = model.sample(60, condition, seed=1)
+    assert people.sizes["subject"] == 60
+    assert (people["sex"] == "female").all() and (people["ethnicity"] == "Non-Hispanic White").all()
+    assert people["age"].min() >= 60 and people["age"].max() <= 80 and people["body_mass_index"].min() >= 28
+    egfr = people["gfr"] / 0.06 * 1.73 / people["body_surface_area"]
+    assert egfr.min() >= 30 and egfr.max() <= 90
+    assert 0 <= people.attrs["rejected_fraction"] < 1
+
+
+def test_a_fraction_of_women_is_exact(model):
+    people = model.sample(40, {"sex": 0.25}, seed=1)
+    assert int((people["sex"] == "female").sum()) == 10
+
+
+def test_people_can_be_simulated(model):
+    import pbpk_hybrid as ph
+
+    ds = ph.simulate("theophylline", "100 mg oral", model.sample(8, seed=1), [0.0, 1.0, 8.0], compartments=["plasma"])
+    assert (ds["status"] == 0).all() and float(ds["concentration"].max()) > 0
+
+
+def test_a_checkpoint_comes_back_and_others_are_refused(model, tmp_path):
+    path = model.save(tmp_path / "m")
+    again = PCDM.load(path)
+    np.testing.assert_array_equal(again.sample(9, seed=2)["volume"].values, model.sample(9, seed=2)["volume"].values)
+    with pytest.raises(CheckpointError, match="overwrite"):
+        model.save(path)
+    (tmp_path / "bad.safetensors").write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError):
+        PCDM.load(tmp_path / "bad.safetensors")
+
+
+def test_density_is_higher_for_usual_people(model, people):
+    some = people.isel(subject=slice(0, 30))
+    usual = model.log_density(some, steps=12)
+    assert np.isfinite(usual).all() and usual.sizes["subject"] == 30
+    odd = some.copy(deep=True)
+    odd["hepatocellularity"] = odd["hepatocellularity"] * 20  # eight standard deviations
+    assert (model.log_density(odd, steps=12) < usual - 5).all()
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"),
+    [({"age": (200, 210)}, "age"), ({"age": (60, 40)}, "age"), ({"bmi": 30}, "bmi"), ({"egfr": (float("nan"), 5)}, "egfr"),
+     ({"bmi": (30, 30.5), "height": (180, 190), "body_weight": (60, 65)}, "bmi"), ({"sex": 2.0}, "sex"), ({"height": (10, 20)}, "height"),
+     ({"age": "old"}, "age"), ({"age": (1, 2, 3)}, "age"), ({"hematocrit": (0.9, 1.0)}, "hematocrit")],
+)  # fmt: skip
+def test_impossible_conditions_are_refused_by_name(model, condition, field):
+    with pytest.raises(InputError, match=rf"condition\.{field}"):
+        model.sample(5, condition, seed=1)
+
+
+def test_unknown_quantities_are_refused_with_a_suggestion(model):
+    with pytest.raises(UnknownNameError, match="body_weight"):
+        model.sample(5, {"body_wieght": (60, 70)}, seed=1)
+    with pytest.raises(UnknownNameError, match="female"):
+        model.sample(5, {"sex": "femal"}, seed=1)
+    with pytest.raises(UnknownNameError):
+        model.sample(5, {"ethnicity": "Martian"}, seed=1)
+
+
+def test_beyond_the_people_trained_on_only_when_asked_and_then_marked(model):
+    top = model.ranges["age"][1]
+    with pytest.raises(InputError, match="extrapolate"):
+        model.sample(2, {"age": (top + 0.5, top + 90)}, seed=1)
+    with pytest.raises(SolveError, match="widen it"):  # allowed, but nobody is there
+        model.sample(2, {"age": (top + 60, top + 90)}, seed=1, extrapolate=True)
+
+
+def test_populations_that_cannot_be_learned_from_are_refused(people):
+    with pytest.raises(InputError, match="at least 500"):
+        PCDM.fit(people.isel(subject=slice(0, 400)), 1, config=TINY)
+    with pytest.raises(SchemaError, match="serum_creatinine"):
+        PCDM.fit(people.drop_vars("serum_creatinine"), 1, config=TINY)
+    broken = people.copy(deep=True)
+    broken["hematocrit"][7] = np.nan
+    with pytest.raises(InputError, match="hematocrit"):
+        PCDM.fit(broken, 1, config=TINY)
+    with pytest.raises(SchemaError, match="list"):
+        PCDM.fit([], 1)
+    with pytest.raises(SchemaError):
+        PCDM.fit(sample_population(600, "rat", seed=1), 1, config=TINY)
+    with pytest.raises(InputError, match=r"config\.width"):
+        replace(TINY, width=0)

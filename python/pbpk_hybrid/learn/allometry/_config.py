@@ -19,23 +19,25 @@ class AllometryConfig:
     steps, learning_rate, seed : of the training
     sd_constant, sd_linear, sd_kernel : prior standard deviations of the field's weights
     graph, ode : switch the organ graph or the integration off (for comparison)
-    animal_weight, human_only_weight : in the loss, of targets other than man, and of compounds without animals
+    animal_weight, human_only_weight : in the loss, of targets other than man, of compounds without animals, and of
+        human targets with three source species or more
     """
 
     folds: int = 5
-    seeds: int = 2
+    seeds: int = 1
     landmarks: int = 48
     hidden: int = 6
-    steps: int = 200
+    steps: int = 120
     learning_rate: float = 0.03
     seed: int = 20261123
     sd_constant: float = 0.5
-    sd_linear: float = 0.06
-    sd_kernel: float = 0.25
+    sd_linear: float = 0.1
+    sd_kernel: float = 0.12
     graph: bool = True
     ode: bool = True
     animal_weight: float = 0.25
     human_only_weight: float = 0.15
+    rich_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name, low in (("folds", 2), ("seeds", 1), ("landmarks", 0), ("hidden", 1), ("steps", 1), ("seed", 0)):

@@ -196,6 +196,8 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
     seen = torch.tensor(inner[cases.compound][None] != member_fold[:, None], dtype=torch.float32)
     weight = np.where(cases.target == HUMAN, 1.0, config.animal_weight)
     weight = np.where(cases.present.any((1, 2)), weight, config.human_only_weight * weight)
+    rich = cases.present[..., :2].any(-1).sum(1) >= 3
+    weight = np.where(rich & (cases.target == HUMAN), config.rich_weight * weight, weight)
     has = torch.isfinite(problem.observed)
     weights = seen[..., None] * torch.tensor(weight, dtype=torch.float32)[None, :, None] * has
     observed = torch.where(has, problem.observed, torch.zeros(()))

@@ -102,7 +102,7 @@ def learners() -> dict[str, Callable]:
     """Tree ensembles of scikit-learn on animals (missing: the training median, and a flag) and descriptors."""
     ensemble = require("sklearn.ensemble", "test", "the tree baselines")
     return {
-        "random forest": lambda: ensemble.RandomForestRegressor(200, min_samples_leaf=2, max_features=0.2, random_state=0),
+        "random forest": lambda: ensemble.RandomForestRegressor(60, min_samples_leaf=2, max_features=0.1, random_state=0),
         "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(
             max_iter=200, learning_rate=0.05, max_leaf_nodes=12, l2_regularization=1.0, random_state=0
         ),

@@ -1,0 +1,188 @@
+"""Neural Allometry: identities that hold whatever was learned, what it refuses, and exact laws that it recovers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("torch_geometric")
+pytest.importorskip("rdkit")
+
+from pbpk_hybrid._core.errors import CheckpointError, InputError, UnitError, UnknownNameError
+from pbpk_hybrid.compounds import Compound
+from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, prediction_to_compound, scaffold_folds
+from pbpk_hybrid.learn.allometry import _path
+from pbpk_hybrid.learn.allometry._calibration import GROUPS, LEVELS, quantiles
+from pbpk_hybrid.learn.allometry._features import features
+from pbpk_hybrid.learn.allometry.synthetic import power_law_table
+
+EXPONENTS = (0.68, 0.95)
+ANIMALS = {
+    "rat": {"clearance": 30.0, "volume": 1.5, "fup": 0.2},
+    "dog": {"clearance": "12 mL/min/kg", "volume": "1.1 L/kg"},
+    "monkey": {"clearance": "3.5 L/h", "volume": 1.3, "fup": 0.15},
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = AllometryConfig(steps=60, folds=2, seeds=1, learning_rate=0.06)
+    return NeuralAllometry.fit(power_law_table(10, EXPONENTS, seed=1), config)
+
+
+def test_an_exact_power_law_is_recovered_to_a_hundredth(model):
+    found = model.exponent(None, {"rat": {"clearance": 20.0, "volume": 1.0}}, masses=[0.02, 70.0])
+    overall = np.log(found["value"].values[1] / found["value"].values[0]) / np.log(70 / 0.02)
+    assert overall == pytest.approx(EXPONENTS, abs=0.01)
+
+
+def test_the_order_of_sources_changes_nothing(model):
+    one = model.predict(None, ANIMALS)
+    other = model.predict(None, dict(reversed(ANIMALS.items())))
+    assert float(one["clearance"]) == float(other["clearance"])
+    assert float(one["volume_upper"]) == float(other["volume_upper"])
+
+
+def test_what_is_measured_in_the_target_species_is_returned(model):
+    found = model.predict(None, {"human": {"clearance": 5.0}, **{s: v for s, v in ANIMALS.items() if s == "rat"}})
+    assert float(found["clearance_plasma"]) == pytest.approx(5.0, rel=1e-3)  # the jitter of the linear solve, single precision
+
+
+def test_both_integrators_give_the_same_numbers(model):
+    fixed, adaptive = (model.predict(None, ANIMALS, integrator=i) for i in ("rk4", "torchdiffeq"))
+    for name in ("clearance", "volume"):  # one Runge-Kutta step between species: about 1e-3
+        assert float(fixed[name]) == pytest.approx(float(adaptive[name]), rel=5e-3)
+
+
+def test_units_of_the_whole_animal_and_per_kg_agree(model):
+    per_kg = model.predict(None, {"rat": {"clearance": "20 mL/min/kg"}})
+    whole = model.predict(None, {"rat": {"clearance": f"{20 * 0.06 * 0.25} L/h"}})
+    assert float(per_kg["clearance"]) == pytest.approx(float(whole["clearance"]), rel=1e-6)
+
+
+def test_a_table_and_a_single_compound_give_the_same(model):
+    table = power_law_table(3, EXPONENTS, seed=5)
+    mean, _ = model.predict_table(table, ["rat", "dog"], target_fu=False)
+    i = 1
+    sources = {
+        s: {"clearance": f"{float(table.parameter('clearance', s)[i])!r} L/h", "volume": f"{float(table.parameter('volume', s)[i])!r} L",
+            "fup": table.parameter("fraction_unbound", s)[i]}
+        for s in ("rat", "dog")
+    }  # fmt: skip
+    one = model.predict(None, sources)
+    assert float(one["clearance"]) == pytest.approx(np.exp(mean[i, 0]), rel=1e-4)  # single precision
+    assert float(one["volume"]) == pytest.approx(np.exp(mean[i, 1]), rel=1e-4)
+
+
+def test_intervals_hold_the_prediction_and_grow_with_the_level(model):
+    narrow, wide = (model.predict(None, ANIMALS, level=level) for level in (0.5, 0.95))
+    for name in ("clearance", "volume", "fraction_unbound_plasma"):
+        assert float(wide[f"{name}_lower"]) < float(narrow[f"{name}_lower"]) < float(narrow[name])
+        assert float(narrow[name]) < float(narrow[f"{name}_upper"]) < float(wide[f"{name}_upper"])
+    assert 0 < float(wide["fraction_unbound_plasma_lower"]) and float(wide["fraction_unbound_plasma_upper"]) < 1
+
+
+def test_weights_of_sources_and_structure_sum_to_one(model):
+    assert model.predict(None, ANIMALS)["source_weight"].sum("source").values == pytest.approx(1.0)
+
+
+def test_a_body_of_no_known_species_needs_and_takes_a_weight(model):
+    found = model.predict(None, {"capybara": {"clearance": 9.0, "body_weight": "45 kg"}}, target="pony", body_weight=200)
+    assert np.isfinite(float(found["clearance"])) and found.attrs["body_weight"] == 200.0
+
+
+@pytest.mark.parametrize(
+    ("sources", "keywords", "error", "text"),
+    [
+        ({"cat": {"clearance": 5.0}}, {}, InputError, "body_weight"),
+        ({"rat": {"clearance": "5 L/kg"}}, {}, UnitError, "mL/min/kg"),
+        ({"rat": {"clearance": 5.0, "cl": 6.0}}, {}, InputError, "once"),
+        ({"rat": {"clearance": -1.0}}, {}, InputError, "> 0"),
+        ({"rat": {"fup": 1.2}}, {}, InputError, "fraction_unbound"),
+        ({"rat": {"fup": 0.0}}, {}, InputError, "fraction_unbound"),
+        ({"rat": {"clearence": 5.0}}, {}, UnknownNameError, "clearance"),
+        ({"rat": {"clearance": 5.0}}, {"body_weight": 0.004}, InputError, "extrapolate"),
+        ({"rat": {"clearance": 5.0}}, {"body_weight": "501 kg"}, InputError, "extrapolate"),
+        ({"rat": {"clearance": 5.0}}, {"target": "humann"}, UnknownNameError, "human"),
+        ({"rat": {"clearance": 5.0}}, {"compound": "C1CC"}, InputError, "smiles"),
+        ({"rat": {"clearance": 5.0}}, {"level": 1.0}, InputError, "level"),
+        ({"rat": {"clearance": 5.0}}, {"integrator": "euler"}, UnknownNameError, "integrator"),
+    ],
+)
+def test_bad_input_is_named(model, sources, keywords, error, text):
+    with pytest.raises(error, match=text):
+        model.predict(sources=sources, **keywords)
+
+
+def test_far_masses_are_allowed_when_asked_for(model):
+    assert float(model.predict(None, ANIMALS, target="whale", body_weight=5000, extrapolate=True)["volume"]) > 1000
+
+
+def test_a_checkpoint_gives_the_same_predictions(model, tmp_path):
+    path = model.save(tmp_path / "mine")
+    again = NeuralAllometry.load(path)
+    assert float(again.predict(None, ANIMALS)["clearance"]) == float(model.predict(None, ANIMALS)["clearance"])
+    with pytest.raises(CheckpointError, match="overwrite"):
+        model.save(path)
+
+
+def test_a_prediction_can_be_simulated(model):
+    from pbpk_hybrid import simulate
+
+    drug = Compound.create(name="new", molar_mass=300, log_p=2.0, fraction_unbound_plasma=0.2, blood_to_plasma_ratio=1.0,
+                           absorption_rate=1.0)  # fmt: skip
+    found = model.predict(None, ANIMALS)
+    ready = prediction_to_compound(drug, found)
+    times = np.r_[0.0, np.geomspace(1e-4, 400, 500)]
+    curve = simulate(ready, "70 mg iv", times=times, compartments=("plasma",))["concentration"].isel(subject=0, compartment=0)
+    weight = 73.0  # of the reference human, to whom clearance per kg is applied
+    area = float(np.trapezoid(curve.values, times))
+    assert 70 / area == pytest.approx(float(found["clearance_plasma"]) * 0.06 * weight, rel=0.02)  # trapezoids
+    with pytest.raises(InputError, match="species"):
+        prediction_to_compound(drug, found.assign_attrs(target="pony"))
+
+
+def test_the_path_passes_through_the_species_and_is_smooth():
+    value, slope = _path.basis(_path.KNOTS)
+    assert value == pytest.approx(np.eye(len(_path.KNOTS)), abs=1e-12)
+    x, h = np.linspace(-6, 7, 200), 1e-6
+    numeric = (_path.basis(x + h)[0] - _path.basis(x - h)[0]) / (2 * h)
+    assert np.allclose(numeric, _path.basis(x)[1], atol=1e-4)  # curvature jumps at the species
+
+
+def test_breakpoints_go_from_start_to_end_by_every_species():
+    points = _path.breakpoints([np.log(0.25), np.log(70.0)], [np.log(70.0), np.log(5.0)])
+    assert points[:, 0] == pytest.approx(np.log([0.25, 70.0])) and points[:, -1] == pytest.approx(np.log([70.0, 5.0]))
+    assert set(np.round(_path.KNOTS[1:], 9)) <= set(np.round(points[0], 9))
+
+
+def test_salts_charges_and_isomers_are_one_structure():
+    found = features(["C[C@H](N)C(=O)O", "C[C@@H]([NH3+])C(=O)[O-]", "CC(N)C(=O)O.Cl"])
+    assert len(set(found.keys)) == 1
+    assert np.array_equal(found.descriptors[0], found.descriptors[1]) and np.array_equal(found.fingerprint[0], found.fingerprint[2])
+
+
+def test_compounds_of_one_scaffold_share_a_fold():
+    scaffolds = ["a"] * 7 + ["b"] * 3 + [f"s{i}" for i in range(20)]
+    folds = scaffold_folds(scaffolds, 5, 1)
+    assert len(set(folds[:7])) == 1 and np.ptp(np.bincount(folds)) <= 2
+
+
+def test_calibration_finds_the_factor_of_overconfident_deviations():
+    rng = np.random.default_rng(0)
+    z = 2.0 * rng.standard_normal(4000)
+    table = quantiles(z, np.zeros(4000, dtype=int))
+    assert table.shape == (GROUPS, len(LEVELS))
+    assert table[0, LEVELS.index(0.9)] == pytest.approx(3.29, rel=0.05)  # twice the normal's 1.645
+
+
+def test_the_shipped_table_is_whole_and_split_by_scaffold():
+    from pbpk_hybrid.learn.allometry._data import FOLDER, N_FOLDS, read_csv
+
+    rows = read_csv(FOLDER / "splits.csv")
+    fold_of: dict[str, set] = {}
+    for row in rows:
+        fold_of.setdefault(row["scaffold"], set()).add(row["fold"])
+    assert all(len(folds) == 1 for folds in fold_of.values())
+    assert len({row["fold"] for row in rows}) == N_FOLDS and len({row["key"] for row in rows}) == len(rows)

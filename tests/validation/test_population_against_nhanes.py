@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid.physiology import RULES, check_plausibility, sample_population
-from pbpk_hybrid.physiology.human import INDEX
+from pbpk_hybrid.physiology.httk_population import read_httk_population
 from pbpk_hybrid.physiology.nhanes import adults
-from pbpk_hybrid.physiology.plausibility import Body, body_surface_area
 
 N = 20_000
 HTTK_POP = Path(__file__).parents[2] / "benchmarks/data/httk_population/httkpop_direct_resampling_2000.csv.gz"
@@ -93,40 +92,8 @@ def httk_pop_body():
     if not HTTK_POP.exists():
         pytest.skip(f"{HTTK_POP} is not here")
     with gzip.open(HTTK_POP, "rt") as file:
-        table = list(csv.DictReader(file))
-
-    def column(name):
-        return np.array([float(row[name]) for row in table])
-
-    parts = {
-        "lung": ["Lung"], "heart": ["Heart"], "brain": ["Brain"], "muscle": ["Muscle"], "adipose": ["Adipose"],
-        "skin": ["Skin"], "bone": ["Skeleton"], "kidney": ["Kidneys"], "gut": ["Small_intestine", "Large_intestine"],
-        "spleen": ["Spleen"], "pancreas": ["Pancreas"], "stomach": ["Stomach"], "liver": ["Liver"],
-    }  # fmt: skip
-    n, output = len(table), column("CO")
-    mass, flow = np.zeros((n, 16)), np.zeros((n, 16))
-    for organ, names in parts.items():
-        mass[:, INDEX[organ]] = sum(column(f"{name}_mass") for name in names)
-        flow[:, INDEX[organ]] = sum(column(f"{name}_flow") for name in names)
-    mass[:, INDEX["rest"]] = column("Other_mass") + column("Gonads_mass")
-    mass[:, :2] = column("Blood_mass")[:, None] / 2
-    flow[:, INDEX["rest"]] = column("Gonads_flow") + flow[:, INDEX["lung"]]
-    flow[:, [INDEX[o] for o in ("arterial_blood", "venous_blood", "lung")]] = output[:, None]
-    weight, height = column("weight_adj"), column("height")
-    unknown = np.full(n, np.nan)
-    return column("weight"), Body(
-        mass=mass,
-        flow=flow,
-        male=np.array([row["gender"] == "Male" for row in table]),
-        weight=weight,
-        height=height,
-        hematocrit=column("hematocrit") / 100,
-        gfr=column("gfr_est") * body_surface_area(weight, height) / 1.73 * 0.06,
-        output=output,
-        creatinine=column("serum_creat"),
-        bmi=unknown,
-        surface=unknown,
-    )
+        drawn = np.array([float(row["weight"]) for row in csv.DictReader(file)])
+    return drawn, read_httk_population(HTTK_POP)
 
 
 def test_the_rule_counter_reproduces_the_published_rate_of_httk_pop():

@@ -9,19 +9,23 @@ import typer
 
 from .._core.errors import InputError
 from .subjects import BMI, EGFR, Age, BodyWeight, Sex, Species, draw
-from .terminal import Debug, Quiet, Seed, console, reporting, stage, write_table
+from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, write_table
 
 _SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr", "cardiac_output", "serum_creatinine")
 
 
 def population(
-    subjects: Annotated[int, typer.Argument(min=1, help="Number of virtual subjects.")],
+    subjects: Annotated[str, typer.Argument(help='Number of virtual subjects; or "check", to check those of FILE.')],
+    file: Annotated[Path | None, typer.Argument(help="With check: .nc or .zarr, or .csv of httk-pop.")] = None,
     species: Species = "human",
     age: Age = None,
     sex: Sex = None,
     body_weight: BodyWeight = None,
     bmi: BMI = None,
     egfr: EGFR = None,
+    generator_name: Annotated[
+        str, typer.Option("--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn).")
+    ] = "survey",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write: .nc (everything) or .csv (per subject).")
     ] = None,
@@ -29,8 +33,20 @@ def population(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Draw virtual subjects; print a summary and, with --out, write them."""
+    """Draw virtual subjects; print a summary and, with --out, write them. Or: population check FILE.
+
+    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks a hard one.
+    """
     with reporting(debug):
+        if subjects == "check":
+            from .plausibility import check_file
+
+            if not check_file(file, out, quiet):
+                raise typer.Exit(SUBJECTS_FAILED)
+            return
+        if not subjects.isdigit() or int(subjects) < 1 or file is not None:
+            raise InputError("SUBJECTS", subjects, 'a number of subjects of at least 1, or "check" and a FILE')
+        n = int(subjects)
         import numpy as np
         from rich.table import Table
 
@@ -41,8 +57,9 @@ def population(
         if out is not None and out.suffix not in (".nc", ".csv", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .nc, .zarr or .csv")
         _, used = generator(seed)
-        with stage(f"drawing {subjects} {species} subjects", quiet):
-            people = draw(subjects, species, used, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
+        filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
+        with stage(f"drawing {n} {species} subjects", quiet):
+            people = draw(n, species, used, generator=generator_name, **filters)
         if out is not None:
             if out.suffix == ".csv":
                 write_table(people[[v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]]
@@ -52,7 +69,7 @@ def population(
         if quiet:
             return
         females = int(np.count_nonzero(people["sex"].values == "female"))
-        title = f"{subjects} {species} subjects, {females} female, seed {used}"
+        title = f"{n} {species} subjects, {females} female, seed {used}"
         table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
         for name in _SHOWN:
             if name in people and people[name].dims == ("subject",):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._core.errors import InputError, unknown_name
 from .parsing import parse_range, parse_sex
 
 if TYPE_CHECKING:
@@ -19,10 +20,20 @@ BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
 
 
-def draw(n: int, species: str, seed: int, **filters: str | None) -> xr.Dataset:
+def draw(n: int, species: str, seed: int, *, generator: str = "survey", **filters: str | None) -> xr.Dataset:
     """`n` subjects; the filters are the texts of the options above."""
     from ..physiology import sample_population
 
+    if generator not in ("survey", "pcdm"):
+        raise unknown_name("--generator", generator, ("survey", "pcdm"))
+
     given: dict[str, Any] = {"sex": parse_sex(filters.pop("sex"))}
     given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items()}
-    return sample_population(n, species, seed=seed, **{k: v for k, v in given.items() if v is not None})
+    given = {k: v for k, v in given.items() if v is not None}
+    if generator == "pcdm":
+        from ..learn.diffusion import PCDM
+
+        if species != "human":
+            raise InputError("--species", species, "human", hint="the diffusion model knows people only")
+        return PCDM.load().sample(n, given, seed=seed)
+    return sample_population(n, species, seed=seed, **given)

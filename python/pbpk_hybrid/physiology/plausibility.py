@@ -4,8 +4,8 @@ Hard rules (H) are definitions and conservation laws: no subject may break one. 
 seen in adults: below .1 % of the NHANES people fall outside each bound on a measured quantity, so a small rate is normal
 and none at all would be suspicious. The soft rules are for human adults; for animals they are not evaluated.
 
-A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied. Residuals work on
-numpy arrays and on torch tensors, through which they can be differentiated.
+A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied. Residuals
+work on numpy arrays and on torch tensors, through which they can be differentiated.
 """
 
 from __future__ import annotations
@@ -212,8 +212,15 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
     SchemaError : not a physiology Dataset
     """
     validate(ds, "physiology")
-    body = body_of(ds)
-    human = ds["species"].values == "human"
+    subject = ds["subject"].values if "subject" in ds.coords else None
+    return check_bodies(body_of(ds), rules, human=ds["species"].values == "human", subject=subject)
+
+
+def check_bodies(
+    body: Body, rules: tuple[Rule, ...] = RULES, *, human: np.ndarray | None = None, subject: np.ndarray | None = None
+) -> xr.Dataset:
+    """As :func:`check_plausibility`, for arrays; `human` (n,) says where the soft rules apply, None: everywhere."""
+    human = np.ones(len(body.male), dtype=bool) if human is None else human
     with np.errstate(invalid="ignore"):
         residual = np.stack([np.where(human | (rule.kind == "hard"), rule.residual(body), np.nan) for rule in rules])
     violated = residual > 0
@@ -226,7 +233,7 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
         },
         coords={
             "rule": [rule.id for rule in rules],
-            "subject": ds["subject"].values if "subject" in ds.coords else np.arange(human.size),
+            "subject": np.arange(human.size) if subject is None else subject,
             **{name: ("rule", [getattr(rule, name) for rule in rules]) for name in ("kind", "text", "unit", "source")},
         },
         attrs=provenance(

@@ -246,7 +246,8 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
 
     Returns
     -------
-    physiology Dataset with ``nhanes_person`` and ``survey_weight``, subjects in the order given; people whose body no draw of organs fits are left
+    physiology Dataset with ``nhanes_person`` and ``survey_weight``, subjects in the order given; people whose body no draw
+    of organs fits are left
     out and counted in the attribute ``left_out``
 
     Raises

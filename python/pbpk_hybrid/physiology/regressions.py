@@ -1,6 +1,7 @@
 """Published regressions of human body composition, flows and filtration on sex, age, weight and height.
 
-All functions are vectorised, over numpy arrays and torch tensors alike. ``male`` is a boolean array, `age` in years, `weight` in kg, `height` in cm. Those used
+All functions are vectorised, over numpy arrays and torch tensors alike.
+``male`` is a boolean array, `age` in years, `weight` in kg, `height` in cm. Those used
 as ratios to the reference person (brain, skin, blood, bone) reproduce ICRP 89 exactly at the reference covariates.
 """
 

@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from pbpk_hybrid._core import errors
@@ -193,6 +194,21 @@ def test_compounds_are_listed_searched_and_shown():
     assert "fraction_unbound_plasma" in text and "Obach" in text
     assert "midazolam" in run("compounds", "show", "midazolm", code=2).stderr.lower()
     run("compounds", "search", "no such drug", code=2)
+
+
+def test_population_check_counts_by_rule_and_beside_real_people(tmp_path):
+    run("population", 40, "--seed", 4, "-o", tmp_path / "people.nc", "-q")
+    result = run("population", "check", tmp_path / "people.nc", "-o", tmp_path / "rules.nc")
+    assert "hard rules broken by 0.00 %" in result.stdout and "held out" in result.stdout
+    assert xr.open_dataset(tmp_path / "rules.nc").sizes["subject"] == 40
+    ds = xr.open_dataset(tmp_path / "people.nc").load()
+    ds["volume"][3] *= 1.1
+    ds.to_netcdf(tmp_path / "open.nc")
+    assert "H2" in run("population", "check", tmp_path / "open.nc", code=3).stdout
+    assert "FILE" in run("population", "check", code=2).stderr
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    assert "httk-pop" in run("population", "check", tmp_path / "x.csv", code=2).stderr
+    assert "SUBJECTS" in run("population", "none", code=2).stderr
 
 
 def test_population_is_summarised_and_written(tmp_path):

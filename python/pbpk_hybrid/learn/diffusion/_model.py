@@ -40,14 +40,12 @@ class PCDM:
     """Physiologically constrained diffusion model of human adults.
 
     >>> from pbpk_hybrid.learn import PCDM
-    >>> women = PCDM.load().sample(500, {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}, seed=1)  #
-    doctest: +SKIP
+    >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
+    >>> women = PCDM.load().sample(500, asked, seed=1)                                                # doctest: +SKIP
 
     A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
-    (:mod:`._coordinates`), given
-    sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and projected onto them when
-    sampled
-    (:mod:`._sampler`). Paper: arXiv 2602.18472.
+    (:mod:`._coordinates`), given sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and
+    projected onto them when sampled (:mod:`._sampler`). Paper: arXiv 2602.18472.
 
     Attributes
     ----------
@@ -56,8 +54,15 @@ class PCDM:
     log_ : :class:`~pbpk_hybrid.learn.training.TrainingLog` after :meth:`fit`, else None
     """
 
-    def __init__(self, config: PCDMConfig, module: Denoiser, coordinates: Coordinates, logs: torch.Tensor, shares: torch.Tensor,
-                 ranges: Mapping[str, tuple[float, float]]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        config: PCDMConfig,
+        module: Denoiser,
+        coordinates: Coordinates,
+        logs: torch.Tensor,
+        shares: torch.Tensor,
+        ranges: Mapping[str, tuple[float, float]],
+    ) -> None:
         self.config, self.ranges = config, dict(ranges)
         self._module, self._coordinates = module.eval(), coordinates
         self._logs, self._shares = logs, shares  # shares: (2, 5) of sex and ethnicity in the population
@@ -192,7 +197,8 @@ class PCDM:
             if got < count:
                 raise SolveError(
                     f"only {kept} of {drawn} people drawn satisfy the condition {dict(condition or {})}: widen it; "
-                    "ranges of the people trained on: " + ", ".join(f"{k} {a:.4g}-{b:.4g}" for k, (a, b) in self.ranges.items())
+                    "ranges of the people trained on: "
+                    + ", ".join(f"{k} {a:.4g}-{b:.4g}" for k, (a, b) in self.ranges.items())
                 )
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         order = torch.randperm(int(n), generator=gen).numpy()
@@ -200,7 +206,8 @@ class PCDM:
         mass, flow = columns.pop("mass"), columns.pop("blood_flow")
         facts = {
             "method": "physiologically constrained diffusion model", "seed": seed, "guidance": guidance,
-            "condition": repr(dict(condition or {})), "rejected_fraction": 1 - kept / drawn, "projected_fraction": moved / drawn,
+            "condition": repr(dict(condition or {})), "rejected_fraction": 1 - kept / drawn,
+            "projected_fraction": moved / drawn,
             "extrapolated": "; ".join(asked.extrapolated) or "no",
             "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; arXiv 2602.18472",
         }  # fmt: skip

@@ -1,9 +1,12 @@
-"""Outer folds of the nested cross-validation: train on nine, predict the tenth, from every set of sources. One file per fold.
+"""Outer folds of the nested cross-validation: train on nine, predict the tenth, from every set of sources. One file
+per fold.
 
     python benchmarks/cross_species/folds.py --variant full --out build/cross_species
 
-Variants: full (as shipped), no_graph (smooth functions of mass in place of the organ graph), no_ode (one jump in place of the
-integration), trees (random forest and gradient boosting on the same features). Inner scaffold folds serve stacking and calibration.
+Variants: full (as shipped), no_graph (smooth functions of mass in place of the organ graph), no_ode (one jump in
+place of the
+integration), trees (random forest and gradient boosting on the same features). Inner scaffold folds serve stacking
+and calibration.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, load_table
-from pbpk_hybrid.learn.allometry import baselines
+from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
 from pbpk_hybrid.learn.allometry._encoder import HUMAN, states
 from pbpk_hybrid.learn.allometry._structure import Structures

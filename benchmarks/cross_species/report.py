@@ -1,6 +1,6 @@
 """Tables and pictures of the cross-species benchmark from the fold files that folds.py wrote.
 
-    python benchmarks/cross_species/report.py --folds build/cross_species
+python benchmarks/cross_species/report.py --folds build/cross_species
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from pbpk_hybrid.learn.allometry import baselines, load_table
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
-from pbpk_hybrid.learn.allometry._encoder import HUMAN, logit, states
+from pbpk_hybrid.learn.allometry._encoder import HUMAN, states
 from pbpk_hybrid.learn.allometry._path import KNOT_SPECIES
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -28,8 +28,9 @@ def scores(predicted: np.ndarray, observed: np.ndarray, reach: np.ndarray | None
     if not len(error):
         return {"n": 0}
     out = {
-        "n": int(len(error)), "AAFE": float(np.exp(np.abs(error).mean())), "AFE": float(np.exp(error.mean())),
-        "within_2": float(100 * (np.abs(error) < np.log(2)).mean()), "within_3": float(100 * (np.abs(error) < np.log(3)).mean()),
+        "n": len(error), "AAFE": float(np.exp(np.abs(error).mean())), "AFE": float(np.exp(error.mean())),
+        "within_2": float(100 * (np.abs(error) < np.log(2)).mean()), "within_3": float(100 * (np.abs(error) <
+        np.log(3)).mean()),
         "R2": float(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum()),
     }  # fmt: skip
     if reach is not None and np.isfinite(reach).any():
@@ -38,7 +39,9 @@ def scores(predicted: np.ndarray, observed: np.ndarray, reach: np.ndarray | None
 
 
 def paired_bootstrap(one: np.ndarray, other: np.ndarray, observed: np.ndarray, n: int = 4000) -> tuple[float, float, float]:
-    """Ratio of the AAFE of `one` to that of `other` on the compounds both predict: estimate and 95 % interval over compounds."""
+    """Ratio of the AAFE of `one` to that of `other` on the compounds both predict: estimate and 95 % interval over
+    compounds.
+    """
     ok = np.isfinite(one) & np.isfinite(other) & np.isfinite(observed)
     gain = np.abs(one - observed)[ok] - np.abs(other - observed)[ok]
     draws = np.random.default_rng(1).integers(0, len(gain), (n, len(gain)))
@@ -84,10 +87,12 @@ def main() -> None:
     truth = states(table)[:, HUMAN]
     found, seconds = collect(options.folds, len(table))
     lines = ["# Human parameters across species: nested cross-validation by scaffold", "",
-             f"{N_FOLDS} outer folds by Bemis-Murcko scaffold over both tables; stacking and calibration on inner scaffold folds. "
-             f"Mean time of an outer fold {seconds:.0f} s on one core of a busy machine. AAFE = exp(mean |ln(pred/obs)|), AFE its signed "
-             "counterpart; 2x, 3x per cent within; coverage of 90 % intervals. Ratio: AAFE of the full model over that of the row on the "
-             "same compounds, with the 95 % interval of a paired bootstrap over compounds: below 1 throughout means better.", ""]  # fmt: skip
+             f"{N_FOLDS} outer folds by Bemis-Murcko scaffold over both tables; stacking and calibration on inner scaffold folds. "  # noqa: E501
+             f"Mean time of an outer fold {seconds:.0f} s on one core of a busy machine. AAFE = exp(mean |ln(pred/obs)|), AFE its signed "  # noqa: E501
+             "counterpart; 2x, 3x per cent within; coverage of 90 % intervals. Ratio: AAFE of the full model "
+             "over that of the row on the "
+             "same compounds, with the 95 % interval of a paired bootstrap over compounds: below 1 throughout means "
+             "better.", ""]  # fmt: skip
     record: dict = {}
     for p, parameter in enumerate(PARAMETERS[:2]):
         in_vitro = baselines.ivive(table, parameter)
@@ -103,7 +108,7 @@ def main() -> None:
             if not species:
                 methods["constant (log mean)"] = (np.where(np.isfinite(truth[:, p]), np.nanmean(truth[:, p]), np.nan), None)
             lines += [f"## Human {parameter} from {sources or 'structure'}", "",
-                      "| method | n | AAFE | AFE | 2x | 3x | R2 | 90 % covers | ratio (95 %) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+                      "| method | n | AAFE | AFE | 2x | 3x | R2 | 90 % covers | ratio (95 %) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
             observed = np.where(everywhere, truth[:, p], np.nan)
             part = []
             for name, (mean, reach) in methods.items():
@@ -133,7 +138,7 @@ def main() -> None:
 def other_species(table, found, record) -> list[str]:
     """Targets other than man."""
     lines = ["## Other targets (sources: all the other species, man included)", "",
-             "| target | parameter | n | AAFE | AFE | 2x | 3x | R2 | best classical (all sources) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+             "| target | parameter | n | AAFE | AFE | 2x | 3x | R2 | best classical (all sources) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
     for target in ("rat", "dog", "monkey"):
         key = next((k for k in found if k == f"to {target} / {MODEL}"), None)
         if key is None:
@@ -147,16 +152,23 @@ def other_species(table, found, record) -> list[str]:
             weights = np.array([table.weights[table.species.index(o)] for o in others])
             from pbpk_hybrid.models import scaling
 
-            simple = np.log(scaling.fixed_exponent(values, weights, table.weights[table.species.index(target)], 0.75 if p == 0 else 1.0))
+            simple = np.log(
+                scaling.fixed_exponent(values, weights, table.weights[table.species.index(target)], 0.75 if p == 0 else 1.0)
+            )
             c = scores(simple, np.where(ok, true[:, p], np.nan))
-            lines.append(f"| {target} | {parameter} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | {s['within_3']:.0f} | "
+            lines.append(f"| {target} | {parameter} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | {s['within_3']:.0f} | "  # noqa: E501
                          f"{s['R2']:.2f} | fixed exponent {c['AAFE']:.2f}, {c['within_2']:.0f} % |")  # fmt: skip
             record[f"{parameter} / to {target}"] = {MODEL: s, "fixed exponent": c}
     return [*lines, ""]
 
 
 def pooled_coverage(table, found, truth, record) -> list[str]:
-    lines = ["## Coverage of the 90 % intervals, all compounds with the sources", "", "| sources | clearance | volume | n |", "|---|---|---|---|"]
+    lines = [
+        "## Coverage of the 90 % intervals, all compounds with the sources",
+        "",
+        "| sources | clearance | volume | n |",
+        "|---|---|---|---|",
+    ]
     for sources, species in SETS.items():
         key = f"{sources} / {MODEL}"
         if key not in found:
@@ -184,7 +196,15 @@ def picture(table, found, truth) -> None:
     ):
         ok = table.has(parameter, ["rat", "dog", "monkey", "human"])
         o, m, r = truth[ok, p] - np.log(scale), found[key][ok, p, 0] - np.log(scale), found[key][ok, p, 1]
-        axis.errorbar(np.exp(o), np.exp(m), yerr=[np.exp(m) - np.exp(m - r), np.exp(m + r) - np.exp(m)], fmt="o", ms=4, lw=0.5, alpha=0.7)
+        axis.errorbar(
+            np.exp(o),
+            np.exp(m),
+            yerr=[np.exp(m) - np.exp(m - r), np.exp(m + r) - np.exp(m)],
+            fmt="o",
+            ms=4,
+            lw=0.5,
+            alpha=0.7,
+        )
         line = np.array([o.min() - 0.5, o.max() + 0.5])
         axis.fill_between(np.exp(line), np.exp(line) / 2, np.exp(line) * 2, alpha=0.15, color="grey", label="within 2-fold")
         axis.plot(np.exp(line), np.exp(line), color="black", lw=0.8)

@@ -33,8 +33,14 @@ def allometry(
             raise CheckpointError("--out", str(path), "a file that is not there yet", hint="--overwrite replaces it")
         given = {k: v for k, v in (("steps", steps), ("seeds", members)) if v is not None}
         model = NeuralAllometry.fit(
-            config=AllometryConfig(seed=seed, **given), folder=out, progress=not quiet, max_minutes=max_minutes, threads=threads
+            config=AllometryConfig(seed=seed, **given),
+            folder=out,
+            progress=not quiet,
+            max_minutes=max_minutes,
+            threads=threads,
         )
         model.save(path, overwrite=overwrite)
         if not quiet:
-            console().print(f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; written: {path}", soft_wrap=True)
+            console().print(
+                f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; written: {path}", soft_wrap=True
+            )

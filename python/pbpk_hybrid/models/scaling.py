@@ -73,7 +73,8 @@ def simple_allometry(values, weights, target_weight: float) -> np.ndarray:
 
 
 def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
-    r"""Single-species scaling by liver blood flow: :math:`CL_t = CL_s Q_t/Q_s` (Ward & Smith 2004, Drug Metab Dispos 32:603).
+    r"""Single-species scaling by liver blood flow: :math:`CL_t = CL_s Q_t/Q_s` (Ward & Smith 2004, Drug Metab Dispos
+    32:603).
 
     Parameters
     ----------
@@ -114,7 +115,9 @@ def rule_of_exponents(clearance, weights, target_weight: float, brain_weights, t
     return np.where(b <= 0.70, simple, np.where(b < 1.0, lifespan, by_brain))
 
 
-def fu_corrected_allometry(clearance, fraction_unbound, weights, target_weight: float, target_fraction_unbound) -> np.ndarray:
+def fu_corrected_allometry(
+    clearance, fraction_unbound, weights, target_weight: float, target_fraction_unbound
+) -> np.ndarray:
     r"""Simple allometry of unbound clearance: :math:`CL_t = fu_t\, a_u W_t^{b_u}` from :math:`CL_s/fu_s`.
 
     Source: Tang, Hussain, Leal, Mayersohn & Fluhler (2007), Drug Metab Dispos 35:1886 (as one of the methods compared).
@@ -196,7 +199,9 @@ def wajima_curve(times, concentration, dose: float, clearance: float, volume: fl
                  target_clearance: float, target_volume: float) -> np.ndarray:  # fmt: skip
     r"""An animal's curve after an intravenous dose, transposed to the target by its Css and MRT.
 
-    .. math:: C_t(t) = \frac{C_{ss,t}}{C_{ss,s}} C_s\!\left(t \frac{MRT_s}{MRT_t}\right), \quad C_{ss} = D/V_{ss},\; MRT = V_{ss}/CL
+    .. math::
+        C_t(t) = \frac{C_{ss,t}}{C_{ss,s}} C_s\!\left(t \frac{MRT_s}{MRT_t}\right), \\
+        C_{ss} = D/V_{ss},\; MRT = V_{ss}/CL
 
     Between samples the logarithm of the concentration is interpolated; outside the scaled times the result is NaN.
     Source: Wajima et al. (2004), J Pharm Sci 93:1890.

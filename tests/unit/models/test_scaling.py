@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid.models import scaling as sc
 

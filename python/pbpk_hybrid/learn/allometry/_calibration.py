@@ -1,6 +1,8 @@
-"""Intervals that hold: how many of the model's own standard deviations it takes to cover, counted on compounds it has not seen.
+"""Intervals that hold: how many of the model's own standard deviations it takes to cover, counted on compounds it
+has not seen.
 
-Split conformal prediction (Vovk et al. 2005; Lei et al. 2018, J Am Stat Assoc 113:1094) on the members' left-out folds, for each
+Split conformal prediction (Vovk et al. 2005; Lei et al. 2018, J Am Stat Assoc 113:1094) on the members' left-out
+folds, for each
 parameter and number of source species; small groups lean on the parameter's pooled quantile.
 """
 

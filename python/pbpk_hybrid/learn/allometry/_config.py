@@ -13,7 +13,8 @@ class AllometryConfig:
 
     Parameters
     ----------
-    folds, seeds : members are folds x seeds; each has not seen one inner scaffold fold, on which its intervals are calibrated
+    folds, seeds : members are folds x seeds; each has not seen one inner scaffold fold, on which its intervals are
+    calibrated
     landmarks : directions of the structure kernel that the field sees
     hidden : size of the embedding of a body
     steps, learning_rate, seed : of the training

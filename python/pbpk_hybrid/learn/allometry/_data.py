@@ -25,7 +25,9 @@ _COLUMN = {"clearance": "CL_mL_min_kg", "volume": "VDss_L_kg", "fraction_unbound
 
 @dataclass(frozen=True)
 class Table:
-    """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of `weights` [kg]; NaN where unknown."""
+    """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of `weights` [kg]; NaN where
+    unknown.
+    """
 
     names: tuple[str, ...]
     smiles: tuple[str | None, ...]

@@ -1,4 +1,6 @@
-"""From what is known of a compound to what the network sees: its own numbers, the structure's prediction, kernel directions."""
+"""From what is known of a compound to what the network sees: its own numbers, the structure's prediction, kernel
+directions.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Encoder:
         if table.features is None:
             centre = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in targets.T])
             empty = np.zeros((0, 0))
-            return cls(None, centre, np.ones(3), np.zeros((0, 2048), np.uint8), empty, np.zeros(0)), np.tile(centre, (len(table), 1))
+            return cls(None, centre, np.ones(3), np.zeros((0, 2048), np.uint8), empty, np.zeros(0)), np.tile(
+                centre, (len(table), 1)
+            )
         structures = Structures.of(table.features)
         gram = structures.kernel(structures) if gram is None else gram
         told = out_of_fold(gram, targets, inner)
@@ -98,7 +102,8 @@ class Encoder:
 
 
 def fill(values: np.ndarray, told: np.ndarray) -> np.ndarray:
-    """(n, species, 3) with the gaps closed: fu by the other species or the structure, the rest by classical scaling of the structure's.
+    """(n, species, 3) with the gaps closed: fu by the other species or the structure, the rest by classical scaling
+    of the structure's.
 
     Filled numbers are only where a trajectory's other state starts and what its fu is; they are never assimilated.
     """

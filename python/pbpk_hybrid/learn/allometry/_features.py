@@ -51,7 +51,9 @@ BLOCK = ("log_p", "polar_surface", "log_molar_mass", "acids", "bases", "net_char
 
 @dataclass(frozen=True)
 class Features:
-    """Of n molecules. `descriptors` (n, d) float, `fingerprint` (n, 2215) counts up to 255, `block` (n, 8), `keys`, `scaffolds`."""
+    """Of n molecules. `descriptors` (n, d) float, `fingerprint` (n, 2215) counts up to 255, `block` (n, 8), `keys`,
+    `scaffolds`.
+    """
 
     keys: tuple[str, ...]
     scaffolds: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,14 @@ class NeuralAllometry:
     # ------------------------------------------------------------------ making
     @classmethod
     def fit(
-        cls, table: Table | None = None, config: AllometryConfig | None = None, *, gram: np.ndarray | None = None,
-        folder: str | os.PathLike | None = None, progress: bool = False, max_minutes: float | None = None,
+        cls,
+        table: Table | None = None,
+        config: AllometryConfig | None = None,
+        *,
+        gram: np.ndarray | None = None,
+        folder: str | os.PathLike | None = None,
+        progress: bool = False,
+        max_minutes: float | None = None,
         threads: int | None = None,
     ) -> NeuralAllometry:
         """Train on a table of compounds; None takes the shipped one.
@@ -123,8 +130,15 @@ class NeuralAllometry:
 
     # ------------------------------------------------------------------ using
     def predict(
-        self, compound: Compound | str | None = None, sources: Mapping[str, Any] | None = None, *, target: str = "human",
-        body_weight: Any = None, level: float = 0.9, extrapolate: bool = False, integrator: str = "rk4",
+        self,
+        compound: Compound | str | None = None,
+        sources: Mapping[str, Any] | None = None,
+        *,
+        target: str = "human",
+        body_weight: Any = None,
+        level: float = 0.9,
+        extrapolate: bool = False,
+        integrator: str = "rk4",
     ) -> xr.Dataset:
         """Parameters of one compound in a species, from what is known in others.
 
@@ -168,7 +182,11 @@ class NeuralAllometry:
         kp = _carried_kp(given, mean[2])
         if kp:
             organs = list(kp)
-            out["partition_coefficient"] = ("organ", [kp[o] for o in organs], {"units": "1", "long_name": "tissue:plasma Kp"})
+            out["partition_coefficient"] = (
+                "organ",
+                [kp[o] for o in organs],
+                {"units": "1", "long_name": "tissue:plasma Kp"},
+            )
             out = out.assign_coords(organ=organs)
         out = out.assign_coords(source=[s.species for s in given if s.known] + ["structure"], parameter=list(PARAMETERS))
         out["source_weight"] = (("source", "parameter"), np.vstack([gain, 1 - gain.sum(0)]), {"units": "1"})
@@ -179,8 +197,12 @@ class NeuralAllometry:
         return out
 
     def exponent(
-        self, compound: Compound | str | None = None, sources: Mapping[str, Any] | None = None,
-        masses: Sequence[float] | None = None, *, extrapolate: bool = False,
+        self,
+        compound: Compound | str | None = None,
+        sources: Mapping[str, Any] | None = None,
+        masses: Sequence[float] | None = None,
+        *,
+        extrapolate: bool = False,
     ) -> xr.Dataset:
         r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the curve through the human prediction.
 
@@ -221,15 +243,25 @@ class NeuralAllometry:
         out = xr.Dataset(coords={"mass": ("mass", grid, {"units": "kg"}), "parameter": list(PARAMETERS[:2])})
         dims, attrs = ("mass", "parameter"), {"units": "1", "long_name": "local allometric exponent"}
         out["exponent"] = (dims, every.mean(0), attrs)
-        out["exponent_lower"], out["exponent_upper"] = (dims, np.quantile(every, 0.05, 0)), (dims, np.quantile(every, 0.95, 0))
+        out["exponent_lower"], out["exponent_upper"] = (
+            (dims, np.quantile(every, 0.05, 0)),
+            (dims, np.quantile(every, 0.95, 0)),
+        )
         out["value"] = (dims, np.exp(y1.numpy().mean(0)), {"long_name": "clearance [L/h], volume [L] along the curve"})
         out.attrs = provenance(model="neural allometry")
         return out
 
     def predict_table(
-        self, table: Table, sources: Sequence[str], target: str = "human", *, structure: bool = True, target_fu: bool = True,
+        self,
+        table: Table,
+        sources: Sequence[str],
+        target: str = "human",
+        *,
+        structure: bool = True,
+        target_fu: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n, 3), for all rows of a table at once.
+        """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n, 3), for all rows of a
+        table at once.
 
         `target_fu`: the target's own unbound fraction, where the table has it, may be used for clearance and volume.
         """
@@ -261,7 +293,9 @@ class NeuralAllometry:
         return phi, told, phi[:, 4 : 4 + N_BLOCK], known
 
     def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, every: bool = False):
-        """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3); or (E, 3) of all members."""
+        """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3); or (E, 3)
+        of all members.
+        """
         module = self._module
         used = [s for s in given if s.known]
         n = len(used)
@@ -316,9 +350,7 @@ class NeuralAllometry:
 
 
 def _build(config: AllometryConfig, encoder: Encoder) -> AllometryModule:
-    return AllometryModule(
-        config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=config.ode
-    )
+    return AllometryModule(config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=config.ode)
 
 
 def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -326,7 +358,9 @@ def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarr
     return mean.mean(0).numpy(), (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt().numpy()
 
 
-def _calibrate(module: AllometryModule, config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool) -> np.ndarray:
+def _calibrate(
+    module: AllometryModule, config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool
+) -> np.ndarray:
     """(3, GROUPS, n_levels): from residuals of compounds at the members that left them out, over all sets of sources."""
     cases = problem.cases
     human = np.flatnonzero(cases.target == HUMAN)
@@ -382,11 +416,17 @@ def _put(out: xr.Dataset, name: str, middle: float, low: float, high: float, wei
     for suffix, i in (("", 0), ("_lower", 1), ("_upper", 2)):
         out[label + suffix] = ((), float(values[i]), {"units": unit, "long_name": label.replace("_", " ") + suffix})
         if per_kg is not None:
-            out[per_kg + suffix] = ((), float(values[i] / scale), {"units": per_kg_unit, "long_name": f"{label} per kg{suffix}"})
+            out[per_kg + suffix] = (
+                (),
+                float(values[i] / scale),
+                {"units": per_kg_unit, "long_name": f"{label} per kg{suffix}"},
+            )
 
 
 def _carried_kp(given: list[Source], fu_logit: float) -> dict[str, float]:
-    """Kp of the target: unbound partition Kp/fu is taken as the same in all species (geometric mean where several know it)."""
+    """Kp of the target: unbound partition Kp/fu is taken as the same in all species (geometric mean where several
+    know it).
+    """
     fu = 1 / (1 + np.exp(-fu_logit))
     found: dict[str, list[float]] = {}
     for s in given:
@@ -405,7 +445,7 @@ def _adaptive(module, y0, x, x_target, fu0, fu1, block, w, bodies):
         y = y0[:, i].double()
         points = _path.breakpoints([x[i]], [x_target])[0]
         slope = (fu1[i] - fu0[i]) / (x_target - x[i]) if abs(x_target - x[i]) > 1e-9 else torch.zeros(())
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             if abs(b - a) > 1e-12:
                 field = _OneWay(module, i, a, b, float(x[i]), fu0, slope, block, w, bodies)
                 y = odeint(field, y, [0.0, 1.0], rtol=1e-5, atol=1e-6, backend="torchdiffeq")[-1]

@@ -7,9 +7,11 @@ With x = ln(body mass), E members side by side (leading dimension of every weigh
     \frac{d \ln V}{dx} &= 1 + \alpha(c) \frac{d \ln fu}{dx} + h(x)^T W_V\, \phi(c) \\
     \frac{d\, \mathrm{logit} fu}{dx} &= h(x)^T W_{fu}\, \phi(c)
 
-P_k: a pure power of mass (exponent learned, 0.75 at the start), liver blood flow, filtration of unbound drug (GFR fu), intrinsic
+P_k: a pure power of mass (exponent learned, 0.75 at the start), liver blood flow, filtration of unbound drug (GFR
+fu), intrinsic
 clearance (liver mass fu); g a softmax of a small network that sees extraction, filtered share and compound. h(x) is the
-embedding of the organ graph at that mass, phi(c) the compound. All of W has a normal prior: with no evidence the classical law holds.
+embedding of the organ graph at that mass, phi(c) the compound. All of W has a normal prior: with no evidence the
+classical law holds.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ class OrganMessages(MessagePassing):
 
 
 class AllometryModule(nn.Module):
-    """E members. `graph` False puts smooth functions of mass where the organ graph is; `ode` False jumps in one Euler-like step."""
+    """E members. `graph` False puts smooth functions of mass where the organ graph is; `ode` False jumps in one
+    Euler-like step.
+    """
 
     def __init__(self, members: int, n_phi: int, n_block: int, hidden: int = 6, gate_hidden: int = 8, graph: bool = True,
                  ode: bool = True) -> None:  # fmt: skip
@@ -176,7 +180,8 @@ class AllometryModule(nn.Module):
     def covariance(self, bodies: Tensor, weights: Tensor, own: Tensor, known: bool = True) -> Tensor:
         """(E, 3, n, n) of the deviations from the law at n places of the path.
 
-        weights (n, n_species): where they are; own (n, n_species): one-hot species, zero rows for bodies of no known species.
+        weights (n, n_species): where they are; own (n, n_species): one-hot species, zero rows for bodies of no known
+        species.
         """
         body = torch.einsum("ns,esh->enh", weights, bodies)
         place = torch.cat([body @ self.place, (weights @ self.x)[None, :, None].expand(self.members, -1, 1)], dim=-1)

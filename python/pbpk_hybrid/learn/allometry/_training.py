@@ -84,7 +84,9 @@ class Problem:
         self.full = as_tensor(full)
         # way of every trajectory; those that go nowhere are not integrated
         self.moving = np.flatnonzero(cases.start != cases.end)
-        self.way = Way(_path.KNOTS[cases.start[self.moving]], _path.KNOTS[cases.end[self.moving]]) if len(self.moving) else None
+        self.way = (
+            Way(_path.KNOTS[cases.start[self.moving]], _path.KNOTS[cases.end[self.moving]]) if len(self.moving) else None
+        )
         c, s, e = (torch.tensor(a[self.moving]) for a in (cases.carrier, cases.start, cases.end))
         self.moving_compound = c
         self.y0 = self.full[c, s, :2]
@@ -100,7 +102,9 @@ class Problem:
 
 
 def posterior(module: AllometryModule, problem: Problem, keep: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (E, n_cases, 3) given the sources in `keep` (n_cases, species, 3); `known` (n,) structures."""
+    """Mean and standard deviation (E, n_cases, 3) given the sources in `keep` (n_cases, species, 3); `known` (n,)
+    structures.
+    """
     members = module.members
     phi = torch.where(known[:, None], problem.phi, problem.phi_blank)
     told = torch.where(known[:, None], problem.told, problem.told_blank)

@@ -1,4 +1,5 @@
-"""Every classical method and every simpler learner on the same table: natural log of the human value, NaN where a method cannot say.
+"""Every classical method and every simpler learner on the same table: natural log of the human value, NaN where a
+method cannot say.
 
 A method that regresses is fitted on the training rows alone; the others ignore them.
 """
@@ -64,7 +65,11 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
     out["BrW"] = scaling.corrected_allometry(values, weights, _HUMAN, brain, human_brain)
     out["rule of exponents"] = scaling.rule_of_exponents(values, weights, _HUMAN, brain, human_brain)
     out["fu-corrected allometry"] = scaling.fu_corrected_allometry(values, fu, weights, _HUMAN, human_fu)
-    out["FCIM"] = scaling.fcim(values, weights, fu[:, known.index("rat")], human_fu) if "rat" in known else np.full(len(values), np.nan)
+    out["FCIM"] = (
+        scaling.fcim(values, weights, fu[:, known.index("rat")], human_fu)
+        if "rat" in known
+        else np.full(len(values), np.nan)
+    )
     if "dog" in known and "rat" in known:
         descriptors = _mass_and_acceptors(table)
         if descriptors is not None:
@@ -80,7 +85,9 @@ def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     tissue = np.stack(
         [scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s) for i, s in enumerate(known)], axis=1
     )
-    mean = np.where(np.isfinite(tissue).any(1), np.nan_to_num(tissue).sum(1) / np.maximum(np.isfinite(tissue).sum(1), 1), np.nan)
+    mean = np.where(
+        np.isfinite(tissue).any(1), np.nan_to_num(tissue).sum(1) / np.maximum(np.isfinite(tissue).sum(1), 1), np.nan
+    )
     out["Oie-Tozer"] = scaling.oie_tozer_volume(human_fu, mean, "human") * _HUMAN
     if "rat" in known and "dog" in known:
         rat, dog = (values[:, known.index(s)] / scaling.TABLE_WEIGHT[s] for s in ("rat", "dog"))
@@ -122,7 +129,9 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
 
 
 def ivive(table: Table, parameter: str) -> np.ndarray:
-    """(n,) ln human value from in-vitro data of the compound library, by name: well-stirred liver and filtration; Kp for the volume."""
+    """(n,) ln human value from in-vitro data of the compound library, by name: well-stirred liver and filtration; Kp
+    for the volume.
+    """
     from ..._core.errors import PBPKError
     from ...compounds import get_compound
     from ...models.whole_body import whole_body_system

@@ -42,7 +42,9 @@ def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, specie
         "species_values": {},
     }
     if "partition_coefficient" in prediction:
-        changes["kp"] = dict(zip(prediction["organ"].values.tolist(), map(float, prediction["partition_coefficient"]), strict=True))
+        changes["kp"] = dict(
+            zip(prediction["organ"].values.tolist(), map(float, prediction["partition_coefficient"]), strict=True)
+        )
     if compound.fraction_excreted_renal is None:
         changes["fraction_excreted_renal"] = 0.0
     return compound.replace(**changes)

@@ -1,4 +1,6 @@
-"""Synthetic compounds with a known law: exact powers of body mass, and compounds simulated by the engine in every species."""
+"""Synthetic compounds with a known law: exact powers of body mass, and compounds simulated by the engine in every
+species.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 r"""The path of bodies from mouse to man: organ graph, liver flow, filtration and liver mass as smooth functions of
 log body mass.
 
-Between the reference bodies everything is interpolated by a cubic Hermite spline in x = ln(body mass / kg) with slopes of
 Between the reference bodies everything is interpolated by a cubic Hermite spline in x = ln(body mass / kg) with slopes
 of central differences; it is linear in the values at the species, continuous with its derivative, and straight outside
 mouse and man.
+"""
 
 from __future__ import annotations
 

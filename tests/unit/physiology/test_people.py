@@ -48,7 +48,7 @@ def test_rules_give_tensors_what_they_give_arrays_and_can_be_differentiated():
     torch = pytest.importorskip("torch")
     body = body_of(training_people("validation"))
     tensor = Body(**{
-        name: torch.tensor(np.asarray(value)) if name == "male" else torch.tensor(np.asarray(value, float), requires_grad=True)
+        name: torch.tensor(np.asarray(value, bool if name == "male" else float), requires_grad=name != "male")
         for name, value in vars(body).items()
     })  # fmt: skip
     for rule in RULES:

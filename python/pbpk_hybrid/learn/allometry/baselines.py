@@ -134,10 +134,9 @@ def ivive(table: Table, parameter: str) -> np.ndarray:
     """
     from ..._core.errors import PBPKError
     from ...compounds import get_compound
-    from ...models.whole_body import whole_body_system
-    from ...physiology import reference_individual
+    from .synthetic import engine_values
 
-    out, body = np.full(len(table), np.nan), reference_individual("human")
+    out, column = np.full(len(table), np.nan), ("clearance", "volume").index(parameter)
     for i, name in enumerate(table.names):
         try:
             drug = get_compound(name)
@@ -147,28 +146,7 @@ def ivive(table: Table, parameter: str) -> np.ndarray:
             continue
         try:
             plain = drug.replace(clearance_basis="in_vitro", distribution_basis="predicted", saturable=())
-            out[i] = _engine_value(plain, body, parameter, whole_body_system)
+            out[i] = engine_values(plain, "human")[column]
         except PBPKError:
             continue
     return np.log(out)
-
-
-def _engine_value(drug, body, parameter, build) -> float:
-    from ...models.elimination_parameters import elimination_parameters
-    from ...models.graph import whole_body_graph
-    from ...models.partition import blood_to_plasma_ratio, partition_coefficients
-    from ...physiology import ORGANS
-
-    scale = _HUMAN / float(body["body_weight"].values[0])
-    ratio = float(np.ravel(blood_to_plasma_ratio(drug, "human"))[0])
-    if parameter == "volume":
-        kp = partition_coefficients(drug, "human")
-        tissue = float((body["volume"].isel(subject=0).sel(organ=kp["organ"]) * kp).sum())
-        blood = float(body["volume"].isel(subject=0).sel(organ=["arterial_blood", "venous_blood"]).sum())
-        return (tissue + blood * ratio) * scale
-    graph = whole_body_graph(ORGANS)
-    values = elimination_parameters(drug, body, graph, np.array([ratio]))
-    flow = graph.inflow("liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused})
-    unbound = drug.fraction_unbound_plasma / ratio * values["clint.liver"]
-    hepatic = ratio * flow * unbound / (flow + unbound)
-    return float((hepatic + values["clearance_renal"])[0]) * scale

@@ -192,3 +192,23 @@ def test_the_shipped_table_is_whole_and_split_by_scaffold():
         fold_of.setdefault(row["scaffold"], set()).add(row["fold"])
     assert all(len(folds) == 1 for folds in fold_of.values())
     assert len({row["fold"] for row in rows}) == N_FOLDS and len({row["key"] for row in rows}) == len(rows)
+
+
+def test_the_shipped_model_loads_is_small_and_knows_what_it_learned():
+    from pbpk_hybrid.learn.allometry._model import SHIPPED
+
+    assert SHIPPED.stat().st_size < 5_000_000
+    model = NeuralAllometry.load()
+    verapamil = "COc1ccc(CCN(C)CCCC(C#N)(C(C)C)c2ccc(OC)c(OC)c2)cc1OC"
+    alone = model.predict(verapamil)
+    # human values of the literature (Obach et al. 2008): 15 mL/min/kg, 3.7 L/kg; a training compound, so 2-fold is easy
+    assert abs(np.log(float(alone["clearance_plasma"]) / 15)) < np.log(2)
+    assert abs(np.log(float(alone["volume_steady_state"]) / 3.7)) < np.log(2)
+
+
+def test_without_structure_intervals_are_wider():
+    model = NeuralAllometry.load()
+    caffeine = "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
+    known, unknown = (model.predict(c, {"rat": {"clearance": 9.0}}) for c in (caffeine, None))
+    width = lambda ds: np.log(float(ds["clearance_upper"]) / float(ds["clearance_lower"]))  # noqa: E731
+    assert width(unknown) > width(known)

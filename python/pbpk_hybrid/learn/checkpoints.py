@@ -69,6 +69,7 @@ def save_checkpoint(
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as draft:
         save_file(plain, draft, metadata={_KEY: head})
+        draft.chmod(0o644)  # the library makes it readable to its owner alone
     return path
 
 

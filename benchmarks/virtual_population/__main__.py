@@ -2,7 +2,7 @@
 
     python benchmarks/virtual_population [--quick] [--ablation NAME=CHECKPOINT ...]
 
-Every generator is fitted to the training people of NHANES and compared with the held-out ones, drawn with their survey
+Every generator is fitted to the training people of NHANES and compared with the held-out ones, who count by their survey
 weights, the
 same number of each, in one run. "Floor" is what one half of the held-out people scores against the other. Ablations are
 checkpoints
@@ -69,22 +69,24 @@ def bodies(ds) -> np.ndarray:
 def compare(drawn: Drawn, real: Drawn, train: Drawn, seed: int) -> dict[str, float]:
     """All columns of the table for one generator."""
     out: dict[str, float] = {}
-    ks, w, rho, weights = [], [], [], []
+    ks, w, rho = [], [], []
     for sex in (True, False):
         a, b = drawn.covariates[drawn.male == sex], real.covariates[real.male == sex]
-        ks.append(kolmogorov_smirnov(a, b))
-        w.append(wasserstein(a, b))
-        rho.append(correlation_difference(a, b))
-        weights.append(len(b))
+        wa, wb = drawn.weight[drawn.male == sex], real.weight[real.male == sex]
+        ks.append(kolmogorov_smirnov(a, b, wa, wb))
+        w.append(wasserstein(a, b, wa, wb))
+        rho.append(correlation_difference(a, b, wa, wb))
     out["mean KS"], out["worst KS"] = float(np.mean(ks)), float(np.max(ks))
     out["Wasserstein / sd"], out["correlation"] = float(np.mean(w)), float(np.mean(rho))
     a, b, t = (np.c_[d.covariates, d.male] for d in (drawn, real, train))
-    out["C2ST"] = classifier_auc(a, b, seed)
-    out["coverage"], out["density"] = coverage_density(a, b)
-    out["near a record"] = copied_share(t, b, a)
+    out["C2ST"] = classifier_auc(a, b, drawn.weight, real.weight, seed)
+    out["coverage"], out["density"] = coverage_density(a, b, real.weight)
+    out["near a record"] = copied_share(t, b, a, real.weight)
     out["covariate rules broken"] = covariate_rules(drawn)
     if drawn.bodies is not None and real.bodies is not None:
-        out["C2ST with organs"] = classifier_auc(bodies(drawn.bodies), bodies(real.bodies), seed)
+        out["C2ST with organs"] = classifier_auc(
+            bodies(drawn.bodies), bodies(real.bodies), drawn.weight, real.weight, seed
+        )
         checked = check_plausibility(drawn.bodies)
         out["hard"], out["soft"] = checked.attrs["hard_violation_rate"], checked.attrs["soft_violation_rate"]
     return out
@@ -95,7 +97,15 @@ def exposure(ds, drug: str, dose: str, end: float) -> dict[str, np.ndarray]:
     sim = ph.simulate(drug, dose, ds, np.linspace(0, end, 97), compartments=["plasma"])
     curve = sim["concentration"].values[..., 0]
     auc = np.trapezoid(curve, sim["time"].values, axis=1)
-    return {"AUC": np.quantile(auc, (0.05, 0.5, 0.95)), "Cmax": np.quantile(curve.max(1), (0.05, 0.5, 0.95))}
+    weight = of_dataset(ds).weight
+    return {"AUC": quantiles(auc, weight), "Cmax": quantiles(curve.max(1), weight)}
+
+
+def quantiles(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted 5th, 50th and 95th percentile."""
+    order = np.argsort(values)
+    place = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
+    return np.interp((0.05, 0.5, 0.95), place, values[order])
 
 
 def main() -> None:
@@ -112,13 +122,11 @@ def main() -> None:
     weight, held = train["survey_weight"].values, test["survey_weight"].values
     report = Report("virtual_population", "Virtual people", __doc__.split("\n\n", 2)[2].strip())
 
-    # two halves of the held-out people by person, each drawn with its weights; other people on either side
-    half = rng.permutation(len(held))
-    first, second = half[: len(half) // 2], half[len(half) // 2 :]
-    n = 500 if asked.quick else 5000
-    real = resampled(test, held, n, rng)
-    floor = [resampled(test.isel(subject=part), held[part], n, rng) for part in (first, second)]
-    known = resampled(train, weight, n, rng)
+    n = 500 if asked.quick else test.sizes["subject"]
+    real = of_dataset(test)
+    # the floor: as many other real people, who count by their weights too
+    other = of_dataset(train.isel(subject=rng.choice(len(weight), n, replace=False)))
+    known = of_dataset(train)
     model = PCDM.load()
     makers = {
         "PCDM": lambda: of_dataset(model.sample(n, seed=1)),
@@ -127,14 +135,14 @@ def main() -> None:
         "engine's regression sampler": lambda: regression_sampler(n, 3),
         "Gaussian copula": lambda: copula(train, weight, n, rng),
         "multivariate lognormal": lambda: lognormal(train, weight, n, rng),
-        "training people resampled": lambda: resampled(train, weight, n, rng),
+        "training people, repeated by weight": lambda: resampled(train, weight, n, rng),
     }  # fmt: skip
     skipped = ["TabDDPM (synthcity needs an older torch than this package)"]
     if asked.neural_peers:
         makers |= {name: (lambda p=name: neural_peer(p, train, weight, n, rng)) for name in ("CTGAN", "TVAE")}
     else:
         skipped.append("CTGAN and TVAE (not asked for)")
-    table = {"floor: the other half": compare(floor[0], floor[1], known, 1)}
+    table = {"floor: other real people": compare(other, real, known, 1)}
     drawn = {}
     for name, make in makers.items():
         start = time.perf_counter()
@@ -148,13 +156,13 @@ def main() -> None:
         print(name, {k: round(v, 4) for k, v in table[name].items()}, flush=True)
     columns = ["mean KS", "worst KS", "Wasserstein / sd", "correlation", "C2ST", "C2ST with organs", "coverage", "density",
                "near a record", "covariate rules broken", "hard", "soft", "s / 10,000"]  # fmt: skip
-    report.table(f"{n:,} people of each against {n:,} held out", ("generator", *columns),
+    report.table(f"{n:,} people of each against {len(real.male):,} held out", ("generator", *columns),
                  [(name, *(row.get(c, "-") for c in columns)) for name, row in table.items()])  # fmt: skip
     report.text("Skipped: " + "; ".join(skipped) + ".")
     _rules(report, {"held-out people": real.bodies, **{k: d.bodies for k, d in drawn.items() if d.bodies is not None}})
     _exposures(report, real.bodies, {k: drawn[k].bodies for k in ("PCDM", "engine's regression sampler")})
     _conditions(report, model, test, held, asked.quick)
-    ours, base = table["PCDM"], table["floor: the other half"]
+    ours, base = table["PCDM"], table["floor: other real people"]
     for name in ("mean KS", "worst KS", "Wasserstein / sd", "correlation"):
         report.target(f"{name} / floor", ours[name] / base[name], 1.2)
     report.target("classifier AUC, covariates", ours["C2ST"], 0.53)
@@ -203,13 +211,14 @@ def _conditions(report: Report, model: PCDM, test, held: np.ndarray, quick: bool
          lambda p: (p.sex == "female") & (p.age >= 60) & (p.body_mass_index >= 30) & (_egfr(p).clip(30, 60) == _egfr(p))),
     ):  # fmt: skip
         who = np.flatnonzero(keep(test).values)
-        n = 200 if quick else 2000
+        n = 100 if quick else 500
         start = time.perf_counter()
         drawn = model.sample(n, condition, seed=4)
         seconds = time.perf_counter() - start
-        real = resampled(test.isel(subject=who), held[who], n, np.random.default_rng(1))
-        ks = kolmogorov_smirnov(of_dataset(drawn).covariates, real.covariates)
-        expected = 0.87 * np.sqrt(1 / len(who))  # mean of Kolmogorov's distribution over sqrt(n)
+        real = of_dataset(test.isel(subject=who))
+        ks = kolmogorov_smirnov(of_dataset(drawn).covariates, real.covariates, np.ones(n), real.weight)
+        # mean of Kolmogorov's distribution over the root of the number of alike people that unequal weights amount to
+        expected = 0.87 * np.sqrt((held[who] ** 2).sum() / held[who].sum() ** 2)
         rows.append((text, len(who), float(ks.mean()), float(expected), drawn.attrs["rejected_fraction"], seconds))
     report.table("People asked for by a condition, against the held-out people who satisfy it",
                  ("condition", "held-out people", "mean KS", "expected of so few", "rejected", "s"), rows)  # fmt: skip
@@ -232,7 +241,7 @@ def _picture(real: Drawn, drawn: Drawn):
             if i == j:
                 ends = np.quantile(real.covariates[:, i], (0.002, 0.998))
                 for data, color in ((real, "0.3"), (drawn, "tab:orange")):
-                    ax.hist(data.covariates[:, i], 40, ends, density=True, histtype="step", color=color)
+                    ax.hist(data.covariates[:, i], 40, ends, weights=data.weight, density=True, histtype="step", color=color)
             elif i > j:
                 ax.plot(real.covariates[some, j], real.covariates[some, i], ".", ms=1, color="0.3")
                 ax.plot(drawn.covariates[some, j], drawn.covariates[some, i], ".", ms=1, color="tab:orange")

@@ -19,15 +19,22 @@ class Drawn:
     covariates: np.ndarray
     male: np.ndarray
     bodies: xr.Dataset | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Of each person; 1 for generated people."""
+        return np.ones(len(self.male)) if self.weights is None else self.weights
 
 
 def of_dataset(ds: xr.Dataset) -> Drawn:
-    return Drawn(np.stack([ds[name].values for name in COVARIATES], 1), ds["sex"].values == "male", ds)
+    weights = ds["survey_weight"].values if "survey_weight" in ds else None
+    return Drawn(np.stack([ds[name].values for name in COVARIATES], 1), ds["sex"].values == "male", ds, weights)
 
 
 def resampled(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generator) -> Drawn:
     """The training people themselves, drawn with their weights."""
-    return of_dataset(train.isel(subject=rng.choice(len(weight), n, p=weight / weight.sum())))
+    return of_dataset(train.isel(subject=rng.choice(len(weight), n, p=weight / weight.sum())).drop_vars("survey_weight"))
 
 
 def regression_sampler(n: int, seed: int) -> Drawn:

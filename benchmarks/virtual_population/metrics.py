@@ -1,58 +1,82 @@
-"""How like two populations are. Every function takes arrays (people, columns); the tests check them on closed cases."""
+"""How like two populations are. Arrays are (people, columns), with a weight for each person; the tests check closed cases.
+
+Survey people carry weights. They enter every measure as weights: drawing people with their weights instead would repeat
+them, and
+a classifier that is to tell two populations apart recognises repetitions.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Largest difference of the two empirical distribution functions, by column."""
-    from scipy.stats import ks_2samp
+def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
+    """Largest difference of the two weighted distribution functions, by column."""
 
-    return np.array([ks_2samp(x, y).statistic for x, y in zip(a.T, b.T, strict=True)])
+    def one(x: np.ndarray, y: np.ndarray) -> float:
+        grid = np.unique(np.concatenate([x, y]))
+
+        def below(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+            order = np.argsort(values, kind="stable")
+            total = np.concatenate([[0.0], np.cumsum(weight[order])]) / weight.sum()
+            return total[np.searchsorted(values[order], grid, side="right")]
+
+        return float(np.abs(below(x, wa) - below(y, wb)).max())
+
+    return np.array([one(x, y) for x, y in zip(a.T, b.T, strict=True)])
 
 
-def wasserstein(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def wasserstein(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> np.ndarray:
     """First Wasserstein distance in standard deviations of `b`, by column."""
     from scipy.stats import wasserstein_distance
 
-    return np.array([wasserstein_distance(x, y) / y.std() for x, y in zip(a.T, b.T, strict=True)])
+    return np.array([wasserstein_distance(x, y, wa, wb) / y.std() for x, y in zip(a.T, b.T, strict=True)])
 
 
-def correlation_difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference of the Spearman correlations of all pairs of columns."""
-    from scipy.stats import rankdata
+def correlation_difference(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> float:
+    """Mean absolute difference of the weighted rank correlations of all pairs of columns."""
 
-    def ranks(x: np.ndarray) -> np.ndarray:
-        return np.corrcoef(np.apply_along_axis(rankdata, 0, x), rowvar=False)
+    def correlations(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        ranks = np.empty_like(x, dtype=float)
+        for k, column in enumerate(x.T):
+            values, index = np.unique(column, return_inverse=True)
+            each = np.bincount(index, weight, minlength=values.size)
+            ranks[:, k] = (np.cumsum(each) - 0.5 * each)[index]
+        c = np.cov(ranks.T, aweights=weight)
+        return c / np.sqrt(np.outer(np.diag(c), np.diag(c)))
 
     upper = np.triu_indices(a.shape[1], 1)
-    return float(np.abs(ranks(a)[upper] - ranks(b)[upper]).mean())
+    return float(np.abs(correlations(a, wa)[upper] - correlations(b, wb)[upper]).mean())
 
 
-def classifier_auc(a: np.ndarray, b: np.ndarray, seed: int) -> float:
-    """Area under the ROC curve of gradient boosting that tells `a` from `b`, 5-fold; .5: it cannot."""
+def classifier_auc(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray, seed: int) -> float:
+    """Area under the weighted ROC curve of gradient boosting that tells `a` from `b`, 5-fold; .5: it cannot."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedKFold
 
     x, y = np.concatenate([a, b]), np.r_[np.zeros(len(a)), np.ones(len(b))]
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    guess = cross_val_predict(HistGradientBoostingClassifier(random_state=seed), x, y, cv=folds, method="predict_proba")
-    return float(roc_auc_score(y, guess[:, 1]))
+    weight = np.concatenate([wa / wa.mean(), wb / wb.mean() * len(a) / len(b)])
+    guess = np.empty(len(x))
+    for fit, judge in StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y):
+        model = HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(x[fit], y[fit], sample_weight=weight[fit])
+        guess[judge] = model.predict_proba(x[judge])[:, 1]
+    return float(roc_auc_score(y, guess, sample_weight=weight))
 
 
-def coverage_density(a: np.ndarray, b: np.ndarray, k: int = 5) -> tuple[float, float]:
-    """Coverage and density of generated `a` over real `b` (Naeem et al. 2020, arXiv 2002.09797), standardised by `b`."""
+def coverage_density(a: np.ndarray, b: np.ndarray, wb: np.ndarray, k: int = 5) -> tuple[float, float]:
+    """Coverage and density of generated `a` over real `b` (Naeem et al. 2020, arXiv 2002.09797), standardised by `b`.
+
+    Real people count by their weights in the coverage.
+    """
     from scipy.spatial import cKDTree
 
     mean, sd = b.mean(0), b.std(0)
     a, b = (a - mean) / sd, (b - mean) / sd
-    tree = cKDTree(b)
-    radius = tree.query(b, k + 1)[0][:, -1]
-    nearest = cKDTree(a).query(b)[0]
-    inside = [len(found) for found in cKDTree(a).query_ball_point(b, radius)]
-    return float((nearest <= radius).mean()), float(np.sum(inside) / (k * len(a)))
+    radius = cKDTree(b).query(b, k + 1)[0][:, -1]
+    tree = cKDTree(a)
+    inside = [len(found) for found in tree.query_ball_point(b, radius)]
+    return float(np.average(tree.query(b)[0] <= radius, weights=wb)), float(np.sum(inside) / (k * len(a)))
 
 
 def closest_record(train: np.ndarray, people: np.ndarray) -> np.ndarray:
@@ -63,6 +87,13 @@ def closest_record(train: np.ndarray, people: np.ndarray) -> np.ndarray:
     return cKDTree((train - mean) / sd).query((people - mean) / sd)[0]
 
 
-def copied_share(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray) -> float:
-    """Share of `generated` nearer to a training record than 95 % of the held-out people are; .05 if nothing is copied."""
-    return float((closest_record(train, generated) < np.quantile(closest_record(train, held_out), 0.05)).mean())
+def copied_share(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray, weight: np.ndarray) -> float:
+    """Share of `generated` nearer to a training record than 95 % of the held-out people (by `weight`) are.
+
+    .05 when nothing is copied.
+    """
+    distance = closest_record(train, held_out)
+    order = np.argsort(distance)
+    place = np.cumsum(weight[order]) / weight.sum()
+    limit = distance[order][np.searchsorted(place, 0.05)]
+    return float((closest_record(train, generated) < limit).mean())

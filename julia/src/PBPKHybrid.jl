@@ -21,6 +21,7 @@ using JSON: JSON
 using LinearAlgebra: LinearAlgebra, BLAS, LAPACK
 using LinearSolve: LinearSolveFunction
 using OrdinaryDiffEqBDF: FBDF
+using OrdinaryDiffEqNonlinearSolve: NLNewton
 using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas4, Rodas4P, Rodas5P
 using OrdinaryDiffEqSDIRK: KenCarp47
 using OrdinaryDiffEqTsit5: Tsit5

@@ -23,7 +23,8 @@ end
     solve_flat(address, method, threads, first, last)
 
 Integrate subjects `first` to `last` (from 1; `first` the first of its pack) of the system whose arrays the table at `address`
-names; `threads` 0: the caller is not the thread that started Julia, use no tasks. See `python/pbpk_hybrid/solvers/julia/convert.py`, which builds the table.
+names. `threads` 1: on this thread, without tasks; 0: that, and without garbage collection. See
+`python/pbpk_hybrid/solvers/julia/convert.py`, which builds the table.
 """
 function solve_flat(address::Int64, method::String, threads::Int64, first::Int64, last::Int64)
     table = unsafe_wrap(Array, Ptr{Int64}(address), (4, length(FLAT)))
@@ -47,8 +48,8 @@ function solve_flat(address::Int64, method::String, threads::Int64, first::Int64
 end
 
 """
-Run `f` without garbage collection. Collecting waits for every thread that has run Julia; from a thread of Python's that did not
-start Julia, the one that did may sit in Python and never answer. What a solve allocates does not grow with its steps.
+Run `f` without garbage collection. Collecting waits for every thread that has run Julia; where the thread that started Julia was not
+ours to prepare (`_step_aside` in `runtime.py`), it may sit in Python and never answer. What a solve allocates does not grow with its steps.
 """
 function without_collection(f)
     before = GC.enable(false)

@@ -65,13 +65,20 @@ function new_integrator(pack::Pack{L,T}, algorithm, control::Control, atol::Vect
     init(
         problem, algorithm; dt = T(1e-6), abstol = atol, reltol = T(control.rtol), internalnorm = WorstLane{L}(), save_on = false,
         save_start = false, save_end = false, save_everystep = false, dense = false, calck = true, maxiters = typemax(Int) - 1,
-        dtmin = T(1e-14), unstable_check = never_unstable, verbose = SILENT, alias = SciMLBase.ODEAliasSpecifier(; alias_f = true),
+        dtmin = smallest_step(algorithm, T), unstable_check = never_unstable, verbose = SILENT, alias = SciMLBase.ODEAliasSpecifier(; alias_f = true),
     )
 end
 
 """Whether a method carries a history that `reinit!` does not clear: it gets a new integrator at every stop."""
 remembers(::FBDF) = true
 remembers(_) = false
+
+"""
+Smallest step [h]. Every segment starts at 0 of its own clock, so that a step far below the rounding of the time of day still counts.
+FBDF needs that: its first step is judged by how far the amounts move at all.
+"""
+smallest_step(::FBDF, ::Type{T}) where {T} = T(1e-30)
+smallest_step(_, ::Type{T}) where {T} = T(1e-14)
 
 """
     integrate_pack!(worker, task, stops, subjects)
@@ -128,17 +135,18 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
         end
         row > length(times) && return SUCCESS, accepted, refused
         until = next <= length(stops) ? min(task.stops.time[stops[next]], last_time) : last_time
-        integrator = start_segment!(w, t, until, control)
+        span = until - t
+        integrator = start_segment!(w, span, control)
         integrator.opts.maxiters = control.max_steps - accepted - refused
         integrator.stats.naccept = integrator.stats.nreject = 0
-        while integrator.t < until
+        while integrator.t < span
             code = step!(integrator)
             if !(code == ReturnCode.Success || code == ReturnCode.Default)
                 return failure(code), accepted + integrator.stats.naccept, refused + integrator.stats.nreject
             end
             integrator.dt = integrator.t - integrator.tprev  # the interpolant's step, also where a stop cut it short
-            while row <= length(times) && times[row] < integrator.t
-                integrator(w.between, times[row])
+            while row <= length(times) && times[row] - t < integrator.t
+                integrator(w.between, times[row] - t)
                 save_row!(w, task, w.between, row, subjects, times[row] - t)
                 row += 1
             end
@@ -147,7 +155,7 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
         refused += integrator.stats.nreject
         copyto!(w.y, integrator.u)
         for l in 1:L
-            w.put_in[l] += (until - t) * w.flow_in[l]
+            w.put_in[l] += span * w.flow_in[l]
         end
         t = until
     end
@@ -178,18 +186,18 @@ function apply_stop!(w::Worker{L}, task::Task, stop, subjects) where {L}
     end
 end
 
-"""The integrator at the start of a segment, with a first step over which the fastest state moves little."""
-function start_segment!(w::Worker{L,T}, t, until, control) where {L,T}
+"""The integrator at the start of a segment of `span` hours, with a first step over which the fastest state moves little."""
+function start_segment!(w::Worker{L,T}, span, control) where {L,T}
     if remembers(w.algorithm)
         w.integrator = new_integrator(w.pack, w.algorithm, control, w.atol)
     end
     integrator = w.integrator
     copyto!(integrator.opts.abstol, w.atol)
-    reinit!(integrator, w.y; t0 = T(t), tf = T(until), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
+    reinit!(integrator, w.y; t0 = zero(T), tf = T(span), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
     fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * w.pack.structure.n))
-    first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : until - t
-    step = T(min(first_step, until - t, control.max_step))
-    integrator.opts.dtmax = T(min(control.max_step, until - t))
+    first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : span
+    step = T(min(first_step, span, control.max_step))
+    integrator.opts.dtmax = T(min(control.max_step, span))
     integrator.dt = step
     set_proposed_dt!(integrator, step)
     integrator

@@ -122,3 +122,6 @@ function load_sensitivity()
     Base.require(id)
     nothing
 end
+
+"""Number of solves kept for their gradients."""
+neural_kept() = length(NEURAL_RECORDS)

@@ -52,7 +52,8 @@ class JuliaBackend:
 
         runtime.start()
         flat = flatten(problem, options)
-        threads = min(thread_count(options.threads), runtime.threads()) if runtime.at_home() else 0
+        # 1 is this thread and no task; 0 is that and no garbage collection
+        threads = min(thread_count(options.threads), runtime.threads()) if runtime.at_home() else int(runtime.may_collect())
         _in_turns(flat.address, options.method, threads, problem.system.n_subjects, progress)
         result = flat.result
         result.facts.update(

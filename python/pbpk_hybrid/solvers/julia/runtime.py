@@ -2,10 +2,16 @@
 
 Julia starts once per process, at the first solve, never at import. What is fixed at that moment: the number of its threads
 (PBPK_HYBRID_THREADS, or PYTHON_JULIACALL_THREADS, or all cores) and its signal handling. Ctrl-C keeps its Python meaning.
+
+Julia's garbage collector waits for every thread that has run Julia, unless the thread has said that it is elsewhere.
+Threads that Python starts say so whenever a call returns; the one that started Julia does not, so :func:`_step_aside`
+says it once for good.
 """
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import importlib.util
 import os
 import signal
@@ -22,7 +28,7 @@ from ..threads import thread_count
 _SETUP = "run `pbpk-hybrid julia setup`"
 _lock = threading.RLock()
 _bridge: Any = None  # the Julia module that holds PBPKHybrid
-_home: int | None = None  # the thread that started Julia
+_home: int | None = None  # the thread that is Julia's first
 
 
 def available() -> Availability:
@@ -88,7 +94,8 @@ def start() -> Any:
                 module.seval("using PBPKHybrid: PBPKHybrid")
         except Exception as err:  # a missing package, a version that does not fit: juliacall raises many kinds
             raise BackendUnavailableError(f"Julia could not be started ({_first_line(err)}); {_SETUP}") from err
-        _bridge, _home = module.PBPKHybrid, threading.get_ident()
+        _bridge = module.PBPKHybrid
+        at_home()
         return _bridge
 
 
@@ -116,8 +123,31 @@ def threads() -> int:
 
 
 def at_home() -> bool:
-    """Whether this is the thread that started Julia. Only there may Julia switch between its tasks."""
+    """Whether this is the thread that started Julia, here or in someone else's import. Only there may Julia switch tasks."""
+    global _home
+    if _home is None:
+        import juliacall
+
+        if int(juliacall.Base.Threads.threadid()) == 1:
+            _home = threading.get_ident()
+            _step_aside(juliacall)
     return threading.get_ident() == _home
+
+
+def may_collect() -> bool:
+    """Whether Julia may collect garbage in a call from a thread that is not its first."""
+    return _home is not None
+
+
+def _step_aside(juliacall) -> None:
+    """Julia's first thread counts as outside Julia while it runs Python; a call into Julia is then announced as from any."""
+
+    def address(name: str) -> int:
+        return int(juliacall.Base.UInt(juliacall.Main.seval(f"cglobal(:{name})")))
+
+    enter = ctypes.PYFUNCTYPE(ctypes.c_int8)(address("jl_gc_safe_enter"))
+    leave = ctypes.PYFUNCTYPE(None, ctypes.c_int8)(address("jl_gc_safe_leave"))
+    atexit.register(leave, enter())  # undone before juliacall ends Julia
 
 
 def call(name: str, *args: int | str) -> None:

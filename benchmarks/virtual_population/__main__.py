@@ -143,6 +143,7 @@ def main() -> None:
     else:
         skipped.append("CTGAN and TVAE (not asked for)")
     table = {"floor: other real people": compare(other, real, known, 1)}
+    print({k: round(v, 4) for k, v in next(iter(table.values())).items()}, flush=True)
     drawn = {}
     for name, make in makers.items():
         start = time.perf_counter()

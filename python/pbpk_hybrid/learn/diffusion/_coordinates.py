@@ -50,6 +50,8 @@ from ...physiology.variability import (
 MEASURED = ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
 #: resolution of the survey: what was measured is known to half of it
 RESOLUTION = {"age": 1 / 12, "body_weight": 0.1, "height": 0.1, "hematocrit": 0.001, "serum_creatinine": 0.01}
+#: steps to the survey's unit (age in years of months, hematocrit in tenths of a percent), and how many of these make ours
+_STEPS = {"age": (12, 1), "body_weight": (10, 1), "height": (10, 1), "hematocrit": (10, 100), "serum_creatinine": (100, 1)}
 UNITS = {"age": "year", "body_weight": "kg", "height": "cm", "hematocrit": "1", "serum_creatinine": "mg/dL", "bmi": "kg/m^2",
          "egfr": "mL/min/1.73 m^2", "gfr": "L/h"}  # fmt: skip
 _OWN = (
@@ -196,7 +198,9 @@ class Coordinates:
         for k, name in enumerate(MEASURED):
             value = self.value(name, x[:, k], male)
             if rounded:
-                value = (value / RESOLUTION[name]).round() * RESOLUTION[name]
+                # divided, not multiplied by the step: the very floating-point numbers that the survey's decimals are
+                steps, percent = _STEPS[name]
+                value = (value * steps * percent).round() / steps / percent
             measured[name] = value.clamp_min(1e-3)
         people = People(male, measured["age"], measured["body_weight"], measured["height"])
         shrink = organs[:, None] if isinstance(organs, torch.Tensor) else organs

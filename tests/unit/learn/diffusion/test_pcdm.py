@@ -128,6 +128,14 @@ def test_exactly_the_number_asked_for_and_no_hard_violation(model):
     assert people.attrs["rejected_fraction"] < 0.01
 
 
+def test_measurements_are_the_numbers_that_a_survey_would_write(model):
+    people = model.sample(300, seed=8)
+    for name, text in (("body_weight", "{:.1f}"), ("height", "{:.1f}"), ("serum_creatinine", "{:.2f}")):
+        assert all(float(text.format(v)) == v for v in people[name].values), name
+    assert all(round(v * 12) / 12 == v for v in people["age"].values)
+    assert all(float(f"{100 * v:.1f}") / 100 == v for v in people["hematocrit"].values)
+
+
 def test_a_seed_gives_the_same_people_and_another_seed_others(model):
     one, two, other = model.sample(20, seed=5), model.sample(20, seed=5), model.sample(20, seed=6)
     np.testing.assert_array_equal(one["volume"].values, two["volume"].values)

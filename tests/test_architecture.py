@@ -78,7 +78,7 @@ def test_imports_go_one_way(path):
         if parts[0] in RESERVED:
             where = str(path.relative_to(PACKAGE).parent)
             rooms = RESERVED[parts[0]]
-            assert any(where == w or where.startswith(w + "/") for w in rooms), f"{path.name}:{line}: {parts[0]} is for {rooms}"
+            assert any(where == w or where.startswith(w + "/") for w in rooms), f"{path.name}:{line} {parts[0]}: {rooms} only"
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def test_imports_go_one_way(path):
             assert parts[1] in ALLOWED[room], f"{path.name}:{line} {room} may not import {parts[1]}"
         if parts[0] in RESERVED:
             where = str(path.relative_to(PACKAGE).parent)
-            rooms = RESERVED[parts[0]]
-            assert any(where == w or where.startswith(w + "/") for w in rooms), f"{path.name}:{line} {parts[0]}: {rooms} only"
+            who = RESERVED[parts[0]]
+            assert any(where == w or where.startswith(w + "/") for w in who), f"{path.name}:{line} {parts[0]} is for {who}"
 
 
 @pytest.mark.parametrize(

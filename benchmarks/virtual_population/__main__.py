@@ -132,12 +132,12 @@ def main() -> None:
         "PCDM": lambda: of_dataset(model.sample(n, seed=1)),
         **{name: (lambda p=path: of_dataset(PCDM.load(p).sample(n, seed=1)))
            for name, path in (text.split("=", 1) for text in asked.ablation)},
-        "engine's regression sampler": lambda: regression_sampler(n, 3),
+        "engine's sampler (survey people of all splits)": lambda: regression_sampler(n, 3),
         "Gaussian copula": lambda: copula(train, weight, n, rng),
         "multivariate lognormal": lambda: lognormal(train, weight, n, rng),
         "training people, repeated by weight": lambda: resampled(train, weight, n, rng),
     }  # fmt: skip
-    skipped = ["TabDDPM (synthcity needs an older torch than this package)"]
+    skipped = ["TabDDPM (not tried)"]
     if asked.neural_peers:
         makers |= {name: (lambda p=name: neural_peer(p, train, weight, n, rng)) for name in ("CTGAN", "TVAE")}
     else:
@@ -161,7 +161,7 @@ def main() -> None:
                  [(name, *(row.get(c, "-") for c in columns)) for name, row in table.items()])  # fmt: skip
     report.text("Skipped: " + "; ".join(skipped) + ".")
     _rules(report, {"held-out people": real.bodies, **{k: d.bodies for k, d in drawn.items() if d.bodies is not None}})
-    _exposures(report, real.bodies, {k: drawn[k].bodies for k in ("PCDM", "engine's regression sampler")})
+    _exposures(report, real.bodies, {k: drawn[k].bodies for k in ("PCDM", "engine's sampler (survey people of all splits)")})
     _conditions(report, model, test, held, asked.quick)
     ours, base = table["PCDM"], table["floor: other real people"]
     for name in ("mean KS", "worst KS", "Wasserstein / sd", "correlation"):

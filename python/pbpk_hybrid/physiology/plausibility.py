@@ -2,7 +2,7 @@
 
 Hard rules (H) are definitions and conservation laws: no subject may break one. Soft rules (S) are wide bounds of what is
 seen in adults: below .1 % of the NHANES people fall outside each bound on a measured quantity, so a small rate is normal
-and none at all would be suspicious. The soft rules are for human adults; for animals they are not evaluated.
+and none at all would be suspicious. The soft rules are for human adults; for animals and children they are not evaluated.
 
 A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied. Residuals
 work on numpy arrays and on torch tensors, through which they can be differentiated.
@@ -22,6 +22,7 @@ from . import regressions as r
 from .arrays import fmax, isfinite, largest, log, maximum, minimum, smallest, where
 from .dataset import CLOSURE_TOLERANCE, body_surface_area
 from .human import INDEX, by_sex
+from .nhanes import ADULT_AGE
 from .organs import FULL_FLOW_ORGANS, ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 from .variability import CUT, organ_cv, sd_ln
 
@@ -213,7 +214,10 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
     """
     validate(ds, "physiology")
     subject = ds["subject"].values if "subject" in ds.coords else None
-    return check_bodies(body_of(ds), rules, human=ds["species"].values == "human", subject=subject)
+    human = ds["species"].values == "human"
+    if "age" in ds:
+        human &= ~(ds["age"].values < ADULT_AGE)  # an age that is not known counts as adult
+    return check_bodies(body_of(ds), rules, human=human, subject=subject)
 
 
 def check_bodies(

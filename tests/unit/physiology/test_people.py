@@ -56,3 +56,12 @@ def test_rules_give_tensors_what_they_give_arrays_and_can_be_differentiated():
         np.testing.assert_allclose(got.detach().numpy(), expected, rtol=1e-9, atol=1e-12, err_msg=rule.id)
         got.sum().backward()
     assert torch.isfinite(tensor.mass.grad).all() and (tensor.mass.grad != 0).any()
+
+
+def test_a_child_is_not_judged_by_the_bounds_of_adults():
+    people = training_people("validation").isel(subject=slice(0, 3)).copy(deep=True)
+    people["age"][1] = 9.0
+    residual = check_plausibility(people)["residual"]
+    soft = residual["kind"].values == "soft"
+    assert np.isnan(residual.values[soft, 1]).all() and np.isfinite(residual.values[soft][:, [0, 2]]).any()
+    assert np.isfinite(residual.values[~soft, 1]).all()

@@ -3,8 +3,8 @@
     python benchmarks/virtual_population [--quick] [--ablation NAME=CHECKPOINT ...]
 
 Every generator is fitted to the training people of NHANES and compared with the held-out ones, who count by their survey
-weights, the same number of each, in one run. "Floor" is what as many other real people, of the training split, score. Ablations
-are checkpoints of `pbpk-hybrid train pcdm --physics-weight 0 --no-projection` and the like.
+weights, the same number of each, in one run. "Floor" is what as many other real people, of the training split, score.
+Ablations are checkpoints of `pbpk-hybrid train pcdm --physics-weight 0 --no-projection` and the like.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def odeint(
     parameters : (batch, n_parameters), constant in time; None where the field takes none
     rtol, atol : tolerances per step
     method : None: "tsit5" in Julia, "dopri5" in torchdiffeq. Of Julia: "tsit5", "rodas5p" (stiff fields). Of
-        torchdiffeq: "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun".
+        torchdiffeq: "dopri5", "bosh3", "fehlberg2", "adaptive_heun".
     backend : "auto" takes Julia where it is set up and can do what is asked, else torchdiffeq
     adjoint : "auto", "discrete", "continuous" or "sciml", see above
     max_steps : steps allowed from the first to the last time

@@ -23,7 +23,7 @@ METHODS = (*julia.METHODS, *_torchdiffeq.METHODS)
 
 def odeint(
     field: nn.Module, y0: Tensor, t: Tensor | np.ndarray | Sequence[float], parameters: Tensor | None = None, *,
-    rtol: float = 1e-7, atol: float = 1e-9, method: str | None = None, backend: str = "auto", adjoint: str = "auto",
+    rtol: float = 1e-8, atol: float = 1e-10, method: str | None = None, backend: str = "auto", adjoint: str = "auto",
     max_steps: int = 100_000,
 ) -> Tensor:  # fmt: skip
     r"""Integrate a neural vector field for a batch of subjects, with gradients to weights, start and parameters.

@@ -84,7 +84,10 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
 
 def test_interrupt_stops_with_its_exit_code_and_keeps_finished_chunks(undisturbed, tmp_path):
     path = tmp_path / "x.zarr"
-    process = subprocess.Popen(command(path, 1), stderr=subprocess.PIPE, text=True)
+    # a job in the background is started with the interrupt ignored, and hands that down
+    process = subprocess.Popen(
+        command(path, 1), stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     wait_for_chunks(path, 1, process)
     process.send_signal(signal.SIGINT)
     message = process.communicate(timeout=60)[1]

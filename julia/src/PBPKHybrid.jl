@@ -26,7 +26,7 @@ using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas4, Rodas4P, Rodas
 using OrdinaryDiffEqSDIRK: KenCarp47
 using OrdinaryDiffEqTsit5: Tsit5
 using PrecompileTools: @compile_workload, @setup_workload
-using SciMLBase: SciMLBase, FullSpecialize, ODEFunction, ODEProblem, ReturnCode, init, reinit!, set_proposed_dt!, solve, step!
+using SciMLBase: SciMLBase, FullSpecialize, ODEFunction, ODEProblem, ReturnCode, get_proposed_dt, init, reinit!, set_proposed_dt!, solve, step!
 using SciMLLogging: SciMLLogging
 using SciMLOperators: SciMLOperators, AbstractSciMLOperator, update_coefficients!
 
@@ -39,6 +39,7 @@ include("lanes.jl")
 include("elimination.jl")
 include("system.jl")
 include("doses.jl")
+include("compiled.jl")
 include("pack.jl")
 include("operator.jl")
 include("problem.jl")

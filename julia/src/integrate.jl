@@ -51,7 +51,7 @@ end
 
 function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Control, saved::Int) where {L,T}
     pack = Pack{L,T}(structure, sum(r -> size(r.parameters, 1), s.reactions; init = 0))
-    m = L * structure.n
+    m = L * n_states(structure)
     atol = fill(T(1e-9), m)
     integrator = new_integrator(pack, algorithm, control, atol)
     Worker{L,T,typeof(algorithm),typeof(integrator)}(
@@ -140,13 +140,15 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
         integrator.opts.maxiters = control.max_steps - accepted - refused
         integrator.stats.naccept = integrator.stats.nreject = 0
         while integrator.t < span
+            wanted = row <= length(times) && times[row] - t < 1.001 * (integrator.t + get_proposed_dt(integrator))
+            wants_interpolant!(integrator, wanted)
             code = step!(integrator)
             if !(code == ReturnCode.Success || code == ReturnCode.Default)
                 return failure(code), accepted + integrator.stats.naccept, refused + integrator.stats.nreject
             end
             integrator.dt = integrator.t - integrator.tprev  # the interpolant's step, also where a stop cut it short
             while row <= length(times) && times[row] - t < integrator.t
-                integrator(w.between, times[row] - t)
+                state_between!(w.between, integrator, times[row] - t, Val(L))
                 save_row!(w, task, w.between, row, subjects, times[row] - t)
                 row += 1
             end
@@ -161,10 +163,41 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
     end
 end
 
+"""
+Whether the integrator keeps the coefficients of its interpolant as Rosenbrock methods do: `k[1]`, `k[2]`, ... of a polynomial in
+the fraction of the step.
+"""
+has_polynomial(integrator) = hasproperty(integrator.cache, :interp_order) && hasproperty(integrator.cache, :ks) && integrator.cache.interp_order >= 2
+
+"""Spare a step without saved times the work on its interpolant."""
+wants_interpolant!(integrator, wanted) = has_polynomial(integrator) && (integrator.opts.calck = wanted)
+
+"""State at time `t` of the last step: OrdinaryDiffEq's interpolant, over rows of lanes where its form is known."""
+function state_between!(y::Vector{T}, integrator, t, ::Val{L}) where {L,T}
+    if !has_polynomial(integrator)
+        integrator(y, t)
+        return nothing
+    end
+    k, before, after = integrator.k, integrator.uprev, integrator.u
+    theta = T((t - integrator.tprev) / (integrator.t - integrator.tprev))
+    rest = one(T) - theta
+    GC.@preserve k y before after begin
+        out, old, new = Rows{L}(y), Rows{L}(before), Rows{L}(after)
+        for i in 1:(length(y) ÷ L)
+            bend = Rows{L}(k[end])[i]
+            for j in (length(k) - 1):-1:1
+                bend = Rows{L}(k[j])[i] + theta * bend
+            end
+            out[i] = rest * old[i] + theta * (new[i] + rest * bend)
+        end
+    end
+    nothing
+end
+
 """Jump or change of rate in the lanes a stop concerns."""
 function apply_stop!(w::Worker{L}, task::Task, stop, subjects) where {L}
     kind, owner, state = task.stops.kind[stop], task.stops.subject[stop], task.system.plan.place[task.stops.state[stop]]
-    n = w.pack.structure.n
+    n = n_states(w.pack.structure)
     for (l, subject) in enumerate(subjects)
         owner == 0 || owner == subject || continue
         value = stop_value(task.stops, stop, subject)
@@ -194,7 +227,7 @@ function start_segment!(w::Worker{L,T}, span, control) where {L,T}
     integrator = w.integrator
     copyto!(integrator.opts.abstol, w.atol)
     reinit!(integrator, w.y; t0 = zero(T), tf = T(span), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
-    fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * w.pack.structure.n))
+    fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * n_states(w.pack.structure)))
     first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : span
     step = T(min(first_step, span, control.max_step))
     integrator.opts.dtmax = T(min(control.max_step, span))
@@ -223,7 +256,7 @@ function save_row!(w::Worker{L,T}, task::Task, y::Vector{T}, row, subjects, sinc
             row_of[o] = total
         end
         if !isempty(out.balance)
-            for i in 1:(w.pack.structure.n)
+            for i in 1:(n_states(w.pack.structure))
                 everything = everything + state[i]
             end
         end

@@ -2,6 +2,9 @@
 # has to be proved about loops or aliasing for the code to be SIMD. `contract` lets a*b+c become one fused instruction;
 # no flag changes what happens to NaN or infinity.
 
+"""Lanes per pack: subjects that share one step size."""
+const LANES = 8
+
 """
     Lanes{L,T}
 
@@ -25,6 +28,21 @@ for (op, instruction) in ((:+, "fadd"), (:-, "fsub"), (:*, "fmul"), (:/, "fdiv")
     end
     @eval @inline Base.$op(a::Lanes{L,T}, b::Real) where {L,T} = $op(a, splat(Lanes{L,T}, b))
     @eval @inline Base.$op(a::Real, b::Lanes{L,T}) where {L,T} = $op(splat(Lanes{L,T}, a), b)
+end
+
+@inline @generated function Base.:-(a::Lanes{L,T}) where {L,T}
+    kind = "<$L x $(llvm_name(T))>"
+    vector = NTuple{L,VecElement{T}}
+    :(Lanes{L,T}(Base.llvmcall($("%2 = fneg $kind %0\nret $kind %2"), $vector, Tuple{$vector}, a.v)))
+end
+
+# sums that are never fused with a product beside them
+for (name, instruction) in ((:plain_sum, "fadd"), (:plain_difference, "fsub"))
+    @eval @inline @generated function $name(a::Lanes{L,T}, b::Lanes{L,T}) where {L,T}
+        kind = "<$L x $(llvm_name(T))>"
+        vector = NTuple{L,VecElement{T}}
+        :(Lanes{L,T}(Base.llvmcall($("%3 = $($instruction) $kind %0, %1\nret $kind %3"), $vector, Tuple{$vector,$vector}, a.v, b.v)))
+    end
 end
 
 """The same number in every lane."""

@@ -5,7 +5,7 @@ struct GraphJacobian{L,T} <: AbstractSciMLOperator{T}
     pack::Pack{L,T}
     jac::Vector{T}  # -J in LU order
 end
-GraphJacobian(p::Pack{L,T}) where {L,T} = GraphJacobian{L,T}(p, zeros(T, L * p.structure.entries))
+GraphJacobian(p::Pack{L,T}) where {L,T} = GraphJacobian{L,T}(p, zeros(T, L * n_entries(p.structure)))
 
 """`W = J(u) - I/gamma` of a pack as factors along the organ graph."""
 mutable struct GraphW{L,T} <: AbstractSciMLOperator{T}
@@ -19,7 +19,7 @@ const GraphOperator{L,T} = Union{GraphJacobian{L,T},GraphW{L,T}}
 jacobian(J::GraphJacobian) = J
 jacobian(W::GraphW) = W.jacobian
 
-Base.size(A::GraphOperator{L}) where {L} = (m = L * jacobian(A).pack.structure.n; (m, m))
+Base.size(A::GraphOperator{L}) where {L} = (m = L * n_states(jacobian(A).pack.structure); (m, m))
 Base.size(A::GraphOperator, d::Integer) = d <= 2 ? size(A)[d] : 1
 SciMLOperators.islinear(::GraphOperator) = true
 SciMLOperators.isconstant(::GraphOperator) = false
@@ -38,20 +38,19 @@ function SciMLOperators.update_coefficients!(J::GraphJacobian, u, p, t; kwargs..
 end
 
 function SciMLOperators.update_coefficients!(W::GraphW{L,T}, u, p, t; gamma = nothing, kwargs...) where {L,T}
-    update_coefficients!(W.jacobian, u, p, t)
     gamma === nothing || (W.gamma = gamma)
-    factorise!(W.lu, W.jacobian.jac, W.jacobian.pack.structure, inv(W.gamma), Lanes{L,T})
+    refresh!(W.lu, u, W.jacobian.pack, inv(W.gamma))
     W
 end
 
 function LinearAlgebra.ldiv!(x::Vector{T}, W::GraphW{L,T}, b::Vector{T}) where {L,T}
-    substitute!(x, W.lu, b, W.jacobian.pack.structure, -one(T), Lanes{L,T})
+    substitute!(x, W.lu, b, W.jacobian.pack.structure, Lanes{L,T})
     x
 end
 LinearAlgebra.ldiv!(W::GraphW, b::Vector) = LinearAlgebra.ldiv!(b, W, b)
 
 function LinearAlgebra.mul!(y::Vector{T}, J::GraphJacobian{L,T}, x::Vector{T}) where {L,T}
-    plan = J.pack.structure
+    plan = J.pack.structure.plan
     at(row, l) = (row - 1) * L + l
     fill!(y, 0)
     for l in 1:L, i in 1:(plan.n)
@@ -65,9 +64,22 @@ function LinearAlgebra.mul!(y::Vector{T}, J::GraphJacobian{L,T}, x::Vector{T}) w
     end
     y
 end
+
+"""`y = W x = -L (U x)`, from the factors."""
 function LinearAlgebra.mul!(y::Vector{T}, W::GraphW{L,T}, x::Vector{T}) where {L,T}
-    LinearAlgebra.mul!(y, W.jacobian, x)
-    y .-= x ./ W.gamma
+    plan = W.jacobian.pack.structure.plan
+    at(row, l) = (row - 1) * L + l
+    for l in 1:L
+        for i in 1:(plan.n)
+            y[at(i, l)] = -x[at(i, l)] / W.lu[at(i, l)]
+            for p in plan.u_ptr[i]:(plan.u_ptr[i + 1] - 1)
+                y[at(i, l)] -= W.lu[at(plan.n + length(plan.l_col) + p, l)] * x[at(plan.u_col[p], l)]
+            end
+        end
+        for i in (plan.n):-1:1, p in plan.l_ptr[i]:(plan.l_ptr[i + 1] - 1)
+            y[at(i, l)] += W.lu[at(plan.n + p, l)] * y[at(plan.l_col[p], l)]
+        end
+    end
     y
 end
 Base.:*(A::GraphOperator, x::Vector) = LinearAlgebra.mul!(similar(x), A, x)

@@ -1,17 +1,11 @@
 # One pack: the coefficients of `L` subjects as rows of lanes, and the four kernels every method is built on. States are
 # in elimination order here.
 
-"""The integer structure of a system that all packs share; positions are rows of lanes, from 1."""
+"""
+The integer structure of a system that all packs share; positions are rows of lanes, from 1. Systems of one shape share one.
+"""
 struct Structure
-    n::Int
-    entries::Int
-    l_ptr::Vector{Int}
-    l_col::Vector{Int}
-    u_ptr::Vector{Int}
-    u_col::Vector{Int}
-    op_ptr::Vector{Int}
-    op_source::Vector{Int}
-    op_target::Vector{Int}
+    plan::EliminationPlan
     k_entry::Vector{Int}  # LU entry of each value of K
     row_ptr::Vector{Int}  # K by rows in elimination order: entries and columns
     row_entry::Vector{Int}
@@ -25,6 +19,22 @@ struct Structure
     s_gain::Vector{Float64}
     j_ptr::Vector{Int}  # LU entries of d v / d reactant: reactant by reactant, stoichiometric states inside
     j_entry::Vector{Int}
+    code::MachineCode
+end
+
+n_states(s::Structure) = s.plan.n
+n_entries(s::Structure) = n_entries(s.plan)
+
+const STRUCTURES = Dict{Any,Structure}()
+
+"""The structure of a system's shape; shapes seen before are remembered, with the code that was compiled for them."""
+function structure_of(s::PBPKSystem)
+    shape = (n_states(s), s.k_row, s.k_col, [(r.law, r.reactants, r.stoichiometry) for r in s.reactions])
+    lock(PLANS_LOCK) do
+        haskey(STRUCTURES, shape) && return STRUCTURES[shape]
+        length(STRUCTURES) > 64 && empty!(STRUCTURES)
+        STRUCTURES[deepcopy(shape)] = Structure(s)
+    end
 end
 
 function Structure(s::PBPKSystem)
@@ -48,8 +58,8 @@ function Structure(s::PBPKSystem)
         append!(j_entry, (plan.position[(to, of)] for of in r.reactants for (to, _) in r.stoichiometry))
     end
     Structure(
-        n, n_entries(plan), plan.l_ptr, plan.l_col, plan.u_ptr, plan.u_col, plan.op_ptr, plan.op_source, plan.op_target,
-        k_entry, row_ptr, k_entry[by_row], place[s.k_col[by_row]], law, r_ptr, r_state, p_ptr, s_ptr, s_state, s_gain, j_ptr, j_entry,
+        plan, k_entry, row_ptr, k_entry[by_row], place[s.k_col[by_row]], law, r_ptr, r_state, p_ptr, s_ptr, s_state, s_gain, j_ptr, j_entry,
+        MachineCode(),
     )
 end
 
@@ -67,7 +77,7 @@ struct Pack{L,T}
 end
 
 function Pack{L,T}(structure::Structure, n_parameters::Int) where {L,T}
-    Pack{L,T}(structure, zeros(T, L * structure.entries), zeros(T, L * max(1, n_parameters)), zeros(T, L * structure.n))
+    Pack{L,T}(structure, zeros(T, L * n_entries(structure)), zeros(T, L * max(1, n_parameters)), zeros(T, L * n_states(structure)))
 end
 
 """Coefficients of the given subjects into the lanes; lanes left over repeat the last one."""
@@ -92,13 +102,16 @@ function fill_pack!(p::Pack{L}, s::PBPKSystem, subjects) where {L}
 end
 
 """The index lists of a structure by their addresses, for the kernels. The caller keeps the structure alive."""
-@inline addresses(st::Structure) = (
-    n = st.n, reactions = length(st.law), l_ptr = Indices(st.l_ptr), l_col = Indices(st.l_col), u_ptr = Indices(st.u_ptr),
-    u_col = Indices(st.u_col), first_u = st.n + length(st.l_col), op_ptr = Indices(st.op_ptr), op_source = Indices(st.op_source),
-    op_target = Indices(st.op_target), row_ptr = Indices(st.row_ptr), row_entry = Indices(st.row_entry), row_col = Indices(st.row_col),
-    law = Indices(st.law), r_ptr = Indices(st.r_ptr), r_state = Indices(st.r_state), p_ptr = Indices(st.p_ptr), s_ptr = Indices(st.s_ptr),
-    s_state = Indices(st.s_state), s_gain = pointer(st.s_gain), j_ptr = Indices(st.j_ptr), j_entry = Indices(st.j_entry),
-)
+@inline function addresses(st::Structure)
+    plan = st.plan
+    (
+        n = plan.n, reactions = length(st.law), l_ptr = Indices(plan.l_ptr), l_col = Indices(plan.l_col), u_ptr = Indices(plan.u_ptr),
+        u_col = Indices(plan.u_col), first_u = plan.n + length(plan.l_col), op_ptr = Indices(plan.op_ptr), op_source = Indices(plan.op_source),
+        op_target = Indices(plan.op_target), row_ptr = Indices(st.row_ptr), row_entry = Indices(st.row_entry), row_col = Indices(st.row_col),
+        law = Indices(st.law), r_ptr = Indices(st.r_ptr), r_state = Indices(st.r_state), p_ptr = Indices(st.p_ptr), s_ptr = Indices(st.s_ptr),
+        s_state = Indices(st.s_state), s_gain = pointer(st.s_gain), j_ptr = Indices(st.j_ptr), j_entry = Indices(st.j_entry),
+    )
+end
 
 """`1 + sum_k i_k / Ki_k` of a Michaelis-Menten reaction."""
 @inline function inhibition(st, par::Rows{L,T}, u, first, last, p) where {L,T}
@@ -131,6 +144,8 @@ end
 
 """`du = K u + S v(u) + rate`, lane by lane: the right-hand side of a pack's `ODEProblem`."""
 function pack_rhs!(du::Vector{T}, u::Vector{T}, p::Pack{L,T}, t) where {L,T}
+    code = p.structure.code
+    has_code(code, Lanes{L,T}) && return run_rhs!(code, du, u, p)
     GC.@preserve du u p begin
         st = addresses(p.structure)
         x, y, base, par, inflow = Rows{L}(du), Rows{L}(u), Rows{L}(p.base), Rows{L}(p.parameters), Rows{L}(p.rate)
@@ -173,11 +188,13 @@ function pack_jacobian!(jac::Vector{T}, u::Vector{T}, p::Pack{L,T}) where {L,T}
     nothing
 end
 
-"""`lu` = factors of `I * shift - J` with `-J` in `jac`; the diagonal ends as inverse pivots."""
-function factorise!(lu::Vector{T}, jac::Vector{T}, structure::Structure, shift::T, ::Type{Lanes{L,T}}) where {L,T}
-    copyto!(lu, jac)
-    GC.@preserve lu structure begin
-        st, f = addresses(structure), Rows{L}(lu)
+"""`lu` = factors of `I * shift - J(u)`; the diagonal ends as inverse pivots."""
+function refresh!(lu::Vector{T}, u::Vector{T}, p::Pack{L,T}, shift::T) where {L,T}
+    code = p.structure.code
+    has_code(code, Lanes{L,T}) && return run_refresh!(code, lu, u, p, shift)
+    pack_jacobian!(lu, u, p)
+    GC.@preserve lu p begin
+        st, f = addresses(p.structure), Rows{L}(lu)
         for i in 1:(st.n)
             f[i] = f[i] + shift
         end
@@ -196,12 +213,13 @@ function factorise!(lu::Vector{T}, jac::Vector{T}, structure::Structure, shift::
     nothing
 end
 
-"""`x = sign * (L U)^-1 b`; `x` and `b` may be the same array."""
-function substitute!(x::Vector{T}, lu::Vector{T}, b::Vector{T}, structure::Structure, sign::T, ::Type{Lanes{L,T}}) where {L,T}
+"""`x = -(L U)^-1 b`; `x` and `b` may be the same array."""
+function substitute!(x::Vector{T}, lu::Vector{T}, b::Vector{T}, structure::Structure, ::Type{Lanes{L,T}}) where {L,T}
+    has_code(structure.code, Lanes{L,T}) && return run_substitute!(structure.code, x, lu, b)
     GC.@preserve x lu b structure begin
         st, f, y, r = addresses(structure), Rows{L}(lu), Rows{L}(x), Rows{L}(b)
         for i in 1:(st.n)
-            z = r[i] * sign
+            z = -r[i]
             for p in st.l_ptr[i]:(st.l_ptr[i + 1] - 1)
                 z = z - f[st.n + p] * y[st.l_col[p]]
             end

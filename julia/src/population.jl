@@ -1,8 +1,5 @@
 # A population: packs over threads, failed packs again subject by subject.
 
-"""Lanes per pack: subjects that share one step size."""
-const LANES = 8
-
 """Packs a thread takes at a time."""
 const PACKS_PER_TURN = 4
 
@@ -40,7 +37,8 @@ end
 function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads)
     order, first = sort_stops(stops, n_subjects(s))
     task = Task(s, stops, order, first, times, start_time, y0, atol, sums, control, out)
-    structure = Structure(s)
+    structure = structure_of(s)
+    note_use!(structure, length(range))
     packs = cld(Base.first(range), LANES):cld(last(range), LANES)
     turns = cld(length(packs), PACKS_PER_TURN)
     threads = clamp(threads, 1, min(turns, Threads.nthreads()))

@@ -8,6 +8,7 @@
         for method in ("rodas5p", "rodas4p")
             solve(problem; method, threads = 1)
         end
+        foreach(write -> write(structure_of(system)), (rhs_code, refresh_code, substitute_code))
         precompile(solve_flat, (Int64, String, Int64, Int64, Int64))
     end
 end

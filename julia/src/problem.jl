@@ -105,7 +105,7 @@ The `ODEProblem` of one pack without its doses, to solve in other ways: `u` hold
 function pack_problem(problem::PBPKProblem, subjects = 1:min(8, n_subjects(problem.system)))
     s = problem.system
     L = length(subjects)
-    pack = Pack{L,Float64}(Structure(s), sum(r -> size(r.parameters, 1), s.reactions; init = 0))
+    pack = Pack{L,Float64}(structure_of(s), sum(r -> size(r.parameters, 1), s.reactions; init = 0))
     fill_pack!(pack, s, subjects)
     u0 = [problem.y0[state, column(problem.y0, subject)] for subject in subjects, state in s.plan.order]
     ODEProblem{true}(pack_function(pack), vec(u0), (problem.start_time, problem.times[end]), pack)

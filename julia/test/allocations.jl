@@ -5,7 +5,9 @@ spend(method, rtol) = (solve(problem; method, rtol, threads = 1); @allocated sol
 @testset "$method" for method in METHODS
     few, many = (solve(problem; method, rtol, threads = 1) for rtol in (1e-4, 1e-9))
     @test many.steps[1, 1] > 2 * few.steps[1, 1] || method == "tsit5"  # whose steps are limited by stability
-    @test spend(method, 1e-9) <= 1.02 * spend(method, 1e-4)
+    # FBDF changes its order as it goes, for which OrdinaryDiffEq allocates: about 100 bytes a step, for eight people
+    allowance = method == "fbdf" ? 300 * sum(many.steps[:, 1]) : 0
+    @test spend(method, 1e-9) <= 1.02 * spend(method, 1e-4) + allowance
 end
 
 # The second pack costs nothing but its results: 2 x 8 x (states + 4) numbers.

@@ -34,6 +34,36 @@ end
     @test SciMLOperators.has_ldiv!(W) && !SciMLOperators.isconstant(W)
 end
 
+# a system of its own shape, which no other test has compiled
+@testset "kernels compiled for a model give the same numbers to the last bit, $(length(other.states)) states" for other in
+    (circulation(6, 8), absorption(collect(0.5:0.1:1.2), collect(0.1:0.1:0.8)))
+    structure = H.structure_of(other)
+    rows = H.n_states(structure)
+    mine = H.fill_pack!(H.Pack{8,Float64}(structure, 4), other, 1:8)
+    mine.rate .= [sin(i)^2 for i in 1:(8rows)]
+    at, b = [0.1 + abs(sin(i)) for i in 1:(8rows)], [cos(i) for i in 1:(8rows)]
+    function all_three()
+        du, lu, x = similar(at), zeros(8 * H.n_entries(structure)), similar(at)
+        H.pack_rhs!(du, at, mine, 0.0)
+        H.refresh!(lu, at, mine, 17.3)
+        H.substitute!(x, lu, b, structure, H.Lanes{8,Float64})
+        (du, lu, x)
+    end
+    written_as_loops = all_three()
+    @test !H.has_code(structure.code, H.Lanes{8,Float64})
+    H.compile!(structure)
+    @test H.has_code(structure.code, H.Lanes{8,Float64})
+    @test all_three() == written_as_loops
+end
+
+@testset "a model is compiled once enough subjects have been solved" begin
+    structure = H.Structure(circulation(5, 1))
+    H.note_use!(structure, H.WORTH_COMPILING - 1)
+    @test structure.code.rhs == C_NULL
+    H.note_use!(structure, 1)
+    @test structure.code.rhs != C_NULL
+end
+
 @testset "a pack's ODEProblem can be solved in other ways" begin
     problem = PBPKProblem(system, StopTable(), [0.0, 2.0]; y0 = ones(n))
     one_pack = pack_problem(problem, 1:4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -18,7 +19,11 @@ from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.select import availability, get_backend
 
 STATE = availability("julia")
-pytestmark = [pytest.mark.julia, pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}")]
+pytestmark = [
+    pytest.mark.julia,
+    pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}"),
+    pytest.mark.filterwarnings("ignore:torch was imported"),  # by a test that ran before in this process
+]
 
 #: what every script below starts with; `solve(n)` is one solve of n people on Julia
 PRELUDE = """
@@ -70,7 +75,8 @@ def train():
     "order", ["train(); a = solve(20)", "a = solve(20); train()"], ids=["torch first", "julia first"]
 )
 def test_torch_trains_and_julia_solves_in_turn_whichever_came_first(tmp_path, order):
-    pytest.importorskip("torch")
+    if importlib.util.find_spec("torch") is None:  # not imported here: this process is to start Julia too
+        pytest.skip("torch is not installed")
     code = f"{TORCH}\n{order}\ntrain(); b = solve(20); train()\nassert (a == b).all() and np.isfinite(a).all()\n"
     run_script(tmp_path, code)
 
@@ -154,6 +160,7 @@ def test_ctrl_c_stops_a_long_solve_and_leaves_julia_usable(tmp_path):
     run_script(
         tmp_path,
         """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is started with it ignored
 before = solve(30)
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 began = time.perf_counter()

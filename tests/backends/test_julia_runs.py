@@ -15,7 +15,11 @@ from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, Status, StopTa
 from pbpk_hybrid.solvers.select import availability, get_backend
 
 STATE = availability("julia")
-pytestmark = [pytest.mark.julia, pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}")]
+pytestmark = [
+    pytest.mark.julia,
+    pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}"),
+    pytest.mark.filterwarnings("ignore:torch was imported"),  # by a test that ran before in this process
+]
 ROOT = Path(__file__).parent.parent.parent
 
 

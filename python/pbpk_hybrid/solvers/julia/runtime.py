@@ -147,7 +147,12 @@ def _step_aside(juliacall) -> None:
 
     enter = ctypes.PYFUNCTYPE(ctypes.c_int8)(address("jl_gc_safe_enter"))
     leave = ctypes.PYFUNCTYPE(None, ctypes.c_int8)(address("jl_gc_safe_leave"))
-    atexit.register(leave, enter())  # undone before juliacall ends Julia
+    before = enter()
+
+    @atexit.register  # undone before juliacall ends Julia, if that happens on this thread
+    def come_back() -> None:
+        if threading.get_ident() == _home:
+            leave(before)
 
 
 def call(name: str, *args: int | str) -> None:

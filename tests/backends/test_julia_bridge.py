@@ -210,10 +210,14 @@ def test_an_argument_julia_refuses_is_an_input_error_with_julias_trace_as_cause(
 
 def test_any_other_julia_error_is_a_solve_error_with_julias_trace_as_cause():
     from pbpk_hybrid.solvers.julia import runtime
+    from pbpk_hybrid.solvers.julia.convert import flatten
 
-    with pytest.raises(SolveError, match="MethodError") as caught:
-        runtime.call("solve_flat", "no address")
-    assert "solve_flat" in str(caught.value.__cause__)
+    flat = flatten(one_dose(1), SolverOptions())
+    laws = flat.arrays[3]
+    laws.fill(99)
+    with pytest.raises(SolveError, match="KeyError: key 99") as caught:
+        runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 1)
+    assert "flat_system" in str(caught.value.__cause__)
 
 
 def test_julia_writes_into_the_memory_numpy_owns():

@@ -78,7 +78,7 @@ def _in_turns(address: int, method: str, threads: int, n_subjects: int, progress
     """Call Julia for a range of subjects at a time; ranges grow until a call lasts about `_TURN`."""
     from . import runtime
 
-    first, size = 1, LANES * 4 * max(1, threads) * 4
+    first, size = 1, LANES * 64 * max(1, threads)
     while first <= n_subjects:
         last = min(n_subjects, first + size - 1)
         began = time.perf_counter()

@@ -90,8 +90,9 @@ def start() -> Any:
             with _keep_ctrl_c():
                 import juliacall
 
-                module = juliacall.newmodule("PBPKHybridBridge")
-                module.seval("using PBPKHybrid: PBPKHybrid")
+                # not juliacall.newmodule: its first call alone takes Julia seconds to compile
+                juliacall.Main.seval("module PBPKHybridBridge import PBPKHybrid end")
+                module = juliacall.Main.PBPKHybridBridge
         except Exception as err:  # a missing package, a version that does not fit: juliacall raises many kinds
             raise BackendUnavailableError(f"Julia could not be started ({_first_line(err)}); {_SETUP}") from err
         _bridge = module.PBPKHybrid
@@ -143,7 +144,7 @@ def _step_aside(juliacall) -> None:
     """Julia's first thread counts as outside Julia while it runs Python; a call into Julia is then announced as from any."""
 
     def address(name: str) -> int:
-        return int(juliacall.Base.UInt(juliacall.Main.seval(f"cglobal(:{name})")))
+        return int(juliacall.Main.seval(f"UInt(cglobal(:{name}))"))
 
     enter = ctypes.PYFUNCTYPE(ctypes.c_int8)(address("jl_gc_safe_enter"))
     leave = ctypes.PYFUNCTYPE(None, ctypes.c_int8)(address("jl_gc_safe_leave"))

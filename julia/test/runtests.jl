@@ -15,6 +15,7 @@ include("models.jl")
         @testset "failures" include("failures.jl")
         @testset "files" include("files.jl")
         @testset "allocations" include("allocations.jl")
+        @testset "neural fields" include("neural.jl")
         @testset "package quality" include("quality.jl")
     end
     @testset "DiffEqGPU" include("gpu.jl")

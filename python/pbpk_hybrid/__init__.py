@@ -21,7 +21,8 @@ _WHERE = {
     "compounds": ("Compound", "SaturablePathway", "get_compound", "list_compounds", "search_compounds",
                   "load_compound_file", "observations"),
     "dosing": ("Regimen",),
-    "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system"),
+    "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system",
+               "httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
     "solvers": ("SolverOptions", "Status"),
     "nca": ("nca",),
     "results": ("open_results",),
@@ -56,7 +57,18 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
-    from .models import Observable, OrganGraph, Reaction, System, whole_body_graph, whole_body_system
+    from .models import (
+        Observable,
+        OrganGraph,
+        Reaction,
+        System,
+        httk_1compartment,
+        httk_3compartment,
+        httk_css,
+        httk_pbtk,
+        whole_body_graph,
+        whole_body_system,
+    )
     from .nca import nca
     from .physiology import check_physiology, reference_individual, sample_population, tissue_composition
     from .results import open_results

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pbpk_hybrid.models import binding
+from pbpk_hybrid.models import binding, httk_css, httk_parameters
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.clearance import clint_liver_from_hepatocytes, hepatic_clearance
+from pbpk_hybrid.models.httk_parameters import httk_steady_state_parameters, volume_of_distribution
 from pbpk_hybrid.models.ionisation import distribution_coefficient, ionisation
 from pbpk_hybrid.models.partition import PEARCE_REGRESSION
 from pbpk_hybrid.physiology.composition import tissue_composition
@@ -125,3 +126,26 @@ def test_hepatic_clearance_by_all_models(row):
     for model in ("parallel_tube", "dispersion"):
         got = hepatic_clearance(clint, flow, fu, model)
         assert got == pytest.approx(number(row, f"CLh_{model}_L_h_kg"), rel=RTOL)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_whole_chain_from_the_name(row):
+    """Every number of httk's list for pbtk, Fabsgut and kgutabs among them, from the identifier alone."""
+    p = httk_parameters(row["dtxsid"])
+    names = [key.removeprefix("pbtk_") for key in row if key.startswith("pbtk_")]
+    assert len(names) > 20
+    for name in names:
+        assert p[name] == pytest.approx(number(row, f"pbtk_{name}"), rel=RTOL, abs=1e-300), name
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_volume_of_distribution_and_partition_of_the_rest(row):
+    p = httk_steady_state_parameters(row["dtxsid"])
+    assert volume_of_distribution(p, "human") == pytest.approx(number(row, "Vdist_L_kg"), rel=RTOL)
+    assert p["Krest2pu"] == pytest.approx(number(row, "Krest2pu"), rel=RTOL)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_steady_state_concentration(row):
+    assert httk_css(row["dtxsid"]) == pytest.approx(number(row, "Css_pbtk_mg_L"), rel=RTOL)
+    assert httk_css(row["dtxsid"], model="3compartmentss") == pytest.approx(number(row, "Css_3compss_mg_L"), rel=RTOL)

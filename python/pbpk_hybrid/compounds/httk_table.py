@@ -40,6 +40,12 @@ _COLUMNS = (
     "Human.Fabs.Reference",
     "Human.Fgut",
     "Human.Fgut.Reference",
+    "Human.Fhep",
+    "Human.Foral",
+    "Dog.Foral",
+    "Monkey.Foral",
+    "Mouse.Foral",
+    "Rat.Foral",
     "Human.Clint",
     "Human.Clint.pValue",
     "Human.Clint.Reference",
@@ -90,6 +96,18 @@ def httk_table() -> HttkTable:
                 index.setdefault(key.strip().lower(), len(rows))
         rows.append(row)
     return HttkTable(tuple(rows), index)
+
+
+def httk_bioavailability(name: str, species: str) -> tuple[float | None, float | None]:
+    """(oral bioavailability, fraction that passes the liver) measured in vivo, as the table has them for a species.
+
+    Raises
+    ------
+    KeyError : the table does not know the name, CAS number or DTXSID
+    """
+    record = httk_table().record(httk_table().index[name.strip().lower()])
+    label = species.capitalize()
+    return _number(record.get(f"{label}.Foral", "")), _number(record.get(f"{label}.Fhep", ""))
 
 
 def httk_compound(number: int, **values: Any) -> Compound:

@@ -9,6 +9,8 @@ _WHERE = {
     "system": ("System", "Reaction", "Observable", "Coefficients", "RATE_LAWS"),
     "whole_body": ("whole_body_system",),
     "derivatives": ("parameter_derivatives", "parameter_names"),
+    "httk_parameters": ("httk_parameters",),
+    "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
     "partition": ("partition_coefficients", "blood_to_plasma_ratio"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -1,4 +1,4 @@
-"""httk's `pbtk` on this engine, against the same runs by matrix exponential and against httk's own time courses."""
+"""httk's `pbtk`, from the name on, against the same runs by matrix exponential and against httk's own time courses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from httk_pbtk import PARAMETERS, pbtk_system
 
 import pbpk_hybrid as ph
+from pbpk_hybrid.models import httk_parameters
+from pbpk_hybrid.models.httk_presets import PARAMETERS
+
+NEEDED = PARAMETERS["pbtk"]
 
 DATA = Path(__file__).parents[2] / "data" / "httk"
 ROUTES = {"oral": ph.Regimen.oral, "iv": ph.Regimen.bolus}
@@ -35,43 +38,69 @@ THEIRS = runs("pbtk_timecourses.csv", "time")
 
 
 @pytest.fixture(scope="module")
-def parameters():
+def theirs():
+    """(species, compound) -> httk's own parameters of the runs."""
     out = defaultdict(dict)
     for row in read("pbtk_parameters.csv"):
-        if row["parameter"] in PARAMETERS:
+        try:
             out[row["species"], row["compound"]][row["parameter"]] = float(row["value"])
+        except ValueError:  # pKa lists and distributions
+            continue
     return dict(out)
 
 
-def dose(run):
-    """[umol] of 1 mg/kg, oral doses times Fabsgut, as the time courses start: what both references were run with."""
-    return THEIRS[run][0.0]["Agutlumen" if run[2] == "oral" else "Aven"]
+@pytest.fixture(scope="module")
+def parameters(theirs):
+    """The same as this package makes them from the compound's name."""
+    return {(species, name): httk_parameters(name, species) for species, name in theirs}
+
+
+def dose(values):
+    """[umol] of 1 mg/kg."""
+    return values["BW"] / values["MW"] * 1000
 
 
 #: 1e-20 umol is twenty digits under the doses: what is compared is then accurate relative to itself however small it is
 OPTIONS = {"rodas5p": ph.SolverOptions(rtol=1e-11, atol=1e-20), "expm": ph.SolverOptions(method="expm")}
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
-def simulated(request, parameters):
+def run_all(parameters, options):
     """(species, compound, route) -> Dataset of 1 subject; all parameter sets of a route are solved together."""
     sets = list(parameters)
-    system = pbtk_system({name: np.array([parameters[s][name] for s in sets]) for name in PARAMETERS})
+    system = ph.httk_pbtk({name: np.array([parameters[s][name] for s in sets]) for name in NEEDED})
     out = {}
     for route, build in ROUTES.items():
         days = sorted({t for run, values in EXACT.items() if run[2] == route for t in values})
-        each = ph.Regimen.per_subject([build(dose((*s, route))) for s in sets])
-        ds = ph.simulate_system(system, each, np.array(days) * 24, options=OPTIONS[request.param])
+        each = ph.Regimen.per_subject([build(dose(parameters[s])) for s in sets])
+        ds = ph.simulate_system(system, each, np.array(days) * 24, options=options)
         assert (ds["status"] == 0).all()
         ds = ds.assign_coords(time=days)
         out |= {(*s, route): ds.isel(subject=i) for i, s in enumerate(sets)}
     return out
 
 
-def test_the_files_hold_what_they_should(parameters):
-    assert len(parameters) == 24
+@pytest.fixture(scope="module", params=OPTIONS)
+def simulated(request, theirs):
+    return run_all(theirs, OPTIONS[request.param])
+
+
+@pytest.fixture(scope="module")
+def from_names(parameters):
+    return run_all(parameters, ph.SolverOptions())
+
+
+def test_the_files_hold_what_they_should(theirs):
+    assert len(theirs) == 24
     assert len(EXACT) == len(THEIRS) == 48
     assert all(len(v) == 13 for v in EXACT.values())
+
+
+def test_every_parameter_of_every_run_is_httks(theirs, parameters):
+    # the file has 12 digits, in inputs and outputs
+    for run, values in theirs.items():
+        for name in values.keys() & parameters[run].keys():
+            assert parameters[run][name] == pytest.approx(values[name], rel=1e-11), (run, name)
+        assert set(NEEDED) <= parameters[run].keys()
 
 
 @pytest.mark.parametrize("run", EXACT, ids="-".join)
@@ -92,9 +121,9 @@ def test_every_run_agrees_with_the_matrix_exponential_to_1e8(simulated, run):
 
 
 @pytest.mark.parametrize("run", THEIRS, ids="-".join)
-def test_every_run_agrees_with_httks_own_solution(simulated, run):
+def test_every_run_from_the_name_agrees_with_httks_own_solution(from_names, run):
     # httk's solver stops at an absolute tolerance: before 0.01 day and below 1e-4 of the maximum its own error shows
-    ours, days = simulated[run], np.array(list(THEIRS[run]))
+    ours, days = from_names[run], np.array(list(THEIRS[run]))
     theirs = np.array([THEIRS[run][t]["Cplasma"] for t in days])
     plasma = ours["concentration"].sel(time=days, compartment="plasma").values
     clear = (days >= 0.01) & (theirs > 1e-4 * theirs.max())
@@ -110,8 +139,8 @@ def test_every_run_agrees_with_httks_own_solution(simulated, run):
 
 
 @pytest.mark.parametrize("run", EXACT, ids="-".join)
-def test_lumen_body_tubules_and_metabolites_hold_the_dose(simulated, run):
+def test_lumen_body_tubules_and_metabolites_hold_the_dose(simulated, parameters, run):
     ds = simulated[run]
     amounts = [c for c in ds["compartment"].values if c not in ("area", "plasma")]
     total = ds["amount"].sel(compartment=amounts).sum("compartment")
-    np.testing.assert_allclose(total, dose(run), rtol=1e-10)
+    np.testing.assert_allclose(total, dose(parameters[run[:2]]), rtol=1e-10)

@@ -28,8 +28,10 @@ ALLOWED = {
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
     "report": {"_core", "compounds", "plots"},
+    "estimation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "nca",
+                   "plots"},
     "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
-            "nca", "plots", "learn", "scale", "report"},
+            "nca", "plots", "learn", "scale", "report", "estimation"},
     "learn": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
               "nca"},
 }  # fmt: skip
@@ -38,6 +40,7 @@ ALLOWED = {
 RESERVED = {
     "juliacall": {"solvers/julia"}, "juliapkg": {"solvers/julia"}, "torch": {"learn", "solvers/julia"},
     "torch_geometric": {"learn"}, "dask": {"scale"}, "distributed": {"scale"},
+    "nutpie": {"estimation"}, "SALib": {"estimation"},
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, julia, plot, population, simulate, train
+from . import analysis, compounds, doctor, fit, julia, plot, population, simulate, train
 from . import scale as _scale
 from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
 from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
@@ -45,6 +45,7 @@ app.add_typer(compounds.app, name="compounds")
 app.command("population")(population.population)
 app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
+app.command("fit")(fit.fit)
 app.command("scale")(_scale.scale)
 app.command("doctor")(doctor.doctor)
 app.add_typer(julia.app, name="julia")

@@ -168,7 +168,7 @@ def _system(
 ) -> System:  # fmt: skip
     def assemble(p: Values) -> Coefficients:
         entries, factor = build(p)
-        k = np.stack([np.broadcast_to(v, (n,)) for v in map(np.atleast_1d, entries.values())], axis=1)
+        k = np.stack(np.broadcast_arrays(*map(np.atleast_1d, entries.values())), axis=1)
         return Coefficients(k, (), {o: np.atleast_1d(f) for o, f in factor.items()})
 
     n = max(len(v) for v in values.values())

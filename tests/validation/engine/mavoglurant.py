@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 import pbpk_hybrid as ph
+from pbpk_hybrid.models.system import Coefficients
 
 BLOOD_TO_PLASMA, FRACTION_UNBOUND_PLASMA = 0.61, 0.028
 CLINT = 1391.56  # L/h, unbound
@@ -48,18 +49,42 @@ def cardiac_output(weight: np.ndarray) -> np.ndarray:
     return 187.0 * np.asarray(weight, float) ** 0.81 * 60 / 1000
 
 
-def mavoglurant_system(weight: np.ndarray) -> ph.System:
-    """One subject per body weight [kg]; states: the organs, ``metabolised``, and ``area`` [mg h/L] under venous plasma."""
+def mavoglurant_system(weight: np.ndarray, subjects: np.ndarray | None = None) -> ph.System:
+    """One subject per body weight [kg]; states: the organs, ``metabolised``, and ``area`` [mg h/L] under venous plasma.
+
+    Named parameters: ``clint`` [L/h] and ``kb.ORGAN``, tissue:blood.
+    """
     weight = np.atleast_1d(np.asarray(weight, float))
-    output = cardiac_output(weight)
+    n = len(weight)
     states = (*ORGANS, "metabolised", "area")
     number = {s: i for i, s in enumerate(states)}
+    venous = number["venous_blood"]
+    plasma = 1.0 / (ORGANS["venous_blood"][1] / 100 * weight / ORGANS["venous_blood"][2] * BLOOD_TO_PLASMA)
+
+    def assemble(p):
+        entries = _entries(p, weight, number) | {(number["area"], venous): plasma}
+        k = np.stack([np.broadcast_to(v, (n,)) for v in entries.values()], axis=1)
+        return Coefficients(k, (), {"plasma": plasma})
+
+    parameters = {"clint": np.array([CLINT])} | {f"kb.{o}": np.array([row[-1]]) for o, row in ORGANS.items() if row[3]}
+    parameters["kb.lung"] = np.array([ORGANS["lung"][-1]])
+    entries = _entries(parameters, weight, number) | {(number["area"], venous): plasma}
+    return ph.System(
+        states, [i for i, _ in entries], [j for _, j in entries], assemble(parameters).k_value,
+        observables={"plasma": ph.Observable((venous,), plasma)}, targets={"iv_infusion": venous, "iv_bolus": venous},
+        n_subjects=n, subjects=subjects, parameters=parameters, assemble=assemble,
+    )  # fmt: skip
+
+
+def _entries(p, weight: np.ndarray, number: dict[str, int]) -> dict[tuple[int, int], np.ndarray]:
+    """K by (to, from), without the area."""
+    output = cardiac_output(weight)
     k: dict[tuple[int, int], np.ndarray] = {}
 
     def move(source: str, target: str, flow: np.ndarray) -> None:
         """Blood flows [L/h] from source to target."""
-        _, share, density, _, partition = ORGANS[source]
-        rate = flow / (share / 100 * weight / density * partition)
+        _, share, density, _, _ = ORGANS[source]
+        rate = flow / (share / 100 * weight / density * p.get(f"kb.{source}", 1.0))
         i, j = number[target], number[source]
         k[i, j] = k.get((i, j), 0.0) + rate
         k[j, j] = k.get((j, j), 0.0) - rate
@@ -75,12 +100,5 @@ def mavoglurant_system(weight: np.ndarray) -> ph.System:
             if organ != "liver":
                 move(organ, "liver" if organ in PORTAL else "venous_blood", flow)
     move("liver", "venous_blood", to_liver)
-    move("liver", "metabolised", CLINT * FRACTION_UNBOUND_PLASMA / BLOOD_TO_PLASMA)
-    venous = number["venous_blood"]
-    plasma = 1.0 / (ORGANS["venous_blood"][1] / 100 * weight / ORGANS["venous_blood"][2] * BLOOD_TO_PLASMA)
-    k[number["area"], venous] = plasma
-    return ph.System(
-        states, [i for i, _ in k], [j for _, j in k], np.stack(np.broadcast_arrays(*k.values()), axis=1),
-        observables={"plasma": ph.Observable((venous,), plasma)}, targets={"iv_infusion": venous, "iv_bolus": venous},
-        n_subjects=len(weight),
-    )  # fmt: skip
+    move("liver", "metabolised", p["clint"] * FRACTION_UNBOUND_PLASMA / BLOOD_TO_PLASMA)
+    return k

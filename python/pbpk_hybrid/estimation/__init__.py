@@ -1,0 +1,17 @@
+"""Estimation: parameters of a System from observations, how well they are known, and what the outputs depend on."""
+
+from __future__ import annotations
+
+from .._core.lazy import lazy_names
+
+_WHERE = {
+    "parameters": ("Parameter", "Normal", "LogNormal", "HalfCauchy"),
+    "fitting": ("fit", "Fit"),
+    "profiles": ("profile_likelihood", "Profile"),
+    "population": ("fit_population", "PopulationFit"),
+    "bayes": ("sample_posterior",),
+    "sensitivity": ("sobol", "elasticity"),
+    "bioequivalence": ("two_one_sided_tests", "virtual_bioequivalence", "Equivalence"),
+    "diagnostics": ("plot_observed_predicted", "plot_residuals", "plot_profile"),
+}
+__all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -1,0 +1,409 @@
+r"""Hierarchical fits: every subject has its own parameters, drawn around typical ones.
+
+With u_i the parameters on the scale of the search, :math:`u_i = u + \eta_i,\ \eta_i \sim N(0, \Omega)`, the likelihood of
+subject i is an integral over eta. Laplace's approximation at the mode :math:`\hat\eta_i`, with Fisher's information of the
+subject's observations as curvature, is the objective called FOCE with interaction:
+
+.. math::
+    -2\log L = \sum_i \Big[ \sum_j (r_{ij}^2 + \log\sigma_{ij}^2) + \hat\eta_i^T \Omega^{-1} \hat\eta_i
+    + \log|\Omega| + \log\Big|\Omega^{-1} + \sum_j \frac{f'_{ij} f'^T_{ij}}{\sigma_{ij}^2}
+    + \frac12 (\log\sigma_{ij}^2)' (\log\sigma_{ij}^2)'^T\Big| \Big]
+
+(Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by Fisher scoring on the engine's
+sensitivities; the outer problem is solved by BFGS after a few rounds of an EM algorithm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError, SolveError, unknown_name
+from ..dosing import Regimen
+from ..models.system import System
+from ..solvers.base import SolverOptions
+from .error_models import Terms, terms
+from .fitting import make_objective, prediction_dataset
+from .objective import Objective
+from .parameters import Parameter, Prior, Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OMEGA = Scale("log", 0.0, np.inf)
+
+
+class PopulationObjective:
+    """FOCE with interaction of one model and data set; `x` is (u of the parameters, log of the error's, log sd of eta)."""
+
+    def __init__(self, shared: Objective, random: Sequence[str]):
+        self.shared, self.random = shared, tuple(random)
+        self.which = np.array([shared.names.index(n) for n in random])
+        self.names = (*shared.names, *(f"omega.{n}" for n in random))
+        self.scales = (*shared.scales, *(_OMEGA for _ in random))
+        self.n_subjects = shared.predictor.system.n_subjects
+        self.eta = np.zeros((self.n_subjects, len(random)))
+
+    @property
+    def n_shared(self) -> int:
+        return len(self.shared.names)
+
+    def individual(self, x: np.ndarray, eta: np.ndarray) -> tuple[Terms, np.ndarray, np.ndarray]:
+        """Terms, predictions, and derivatives of the predictions by each subject's u of the model (n, n_model)."""
+        shared = self.shared
+        predictor, n_model = shared.predictor, shared.n_model
+        u = np.tile(x[:n_model], (self.n_subjects, 1))
+        u[:, self.which] += eta
+        values, inner = {}, {}
+        for i, p in enumerate(shared.parameters):
+            own_u = u[:, i]
+            for target in p.targets:
+                own = predictor.own[target] if p.factor else 1.0
+                values[target] = p.scale.back(own_u) * own
+                inner[target] = (i, p.scale.slope(own_u) * own)
+        f, by_target = predictor(values)
+        slope = np.zeros((len(f), n_model))
+        for q, target in enumerate(predictor.targets):
+            owner, chain = inner[target]
+            slope[:, owner] += by_target[:, q] * chain[shared.data.subject]
+        e = shared.error.values(np.exp(x[n_model : self.n_shared]))
+        d = shared.data
+        return terms(shared.error, f, e, d.value, d.lloq, d.censored), f, slope
+
+    def precision(self, x: np.ndarray) -> np.ndarray:
+        """1/omega^2 (n_random,)."""
+        return np.exp(-2.0 * x[self.n_shared :])
+
+    def _sum(self, rows: np.ndarray) -> np.ndarray:
+        out = np.zeros((self.n_subjects, *rows.shape[1:]))
+        np.add.at(out, self.shared.data.subject, rows)
+        return out
+
+    def subjects(self, t: Terms, slope: np.ndarray, eta: np.ndarray, precision: np.ndarray):
+        """Per subject: 2 g, gradient of g, Fisher curvature of g."""
+        s = slope[:, self.which]
+        value = self._sum(t.r**2 + t.l) + (precision * eta**2).sum(axis=1)
+        gradient = self._sum((t.r * t.r_f + 0.5 * t.l_f)[:, None] * s) + precision * eta
+        curve = (t.weight**2 + 0.5 * t.l_f**2)[:, None, None] * s[:, :, None] * s[:, None, :]
+        return value, gradient, self._sum(curve) + np.diag(precision)
+
+    def modes(self, x: np.ndarray, eta: np.ndarray, most: int = 50, tolerance: float = 1e-9):
+        """Modes of all subjects by Fisher scoring with step halving: (eta, 2 g, curvature, terms, slope)."""
+        precision = self.precision(x)
+        t, _, slope = self.individual(x, eta)
+        value, gradient, curve = self.subjects(t, slope, eta, precision)
+        if not np.isfinite(value).all():
+            return None
+        length = np.ones(self.n_subjects)
+        for _ in range(most):
+            step = np.linalg.solve(curve, gradient[:, :, None])[:, :, 0]
+            decrement = (step * gradient).sum(axis=1)
+            if decrement.max() < tolerance:
+                break
+            trial = eta - length[:, None] * step
+            t_new, _, slope_new = self.individual(x, trial)
+            value_new, gradient_new, curve_new = self.subjects(t_new, slope_new, trial, precision)
+            better = np.isfinite(value_new) & (value_new <= value + 1e-9 * np.abs(value))
+            if not better.any() and length.max() < 1e-6:
+                break
+            eta = np.where(better[:, None], trial, eta)
+            value = np.where(better, value_new, value)
+            gradient = np.where(better[:, None], gradient_new, gradient)
+            curve = np.where(better[:, None, None], curve_new, curve)
+            length = np.where(better, np.minimum(1.0, 2.0 * length), 0.3 * length)
+            if better.all():
+                t, slope = t_new, slope_new
+            else:
+                t, _, slope = self.individual(x, eta)
+        return eta, value, curve, t, slope
+
+    def minus_two_log(self, x: np.ndarray, eta: np.ndarray | None = None, most: int = 50, keep: bool = True) -> float:
+        """-2 log posterior by Laplace's approximation; remembers the modes for the next call."""
+        found = self.modes(x, self.eta if eta is None else eta, most)
+        if found is None:
+            return np.inf
+        modes, value, curve, *_ = found
+        if keep:
+            self.eta = modes
+        _, log_det = np.linalg.slogdet(curve)
+        total = value.sum() + log_det.sum() + 2.0 * self.n_subjects * x[self.n_shared :].sum()
+        return float(total + self.shared.constant + (self.prior_rows(x)[0] ** 2).sum())
+
+    def prior_rows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals of the priors and their derivatives by x."""
+        rows, jacobian = [], []
+        for i, name in enumerate(self.names):
+            prior = self.priors.get(name)
+            if prior is None:
+                continue
+            r, slope = prior.residual(float(self.scales[i].back(x[i])))
+            row = np.zeros(len(x))
+            row[i] = slope * float(self.scales[i].slope(x[i]))
+            rows.append(r)
+            jacobian.append(row)
+        return np.array(rows), np.array(jacobian).reshape(-1, len(x))
+
+    priors: Mapping[str, Prior] = {}
+
+    def gradient(self, x: np.ndarray, h: float = 1e-3) -> np.ndarray:
+        """Central differences; the modes follow by Fisher steps from those at x."""
+        out = np.empty(len(x))
+        for i in range(len(x)):
+            moved = np.zeros(len(x))
+            moved[i] = h
+            ahead = self.minus_two_log(x + moved, self.eta, most=3, keep=False)
+            behind = self.minus_two_log(x - moved, self.eta, most=3, keep=False)
+            out[i] = (ahead - behind) / (2.0 * h)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationFit:
+    """What a hierarchical fit found.
+
+    Parameters
+    ----------
+    names : parameters, those of the error model, and ``omega.NAME``: standard deviations of eta on the scale of the search
+    values, x : natural values, and those on the scale of the search
+    covariance : (p, p) of x
+    eta : (n_subjects, n_random) modes;  eta_covariance : (n_subjects, n_random, n_random)
+    minus_two_log : -2 log posterior by Laplace's approximation
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    x: np.ndarray
+    covariance: np.ndarray
+    eta: np.ndarray
+    eta_covariance: np.ndarray
+    minus_two_log: float
+    converged: bool
+    objective: PopulationObjective
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float:
+        return float(self.values[self.names.index(name)])
+
+    def intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
+        """Laplace intervals: normal on the scale of the search, turned back."""
+        from scipy.stats import norm
+
+        half = norm.ppf(0.5 + level / 2) * np.sqrt(np.diag(self.covariance))
+        triples = zip(self.names, self.objective.scales, self.x, half, strict=True)
+        return {n: (float(s.back(u - h)), float(s.back(u + h))) for n, s, u, h in triples}
+
+    def table(self, level: float = 0.95) -> pd.DataFrame:
+        """Value, standard error (delta method) and interval of every parameter."""
+        import pandas as pd
+
+        slope = np.array([float(s.slope(u)) for s, u in zip(self.objective.scales, self.x, strict=True)])
+        bounds = self.intervals(level)
+        return pd.DataFrame(
+            {"value": self.values, "standard_error": np.sqrt(np.diag(self.covariance)) * slope,
+             "lower": [bounds[n][0] for n in self.names], "upper": [bounds[n][1] for n in self.names]},
+            index=pd.Index(self.names, name="parameter"),
+        )  # fmt: skip
+
+    def individuals(self) -> xr.Dataset:
+        """Parameters of each subject (posterior mode) and eta, over subject and parameter."""
+        shared = self.objective.shared
+        u = self.x[self.objective.which] + self.eta
+        columns = zip(self.objective.which, u.T, strict=True)
+        values = np.stack([shared.scales[i].back(column) for i, column in columns], axis=1)
+        dims = ("subject", "parameter")
+        return xr.Dataset(
+            {"value": (dims, values), "eta": (dims, self.eta)},
+            {"subject": shared.predictor.system.subjects, "parameter": list(self.objective.random)},
+        )
+
+    def predictions(self) -> xr.Dataset:
+        """Observed; predicted by each subject's own parameters, and by the typical ones; weighted residual."""
+        shared = self.objective.shared
+        t, own, _ = self.objective.individual(self.x, self.eta)
+        _, typical, _ = self.objective.individual(self.x, 0.0 * self.eta)
+        extra = {"predicted_typical": ("sample", typical, {"units": "mg/L"})}
+        return prediction_dataset(shared.data, own, t.r, self.facts, **extra)
+
+
+def fit_population(
+    model: System,
+    observation: xr.Dataset,
+    parameters: Mapping[str, Parameter | float] | Sequence[str],
+    random: Sequence[str],
+    priors: Mapping[str, Prior] | None = None,
+    *,
+    regimen: Regimen | xr.Dataset | str,
+    error: str | Mapping[str, float] = "proportional",
+    omega: float | Mapping[str, float] = 0.3,
+    body_weight: np.ndarray | None = None,
+    lag_time: float = 0.0,
+    compartments: Mapping[str, str] | None = None,
+    backend: str = "embedded",
+    options: SolverOptions | None = None,
+    standard_errors: bool = True,
+) -> PopulationFit:
+    """Estimate typical parameters, how subjects scatter around them, and each subject's own.
+
+    Parameters
+    ----------
+    model : a System with one subject per individual, labelled as in the observations
+    parameters : as in :func:`fit`
+    random : those of them that differ between subjects (normal on the scale of the search: log-normal for a log scale)
+    priors : as in :func:`fit`; also of ``omega.NAME``
+    omega : standard deviations to start from
+    standard_errors : compute the covariance (a second derivative of the objective)
+    Others as in :func:`fit`.
+
+    Raises
+    ------
+    InputError and its kin : anything that cannot be used, a subject without observations among it
+    SolveError : the model cannot be integrated at the initial values
+    """
+    names = list(parameters)
+    random = (random,) if isinstance(random, str) else tuple(random)
+    if not random:
+        raise InputError("random", random, "at least one parameter that differs between subjects", hint="or use fit")
+    for name in random:
+        if name not in names:
+            raise unknown_name("random", name, names, what="an estimated parameter")
+    extra = tuple(f"omega.{n}" for n in random)
+    shared = make_objective(
+        model, observation, parameters, priors, regimen=regimen, error=error, body_weight=body_weight, lag_time=lag_time,
+        compartments=compartments, backend=backend, options=options, more_names=extra,
+    )  # fmt: skip
+    if model.n_subjects < 2:
+        raise InputError("model", model.n_subjects, "a System with one subject per individual, at least 2")
+    absent = np.setdiff1d(np.arange(model.n_subjects), shared.data.subject)
+    if absent.size:
+        raise InputError("observation", None, "observations of every subject", subject=model.subjects[absent[0]])
+    objective = PopulationObjective(shared, random)
+    objective.priors = dict(priors or {})
+    sizes = np.array([omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float)
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise InputError("omega", omega, "numbers > 0")
+    x = np.concatenate([shared.start, np.log(sizes)])
+    if not np.isfinite(objective.minus_two_log(x)):
+        raise SolveError("the model cannot be integrated at the initial values of the parameters")
+    x = _em(objective, x)
+    x, value, converged = _bfgs(objective, x)
+    value = objective.minus_two_log(x)
+    covariance = _covariance(objective, x) if standard_errors else np.full((len(x), len(x)), np.nan)
+    eta, _, curve, *_ = objective.modes(x, objective.eta)
+    facts = {
+        "estimation": "Laplace's approximation, conditional with interaction", "error_model": shared.error.kind,
+        "backend": shared.predictor.backend.name, "evaluations": shared.predictor.calls,
+        "observations": len(shared.data), "subjects": model.n_subjects,
+    }  # fmt: skip
+    values = np.array([float(s.back(v)) for s, v in zip(objective.scales, x, strict=True)])
+    return PopulationFit(
+        objective.names, values, x, covariance, eta, np.linalg.inv(curve), value, converged, objective, facts
+    )  # fmt: skip
+
+
+def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.ndarray:
+    """EM with Gaussian conditional distributions: near the optimum in a few rounds, from far away."""
+    shared, n_shared = objective.shared, objective.n_shared
+    x = x.copy()
+    best, best_value = x.copy(), objective.minus_two_log(x)
+    for _ in range(rounds):
+        found = objective.modes(x, objective.eta)
+        if found is None:
+            break
+        eta, _, curve, t, slope = found
+        spread = np.linalg.inv(curve)
+        x[n_shared:] = 0.5 * np.log(np.maximum(np.mean(eta**2 + np.diagonal(spread, axis1=1, axis2=2), axis=0), 1e-6))
+        # all shared numbers: one Fisher step on the conditional likelihood at the modes
+        by_error = shared._by_error(x[:n_shared])
+        mean = np.concatenate([t.weight[:, None] * slope, np.zeros((len(t.r), by_error.shape[1]))], axis=1)
+        log_sd = np.concatenate([t.l_f[:, None] * slope, t.l_e @ by_error], axis=1) / np.sqrt(2.0)
+        gradient = np.concatenate([
+            (t.r * t.r_f + 0.5 * t.l_f) @ slope, (t.r[:, None] * t.r_e + 0.5 * t.l_e).sum(axis=0) @ by_error,
+        ])  # fmt: skip
+        gradient[objective.which] = 0.0
+        information = mean.T @ mean + log_sd.T @ log_sd
+        rho, j_rho = objective.prior_rows(x)
+        if len(rho):
+            gradient = gradient + (rho @ j_rho)[:n_shared]
+            information = information + (j_rho.T @ j_rho)[:n_shared, :n_shared]
+        keep = np.setdiff1d(np.arange(n_shared), objective.which)
+        step = np.zeros(n_shared)
+        step[keep] = np.linalg.lstsq(information[np.ix_(keep, keep)], gradient[keep], rcond=None)[0]
+        x[:n_shared] -= np.clip(step, -0.5, 0.5)
+        x[objective.which] += eta.mean(axis=0)
+        objective.eta = eta - eta.mean(axis=0)
+        value = objective.minus_two_log(x)
+        if value < best_value:
+            gain, best, best_value = best_value - value, x.copy(), value
+            if gain < 0.1:
+                break
+        else:
+            break
+    objective.eta = np.zeros_like(objective.eta)
+    objective.minus_two_log(best)
+    return best
+
+
+def _bfgs(objective: PopulationObjective, x: np.ndarray, most: int = 100) -> tuple[np.ndarray, float, bool]:
+    """Quasi-Newton from a diagonal of second differences, with a backtracking line search."""
+    value = objective.minus_two_log(x)
+    gradient = objective.gradient(x)
+    curvature = np.array([_second(objective, x, i, value) for i in range(len(x))])
+    inverse = np.diag(1.0 / curvature)
+    for _ in range(most):
+        step = -inverse @ gradient
+        largest = np.abs(step).max()
+        step *= min(1.0, 0.5 / largest) if largest > 0 else 1.0
+        expected = float(step @ gradient)
+        if -expected < 1e-4:
+            return x, value, True
+        length, eta = 1.0, objective.eta
+        while True:
+            new = objective.minus_two_log(x + length * step, eta)
+            if new < value + 1e-4 * length * expected:
+                break
+            length *= 0.4
+            if length < 1e-3:
+                objective.minus_two_log(x, eta)
+                return x, value, -expected < 0.05
+        moved = length * step
+        x, value = x + moved, new
+        fresh = objective.gradient(x)
+        change = fresh - gradient
+        gradient, curve = fresh, float(moved @ change)
+        if curve > 1e-10:
+            rho = 1.0 / curve
+            left = np.eye(len(x)) - rho * np.outer(moved, change)
+            inverse = left @ inverse @ left.T + rho * np.outer(moved, moved)
+    return x, value, False
+
+
+def _second(objective: PopulationObjective, x: np.ndarray, i: int, value: float, h: float = 0.02) -> float:
+    moved = np.zeros(len(x))
+    moved[i] = h
+    ahead = objective.minus_two_log(x + moved, objective.eta, most=4, keep=False)
+    behind = objective.minus_two_log(x - moved, objective.eta, most=4, keep=False)
+    return max((ahead - 2.0 * value + behind) / h**2, 1.0)
+
+
+def _covariance(objective: PopulationObjective, x: np.ndarray) -> np.ndarray:
+    """Twice the inverse Hessian of -2 log posterior, by differences of its gradient."""
+    value = objective.minus_two_log(x)
+    steps = [0.1 / np.sqrt(_second(objective, x, i, value)) for i in range(len(x))]
+    hessian = np.empty((len(x), len(x)))
+    home = objective.eta
+    for i, h in enumerate(steps):
+        moved = np.zeros(len(x))
+        moved[i] = h
+        sides = []
+        for sign in (1.0, -1.0):
+            objective.eta = home
+            objective.minus_two_log(x + sign * moved)
+            sides.append(objective.gradient(x + sign * moved))
+        hessian[i] = (sides[0] - sides[1]) / (2.0 * h)
+    objective.eta = home
+    hessian = 0.5 * (hessian + hessian.T)
+    return 2.0 * np.linalg.pinv(hessian)

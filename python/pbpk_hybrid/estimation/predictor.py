@@ -1,0 +1,186 @@
+"""From parameter values to predictions of the observations, with derivatives by the engine's forward sensitivities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core import schemas
+from .._core.errors import InputError, unknown_name
+from ..dosing import Regimen
+from ..models.derivatives import parameter_names
+from ..models.system import Coefficients, System
+from ..solvers.base import Problem, SolverOptions
+from ..solvers.doses import dose_stops, steady_state_stops
+from ..solvers.select import choose_backend
+from .parameters import own_values
+
+
+@dataclass(frozen=True)
+class Data:
+    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation."""
+
+    value: np.ndarray
+    lloq: np.ndarray
+    censored: np.ndarray
+    time: np.ndarray
+    subject: np.ndarray  # number of the subject
+    compartment: np.ndarray  # number in `compartments`
+    compartments: tuple[str, ...]
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+def read_observations(
+    observation: xr.Dataset, system: System, compartments: Mapping[str, str] | None, zero: bool = False
+) -> Data:
+    """Check the observations and find their subject and compartment in the system.
+
+    Raises
+    ------
+    SchemaError, InputError, UnknownNameError : no observation, one of a subject or matrix that the model does not have, or
+        a value of 0 that is not marked as censored, unless `zero` allows it
+    """
+    schemas.validate(observation, "observation")
+    n = observation.sizes["sample"]
+    if n == 0:
+        raise InputError("observation", 0, "at least one observation")
+    value = observation["value"].values.astype(float)
+    censored = np.zeros(n, dtype=bool)
+    if "censored" in observation:
+        censored = observation["censored"].values.astype(bool)
+    lloq = observation["lloq"].values.astype(float) if "lloq" in observation else np.full(n, np.nan)
+    keep = censored | np.isfinite(value)
+    if not keep.any():
+        raise InputError("observation.value", "NaN", "at least one value")
+    if (bad := np.flatnonzero(censored & ~(lloq > 0))).size:
+        raise InputError(f"observation.lloq[{bad[0]}]", float(lloq[bad[0]]), "a number > 0 where the value is censored")
+    with np.errstate(invalid="ignore"):
+        low = ~((value >= 0) if zero else (value > 0))
+    if (bad := np.flatnonzero(keep & ~censored & low)).size:
+        raise InputError(f"observation.value[{bad[0]}]", float(value[bad[0]]), "a number > 0 [mg/L] with this error model",
+                         hint="mark values below quantification with censored = 1 and their lloq")  # fmt: skip
+    time = observation["time"].values.astype(float)
+    if (bad := np.flatnonzero(time < 0)).size:
+        raise InputError(f"observation.time[{bad[0]}]", float(time[bad[0]]), "a time >= 0 h")
+    who = observation["subject"].values.astype(str)
+    if system.n_subjects == 1:
+        subject = np.zeros(n, dtype=int)
+    else:
+        number = {str(s): i for i, s in enumerate(system.subjects)}
+        for label in dict.fromkeys(who[keep]):
+            if label not in number:
+                raise unknown_name("observation.subject", label, number, what="a subject of the model")
+        subject = np.array([number.get(w, 0) for w in who])
+    given = {"serum": "plasma", **(compartments or {})}
+    names = np.array([given.get(m, m) for m in observation["matrix"].values.astype(str)])
+    used = tuple(dict.fromkeys(names[keep]))
+    for name in used:
+        if name not in system.observables:
+            raise unknown_name("observation.matrix", name, system.observables, what="a compartment of the model")
+    where = np.array([used.index(m) if m in used else 0 for m in names])
+    return Data(value[keep], lloq[keep], censored[keep], time[keep], subject[keep], where[keep], used, who[keep])
+
+
+class Predictor:
+    """Concentrations at the observations, and their derivatives by the model's parameters.
+
+    Parameters
+    ----------
+    targets : the system's parameters that change and by which to differentiate
+    """
+
+    def __init__(
+        self, system: System, data: Data, regimen: Regimen | str | xr.Dataset, targets: tuple[str, ...], *,
+        body_weight: np.ndarray | None = None, lag_time: float = 0.0, backend: str = "embedded",
+        options: SolverOptions | None = None,
+    ):
+        self.system, self.data, self.targets = named(system), data, targets
+        self.options = options or SolverOptions()
+        if self.options.method == "expm":
+            raise InputError("options.method", "expm", "a method with sensitivities, such as 'rodas5p'")
+        self.backend, _ = choose_backend(backend)
+        self.times, self.row = np.unique(data.time, return_inverse=True)
+        if isinstance(regimen, str):
+            regimen = Regimen.parse(regimen)
+        elif isinstance(regimen, xr.Dataset):
+            regimen = Regimen.from_dataset(regimen)
+        doses = dose_stops(system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time)
+        if doses.steady_state:
+            raise InputError("regimen", "a steady-state record (SS)", "doses given one by one",
+                             hint="give enough doses before the first observation instead of SS")  # fmt: skip
+        self.stops, _ = steady_state_stops(system, doses, self.backend, self.options)
+        self.start = float(min(self.times[0], doses.first_time))
+        self.own = own_values(self.system)
+        self.calls = 0
+
+    def __call__(self, values: Mapping[str, np.ndarray], slopes: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+        """Predictions (n_observations,) and derivatives (n_observations, n_targets) at values of the targets.
+
+        `values`: target -> (n_subjects or 1,). A subject that cannot be integrated has NaN.
+        """
+        self.calls += 1
+        system = with_values(self.system, {**self.own, **values})
+        names = self.targets if slopes else ()
+        problem = Problem(system, self.stops, self.times, self.data.compartments, self.start, None, names)
+        result = self.backend.solve(problem, self.options)
+        s, t, o = self.data.subject, self.row, self.data.compartment
+        factors = np.stack(
+            [np.broadcast_to(system.observables[n].factor, (system.n_subjects,)) for n in self.data.compartments], axis=1
+        )
+        amount, factor = result.amount[s, t, o], factors[s, o]
+        if not slopes:
+            return amount * factor, None
+        slope = result.sensitivity[s, t, o] * factor[:, None]
+        for q, d in enumerate(result.derivatives):
+            for number, name in enumerate(self.data.compartments):
+                if name in d.factor:
+                    mine = o == number
+                    moved = np.broadcast_to(d.factor[name], (system.n_subjects,))
+                    slope[mine, q] += amount[mine] * moved[s[mine]]
+        return amount * factor, slope
+
+
+def named(system: System) -> System:
+    """The system with named parameters: where it has none, every entry of K and every reaction constant is one."""
+    if system.assemble is not None:
+        return system
+    names = parameter_names(system)
+    n_k, sizes = len(system.k_row), [r.parameters.shape[1] for r in system.reactions]
+
+    def assemble(p: Mapping[str, Any]) -> Coefficients:
+        columns = [np.atleast_1d(p[n]) for n in names]
+        stack = lambda part: np.stack(np.broadcast_arrays(*part), axis=1) if part else np.zeros((1, 0))  # noqa: E731
+        reactions, at = [], n_k
+        for size in sizes:
+            reactions.append(stack(columns[at : at + size]))
+            at += size
+        return Coefficients(stack(columns[:n_k]), tuple(reactions), {k: o.factor for k, o in system.observables.items()})
+
+    return replace(system, parameters=own_values(system), assemble=assemble)
+
+
+def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
+    """The same system with other values of its named parameters, (n_subjects or 1,) each."""
+    c = system.assemble(parameters)
+    n = system.n_subjects
+    rows = lambda a: a if len(a) in (1, n) else np.broadcast_to(a, (n, *a.shape[1:]))  # noqa: E731
+    return replace(
+        system,
+        k_value=rows(c.k_value),
+        reactions=tuple(
+            replace(r, parameters=rows(np.atleast_2d(p)))
+            for r, p in zip(system.reactions, c.reaction_parameters, strict=True)
+        ),
+        observables={
+            k: replace(o, factor=np.atleast_1d(c.observable_factor[k])) if k in c.observable_factor else o
+            for k, o in system.observables.items()
+        },
+        parameters=dict(parameters),
+    )

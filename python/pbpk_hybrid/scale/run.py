@@ -26,6 +26,8 @@ from .store import CohortStore
 
 #: futures in flight per worker: one that runs, one that waits for it
 _AHEAD = 2
+#: local clusters that are started for one run before it is given up
+_CLUSTERS = 5
 _TEMPLATE = 4  # subjects simulated at first: finds bad input before any worker starts, and gives the store its shape
 
 
@@ -42,15 +44,34 @@ class Study:
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
 
-    def block(self, block: int, people: xr.Dataset | None = None) -> xr.Dataset:
-        """Simulate a block, or only `people` of it."""
-        seed = None if self.variability is None else stream(self.seed, block, 1)
+    def few(self, people: xr.Dataset) -> xr.Dataset:
+        """Simulate some of the first block's people."""
+        return self._simulate(people, (0,))
+
+    def blocks(self, first: int, last: int) -> xr.Dataset:
+        """Simulate subjects first to last (whole blocks, but for the cohort's last).
+
+        Blocks are drawn one by one and integrated together: a block is a whole number of every backend's packs of lanes, so
+        that its numbers do not depend on its neighbours.
+        """
+        numbers = range(first // BLOCK, -(-last // BLOCK))
+        parts = [self._people(b) for b in numbers]
+        people = parts[0] if len(parts) == 1 else xr.concat(
+            parts, "subject", combine_attrs="override", data_vars="minimal", coords="minimal", join="override",
+            compat="override",
+        )  # fmt: skip
+        return self._simulate(people, numbers)
+
+    def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
+        variability, seed = self.variability, None
+        if variability is not None:
+            seed = stream(self.seed, blocks[0], 1)
+            variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SubjectFailedWarning)  # counted, and named once at the end
             return simulate(
-                self.compound, self.regimen, self._people(block) if people is None else people, self.times,
-                variability=self.variability, seed=seed, **self.keywords,
-            )  # fmt: skip
+                self.compound, self.regimen, people, self.times, variability=variability, seed=seed, **self.keywords
+            )
 
     def _people(self, block: int) -> xr.Dataset:
         return block_of(self.population, block if isinstance(self.population, Cohort) else block - self.first_block)
@@ -61,13 +82,6 @@ class Study:
             return self
         people = self.population.isel(subject=slice(first, last))
         return dataclasses.replace(self, population=people, first_block=first // BLOCK)
-
-    def blocks(self, first: int, last: int) -> xr.Dataset:
-        """Subjects first to last (whole blocks, but for the cohort's last)."""
-        numbers = range(first // BLOCK, -(-last // BLOCK))
-        parts = [self.block(b) for b in numbers]
-        return parts[0] if len(parts) == 1 else xr.concat(parts, "subject", combine_attrs="drop", data_vars="minimal",
-                                                          coords="minimal", join="override", compat="override")  # fmt: skip
 
     def request(self, chunk: int) -> dict[str, Any]:
         """The same as plain JSON, to know a run again."""
@@ -82,6 +96,22 @@ class Study:
             "keywords": repr(sorted(self.keywords.items())), "n": size_of(people), "chunk": chunk, "block": BLOCK,
             "package_version": VERSION,
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _ByBlock:
+    """Variability that draws every block of subjects from its own stream."""
+
+    of: Variability
+    seeds: tuple[int, ...]
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,); see :meth:`pbpk_hybrid.Variability.draw`. `seed` is that of the first block."""
+        drawn = [self.of.draw(min(BLOCK, n - i * BLOCK), own, parameters) for i, own in enumerate(self.seeds)]
+        return {name: np.concatenate([d[name] for d in drawn]) for name in drawn[0]}
+
+    def __str__(self) -> str:
+        return str(self.of)
 
 
 def simulate_cohort(
@@ -147,7 +177,7 @@ def simulate_cohort(
     chunk = min(-(-int(chunks) // BLOCK), -(-n // BLOCK)) * BLOCK
     target = CohortStore(store, chunk, n)
     people = block_of(study.population, 0)
-    template = study.block(0, people.isel(subject=slice(0, _TEMPLATE)))
+    template = study.few(people.isel(subject=slice(0, _TEMPLATE)))
     labels = np.arange(n) if isinstance(population, Cohort) else population["subject"].values
     template = _clean(template, study)
     with target.lock():
@@ -203,35 +233,83 @@ def _run(study: Study, target: CohortStore, pending: list[int], client, workers:
         for i in pending:
             _report(progress, target, _chunk(study, target, i))
         return
-    distributed = require("distributed", "scale", "a cohort over several processes")
-    with _client(client, min(workers, len(pending))) as active:
-        waiting = iter(pending)
-        capacity = _AHEAD * max(1, sum(active.nthreads().values()))
+    require("distributed", "scale", "a cohort over several processes")
+    rest = set(pending)
 
-        def submit() -> list[Any]:
-            following = next(waiting, None)
-            if following is None:
-                return []
-            # sent with each task, not scattered: what lies on a worker is lost with it. A chunk is written whole or not at
-            # all, so the scheduler may give it to another worker when one dies
-            part = study.part(*target.bounds(following))
-            return [active.submit(_chunk, part, target, following, pure=False)]
+    def done(i: int) -> None:
+        rest.discard(i)
+        _report(progress, target, i)
 
-        futures = [f for _ in range(capacity) for f in submit()]
-        stream_ = distributed.as_completed(futures)
+    for turn in range(_CLUSTERS):
         try:
-            for future in stream_:
-                _report(progress, target, future.result())
-                for new in submit():
-                    stream_.add(new)
-        except distributed.scheduler.KilledWorker as error:
-            raise StoreError(
-                f"{target.path}: workers died again and again on one chunk, most likely for want of memory; smaller "
-                "`chunks` need less. Finished chunks are kept"
-            ) from error
-        except BaseException:
-            active.cancel([f for f in stream_.futures] if hasattr(stream_, "futures") else [])
+            with _client(client, min(workers, len(rest))) as active:
+                _over(active, study, target, sorted(rest), done)
+            return
+        except _TaskFailed as error:
+            raise error.__cause__ from None
+        except StoreError:
             raise
+        except Exception as error:
+            # dask mends the loss of a worker that runs, but not of one that is just starting: its cluster then fails as a
+            # whole. What is finished is on disk, so another cluster takes what is left. A client of the user's is his
+            if client is not None or turn == _CLUSTERS - 1:
+                raise StoreError(
+                    f"{target.path}: the workers could not be kept running ({type(error).__name__}: {error}); run the same "
+                    "command again, finished chunks are kept"
+                ) from error
+            for i in sorted(rest):
+                if target.finished(i):
+                    done(i)
+            if not rest:
+                return
+
+
+class _TaskFailed(Exception):
+    """A chunk could not be computed: its error, as the cause, is the user's to see, and no reason to try again."""
+
+
+def _over(active, study: Study, target: CohortStore, pending: list[int], done: Callable[[int], None]) -> None:
+    """Send the chunks to the workers of a client, a few ahead of what they can do at once."""
+    import distributed
+
+    waiting = iter(pending)
+    capacity = _AHEAD * max(1, sum(active.nthreads().values()))
+
+    def submit() -> list[Any]:
+        following = next(waiting, None)
+        if following is None:
+            return []
+        # sent with each task, not scattered: what lies on a worker is lost with it. A chunk is written whole or not at
+        # all, so the scheduler may give it to another worker when one dies
+        part = study.part(*target.bounds(following))
+        return [active.submit(_chunk, part, target, following, pure=False)]
+
+    futures = [f for _ in range(capacity) for f in submit()]
+    stream_ = distributed.as_completed(futures)
+    try:
+        for future in stream_:
+            done(_result(future, target))
+            for new in submit():
+                stream_.add(new)
+    except BaseException:
+        active.cancel([f for f in stream_.futures] if hasattr(stream_, "futures") else [])
+        raise
+
+
+def _result(future, target: CohortStore) -> int:
+    import distributed
+
+    try:
+        return future.result()
+    except distributed.scheduler.KilledWorker as error:
+        raise StoreError(
+            f"{target.path}: workers died again and again on one chunk, most likely for want of memory; smaller "
+            "`chunks` need less. Finished chunks are kept"
+        ) from error
+    except (distributed.CancelledError, distributed.comm.CommClosedError, TimeoutError):
+        raise  # the cluster's, not the chunk's
+    except Exception as error:
+        raise _TaskFailed from error
 
 
 def _chunk(study: Study, target: CohortStore, i: int) -> int:

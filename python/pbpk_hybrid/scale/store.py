@@ -142,6 +142,7 @@ class CohortStore:
     def end(self) -> None:
         """Write what is known only at the end."""
         with self._reporting():
+            self._sweep()
             group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
             group.attrs["failed_subjects"] = self.failed()
             group.attrs["complete"] = 1

@@ -128,3 +128,44 @@ def test_a_second_run_into_the_store_of_a_running_one_is_refused(tmp_path):
     finally:
         assert first.wait(timeout=120) == 0
     assert np.isfinite(ph.open_results(path)["concentration"]).all()
+
+
+def test_a_cluster_that_breaks_is_replaced_by_another_one(undisturbed, tmp_path, monkeypatch):
+    import contextlib
+
+    from pbpk_hybrid.scale import run
+
+    started, real = [], run._client
+
+    @contextlib.contextmanager
+    def fragile(client, workers):
+        started.append(workers)
+        if len(started) == 1:
+            raise RuntimeError("Nanny failed to start.")  # dask's words when a worker dies while it starts
+        with real(client, workers) as active:
+            yield active
+            if len(started) == 2:
+                raise KeyError("tcp://127.0.0.1:1")  # and when it is lost while the cluster is closed
+
+    monkeypatch.setattr(run, "_client", fragile)
+    path, reported = tmp_path / "x.zarr", []
+    simulate_cohort(
+        "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0, 6.0, 24.0], store=path, chunks=BLOCK, workers=2,
+        variability=ph.Variability(), progress=reported.append,
+    )  # fmt: skip
+    assert len(started) == 2 and sum(reported) == N
+    assert contents(path) == undisturbed
+
+
+def test_a_cluster_that_never_starts_is_reported_with_what_to_do(tmp_path, monkeypatch):
+    from pbpk_hybrid._core.errors import StoreError
+    from pbpk_hybrid.scale import run
+
+    def broken(client, workers):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(run, "_client", broken)
+    with pytest.raises(StoreError, match=r"could not be kept running .*Nanny failed to start.*same command"):
+        simulate_cohort(
+            "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0], store=tmp_path / "x.zarr", chunks=BLOCK, workers=2
+        )

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, fit, julia, plot, population, simulate, train
+from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
 from . import scale as _scale
 from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
 from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
+from . import train_transformer as _train_transformer  # noqa: F401 - registers its command
 
 app = typer.Typer(
     name="pbpk-hybrid",
@@ -43,6 +44,7 @@ def root(
 app.command("simulate")(simulate.simulate)
 app.add_typer(compounds.app, name="compounds")
 app.command("population")(population.population)
+app.command("forecast")(forecast.forecast)
 app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("fit")(fit.fit)

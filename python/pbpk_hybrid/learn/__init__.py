@@ -13,6 +13,7 @@ _WHERE = {
     "training": ("TrainingOptions", "TrainingLog", "train"),
     "allometry": ("NeuralAllometry",),
     "diffusion": ("PCDM", "PCDMConfig"),
+    "transformer": ("Forecaster", "ForecasterConfig"),
     "neural_ode": ("odeint", "MLPField", "GraphField"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -8,6 +8,7 @@ _WHERE = {
     "graph": ("OrganGraph", "whole_body_graph"),
     "system": ("System", "Reaction", "Observable", "Coefficients", "RATE_LAWS"),
     "whole_body": ("whole_body_system",),
+    "mixed_cohort": ("mixed_cohort_system",),
     "derivatives": ("parameter_derivatives", "parameter_names"),
     "httk_parameters": ("httk_parameters",),
     "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),

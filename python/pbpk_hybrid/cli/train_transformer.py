@@ -1,0 +1,41 @@
+"""``pbpk-hybrid train transformer``: the forecaster, from simulated patients to a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .terminal import Debug, Quiet, reporting
+from .train import Folder, MaxMinutes, Steps, Threads, app
+
+
+@app.command("transformer")
+def transformer(
+    out: Folder = Path("results/forecaster"),
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings [default: those of the shipped one].")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")] = None,
+    steps: Steps = None,
+    max_minutes: MaxMinutes = None,
+    threads: Threads = None,
+    tensorboard: Annotated[bool, typer.Option(help="Event files in --out too.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the forecaster on patients that are simulated as it goes; writes forecaster.safetensors into --out."""
+    with reporting(debug, kept="the last state is kept: the same command goes on"):
+        from dataclasses import replace
+
+        from ..learn.transformer import Forecaster, ForecasterConfig
+
+        settings = ForecasterConfig() if config is None else ForecasterConfig.from_toml(config)
+        if seed is not None:
+            settings = replace(settings, seed=seed)
+        model = Forecaster.fit(settings, steps=steps, folder=out, max_minutes=max_minutes, threads=threads,
+                               progress=not quiet, tensorboard=tensorboard)  # fmt: skip
+        path = model.save(out / "forecaster.safetensors", overwrite=True)
+        if not quiet:
+            log = model.log_
+            best = f"best validation loss {log.best:.5g} at step {log.best_step}"
+            typer.echo(f"{best}, {log.seconds / 60:.1f} min; written: {path}")

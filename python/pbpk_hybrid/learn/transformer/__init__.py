@@ -1,0 +1,12 @@
+"""The forecaster: a pretrained set transformer for concentrations still to come."""
+
+from __future__ import annotations
+
+from ..._core.lazy import lazy_names
+
+_WHERE = {
+    "_model": ("Forecaster",),
+    "_config": ("ForecasterConfig",),
+    "_corpus": ("Corpus", "CorpusOptions"),
+}
+__all__, __getattr__ = lazy_names(__name__, _WHERE)

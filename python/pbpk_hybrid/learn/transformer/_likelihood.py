@@ -1,0 +1,64 @@
+"""The predictive distribution of ln concentration: a mixture of normals; a value below its limit counts by its probability.
+
+A mixture because it holds the alternatives that few samples leave open (fast or slow elimination, absorption still going
+on), and has a density, a distribution function and quantiles without a grid.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+@dataclass
+class Mixture:
+    """(B, Q, M) each: ln weight (summing to 1), mean and ln sd of ln concentration."""
+
+    log_weight: Tensor
+    mean: Tensor
+    log_sd: Tensor
+
+    def log_density(self, x: Tensor) -> Tensor:
+        z = (x[..., None] - self.mean) * torch.exp(-self.log_sd)
+        return torch.logsumexp(self.log_weight - 0.5 * z * z - self.log_sd - _HALF_LOG_2PI, dim=-1)
+
+    def log_probability_below(self, x: Tensor) -> Tensor:
+        z = (x[..., None] - self.mean) * torch.exp(-self.log_sd)
+        return torch.logsumexp(self.log_weight + torch.special.log_ndtr(z), dim=-1)
+
+    def distribution(self, x: Tensor) -> Tensor:
+        """P(X <= x) for x (..., Q, n): (B, Q, n)."""
+        z = (x[..., None] - self.mean[..., None, :]) * torch.exp(-self.log_sd)[..., None, :]
+        return (torch.exp(self.log_weight)[..., None, :] * torch.special.ndtr(z)).sum(dim=-1)
+
+    def quantiles(self, levels: Tensor) -> Tensor:
+        """(B, Q, n) by bisection between the outermost quantiles of the components."""
+        z = torch.special.ndtri(levels.to(self.mean.dtype))
+        own = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
+        alive = (self.log_weight > -12.0)[..., None]
+        low = torch.where(alive, own, torch.inf).amin(dim=-2)
+        high = torch.where(alive, own, -torch.inf).amax(dim=-2)
+        for _ in range(18):
+            middle = 0.5 * (low + high)
+            below = self.distribution(middle) < levels
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return 0.5 * (low + high)
+
+    @property
+    def expected(self) -> Tensor:
+        """(B, Q) mean of ln concentration."""
+        return (torch.exp(self.log_weight) * self.mean).sum(dim=-1)
+
+
+def negative_log_likelihood(mixture: Mixture, x: Tensor, censored: Tensor, mask: Tensor) -> Tensor:
+    """Mean over what is asked; one value may cost at most 30, so that no single one steers a step."""
+    each = -torch.where(censored, mixture.log_probability_below(x), mixture.log_density(x))
+    return (each.clamp_max(30.0) * mask).sum() / mask.sum().clamp_min(1)
+
+
+__all__ = ["Mixture", "negative_log_likelihood"]

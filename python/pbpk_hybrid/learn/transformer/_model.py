@@ -1,0 +1,395 @@
+"""`Forecaster`: concentrations still to come, from doses and a few samples."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from ..._core import schemas
+from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning, unknown_name
+from ..._core.provenance import provenance
+from ..._core.random import generator
+from ...compounds import Compound, get_compound
+from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..training import TrainingLog, TrainingOptions, train
+from ._anchor import anchors, describe
+from ._batch import COVARIATES, DESCRIPTORS, SITES, Batch
+from ._config import ForecasterConfig
+from ._corpus import Corpus
+from ._features import prepare
+from ._likelihood import Mixture
+from ._module import ForecasterModule
+from ._patients import MOST_OTHERS, Patient, as_regimen, check_times, collate, read_patients
+from ._training import VALIDATION_SEED, batch_loss, new_module, train_module
+
+KIND, FORMAT = "forecaster", 1
+SHIPPED = Path(__file__).parents[1] / "data" / "forecaster" / "forecaster.safetensors"
+_CHUNK = 512  # patients at a time
+_NUMERIC = [*range(6), *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km")]
+
+
+class Forecaster:
+    """A pretrained forecaster: one network for all compounds, species and regimens.
+
+    >>> import pbpk_hybrid as ph
+    >>> from pbpk_hybrid.learn import Forecaster
+    >>> forecaster = Forecaster.load()                                                         # doctest: +SKIP
+    >>> forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))      # doctest: +SKIP
+
+    Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune` adapts it to a study.
+    """
+
+    def __init__(self, module: ForecasterModule, reference: Mapping[str, Any], log: TrainingLog | None = None) -> None:
+        self.module = module.eval()
+        self.config = module.config
+        self.reference = {k: np.asarray(v, dtype=float) for k, v in reference.items()}
+        self.log_ = log
+
+    # ------------------------------------------------------------------------------------------------ making
+    @classmethod
+    def fit(
+        cls,
+        config: ForecasterConfig | None = None,
+        *,
+        steps: int | None = None,
+        folder: str | os.PathLike | None = None,
+        max_minutes: float | None = None,
+        threads: int | None = None,
+        progress: bool = True,
+        tensorboard: bool = False,
+    ) -> Forecaster:
+        """Train one on the corpus that is simulated as it goes.
+
+        Parameters
+        ----------
+        config : sizes, corpus and course; None: those of the shipped checkpoint
+        steps : optimiser steps instead of the config's
+        folder : of the run: its state and log.csv; a run found there goes on
+        max_minutes, threads, progress, tensorboard : see :func:`pbpk_hybrid.learn.training.train`
+
+        Raises
+        ------
+        CheckpointError : `folder` holds a run of other settings
+        """
+        config = config or ForecasterConfig()
+        module = new_module(config)
+        log = train_module(module, config, folder=folder, steps=steps, max_minutes=max_minutes, threads=threads,
+                           progress=progress, tensorboard=tensorboard)  # fmt: skip
+        return cls(module, corpus_reference(config), log)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None) -> Forecaster:
+        """The shipped forecaster, or one from a file that :meth:`save` wrote.
+
+        Raises
+        ------
+        CheckpointError : no such file, damaged, of another kind or version
+        """
+        tensors, config = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        try:
+            settings, reference = config["config"], config["reference"]
+        except KeyError as missing:
+            raise CheckpointError("config", sorted(config), f"an entry {missing}") from missing
+        module = new_module(ForecasterConfig.from_dict(settings))
+        load_weights(module, tensors)
+        return cls(module, reference)
+
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
+        """Write weights and settings as one safetensors file.
+
+        Raises
+        ------
+        CheckpointError : the file is there and `overwrite` is False
+        """
+        config = {"config": self.config.to_dict(), "reference": {k: v.tolist() for k, v in self.reference.items()}}
+        return save_checkpoint(path, self.module.state_dict(), config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+
+    # ------------------------------------------------------------------------------------------------ using
+    def forecast(
+        self,
+        observation: xr.Dataset | None,
+        regimen: Any,
+        physiology: xr.Dataset | Mapping[str, Any] | None = None,
+        compound: Compound | str | None = None,
+        *,
+        times: Any,
+        compartments: Sequence[str] = ("plasma",),
+        quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+        context: tuple[xr.Dataset, Any, Any] | None = None,
+    ) -> xr.Dataset:
+        """Predictive distribution of the concentrations that would be measured.
+
+        Parameters
+        ----------
+        observation : schema ``observation``, samples of plasma, serum or blood of one or more subjects, each in order of
+            time; None: no samples yet. Samples drawn before anything has entered are left out; the attribute
+            ``ignored_samples`` counts them.
+        regimen : Regimen, its Dataset, or text; subjects by number as in ``simulate``
+        physiology : schema ``physiology``, or a mapping of what is known: species, body_weight [kg], age [year], sex, height
+            [cm], hematocrit, gfr [L/h], and subject (labels); single values or one per subject. None: a human.
+        compound : a Compound or a name in the database; the mechanistic model is then run for a typical subject and the
+            network starts from its curve
+        times : (n_times,) [h], increasing
+        compartments : "plasma", "blood" or organs
+        quantiles : levels, increasing, within (0, 1)
+        context : (observation, regimen, physiology) of other patients on the same compound
+
+        Returns
+        -------
+        Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L], the median;
+        concentration_quantile (..., quantile); ood_score (subject): above 1, what is told of patient and compound is farther
+        from the corpus than 99 % of it
+
+        Raises
+        ------
+        InputError : a sample before the first dose, values that are not positive and have no lloq, times that do not
+            increase, more doses, samples or patients than the context holds
+        UnknownNameError : a species, compartment, matrix or subject that does not exist
+        SchemaError, UnitError : a variable missing or in another unit
+
+        Warns
+        -----
+        OutOfRangeWarning : an ood_score above 1; a compound that the mechanistic model cannot be run for
+        """
+        grid = check_times(times)
+        sites = _sites(compartments)
+        levels = _levels(quantiles)
+        patients, ignored = read_patients(observation, regimen, physiology)
+        compound = get_compound(compound) if isinstance(compound, str) else compound
+        others = None
+        if context is not None:
+            others = self._context(context, compound)
+        known = None
+        if compound is not None:
+            for p in patients:
+                p.descriptors = describe(compound, p.species)
+            known = anchors(compound, patients, as_regimen(regimen), physiology, grid, sites)
+        batch = collate(patients, grid, sites, known)
+        if others is not None:
+            batch.context_batch = others
+            batch.context = np.broadcast_to(np.arange(len(others)), (len(patients), len(others)))
+        values = self._quantiles(batch, np.r_[0.5, levels]).reshape(len(patients), len(grid), len(sites), -1)
+        for i, p in enumerate(patients):
+            values[i, ~_entered(p, grid)] = 0.0
+        score = self.ood_score(batch)
+        if (score > 1).any():
+            worst = int(score.argmax())
+            warnings.warn(
+                f"{int((score > 1).sum())} of {len(patients)} subjects are unlike the corpus "
+                f"(ood_score {score[worst]:.2g} of subject {patients[worst].label}); their intervals may be too narrow",
+                OutOfRangeWarning,
+                stacklevel=2,
+            )
+        facts = {"ignored_samples": ignored, "compound": "none" if compound is None else compound.name,
+                 "context_patients": 0 if others is None else len(others)}  # fmt: skip
+        return _dataset(patients, grid, sites, levels, values, score, facts)
+
+    def ood_score(self, batch: Batch) -> np.ndarray:
+        """(B,) distance (Mahalanobis) of covariates and descriptors from the corpus over that of its 99th percentile."""
+        from scipy.stats import chi2
+
+        values = np.concatenate([batch.covariates, batch.descriptors], axis=1)[:, _NUMERIC]
+        mean, cov = self.reference["mean"], self.reference["covariance"]
+        out = np.zeros(len(values))
+        for i, row in enumerate(values):
+            k = np.flatnonzero(np.isfinite(row))
+            if k.size:
+                off = row[k] - mean[k]
+                d2 = float(off @ np.linalg.solve(cov[np.ix_(k, k)], off))
+                out[i] = np.sqrt(d2 / chi2.ppf(0.99, k.size))
+        return out
+
+    def fine_tune(
+        self,
+        observation: xr.Dataset,
+        regimen: Any,
+        physiology: xr.Dataset | Mapping[str, Any] | None = None,
+        compound: Compound | str | None = None,
+        *,
+        steps: int = 200,
+        learning_rate: float = 1e-4,
+        seed: int = 0,
+        replay: float = 0.5,
+        progress: bool = False,
+    ) -> Forecaster:
+        """A copy adapted to a study: it learns to forecast each patient's later samples from the earlier ones.
+
+        Parameters
+        ----------
+        observation, regimen, physiology, compound : as in :meth:`forecast`, every subject with two samples or more
+        steps, learning_rate, seed : of the training
+        replay : share of the steps taken on the corpus, so that what was learned there is not lost
+
+        Returns
+        -------
+        a new Forecaster; this one stays as it is
+        """
+        if not 0.0 <= replay < 1.0:
+            raise InputError("replay", replay, "a number in [0, 1)")
+        patients, _ = read_patients(observation, regimen, physiology)
+        patients = [p for p in patients if len(p.time) >= 2]
+        if not patients:
+            raise InputError("observation", "no subject with two samples", "subjects with two samples or more")
+        if compound is not None:
+            compound = get_compound(compound) if isinstance(compound, str) else compound
+            for p in patients:
+                p.descriptors = describe(compound, p.species)
+            anchors(compound, patients, as_regimen(regimen), physiology, patients[0].time[:1], [0])
+        module = copy.deepcopy(self.module)
+        corpus = Corpus(replace(self.config.corpus, batch_size=64))
+        _, base = generator(seed)
+
+        def loss(network, step: int, _: torch.Generator) -> torch.Tensor:
+            rng = np.random.default_rng([base, step, 9])
+            if rng.random() < replay:
+                return batch_loss(network, corpus.batch(VALIDATION_SEED + 1 + base, step))
+            rows = rng.choice(len(patients), min(64, len(patients)), replace=False)
+            return batch_loss(network, _split(rng, [patients[i] for i in rows]))
+
+        options = TrainingOptions(steps=steps, learning_rate=learning_rate, warmup=min(20, steps // 4), ema=None,
+                                  seed=base % 2**31,
+                                  evaluate_every=steps)  # fmt: skip
+        log = train(module, loss, options, progress=progress)
+        return Forecaster(module, self.reference, log)
+
+    # ------------------------------------------------------------------------------------------------ private
+    def _context(self, context: Any, compound: Compound | None) -> Batch:
+        if not isinstance(context, tuple | list) or len(context) != 3:
+            raise InputError("context", type(context).__name__, "(observation, regimen, physiology) of the other patients")
+        observation, regimen, physiology = context
+        others, _ = read_patients(observation, regimen, physiology, "context ")
+        if len(others) > MOST_OTHERS:
+            raise InputError("context", f"{len(others)} patients", f"at most {MOST_OTHERS}")
+        if compound is not None:
+            for p in others:
+                p.descriptors = describe(compound, p.species)
+            anchors(compound, others, as_regimen(regimen), physiology, np.array([others[0].doses.first]), [0])
+        # a canonical order, so that the order in which they are given cannot even change the rounding
+        order = sorted(range(len(others)), key=lambda i: _signature(others[i]))
+        return collate([others[i] for i in order], np.zeros(0), [0], None)
+
+    @torch.no_grad()
+    def _quantiles(self, batch: Batch, levels: np.ndarray) -> np.ndarray:
+        """(B, Q, n) [mg/L]."""
+        parts = []
+        for start in range(0, len(batch), _CHUNK):
+            some = batch.take(slice(start, start + _CHUNK))
+            q = self.mixture(some).quantiles(torch.as_tensor(levels, dtype=torch.float32))
+            scale = prepare(some).log_scale.double()
+            parts.append(torch.exp(q.double() + scale[:, None, None]).numpy())
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def mixture(self, batch: Batch) -> Mixture:
+        """The predictive mixture in the network's units (see :func:`._features.prepare`)."""
+        self.module.eval()
+        return self.module(batch)
+
+
+def corpus_reference(config: ForecasterConfig, batches: int = 12) -> dict[str, np.ndarray]:
+    """Mean and covariance of covariates and descriptors over the corpus, for :meth:`Forecaster.ood_score`."""
+    corpus = Corpus(replace(config.corpus, context=0.0))
+    rows = []
+    for i in range(batches):
+        b = corpus.batch(VALIDATION_SEED + 7, i)
+        rows.append(np.concatenate([b.covariates, b.descriptors], axis=1)[:, _NUMERIC])
+    values = np.concatenate(rows)
+    mean = np.nanmean(values, axis=0)
+    off = np.nan_to_num(values - mean)
+    there = np.isfinite(values).astype(float)
+    cov = (off.T @ off) / np.maximum(there.T @ there, 1.0)
+    # pairs are seen together in different subsets: the nearest positive definite matrix
+    size, vectors = np.linalg.eigh(cov)
+    cov = (vectors * np.maximum(size, 1e-3 * size.max() / len(size))) @ vectors.T
+    return {"mean": mean, "covariance": cov}
+
+
+def _split(rng: np.random.Generator, patients: list[Patient]) -> Batch:
+    """Patients with a random number of first samples observed and the others asked for."""
+    shown, asked = [], []
+    for p in patients:
+        n = int(rng.integers(0, len(p.time)))
+        shown.append(replace(p, time=p.time[:n], value=p.value[:n], censored=p.censored[:n], site=p.site[:n],
+                             anchor=None if p.anchor is None else p.anchor[:n]))  # fmt: skip
+        asked.append(slice(n, None))
+    most = max(len(p.time[s]) for p, s in zip(patients, asked, strict=True))
+    batch = collate(shown, np.zeros((len(patients), most)), [0], None)
+    batch.query_value, batch.query_censored = np.ones((len(patients), most)), np.zeros((len(patients), most), bool)
+    batch.query_mask = np.zeros((len(patients), most), bool)
+    for i, (p, s) in enumerate(zip(patients, asked, strict=True)):
+        m = len(p.time[s])
+        batch.query_time[i, :m], batch.query_site[i, :m] = p.time[s], p.site[s]
+        batch.query_value[i, :m], batch.query_censored[i, :m], batch.query_mask[i, :m] = p.value[s], p.censored[s], True
+        if p.anchor is not None:
+            batch.query_anchor[i, :m] = p.anchor[s]
+    return batch
+
+
+def _signature(p: Patient) -> tuple:
+    return (p.species, p.body_weight, tuple(p.time), tuple(p.value), tuple(p.doses.time), tuple(p.doses.amount),
+            tuple(np.nan_to_num(p.covariates, nan=-1e9)))  # fmt: skip
+
+
+def _entered(p: Patient, grid: np.ndarray) -> np.ndarray:
+    """Where some of a dose has entered: after the first dose, or with it where it is a bolus."""
+    first = p.doses.time <= p.doses.first
+    at_once = bool((first & ~p.doses.oral & (p.doses.duration == 0)).any())
+    return grid >= p.doses.first if at_once else grid > p.doses.first
+
+
+def _sites(compartments: Sequence[str]) -> list[int]:
+    names = (compartments,) if isinstance(compartments, str) else tuple(compartments)
+    if not names:
+        raise InputError("compartments", names, "at least one compartment")
+    for name in names:
+        if name not in SITES:
+            raise unknown_name("compartments", name, SITES, what="plasma, blood or an organ")
+    return [SITES.index(n) for n in names]
+
+
+def _levels(quantiles: Sequence[float]) -> np.ndarray:
+    levels = np.atleast_1d(np.asarray(quantiles, dtype=float))
+    if (
+        levels.ndim != 1
+        or not levels.size
+        or not (np.all(levels > 0) and np.all(levels < 1))
+        or np.any(np.diff(levels) <= 0)
+    ):
+        raise InputError("quantiles", np.asarray(quantiles).tolist(), "increasing numbers between 0 and 1")
+    return levels
+
+
+def _dataset(patients, grid, sites, levels, values, score, facts) -> xr.Dataset:
+    dims = ("subject", "time", "compartment")
+    usual = schemas.attrs("simulation", "concentration")
+    return xr.Dataset(
+        {
+            "concentration": (dims, values[..., 0], {**usual, "long_name": "median forecast of the measured concentration"}),
+            "concentration_quantile": ((*dims, "quantile"), values[..., 1:], {**usual,
+            "long_name": "quantiles of the forecast"}),
+            "status": ("subject", np.zeros(len(patients), np.int8), schemas.attrs("simulation", "status")),
+            "ood_score": ("subject", score, {"units": "1", "long_name": "distance from the corpus; above 1: outside it"}),
+        },
+        {
+            "subject": np.array([p.label for p in patients]),
+            "time": ("time", grid, {"units": "h", "long_name": "time"}),
+            "compartment": np.array([SITES[s] for s in sites]),
+            "quantile": levels,
+            "species": ("subject", np.array([p.species for p in patients])),
+            "body_weight": ("subject", np.array([p.body_weight for p in patients]), schemas.attrs("physiology",
+            "body_weight")),
+        },
+        attrs=provenance(model="forecaster", **facts, schema="simulation", schema_version=schemas.SCHEMA_VERSION),
+    )  # fmt: skip
+
+
+__all__ = ["Forecaster", "corpus_reference"]

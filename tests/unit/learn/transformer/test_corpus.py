@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pbpk_hybrid._core.errors import InputError, UnknownNameError
+from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
+from pbpk_hybrid.learn.transformer._batch import DESCRIPTORS, SITES
+from pbpk_hybrid.learn.transformer._prior import compound_rows, pool
+
+OPTIONS = CorpusOptions(batch_size=64, doses=6)
+
+
+@pytest.fixture(scope="module")
+def batches():
+    corpus = Corpus(replace(OPTIONS, context=1.0))
+    return [corpus.batch(1, step) for step in range(6)]
+
+
+def arrays(batch):
+    return {k: v for k, v in vars(batch).items() if isinstance(v, np.ndarray)}
+
+
+def test_a_step_of_a_seed_is_always_the_same_batch():
+    a, b = Corpus(OPTIONS).batch(3, 7), Corpus(OPTIONS).batch(3, 7)
+    assert all(np.array_equal(v, arrays(b)[k], equal_nan=v.dtype.kind == "f") for k, v in arrays(a).items())
+    other = Corpus(OPTIONS).batch(3, 8)
+    assert a.query_value.shape != other.query_value.shape or not np.array_equal(a.query_value, other.query_value)
+
+
+def test_concentrations_are_positive_and_finite(batches):
+    for b in batches:
+        for value, mask in ((b.obs_value, b.obs_mask), (b.query_value, b.query_mask)):
+            assert np.all(np.isfinite(value[mask])) and np.all(value[mask] > 0)
+
+
+def test_samples_come_after_the_first_dose(batches):
+    for b in batches:
+        assert np.all(b.obs_time[b.obs_mask] > 0) and np.all(b.dose_time[:, 0] == 0)
+
+
+def test_most_of_what_is_asked_lies_after_what_is_observed(batches):
+    later, count = 0, 0
+    for b in batches:
+        last = np.where(b.obs_mask, b.obs_time, -1.0).max(axis=1, initial=-1.0)
+        later += int((b.query_mask & (b.query_time > last[:, None])).sum())
+        count += int(b.query_mask.sum())
+    assert 0.6 < later / count < 0.98
+
+
+def test_patients_of_a_group_see_each_other_and_never_themselves(batches):
+    for b in batches:
+        who, others = np.nonzero(b.context >= 0)
+        seen = b.context[who, others]
+        assert np.all(seen // OPTIONS.group == who // OPTIONS.group)
+        assert np.all(seen != who)
+
+
+def test_a_compound_is_told_with_its_mechanistic_curve_or_not_at_all(batches):
+    for b in batches:
+        told = np.isfinite(b.descriptors[:, DESCRIPTORS.index("saturable")])
+        asked = b.query_mask & np.isfinite(b.query_anchor)
+        assert np.array_equal(asked.any(axis=1), told & b.query_mask.any(axis=1))
+
+
+def test_the_mechanistic_curve_is_near_the_truth_but_not_it(batches):
+    parts = []
+    for b in batches:
+        ok = b.query_mask & np.isfinite(b.query_anchor) & ~b.query_censored & (b.query_anchor > 0)
+        parts.append(np.log(b.query_value[ok] / b.query_anchor[ok]))
+    error = np.concatenate(parts)
+    assert abs(np.median(error)) < 0.4 and 0.2 < np.percentile(np.abs(error), 68) < 1.2
+
+
+def test_only_whole_body_patients_are_asked_about_organs():
+    batch = Corpus(OPTIONS).batch(1, 0, kind="compartmental")
+    assert np.all(batch.query_site == 0)
+    batch = Corpus(OPTIONS).batch(1, 0, kind="whole_body")
+    assert 0.03 < np.mean(batch.query_site > 1) < 0.3 and batch.query_site.max() < len(SITES)
+
+
+def test_kinds_left_out_are_never_drawn():
+    corpus = Corpus(replace(OPTIONS, regimens=("oral", "repeated")))
+    for step in range(3):
+        b = corpus.batch(1, step, doses=6)
+        assert np.all(b.dose_oral[b.dose_mask]) and np.all(b.dose_duration == 0)
+        sizes = np.where(b.dose_mask, b.dose_amount, b.dose_amount[:, :1])
+        assert np.allclose(sizes, b.dose_amount[:, :1])
+        gaps = np.diff(b.dose_time, axis=1)
+        both = b.dose_mask[:, 1:]
+        assert np.allclose(np.where(both, gaps, gaps[:, :1]), gaps[:, :1])
+
+
+def test_held_out_compounds_are_near_other_rows_of_the_table():
+    train, test = set(compound_rows("train")), set(compound_rows("test"))
+    assert len(train) > 800 and len(test) > 80 and not train & test
+
+
+def test_the_pool_has_every_species():
+    assert all(len(rows) >= 100 for rows in pool().rows.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"batch_size": 33}, "batch_size"), ({"group": 3}, "group"), ({"regimens": ("weekly",)}, "regimens"),
+     ({"regimens": ("repeated",)}, "regimens"), ({"observations": 0}, "observations")],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_named(change, field):
+    with pytest.raises(InputError, match=field):
+        CorpusOptions(**change)
+
+
+def test_an_unknown_species_gets_a_suggestion():
+    with pytest.raises(UnknownNameError, match="did you mean 'monkey'"):
+        CorpusOptions(species=("monky",))

@@ -15,6 +15,9 @@ from .train import Folder, MaxMinutes, Steps, Threads, app
 def transformer(
     out: Folder = Path("results/forecaster"),
     config: Annotated[Path | None, typer.Option(help="TOML file of settings [default: those of the shipped one].")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Folder of a run to go on from, such as to cool a constant-rate run down.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")] = None,
     steps: Steps = None,
     max_minutes: MaxMinutes = None,
@@ -32,8 +35,9 @@ def transformer(
         settings = ForecasterConfig() if config is None else ForecasterConfig.from_toml(config)
         if seed is not None:
             settings = replace(settings, seed=seed)
-        model = Forecaster.fit(settings, steps=steps, folder=out, max_minutes=max_minutes, threads=threads,
-                               progress=not quiet, tensorboard=tensorboard)  # fmt: skip
+        begin = None if start is None else Forecaster.from_run(start, settings, averaged=False)
+        model = Forecaster.fit(settings, start=begin, steps=steps, folder=out, max_minutes=max_minutes,
+                               threads=threads, progress=not quiet, tensorboard=tensorboard)  # fmt: skip
         path = model.save(out / "forecaster.safetensors", overwrite=True)
         if not quiet:
             log = model.log_

@@ -100,7 +100,7 @@ def _make(cls, values: dict[str, Any], where: str, **more):
         if isinstance(usual, tuple):
             value = tuple(value) if isinstance(value, list | tuple) else value
         kinds = (int, float) if isinstance(usual, float) else type(usual)
-        if not isinstance(value, kinds) or isinstance(value, bool):
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(usual, bool):
             raise InputError(f"{where}.{name}", value, f"a value like {usual!r}")
         given[name] = value
     return cls(**given, **more)

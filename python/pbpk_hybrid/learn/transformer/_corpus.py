@@ -18,7 +18,7 @@ from ._batch import COVARIATES, DESCRIPTORS, SITES, Batch
 from ._compartmental import compartmental_system, draw_typical, vary
 from ._designs import GRID, REGIMENS, Samples, Schedule, check_kinds, draw_samples, draw_schedule, horizon
 from ._prior import Pool, clearance_and_volume, pool
-from ._whole_body import draw_whole_body
+from ._whole_body import WholeBody, draw_whole_body
 
 #: what may be drawn as regimen in training; loading and missed doses are left out and serve as the test of generalisation
 TRAINED = ("bolus", "infusion", "oral", "repeated")
@@ -40,6 +40,9 @@ class CorpusOptions:
     context : share of batches in which patients see the others of their group
     regimens : kinds that are drawn, of :data:`~._designs.REGIMENS`
     species : that are drawn
+    deviation : size of what no model explains, smooth deviations of curves and one bad sample in fifty; 1 as usual, 0
+    for none
+    exact : what is told of compounds is the truth, always told, and no pathway saturates; for benchmarks
     split : "train" or "test": which rows of the compound table compounds are drawn near
     """
 
@@ -52,6 +55,8 @@ class CorpusOptions:
     context: float = 0.3
     regimens: tuple[str, ...] = TRAINED
     species: tuple[str, ...] = SPECIES
+    deviation: float = 1.0
+    exact: bool = False
     split: str = "train"
 
     def __post_init__(self) -> None:
@@ -68,6 +73,28 @@ class CorpusOptions:
             if s not in SPECIES:
                 raise unknown_name("species", s, SPECIES, what="a species")
         check_kinds(self.regimens)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A batch with the truth behind it.
+
+    Parameters
+    ----------
+    batch : of n patients
+    schedules : one per 16 patients;  lengths : (n,) [h] their horizons;  lag : (n,) [h]
+    samples : which points of GRID were drawn
+    noise : (n,) sd of ln concentration
+    cohort : the parameters, for patients of the whole-body model
+    """
+
+    batch: Batch
+    schedules: list[Schedule]
+    lengths: np.ndarray
+    lag: np.ndarray
+    samples: Samples
+    noise: np.ndarray
+    cohort: WholeBody | None
 
 
 class Corpus:
@@ -97,9 +124,9 @@ class Corpus:
         n_whole = {"whole_body": packs, "compartmental": 0}.get(kind, round(packs * o.whole_body))
         parts = []
         if n_whole:
-            parts.append(self._part(rng, n_whole, most, seen, whole_body=True))
+            parts.append(self.part(rng, n_whole, most, seen, whole_body=True).batch)
         if packs - n_whole:
-            parts.append(self._part(rng, packs - n_whole, most, seen, whole_body=False))
+            parts.append(self.part(rng, packs - n_whole, most, seen, whole_body=False).batch)
         batch = _concatenate(parts)
         if rng.random() < o.context and o.group > 1:
             batch.context = _others(rng, len(batch), o.group)
@@ -107,18 +134,24 @@ class Corpus:
             batch.context_batch = None
         return batch
 
-    def _part(self, rng: np.random.Generator, packs: int, most: int, seen: int, *, whole_body: bool) -> Batch:
+    def part(self, rng: np.random.Generator, packs: int, most: int, seen: int, *, whole_body: bool) -> Part:
+        """Patients of one part of the corpus, and what only their maker knows.
+
+        Parameters
+        ----------
+        packs : of 16 patients;  most : doses per patient;  seen : observations per patient
+        """
         o, people = self.options, pool()
         n = packs * _LANES
         group = np.arange(n) // o.group
         schedules = [draw_schedule(rng, o.regimens, most) for _ in range(packs)]
         cl_v = clearance_and_volume()
         if whole_body:
-            cohort = draw_whole_body(rng, people, group, o.species, o.split, cl_v[0][1])
+            cohort = draw_whole_body(rng, people, group, o.species, o.split, cl_v[0][1], o.exact)
             subjects, half_life, lag = cohort.subjects, cohort.half_life, cohort.lag
             weight, system, descriptors = people.body_weight[subjects], cohort.system(), cohort.descriptors
             fraction, stages, second = np.ones(n), np.ones(n, int), np.zeros(n)
-            delay, rate = np.zeros(n), np.ones(2 * n)
+            delay = np.zeros(n)
         else:
             subjects = _subjects(rng, people, group, o.species)
             typical = draw_typical(rng, int(group[-1]) + 1, cl_v)
@@ -130,21 +163,23 @@ class Corpus:
             weight = np.where(odd, other, weight)
             slower = (weight / 70.0) ** 0.25
             half_life, lag, delay = typical.half_life[group] * slower, values.lag * slower, values.second_delay * slower
-            fraction, stages, second, rate = values.fraction, values.stages, values.second, 1.0 / slower
-            system = compartmental_system(values, rate, weight)
+            fraction, stages, second = values.fraction, values.stages, values.second
+            system = compartmental_system(values, 1.0 / slower, weight)
             descriptors = np.full((n, len(DESCRIPTORS)), np.nan)
         lengths = np.concatenate([
             horizon(rng, s, half_life[i * _LANES : (i + 1) * _LANES : o.group]).repeat(o.group)
             for i, s in enumerate(schedules)
         ])  # fmt: skip
         twice = len(system.k_value) // n
-        curves = self._integrate(system, schedules, np.tile(lengths, twice), np.tile(weight, twice), np.tile(lag, twice),
+        curves = self.integrate(system, schedules, np.tile(lengths, twice), np.tile(weight, twice), np.tile(lag, twice),
                                  np.tile(fraction, twice), np.tile(stages, twice), np.tile(second, twice),
                                  np.tile(delay, twice), whole_body)  # fmt: skip
         samples = draw_samples(rng, n, seen, o.queries, min(8, o.observations))
-        return _measure(rng, curves, samples, schedules, lengths, weight, subjects, descriptors, people, o, whole_body, rate)
+        batch, noise = _measure(rng, curves, samples, schedules, lengths, weight, subjects, descriptors, people, o,
+        whole_body)
+        return Part(batch, schedules, lengths, lag, samples, noise, cohort if whole_body else None)
 
-    def _integrate(self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body):
+    def integrate(self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body):
         """(n, times, saved) [mg/L] for 1 mg/kg as first dose; NaN where the integration failed."""
         n = system.n_subjects
         scaled = replace(
@@ -196,7 +231,7 @@ def _stops(system, schedules: list[Schedule], lengths, weight, lag, fraction, st
 
 def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects, descriptors, people: Pool,
              o: CorpusOptions,
-             whole_body: bool, rate) -> Batch:  # fmt: skip
+             whole_body: bool) -> tuple[Batch, np.ndarray]:  # fmt: skip
     """What a laboratory makes of the curves: samples, errors, limits of quantification; and what is told of the patient."""
     n = len(lengths)
     truth, anchor = curves[:n], (curves[n:] if whole_body else None)
@@ -222,7 +257,7 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
     peak = np.nanmax(base, axis=1)
     peak = np.where(np.isfinite(peak) & (peak > 0), peak, 1.0)
     # the model is never quite right: a smooth deviation in log time, of a size of its own
-    bend = _wiggle(rng, n) * (each(lambda k: np.abs(rng.normal(0.0, 0.08, k))))[:, None]
+    bend = _wiggle(rng, n) * (each(lambda k: np.abs(rng.normal(0.0, 0.08 * o.deviation, k))))[:, None]
     noise = np.clip(each(lambda k: np.exp(rng.normal(np.log(0.14), 0.6, k))), 0.02, 0.6)[:, None]
     lloq = peak * np.exp(-np.log(10) * each(lambda k: np.where(rng.random(k) < 0.6, rng.uniform(1.0, 3.5, k), 6.0)))
 
@@ -231,7 +266,7 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
         at = np.maximum(index, 0)
         rows = np.arange(n)[:, None]
         c = truth[rows, at, sites] * np.exp(np.take_along_axis(bend, at, axis=1))
-        size = np.where(rng.random(c.shape) < 0.02, 3.0, 1.0) * noise  # one sample in fifty is a bad one
+        size = np.where(rng.random(c.shape) < 0.02 * o.deviation, 3.0, 1.0) * noise  # one sample in fifty is a bad one
         y = c * np.exp(size * rng.standard_normal(c.shape)) + 0.15 * lloq[:, None] * rng.standard_normal(c.shape)
         limit = np.broadcast_to(lloq[:, None], c.shape)
         censored = ~(y > limit)
@@ -250,7 +285,7 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
     whole = assay(samples.whole, whole_site)
 
     covariates = _covariates(rng, people, subjects, weight)
-    known = each(lambda k: rng.random(k) < 0.6)[:, None] & whole_body
+    known = (each(lambda k: rng.random(k) < 0.6)[:, None] | o.exact) & whole_body
     told = np.where(
         known & (rng.random(descriptors.shape) > each(lambda k: rng.choice([0.0, 0.25], k))[:, None]), descriptors, np.nan
     )
@@ -273,7 +308,7 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
         obs_site=whole_site.copy(), query_mask=nothing.astype(bool), query_time=nothing, query_site=nothing.astype(np.int64),
         query_anchor=nothing, **common,
     )  # fmt: skip
-    return batch
+    return batch, noise[:, 0]
 
 
 def _doses(schedules: list[Schedule], lengths, dose) -> dict[str, np.ndarray]:

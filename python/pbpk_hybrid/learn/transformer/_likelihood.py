@@ -37,17 +37,28 @@ class Mixture:
         return (torch.exp(self.log_weight)[..., None, :] * torch.special.ndtr(z)).sum(dim=-1)
 
     def quantiles(self, levels: Tensor) -> Tensor:
-        """(B, Q, n) by bisection between the outermost quantiles of the components."""
+        """(B, Q, n) by bisection between the outermost quantiles of the components, finished by Newton steps."""
         z = torch.special.ndtri(levels.to(self.mean.dtype))
         own = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
         alive = (self.log_weight > -12.0)[..., None]
         low = torch.where(alive, own, torch.inf).amin(dim=-2)
         high = torch.where(alive, own, -torch.inf).amax(dim=-2)
-        for _ in range(18):
-            middle = 0.5 * (low + high)
-            below = self.distribution(middle) < levels
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return 0.5 * (low + high)
+        scale, weight = torch.exp(-self.log_sd)[..., None, :], torch.exp(self.log_weight)[..., None, :]
+        x = 0.5 * (low + high)
+        for step in range(12):
+            before = x
+            own = (x[..., None] - self.mean[..., None, :]) * scale
+            below = (weight * torch.special.ndtr(own)).sum(dim=-1)
+            low, high = torch.where(below < levels, x, low), torch.where(below < levels, high, x)
+            x = 0.5 * (low + high)
+            if step < 9:
+                continue
+            # on the scale of a normal variate the distribution is nearly straight, out into its tails
+            at = torch.special.ndtri(below.clamp(1e-7, 1 - 1e-7))
+            slope = (weight * scale * torch.exp(-0.5 * own * own)).sum(dim=-1)
+            newton = before - (at - z) * torch.exp(-0.5 * at * at) / slope.clamp_min(1e-12)
+            x = torch.where((newton >= low) & (newton <= high), newton, x)
+        return x
 
     @property
     def expected(self) -> Tensor:

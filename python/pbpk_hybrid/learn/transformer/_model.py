@@ -66,6 +66,7 @@ class Forecaster:
         threads: int | None = None,
         progress: bool = True,
         tensorboard: bool = False,
+        start: Forecaster | None = None,
     ) -> Forecaster:
         """Train one on the corpus that is simulated as it goes.
 
@@ -75,6 +76,8 @@ class Forecaster:
         steps : optimiser steps instead of the config's
         folder : of the run: its state and log.csv; a run found there goes on
         max_minutes, threads, progress, tensorboard : see :func:`pbpk_hybrid.learn.training.train`
+        start : one to go on from, of the same size; such as a constant-rate run (:meth:`from_run`) that is to be cooled down
+            with ``schedule="cosine"`` and another seed
 
         Raises
         ------
@@ -82,9 +85,36 @@ class Forecaster:
         """
         config = config or ForecasterConfig()
         module = new_module(config)
+        if start is not None:
+            load_weights(module, start.module.state_dict())
         log = train_module(module, config, folder=folder, steps=steps, max_minutes=max_minutes, threads=threads,
                            progress=progress, tensorboard=tensorboard)  # fmt: skip
         return cls(module, corpus_reference(config), log)
+
+    @classmethod
+    def from_run(cls, folder: str | os.PathLike, config: ForecasterConfig | None = None, *, averaged: bool = True) ->
+    Forecaster:
+        """The forecaster as a run in `folder` has it so far, while it goes on.
+
+        Parameters
+        ----------
+        config : of the run
+        averaged : its averaged weights; False: those of the last step, to go on from
+
+        Raises
+        ------
+        CheckpointError : no run there, or of another network
+        """
+        from ..training import FORMAT as STATE_FORMAT
+        from ..training import KIND as STATE
+
+        config = config or ForecasterConfig()
+        tensors, _ = load_checkpoint(Path(folder).expanduser() / "state.safetensors", kind=STATE,
+        format_version=STATE_FORMAT)
+        kind = "average/" if averaged else "now/"
+        module = new_module(config)
+        load_weights(module, {n.removeprefix(kind): t for n, t in tensors.items() if n.startswith(kind)})
+        return cls(module, corpus_reference(config))
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None) -> Forecaster:
@@ -177,7 +207,9 @@ class Forecaster:
         if others is not None:
             batch.context_batch = others
             batch.context = np.broadcast_to(np.arange(len(others)), (len(patients), len(others)))
-        values = self._quantiles(batch, np.r_[0.5, levels]).reshape(len(patients), len(grid), len(sites), -1)
+        every = np.unique(np.r_[0.5, levels])
+        values = self._quantiles(batch, every).reshape(len(patients), len(grid), len(sites), -1)
+        values = values[..., np.searchsorted(every, np.r_[0.5, levels])]
         for i, p in enumerate(patients):
             values[i, ~_entered(p, grid)] = 0.0
         score = self.ood_score(batch)
@@ -200,12 +232,13 @@ class Forecaster:
         values = np.concatenate([batch.covariates, batch.descriptors], axis=1)[:, _NUMERIC]
         mean, cov = self.reference["mean"], self.reference["covariance"]
         out = np.zeros(len(values))
-        for i, row in enumerate(values):
-            k = np.flatnonzero(np.isfinite(row))
+        known = np.isfinite(values)
+        for there in np.unique(known, axis=0):
+            rows, k = np.flatnonzero((known == there).all(axis=1)), np.flatnonzero(there)
             if k.size:
-                off = row[k] - mean[k]
-                d2 = float(off @ np.linalg.solve(cov[np.ix_(k, k)], off))
-                out[i] = np.sqrt(d2 / chi2.ppf(0.99, k.size))
+                off = values[np.ix_(rows, k)] - mean[k]
+                square = np.einsum("ij,ji->i", off, np.linalg.solve(cov[np.ix_(k, k)], off.T))
+                out[rows] = np.sqrt(square / chi2.ppf(0.99, k.size))
         return out
 
     def fine_tune(

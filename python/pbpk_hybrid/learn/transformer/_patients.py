@@ -248,8 +248,12 @@ def _observations(patients: list[Patient], observation: xr.Dataset | None, where
     matrix = [str(m).lower() for m in observation["matrix"].values]
     subject = observation["subject"].values.astype(str)
     dropped = 0
+    names, inverse = np.unique(subject, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    of = dict(zip(names.tolist(), np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1), strict=True)) if
+    len(order) else {}
     for patient in patients:
-        rows = np.flatnonzero(subject == patient.label)
+        rows = of.get(patient.label, order[:0])
         keep = []
         for a, b in pairwise(rows):
             if time[b] < time[a]:

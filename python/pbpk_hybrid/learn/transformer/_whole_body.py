@@ -36,6 +36,9 @@ class WholeBody:
     Parameters
     ----------
     parameters : name -> (2 n,), first the truth, then the anchor
+    typical, spread : name -> (n,) value of the typical subject of the same anatomy, and ln sd between subjects, of what
+    varies;
+        "kp" stands for the one factor on all partition coefficients
     descriptors : (n, len(DESCRIPTORS)), before any is left out
     half_life : (n,) [h];  subjects : (n,) rows of the pool;  lag : (n,) [h]
     """
@@ -46,15 +49,20 @@ class WholeBody:
     subjects: np.ndarray
     lag: np.ndarray
     saturable: bool
+    typical: dict[str, np.ndarray]
+    spread: dict[str, np.ndarray]
 
     def system(self) -> System:
         return mixed_cohort_system(self.parameters, ORGANS, saturable=self.saturable)
 
 
 def draw_whole_body(
-    rng: np.random.Generator, pool: Pool, group: np.ndarray, species: tuple[str, ...], split: str, mean_log_vss: float
+    rng: np.random.Generator, pool: Pool, group: np.ndarray, species: tuple[str, ...], split: str, mean_log_vss: float,
+    exact: bool = False,
 ) -> WholeBody:
-    """Compounds for the groups of `group` (n,), each in its own species and subjects."""
+    """Compounds for the groups of `group` (n,), each in its own species and subjects; `exact`: what is known is the
+    truth.
+    """
     n, groups = len(group), int(group.max()) + 1
     weights = np.array([3.0 if s == "human" else 0.5 for s in species])
     drawn = [str(s) for s in rng.choice(species, groups, p=weights / weights.sum())]
@@ -64,8 +72,11 @@ def draw_whole_body(
     kp = np.stack([v[1] for v in values])
     bp = np.array([v[2] for v in values])[group]
 
-    def own(low: float, high: float) -> np.ndarray:
-        return np.exp(rng.uniform(low, high, groups)[group] * rng.standard_normal(n))
+    typical, spread = {}, {}
+
+    def own(name: str, low: float, high: float) -> np.ndarray:
+        spread[name] = rng.uniform(low, high, groups)[group]
+        return np.exp(spread[name] * rng.standard_normal(n))
 
     fu = np.array([c.fraction_unbound for c in compounds])[group]
     per_gram = np.array([c.clint * HEPATOCELLULARITY[s][0] * 6e-5 for c, s in zip(compounds, drawn, strict=True)])
@@ -86,16 +97,23 @@ def draw_whole_body(
 
     pair = lambda truth, anchor: np.concatenate([np.broadcast_to(truth, (n,)), np.broadcast_to(anchor, (n,))])  # noqa: E731
     p = {
-        "fraction_unbound_plasma": pair(np.clip(fu * own(0.0, 0.2), 1e-3, 1.0), fu),
+        "fraction_unbound_plasma": pair(np.clip(fu * own("fraction_unbound_plasma", 0.0, 0.2), 1e-3, 1.0), fu),
         "blood_to_plasma_ratio": pair(bp, bp),
-        "clint.liver": pair(clint * own(0.1, 0.6), clint * wrong_cl),
-        "clearance_renal": pair(np.minimum(renal * own(0.05, 0.3), 0.9 * kidney * bp),
+        "clint.liver": pair(clint * own("clint.liver", 0.1, 0.6), clint * wrong_cl),
+        "clearance_renal": pair(np.minimum(renal * own("clearance_renal", 0.05, 0.3), 0.9 * kidney * bp),
                                 np.minimum(renal * wrong_cl, 0.9 * kidney * bp)),
-        "absorption_rate": pair(ka * own(0.1, 0.8), ka * wrong_ka),
-        "fraction_absorbed": pair(np.clip(fa * own(0.0, 0.3), 0.01, 1.0), np.clip(fa * wrong_fa, 0.01, 1.0)),
+        "absorption_rate": pair(ka * own("absorption_rate", 0.1, 0.8), ka * wrong_ka),
+        "fraction_absorbed": pair(np.clip(fa * own("fraction_absorbed", 0.0, 0.3), 0.01, 1.0), np.clip(fa * wrong_fa,
+        0.01, 1.0)),
         "fraction_gut": pair(fg, fg),
     }  # fmt: skip
-    size = own(0.0, 0.3)
+    if exact:
+        in_vivo_cl[:], in_vivo_v[:] = True, True
+        wrong_cl, wrong_kp, wrong_ka, wrong_fa, uneven = 1.0, np.ones(n), 1.0, 1.0, np.ones_like(uneven)
+        for name, value in (("clint.liver", clint), ("clearance_renal", renal), ("absorption_rate", ka),
+        ("fraction_absorbed", fa)):
+            p[name][n:] = value
+    size = own("kp", 0.0, 0.3)
     for j, organ in enumerate(ORGANS):
         volume, flow = pool.volume[subjects, j], pool.flow[subjects, j]
         p[f"volume.{organ}"] = pair(volume, volume)
@@ -103,13 +121,16 @@ def draw_whole_body(
             p[f"flow.{organ}"] = pair(flow, flow)
     for k, organ in enumerate(TISSUES):
         p[f"kp.{organ}"] = pair(kp[group, k] * size, kp[group, k] * (wrong_kp * uneven[group, k]))
+        typical[f"kp.{organ}"] = kp[group, k]
+    typical |= {"fraction_unbound_plasma": fu, "clint.liver": clint, "clearance_renal": renal, "absorption_rate": ka,
+                "fraction_absorbed": fa}  # fmt: skip
     descriptors = np.stack([_describe(c) for c in compounds])[group]
     volume = (pool.volume[subjects][:, _TISSUE] * kp[group]).sum(axis=1) + bp * pool.volume[subjects][:, :2].sum(axis=1)
     flow = pool.flow[subjects][:, _LIVER_INFLOW].sum(axis=1)
     unbound = fu / bp * clint
     clearance = bp * flow * unbound / (flow + unbound) + renal
 
-    flagged = rng.random(groups) < 0.25
+    flagged = (rng.random(groups) < 0.25) & (not exact)
     saturable = bool(flagged.any())
     descriptors[:, _ROW["saturable"]] = flagged[group]
     if saturable:
@@ -127,8 +148,9 @@ def draw_whole_body(
     descriptors[:, _ROW["volume_in_vivo"]] = in_vivo_v[group]
     descriptors[:, _ROW["log_absorption_rate"]] = np.log(p["absorption_rate"][n:])
     descriptors[:, _ROW["oral_fraction"]] = p["fraction_absorbed"][n:] * fg
-    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own(0.0, 0.5)
-    return WholeBody(p, descriptors, np.log(2) * np.maximum(volume / clearance, 0.5 / ka), subjects, lag, saturable)
+    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own("lag", 0.0, 0.5)
+    return WholeBody(p, descriptors, np.log(2) * np.maximum(volume / clearance, 0.5 / ka), subjects, lag, saturable,
+    typical, spread)
 
 
 def _compound(rng, pool: Pool, species: str, split: str, mean_log_vss: float):

@@ -209,6 +209,11 @@ def test_a_short_training_learns_and_a_resumed_one_is_the_same(tiny_config, tmp_
     resumed = Forecaster.fit(config, folder=tmp_path / "b", progress=False, threads=1)
     for name, weight in whole.module.state_dict().items():
         assert torch.equal(weight, resumed.module.state_dict()[name]), name
+    last = Forecaster.from_run(tmp_path / "b", config, averaged=False)
+    colder = replace(config, schedule="cosine", warmup=0, steps=4, seed=9, learning_rate=1e-9)
+    cooled = Forecaster.fit(colder, start=last, progress=False, threads=1)
+    for name, weight in last.module.state_dict().items():
+        torch.testing.assert_close(cooled.module.state_dict()[name], weight, atol=1e-6, rtol=0)
 
 
 def test_fine_tuning_moves_towards_the_study_and_leaves_the_original(untrained):

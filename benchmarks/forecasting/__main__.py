@@ -186,8 +186,8 @@ def main() -> None:
         print(name, flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{args.name}.json").write_text(json.dumps(rows, indent=1))
-    text = "# Forecasts of real patients from their first samples\n\n" + __doc__.split("\n\n")[2] + "\n" + markdown(rows)
-    + "\n"
+    title = "# Forecasts of real patients from their first samples\n\n"
+    text = title + __doc__.split("\n\n")[2] + "\n" + markdown(rows) + "\n"
     (RESULTS / f"{args.name}.md").write_text(text)
 
 

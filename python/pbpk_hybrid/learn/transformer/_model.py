@@ -92,8 +92,9 @@ class Forecaster:
         return cls(module, corpus_reference(config), log)
 
     @classmethod
-    def from_run(cls, folder: str | os.PathLike, config: ForecasterConfig | None = None, *, averaged: bool = True) ->
-    Forecaster:
+    def from_run(
+        cls, folder: str | os.PathLike, config: ForecasterConfig | None = None, *, averaged: bool = True
+    ) -> Forecaster:
         """The forecaster as a run in `folder` has it so far, while it goes on.
 
         Parameters

@@ -250,8 +250,8 @@ def _observations(patients: list[Patient], observation: xr.Dataset | None, where
     dropped = 0
     names, inverse = np.unique(subject, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
-    of = dict(zip(names.tolist(), np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1), strict=True)) if
-    len(order) else {}
+    parts = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1) if len(order) else []
+    of = dict(zip(names.tolist(), parts, strict=True))
     for patient in patients:
         rows = of.get(patient.label, order[:0])
         keep = []

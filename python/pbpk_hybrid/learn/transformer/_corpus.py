@@ -37,7 +37,8 @@ class CorpusOptions:
     observations, queries : most per patient; three of five batches have at most four observations per patient
     doses : most per patient; half of the batches have single doses
     whole_body : share of patients from the whole-body model (the rest: compartmental models)
-    context : share of batches in which patients see the others of their group
+    context : share of batches in which patients see the others of their group; where they do, the typical curve of those
+    others takes the place of the mechanistic model's
     regimens : kinds that are drawn, of :data:`~._designs.REGIMENS`
     species : that are drawn
     deviation : size of what no model explains, smooth deviations of curves and one bad sample in fifty; 1 as usual, 0
@@ -47,12 +48,12 @@ class CorpusOptions:
     """
 
     batch_size: int = 256
-    group: int = 4
+    group: int = 8
     observations: int = 12
     queries: int = 8
     doses: int = 12
     whole_body: float = 0.5
-    context: float = 0.3
+    context: float = 0.45
     regimens: tuple[str, ...] = TRAINED
     species: tuple[str, ...] = SPECIES
     deviation: float = 1.0
@@ -122,24 +123,23 @@ class Corpus:
         seen = min(4, o.observations) if rng.random() < 0.6 else o.observations
         packs = o.batch_size // _LANES
         n_whole = {"whole_body": packs, "compartmental": 0}.get(kind, round(packs * o.whole_body))
+        context = bool(rng.random() < o.context) and o.group > 1
         parts = []
         if n_whole:
-            parts.append(self.part(rng, n_whole, most, seen, whole_body=True).batch)
+            parts.append(self.part(rng, n_whole, most, seen, whole_body=True, context=context).batch)
         if packs - n_whole:
-            parts.append(self.part(rng, packs - n_whole, most, seen, whole_body=False).batch)
-        batch = _concatenate(parts)
-        if rng.random() < o.context and o.group > 1:
-            batch.context = _others(rng, len(batch), o.group)
-        else:
-            batch.context_batch = None
-        return batch
+            parts.append(self.part(rng, packs - n_whole, most, seen, whole_body=False, context=context).batch)
+        return _concatenate(parts)
 
-    def part(self, rng: np.random.Generator, packs: int, most: int, seen: int, *, whole_body: bool) -> Part:
+    def part(
+        self, rng: np.random.Generator, packs: int, most: int, seen: int, *, whole_body: bool, context: bool = False
+    ) -> Part:
         """Patients of one part of the corpus, and what only their maker knows.
 
         Parameters
         ----------
         packs : of 16 patients;  most : doses per patient;  seen : observations per patient
+        context : whether patients see the others of their group
         """
         o, people = self.options, pool()
         n = packs * _LANES
@@ -175,8 +175,9 @@ class Corpus:
                                  np.tile(fraction, twice), np.tile(stages, twice), np.tile(second, twice),
                                  np.tile(delay, twice), whole_body)  # fmt: skip
         samples = draw_samples(rng, n, seen, o.queries, min(8, o.observations))
-        batch, noise = _measure(rng, curves, samples, schedules, lengths, weight, subjects, descriptors, people, o,
-        whole_body)
+        batch, noise = _measure(
+            rng, curves, samples, schedules, lengths, weight, subjects, descriptors, people, o, whole_body, context
+        )
         return Part(batch, schedules, lengths, lag, samples, noise, cohort if whole_body else None)
 
     def integrate(self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body):
@@ -230,8 +231,7 @@ def _stops(system, schedules: list[Schedule], lengths, weight, lag, fraction, st
 
 
 def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects, descriptors, people: Pool,
-             o: CorpusOptions,
-             whole_body: bool) -> tuple[Batch, np.ndarray]:  # fmt: skip
+             o: CorpusOptions, whole_body: bool, context: bool) -> tuple[Batch, np.ndarray]:  # fmt: skip
     """What a laboratory makes of the curves: samples, errors, limits of quantification; and what is told of the patient."""
     n = len(lengths)
     truth, anchor = curves[:n], (curves[n:] if whole_body else None)
@@ -259,6 +259,8 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
     # the model is never quite right: a smooth deviation in log time, of a size of its own
     bend = _wiggle(rng, n) * (each(lambda k: np.abs(rng.normal(0.0, 0.08 * o.deviation, k))))[:, None]
     noise = np.clip(each(lambda k: np.exp(rng.normal(np.log(0.14), 0.6, k))), 0.02, 0.6)[:, None]
+    others = _others(rng, n, o.group) if context else None
+    typical = _typical(rng, base, peak, weight, others) if context else np.full(base.shape, np.nan)
     lloq = peak * np.exp(-np.log(10) * each(lambda k: np.where(rng.random(k) < 0.6, rng.uniform(1.0, 3.5, k), 6.0)))
 
     def assay(index, sites):
@@ -272,7 +274,8 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
         censored = ~(y > limit)
         ok = ok & np.isfinite(c)
         known = np.full(c.shape, np.nan) if anchor is None else anchor[rows, at, sites] * factor[:, None]
-        return ok, GRID[at] * lengths[:, None], np.where(censored, limit, y) * factor[:, None], censored, known
+        learned = np.where(sites == site[:, None], typical[rows, at] * factor[:, None], np.nan)
+        return ok, GRID[at] * lengths[:, None], np.where(censored, limit, y) * factor[:, None], censored, known, learned
 
     own_site = np.broadcast_to(site[:, None], samples.observed.shape)
     obs = assay(samples.observed, own_site)
@@ -295,13 +298,17 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
         told[:, j] = np.where(known[:, 0], descriptors[:, j], np.nan)
     doses = _doses(schedules, lengths, dose)
     hide = lambda a: np.where(known, a, np.nan)  # noqa: E731
+    either = lambda a, learned: np.where(np.isfinite(learned), learned, hide(a))  # noqa: E731
     common = {"body_weight": weight, "covariates": covariates, "descriptors": told, **doses}
     batch = Batch(
-        obs_mask=obs[0], obs_time=obs[1], obs_value=obs[2], obs_censored=obs[3], obs_anchor=hide(obs[4]),
+        obs_mask=obs[0], obs_time=obs[1], obs_value=obs[2], obs_censored=obs[3], obs_anchor=either(obs[4], obs[5]),
         obs_site=own_site.copy(),
-        query_mask=ask[0], query_time=ask[1], query_value=ask[2], query_censored=ask[3], query_anchor=hide(ask[4]),
+        query_mask=ask[0], query_time=ask[1], query_value=ask[2], query_censored=ask[3], query_anchor=either(ask[4], ask[5]),
         query_site=asked_site, **common,
     )  # fmt: skip
+    if others is None:
+        return batch, noise[:, 0]
+    batch.context = others
     nothing = np.zeros((n, 0))
     batch.context_batch = Batch(
         obs_mask=whole[0], obs_time=whole[1], obs_value=whole[2], obs_censored=whole[3], obs_anchor=hide(whole[4]),
@@ -364,6 +371,21 @@ def _others(rng, n: int, group: int) -> np.ndarray:
     return np.where((rng.random(others.shape) < rng.uniform(0.2, 1.0, (n, 1))) & show, others, -1)
 
 
+def _typical(rng, base: np.ndarray, peak: np.ndarray, weight: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(n, times) the curve that a fit to the other patients' samples would draw, per unit of dose: their geometric mean,
+    a little wrong; NaN where there is nobody or bodies are too different.
+    """
+    n = len(base)
+    floored = np.log(np.maximum(base, 1e-7 * peak[:, None]))
+    there = (others >= 0) & np.isfinite(base).all(axis=1)[others]
+    shares = there / np.maximum(there.sum(axis=1, keepdims=True), 1)
+    mean = np.einsum("np,npt->nt", shares, np.where(there[..., None], floored[others], 0.0))
+    w = np.log(weight)
+    apart = np.where(there, np.abs(w[others] - w[:, None]), 0.0).max(axis=1)
+    off = _wiggle(rng, n) * np.abs(rng.normal(0.0, 0.1, (n, 1))) + rng.normal(0.0, 0.06, (n, 1))
+    return np.where((there.any(axis=1) & (apart < 1.1))[:, None], np.exp(mean + off), np.nan)
+
+
 def _concatenate(parts: list[Batch]) -> Batch:
     if len(parts) == 1:
         return parts[0]
@@ -377,6 +399,11 @@ def _join(parts: list[Batch], contexts: bool) -> Batch:
             values[name] = _join([p.context_batch for p in parts], False) if contexts and first is not None else None
         elif first is None:
             values[name] = None
+        elif name == "context":
+            before = np.cumsum([0, *(len(p) for p in parts[:-1])])
+            values[name] = np.concatenate([
+                np.where(p.context >= 0, p.context + k, -1) for p, k in zip(parts, before, strict=True)
+            ])  # fmt: skip
         else:
             arrays = [getattr(p, name) for p in parts]
             if name.startswith("dose_"):

@@ -60,12 +60,13 @@ def horizon(rng: np.random.Generator, schedule: Schedule, half_life: np.ndarray)
     """(n,) [h] length of the study for compounds of these half-lives [h]."""
     n = len(half_life)
     if schedule.spacing == 0.0:
-        own = half_life * np.exp(rng.uniform(np.log(1.0), np.log(8.0), n))
+        own = half_life * np.exp(rng.uniform(np.log(0.5), np.log(9.0), n))
         # many studies sample one day, whatever the half-life
         day = rng.choice([12.0, 24.0, 48.0, 72.0], n)
         near = (day > 0.7 * half_life) & (day < 12 * half_life) & (rng.random(n) < 0.4)
         return np.clip(np.where(near, day, own), 0.3, 2000.0)
-    wished = half_life * np.exp(rng.uniform(np.log(0.3), np.log(3.0), n))
+    # drugs of long half-lives are given daily all the same: phenobarbital in neonates every 12 of 110 h
+    wished = half_life * np.exp(rng.uniform(np.log(0.08), np.log(3.0), n))
     interval = _NICE[np.abs(np.log(wished[:, None] / _NICE)).argmin(axis=1)]
     interval = np.where(wished < 3.0, wished, interval)
     return interval / schedule.spacing

@@ -30,10 +30,13 @@ from ._likelihood import Mixture
 from ._module import ForecasterModule
 from ._patients import MOST_OTHERS, Patient, as_regimen, check_times, collate, read_patients
 from ._training import VALIDATION_SEED, batch_loss, new_module, train_module
+from ._typical import TypicalCurve
 
 KIND, FORMAT = "forecaster", 1
 SHIPPED = Path(__file__).parents[1] / "data" / "forecaster" / "forecaster.safetensors"
 _CHUNK = 512  # patients at a time
+#: most other patients that are seen as tokens, about as many as in training; the typical curve is of all
+_TOKENS = 8
 _NUMERIC = [*range(6), *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km")]
 
 
@@ -110,8 +113,9 @@ class Forecaster:
         from ..training import KIND as STATE
 
         config = config or ForecasterConfig()
-        tensors, _ = load_checkpoint(Path(folder).expanduser() / "state.safetensors", kind=STATE,
-        format_version=STATE_FORMAT)
+        tensors, _ = load_checkpoint(
+            Path(folder).expanduser() / "state.safetensors", kind=STATE, format_version=STATE_FORMAT
+        )
         kind = "average/" if averaged else "now/"
         module = new_module(config)
         load_weights(module, {n.removeprefix(kind): t for n, t in tensors.items() if n.startswith(kind)})
@@ -172,7 +176,8 @@ class Forecaster:
         times : (n_times,) [h], increasing
         compartments : "plasma", "blood" or organs
         quantiles : levels, increasing, within (0, 1)
-        context : (observation, regimen, physiology) of other patients on the same compound
+        context : (observation, regimen, physiology) of other patients on the same compound; the curve that they have in
+            common takes the place of the mechanistic model's
 
         Returns
         -------
@@ -196,9 +201,7 @@ class Forecaster:
         levels = _levels(quantiles)
         patients, ignored = read_patients(observation, regimen, physiology)
         compound = get_compound(compound) if isinstance(compound, str) else compound
-        others = None
-        if context is not None:
-            others = self._context(context, compound)
+        others = None if context is None else self._context(context, compound)
         known = None
         if compound is not None:
             for p in patients:
@@ -206,8 +209,7 @@ class Forecaster:
             known = anchors(compound, patients, as_regimen(regimen), physiology, grid, sites)
         batch = collate(patients, grid, sites, known)
         if others is not None:
-            batch.context_batch = others
-            batch.context = np.broadcast_to(np.arange(len(others)), (len(patients), len(others)))
+            with_context(batch, others)
         every = np.unique(np.r_[0.5, levels])
         values = self._quantiles(batch, every).reshape(len(patients), len(grid), len(sites), -1)
         values = values[..., np.searchsorted(every, np.r_[0.5, levels])]
@@ -329,6 +331,14 @@ class Forecaster:
         return self.module(batch)
 
 
+def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
+    """Let every patient of `batch` see the other patients, and the curve they have in common (fitted unless given)."""
+    (typical or TypicalCurve(others)).put(batch)
+    shown = np.unique(np.linspace(0, len(others) - 1, min(_TOKENS, len(others))).round().astype(int))
+    batch.context_batch = others.take(shown)
+    batch.context = np.broadcast_to(np.arange(len(shown)), (len(batch), len(shown)))
+
+
 def corpus_reference(config: ForecasterConfig, batches: int = 12) -> dict[str, np.ndarray]:
     """Mean and covariance of covariates and descriptors over the corpus, for :meth:`Forecaster.ood_score`."""
     corpus = Corpus(replace(config.corpus, context=0.0))
@@ -426,4 +436,4 @@ def _dataset(patients, grid, sites, levels, values, score, facts) -> xr.Dataset:
     )  # fmt: skip
 
 
-__all__ = ["Forecaster", "corpus_reference"]
+__all__ = ["Forecaster", "corpus_reference", "with_context"]

@@ -57,7 +57,12 @@ class WholeBody:
 
 
 def draw_whole_body(
-    rng: np.random.Generator, pool: Pool, group: np.ndarray, species: tuple[str, ...], split: str, mean_log_vss: float,
+    rng: np.random.Generator,
+    pool: Pool,
+    group: np.ndarray,
+    species: tuple[str, ...],
+    split: str,
+    mean_log_vss: float,
     exact: bool = False,
 ) -> WholeBody:
     """Compounds for the groups of `group` (n,), each in its own species and subjects; `exact`: what is known is the
@@ -88,10 +93,12 @@ def draw_whole_body(
     fa, fg = rng.uniform(0.15, 1.0, groups)[group], rng.uniform(0.4, 1.0, groups)[group]
 
     in_vivo_cl, in_vivo_v = (rng.random(groups) < 0.5 for _ in range(2))
-    pick = lambda flag, sd: np.where(flag, sd[0], sd[1]) * rng.standard_normal(groups)  # noqa: E731
+    # some compounds are known much worse than others
+    worse = np.exp(0.5 * rng.standard_normal(groups))
+    pick = lambda flag, sd: np.where(flag, sd[0], sd[1]) * worse * rng.standard_normal(groups)  # noqa: E731
     wrong_cl = np.exp(pick(in_vivo_cl, _CLEARANCE_ERROR))[group]
     wrong_kp = np.exp(pick(in_vivo_v, _VOLUME_ERROR))[group]
-    wrong_ka, wrong_fa = np.exp(rng.normal(0, 0.4, groups))[group], np.exp(rng.normal(0, 0.25, groups))[group]
+    wrong_ka, wrong_fa = np.exp(rng.normal(0, 0.6, groups))[group], np.exp(rng.normal(0, 0.25, groups))[group]
     # Kp is wrong organ by organ too, beyond the one factor
     uneven = np.exp(np.where(in_vivo_v, 0.25, 0.35)[:, None] * rng.standard_normal(kp.shape))
 
@@ -110,8 +117,12 @@ def draw_whole_body(
     if exact:
         in_vivo_cl[:], in_vivo_v[:] = True, True
         wrong_cl, wrong_kp, wrong_ka, wrong_fa, uneven = 1.0, np.ones(n), 1.0, 1.0, np.ones_like(uneven)
-        for name, value in (("clint.liver", clint), ("clearance_renal", renal), ("absorption_rate", ka),
-        ("fraction_absorbed", fa)):
+        for name, value in (
+            ("clint.liver", clint),
+            ("clearance_renal", renal),
+            ("absorption_rate", ka),
+            ("fraction_absorbed", fa),
+        ):
             p[name][n:] = value
     size = own("kp", 0.0, 0.3)
     for j, organ in enumerate(ORGANS):
@@ -149,8 +160,9 @@ def draw_whole_body(
     descriptors[:, _ROW["log_absorption_rate"]] = np.log(p["absorption_rate"][n:])
     descriptors[:, _ROW["oral_fraction"]] = p["fraction_absorbed"][n:] * fg
     lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own("lag", 0.0, 0.5)
-    return WholeBody(p, descriptors, np.log(2) * np.maximum(volume / clearance, 0.5 / ka), subjects, lag, saturable,
-    typical, spread)
+    return WholeBody(
+        p, descriptors, np.log(2) * np.maximum(volume / clearance, 0.5 / ka), subjects, lag, saturable, typical, spread
+    )
 
 
 def _compound(rng, pool: Pool, species: str, split: str, mean_log_vss: float):

@@ -28,6 +28,7 @@ ALLOWED = {
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
     "report": {"_core", "compounds", "plots"},
+    "interchange": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "estimation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "nca",
                    "plots"},
     "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
@@ -41,6 +42,7 @@ RESERVED = {
     "juliacall": {"solvers/julia"}, "juliapkg": {"solvers/julia"}, "torch": {"learn", "solvers/julia"},
     "torch_geometric": {"learn"}, "dask": {"scale"}, "distributed": {"scale"},
     "nutpie": {"estimation"}, "SALib": {"estimation"},
+    "libsbml": {"interchange"},
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ module PBPKHybridDiffEqGPUExt
 
 using DiffEqGPU: EnsembleGPUKernel, GPUKvaerno5, GPURodas5P, GPURosenbrock23
 using PBPKHybrid
-using PBPKHybrid: ADD, KEEP, RATE, RATE_LAWS, closed, column, dose_scale, n_states, n_subjects, stop_value
+using PBPKHybrid: ADD, KEEP, RATE, RATE_LAWS, closed, column, dose_scale, hill_share, n_states, n_subjects, stop_value
 using SciMLBase: EnsembleProblem, ODEFunction, ODEProblem, remake
 using SciMLBase: SciMLBase
 using StaticArrays: SMatrix, SVector
@@ -33,13 +33,16 @@ function rate_expression(reaction, offset)
     law, reactants, _, _, first = reaction
     par(j) = :(p[$(offset + first + j)])
     law == 1 && return :($(par(0)) * u[$(reactants[1])] * u[$(reactants[2])])
+    share = :($(par(0)) * hill_share(u[$(reactants[1])], $(par(1)), $(par(2))))
+    law == 2 && return share
+    law == 3 && return :($share * u[$(reactants[2])])
     inhibition = foldl((a, j) -> :($a + u[$(reactants[j])] / $(par(j))), 2:length(reactants); init = :(one(eltype(u))))
     :($(par(0)) * u[$(reactants[1])] / ($(par(1)) * $inhibition + u[$(reactants[1])]))
 end
 
 @generated function (::GPUField{N,ROWS,COLS,REACTIONS})(u::SVector{N}, p, t) where {N,ROWS,COLS,REACTIONS}
     entries = length(ROWS)
-    parameters = sum(r -> r[1] == 1 ? 1 : 1 + length(r[2]), REACTIONS; init = 0)
+    parameters = sum(r -> r[1] == 1 ? 1 : r[1] >= 2 ? 3 : 1 + length(r[2]), REACTIONS; init = 0)
     rates = [Expr(:(=), Symbol(:v, m), rate_expression(r, entries)) for (m, r) in enumerate(REACTIONS)]
     row(i) = begin
         terms = Any[:(p[$(entries + parameters + i)])]

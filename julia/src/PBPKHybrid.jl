@@ -36,6 +36,7 @@ export MLPField, GraphField, NeuralField, NeuralProblem, NeuralSolution, neural_
 export SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE, METHODS
 
 include("lanes.jl")
+include("hill.jl")
 include("elimination.jl")
 include("system.jl")
 include("doses.jl")

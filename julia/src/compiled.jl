@@ -81,6 +81,9 @@ function rate_code(st, m)
     first, p = st.r_ptr[m], st.p_ptr[m]
     a = row(st.r_state[first])
     st.law[m] == 1 && return :(par[$p] * $a * $(row(st.r_state[first + 1])))
+    share = :(par[$p] * hill_share($a, par[$(p + 1)], par[$(p + 2)]))
+    st.law[m] == 2 && return share
+    st.law[m] == 3 && return :($share * $(row(st.r_state[first + 1])))
     :(par[$p] * $a / (par[$(p + 1)] * $(inhibition_code(st, m)) + $a))
 end
 
@@ -89,6 +92,11 @@ function rate_derivative_code(st, m, j)
     first, p = st.r_ptr[m], st.p_ptr[m]
     a = row(st.r_state[first])
     st.law[m] == 1 && return :(par[$p] * $(j == 1 ? row(st.r_state[first + 1]) : a))
+    if st.law[m] >= 2
+        j == 2 && return :(par[$p] * hill_share($a, par[$(p + 1)], par[$(p + 2)]))
+        slope = :(par[$p] * hill_slope($a, par[$(p + 1)], par[$(p + 2)]))
+        return st.law[m] == 3 ? :($slope * $(row(st.r_state[first + 1]))) : slope
+    end
     quote
         let km = par[$(p + 1)]
             free = km * $(inhibition_code(st, m))

@@ -127,6 +127,10 @@ end
     first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
     a = u[st.r_state[first]]
     st.law[m] == 1 && return par[p] * a * u[st.r_state[first + 1]]
+    if st.law[m] >= 2
+        v = par[p] * hill_share(a, par[p + 1], par[p + 2])
+        return st.law[m] == 3 ? v * u[st.r_state[first + 1]] : v
+    end
     par[p] * a / (par[p + 1] * inhibition(st, par, u, first, last, p) + a)
 end
 
@@ -135,6 +139,11 @@ end
     first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
     a = u[st.r_state[first]]
     st.law[m] == 1 && return par[p] * (j == 1 ? u[st.r_state[first + 1]] : a)
+    if st.law[m] >= 2
+        j == 2 && return par[p] * hill_share(a, par[p + 1], par[p + 2])
+        d = par[p] * hill_slope(a, par[p + 1], par[p + 2])
+        return st.law[m] == 3 ? d * u[st.r_state[first + 1]] : d
+    end
     km = par[p + 1]
     free = km * inhibition(st, par, u, first, last, p)
     denominator = free + a

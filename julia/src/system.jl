@@ -2,6 +2,8 @@
 const RATE_LAWS = Dict(
     "michaelis_menten" => (0, 1, 2, true),
     "mass_action" => (1, 2, 1, false),
+    "hill" => (2, 1, 3, false),
+    "hill_product" => (3, 2, 3, false),
 )
 
 """
@@ -11,7 +13,8 @@ One rate law, its reactants (state numbers from 1), its stoichiometry (`state =>
 parameters (`parameters x subjects`, or one column for all subjects alike).
 
 `"michaelis_menten"`: `v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a)`, reactants `(a, i_1, ...)`, parameters
-`(Vmax [mg/h], Km [mg], Ki_1 [mg], ...)`. `"mass_action"`: `v = k a b`, parameter `k [1/(mg h)]`.
+`(Vmax [mg/h], Km [mg], Ki_1 [mg], ...)`. `"mass_action"`: `v = k a b`, parameter `k [1/(mg h)]`. `"hill"`:
+`v = k a^g / (K^g + a^g)`, parameters `(k, K, g)`; `"hill_product"`: the same times a second reactant.
 """
 struct Reaction
     name::String
@@ -136,6 +139,8 @@ end
 function rate(r::Reaction, y, p)
     a = y[r.reactants[1]]
     r.law == "mass_action" && return p[1] * a * y[r.reactants[2]]
+    r.law == "hill" && return p[1] * hill_share(a, p[2], p[3])
+    r.law == "hill_product" && return p[1] * hill_share(a, p[2], p[3]) * y[r.reactants[2]]
     inhibition = one(a)
     for j in 2:length(r.reactants)
         inhibition += y[r.reactants[j]] / p[1 + j]

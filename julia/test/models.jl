@@ -8,7 +8,7 @@ end
 absorption(ka::Vector, ke::Vector) =
     PBPKSystem(["depot", "body", "out"], [1, 2, 2, 3], [1, 1, 2, 2], permutedims([-ka ka -ke ke]))
 
-"""A circulation of `organs` organs between two blood pools, with one saturable and one bilinear reaction, for `subjects` people."""
+"""A circulation of `organs` organs between two blood pools, with one reaction of every law, for `subjects` people."""
 function circulation(organs, subjects)
     n = organs + 4
     art, ven, bound, sink = organs + 1, organs + 2, organs + 3, organs + 4
@@ -26,6 +26,8 @@ function circulation(organs, subjects)
     reactions = [
         Reaction("enzyme", "michaelis_menten", [2, 3], [2 => -1.0, sink => 1.0], vcat(vary(30.0, 1)', vary(4.0, 2)', vary(2.0, 3)')),
         Reaction("binding", "mass_action", [1, 4], [1 => -1.0, 4 => -1.0, bound => 2.0], reshape(vary(0.01, 5), 1, :)),
+        Reaction("steep", "hill", [5], [5 => -1.0, sink => 1.0], vcat(vary(2.0, 6)', vary(3.0, 7)', vary(1.8, 8)')),
+        Reaction("driven", "hill_product", [5, 2], [2 => -1.0, sink => 1.0], vcat(vary(0.5, 9)', vary(2.0, 10)', vary(0.7, 11)')),
     ]
     PBPKSystem(
         ["s$i" for i in 1:n], first.(keys_), last.(keys_), permutedims(reduce(hcat, (entries[k] for k in keys_))); reactions,

@@ -245,6 +245,9 @@ def _dataset(system, problem: Problem, result: Trajectories, regimen: Regimen, f
     )
     dims = ("subject", "time", "compartment")
     concentration = result.amount * factors[:, None, :]
+    for o, name in enumerate(problem.saved):
+        if (offset := system.observables[name].offset) is not None:
+            concentration[:, :, o] += np.reshape(offset, (-1, 1))
     variables: dict[str, Any] = {
         "concentration": (dims, concentration, schemas.attrs("simulation", "concentration")),
         "amount": (dims, result.amount, schemas.attrs("simulation", "amount")),
@@ -266,6 +269,8 @@ def _dataset(system, problem: Problem, result: Trajectories, regimen: Regimen, f
                     slope[:, :, o, q] += result.amount[:, :, o] * np.broadcast_to(
                         d.factor[name], (system.n_subjects,)
                     )[:, None]
+                if name in d.offset:
+                    slope[:, :, o, q] += np.reshape(d.offset[name], (-1, 1))
         variables["concentration_sensitivity"] = ((*dims, "parameter"), slope, {
             "units": "(mg/L)/(unit of the parameter)", "long_name": "derivative of the concentration by the parameter",
         })  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.errors import InputError, unknown_name
 from ..models.derivatives import parameter_names
+from ..models.named import own_values
 from ..models.system import System
 
 SCALES = ("log", "logit", "linear")
@@ -207,15 +208,6 @@ def check_priors(priors: Mapping[str, Prior] | None, names: Sequence[str]) -> No
             raise unknown_name("priors", name, names, what="an estimated parameter")
         if not isinstance(prior, (Normal, LogNormal, HalfCauchy)):
             raise InputError(f"priors[{name!r}]", prior, "Normal, LogNormal or HalfCauchy")
-
-
-def own_values(system: System) -> dict[str, np.ndarray]:
-    """Named parameters of the system, (n_subjects or 1,) each; entries of K and reaction constants where it names none."""
-    if system.assemble is not None:
-        return {k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in system.parameters.items()}
-    names = parameter_names(system)
-    columns = [*system.k_value.T, *(column for r in system.reactions for column in r.parameters.T)]
-    return dict(zip(names, columns, strict=True))
 
 
 def _usual_scale(spec: Parameter) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -12,12 +11,11 @@ import xarray as xr
 from .._core import schemas
 from .._core.errors import InputError, unknown_name
 from ..dosing import Regimen
-from ..models.derivatives import parameter_names
-from ..models.system import Coefficients, System
+from ..models.named import named, own_values, with_values
+from ..models.system import System
 from ..solvers.base import Problem, SolverOptions
 from ..solvers.doses import dose_stops, steady_state_stops
 from ..solvers.select import choose_backend
-from .parameters import own_values
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,13 @@ class Predictor:
             [np.broadcast_to(system.observables[n].factor, (system.n_subjects,)) for n in self.data.compartments], axis=1
         )
         amount, factor = result.amount[s, t, o], factors[s, o]
+        value = amount * factor
+        for number, name in enumerate(self.data.compartments):
+            if (offset := system.observables[name].offset) is not None:
+                mine = o == number
+                value[mine] += np.broadcast_to(offset, (system.n_subjects,))[s[mine]]
         if not slopes:
-            return amount * factor, None
+            return value, None
         slope = result.sensitivity[s, t, o] * factor[:, None]
         for q, d in enumerate(result.derivatives):
             for number, name in enumerate(self.data.compartments):
@@ -144,43 +147,7 @@ class Predictor:
                     mine = o == number
                     moved = np.broadcast_to(d.factor[name], (system.n_subjects,))
                     slope[mine, q] += amount[mine] * moved[s[mine]]
-        return amount * factor, slope
-
-
-def named(system: System) -> System:
-    """The system with named parameters: where it has none, every entry of K and every reaction constant is one."""
-    if system.assemble is not None:
-        return system
-    names = parameter_names(system)
-    n_k, sizes = len(system.k_row), [r.parameters.shape[1] for r in system.reactions]
-
-    def assemble(p: Mapping[str, Any]) -> Coefficients:
-        columns = [np.atleast_1d(p[n]) for n in names]
-        stack = lambda part: np.stack(np.broadcast_arrays(*part), axis=1) if part else np.zeros((1, 0))  # noqa: E731
-        reactions, at = [], n_k
-        for size in sizes:
-            reactions.append(stack(columns[at : at + size]))
-            at += size
-        return Coefficients(stack(columns[:n_k]), tuple(reactions), {k: o.factor for k, o in system.observables.items()})
-
-    return replace(system, parameters=own_values(system), assemble=assemble)
-
-
-def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
-    """The same system with other values of its named parameters, (n_subjects or 1,) each."""
-    c = system.assemble(parameters)
-    n = system.n_subjects
-    rows = lambda a: a if len(a) in (1, n) else np.broadcast_to(a, (n, *a.shape[1:]))  # noqa: E731
-    return replace(
-        system,
-        k_value=rows(c.k_value),
-        reactions=tuple(
-            replace(r, parameters=rows(np.atleast_2d(p)))
-            for r, p in zip(system.reactions, c.reaction_parameters, strict=True)
-        ),
-        observables={
-            k: replace(o, factor=np.atleast_1d(c.observable_factor[k])) if k in c.observable_factor else o
-            for k, o in system.observables.items()
-        },
-        parameters=dict(parameters),
-    )
+                if name in d.offset:
+                    mine = o == number
+                    slope[mine, q] += np.broadcast_to(d.offset[name], (system.n_subjects,))[s[mine]]
+        return value, slope

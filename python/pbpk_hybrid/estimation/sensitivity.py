@@ -15,12 +15,12 @@ from .._core.optional import require
 from .._core.provenance import provenance
 from ..dosing import Regimen
 from ..models.derivatives import parameter_names
+from ..models.named import named, own_values, with_values
 from ..models.system import System
 from ..nca.area import segment_areas
 from ..simulation import simulate_system
 from ..solvers.base import SolverOptions
-from .parameters import LogNormal, own_values
-from .predictor import named, with_values
+from .parameters import LogNormal
 
 METRICS = ("auc", "cmax")
 _MOST_RUNS = 500_000

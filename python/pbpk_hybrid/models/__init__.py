@@ -12,6 +12,7 @@ _WHERE = {
     "derivatives": ("parameter_derivatives", "parameter_names"),
     "httk_parameters": ("httk_parameters",),
     "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
+    "pharmacodynamics": ("with_effect_compartment", "with_indirect_response", "emax"),
     "partition": ("partition_coefficients", "blood_to_plasma_ratio"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -7,7 +7,7 @@ derivative to rounding error (complex step: Squire & Trapp 1998, SIAM Review 40:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class ParameterDerivative:
     k_index : (n_touched,) entries of K that depend on it
     k_value : (n_subjects or 1, n_touched)
     reactions : one (n_subjects or 1, n_parameters) per reaction
-    factor : observable -> (n_subjects or 1,), only those that depend on it
+    factor, offset : observable -> (n_subjects or 1,), only those that depend on it
     """
 
     name: str
@@ -35,6 +35,7 @@ class ParameterDerivative:
     k_value: np.ndarray
     reactions: tuple[np.ndarray, ...]
     factor: dict[str, np.ndarray]
+    offset: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def parameter_names(system: System) -> tuple[str, ...]:
@@ -83,8 +84,11 @@ def _complex_step(system: System, name: str) -> ParameterDerivative:
     slope = lambda a: np.imag(a) / _STEP  # noqa: E731
     k = np.atleast_2d(slope(c.k_value))
     touched = np.flatnonzero(np.any(k != 0.0, axis=0))
-    factor = {n: np.atleast_1d(slope(f)) for n, f in c.observable_factor.items()}
+    factor, offset = (
+        {n: d for n, f in of.items() if np.any((d := np.atleast_1d(slope(f))) != 0.0)}
+        for of in (c.observable_factor, c.observable_offset)
+    )
     return ParameterDerivative(
         name, touched, k[:, touched], tuple(np.atleast_2d(slope(r)) for r in c.reaction_parameters),
-        {n: f for n, f in factor.items() if np.any(f != 0.0)},
+        factor, offset,
     )  # fmt: skip

@@ -28,7 +28,12 @@ from .elimination import EliminationPlan, plan_elimination
 RATE_LAWS: dict[str, tuple[int, int, int, bool]] = {
     "michaelis_menten": (0, 1, 2, True),
     "mass_action": (1, 2, 1, False),
+    "hill": (2, 1, 3, False),
+    "hill_product": (3, 2, 3, False),
 }
+
+#: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
+HILL_FLOOR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,9 @@ class Reaction:
     constants are turned into amounts by the model that builds the reaction (Km V / partition).
 
     ``mass_action``: v = k a b; reactants (a, b), parameter k [1/(amount h)].
+
+    ``hill``: v = k a^g / (K^g + a^g); reactant (a,), parameters (k, K, g). ``hill_product``: the same times b; reactants
+    (a, b). Under 1e-9 K they are straight lines to 0.
 
     Parameters
     ----------
@@ -60,6 +68,8 @@ class Reaction:
     def parameter_names(self) -> tuple[str, ...]:
         if self.law == "mass_action":
             return (f"k[{self.name}]",)
+        if self.law in ("hill", "hill_product"):
+            return (f"k[{self.name}]", f"half[{self.name}]", f"power[{self.name}]")
         inhibitors = tuple(f"ki{j + 1}[{self.name}]" for j in range(len(self.reactants) - 1))
         return (f"vmax[{self.name}]", f"km[{self.name}]", *inhibitors)
 
@@ -69,25 +79,41 @@ class Reaction:
         a = y[..., self.reactants[0]]
         if self.law == "mass_action":
             return p[..., 0] * a * y[..., self.reactants[1]]
+        if self.law in ("hill", "hill_product"):
+            v = p[..., 0] * hill_share(a, p[..., 1], p[..., 2])
+            return v * y[..., self.reactants[1]] if self.law == "hill_product" else v
         inhibition = 1.0
         for j, state in enumerate(self.reactants[1:]):
             inhibition = inhibition + y[..., state] / p[..., 2 + j]
         return p[..., 0] * a / (p[..., 1] * inhibition + a)
 
 
+def hill_share(a, half, power):
+    """a^g/(K^g + a^g), straight to 0 under HILL_FLOOR K; for numbers, arrays, and complex steps."""
+    x = np.asarray(a / half)
+    inside = np.real(x) > HILL_FLOOR
+    log_x = np.log(np.where(inside, x, HILL_FLOOR))
+    share = 1.0 / (1.0 + np.exp(np.clip(-power * np.real(log_x), -700, 700) - 1j * power * np.imag(log_x)))
+    if not np.iscomplexobj(x) and not np.iscomplexobj(np.asarray(power)):
+        share = np.real(share)
+    return np.where(inside, share, share * np.where(inside, 0.0, x) / HILL_FLOOR)
+
+
 @dataclass(frozen=True, eq=False)
 class Observable:
-    """A concentration that can be saved: (weighted sum of amounts) x factor.
+    """A concentration that can be saved: (weighted sum of amounts) x factor + offset.
 
     Parameters
     ----------
     states, weights : the sum of amounts [mg]; empty weights mean 1 each
     factor : (n_subjects or 1,) [1/L], e.g. 1/(V BP) for venous plasma; NaN where the compartment has no volume
+    offset : (n_subjects or 1,), what is there without any drug, e.g. the baseline of a response; None: nothing
     """
 
     states: tuple[int, ...]
     factor: np.ndarray
     weights: tuple[float, ...] = ()
+    offset: np.ndarray | None = None
 
     @property
     def terms(self) -> tuple[tuple[int, float], ...]:
@@ -102,6 +128,7 @@ class Coefficients:
     k_value: np.ndarray  # (n_subjects or 1, n_entries)
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
     observable_factor: Mapping[str, np.ndarray]  # name -> (n_subjects or 1,)
+    observable_offset: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +293,10 @@ class System:
             self,
             k_value=pick(self.k_value),
             reactions=tuple(replace(r, parameters=pick(r.parameters)) for r in self.reactions),
-            observables={k: replace(o, factor=pick(o.factor)) for k, o in self.observables.items()},
+            observables={
+                k: replace(o, factor=pick(o.factor), offset=None if o.offset is None else pick(o.offset))
+                for k, o in self.observables.items()
+            },
             n_subjects=len(labels),
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},

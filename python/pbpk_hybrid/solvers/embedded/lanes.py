@@ -137,6 +137,17 @@ def lane(typingctx, value, index):
     return types.float64(lanes, types.intp), codegen
 
 
+@intrinsic
+def with_lane(typingctx, value, index, number):
+    """The same lanes with another number in one of them."""
+
+    def codegen(context, builder, sig, args):
+        position = builder.trunc(args[1], ir.IntType(32))
+        return builder.insert_element(args[0], args[2], position)
+
+    return lanes(lanes, types.intp, types.float64), codegen
+
+
 def _binary(op, instruction):
     @infer_global(op)
     class _Template(AbstractTemplate):

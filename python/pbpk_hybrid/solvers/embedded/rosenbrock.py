@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
+from .hill import shares, slopes
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
@@ -102,7 +103,12 @@ def _rate(law, first, reactants, state, par, p, u, at):
         for j in range(1, reactants):
             inhibition = inhibition + load(u, at + entry(state, first + j)) / load(par, p + 1 + j)
         return load(par, p) * a / (load(par, p + 1) * inhibition + a)
-    return load(par, p) * a * load(u, at + entry(state, first + 1))
+    if law == 1:
+        return load(par, p) * a * load(u, at + entry(state, first + 1))
+    v = load(par, p) * shares(a, load(par, p + 1), load(par, p + 2))
+    if law == 3:
+        v = v * load(u, at + entry(state, first + 1))
+    return v
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -119,9 +125,16 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
         if which == 0:
             return common * km * inhibition
         return splat(0.0) - common * a * km / load(par, p + 1 + which)
-    if which == 0:
-        return load(par, p) * load(u, entry(state, first + 1))
-    return load(par, p) * a
+    if law == 1:
+        if which == 0:
+            return load(par, p) * load(u, entry(state, first + 1))
+        return load(par, p) * a
+    if which == 1:
+        return load(par, p) * shares(a, load(par, p + 1), load(par, p + 2))
+    d = load(par, p) * slopes(a, load(par, p + 1), load(par, p + 2))
+    if law == 3:
+        d = d * load(u, entry(state, first + 1))
+    return d
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -19,6 +19,7 @@ from collections import namedtuple
 
 from numba import njit
 
+from .hill import seconds
 from .lanes import entry, lane, load, splat, store
 from .stages import combine, stage_value
 
@@ -135,13 +136,49 @@ def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, a
             store(z, row, load(z, row) + stoich[q] * total)
 
 
+@njit(cache=True, nogil=True)
+def _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
+    """The same for v = k b phi(a; K, g); without a second reactant b = 1."""
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    k, half, power = load(par, p), load(par, p + 1), load(par, p + 2)
+    i = entry(st.r_state, first)
+    product = entry(st.law, m) == 3
+    j = i
+    ub, yb, kb = splat(1.0), splat(1.0), splat(0.0)
+    if product:
+        j = entry(st.r_state, first + 1)
+        ub, yb, kb = load(u, at + j), load(y, j), load(d, j)
+    phi, phi_a, phi_h, phi_g, _, _, _ = seconds(load(u, at + i), half, power)
+    o, o_a, o_h, o_g, o_aa, o_ah, o_ag = seconds(load(y, i), half, power)
+    ka = load(d, i)
+    for b in range(BLOCK):
+        row = at_d + b * n_par + p
+        dk, dh, dg = load(dpar, row), load(dpar, row + 1), load(dpar, row + 2)
+        wa, sa = load(w, i * BLOCK + b), load(s, at_s + i * BLOCK + b)
+        wb, sb = splat(0.0), splat(0.0)
+        known = load(slope, first) * wa
+        if product:
+            wb, sb = load(w, j * BLOCK + b), load(s, at_s + j * BLOCK + b)
+            known = known + load(slope, first + 1) * wb
+        first_order = dk * ub * phi + k * ub * (phi_a * wa + phi_h * dh + phi_g * dg) + k * wb * phi
+        # d/dy (v_y s + v_p)(y) along d: by a, then by b
+        by_a = dk * yb * o_a + k * yb * (o_aa * sa + o_ah * dh + o_ag * dg) + k * sb * o_a
+        by_b = dk * o + k * (o_a * sa + o_h * dh + o_g * dg)
+        total = gamma_h * (first_order - known + by_a * ka + by_b * kb)
+        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+            to = at_z + entry(st.s_state, q) * BLOCK + b
+            store(z, to, load(z, to) + stoich[q] * total)
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
     for m in range(len(st.law)):
         if entry(st.law, m) == 0:
             _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
-        else:
+        elif entry(st.law, m) == 1:
             _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+        else:
+            _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

@@ -1,0 +1,12 @@
+"""Interchange: SBML out and in, PK-Sim snapshots in. Data sets of NONMEM are read and written by the room `dosing`."""
+
+from __future__ import annotations
+
+from .._core.lazy import lazy_names
+
+_WHERE = {
+    "sbml_export": ("export_sbml",),
+    "sbml_import": ("import_sbml", "ImportedModel"),
+    "pksim": ("import_pksim_snapshot", "ImportedSnapshot"),
+}
+__all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -1,0 +1,285 @@
+r"""A System as SBML Level 3 Version 2 (Hucka et al. 2019, J Integr Bioinform 16:20190021), for one subject.
+
+States become species in amounts (mg) in one compartment of 1 L; what moves from one state to another is a reaction with
+the same kinetic law, so that the file's equations are the System's. Observables become assignment rules. Doses, where a
+regimen is given, are initial amounts and events; infusions are parameters that events switch.
+
+- a column of K that loses what it gives away: one transfer per entry; any other column: one production per entry, with the
+  source as modifier, and one loss
+- michaelis_menten, mass_action, hill, hill_product: their own formulas
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._core.errors import InputError, PBPKError
+from .._core.files import atomic_path
+from .._core.optional import require
+from .._core.provenance import VERSION
+from ..dosing import Regimen
+from ..dosing.events import BOLUS, RATE, RESET
+from ..models.system import Reaction, System
+from ..solvers.doses import dose_stops
+
+if TYPE_CHECKING:
+    import libsbml
+
+_HOUR, _MG = 3600.0, -3
+
+
+def export_sbml(
+    system: System,
+    path: str | os.PathLike | None = None,
+    *,
+    subject: int = 0,
+    regimen: Regimen | str | None = None,
+    horizon: float = 168.0,
+    body_weight: np.ndarray | None = None,
+    lag_time: float = 0.0,
+    name: str | None = None,
+) -> str:
+    """Write one subject's equations, and its doses, as SBML.
+
+    Parameters
+    ----------
+    path : file to write, whole or not at all; None: only return the text
+    subject : number of the subject
+    regimen : doses of the file; without it all amounts start at 0
+    horizon : [h] up to which doses are written out
+    body_weight, lag_time : as in simulate_system
+    name : of the model; None: the compound's or the System's
+
+    Returns
+    -------
+    the XML text
+
+    Raises
+    ------
+    InputError : a subject that is not there, a regimen with steady-state records
+    MissingDependencyError : python-libsbml is not installed (extra ``sbml``)
+    """
+    sbml = require("libsbml", "sbml", "SBML")
+    if not 0 <= subject < system.n_subjects:
+        raise InputError("subject", subject, f"a number from 0 to {system.n_subjects - 1}")
+    weight = None if body_weight is None else np.atleast_1d(body_weight)[[subject]]
+    writer = _Writer(sbml, system.take([subject]), name)
+    writer.model_and_units()
+    writer.states()
+    writer.linear()
+    for reaction in writer.system.reactions:
+        writer.reaction(reaction)
+    writer.observables()
+    if regimen is not None:
+        writer.doses(Regimen.parse(regimen) if isinstance(regimen, str) else regimen, horizon, weight, lag_time)
+    text = writer.text()
+    if path is not None:
+        with atomic_path(path) as draft:
+            Path(draft).write_text(text, encoding="utf-8")
+    return text
+
+
+class _Writer:
+    """Builds the document step by step."""
+
+    def __init__(self, sbml: Any, system: System, name: str | None):
+        self.sbml, self.system = sbml, system
+        self.name = name or str(system.attrs.get("compound") or system.attrs.get("model") or "model")
+        self.document = sbml.SBMLDocument(3, 2)
+        self.model: libsbml.Model = self.document.createModel()
+        self.taken: set[str] = set()
+        self.species = [self.new_id(s) for s in system.states]
+
+    def new_id(self, text: str) -> str:
+        """A valid, unused SId close to `text`."""
+        stem = re.sub(r"\W", "_", text, flags=re.ASCII) or "x"
+        stem = f"_{stem}" if stem[0].isdigit() else stem
+        out, n = stem, 2
+        while out in self.taken:
+            out, n = f"{stem}_{n}", n + 1
+        self.taken.add(out)
+        return out
+
+    def check(self, code: int, what: str) -> None:
+        if code != self.sbml.LIBSBML_OPERATION_SUCCESS:
+            raise PBPKError(f"libsbml refused {what}: {self.sbml.OperationReturnValue_toString(code)}")
+
+    def math(self, formula: str):
+        tree = self.sbml.parseL3Formula(formula)
+        if tree is None:
+            raise PBPKError(f"libsbml could not read {formula!r}: {self.sbml.getLastParseL3Error()}")
+        return tree
+
+    def model_and_units(self) -> None:
+        model, sbml = self.model, self.sbml
+        model.setId(self.new_id(self.name))
+        model.setName(self.name)
+        for unit, kind, scale, multiplier in (
+            ("hour", sbml.UNIT_KIND_SECOND, 0, _HOUR), ("milligram", sbml.UNIT_KIND_GRAM, _MG, 1.0),
+        ):  # fmt: skip
+            definition = model.createUnitDefinition()
+            definition.setId(unit)
+            part = definition.createUnit()
+            part.setKind(kind)
+            part.setExponent(1)
+            part.setScale(scale)
+            part.setMultiplier(multiplier)
+        model.setTimeUnits("hour")
+        model.setSubstanceUnits("milligram")
+        model.setExtentUnits("milligram")
+        model.setVolumeUnits("litre")
+        facts = "; ".join(f"{k}: {v}" for k, v in self.system.attrs.items())
+        escaped = f"pbpk_hybrid {VERSION}; {facts}".replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        self.check(model.setNotes(f'<body xmlns="http://www.w3.org/1999/xhtml"><p>{escaped}</p></body>'), "notes")
+        compartment = model.createCompartment()
+        self.body = self.new_id("body")
+        compartment.setId(self.body)
+        compartment.setConstant(True)
+        compartment.setSize(1.0)
+        compartment.setSpatialDimensions(3)
+        compartment.setUnits("litre")
+
+    def states(self) -> None:
+        for name, sid in zip(self.system.states, self.species, strict=True):
+            species = self.model.createSpecies()
+            self.check(species.setId(sid), f"the species {name}")
+            species.setName(name)
+            species.setCompartment(self.body)
+            species.setInitialAmount(0.0)
+            species.setSubstanceUnits("milligram")
+            species.setHasOnlySubstanceUnits(True)
+            species.setBoundaryCondition(False)
+            species.setConstant(False)
+
+    def parameter(self, name: str, value: float, constant: bool = True) -> str:
+        p = self.model.createParameter()
+        sid = self.new_id(name)
+        p.setId(sid)
+        p.setName(name)
+        p.setConstant(constant)
+        p.setValue(float(value))
+        return sid
+
+    def process(self, name: str, gains: dict[int, float], modifiers: list[int], formula: str) -> None:
+        """One reaction: state -> net gain, modifiers (states in the formula that do not change), law."""
+        r = self.model.createReaction()
+        r.setId(self.new_id(name))
+        r.setName(name)
+        r.setReversible(False)
+        for state, gain in gains.items():
+            if gain == 0:
+                continue
+            part = r.createReactant() if gain < 0 else r.createProduct()
+            part.setSpecies(self.species[state])
+            part.setStoichiometry(abs(float(gain)))
+            part.setConstant(True)
+        for state in dict.fromkeys(m for m in modifiers if not gains.get(m)):
+            r.createModifier().setSpecies(self.species[state])
+        self.check(r.createKineticLaw().setMath(self.math(formula)), f"the law of {name}")
+
+    def linear(self) -> None:
+        system = self.system
+        k, names = system.matrix(0), system.states
+        for j in range(system.n_states):
+            off = [(i, k[i, j]) for i in range(system.n_states) if i != j and k[i, j] != 0.0]
+            loss, away = -k[j, j], sum(v for _, v in off)
+            source = self.species[j]
+            if off and all(v > 0 for _, v in off) and abs(loss - away) <= 1e-12 * abs(loss):
+                for i, v in off:
+                    rate = self.parameter(f"k_{names[i]}_from_{names[j]}", v)
+                    self.process(f"{names[j]}_to_{names[i]}", {j: -1.0, i: 1.0}, [], f"{rate} * {source}")
+                continue
+            for i, v in off:
+                rate = self.parameter(f"k_{names[i]}_from_{names[j]}", v)
+                self.process(f"{names[i]}_by_{names[j]}", {i: 1.0}, [j], f"{rate} * {source}")
+            if loss != 0.0:
+                rate = self.parameter(f"k_loss_{names[j]}", loss)
+                self.process(f"loss_of_{names[j]}", {j: -1.0}, [], f"{rate} * {source}")
+
+    def reaction(self, r: Reaction) -> None:
+        p = [self.parameter(n, v) for n, v in zip(r.parameter_names, r.parameters[0], strict=True)]
+        a, *others = (self.species[s] for s in r.reactants)
+        if r.law == "mass_action":
+            formula = f"{p[0]} * {a} * {others[0]}"
+        elif r.law in ("hill", "hill_product"):
+            power = f"max({a}, 0)^{p[2]}"
+            formula = f"{p[0]} * {power} / ({p[1]}^{p[2]} + {power})" + (f" * {others[0]}" if others else "")
+        else:
+            inhibition = "".join(f" + {i} / {ki}" for i, ki in zip(others, p[2:], strict=True))
+            formula = f"{p[0]} * {a} / ({p[1]} * (1{inhibition}) + {a})"
+        self.process(r.name, dict(r.stoichiometry), list(r.reactants), formula)
+
+    def observables(self) -> None:
+        for name, o in self.system.observables.items():
+            factor = float(o.factor[0])
+            if not np.isfinite(factor):
+                continue
+            terms = " + ".join(f"{w!r} * {self.species[s]}" if w != 1.0 else self.species[s] for s, w in o.terms)
+            offset = "" if o.offset is None else f" + {float(o.offset[0])!r}"
+            sid = self.parameter(f"concentration_{name}", 0.0, constant=False)
+            rule = self.model.createAssignmentRule()
+            rule.setVariable(sid)
+            self.check(rule.setMath(self.math(f"{factor!r} * ({terms}){offset}")), f"the concentration of {name}")
+
+    def doses(self, regimen: Regimen, horizon: float, weight, lag_time: float) -> None:
+        doses = dose_stops(self.system, regimen, horizon, body_weight=weight, lag_time=lag_time)
+        if doses.steady_state:
+            raise InputError("regimen", "a steady-state record (SS)", "doses given one by one")
+        events = doses.events.for_subject(int(_number(self.system.subjects[0])))
+        running: dict[int, str] = {}
+        for i in range(len(events)):
+            kind, when = events.kind[i], float(events.time[i])
+            if kind not in (BOLUS, RATE, RESET):
+                continue
+            state = int(doses.state[events.compartment[i]]) if kind != RESET else -1
+            value = float(events.value[i])
+            if kind == RATE and state not in running:
+                running[state] = self.parameter(f"infusion_{self.system.states[state]}", 0.0, constant=False)
+                self.process(f"infusion_into_{self.system.states[state]}", {state: 1.0}, [], running[state])
+            if kind == BOLUS and when <= 0.0:
+                species = self.model.getSpecies(self.species[state])
+                species.setInitialAmount(species.getInitialAmount() + value)
+            elif kind == RATE and when <= 0.0:
+                p = self.model.getParameter(running[state])
+                p.setValue(p.getValue() + value)
+            elif kind == RESET:
+                changes = {s: "0" for s in (*self.species, *running.values())}
+                self.event(when, changes)
+            else:
+                target = self.species[state] if kind == BOLUS else running[state]
+                self.event(when, {target: f"{target} + {value!r}"})
+
+    def event(self, when: float, changes: dict[str, str]) -> None:
+        e = self.model.createEvent()
+        e.setId(self.new_id("dose"))
+        e.setUseValuesFromTriggerTime(False)
+        trigger = e.createTrigger()
+        trigger.setInitialValue(False)
+        trigger.setPersistent(True)
+        trigger.setMath(self.math(f"time >= {when!r}"))
+        for variable, formula in changes.items():
+            assignment = e.createEventAssignment()
+            assignment.setVariable(variable)
+            self.check(assignment.setMath(self.math(formula)), f"the event at {when} h")
+
+    def text(self) -> str:
+        self.document.setConsistencyChecks(self.sbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
+        self.document.checkInternalConsistency()
+        bad = [e for e in map(self.document.getError, range(self.document.getNumErrors()))
+               if e.getSeverity() >= self.sbml.LIBSBML_SEV_ERROR]  # fmt: skip
+        if bad:
+            raise PBPKError(f"the SBML would not be valid: {bad[0].getMessage().strip()}")
+        return self.sbml.writeSBMLToString(self.document)
+
+
+def _number(label: Any) -> int:
+    """The subject's id as regimens know it."""
+    try:
+        return int(label)
+    except (TypeError, ValueError):
+        return 0

@@ -19,8 +19,8 @@ end
     power / a * s * (one(s) - s)
 end
 
-# lane by lane: powers have no vector instruction
+# lane by lane: powers have no vector instruction; not inlined, so that the other laws compile as if these were not here
 for f in (:hill_share, :hill_slope)
-    @eval @inline $f(a::Lanes{L,T}, half::Lanes{L,T}, power::Lanes{L,T}) where {L,T} =
+    @eval @noinline $f(a::Lanes{L,T}, half::Lanes{L,T}, power::Lanes{L,T}) where {L,T} =
         Lanes{L,T}(ntuple(l -> VecElement{T}($f(a[l], half[l], power[l])), Val(L)))
 end

@@ -11,7 +11,7 @@ import math
 from numba import njit
 
 from ...models.system import HILL_FLOOR
-from .lanes import LANES, lane, splat, with_lane
+from .lanes import LANES, entry, lane, load, splat, store, with_lane
 
 FLOOR = float(HILL_FLOOR)
 
@@ -84,3 +84,27 @@ def seconds(a, half, power):
         phi, a1, k1, g1 = with_lane(phi, l, n[0]), with_lane(a1, l, n[1]), with_lane(k1, l, n[2]), with_lane(g1, l, n[3])
         aa, ak, ag = with_lane(aa, l, n[4]), with_lane(ak, l, n[5]), with_lane(ag, l, n[6])
     return phi, a1, k1, g1, aa, ak, ag
+
+
+@njit(cache=True, nogil=True)
+def hill_rate(m, st, par, u, at):
+    """v of Hill reaction m at amounts u[at:]."""
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    a = load(u, at + entry(st.r_state, first))
+    v = load(par, p) * shares(a, load(par, p + 1), load(par, p + 2))
+    if entry(st.law, m) == 3:
+        v = v * load(u, at + entry(st.r_state, first + 1))
+    return v
+
+
+@njit(cache=True, nogil=True)
+def hill_linearise(m, st, par, y, slope):
+    """d v / d reactant of Hill reaction m at y, into its rows of `slope`."""
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    a = load(y, entry(st.r_state, first))
+    k, half, power = load(par, p), load(par, p + 1), load(par, p + 2)
+    d = k * slopes(a, half, power)
+    if entry(st.law, m) == 3:
+        d = d * load(y, entry(st.r_state, first + 1))
+        store(slope, first + 1, k * shares(a, half, power))
+    store(slope, first, d)

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
-from .hill import shares, slopes
+from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
@@ -40,7 +40,8 @@ Structure = namedtuple(
     "law r_ptr r_state p_ptr "  # reactions: law code, reactants, first parameter
     "s_ptr s_state "  # stoichiometry: states
     "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
-    "out_ptr out_state",  # saved sums: states
+    "out_ptr out_state "  # saved sums: states
+    "hill",  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
 )
 
 #: Stepping constants; see SolverOptions.
@@ -103,12 +104,7 @@ def _rate(law, first, reactants, state, par, p, u, at):
         for j in range(1, reactants):
             inhibition = inhibition + load(u, at + entry(state, first + j)) / load(par, p + 1 + j)
         return load(par, p) * a / (load(par, p + 1) * inhibition + a)
-    if law == 1:
-        return load(par, p) * a * load(u, at + entry(state, first + 1))
-    v = load(par, p) * shares(a, load(par, p + 1), load(par, p + 2))
-    if law == 3:
-        v = v * load(u, at + entry(state, first + 1))
-    return v
+    return load(par, p) * a * load(u, at + entry(state, first + 1))
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -125,16 +121,9 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
         if which == 0:
             return common * km * inhibition
         return splat(0.0) - common * a * km / load(par, p + 1 + which)
-    if law == 1:
-        if which == 0:
-            return load(par, p) * load(u, entry(state, first + 1))
-        return load(par, p) * a
-    if which == 1:
-        return load(par, p) * shares(a, load(par, p + 1), load(par, p + 2))
-    d = load(par, p) * slopes(a, load(par, p + 1), load(par, p + 2))
-    if law == 3:
-        d = d * load(u, entry(state, first + 1))
-    return d
+    if which == 0:
+        return load(par, p) * load(u, entry(state, first + 1))
+    return load(par, p) * a
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -143,6 +132,9 @@ def _linearise(st, par, y, slope):
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
+        if st.hill is not None and entry(st.law, m) >= 2:
+            hill_linearise(m, st, par, y, slope)
+            continue
         for j in range(reactants):
             d = _rate_derivative(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), y, j)
             store(slope, first + j, d)
@@ -162,7 +154,10 @@ def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
-        v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)
+        if st.hill is not None and entry(st.law, m) >= 2:
+            v = hill_rate(m, st, par, u, at)
+        else:
+            v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)
         for j in range(reactants):
             v = v - load(slope, first + j) * load(u, at + entry(st.r_state, first + j))
         v = gamma_h * v

@@ -175,7 +175,7 @@ def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, 
     for m in range(len(st.law)):
         if entry(st.law, m) == 0:
             _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
-        elif entry(st.law, m) == 1:
+        elif st.hill is None or entry(st.law, m) == 1:
             _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
         else:
             _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)

@@ -196,3 +196,18 @@ def test_bad_observations_are_refused_by_name(model, observe, data, message):
 def test_a_subject_that_the_model_does_not_have_is_refused(model, observe):
     with pytest.raises(ph.InputError, match="nobody"):
         fit(model(2, subjects=["a", "b"]), observe([1.0], [1.0], "nobody"), ["cl"], regimen="100 mg oral")
+
+
+def test_parameters_of_a_response_are_fitted_from_it(model, observe):
+    from pbpk_hybrid.models import with_indirect_response
+
+    def build(**values):
+        pd = {"kin": 20.0, "kout": 0.3, "maximum": 0.8, "half": 1.0} | values
+        return with_indirect_response(model(), "inhibit_production", **pd)
+
+    times = np.array([0.0, 1, 2, 4, 8, 12, 24, 48])
+    run = ph.simulate_system(build(kout=0.25, half=0.6), "100 mg oral", times, compartments=["response"], backend="embedded")
+    data = observe(times, run["concentration"].values[0, :, 0], matrix="response")
+    found = fit(build(), data, ["kout[response]", "half[response]"], regimen="100 mg oral", error={"additive": 1.0})
+    assert found["kout[response]"] == pytest.approx(0.25, rel=1e-5)
+    assert found["half[response]"] == pytest.approx(0.6, rel=1e-5)

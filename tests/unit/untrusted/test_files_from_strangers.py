@@ -19,6 +19,7 @@ import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import PBPKError
 from pbpk_hybrid.compounds import load_compound_file
 from pbpk_hybrid.dosing import read_nonmem
+from pbpk_hybrid.interchange import export_sbml, import_pksim_snapshot, import_sbml
 from pbpk_hybrid.results import open_results, save_results
 
 SLOW = 10.0  # s; what counts as hanging
@@ -63,9 +64,29 @@ def simulation(folder: Path) -> Path:
     return save_results(ds, folder / "sim.nc")
 
 
+def snapshot(folder: Path) -> Path:
+    path = folder / "snapshot.json"
+    fraction = {"Name": "Fraction unbound (plasma, reference value)", "Value": 3.1, "Unit": "%"}
+    compound = {"Name": "x", "Parameters": [{"Name": "Molecular weight", "Value": 325.8, "Unit": "g/mol"}],
+                "FractionUnbound": [{"Name": "a", "Species": "Human", "Parameters": [fraction]}],
+                "PkaTypes": [{"Type": "Base", "Pka": 6.2}]}  # fmt: skip
+    man = {"Name": "m", "OriginData": {"Species": "Human", "Gender": "MALE", "Age": {"Value": 30, "Unit": "year(s)"}}}
+    path.write_text(json.dumps({"Version": 80, "Compounds": [compound], "Individuals": [man]}))
+    return path
+
+
+def sbml(folder: Path) -> Path:
+    pytest.importorskip("libsbml", exc_type=ImportError)
+    path = folder / "model.xml"
+    reaction = ph.Reaction("e", "michaelis_menten", (1,), {1: -1.0}, np.array([[2.0, 3.0]]))
+    system = ph.System(("a", "b"), [0, 1], [0, 0], [[-1.0, 1.0]], (reaction,))
+    export_sbml(system, path, regimen=ph.Regimen.dose(10, compartment="a"))
+    return path
+
+
 READERS = {
     "yaml": (yaml_compound, load_compound_file), "toml": (toml_compound, load_compound_file),
-    "nonmem": (nonmem, read_nonmem),
+    "nonmem": (nonmem, read_nonmem), "snapshot": (snapshot, import_pksim_snapshot), "sbml": (sbml, import_sbml),
 }  # fmt: skip
 
 

@@ -50,13 +50,17 @@ class ImportedModel:
         return combine(doses) if doses else Regimen.empty()
 
 
-def import_sbml(source: str | os.PathLike, *, time_unit: str | None = None) -> ImportedModel:
+def import_sbml(
+    source: str | os.PathLike, *, time_unit: str | None = None, drop_outputs: bool = False
+) -> ImportedModel:
     """Read an SBML file, or its text.
 
     Parameters
     ----------
     source : path of a file, or XML text that begins with ``<``
     time_unit : "second", "minute", "hour" or "day", where the file states none or a wrong one
+    drop_outputs : leave out assignment rules that are not linear in the species, where no law uses them; they are listed in
+        ``notes``. By default they are refused like everything else.
 
     Returns
     -------
@@ -83,7 +87,12 @@ def import_sbml(source: str | os.PathLike, *, time_unit: str | None = None) -> I
     properties = sbml.ConversionProperties()
     properties.addOption("expandFunctionDefinitions", True)
     document.convert(properties)
-    return _Reader(sbml, document, name, time_unit).read()
+    reader = _Reader(sbml, document, name, time_unit, drop_outputs)
+    try:
+        return reader.read()
+    except Unsupported as err:
+        reader.no(str(err))
+        raise _refusal(name, reader.unsupported) from err
 
 
 def _read(source: str | os.PathLike) -> tuple[str, str]:
@@ -112,14 +121,16 @@ def _read(source: str | os.PathLike) -> tuple[str, str]:
 class _Reader:
     """Collects everything that does not fit before it complains."""
 
-    def __init__(self, sbml: Any, document: Any, name: str, time_unit: str | None):
+    def __init__(self, sbml: Any, document: Any, name: str, time_unit: str | None, drop_outputs: bool):
         self.sbml, self.document, self.model, self.file = sbml, document, document.getModel(), name
+        self.drop_outputs = drop_outputs
         self.unsupported: list[str] = []
         self.notes: list[str] = []
         self.hours = self._hours(time_unit)
         self.states: dict[str, int] = {}
         self.volume: dict[str, float] = {}  # species -> L if its symbol is a concentration
         self.known: dict[str, list[Term]] = {}
+        self.empty: dict[str, str] = {}
         self.open: set[str] = set()
         self.rules: dict[str, Any] = {}
         self.locals: dict[str, float] = {}
@@ -162,18 +173,22 @@ class _Reader:
         model = self.model
         for i in range(self.document.getNumPlugins()):
             package = self.document.getPlugin(i).getPackageName()
-            if package != "l3v2extendedmath" and self.document.getPackageRequired(package):
-                self.no(f"package {package}")
+            if package == "l3v2extendedmath" or not self.document.getPackageRequired(package):
+                continue
+            if package == "comp" and model.getPlugin("comp").getNumSubmodels() == 0:
+                self.notes.append("package comp: ports only, no submodels")
+                continue
+            self.no(f"package {package}")
         for e in self.items(model.getListOfEvents()):
             self.no(f"event {e.getId() or e.getName() or '(unnamed)'}")
         for c in self.items(model.getListOfConstraints()):
             self.no(f"constraint {c.getId() or '(unnamed)'}")
-        for c in self.items(model.getListOfCompartments()):
-            if not c.getConstant():
-                self.no(f"compartment {c.getId()}: a size that changes")
         if model.isSetConversionFactor():
             self.no(f"conversion factor {model.getConversionFactor()}")
+        compartments = {c.getId() for c in self.items(model.getListOfCompartments())}
         for rule in self.items(model.getListOfRules()):
+            if rule.isRate() and rule.getVariable() in compartments:
+                self.no(f"compartment {rule.getVariable()}: a size that changes")
             if rule.isAlgebraic():
                 self.no("algebraic rule")
             elif not rule.isSetMath():
@@ -191,7 +206,7 @@ class _Reader:
         self.assigned = assigned
         for c in self.items(model.getListOfCompartments()):
             if c.getId() not in assigned and c.getId() not in self.rules:
-                self.known[c.getId()] = constant(c.getSize() if c.isSetSize() else 1.0)
+                self._constant(c.getId(), c.getSize() if c.isSetSize() else 1.0, "compartment")
         for p in self.items(model.getListOfParameters()):
             rule = self.rules.get(p.getId())
             if rule is not None and rule.isRate():
@@ -200,7 +215,7 @@ class _Reader:
                 if not p.isSetValue():
                     self.no(f"parameter {p.getId()}: no value")
                 else:
-                    self.known[p.getId()] = constant(p.getValue())
+                    self._constant(p.getId(), p.getValue(), "parameter")
         for s in self.items(model.getListOfSpecies()):
             self._species(s)
         for name, state in self.states.items():
@@ -223,9 +238,15 @@ class _Reader:
         if (s.getConstant() or s.getBoundaryCondition()) and rule is None:
             amount = self._start(sid)
             if amount is not None:
-                self.known[sid] = constant(amount / self.volume.get(sid, 1.0))
+                self._constant(sid, amount / self.volume.get(sid, 1.0), "species")
             return
         self.states[sid] = len(self.states)
+
+    def _constant(self, symbol: str, value: float, kind: str) -> None:
+        if np.isfinite(value):
+            self.known[symbol] = constant(value)
+        else:
+            self.empty[symbol] = f"{kind} {symbol}, whose value is {value}"  # refused where it is used
 
     def _number(self, symbol: str, what: str) -> float | None:
         try:
@@ -242,6 +263,8 @@ class _Reader:
             return constant(self.locals[symbol])
         if symbol in self.known:
             return self.known[symbol]
+        if symbol in self.empty:
+            raise Unsupported(self.empty[symbol])
         if symbol in self.open:
             raise Unsupported(f"{symbol}, which is defined by itself")
         if len(self.known) > MOST_SYMBOLS:
@@ -254,8 +277,8 @@ class _Reader:
             elif symbol in self.assigned:
                 value = self._initial_value(self.assigned[symbol])
                 terms = constant(value)
-            elif self.model.getReaction(symbol) is not None:
-                raise Unsupported(f"the rate of reaction {symbol}")
+            elif (reaction := self.model.getReaction(symbol)) is not None:
+                terms = self._rate_of(reaction)
             else:
                 raise Unsupported(f"the symbol {symbol}")
         finally:
@@ -263,6 +286,18 @@ class _Reader:
             self.locals = kept
         self.known[symbol] = terms
         return terms
+
+    def _rate_of(self, reaction: Any) -> list[Term]:
+        """The terms of a reaction's law, whose id stands for its rate in formulas."""
+        law = reaction.getKineticLaw()
+        if law is None or not law.isSetMath():
+            raise Unsupported(f"the rate of reaction {reaction.getId()}, which has no law")
+        self.locals = self._local(law)
+        return evaluate(law.getMath(), self.sbml, self._resolve)
+
+    def _local(self, law: Any) -> dict[str, float]:
+        parameters = law.getListOfLocalParameters() if self.document.getLevel() > 2 else law.getListOfParameters()
+        return {p.getId(): p.getValue() for p in self.items(parameters)}
 
     def _initial_value(self, math: Any) -> float:
         """A formula at the start: species stand for their initial values."""
@@ -337,8 +372,7 @@ class _Reader:
                     self.no(f"{name}: a stoichiometry without a value")
                 elif sid in self.states and not self.model.getSpecies(sid).getBoundaryCondition():
                     gains[self.states[sid]] = gains.get(self.states[sid], 0.0) + sign * count
-        parameters = law.getListOfLocalParameters() if self.document.getLevel() > 2 else law.getListOfParameters()
-        self.locals = {p.getId(): p.getValue() for p in self.items(parameters)}
+        self.locals = self._local(law)
         self._law(name, law.getMath(), {s: g for s, g in gains.items() if g}, k, reactions)
         self.locals = {}
 
@@ -385,7 +419,8 @@ class _Reader:
         for name, state in self.states.items():
             s = self.model.getSpecies(name)
             size = self.volume.get(name)
-            if size is None and s is not None and self.model.getCompartment(s.getCompartment()).isSetSize():
+            home = None if s is None else self.model.getCompartment(s.getCompartment())
+            if size is None and home is not None and (home.isSetSize() or s.getCompartment() in self.rules):
                 size = self._number(s.getCompartment(), f"species {name}")
             if s is None:
                 size = 1.0
@@ -409,7 +444,11 @@ class _Reader:
                     else:
                         raise Unsupported("not linear in the species")
             except Unsupported as err:
-                self.no(f"assignment rule of {symbol}: {err}")
+                text = f"assignment rule of {symbol}: {err}"
+                if self.drop_outputs:
+                    self.notes.append(f"left out: {text}")
+                else:
+                    self.no(text)
                 continue
             shift = np.array([offset]) if offset else None
             label = symbol if symbol not in out else f"{symbol} (rule)"
@@ -473,7 +512,9 @@ def _saturable(n: Polynomial, d: Polynomial) -> tuple[str, tuple[int, ...], list
 
 
 def _refusal(file: str, unsupported: list[str]) -> FileFormatError:
-    shown = "; ".join(unsupported[:20]) + (f"; and {len(unsupported) - 20} more" if len(unsupported) > 20 else "")
-    error = FileFormatError(file, f"{len(unsupported)} unsupported: {shown}", "constructs that a System has")
+    error = FileFormatError(
+        file, f"{len(unsupported)} constructs that a System does not have", "SBML within a System's laws",
+        hint="; ".join(unsupported),
+    )  # fmt: skip
     error.unsupported = tuple(unsupported)
     return error

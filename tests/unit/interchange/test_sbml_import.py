@@ -179,6 +179,28 @@ def test_all_that_does_not_fit_is_listed_at_once():
     with pytest.raises(ph.FileFormatError) as caught:
         import_sbml(text)
     assert len(caught.value.unsupported) == 2
+    assert "wave" in str(caught.value) and "cube" in str(caught.value)
+
+
+def test_values_that_are_no_numbers_are_named():
+    text = document(TWO, parameter("k", "NaN") + parameter("j", 1), reactions=reaction("r", LAW, ["A"]))
+    with pytest.raises(ph.FileFormatError, match="parameter k, whose value is nan"):
+        import_sbml(text)
+
+
+def test_outputs_that_are_not_linear_can_be_left_out_knowingly():
+    text = document(TWO, P + parameter("k", 1), one_rule("p", apply("times", "A", "A")), reaction("r", LAW, ["A"]))
+    model = import_sbml(text, drop_outputs=True)
+    assert "p" not in model.system.observables and any("rule of p" in note for note in model.notes)
+
+
+def test_the_id_of_a_reaction_is_its_rate_and_a_ruled_size_that_is_a_number_is_constant():
+    both = reaction("r", LAW, ["A"]) + reaction("twice", apply("times", "2", "r"), (), ["B"])
+    text = document(TWO, parameter("k", 3) + parameter("w", 4), one_rule("c", apply("times", "w", "0.5")), both)
+    model = import_sbml(text.replace('spatialDimensions="3"', 'spatialDimensions="3"').replace(
+        'size="2" constant="true"', 'constant="false"'))  # fmt: skip
+    np.testing.assert_allclose(model.system.matrix(), [[-1.5, 0], [3, 0]])
+    assert model.system.observables["A"].factor[0] == 0.5
 
 
 BAD_FILES = {

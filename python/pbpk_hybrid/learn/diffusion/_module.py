@@ -43,13 +43,26 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        variance = (sigma**2 + 1)[:, None]
+        shifts = self.modulation(sigma, group, conditions)
+        return self.denoise(x, sigma[:, None], shifts)
+
+    def modulation(self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor) -> list[torch.Tensor]:
+        """What noise level, group and conditions do to each block, (n, 2 width) each."""
         noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies
         c = self.context(torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1))
+        return [block.modulate(c) for block in self.blocks]
+
+    def denoise(self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]) -> torch.Tensor:
+        """D for people whose modulation is known; `sigma` (n, 1) or (1, 1).
+
+        In sampling everybody has the same noise level and there are few kinds of people (sex, ethnicity; a condition is the
+        same for all), so that the modulation, half of the work, is done once a kind.
+        """
+        variance = sigma**2 + 1
         h = self.enter(x / variance.sqrt())
-        for block in self.blocks:
-            h = block(h, c)
-        return x / variance + sigma[:, None] / variance.sqrt() * self.leave(h)
+        for block, shift in zip(self.blocks, shifts, strict=True):
+            h = block(h, shift)
+        return x / variance + sigma / variance.sqrt() * self.leave(h)
 
 
 class Block(nn.Module):
@@ -64,6 +77,6 @@ class Block(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, h: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        scale, shift = self.modulate(c).chunk(2, dim=1)
+    def forward(self, h: torch.Tensor, modulation: torch.Tensor) -> torch.Tensor:
+        scale, shift = modulation.chunk(2, dim=1)
         return h + self.second(nn.functional.silu(self.first(self.norm(h) * (1 + scale) + shift)))

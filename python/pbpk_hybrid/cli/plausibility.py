@@ -12,7 +12,8 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
     """Print the rates by rule and, with `out`, write rule x subject; returns whether no hard rule is broken."""
     from rich.table import Table
 
-    from ..physiology import check_plausibility, training_people
+    from ..physiology import check_plausibility, check_ranks
+    from ..physiology.plausibility import soft_rate_of_real_people
     from ..results import open_results, save_results
 
     if path is None:
@@ -24,12 +25,13 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
         from ..physiology.plausibility import check_bodies
 
         body = read_httk_population(path)
-        result = check_bodies(body)
+        result, ranks = check_bodies(body), None
     else:
-        result = check_plausibility(open_results(path, schema="physiology"))
+        people = open_results(path, schema="physiology")
+        result, ranks = check_plausibility(people), check_ranks(people)
     if out is not None:
         save_results(result, out)
-    real = check_plausibility(training_people("test")).attrs["soft_violation_rate"]
+    real = soft_rate_of_real_people()
     if not quiet:
         table = Table("rule", "kind", "what it says", "people", "%", title=str(path), title_justify="left")
         broken = result["violated"].sum("subject").values
@@ -47,4 +49,9 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
             f"{n} people; hard rules broken by {100 * hard:.2f} %, soft rules by {100 * soft:.2f} % "
             f"(of real people of the survey, held out: {100 * real:.2f} %)", soft_wrap=True,
         )  # fmt: skip
+        if ranks is not None:
+            for rule, text, value, broken_ in zip(ranks["rule"].values, ranks["text"].values, ranks["value"].values,
+                                                  ranks["violated"].values, strict=True):  # fmt: skip
+                if broken_:
+                    screen.print(f"{rule}: {text}; here {value:.2f}", soft_wrap=True)
     return result.attrs["hard_violation_rate"] == 0.0

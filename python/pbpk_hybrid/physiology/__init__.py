@@ -7,11 +7,12 @@ from .dataset import check_physiology
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
 from .people import training_people
-from .plausibility import RULES, check_plausibility
+from .plausibility import CHILD_RULES, RULES, check_plausibility, check_ranks, summary
 from .population import sample_population
 
 __all__ = [
     "BLOOD_POOLS",
+    "CHILD_RULES",
     "METHODS",
     "ORGANS",
     "PORTAL_ORGANS",
@@ -19,8 +20,10 @@ __all__ = [
     "SPECIES",
     "check_physiology",
     "check_plausibility",
+    "check_ranks",
     "reference_individual",
     "sample_population",
+    "summary",
     "tissue_composition",
     "training_people",
 ]

@@ -7,7 +7,7 @@ all measurements: 12,713 people in the shipped file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -40,25 +40,42 @@ class Survey:
 @lru_cache(maxsize=1)
 def adults() -> Survey:
     """All adults with weight, height, creatinine and hematocrit measured."""
+    survey = _everybody()
+    keep = survey.age >= ADULT_AGE
+    for values in (survey.serum_creatinine, survey.hematocrit, survey.body_weight, survey.height):
+        keep &= np.isfinite(values) & (values > 0)
+    return _some(survey, keep)
+
+
+@lru_cache(maxsize=1)
+def children() -> Survey:
+    """All people below 18 with weight and height; hematocrit is NaN below 1 year, creatinine below 12, and where missing."""
+    survey = _everybody()
+    keep = survey.age < ADULT_AGE
+    for values in (survey.body_weight, survey.height):
+        keep &= np.isfinite(values) & (values > 0)
+    return _some(survey, keep)
+
+
+def _some(survey: Survey, keep: np.ndarray) -> Survey:
+    return Survey(*(getattr(survey, field.name)[keep] for field in fields(Survey)))
+
+
+def _everybody() -> Survey:
+    """The whole table; what was not measured is NaN."""
     table = rows("nhanes")
 
     def column(name: str) -> np.ndarray:
         return np.array([float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table])
 
-    months, creatinine, hematocrit = column("ridexagm"), column("lbxscr"), column("lbxhct")
-    weight, height = column("bmxwt"), column("bmxhtlenavg")
-    keep = months >= 12 * ADULT_AGE
-    for values in (creatinine, hematocrit, weight, height):
-        keep &= np.isfinite(values) & (values > 0)
-    text = {name: np.array([row[name] for row in table])[keep] for name in ("riagendr", "ridreth1")}
     return Survey(
-        person=column("seqn")[keep].astype(np.int64),
-        male=text["riagendr"] == "Male",
-        age=months[keep] / 12,
-        body_weight=weight[keep],
-        height=height[keep],
-        serum_creatinine=creatinine[keep],
-        hematocrit=hematocrit[keep] / 100,
-        ethnicity=text["ridreth1"],
-        weight=column("wtmec6yr")[keep],
+        person=column("seqn").astype(np.int64),
+        male=np.array([row["riagendr"] for row in table]) == "Male",
+        age=column("ridexagm") / 12,
+        body_weight=column("bmxwt"),
+        height=column("bmxhtlenavg"),
+        serum_creatinine=column("lbxscr"),
+        hematocrit=column("lbxhct") / 100,
+        ethnicity=np.array([row["ridreth1"] for row in table]),
+        weight=column("wtmec6yr"),
     )

@@ -2,7 +2,13 @@
 
 Hard rules (H) are definitions and conservation laws: no subject may break one. Soft rules (S) are wide bounds of what is
 seen in adults: below .1 % of the NHANES people fall outside each bound on a measured quantity, so a small rate is normal
-and none at all would be suspicious. The soft rules are for human adults; for animals and children they are not evaluated.
+and none at all would be suspicious. Children below 18 have their own bounds under the same names (:data:`CHILD_RULES`): of
+the children of NHANES by age and sex, and of the ICRP reference child of that age. Flows and cardiac output of children
+(S6, S7), their lean mass (S4_lean) and what the survey did not measure at an age are not evaluated, nor are the soft rules
+for animals. S9, on ranks, is about a population and not about a person: :func:`check_ranks`.
+
+Three numbers describe a population, :func:`summary`: who breaks a hard rule, who breaks a soft one, and how many of the
+held-out people of the survey break a soft one.
 
 A rule's residual is how far a subject is beyond the bound, in the rule's unit: negative or zero is satisfied. Residuals
 work on numpy arrays and on torch tensors, through which they can be differentiated.
@@ -12,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import xarray as xr
@@ -20,6 +27,7 @@ from .._core.provenance import provenance
 from .._core.schemas import validate
 from . import regressions as r
 from .arrays import fmax, isfinite, largest, log, maximum, minimum, smallest, where
+from .children import reference_height, reference_mass, usual_range
 from .dataset import CLOSURE_TOLERANCE, body_surface_area
 from .human import INDEX, by_sex
 from .nhanes import ADULT_AGE
@@ -42,6 +50,7 @@ class Body:
     creatinine: np.ndarray  # mg/dL
     bmi: np.ndarray  # as stated by the Dataset
     surface: np.ndarray  # as stated by the Dataset
+    age: np.ndarray | None = None  # year; None: adults
 
     def organ(self, name: str) -> np.ndarray:
         return self.mass[:, INDEX[name]]
@@ -113,13 +122,46 @@ def _organ_spread(body: Body) -> np.ndarray:
     """Largest excess of |ln(mass / height-scaled ICRP mass)| over 3.5 sigma_ln among the organs."""
     index = [INDEX[o] for o in _SCALED]
     scale = r.height_scale(body.height, by_sex(body.male, lambda ref: ref.height))
-    expected = by_sex(body.male, lambda ref: ref.mass[index]) * scale[:, None]
+    return _beyond_spread(body, by_sex(body.male, lambda ref: ref.mass[index]) * scale[:, None])
+
+
+def _beyond_spread(body: Body, expected) -> np.ndarray:
+    index = [INDEX[o] for o in _SCALED]
     men, women = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
     # McNally et al. 2014 for muscle, whose organ_cv is 0 because closure makes it
     men[_SCALED.index("muscle")] = women[_SCALED.index("muscle")] = 0.27
     spread = where(body.male[:, None], sd_ln(men), sd_ln(women))
     with np.errstate(invalid="ignore", divide="ignore"):
         return largest(abs(log(body.mass[:, index] / expected)) - CUT * spread) - 1e-9
+
+
+def _child_definitions(body: Body) -> np.ndarray:
+    """Body surface of a child may be Mosteller's or Haycock's."""
+    bmi = abs(body.bmi / (body.weight / (body.height / 100) ** 2) - 1)
+    haycock = r.haycock_surface(body.weight, body.height)
+    stated = [abs(body.surface / s - 1) for s in (body_surface_area(body.weight, body.height), haycock)]
+    return fmax(bmi, minimum(*stated)) - CLOSURE_TOLERANCE
+
+
+def _child_range(name: str, value: Callable[[Body], np.ndarray]) -> Callable[[Body], np.ndarray]:
+    return lambda b: _outside(value(b), *usual_range(name, b.male, b.age))
+
+
+def _child_organ(name: str, low: float, high: float) -> Callable[[Body], np.ndarray]:
+    """The bounds of adults [kg] times the ICRP mass at that age over the adult's."""
+
+    def residual(b: Body) -> np.ndarray:
+        adult = by_sex(b.male, lambda ref: ref.mass[INDEX[name]])
+        share = reference_mass(b.male, b.age)[:, INDEX[name]] / adult
+        return _outside(b.organ(name), low * share, high * share)
+
+    return residual
+
+
+def _child_spread(body: Body) -> np.ndarray:
+    index = [INDEX[o] for o in _SCALED]
+    scale = r.height_scale(body.height, reference_height(body.male, body.age))
+    return _beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None])
 
 
 _NHANES = "NHANES 2013-2018, .1 and 99.9 % of adults"
@@ -170,6 +212,46 @@ RULES: tuple[Rule, ...] = (
          "ICRP 89; McNally et al. 2014", _organ_spread),
 )  # fmt: skip
 
+_NHANES_CHILDREN = "NHANES 2013-2018, .1 and 99.9 % of children of that age and sex"
+_ICRP_CHILDREN = "ICRP 89 reference children, bounds of adults in proportion"
+
+CHILD_RULES: tuple[Rule, ...] = (
+    Rule("H4", "hard", "BMI and body surface agree with weight and height", "1",
+         "definition; Mosteller 1987 or Haycock et al. 1978", _child_definitions),
+    Rule("S1", "soft", "hematocrit usual at that age (from 1 year)", "1", _NHANES_CHILDREN,
+         _child_range("hematocrit", lambda b: b.hematocrit)),
+    Rule("S2_weight", "soft", "body weight usual at that age", "kg", _NHANES_CHILDREN,
+         _child_range("body_weight", lambda b: b.weight)),
+    Rule("S2_height", "soft", "height usual at that age", "cm", _NHANES_CHILDREN,
+         _child_range("height", lambda b: b.height)),
+    Rule("S2_bmi", "soft", "BMI usual at that age", "kg/m^2", _NHANES_CHILDREN,
+         _child_range("body_mass_index", lambda b: b.weight / (b.height / 100) ** 2)),
+    Rule("S3_creatinine", "soft", "creatinine usual at that age (from 12 years)", "mg/dL", _NHANES_CHILDREN,
+         _child_range("serum_creatinine", lambda b: b.creatinine)),
+    Rule("S5_heart", "soft", "heart at least .12 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
+         _child_organ("heart", 0.12, np.inf)),
+    Rule("S5_skin", "soft", "skin at most 12 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
+         _child_organ("skin", 0.0, 12)),
+    Rule("S5_stomach", "soft", "stomach at least .03 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
+         _child_organ("stomach", 0.03, np.inf)),
+    Rule("S5_brain", "soft", "brain 1.0 to 1.9 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
+         _child_organ("brain", 1.0, 1.9)),
+    Rule("S8", "soft", "organ masses within 3.5 sigma_ln of the height-scaled ICRP mass of that age", "1",
+         "ICRP 89; McNally et al. 2014 (spread of adults)", _child_spread),
+)  # fmt: skip
+_SAME_FOR_CHILDREN = frozenset({"S3_gfr", "S4_adipose", "S5_liver"})  # ICRP children from birth on are well inside
+
+
+_NOT = Rule("", "", "not evaluated", "", "", lambda b: np.full(len(b.male), np.nan))
+
+
+def child_rule(rule: Rule) -> Rule | None:
+    """What a rule is for somebody below 18; None: not evaluated."""
+    for child in CHILD_RULES:
+        if child.id == rule.id:
+            return child
+    return rule if rule.kind == "hard" or rule.id in _SAME_FOR_CHILDREN else None
+
 
 def body_of(ds: xr.Dataset) -> Body:
     """The arrays that the rules look at, from a physiology Dataset."""
@@ -191,6 +273,7 @@ def body_of(ds: xr.Dataset) -> Body:
         creatinine=column("serum_creatinine"),
         bmi=column("body_mass_index"),
         surface=column("body_surface_area"),
+        age=column("age"),
     )
 
 
@@ -214,10 +297,10 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
     """
     validate(ds, "physiology")
     subject = ds["subject"].values if "subject" in ds.coords else None
-    human = ds["species"].values == "human"
-    if "age" in ds:
-        human &= ~(ds["age"].values < ADULT_AGE)  # an age that is not known counts as adult
-    return check_bodies(body_of(ds), rules, human=human, subject=subject)
+    return check_bodies(body_of(ds), rules, human=ds["species"].values == "human", subject=subject)
+
+
+check = check_plausibility
 
 
 def check_bodies(
@@ -225,8 +308,18 @@ def check_bodies(
 ) -> xr.Dataset:
     """As :func:`check_plausibility`, for arrays; `human` (n,) says where the soft rules apply, None: everywhere."""
     human = np.ones(len(body.male), dtype=bool) if human is None else human
-    with np.errstate(invalid="ignore"):
-        residual = np.stack([np.where(human | (rule.kind == "hard"), rule.residual(body), np.nan) for rule in rules])
+    # an age that is not known counts as adult
+    young = human & (body.age < ADULT_AGE) if body.age is not None else np.zeros_like(human)
+    children = _rows(body, young) if young.any() else None
+    residual = np.full((len(rules), human.size), np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for row, rule in zip(residual, rules, strict=True):
+            adult = ~young if rule.kind == "hard" else human & ~young
+            if adult.any():
+                row[adult] = rule.residual(body)[adult]
+            child = child_rule(rule)
+            if children is not None and child is not None:
+                row[young] = child.residual(children)
     violated = residual > 0
     kind = np.array([rule.kind for rule in rules])
     rates = {name: float(violated[kind == name].any(axis=0).mean()) for name in ("hard", "soft")}
@@ -239,6 +332,7 @@ def check_bodies(
             "rule": [rule.id for rule in rules],
             "subject": np.arange(human.size) if subject is None else subject,
             **{name: ("rule", [getattr(rule, name) for rule in rules]) for name in ("kind", "text", "unit", "source")},
+            "text_children": ("rule", [(child_rule(rule) or _NOT).text for rule in rules]),
         },
         attrs=provenance(
             title="plausibility",
@@ -246,3 +340,101 @@ def check_bodies(
             soft_violation_rate=rates["soft"],
         ),
     )
+
+
+def _rows(body: Body, rows: np.ndarray) -> Body:
+    return Body(**{name: None if value is None else value[rows] for name, value in vars(body).items()})
+
+
+def summary(population: xr.Dataset) -> dict[str, float]:
+    """The three numbers of a population, as fractions of its people.
+
+    Returns
+    -------
+    ``hard``, ``soft`` : who breaks a rule of the kind
+    ``soft_of_real_people`` : how many of the held-out adults of NHANES break a soft rule, by survey weight; a population
+        that scores far below has cut off real tails
+
+    Raises
+    ------
+    SchemaError : not a physiology Dataset
+    """
+    result = check_plausibility(population)
+    return {
+        "hard": result.attrs["hard_violation_rate"],
+        "soft": result.attrs["soft_violation_rate"],
+        "soft_of_real_people": soft_rate_of_real_people(),
+    }
+
+
+@cache
+def soft_rate_of_real_people() -> float:
+    """Share of the held-out adults of NHANES, by survey weight, who break a soft rule."""
+    from .people import training_people  # the people are completed by modules that need this one
+
+    people = training_people("test")
+    violated = check_plausibility(people)
+    soft = violated["violated"].values[violated["kind"].values == "soft"].any(axis=0)
+    return float(np.average(soft, weights=people["survey_weight"].values))
+
+
+def check_ranks(population: xr.Dataset) -> xr.Dataset:
+    """S9: how quantities go together in the adults of a population.
+
+    Heavier people have more adipose tissue (rank correlation above .5), older people filter less per body surface (below
+    0), men have the higher mean hematocrit. A filtered population (one age, one weight) may rightly break them.
+
+    Parameters
+    ----------
+    population : physiology Dataset
+
+    Returns
+    -------
+    Dataset over ``rule``: ``value``, ``bound``, ``violated``; NaN and False where there are not at least 20 adults (or 20 of
+    each sex) with the quantities
+
+    Raises
+    ------
+    SchemaError : not a physiology Dataset
+    """
+    from scipy.stats import spearmanr
+
+    validate(population, "physiology")
+    body = body_of(population)
+    adult = (population["species"].values == "human") & ~(body.age < ADULT_AGE)
+    adult &= np.isfinite(body.weight)
+    body = _rows(body, adult)
+
+    def rank(a: np.ndarray, b: np.ndarray) -> float:
+        known = np.isfinite(a) & np.isfinite(b)
+        # equal values of everybody have no ranks
+        return (
+            float(spearmanr(a[known], b[known])[0])
+            if known.sum() >= 20 and np.ptp(a[known]) and np.ptp(b[known])
+            else np.nan
+        )
+
+    men, women = body.hematocrit[body.male], body.hematocrit[~body.male]
+    men, women = men[np.isfinite(men)], women[np.isfinite(women)]
+    surface = body_surface_area(body.weight, body.height)
+    values = np.array([
+        rank(body.weight, body.organ("adipose")),
+        rank(body.age, body.gfr / surface),
+        men.mean() - women.mean() if min(men.size, women.size) >= 20 else np.nan,
+    ])  # fmt: skip
+    bounds = np.array([0.5, 0.0, 0.0])
+    with np.errstate(invalid="ignore"):
+        violated = np.array([values[0] <= bounds[0], values[1] >= bounds[1], values[2] <= bounds[2]])
+    return xr.Dataset(
+        {
+            "value": ("rule", values, {"long_name": "rank correlation, rank correlation, difference of fractions"}),
+            "bound": ("rule", bounds),
+            "violated": ("rule", violated, {"long_name": "rule broken"}),
+        },
+        coords={
+            "rule": ["S9_adipose", "S9_filtration", "S9_hematocrit"],
+            "text": ("rule", ["weight and adipose tissue rise together, rho > .5", "filtration falls with age, rho < 0",
+                              "men have the higher mean hematocrit"]),
+        },
+        attrs=provenance(title="ranks", source="NHANES 2013-2018"),
+    )  # fmt: skip

@@ -99,3 +99,8 @@ def microsomal_protein(age):
     .. math:: \\log_{10} = 1.407 + .0158\\,age - 3.8\\cdot10^{-4} age^2 + 2.4\\cdot10^{-6} age^3
     """
     return 10 ** (1.407 + 0.0158 * age - 0.00038 * age**2 + 0.0000024 * age**3)
+
+
+def haycock_surface(weight, height):
+    """Body surface [m^2] of children: .024265 W^.5378 H^.3964, Haycock et al., J Pediatr 93:62 (1978)."""
+    return 0.024265 * weight**0.5378 * height**0.3964

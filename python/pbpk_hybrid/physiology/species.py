@@ -126,7 +126,7 @@ def _liver_cells(species: str) -> Sourced:
 
 # --- man -------------------------------------------------------------------------------------------------------------
 
-_ICRP_MASS = {
+ICRP_MASS = {
     "lung": ("lung_tissue_only",),
     "heart": ("heart_tissue_only",),
     "brain": ("brain",),
@@ -177,7 +177,7 @@ def _human(sex: str) -> SpeciesReference:
 
     mass: Sourced = {
         organ: (sum(icrp("OWtis", part) for part in parts) / 1000, "ICRP 89 Table 2.8 via compphysiol")
-        for organ, parts in _ICRP_MASS.items()
+        for organ, parts in ICRP_MASS.items()
     }
     # yellow marrow is counted in the skeleton and again in adipose tissue upstream; see corrections
     mass["adipose"] = (

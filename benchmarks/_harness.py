@@ -176,11 +176,12 @@ class Report:
         self.data["targets"].append({"what": what, "value": value, "bound": bound, "at_least": at_least,
                                      "unit": unit, "verdict": verdict})  # fmt: skip
 
-    def picture(self, figure, caption: str, out: Path | None) -> None:
+    def picture(self, figure, caption: str, out: Path | None, name: str | None = None) -> None:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            figure.savefig(out / f"{self.name}.png", dpi=120, bbox_inches="tight")
-            self.parts.append(f"![{caption}]({self.name}.png)")
+            name = name or self.name
+            figure.savefig(out / f"{name}.png", dpi=120, bbox_inches="tight")
+            self.parts.append(f"![{caption}]({name}.png)")
 
     def finish(self, out: Path | None) -> None:
         self.data["load_after"], self.data["busy_after"] = load(), busy()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from pbpk_hybrid.physiology import sample_population
@@ -76,22 +83,40 @@ def copula(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generat
     return _by_sex(train, weight, n, rng, draw)
 
 
-def neural_peer(name: str, train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generator) -> Drawn:
-    """CTGAN or TVAE of the package ctgan, with its defaults, on people drawn with their weights.
+class Peer:
+    """A neural generator in a process of its own, with its package's defaults, fitted beside the others and sampled once.
 
-    Raises
-    ------
-    ImportError : ctgan is not installed
+    CTGAN and TVAE (Xu et al. 2019) of the package ctgan; TabDDPM (Kotelnikov et al. 2023) of synthcity, whose versions of
+    torch and numpy are others than ours, in the environment of `python`.
     """
-    import ctgan
-    import pandas as pd
-    import torch
 
-    people = resampled(train, weight, len(weight), rng)
-    table = pd.DataFrame(people.covariates, columns=COVARIATES)
-    table["male"] = people.male.astype(int).astype(str)
-    torch.manual_seed(int(rng.integers(2**31)))
-    model = {"CTGAN": ctgan.CTGAN, "TVAE": ctgan.TVAE}[name](epochs=100)
-    model.fit(table, ["male"])
-    drawn = model.sample(n)
-    return Drawn(drawn[list(COVARIATES)].to_numpy(float), drawn["male"].to_numpy() == "1")
+    def __init__(self, name: str, python: str, train: xr.Dataset, weight: np.ndarray, n: int, rng) -> None:
+        self._name, self._folder, self._n, self._rng = name, Path(tempfile.mkdtemp()), n, rng
+        people = resampled(train, weight, len(weight), rng)
+        table = pd.DataFrame(people.covariates, columns=COVARIATES)
+        table["male"] = people.male.astype(int)
+        table.to_csv(self._folder / "people.csv", index=False)
+        worker = [python, Path(__file__).parent / "peer.py", name, "people.csv", "drawn.csv", str(n)]
+        self._run = subprocess.Popen(worker, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                     env=dict(os.environ) | {"PYTHONPATH": ""})  # fmt: skip
+
+    def ready(self) -> tuple[Callable[[int], Drawn], float]:
+        """n -> that many of its people, others each time; and the seconds it took to sample 10,000.
+
+        Raises
+        ------
+        ImportError : it could not be run
+        """
+        text, _ = self._run.communicate()
+        if self._run.returncode:
+            raise ImportError("it ended with an error")
+        fitting, sampling = (float(v) for v in text.split()[-2:])
+        print(f"{self._name} fitted in {fitting:.0f} s, {self._n} people in {sampling:.1f} s", flush=True)
+        table = pd.read_csv(self._folder / "drawn.csv")
+        shutil.rmtree(self._folder)
+
+        def draw(k: int) -> Drawn:
+            some = table.sample(k, random_state=int(self._rng.integers(2**31)))
+            return Drawn(some[list(COVARIATES)].to_numpy(float), some["male"].to_numpy().round() == 1)
+
+        return draw, sampling / self._n * 10_000

@@ -80,3 +80,21 @@ def test_conditions_are_met_by_everyone(model):
     assert women["age"].min() >= 60 and women["body_mass_index"].min() >= 30
     egfr = women["gfr"] / 0.06 * 1.73 / women["body_surface_area"]
     assert egfr.min() >= 30 and egfr.max() <= 60
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}, {"bmi": (30, None)}, {"egfr": (30, 60)},
+     {"gfr": (None, 3.0), "age": (30, 50)}, {"ethnicity": "Mexican American", "height": (None, 150), "sex": 0.5}],
+)  # fmt: skip
+def test_next_to_nobody_is_thrown_away_for_a_condition(model, asked):
+    people = model.sample(500, asked, seed=1)
+    assert people.sizes["subject"] == 500 and people.attrs["rejected_fraction"] < 0.01
+    assert check_plausibility(people).attrs["hard_violation_rate"] == 0.0
+
+
+@pytest.mark.slow
+def test_nobody_of_very_many_breaks_a_hard_rule(model):
+    people = model.sample(50_000, seed=3)
+    assert people.sizes["subject"] == 50_000
+    assert check_plausibility(people).attrs["hard_violation_rate"] == 0.0

@@ -115,24 +115,30 @@ def _lean_mass(body: Body) -> np.ndarray:
     return abs((body.weight - body.organ("adipose")) / expected - 1) - 0.25
 
 
-_SCALED = ("lung", "heart", "kidney", "gut", "spleen", "pancreas", "stomach", "liver", "muscle")
+#: organs of rule S8
+SCALED = ("lung", "heart", "kidney", "gut", "spleen", "pancreas", "stomach", "liver", "muscle")
 
 
 def _organ_spread(body: Body) -> np.ndarray:
     """Largest excess of |ln(mass / height-scaled ICRP mass)| over 3.5 sigma_ln among the organs."""
-    index = [INDEX[o] for o in _SCALED]
+    return largest(organ_excess(body))
+
+
+def organ_excess(body: Body) -> np.ndarray:
+    """(n, organ of ``SCALED``) excess of |ln(mass / height-scaled ICRP mass)| over 3.5 sigma_ln."""
+    index = [INDEX[o] for o in SCALED]
     scale = r.height_scale(body.height, by_sex(body.male, lambda ref: ref.height))
     return _beyond_spread(body, by_sex(body.male, lambda ref: ref.mass[index]) * scale[:, None])
 
 
 def _beyond_spread(body: Body, expected) -> np.ndarray:
-    index = [INDEX[o] for o in _SCALED]
+    index = [INDEX[o] for o in SCALED]
     men, women = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
     # McNally et al. 2014 for muscle, whose organ_cv is 0 because closure makes it
-    men[_SCALED.index("muscle")] = women[_SCALED.index("muscle")] = 0.27
+    men[SCALED.index("muscle")] = women[SCALED.index("muscle")] = 0.27
     spread = where(body.male[:, None], sd_ln(men), sd_ln(women))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return largest(abs(log(body.mass[:, index] / expected)) - CUT * spread) - 1e-9
+        return abs(log(body.mass[:, index] / expected)) - CUT * spread - 1e-9
 
 
 def _child_definitions(body: Body) -> np.ndarray:
@@ -159,9 +165,9 @@ def _child_organ(name: str, low: float, high: float) -> Callable[[Body], np.ndar
 
 
 def _child_spread(body: Body) -> np.ndarray:
-    index = [INDEX[o] for o in _SCALED]
+    index = [INDEX[o] for o in SCALED]
     scale = r.height_scale(body.height, reference_height(body.male, body.age))
-    return _beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None])
+    return largest(_beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None]))
 
 
 _NHANES = "NHANES 2013-2018, .1 and 99.9 % of adults"

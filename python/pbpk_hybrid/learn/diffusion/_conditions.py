@@ -18,7 +18,7 @@ from ._coordinates import MEASURED, UNITS, Coordinates, Decoded
 from ._module import CONDITIONS
 
 _FAR = 4.5  # z that stands for "no bound"
-RANGES = (*CONDITIONS, "gfr")  # gfr is checked, but the network is told egfr only
+DERIVED = CONDITIONS[len(MEASURED) :]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class Condition:
 
     def holds(self, people: Decoded) -> torch.Tensor:
         """(n,) bool: who satisfies every range."""
-        p = people.people
-        values = {"age": p.age, "body_weight": p.weight, "height": p.height, "hematocrit": people.hematocrit,
-                  "serum_creatinine": people.serum_creatinine, **people.derived()}  # fmt: skip
-        good = torch.ones(len(p.age), dtype=torch.bool)
+        return self.within(people.quantities())
+
+    def within(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """As :meth:`holds`, for columns by name."""
+        good = torch.ones(len(values["age"]), dtype=torch.bool)
         for name, (low, high) in self.ranges.items():
             good &= (values[name] >= low) & (values[name] <= high)
         return good
@@ -47,8 +48,7 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
     Parameters
     ----------
     condition : name -> (low, high) with None for an open end, or a number (age: that year of life); "sex": "female", "male"
-    or the
-        fraction of women; "ethnicity": one name or several
+        or the fraction of women; "ethnicity": one name or several
     trained : name -> (low, high) of the people trained on
     extrapolate : allow ranges that reach nobody of them
 
@@ -64,10 +64,10 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
             sex = _sex(value)
         elif name == "ethnicity":
             ethnicity = ethnicities(value)
-        elif name in RANGES:
+        elif name in CONDITIONS:
             ranges[name] = _range(name, value)
         else:
-            raise unknown_name("condition", name, (*RANGES, "sex", "ethnicity"), what="a quantity that can be asked for")
+            raise unknown_name("condition", name, (*CONDITIONS, "sex", "ethnicity"), what="a quantity that can be asked for")
     outside = []
     for name, (low, high) in ranges.items():
         least, most = trained[name]
@@ -125,15 +125,18 @@ def _contradiction(ranges: Mapping[str, tuple[float, float]], trained: Mapping[s
 def scores(
     values: Mapping[str, torch.Tensor], male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor
 ) -> torch.Tensor:
-    """(n, 7) of the conditionable quantities as standard scores; `logs` holds mean and sd of ln(bmi) and ln(egfr)."""
+    """(n, 8) of the conditionable quantities as standard scores.
+
+    `logs` holds mean and standard deviation of the logarithms of the derived ones.
+    """
     columns = [coordinates.score(name, values[name], male) for name in MEASURED]
-    for k, name in enumerate(("bmi", "egfr")):
+    for k, name in enumerate(DERIVED):
         columns.append((torch.log(values[name].double()) - logs[k, 0]) / logs[k, 1])
     return torch.stack(columns, 1)
 
 
 def features(condition: Condition, male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor) -> torch.Tensor:
-    """(n, 7, 3) what the network is told: asked or not, lower and upper end as scores."""
+    """(n, 8, 3) what the network is told: asked or not, lower and upper end as scores."""
     n = len(male)
     told = torch.zeros(n, len(CONDITIONS), 3)
     for k, name in enumerate(CONDITIONS):
@@ -147,7 +150,7 @@ def features(condition: Condition, male: torch.Tensor, coordinates: Coordinates,
             elif name in MEASURED:
                 ends.append(coordinates.score(name, torch.full((n,), bound, dtype=torch.float64), male))
             else:
-                j = ("bmi", "egfr").index(name)
+                j = DERIVED.index(name)
                 ends.append(((torch.log(torch.tensor(bound)) - logs[j, 0]) / logs[j, 1]).expand(n))
         told[:, k, 0] = 1.0
         told[:, k, 1:] = torch.stack(ends, 1).clamp(-_FAR, _FAR).float()
@@ -155,7 +158,7 @@ def features(condition: Condition, male: torch.Tensor, coordinates: Coordinates,
 
 
 def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Random conditions that hold for people with scores `z` (n, 7), for training.
+    """Random conditions that hold for people with scores `z` (n, 8), for training.
 
     The ends must tell nothing about where inside the person is, or the network would learn it. A range with the person at a
     uniformly random place in it has this property; so has a one-sided bound that is drawn first and kept only if it holds.

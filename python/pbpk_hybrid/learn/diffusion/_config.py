@@ -23,6 +23,8 @@ class PCDMConfig:
     measured_weight : weight of the measured quantities in the loss against the organ residuals, which are five times as
     many and
         nearly independent
+    pool : people drawn without a condition when the model is fitted, from whom conditional sampling starts
+    release : noise level below which what was measured of them is free again
     batch_size, learning_rate, training_steps, evaluate_every, patience : of the training
     """
 
@@ -38,6 +40,8 @@ class PCDMConfig:
     projection: bool = True
     condition_share: float = 0.5
     measured_weight: float = 4.0
+    pool: int = 200_000
+    release: float = 0.3
     batch_size: int = 512
     learning_rate: float = 1e-3
     training_steps: int = 8_000
@@ -45,7 +49,7 @@ class PCDMConfig:
     patience: int | None = 12
 
     def __post_init__(self) -> None:
-        for name in ("width", "blocks", "steps", "batch_size", "training_steps", "evaluate_every"):
+        for name in ("width", "blocks", "steps", "pool", "batch_size", "training_steps", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"config.{name}", getattr(self, name), "at least 1")
         if not 0 < self.sigma_min < self.sigma_max:

@@ -51,7 +51,7 @@ MEASURED = ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
 #: resolution of the survey: what was measured is known to half of it
 RESOLUTION = {"age": 1 / 12, "body_weight": 0.1, "height": 0.1, "hematocrit": 0.001, "serum_creatinine": 0.01}
 #: steps to the survey's unit (age in years of months, hematocrit in tenths of a percent), and how many of these make ours
-_STEPS = {"age": (12, 1), "body_weight": (10, 1), "height": (10, 1), "hematocrit": (10, 100), "serum_creatinine": (100, 1)}
+STEPS = {"age": (12, 1), "body_weight": (10, 1), "height": (10, 1), "hematocrit": (10, 100), "serum_creatinine": (100, 1)}
 UNITS = {"age": "year", "body_weight": "kg", "height": "cm", "hematocrit": "1", "serum_creatinine": "mg/dL", "bmi": "kg/m^2",
          "egfr": "mL/min/1.73 m^2", "gfr": "L/h"}  # fmt: skip
 _OWN = (
@@ -74,6 +74,9 @@ RESIDUALS = ("fat", *(f"mass of {o}" for o in _OWN), *(f"flow of {o}" for o in _
 NAMES = (*MEASURED, *RESIDUALS)
 _KNOTS = 257  # of the table of each distribution, even in z
 _REACH = 4.0  # z at which the tables end; beyond, the last slope goes on
+_OUTERMOST = 5  # people at each end beyond whom a table is no longer counted but continued
+_TAIL = 2.25  # z beyond which people tell the slope of that
+_ENDS = {"age": (18.0 - 1 / 24, 80.0 - 1 / 24)}  # what ends where the survey ends (give or take half a month), not in a tail
 
 
 @dataclass
@@ -96,10 +99,39 @@ class Decoded:
         return Body(self.mass, self.flow, p.male, p.weight, p.height, self.hematocrit, self.gfr, self.output,
                     self.serum_creatinine, p.body_mass_index, p.surface)  # fmt: skip
 
+    def replace(self, rows: torch.Tensor, other: Decoded) -> None:
+        """Put the people of `other` at `rows`."""
+        for name, mine in vars(self).items():
+            pairs = [(mine, getattr(other, name))] if name != "people" else [
+                (getattr(mine, part), getattr(other.people, part)) for part in vars(mine)
+            ]  # fmt: skip
+            for old, new in pairs:
+                old[rows] = new
+
+    @classmethod
+    def joined(cls, parts: list[Decoded]) -> Decoded:
+        """One after the other."""
+
+        def together(name: str) -> torch.Tensor:
+            return torch.cat([getattr(part, name) for part in parts])
+
+        people = People(*(torch.cat([getattr(part.people, name) for part in parts]) for name in vars(parts[0].people)))
+        return cls(people, *(together(name) for name in vars(parts[0]) if name != "people"))
+
+    def quantities(self) -> dict[str, torch.Tensor]:
+        """All that can be asked for: measured and derived."""
+        p = self.people
+        return {"age": p.age, "body_weight": p.weight, "height": p.height, "hematocrit": self.hematocrit,
+                "serum_creatinine": self.serum_creatinine, **self.derived()}  # fmt: skip
+
     def derived(self) -> dict[str, torch.Tensor]:
         """Quantities that can be asked for besides the measured ones."""
         p = self.people
         return {"bmi": p.body_mass_index, "gfr": self.gfr, "egfr": self.gfr / 0.06 * 1.73 / p.surface}
+
+
+#: what is kept of the people of the pool: all that a condition can be about
+POOLED = [*range(len(MEASURED)), len(MEASURED) + RESIDUALS.index("gfr")]
 
 
 class Coordinates:
@@ -123,7 +155,7 @@ class Coordinates:
             rows = male == bool(sex)
             for k, name in enumerate(MEASURED):
                 values = ds[name].values[rows] + RESOLUTION[name] * (rng.random(rows.sum()) - 0.5)
-                tables[sex, k] = _quantiles(values, weight[rows], probability)
+                tables[sex, k] = _quantiles(values, weight[rows], probability, _ENDS.get(name))
         self = cls(torch.tensor(tables), torch.zeros(len(RESIDUALS)).double(), torch.ones(len(RESIDUALS)).double())
         residuals = self.encode(ds, None)[:, len(MEASURED) :]
         w = torch.tensor(weight / weight.sum())[:, None]
@@ -164,6 +196,15 @@ class Coordinates:
         z = (torch.tensor(np.stack(residuals, 1)) - self.mean) / self.scale
         return torch.cat([torch.stack(scores, 1), z], 1)
 
+    def pooled(self, people: Decoded) -> torch.Tensor:
+        """(n, len(POOLED)) coordinates of measured quantities and filtration."""
+        values, p = people.quantities(), people.people
+        columns = [self.score(name, values[name], p.male) for name in MEASURED]
+        estimate = r.ckd_epi_2021(p.male, p.age, people.serum_creatinine) * p.surface / 1.73 * 0.06
+        k = RESIDUALS.index("gfr")
+        columns.append((torch.log(people.gfr / estimate) / GFR_SD_LN - self.mean[k]) / self.scale[k])
+        return torch.stack(columns, 1)
+
     def score(self, name: str, value: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
         """Normal score of a measured quantity for the person's sex."""
         tables = self.tables[:, MEASURED.index(name)]
@@ -191,7 +232,7 @@ class Coordinates:
         x : (n, len(NAMES))
         male : (n,) bool
         rounded : give measured quantities at the resolution of the survey
-        organs : factor on the residuals of organs and flows, scalar or (n,); 0 gives the expected body
+        organs : factor on the residuals of organs and flows, scalar or (n, residual); 0 gives the expected body
         """
         x = x.double()
         measured = {}
@@ -199,12 +240,11 @@ class Coordinates:
             value = self.value(name, x[:, k], male)
             if rounded:
                 # divided, not multiplied by the step: the very floating-point numbers that the survey's decimals are
-                steps, percent = _STEPS[name]
+                steps, percent = STEPS[name]
                 value = (value * steps * percent).round() / steps / percent
             measured[name] = value.clamp_min(1e-3)
         people = People(male, measured["age"], measured["body_weight"], measured["height"])
-        shrink = organs[:, None] if isinstance(organs, torch.Tensor) else organs
-        residual = dict(zip(RESIDUALS, ((x[:, len(MEASURED) :] * self.scale + self.mean) * shrink).T, strict=True))
+        residual = dict(zip(RESIDUALS, ((x[:, len(MEASURED) :] * self.scale + self.mean) * organs).T, strict=True))
         fat = torch.sigmoid(
             _logit(r.fat_fraction(male, people.age, people.body_mass_index)) + FAT_SD_LOGIT * residual["fat"]
         )
@@ -248,16 +288,39 @@ def _logit(p):
     return torch.log(p / (1 - p)) if isinstance(p, torch.Tensor) else np.log(p / (1 - p))
 
 
-def _quantiles(values: np.ndarray, weight: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Weighted quantiles, strictly increasing."""
+def _quantiles(
+    values: np.ndarray, weight: np.ndarray, probability: np.ndarray, ends: tuple[float, float] | None
+) -> np.ndarray:
+    """Weighted quantiles, strictly increasing, with smooth tails.
+
+    Counted quantiles up to the last five people at each end; there, where single people would make steps, the logarithm
+    goes on linearly in z, with the slope (least squares) of the people beyond z = 2.25. Somebody a little beyond the
+    outermost of those fitted to then has a score a little beyond theirs. What has `ends` goes there instead.
+    """
+    from scipy.special import ndtri
+
+    z = np.linspace(-_REACH, _REACH, probability.size)
     order = np.argsort(values)
     values, weight = values[order], weight[order]
     middle = (np.cumsum(weight) - 0.5 * weight) / weight.sum()
-    table = np.interp(probability, middle, values)
-    # beyond the outermost people the table would be flat; a slope of a hundredth of the spread keeps it invertible
-    step = 1e-2 * (values[-1] - values[0]) * (2 * _REACH / (_KNOTS - 1)) / (2 * _REACH)
-    slack = step * np.arange(table.size)
-    return table + slack - slack[table.size // 2]
+    if ends is not None:
+        low, high = min(ends[0], values[0]), max(ends[1], values[-1])
+        table = np.interp(probability, np.r_[0.0, middle, 1.0], np.r_[low, values, high])
+    else:
+        table = np.interp(probability, middle, values)
+        place = ndtri(middle)
+        for side in (-1, 1):
+            last = place[_OUTERMOST] if side < 0 else place[-1 - _OUTERMOST]
+            inside = np.flatnonzero(side * z <= side * last)[-1 if side > 0 else 0]
+            people, beyond = side * place >= min(_TAIL, side * last), side * z > side * z[inside]
+            dz, dv = (
+                column[people] - np.average(column[people], weights=weight[people]) for column in (place, np.log(values))
+            )
+            slope = (weight[people] * dz * dv).sum() / (weight[people] * dz**2).sum()
+            table[beyond] = table[inside] * np.exp(slope * (z[beyond] - z[inside]))
+    # equal values would make it flat; a slope of a hundred-thousandth of the spread keeps it invertible
+    step = 1e-5 * (table[-1] - table[0]) / table.size
+    return np.maximum.accumulate(table) + step * (np.arange(table.size) - table.size // 2)
 
 
 def _interpolate(x: torch.Tensor, knots: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,19 +21,21 @@ from ...physiology.dataset import build
 from ...physiology.nhanes import ETHNICITIES
 from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
 from ..training import TrainingLog, TrainingOptions, train
-from ._conditions import RANGES, Condition, check, features, groups, random_features, scores
+from ._conditions import DERIVED, Condition, check, features, groups, random_features, scores
 from ._config import PCDMConfig
-from ._coordinates import MEASURED, NAMES, UNITS, Coordinates, Decoded, ethnicity_codes
-from ._module import Denoiser
+from ._coordinates import MEASURED, NAMES, POOLED, UNITS, Coordinates, Decoded, ethnicity_codes
+from ._module import CONDITIONS, Denoiser
 from ._physics import violation
+from ._ranges import mirror
 from ._sampler import project, sample
 
-KIND, FORMAT = "pcdm", 1
+KIND, FORMAT = "pcdm", 2
 SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
 SMALLEST = 500  #: people: fewer do not support a joint distribution of this many quantities
 _NEEDED = ("sex", *MEASURED, "gfr", "cardiac_output", "hepatocellularity", "microsomal_protein", "ethnicity")
 _BATCH = 20_000  # people at a time: bounds memory
-_PILOT = 8_000  # unconditioned people that tell how sexes and ethnicities share a condition
+_CHUNK = 1024  # people at a time on a thread: their hidden layers stay in the processor's cache
+_FEW = 20  # people of the pool who satisfy a condition: with fewer, the network alone has to know
 _ROUNDS = 60
 
 
@@ -46,6 +49,17 @@ class PCDM:
     A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
     (:mod:`._coordinates`), given sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and
     projected onto them when sampled (:mod:`._sampler`). Paper: arXiv 2602.18472.
+
+    Conditions are not left to what the network makes of a range. When it is fitted, the model draws 200,000 people without
+    a condition and keeps their measured quantities and filtration (the pool, 2.6 MB of the checkpoint). Who is asked for
+    by ranges starts from a member of the pool who satisfies them: held at those values under the noise while the organs
+    come to fit, set free at a small noise level, which makes another person of the same distribution; one who has left the
+    ranges by then takes the values of the member back (or is mirrored at the bound, :mod:`._ranges`, when the pool has
+    fewer such members than were asked for). Nobody is thrown away, and the ranges hold exactly. Where fewer than 20 members
+    satisfy a condition, or guidance is asked for, the network is told the ranges, and who fails them is drawn again.
+
+    Only adults: organ masses, fat and flows of children would need regressions of growth that the engine does not have, so
+    that populations with children are refused by :meth:`fit` and ages below 18 by :meth:`sample`.
 
     Attributes
     ----------
@@ -62,10 +76,13 @@ class PCDM:
         logs: torch.Tensor,
         shares: torch.Tensor,
         ranges: Mapping[str, tuple[float, float]],
+        pool: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.config, self.ranges = config, dict(ranges)
         self._module, self._coordinates = module.eval(), coordinates
         self._logs, self._shares = logs, shares  # shares: (2, 5) of sex and ethnicity in the population
+        self._pool = dict(pool or {})  # coordinates (POOLED) and group of people drawn without a condition
+        self._pooled: dict[bool, dict[str, torch.Tensor]] = {}
         self.log_: TrainingLog | None = None
 
     @classmethod
@@ -130,6 +147,7 @@ class PCDM:
         shares.index_put_((data.male.long(), data.ethnicity.long()), torch.tensor(weight), accumulate=True)
         self = cls(config, module, coordinates, data.logs, shares / shares.sum(), data.ranges)
         self.log_ = log
+        self._make_pool(seed)
         return self
 
     def sample(
@@ -159,8 +177,9 @@ class PCDM:
         Returns
         -------
         physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn and thrown away because a
-        condition or a
-        hard rule failed), ``projected_fraction`` (organs moved to satisfy a rule), ``extrapolated``
+        condition or a hard rule failed), ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
+        (moved into an asked range from just outside, see :mod:`._ranges`), ``pool_members`` (how many people of the pool
+        satisfy the ranges; 0: the network was told them), ``extrapolated``
 
         Raises
         ------
@@ -173,9 +192,14 @@ class PCDM:
         _, seed = generator(seed)
         gen = torch.Generator().manual_seed(seed % 2**63)
         sizes = self._groups(int(n), asked, gen)
-        parts, drawn, kept, moved = [], 0, 0, 0
+        parts, drawn, kept, moved, mirrored, behind = [], 0, 0, 0, 0, 0
         for male, count in sizes:
-            shares = self._shares_of(asked, male, gen)
+            shares = self._shares_of(asked, male)
+            some = self._of_pool(asked, male, measured_precision) if asked.ranges and guidance == 1.0 else torch.arange(0)
+            if len(some) < _FEW:
+                some = None
+            else:
+                behind += len(some)
             got = 0
             for turn in range(_ROUNDS + count // _BATCH):
                 want = count - got
@@ -183,8 +207,9 @@ class PCDM:
                 size = min(
                     _BATCH, int(want / rate * (1.0 if rate > 0.999 else 1.05)) + (0 if turn == 0 and rate == 1.0 else 16)
                 )
-                people, code, good, shifted = self._draw(size, shares, asked, gen, guidance, measured_precision)
-                drawn, moved = drawn + size, moved + shifted
+                start = None if some is None else some[_turns(len(some), size, gen)]
+                people, code, good, shifted, back = self._draw(size, shares, asked, gen, guidance, measured_precision, start)
+                drawn, moved, mirrored = drawn + size, moved + shifted, mirrored + back
                 index = good.nonzero().ravel()[:want]
                 # people drawn beyond the number asked for are not rejected: they were good
                 kept += int(good.sum())
@@ -207,7 +232,8 @@ class PCDM:
         facts = {
             "method": "physiologically constrained diffusion model", "seed": seed, "guidance": guidance,
             "condition": repr(dict(condition or {})), "rejected_fraction": 1 - kept / drawn,
-            "projected_fraction": moved / drawn,
+            "projected_fraction": moved / drawn, "mirrored_fraction": mirrored / drawn,
+            "pool_members": behind,
             "extrapolated": "; ".join(asked.extrapolated) or "no",
             "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; arXiv 2602.18472",
         }  # fmt: skip
@@ -240,7 +266,7 @@ class PCDM:
         x = self._coordinates.encode(population, np.random.default_rng(seed)).float()
         male = torch.tensor(population["sex"].values == "male")
         code = torch.tensor(ethnicity_codes(population["ethnicity"].values))
-        told = torch.zeros(len(x), len(RANGES) - 1, 3)
+        told = torch.zeros(len(x), len(CONDITIONS), 3)
         group = groups(male, code)
         config = self.config
         levels = torch.exp(torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1))
@@ -278,7 +304,8 @@ class PCDM:
         """
         tensors = {f"network/{name}": tensor for name, tensor in self._module.state_dict().items()}
         tensors |= {"tables": self._coordinates.tables, "mean": self._coordinates.mean, "scale": self._coordinates.scale,
-                    "logs": self._logs, "shares": self._shares}  # fmt: skip
+                    "logs": self._logs, "shares": self._shares,
+                    **{f"pool/{name}": values for name, values in self._pool.items()}}  # fmt: skip
         config = {"config": asdict(self.config), "names": list(NAMES), "ethnicities": list(ETHNICITIES),
                   "ranges": {k: list(v) for k, v in self.ranges.items()}}  # fmt: skip
         return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
@@ -297,13 +324,14 @@ class PCDM:
             ranges = {str(k): (float(a), float(b)) for k, (a, b) in stored["ranges"].items()}
             coordinates = Coordinates(tensors["tables"], tensors["mean"], tensors["scale"])
             logs, shares = tensors["logs"], tensors["shares"]
+            pool = {name: tensors[f"pool/{name}"] for name in ("x", "group")}
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise CheckpointError("config", repr(error), "the configuration of a PCDM") from error
         if stored.get("names") != list(NAMES) or stored.get("ethnicities") != list(ETHNICITIES):
             raise CheckpointError("names", stored.get("names"), "the coordinates of this version", hint="train it again")
         module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
         load_weights(module, {k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")})
-        return cls(config, module, coordinates, logs, shares, ranges)
+        return cls(config, module, coordinates, logs, shares, ranges, pool)
 
     def _groups(self, n: int, asked: Condition, gen: torch.Generator) -> list[tuple[bool | None, int]]:
         """(male, how many); None: both sexes as they come."""
@@ -314,12 +342,11 @@ class PCDM:
         women = round(n * asked.sex)
         return [(male, count) for male, count in ((False, women), (True, n - women)) if count]
 
-    def _shares_of(self, asked: Condition, male: bool | None, gen: torch.Generator) -> torch.Tensor:
+    def _shares_of(self, asked: Condition, male: bool | None) -> torch.Tensor:
         """(2, 5) shares of sex and ethnicity among people who satisfy the ranges.
 
-        P(g | C) is proportional to P(g) P(C | g); the second is counted in people drawn without the ranges, quantity by
-        quantity where
-        too few of them satisfy all at once.
+        P(g | C) is proportional to P(g) P(C | g); the second is counted in people that the model drew without the
+        ranges once and for all when it was fitted, quantity by quantity where too few of them satisfy all at once.
         """
         shares = self._shares.clone()
         if male is not None:
@@ -331,8 +358,7 @@ class PCDM:
         shares = shares / shares.sum()
         if not asked.ranges:
             return shares
-        people, code, _, _ = self._draw(_PILOT, shares, Condition(), gen, 1.0, False)
-        group = people.people.male.long() * len(ETHNICITIES) + code
+        group = self._pool["group"].long()
 
         def rate(holds: torch.Tensor) -> torch.Tensor:
             total = torch.bincount(group, minlength=2 * len(ETHNICITIES)).double()
@@ -340,28 +366,122 @@ class PCDM:
             overall = (holds.double().mean() * 20).clamp_min(1e-6)
             return (hits + overall) / (total + 20)
 
-        holds = asked.holds(people)
+        holds = asked.within(self._pool_values(False))
         if holds.sum() >= 100:
             factor = rate(holds)
         else:
             factor = torch.ones(2 * len(ETHNICITIES), dtype=torch.float64)
             for name, bounds in asked.ranges.items():
-                factor = factor * rate(Condition({name: bounds}).holds(people))
+                factor = factor * rate(Condition({name: bounds}).within(self._pool_values(False)))
         shares = shares * factor.reshape(shares.shape)
         return shares / shares.sum()
 
-    def _draw(self, n: int, shares: torch.Tensor, asked: Condition, gen: torch.Generator, guidance: float, rounded: bool):
-        """n people; their ethnicity codes, who is good, and how many were moved by the projection."""
-        group = torch.multinomial(shares.flatten(), n, replacement=True, generator=gen)
+    def _draw(
+        self, n: int, shares: torch.Tensor, asked: Condition, gen: torch.Generator, guidance: float, rounded: bool,
+        pool: torch.Tensor | None = None,
+    ) -> tuple[Decoded, torch.Tensor, torch.Tensor, int, int]:  # fmt: skip
+        """n people; their ethnicity codes, who is good, how many were moved by the projection and how many mirrored.
+
+        `pool` (n,) says from whom of the pool they start; None: from noise alone, the network being told the condition.
+        """
+        if pool is None:
+            group = torch.multinomial(shares.flatten(), n, replacement=True, generator=gen)
+        else:
+            group = self._pool["group"].long()[pool]
         male, code = group >= len(ETHNICITIES), group % len(ETHNICITIES)
+        # who leaves the ranges stays as the pool has them, or is mirrored back if the pool has them more than once
+        again = pool is not None and len(torch.unique(pool)) < n
         noise = torch.randn(n, len(NAMES), generator=gen)
-        told = features(asked, male, self._coordinates, self._logs)
-        x = sample(self._module, self.config, noise, groups(male, code), told, guidance)
-        if self.config.projection:
-            people, hard, moved = project(self._coordinates, x, male, rounded)
-            return people, code, ~hard & asked.holds(people), moved
+        told = features(asked if pool is None else Condition(), male, self._coordinates, self._logs)
+        kinds = groups(male, code)
+        known = None if pool is None else self._pool["x"][pool].float()
+
+        def piece(rows: torch.Tensor) -> tuple[Decoded, torch.Tensor, int, int]:
+            start = None if known is None else (POOLED, known[rows])
+            x = sample(self._module, self.config, noise[rows], kinds[rows], told[rows], guidance, start)
+            mirrored = 0
+            if start is None or again:
+                x, mirrored = mirror(self._coordinates, x, male[rows], asked, rounded)
+            if start is not None:
+                x = self._stay(x, start[1], male[rows], asked, rounded)
+            if self.config.projection:
+                people, hard, moved = project(self._coordinates, x, male[rows], rounded)
+                return people, ~hard, moved, mirrored
+            people = self._coordinates.decode(x, male[rows], rounded=rounded)
+            return people, torch.ones(len(rows), dtype=torch.bool), 0, mirrored
+
+        parts = _in_parallel(piece, torch.arange(n).split(_CHUNK))
+        people = Decoded.joined([part[0] for part in parts])
+        good = torch.cat([part[1] for part in parts])
+        return people, code, good & asked.holds(people), sum(p[2] for p in parts), sum(p[3] for p in parts)
+
+    def _stay(
+        self, x: torch.Tensor, known: torch.Tensor, male: torch.Tensor, asked: Condition, rounded: bool
+    ) -> torch.Tensor:
+        """Who has left the asked ranges keeps the measured quantities and filtration of the one in the pool."""
+        x = x.double()
         people = self._coordinates.decode(x, male, rounded=rounded)
-        return people, code, asked.holds(people), 0
+        left = (~asked.holds(people)).nonzero().ravel()
+        x[left[:, None], torch.tensor(POOLED)] = known[left].double()
+        return x
+
+    def _of_pool(self, asked: Condition, male: bool | None, rounded: bool) -> torch.Tensor:
+        """Rows of the pool who satisfy a condition."""
+        group = self._pool["group"].long()
+        values = self._pool_values(rounded)
+        good = asked.within(values)
+        if male is not None:
+            good &= (group >= len(ETHNICITIES)) == male
+        if asked.ethnicity is not None:
+            wanted = torch.tensor([ETHNICITIES.index(name) for name in asked.ethnicity])
+            good &= torch.isin(group % len(ETHNICITIES), wanted)
+        return good.nonzero().ravel()
+
+    def _pool_values(self, rounded: bool) -> dict[str, torch.Tensor]:
+        """What can be asked for, of everybody in the pool; kept, since it takes a second."""
+        if rounded not in self._pooled:
+            male = self._pool["group"] >= len(ETHNICITIES)
+            parts = []
+            for rows in torch.arange(len(male)).split(_BATCH):
+                x = torch.zeros(len(rows), len(NAMES), dtype=torch.float64)
+                x[:, POOLED] = self._pool["x"][rows].double()
+                parts.append(self._coordinates.decode(x, male[rows], rounded=rounded).quantities())
+            self._pooled[rounded] = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return self._pooled[rounded]
+
+    def _make_pool(self, seed: int) -> None:
+        """People drawn without a condition, by their measured quantities and filtration."""
+        gen = torch.Generator().manual_seed(seed)
+        xs, codes = [], []
+        for rows in torch.arange(self.config.pool).split(_BATCH):
+            people, code, *_ = self._draw(len(rows), self._shares, Condition(), gen, 1.0, False)
+            xs.append(self._coordinates.pooled(people).half())
+            codes.append((people.people.male.long() * len(ETHNICITIES) + code).to(torch.uint8))
+        self._pool = {"x": torch.cat(xs), "group": torch.cat(codes)}
+
+
+def _in_parallel(work, pieces: Sequence) -> list:
+    """work(piece) for every piece in order, each on one thread, as many at a time as torch has threads.
+
+    What a piece gives does not depend on how many there are at a time, so neither do the people.
+    """
+    threads = torch.get_num_threads()
+
+    def alone(piece):
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            return work(piece)
+
+    try:
+        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
+            return list(pool.map(alone, pieces))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _turns(people: int, n: int, gen: torch.Generator) -> torch.Tensor:
+    """n of `people`, nobody again before everybody else has been taken."""
+    return torch.cat([torch.randperm(people, generator=gen) for _ in range(-(-n // people))])[:n]
 
 
 class _Table:
@@ -374,20 +494,17 @@ class _Table:
         self.male = torch.tensor(ds["sex"].values == "male")
         self.ethnicity = torch.tensor(ethnicity_codes(ds["ethnicity"].values))
         self.cumulative = torch.cumsum(torch.tensor(weight / weight.sum()), 0)
-        people = coordinates.decode(self.x, self.male)
-        p = people.people
-        values = {"age": p.age, "body_weight": p.weight, "height": p.height, "hematocrit": people.hematocrit,
-                  "serum_creatinine": people.serum_creatinine, **people.derived()}  # fmt: skip
+        values = coordinates.decode(self.x, self.male).quantities()
         if logs is None:
             w = torch.tensor(weight / weight.sum())
-            logs = torch.empty(2, 2, dtype=torch.float64)
-            for k, name in enumerate(("bmi", "egfr")):
+            logs = torch.empty(len(DERIVED), 2, dtype=torch.float64)
+            for k, name in enumerate(DERIVED):
                 value = torch.log(values[name])
                 logs[k, 0] = (w * value).sum()
                 logs[k, 1] = (w * (value - logs[k, 0]) ** 2).sum().sqrt()
         self.logs = logs
         self.scores = scores(values, self.male, coordinates, logs).float()
-        self.ranges = {name: (float(values[name].min()), float(values[name].max())) for name in RANGES}
+        self.ranges = {name: (float(values[name].min()), float(values[name].max())) for name in CONDITIONS}
 
 
 def _loss(module, data: _Table, coordinates: Coordinates, config: PCDMConfig, gen: torch.Generator) -> torch.Tensor:

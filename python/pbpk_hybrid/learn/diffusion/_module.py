@@ -8,7 +8,7 @@ from torch import nn
 from ._config import PCDMConfig
 
 #: what ranges can be asked for; the first five are measured
-CONDITIONS = ("age", "body_weight", "height", "hematocrit", "serum_creatinine", "bmi", "egfr")
+CONDITIONS = ("age", "body_weight", "height", "hematocrit", "serum_creatinine", "bmi", "egfr", "gfr")
 #: features per condition: asked or not, lower end, upper end
 _PER_CONDITION = 3
 
@@ -25,7 +25,7 @@ class Denoiser(nn.Module):
 
     Shapes
     ------
-    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity; conditions : (n, 7, 3)
+    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity; conditions : (n, 8, 3)
     returns (n, dimension)
     """
 

@@ -14,13 +14,16 @@ from hypothesis import strategies as st  # noqa: E402
 
 from pbpk_hybrid._core.errors import CheckpointError, InputError, SchemaError, SolveError, UnknownNameError  # noqa: E402
 from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig  # noqa: E402
-from pbpk_hybrid.learn.diffusion._conditions import random_features  # noqa: E402
+from pbpk_hybrid.learn.diffusion._conditions import check, random_features  # noqa: E402
 from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates  # noqa: E402
 from pbpk_hybrid.learn.diffusion._physics import violation  # noqa: E402
+from pbpk_hybrid.learn.diffusion._ranges import mirror  # noqa: E402
 from pbpk_hybrid.learn.diffusion._sampler import project, schedule  # noqa: E402
-from pbpk_hybrid.physiology import check_physiology, check_plausibility, sample_population, training_people  # noqa: E402
+from pbpk_hybrid.physiology import ORGANS, check_physiology, check_plausibility, sample_population, training_people  # noqa: E402
 
-TINY = PCDMConfig(width=32, blocks=1, batch_size=256, training_steps=120, evaluate_every=60, patience=None, steps=12)
+TINY = PCDMConfig(
+    width=32, blocks=1, batch_size=256, training_steps=120, evaluate_every=60, patience=None, steps=12, pool=6000
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +83,23 @@ def test_the_projection_leaves_good_people_alone_and_mends_the_others(coordinate
     male = torch.rand(4000, generator=generator) < 0.5
     before = coordinates.decode(x, male)
     after, hard, moved = project(coordinates, x, male, rounded=False)
-    same = (before.mass == after.mass).all(1)
+    same = (before.mass == after.mass).all(1) & (before.flow == after.flow).all(1) & (before.gfr == after.gfr)
     assert 200 < moved < 3500 and int((~same).sum()) == moved
     assert not hard.any() or float(hard.double().mean()) < 0.01
     assert torch.equal(before.people.weight, after.people.weight)
+
+
+def test_the_projection_moves_only_what_the_broken_rule_is_about(coordinates):
+    x = torch.zeros(2, len(NAMES), dtype=torch.float64)
+    x[0, NAMES.index("mass of heart")] = -5.0  # a heart of next to nothing
+    male = torch.tensor([True, False])
+    before = coordinates.decode(x, male)
+    assert float(before.mass[0, ORGANS.index("heart")]) < 0.12
+    after, hard, moved = project(coordinates, x, male, rounded=False)
+    assert moved == 1 and not hard.any()
+    changed = (before.mass[0] != after.mass[0]).numpy()
+    assert {ORGANS[i] for i in np.flatnonzero(changed)} == {"heart", "muscle"}  # muscle takes what is left
+    assert torch.equal(before.flow, after.flow) and torch.equal(before.gfr, after.gfr)
 
 
 def test_the_physics_loss_is_zero_for_the_sound_and_pushes_the_others_back(coordinates, people):
@@ -100,7 +116,7 @@ def test_the_physics_loss_is_zero_for_the_sound_and_pushes_the_others_back(coord
 
 def test_random_conditions_hold_and_tell_nothing_about_where_inside(coordinates):
     generator = torch.Generator().manual_seed(3)
-    z = torch.randn(60_000, 7, generator=generator).clamp(-4.4, 4.4)
+    z = torch.randn(60_000, 8, generator=generator).clamp(-4.4, 4.4)
     told = random_features(z, 1.0, generator)
     asked = told[..., 0] > 0
     inside = (z >= told[..., 1] - 1e-6) & (z <= told[..., 2] + 1e-6)
@@ -151,6 +167,80 @@ def test_conditions_hold_for_everyone(model):
     egfr = people["gfr"] / 0.06 * 1.73 / people["body_surface_area"]
     assert egfr.min() >= 30 and egfr.max() <= 90
     assert 0 <= people.attrs["rejected_fraction"] < 1
+
+
+def test_conditioned_people_are_those_who_satisfy_the_condition_by_chance(model):
+    condition = {"age": (40, 60), "bmi": (25, 32)}
+    n = 400
+    asked = model.sample(n, condition, seed=1)
+    assert asked.attrs["rejected_fraction"] < 0.01 and asked.attrs["pool_members"] > n
+    free = model.sample(6000, seed=2)
+    inside = (free["age"] >= 40) & (free["age"] <= 60) & (free["body_mass_index"] >= 25) & (free["body_mass_index"] <= 32)
+    free = free.isel(subject=np.flatnonzero(inside))
+    m = free.sizes["subject"]
+    for name in ("age", "body_weight", "height", "hematocrit", "serum_creatinine", "gfr"):
+        grid = np.sort(free[name].values)
+        above = [np.searchsorted(np.sort(ds[name].values), grid, side="right") / ds.sizes["subject"] for ds in (asked, free)]
+        # Kolmogorov's limit that is passed once in a thousand
+        assert np.abs(above[0] - above[1]).max() < 1.95 * np.sqrt(1 / n + 1 / m), name
+
+
+def test_more_people_than_the_pool_has_are_still_different_people(model):
+    people = model.sample(300, {"age": (30, 32), "body_weight": (70, 80), "sex": "male"}, seed=1)
+    assert 20 <= people.attrs["pool_members"] < 300 and people.attrs["rejected_fraction"] < 0.01
+    measured = np.stack([people[n].values for n in ("age", "body_weight", "height", "hematocrit", "serum_creatinine")], 1)
+    assert len(np.unique(measured, axis=0)) > 200
+    assert len(np.unique(people["volume"].sel(organ="liver").values)) == 300
+
+
+def test_guided_sampling_tells_the_network_and_still_holds(model):
+    people = model.sample(30, {"age": (40, 70)}, seed=1, guidance=1.5)
+    assert people.attrs["pool_members"] == 0 and people["age"].min() >= 40 and people["age"].max() <= 70
+
+
+def test_the_people_do_not_depend_on_the_number_of_threads(model):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = model.sample(2500, seed=4)
+        torch.set_num_threads(2)
+        two = model.sample(2500, seed=4)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(one["volume"].values, two["volume"].values)
+
+
+def test_those_just_outside_are_mirrored_and_those_far_outside_left(coordinates):
+    n = 4000
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(n, len(NAMES), generator=generator, dtype=torch.float64)
+    male = torch.zeros(n, dtype=torch.bool)
+    asked = check(
+        {"body_weight": (65, 80), "hematocrit": (None, 0.42)}, {"body_weight": (30, 200), "hematocrit": (0.2, 0.6)}, False
+    )
+    after, moved = mirror(coordinates, x, male, asked, rounded=True)
+    assert 0 < moved == int((after != x).any(1).sum())
+    assert float((after - x).abs().max()) <= 0.5
+    before = coordinates.decode(x, male, rounded=True)
+    people = coordinates.decode(after, male, rounded=True)
+    inside = asked.holds(before)
+    assert torch.equal(after[inside], x[inside])
+    assert asked.holds(people).sum() > 1.3 * inside.sum()
+    weight, was = people.people.weight, before.people.weight
+    assert torch.equal(weight[was > 120], was[was > 120])
+
+
+def test_people_beyond_the_outermost_have_scores_beyond_theirs(coordinates):
+    male = torch.zeros(3, dtype=torch.bool)
+    top = coordinates.range("body_weight")[1]
+    z = coordinates.score("body_weight", torch.tensor([100.0, 200.0, 1.1 * top]), male)
+    assert 0 < z[0] < z[1] < z[2] < 6
+    others = training_people("test")
+    scores = coordinates.encode(others, np.random.default_rng(1))[:, : len(MEASURED)]
+    # the outermost of 2,530 people are at some 3.5 standard deviations; tables of another 600 of each sex are rough there,
+    # but a table that ended at its outermost person would give thousands
+    assert float(scores.abs().max()) < 10
 
 
 def test_a_fraction_of_women_is_exact(model):

@@ -70,12 +70,13 @@ class _Dosing:
         self.interval, self.phase, self.pulse_duration = interval, phase, pulse_duration
         self.amount, self.base_rate, self.pulse_rate = amount, base_rate, pulse_rate
         self.lasting = _lasting_states(system)
+        self.amounts = ~_signed_states(system)
 
     def steady_state(self, backend: Backend, options: SolverOptions) -> tuple[np.ndarray, np.ndarray]:
         """((n_subjects, n_states) at `phase`, (n_subjects,) True where there is none)."""
         y, lost = self._linear()
         if not self.system.linear:
-            y = np.maximum(np.where(np.isfinite(y), y, 0.0), 0.0)
+            y = self._not_below_zero(np.where(np.isfinite(y), y, 0.0))
             y, lost = self._newton(y) if self.interval == 0 else self._anderson(y, backend, options)
         elif self.interval and self.phase < self.interval:
             y = np.stack([self._advance_exactly(s, y[s], self.phase) for s in range(len(y))])
@@ -148,6 +149,9 @@ class _Dosing:
         y[self.state] += self.amount[s]
         return self._through(s, self.system.matrix(s), y, to, {})
 
+    def _not_below_zero(self, y: np.ndarray) -> np.ndarray:
+        return np.where(self.amounts, np.maximum(y, 0.0), y)
+
     # -- saturable --------------------------------------------------------------------------------------------
     def _advance(self, y: np.ndarray, to: float, backend: Backend, options: SolverOptions) -> np.ndarray:
         """The state `to` hours after y and its dose."""
@@ -181,8 +185,9 @@ class _Dosing:
                 return after, ~done
             past_y, past_r = [*past_y, y][-_MEMORY - 1 :], [*past_r, r][-_MEMORY - 1 :]
             y = np.where(done[:, None], after, _mix(past_y, past_r))
-            bad = ~np.isfinite(y).all(axis=1) | (y < 0).any(axis=1)
-            y[bad] = np.where(np.isfinite(after[bad]), np.maximum(after[bad], 0.0), 0.0)  # a plain step is always allowed
+            bad = ~np.isfinite(y).all(axis=1) | (y[:, self.amounts] < 0).any(axis=1)
+            # a plain step is always allowed
+            y[bad] = np.where(np.isfinite(after[bad]), self._not_below_zero(after[bad]), 0.0)
         return y, ~done
 
     def _newton(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,7 +201,7 @@ class _Dosing:
             for _ in range(200):
                 f = (self.system.rhs(x, s) + u)[keep]
                 if np.abs(f).max() <= 1e-12 * max(size, 1e-300):
-                    lost[s] = bool((x < 0).any())
+                    lost[s] = bool((x < 0)[self.amounts].any())
                     break
                 jacobian = np.empty((len(keep), len(keep)))
                 for j, state in enumerate(keep):
@@ -208,7 +213,7 @@ class _Dosing:
                 except np.linalg.LinAlgError:
                     break
                 # no amount may fall below a tenth of itself in one move: Michaelis-Menten has a pole at negative amounts
-                falling = move < 0
+                falling = (move < 0) & self.amounts[keep]
                 limit = np.min(np.where(falling, 0.9 * x[keep] / np.where(falling, -move, 1.0), 1.0), initial=1.0)
                 x[keep] += max(limit, 1e-3) * move
             y[s] = x
@@ -232,4 +237,12 @@ def _lasting_states(system: System) -> np.ndarray:
     out[system.k_col[np.any(system.k_value != 0, axis=0)]] = True
     for r in system.reactions:
         out[list(r.reactants)] = True
+    return out
+
+
+def _signed_states(system: System) -> np.ndarray:
+    """(n_states,) True for deviations, which may be negative: a reaction takes from them without needing them."""
+    out = np.zeros(system.n_states, dtype=bool)
+    for r in system.reactions:
+        out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True
     return out

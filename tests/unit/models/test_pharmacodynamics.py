@@ -143,6 +143,16 @@ def test_hill_share_is_continuous_finite_and_never_overflows():
     np.testing.assert_allclose(hill_share(a[4], 1.0, 1.0), 1e-3 / 1.001, rtol=1e-13)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_steady_state_record_is_the_end_of_many_doses(kind):
+    system = with_indirect_response(body(0.15), kind, maximum=KINDS[kind], power=1.5, **PD)
+    steady = ph.Regimen.bolus(30, steady_state=1, interval=12)
+    got = run(system, steady, np.array([0.0, 6.0]))["concentration"].sel(compartment="response")
+    many = run(system, ph.Regimen.bolus(30).repeat(12, 60), np.array([708.0, 714.0]))["concentration"]
+    # slowest rate .05 /h (inhibited loss) over 700 h: e^-35
+    np.testing.assert_allclose(got, many.sel(compartment="response"), rtol=1e-6)
+
+
 BAD = {
     "kind": (dict(kind="inhibit_everything"), "inhibit_everything"), "compartment": (dict(compartment="liver"), "liver"),
     "too much": (dict(maximum=1.2), "maximum"), "power": (dict(power=50.0), "power"), "kin": (dict(kin=-1.0), "kin"),

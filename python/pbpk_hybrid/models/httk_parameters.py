@@ -288,6 +288,8 @@ def _one_compartment(drug: Compound, measured, species: str) -> dict[str, float]
     p = _steady_state(drug, measured, species)
     predicted = _predicted_absorption(drug, p, species)
     # httk divides the predicted bioavailability by a Css made with the measured one
+    if p["Fabsgut"] == 0:
+        raise InputError("Fabsgut", 0.0, "a number > 0: httk's one-compartment model divides by it", subject=drug.name)
     clearance = predicted["Fabs"] * predicted["Fgut"] / p["Fabsgut"] * steady_state_clearance(p)
     p["Vdist"] = volume_of_distribution(p, species)
     p["kelim"] = clearance / p["Vdist"]

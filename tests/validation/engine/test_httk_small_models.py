@@ -91,6 +91,7 @@ def test_parameters_of_ones_own_take_the_place_of_httks():
     (lambda: ph.httk_pbtk("midazolam", changes={"BW": [1.0, 2.0], "Fabsgut": [1.0, 1.0, 1.0]}), "number of subjects"),
     (lambda: ph.httk_pbtk("midazolam", changes={"BW": float("nan")}), "BW"),
     (lambda: ph.httk_css("midazolam", model="2compartment"), "2compartment"),
+    (lambda: ph.httk_1compartment("clotrimazole"), "Fabsgut"),  # its measured oral bioavailability is 0
     (lambda: httk_parameters(ph.Compound.create(name="x", molar_mass=300, log_p=2)), "fraction_unbound_plasma"),
 ])  # fmt: skip
 def test_what_httk_does_not_have_is_refused_by_name(call, message):

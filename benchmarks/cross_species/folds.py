@@ -12,15 +12,16 @@ and calibration.
 from __future__ import annotations
 
 import argparse
+import pickle
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table
+from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table, scaffold_folds
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
-from pbpk_hybrid.learn.allometry._encoder import HUMAN, states
+from pbpk_hybrid.learn.allometry._encoder import HUMAN, Encoder, states
 from pbpk_hybrid.learn.allometry._structure import Structures
 
 SOURCES = {"none": (), "rat": ("rat",), "rat, dog": ("rat", "dog"), "rat, dog, monkey": ("rat", "dog", "monkey")}
@@ -52,11 +53,22 @@ def main() -> None:
             result = trees(table.take(inside), table.take(outside))
         else:
             config = AllometryConfig(steps=options.steps, **VARIANTS[options.variant])
-            model = NeuralAllometry.fit(table.take(inside), config, gram=gram[np.ix_(inside, inside)])
+            model = fit(table.take(inside), config, gram[np.ix_(inside, inside)], options.out / f"encoder_{fold}.pkl")
             result = predictions(model, table.take(outside))
         seconds = time.perf_counter() - start
         np.savez(options.out / f"{options.variant}_{fold}.npz", rows=outside, seconds=seconds, **result)
         print(options.variant, fold, f"{seconds:.0f} s", flush=True)
+
+
+def fit(train, config, gram, kept: Path) -> NeuralAllometry:
+    """The variants of a fold see the same structure predictions, which are kept in the output folder."""
+    if kept.exists():
+        encoder = pickle.loads(kept.read_bytes())  # written by this script
+    else:
+        encoder = Encoder.fit(train, config.landmarks, scaffold_folds(train.scaffolds, config.folds, config.seed), gram,
+                              config.trees, config.seed)  # fmt: skip
+        kept.write_bytes(pickle.dumps(encoder))
+    return NeuralAllometry.fit(train, config, encoder=encoder)
 
 
 def predictions(model: NeuralAllometry, test) -> dict[str, np.ndarray]:

@@ -32,7 +32,7 @@ using SciMLOperators: SciMLOperators, AbstractSciMLOperator, update_coefficients
 
 export PBPKSystem, Reaction, Observable, StopTable, PBPKProblem, PBPKSolution
 export bolus, infusion, reset_at, solve, concentration, failed, load_system, pack_problem, rhs
-export MLPField, GraphField, NeuralField, NeuralProblem, NeuralSolution, neural_gradient, n_weights, weight_layout, initial_weights
+export MLPField, GraphField, ScalingField, NeuralField, NeuralProblem, NeuralSolution, neural_gradient, n_weights, weight_layout, initial_weights
 export SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE, METHODS
 
 include("lanes.jl")

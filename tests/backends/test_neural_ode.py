@@ -18,7 +18,7 @@ pytestmark = [
 torch = pytest.importorskip("torch")
 
 import pbpk_hybrid as ph  # noqa: E402
-from pbpk_hybrid.learn.neural_ode import GraphField, MLPField, flatten_weights, odeint, weight_layout  # noqa: E402
+from pbpk_hybrid.learn.neural_ode import GraphField, MLPField, ScalingField, flatten_weights, odeint, weight_layout  # noqa: E402
 from pbpk_hybrid.physiology import ORGANS  # noqa: E402
 from pbpk_hybrid.solvers.julia import neural, runtime  # noqa: E402
 
@@ -30,6 +30,8 @@ def make(kind: str, activation: str = "tanh", time_dependent: bool = True) -> to
     torch.manual_seed(7)
     if kind == "mlp":
         return MLPField(4, (9, 6), 3, activation, time_dependent).double()
+    if kind == "scaling":
+        return ScalingField(5).double()
     graph = ph.whole_body_graph(ORGANS)
     return GraphField(
         graph, n_features=2, hidden=(8,), n_messages=5, n_parameters=2, activation=activation, time_dependent=time_dependent,
@@ -54,14 +56,16 @@ def worst(a, b) -> float:
     return max(float((x - z).abs().max() / z.abs().max()) for x, z in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize("activation", ["tanh", "softplus", "silu"])
-@pytest.mark.parametrize("kind", ["mlp", "graph"])
+KINDS = [(k, a) for k in ("mlp", "graph") for a in ("tanh", "softplus", "silu")] + [("scaling", "tanh")]
+
+
+@pytest.mark.parametrize(("kind", "activation"), KINDS)
 def test_gradients_agree_with_torchdiffeq_to_1e6_at_default_tolerances(kind, activation):
     field = make(kind, activation)
     assert worst(gradients(field, "julia"), gradients(field, "torchdiffeq")) < 1e-6
 
 
-@pytest.mark.parametrize("kind", ["mlp", "graph"])
+@pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])
 @pytest.mark.parametrize(("method", "adjoint"), [("tsit5", "discrete"), ("tsit5", "continuous"), ("rodas5p", "continuous")])
 def test_every_method_and_adjoint_agrees_to_2e8_at_a_tolerance_of_1e10(kind, method, adjoint):
     field, tight = make(kind), {"rtol": 1e-10, "atol": 1e-12}
@@ -69,14 +73,14 @@ def test_every_method_and_adjoint_agrees_to_2e8_at_a_tolerance_of_1e10(kind, met
     assert worst(ours, gradients(field, "torchdiffeq", **tight)) < 2e-8  # our methods are all 1.60e-8 to 1.62e-8 from it
 
 
-@pytest.mark.parametrize("kind", ["mlp", "graph"])
+@pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])
 def test_integration_backward_in_time_agrees(kind):
     field = make(kind)
     assert worst(gradients(field, "julia", TIMES[::-1]), gradients(field, "torchdiffeq", TIMES[::-1])) < 1e-6
 
 
 @pytest.mark.parametrize("time_dependent", [False, True])
-@pytest.mark.parametrize("kind", ["mlp", "graph"])
+@pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])  # the last has an activation and a time of its own
 def test_both_languages_mean_the_same_field_and_the_same_layout(kind, time_dependent):
     field = make(kind, "silu", time_dependent)
     blocks = [(b.name, b.first, b.shape[0], b.shape[1] if len(b.shape) > 1 else 1) for b in weight_layout(field)]
@@ -154,3 +158,17 @@ def test_a_thread_that_did_not_start_julia_gets_the_same_gradients():
     worker.start()
     worker.join()
     assert worst(found[0], here) == 0.0
+
+
+def test_neural_allometry_predicts_the_same_on_both_backends():
+    pytest.importorskip("torch_geometric")
+    from pbpk_hybrid.learn import NeuralAllometry
+
+    model = NeuralAllometry.load()
+    sources = {"rat": {"clearance": 30.0, "volume": 1.5, "fup": 0.2}, "monkey": {"clearance": 12.0, "volume": 1.1}}
+    for target in ("human", "mouse"):
+        ours, theirs = (model.predict(None, sources, target=target, integrator=i) for i in ("julia", "torchdiffeq"))
+        assert ours.attrs["integrator"] == "julia" and theirs.attrs["integrator"] == "torchdiffeq"
+        for name in ("clearance", "volume", "clearance_lower", "volume_upper"):  # both to a tolerance of 1e-8
+            assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-7)
+        assert model.predict(None, sources, target=target, integrator="adaptive").attrs["integrator"] == "julia"

@@ -1,7 +1,7 @@
 # Neural vector fields dy/dt = f(y, p, t; weights) for a batch of subjects at once: the state is a states x batch matrix, one
 # ODE for all of them.
 
-"""A neural vector field: [`MLPField`](@ref) or [`GraphField`](@ref). Its weights are one flat vector, see [`weight_layout`](@ref)."""
+"""A neural vector field: [`MLPField`](@ref), [`GraphField`](@ref) or [`ScalingField`](@ref). Its weights are one flat vector, see [`weight_layout`](@ref)."""
 abstract type NeuralField end
 
 """

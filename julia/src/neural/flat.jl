@@ -3,7 +3,7 @@
 
 """Arrays of a flat neural solve, in order; `I` Int64, `F` Float64."""
 const NEURAL_FLAT = (
-    numbers_of_field = :I,   # kind, states or nodes, parameters, time dependent, activation, features, messages
+    numbers_of_field = :I,   # kind, states or nodes, parameters, time dependent, activation, features (of a scaling field: block), messages
     hidden = :I, source = :I, target = :I, edge_features = :F, node_features = :F,   # nodes from 0
     weights = :F, y0 = :F, parameters = :F, times = :F,
     tolerances = :F,         # rtol, atol
@@ -32,6 +32,7 @@ function field_of(table::NeuralTable)
     hidden, name = array(table, :hidden, Val(1)), ACTIVATIONS[activation + 1]
     common = (; hidden, n_parameters, activation = name, time_dependent = time_dependent != 0)
     kind == 0 && return MLPField(size_; common...)
+    kind == 2 && return ScalingField(features; hidden, activation = name)
     GraphField(
         size_, array(table, :source, Val(1)) .+ 1, array(table, :target, Val(1)) .+ 1; n_features = features, n_messages = messages,
         edge_features = array(table, :edge_features, Val(2)), node_features = array(table, :node_features, Val(2)), common...,

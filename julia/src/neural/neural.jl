@@ -2,6 +2,7 @@
 include("activations.jl")
 include("network.jl")
 include("fields.jl")
+include("scaling.jl")
 include("blocks.jl")
 include("solve.jl")
 include("adjoint.jl")

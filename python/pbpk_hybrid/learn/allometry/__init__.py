@@ -9,6 +9,7 @@ _WHERE = {
     "_config": ("AllometryConfig",),
     "_data": ("Table", "load_table", "scaffold_folds"),
     "engine": ("prediction_to_compound",),
+    "curves": ("Curve", "fine_tune", "scaled_system"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)
 

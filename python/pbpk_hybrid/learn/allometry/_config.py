@@ -16,6 +16,7 @@ class AllometryConfig:
     folds, seeds : members are folds x seeds; each has not seen one inner scaffold fold, on which its intervals are
     calibrated
     landmarks : directions of the structure kernel that the field sees
+    trees : per parameter, whose mean with the kernel machine is the structure's prediction; 0 leaves the kernel alone
     hidden : size of the embedding of a body
     steps, learning_rate, seed : of the training
     sd_constant, sd_linear, sd_kernel : prior standard deviations of the field's weights
@@ -27,6 +28,7 @@ class AllometryConfig:
     folds: int = 5
     seeds: int = 1
     landmarks: int = 48
+    trees: int = 60
     hidden: int = 6
     steps: int = 120
     learning_rate: float = 0.03
@@ -41,7 +43,15 @@ class AllometryConfig:
     rich_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, low in (("folds", 2), ("seeds", 1), ("landmarks", 0), ("hidden", 1), ("steps", 1), ("seed", 0)):
+        for name, low in (
+            ("folds", 2),
+            ("seeds", 1),
+            ("landmarks", 0),
+            ("trees", 0),
+            ("hidden", 1),
+            ("steps", 1),
+            ("seed", 0),
+        ):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < low:
                 raise InputError(name, getattr(self, name), f"an integer of at least {low}")
 

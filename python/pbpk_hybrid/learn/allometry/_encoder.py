@@ -12,9 +12,19 @@ from . import _path
 from ._data import LARGEST_FU, Table
 from ._features import BLOCK, SLICES, Features
 from ._structure import StructurePrior, Structures, fit_coefficients, minmax, out_of_fold
+from ._trees import Trees
 
 HUMAN = _path.KNOT_SPECIES.index("human")
 N_BLOCK = len(BLOCK)
+
+
+#: parameters that have trees (the unbound fraction is better without), and those whose trees see the kernel's predictions
+TREED, STACKED = (0, 1), (1,)
+
+
+def mixed(kernel: np.ndarray, trees: np.ndarray) -> np.ndarray:
+    """Mean of both predictions where both are."""
+    return np.where(np.isfinite(trees), 0.5 * (kernel + trees), kernel)
 
 
 def logit(p) -> np.ndarray:
@@ -43,13 +53,15 @@ class Encoder:
     landmark_prints: np.ndarray  # (n_landmarks, bits) uint8
     projection: np.ndarray  # (n_landmarks, rank)
     offset: np.ndarray  # (rank,)
+    trees: Trees | None = None
 
     @property
     def n_phi(self) -> int:
         return 4 + N_BLOCK + self.projection.shape[1]
 
     @classmethod
-    def fit(cls, table: Table, rank: int, inner: np.ndarray, gram: np.ndarray | None = None) -> tuple[Encoder, np.ndarray]:
+    def fit(cls, table: Table, rank: int, inner: np.ndarray, gram: np.ndarray | None = None, n_trees: int = 0, seed: int = 0,
+            ) -> tuple[Encoder, np.ndarray]:  # fmt: skip
         """The encoder, and out-of-fold structure predictions (n, 3) for training what sees them."""
         targets = states(table)[:, HUMAN]
         if table.features is None:
@@ -62,6 +74,19 @@ class Encoder:
         gram = structures.kernel(structures) if gram is None else gram
         told = out_of_fold(gram, targets, inner)
         coefficients, mean = fit_coefficients(gram, targets)
+        kernel, trees = told, None
+        if n_trees:
+
+            def grow(rows: np.ndarray) -> Trees:
+                part = table.features.take(rows)
+                return Trees.fit(part, targets[rows], kernel[rows], n_trees, TREED, STACKED, seed)
+
+            told = kernel.copy()
+            for fold in np.unique(inner):
+                out = np.flatnonzero(inner == fold)
+                grown = grow(np.flatnonzero(inner != fold))
+                told[out] = mixed(kernel[out], grown.predict(table.features.take(out), kernel[out]))
+            trees = grow(np.arange(len(table)))
         animals = np.flatnonzero(np.isfinite(states(table)[:, :HUMAN]).any((1, 2)))
         prints = table.features.fingerprint[animals][:, :2048]
         rank = min(rank, len(animals))
@@ -70,13 +95,16 @@ class Encoder:
         projection = vectors[:, top] / np.sqrt(np.maximum(values[top], 1e-6))
         offset = (_landmark_kernel(prints, prints) @ projection).mean(0)
         scale = np.maximum(told.std(0), 1e-3)
-        return cls(StructurePrior(structures, coefficients, mean), told.mean(0), scale, prints, projection, offset), told
+        return cls(
+            StructurePrior(structures, coefficients, mean), told.mean(0), scale, prints, projection, offset, trees
+        ), told
 
     def structure(self, features: Features | None, n: int = 1) -> np.ndarray:
         """(n, 3) human predictions from structure; the mean where there is none."""
         if features is None or self.prior is None:
             return np.tile(self.centre, (n, 1))
-        return self.prior.predict(features)
+        told = self.prior.predict(features)
+        return told if self.trees is None else mixed(told, self.trees.predict(features, told))
 
     def phi(self, features: Features | None, told: np.ndarray) -> np.ndarray:
         """(n, n_phi): constant, structure's predictions, block, kernel directions; without a structure only the constant.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,15 @@ from ._config import AllometryConfig
 from ._data import PARAMETERS, Table, load_table
 from ._encoder import HUMAN, N_BLOCK, Encoder, logit
 from ._features import Features, features
+from ._integration import adaptive
 from ._module import AllometryModule, Way
 from ._sources import Source, parse_sources, parse_weight
 from ._structure import StructurePrior, Structures
 from ._training import Problem, build_cases, fit_members, posterior
+from ._trees import Trees
 
-KIND, FORMAT = "neural allometry", 1
+KIND, FORMAT = "neural allometry", 2
+INTEGRATORS = ("rk4", "adaptive", "julia", "torchdiffeq")
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "allometry" / "allometry.safetensors"
 #: parameter -> (name in the result, unit, name per kg, unit per kg)
 _NAMES = {
@@ -62,6 +64,7 @@ class NeuralAllometry:
         progress: bool = False,
         max_minutes: float | None = None,
         threads: int | None = None,
+        encoder: tuple[Encoder, np.ndarray] | None = None,
     ) -> NeuralAllometry:
         """Train on a table of compounds; None takes the shipped one.
 
@@ -71,13 +74,16 @@ class NeuralAllometry:
         config : sizes, priors, seed
         gram : the structure kernel among the rows, where it was computed already
         folder, progress, max_minutes, threads : as in :func:`pbpk_hybrid.learn.train`
+        encoder : of another model fitted to the same table with the same folds and seed, and its out-of-fold predictions
 
         Returns
         -------
         model, with the training log as ``model.log``
         """
         table, config = table or load_table(), config or AllometryConfig()
-        encoder, module, log, problem, inner = fit_members(table, config, gram, folder, progress, max_minutes, threads)
+        encoder, module, log, problem, inner = fit_members(
+            table, config, gram, folder, progress, max_minutes, threads, encoder
+        )
         model = cls(encoder, module, config, _calibrate(module, config, problem, inner, table.features is not None))
         model.log: TrainingLog = log
         return model
@@ -96,11 +102,13 @@ class NeuralAllometry:
             arrays = {n.removeprefix("encoder/"): t.numpy() for n, t in tensors.items() if n.startswith("encoder/")}
             prior = None
             if "coefficients" in arrays:
-                structures = Structures(arrays["fingerprint"], arrays["descriptors"], arrays["mean"], arrays["scale"])
+                structures = Structures(
+                    _unpacked("fingerprint", arrays), arrays["descriptors"], arrays["mean"], arrays["scale"]
+                )
                 prior = StructurePrior(structures, arrays["coefficients"].astype(float), arrays["prior_mean"])
             encoder = Encoder(
-                prior, arrays["centre"], arrays["told_scale"], arrays["landmark_prints"], arrays["projection"].astype(float),
-                arrays["offset"],
+                prior, arrays["centre"], arrays["told_scale"], _unpacked("landmark_prints", arrays),
+                arrays["projection"].astype(float), arrays["offset"], _trees(arrays),
             )  # fmt: skip
             calibration = arrays["calibration"]
         except (KeyError, TypeError) as error:
@@ -114,15 +122,17 @@ class NeuralAllometry:
         """Write the model as one safetensors file."""
         e = self._encoder
         arrays = {
-            "centre": e.centre, "told_scale": e.scale, "landmark_prints": e.landmark_prints,
+            "centre": e.centre, "told_scale": e.scale, **_packed("landmark_prints", e.landmark_prints),
             "projection": e.projection.astype(np.float32), "offset": e.offset, "calibration": self._calibration,
         }  # fmt: skip
         if e.prior is not None:
             s = e.prior.structures
             arrays |= {
-                "fingerprint": s.fingerprint, "descriptors": s.descriptors, "mean": s.mean, "scale": s.scale,
+                **_packed("fingerprint", s.fingerprint), "descriptors": s.descriptors, "mean": s.mean, "scale": s.scale,
                 "coefficients": e.prior.coefficients.astype(np.float32), "prior_mean": e.prior.mean,
             }  # fmt: skip
+        if e.trees is not None:
+            arrays |= {f"trees/{n}": a for n, a in e.trees.arrays().items()}
         tensors = {f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
         tensors |= {f"module/{n}": t for n, t in self._module.state_dict().items()}
         config = {"config": asdict(self.config), "species": list(_path.KNOT_SPECIES), "levels": list(LEVELS)}
@@ -156,7 +166,8 @@ class NeuralAllometry:
         body_weight : of the target [kg]; None takes the species' usual one
         level : of the intervals
         extrapolate : allow masses outside 5 g to 500 kg
-        integrator : "rk4" (fixed steps from species to species) or "torchdiffeq" (adaptive)
+        integrator : "rk4" (fixed steps from species to species), or adaptive to 1e-8: "julia", "torchdiffeq", and
+            "adaptive" for Julia where it is set up and torchdiffeq where not
 
         Returns
         -------
@@ -173,7 +184,10 @@ class NeuralAllometry:
         given = parse_sources(sources)
         weight = _target_weight(target, body_weight, extrapolate)
         found = _structure_of(compound)
-        mean, sd, gain = self._posterior(found, given, target, weight, integrator)
+        if integrator not in INTEGRATORS:
+            raise unknown_name("integrator", integrator, INTEGRATORS)
+        ran: list[str] = [integrator] if integrator == "rk4" else []
+        mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran=ran)
         group = sum(s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in given)
         out = xr.Dataset()
         for p, name in enumerate(PARAMETERS):
@@ -191,7 +205,7 @@ class NeuralAllometry:
         out = out.assign_coords(source=[s.species for s in given if s.known] + ["structure"], parameter=list(PARAMETERS))
         out["source_weight"] = (("source", "parameter"), np.vstack([gain, 1 - gain.sum(0)]), {"units": "1"})
         out.attrs = provenance(
-            model="neural allometry", target=target, body_weight=weight, level=level, integrator=integrator,
+            model="neural allometry", target=target, body_weight=weight, level=level, integrator=ran[0],
             structure="known" if found is not None else "unknown", members=self.config.members,
         )  # fmt: skip
         return out
@@ -237,7 +251,15 @@ class NeuralAllometry:
             body = torch.einsum("ns,esh->enh", value, bodies)
             slope_fu = (w[:, 2] * body).sum(-1)
             rates = module.rates(
-                y1, fu_end, slope_fu, block.expand(n, -1), w, body, value @ module.processes.T, slope @ module.processes.T
+                y1,
+                torch.tensor(x, dtype=torch.float32),
+                fu_end,
+                slope_fu,
+                block.expand(n, -1),
+                w,
+                body,
+                value @ module.processes.T,
+                slope @ module.processes.T,
             )
         every = rates.numpy()
         out = xr.Dataset(coords={"mass": ("mass", grid, {"units": "kg"}), "parameter": list(PARAMETERS[:2])})
@@ -292,9 +314,21 @@ class NeuralAllometry:
         known = torch.tensor([found is not None and self._encoder.prior is not None])
         return phi, told, phi[:, 4 : 4 + N_BLOCK], known
 
-    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, every: bool = False):
+    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, every: bool = False,
+                   ran: list[str] | None = None):  # fmt: skip
         """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3); or (E, 3)
         of all members.
+        """
+        with torch.no_grad():
+            mean, sd, gain = self._members(found, given, target, weight, integrator, ran)
+        if every:
+            return mean.numpy(), sd.numpy(), gain.numpy()
+        centre, spread = _combine(mean[:, None], sd[:, None])
+        return centre[0], spread[0], gain.mean(0).T.numpy()
+
+    def _members(self, found, given: list[Source], target: str, weight: float, integrator: str = "rk4", ran=None):
+        """The same of every member as tensors, through which gradients reach the module's weights: (E, 3), (E, 3),
+        (E, 3, n_sources). The backend that ran is appended to `ran`.
         """
         module = self._module
         used = [s for s in given if s.known]
@@ -318,35 +352,53 @@ class NeuralAllometry:
             if species in _path.KNOT_SPECIES:
                 own[i, _path.KNOT_SPECIES.index(species)] = 1.0
         as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
-        with torch.no_grad():
-            bodies = module.embeddings()
-            prior = module.prior(phi, as_tensor(told), known)  # (E, 1, 3)
-            y0 = torch.cat([as_tensor(start).expand(module.members, n, 2), prior[..., :2]], dim=1)
-            way = Way(x, np.full(n + 1, x_target))
-            w = module.compound(phi).expand(-1, -1, n + 1, -1)
-            ends, blocks = as_tensor(np.full(n + 1, fu_target)), block.expand(n + 1, -1)
-            if integrator == "rk4":
-                y1 = module.transport(y0, way, as_tensor(fu), ends, blocks, w, bodies)
-            elif integrator == "torchdiffeq":
-                y1 = _adaptive(module, y0, x, x_target, as_tensor(fu), ends, blocks, w, bodies)
-            else:
-                raise unknown_name("integrator", integrator, ("rk4", "torchdiffeq"))
-            fu0 = torch.cat([as_tensor(observed[:, 2]).expand(module.members, n), prior[..., 2]], dim=1)
-            arrived = torch.cat([y1, (fu0 + module.binding_shift(way, w, bodies))[..., None]], dim=-1)
-            covariance = module.covariance(bodies, as_tensor(places), as_tensor(own), known=bool(known[0])).double()
-            mask = torch.tensor(seen.T.astype(float))[None]  # (1, 3, n)
-            inner = covariance[..., :n, :n] * mask[..., None] * mask[..., None, :] + torch.diag_embed(1 - mask)
-            inner = inner + 1e-9 * torch.eye(n, dtype=torch.float64)
-            cross = covariance[..., :n, n] * mask
-            gain = torch.linalg.solve(inner, cross) if n else cross
-            innovation = torch.where(torch.tensor(seen), arrived[:, :n] - arrived[:, n:], torch.zeros(())).double()
-            mean = arrived[:, n].double() + (gain * innovation.transpose(1, 2)).sum(-1)
-            variance = covariance[..., n, n] - (cross * gain).sum(-1)
-            sd = variance.clamp(min=1e-10).sqrt() * torch.exp(module.log_spread(block, known)[..., 0].double())
-        if every:
-            return mean.numpy(), sd.numpy(), gain.numpy()
-        centre, spread = _combine(mean[:, None], sd[:, None])
-        return centre[0], spread[0], gain.mean(0).T.numpy()
+        bodies = module.embeddings()
+        prior = module.prior(phi, as_tensor(told), known)  # (E, 1, 3)
+        y0 = torch.cat([as_tensor(start).expand(module.members, n, 2), prior[..., :2]], dim=1)
+        way = Way(x, np.full(n + 1, x_target))
+        w = module.compound(phi).expand(-1, -1, n + 1, -1)
+        ends, blocks = as_tensor(np.full(n + 1, fu_target)), block.expand(n + 1, -1)
+        if integrator == "rk4":
+            y1 = module.transport(y0, way, as_tensor(fu), ends, blocks, w, bodies)
+        else:
+            y1, backend = adaptive(module, y0, way, as_tensor(fu), ends, blocks, w, bodies, integrator)
+            if ran is not None:
+                ran.append(backend)
+        fu0 = torch.cat([as_tensor(observed[:, 2]).expand(module.members, n), prior[..., 2]], dim=1)
+        arrived = torch.cat([y1, (fu0 + module.binding_shift(way, w, bodies))[..., None]], dim=-1)
+        covariance = module.covariance(bodies, as_tensor(places), as_tensor(own), known=bool(known[0])).double()
+        mask = torch.tensor(seen.T.astype(float))[None]  # (1, 3, n)
+        inner = covariance[..., :n, :n] * mask[..., None] * mask[..., None, :] + torch.diag_embed(1 - mask)
+        inner = inner + 1e-9 * torch.eye(n, dtype=torch.float64)
+        cross = covariance[..., :n, n] * mask
+        gain = torch.linalg.solve(inner, cross) if n else cross
+        innovation = torch.where(torch.tensor(seen), arrived[:, :n] - arrived[:, n:], torch.zeros(())).double()
+        mean = arrived[:, n].double() + (gain * innovation.transpose(1, 2)).sum(-1)
+        variance = covariance[..., n, n] - (cross * gain).sum(-1)
+        sd = variance.clamp(min=1e-10).sqrt() * torch.exp(module.log_spread(block, known)[..., 0].double())
+        return mean, sd, gain
+
+
+def _packed(name: str, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Fingerprints are mostly zeros: where the others are, how many in each row, and what they are."""
+    rows, columns = np.nonzero(counts)
+    return {
+        f"{name}/columns": columns.astype(np.int16), f"{name}/counts": counts[rows, columns],
+        f"{name}/rows": np.bincount(rows, minlength=len(counts)).astype(np.int32),
+        f"{name}/width": np.array([counts.shape[1]], dtype=np.int32),
+    }  # fmt: skip
+
+
+def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    of_row = arrays[f"{name}/rows"]
+    out = np.zeros((len(of_row), int(arrays[f"{name}/width"][0])), dtype=np.uint8)
+    out[np.repeat(np.arange(len(of_row)), of_row), arrays[f"{name}/columns"]] = arrays[f"{name}/counts"]
+    return out
+
+
+def _trees(arrays: Mapping[str, np.ndarray]) -> Trees | None:
+    found = {n.removeprefix("trees/"): a for n, a in arrays.items() if n.startswith("trees/")}
+    return Trees(**found) if found else None
 
 
 def _build(config: AllometryConfig, encoder: Encoder) -> AllometryModule:
@@ -434,41 +486,3 @@ def _carried_kp(given: list[Source], fu_logit: float) -> dict[str, float]:
             for organ, value in s.kp.items():
                 found.setdefault(organ, []).append(np.log(value / s.fraction_unbound))
     return {organ: float(np.exp(np.mean(v)) * fu) for organ, v in found.items()}
-
-
-def _adaptive(module, y0, x, x_target, fu0, fu1, block, w, bodies):
-    """The same by :func:`pbpk_hybrid.learn.odeint` (adaptive, torchdiffeq), one way at a time from species to species."""
-    from ..neural_ode import odeint
-
-    out = []
-    for i in range(len(x)):
-        y = y0[:, i].double()
-        points = _path.breakpoints([x[i]], [x_target])[0]
-        slope = (fu1[i] - fu0[i]) / (x_target - x[i]) if abs(x_target - x[i]) > 1e-9 else torch.zeros(())
-        for a, b in pairwise(points):
-            if abs(b - a) > 1e-12:
-                field = _OneWay(module, i, a, b, float(x[i]), fu0, slope, block, w, bodies)
-                y = odeint(field, y, [0.0, 1.0], rtol=1e-5, atol=1e-6, backend="torchdiffeq")[-1]
-        out.append(y.float())
-    return torch.stack(out, dim=1)
-
-
-class _OneWay(torch.nn.Module):
-    """The field of one trajectory between two species, time from 0 to 1."""
-
-    def __init__(self, module, i, a, b, x0, fu0, slope, block, w, bodies) -> None:
-        super().__init__()
-        self.hidden = [module]  # in a list: its weights stay in single precision
-        self.i, self.a, self.b, self.x0 = i, a, b, x0
-        self.fu0, self.slope, self.block, self.w, self.bodies = fu0, slope, block, w, bodies
-
-    def forward(self, t, y):
-        net, i, x = self.hidden[0], self.i, self.a + float(t) * (self.b - self.a)
-        value, slope = (torch.tensor(v, dtype=torch.float32) for v in _path.basis([x]))
-        body = torch.einsum("ts,esh->eth", value, self.bodies)
-        fu = (self.fu0[i] + self.slope * (x - self.x0)).reshape(1)
-        rate = net.rates(
-            y.float()[:, None], fu, self.slope.reshape(1), self.block[i : i + 1], self.w[:, :, i : i + 1], body,
-            value @ net.processes.T, slope @ net.processes.T,
-        )  # fmt: skip
-        return (rate[:, 0] * (self.b - self.a)).double()

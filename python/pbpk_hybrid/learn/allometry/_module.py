@@ -4,14 +4,14 @@ With x = ln(body mass), E members side by side (leading dimension of every weigh
 
 .. math::
     \frac{d \ln CL}{dx} &= \sum_k g_k(y, x, c)\, \frac{d \ln P_k}{dx} + h(x)^T W_{CL}\, \phi(c) \\
-    \frac{d \ln V}{dx} &= 1 + \alpha(c) \frac{d \ln fu}{dx} + h(x)^T W_V\, \phi(c) \\
+    \frac{d \ln V}{dx} &= 1 + \alpha(y, x, c) \frac{d \ln fu}{dx} + h(x)^T W_V\, \phi(c) \\
     \frac{d\, \mathrm{logit} fu}{dx} &= h(x)^T W_{fu}\, \phi(c)
 
-P_k: a pure power of mass (exponent learned, 0.75 at the start), liver blood flow, filtration of unbound drug (GFR
-fu), intrinsic
-clearance (liver mass fu); g a softmax of a small network that sees extraction, filtered share and compound. h(x) is the
-embedding of the organ graph at that mass, phi(c) the compound. All of W has a normal prior: with no evidence the
-classical law holds.
+P_k: a pure power of mass (exponent learned, 0.75 at the start), liver blood flow, filtration of unbound drug (GFR fu),
+intrinsic clearance (liver mass fu); g a softmax of a small network that sees extraction, filtered share and compound. h(x)
+is the embedding of the organ graph at that mass, phi(c) the compound. alpha, the share of the volume that follows binding,
+is a sigmoid of ln(V/kg): what blood alone holds does not (V = V_blood + fu K gives alpha = 1 - V_blood/V). All of W has a
+normal prior: with no evidence the classical law holds.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class AllometryModule(nn.Module):
         self.exponent = nn.Parameter(torch.full((members,), 0.75))
         self.binding = nn.Parameter(torch.zeros(members, 1))
         self.binding_block = nn.Parameter(torch.zeros(members, n_block))
+        self.binding_volume = nn.Parameter(torch.full((members, 1), 0.5))
         # prior from structure: shift, factor of the structure's own prediction, and the rest of phi
         self.prior_shift = nn.Parameter(torch.zeros(members, 3))
         self.prior_factor = nn.Parameter(torch.ones(members, 3))
@@ -104,12 +105,13 @@ class AllometryModule(nn.Module):
         """(E, 3, T, hidden): what the compound makes of the bodies' embeddings."""
         return torch.einsum("tp,ekph->ekth", phi, self.field)
 
-    def rates(self, y: Tensor, fu_logit: Tensor, fu_slope: Tensor, block: Tensor, w: Tensor, body: Tensor, path: Tensor,
-              path_slope: Tensor) -> Tensor:  # fmt: skip
+    def rates(self, y: Tensor, x: Tensor, fu_logit: Tensor, fu_slope: Tensor, block: Tensor, w: Tensor, body: Tensor,
+              path: Tensor, path_slope: Tensor) -> Tensor:  # fmt: skip
         """d(ln CL, ln V)/dx, (E, T, 2).
 
-        y (E, T, 2); fu_logit, fu_slope (T,) or (E, T): of logit fu and its derivative; block (T, b); w (E, 3, T, hidden);
-        body (E, T, hidden) or (E, 1, hidden); path, path_slope (T, 3): log processes and slopes at each trajectory's mass.
+        y (E, T, 2); x (T,) log masses; fu_logit, fu_slope (T,) or (E, T): of logit fu and its derivative; block (T, b);
+        w (E, 3, T, hidden); body (E, T, hidden) or (E, 1, hidden); path, path_slope (T, 3): log processes and slopes at
+        each trajectory's mass.
         """
         log_fu = nn.functional.logsigmoid(fu_logit)
         binding = torch.sigmoid(-fu_logit) * fu_slope  # d ln fu / dx
@@ -134,12 +136,14 @@ class AllometryModule(nn.Module):
             + gate[..., 3] * (liver + binding)
             + deviation[:, 0]
         )
-        volume = 1.0 + self.binding_share(block) * binding + deviation[:, 1]
+        volume = 1.0 + self.binding_share(block, y[..., 1] - x) * binding + deviation[:, 1]
         return torch.stack([clearance, volume], dim=-1)
 
-    def binding_share(self, block: Tensor) -> Tensor:
-        """(E, T) how far the volume follows the unbound fraction: 0 to 1."""
-        return torch.sigmoid(self.binding + torch.einsum("tb,eb->et", block, self.binding_block))
+    def binding_share(self, block: Tensor, volume: Tensor) -> Tensor:
+        """(E, T) how far the volume follows the unbound fraction: 0 to 1; `volume` (E, T): ln of the volume per kg."""
+        return torch.sigmoid(
+            self.binding + torch.einsum("tb,eb->et", block, self.binding_block) + self.binding_volume * volume
+        )
 
     def transport(self, y0: Tensor, way: Way, fu0: Tensor, fu1: Tensor, block: Tensor, w: Tensor, bodies: Tensor) -> Tensor:
         """(E, T, 2): ln CL, ln V carried along `way`, by classical Runge-Kutta steps from species to species.
@@ -155,7 +159,7 @@ class AllometryModule(nn.Module):
                 weights = way.basis[k, j]
                 body = torch.einsum("ts,esh->eth", weights, bodies)
                 path, path_slope = weights @ self.processes.T, way.slope[k, j] @ self.processes.T
-                stages.append((fu0 + slope * way.gone[k, j], slope, block, w, body, path, path_slope))
+                stages.append((way.mass[k, j], fu0 + slope * way.gone[k, j], slope, block, w, body, path, path_slope))
             dx = way.dx[k][None, :, None]
             k1 = self.rates(y, *stages[0])
             k2 = self.rates(y + 0.5 * dx * k1, *stages[1])
@@ -210,7 +214,13 @@ class AllometryModule(nn.Module):
         total = total + square(self.gate_in, 1.0) + square(self.exponent[:, None] - 0.75, 0.1)
         total = total + square(self.prior_phi, 0.5 * sd_phi[None, None]) + square(self.prior_factor - 1.0, 0.3)
         total = total + square(self.log_own_species, 0.7) + square(self.spread, 0.3)
-        total = total + square(self.binding_block, 0.3) + square(self.place, 1.0) + square(self.pool, 1.0)
+        total = (
+            total
+            + square(self.binding_block, 0.3)
+            + square(self.binding_volume - 0.5, 0.5)
+            + square(self.place, 1.0)
+            + square(self.pool, 1.0)
+        )
         return 0.5 * total
 
 
@@ -231,6 +241,7 @@ class Way:
         self.steps = len(left)
         self.dx = as_tensor(right - left)
         self.basis, self.slope = as_tensor(value.reshape(shape)), as_tensor(slope.reshape(shape))
+        self.mass = as_tensor(stages)
         self.gone = as_tensor(stages - points[:, 0][None, None])
         self.total = as_tensor(np.abs(points[:, -1] - points[:, 0]))
         self.direction = as_tensor(np.where(points[:, -1] >= points[:, 0], 1.0, -1.0))

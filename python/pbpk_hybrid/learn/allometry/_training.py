@@ -147,7 +147,9 @@ def module_jump(module: AllometryModule):
         path = start @ module.processes.T
         rise = (end - start) @ module.processes.T / total[0].clamp(min=1e-9).abs() * torch.sign(total[0])
         y = y0 if y0.ndim == 3 else y0.expand(module.members, *y0.shape)
-        classical = module.rates(y, fu0, slope, block, torch.zeros_like(w), torch.zeros_like(between), path, rise)
+        classical = module.rates(
+            y, way.mass[0, 0], fu0, slope, block, torch.zeros_like(w), torch.zeros_like(between), path, rise
+        )
         return y + total * classical + (w[:, :2] * between[:, None]).sum(-1).permute(0, 2, 1)
 
     return jump
@@ -186,10 +188,10 @@ def student(error: Tensor, sd: Tensor) -> Tensor:
 
 
 def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None = None, folder=None, progress: bool = False,
-                max_minutes: float | None = None, threads: int | None = None):  # fmt: skip
-    """Encoder, module, training log, and the problem with inner folds for calibration."""
+                max_minutes: float | None = None, threads: int | None = None, encoder=None):  # fmt: skip
+    """Encoder, module, training log, and the problem with inner folds for calibration. `encoder`: of :meth:`Encoder.fit`."""
     inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
-    encoder, told = Encoder.fit(table, config.landmarks, inner, gram)
+    encoder, told = encoder or Encoder.fit(table, config.landmarks, inner, gram, config.trees, config.seed)
     values = states(table)
     cases = build_cases(values)
     problem = Problem(encoder, table, told, cases, values)
@@ -208,8 +210,10 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
     sd_phi = torch.tensor(encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel), dtype=torch.float32)
     structures = table.features is not None
     n_cases = len(cases.compound)
+    last = [0]
 
     def loss(module: AllometryModule, step: int, generator: torch.Generator) -> Tensor:
+        last[0] = step
         draw = torch.rand(n_cases, generator=generator)
         each = torch.rand(n_cases, N_SPECIES, generator=generator) < 0.5
         keep = problem.present & ((draw < 0.5)[:, None] | ((draw < 0.9)[:, None] & each))[..., None]
@@ -220,8 +224,9 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
 
     options = TrainingOptions(
         steps=config.steps, learning_rate=config.learning_rate, warmup=min(10, config.steps // 4), gradient_clip=None,
-        ema=None, evaluate_every=config.steps, seed=config.seed, max_minutes=max_minutes, threads=threads,
+        ema=None, evaluate_every=max(1, config.steps // 6), seed=config.seed, max_minutes=max_minutes, threads=threads,
     )  # fmt: skip
-    log = train(module, loss, options, validate=lambda _: 0.0, folder=folder, progress=progress)
+    # nothing is chosen by validation, the prior guards the weights: the last ones are the best
+    log = train(module, loss, options, validate=lambda _: -float(last[0]), folder=folder, progress=progress)
     module.eval()
     return encoder, module, log, problem, inner

@@ -13,6 +13,7 @@ import numpy as np
 from ..._core.optional import require
 from ...models import scaling
 from ._data import Table
+from ._features import FINGERPRINT_SIZE
 
 ANIMALS = ("rat", "dog", "monkey")
 _HUMAN = scaling.TABLE_WEIGHT["human"]
@@ -111,7 +112,7 @@ def learners() -> dict[str, Callable]:
     return {
         "random forest": lambda: ensemble.RandomForestRegressor(60, min_samples_leaf=2, max_features=0.1, random_state=0),
         "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(
-            max_iter=200, learning_rate=0.05, max_leaf_nodes=12, l2_regularization=1.0, random_state=0
+            max_iter=120, learning_rate=0.08, max_leaf_nodes=12, l2_regularization=1.0, max_features=0.2, random_state=0
         ),
     }  # fmt: skip
 
@@ -125,7 +126,9 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
             flag = np.isfinite(value)
             parts += [np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0), flag.astype(float)]
     columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))
-    return np.hstack([columns, table.features.descriptors, table.features.fingerprint[:, :1024]])
+    return np.hstack([columns, table.features.descriptors, table.features.fingerprint[:, :FINGERPRINT_SIZE]]).astype(
+        np.float32
+    )
 
 
 def ivive(table: Table, parameter: str) -> np.ndarray:

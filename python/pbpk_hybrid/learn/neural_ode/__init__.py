@@ -21,6 +21,7 @@ from ..._core.lazy import lazy_names
 
 _WHERE = {
     "_fields": ("NativeField", "MLPField", "GraphField"),
+    "_scaling_field": ("ScalingField",),
     "_odeint": ("odeint", "BACKENDS"),
     "_weights": ("weight_layout", "flatten_weights", "unflatten_weights", "n_weights"),
 }

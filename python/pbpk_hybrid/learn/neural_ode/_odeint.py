@@ -57,7 +57,8 @@ def odeint(
 
     **A field of your own** is any ``torch.nn.Module`` called as ``field(t, y)`` or, where `parameters` are given,
     ``field(t, y, parameters)``, that returns dy/dt in the shape of `y`. It always runs on torchdiffeq. Julia
-    integrates the native fields only, :class:`MLPField` and :class:`GraphField`. A model that is a native field inside
+    integrates the native fields only, :class:`MLPField`, :class:`GraphField` and :class:`ScalingField`. A model that is a
+    native field inside
     (a context vector per subject made by another network, then a dense network in time, say) can use both: compute the
     context in PyTorch and pass it as `parameters`, through which gradients flow on:
 
@@ -138,7 +139,10 @@ def choose(field: nn.Module, y0: Tensor, t: object, method: str | None, backend:
     against_julia = [
         text
         for wrong, text in (
-            (not isinstance(field, NativeField), f"{type(field).__name__} is not a native field (MLPField, GraphField)"),
+            (
+                not isinstance(field, NativeField),
+                f"{type(field).__name__} is not a native field (MLPField, GraphField, ScalingField)",
+            ),
             (method is not None and method not in julia.METHODS, f"method {method!r} is torchdiffeq's"),
             (y0.device.type != "cpu", f"tensors are on {y0.device}"),
             (isinstance(t, Tensor) and t.requires_grad, "gradients with respect to t are asked for"),

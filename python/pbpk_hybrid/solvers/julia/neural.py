@@ -33,7 +33,8 @@ class FieldSpec:
 
     Parameters
     ----------
-    numbers : (7,) kind (0 MLP, 1 graph), states or organs, parameters, time dependent, activation, features, messages
+    numbers : (7,) kind (0 MLP, 1 graph, 2 scaling), states or organs, parameters, time dependent, activation, features (of
+        a scaling field: length of its block), messages
     hidden : widths of the hidden layers
     source, target : (n_edges,) organ numbers from 0
     edge_features : (n_edges, k)
@@ -51,6 +52,12 @@ class FieldSpec:
     def mlp(n_states: int, n_parameters: int, time_dependent: bool, activation: int, hidden: tuple[int, ...]) -> FieldSpec:
         none = np.zeros(0, dtype=np.int64)
         numbers = _ints([0, n_states, n_parameters, time_dependent, activation, 0, 0])
+        return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
+
+    @staticmethod
+    def scaling(n_block: int, n_parameters: int, activation: int, hidden: tuple[int, ...]) -> FieldSpec:
+        none = np.zeros(0, dtype=np.int64)
+        numbers = _ints([2, 2, n_parameters, 1, activation, n_block, 0])
         return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
 
     @staticmethod

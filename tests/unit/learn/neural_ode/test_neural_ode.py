@@ -14,6 +14,7 @@ import pbpk_hybrid as ph
 from pbpk_hybrid.learn.neural_ode import (
     GraphField,
     MLPField,
+    ScalingField,
     flatten_weights,
     n_weights,
     odeint,
@@ -217,3 +218,15 @@ def test_a_state_that_grows_without_bound_is_a_solve_error_with_advice():
 def test_too_few_steps_are_a_solve_error_with_advice():
     with pytest.raises(ph.SolveError, match="max_steps"):
         solve(linear_field(torch.tensor([[-5.0]], dtype=DOUBLE)), torch.ones(1, 1, dtype=DOUBLE), [0.0, 9.0], max_steps=2)
+
+
+def test_a_scaling_field_that_follows_one_law_is_that_power():
+    field = ScalingField(1).double()
+    for tensor in field.parameters():
+        torch.nn.init.zeros_(tensor)
+    with torch.no_grad():  # all the weight on the power law; binding touches neither law nor volume
+        field.gate.layers[1].bias.copy_(torch.tensor([50.0, 0.0, 0.0, 0.0]))
+    p = torch.zeros(2, field.n_parameters, dtype=DOUBLE)
+    p[:, 1], p[:, 5] = torch.tensor([2.0, -1.0]), torch.tensor([0.75, 0.6], dtype=DOUBLE)  # span of ln mass, exponent
+    y = solve(field, torch.tensor([[1.0, 2.0], [0.0, 0.5]], dtype=DOUBLE), [0.0, 1.0], p)
+    torch.testing.assert_close(y[-1], torch.tensor([[2.5, 4.0], [-0.6, -0.5]], dtype=DOUBLE), rtol=1e-8, atol=1e-8)

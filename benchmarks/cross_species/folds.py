@@ -1,12 +1,10 @@
-"""Outer folds of the nested cross-validation: train on nine, predict the tenth, from every set of sources. One file
-per fold.
+"""Outer folds of the nested cross-validation: train on nine, predict the tenth, from every set of sources.
 
     python benchmarks/cross_species/folds.py --variant full --out build/cross_species
 
-Variants: full (as shipped), no_graph (smooth functions of mass in place of the organ graph), no_ode (one jump in
-place of the
-integration), trees (random forest and gradient boosting on the same features). Inner scaffold folds serve stacking
-and calibration.
+Variants: full (as shipped; its two kinds of members alone are written too: only_ode, those that integrate, and no_ode, those
+that go from species to species in one step), no_graph (smooth functions of mass in place of the organ graph), trees (random
+forest and gradient boosting on the same features). Inner scaffold folds serve stacking and calibration.
 """
 
 from __future__ import annotations
@@ -22,15 +20,12 @@ import torch
 from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table, scaffold_folds
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
 from pbpk_hybrid.learn.allometry._encoder import HUMAN, Encoder, states
+from pbpk_hybrid.learn.allometry._model import _calibrate
 from pbpk_hybrid.learn.allometry._structure import Structures
+from pbpk_hybrid.learn.allometry._training import fit_members
 
 SOURCES = {"none": (), "rat": ("rat",), "rat, dog": ("rat", "dog"), "rat, dog, monkey": ("rat", "dog", "monkey")}
-VARIANTS = {
-    "full": {},
-    "no_graph": {"graph": False, "seeds": 1},
-    "no_ode": {"ode": False, "seeds": 1},
-    "trees": None,
-}
+VARIANTS = {"full": {}, "no_graph": {"graph": False}, "trees": None}
 
 
 def main() -> None:
@@ -50,25 +45,32 @@ def main() -> None:
         start = time.perf_counter()
         inside, outside = np.flatnonzero(table.folds != fold), np.flatnonzero(table.folds == fold)
         if options.variant == "trees":
-            result = trees(table.take(inside), table.take(outside))
+            results = {"trees": trees(table.take(inside), table.take(outside))}
         else:
             config = AllometryConfig(steps=options.steps, **VARIANTS[options.variant])
-            model = fit(table.take(inside), config, gram[np.ix_(inside, inside)], options.out / f"encoder_{fold}.pkl")
-            result = predictions(model, table.take(outside))
+            models = fit(table.take(inside), config, gram[np.ix_(inside, inside)], options.out / f"encoder_{fold}.pkl")
+            results = {options.variant: predictions(models["full"], table.take(outside))}
+            if options.variant == "full":
+                results |= {k: predictions(models[k], table.take(outside)) for k in ("only_ode", "no_ode")}
         seconds = time.perf_counter() - start
-        np.savez(options.out / f"{options.variant}_{fold}.npz", rows=outside, seconds=seconds, **result)
+        for name, result in results.items():
+            np.savez(options.out / f"{name}_{fold}.npz", rows=outside, seconds=seconds, **result)
         print(options.variant, fold, f"{seconds:.0f} s", flush=True)
 
 
-def fit(train, config, gram, kept: Path) -> NeuralAllometry:
-    """The variants of a fold see the same structure predictions, which are kept in the output folder."""
+def fit(train, config, gram, kept: Path) -> dict[str, NeuralAllometry]:
+    """The whole model and each kind of its members alone. Variants of a fold see the same structure predictions, which are
+    kept in the output folder.
+    """
     if kept.exists():
         encoder = pickle.loads(kept.read_bytes())  # written by this script
     else:
-        encoder = Encoder.fit(train, config.landmarks, scaffold_folds(train.scaffolds, config.folds, config.seed), gram,
-                              config.trees, config.seed)  # fmt: skip
+        inner = scaffold_folds(train.scaffolds, config.folds, config.seed)
+        encoder = Encoder.fit(train, config.landmarks, inner, gram, config.trees, config.seed)
         kept.write_bytes(pickle.dumps(encoder))
-    return NeuralAllometry.fit(train, config, encoder=encoder)
+    found, modules, _, problem, inner = fit_members(train, config, encoder=encoder)
+    kinds = {"full": modules, "only_ode": modules[:1], "no_ode": modules[1:]}
+    return {k: NeuralAllometry(found, m, config, _calibrate(m, config, problem, inner, True)) for k, m in kinds.items()}
 
 
 def predictions(model: NeuralAllometry, test) -> dict[str, np.ndarray]:

@@ -20,7 +20,8 @@ class AllometryConfig:
     hidden : size of the embedding of a body
     steps, learning_rate, seed : of the training
     sd_constant, sd_linear, sd_kernel : prior standard deviations of the field's weights
-    graph, ode : switch the organ graph or the integration off (for comparison)
+    graph, ode, one_step : switch off the organ graph, the members that integrate the law, or those that go from species to
+        species in one step at the slope of the source (for comparison)
     animal_weight, human_only_weight : in the loss, of targets other than man, of compounds without animals, and of
         human targets with three source species or more
     """
@@ -38,6 +39,7 @@ class AllometryConfig:
     sd_kernel: float = 0.12
     graph: bool = True
     ode: bool = True
+    one_step: bool = True
     animal_weight: float = 0.25
     human_only_weight: float = 0.15
     rich_weight: float = 1.0
@@ -55,6 +57,14 @@ class AllometryConfig:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < low:
                 raise InputError(name, getattr(self, name), f"an integer of at least {low}")
 
+        if not (self.ode or self.one_step):
+            raise InputError("one_step", False, "True where ode is False: no members are left")
+
+    @property
+    def kinds(self) -> tuple[bool, ...]:
+        """Of each module, whether it integrates."""
+        return tuple(kind for kind, used in ((True, self.ode), (False, self.one_step)) if used)
+
     @property
     def members(self) -> int:
-        return self.folds * self.seeds
+        return self.folds * self.seeds  # of each kind

@@ -27,7 +27,7 @@ from ._integration import adaptive
 from ._module import AllometryModule, Way
 from ._sources import Source, parse_sources, parse_weight
 from ._structure import StructurePrior, Structures
-from ._training import Problem, build_cases, fit_members, posterior
+from ._training import Problem, build, build_cases, fit_members, module_jump, posterior
 from ._trees import Trees
 
 KIND, FORMAT = "neural allometry", 2
@@ -49,8 +49,8 @@ class NeuralAllometry:
     >>> model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})           # doctest: +SKIP
     """
 
-    def __init__(self, encoder: Encoder, module: AllometryModule, config: AllometryConfig, calibration: np.ndarray) -> None:
-        self._encoder, self._module, self.config, self._calibration = encoder, module, config, calibration
+    def __init__(self, encoder: Encoder, modules: list[AllometryModule], config: AllometryConfig, calibration) -> None:
+        self._encoder, self._modules, self.config, self._calibration = encoder, list(modules), config, calibration
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -81,10 +81,10 @@ class NeuralAllometry:
         model, with the training log as ``model.log``
         """
         table, config = table or load_table(), config or AllometryConfig()
-        encoder, module, log, problem, inner = fit_members(
+        encoder, modules, log, problem, inner = fit_members(
             table, config, gram, folder, progress, max_minutes, threads, encoder
         )
-        model = cls(encoder, module, config, _calibrate(module, config, problem, inner, table.features is not None))
+        model = cls(encoder, modules, config, _calibrate(modules, config, problem, inner, table.features is not None))
         model.log: TrainingLog = log
         return model
 
@@ -113,10 +113,13 @@ class NeuralAllometry:
             calibration = arrays["calibration"]
         except (KeyError, TypeError) as error:
             raise CheckpointError("config", str(error), "a whole checkpoint of neural allometry") from error
-        module = _build(settings, encoder)
-        load_weights(module, {n.removeprefix("module/"): t for n, t in tensors.items() if n.startswith("module/")})
-        module.eval()
-        return cls(encoder, module, settings, calibration)
+        modules = []
+        for i, kind in enumerate(settings.kinds):
+            modules.append(build(settings, encoder, kind))
+            prefix = f"module{i}/"
+            load_weights(modules[i], {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+            modules[i].eval()
+        return cls(encoder, modules, settings, calibration)
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write the model as one safetensors file."""
@@ -134,7 +137,8 @@ class NeuralAllometry:
         if e.trees is not None:
             arrays |= {f"trees/{n}": a for n, a in e.trees.arrays().items()}
         tensors = {f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
-        tensors |= {f"module/{n}": t for n, t in self._module.state_dict().items()}
+        for i, module in enumerate(self._modules):
+            tensors |= {f"module{i}/{n}": t for n, t in module.state_dict().items()}
         config = {"config": asdict(self.config), "species": list(_path.KNOT_SPECIES), "levels": list(LEVELS)}
         return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
 
@@ -187,7 +191,7 @@ class NeuralAllometry:
         if integrator not in INTEGRATORS:
             raise unknown_name("integrator", integrator, INTEGRATORS)
         ran: list[str] = [integrator] if integrator == "rk4" else []
-        mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran=ran)
+        mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran)
         group = sum(s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in given)
         out = xr.Dataset()
         for p, name in enumerate(PARAMETERS):
@@ -205,8 +209,9 @@ class NeuralAllometry:
         out = out.assign_coords(source=[s.species for s in given if s.known] + ["structure"], parameter=list(PARAMETERS))
         out["source_weight"] = (("source", "parameter"), np.vstack([gain, 1 - gain.sum(0)]), {"units": "1"})
         out.attrs = provenance(
-            model="neural allometry", target=target, body_weight=weight, level=level, integrator=ran[0],
-            structure="known" if found is not None else "unknown", members=self.config.members,
+            model="neural allometry", target=target, body_weight=weight, level=level,
+            integrator=ran[0] if ran else integrator,
+            structure="known" if found is not None else "unknown", members=len(self._modules) * self.config.members,
         )  # fmt: skip
         return out
 
@@ -234,8 +239,10 @@ class NeuralAllometry:
             parse_weight(float(m), "masses", extrapolate)
         given, found = parse_sources(sources), _structure_of(compound)
         human = _path.WEIGHT["human"]
-        mean, _, _ = self._posterior(found, given, "human", human, "rk4", every=True)
-        module, n = self._module, len(grid)
+        module, n = self._modules[0], len(grid)
+        with torch.no_grad():
+            mean, _, _ = self._members(module, found, given, "human", human)
+        mean = mean.numpy()
         x = np.log(grid)
         with torch.no_grad():
             phi, _, block, _ = self._inputs(found)
@@ -301,7 +308,7 @@ class NeuralAllometry:
         problem = Problem(self._encoder, table, told, build_cases(values, targets=[t], sources=numbers), values)
         known = torch.full((len(table),), structure and table.features is not None and self._encoder.prior is not None)
         with torch.no_grad():
-            mean, sd = posterior(self._module, problem, problem.present, known)
+            mean, sd = _posteriors(self._modules, problem, problem.present, known)
         group = problem.present[..., :2].any(-1).sum(1).numpy()
         centre, spread = _combine(mean, sd)
         reach = np.stack([[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)], axis=1)
@@ -314,23 +321,23 @@ class NeuralAllometry:
         known = torch.tensor([found is not None and self._encoder.prior is not None])
         return phi, told, phi[:, 4 : 4 + N_BLOCK], known
 
-    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, every: bool = False,
-                   ran: list[str] | None = None):  # fmt: skip
-        """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3); or (E, 3)
-        of all members.
+    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, ran: list[str]):
+        """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3). The backend that
+        integrated is appended to `ran`.
         """
         with torch.no_grad():
-            mean, sd, gain = self._members(found, given, target, weight, integrator, ran)
-        if every:
-            return mean.numpy(), sd.numpy(), gain.numpy()
+            parts = [self._members(m, found, given, target, weight, integrator, ran) for m in self._modules]
+        mean, sd, gain = (torch.cat(part) for part in zip(*parts, strict=True))
         centre, spread = _combine(mean[:, None], sd[:, None])
         return centre[0], spread[0], gain.mean(0).T.numpy()
 
-    def _members(self, found, given: list[Source], target: str, weight: float, integrator: str = "rk4", ran=None):
-        """The same of every member as tensors, through which gradients reach the module's weights: (E, 3), (E, 3),
-        (E, 3, n_sources). The backend that ran is appended to `ran`.
+    def _members(
+        self, module: AllometryModule, found, given: list[Source], target: str, weight: float, integrator: str = "rk4",
+        ran: list[str] | None = None,
+    ):  # fmt: skip
+        """The same of every member of a module as tensors, through which gradients reach its weights: (E, 3), (E, 3),
+        (E, 3, n_sources).
         """
-        module = self._module
         used = [s for s in given if s.known]
         n = len(used)
         x_human, x_target = np.log(_path.WEIGHT["human"]), np.log(weight)
@@ -358,7 +365,9 @@ class NeuralAllometry:
         way = Way(x, np.full(n + 1, x_target))
         w = module.compound(phi).expand(-1, -1, n + 1, -1)
         ends, blocks = as_tensor(np.full(n + 1, fu_target)), block.expand(n + 1, -1)
-        if integrator == "rk4":
+        if not module.ode:
+            y1 = module_jump(module)(y0, way, as_tensor(fu), ends, blocks, w, bodies)
+        elif integrator == "rk4":
             y1 = module.transport(y0, way, as_tensor(fu), ends, blocks, w, bodies)
         else:
             y1, backend = adaptive(module, y0, way, as_tensor(fu), ends, blocks, w, bodies, integrator)
@@ -401,8 +410,10 @@ def _trees(arrays: Mapping[str, np.ndarray]) -> Trees | None:
     return Trees(**found) if found else None
 
 
-def _build(config: AllometryConfig, encoder: Encoder) -> AllometryModule:
-    return AllometryModule(config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=config.ode)
+def _posteriors(modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of all members of all modules."""
+    mean, sd = zip(*(posterior(m, problem, keep, known) for m in modules), strict=True)
+    return torch.cat(mean), torch.cat(sd)
 
 
 def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -411,12 +422,12 @@ def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarr
 
 
 def _calibrate(
-    module: AllometryModule, config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool
+    modules: list[AllometryModule], config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool
 ) -> np.ndarray:
     """(3, GROUPS, n_levels): from residuals of compounds at the members that left them out, over all sets of sources."""
     cases = problem.cases
     human = np.flatnonzero(cases.target == HUMAN)
-    member_fold = np.arange(config.members) % config.folds
+    member_fold = np.tile(np.arange(config.members) % config.folds, len(modules))
     z: list[list] = [[] for _ in range(3)]
     groups: list[list] = [[] for _ in range(3)]
     sets = [[], ["rat"], ["rat", "dog"], ["rat", "dog", "monkey"]]
@@ -424,7 +435,7 @@ def _calibrate(
         keep = problem.present.clone()
         keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in names]] = False
         with torch.no_grad():
-            mean, sd = posterior(module, problem, keep, torch.full((problem.n,), known))
+            mean, sd = _posteriors(modules, problem, keep, torch.full((problem.n,), known))
         count = keep[..., :2].any(-1).sum(1).numpy()
         for fold in range(config.folds):
             rows = human[inner[cases.compound[human]] == fold]

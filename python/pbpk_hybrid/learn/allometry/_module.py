@@ -154,18 +154,20 @@ class AllometryModule(nn.Module):
         total = way.total.clamp(min=1e-9) * way.direction
         slope = torch.where(way.total > 1e-9, (fu1 - fu0) / total, torch.zeros_like(fu0))
         for k in range(way.steps):
+            on = way.moving[k]  # the others have arrived
             stages = []
             for j in range(3):
-                weights = way.basis[k, j]
+                weights = way.basis[k, j][on]
                 body = torch.einsum("ts,esh->eth", weights, bodies)
-                path, path_slope = weights @ self.processes.T, way.slope[k, j] @ self.processes.T
-                stages.append((way.mass[k, j], fu0 + slope * way.gone[k, j], slope, block, w, body, path, path_slope))
-            dx = way.dx[k][None, :, None]
-            k1 = self.rates(y, *stages[0])
-            k2 = self.rates(y + 0.5 * dx * k1, *stages[1])
-            k3 = self.rates(y + 0.5 * dx * k2, *stages[1])
-            k4 = self.rates(y + dx * k3, *stages[2])
-            y = y + dx / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4)
+                path, path_slope = weights @ self.processes.T, way.slope[k, j][on] @ self.processes.T
+                fu = fu0[on] + slope[on] * way.gone[k, j][on]
+                stages.append((way.mass[k, j][on], fu, slope[on], block[on], w[:, :, on], body, path, path_slope))
+            dx, here = way.dx[k][on][None, :, None], y[:, on]
+            k1 = self.rates(here, *stages[0])
+            k2 = self.rates(here + 0.5 * dx * k1, *stages[1])
+            k3 = self.rates(here + 0.5 * dx * k2, *stages[1])
+            k4 = self.rates(here + dx * k3, *stages[2])
+            y = y.index_add(1, on, dx / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4))
         return y
 
     def binding_shift(self, way: Way, w: Tensor, bodies: Tensor) -> Tensor:
@@ -242,6 +244,7 @@ class Way:
         self.dx = as_tensor(right - left)
         self.basis, self.slope = as_tensor(value.reshape(shape)), as_tensor(slope.reshape(shape))
         self.mass = as_tensor(stages)
+        self.moving = [torch.tensor(np.flatnonzero(np.abs(right[k] - left[k]) > 1e-12)) for k in range(len(left))]
         self.gone = as_tensor(stages - points[:, 0][None, None])
         self.total = as_tensor(np.abs(points[:, -1] - points[:, 0]))
         self.direction = as_tensor(np.where(points[:, -1] >= points[:, 0], 1.0, -1.0))

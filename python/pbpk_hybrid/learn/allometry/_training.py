@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -140,12 +141,14 @@ def module_jump(module: AllometryModule):
     """The law without integration: the slope at the source holds all the way (embeddings still differ between both ends)."""
 
     def jump(y0, way, fu0, fu1, block, w, bodies):
+        if not way.steps:
+            return y0
         start, end = way.basis[0, 0], way.basis[-1, 2]
         total = (way.total * way.direction)[None, :, None]
         between = torch.einsum("ts,esh->eth", end - start, bodies)
         slope = torch.where(way.total > 1e-9, (fu1 - fu0) / (way.total * way.direction), torch.zeros_like(fu0))
         path = start @ module.processes.T
-        rise = (end - start) @ module.processes.T / total[0].clamp(min=1e-9).abs() * torch.sign(total[0])
+        rise = (end - start) @ module.processes.T / torch.where(total[0].abs() > 1e-9, total[0], 1.0)  # mean slopes
         y = y0 if y0.ndim == 3 else y0.expand(module.members, *y0.shape)
         classical = module.rates(
             y, way.mass[0, 0], fu0, slope, block, torch.zeros_like(w), torch.zeros_like(between), path, rise
@@ -189,15 +192,15 @@ def student(error: Tensor, sd: Tensor) -> Tensor:
 
 def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None = None, folder=None, progress: bool = False,
                 max_minutes: float | None = None, threads: int | None = None, encoder=None):  # fmt: skip
-    """Encoder, module, training log, and the problem with inner folds for calibration. `encoder`: of :meth:`Encoder.fit`."""
+    """Encoder, modules, training log, and the problem with inner folds for calibration.
+
+    `encoder`: what :meth:`Encoder.fit` gave before.
+    """
     inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
     encoder, told = encoder or Encoder.fit(table, config.landmarks, inner, gram, config.trees, config.seed)
     values = states(table)
     cases = build_cases(values)
     problem = Problem(encoder, table, told, cases, values)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        module = AllometryModule(config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=config.ode)
     member_fold = np.arange(config.members) % config.folds
     seen = torch.tensor(inner[cases.compound][None] != member_fold[:, None], dtype=torch.float32)
     weight = np.where(cases.target == HUMAN, 1.0, config.animal_weight)
@@ -226,7 +229,20 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
         steps=config.steps, learning_rate=config.learning_rate, warmup=min(10, config.steps // 4), gradient_clip=None,
         ema=None, evaluate_every=max(1, config.steps // 6), seed=config.seed, max_minutes=max_minutes, threads=threads,
     )  # fmt: skip
-    # nothing is chosen by validation, the prior guards the weights: the last ones are the best
-    log = train(module, loss, options, validate=lambda _: -float(last[0]), folder=folder, progress=progress)
-    module.eval()
-    return encoder, module, log, problem, inner
+    modules, seconds = [], 0.0
+    for kind in config.kinds:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed + (not kind))
+            module = build(config, encoder, kind)
+        # nothing is chosen by validation, the prior guards the weights: the last ones are the best
+        where = None if folder is None else Path(folder) / ("integrated" if kind else "one_step")
+        log = train(module, loss, options, validate=lambda _: -float(last[0]), folder=where, progress=progress)
+        seconds += log.seconds
+        modules.append(module.eval())
+    log.seconds = seconds
+    return encoder, modules, log, problem, inner
+
+
+def build(config: AllometryConfig, encoder: Encoder, ode: bool) -> AllometryModule:
+    """An untrained module: of members that integrate, or go in one step."""
+    return AllometryModule(config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=ode)

@@ -183,8 +183,8 @@ def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
     """(n,) ln C [mg/L] at the curve's times as law and engine foretell it; gradients reach the weights of the law."""
     given = parse_sources(curve.sources)
     found = _structure_of(curve.compound)
-    mean, _, _ = model._members(found, given, curve.species, curve.weight)
-    clearance, volume = mean[:, :2].mean(0)
+    every = [model._members(m, found, given, curve.species, curve.weight)[0] for m in model._modules]
+    clearance, volume = torch.cat(every)[:, :2].mean(0)
     return _Simulated.apply(clearance, volume, curve)
 
 
@@ -210,8 +210,10 @@ def fine_tune(
     if not curves:
         raise InputError("curves", [], "at least one curve")
     tuned = copy.deepcopy(model)
-    module = tuned._module
-    weights = {n: w for n, w in module.named_parameters() if n.split(".")[0] in TRAINED}
+    weights = {
+        (i, n): w for i, m in enumerate(tuned._modules) for n, w in m.named_parameters() if n.split(".")[0] in TRAINED
+    }
+    members = sum(m.members for m in tuned._modules)
     start = {n: w.detach().clone() for n, w in weights.items()}
     optimizer = torch.optim.Adam(weights.values(), lr=learning_rate)
     observed = [torch.tensor(np.log(c.concentrations)) for c in curves]
@@ -224,11 +226,10 @@ def fine_tune(
             part = 0.5 * (NU + 1) * torch.log1p(error**2 / NU).mean()
             part.backward()
             total += float(part.detach())
-        anchor = sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items()) * (0.5 / module.members)
+        anchor = sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items()) * (0.5 / members)
         anchor.backward()
         losses.append((total + float(anchor.detach())) / len(curves))
         optimizer.step()
-    module.eval()
     return tuned, losses
 
 

@@ -62,6 +62,17 @@ def test_both_integrators_give_the_same_numbers(model):
         assert float(fixed[name]) == pytest.approx(float(adaptive[name]), rel=1e-3)
 
 
+@pytest.mark.parametrize("target", ["mouse", "rat", "dog", "human"])
+def test_members_that_integrate_and_those_in_one_step_agree_on_a_power_law(model, target):
+    found = []
+    for module in model._modules:
+        alone = NeuralAllometry(model._encoder, [module], model.config, model._calibration)
+        found.append(alone.predict(None, {"monkey": {"clearance": 10.0, "volume": 1.0}}, target=target))
+    assert [m.ode for m in model._modules] == [True, False]
+    for name in ("clearance", "volume"):  # up and down the path; both learned the same exponents, each in its own way
+        assert float(found[0][name]) == pytest.approx(float(found[1][name]), rel=0.3)
+
+
 def test_units_of_the_whole_animal_and_per_kg_agree(model):
     per_kg = model.predict(None, {"rat": {"clearance": "20 mL/min/kg"}})
     whole = model.predict(None, {"rat": {"clearance": f"{20 * 0.06 * 0.25} L/h"}})
@@ -157,7 +168,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_model(model, tmp_path):
     table, config = power_law_table(4, EXPONENTS, seed=2), AllometryConfig(steps=6, folds=2, learning_rate=0.05)
     whole = NeuralAllometry.fit(table, config, threads=1)
     stopped = NeuralAllometry.fit(table, config, threads=1, folder=tmp_path, max_minutes=0.0)
-    assert stopped.log.stopped == "time" and (tmp_path / "state.safetensors").exists()
+    assert stopped.log.stopped == "time" and (tmp_path / "integrated" / "state.safetensors").exists()
     resumed = NeuralAllometry.fit(table, config, threads=1, folder=tmp_path)
     one, other = (m.predict(None, ANIMALS) for m in (whole, resumed))
     assert float(one["clearance"]) == float(other["clearance"]) and float(one["volume_upper"]) == float(

@@ -62,7 +62,8 @@ KINDS = [(k, a) for k in ("mlp", "graph") for a in ("tanh", "softplus", "silu")]
 @pytest.mark.parametrize(("kind", "activation"), KINDS)
 def test_gradients_agree_with_torchdiffeq_to_1e6_at_default_tolerances(kind, activation):
     field = make(kind, activation)
-    assert worst(gradients(field, "julia"), gradients(field, "torchdiffeq")) < 1e-6
+    times = [t / 2 for t in TIMES] if kind == "scaling" else TIMES  # its t goes from 0 to 1, and its cubics grow beyond
+    assert worst(gradients(field, "julia", times), gradients(field, "torchdiffeq", times)) < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])

@@ -193,21 +193,19 @@ class NeuralAllometry:
         ran: list[str] = [integrator] if integrator == "rk4" else []
         mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran)
         group = sum(s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in given)
-        out = xr.Dataset()
+        variables: dict[str, tuple] = {}
         for p, name in enumerate(PARAMETERS):
             reach = factor(self._calibration[p], group, level) * sd[p]
-            _put(out, name, mean[p], mean[p] - reach, mean[p] + reach, weight)
+            _put(variables, name, mean[p], mean[p] - reach, mean[p] + reach, weight)
+        coords = {"source": [s.species for s in given if s.known] + ["structure"], "parameter": list(PARAMETERS)}
         kp = _carried_kp(given, mean[2])
         if kp:
-            organs = list(kp)
-            out["partition_coefficient"] = (
-                "organ",
-                [kp[o] for o in organs],
-                {"units": "1", "long_name": "tissue:plasma Kp"},
-            )
-            out = out.assign_coords(organ=organs)
-        out = out.assign_coords(source=[s.species for s in given if s.known] + ["structure"], parameter=list(PARAMETERS))
-        out["source_weight"] = (("source", "parameter"), np.vstack([gain, 1 - gain.sum(0)]), {"units": "1"})
+            attrs = {"units": "1", "long_name": "tissue:plasma Kp"}
+            variables["partition_coefficient"] = ("organ", list(kp.values()), attrs)
+            coords["organ"] = list(kp)
+        shares = np.vstack([gain, 1 - gain.sum(0)])
+        variables["source_weight"] = (("source", "parameter"), shares, {"units": "1"})
+        out = xr.Dataset(variables, coords)
         out.attrs = provenance(
             model="neural allometry", target=target, body_weight=weight, level=level,
             integrator=ran[0] if ran else integrator,
@@ -241,7 +239,7 @@ class NeuralAllometry:
         human = _path.WEIGHT["human"]
         module, n = self._modules[0], len(grid)
         with torch.no_grad():
-            mean, _, _ = self._members(module, found, given, "human", human)
+            mean, _, _ = self._members(module, self._inputs(found), given, "human", human)
         mean = mean.numpy()
         x = np.log(grid)
         with torch.no_grad():
@@ -326,23 +324,24 @@ class NeuralAllometry:
         integrated is appended to `ran`.
         """
         with torch.no_grad():
-            parts = [self._members(m, found, given, target, weight, integrator, ran) for m in self._modules]
+            inputs = self._inputs(found)
+            parts = [self._members(m, inputs, given, target, weight, integrator, ran) for m in self._modules]
         mean, sd, gain = (torch.cat(part) for part in zip(*parts, strict=True))
         centre, spread = _combine(mean[:, None], sd[:, None])
         return centre[0], spread[0], gain.mean(0).T.numpy()
 
     def _members(
-        self, module: AllometryModule, found, given: list[Source], target: str, weight: float, integrator: str = "rk4",
-        ran: list[str] | None = None,
+        self, module: AllometryModule, inputs: tuple, given: list[Source], target: str, weight: float,
+        integrator: str = "rk4", ran: list[str] | None = None,
     ):  # fmt: skip
         """The same of every member of a module as tensors, through which gradients reach its weights: (E, 3), (E, 3),
-        (E, 3, n_sources).
+        (E, 3, n_sources). `inputs` of :meth:`_inputs`.
         """
         used = [s for s in given if s.known]
         n = len(used)
         x_human, x_target = np.log(_path.WEIGHT["human"]), np.log(weight)
         x = np.array([np.log(s.weight) for s in used] + [x_human])
-        phi, told, block, known = self._inputs(found)
+        phi, told, block, known = inputs
         observed = np.array([[np.log(s.clearance), np.log(s.volume), logit(s.fraction_unbound)] for s in used]).reshape(n, 3)
         places = _path.basis(np.r_[x[:n], x_target])[0]
         processes = _path.processes()
@@ -471,7 +470,7 @@ def _target_weight(target: str, body_weight, extrapolate: bool) -> float:
     return _path.WEIGHT[target]
 
 
-def _put(out: xr.Dataset, name: str, middle: float, low: float, high: float, weight: float) -> None:
+def _put(out: dict[str, tuple], name: str, middle: float, low: float, high: float, weight: float) -> None:
     label, unit, per_kg, per_kg_unit = _NAMES[name]
     numbers = np.array([middle, low, high])
     values = 1 / (1 + np.exp(-numbers)) if name == "fraction_unbound" else np.exp(numbers)

@@ -183,7 +183,8 @@ def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
     """(n,) ln C [mg/L] at the curve's times as law and engine foretell it; gradients reach the weights of the law."""
     given = parse_sources(curve.sources)
     found = _structure_of(curve.compound)
-    every = [model._members(m, found, given, curve.species, curve.weight)[0] for m in model._modules]
+    inputs = model._inputs(found)
+    every = [model._members(m, inputs, given, curve.species, curve.weight)[0] for m in model._modules]
     clearance, volume = torch.cat(every)[:, :2].mean(0)
     return _Simulated.apply(clearance, volume, curve)
 

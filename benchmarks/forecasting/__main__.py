@@ -1,13 +1,13 @@
 """How well are concentrations forecast from the first samples of a patient?
 
-    python benchmarks/forecasting [--checkpoint FILE] [--studies theophylline warfarin ...] [--name real_data]
+    python benchmarks/forecasting [--checkpoint FILE] [--gru FILE] [--latent-ode FILE] [--studies theophylline osp ...]
 
 Real data: every study's individuals; the first 1, 2, 3, 5 samples are shown, all later ones are scored, on natural
-logarithms.
-"Zero-shot" knows doses, body weight, age, sex and height, nothing of the compound; "with context" also sees the whole
-profiles of
-five other patients of the study; "with compound" also the compound's entry in the database, where it has one. The
-two-compartment MAP fit takes its prior from the same study, the patient to be forecast included.
+logarithms. Nothing was trained on any of them. "Alone" knows doses, body weight, age, sex and height, nothing of the
+compound and of nobody else; "with others" also sees the patients of the other four fifths of the study, as the published
+in-context forecasters do, weights unchanged; "with compound" knows the compound's entry in the database instead, where it
+has one. The two-compartment MAP fit takes its population prior from the same four fifths as "with others"; "common curve" is
+what those patients have in common by itself. Times are CPU times of one patient in a batch, the fit to the others left out.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,122 +23,72 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from baselines import MapForecaster, last_value, log_linear  # noqa: E402
-from scipy.stats import norm  # noqa: E402
-from scores import COLUMNS, mixture_crps, table_row  # noqa: E402
-from studies import CLASSIC, mavoglurant, osp  # noqa: E402
+from baselines import last_value, log_linear  # noqa: E402
+from contenders import Points, by_baseline, by_context, by_map, by_network, by_typical  # noqa: E402
+from plots import against_samples, calibration, over_observations  # noqa: E402
+from recurrent import Recurrent  # noqa: E402
+from scores import COLUMNS  # noqa: E402
+from studies import CLASSIC, mavoglurant, osp, pkdb  # noqa: E402
 
 from pbpk_hybrid.compounds import get_compound  # noqa: E402
 from pbpk_hybrid.learn.transformer import Forecaster  # noqa: E402
 from pbpk_hybrid.learn.transformer._anchor import anchors, describe  # noqa: E402
-from pbpk_hybrid.learn.transformer._features import prepare  # noqa: E402
-from pbpk_hybrid.learn.transformer._patients import collate, read_patients  # noqa: E402
+from pbpk_hybrid.learn.transformer._patients import read_patients  # noqa: E402
 
 RESULTS = HERE.parent / "results"
-LEVELS = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
 SHOWN = (1, 2, 3, 5)
+ALONE, OTHERS, COMPOUND = "forecaster, alone", "forecaster, with others", "forecaster, with compound"
+MAP = "2-compartment MAP"
 
 
-def first(patient, n: int):
-    """The patient with the first n samples."""
-    anchor = None if patient.anchor is None else patient.anchor[:n]
-    return replace(patient, time=patient.time[:n], value=patient.value[:n], censored=patient.censored[:n],
-                   site=patient.site[:n], anchor=anchor)  # fmt: skip
-
-
-class Points:
-    """Scored points of one contender: ln true, quantiles, CRPS."""
-
-    def __init__(self) -> None:
-        self.rows: list[np.ndarray] = []
-        self.seconds, self.patients = 0.0, 0
-
-    def row(self) -> dict[str, float]:
-        r = np.concatenate(self.rows)
-        out = table_row(r[:, 0], r[:, 3], r[:, 2], r[:, 4], r[:, 1], r[:, 5], r[:, 6])
-        return {**out, "ms_per_patient": 1e3 * self.seconds / self.patients}
-
-
-def by_network(model: Forecaster, patients, shown: list[int], others=None) -> Points:
-    """Forecast all patients at once; what is asked for differs between them, so it is padded."""
-    points = Points()
-    who = [(p, n) for p, n in zip(patients, shown, strict=True) if len(p.time) > n]
-    if not who:
-        return points
-    most = max(len(p.time) - n for p, n in who)
-    start = time.perf_counter()
-    asked = np.stack([np.pad(p.time[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who])
-    known = None
-    if who[0][0].anchor is not None:
-        known = np.stack([np.pad(p.anchor[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who])[..., None]
-    batch = collate([first(p, n) for p, n in who], asked, [0], known)
-    if others is not None:
-        rows = [[i for i, o in enumerate(others) if o.label != p.label][:5] for p, _ in who]
-        batch.context_batch = collate(others, np.zeros(0), [0], None)
-        batch.context = np.array([r + [-1] * (5 - len(r)) for r in rows])
-    mixture = model.mixture(batch)
-    with torch.no_grad():
-        q = mixture.quantiles(LEVELS).numpy()
-    points.seconds, points.patients = time.perf_counter() - start, len(who)
-    scale = prepare(batch).log_scale.numpy()
-    for i, (p, n) in enumerate(who):
-        m = len(p.time) - n
-        y = np.log(p.value[n:])
-        w, mu, sd = (a[i, :m].numpy() for a in (mixture.log_weight.exp(), mixture.mean, mixture.log_sd.exp()))
-        points.rows.append(np.c_[y, q[i, :m] + scale[i], mixture_crps(w, mu + scale[i], sd, y)])
-    return points
-
-
-def by_baseline(predict, patients, shown: list[int]) -> Points:
-    points = Points()
-    z = norm.ppf(LEVELS.numpy())
-    for p, n in zip(patients, shown, strict=True):
-        if len(p.time) <= n:
-            continue
-        start = time.perf_counter()
-        median, sd = predict(p, n, p.time[n:])
-        points.seconds += time.perf_counter() - start
-        points.patients += 1
-        y = np.log(p.value[n:])
-        crps = np.full(y.shape, np.nan)
-        if np.isfinite(sd).all():
-            crps = mixture_crps(np.ones((len(y), 1)), median[:, None], sd[:, None], y)
-        points.rows.append(np.c_[y, median[:, None] + np.where(np.isnan(sd), 0.0, sd)[:, None] * z, crps])
-        if np.isnan(sd).any():
-            points.rows[-1][:, [1, 2, 4, 5]] = np.nan
-    return points
-
-
-def evaluate(model: Forecaster, study, cuts: dict[str, object]) -> list[dict]:
-    """Rows of all contenders for one study."""
+def people_of(study) -> list:
     patients, _ = read_patients(study.observation, study.regimen, study.physiology)
-    patients = [p for p in patients if len(p.time)]
-    fitted = MapForecaster(patients)
-    told = None
-    if study.compound is not None:
-        compound = get_compound(study.compound)
-        told, _ = read_patients(study.observation, study.regimen, study.physiology)
-        for p in told:
-            p.descriptors = describe(compound, p.species)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = anchors(compound, told, study.regimen, study.physiology, np.array([p.doses.first for p in told[:1]]),
-            [0])
-        told = [p for p in told if len(p.time)] if found is not None else None
+    return [p for p in patients if len(p.time)]
+
+
+def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, object]) -> list[tuple[str, str, Points]]:
+    """(cut, contender, points) of all contenders for one study."""
+    patients = people_of(study)
+    if model is None:
+        shown = {
+            label: [c if isinstance(c, int) else int((p.time <= c).sum()) for p in patients] for label, c in cuts.items()
+        }
+        every = [(label, who, by_network(net, patients, n)) for label, n in shown.items() for who, net in networks.items()]
+        return [each for each in every if each[2].rows]
+    told = _told(study)
+    priors: dict = {}
+    fitted: dict = {}
+    several = len(patients) >= 3
     out = []
     for label, cut in cuts.items():
         shown = [cut if isinstance(cut, int) else int((p.time <= cut).sum()) for p in patients]
-        rows = {
-            "forecaster, zero-shot": by_network(model, patients, shown),
-            "forecaster, with context": by_network(model, patients, shown, patients[:6]),
-            "2-compartment MAP": by_baseline(fitted, patients, shown),
-            "log-linear": by_baseline(log_linear, patients, shown),
-            "last value": by_baseline(last_value, patients, shown),
-        }
+        rows = {ALONE: by_network(model, patients, shown)}
+        if several:
+            rows[OTHERS] = by_context(model, patients, shown, fitted)
+            rows["common curve"] = by_typical(patients, shown, fitted)
         if told is not None:
-            rows["forecaster, with compound"] = by_network(model, told, shown)
-        out += [{"study": study.name, "shown": label, "contender": who, **p.row()} for who, p in rows.items() if p.rows]
+            rows[COMPOUND] = by_network(model, told, shown)
+        if several:
+            rows[MAP] = by_map(patients, shown, priors)
+        rows |= {name: by_network(net, patients, shown) for name, net in networks.items()}
+        rows |= {"log-linear": by_baseline(log_linear, patients, shown),
+                 "last value": by_baseline(last_value, patients, shown)}  # fmt: skip
+        out += [(label, who, points) for who, points in rows.items() if points.rows]
     return out
+
+
+def _told(study):
+    """The patients with what is known of their compound; None where the database or the model does not know it."""
+    if study.compound is None:
+        return None
+    compound = get_compound(study.compound)
+    told, _ = read_patients(study.observation, study.regimen, study.physiology)
+    for p in told:
+        p.descriptors = describe(compound, p.species)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = anchors(compound, told, study.regimen, study.physiology, np.array([told[0].doses.first]), [0])
+    return None if found is None else [p for p in told if len(p.time)]
 
 
 def markdown(rows: list[dict]) -> str:
@@ -148,46 +96,107 @@ def markdown(rows: list[dict]) -> str:
     lines = []
     columns = [*COLUMNS, "ms_per_patient"]
     for study in dict.fromkeys(r["study"] for r in rows):
-        lines += [f"\n### {study}\n", "| shown | contender | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns)
-        + 2)]
+        lines += [f"\n### {study}\n", "| shown | contender | " + " | ".join(columns) + " |",
+                  "|" + "---|" * (len(columns) + 2)]  # fmt: skip
         for r in rows:
             if r["study"] == study:
-                cells = ["" if isinstance(r[c], float) and np.isnan(r[c]) else f"{r[c]:.3g}" for c in columns]
+                cells = ["" if np.isnan(r[c]) else f"{r[c]:.3g}" for c in columns]
                 lines.append(f"| {r['shown']} | {r['contender']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def targets(rows: list[dict], pits: np.ndarray) -> list[str]:
+    """Targets, met or missed, from the rows."""
+    find = lambda study, shown, who: next(  # noqa: E731
+        (r for r in rows if (r["study"], r["shown"], r["contender"]) == (study, shown, who)), None
+    )
+    lines = ["| target | figure | |", "|---|---|---|"]
+    word = lambda good: "met" if good else "**MISSED**"  # noqa: E731
+    r = find("mavoglurant", "up to 2 h", OTHERS)
+    if r:
+        alone, fit = find("mavoglurant", "up to 2 h", ALONE), find("mavoglurant", "up to 2 h", MAP)
+        lines.append(f"| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | with "
+                     f"others {r['aafe']:.2f}, alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} "
+                     f"with others, {word(alone['aafe'] < 1.35)} alone |")  # fmt: skip
+    studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS)]
+    good = [s for s in studies if find(s, "3", OTHERS)["aafe"] <= 1.3]
+    figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f} ({find(s, '3', ALONE)['aafe']:.2f} alone)" for s in studies)
+    lines.append(
+        f"| 3 samples: AAFE <= 1.3 | {figures} | {word(len(good) == len(studies))}: {len(good)} of {len(studies)} |"
+    )
+    both = [s for s in studies if find(s, "3", MAP)]
+    better = [s for s in both if find(s, "3", OTHERS)["aafe"] <= find(s, "3", MAP)["aafe"]]
+    figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f}/{find(s, '3', MAP)['aafe']:.2f}" for s in both)
+    lines.append(f"| 3 samples: not worse than the MAP fit of the same four fifths | {figures} | "
+                 f"{word(len(better) == len(both))}: {len(better)} of {len(both)} |")  # fmt: skip
+    cover = float(((pits > 0.05) & (pits < 0.95)).mean())
+    lines.append(f"| 90 % interval covers 87-93 % | {100 * cover:.1f} % of {len(pits)} points with others, all studies and "
+                 f"numbers of samples | {word(0.87 <= cover <= 0.93)} |")  # fmt: skip
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--studies", nargs="*", default=[*CLASSIC, "osp"])
+    parser.add_argument("--gru", type=Path)
+    parser.add_argument("--latent-ode", type=Path)
+    parser.add_argument("--studies", nargs="*", default=[*CLASSIC, "pkdb", "osp"])
+    parser.add_argument("--networks-only", action="store_true", help="Only GRU and latent ODE, for a part.")
+    parser.add_argument("--part", type=Path, help="Only keep the points in this file, for --merge.")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part instead of studies.")
     parser.add_argument("--name", default="forecasting_real")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model = Forecaster.load(args.checkpoint)
+    model = None if args.networks_only else Forecaster.load(args.checkpoint)
+    networks = {name: Recurrent(kind, path) for name, kind, path in
+                (("GRU", "gru", args.gru), ("latent ODE", "latent_ode", args.latent_ode)) if path}  # fmt: skip
     cuts = {str(n): n for n in SHOWN}
-    rows: list[dict] = []
-    for name in args.studies:
-        if name == "osp":
-            merged: list[dict] = []
-            for study in osp():
+    pooled: dict[tuple[str, str, str], Points] = {}
+
+    def take(name: str, results: list[tuple[str, str, Points]]) -> None:
+        for label, who, points in results:
+            pooled.setdefault((name, label, who), Points()).add(points)
+
+    for path in args.merge:
+        with np.load(path) as kept:
+            for key in kept.files:
+                pooled.setdefault(tuple(key.split("|")), Points()).add(Points.of(kept[key]))
+    for name in [] if args.merge else args.studies:
+        if name in ("osp", "pkdb"):
+            for study in osp() if name == "osp" else pkdb():
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    merged += evaluate(model, study, cuts)
-            rows += merged
+                    take(
+                        "OSP, all compounds" if name == "osp" else "PK-DB, all studies",
+                        evaluate(model, networks, study, cuts),
+                    )
         else:
             study = CLASSIC[name]()
-            rows += evaluate(model, study, cuts)
+            take(name, evaluate(model, networks, study, cuts))
             if name == "mavoglurant":
-                rows += evaluate(model, study, {"up to 2 h": 2.0})
+                take(name, evaluate(model, networks, study, {"up to 2 h": 2.0}))
                 everyone = mavoglurant(single_occasion=False)
-                everyone.name = "mavoglurant, first occasion of all"
-                rows += evaluate(model, everyone, {"up to 2 h": 2.0})
+                take("mavoglurant, first occasion of all", evaluate(model, networks, everyone, {"up to 2 h": 2.0}))
         print(name, flush=True)
+    if args.part is not None:
+        np.savez(args.part, **{"|".join(key): points.keep() for key, points in pooled.items()})
+        return
+    rows = [{"study": s, "shown": c, "contender": w, **p.row()} for (s, c, w), p in pooled.items()]
     RESULTS.mkdir(exist_ok=True)
+    pits = {who: np.concatenate([r[:, 7] for (_, c, w), p in pooled.items() if w == who and c.isdigit() for r in p.rows])
+            for who in (OTHERS, ALONE, MAP) if any(w == who for _, _, w in pooled)}  # fmt: skip
+    drawn = {
+        name: people_of(CLASSIC[name]()) for name in ("theophylline", "mavoglurant", "warfarin") if name in args.studies
+    }
+    if drawn:
+        over_observations(model, drawn, RESULTS / f"{args.name}_patients.png")
+    calibration(pits, RESULTS / f"{args.name}_calibration.png")
+    against_samples(rows, "study", "shown", RESULTS / f"{args.name}_samples.png")
     (RESULTS / f"{args.name}.json").write_text(json.dumps(rows, indent=1))
     title = "# Forecasts of real patients from their first samples\n\n"
-    text = title + __doc__.split("\n\n")[2] + "\n" + markdown(rows) + "\n"
+    pictures = "\n".join(f"![]({args.name}_{k}.png)\n" for k in ("samples", "calibration", *(["patients"] if drawn else [])))
+    found = "\n".join(targets(rows, pits[OTHERS])) if OTHERS in pits else ""
+    text = title + __doc__.split("\n\n")[2] + "\n" + found + "\n\n" + pictures + markdown(rows) + "\n"
     (RESULTS / f"{args.name}.md").write_text(text)
 
 

@@ -60,38 +60,37 @@ def two_compartments(theta: np.ndarray, doses, times: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Prior:
-    """Population of ln parameters: mean, variances, and the residual sd of ln concentration."""
+    """Population of ln parameters: mean, variances, the residual sd of ln concentration, and where parameters go together
+    the Cholesky factor of their covariance."""
 
     mean: np.ndarray
     variance: np.ndarray
     sigma: float
+    factor: np.ndarray | None = None
 
 
-def map_fit(patient, n: int, prior: Prior) -> tuple[np.ndarray, np.ndarray]:
+def map_fit(patient, n: int, prior: Prior, starts=(0.0, 0.7, -0.7)) -> tuple[np.ndarray, np.ndarray]:
     """Most probable ln parameters from the first n samples, and their covariance (Laplace)."""
     t, y = patient.time[:n], np.log(patient.value[:n])
-    sd = np.sqrt(prior.variance)
+    spread = np.diag(np.sqrt(prior.variance)) if prior.factor is None else prior.factor
 
     def residual(z):
-        theta = prior.mean + sd * z
+        theta = prior.mean + spread @ z
         return np.r_[(two_compartments(theta, patient.doses, t) - y) / prior.sigma, z]
 
     best = None
-    for start in (0.0, 0.7, -0.7):
-        z0 = np.zeros(len(sd))
+    for start in starts:
+        z0 = np.zeros(len(spread))
         z0[0] = start
         fit = least_squares(residual, z0, bounds=(-4.5, 4.5), max_nfev=60)
         if best is None or fit.cost < best.cost:
             best = fit
     cov = np.linalg.inv(best.jac.T @ best.jac)
-    return prior.mean + sd * best.x, cov * np.outer(sd, sd)
+    return prior.mean + spread @ best.x, spread @ cov @ spread.T
 
 
-def population(patients, rounds: int = 6) -> Prior:
-    """A prior from all patients' whole profiles, by iterated two-stage (Steimer et al. 1984, Drug Metab Rev 15:265).
-
-    The patient to be forecast is among them: an advantage given to this baseline.
-    """
+def population(patients, rounds: int = 4) -> Prior:
+    """A prior from all patients' whole profiles, by iterated two-stage (Steimer et al. 1984, Drug Metab Rev 15:265)."""
     patients = [p for p in patients if len(p.time)]
     oral = any(p.doses.oral.any() for p in patients)
     weight = np.median([p.body_weight for p in patients])
@@ -106,7 +105,7 @@ def population(patients, rounds: int = 6) -> Prior:
     z = least_squares(pooled, np.zeros(6), bounds=(-6, 6), loss="soft_l1", max_nfev=60).x
     prior = Prior(start + z, np.array([0.15, 0.15, 0.3, 0.3, 0.4, 0.3]), 0.25)
     for _ in range(rounds):
-        fits = [map_fit(p, len(p.time), prior) for p in patients]
+        fits = [map_fit(p, len(p.time), prior, starts=(0.0,)) for p in patients]
         theta = np.array([f[0] for f in fits])
         mean = theta.mean(axis=0)
         variance = ((theta - mean) ** 2).mean(axis=0) + np.mean([np.diag(f[1]) for f in fits], axis=0)

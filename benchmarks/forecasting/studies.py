@@ -16,6 +16,8 @@ from pbpk_hybrid._core import schemas
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 NLMIXR, R = DATA / "nlmixr2data", DATA / "r_datasets"
+#: the PK-DB tables are not part of this repository; they are used where they lie beside the checkout
+PKDB = Path(__file__).resolve().parents[3] / "shared" / "data" / "pkdb_koenig" / "pk_timecourses.csv.gz"
 
 
 @dataclass
@@ -149,6 +151,47 @@ def osp() -> Iterator[Study]:
                                   "duration": doses["infusion_duration"].fillna(0.0)})  # fmt: skip
             samples = r[["profile", "time", "value"]].rename(columns={"profile": "subject"})
             yield make(f"{name}, {route.removeprefix('iv_')}", samples, doses, people, name)
+
+
+_PKDB_CODES = {"losartan": r"LOS(\d+)(?:PO)?", "glimepiride": r"GLIM?(\d+)", "apixaban": r"(?:PO|API)(\d+\.?\d*)",
+               "rivaroxaban": r"RIV(\d+)", "dapagliflozin": r"DAP(\d+\.?\d*)"}  # fmt: skip
+_PER_LITRE = {
+    "ng/ml": 1e-3,
+    "\u00b5g/l": 1e-3,
+    "ug/l": 1e-3,
+    "\u03bcg/l": 1e-3,
+    "ug/ml": 1.0,
+    "\u00b5g/ml": 1.0,
+    "mg/l": 1.0,
+}
+_HOURS = {"hr": 1.0, "h": 1.0, "min": 1 / 60, "day": 24.0, "days": 24.0}
+
+
+def pkdb() -> Iterator[Study]:
+    """Individuals digitised from publications (PK-DB, models of M. Koenig's group) after one oral dose, whose size [mg] is
+    in the code of the intervention; a study per publication, substance and dose."""
+    if not PKDB.exists():
+        return
+    t = pd.read_csv(PKDB, low_memory=False)
+    t = t[t["individual"].notna() & t["tissue"].isin(["plasma", "serum"]) & t["measurement_type"].eq("concentration")]
+    t = t.assign(
+        hours=pd.to_numeric(t["time"], errors="coerce") * t["time_unit"].map(_HOURS).astype(float),
+        mg=t["value"] * t["unit"].str.lower().map(_PER_LITRE).astype(float),
+    )
+    for substance, code in _PKDB_CODES.items():
+        mine = t[t["substance"].eq(substance) & (t["hours"] > 0) & (t["mg"] > 0)]
+        mine = mine.assign(dose=pd.to_numeric(mine["intervention"].str.extract(f"^{code}$")[0], errors="coerce"))
+        mine = mine[mine["dose"].notna()]
+        for (study, what), r in mine.groupby(["study", "intervention"]):
+            r = r.assign(subject=r["group"].fillna("").astype(str) + r["individual"].astype(str) + r["label"].astype(str))
+            r = r.drop_duplicates(["subject", "hours"])
+            r = r[r.groupby("subject")["hours"].transform("size") >= 4]
+            if r.empty:
+                continue
+            people = r[["subject"]].drop_duplicates()
+            doses = people.assign(time=0.0, amount=float(r["dose"].iloc[0]), route="oral", duration=0.0)
+            samples = r[["subject", "hours", "mg"]].rename(columns={"hours": "time", "mg": "value"})
+            yield make(f"{study}, {substance} {what}", samples, doses, people)
 
 
 def _nonmem(name: str, t: pd.DataFrame, dose, route: str, value: str, compound: str | None = None) -> Study:

@@ -1,0 +1,118 @@
+"""What the site takes from elsewhere in the repository, and equations as MathML.
+
+Results of benchmarks, the Julia package's README and the help of every command are read where they are made, never copied by
+hand. Equations become MathML while the site is built, so that a page needs no script and nothing from the network.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[2]
+#: title of the page -> Markdown file of results, in the order of the validation page
+RESULTS = {
+    "Observed plasma profiles": "benchmarks/validation/README.md",
+    "Virtual populations": "benchmarks/results/virtual_population.md",
+    "Scaling across species": "benchmarks/cross_species/README.md",
+    "Forecasts": "benchmarks/results/forecasting.md",
+    "Speed of the engine": "benchmarks/results/engine_speed.md",
+    "Speed of the Julia backend": "benchmarks/results/engine_julia.md",
+    "Stiff solvers": "benchmarks/results/stiff_solvers.md",
+    "Work and precision": "benchmarks/results/work_precision.md",
+    "A million people": "benchmarks/results/scale_cohort.md",
+    "Sensitivities": "benchmarks/results/engine_sensitivities.md",
+    "Memory": "benchmarks/results/engine_memory.md",
+    "Growth with the number of organs": "benchmarks/results/engine_scaling.md",
+    "Start": "benchmarks/results/engine_start.md",
+}
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+_MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+def on_files(files, config):
+    pages = []
+    for title, name in RESULTS.items():
+        source = ROOT / name
+        if not source.exists():
+            continue
+        target = f"results/{source.stem if source.stem != 'README' else source.parent.name}.md"
+        text, pictures = relocate(source)
+        for picture in pictures:
+            uri = f"results/{picture.name}"
+            if files.get_file_from_path(uri) is None:
+                files.append(File.generated(config, uri, abs_src_path=str(picture)))
+        files.append(File.generated(config, target, content=text))
+        pages.append((title, target))
+    text = (ROOT / "docs" / "make" / "validation.md").read_text(encoding="utf-8")
+    rows = "\n".join(f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages)
+    files.append(File.generated(config, "validation.md", content=f"{text}\n{rows}\n"))
+    julia, _ = relocate(ROOT / "julia" / "README.md")
+    own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))
+    files.append(File.generated(config, "reference/commands.md", content=commands()))
+    return files
+
+
+def on_page_content(page_html, page, config, files):
+    return _MATH.sub(_to_mathml, page_html)
+
+
+def _to_mathml(found: re.Match) -> str:
+    from latex2mathml.converter import convert
+
+    display = "block" if found[2] == "[" else "inline"
+    return convert(html.unescape(found[3]).strip(), display=display)
+
+
+def relocate(source: Path) -> tuple[str, list[Path]]:
+    """A file's text with its pictures beside it and its other links as plain text; and the pictures."""
+    pictures: list[Path] = []
+
+    def place(link: re.Match) -> str:
+        bang, label, target = link.groups()
+        if target.startswith(("http:", "https:", "#")):
+            return link[0]
+        file = (source.parent / target).resolve()
+        if file.suffix in (".png", ".svg") and file.exists():
+            pictures.append(file)
+            return f"{bang}[{label}]({file.name})"
+        return label
+
+    return _LINK.sub(place, source.read_text(encoding="utf-8")), pictures
+
+
+def first_line(source: Path) -> str:
+    """The question a page of results answers: its first paragraph's first sentence."""
+    body = [line for line in source.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#|!"]
+    text = " ".join(body[:3])
+    sentence = re.split(r"(?<=[.?])\s", _LINK.sub(r"\2", text), maxsplit=1)[0]
+    return sentence
+
+
+def commands() -> str:
+    """Help of every command, from the program itself."""
+    import os
+
+    os.environ["COLUMNS"] = "100"
+    import click
+    from typer.main import get_command
+
+    from pbpk_hybrid.cli.app import app
+
+    out = ["# Command line", "", "Every command, as `pbpk-hybrid COMMAND --help` prints it.", ""]
+
+    def walk(command: click.Command, path: list[str]) -> None:
+        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        if getattr(command, "commands", None):
+            for name, below in sorted(command.commands.items()):
+                walk(below, [*path, name])
+            return
+        text = re.sub(r"\x1b\[[0-9;]*m", "", click.Command.get_help(command, context))
+        out.extend([f"## {' '.join(path)}", "", "```text", text.rstrip(), "```", ""])
+
+    walk(get_command(app), ["pbpk-hybrid"])
+    return "\n".join(out)

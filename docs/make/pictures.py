@@ -1,0 +1,125 @@
+"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+import pbpk_hybrid as ph
+from pbpk_hybrid.plots import organ_panels, time_profile
+
+OUT = Path(__file__).resolve().parents[1] / "pictures"
+SIZE, DPI = (4.6, 3.0), 110
+
+
+def population() -> plt.Figure:
+    people = ph.sample_population(400, seed=1, age=(20, 40))
+    result = ph.simulate("theophylline", "320 mg oral", people, variability=ph.Variability(), times=np.arange(0, 25.1, 0.25))
+    figure, ax = plt.subplots(figsize=SIZE)
+    time_profile(result, observations=ph.observations("theophylline"), ax=ax)
+    return figure
+
+
+def organs() -> plt.Figure:
+    result = ph.simulate("midazolam", "5 mg iv", ph.sample_population(100, seed=1), times=np.linspace(0, 12, 121))
+    return organ_panels(result, organs=("liver", "brain", "muscle", "adipose"), columns=2).flat[0].figure
+
+
+def virtual_patients() -> plt.Figure:
+    from pbpk_hybrid.learn import PCDM
+
+    real = ph.sample_population(1500, seed=2)
+    made = PCDM.load().sample(1500, seed=1)
+    figure, axes = plt.subplots(1, 2, figsize=(SIZE[0] * 1.5, SIZE[1]))
+    for ax, (x, y) in zip(axes, (("age", "gfr"), ("body_weight", "cardiac_output")), strict=True):
+        for ds, label, color in ((real, "survey", "0.6"), (made, "PCDM", "C0")):
+            ax.plot(ds[x], ds[y], ".", ms=2, color=color, alpha=0.5, label=label)
+        ax.set(
+            xlabel=f"{x.replace('_', ' ')} [{real[x].attrs['units']}]",
+            ylabel=f"{y.replace('_', ' ')} [{real[y].attrs['units']}]",
+        )
+    axes[0].legend(markerscale=4, frameon=False)
+    return figure
+
+
+def scaling() -> plt.Figure:
+    from pbpk_hybrid.learn import NeuralAllometry
+    from pbpk_hybrid.physiology import SPECIES
+
+    model = NeuralAllometry.load()
+    given = {"rat": {"clearance": "35 mL/min/kg"}, "monkey": {"clearance": "12 mL/min/kg"}}
+    figure, ax = plt.subplots(figsize=SIZE)
+    for species in SPECIES:
+        weight = float(ph.reference_individual(species).body_weight[0])
+        try:
+            p = model.predict("CC(=O)Nc1ccc(O)cc1", given, target=species)
+        except ph.InputError:
+            continue
+        middle, low, high = (float(p[n]) for n in ("clearance", "clearance_lower", "clearance_upper"))
+        ax.errorbar(weight, middle, [[middle - low], [high - middle]], fmt="o", color="C0")
+        ax.annotate(species, (weight, middle), xytext=(5, -9), textcoords="offset points", fontsize=7)
+    for species, weight in (("rat", 0.25), ("monkey", 5.0)):
+        value = float(given[species]["clearance"].split()[0]) * 0.06 * weight
+        ax.plot(weight, value, "x", color="C3", label="measured" if species == "rat" else None)
+    ax.set(xscale="log", yscale="log", xlabel="body weight [kg]", ylabel="clearance [L/h], 90 % interval")
+    ax.legend(frameon=False)
+    return figure
+
+
+def forecast() -> plt.Figure:
+    from pbpk_hybrid.learn import Forecaster
+
+    person = ph.sample_population(1, seed=5)
+    grid = np.arange(0.0, 36.1, 0.5)
+    truth = ph.simulate("theophylline", "320 mg oral q12h x2", person, grid, variability=ph.Variability(), seed=3)
+    curve = truth.concentration.sel(compartment="plasma").values[0]
+    first = [2, 8, 18]  # samples at 1, 4 and 9 h
+    samples = observation(grid[first], curve[first])
+    weight = {"body_weight": float(person.body_weight[0])}
+    ahead = Forecaster.load().forecast(samples, "320 mg oral q12h x2", weight, times=grid[1:])
+    q = ahead.concentration_quantile.isel(subject=0, compartment=0)
+    figure, ax = plt.subplots(figsize=SIZE)
+    ax.fill_between(
+        ahead.time, q.sel(quantile=0.05), q.sel(quantile=0.95), color="C0", alpha=0.25, lw=0, label="90 % interval"
+    )
+    ax.plot(ahead.time, q.sel(quantile=0.5), color="C0", label="forecast")
+    ax.plot(grid, curve, "--", color="0.4", label="simulated truth")
+    ax.plot(grid[first], curve[first], "o", color="C3", label="three samples")
+    ax.set(xlabel="time [h]", ylabel="plasma [mg/L]")
+    ax.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def observation(times: np.ndarray, values: np.ndarray):
+    """Three samples as an `observation` Dataset, the way a user has them: as a NONMEM-style table."""
+    import tempfile
+
+    from pbpk_hybrid.dosing import read_nonmem
+
+    rows = [
+        "ID,TIME,AMT,DV,EVID,MDV",
+        "1,0,320,.,1,1",
+        *(f"1,{t},.,{v:.4f},0,0" for t, v in zip(times, values, strict=True)),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.csv"
+        path.write_text("\n".join(rows) + "\n")
+        return read_nonmem(path).observations
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    for make in (population, organs, virtual_patients, scaling, forecast):
+        figure = make()
+        figure.tight_layout()
+        figure.savefig(OUT / f"{make.__name__}.png", dpi=DPI, metadata={"Software": None})
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

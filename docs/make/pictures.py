@@ -20,8 +20,10 @@ SIZE, DPI = (4.6, 3.0), 110
 def population() -> plt.Figure:
     people = ph.sample_population(400, seed=1, age=(20, 40))
     result = ph.simulate("theophylline", "320 mg oral", people, variability=ph.Variability(), times=np.arange(0, 25.1, 0.25))
+    observed = ph.observations("theophylline")
+    observed = observed.isel(sample=(observed.dose.values > 250) & (observed.dose.values < 400))
     figure, ax = plt.subplots(figsize=SIZE)
-    time_profile(result, observations=ph.observations("theophylline"), ax=ax)
+    time_profile(result, observations=observed, ax=ax)
     return figure
 
 
@@ -116,8 +118,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     for make in (population, organs, virtual_patients, scaling, forecast):
         figure = make()
-        figure.tight_layout()
-        figure.savefig(OUT / f"{make.__name__}.png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
         plt.close(figure)
 
 

@@ -23,6 +23,8 @@ ALLOWED = {
     "variability": {"_core"},
     "simulation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability",
                    "scale"},  # scale: inside simulate(chunks=...), on call
+    "oral": {"_core", "physiology", "compounds", "models", "simulation"},
+    "together": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "simulation"},
     "scale": {"_core", "physiology", "compounds", "dosing", "solvers", "variability", "simulation"},
     "results": {"_core", "nca", "plots", "physiology"},  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},

@@ -33,6 +33,11 @@ function rate_expression(reaction, offset)
     law, reactants, _, _, first = reaction
     par(j) = :(p[$(offset + first + j)])
     law == 1 && return :($(par(0)) * u[$(reactants[1])] * u[$(reactants[2])])
+    if law == 4
+        free = foldl((a, j) -> :($a + $(par(2j - 4)) * u[$(reactants[j])]), 3:length(reactants); init = :(one(eltype(u))))
+        bound = foldl((a, j) -> :($a + $(par(2j - 3)) * u[$(reactants[j])]), 3:length(reactants); init = :(one(eltype(u))))
+        return :($(par(0)) * (1 + u[$(reactants[2])]) * u[$(reactants[1])] / ($free + $(par(1)) * u[$(reactants[1])] * $bound))
+    end
     share = :($(par(0)) * hill_share(u[$(reactants[1])], $(par(1)), $(par(2))))
     law == 2 && return share
     law == 3 && return :($share * u[$(reactants[2])])

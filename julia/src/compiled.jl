@@ -76,11 +76,22 @@ function inhibition_code(st, m)
     foldl((sum, j) -> :($sum + $(row(st.r_state[j])) / par[$(p + 1 + j - first)]), (first + 1):last; init = :(splat(Lanes{$LANES,Float64}, 1)))
 end
 
+"""One of the two sums of `inhibition_pair`: `back` 2 for c, 1 for u."""
+function pair_code(st, m, back)
+    first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
+    term(j) = :(par[$(p + 2 * (j - first) - back)] * $(row(st.r_state[j])))
+    foldl((sum, j) -> :($sum + $(term(j))), (first + 2):last; init = :(splat(Lanes{$LANES,Float64}, 1)))
+end
+
 """v of reaction m; see `lane_rate`."""
 function rate_code(st, m)
     first, p = st.r_ptr[m], st.p_ptr[m]
     a = row(st.r_state[first])
     st.law[m] == 1 && return :(par[$p] * $a * $(row(st.r_state[first + 1])))
+    if st.law[m] == 4
+        free, bound = pair_code(st, m, 2), pair_code(st, m, 1)
+        return :(par[$p] * (1.0 + $(row(st.r_state[first + 1]))) * $a / ($free + par[$(p + 1)] * $a * $bound))
+    end
     share = :(par[$p] * hill_share($a, par[$(p + 1)], par[$(p + 2)]))
     st.law[m] == 2 && return share
     st.law[m] == 3 && return :($share * $(row(st.r_state[first + 1])))
@@ -92,6 +103,22 @@ function rate_derivative_code(st, m, j)
     first, p = st.r_ptr[m], st.p_ptr[m]
     a = row(st.r_state[first])
     st.law[m] == 1 && return :(par[$p] * $(j == 1 ? row(st.r_state[first + 1]) : a))
+    st.law[m] == 4 && return quote
+        let free = $(pair_code(st, m, 2)), bound = $(pair_code(st, m, 1)), sa = par[$(p + 1)] * $a
+            over = 1.0 / (free + sa * bound)
+            $(
+                if j == 2
+                    :(par[$p] * $a * over)
+                else
+                    quote
+                        let active = par[$p] * (1.0 + $(row(st.r_state[first + 1]))) * over * over
+                            $(j == 1 ? :(active * free) : :(0.0 - active * $a * (par[$(p + 2j - 4)] + sa * par[$(p + 2j - 3)])))
+                        end
+                    end
+                end
+            )
+        end
+    end
     if st.law[m] >= 2
         j == 2 && return :(par[$p] * hill_share($a, par[$(p + 1)], par[$(p + 2)]))
         slope = :(par[$p] * hill_slope($a, par[$(p + 1)], par[$(p + 2)]))

@@ -122,11 +122,26 @@ end
     total
 end
 
+"""`1 + sum_j c_j i_j` and `1 + sum_j u_j i_j` of an enzymatic reaction."""
+@inline function inhibition_pair(st, par::Rows{L,T}, u, first, last, p) where {L,T}
+    free = bound = splat(Lanes{L,T}, 1)
+    for j in (first + 2):last
+        i = u[st.r_state[j]]
+        free = free + par[p + 2 * (j - first) - 2] * i
+        bound = bound + par[p + 2 * (j - first) - 1] * i
+    end
+    free, bound
+end
+
 """v of reaction m at amounts u."""
 @inline function lane_rate(st, par, u, m)
     first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
     a = u[st.r_state[first]]
     st.law[m] == 1 && return par[p] * a * u[st.r_state[first + 1]]
+    if st.law[m] == 4
+        free, bound = inhibition_pair(st, par, u, first, last, p)
+        return par[p] * (1.0 + u[st.r_state[first + 1]]) * a / (free + par[p + 1] * a * bound)
+    end
     if st.law[m] >= 2
         v = par[p] * hill_share(a, par[p + 1], par[p + 2])
         return st.law[m] == 3 ? v * u[st.r_state[first + 1]] : v
@@ -139,6 +154,14 @@ end
     first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
     a = u[st.r_state[first]]
     st.law[m] == 1 && return par[p] * (j == 1 ? u[st.r_state[first + 1]] : a)
+    if st.law[m] == 4
+        free, bound = inhibition_pair(st, par, u, first, last, p)
+        sa = par[p + 1] * a
+        over = 1.0 / (free + sa * bound)
+        j == 2 && return par[p] * a * over
+        active = par[p] * (1.0 + u[st.r_state[first + 1]]) * over * over
+        return j == 1 ? active * free : 0.0 - active * a * (par[p + 2j - 4] + sa * par[p + 2j - 3])
+    end
     if st.law[m] >= 2
         j == 2 && return par[p] * hill_share(a, par[p + 1], par[p + 2])
         d = par[p] * hill_slope(a, par[p + 1], par[p + 2])

@@ -1,9 +1,10 @@
-"""Rate laws: name => (code, fixed reactants, fixed parameters, may have inhibitors). The same list as in Python."""
+"""Rate laws: name => (code, fixed reactants, fixed parameters, parameters per inhibitor). The same list as in Python."""
 const RATE_LAWS = Dict(
-    "michaelis_menten" => (0, 1, 2, true),
-    "mass_action" => (1, 2, 1, false),
-    "hill" => (2, 1, 3, false),
-    "hill_product" => (3, 2, 3, false),
+    "michaelis_menten" => (0, 1, 2, 1),
+    "mass_action" => (1, 2, 1, 0),
+    "hill" => (2, 1, 3, 0),
+    "hill_product" => (3, 2, 3, 0),
+    "enzymatic" => (4, 2, 2, 2),
 )
 
 """
@@ -15,6 +16,8 @@ parameters (`parameters x subjects`, or one column for all subjects alike).
 `"michaelis_menten"`: `v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a)`, reactants `(a, i_1, ...)`, parameters
 `(Vmax [mg/h], Km [mg], Ki_1 [mg], ...)`. `"mass_action"`: `v = k a b`, parameter `k [1/(mg h)]`. `"hill"`:
 `v = k a^g / (K^g + a^g)`, parameters `(k, K, g)`; `"hill_product"`: the same times a second reactant.
+`"enzymatic"`: `v = k (1 + e) a / (1 + sum_j c_j i_j + s a (1 + sum_j u_j i_j))`, reactants `(a, e, i_1, ...)`, parameters
+`(k, s, c_1, u_1, ...)`.
 """
 struct Reaction
     name::String
@@ -112,9 +115,9 @@ function check_system(names, rows, cols, values, reactions, n_subjects, labels)
         haskey(RATE_LAWS, r.law) || fail("reaction $(r.name): unknown law $(r.law); known: $(join(sort!(collect(keys(RATE_LAWS))), ", "))")
         _, reactants, parameters, inhibitors = RATE_LAWS[r.law]
         extra = length(r.reactants) - reactants
-        extra == 0 || (extra > 0 && inhibitors) || fail("reaction $(r.name): got $(length(r.reactants)) reactants, expected $reactants for $(r.law)")
-        size(r.parameters, 1) == parameters + extra ||
-            fail("reaction $(r.name): got $(size(r.parameters, 1)) parameters, expected $(parameters + extra)")
+        extra == 0 || (extra > 0 && inhibitors > 0) || fail("reaction $(r.name): got $(length(r.reactants)) reactants, expected $reactants for $(r.law)")
+        size(r.parameters, 1) == parameters + inhibitors * extra ||
+            fail("reaction $(r.name): got $(size(r.parameters, 1)) parameters, expected $(parameters + inhibitors * extra)")
         size(r.parameters, 2) in (1, n_subjects) || fail("reaction $(r.name): parameters for $(size(r.parameters, 2)) subjects, expected 1 or $n_subjects")
         all(isfinite, r.parameters) || fail("reaction $(r.name): a parameter is not finite")
         all(s -> 1 <= s <= n, r.reactants) && all(s -> 1 <= first(s) <= n, r.stoichiometry) || fail("reaction $(r.name): expected states 1 to $n")
@@ -141,6 +144,14 @@ function rate(r::Reaction, y, p)
     r.law == "mass_action" && return p[1] * a * y[r.reactants[2]]
     r.law == "hill" && return p[1] * hill_share(a, p[2], p[3])
     r.law == "hill_product" && return p[1] * hill_share(a, p[2], p[3]) * y[r.reactants[2]]
+    if r.law == "enzymatic"
+        free = bound = one(a)
+        for j in 3:length(r.reactants)
+            free += p[2j - 3] * y[r.reactants[j]]
+            bound += p[2j - 2] * y[r.reactants[j]]
+        end
+        return p[1] * (1 + y[r.reactants[2]]) * a / (free + p[2] * a * bound)
+    end
     inhibition = one(a)
     for j in 2:length(r.reactants)
         inhibition += y[r.reactants[j]] / p[1 + j]

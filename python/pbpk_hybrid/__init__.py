@@ -16,10 +16,13 @@ from ._core.provenance import VERSION as __version__
 
 _WHERE = {
     "simulation": ("simulate", "simulate_system"),
+    "oral": ("bioavailability",),
+    "models.absorption": ("GutAbsorption",),
+    "together": ("simulate_together", "interaction"),
     "variability": ("Variability", "NO_VARIABILITY"),
     "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition"),
-    "compounds": ("Compound", "SaturablePathway", "get_compound", "list_compounds", "search_compounds",
-                  "load_compound_file", "observations"),
+    "compounds": ("Compound", "SaturablePathway", "Metabolism", "EnzymeEffect", "get_compound", "list_compounds",
+                  "search_compounds", "load_compound_file", "observations"),
     "dosing": ("Regimen",),
     "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system",
                "httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     )
     from .compounds import (
         Compound,
+        EnzymeEffect,
+        Metabolism,
         SaturablePathway,
         get_compound,
         list_compounds,
@@ -69,11 +74,14 @@ if TYPE_CHECKING:
         whole_body_graph,
         whole_body_system,
     )
+    from .models.absorption import GutAbsorption
     from .nca import nca
+    from .oral import bioavailability
     from .physiology import check_physiology, reference_individual, sample_population, tissue_composition
     from .results import open_results
     from .simulation import simulate, simulate_system
     from .solvers import SolverOptions, Status
+    from .together import interaction, simulate_together
     from .variability import NO_VARIABILITY, Variability
 
 

@@ -15,6 +15,7 @@ from ._core.provenance import provenance
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
+from .models.absorption import GutAbsorption
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
@@ -22,7 +23,7 @@ from .solvers.select import choose_backend
 from .variability import Variability
 
 #: covariates that go along into the result
-_COVARIATES = ("species", "sex", "age", "body_weight", "height", "hematocrit", "gfr", "cardiac_output")
+COVARIATES = ("species", "sex", "age", "body_weight", "height", "hematocrit", "gfr", "cardiac_output")
 
 
 def simulate(
@@ -41,6 +42,7 @@ def simulate(
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
     permeability_limited: Mapping[str, float | tuple[float, float]] | float | str | None = None,
+    absorption: GutAbsorption | None = None,
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
     chunks: int | None = None,
@@ -67,6 +69,7 @@ def simulate(
     seed : of the variability; None takes the population's own seed
     sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
     partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
+    absorption : model of the gut (dissolution, transit, permeation) for oral doses; None: first-order absorption
     raise_on_failure : raise SolveError instead of flagging failed subjects
     progress : called with numbers of subjects done
     chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
@@ -94,6 +97,8 @@ def simulate(
     if chunks is not None or store is not None or client is not None:
         from .scale import simulate_cohort  # on call only: this room knows nothing of stores and workers
 
+        if absorption is not None:
+            raise InputError("absorption", str(absorption), "nothing with `chunks`, `store` or `client`")
         if store is None:
             raise InputError("store", None, "the name of a .zarr store", hint="`chunks` and `client` stream into a store")
         return simulate_cohort(
@@ -117,8 +122,10 @@ def simulate(
         factors = variability.draw(n_subjects, used_seed, names)
     system = whole_body_system(
         compound, people, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model, factors=factors,
-        permeability_limited=permeability_limited,
+        permeability_limited=permeability_limited, absorption=absorption,
     )
+    if absorption is not None:
+        regimen = absorption.release(as_regimen(regimen))
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:
         facts["variability"] = str(variability)
@@ -127,7 +134,7 @@ def simulate(
         sensitivities=sensitivities, body_weight=people["body_weight"].values, lag_time=compound.absorption_lag_time,
         raise_on_failure=raise_on_failure, progress=progress, facts=facts,
     )  # fmt: skip
-    return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in _COVARIATES if c in people})
+    return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people})
 
 
 def simulate_system(
@@ -155,7 +162,7 @@ def simulate_system(
     Others as in :func:`simulate`.
     """
     options = options or SolverOptions()
-    regimen = _as_regimen(regimen)
+    regimen = as_regimen(regimen)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)
     saved = _saved(system, compartments)
@@ -173,7 +180,8 @@ def simulate_system(
     return _dataset(system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses)
 
 
-def _as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
+def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
+    """A regimen from whatever describes one."""
     if isinstance(regimen, Regimen):
         return regimen
     if isinstance(regimen, str):

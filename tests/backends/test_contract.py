@@ -239,3 +239,31 @@ def test_inhibited_metabolism_and_binding_agree_with_lsoda(backend):
     for s in range(n):
         expected = reference(system, s, np.array([20.0, 5.0, 0.0, 0.0]), TIMES)
         assert relative_error(result.amount[s], expected, 20.0) < 1e-5
+
+
+def enzymatic_system(n: int = 5) -> ph.System:
+    """Two drugs and one enzyme (as its change from baseline): mixed inhibition, inactivation, induction, turnover."""
+    rng = np.random.default_rng(9)
+    spread = lambda *v: np.exp(rng.normal(0, 0.2, (n, len(v)))) * v  # noqa: E731
+    mixed = ph.Reaction("mixed", "enzymatic", (0, 2, 1, 4), {0: -1.0, 3: 1.0}, spread(1.5, 0.2, 0.8, 0.0, 0.1, 0.4))
+    linear = ph.Reaction("linear", "enzymatic", (4, 2), {4: -1.0, 3: 1.0}, spread(0.3, 0.0))
+    lost = ph.Reaction("lost", "enzymatic", (1, 2), {2: -1.0, 5: 1.0}, spread(0.9, 0.5))
+    made = ph.Reaction("made", "michaelis_menten", (4,), {2: 1.0, 5: -1.0}, spread(0.2, 3.0))
+    return ph.System(
+        ("victim", "inhibitor", "enzyme", "out", "inducer", "turnover"), [0, 1, 2, 3, 3, 5], [0, 1, 2, 0, 1, 2],
+        spread(-0.05, -0.1, -0.2, 0.05, 0.1, 0.2) * 0 + [[-0.05, -0.1, -0.2, 0.05, 0.1, 0.2]],
+        (mixed, linear, lost, made), n_subjects=n,
+    )  # fmt: skip
+
+
+def test_inhibited_inactivated_and_induced_enzymes_agree_with_lsoda(backend):
+    system = enzymatic_system()
+    assert system.closed
+    stops = stop_table((-1, 0.0, ADD, 0, 20.0), (-1, 0.0, ADD, 1, 5.0), (-1, 0.0, ADD, 4, 8.0))
+    result = backend.solve(Problem(system, stops, TIMES, system.states), SolverOptions())
+    enzyme = result.amount[:, :, 2]
+    assert enzyme.min() < -0.3  # the enzyme is mostly gone at some time, so that every term counts
+    for s in range(5):
+        expected = reference(system, s, np.array([20.0, 5.0, 0.0, 0.0, 8.0, 0.0]), TIMES)
+        assert relative_error(result.amount[s], expected, 20.0) < 1e-5
+    assert np.abs(result.balance / result.given).max() < 1e-9

@@ -19,6 +19,7 @@ from ._fields import (
     parse_pka,
     parse_text_map,
 )
+from .enzymes import EnzymeEffect, Metabolism, check_shares, parse_records, record
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -28,6 +29,7 @@ def _empty() -> Mapping[str, Any]:
 
 
 _DEFAULTS: Mapping[str, Any] = {"gfr_fraction": 1.0, "distribution_basis": "predicted"}  # left out of dictionaries
+_RECORDS: Mapping[str, type] = {"metabolism": Metabolism, "enzyme_effects": EnzymeEffect}
 _PERMEABILITIES = ("permeability_surface_area", "capillary_permeability_surface_area")
 _NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal", "volume_steady_state")  # from another species
 
@@ -123,6 +125,8 @@ class Compound:
     capillary_permeability_surface_area : the same of the capillary wall; an organ without a value has blood and
         interstitium in equilibrium
     saturable : Michaelis-Menten pathways
+    metabolism : which enzymes do the metabolism in liver and gut wall, and in what shares; see :class:`.enzymes.Metabolism`
+    enzyme_effects : enzymes that the compound inhibits, inactivates or induces; see :class:`.enzymes.EnzymeEffect`
     absorption_rate : first-order absorption from the gut lumen [1/h]
     fraction_absorbed, fraction_gut : fraction of an oral dose that enters the gut wall, and that passes it
     absorption_lag_time : [h];  transit_compartments : count;  transit_rate : [1/h]
@@ -156,6 +160,8 @@ class Compound:
     capillary_permeability_surface_area: Mapping[str, float] = field(default_factory=_empty)
     gfr_fraction: float = 1.0
     saturable: tuple[SaturablePathway, ...] = ()
+    metabolism: tuple[Metabolism, ...] = ()
+    enzyme_effects: tuple[EnzymeEffect, ...] = ()
     absorption_rate: float | None = None
     fraction_absorbed: float | None = None
     fraction_gut: float | None = None
@@ -284,10 +290,15 @@ class Compound:
                 continue
             if f.name == "saturable":
                 value = [{"name": p.name, "organ": p.organ, "vmax": p.vmax, "km": p.km} for p in value]
+            elif f.name in _RECORDS:
+                value = [record(item) for item in value]
             elif f.name == "species_values":
                 value = {
                     s: {
-                        k: list(v) if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
+                        k: [record(item) for item in v]
+                        if k in _RECORDS
+                        else list(v)
+                        if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
                         for k, v in given.items()
                     }
                     for s, given in value.items()
@@ -339,6 +350,9 @@ def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: s
             parsed[key] = parse_permeability(prefix + key, values[key])
     if values.get("saturable"):
         parsed["saturable"] = _parse_saturable(values["saturable"], molar_mass, prefix)
+    for key, kind in _RECORDS.items():
+        if values.get(key):
+            parsed[key] = parse_records(prefix + key, kind, values[key], molar_mass)
     return parsed
 
 
@@ -376,6 +390,7 @@ def _parse_species_values(given: Any, molar_mass: float | None) -> Mapping[str, 
         "hepatic_model",
         "kp",
         *_PERMEABILITIES,
+        *_RECORDS,
         "saturable",
     )
     out = {}
@@ -416,6 +431,7 @@ def _check_together(c: Compound) -> None:
             subject=c.name,
             hint="the fraction is of the in vivo clearance; for in vitro clearance give gfr_fraction",
         )
+    check_shares("metabolism", c.metabolism, c.name)
     walls = set(c.capillary_permeability_surface_area) - set(c.permeability_surface_area)
     if walls:
         raise InputError(

@@ -26,6 +26,7 @@ from .clearance import (
     renal_clearance,
     split_clearance,
 )
+from .enzymes import activity_factor
 from .graph import LIVER, OrganGraph, whole_body_graph
 from .ionisation import distribution_coefficient, ionisation
 from .partition import blood_to_plasma_ratio
@@ -63,6 +64,7 @@ def elimination_parameters(
             "clearance", None, "clearance_plasma, clint_hepatocyte, clint_microsome or saturable pathways",
             subject=compound.name, hint="for a compound that is not metabolised give clint_hepatocyte=0",
         )
+    clint = clint * activity_factor(compound, physiology, LIVER)
     if model != "well_stirred":
         blood = hepatic_clearance(clint, flow, fu / blood_to_plasma, model)
         clint = clint_from_hepatic_clearance(

@@ -24,12 +24,14 @@ import numpy as np
 from .._core.errors import InputError, unknown_name
 from .elimination import EliminationPlan, plan_elimination
 
-#: name -> (code used by backends, number of fixed reactants, number of fixed parameters, may have inhibitors)
-RATE_LAWS: dict[str, tuple[int, int, int, bool]] = {
-    "michaelis_menten": (0, 1, 2, True),
-    "mass_action": (1, 2, 1, False),
-    "hill": (2, 1, 3, False),
-    "hill_product": (3, 2, 3, False),
+#: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
+#: allowed)
+RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
+    "michaelis_menten": (0, 1, 2, 1),
+    "mass_action": (1, 2, 1, 0),
+    "hill": (2, 1, 3, 0),
+    "hill_product": (3, 2, 3, 0),
+    "enzymatic": (4, 2, 2, 2),
 }
 
 #: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
@@ -48,6 +50,13 @@ class Reaction:
 
     ``hill``: v = k a^g / (K^g + a^g); reactant (a,), parameters (k, K, g). ``hill_product``: the same times b; reactants
     (a, b). Under 1e-9 K they are straight lines to 0.
+
+    ``enzymatic``: v = k (1 + e) a / (1 + sum_j c_j i_j + s a (1 + sum_j u_j i_j)); reactants (a, e, i_1, i_2, ...),
+    parameters (k, s, c_1, u_1, c_2, u_2, ...). e is how far an enzyme is from its baseline, as a fraction of it (a state
+    that starts at zero); k = Vmax/Km [1/h] and s = 1/Km, zero for a pathway that does not saturate; c_j, u_j are the
+    reciprocals of the inhibition constants of the free enzyme and of the enzyme-substrate complex: u = 0 competitive,
+    c = u non-competitive, c = 0 uncompetitive. With e among the products and the inhibitor as a it is mechanism-based
+    inactivation.
 
     Parameters
     ----------
@@ -70,6 +79,9 @@ class Reaction:
             return (f"k[{self.name}]",)
         if self.law in ("hill", "hill_product"):
             return (f"k[{self.name}]", f"half[{self.name}]", f"power[{self.name}]")
+        if self.law == "enzymatic":
+            pairs = ((f"c{j + 1}[{self.name}]", f"u{j + 1}[{self.name}]") for j in range(len(self.reactants) - 2))
+            return (f"k[{self.name}]", f"s[{self.name}]", *(name for pair in pairs for name in pair))
         inhibitors = tuple(f"ki{j + 1}[{self.name}]" for j in range(len(self.reactants) - 1))
         return (f"vmax[{self.name}]", f"km[{self.name}]", *inhibitors)
 
@@ -82,6 +94,12 @@ class Reaction:
         if self.law in ("hill", "hill_product"):
             v = p[..., 0] * hill_share(a, p[..., 1], p[..., 2])
             return v * y[..., self.reactants[1]] if self.law == "hill_product" else v
+        if self.law == "enzymatic":
+            free = bound = 1.0
+            for j, state in enumerate(self.reactants[2:]):
+                free = free + p[..., 2 + 2 * j] * y[..., state]
+                bound = bound + p[..., 3 + 2 * j] * y[..., state]
+            return p[..., 0] * (1.0 + y[..., self.reactants[1]]) * a / (free + p[..., 1] * a * bound)
         inhibition = 1.0
         for j, state in enumerate(self.reactants[1:]):
             inhibition = inhibition + y[..., state] / p[..., 2 + j]
@@ -213,10 +231,10 @@ class System:
             extra = len(r.reactants) - n_reactants
             if extra < 0 or (extra and not inhibitors):
                 raise InputError(f"reaction {r.name}: reactants", r.reactants, f"{n_reactants} reactants for {r.law}")
-            if np.ndim(r.parameters) != 2 or r.parameters.shape[1] != n_parameters + extra:
+            if np.ndim(r.parameters) != 2 or r.parameters.shape[1] != n_parameters + inhibitors * extra:
                 raise InputError(
                     f"reaction {r.name}: parameters", np.shape(r.parameters),
-                    f"shape (n_subjects or 1, {n_parameters + extra})",
+                    f"shape (n_subjects or 1, {n_parameters + inhibitors * extra})",
                 )
             if any(not 0 <= s < n for s in (*r.reactants, *r.stoichiometry)):
                 raise InputError(f"reaction {r.name}", (r.reactants, dict(r.stoichiometry)), f"states 0 to {n - 1}")

@@ -11,8 +11,13 @@ Pharmacometrics Syst Pharmacol 2:e63):
   :math:`E = CL_R\\,C_{art}/BP`, so that renal plasma clearance is exactly CL_R
 - oral: depot -> (transit compartments) -> gut lumen -> gut wall, with Fa and Fg as fractions that leave for
   ``faeces`` and ``metabolised_gut``
+- oral with an `absorption` model: stomach, small intestine and colon with dissolution, see :mod:`.absorption`
 - bile: :math:`E = CL_{bile,u} f_u C/Kp` from the liver into the gallbladder, which empties by a first-order rate into
   the gut lumen, or into the lumen at once; from there it is absorbed again like an oral dose (enterohepatic recirculation)
+- enzymes: `enzymes_apart` leaves out the metabolism by the compound's named enzymes, for :mod:`.interactions` to put in as
+  reactions, and keeps the gut wall as a place of its own, of volume V_w, that absorbed drug leaves with the flow Q_w
+  (Yang et al. 2007, Curr Drug Metab 8:676):
+  :math:`F_g = Q_w/(Q_w + CL_{int,w})`, so that :math:`CL_{int,w} = Q_w (1 - F_g)/F_g`
 - organs with a permeability-surface product are blood, interstitium and cells instead of one space: see :mod:`.permeability`
 
 What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that body + sinks = dose.
@@ -28,14 +33,16 @@ import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
+from .absorption import GutAbsorption
 from .distribution import tissue_partition
 from .elimination_parameters import elimination_parameters
+from .enzymes import enzyme_shares, fraction_gut, gut_wall
 from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
 from .partition import blood_to_plasma_ratio
 from .permeability import Barriers, barrier_parameters, check_barriers, choose_barriers, clint_behind_barrier
 from .system import Coefficients, Observable, Reaction, System
 
-DEPOT, LUMEN, GALLBLADDER = "oral_depot", "gut_lumen", "gallbladder"
+DEPOT, LUMEN, GALLBLADDER, GUT_WALL = "oral_depot", "gut_lumen", "gallbladder", "gut_wall"
 METABOLISED, METABOLISED_GUT = "metabolised", "metabolised_gut"
 RENAL, FAECES = "excreted_renal", "faeces"
 SINKS = (METABOLISED, METABOLISED_GUT, RENAL, FAECES)
@@ -53,6 +60,8 @@ def whole_body_system(
     hepatic_model: str | None = None,
     factors: Mapping[str, np.ndarray] | None = None,
     permeability_limited: Mapping[str, float | tuple[float, float]] | float | str | None = None,
+    enzymes_apart: bool = False,
+    absorption: GutAbsorption | None = None,
 ) -> System:
     """The System of one compound in every subject of a physiology Dataset.
 
@@ -68,6 +77,8 @@ def whole_body_system(
     permeability_limited : organ -> PS of the cell membranes, or (cell membranes, capillary wall) [L/h per kg of tissue];
         a number: every tissue; ``"all"``: every tissue with the compound's values; None: the organs the compound has
         values for; {}: none
+    absorption : model of the gut; None: first-order absorption
+    enzymes_apart : leave the metabolism by named enzymes out; see the module's text
 
     Returns
     -------
@@ -84,15 +95,22 @@ def whole_body_system(
     graph = whole_body_graph(organs)
     partition, distribution = tissue_partition(compound, graph, partition_method, kp)
     barriers = choose_barriers(compound, graph, permeability_limited)
+    if absorption is not None:  # the gut model says what is absorbed, and how fast
+        compound = compound.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
     parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers)
+    if enzymes_apart:
+        parameters |= gut_wall(physiology) | {f"share.{o}": s for o, s in enzyme_shares(compound, physiology).items()}
     for name, factor in (factors or {}).items():
         if name not in parameters:
             raise unknown_name("factors", name, parameters, what="a parameter of the model")
         parameters[name] = parameters[name] * factor
+    if absorption is not None:
+        parameters |= absorption.parameters(compound)
     labels = physiology["subject"].values if "subject" in physiology.coords else np.arange(physiology.sizes["subject"])
     check_barriers(barriers, parameters, compound.name, labels)
-    states, pathways = _states(compound, graph, barriers)
-    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers)
+    states, pathways = _states(compound, graph, barriers, enzymes_apart)
+    states = (*(absorption.states if absorption else ()), *states)
+    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers, absorption)
     coefficients = assemble(parameters)
     number = {s: i for i, s in enumerate(states)}
     n_subjects = physiology.sizes["subject"]
@@ -100,14 +118,19 @@ def whole_body_system(
     at = {organ: number[assemble.inside[organ]] for _, organ in pathways}
     reactions = tuple(
         Reaction(name, "michaelis_menten", (at[organ],), {at[organ]: -1.0, number[METABOLISED]: 1.0}, values)
-        for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=True)
+        for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=False)
     )
+    for (name, law, reactants, gain), values in zip(
+        absorption.reactions() if absorption else (), coefficients.reaction_parameters[len(pathways) :], strict=True
+    ):
+        gains = {number[s]: g for s, g in gain.items()}
+        reactions += (Reaction(name, law, tuple(number[s] for s in reactants), gains, values),)
     parts = {"plasma": (VENOUS,), "blood": (VENOUS,)} | {organ: b.states for organ, b in barriers.items()}
     observables = {
         name: Observable(tuple(number[s] for s in parts.get(name, (name,))), factor)
         for name, factor in coefficients.observable_factor.items()
     }
-    oral = DEPOT if _transit_count(compound) else LUMEN
+    oral = absorption.target if absorption else DEPOT if _transit_count(compound) else LUMEN
     targets = {route: number[state] for route, state in ROUTE_STATES.items()}
     if compound.absorption_rate is not None:
         targets["oral"] = number[oral]
@@ -118,6 +141,7 @@ def whole_body_system(
         parameters=parameters, assemble=assemble,
         attrs={
             "model": "whole_body_permeability_limited" if barriers else "whole_body_flow_limited",
+            **({"absorption": f"{absorption.formulation}, {absorption.food}"} if absorption else {}),
             **({"permeability_limited": ", ".join(barriers)} if barriers else {}),
             "compound": compound.name, "species": species,
             "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
@@ -140,7 +164,7 @@ def _transit_count(compound: Compound) -> int:
 
 
 def _states(
-    compound: Compound, graph: OrganGraph, barriers: Mapping[str, Barriers]
+    compound: Compound, graph: OrganGraph, barriers: Mapping[str, Barriers], enzymes_apart: bool
 ) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     pathways = [(p.name, p.organ) for p in compound.saturable]
     for name, organ in pathways:
@@ -151,7 +175,8 @@ def _states(
     oral = (DEPOT, *transit, LUMEN) if transit else (LUMEN,)
     organs = [s for o in graph.organs for s in (barriers[o].states if o in barriers else (o,))]
     bile = (GALLBLADDER,) if compound.biliary_clearance and compound.gallbladder_emptying_rate else ()
-    return (*oral, *bile, *organs, *SINKS), pathways
+    wall = (GUT_WALL,) if enzymes_apart else ()
+    return (*oral, *wall, *bile, *organs, *SINKS), pathways
 
 
 def _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers) -> dict[str, np.ndarray]:
@@ -180,7 +205,7 @@ def _parameters(compound, physiology, graph, species, partition, hepatic_model, 
         p[f"km[{pathway.name}]"] = np.array([pathway.km])
     p["absorption_rate"] = np.array([compound.absorption_rate or 0.0])
     p["fraction_absorbed"] = np.array([1.0 if compound.fraction_absorbed is None else compound.fraction_absorbed])
-    p["fraction_gut"] = np.array([1.0 if compound.fraction_gut is None else compound.fraction_gut])
+    p["fraction_gut"] = fraction_gut(compound, physiology)
     if _transit_count(compound):
         if compound.transit_rate is None:
             raise InputError("transit_rate", None, "a number > 0 [1/h] with transit_compartments", subject=compound.name)
@@ -202,13 +227,41 @@ def _biliary(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray
 class _assembler:
     """Parameters -> Coefficients; plain arithmetic only, so that complex numbers pass through."""
 
-    def __init__(self, states, graph: OrganGraph, pathways, transit: int, barriers: Mapping[str, Barriers]):
+    def __init__(
+        self, states, graph: OrganGraph, pathways, transit: int, barriers: Mapping[str, Barriers],
+        absorption: GutAbsorption | None = None,
+    ):
+        self.absorption = absorption
         self.number = {s: i for i, s in enumerate(states)}
         self.graph, self.pathways, self.transit, self.barriers = graph, pathways, transit, barriers
         # the state of an organ through which its blood flows, and the one in which drug is eliminated
         self.entry = {o: barriers[o].entry if o in barriers else o for o in graph.organs}
         self.inside = {o: barriers[o].inside if o in barriers else o for o in graph.organs}
         self.pattern: tuple[np.ndarray, np.ndarray] | None = None
+
+    def concentrations(self, p: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """State -> plasma concentration in equilibrium with it, per amount in it [1/L]; organ -> blood concentration that
+        leaves it, per amount in its state of entry [1/L]."""
+        bp = p["blood_to_plasma_ratio"]
+        plasma, leaving = {}, {}
+        for organ in self.graph.organs:
+            volume = p[f"volume.{organ}"]
+            if organ in self.graph.blood_pools:
+                leaving[organ], plasma[organ] = 1.0 / volume, 1.0 / (volume * bp)
+            elif organ in self.barriers:
+                for state, capacity in self.barriers[organ].capacities(p).items():
+                    plasma[state] = 1.0 / capacity
+                leaving[organ] = bp * plasma[self.entry[organ]]
+            else:
+                plasma[organ] = 1.0 / (volume * p[f"kp.{organ}"])
+                leaving[organ] = bp * plasma[organ]
+        return plasma, leaving
+
+    def unbound(self, p: Mapping[str, np.ndarray], organ: str) -> np.ndarray:
+        """Unbound concentration where an organ's enzymes are, per amount there [1/L]; enterocytes bind nothing."""
+        if organ == GUT_WALL:
+            return 1.0 / p["volume.gut_wall"]
+        return p["fraction_unbound_plasma"] * self.concentrations(p)[0][self.inside[organ]]
 
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
         number, graph = self.number, self.graph
@@ -222,19 +275,7 @@ class _assembler:
 
         bp, fu = p["blood_to_plasma_ratio"], p["fraction_unbound_plasma"]
         entry, inside = self.entry, self.inside
-        plasma = {}  # plasma concentration in equilibrium with a state, per amount in it [1/L]
-        leaving = {}  # blood concentration that leaves the organ, per amount in its state of entry [1/L]
-        for organ in graph.organs:
-            volume = p[f"volume.{organ}"]
-            if organ in graph.blood_pools:
-                leaving[organ], plasma[organ] = 1.0 / volume, 1.0 / (volume * bp)
-            elif organ in self.barriers:
-                for state, capacity in self.barriers[organ].capacities(p).items():
-                    plasma[state] = 1.0 / capacity
-                leaving[organ] = bp * plasma[entry[organ]]
-            else:
-                plasma[organ] = 1.0 / (volume * p[f"kp.{organ}"])
-                leaving[organ] = bp * plasma[organ]
+        plasma, leaving = self.concentrations(p)
         flows = {o: p[f"flow.{o}"] for o in graph.perfused}
         for e, flow in enumerate(graph.edge_flows(flows)):
             source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
@@ -249,7 +290,9 @@ class _assembler:
                 move(a, b, ps * fu * plasma[a])
                 move(b, a, ps * fu * plasma[b])
         liver = inside[LIVER]
-        move(liver, METABOLISED, p["clint.liver"] * fu * plasma[liver])
+        apart = GUT_WALL in number  # the metabolism by named enzymes is put in by others
+        unnamed = 1.0 - p["share.liver"] if apart else 1.0
+        move(liver, METABOLISED, p["clint.liver"] * unnamed * fu * plasma[liver])
         if "clint.biliary" in p:
             stored = GALLBLADDER in number
             move(liver, GALLBLADDER if stored else LUMEN, p["clint.biliary"] * fu * plasma[liver])
@@ -261,15 +304,32 @@ class _assembler:
         for a, b in pairwise(chain):
             move(a, b, p["transit_rate"])
         wall = self.barriers["gut"].interstitium if "gut" in self.barriers else "gut"
-        move(LUMEN, wall, ka * fa * fg)
-        move(LUMEN, METABOLISED_GUT, ka * fa * (1.0 - fg))
-        move(LUMEN, FAECES, ka * (1.0 - fa))
+
+        def absorb(source: str, rate) -> None:
+            """Drug leaves a lumen for the wall, which metabolises its share."""
+            if apart:
+                move(source, GUT_WALL, rate)
+            else:
+                move(source, wall, rate * fg)
+                move(source, METABOLISED_GUT, rate * (1.0 - fg))
+
+        if apart:
+            leaves = p["flow.gut_wall"] / p["volume.gut_wall"]
+            move(GUT_WALL, wall, leaves)
+            move(GUT_WALL, METABOLISED_GUT, leaves * (1.0 - fg) / fg * (1.0 - p["share.gut"]))
+        if self.absorption is not None:
+            self.absorption.build(p, move, absorb, FAECES, LUMEN)
+        else:
+            absorb(LUMEN, ka * fa)
+            move(LUMEN, FAECES, ka * (1.0 - fa))
 
         reactions = []
         for name, organ in self.pathways:
             vmax, km = p[f"vmax[{name}]"], p[f"km[{name}]"]
             km_amount = km / (fu * plasma[inside[organ]])  # unbound concentration = fu x plasma per amount x amount
             reactions.append(np.stack(np.broadcast_arrays(vmax, km_amount), axis=1))
+        if self.absorption is not None:
+            reactions += self.absorption.reaction_parameters(p)
         factor = {o: 1.0 / p[f"volume.{o}"] for o in graph.organs}
         for barrier in self.barriers.values():
             factor |= barrier.part_factors(p)

@@ -119,6 +119,10 @@ class _Dosing:
                 p = r.parameters[s if len(r.parameters) > 1 else 0]
                 for state, gain in r.stoichiometry.items():
                     k[state, r.reactants[0]] += gain * p[0] / p[1]
+            elif r.law == "enzymatic":
+                p = r.parameters[s if len(r.parameters) > 1 else 0]
+                for state, gain in r.stoichiometry.items():
+                    k[state, r.reactants[0]] += gain * p[0]
         return k
 
     def _rates(self, s: int, base: float, pulse: float) -> np.ndarray:

@@ -152,6 +152,24 @@ def test_inhibitors_and_mass_action_by_every_constant():
     check(system, regimen, names)
 
 
+def test_inhibited_inactivated_and_induced_enzymes_by_every_constant():
+    mixed = ph.Reaction("mixed", "enzymatic", (0, 2, 1, 4), {0: -1.0, 3: 1.0}, np.array([[1.5, 0.2, 0.8, 0.3, 0.1, 0.4]]))
+    lost = ph.Reaction("lost", "enzymatic", (1, 2, 4), {2: -1.0, 5: 1.0}, np.array([[0.9, 0.5, 0.2, 0.0]]))
+    made = ph.Reaction("made", "michaelis_menten", (4,), {2: 1.0, 5: -1.0}, np.array([[0.2, 3.0]]))
+    states = ("victim", "inhibitor", "enzyme", "out", "inducer", "turnover")
+    system = ph.System(
+        states, [0, 1, 2, 3, 3, 5, 4], [0, 1, 2, 0, 1, 2, 4], [[-0.05, -0.1, -0.2, 0.05, 0.1, 0.2, -0.15]],
+        (mixed, lost, made), {s: ph.Observable((i,), np.array([0.1])) for i, s in enumerate(states)},
+    )  # fmt: skip
+    doses = [("victim", 20.0, None), ("inhibitor", 5.0, 3.0), ("inducer", 8.0, None)]
+    regimen = ph.Regimen.empty()
+    for name, amount, duration in doses:
+        regimen = regimen + ph.Regimen.dose(amount, compartment=name, **({} if duration is None else {"duration": duration}))
+    names = list(parameter_names(system))
+    assert {"k[mixed]", "s[mixed]", "c1[mixed]", "u2[mixed]", "c1[lost]", "u1[lost]"} < set(names)
+    check(system, regimen, names)
+
+
 def test_one_compartment_against_the_derivative_of_its_closed_form():
     k, ka, dose, volume = 0.2, 1.3, 100.0, 30.0
     system = ph.System(

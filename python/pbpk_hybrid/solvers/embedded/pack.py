@@ -60,8 +60,10 @@ def structure(system: System, saved: list[tuple[tuple[int, float], ...]]) -> tup
         plan.positions(system.k_row, system.k_col), law, r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry,
         out_ptr, out_state,
     ]  # fmt: skip
-    hill = np.zeros(1, dtype=np.int64) if any(code >= 2 for code in law) else None
-    st = Structure(*(np.ascontiguousarray(a, dtype=np.int64) for a in ints), hill)
+    unread = np.zeros(1, dtype=np.int64)
+    hill = unread if any(code in (2, 3) for code in law) else None
+    enzymatic = unread if 4 in law else None
+    st = Structure(*(np.ascontiguousarray(a, dtype=np.int64) for a in ints), hill, enzymatic)
     return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
+from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
@@ -41,7 +42,8 @@ Structure = namedtuple(
     "s_ptr s_state "  # stoichiometry: states
     "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
     "out_ptr out_state "  # saved sums: states
-    "hill",  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
+    "hill "  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
+    "enzymatic",  # the same for the law `enzymatic`
 )
 
 #: Stepping constants; see SolverOptions.
@@ -132,6 +134,9 @@ def _linearise(st, par, y, slope):
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
+        if st.enzymatic is not None and entry(st.law, m) == 4:
+            enzymatic_linearise(m, st, par, y, slope)
+            continue
         if st.hill is not None and entry(st.law, m) >= 2:
             hill_linearise(m, st, par, y, slope)
             continue
@@ -154,7 +159,9 @@ def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
-        if st.hill is not None and entry(st.law, m) >= 2:
+        if st.enzymatic is not None and entry(st.law, m) == 4:
+            v = enzymatic_rate(m, st, par, u, at)
+        elif st.hill is not None and entry(st.law, m) >= 2:
             v = hill_rate(m, st, par, u, at)
         else:
             v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)

@@ -19,6 +19,7 @@ from collections import namedtuple
 
 from numba import njit
 
+from .enzymatic import add_enzymatic
 from .hill import seconds
 from .lanes import entry, lane, load, splat, store
 from .stages import combine, stage_value
@@ -173,7 +174,9 @@ def _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, sl
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
     for m in range(len(st.law)):
-        if entry(st.law, m) == 0:
+        if st.enzymatic is not None and entry(st.law, m) == 4:
+            add_enzymatic(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+        elif entry(st.law, m) == 0:
             _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
         elif st.hill is None or entry(st.law, m) == 1:
             _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)

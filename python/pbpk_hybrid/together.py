@@ -1,0 +1,187 @@
+"""Several compounds at once, and what one does to the other's exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ._core import schemas
+from ._core.errors import InputError
+from ._core.provenance import provenance
+from .compounds import Compound, get_compound
+from .dosing import Regimen
+from .models.interactions import interacting_system
+from .simulation import COVARIATES, as_regimen, simulate_system
+from .solvers.base import SolverOptions
+
+Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
+
+
+def simulate_together(
+    compounds: Given,
+    population: xr.Dataset | None = None,
+    times: Sequence[float] | np.ndarray | None = None,
+    *,
+    compartments: Sequence[str] | None = None,
+    enzyme_half_lives: Mapping[str, float] | None = None,
+    partition_method: str | None = None,
+    hepatic_model: str | None = None,
+    backend: str = "auto",
+    options: SolverOptions | None = None,
+    sensitivities: Sequence[str] = (),
+    raise_on_failure: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> xr.Dataset:
+    """Several compounds in every person of a population, with what they do to each other's enzymes.
+
+    >>> import pbpk_hybrid as ph
+    >>> ph.simulate_together({"midazolam": "7.5 mg oral", "fluconazole": "400 mg oral q24h x3"})    # doctest: +SKIP
+
+    Parameters
+    ----------
+    compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
+        How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.interactions`.
+    compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
+    enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
+    Others as in :func:`simulate`.
+
+    Returns
+    -------
+    simulation Dataset, compartments named ``midazolam:plasma`` and so on
+
+    Raises
+    ------
+    InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+    """
+    from .physiology import check_physiology, reference_individual
+
+    pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
+    people = reference_individual("human") if population is None else check_physiology(population)
+    system = interacting_system(
+        [c for c, _ in pairs], people, enzyme_half_lives=enzyme_half_lives, partition_method=partition_method,
+        hepatic_model=hepatic_model,
+    )  # fmt: skip
+    regimen = Regimen.empty()
+    for compound, own in pairs:
+        if own is not None:
+            regimen = regimen + _addressed(own, compound)
+    ds = simulate_system(
+        system, regimen, times, compartments=compartments, backend=backend, options=options, sensitivities=sensitivities,
+        body_weight=people["body_weight"].values, raise_on_failure=raise_on_failure, progress=progress,
+        facts={"population_seed": people.attrs.get("seed")},
+    )  # fmt: skip
+    return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people})
+
+
+def interaction(
+    victim: tuple[Compound | str, Any] | Given,
+    perpetrators: Given,
+    population: xr.Dataset | None = None,
+    *,
+    victim_time: float = 0.0,
+    duration: float = 96.0,
+    compartment: str = "plasma",
+    extrapolate: bool = True,
+    **options: Any,
+) -> xr.Dataset:
+    """AUC and Cmax of a drug with others over those of the drug alone, in every person.
+
+    >>> ph.interaction(("midazolam", "7.5 mg oral"), {"fluconazole": "400 mg oral"}, victim_time=2)   # doctest: +SKIP
+
+    Parameters
+    ----------
+    victim : (compound or name, regimen that starts at 0)
+    perpetrators : compound or name -> regimen, as in :func:`simulate_together`; metabolites with None
+    victim_time : [h] after the first dose of the perpetrators at which the victim's regimen starts
+    duration : [h] of the victim's curve that is simulated
+    compartment : of the victim, whose concentration counts
+    extrapolate : add C_last/lambda_z to both AUCs, lambda_z from the last two times
+    options : passed to :func:`simulate_together`
+
+    Returns
+    -------
+    Dataset over subject: ``auc_alone``, ``auc_together`` [mg h/L], ``auc_ratio``, ``cmax_alone``, ``cmax_together`` [mg/L],
+    ``cmax_ratio``, ``extrapolated`` (largest share of an AUC beyond `duration`)
+
+    Raises
+    ------
+    InputError : a time or duration that makes no sense; as :func:`simulate_together`
+    """
+    pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
+    if len(pairs) != 1:
+        raise InputError("victim", [str(c) for c, _ in pairs], "one compound with its regimen")
+    if not (np.isfinite(victim_time) and victim_time >= 0):
+        raise InputError("victim_time", victim_time, "a time >= 0 [h]")
+    if not (np.isfinite(duration) and duration > 0):
+        raise InputError("duration", duration, "a number > 0 [h]")
+    drug, regimen = _compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
+    clock = np.unique(np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)])
+    times = np.unique(np.r_[0.0, victim_time + clock])
+    name = f"{drug.name}:{compartment}"
+    curves = []
+    for others in ([], _pairs(perpetrators)):
+        ds = simulate_together([(drug, regimen), *others], population, times, compartments=[name], **options)
+        curves.append(ds["concentration"].values[:, times >= victim_time, 0])
+    (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
+    per_subject = {
+        "auc_alone": (auc_a, "mg*h/L"), "auc_together": (auc_b, "mg*h/L"), "auc_ratio": (auc_b / auc_a, "1"),
+        "cmax_alone": (curves[0].max(axis=1), "mg/L"), "cmax_together": (curves[1].max(axis=1), "mg/L"),
+        "cmax_ratio": (curves[1].max(axis=1) / curves[0].max(axis=1), "1"),
+        "extrapolated": (np.maximum(tail_a / auc_a, tail_b / auc_b), "1"),
+    }  # fmt: skip
+    return xr.Dataset(
+        {k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")}) for k, (v, u) in per_subject.items()},
+        {"subject": ds["subject"].values},
+        attrs=provenance(victim=drug.name, victim_time=victim_time, compounds=ds.attrs["compounds"],
+                         enzymes=ds.attrs["enzymes"], schema_version=schemas.SCHEMA_VERSION),
+    )  # fmt: skip
+
+
+def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(AUC, its part beyond the last time): linear up, logarithmic down."""
+    before, after, dt = c[:, :-1], c[:, 1:], np.diff(t)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = (before - after) * dt / np.log(before / after)
+    falling = (after < before * (1 - 1e-9)) & (after > 0)
+    area = np.where(falling, log, (before + after) * dt / 2).sum(axis=1)
+    tail = np.zeros(len(c))
+    if extrapolate:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = c[:, -1] * (t[-1] - t[-2]) / np.log(c[:, -2] / c[:, -1])
+        tail = np.where(np.isfinite(tail) & (tail > 0), tail, 0.0)
+    return area + tail, tail
+
+
+def _pairs(given: Given) -> list[tuple[Any, Any]]:
+    pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
+    if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
+        raise InputError("compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs")
+    return pairs
+
+
+def _compound(given: Compound | str) -> Compound:
+    return get_compound(given) if isinstance(given, str) else given
+
+
+def _addressed(regimen: Regimen, compound: Compound) -> Regimen:
+    """The regimen with every dose sent to this compound's own states, and its lag time put in."""
+    c = regimen.columns
+    if np.any(c["steady_state"] != 0):
+        raise InputError("regimen", str(regimen), "doses, not steady-state records", subject=compound.name,
+                         hint="give enough doses before the time of interest")  # fmt: skip
+    if np.any(c["evid"] >= 3):
+        raise InputError("regimen", str(regimen), "doses, no resets: they would reset every compound", subject=compound.name)
+    place = np.where(c["compartment"] != "", c["compartment"], c["route"])
+    if np.any((c["evid"] == 1) & (c["route"] == "oral")) and compound.absorption_rate is None:
+        raise InputError("absorption_rate", None, "a number > 0 [1/h] for oral doses", subject=compound.name)
+    lag = compound.absorption_lag_time or 0.0
+    lags = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag, c["lag_time"])
+    sent = np.array([f"{compound.name}:{p}" if p else "" for p in place], dtype=object)
+    return Regimen({**c, "compartment": sent.astype(c["compartment"].dtype if c["compartment"].dtype == object else str),
+                    "lag_time": lags}, span=regimen.span)  # fmt: skip
+
+
+__all__ = ["interaction", "simulate_together"]

@@ -25,13 +25,8 @@ def effect(kind: str, **values) -> dict:
 
 
 def drugs() -> dict[str, ph.Compound]:
-    """Name -> compound. Victims: midazolam, alprazolam and alfentanil of the package, with their enzyme added; triazolam."""
-    share = {"midazolam": 0.94, "alprazolam": 0.80, "alfentanil": 0.94}
-    out = {}
-    for name, fraction in share.items():
-        drug = ph.get_compound(name)
-        source = f"{_FM}; {_WALL}" if name != "alfentanil" else f"taken as midazolam's; {_WALL}"
-        out[name] = drug.replace(metabolism=cyp3a4(fraction), sources={**drug.sources, "metabolism": source})
+    """Name -> compound. Victims: midazolam, alprazolam and alfentanil of the package; triazolam."""
+    out = {name: ph.get_compound(name) for name in ("midazolam", "alprazolam", "alfentanil")}
     make = ph.Compound.create
     out["triazolam"] = make(
         name="triazolam", molar_mass=343.21, log_p=2.42, pka_base=[1.52], fraction_unbound_plasma=0.10,

@@ -20,7 +20,9 @@ _WHERE = {
     "models.absorption": ("GutAbsorption",),
     "together": ("simulate_together", "interaction"),
     "variability": ("Variability", "NO_VARIABILITY"),
-    "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition"),
+    "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition",
+                   "reference_child", "reference_pregnancy", "with_enzymes", "with_hepatic_impairment",
+                   "with_renal_impairment"),
     "compounds": ("Compound", "SaturablePathway", "Metabolism", "EnzymeEffect", "get_compound", "list_compounds",
                   "search_compounds", "load_compound_file", "observations"),
     "dosing": ("Regimen",),
@@ -77,7 +79,17 @@ if TYPE_CHECKING:
     from .models.absorption import GutAbsorption
     from .nca import nca
     from .oral import bioavailability
-    from .physiology import check_physiology, reference_individual, sample_population, tissue_composition
+    from .physiology import (
+        check_physiology,
+        reference_child,
+        reference_individual,
+        reference_pregnancy,
+        sample_population,
+        tissue_composition,
+        with_enzymes,
+        with_hepatic_impairment,
+        with_renal_impairment,
+    )
     from .results import open_results
     from .simulation import simulate, simulate_system
     from .solvers import SolverOptions, Status

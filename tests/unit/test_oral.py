@@ -90,7 +90,7 @@ def test_solubility_follows_ph_and_bile_salts():
     assert form.solubility_at(neutral, 6.5, 0.015) == pytest.approx(expected)
 
 
-@pytest.mark.filterwarnings("ignore::pbpk_hybrid.OutOfRangeWarning")  # its adipose Kp is large; absorption is what counts here
+@pytest.mark.filterwarnings("ignore::pbpk_hybrid.OutOfRangeWarning")  # its adipose Kp is large, which is not the point
 def test_food_helps_a_lipophilic_drug_and_delays_a_soluble_one():
     greasy = drug(log_p=4.5, fraction_unbound_plasma=0.01)
     fasted, fed = (

@@ -63,10 +63,12 @@ def turnover_rate(enzyme: str, organ: str, half_lives: dict[str, float] | None =
     return float(np.log(2.0) / given)
 
 
-def activity(physiology: xr.Dataset, enzyme: str) -> np.ndarray:
-    """(n_subjects,) activity of an enzyme; ones if the population does not name it."""
-    if "enzyme_activity" in physiology and enzyme in physiology["enzyme"].values:
-        return physiology["enzyme_activity"].sel(enzyme=enzyme).values.astype(float)
+def activity(physiology: xr.Dataset, enzyme: str, organ: str = "liver") -> np.ndarray:
+    """(n_subjects,) activity of an enzyme in an organ: ``CYP3A4.gut`` before ``CYP3A4``; ones where neither is named."""
+    if "enzyme_activity" in physiology:
+        for name in (f"{enzyme}.{organ}", enzyme):
+            if name in physiology["enzyme"].values:
+                return physiology["enzyme_activity"].sel(enzyme=name).values.astype(float)
     return np.ones(physiology.sizes["subject"])
 
 
@@ -75,7 +77,9 @@ def activity_factor(compound: Compound, physiology: xr.Dataset, organ: str) -> n
     total = np.ones(physiology.sizes["subject"])
     for m in compound.metabolism:
         if m.organ == organ:
-            total = total + m.fraction * (activity(physiology, m.enzyme) - 1.0)
+            total = total + m.fraction * (activity(physiology, m.enzyme, organ) - 1.0)
+    if organ == "liver" and "liver_function" in physiology:  # of all metabolism, with and without a named enzyme
+        total = total * physiology["liver_function"].values
     return total
 
 
@@ -85,9 +89,14 @@ def pathway_shares(compound: Compound, physiology: xr.Dataset, organ: str) -> li
     Zero for pathways of other organs.
     """
     whole = activity_factor(compound, physiology, organ)
+    if organ == "liver" and "liver_function" in physiology:  # it concerns every pathway alike, so no share
+        whole = whole / physiology["liver_function"].values
     whole = np.where(whole > 0, whole, 1.0)  # nothing is metabolised: shares of nothing
     zero = np.zeros(physiology.sizes["subject"])
-    return [m.fraction * activity(physiology, m.enzyme) / whole if m.organ == organ else zero for m in compound.metabolism]
+    return [
+        m.fraction * activity(physiology, m.enzyme, organ) / whole if m.organ == organ else zero
+        for m in compound.metabolism
+    ]
 
 
 def enzyme_shares(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray]:

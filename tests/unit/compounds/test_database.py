@@ -33,7 +33,8 @@ def test_the_curated_set_has_the_drugs_of_the_validation():
 @pytest.mark.parametrize("name", CURATED)
 def test_every_curated_value_has_a_citation_and_nothing_else_has(name):
     c = get_compound(name)
-    given = {k for k in (*_fields.NUMBERS, "pka_acid", "pka_base", "kp", "saturable") if getattr(c, k) not in (None, (), {})}
+    names = (*_fields.NUMBERS, "pka_acid", "pka_base", "kp", "saturable", "metabolism", "enzyme_effects")
+    given = {k for k in names if getattr(c, k) not in (None, (), {})}
     given -= {"gfr_fraction"} if c.gfr_fraction == 1 else set()
     given |= {f"{s}.{k}" for s, values in c.species_values.items() for k in values}
     assert set(c.sources) == given

@@ -1,0 +1,116 @@
+"""Children: the ICRP 89 reference child of any age, with maturation of the kidney.
+
+- organ masses, weight, height: ICRP 89 at 0, 1, 5, 10 and 15 years, straight lines between; from 15 to the adult at 20
+- cardiac output: ICRP 89, at the same ages; every organ's share goes by its mass and the adult's flow per mass
+- GFR: the adult's x (W/W_adult)^(3/4) x PMA^3.4/(47.7^3.4 + PMA^3.4), postmenstrual age PMA in weeks (Rhodin et al. 2009,
+  Pediatr Nephrol 24:67), for term birth at 40 weeks
+- hematocrit: Dallman & Siimes (1979) J Pediatr 94:26, medians, rounded
+- microsomal protein: Barter et al. (2008); hepatocytes per gram as in adults
+- enzymes: :func:`.enzymes.with_enzymes`, applied here
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError
+from .._core.units import quantity
+from . import regressions as r
+from .dataset import build
+from .enzymes import with_enzymes
+from .individual import check_sex
+from .organs import FULL_FLOW_ORGANS, ORGANS
+from .species import ICRP_MASS, arterial_share, reference
+from .tables import compphysiol
+
+ADULT_AT = 20.0  # year
+_AGES = (0.0, 1.0, 5.0, 10.0, 15.0)
+#: [L/min] at _AGES, ICRP 89 Table 2.39
+_CARDIAC_OUTPUT = (0.6, 1.2, 3.4, 5.0, 6.1)
+#: at _AGES; boys and girls differ from 15 years on
+_HEMATOCRIT = {"male": (0.54, 0.36, 0.38, 0.40, 0.43), "female": (0.54, 0.36, 0.38, 0.40, 0.41)}
+_WEEKS = 365.25 / 7
+
+
+def reference_child(
+    age: float | str, sex: str | None = None, *, body_weight: float | str | None = None, enzymes: bool = True
+) -> xr.Dataset:
+    """The reference child of an age, as a physiology Dataset with one subject.
+
+    Parameters
+    ----------
+    age : [year] or a string with a unit, 0 to 18
+    sex : "male" (default) or "female"; they differ from 10 years on
+    body_weight : [kg]; organs scale with it, flows and GFR with its 3/4 power. None: the reference weight of the age
+    enzymes : put in ``enzyme_activity`` by the ontogeny functions
+
+    Returns
+    -------
+    physiology Dataset; masses add to the body weight and flows to the cardiac output exactly
+
+    Raises
+    ------
+    InputError : an age outside 0 to 18, a weight below half or above twice the reference of the age
+    """
+    years = quantity(age, "year", "age")
+    if not 0 <= years <= 18:
+        raise InputError("age", age, "0 to 18 years", hint="reference_individual makes adults")
+    sex = check_sex("human", sex)
+    adult = reference("human", sex)
+    names = ["human0u", "human1u", "human5u", "human10u", f"human15{sex[0]}"]
+    at = (*_AGES, ADULT_AT)
+
+    def along(values: tuple[float, ...] | list[float]) -> float:
+        return float(np.interp(years, at, values))
+
+    def icrp(parameter: str, tissue: str = "") -> list[float]:
+        return [compphysiol(name, parameter)[tissue][0] for name in names]
+
+    reference_weight = along([*icrp("BW"), adult.body_weight])
+    height = along([*icrp("BH"), adult.height])
+    mass = {}
+    for organ, parts in ICRP_MASS.items():
+        by_age = np.sum([icrp("OWtis", part) for part in parts], axis=0) / 1000
+        mass[organ] = along([*by_age, adult.mass[ORGANS.index(organ)]])
+    fat = (np.array(icrp("OWtis", "adipose_tissue")) - np.array(icrp("OWtis", "marrow_inactive"))) / 1000
+    mass["adipose"] = along([*fat, adult.mass[ORGANS.index("adipose")]])
+    blood, arterial = along([*(np.array(icrp("OWtbl")) / 1000), adult.mass[:2].sum()]), arterial_share()
+    mass["arterial_blood"], mass["venous_blood"] = arterial * blood, (1 - arterial) * blood
+    mass["rest"] = reference_weight - sum(mass.values())
+    organs = np.array([mass[o] for o in ORGANS])
+
+    weight = reference_weight
+    if body_weight is not None:
+        weight = quantity(body_weight, "kg", "body_weight", positive=True)
+        if not reference_weight / 2 <= weight <= 2 * reference_weight:
+            low, high = reference_weight / 2, 2 * reference_weight
+            raise InputError("body_weight", body_weight, f"{low:.3g} to {high:.3g} kg at this age")
+    size = weight / reference_weight
+    output = along([*(60 * np.array(_CARDIAC_OUTPUT)), adult.cardiac_output]) * size**0.75
+    full = [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
+    flow = organs * adult.blood_flow / adult.mass
+    flow[full] = 0.0
+    flow *= output / flow.sum()
+    flow[full] = output
+    weeks = 40 + years * _WEEKS
+    mature = weeks**3.4 / (47.7**3.4 + weeks**3.4)
+    one = np.ones(1)
+    ds = build(
+        (organs * size)[None, :], flow[None, :], "human",
+        {
+            "sex": np.array([sex]), "age": one * years, "body_weight": one * weight, "height": one * height,
+            "hematocrit": one * along([*_HEMATOCRIT[sex], adult.hematocrit]),
+            "gfr": one * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature, "cardiac_output": one * output,
+            # Haycock et al. (1978) J Pediatr 93:62
+            "body_surface_area": one * 0.024265 * weight**0.5378 * height**0.3964,
+            "body_mass_index": one * weight / (height / 100) ** 2, "hepatocellularity": one * adult.hepatocellularity,
+            "microsomal_protein": one * r.microsomal_protein(np.array([years])),
+        },
+        {"method": "reference child", "sources": "ICRP 89 via compphysiol; Rhodin et al. 2009; Dallman & Siimes 1979; "
+         "Barter et al. 2008; Haycock et al. 1978", "notes": __doc__.strip()},
+    )  # fmt: skip
+    return with_enzymes(ds) if enzymes else ds
+
+
+__all__ = ["reference_child"]

@@ -1,0 +1,160 @@
+"""Enzymes, children, disease and pregnancy: bodies close, published facts come out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pbpk_hybrid as ph
+from pbpk_hybrid.models import whole_body_system
+from pbpk_hybrid.physiology.conditions import CIRRHOSIS, RENAL_STAGES
+from pbpk_hybrid.physiology.enzymes import ONTOGENY, PHENOTYPES, STRAIGHT_ONTOGENY, ontogeny
+
+PEDIATRICS = Path(__file__).parents[4] / "shared" / "data" / "osp" / "Pediatrics.csv"
+
+
+def clearance(compound, body) -> float:
+    """Plasma clearance [mL/min/kg] of a linear drug, from its AUC after a bolus."""
+    t = np.r_[0.0, np.geomspace(1e-3, 400, 1500)]
+    c = ph.simulate(compound, "1 mg iv", body, t, compartments=["plasma"])["concentration"].values[0, :, 0]
+    return 1.0 / np.trapezoid(c, t) / float(body["body_weight"][0]) * 1000 / 60
+
+
+@pytest.mark.parametrize("enzyme", [*ONTOGENY, *STRAIGHT_ONTOGENY])
+def test_ontogeny_rises_from_birth_to_one_in_adults_without_a_step(enzyme):
+    age = np.linspace(0, 40, 2001)
+    f = ontogeny(enzyme, age)
+    assert np.all(np.diff(f) >= -1e-12) and f[-1] == 1.0 and 0 <= f[0] < 0.6
+    assert np.diff(f).max() < 0.5 and f[age > 25].min() == 1.0
+
+
+def test_ontogeny_of_cyp3a4_is_the_published_one():
+    # (1.06 - .11) x .5 + .11 at the age of half maturation, over 1.0591 at the cap of 25 years
+    assert float(ontogeny("CYP3A4", 0.64)) == pytest.approx(0.585 / 1.0591, rel=1e-3)
+
+
+@pytest.mark.parametrize("age", [0.0, 0.3, 1.0, 3.0, 7.5, 12.0, 15.0, 18.0])
+@pytest.mark.parametrize("sex", ["male", "female"])
+def test_children_of_every_age_close_and_are_plausible(age, sex):
+    child = ph.check_physiology(ph.reference_child(age, sex))
+    share = float((child["volume"] * child["density"]).sel(organ="brain")[0] / child["body_weight"][0])
+    assert 0.015 < share < 0.12  # a newborn's brain is a tenth of its weight, an adult's a fiftieth
+    assert float(child["volume"].min()) > 0 and float(child["blood_flow"].min()) > 0
+
+
+def test_the_child_of_the_tables_is_the_table_and_eighteen_is_nearly_adult():
+    child, adult = ph.reference_child(5.0), ph.reference_individual("human")
+    assert float(child["body_weight"][0]) == 19.0
+    liver = float((child["volume"] * child["density"]).sel(organ="liver")[0])
+    assert liver == pytest.approx(0.57)
+    grown = ph.reference_child(18.0)
+    for name in ("body_weight", "height", "cardiac_output", "gfr", "hematocrit"):
+        assert float(grown[name][0]) == pytest.approx(float(adult[name][0]), rel=0.12)
+
+
+def test_filtration_of_a_newborn_is_a_third_of_mature_and_a_two_year_old_filters_like_an_adult_per_size():
+    adult = ph.reference_individual("human")
+
+    def size(child):
+        ratio = lambda name: float(child[name][0] / adult[name][0])  # noqa: E731
+        return ratio("gfr") / ratio("body_weight") ** 0.75
+
+    assert size(ph.reference_child(0.0)) == pytest.approx(0.355, abs=0.01)
+    assert size(ph.reference_child(2.0)) > 0.95
+
+
+@pytest.mark.skipif(not PEDIATRICS.exists(), reason="the paediatric collection is not at hand")
+@pytest.mark.parametrize(
+    ("drug", "study", "age", "pick"),
+    [("alfentanil", "Meistelman 1987", 6.0, "mean child"), ("sufentanil", "Guay 1991", 5.0, None)],
+)
+def test_clearance_in_children_relative_to_adults_is_within_twofold_of_the_observed(drug, study, age, pick):
+    rows = [r for r in csv.DictReader(PEDIATRICS.read_text().splitlines()) if r["Study"] == study and r["Analyte"].lower() == drug]
+    values = [float(r["CL Avg"]) for r in rows if r["CL Avg"] and (pick is None or r["Grouping"] == pick)]
+    predicted = clearance(drug, ph.reference_child(age))
+    assert 0.5 < predicted / np.mean(values) < 2.0
+
+
+def test_an_infant_clears_a_cyp3a4_drug_slower_per_liver_than_a_child():
+    per_liver = []
+    for age in (0.0, 0.5, 2.0, 10.0):
+        body = ph.reference_child(age)
+        clint = float(whole_body_system(ph.get_compound("midazolam"), body).parameters["clint.liver"][0])
+        per_liver.append(clint / float(body["volume"].sel(organ="liver")[0]))
+    assert np.all(np.diff(per_liver) > 0) and per_liver[0] < 0.3 * per_liver[-1]
+
+
+def test_phenotypes_scale_the_share_of_their_enzyme():
+    person = ph.reference_individual("human")
+    clint = {}
+    for phenotype in PHENOTYPES["CYP2D6"]:
+        one = ph.with_enzymes(person, phenotypes={"CYP2D6": phenotype})
+        clint[phenotype] = float(whole_body_system(ph.get_compound("metoprolol"), one).parameters["clint.liver"][0])
+    assert clint["poor"] == pytest.approx(0.17 * clint["normal"])
+    assert clint["ultrarapid"] == pytest.approx(1.83 * clint["normal"])
+
+
+def test_a_population_has_the_published_frequencies_and_varies_as_asked():
+    people = ph.sample_population(2000, seed=3)
+    drawn = ph.with_enzymes(people, phenotypes="population", variation=0.4, seed=5)
+    again = ph.with_enzymes(people, phenotypes="population", variation=0.4, seed=5)
+    np.testing.assert_array_equal(drawn["enzyme_activity"], again["enzyme_activity"])
+    poor = float((drawn["phenotype_CYP2D6"] == "poor").mean())
+    assert poor == pytest.approx(0.065, abs=0.02)  # 3.6 standard errors of 2,000 people
+    activity = drawn["enzyme_activity"].sel(enzyme="CYP3A4").values
+    assert activity.std() / activity.mean() == pytest.approx(0.4, abs=0.05)
+    gut = drawn["enzyme_activity"].sel(enzyme="CYP3A4.gut").values
+    np.testing.assert_allclose(gut, activity, rtol=2e-3)  # under 25 a little apart by ontogeny
+    ph.check_physiology(drawn)
+
+
+@pytest.mark.parametrize("stage", RENAL_STAGES)
+def test_kidney_disease_lowers_renal_clearance_in_proportion(stage):
+    person = ph.reference_individual("human")
+    sick = ph.check_physiology(ph.with_renal_impairment(person, stage))
+    drug = ph.get_compound("cimetidine")
+    renal = [float(whole_body_system(drug, b).parameters["clearance_renal"][0]) for b in (person, sick)]
+    assert renal[1] / renal[0] == pytest.approx(float(sick["gfr"][0] / person["gfr"][0]))
+
+
+def test_cirrhosis_closes_and_clears_less_with_every_class():
+    person = ph.reference_individual("human")
+    for drug, worst in (("midazolam", 0.6), ("caffeine", 0.1)):
+        cl = [clearance(drug, person)]
+        for grade in CIRRHOSIS:
+            sick = ph.check_physiology(ph.with_hepatic_impairment(person, grade))
+            cl.append(clearance(drug, sick))
+        assert np.all(np.diff(cl) < 0) and cl[-1] < worst * cl[0]
+
+
+def test_pregnancy_closes_at_every_week_and_is_the_woman_at_its_beginning():
+    woman = ph.reference_individual("human", "female")
+    start = ph.reference_pregnancy(0)
+    for name in ("volume", "blood_flow", "gfr", "hematocrit"):
+        np.testing.assert_allclose(start[name], woman[name], rtol=1e-9)
+    for week in (10, 20, 30, 40):
+        ph.check_physiology(ph.reference_pregnancy(week))
+    late = ph.reference_pregnancy(36)
+    assert float(late["gfr"][0] / woman["gfr"][0]) == pytest.approx(1.37, abs=0.03)  # the polynomial of the source at 36 weeks
+    change = {d: clearance(d, late) / clearance(d, woman) for d in ("midazolam", "metoprolol", "caffeine")}
+    # per kg, with the weight gained: up for CYP3A4 and CYP2D6, down to less than half for CYP1A2
+    assert change["midazolam"] > 1.0 and change["metoprolol"] > 1.0 and change["caffeine"] < 0.5
+
+
+def test_what_makes_no_sense_is_refused_by_name():
+    person = ph.reference_individual("human")
+    for call, match in (
+        (lambda: ph.reference_child(19), "age"), (lambda: ph.reference_child(5, body_weight=90), "body_weight"),
+        (lambda: ph.with_hepatic_impairment(person, "D"), "child_pugh"),
+        (lambda: ph.with_renal_impairment(person), "one of"),
+        (lambda: ph.with_renal_impairment(person, egfr=500), "less than"), (lambda: ph.reference_pregnancy(45), "weeks"),
+        (lambda: ph.with_enzymes(person, phenotypes={"CYP2D6": "por"}), "poor"),
+        (lambda: ph.with_enzymes(person, variation=0.3), "seed"),
+        (lambda: ph.with_enzymes(ph.reference_individual("rat")), "humans"),
+        (lambda: ontogeny("CYP3A44", 1.0), "CYP3A4"),
+    ):  # fmt: skip
+        with pytest.raises(ph.InputError, match=match):
+            call()

@@ -72,7 +72,8 @@ def test_filtration_of_a_newborn_is_a_third_of_mature_and_a_two_year_old_filters
     [("alfentanil", "Meistelman 1987", 6.0, "mean child"), ("sufentanil", "Guay 1991", 5.0, None)],
 )
 def test_clearance_in_children_relative_to_adults_is_within_twofold_of_the_observed(drug, study, age, pick):
-    rows = [r for r in csv.DictReader(PEDIATRICS.read_text().splitlines()) if r["Study"] == study and r["Analyte"].lower() == drug]
+    table = csv.DictReader(PEDIATRICS.read_text().splitlines())
+    rows = [r for r in table if r["Study"] == study and r["Analyte"].lower() == drug]
     values = [float(r["CL Avg"]) for r in rows if r["CL Avg"] and (pick is None or r["Grouping"] == pick)]
     predicted = clearance(drug, ph.reference_child(age))
     assert 0.5 < predicted / np.mean(values) < 2.0
@@ -138,7 +139,7 @@ def test_pregnancy_closes_at_every_week_and_is_the_woman_at_its_beginning():
     for week in (10, 20, 30, 40):
         ph.check_physiology(ph.reference_pregnancy(week))
     late = ph.reference_pregnancy(36)
-    assert float(late["gfr"][0] / woman["gfr"][0]) == pytest.approx(1.37, abs=0.03)  # the polynomial of the source at 36 weeks
+    assert float(late["gfr"][0] / woman["gfr"][0]) == pytest.approx(1.37, abs=0.03)  # the polynomial at 36 weeks
     change = {d: clearance(d, late) / clearance(d, woman) for d in ("midazolam", "metoprolol", "caffeine")}
     # per kg, with the weight gained: up for CYP3A4 and CYP2D6, down to less than half for CYP1A2
     assert change["midazolam"] > 1.0 and change["metoprolol"] > 1.0 and change["caffeine"] < 0.5

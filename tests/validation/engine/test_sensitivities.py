@@ -160,7 +160,7 @@ def test_blocks_of_parameters_have_one_size():
 
 def test_inhibited_inactivated_and_induced_enzymes_by_every_constant():
     mixed = ph.Reaction("mixed", "enzymatic", (0, 2, 1, 4), {0: -1.0, 3: 1.0}, np.array([[1.5, 0.2, 0.8, 0.3, 0.1, 0.4]]))
-    lost = ph.Reaction("lost", "enzymatic", (1, 2, 4), {2: -1.0, 5: 1.0}, np.array([[0.9, 0.5, 0.2, 0.0]]))
+    lost = ph.Reaction("lost", "enzymatic", (1, 2, 4), {2: -1.0, 5: 1.0}, np.array([[0.9, 0.5, 0.2, 0.1]]))
     made = ph.Reaction("made", "michaelis_menten", (4,), {2: 1.0, 5: -1.0}, np.array([[0.2, 3.0]]))
     states = ("victim", "inhibitor", "enzyme", "out", "inducer", "turnover")
     system = ph.System(

@@ -7,7 +7,10 @@ logarithms. Nothing was trained on any of them. "Alone" knows doses, body weight
 compound and of nobody else; "with others" also sees the patients of the other four fifths of the study, as the published
 in-context forecasters do, weights unchanged; "with compound" knows the compound's entry in the database instead, where it
 has one. The two-compartment MAP fit takes its population prior from the same four fifths as "with others"; "common curve" is
-what those patients have in common by itself. Times are CPU times of one patient in a batch, the fit to the others left out.
+what those patients have in common by itself. Nimotuzumab, an antibody, is no drug of the kind the corpus draws and is left
+out of the targets. GRU and latent ODE see nobody else either and had a fraction of the training (900 and 450 steps of 128
+patients). Times are CPU times of one patient in a batch on a busy machine, the fit to the others left out. PK-DB: what of
+its individuals has a known single dose and four samples or more.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ RESULTS = HERE.parent / "results"
 SHOWN = (1, 2, 3, 5)
 ALONE, OTHERS, COMPOUND = "forecaster, alone", "forecaster, with others", "forecaster, with compound"
 MAP = "2-compartment MAP"
+#: an antibody with slow, saturable elimination: reported, but not what the forecaster is for
+OUTSIDE = ("nimotuzumab",)
 
 
 def people_of(study) -> list:
@@ -105,7 +110,7 @@ def markdown(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def targets(rows: list[dict], pits: np.ndarray) -> list[str]:
+def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
     """Targets, met or missed, from the rows."""
     find = lambda study, shown, who: next(  # noqa: E731
         (r for r in rows if (r["study"], r["shown"], r["contender"]) == (study, shown, who)), None
@@ -114,11 +119,15 @@ def targets(rows: list[dict], pits: np.ndarray) -> list[str]:
     word = lambda good: "met" if good else "**MISSED**"  # noqa: E731
     r = find("mavoglurant", "up to 2 h", OTHERS)
     if r:
+        every = find("mavoglurant, first occasion of all", "up to 2 h", OTHERS)
         alone, fit = find("mavoglurant", "up to 2 h", ALONE), find("mavoglurant", "up to 2 h", MAP)
-        lines.append(f"| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | with "
-                     f"others {r['aafe']:.2f}, alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} "
-                     f"with others, {word(alone['aafe'] < 1.35)} alone |")  # fmt: skip
-    studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS)]
+        lines.append(
+            f"| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | with others {r['aafe']:.3f} "
+            f"(people with one occasion) and {every['aafe']:.3f} (first occasion of all), alone {alone['aafe']:.2f}, MAP "
+            f"{fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} / {word(every['aafe'] < 1.35)} with others, "
+            f"{word(alone['aafe'] < 1.35)} alone |"
+        )
+    studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS) and s not in OUTSIDE]
     good = [s for s in studies if find(s, "3", OTHERS)["aafe"] <= 1.3]
     figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f} ({find(s, '3', ALONE)['aafe']:.2f} alone)" for s in studies)
     lines.append(
@@ -129,9 +138,10 @@ def targets(rows: list[dict], pits: np.ndarray) -> list[str]:
     figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f}/{find(s, '3', MAP)['aafe']:.2f}" for s in both)
     lines.append(f"| 3 samples: not worse than the MAP fit of the same four fifths | {figures} | "
                  f"{word(len(better) == len(both))}: {len(better)} of {len(both)} |")  # fmt: skip
-    cover = float(((pits > 0.05) & (pits < 0.95)).mean())
-    lines.append(f"| 90 % interval covers 87-93 % | {100 * cover:.1f} % of {len(pits)} points with others, all studies and "
-                 f"numbers of samples | {word(0.87 <= cover <= 0.93)} |")  # fmt: skip
+    cover = {who: float(((v > 0.05) & (v < 0.95)).mean()) for who, v in pits.items()}
+    parts = [f"{who.split(', ')[1]} {100 * cover[who]:.1f} % of {len(pits[who])} points" for who in (OTHERS, ALONE)]
+    verdict = [f"{word(0.87 <= cover[who] <= 0.93)} {who.split(', ')[1]}" for who in (OTHERS, ALONE)]
+    lines.append(f"| 90 % interval covers 87-93 % | {', '.join(parts)}, all numbers of samples | {', '.join(verdict)} |")
     return lines
 
 
@@ -178,13 +188,17 @@ def main() -> None:
                 everyone = mavoglurant(single_occasion=False)
                 take("mavoglurant, first occasion of all", evaluate(model, networks, everyone, {"up to 2 h": 2.0}))
         print(name, flush=True)
+        if args.part is not None:
+            np.savez(args.part, **{"|".join(key): points.keep() for key, points in pooled.items()})
     if args.part is not None:
-        np.savez(args.part, **{"|".join(key): points.keep() for key, points in pooled.items()})
         return
     rows = [{"study": s, "shown": c, "contender": w, **p.row()} for (s, c, w), p in pooled.items()]
     RESULTS.mkdir(exist_ok=True)
-    pits = {who: np.concatenate([r[:, 7] for (_, c, w), p in pooled.items() if w == who and c.isdigit() for r in p.rows])
-            for who in (OTHERS, ALONE, MAP) if any(w == who for _, _, w in pooled)}  # fmt: skip
+    pits: dict[str, list[np.ndarray]] = {}
+    for (study, cut, who), points in pooled.items():
+        if who in (OTHERS, ALONE, MAP) and cut.isdigit() and study not in OUTSIDE:
+            pits.setdefault(who, []).extend(r[:, 7] for r in points.rows)
+    pits = {who: np.concatenate(values) for who, values in pits.items()}
     drawn = {
         name: people_of(CLASSIC[name]()) for name in ("theophylline", "mavoglurant", "warfarin") if name in args.studies
     }
@@ -195,7 +209,7 @@ def main() -> None:
     (RESULTS / f"{args.name}.json").write_text(json.dumps(rows, indent=1))
     title = "# Forecasts of real patients from their first samples\n\n"
     pictures = "\n".join(f"![]({args.name}_{k}.png)\n" for k in ("samples", "calibration", *(["patients"] if drawn else [])))
-    found = "\n".join(targets(rows, pits[OTHERS])) if OTHERS in pits else ""
+    found = "\n".join(targets(rows, pits)) if OTHERS in pits else ""
     text = title + __doc__.split("\n\n")[2] + "\n" + found + "\n\n" + pictures + markdown(rows) + "\n"
     (RESULTS / f"{args.name}.md").write_text(text)
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from pbpk_hybrid import Regimen, observations
 from pbpk_hybrid._core import schemas
+from pbpk_hybrid._core.errors import UnknownNameError
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 NLMIXR, R = DATA / "nlmixr2data", DATA / "r_datasets"
@@ -126,11 +127,14 @@ def nimotuzumab() -> Study:
 
 
 def osp() -> Iterator[Study]:
-    """Individuals of the OSP collection: one single dose, five samples or more; a study per compound and route."""
+    """Individuals of the OSP collection: one single dose, 5 to 64 samples; a study per compound and route."""
     from pbpk_hybrid.compounds import list_observations
 
     for name in sorted({r["compound"] for r in list_observations(DATA) if r["collection"] == "osp"}):
-        ds = observations(name, collection="osp", folder=DATA)
+        try:
+            ds = observations(name, collection="osp", folder=DATA)
+        except UnknownNameError:  # metabolites and prodrugs that the compound database does not hold
+            continue
         t = ds.to_dataframe().reset_index(drop=True)
         t = t[
             (t["subject"] != "mean")
@@ -141,7 +145,8 @@ def osp() -> Iterator[Study]:
         ]
         t = t[t["matrix"].eq("plasma") & ~t.get("interaction", pd.Series(0, index=t.index)).astype(bool) & (t["time"] > 0)]
         t = t[t["route"].isin(["iv_bolus", "iv_infusion", "oral"])]
-        t = t[t.groupby("profile")["time"].transform("size") >= 5]
+        t = t[t["route"].ne("iv_infusion") | (t["infusion_duration"] > 0)]  # a few do not say how long
+        t = t[t.groupby("profile")["time"].transform("size").between(5, 64)]
         for route in sorted(t["route"].unique()):
             r = t[t["route"] == route]
             people = r.groupby("profile", sort=False)[["body_weight"]].first().reset_index()

@@ -35,6 +35,7 @@ ALLOWED = {
                    "plots"},
     "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
             "nca", "plots", "learn", "scale", "report", "estimation"},
+    "app": {"_core", "compounds", "dosing", "simulation", "variability", "results", "nca", "plots", "learn", "cli"},
     "learn": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
               "nca"},
 }  # fmt: skip
@@ -44,7 +45,7 @@ RESERVED = {
     "juliacall": {"solvers/julia"}, "juliapkg": {"solvers/julia"}, "torch": {"learn", "solvers/julia"},
     "torch_geometric": {"learn"}, "dask": {"scale"}, "distributed": {"scale"},
     "nutpie": {"estimation"}, "SALib": {"estimation"},
-    "libsbml": {"interchange"},
+    "libsbml": {"interchange"}, "streamlit": {"app"},
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from . import scale as _scale
 from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
 from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
 from . import train_transformer as _train_transformer  # noqa: F401 - registers its command
+from . import webapp as _webapp
 
 app = typer.Typer(
     name="pbpk-hybrid",
@@ -49,6 +50,7 @@ app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("fit")(fit.fit)
 app.command("scale")(_scale.scale)
+app.command("app")(_webapp.app)
 app.command("doctor")(doctor.doctor)
 app.add_typer(julia.app, name="julia")
 app.add_typer(train.app, name="train")

@@ -1,0 +1,189 @@
+"""What the page computes: plain functions from what was typed to Datasets, tables, figures and bytes to download."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError
+from ..cli.scale import parse as parse_sources
+from ..cli.study import matching, published, single_dose
+from ..cli.subjects import draw
+from ..compounds import get_compound
+from ..dosing import Regimen
+from ..nca import nca
+from ..simulation import simulate
+from ..variability import Variability
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: most people the page simulates at once: it answers while somebody waits
+MOST_SUBJECTS = 5000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on the page; texts as on the command line.
+
+    Parameters
+    ----------
+    compound, dose : names and words such as "theophylline", "320 mg oral q12h x4"
+    subjects, seed : of the population
+    generator : "survey" (people of NHANES) or "pcdm" (the diffusion model)
+    age, sex, bmi, egfr : filters or conditions such as "20-60", "female"; "" for none
+    hours : [h] simulated after the start
+    variability : whether enzyme activity and absorption differ between people
+    """
+
+    compound: str
+    dose: str
+    subjects: int = 100
+    seed: int = 1
+    generator: str = "survey"
+    age: str = ""
+    sex: str = ""
+    bmi: str = ""
+    egfr: str = ""
+    hours: float = 24.0
+    variability: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A simulation, its analysis (None where doses are repeated), and published samples of the same dose (or None)."""
+
+    simulation: xr.Dataset
+    analysis: xr.Dataset | None
+    observed: xr.Dataset | None
+
+    def figure(self, kind: str = "band") -> Figure:
+        """Plasma over time, linear and logarithmic, over the observations."""
+        from matplotlib.figure import Figure
+
+        from ..plots import profile_figure
+
+        figure = Figure(figsize=(9.2, 3.9), layout="constrained")
+        profile_figure(self.simulation, self.observed, kind=kind, figure=figure)
+        return figure
+
+    def table(self) -> pd.DataFrame | None:
+        """Summary of the noncompartmental analysis over people."""
+        from ..results import nca_summary
+
+        return None if self.analysis is None else nca_summary(self.analysis)
+
+    def netcdf(self) -> bytes:
+        """The simulation as a netCDF file."""
+        from ..results import save_results
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "simulation.nc"
+            save_results(self.simulation, path)
+            return path.read_bytes()
+
+    def csv(self) -> bytes:
+        """One line per person: the analysis, or the largest concentration where there is none."""
+        if self.analysis is not None:
+            return self.analysis.to_dataframe().to_csv().encode()
+        peak = self.simulation["concentration"].sel(compartment="plasma").max("time")
+        return peak.to_dataframe(name="cmax_mg_per_l").to_csv().encode()
+
+    def png(self) -> bytes:
+        """The figure."""
+        buffer = io.BytesIO()
+        self.figure().savefig(buffer, format="png", dpi=150)
+        return buffer.getvalue()
+
+
+def simulate_choice(choice: Choice) -> Study:
+    """Simulate what was chosen.
+
+    Raises
+    ------
+    InputError and its kin : anything that cannot be used; the message names the field
+    """
+    if not 1 <= choice.subjects <= MOST_SUBJECTS:
+        raise InputError(
+            "subjects", choice.subjects, f"1 to {MOST_SUBJECTS} people", hint="more: pbpk-hybrid simulate --out x.zarr"
+        )
+    if not 0 < choice.hours <= 24 * 365:
+        raise InputError("hours", choice.hours, "a time of at most a year [h]")
+    drug = get_compound(choice.compound)
+    regimen = Regimen.parse(choice.dose)
+    people = draw(
+        choice.subjects, "human", choice.seed, generator=choice.generator, age=choice.age or None, sex=choice.sex or None,
+        body_weight=None, bmi=choice.bmi or None, egfr=choice.egfr or None,
+    )  # fmt: skip
+    result = simulate(
+        drug, regimen, people, np.linspace(0.0, choice.hours, 145), compartments=("plasma",),
+        variability=Variability() if choice.variability else None, seed=choice.seed,
+    )  # fmt: skip
+    one = single_dose(regimen)
+    analysis = None
+    if one is not None:
+        length = one.duration if one.route == "iv_infusion" else 0.0
+        analysis = nca(result, route=one.route, infusion_duration=length)
+    observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))
+    return Study(result, analysis, observed)
+
+
+def forecast_pasted(text: str, dose: str, body_weight: float, hours: float, compound: str = "") -> xr.Dataset:
+    """Forecast from samples pasted as lines of "time [h], concentration [mg/L]".
+
+    Raises
+    ------
+    InputError : a line of another form (names it), samples that the forecaster refuses
+    """
+    from ..dosing import read_nonmem
+    from ..learn import Forecaster
+
+    rows = ["ID,TIME,AMT,DV,EVID,MDV", "1,0,1,.,1,1"]
+    for number, line in enumerate(filter(None, (part.strip() for part in text.splitlines())), start=1):
+        fields = line.replace(";", ",").replace("\t", ",").split(",")
+        try:
+            time, value = map(float, fields)
+        except ValueError:
+            raise InputError(f"samples, line {number}", line, 'two numbers such as "1.5, 7.2" (h, mg/L)') from None
+        rows.append(f"1,{time!r},.,{value!r},0,0")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.csv"
+        path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        samples = read_nonmem(path).observations if len(rows) > 2 else None
+    known = {"body_weight": float(body_weight)}
+    return Forecaster.load().forecast(samples, dose, known, compound or None, times=np.linspace(hours / 96, hours, 96))
+
+
+def scale_from_animals(text: str, smiles: str = "", target: str = "human") -> pd.DataFrame:
+    """Clearance, volume and unbound fraction of a species from lines such as "rat: clearance=35 mL/min/kg".
+
+    Raises
+    ------
+    InputError : text of another form, values that make no sense
+    """
+    import pandas as pd
+
+    from ..learn import NeuralAllometry
+
+    sources = parse_sources([line for line in map(str.strip, text.splitlines()) if line])
+    if not sources and not smiles.strip():
+        raise InputError("sources", text, "at least one species, or a structure")
+    found = NeuralAllometry.load().predict(smiles.strip() or None, sources, target=target)
+    names = [str(v) for v in found.data_vars if f"{v}_lower" in found]
+    rows = {
+        n.replace("_", " "): [
+            float(found[n]),
+            float(found[f"{n}_lower"]),
+            float(found[f"{n}_upper"]),
+            found[n].attrs["units"],
+        ]
+        for n in names
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "lower", "upper", "unit"])

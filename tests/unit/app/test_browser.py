@@ -1,0 +1,83 @@
+"""The app in a real browser: headless Chromium on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+pytest.importorskip("streamlit")
+selenium = pytest.importorskip("selenium")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+
+
+@pytest.fixture(scope="module")
+def address():
+    from pbpk_hybrid.cli.webapp import free_port
+
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "pbpk_hybrid", "app", "--port", str(port), "--quiet"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=os.environ, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while True:
+        assert server.poll() is None, "the app ended by itself"
+        try:
+            if urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).status == 200:
+                break
+        except OSError:
+            assert time.monotonic() < deadline, "the app did not start in two minutes"
+            time.sleep(0.3)
+    yield f"http://127.0.0.1:{port}"
+    os.killpg(server.pid, 15)
+    server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1600",
+                     f"--user-data-dir={profile}", "--disable-background-networking"):  # fmt: skip
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+def find(browser, path: str, seconds: float = 120):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support import expected_conditions
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, seconds).until(expected_conditions.presence_of_element_located((By.XPATH, path)))
+
+
+@needs_browser
+def test_a_simulation_shows_curves_an_analysis_and_downloads(address, browser):
+    browser.get(address)
+    find(browser, "//button[.//p[text()='simulate']]").click()
+    find(browser, "//img[contains(@src, '/media/')]")
+    find(browser, "//*[text()='noncompartmental analysis']")
+    for label in ("netCDF", "CSV", "PNG"):
+        find(browser, f"//*[@data-testid='stDownloadButton']//p[text()='{label}']")
+
+
+@needs_browser
+def test_a_mistake_is_explained_on_the_page(address, browser):
+    browser.get(address)
+    box = find(browser, "//input[@aria-label='dose']")
+    box.send_keys("\ue009a\ue000", "much oral")  # select all, then type over it
+    find(browser, "//button[.//p[text()='simulate']]").click()
+    assert "much" in find(browser, "//*[@data-testid='stAlert']").text

@@ -51,7 +51,7 @@ def test_repeated_doses_have_no_single_dose_analysis():
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"subjects": 0}, "subjects"), ({"subjects": MOST_SUBJECTS + 1}, "subjects"), ({"hours": 0.0}, "hours"),
-     ({"compound": "theofylline"}, "theophylline"), ({"dose": "much"}, "much"), ({"age": "old"}, "age")],
+     ({"compound": "theofylline"}, "Theophylline"), ({"dose": "much"}, "much"), ({"age": "old"}, "age")],
 )  # fmt: skip
 def test_bad_input_is_named(change, field):
     with pytest.raises(ph.PBPKError, match=field):

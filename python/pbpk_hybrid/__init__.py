@@ -18,6 +18,7 @@ _WHERE = {
     "simulation": ("simulate", "simulate_system"),
     "oral": ("bioavailability",),
     "models.absorption": ("GutAbsorption",),
+    "models.antibody": ("Antibody", "antibody_system"),
     "together": ("simulate_together", "interaction"),
     "variability": ("Variability", "NO_VARIABILITY"),
     "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         whole_body_system,
     )
     from .models.absorption import GutAbsorption
+    from .models.antibody import Antibody, antibody_system
     from .nca import nca
     from .oral import bioavailability
     from .physiology import (

@@ -10,6 +10,7 @@ _WHERE = {
     "whole_body": ("whole_body_system",),
     "mixed_cohort": ("mixed_cohort_system",),
     "interactions": ("interacting_system",),
+    "antibody": ("Antibody", "antibody_system"),
     "derivatives": ("parameter_derivatives", "parameter_names"),
     "httk_parameters": ("httk_parameters",),
     "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),

@@ -123,8 +123,8 @@ def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
         alone, fit = find("mavoglurant", "up to 2 h", ALONE), find("mavoglurant", "up to 2 h", MAP)
         lines.append(
             f"| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | with others "
-            f"{r['aafe']:.3f} (people with one occasion) and {every['aafe']:.3f} (first occasion of all), alone {alone['aafe']:.2f}, MAP "
-            f"{fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} / {word(every['aafe'] < 1.35)} with others, "
+            f"{r['aafe']:.3f} (people with one occasion) and {every['aafe']:.3f} (first occasion of all), "
+            f"alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} / {word(every['aafe'] < 1.35)} with others, "
             f"{word(alone['aafe'] < 1.35)} alone |"
         )
     studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS) and s not in OUTSIDE]

@@ -121,10 +121,11 @@ def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
     if r:
         every = find("mavoglurant, first occasion of all", "up to 2 h", OTHERS)
         alone, fit = find("mavoglurant", "up to 2 h", ALONE), find("mavoglurant", "up to 2 h", MAP)
+        told = f"with others {r['aafe']:.3f} (people with one occasion) and {every['aafe']:.3f} (first occasion of all)"
+        verdict = " / ".join(word(x["aafe"] < 1.35) for x in (r, every))
         lines.append(
-            f"| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | with others "
-            f"{r['aafe']:.3f} (people with one occasion) and {every['aafe']:.3f} (first occasion of all), "
-            f"alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {word(r['aafe'] < 1.35)} / {word(every['aafe'] < 1.35)} with others, "
+            "| mavoglurant after 2 h from before: AAFE < 1.35 (published PBPK 1.46, fitted 1.39) | "
+            f"{told}, alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {verdict} with others, "
             f"{word(alone['aafe'] < 1.35)} alone |"
         )
     studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS) and s not in OUTSIDE]

@@ -63,7 +63,9 @@ def mavoglurant_system(weight: np.ndarray, subjects: np.ndarray | None = None) -
 
     def assemble(p):
         entries = _entries(p, weight, number) | {(number["area"], venous): plasma}
-        k = np.stack([np.broadcast_to(v, (n,)) for v in entries.values()], axis=1)
+        k = np.empty((n, len(entries)), dtype=np.result_type(*entries.values()))
+        for column, rate in enumerate(entries.values()):
+            k[:, column] = rate
         return Coefficients(k, (), {"plasma": plasma})
 
     parameters = {"clint": np.array([CLINT])} | {f"kb.{o}": np.array([row[-1]]) for o, row in ORGANS.items() if row[3]}

@@ -2,7 +2,8 @@ using LinearAlgebra, SciMLBase, SciMLOperators
 const H = PBPKHybrid
 system = circulation(9, 8)
 n, order = length(system.states), system.plan.order
-pack = H.Pack{8,Float64}(H.Structure(system), 4)
+parameters(s) = max(1, sum(r -> size(r.parameters, 1), s.reactions; init = 0))
+pack = H.Pack{8,Float64}(H.Structure(system), parameters(system))
 H.fill_pack!(pack, system, 1:8)
 Y = [0.1 + abs(sin(i * l)) for i in 1:n, l in 1:8]
 lanes(A) = vec([A[i, l] for l in 1:8, i in order])
@@ -39,7 +40,7 @@ end
     (circulation(6, 8), absorption(collect(0.5:0.1:1.2), collect(0.1:0.1:0.8)))
     structure = H.structure_of(other)
     rows = H.n_states(structure)
-    mine = H.fill_pack!(H.Pack{8,Float64}(structure, 4), other, 1:8)
+    mine = H.fill_pack!(H.Pack{8,Float64}(structure, parameters(other)), other, 1:8)
     mine.rate .= [sin(i)^2 for i in 1:(8rows)]
     at, b = [0.1 + abs(sin(i)) for i in 1:(8rows)], [cos(i) for i in 1:(8rows)]
     function all_three()

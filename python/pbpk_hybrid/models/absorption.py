@@ -18,7 +18,7 @@ Diffusion coefficient at 37 degrees: 9.9e-5 M^-0.453 cm^2/s (Avdeef 2010, Pharm 
 there is no nucleation. Release by a Weibull function or at constant rate enters the segment where an intact tablet is at
 that time.
 
-Sources of the segments' numbers stand beside them.
+Sources of the segments' numbers stand beside them; they are as commonly quoted, not checked against the originals.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bodies that are not those of healthy volunteers: kidney disease, liver cirrhosis, pregnancy.
 
 Each function takes people and gives back a copy that closes on body weight and cardiac output as before. What it does not
-change it leaves as it was: plasma proteins (so a compound's unbound fraction) above all, which should be changed with them. The polynomials of
-pregnancy are as commonly quoted from their papers, not checked against the originals.
+change it leaves as it was: plasma proteins (so a compound's unbound fraction) above all, which should be changed with them.
+The polynomials of pregnancy are as commonly quoted from their papers, not checked against the originals.
 """
 
 from __future__ import annotations

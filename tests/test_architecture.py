@@ -128,3 +128,16 @@ def test_wheel_data_folders_carry_a_licence_and_a_source():
                 continue
             assert any(n.startswith("LICENSE") for n in names), folder
             assert any(n.startswith(("SOURCE", "README")) for n in names), folder
+
+
+def test_no_lazy_name_is_also_a_module_of_its_room():
+    """An import of the module would put it in the name's place."""
+    import importlib
+
+    clashes = []
+    for init in PACKAGE.rglob("__init__.py"):
+        if "lazy_names(" in init.read_text() and init.parent.name != "_core":
+            room = ".".join(("pbpk_hybrid", *init.parent.relative_to(PACKAGE).parts))
+            files = {p.stem for p in init.parent.glob("*.py")} | {p.parent.name for p in init.parent.glob("*/__init__.py")}
+            clashes += [f"{room}.{name}" for name in set(importlib.import_module(room).__all__) & files]
+    assert set(clashes) <= {"pbpk_hybrid.nca"}, clashes  # that room can be called, for this reason

@@ -14,7 +14,7 @@ import pytest
 from pbpk_hybrid.models import binding, httk_css, httk_parameters
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.clearance import clint_liver_from_hepatocytes, hepatic_clearance
-from pbpk_hybrid.models.httk_parameters import httk_steady_state_parameters, volume_of_distribution
+from pbpk_hybrid.models.httk_parameterisation import httk_steady_state_parameters, volume_of_distribution
 from pbpk_hybrid.models.ionisation import distribution_coefficient, ionisation
 from pbpk_hybrid.models.partition import PEARCE_REGRESSION
 from pbpk_hybrid.physiology.composition import tissue_composition

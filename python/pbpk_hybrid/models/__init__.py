@@ -12,7 +12,7 @@ _WHERE = {
     "interactions": ("interacting_system",),
     "antibody": ("Antibody", "antibody_system"),
     "derivatives": ("parameter_derivatives", "parameter_names"),
-    "httk_parameters": ("httk_parameters",),
+    "httk_parameterisation": ("httk_parameters",),
     "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
     "pharmacodynamics": ("with_effect_compartment", "with_indirect_response", "emax"),
     "partition": ("partition_coefficients", "blood_to_plasma_ratio"),

@@ -22,7 +22,7 @@ import numpy as np
 
 from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
-from .httk_parameters import (
+from .httk_parameterisation import (
     HTTK_SPECIES,
     httk_parameters,
     httk_steady_state_parameters,

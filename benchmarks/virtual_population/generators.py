@@ -83,6 +83,18 @@ def copula(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generat
     return _by_sex(train, weight, n, rng, draw)
 
 
+def before(path: Path, n: int, rng: np.random.Generator) -> Callable[[int], Drawn]:
+    """Number of the draw -> n of the people in a file, others each time."""
+    with np.load(path) as file:
+        covariates, male = file["covariates"], file["male"].astype(bool)
+
+    def draw(k: int) -> Drawn:
+        rows = rng.permutation(len(male))[:n]
+        return Drawn(covariates[rows], male[rows])
+
+    return draw
+
+
 class Peer:
     """A neural generator in a process of its own, with its package's defaults, fitted beside the others and sampled once.
 

@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--neural-peers", action="store_true", help="also CTGAN and TVAE, which take minutes to train")
     parser.add_argument("--tabddpm", type=Path, metavar="PYTHON", help="also TabDDPM: python with synthcity")
     parser.add_argument("--drawn", action="append", default=[], metavar="NAME=FILE",
-                        help="people (npz: covariates, male) drawn before by a generator fitted to the same training people")  # fmt: skip
+                        help="people drawn before (npz) by a generator fitted to the same")  # fmt: skip
     parser.add_argument("--million", action="store_true", help="only count hard violations in 1,000,000 people")
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args()

@@ -19,6 +19,7 @@ _WHERE = {
     "oral": ("bioavailability",),
     "models.absorption": ("GutAbsorption",),
     "models.antibody": ("Antibody", "antibody_system"),
+    "models.two_pore": ("Pores", "two_pore_system"),
     "together": ("simulate_together", "interaction"),
     "variability": ("Variability", "NO_VARIABILITY"),
     "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     )
     from .models.absorption import GutAbsorption
     from .models.antibody import Antibody, antibody_system
+    from .models.two_pore import Pores, two_pore_system
     from .nca import nca
     from .oral import bioavailability
     from .physiology import (

@@ -11,6 +11,7 @@ _WHERE = {
     "mixed_cohort": ("mixed_cohort_system",),
     "interactions": ("interacting_system",),
     "antibody": ("Antibody", "antibody_system"),
+    "two_pore": ("PROTEINS", "Pores", "two_pore_system"),
     "derivatives": ("parameter_derivatives", "parameter_names"),
     "httk_parameterisation": ("httk_parameters",),
     "httk_presets": ("httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),

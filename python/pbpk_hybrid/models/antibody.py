@@ -59,6 +59,9 @@ class Antibody:
     absorption_rate : of a subcutaneous dose [1/h];  bioavailability : of it (usual: Dirks & Meibohm 2010)
     target : baseline concentration in plasma [nmol/L]; None: none
     target_on : [1/(nmol/L)/h];  target_off, target_turnover, internalisation : [1/h]; no defaults are meant to be anybody's
+    hydrodynamic_radius : Stokes radius [nm]; None: by molar mass.  sieving : glomerular sieving coefficient; None: 0 where
+        FcRn salvages, else by molar mass. Both, and not the reflections, are for :func:`.two_pore.two_pore_system`, which
+        takes other proteins too
     """
 
     name: str
@@ -77,18 +80,20 @@ class Antibody:
     target_off: float = 0.1
     target_turnover: float = 0.03
     internalisation: float = 0.03
+    hydrodynamic_radius: float | None = None
+    sieving: float | None = None
 
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name == "name" or (f.name == "target" and value is None):
+            if f.name == "name" or (f.name in ("target", "hydrodynamic_radius", "sieving") and value is None):
                 continue
-            low_ok = f.name in ("salvage", "reflection_tight", "reflection_leaky")
+            low_ok = f.name in ("salvage", "reflection_tight", "reflection_leaky", "sieving")
             if isinstance(value, (bool, str)) or not (np.isfinite(value) and (value > 0 or (low_ok and value == 0))):
                 raise InputError(f"antibody.{f.name}", value, "a number > 0", subject=self.name)
-        for name in ("salvage", "reflection_tight", "reflection_leaky", "bioavailability"):
-            value = getattr(self, name)
-            if value > 1 or (value == 1 and name != "bioavailability"):
+        for name in ("salvage", "reflection_tight", "reflection_leaky", "bioavailability", "sieving"):
+            value = getattr(self, name) or 0.0
+            if value > 1 or (value == 1 and name not in ("bioavailability", "sieving")):
                 raise InputError(f"antibody.{name}", value, "a share below 1", subject=self.name)
 
 

@@ -23,6 +23,7 @@ RESULTS = {
     "Forecasts and the size of the network": "benchmarks/results/forecasting_scaling.md",
     "Interactions": "benchmarks/interactions/README.md",
     "Children, absorption, antibodies": "benchmarks/mechanisms/README.md",
+    "Antibodies: predicted against observed": "benchmarks/validation/antibody.md",
     "A hierarchical fit": "benchmarks/results/population_fit.md",
     "Speed of the engine": "benchmarks/results/engine_speed.md",
     "Speed of the Julia backend": "benchmarks/results/engine_julia.md",

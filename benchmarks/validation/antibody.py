@@ -1,0 +1,147 @@
+"""Predicted against observed AUC and Cmax of antibodies in people.
+
+    python benchmarks/validation/antibody.py
+
+An IgG1 of which nothing is known but its dose: the default `Antibody` (clearance .22 L/day, FcRn salvage .87, no target) in
+the reference person, by the two-pore model of every organ and by the minimal model. Nothing is fitted. AUC over the sampling
+times without the intervals that a dose falls in, and the largest value at a sampling time, for observation and prediction
+alike, as in validate.py. Writes antibody.md, results/antibody.csv, results/antibody.png.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from validate import auc
+
+import pbpk_hybrid as ph
+
+HERE = Path(__file__).parent
+DATA = HERE.parent / "data"
+MODELS = {"two_pore": "two-pore, all organs", "minimal": "minimal"}
+IGG = ph.Antibody(name="IgG1")
+
+
+def curves(regimen: ph.Regimen, times: np.ndarray, body) -> dict[str, np.ndarray]:
+    """Plasma concentrations [mg/L] at `times` by both models."""
+    systems = {"two_pore": ph.two_pore_system(IGG, body), "minimal": ph.antibody_system(IGG, float(body["body_weight"][0]))}
+    out = {}
+    for name, system in systems.items():
+        ds = ph.simulate_system(system, regimen, times, compartments=["plasma"])
+        out[name] = ds["concentration"].values[0, :, 0]
+    return out
+
+
+def typical() -> list[dict]:
+    """Mean profiles of tefibazumab and CDA1, one a dose."""
+    data = pd.read_csv(DATA / "osp_antibodies" / "antibodies.csv")
+    infusions = pd.read_csv(DATA / "osp_antibodies" / "infusions.csv")
+    body = ph.reference_individual("human")
+    weight = float(body["body_weight"][0])
+    out = []
+    for (name, dose), p in data.groupby(["antibody", "dose_mg_per_kg"], sort=False):
+        regimen = ph.Regimen.empty()
+        given = infusions[(infusions["antibody"] == name) & (infusions["dose_mg_per_kg"] == dose)]
+        for _, i in given.iterrows():
+            regimen = regimen + ph.Regimen.infusion(i["amount_mg_per_kg"] * weight, i["duration_h"]).shift(i["start_h"])
+        out.append({"antibody": name, "label": f"{dose:g} mg/kg", "regimen": regimen, "body": body, "doses": np.array([0.0]),
+                    "time": p["time_h"].to_numpy(), "value": p["concentration_mg_per_L"].to_numpy()})  # fmt: skip
+    return out
+
+
+def patients() -> list[dict]:
+    """Nimotuzumab in women with breast cancer, one profile a patient; DV taken as the natural logarithm of mg/L."""
+    data = pd.read_csv(DATA / "nlmixr2data" / "nimoData.csv.gz")
+    out = []
+    for number, p in data.groupby("ID"):
+        regimen, doses = ph.Regimen.empty(), p[p["EVID"] == 1]
+        for _, d in doses.iterrows():
+            regimen = regimen + ph.Regimen.infusion(d["AMT"], d["AMT"] / d["RATE"]).shift(d["TIME"])
+        seen = p[p["MDV"] == 0].drop_duplicates("TIME")
+        out.append({"antibody": "nimotuzumab", "label": f"patient {number}, {doses['AMT'].iloc[0]:g} mg weekly",
+                    "regimen": regimen, "body": ph.reference_individual("human", body_weight=float(p["WGT"].iloc[0])),
+                    "doses": doses["TIME"].to_numpy(), "time": seen["TIME"].to_numpy(),
+                    "value": np.exp(seen["DV"].to_numpy())})  # fmt: skip
+    return out
+
+
+def compare(profile: dict) -> dict:
+    """A row: observed figures, and predicted/observed of each model."""
+    t, c, doses = profile["time"], profile["value"], profile["doses"]
+    row = {"antibody": profile["antibody"], "profile": profile["label"], "n": len(t), "observed_auc": auc(t, c, doses),
+           "observed_cmax": c.max()}  # fmt: skip
+    for model, predicted in curves(profile["regimen"], t, profile["body"]).items():
+        row[f"{model}_auc"] = auc(t, predicted, doses) / row["observed_auc"]
+        row[f"{model}_cmax"] = predicted.max() / row["observed_cmax"]
+    return row
+
+
+def summary(rows: list[dict], model: str, quantity: str) -> str:
+    ratio = np.log10([r[f"{model}_{quantity}"] for r in rows])
+    within = np.sum(np.abs(ratio) <= np.log10(2))
+    return f"{10 ** ratio.mean():.2f} | {10 ** np.abs(ratio).mean():.2f} | {within} of {len(rows)}"
+
+
+def picture(profiles: list[dict], rows: list[dict]) -> None:
+    import matplotlib.pyplot as plt
+
+    shown = [p for p in profiles if p["antibody"] != "nimotuzumab"]
+    figure, axes = plt.subplots(2, 4, figsize=(13, 6))
+    for axis, p in zip(axes.flat, shown, strict=False):
+        grid = np.unique(np.r_[np.geomspace(0.5, p["time"].max(), 120), p["time"]])
+        for (model, values), style in zip(curves(p["regimen"], grid, p["body"]).items(), ("-", "--"), strict=True):
+            axis.semilogy(grid / 24, values, style, color="#0072B2", label=MODELS[model])
+        axis.semilogy(p["time"] / 24, p["value"], "o", color="#D55E00", ms=4, label="observed")
+        axis.set(title=f"{p['antibody']} {p['label']}", xlabel="time [day]", ylabel="plasma [mg/L]")
+    axes.flat[0].legend(frameon=False, fontsize=8)
+    last = axes.flat[-1]
+    colours = {"tefibazumab": "#D55E00", "CDA1": "#009E73", "nimotuzumab": "#999999"}
+    for name, colour in colours.items():
+        mine = [r for r in rows if r["antibody"] == name]
+        for quantity, mark in (("auc", "o"), ("cmax", "^")):
+            ratio = [r[f"two_pore_{quantity}"] for r in mine]
+            last.semilogy([colours_index(colours, name)] * len(ratio), ratio, mark, color=colour, mfc="none")
+    last.axhspan(0.5, 2, color="0.93", zorder=0)
+    last.axhline(1, color="0.6", lw=0.8)
+    last.set(xticks=range(len(colours)), title="predicted/observed\n(circles AUC, triangles Cmax)")
+    last.set_xticklabels(colours)
+    figure.tight_layout()
+    figure.savefig(HERE / "results" / "antibody.png", dpi=120)
+
+
+def colours_index(colours: dict, name: str) -> int:
+    return list(colours).index(name)
+
+
+def main() -> None:
+    profiles = typical() + patients()
+    rows = [compare(p) for p in profiles]
+    (HERE / "results").mkdir(exist_ok=True)
+    with (HERE / "results" / "antibody.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
+    picture(profiles, rows)
+    two = "AUC: geometric mean | AAFE | within 2-fold | Cmax: geometric mean | AAFE | within 2-fold"
+    each = "samples | AUC [mg h/L] | Cmax [mg/L] | AUC: two-pore | minimal | Cmax: two-pore | minimal"
+    lines = ["# Antibodies: predicted against observed", "", *__doc__.split("\n\n")[2].splitlines(), ""]
+    lines += ["Ratios are predicted/observed; AAFE is 10^(mean of |log10 ratio|).", ""]
+    lines += ["![antibodies](results/antibody.png)", "", f"| antibody | model | {two} |", "| --- " * 8 + "|"]
+    for name in ("tefibazumab", "CDA1", "nimotuzumab"):
+        mine = [r for r in rows if r["antibody"] == name]
+        for model, label in MODELS.items():
+            lines.append(f"| {name} | {label} | {summary(mine, model, 'auc')} | {summary(mine, model, 'cmax')} |")
+    lines += ["", *(HERE / "antibody_reading.md").read_text().splitlines(), "", "## Profile by profile", ""]
+    lines += [f"| antibody | profile | {each} |", "| --- " * 9 + "|"]
+    for r in rows:
+        ratios = [f"{r[f'{model}_{quantity}']:.2f}" for quantity in ("auc", "cmax") for model in MODELS]
+        seen = [str(r["n"]), f"{r['observed_auc']:.4g}", f"{r['observed_cmax']:.4g}"]
+        lines.append("| " + " | ".join([r["antibody"], r["profile"], *seen, *ratios]) + " |")
+    (HERE / "antibody.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -24,9 +24,9 @@ _WHERE = {
     "variability": ("Variability", "NO_VARIABILITY"),
     "physiology": ("sample_population", "reference_individual", "check_physiology", "tissue_composition",
                    "reference_child", "reference_pregnancy", "with_enzymes", "with_hepatic_impairment",
-                   "with_renal_impairment"),
-    "compounds": ("Compound", "SaturablePathway", "Metabolism", "EnzymeEffect", "get_compound", "list_compounds",
-                  "search_compounds", "load_compound_file", "observations"),
+                   "with_renal_impairment", "with_transporters"),
+    "compounds": ("Compound", "SaturablePathway", "Metabolism", "EnzymeEffect", "Transporter", "get_compound",
+                  "list_compounds", "search_compounds", "load_compound_file", "observations"),
     "dosing": ("Regimen",),
     "models": ("System", "Reaction", "Observable", "OrganGraph", "whole_body_graph", "whole_body_system",
                "httk_pbtk", "httk_3compartment", "httk_1compartment", "httk_css"),
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         EnzymeEffect,
         Metabolism,
         SaturablePathway,
+        Transporter,
         get_compound,
         list_compounds,
         load_compound_file,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
         with_enzymes,
         with_hepatic_impairment,
         with_renal_impairment,
+        with_transporters,
     )
     from .results import open_results
     from .simulation import simulate, simulate_system

@@ -46,7 +46,8 @@ def bioavailability(
 
     Raises
     ------
-    InputError : more than one dose, none or another route; saturable pathways, for which Fh depends on the dose
+    InputError : more than one dose, none or another route; saturable pathways, for which Fh depends on the dose, and
+        transporters of liver or gut, for which a well-stirred liver is not the whole
     """
     from .physiology import reference_individual
 
@@ -56,6 +57,9 @@ def bioavailability(
         raise InputError("regimen", str(given), "one oral dose")
     if drug.saturable:
         raise InputError("saturable", [p.name for p in drug.saturable], "linear elimination", subject=drug.name,
+                         hint="compare AUCs after oral and intravenous doses instead")  # fmt: skip
+    if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
+        raise InputError("transporters", [t.label for t in drug.transporters], "none in liver and gut", subject=drug.name,
                          hint="compare AUCs after oral and intravenous doses instead")  # fmt: skip
     people = reference_individual("human") if population is None else population
     ds = simulate(drug, given, people, [0.0, duration], absorption=absorption, **options)

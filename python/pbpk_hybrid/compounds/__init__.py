@@ -8,12 +8,14 @@ from .database import get_compound, list_compounds, search_compounds
 from .dataset import compounds_from_dataset, compounds_to_dataset
 from .enzymes import EnzymeEffect, Metabolism
 from .observations import list_observations, observations
+from .transporters import Transporter
 
 __all__ = [
     "Compound",
     "EnzymeEffect",
     "Metabolism",
     "SaturablePathway",
+    "Transporter",
     "compounds_from_dataset",
     "compounds_to_dataset",
     "get_compound",

@@ -20,6 +20,7 @@ from ._fields import (
     parse_text_map,
 )
 from .enzymes import EnzymeEffect, Metabolism, check_shares, parse_records, record
+from .transporters import Transporter, parse_transporters
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -29,7 +30,7 @@ def _empty() -> Mapping[str, Any]:
 
 
 _DEFAULTS: Mapping[str, Any] = {"gfr_fraction": 1.0, "distribution_basis": "predicted"}  # left out of dictionaries
-_RECORDS: Mapping[str, type] = {"metabolism": Metabolism, "enzyme_effects": EnzymeEffect}
+_RECORDS: Mapping[str, type] = {"metabolism": Metabolism, "enzyme_effects": EnzymeEffect, "transporters": Transporter}
 _PERMEABILITIES = ("permeability_surface_area", "capillary_permeability_surface_area")
 _NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal", "volume_steady_state")  # from another species
 
@@ -126,7 +127,9 @@ class Compound:
         interstitium in equilibrium
     saturable : Michaelis-Menten pathways
     metabolism : which enzymes do the metabolism in liver and gut wall, and in what shares; see :class:`.enzymes.Metabolism`
-    enzyme_effects : enzymes that the compound inhibits, inactivates or induces; see :class:`.enzymes.EnzymeEffect`
+    enzyme_effects : enzymes and transporters that the compound inhibits, inactivates or induces; see
+        :class:`.enzymes.EnzymeEffect`
+    transporters : active uptake, efflux and secretion by organ; see :class:`.transporters.Transporter`
     absorption_rate : first-order absorption from the gut lumen [1/h]
     fraction_absorbed, fraction_gut : fraction of an oral dose that enters the gut wall, and that passes it
     absorption_lag_time : [h];  transit_compartments : count;  transit_rate : [1/h]
@@ -162,6 +165,7 @@ class Compound:
     saturable: tuple[SaturablePathway, ...] = ()
     metabolism: tuple[Metabolism, ...] = ()
     enzyme_effects: tuple[EnzymeEffect, ...] = ()
+    transporters: tuple[Transporter, ...] = ()
     absorption_rate: float | None = None
     fraction_absorbed: float | None = None
     fraction_gut: float | None = None
@@ -351,7 +355,11 @@ def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: s
     if values.get("saturable"):
         parsed["saturable"] = _parse_saturable(values["saturable"], molar_mass, prefix)
     for key, kind in _RECORDS.items():
-        if values.get(key):
+        if not values.get(key):
+            continue
+        if kind is Transporter:
+            parsed[key] = parse_transporters(prefix + key, values[key], molar_mass)
+        else:
             parsed[key] = parse_records(prefix + key, kind, values[key], molar_mass)
     return parsed
 
@@ -440,10 +448,12 @@ def _check_together(c: Compound) -> None:
             "organs that permeability_surface_area names too",
             subject=c.name,
         )
-    if c.gallbladder_emptying_rate is not None and not c.biliary_clearance:
+    to_bile = any(t.direction == "secretion" and t.organ == "liver" for t in c.transporters)
+    if c.gallbladder_emptying_rate is not None and not (c.biliary_clearance or to_bile):
         raise InputError(
-            "gallbladder_emptying_rate", c.gallbladder_emptying_rate, "biliary_clearance beside it", subject=c.name
-        )
+            "gallbladder_emptying_rate", c.gallbladder_emptying_rate,
+            "biliary_clearance, or a transporter of the liver that secretes, beside it", subject=c.name,
+        )  # fmt: skip
     if c.partition_method == "measured" and not c.kp:
         raise InputError("partition_method", "measured", "measured values in kp", subject=c.name)
     fields_known = set(field_names())

@@ -54,11 +54,11 @@ class Metabolism:
 
 @dataclass(frozen=True, kw_only=True)
 class EnzymeEffect:
-    """What a compound does to one enzyme, in every organ that has it.
+    """What a compound does to one enzyme or transporter, in every organ that has it.
 
     Parameters
     ----------
-    enzyme : e.g. ``"CYP3A4"``
+    enzyme : e.g. ``"CYP3A4"``, ``"OATP1B1"``
     kind : ``"competitive"``, ``"noncompetitive"``, ``"uncompetitive"`` (all reversible), ``"inactivation"``
         (mechanism-based) or ``"induction"``
     ki : [mg/L], unbound; of inactivation the concentration of half the largest rate, KI

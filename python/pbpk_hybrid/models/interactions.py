@@ -13,6 +13,10 @@ concentrations C of the substrate and I of others at the enzyme, and E the amoun
 Fahmi et al. 2009, Drug Metab Dispos 37:1658). With constant I the ratio of oral AUCs is then
 1/(A_g B_g C_g (1 - F_g) + F_g) x 1/(A_h B_h C_h f_m + 1 - f_m) for a liver without other elimination.
 
+Transporters stand beside the enzymes, with the same law and changes: C and I are the unbound concentrations on the side
+that the transporter takes from (an inhibitor without barriers in that organ: in the organ), and `enzyme` of an effect may
+name one.
+
 An inhibitor's concentration in the gut wall is what it is absorbed with plus, unbound, what its blood brings. The states
 ``enzyme_change:<enzyme>.<organ>`` are E - 1; ``enzyme_turnover`` balances them and means nothing.
 """
@@ -29,6 +33,7 @@ from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
 from .enzymes import pathway_shares, turnover_rate
 from .system import Coefficients, Observable, Reaction, System
+from .transport import Carrier, side
 from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, whole_body_system
 
 TURNOVER_STATE = "enzyme_turnover"
@@ -114,15 +119,18 @@ class _Builder:
     def _enzymes(self, half_lives) -> dict[str, float]:
         """``CYP3A4.liver`` -> kdeg, for the enzymes that metabolise any of the compounds."""
         used = [f"{p.enzyme}.{p.organ}" for m in self.members for p in m.compound.metabolism]
+        transporters = {c.key for m in self.members for c in m.system.assemble.carriers}
+        used += sorted(transporters - set(used))
         for key in half_lives:
             if key not in used:
                 raise unknown_name("enzyme_half_lives", key, used, what="an enzyme of these compounds")
         changed = {e.enzyme for m in self.members for e in m.compound.enzyme_effects}
+        slowly = {e.enzyme for m in self.members for e in m.compound.enzyme_effects if e.kind not in _REVERSIBLE}
         out = {}
         for key in dict.fromkeys(used):
             enzyme, organ = key.split(".")
             # an enzyme that nothing changes needs no turnover: any rate keeps it at its baseline
-            known = enzyme in changed or key in half_lives
+            known = enzyme in (slowly if key in transporters else changed) or key in half_lives
             out[key] = turnover_rate(enzyme, organ, half_lives) if known else 0.01
         return out
 
@@ -138,6 +146,17 @@ class _Builder:
             if effect.enzyme == enzyme and effect.kind in _REVERSIBLE for place in _PLACES[organ]
         ]  # fmt: skip
 
+    def _carriers(self):
+        """(member, carrier, reversible inhibitions of it by others as in `_inhibitors`, with the inhibitor's state)."""
+        for m in self.members:
+            for c in m.system.assemble.carriers:
+                others = [
+                    (o, i, effect, side(o.system.assemble.barriers, c.transporter)) for o in self.members if o is not m
+                    for i, effect in enumerate(o.compound.enzyme_effects)
+                    if effect.enzyme == c.transporter.name and effect.kind in _REVERSIBLE
+                ]  # fmt: skip
+                yield m, c, others
+
     def _pathways(self):
         """(member, number, pathway, place) of every pathway."""
         for m in self.members:
@@ -151,7 +170,7 @@ class _Builder:
             for m in self.members:
                 for i, effect in enumerate(m.compound.enzyme_effects):
                     if effect.enzyme == enzyme and effect.kind not in _REVERSIBLE:
-                        for place in _PLACES[organ]:
+                        for place in _PLACES.get(organ, (organ,)):
                             yield key, organ, m, i, effect, place
 
     # ------------------------------------------------------------------ reactions: structure and numbers in the same order
@@ -170,10 +189,15 @@ class _Builder:
                 gain = {source: -1.0, self._at(product, place): ratio, sink: 1.0 - ratio}
             reactants = (source, self.number[f"enzyme_change:{key}"], *(self._at(o, at) for o, _, _, at in others))
             out.append((f"{m.prefix}{key}[{i}]", "enzymatic", reactants, gain))
+        for m, c, others in self._carriers():
+            source, target = self.number[m.prefix + c.source], self.number[m.prefix + c.target]
+            change = self.number[f"enzyme_change:{c.key}"]
+            reactants = (source, change, *(self.number[o.prefix + at] for o, _, _, at in others))
+            out.append((f"{m.prefix}{c.label}", "enzymatic", reactants, {source: -1.0, target: 1.0}))
         turnover = self.number.get(TURNOVER_STATE)
         for key, organ, m, i, effect, place in self._changes():
             change, at = self.number[f"enzyme_change:{key}"], self._at(m, place)
-            rest = tuple(self._at(m, other) for other in _PLACES[organ] if other != place)
+            rest = tuple(self._at(m, other) for other in _PLACES.get(organ, ()) if other != place)
             name = f"{m.prefix}{effect.kind}[{i}.{key}.{place}]"
             if effect.kind == "inactivation":
                 out.append((name, "enzymatic", (at, change, *rest), {change: -1.0, turnover: 1.0}))
@@ -207,9 +231,18 @@ class _Builder:
                 values.append(0.0 * relative if effect.kind == "uncompetitive" else relative)
                 values.append(0.0 * relative if effect.kind == "competitive" else relative)
             out.append(stack(*values))
+        for m, carrier, others in self._carriers():
+            q = own[m.prefix]
+            values = self._carrier_numbers(q, m.system.assemble.unbound_in(q, carrier.source), carrier)
+            for other, j, effect, at in others:
+                q = own[other.prefix]
+                relative = other.system.assemble.unbound_in(q, at) / q[f"ki[{j}.{effect.enzyme}]"]
+                values.append(0.0 * relative if effect.kind == "uncompetitive" else relative)
+                values.append(0.0 * relative if effect.kind == "competitive" else relative)
+            out.append(stack(*values))
         for key, organ, m, i, effect, place in self._changes():
             q, c = own[m.prefix], unbound(m, place)
-            rest = [unbound(m, other) for other in _PLACES[organ] if other != place]
+            rest = [unbound(m, other) for other in _PLACES.get(organ, ()) if other != place]
             if effect.kind == "inactivation":
                 ki, kinact = (q[f"{k}[{i}.{effect.enzyme}]"] for k in ("ki", "kinact"))
                 crowd = [value for other in rest for value in (other / ki, 0.0 * other)]
@@ -218,6 +251,14 @@ class _Builder:
                 ec50, emax = (q[f"{k}[{i}.{effect.enzyme}]"] for k in ("ec50", "emax"))
                 out.append(stack(p[f"kdeg[{key}]"] * emax, ec50 / c, *(ec50 / other for other in rest)))
         return out
+
+    @staticmethod
+    def _carrier_numbers(q: Mapping[str, np.ndarray], c: np.ndarray, carrier: Carrier) -> list[np.ndarray]:
+        """k and s of one carrier; c: unbound concentration per amount on the side it takes from [1/L]."""
+        if carrier.saturable:
+            km = q[f"km[{carrier.label}]"]
+            return [q[f"jmax[{carrier.label}]"] / km * c, c / km]
+        return [q[f"transport[{carrier.label}]"] * c, 0.0 * c]
 
     # ------------------------------------------------------------------ the whole
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:

@@ -19,6 +19,7 @@ Pharmacometrics Syst Pharmacol 2:e63):
   (Yang et al. 2007, Curr Drug Metab 8:676):
   :math:`F_g = Q_w/(Q_w + CL_{int,w})`, so that :math:`CL_{int,w} = Q_w (1 - F_g)/F_g`
 - organs with a permeability-surface product are blood, interstitium and cells instead of one space: see :mod:`.permeability`
+- transporters carry drug across their barriers, and to bile, urine and the gut lumen: see :mod:`.transport`
 
 What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that body + sinks = dose.
 """
@@ -41,6 +42,7 @@ from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
 from .partition import blood_to_plasma_ratio
 from .permeability import Barriers, barrier_parameters, check_barriers, choose_barriers, clint_behind_barrier
 from .system import Coefficients, Observable, Reaction, System
+from .transport import Carrier, choose_carriers, clint_behind_transport, transport_parameters
 
 DEPOT, LUMEN, GALLBLADDER, GUT_WALL = "oral_depot", "gut_lumen", "gallbladder", "gut_wall"
 METABOLISED, METABOLISED_GUT = "metabolised", "metabolised_gut"
@@ -78,7 +80,7 @@ def whole_body_system(
         a number: every tissue; ``"all"``: every tissue with the compound's values; None: the organs the compound has
         values for; {}: none
     absorption : model of the gut; None: first-order absorption
-    enzymes_apart : leave the metabolism by named enzymes out; see the module's text
+    enzymes_apart : leave the metabolism by named enzymes, and transporters, out; see the module's text
 
     Returns
     -------
@@ -97,7 +99,10 @@ def whole_body_system(
     barriers = choose_barriers(compound, graph, permeability_limited)
     if absorption is not None:  # the gut model says what is absorbed, and how fast
         compound = compound.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
-    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers)
+    tissues = tuple(o for o in graph.organs if o not in graph.blood_pools)
+    bile = GALLBLADDER if compound.gallbladder_emptying_rate else LUMEN
+    carriers = choose_carriers(compound, barriers, tissues, {"liver": bile, "kidney": RENAL, "gut": LUMEN})
+    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers, carriers)
     if enzymes_apart:
         parameters |= gut_wall(physiology) | {f"share.{o}": s for o, s in enzyme_shares(compound, physiology).items()}
     for name, factor in (factors or {}).items():
@@ -110,7 +115,7 @@ def whole_body_system(
     check_barriers(barriers, parameters, compound.name, labels)
     states, pathways = _states(compound, graph, barriers, enzymes_apart)
     states = (*(absorption.states if absorption else ()), *states)
-    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers, absorption)
+    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers, absorption, carriers)
     coefficients = assemble(parameters)
     number = {s: i for i, s in enumerate(states)}
     n_subjects = physiology.sizes["subject"]
@@ -120,8 +125,13 @@ def whole_body_system(
         Reaction(name, "michaelis_menten", (at[organ],), {at[organ]: -1.0, number[METABOLISED]: 1.0}, values)
         for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=False)
     )
+    done = len(pathways)
+    for carrier, values in zip(assemble.saturable_carriers, coefficients.reaction_parameters[done:], strict=False):
+        source, target = number[carrier.source], number[carrier.target]
+        reactions += (Reaction(carrier.label, "michaelis_menten", (source,), {source: -1.0, target: 1.0}, values),)
+        done += 1
     for (name, law, reactants, gain), values in zip(
-        absorption.reactions() if absorption else (), coefficients.reaction_parameters[len(pathways) :], strict=True
+        absorption.reactions() if absorption else (), coefficients.reaction_parameters[done:], strict=True
     ):
         gains = {number[s]: g for s, g in gain.items()}
         reactions += (Reaction(name, law, tuple(number[s] for s in reactants), gains, values),)
@@ -143,6 +153,7 @@ def whole_body_system(
             "model": "whole_body_permeability_limited" if barriers else "whole_body_flow_limited",
             **({"absorption": f"{absorption.formulation}, {absorption.food}"} if absorption else {}),
             **({"permeability_limited": ", ".join(barriers)} if barriers else {}),
+            **({"transporters": ", ".join(c.label for c in carriers)} if carriers else {}),
             "compound": compound.name, "species": species,
             "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
             "clearance_basis": compound.resolved_clearance_basis or "none",
@@ -174,12 +185,14 @@ def _states(
     transit = tuple(f"transit_{i + 1}" for i in range(_transit_count(compound)))
     oral = (DEPOT, *transit, LUMEN) if transit else (LUMEN,)
     organs = [s for o in graph.organs for s in (barriers[o].states if o in barriers else (o,))]
-    bile = (GALLBLADDER,) if compound.biliary_clearance and compound.gallbladder_emptying_rate else ()
+    bile = (GALLBLADDER,) if compound.gallbladder_emptying_rate else ()  # only with something that goes to bile
     wall = (GUT_WALL,) if enzymes_apart else ()
     return (*oral, *wall, *bile, *organs, *SINKS), pathways
 
 
-def _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers) -> dict[str, np.ndarray]:
+def _parameters(
+    compound, physiology, graph, species, partition, hepatic_model, barriers, carriers
+) -> dict[str, np.ndarray]:
     """Every number of the model by name, each (n_subjects,) or (1,)."""
     if compound.fraction_unbound_plasma is None:
         raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
@@ -197,7 +210,15 @@ def _parameters(compound, physiology, graph, species, partition, hepatic_model, 
     p |= elimination_parameters(compound, physiology, graph, bp, hepatic_model)
     p |= barrier_parameters(barriers, species, physiology)
     if LIVER in barriers and compound.resolved_clearance_basis == "in_vivo":
-        p["clint.liver"] = clint_behind_barrier(p["clint.liver"], barriers[LIVER].total(p), compound.name)
+        if any(c.transporter.organ == LIVER and c.transporter.direction != "secretion" for c in carriers):
+            p["clint.liver"] = clint_behind_transport(
+                p["clint.liver"], barriers[LIVER], p, carriers, physiology, compound.name
+            )
+        else:
+            p["clint.liver"] = clint_behind_barrier(p["clint.liver"], barriers[LIVER].total(p), compound.name)
+    p |= transport_parameters(carriers, physiology)
+    if compound.gallbladder_emptying_rate:
+        p["gallbladder_emptying_rate"] = np.array([compound.gallbladder_emptying_rate])
     if compound.biliary_clearance:
         p |= _biliary(compound, physiology)
     for pathway in compound.saturable:
@@ -218,10 +239,7 @@ def _biliary(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray
         raise InputError("absorption_rate", None, "a number > 0 [1/h] with biliary_clearance: bile enters the gut lumen",
                          subject=compound.name, hint="fraction_absorbed=0 sends all of it to faeces")  # fmt: skip
     weight = physiology["body_weight"].values.astype(float)
-    out = {"clint.biliary": compound.biliary_clearance * weight * 60.0 / 1000.0}  # mL/min -> L/h
-    if compound.gallbladder_emptying_rate:
-        out["gallbladder_emptying_rate"] = np.array([compound.gallbladder_emptying_rate])
-    return out
+    return {"clint.biliary": compound.biliary_clearance * weight * 60.0 / 1000.0}  # mL/min -> L/h
 
 
 class _assembler:
@@ -229,9 +247,11 @@ class _assembler:
 
     def __init__(
         self, states, graph: OrganGraph, pathways, transit: int, barriers: Mapping[str, Barriers],
-        absorption: GutAbsorption | None = None,
+        absorption: GutAbsorption | None = None, carriers: tuple[Carrier, ...] = (),
     ):
-        self.absorption = absorption
+        self.absorption, self.carriers = absorption, carriers
+        # with enzymes apart all transport is put in by others
+        self.saturable_carriers = tuple(c for c in carriers if c.saturable and GUT_WALL not in states)
         self.number = {s: i for i, s in enumerate(states)}
         self.graph, self.pathways, self.transit, self.barriers = graph, pathways, transit, barriers
         # the state of an organ through which its blood flows, and the one in which drug is eliminated
@@ -261,7 +281,11 @@ class _assembler:
         """Unbound concentration where an organ's enzymes are, per amount there [1/L]; enterocytes bind nothing."""
         if organ == GUT_WALL:
             return 1.0 / p["volume.gut_wall"]
-        return p["fraction_unbound_plasma"] * self.concentrations(p)[0][self.inside[organ]]
+        return self.unbound_in(p, self.inside[organ])
+
+    def unbound_in(self, p: Mapping[str, np.ndarray], state: str) -> np.ndarray:
+        """Unbound concentration in a state of an organ, per amount there [1/L]."""
+        return p["fraction_unbound_plasma"] * self.concentrations(p)[0][state]
 
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
         number, graph = self.number, self.graph
@@ -294,10 +318,12 @@ class _assembler:
         unnamed = 1.0 - p["share.liver"] if apart else 1.0
         move(liver, METABOLISED, p["clint.liver"] * unnamed * fu * plasma[liver])
         if "clint.biliary" in p:
-            stored = GALLBLADDER in number
-            move(liver, GALLBLADDER if stored else LUMEN, p["clint.biliary"] * fu * plasma[liver])
-            if stored:
-                move(GALLBLADDER, LUMEN, p["gallbladder_emptying_rate"])
+            move(liver, GALLBLADDER if GALLBLADDER in number else LUMEN, p["clint.biliary"] * fu * plasma[liver])
+        if GALLBLADDER in number:
+            move(GALLBLADDER, LUMEN, p["gallbladder_emptying_rate"])
+        for c in self.carriers:
+            if not (c.saturable or apart):
+                move(c.source, c.target, p[f"transport[{c.label}]"] * fu * plasma[c.source])
 
         ka, fa, fg = p["absorption_rate"], p["fraction_absorbed"], p["fraction_gut"]
         chain = [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN] if self.transit else [LUMEN]
@@ -328,6 +354,9 @@ class _assembler:
             vmax, km = p[f"vmax[{name}]"], p[f"km[{name}]"]
             km_amount = km / (fu * plasma[inside[organ]])  # unbound concentration = fu x plasma per amount x amount
             reactions.append(np.stack(np.broadcast_arrays(vmax, km_amount), axis=1))
+        for c in self.saturable_carriers:
+            km_amount = p[f"km[{c.label}]"] / (fu * plasma[c.source])
+            reactions.append(np.stack(np.broadcast_arrays(p[f"jmax[{c.label}]"], km_amount), axis=1))
         if self.absorption is not None:
             reactions += self.absorption.reaction_parameters(p)
         factor = {o: 1.0 / p[f"volume.{o}"] for o in graph.organs}

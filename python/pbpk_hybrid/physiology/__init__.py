@@ -12,6 +12,7 @@ from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
 from .people import training_people
 from .plausibility import CHILD_RULES, RULES, check_plausibility, check_ranks, summary
 from .population import sample_population
+from .transporters import with_transporters
 
 __all__ = [
     "BLOOD_POOLS",
@@ -35,4 +36,5 @@ __all__ = [
     "with_enzymes",
     "with_hepatic_impairment",
     "with_renal_impairment",
+    "with_transporters",
 ]

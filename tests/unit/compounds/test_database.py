@@ -33,7 +33,7 @@ def test_the_curated_set_has_the_drugs_of_the_validation():
 @pytest.mark.parametrize("name", CURATED)
 def test_every_curated_value_has_a_citation_and_nothing_else_has(name):
     c = get_compound(name)
-    names = (*_fields.NUMBERS, "pka_acid", "pka_base", "kp", "saturable", "metabolism", "enzyme_effects")
+    names = (*_fields.NUMBERS, "pka_acid", "pka_base", "kp", "saturable", "metabolism", "enzyme_effects", "transporters")
     given = {k for k in names if getattr(c, k) not in (None, (), {})}
     given -= {"gfr_fraction"} if c.gfr_fraction == 1 else set()
     given |= {f"{s}.{k}" for s, values in c.species_values.items() for k in values}

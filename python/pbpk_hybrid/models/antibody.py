@@ -35,8 +35,9 @@ STATES = ("plasma_pool", "tight", "leaky", "lymph", "endosome", "endosome_bound"
           "subcutaneous", "not_absorbed")  # fmt: skip
 TARGET_STATES = ("complex", "target_change", "target_balance", "internalised")
 
-#: of a person of 71 kg, Cao et al. (2013): plasma and lymph volume, interstitial fluid [L], lymph flow [L/h]; shares of
-#: tight tissues in volume and flow, available share of the fluid, reflection where lymph leaves the tissues
+#: of a person of 71 kg, Cao et al. (2013), quoted from memory, to check: plasma and lymph volume, interstitial fluid [L],
+#: lymph flow [L/h]; shares of tight tissues in volume and flow, available share of the fluid, reflection where lymph leaves
+#: the tissues
 WEIGHT, PLASMA, LYMPH, INTERSTITIUM, LYMPH_FLOW = 71.0, 2.6, 5.2, 15.6, 2.9 / 24
 TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 
@@ -44,6 +45,9 @@ TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 @dataclass(frozen=True, kw_only=True)
 class Antibody:
     """A therapeutic antibody.
+
+    Defaults that name a paper are quoted from memory, to check; the reflections lie in the ranges of the abstract of Cao et
+    al. (2013), .883 to .987 and .311 to .837.
 
     Parameters
     ----------

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
     from ..compounds import Compound
 
-_YANG = "Yang et al. (2008) Curr Drug Metab 9:384, review of turnover half-lives in vivo and in vitro"
-_WANG = "kdeg .03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than .0077/h (published: 26 to 140 h)"
+_YANG = "Yang et al. (2008) Curr Drug Metab 9:384, review of turnover half-lives in vivo and in vitro; from memory, to check"
+_WANG = (
+    "kdeg .03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than .0077/h (published: 26 to 140 h); from "
+    "memory, to check"
+)
 #: enzyme -> organ -> (half-life of the protein [h], source)
 TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP3A4": {"liver": (23.1, _WANG), "gut": (23.1, _WANG)},
@@ -37,7 +40,8 @@ TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP2E1": {"liver": (50.0, _YANG)},
 }
 #: blood flow of the villi [L/h] and volume of the enterocytes [L] of the reference man: Yang et al. (2007) Curr Drug Metab
-#: 8:676 (flow, 300 mL/min); the volume only sets how fast the wall fills, in seconds to minutes, not what it metabolises
+#: 8:676 (flow, 300 mL/min; from memory, to check); the volume is assumed, and only sets how fast the wall fills, in seconds
+#: to minutes, not what it metabolises
 GUT_WALL_FLOW, GUT_WALL_VOLUME = 18.0, 0.12
 
 
@@ -94,8 +98,7 @@ def pathway_shares(compound: Compound, physiology: xr.Dataset, organ: str) -> li
     whole = np.where(whole > 0, whole, 1.0)  # nothing is metabolised: shares of nothing
     zero = np.zeros(physiology.sizes["subject"])
     return [
-        m.fraction * activity(physiology, m.enzyme, organ) / whole if m.organ == organ else zero
-        for m in compound.metabolism
+        m.fraction * activity(physiology, m.enzyme, organ) / whole if m.organ == organ else zero for m in compound.metabolism
     ]
 
 

@@ -3,8 +3,8 @@
 - organ masses, weight, height: ICRP 89 at 0, 1, 5, 10 and 15 years, straight lines between; from 15 to the adult at 20
 - cardiac output: ICRP 89, at the same ages; every organ's share goes by its mass and the adult's flow per mass
 - GFR: the adult's x (W/W_adult)^(3/4) x PMA^3.4/(47.7^3.4 + PMA^3.4), postmenstrual age PMA in weeks (Rhodin et al. 2009,
-  Pediatr Nephrol 24:67), for term birth at 40 weeks
-- hematocrit: Dallman & Siimes (1979) J Pediatr 94:26, medians, rounded
+  Pediatr Nephrol 24:67; quoted from memory, the same in public code of others), for term birth at 40 weeks
+- hematocrit: Dallman & Siimes (1979) J Pediatr 94:26, medians, rounded; quoted from memory, to check
 - microsomal protein: Barter et al. (2008); hepatocytes per gram as in adults
 - enzymes: :func:`.enzymes.with_enzymes`, applied here
 """
@@ -26,9 +26,9 @@ from .tables import compphysiol
 
 ADULT_AT = 20.0  # year
 _AGES = (0.0, 1.0, 5.0, 10.0, 15.0)
-#: [L/min] at _AGES, ICRP 89 Table 2.39
+#: [L/min] at _AGES, ICRP 89 Table 2.39; quoted from memory, to check
 _CARDIAC_OUTPUT = (0.6, 1.2, 3.4, 5.0, 6.1)
-#: at _AGES; boys and girls differ from 15 years on
+#: at _AGES; boys and girls differ from 15 years on; quoted from memory, to check
 _HEMATOCRIT = {"male": (0.54, 0.36, 0.38, 0.40, 0.43), "female": (0.54, 0.36, 0.38, 0.40, 0.41)}
 _WEEKS = 365.25 / 7
 

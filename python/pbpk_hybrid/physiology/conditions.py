@@ -17,7 +17,7 @@ from .enzymes import multiply_activity
 from .individual import reference_individual
 from .organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 
-#: GFR [mL/min/1.73 m^2], middle of FDA's (2020) categories: 60 to 89, 30 to 59, 15 to 29, below 15
+#: GFR [mL/min/1.73 m^2], middle of FDA's (2020) categories: 60 to 89, 30 to 59, 15 to 29, below 15; from memory, to check
 RENAL_STAGES = {"mild": 75.0, "moderate": 45.0, "severe": 22.0, "failure": 8.0}
 
 _CYTOCHROMES = ("CYP3A4", "CYP1A2", "CYP2E1", "CYP2B6", "CYP2C8", "CYP2C9", "CYP2C19", "CYP2D6")

@@ -20,9 +20,10 @@ import xarray as xr
 from .._core.errors import InputError, unknown_name
 from .._core.random import generator
 
-_SALEM = "Salem et al. (2014) Clin Pharmacokinet 53:625"
-_UPRETI = "Upreti & Wahlstrom (2016) J Clin Pharmacol 56:266"
-_JOHNSON = "Johnson, Rostami-Hodjegan & Tucker (2006) Clin Pharmacokinet 45:931"
+_MEMORY = "; quoted from memory, to check"
+_SALEM = "Salem et al. (2014) Clin Pharmacokinet 53:625" + _MEMORY
+_UPRETI = "Upreti & Wahlstrom (2016) J Clin Pharmacol 56:266" + _MEMORY
+_JOHNSON = "Johnson, Rostami-Hodjegan & Tucker (2006) Clin Pharmacokinet 45:931" + _MEMORY
 _UGT = "as used in paediatric models beside Salem (2014) and Upreti & Wahlstrom (2016), read from a public parameter table"
 #: enzyme -> (F_max, F_birth, age_50 [year], n, age cap [year], source)
 ONTOGENY: dict[str, tuple[float, float, float, float, float, str]] = {
@@ -45,7 +46,8 @@ STRAIGHT_ONTOGENY = {"UGT2B7": (0.113, 0.0425, _UGT), "UGT2B15": (0.495, 0.025, 
 
 #: enzyme -> phenotype -> (activity relative to normal metabolisers, frequency in Europeans). Frequencies: CPIC's tables
 #: (2C19 Lima et al. 2021, 2D6 Crews et al. 2021, 2C9 Theken et al. 2020), rounded. Activities follow the activity scores of
-#: the same guidelines relative to a score of 2; those of increased function (2C19) and of 2C9 are assumed.
+#: the same guidelines relative to a score of 2; those of increased function (2C19) and of 2C9 are assumed. All quoted from
+#: memory, to check.
 PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
     "CYP2D6": {"poor": (0.0, 0.065), "intermediate": (0.5, 0.12), "normal": (1.0, 0.785), "ultrarapid": (2.0, 0.03)},
     "CYP2C19": {"poor": (0.0, 0.024), "intermediate": (0.5, 0.26), "normal": (1.0, 0.40), "rapid": (1.25, 0.27),
@@ -53,7 +55,7 @@ PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
     "CYP2C9": {"poor": (0.2, 0.026), "intermediate": (0.6, 0.35), "normal": (1.0, 0.624)},
 }  # fmt: skip
 #: coefficient of variation of an enzyme's activity between people of one age and genotype: what httk's Monte Carlo takes for
-#: intrinsic clearance (Wambaugh et al. 2019, Toxicol Sci 172:235)
+#: intrinsic clearance (Wambaugh et al. 2019, Toxicol Sci 172:235; from memory, to check)
 VARIATION = 0.30
 
 

@@ -22,6 +22,7 @@ RESULTS = {
     "Forecasts of virtual patients": "benchmarks/results/forecasting_virtual.md",
     "Forecasts and the size of the network": "benchmarks/results/forecasting_scaling.md",
     "Interactions": "benchmarks/interactions/README.md",
+    "Inhibited hepatic uptake": "benchmarks/interactions/transport.md",
     "Children, absorption, antibodies": "benchmarks/mechanisms/README.md",
     "Antibodies: predicted against observed": "benchmarks/validation/antibody.md",
     "A hierarchical fit": "benchmarks/results/population_fit.md",

@@ -46,7 +46,16 @@ def test_every_curated_model_simulates_in_libroadrunner_to_1e5(name):
     assert largest_difference(system, regimen) < 1e-5
 
 
+STATIN = ph.Compound.create(
+    name="statin", molar_mass=400.0, log_p=2.0, fraction_unbound_plasma=0.05, clint_hepatocyte=10.0, kp={"liver": 0.5},
+    fraction_unbound_hepatocyte=1.0, absorption_rate=1.0, permeability_surface_area={"liver": 3.0},
+    transporters=[{"name": "OATP1B1", "jmax": 2.0, "km": 0.05}, {"name": "MRP2", "direction": "secretion", "clint": 10.0}],
+)  # fmt: skip
+BINDER = ph.Antibody(name="binder", fcrn_capacity=50.0, target=20.0, target_on=0.5)
+
 SYSTEMS = {
+    "transporters": (ph.whole_body_system(STATIN, ph.reference_individual("human")), "10 mg oral"),
+    "two pores": (ph.two_pore_system(BINDER, ph.reference_individual("human"), target_in=("skin",)), "100 mg iv"),
     "yardstick": (yardstick_system(3, seed=1), "100 mg oral"),
     "random": (random_system(8, 3, n_subjects=2, n_reactions=4), "100 mg iv"),
     "httk": (ph.httk_pbtk("midazolam"), "5 mg oral q24h x2"),

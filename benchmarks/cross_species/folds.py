@@ -20,7 +20,7 @@ import torch
 from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table, scaffold_folds
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
 from pbpk_hybrid.learn.allometry._encoder import HUMAN, Encoder, states
-from pbpk_hybrid.learn.allometry._model import _calibrate
+from pbpk_hybrid.learn.allometry._left_out import calibrate
 from pbpk_hybrid.learn.allometry._structure import Structures
 from pbpk_hybrid.learn.allometry._training import fit_members
 
@@ -71,7 +71,7 @@ def fit(train, config, gram, kept: Path) -> dict[str, NeuralAllometry]:
     found, modules, _, problem, inner = fit_members(train, config, encoder=encoder)
     found.structure, found.phi = remembering(found.structure), remembering(found.phi)  # the same for every set of sources
     kinds = {"full": modules, "only_ode": modules[:1], "no_ode": modules[1:]}
-    return {k: NeuralAllometry(found, m, config, _calibrate(m, config, problem, inner, True)) for k, m in kinds.items()}
+    return {k: NeuralAllometry(found, m, config, *calibrate(m, config, problem, inner, True)) for k, m in kinds.items()}
 
 
 def remembering(function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,18 @@ from ..._core.provenance import provenance
 from ...compounds import Compound
 from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
 from ..training import TrainingLog
-from . import _path
-from ._calibration import GROUPS, LEVELS, factor, quantiles
+from . import _blend, _path
+from ._calibration import GROUPS, LEVELS, factor
 from ._config import AllometryConfig
 from ._data import PARAMETERS, Table, load_table
 from ._encoder import HUMAN, N_BLOCK, Encoder, logit
 from ._features import Features, features
 from ._integration import adaptive
+from ._left_out import calibrate, classical, combine, leant, posteriors
 from ._module import AllometryModule, Way
 from ._sources import Source, parse_sources, parse_weight
 from ._structure import StructurePrior, Structures
-from ._training import Problem, build, build_cases, fit_members, module_jump, posterior
+from ._training import Problem, build, build_cases, fit_members, module_jump
 from ._trees import Trees
 
 KIND, FORMAT = "neural allometry", 2
@@ -49,8 +51,10 @@ class NeuralAllometry:
     >>> model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})           # doctest: +SKIP
     """
 
-    def __init__(self, encoder: Encoder, modules: list[AllometryModule], config: AllometryConfig, calibration) -> None:
+    def __init__(self, encoder: Encoder, modules: list[AllometryModule], config: AllometryConfig, calibration, shares=None,
+                 ) -> None:  # fmt: skip
         self._encoder, self._modules, self.config, self._calibration = encoder, list(modules), config, calibration
+        self._shares = np.zeros(GROUPS) if shares is None else np.asarray(shares, dtype=float)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -84,7 +88,7 @@ class NeuralAllometry:
         encoder, modules, log, problem, inner = fit_members(
             table, config, gram, folder, progress, max_minutes, threads, encoder
         )
-        model = cls(encoder, modules, config, _calibrate(modules, config, problem, inner, table.features is not None))
+        model = cls(encoder, modules, config, *calibrate(modules, config, problem, inner, table.features is not None))
         model.log: TrainingLog = log
         return model
 
@@ -110,7 +114,7 @@ class NeuralAllometry:
                 prior, arrays["centre"], arrays["told_scale"], _unpacked("landmark_prints", arrays),
                 arrays["projection"].astype(float), arrays["offset"], _trees(arrays),
             )  # fmt: skip
-            calibration = arrays["calibration"]
+            calibration, shares = arrays["calibration"], arrays.get("shares")  # models of before have no shares
         except (KeyError, TypeError) as error:
             raise CheckpointError("config", str(error), "a whole checkpoint of neural allometry") from error
         modules = []
@@ -119,7 +123,7 @@ class NeuralAllometry:
             prefix = f"module{i}/"
             load_weights(modules[i], {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
             modules[i].eval()
-        return cls(encoder, modules, settings, calibration)
+        return cls(encoder, modules, settings, calibration, shares)
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write the model as one safetensors file."""
@@ -127,6 +131,7 @@ class NeuralAllometry:
         arrays = {
             "centre": e.centre, "told_scale": e.scale, **_packed("landmark_prints", e.landmark_prints),
             "projection": e.projection.astype(np.float32), "offset": e.offset, "calibration": self._calibration,
+            "shares": self._shares,
         }  # fmt: skip
         if e.prior is not None:
             s = e.prior.structures
@@ -157,7 +162,9 @@ class NeuralAllometry:
         """Parameters of one compound in a species, from what is known in others.
 
         Each source is carried along the path of bodies to the target's mass; there all of them and the prediction from
-        structure are weighed by the learned covariance of their errors. The order of sources changes nothing.
+        structure are weighed by the learned covariance of their errors. The order of sources changes nothing. Human clearance
+        then moves towards the monkey's scaled by liver blood flow, where that is known, by a share found on compounds that
+        the members had not seen (:mod:`pbpk_hybrid.learn.allometry._blend`).
 
         Parameters
         ----------
@@ -192,7 +199,8 @@ class NeuralAllometry:
             raise unknown_name("integrator", integrator, INTEGRATORS)
         ran: list[str] = [integrator] if integrator == "rk4" else []
         mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran)
-        group = sum(s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in given)
+        group = sum(bool(s.species != target and np.isfinite([s.clearance, s.volume]).any()) for s in given)
+        self._lean(mean, gain, given, target, weight, min(group, GROUPS - 1))
         variables: dict[str, tuple] = {}
         for p, name in enumerate(PARAMETERS):
             reach = factor(self._calibration[p], group, level) * sd[p]
@@ -221,7 +229,8 @@ class NeuralAllometry:
         *,
         extrapolate: bool = False,
     ) -> xr.Dataset:
-        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the curve through the human prediction.
+        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the curve through the human prediction
+        of the members that integrate.
 
         Parameters
         ----------
@@ -306,9 +315,10 @@ class NeuralAllometry:
         problem = Problem(self._encoder, table, told, build_cases(values, targets=[t], sources=numbers), values)
         known = torch.full((len(table),), structure and table.features is not None and self._encoder.prior is not None)
         with torch.no_grad():
-            mean, sd = _posteriors(self._modules, problem, problem.present, known)
-        group = problem.present[..., :2].any(-1).sum(1).numpy()
-        centre, spread = _combine(mean, sd)
+            mean, sd = posteriors(self._modules, problem, problem.present, known)
+        group = np.minimum(problem.present[..., :2].any(-1).sum(1).numpy(), GROUPS - 1)
+        centre, spread = combine(mean, sd)
+        centre = leant(centre, classical(problem, problem.present), self._shares[group])
         reach = np.stack([[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)], axis=1)
         return centre, reach * spread
 
@@ -327,8 +337,22 @@ class NeuralAllometry:
             inputs = self._inputs(found)
             parts = [self._members(m, inputs, given, target, weight, integrator, ran) for m in self._modules]
         mean, sd, gain = (torch.cat(part) for part in zip(*parts, strict=True))
-        centre, spread = _combine(mean[:, None], sd[:, None])
+        centre, spread = combine(mean[:, None], sd[:, None])
         return centre[0], spread[0], gain.mean(0).T.numpy()
+
+    def _lean(self, mean: np.ndarray, gain: np.ndarray, given: list[Source], target: str, weight: float, group: int) -> None:
+        """Human clearance moved towards the monkey's by liver blood flow, in place, and the weights of the sources with it;
+        not where man's own clearance is known.
+        """
+        used = [s for s in given if s.known]
+        known = {s.species: i for i, s in enumerate(used) if np.isfinite(s.clearance)}
+        if target != _blend.TARGET or target in known or _blend.SPECIES not in known:
+            return
+        i, share = known[_blend.SPECIES], float(self._shares[group])
+        scaled = _blend.by_liver_flow(np.log(used[i].clearance), np.log(used[i].weight), np.log(weight))[0]
+        mean[0] += share * (scaled - mean[0])
+        gain[:, 0] *= 1 - share
+        gain[i, 0] += share
 
     def _members(
         self, module: AllometryModule, inputs: tuple, given: list[Source], target: str, weight: float,
@@ -409,46 +433,10 @@ def _trees(arrays: Mapping[str, np.ndarray]) -> Trees | None:
     return Trees(**found) if found else None
 
 
-def _posteriors(modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of all members of all modules."""
-    mean, sd = zip(*(posterior(m, problem, keep, known) for m in modules), strict=True)
-    return torch.cat(mean), torch.cat(sd)
-
-
-def _combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over members, and the standard deviation of their mixture."""
-    return mean.mean(0).numpy(), (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt().numpy()
-
-
-def _calibrate(
-    modules: list[AllometryModule], config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool
-) -> np.ndarray:
-    """(3, GROUPS, n_levels): from residuals of compounds at the members that left them out, over all sets of sources."""
-    cases = problem.cases
-    human = np.flatnonzero(cases.target == HUMAN)
-    member_fold = np.tile(np.arange(config.members) % config.folds, len(modules))
-    z: list[list] = [[] for _ in range(3)]
-    groups: list[list] = [[] for _ in range(3)]
-    sets = [[], ["rat"], ["rat", "dog"], ["rat", "dog", "monkey"]]
-    for names in sets:
-        keep = problem.present.clone()
-        keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in names]] = False
-        with torch.no_grad():
-            mean, sd = _posteriors(modules, problem, keep, torch.full((problem.n,), known))
-        count = keep[..., :2].any(-1).sum(1).numpy()
-        for fold in range(config.folds):
-            rows = human[inner[cases.compound[human]] == fold]
-            if not len(rows):
-                continue
-            out = torch.tensor(np.flatnonzero(member_fold == fold))
-            centre, spread = _combine(mean[out][:, rows], sd[out][:, rows])
-            error = (cases.observed[rows] - centre) / spread
-            for p in range(3):
-                take = np.isfinite(error[:, p]) & (count[rows] == len(names))
-                z[p].append(error[take, p])
-                groups[p].append(np.full(take.sum(), min(len(names), GROUPS - 1)))
-    join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)  # noqa: E731
-    return np.stack([quantiles(join(z[p]), join(groups[p])) for p in range(3)])
+@lru_cache(maxsize=32)
+def _features_of(smiles: str, name: str | None = None) -> Features:
+    """The same compound is asked for again with other sources or bodies."""
+    return features([smiles], None if name is None else [name])
 
 
 def _structure_of(compound) -> Features | None:
@@ -456,9 +444,9 @@ def _structure_of(compound) -> Features | None:
         return None
     if isinstance(compound, Compound):
         smiles = compound.identifiers.get("smiles")
-        return None if smiles is None else features([smiles], [compound.name])
+        return None if smiles is None else _features_of(smiles, compound.name)
     if isinstance(compound, str):
-        return features([compound])
+        return _features_of(compound)
     raise InputError("compound", type(compound).__name__, "a SMILES, a Compound or None")
 
 

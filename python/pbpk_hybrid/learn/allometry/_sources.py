@@ -88,6 +88,8 @@ def _source(species: str, values: Any) -> Source:
     fu = given.get("fraction_unbound_plasma")
     if fu is not None:
         numbers["fraction_unbound"] = quantity(fu, "1", f"{where}.fraction_unbound_plasma", positive=True, maximum=1.0)
+    if not isinstance(given.get("kp", {}), Mapping):
+        raise InputError(f"{where}.kp", given["kp"], "a mapping of organs to values, {'liver': 3.2}")
     kp = {o: quantity(v, "1", f"{where}.kp[{o!r}]", positive=True) for o, v in dict(given.get("kp") or {}).items()}
     return Source(species, weight, kp=kp, **numbers)
 

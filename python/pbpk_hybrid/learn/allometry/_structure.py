@@ -109,12 +109,11 @@ def standardise(descriptors: np.ndarray, mean: np.ndarray, scale: np.ndarray) ->
 
 def minmax(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Min-max kernel of counts, (n_a, n_b) in [0, 1]; two empty fingerprints are alike."""
-    a, b = a.astype(np.float32), b.astype(np.float32)
-    total_a, total_b = a.sum(1), b.sum(1)
+    total_a, total_b = a.sum(1, dtype=np.float32), b.sum(1, dtype=np.float32)
     out = np.empty((len(a), len(b)))
     for i, row in enumerate(a):
         used = np.flatnonzero(row)  # elsewhere the minimum is zero
-        common = np.minimum(row[used], b[:, used]).sum(1)
+        common = np.minimum(row[used], b[:, used]).sum(1, dtype=np.float32)
         either = total_a[i] + total_b - common
         out[i] = np.where(either > 0, common / np.where(either > 0, either, 1.0), 1.0)
     return out

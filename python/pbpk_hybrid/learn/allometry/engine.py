@@ -6,14 +6,17 @@ import xarray as xr
 
 from ..._core.errors import InputError, SchemaError
 from ...compounds import Compound
-from ...physiology import SPECIES
+from ...physiology import SPECIES, reference_individual
 
 
 def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, species: str | None = None) -> Compound:
-    """A compound that `simulate` can run in the target species.
+    r"""A compound that `simulate` can run in the target species.
 
     Clearance and volume become those measured in vivo, Kp are those of the partition method (or the predicted ones, where
-    sources had them) times the one factor that gives the volume.
+    sources had them) times the one factor that gives the volume. Where the compound does not say what share of the
+    clearance is renal, it is filtration of the unbound drug, as the engine has it from in-vitro data, at most all of it:
+
+    .. math:: f_e = \min\left(1, \frac{\mathrm{gfr\_fraction} \cdot fu \cdot GFR}{CL}\right)
 
     Parameters
     ----------
@@ -46,5 +49,8 @@ def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, specie
             zip(prediction["organ"].values.tolist(), map(float, prediction["partition_coefficient"]), strict=True)
         )
     if compound.fraction_excreted_renal is None:
-        changes["fraction_excreted_renal"] = 0.0
+        body = reference_individual(species)
+        clearance = changes["clearance_plasma"] * 0.06 * float(body["body_weight"][0])  # L/h
+        filtered = compound.gfr_fraction * changes["fraction_unbound_plasma"] * float(body["gfr"][0])
+        changes["fraction_excreted_renal"] = min(1.0, filtered / clearance)
     return compound.replace(**changes)

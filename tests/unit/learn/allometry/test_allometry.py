@@ -12,9 +12,11 @@ pytest.importorskip("rdkit")
 from pbpk_hybrid._core.errors import CheckpointError, InputError, UnitError, UnknownNameError
 from pbpk_hybrid.compounds import Compound
 from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, _path, prediction_to_compound, scaffold_folds
+from pbpk_hybrid.learn.allometry._blend import share
 from pbpk_hybrid.learn.allometry._calibration import GROUPS, LEVELS, quantiles
 from pbpk_hybrid.learn.allometry._features import features
 from pbpk_hybrid.learn.allometry.synthetic import power_law_table
+from pbpk_hybrid.physiology import reference_individual
 
 EXPONENTS = (0.68, 0.95)
 ANIMALS = {
@@ -94,6 +96,59 @@ def test_a_table_and_a_single_compound_give_the_same(model):
     assert float(one["volume"]) == pytest.approx(np.exp(mean[i, 1]), rel=1e-4)
 
 
+def leaning(model, share=0.4):
+    """The same model, human clearance leaning on the monkey's by `share`."""
+    return NeuralAllometry(model._encoder, model._modules, model.config, model._calibration, np.full(GROUPS, share))
+
+
+def test_human_clearance_leans_on_the_monkeys_by_liver_flow(model):
+    plain, leant = leaning(model, 0.0).predict(None, ANIMALS), leaning(model).predict(None, ANIMALS)
+    q = np.exp(_path.processes()[0])
+    human, monkey = (_path.KNOT_SPECIES.index(s) for s in ("human", "monkey"))
+    scaled = 3.5 * q[human] / q[monkey]
+    expected = float(plain["clearance"]) ** 0.6 * scaled**0.4
+    assert float(leant["clearance"]) == pytest.approx(expected, rel=1e-6)
+    assert float(leant["volume"]) == float(plain["volume"])
+    weight = lambda ds: ds["source_weight"].sel(parameter="clearance")  # noqa: E731
+    assert weight(leant).sum() == pytest.approx(1.0)
+    assert float(weight(leant).sel(source="monkey")) == pytest.approx(0.6 * float(weight(plain).sel(source="monkey")) + 0.4)
+
+
+@pytest.mark.parametrize(
+    ("sources", "target"),
+    [
+        ({s: ANIMALS[s] for s in ("rat", "dog")}, "human"),  # no monkey
+        (ANIMALS, "minipig"),  # another target
+        ({"monkey": {"volume": 1.3}}, "human"),  # its clearance is not known
+        ({"human": {"clearance": 5.0}, "monkey": ANIMALS["monkey"]}, "human"),  # man's own is
+    ],
+)
+def test_nothing_else_leans_on_the_monkey(model, sources, target):
+    plain, leant = (leaning(model, share).predict(None, sources, target=target) for share in (0.0, 0.4))
+    assert float(leant["clearance"]) == float(plain["clearance"])
+
+
+def test_a_table_leans_as_a_single_compound_does(model):
+    table, leant = power_law_table(3, EXPONENTS, seed=6), leaning(model)
+    mean, _ = leant.predict_table(table, ["monkey"], target_fu=False)
+    assert abs(mean[0, 0] - model.predict_table(table, ["monkey"], target_fu=False)[0][0, 0]) > 1e-3
+    one = {"clearance": f"{float(table.parameter('clearance', 'monkey')[0])!r} L/h", "fup":
+           table.parameter("fraction_unbound", "monkey")[0],
+           "volume": f"{float(table.parameter('volume', 'monkey')[0])!r} L"}  # fmt: skip
+    assert float(leant.predict(None, {"monkey": one})["clearance"]) == pytest.approx(np.exp(mean[0, 0]), rel=1e-4)
+
+
+def test_the_share_has_the_least_absolute_error():
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=400)
+    mine, classical = truth + 0.5 * rng.standard_t(4, 400), truth + 0.6 * rng.standard_t(4, 400)
+    found = share(mine, classical, truth)
+    loss = lambda s: np.abs((1 - s) * mine + s * classical - truth).mean()  # noqa: E731
+    assert 0.2 < found < 0.6 and loss(found) <= min(loss(s) for s in np.linspace(0, 1, 201)) + 1e-12
+    assert share(mine, truth + 50.0, truth) < 0.05  # a useless method is left alone
+    assert share(mine[:19], classical[:19], truth[:19]) == 0.0  # too few to say
+
+
 def test_intervals_hold_the_prediction_and_grow_with_the_level(model):
     narrow, wide = (model.predict(None, ANIMALS, level=level) for level in (0.5, 0.95))
     for name in ("clearance", "volume", "fraction_unbound_plasma"):
@@ -121,6 +176,12 @@ def test_a_body_of_no_known_species_needs_and_takes_a_weight(model):
         ({"rat": {"fup": 1.2}}, {}, InputError, "fraction_unbound"),
         ({"rat": {"fup": 0.0}}, {}, InputError, "fraction_unbound"),
         ({"rat": {"clearence": 5.0}}, {}, UnknownNameError, "clearance"),
+        ({"rat": {"kp": 3.0}}, {}, InputError, "organs"),
+        ({"rat": {"clearance": 5.0, "body_weight": "0.25 L"}}, {}, UnitError, "body_weight"),
+        ({"rat": {"clearance": 5.0, "body_weight": "4 g"}}, {}, InputError, "5 g"),
+        ({"rat": {"clearance": float("nan")}}, {}, InputError, "clearance"),
+        ({"rat": 5.0}, {}, InputError, "sources"),
+        ({"rat": {"clearance": 5.0}}, {"compound": 3}, InputError, "SMILES"),
         ({"rat": {"clearance": 5.0}}, {"body_weight": 0.004}, InputError, "extrapolate"),
         ({"rat": {"clearance": 5.0}}, {"body_weight": "501 kg"}, InputError, "extrapolate"),
         ({"rat": {"clearance": 5.0}}, {"target": "humann"}, UnknownNameError, "human"),
@@ -142,6 +203,8 @@ def test_a_checkpoint_gives_the_same_predictions(model, tmp_path):
     path = model.save(tmp_path / "mine")
     again = NeuralAllometry.load(path)
     assert float(again.predict(None, ANIMALS)["clearance"]) == float(model.predict(None, ANIMALS)["clearance"])
+    shared = NeuralAllometry.load(leaning(model).save(tmp_path / "leaning"))
+    assert float(shared.predict(None, ANIMALS)["clearance"]) == float(leaning(model).predict(None, ANIMALS)["clearance"])
     with pytest.raises(CheckpointError, match="overwrite"):
         model.save(path)
 
@@ -162,6 +225,17 @@ def test_a_prediction_can_be_simulated(model):
     assert 70 / area == pytest.approx(float(found["clearance_plasma"]) * 0.06 * weight, rel=0.02)  # trapezoids
     with pytest.raises(InputError, match="species"):
         prediction_to_compound(drug, found.assign_attrs(target="pony"))
+
+
+def test_what_is_not_known_to_be_renal_is_filtered(model):
+    drug = Compound.create(name="new", molar_mass=300, log_p=2.0, blood_to_plasma_ratio=1.0, absorption_rate=1.0)
+    found = model.predict(None, ANIMALS)
+    share = lambda cl, drug=drug: prediction_to_compound(drug, found.assign(clearance_plasma=cl)).fraction_excreted_renal  # noqa: E731
+    fu, gfr = float(found["fraction_unbound_plasma"]), float(reference_individual("human")["gfr"][0])
+    assert share(8.0) == pytest.approx(fu * gfr / (8.0 * 0.06 * 73.0))
+    assert share(1e-3) == 1.0
+    known = drug.replace(clearance_plasma=8.0, fraction_excreted_renal=0.3)
+    assert share(8.0, known) == 0.3
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_model(model, tmp_path):
@@ -255,8 +329,23 @@ def test_the_shipped_model_loads_is_small_and_knows_what_it_learned(shipped):
     assert abs(np.log(float(alone["volume_steady_state"]) / 3.7)) < np.log(2)
 
 
-def test_without_structure_intervals_are_wider(shipped):
+@pytest.mark.parametrize("name", ["clearance", "volume"])
+def test_what_is_missing_widens_the_intervals(shipped, name):
     caffeine = "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
-    known, unknown = (shipped.predict(c, {"rat": {"clearance": 9.0}}) for c in (caffeine, None))
-    width = lambda ds: np.log(float(ds["clearance_upper"]) / float(ds["clearance_lower"]))  # noqa: E731
-    assert width(unknown) > width(known)
+    one, three = {"rat": ANIMALS["rat"]}, ANIMALS
+    width = lambda *given: np.log(float((ds := shipped.predict(*given))[f"{name}_upper"]) / float(ds[f"{name}_lower"]))  # noqa: E731
+    assert width(None, one) > width(caffeine, one) > width(caffeine, three)
+    assert width(None, three) > width(caffeine, three)
+    plain = {s: {k: v for k, v in values.items() if k != "fup"} for s, values in ANIMALS.items()}
+    assert np.isfinite(width(Compound.create(name="x", molar_mass=300.0), plain))  # no structure, no unbound fraction
+
+
+def test_a_compound_from_outside_the_table_is_predicted_whatever_the_order(shipped):
+    from pbpk_hybrid.learn.allometry._data import FOLDER, read_csv
+
+    ozanimod = "CC(C)Oc1ccc(cc1C#N)-c1nc(no1)-c1cccc2c1CCC2NCCO"
+    assert features([ozanimod]).keys[0] not in {row["key"] for row in read_csv(FOLDER / "splits.csv")}
+    found = [shipped.predict(ozanimod, dict(order)) for order in (ANIMALS.items(), reversed(ANIMALS.items()))]
+    for name in ("clearance", "volume", "fraction_unbound_plasma"):
+        assert float(found[0][name]) == float(found[1][name])
+        assert float(found[0][f"{name}_lower"]) < float(found[0][name]) < float(found[0][f"{name}_upper"])

@@ -162,9 +162,9 @@ class NeuralAllometry:
         """Parameters of one compound in a species, from what is known in others.
 
         Each source is carried along the path of bodies to the target's mass; there all of them and the prediction from
-        structure are weighed by the learned covariance of their errors. The order of sources changes nothing. Human clearance
-        then moves towards the monkey's scaled by liver blood flow, where that is known, by a share found on compounds that
-        the members had not seen (:mod:`pbpk_hybrid.learn.allometry._blend`).
+        structure are weighed by the learned covariance of their errors. The order of sources changes nothing. Where the
+        monkey's clearance is known, human clearance then moves towards it, scaled by liver blood flow, by a share found
+        on compounds that the members had not seen (:mod:`pbpk_hybrid.learn.allometry._blend`).
 
         Parameters
         ----------

@@ -156,7 +156,9 @@ def clint_behind_transport(
             both[c.transporter.direction] = both[c.transporter.direction] + c.transporter.slope * mass
     if barrier.capillary is not None:  # what has to cross the wall too
         wall = p[f"ps_capillary.{LIVER}"]
-        clint = np.where(wall > clint, 1.0, np.inf) / (1.0 / clint - 1.0 / np.where(wall > clint, wall, np.inf))
+        # 1/CL = 1/wall + 1/CL of what is behind it; none is enough behind a wall that is too slow
+        behind = wall > clint
+        clint = np.where(behind, wall * clint / np.where(behind, wall - clint, 1.0), np.inf)
     into, back = p[f"ps_cells.{LIVER}"] + both["uptake"], p[f"ps_cells.{LIVER}"] + both["efflux"]
     if np.any(clint >= into):
         s = int(np.flatnonzero(np.broadcast_to(clint >= into, into.shape))[0])

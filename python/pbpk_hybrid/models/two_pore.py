@@ -79,7 +79,8 @@ class Pores:
     ----------
     small_radius, large_radius : [nm]
     large_share : of the large pores in the hydraulic conductivity, (0, 1)
-    large_share_of : organ -> another share
+    large_share_of : organ -> another share; from .5 on the organ has sinusoids, through which nothing circulates. None:
+        :data:`SINUSOIDS`
     filtration_pressure : net, that drives the lymph flow [mmHg]
     osmotic_pressure : difference of colloid osmotic pressure across the wall [mmHg]
     protein_reflection : of plasma proteins in small and in large pores
@@ -100,6 +101,9 @@ class Pores:
                 continue
             if isinstance(value, (bool, str)) or not (np.isfinite(value) and value > 0):
                 raise InputError(f"pores.{f.name}", value, "a number > 0")
+        high, low = self.protein_reflection
+        if not 0 <= low <= high <= 1:
+            raise InputError("pores.protein_reflection", self.protein_reflection, "shares, of small pores the larger")
         if self.small_radius >= self.large_radius:
             raise InputError("pores.small_radius", self.small_radius, f"less than the large ones, {self.large_radius} nm")
         for where, share in (("large_share", self.large_share), *(self.large_share_of or {}).items()):

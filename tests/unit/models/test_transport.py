@@ -120,17 +120,20 @@ def test_secretion_by_the_kidney_adds_to_the_urine_and_needs_no_barrier():
     assert more > 1.3 * less
 
 
-def test_in_vivo_clearance_is_kept_by_active_uptake_and_falls_with_its_activity():
+@pytest.mark.parametrize("wall", [{}, {"capillary_permeability_surface_area": {"liver": 80.0}}])
+def test_in_vivo_clearance_is_kept_by_active_uptake_and_falls_with_its_activity(wall):
     measured = {"clint_hepatocyte": None, "fraction_unbound_hepatocyte": None, "clearance_plasma": 0.5,
                 "fraction_excreted_renal": 0.1}  # fmt: skip
-    transported = drug(UPTAKE, EFFLUX, **measured)
+    transported = drug(UPTAKE, EFFLUX, **measured, **wall)
     passive = drug(**measured, permeability_surface_area={})
     urine = [amounts(run(c)[0], "excreted_renal")[0] for c in (transported, passive)]
     assert urine[0] == pytest.approx(urine[1], rel=1e-7)
     poor = ph.with_transporters(MAN, phenotypes={"OATP1B1": "poor"})
     assert amounts(run(transported, people=poor)[0], "excreted_renal")[0] > 1.3 * urine[0]
     with pytest.raises(InputError, match="uptake"):
-        run(drug(UPTAKE | {"clint": 1.0}, **measured))
+        run(drug(UPTAKE | {"clint": 1.0}, **measured, **wall))
+    with pytest.raises(InputError, match="uptake"):
+        run(drug(UPTAKE, **measured, capillary_permeability_surface_area={"liver": 1.0}))
 
 
 def test_people_differ_by_phenotype_and_spread_repeatably():

@@ -153,6 +153,8 @@ def test_what_cannot_be_is_refused_by_name(change, field):
         two_pore_system(drug, MAN, **change)
     with pytest.raises(ph.InputError, match="small_radius"):
         Pores(small_radius=30.0)
+    with pytest.raises(ph.InputError, match="protein_reflection"):
+        Pores(protein_reflection=(0.1, 0.9))
     with pytest.raises(ph.InputError, match="large_share"):
         Pores(large_share=1.0)
     with pytest.raises(ph.InputError, match="sieving"):

@@ -110,15 +110,15 @@ def killed_at_random(folder: Path, n: int, times: int) -> tuple[int, int]:
 
 
 def worker_processes(pid: int) -> list[int]:
-    """The worker processes of a run: children that dask started by spawning."""
+    """The worker processes of a run: forked from the process that has loaded the engine for them."""
     found = []
     for child in family(pid)[1:]:
         try:
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
+            if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found += family(child)[1:]
         except OSError:
             continue
-    return found
+    return sorted(set(found))
 
 
 def second_copy_gains() -> float | None:

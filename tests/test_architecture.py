@@ -25,7 +25,8 @@ ALLOWED = {
                    "scale"},  # scale: inside simulate(chunks=...), on call
     "oral": {"_core", "physiology", "compounds", "models", "simulation"},
     "together": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "simulation"},
-    "scale": {"_core", "physiology", "compounds", "dosing", "solvers", "variability", "simulation"},
+    "scale": {"_core", "physiology", "compounds", "dosing", "solvers", "variability", "simulation",
+              "nca", "learn"},  # nca and learn: by the work on chunks, on call
     "results": {"_core", "nca", "plots", "physiology"},  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import FileFormatError, InputError, SchemaError
-from .terminal import Debug, Quiet, console, reporting, write_table
+from .subjects import Chunk, Overwrite, Scheduler, Workers
+from .terminal import Debug, Quiet, console, reporting, stage, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +36,13 @@ def nca(
     tau: Annotated[float | None, typer.Option(help="Dosing interval [h].")] = None,
     dose_time: Annotated[float, typer.Option(help="Time of the dose [h].")] = 0.0,
     steady_state: Annotated[bool, typer.Option("--steady-state", help="The interval is at steady state.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File for the results: .csv or .nc.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File for the results: .csv, .nc or, of any size, .zarr.")
+    ] = None,
+    chunk: Chunk = 10_000,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -45,12 +52,16 @@ def nca(
         from ..nca import nca as analyse
         from ..results import nca_table, save_results
 
-        if out is not None and out.suffix not in (".csv", ".nc"):
-            raise InputError("--out", str(out), "a name that ends in .csv or .nc")
+        if out is not None and out.suffix not in (".csv", ".nc", ".zarr"):
+            raise InputError("--out", str(out), "a name that ends in .csv, .nc or .zarr")
         options = NCAOptions(auc_method=method, tau=tau, dose_time=dose_time, steady_state=steady_state)
-        data = _read(file)
-        result = analyse(data, dose, route, infusion_duration, lloq=lloq, compartment=compartment, options=options)
-        if out is not None:
+        if out is not None and out.suffix == ".zarr":
+            result = _to_store(file, dose, route, infusion_duration, out, chunk, workers, scheduler, overwrite, quiet,
+                               lloq=lloq, compartment=compartment, options=options)  # fmt: skip
+        else:
+            data = _read(file)
+            result = analyse(data, dose, route, infusion_duration, lloq=lloq, compartment=compartment, options=options)
+        if out is not None and out.suffix != ".zarr":
             if out.suffix == ".csv":
                 write_table(result.to_dataframe(), out)
             else:
@@ -60,6 +71,23 @@ def nca(
             screen.print(nca_table(result, title=f"{file.name}, {compartment}, {route}"))
             if out is not None:
                 screen.print(f"written: {out}", soft_wrap=True)
+
+
+def _to_store(
+    file: Path, dose, route, infusion_duration, out, chunk, workers, scheduler, overwrite, quiet, **keywords
+) -> xr.Dataset:
+    """Analyse a store of any size chunk by chunk, into another one."""
+    from ..scale import nca_cohort, open_cohort
+    from .cohort import cluster
+
+    if file.suffix != ".zarr":
+        raise InputError("FILE", str(file), "a store, NAME.zarr, when --out is one")
+    n = open_cohort(file).sizes.get("subject", 0)
+    with cluster(scheduler) as client, stage("analysing", quiet, n) as progress:
+        return nca_cohort(
+            file, dose, route, infusion_duration, store=out, chunks=chunk, workers=workers, client=client,
+            overwrite=overwrite, progress=progress, **keywords,
+        )  # fmt: skip
 
 
 def _read(file: Path) -> xr.Dataset:

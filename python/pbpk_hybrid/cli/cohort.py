@@ -1,4 +1,4 @@
-"""`simulate --out NAME.zarr`: a cohort of any size, streamed into a store by several processes."""
+"""`--out NAME.zarr`: cohorts of any size, streamed into a store by several processes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._core.errors import InputError
+from .._core.errors import InputError, unknown_name
 from .parsing import parse_range, parse_sex
 from .terminal import console, stage
 
 if TYPE_CHECKING:
     import numpy as np
+    import xarray as xr
 
     from ..compounds import Compound
     from ..dosing import Regimen
+    from ..scale import Cohort
 
 
 def simulate_to_store(
@@ -34,16 +36,15 @@ def simulate_to_store(
     overwrite: bool,
     quiet: bool,
     keywords: Mapping[str, Any],
+    generator: str = "survey",
 ) -> int:
     """Run or finish the cohort in `out`; returns how many subjects failed."""
-    from ..scale import Cohort, simulate_cohort
+    from ..scale import simulate_cohort
 
     if times is None:
         raise InputError("--times", None, 'the times to save [h], such as "0:24:0.5"', hint="this regimen suggests none")
-    given = {"sex": parse_sex(filters["sex"])}
-    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
-    cohort = Cohort(subjects, seed, species, {k: v for k, v in given.items() if v is not None})
-    with _client(scheduler) as client, stage("simulating", quiet, subjects) as progress:
+    cohort = cohort_of(subjects, species, seed, generator, filters)
+    with cluster(scheduler) as client, stage("simulating", quiet, subjects) as progress:
         ds = simulate_cohort(
             compound, regimen, cohort, times, store=out, chunks=chunk, workers=workers, client=client, overwrite=overwrite,
             progress=progress, **keywords,
@@ -58,8 +59,44 @@ def simulate_to_store(
     return failed
 
 
+def population_to_store(
+    out: Path,
+    *,
+    subjects: int,
+    species: str,
+    seed: int,
+    generator: str,
+    filters: Mapping[str, str | None],
+    chunk: int,
+    workers: int | None,
+    scheduler: str | None,
+    overwrite: bool,
+    quiet: bool,
+) -> xr.Dataset:
+    """Draw or finish the population in `out`."""
+    from ..scale import draw_cohort
+
+    cohort = cohort_of(subjects, species, seed, generator, filters)
+    with cluster(scheduler) as client, stage("drawing", quiet, subjects) as progress:
+        return draw_cohort(
+            cohort, store=out, chunks=chunk, workers=workers, client=client, overwrite=overwrite, progress=progress
+        )
+
+
+def cohort_of(n: int, species: str, seed: int, generator: str, filters: Mapping[str, str | None]) -> Cohort:
+    """Who is asked for; the filters are the texts of the options."""
+    from ..scale import Cohort
+    from ..scale.cohort import GENERATORS
+
+    if generator not in GENERATORS:
+        raise unknown_name("--generator", generator, GENERATORS)
+    given = {"sex": parse_sex(filters["sex"])}
+    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
+    return Cohort(n, seed, species, {k: v for k, v in given.items() if v is not None}, generator)
+
+
 @contextlib.contextmanager
-def _client(scheduler: str | None) -> Iterator[Any]:
+def cluster(scheduler: str | None) -> Iterator[Any]:
     if scheduler is None:
         yield None
         return

@@ -9,6 +9,7 @@ import typer
 
 from .._core.errors import InputError
 from .parsing import parse_names, parse_times
+from .subjects import Chunk, Overwrite, Scheduler, Workers
 from .terminal import Debug, Quiet, reporting, stage, write_table
 
 #: columns of the data set -> covariates
@@ -24,18 +25,25 @@ def forecast(
     unit: Annotated[str, typer.Option(help="Of the concentrations in DV.")] = "mg/L",
     compartments: Annotated[str, typer.Option(help='What to forecast, such as "plasma,liver".')] = "plasma",
     checkpoint: Annotated[Path | None, typer.Option(help="Another forecaster than the shipped one.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="NAME.nc (all quantiles) or NAME.csv.")] = Path("forecast.nc"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="NAME.nc (all quantiles), .csv or, of any size, .zarr.")] = Path(
+        "forecast.nc"
+    ),
+    chunk: Chunk = 10_000,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Forecast concentrations of every subject from its doses and samples, with intervals."""
     with reporting(debug):
-        if out.suffix not in (".nc", ".csv"):
-            raise InputError("--out", str(out), "a name that ends in .nc or .csv")
+        if out.suffix not in (".nc", ".csv", ".zarr"):
+            raise InputError("--out", str(out), "a name that ends in .nc, .csv or .zarr")
         if route not in ("iv", "oral"):
             raise InputError("--route", route, "iv or oral")
         grid = parse_times(times)
         import numpy as np
+        import xarray as xr
 
         from ..dosing import Regimen, read_nonmem
         from ..learn.transformer import Forecaster
@@ -45,13 +53,27 @@ def forecast(
         c = study.regimen.columns
         way = "oral" if route == "oral" else np.where((c["duration"] > 0) | (c["rate"] > 0), "iv_infusion", "iv_bolus")
         regimen = Regimen({**c, "route": np.where(c["evid"] == 1, way, ""), "compartment": ""}, span=study.regimen.span)
-        model = Forecaster.load(checkpoint)
-        with stage("forecasting", quiet):
-            result = model.forecast(
-                study.observations, regimen, _people(study.covariates, species), compound, times=grid,
-                compartments=parse_names(compartments) or ("plasma",),
-            )  # fmt: skip
-        if out.suffix == ".csv":
+        people, sites = _people(study.covariates, species), parse_names(compartments) or ("plasma",)
+        if out.suffix == ".zarr":
+            from ..scale import forecast_cohort
+            from .cohort import cluster
+
+            who = people.pop("subject")
+            known = xr.Dataset({k: ("subject", np.broadcast_to(v, len(who))) for k, v in people.items()}, {"subject": who})
+            with cluster(scheduler) as client, stage("forecasting", quiet, len(who)) as progress:
+                result = forecast_cohort(
+                    study.observations, regimen, known, times=grid, store=out, checkpoint=checkpoint, chunks=chunk,
+                    client=client, workers=workers, overwrite=overwrite, progress=progress, compound=compound,
+                    compartments=sites,
+                )  # fmt: skip
+        else:
+            with stage("forecasting", quiet):
+                result = Forecaster.load(checkpoint).forecast(
+                    study.observations, regimen, people, compound, times=grid, compartments=sites
+                )
+        if out.suffix == ".zarr":
+            pass
+        elif out.suffix == ".csv":
             table = result["concentration_quantile"].to_dataframe().reset_index()
             write_table(table.set_index("subject"), out)
         else:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
-from .subjects import BMI, EGFR, Age, BodyWeight, Sex, Species, draw
+from .subjects import BMI, EGFR, Age, BodyWeight, Chunk, Generator, Overwrite, Scheduler, Sex, Species, Workers, draw
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, write_table
 
 _SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr", "cardiac_output", "serum_creatinine")
@@ -23,12 +23,15 @@ def population(
     body_weight: BodyWeight = None,
     bmi: BMI = None,
     egfr: EGFR = None,
-    generator_name: Annotated[
-        str, typer.Option("--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn).")
-    ] = "survey",
+    generator_name: Generator = "survey",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write: .nc (everything) or .csv (per subject).")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write: .nc (everything), .csv (per subject) or .zarr (any number)."),
     ] = None,
+    chunk: Chunk = 10_000,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    overwrite: Overwrite = False,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -58,9 +61,17 @@ def population(
             raise InputError("--out", str(out), "a name that ends in .nc, .zarr or .csv")
         _, used = generator(seed)
         filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
-        with stage(f"drawing {n} {species} subjects", quiet):
-            people = draw(n, species, used, generator=generator_name, **filters)
-        if out is not None:
+        if out is not None and out.suffix == ".zarr":
+            from .cohort import population_to_store
+
+            people = population_to_store(
+                out, subjects=n, species=species, seed=used, generator=generator_name, filters=filters, chunk=chunk,
+                workers=workers, scheduler=scheduler, overwrite=overwrite, quiet=quiet,
+            )  # fmt: skip
+        else:
+            with stage(f"drawing {n} {species} subjects", quiet):
+                people = draw(n, species, used, generator=generator_name, **filters)
+        if out is not None and out.suffix != ".zarr":
             if out.suffix == ".csv":
                 write_table(people[[v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]]
                             .to_dataframe(), out)  # fmt: skip

@@ -11,7 +11,20 @@ import typer
 
 from .._core.errors import InputError
 from .parsing import parse_names, parse_times
-from .subjects import BMI, EGFR, Age, BodyWeight, Sex, Species, draw
+from .subjects import (
+    BMI,
+    EGFR,
+    Age,
+    BodyWeight,
+    Chunk,
+    Generator,
+    Overwrite,
+    Scheduler,
+    Sex,
+    Species,
+    Workers,
+    draw,
+)  # fmt: skip
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
@@ -40,6 +53,7 @@ def simulate(
     body_weight: BodyWeight = None,
     bmi: BMI = None,
     egfr: EGFR = None,
+    population: Generator = "survey",
     times: Annotated[str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')] = None,
     compartments: Annotated[str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')] = None,
     variability: Annotated[
@@ -58,10 +72,10 @@ def simulate(
         Path, typer.Option("--out", "-o", help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.")
     ] = Path("results"),
     report: Annotated[Path | None, typer.Option(help="Also write this self-contained HTML report.")] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")] = 10_000,
-    workers: Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")] = False,
+    chunk: Chunk = 10_000,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    overwrite: Overwrite = False,
     seed: Seed = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -73,6 +87,10 @@ def simulate(
     """
     resumable = "finished chunks are kept: the same command with the same --seed goes on"
     with reporting(debug, resumable if out.suffix == ".zarr" else "nothing was written"):
+        if out.suffix == ".zarr" and subjects > chunk and scheduler is None:
+            from ..scale.workers import warm_up
+
+            warm_up(workers)  # they load the engine while this process does
         from .. import simulation
         from .._core.random import generator
         from ..dosing import Regimen
@@ -82,7 +100,9 @@ def simulate(
 
         # everything that can be refused is looked at before the work begins
         drug = _compound(compound, compound_file)
-        known = published(drug.name, species, observed)
+        # the store keeps no observations beside the curves: they are read only to fill in what was not said
+        needed = out.suffix != ".zarr" or dose is None or times is None
+        known = published(drug.name, species, observed) if needed else None
         text = dose or usual_dose(known)
         if text is None:
             raise InputError(
@@ -109,12 +129,23 @@ def simulate(
                 keywords={"compartments": parse_names(compartments) or ("plasma",), "backend": backend, "options": options,
                           "variability": Variability() if variability else None, "partition_method": partition_method,
                           "hepatic_model": hepatic_model},
+                generator=population,
             )  # fmt: skip
             if failed:
                 raise typer.Exit(SUBJECTS_FAILED)
             return
         with stage(f"drawing {subjects} {species} subjects", quiet):
-            people = draw(subjects, species, number, age=age, sex=sex, body_weight=body_weight, bmi=bmi, egfr=egfr)
+            people = draw(
+                subjects,
+                species,
+                number,
+                generator=population,
+                age=age,
+                sex=sex,
+                body_weight=body_weight,
+                bmi=bmi,
+                egfr=egfr,
+            )
         with stage("integrating", quiet, subjects) as progress:
             sim = simulation.simulate(
                 drug, regimen, people, grid, compartments=parse_names(compartments), backend=backend, options=options,

@@ -19,6 +19,14 @@ BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
 BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
 
+Generator = Annotated[
+    str, typer.Option("--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn).")
+]
+Chunk = Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")]
+Scheduler = Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")]
+
 
 def draw(n: int, species: str, seed: int, *, generator: str = "survey", **filters: str | None) -> xr.Dataset:
     """`n` subjects; the filters are the texts of the options above."""

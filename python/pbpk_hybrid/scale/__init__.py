@@ -10,7 +10,10 @@ from .._core.lazy import lazy_names
 
 _WHERE = {
     "cohort": ("Cohort", "BLOCK"),
-    "run": ("simulate_cohort",),
+    "study": ("simulate_cohort",),
+    "drawing": ("draw_cohort",),
+    "analysing": ("nca_cohort",),
+    "forecasting": ("forecast_cohort",),
     "store": ("open_cohort", "verify_cohort"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

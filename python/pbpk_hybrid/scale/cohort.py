@@ -8,17 +8,20 @@ large cohort are those of a small one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError
+from .._core.errors import InputError, unknown_name
 
 #: subjects in a block; a multiple of every backend's lanes, small against memory, large against the cost of a call
 BLOCK = 2000
+GENERATORS = ("survey", "pcdm")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Cohort:
     n : number of subjects
     seed : non-negative integer
     species : as in :func:`pbpk_hybrid.sample_population`
-    filters : further keywords of :func:`pbpk_hybrid.sample_population`, such as ``{"age": (60, 80), "sex": "female"}``
+    filters : further keywords of :func:`pbpk_hybrid.sample_population`, such as ``{"age": (60, 80), "sex": "female"}``; with
+        the diffusion model its conditions, see :meth:`pbpk_hybrid.learn.PCDM.sample`
+    generator : "survey" (people of NHANES, or the species' tables) or "pcdm" (the diffusion model; extra ``learn``)
 
     Raises
     ------
@@ -41,12 +46,17 @@ class Cohort:
     seed: int
     species: str = "human"
     filters: Mapping[str, Any] = field(default_factory=dict)
+    generator: str = "survey"
 
     def __post_init__(self) -> None:
         for name, low in (("n", 1), ("seed", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
                 raise InputError(f"cohort.{name}", value, f"a whole number of at least {low}")
+        if self.generator not in GENERATORS:
+            raise unknown_name("cohort.generator", self.generator, GENERATORS)
+        if self.generator == "pcdm" and self.species != "human":
+            raise InputError("cohort.species", self.species, "human", hint="the diffusion model knows people only")
 
     @property
     def blocks(self) -> int:
@@ -60,13 +70,30 @@ class Cohort:
         ------
         InputError : filters that make no sense or that nobody passes
         """
-        from ..physiology import sample_population
-
         # the last block is drawn whole and cut, so that its people do not depend on n
-        people = sample_population(BLOCK, self.species, seed=stream(self.seed, block, 0), **self.filters)
+        seed = stream(self.seed, block, 0)
+        if self.generator == "pcdm":
+            people = _diffusion_model().sample(BLOCK, dict(self.filters), seed=seed)
+        else:
+            from ..physiology import sample_population
+
+            people = sample_population(BLOCK, self.species, seed=seed, **self.filters)
         first = block * BLOCK
         size = min(BLOCK, self.n - first)
         return people.isel(subject=slice(0, size)).assign_coords(subject=np.arange(first, first + size))
+
+    def request(self) -> dict[str, Any]:
+        """All but the number of people, as plain JSON."""
+        return {"seed": self.seed, "species": self.species, "filters": repr(sorted(self.filters.items())),
+                "generator": self.generator}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)
+def _diffusion_model():
+    """The shipped model, read once in each process."""
+    from ..learn import PCDM
+
+    return PCDM.load()
 
 
 def stream(seed: int, block: int, purpose: int) -> int:
@@ -85,3 +112,34 @@ def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:
 def size_of(population: Cohort | xr.Dataset) -> int:
     """Number of subjects."""
     return population.n if isinstance(population, Cohort) else population.sizes["subject"]
+
+
+def labels_of(population: Cohort | xr.Dataset) -> np.ndarray:
+    """(n,) names of the subjects."""
+    return np.arange(population.n) if isinstance(population, Cohort) else population["subject"].values
+
+
+def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Blocks of people in one Dataset; attributes of the first."""
+    if len(parts) == 1:
+        return parts[0]
+    return xr.concat(
+        parts, "subject", combine_attrs="override", data_vars="minimal", coords="minimal", join="override", compat="override"
+    )
+
+
+def with_attrs(ds: xr.Dataset, attrs: Mapping[str, Any]) -> xr.Dataset:
+    """The Dataset with these attributes and no others."""
+    ds = ds.copy()
+    ds.attrs = dict(attrs)
+    return ds
+
+
+def fingerprint(ds: xr.Dataset) -> str:
+    """Digest of all values, to know a Dataset again."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(map(str, ds.variables)):
+        values = np.ascontiguousarray(ds[name].values)
+        digest.update(f"{name}{values.dtype}{values.shape}".encode())
+        digest.update("\0".join(map(str, values.ravel())).encode() if values.dtype.kind == "O" else values.tobytes())
+    return digest.hexdigest()

@@ -23,13 +23,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, StoreError
+from .._core.errors import InputError, SchemaError, StoreError
 from .._core.files import atomic_path
 from .._core.optional import require
 
 #: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a
 #: declared one for a mask and hand out floats
 _UNREACHED = -1
+#: attributes of a chunk whose mean over the subjects is told of the store
+AVERAGED = ("rejected_fraction", "projected_fraction", "mirrored_fraction")
+#: least number of characters of a column of text: the first subjects need not have the longest
+_WIDTH = 32
 
 
 class CohortStore:
@@ -121,9 +125,13 @@ class CohortStore:
             group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
             for name in self.arrays(group):
                 if name != "subject":
-                    group[name][first:last] = ds[name].values
+                    values = ds[name].values
+                    if values.dtype.kind == "U" and values.dtype.itemsize > group[name].dtype.itemsize:
+                        raise SchemaError(name, str(values.dtype), f"text of type {group[name].dtype}")
+                    group[name][first:last] = values
             record = {"files": {name: _digest(self._file(name, i)) for name in self.arrays(group) if name != "subject"},
-                      "failed": int((ds["status"].values != 0).sum())}  # fmt: skip
+                      "failed": int((ds["status"].values != 0).sum()) if "status" in ds else 0,
+                      "averaged": {name: float(ds.attrs[name]) for name in AVERAGED if name in ds.attrs}}  # fmt: skip
             with atomic_path(self.journal / f"chunk-{i:06d}.json") as draft:
                 draft.write_text(json.dumps(record))
 
@@ -144,8 +152,20 @@ class CohortStore:
         with self._reporting():
             self._sweep()
             group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
-            group.attrs["failed_subjects"] = self.failed()
+            if "status" in group:
+                group.attrs["failed_subjects"] = self.failed()
+            group.attrs.update(self._averages())
             group.attrs["complete"] = 1
+
+    def _averages(self) -> dict[str, float]:
+        """Means over the subjects of what the chunks say of themselves."""
+        sums: dict[str, float] = {}
+        for i in range(self.chunks):
+            first, last = self.bounds(i)
+            record = _read_json(self.journal / f"chunk-{i:06d}.json") or {}
+            for name, value in record.get("averaged", {}).items():
+                sums[name] = sums.get(name, 0.0) + value * (last - first) / self.n
+        return sums
 
     def open(self) -> xr.Dataset:
         """The store as a Dataset that reads chunk by chunk (dask arrays)."""
@@ -168,9 +188,12 @@ class CohortStore:
                 values = labels if name == "subject" else variable.values
                 subject = variable.dims[:1] == ("subject",)
                 shape = (self.n, *values.shape[1:]) if subject else values.shape
+                kind = values.dtype
+                if kind.kind == "U" and subject and name != "subject":
+                    kind = np.dtype(f"<U{max(_WIDTH, kind.itemsize // 4)}")
                 array = group.create_array(
                     name, shape=shape, chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
-                    dtype=values.dtype, fill_value=np.nan if values.dtype.kind == "f" else None,
+                    dtype=kind, fill_value=np.nan if values.dtype.kind == "f" else None,
                     config={"write_empty_chunks": True},
                 )  # fmt: skip
                 array.attrs.update({k: _plain(v) for k, v in variable.attrs.items()})
@@ -232,11 +255,17 @@ def verify_cohort(path: str | os.PathLike) -> list[int]:
     StoreError : there is no journal beside the store
     """
     path = Path(path).expanduser().absolute()
-    request = _read_json(path.with_name(path.name + ".run") / "run.json")
+    request = run_record(path)
     if request is None:
         raise StoreError(f"{path}: no journal beside it ({path.name}.run/run.json)")
     store = CohortStore(path, request["chunk"], request["n"])
     return [i for i in range(store.chunks) if not store.finished(i)]
+
+
+def run_record(path: str | os.PathLike) -> dict[str, Any] | None:
+    """What the store was asked for, from the journal beside it; None where there is none."""
+    path = Path(path).expanduser().absolute()
+    return _read_json(path.with_name(path.name + ".run") / "run.json")
 
 
 def storage_error(error: OSError, path: Path) -> StoreError:

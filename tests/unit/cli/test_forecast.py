@@ -70,7 +70,7 @@ def test_quantiles_go_into_a_table_too(study, trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--out", "f.txt"), ".nc or .csv"), (("--route", "nose"), "iv or oral"), (("--species", "humen"), "human"),
+    [(("--out", "f.txt"), ".csv or .zarr"), (("--route", "nose"), "iv or oral"), (("--species", "humen"), "human"),
      (("--checkpoint", "none.safetensors"), "a checkpoint file that exists")],
 )  # fmt: skip
 def test_bad_words_are_named(study, trained, tmp_path, words, said):

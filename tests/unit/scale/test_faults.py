@@ -135,7 +135,7 @@ def test_a_cluster_that_breaks_is_replaced_by_another_one(undisturbed, tmp_path,
 
     from pbpk_hybrid.scale import run
 
-    started, real = [], run._client
+    started, real = [], run.client_of
 
     @contextlib.contextmanager
     def fragile(client, workers):
@@ -147,7 +147,7 @@ def test_a_cluster_that_breaks_is_replaced_by_another_one(undisturbed, tmp_path,
             if len(started) == 2:
                 raise KeyError("tcp://127.0.0.1:1")  # and when it is lost while the cluster is closed
 
-    monkeypatch.setattr(run, "_client", fragile)
+    monkeypatch.setattr(run, "client_of", fragile)
     path, reported = tmp_path / "x.zarr", []
     simulate_cohort(
         "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0, 6.0, 24.0], store=path, chunks=BLOCK, workers=2,
@@ -164,7 +164,7 @@ def test_a_cluster_that_never_starts_is_reported_with_what_to_do(tmp_path, monke
     def broken(client, workers):
         raise RuntimeError("Nanny failed to start.")
 
-    monkeypatch.setattr(run, "_client", broken)
+    monkeypatch.setattr(run, "client_of", broken)
     with pytest.raises(StoreError, match=r"could not be kept running .*Nanny failed to start.*same command"):
         simulate_cohort(
             "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0], store=tmp_path / "x.zarr", chunks=BLOCK, workers=2

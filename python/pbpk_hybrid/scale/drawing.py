@@ -1,0 +1,92 @@
+"""Draw a population of any size into a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError
+from .cohort import BLOCK, Cohort, concatenated, labels_of, with_attrs
+from .run import Work, run_work
+from .store import AVERAGED
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The people of a cohort themselves."""
+
+    cohort: Cohort
+
+    @property
+    def n(self) -> int:
+        """Number of subjects."""
+        return self.cohort.n
+
+    def labels(self) -> np.ndarray:
+        """(n,) names of the subjects."""
+        return labels_of(self.cohort)
+
+    def template(self) -> xr.Dataset:
+        """The first block, with attributes of the whole cohort instead of its own."""
+        people = self.cohort.people(0)
+        facts = {"block": BLOCK, "seed": self.cohort.seed, "generator": self.cohort.generator}
+        return with_attrs(people, {k: v for k, v in people.attrs.items() if k not in AVERAGED} | facts)
+
+    def blocks(self, first: int, last: int) -> xr.Dataset:
+        """Subjects first to last; what the generator says of its blocks is averaged over them."""
+        parts = [self.cohort.people(b) for b in range(first // BLOCK, -(-last // BLOCK))]
+        people = concatenated(parts)
+        means = {k: float(np.mean([p.attrs[k] for p in parts])) for k in AVERAGED if k in parts[0].attrs}
+        return with_attrs(people, {**people.attrs, **means})
+
+    def part(self, first: int, last: int) -> Work:
+        """All of it: people are drawn from the seed."""
+        return self
+
+    def request(self) -> dict[str, Any]:
+        """To know a run again."""
+        return {"work": "population", "population": self.cohort.request()}
+
+
+def draw_cohort(
+    cohort: Cohort,
+    *,
+    store: str | os.PathLike,
+    chunks: int = 10_000,
+    client: Any = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> xr.Dataset:
+    """Draw the people of a cohort into a zarr store, in bounded memory; they are those that :func:`simulate_cohort` takes.
+
+    >>> from pbpk_hybrid.scale import Cohort, draw_cohort
+    >>> women = Cohort(1_000_000, seed=1, filters={"sex": "female", "age": (60, 80)}, generator="pcdm")
+    >>> draw_cohort(women, store="women.zarr")                                                       # doctest: +SKIP
+
+    Parameters
+    ----------
+    cohort : who
+    store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
+        stopped is finished by the same call
+
+    Returns
+    -------
+    Dataset of schema ``physiology`` with dask arrays on the store; of the diffusion model's people the attributes
+    ``rejected_fraction``, ``projected_fraction`` and ``mirrored_fraction`` are means over all
+
+    Raises
+    ------
+    InputError and its kin : a condition that makes no sense, before any worker starts
+    StoreError : as :func:`simulate_cohort`
+    """
+    if not isinstance(cohort, Cohort):
+        raise InputError("cohort", type(cohort).__name__, "a Cohort")
+    return run_work(
+        Drawing(cohort), store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress
+    )

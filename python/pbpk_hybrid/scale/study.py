@@ -1,0 +1,204 @@
+"""Simulate a cohort of any size."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core.errors import InputError, SubjectFailedWarning
+from ..compounds import Compound, get_compound
+from ..dosing import Regimen
+from ..simulation import simulate
+from ..solvers import SolverOptions
+from ..variability import Variability
+from .cohort import BLOCK, Cohort, block_of, concatenated, fingerprint, labels_of, size_of, stream, with_attrs
+from .run import run_work
+
+_TEMPLATE = 4  # subjects simulated at first: finds bad input before any worker starts, and gives the store its shape
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything the numbers depend on, in a form that crosses process borders."""
+
+    compound: Compound
+    regimen: Regimen
+    population: Cohort | xr.Dataset
+    times: np.ndarray
+    variability: Variability | None
+    seed: int | None
+    keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
+    first_block: int = 0  # the block that a population which is there begins with
+
+    @property
+    def n(self) -> int:
+        """Number of subjects."""
+        return size_of(self.population)
+
+    def labels(self) -> np.ndarray:
+        """(n,) names of the subjects."""
+        return labels_of(self.population)
+
+    def template(self) -> xr.Dataset:
+        """Some of the first block's people, with attributes of the whole cohort instead of theirs."""
+        few = self._simulate(block_of(self.population, 0).isel(subject=slice(0, _TEMPLATE)), (0,))
+        facts = {"block": BLOCK, "seed": self.seed}
+        if isinstance(self.population, Cohort):
+            facts |= {"population_seed": self.population.seed, "population_generator": self.population.generator}
+        attrs = {k: v for k, v in few.attrs.items() if k not in ("failed_subjects", *facts)}
+        return with_attrs(few, {**attrs, **{k: v for k, v in facts.items() if v is not None}})
+
+    def blocks(self, first: int, last: int) -> xr.Dataset:
+        """Simulate subjects first to last (whole blocks, but for the cohort's last).
+
+        Blocks are drawn one by one and integrated together: a block is a whole number of every backend's packs of lanes, so
+        that its numbers do not depend on its neighbours.
+        """
+        numbers = range(first // BLOCK, -(-last // BLOCK))
+        people = concatenated([self._people(b) for b in numbers])
+        return self._simulate(people, numbers)
+
+    def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
+        variability, seed = self.variability, None
+        if variability is not None:
+            seed = stream(self.seed, blocks[0], 1)
+            variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SubjectFailedWarning)  # counted, and named once at the end
+            return simulate(
+                self.compound, self.regimen, people, self.times, variability=variability, seed=seed, **self.keywords
+            )
+
+    def _people(self, block: int) -> xr.Dataset:
+        return block_of(self.population, block if isinstance(self.population, Cohort) else block - self.first_block)
+
+    def part(self, first: int, last: int) -> Study:
+        """What a worker needs for subjects first to last: of a population that is there, only those."""
+        if isinstance(self.population, Cohort):
+            return self
+        people = self.population.isel(subject=slice(first, last))
+        return dataclasses.replace(self, population=people, first_block=first // BLOCK)
+
+    def request(self) -> dict[str, Any]:
+        """The same as plain JSON, to know a run again."""
+        people = self.population
+        return {
+            "compound": repr(self.compound), "regimen": fingerprint(self.regimen.to_dataset()),
+            "population": people.request() if isinstance(people, Cohort) else fingerprint(people),
+            "times": self.times.tolist(), "variability": repr(self.variability), "seed": self.seed,
+            "keywords": repr(sorted(self.keywords.items())),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _ByBlock:
+    """Variability that draws every block of subjects from its own stream."""
+
+    of: Variability
+    seeds: tuple[int, ...]
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,); see :meth:`pbpk_hybrid.Variability.draw`. `seed` is that of the first block."""
+        drawn = [self.of.draw(min(BLOCK, n - i * BLOCK), own, parameters) for i, own in enumerate(self.seeds)]
+        return {name: np.concatenate([d[name] for d in drawn]) for name in drawn[0]}
+
+    def __str__(self) -> str:
+        return str(self.of)
+
+
+def simulate_cohort(
+    compound: Compound | str,
+    regimen: Regimen | str,
+    population: Cohort | xr.Dataset,
+    times: Sequence[float] | np.ndarray,
+    *,
+    store: str | os.PathLike,
+    chunks: int = 10_000,
+    client: Any = None,
+    workers: int | None = None,
+    compartments: Sequence[str] = ("plasma",),
+    variability: Variability | None = None,
+    seed: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+    **keywords: Any,
+) -> xr.Dataset:
+    """Simulate a cohort of any size; memory is bounded by the chunks, not by the cohort.
+
+    >>> from pbpk_hybrid.scale import Cohort, simulate_cohort
+    >>> people = Cohort(1_000_000, seed=1)
+    >>> simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")            # doctest: +SKIP
+
+    A run that was stopped, by whatever, is finished by calling it again in the same words: finished chunks are checked
+    and kept. Numbers do not depend on `chunks`, on the number of workers, or on what went wrong on the way.
+
+    Parameters
+    ----------
+    compound, regimen, times : as in :func:`pbpk_hybrid.simulate`
+    population : a :class:`Cohort` (people are drawn by the workers) or a physiology Dataset
+    store : name of the zarr store, ending in ``.zarr``; a journal ``<store>.run`` lies beside it
+    chunks : subjects per chunk, rounded up to whole blocks of 2,000: what a worker holds in memory at a time
+    client : a ``distributed.Client`` (local, SLURM, Kubernetes, ...); the store must be reachable for its workers.
+        None: processes on this machine
+    workers : processes when `client` is None; None: one per core; 1: in this process
+    compartments : what to save
+    variability, seed : as in simulate; `seed` None takes the cohort's
+    overwrite : replace a store that is there
+    progress : called with numbers of subjects done
+    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, partition_method, kp, hepatic_model)
+
+    Returns
+    -------
+    Dataset of schema ``simulation`` with dask arrays on the store; attribute ``failed_subjects``
+
+    Raises
+    ------
+    InputError and its kin : anything that cannot be used, before any worker starts
+    StoreError : the store is in use, belongs to another run, the disk is full, or workers keep dying
+
+    Warns
+    -----
+    SubjectFailedWarning : subjects whose integration failed
+    """
+    study = _study(
+        compound, regimen, population, times, variability, seed, {**keywords, "compartments": tuple(compartments)}
+    )
+    return run_work(study, store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress)
+
+
+def _study(compound, regimen, population, times, variability, seed, keywords) -> Study:
+    if isinstance(compound, str):
+        compound = get_compound(compound)
+    if isinstance(regimen, str):
+        regimen = Regimen.parse(regimen)
+    if not isinstance(population, (Cohort, xr.Dataset)):
+        raise InputError("population", type(population).__name__, "a Cohort or a physiology Dataset")
+    for name in ("sensitivities", "progress", "raise_on_failure"):
+        if keywords.get(name):
+            raise InputError(name, keywords[name], "nothing", hint="not available for cohorts in chunks")
+    if seed is None:
+        seed = population.seed if isinstance(population, Cohort) else population.attrs.get("seed")
+    if variability is not None and seed is None:
+        raise InputError("seed", None, "a non-negative integer, for the variability between subjects")
+    if times is None:
+        raise InputError("times", None, "the times to save [h]")
+    # one process per core: threads inside would only compete
+    options = keywords.get("options") or SolverOptions()
+    if options.threads is None:
+        keywords["options"] = dataclasses.replace(options, threads=1)
+    return Study(
+        compound,
+        regimen,
+        population,
+        np.asarray(times, dtype=float),
+        variability,
+        None if seed is None else int(seed),
+        keywords,
+    )

@@ -43,9 +43,13 @@ def drugs() -> dict[str, ph.Compound]:
         name="ketoconazole", molar_mass=531.43, log_p=4.35, pka_base=[2.94, 6.51], fraction_unbound_plasma=0.029,
         blood_to_plasma_ratio=0.62, clearance_plasma=2.98, fraction_excreted_renal=0.02, volume_steady_state=1.2,
         distribution_basis="in_vivo", absorption_rate=0.8, fraction_absorbed=1.0, fraction_gut=1.0,
+        saturable=[{"name": "liver", "organ": "liver", "vmax": 0.309, "km": 0.0175}],
         enzyme_effects=[effect("competitive", ki="0.015 uM")],
-        sources={"clearance_plasma": "oral clearance of 200 mg, 209 mL/min: Huang et al. (1986) Antimicrob Agents Chemother 30:206;"
-                 " taken as systemic, it falls with dose, which is left out", "fraction_unbound_plasma": "value of the Simcyp "
+        sources={"saturable": "Vmax [mg/h/kg] and unbound Km [mg/L] with which the reference person has the AUCs published for "
+                 "200 mg, 16.0 mg h/L (oral clearance 209 mL/min, Huang et al. (1986) Antimicrob Agents Chemother 30:206), and "
+                 "for 400 mg as tablets, 50.0 mg h/L (Baxter et al. (1986) J Pharm Sci 75:443)",
+                 "clearance_plasma": "Huang et al. (1986), as above; with the saturable pathway only its renal share is used",
+                 "fraction_unbound_plasma": "value of the Simcyp "
                  "compound file as quoted in published applications, not checked against the file", "blood_to_plasma_ratio":
                  "as fraction_unbound_plasma", "absorption_rate": "as fraction_unbound_plasma", "volume_steady_state":
                  "88 L, Huang et al. (1986)", "enzyme_effects": "unbound Ki, default of Simcyp and GastroPlus, .015 uM",
@@ -86,11 +90,14 @@ def drugs() -> dict[str, ph.Compound]:
     )  # fmt: skip
     out["rifampicin"] = make(
         name="rifampicin", molar_mass=822.94, log_p=2.5, pka_acid=[1.7], pka_base=[7.9], fraction_unbound_plasma=0.17,
-        blood_to_plasma_ratio=0.89, clearance_plasma=3.5, fraction_excreted_renal=0.07, volume_steady_state=0.97,
+        blood_to_plasma_ratio=0.89, clearance_plasma=2.33, fraction_excreted_renal=0.07, volume_steady_state=0.64,
         distribution_basis="in_vivo", absorption_rate=1.1, fraction_absorbed=1.0, fraction_gut=1.0,
+        saturable=[{"name": "liver", "organ": "liver", "vmax": 1.364, "km": 0.639}],
         enzyme_effects=[effect("induction", ec50="0.34 uM", emax=9.0), effect("competitive", ki="18.5 uM")],
-        sources={"clearance_plasma": "Goodman & Gilman 12th ed., appendix II; its own induction is left out",
-                 "volume_steady_state": "Goodman & Gilman 12th ed., appendix II", "fraction_excreted_renal":
+        sources={"saturable": "Vmax [mg/h/kg] and unbound Km [mg/L] with which the reference person has the clearances of .19 and "
+                 ".14 L/h/kg published for 300 and 600 mg over half an hour: rifampin for injection, US prescribing information; "
+                 "its own induction is left out", "clearance_plasma": "the same, 600 mg; with the saturable pathway only its renal "
+                 "share is used", "volume_steady_state": "the same, 600 mg", "fraction_excreted_renal":
                  "Goodman & Gilman 12th ed., appendix II", "fraction_unbound_plasma": "Templeton et al. (2011), in OSP",
                  "blood_to_plasma_ratio": "Loos et al. (1985), as used by Hanke et al. (2018)", "absorption_rate": "assumed: peak at 2 h",
                  "enzyme_effects": "Templeton et al. (2011) and Kajosaari et al. (2005), in OSP", "log_p": "OSP"},
@@ -111,12 +118,12 @@ def drugs() -> dict[str, ph.Compound]:
     )  # fmt: skip
     out["erythromycin"] = make(
         name="erythromycin", molar_mass=733.93, log_p=2.82, pka_base=[8.88], fraction_unbound_plasma=0.305,
-        blood_to_plasma_ratio=0.85, clearance_plasma=9.1, fraction_excreted_renal=0.12, volume_steady_state=0.78,
+        blood_to_plasma_ratio=0.85, clearance_plasma=5.6, fraction_excreted_renal=0.12, volume_steady_state=0.95,
         distribution_basis="in_vivo", absorption_rate=0.6, fraction_absorbed=0.5, fraction_gut=0.91,
         metabolism=[{"enzyme": "CYP3A4", "fraction": 0.5, "km": "70 uM"}],
         enzyme_effects=[effect("inactivation", ki="7.6 uM", kinact="0.0296 1/min")],
-        sources={"clearance_plasma": "Goodman & Gilman 12th ed., appendix II", "volume_steady_state":
-                 "Goodman & Gilman 12th ed., appendix II", "fraction_excreted_renal": "Goodman & Gilman 12th ed., appendix II",
+        sources={"clearance_plasma": "Lombardo et al. (2018), in PKSmart", "volume_steady_state":
+                 "Lombardo et al. (2018), in PKSmart", "fraction_excreted_renal": "Goodman & Gilman 12th ed., appendix II",
                  "fraction_unbound_plasma": "Barre et al. (1987), in OSP", "blood_to_plasma_ratio": "assumed", "log_p": "OSP",
                  "absorption_rate": "assumed: peak at 2 to 3 h", "fraction_absorbed": "Varma 2010, in httk",
                  "fraction_gut": "Varma 2010, in httk", "metabolism": "Km in OSP; half of the metabolism assumed CYP3A4's, the rest "

@@ -183,6 +183,9 @@ def rows_for(name: str, folder) -> tuple[list[dict], Counter, list]:
             ok = predicted is not None
             row[f"{basis}_auc"] = auc(t, predicted, doses) if ok else np.nan
             row[f"{basis}_cmax"] = predicted.max() if ok else np.nan
+            later = t > 0  # at the moment of an oral dose nothing is absorbed
+            fold = np.abs(np.log10(np.maximum(predicted, 1e-12) / c))[later] if ok else np.array([np.nan])
+            row[f"{basis}_fold"] = float(fold.mean())
         rows.append(row)
         kept.append(p)
     return rows, refused, kept

@@ -15,6 +15,7 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parents[2]
 #: title of the page -> Markdown file of results, in the order of the validation page
 RESULTS = {
+    "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
     "Scaling across species": "benchmarks/cross_species/README.md",

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import xarray as xr
 
@@ -58,28 +60,8 @@ def reference_child(
         raise InputError("age", age, "0 to 18 years", hint="reference_individual makes adults")
     sex = check_sex("human", sex)
     adult = reference("human", sex)
-    names = ["human0u", "human1u", "human5u", "human10u", f"human15{sex[0]}"]
-    at = (*_AGES, ADULT_AT)
-
-    def along(values: tuple[float, ...] | list[float]) -> float:
-        return float(np.interp(years, at, values))
-
-    def icrp(parameter: str, tissue: str = "") -> list[float]:
-        return [compphysiol(name, parameter)[tissue][0] for name in names]
-
-    reference_weight = along([*icrp("BW"), adult.body_weight])
-    height = along([*icrp("BH"), adult.height])
-    mass = {}
-    for organ, parts in ICRP_MASS.items():
-        by_age = np.sum([icrp("OWtis", part) for part in parts], axis=0) / 1000
-        mass[organ] = along([*by_age, adult.mass[ORGANS.index(organ)]])
-    fat = (np.array(icrp("OWtis", "adipose_tissue")) - np.array(icrp("OWtis", "marrow_inactive"))) / 1000
-    mass["adipose"] = along([*fat, adult.mass[ORGANS.index("adipose")]])
-    blood, arterial = along([*(np.array(icrp("OWtbl")) / 1000), adult.mass[:2].sum()]), arterial_share()
-    mass["arterial_blood"], mass["venous_blood"] = arterial * blood, (1 - arterial) * blood
-    mass["rest"] = reference_weight - sum(mass.values())
-    organs = np.array([mass[o] for o in ORGANS])
-
+    typical = reference_children(np.array([sex == "male"]), np.array([years]))
+    reference_weight, height = float(typical["weight"][0]), float(typical["height"][0])
     weight = reference_weight
     if body_weight is not None:
         weight = quantity(body_weight, "kg", "body_weight", positive=True)
@@ -87,20 +69,15 @@ def reference_child(
             low, high = reference_weight / 2, 2 * reference_weight
             raise InputError("body_weight", body_weight, f"{low:.3g} to {high:.3g} kg at this age")
     size = weight / reference_weight
-    output = along([*(60 * np.array(_CARDIAC_OUTPUT)), adult.cardiac_output]) * size**0.75
-    full = [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
-    flow = organs * adult.blood_flow / adult.mass
-    flow[full] = 0.0
-    flow *= output / flow.sum()
-    flow[full] = output
-    weeks = 40 + years * _WEEKS
-    mature = weeks**3.4 / (47.7**3.4 + weeks**3.4)
+    output = float(typical["cardiac_output"][0]) * size**0.75
+    organs, flow = typical["mass"][0], typical["flow_share"][0] * output
+    mature = float(maturation_of_filtration(np.array([years]))[0])
     one = np.ones(1)
     ds = build(
         (organs * size)[None, :], flow[None, :], "human",
         {
             "sex": np.array([sex]), "age": one * years, "body_weight": one * weight, "height": one * height,
-            "hematocrit": one * along([*_HEMATOCRIT[sex], adult.hematocrit]),
+            "hematocrit": typical["hematocrit"],
             "gfr": one * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature, "cardiac_output": one * output,
             # Haycock et al. (1978) J Pediatr 93:62
             "body_surface_area": one * 0.024265 * weight**0.5378 * height**0.3964,
@@ -113,4 +90,69 @@ def reference_child(
     return with_enzymes(ds) if enzymes else ds
 
 
-__all__ = ["reference_child"]
+@cache
+def _tables(sex: str) -> dict[str, np.ndarray]:
+    """Weight [kg], height [cm], masses [kg], cardiac output [L/h], hematocrit of a sex at _AGES and of its adult."""
+    adult = reference("human", sex)
+    names = ["human0u", "human1u", "human5u", "human10u", f"human15{sex[0]}"]
+
+    def icrp(parameter: str, tissue: str = "") -> list[float]:
+        return [compphysiol(name, parameter)[tissue][0] for name in names]
+
+    weight = np.array([*icrp("BW"), adult.body_weight])
+    mass = np.zeros((len(weight), len(ORGANS)))
+    for organ, parts in ICRP_MASS.items():
+        by_age = np.sum([icrp("OWtis", part) for part in parts], axis=0) / 1000
+        mass[:, ORGANS.index(organ)] = [*by_age, adult.mass[ORGANS.index(organ)]]
+    fat = (np.array(icrp("OWtis", "adipose_tissue")) - np.array(icrp("OWtis", "marrow_inactive"))) / 1000
+    mass[:, ORGANS.index("adipose")] = [*fat, adult.mass[ORGANS.index("adipose")]]
+    blood = np.array([*(np.array(icrp("OWtbl")) / 1000), adult.mass[:2].sum()])
+    mass[:, ORGANS.index("arterial_blood")] = arterial_share() * blood
+    mass[:, ORGANS.index("venous_blood")] = (1 - arterial_share()) * blood
+    return {
+        "weight": weight, "height": np.array([*icrp("BH"), adult.height]), "mass": mass,
+        "cardiac_output": np.array([*(60 * np.array(_CARDIAC_OUTPUT)), adult.cardiac_output]),
+        "hematocrit": np.array([*_HEMATOCRIT[sex], adult.hematocrit]),
+    }  # fmt: skip
+
+
+def reference_children(male: np.ndarray, age: np.ndarray) -> dict[str, np.ndarray]:
+    """Weight, height, organ masses, cardiac output, share of it in each organ and hematocrit of the reference children.
+
+    Parameters
+    ----------
+    male, age : (n,); age [year], 0 to 20
+
+    Returns
+    -------
+    ``weight`` [kg], ``height`` [cm], ``cardiac_output`` [L/h], ``hematocrit``, each (n,); ``mass`` [kg] and ``flow_share``,
+    (n, organ); masses add to the weight, shares of the systemic organs to 1
+    """
+    male, age = np.asarray(male, bool), np.asarray(age, float)
+    at, full = (*_AGES, ADULT_AT), [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
+    out: dict[str, np.ndarray] = {}
+    for sex in ("male", "female"):
+        pick = male == (sex == "male")
+        for name, values in _tables(sex).items():
+            columns = np.reshape(values, (len(at), -1))
+            along = np.stack([np.interp(age[pick], at, c) for c in columns.T], axis=1)
+            target = out.setdefault(name, np.empty((age.size, columns.shape[1])))
+            target[pick] = along
+        adult = reference("human", sex)
+        share = out.setdefault("flow_share", np.empty((age.size, len(ORGANS))))
+        out["mass"][pick, ORGANS.index("rest")] = 0.0
+        out["mass"][pick, ORGANS.index("rest")] = out["weight"][pick, 0] - out["mass"][pick].sum(axis=1)
+        flow = out["mass"][pick] * adult.blood_flow / adult.mass
+        flow[:, full] = 0.0
+        share[pick] = flow / flow.sum(axis=1, keepdims=True)
+        share[np.ix_(pick, full)] = 1.0
+    return {name: values[:, 0] if values.shape[1] == 1 else values for name, values in out.items()}
+
+
+def maturation_of_filtration(age: np.ndarray) -> np.ndarray:
+    """GFR per W^(3/4) relative to adults at an age [year], term birth (Rhodin et al. 2009)."""
+    weeks = 40 + np.asarray(age, float) * _WEEKS
+    return weeks**3.4 / (47.7**3.4 + weeks**3.4)
+
+
+__all__ = ["maturation_of_filtration", "reference_child", "reference_children"]

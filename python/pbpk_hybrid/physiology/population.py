@@ -22,11 +22,11 @@ from .._core.errors import InputError, SolveError
 from .._core.random import generator
 from . import regressions as r
 from .animals import sample_animals
+from .child_population import only_children, sample_children
 from .dataset import build
 from .human import INDEX, People, by_sex, close_flows, close_masses, expected_cardiac_output, expected_masses
 from .individual import check_species
-from .nhanes import ADULT_AGE
-from .selection import Selection, bounds, female_fraction, select
+from .selection import Selection, female_fraction, select
 from .species import reference
 from .variability import (
     CUT,
@@ -72,7 +72,8 @@ def sample_population(
     n : number of subjects, at least 1; exactly n come back
     species : one of ``SPECIES``; the filters below are for "human" alone, except `sex` and `body_weight`
     seed : non-negative integer, Generator, or None (drawn and stored in the attributes)
-    age : (low, high) or one number [year]; adults, 18 to 79
+    age : (low, high) or one number [year]; None: adults, 18 to 79. A range below 18: children, see :mod:`.child_population`,
+        with the activity of their enzymes by age; one that holds both is refused
     sex : "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as in the population)
     body_weight : (low, high) [kg]
     height : (low, high) [cm]
@@ -93,7 +94,7 @@ def sample_population(
     Raises
     ------
     InputError : n or a filter that makes no sense, or that nobody of the survey passes (names the field and the range
-        available); children
+        available); children together with adults; creatinine or GFR of children
     UnknownNameError : unknown species, sex or ethnicity
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
@@ -116,8 +117,9 @@ def sample_population(
             if value is not None and field != "body_weight":
                 raise InputError(field, value, "nothing", hint=f"the {species} can be filtered by sex and body_weight")
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
-    _refuse_children(age)
     women = female_fraction(sex)
+    if only_children(age):
+        return sample_children(int(n), rng, seed, filters, women, weighted=bool(weighted), scatter=bool(gfr_scatter))
     chosen = select(filters, weighted=bool(weighted), women=women, scatter=bool(gfr_scatter))
     strata = [(int(n), None)]
     if women is not None and 0 < women < 1:
@@ -155,13 +157,6 @@ def sample_population(
             "notes": "\n".join(reference("human", "male").notes),
         },
     )
-
-
-def _refuse_children(age: Any) -> None:
-    if age is not None and bounds("age", age)[0] < ADULT_AGE:
-        raise InputError(
-            "age", age, "18 to 79 years", hint="children need growth and maturation laws that are not in this recipe"
-        )
 
 
 def _draw_people(

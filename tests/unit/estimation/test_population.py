@@ -71,8 +71,9 @@ def test_priors_act_on_typical_values_and_on_omega(log_linear):
 def test_theophylline_by_conditional_estimation_is_what_others_publish(model, observe, nlmixr2data):
     """theo_sd: 12 people, 132 samples, first-order absorption, additive error.
 
-    nlmixr's documentation gives for FOCE with interaction: log ka 0.464 (SE 0.195), log CL 1.01 (0.0751), log V 3.46
-    (0.0437), additive error 0.695 mg/L, between-subject CV 70.4 %, 26.8 %, 13.9 %.
+    The README of nlmixr2 (commit 0840fedc) prints its fit of the same model to the same data, by SAEM: log ka 0.454
+    (SE 0.196), log CL 1.02 (0.0853), log V 3.45 (0.0454), additive error 0.693 mg/L, between-subject CV
+    71.5 %, 27.6 %, 13.4 %.
     """
     with gzip.open(nlmixr2data / "theo_sd.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))
@@ -86,15 +87,15 @@ def test_theophylline_by_conditional_estimation_is_what_others_publish(model, ob
         error="additive", standard_errors=False,
     )  # fmt: skip
     assert len(seen) == 132
-    # half a published standard error, and a tenth of the published spread
-    assert np.log(found["ka"]) == pytest.approx(0.464, abs=0.1)
-    assert np.log(found["cl"]) == pytest.approx(1.01, abs=0.04)
-    assert np.log(found["v"]) == pytest.approx(3.46, abs=0.02)
-    assert found["error.additive"] == pytest.approx(0.695, rel=0.02)
+    # half a published standard error, and a tenth of the published spread: SAEM and FOCE are two approximations
+    assert np.log(found["ka"]) == pytest.approx(0.454, abs=0.1)
+    assert np.log(found["cl"]) == pytest.approx(1.02, abs=0.04)
+    assert np.log(found["v"]) == pytest.approx(3.45, abs=0.02)
+    assert found["error.additive"] == pytest.approx(0.693, rel=0.02)
     cv = {n: np.sqrt(np.expm1(found[f"omega.{n}"] ** 2)) for n in ("ka", "cl", "v")}
-    assert cv["ka"] == pytest.approx(0.704, rel=0.1)
-    assert cv["cl"] == pytest.approx(0.268, rel=0.1)
-    assert cv["v"] == pytest.approx(0.139, rel=0.1)
+    assert cv["ka"] == pytest.approx(0.715, rel=0.1)
+    assert cv["cl"] == pytest.approx(0.276, rel=0.1)
+    assert cv["v"] == pytest.approx(0.134, rel=0.1)
 
 
 def test_joint_density_of_the_sampler_is_the_models_own(log_linear):

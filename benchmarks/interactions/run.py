@@ -38,7 +38,7 @@ OWN = (
      "Austin 1980"),
     ("erythromycin", "500 mg iv over 0.5 h",
      "Barre 1987 - 500 mg over 30 min, total concentrations - Erythromycin - IV - 500 mg - Serum - agg. (n=6)", "Barre 1987"),
-    ("erythromycin", "500 mg oral", "Schreiner 1984 - Part I, stearate tablet - Erythromycin - PO - 500 mg - Serum - agg. (n=18)",
+    ("erythromycin", "500 mg oral", "Schreiner 1984 - Part I, stearate tablet",
      "Schreiner 1984"),
 )  # fmt: skip
 
@@ -86,7 +86,8 @@ def own_exposure(known: dict) -> list[str]:
         grid = np.r_[0.0, np.geomspace(0.01, 200, 500)]
         observed = published
         if isinstance(published, str):
-            p = data[(data["dataset"].str.startswith(published)) & (data["time"] > 0)].drop_duplicates("time").sort_values("time")
+            mine = (data["dataset"] == published) | data["dataset"].str.startswith(f"{published} - ")
+            p = data[mine & (data["time"] > 0)].drop_duplicates("time").sort_values("time")
             if p.empty:
                 raise ph.InputError("OWN", published, "a data set of the collection")
             value = p["value"].to_numpy() * (known[name].molar_mass / 1000 if "mol" in p["unit"].iloc[0] else 1.0)

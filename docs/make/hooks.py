@@ -46,7 +46,7 @@ def on_files(files, config):
     for title, name in RESULTS.items():
         source = ROOT / name
         if not source.exists():
-            continue
+            raise FileNotFoundError(f"{name}, the page {title!r}, is not there: run its benchmark, or take it from RESULTS")
         target = f"results/{source.stem if source.stem != 'README' else source.parent.name}.md"
         text, pictures = relocate(source)
         for picture in pictures:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pbpk_hybrid._core.errors import PBPKError
-from pbpk_hybrid.app.work import Choice, Study, forecast_pasted, scale_from_animals, simulate_choice
+from pbpk_hybrid.app.work import MOST_SUBJECTS, Choice, Study, forecast_pasted, scale_from_animals, simulate_choice
 from pbpk_hybrid.compounds import list_compounds
 
 
@@ -30,7 +30,7 @@ def simulation() -> None:
         dose = left.text_input("dose", "320 mg oral", help='such as "100 mg over 2 h q24h x7"')
         hours = left.number_input("hours", 1.0, 8760.0, 24.0)
         source = middle.radio("people", ("survey", "pcdm"), help="people of NHANES, or the diffusion model (extra learn)")
-        subjects = middle.number_input("number of people", 1, 5000, 100)
+        subjects = middle.number_input("number of people", 1, MOST_SUBJECTS, 100)
         seed = middle.number_input("seed", 0, 2**31 - 1, 1)
         age, sex = right.text_input("age [year]", ""), right.selectbox("sex", ("", "female", "male"))
         bmi, egfr = right.text_input("BMI [kg/m2]", ""), right.text_input("eGFR [mL/min/1.73 m2]", "")

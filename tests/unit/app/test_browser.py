@@ -81,3 +81,59 @@ def test_a_mistake_is_explained_on_the_page(address, browser):
     box.send_keys("\ue009a\ue000", "much oral")  # select all, then type over it
     find(browser, "//button[.//p[text()='simulate']]").click()
     assert "much" in find(browser, "//*[@data-testid='stAlert']").text
+
+
+def tab(browser, name: str) -> None:
+    """Open a tab by a script: another element may lie over it while the page settles."""
+    browser.execute_script("arguments[0].click()", find(browser, f"//*[@role='tab'][.//p[text()='{name}']]"))
+
+
+def press(browser, name: str) -> None:
+    browser.execute_script("arguments[0].click()", find(browser, f"//button[.//p[text()='{name}']]"))
+
+
+@needs_browser
+def test_a_file_that_is_downloaded_holds_the_people(address, browser, tmp_path):
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    browser.get(address)
+    press(browser, "simulate")
+    find(browser, "//*[text()='noncompartmental analysis']")
+    browser.execute_script(
+        "arguments[0].click()", find(browser, "//*[@data-testid='stDownloadButton']//button[.//p[text()='CSV']]")
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "people.csv").exists():
+        assert time.monotonic() < deadline, "nothing was downloaded in a minute"
+        time.sleep(0.2)
+    lines = (tmp_path / "people.csv").read_text().splitlines()
+    assert len(lines) == 101 and "cmax" in lines[0]
+
+
+@needs_browser
+def test_pasted_samples_are_forecast(address, browser):
+    pytest.importorskip("torch")
+    browser.get(address)
+    tab(browser, "Forecast")
+    press(browser, "forecast")
+    find(browser, "//*[contains(text(), 'unlike the training corpus')]")
+    find(browser, "//*[@data-testid='stDownloadButton']//p[contains(text(), 'CSV')]")
+
+
+@needs_browser
+def test_animals_are_scaled(address, browser):
+    pytest.importorskip("torch_geometric")
+    browser.get(address)
+    tab(browser, "Scale")
+    press(browser, "scale")
+    find(browser, "//*[@role='tabpanel']//*[@data-testid='stDataFrame']")
+
+
+@needs_browser
+def test_nothing_is_asked_of_another_host(address, browser):
+    browser.get(address)
+    press(browser, "simulate")
+    find(browser, "//*[text()='noncompartmental analysis']")
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert asked
+    strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    assert strangers == []

@@ -22,19 +22,19 @@ from pbpk_hybrid.dosing import read_nonmem
 from pbpk_hybrid.interchange import export_sbml, import_pksim_snapshot, import_sbml
 from pbpk_hybrid.results import open_results, save_results
 
-SLOW = 10.0  # s; what counts as hanging
+SLOW = 10.0  # s of processor time; what counts as hanging, however busy the machine
 
 
 def read(reader, path: Path) -> None:
     """Read, and let nothing through but success and our errors."""
-    start = time.perf_counter()
+    start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             reader(path)
         except PBPKError as error:
             assert str(error)
-    assert time.perf_counter() - start < SLOW
+    assert time.process_time() - start < SLOW
     assert not Path("pwned").exists()
 
 

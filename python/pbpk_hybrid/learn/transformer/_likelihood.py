@@ -39,6 +39,9 @@ class Mixture:
     def quantiles(self, levels: Tensor) -> Tensor:
         """(B, Q, n) by bisection between the outermost quantiles of the components, finished by Newton steps."""
         z = torch.special.ndtri(levels.to(self.mean.dtype))
+        needed = (self.log_weight > -12.0).flatten(0, -2).any(dim=0)
+        if not needed.all():  # components about a mechanistic curve, where no compound is given
+            return Mixture(self.log_weight[..., needed], self.mean[..., needed], self.log_sd[..., needed]).quantiles(levels)
         own = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
         alive = (self.log_weight > -12.0)[..., None]
         low = torch.where(alive, own, torch.inf).amin(dim=-2)

@@ -136,6 +136,8 @@ def profiles() -> tuple[list[dict], list[dict]]:
     for what, (start, dose, hour, beside) in ARMS.items():
         t, value = samples(start)
         t = t - hour
+        if " iv" in dose:  # as in validate.py: until the dose is mixed
+            value, t = value[t >= (2 + 5) / 60 - 1e-9], t[t >= (2 + 5) / 60 - 1e-9]
         grid = np.unique(np.r_[0.0, np.linspace(0.02, t.max(), 200), t])
         given = [(known["midazolam"], ph.Regimen.parse(dose).shift(hour))] + (
             [(known["erythromycin"], beside)] if beside else []

@@ -35,7 +35,7 @@ _WHERE = {
     "results": ("open_results",),
     "_core.errors": ("PBPKError", "InputError", "UnitError", "SchemaError", "FlowBalanceError", "UnknownNameError",
                      "FileFormatError", "BackendUnavailableError", "SolveError", "SubjectFailedWarning",
-                     "OutOfRangeWarning"),
+                     "OutOfRangeWarning", "NoEffectWarning"),
 }  # fmt: skip
 _names, __getattr__ = lazy_names(__name__, _WHERE)
 __all__ = ["__version__", *_names]
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         FileFormatError,
         FlowBalanceError,
         InputError,
+        NoEffectWarning,
         OutOfRangeWarning,
         PBPKError,
         SchemaError,

@@ -16,6 +16,7 @@ from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
 from .models.absorption import GutAbsorption
+from .models.enzymes import warn_of_phenotypes
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
@@ -90,6 +91,7 @@ def simulate(
     Warns
     -----
     SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
+    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name
     """
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
@@ -129,6 +131,7 @@ def simulate(
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:
         facts["variability"] = str(variability)
+    facts |= warn_of_phenotypes((compound.for_species(str(people["species"].values[0])),), people)
     ds = simulate_system(
         system, regimen, times, compartments=compartments, backend=backend, options=options,
         sensitivities=sensitivities, body_weight=people["body_weight"].values, lag_time=compound.absorption_lag_time,

@@ -13,10 +13,13 @@ from ._core.errors import InputError
 from ._core.provenance import provenance
 from .compounds import Compound, get_compound
 from .dosing import Regimen
+from .models.absorption import GutAbsorption
+from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
 from .simulation import COVARIATES, as_regimen, simulate_system
 from .solvers.base import SolverOptions
 
+_SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
 
 
@@ -29,6 +32,7 @@ def simulate_together(
     enzyme_half_lives: Mapping[str, float] | None = None,
     partition_method: str | None = None,
     hepatic_model: str | None = None,
+    absorption: Mapping[str, GutAbsorption] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
     sensitivities: Sequence[str] = (),
@@ -46,6 +50,7 @@ def simulate_together(
         How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.interactions`.
     compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
     enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
+    absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
     Others as in :func:`simulate`.
 
     Returns
@@ -62,16 +67,17 @@ def simulate_together(
     people = reference_individual("human") if population is None else check_physiology(population)
     system = interacting_system(
         [c for c, _ in pairs], people, enzyme_half_lives=enzyme_half_lives, partition_method=partition_method,
-        hepatic_model=hepatic_model,
+        hepatic_model=hepatic_model, absorption=absorption,
     )  # fmt: skip
     regimen = Regimen.empty()
     for compound, own in pairs:
         if own is not None:
-            regimen = regimen + _addressed(own, compound)
+            gut = (absorption or {}).get(compound.name)
+            regimen = regimen + _addressed(own, compound, gut)
     ds = simulate_system(
         system, regimen, times, compartments=compartments, backend=backend, options=options, sensitivities=sensitivities,
         body_weight=people["body_weight"].values, raise_on_failure=raise_on_failure, progress=progress,
-        facts={"population_seed": people.attrs.get("seed")},
+        facts={"population_seed": people.attrs.get("seed"), **warn_of_phenotypes([c for c, _ in pairs], people)},
     )  # fmt: skip
     return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people})
 
@@ -122,8 +128,12 @@ def interaction(
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
     curves = []
+    gut = dict(options.pop("absorption", None) or {})
     for others in ([], _pairs(perpetrators)):
-        ds = simulate_together([(drug, regimen), *others], population, times, compartments=[name], **options)
+        given = [(drug, regimen), *others]
+        here = {_compound(c).name for c, _ in given} if not others else set(gut)  # alone, the others' guts are not needed
+        own = {k: v for k, v in gut.items() if k in here}
+        ds = simulate_together(given, population, times, compartments=[name], absorption=own, **options)
         curves.append(ds["concentration"].values[:, times >= victim_time, 0])
     (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
     per_subject = {
@@ -166,16 +176,24 @@ def _compound(given: Compound | str) -> Compound:
     return get_compound(given) if isinstance(given, str) else given
 
 
-def _addressed(regimen: Regimen, compound: Compound) -> Regimen:
-    """The regimen with every dose sent to this compound's own states, and its lag time put in."""
+def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) -> Regimen:
+    """The regimen with every dose released by its formulation, sent to this compound's own states, its lag time put in."""
     c = regimen.columns
-    if np.any(c["steady_state"] != 0):
-        raise InputError("regimen", str(regimen), "doses, not steady-state records", subject=compound.name,
-                         hint="give enough doses before the time of interest")  # fmt: skip
+    steady = np.flatnonzero(c["steady_state"] != 0)
+    if steady.size:
+        every = float(c["interdose_interval"][steady[0]])
+        hint = "give the doses before it one by one, until the compounds and the enzymes they change stand still"
+        if every > 0:  # half-lives of enzymes are a day and more
+            hint += f": e.g. 'q{every:g}h x{int(np.ceil(_SETTLED / every)) + 1}', and look after the last"
+        raise InputError("regimen", str(regimen), "doses, not steady-state records: compounds that change each other's "
+                         "enzymes have no steady state of their own", subject=compound.name, hint=hint)  # fmt: skip
+    if gut is not None:
+        regimen = gut.release(regimen)
+        c = regimen.columns
     if np.any(c["evid"] >= 3):
         raise InputError("regimen", str(regimen), "doses, no resets: they would reset every compound", subject=compound.name)
     place = np.where(c["compartment"] != "", c["compartment"], c["route"])
-    if np.any((c["evid"] == 1) & (c["route"] == "oral")) and compound.absorption_rate is None:
+    if np.any((c["evid"] == 1) & (c["route"] == "oral")) and compound.absorption_rate is None and gut is None:
         raise InputError("absorption_rate", None, "a number > 0 [1/h] for oral doses", subject=compound.name)
     lag = compound.absorption_lag_time or 0.0
     lags = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag, c["lag_time"])

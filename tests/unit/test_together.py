@@ -201,3 +201,58 @@ def test_bad_studies_are_refused():
             (victim(metabolism=[{"enzyme": "CYP9Z9", "fraction": 0.5}]), "5 mg oral"),
             (eternal(ph.EnzymeEffect(enzyme="CYP9Z9", kind="induction", ec50=1.0, emax=2.0)), "5 mg oral"),
         ])  # fmt: skip
+
+
+def test_a_gut_model_inside_several_compounds_is_that_of_one_alone():
+    drug = victim(caco2_permeability=20.0)
+    people, times = ph.sample_population(2, seed=1), [0, 0.5, 2, 6, 24]
+    for gut in (
+        ph.GutAbsorption(),
+        ph.GutAbsorption(formulation="immediate_release", solubility=20.0, particle_radius=25.0),
+        ph.GutAbsorption(formulation="weibull", release_time=2.0),
+    ):
+        alone = ph.simulate(drug, "50 mg oral", people, times, absorption=gut, compartments=["plasma"])
+        both = ph.simulate_together(
+            {drug: "50 mg oral", eternal(): "1 mg iv"},
+            people,
+            times,
+            compartments=["victim:plasma"],
+            absorption={"victim": gut},
+        )
+        # first pass by the wall's own compartment instead of the fraction Fg: the same amount, seconds later
+        np.testing.assert_allclose(both["concentration"][:, 2:], alone["concentration"][:, 2:], rtol=5e-3)
+
+
+def test_an_inhibitor_that_dissolves_slowly_inhibits_the_gut_wall_longer():
+    inhibitor = ph.Compound.create(
+        name="inhibitor", molar_mass=400.0, log_p=2.0, fraction_unbound_plasma=0.01, blood_to_plasma_ratio=1.0,
+        clint_hepatocyte=50.0, fraction_unbound_hepatocyte=1.0, gfr_fraction=0.0, absorption_rate=3.0,
+        caco2_permeability=30.0, enzyme_effects=[effect("competitive", ki=1.0)],
+    )  # fmt: skip
+    slow = ph.GutAbsorption(formulation="weibull", release_time=4.0)
+    ratio = []
+    for gut in (None, {"inhibitor": slow}):
+        out = ph.interaction((victim(), "5 mg oral"), {inhibitor: "100 mg oral"}, victim_time=4.0, absorption=gut)
+        ratio.append(float(out["auc_ratio"][0]))
+    assert ratio[1] > ratio[0] > 1
+    with pytest.raises(ph.UnknownNameError, match="inhibitor"):
+        ph.simulate_together({victim(): "5 mg oral"}, absorption={"inhibitor": slow})
+
+
+def test_steady_state_records_are_refused_with_the_doses_to_give_instead():
+    with pytest.raises(ph.InputError, match=r"q12h x21") as caught:
+        ph.simulate_together({victim(): ph.Regimen.oral(5.0, steady_state=1, interval=12.0), eternal(): "1 mg iv"})
+    assert caught.value.field == "regimen"
+
+
+def test_phenotypes_of_an_enzyme_that_no_compound_names_are_warned_of():
+    people = ph.with_enzymes(ph.sample_population(2, seed=1), phenotypes={"CYP2D6": "poor"})
+    with pytest.warns(ph.NoEffectWarning, match="CYP2D6"):
+        ds = ph.simulate(victim(), "5 mg oral", people, [0, 1])
+    assert ds.attrs["enzymes_without_effect"] == "CYP2D6"
+    with pytest.warns(ph.NoEffectWarning, match="victim, eternal"):
+        ph.simulate_together({victim(): "5 mg oral", eternal(): "1 mg iv"}, people, [0, 1])
+    named = victim(metabolism=[{"enzyme": "CYP2D6", "fraction": 0.5}])
+    assert "enzymes_without_effect" not in ph.simulate(named, "5 mg oral", people, [0, 1]).attrs
+    child = ph.simulate(victim(metabolism=[]), "5 mg oral", ph.reference_child(2.0), [0, 1])
+    assert "CYP3A4" in child.attrs["enzymes_without_effect"]  # age is no phenotype: said, not warned of

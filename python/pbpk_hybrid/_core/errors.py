@@ -99,6 +99,10 @@ class OutOfRangeWarning(UserWarning):
     """A value is usable but outside the range in which its method was developed."""
 
 
+class NoEffectWarning(UserWarning):
+    """Something that was asked for changes nothing here."""
+
+
 def unknown_name(field: str, value: Any, known: Iterable[str], *, what: str = "") -> UnknownNameError:
     """An :class:`UnknownNameError` that suggests the nearest known names."""
     known = [str(k) for k in known]

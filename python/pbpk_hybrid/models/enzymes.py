@@ -11,11 +11,13 @@ The clearance of an organ with pathways of shares f_e and activities a_e is
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, NoEffectWarning, unknown_name
 from ..physiology import reference_individual
 
 if TYPE_CHECKING:
@@ -106,6 +108,38 @@ def enzyme_shares(compound: Compound, physiology: xr.Dataset) -> dict[str, np.nd
     """``liver`` and ``gut`` -> (n_subjects,) share of all named enzymes together."""
     zero = np.zeros(physiology.sizes["subject"])
     return {organ: sum(pathway_shares(compound, physiology, organ), zero) for organ in ("liver", "gut")}
+
+
+def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tuple[str, ...]:
+    """Enzymes and transporters whose activity is not 1 in somebody and that none of the compounds names.
+
+    Empty if the compounds name any of those that differ: an enzyme of no interest beside one that counts is nothing to say.
+    """
+    if "enzyme_activity" not in physiology:
+        return ()
+    table = physiology["enzyme_activity"].transpose("subject", "enzyme").values
+    differ = {str(e).split(".")[0] for e, a in zip(physiology["enzyme"].values, table.T, strict=True) if np.any(a != 1.0)}
+    named = {m.enzyme for c in compounds for m in c.metabolism} | {t.name for c in compounds for t in c.transporters}
+    return () if differ & named else tuple(sorted(differ))
+
+
+def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) -> dict[str, str]:
+    """The attribute ``enzymes_without_effect`` of a result, and a warning where phenotypes were given to no avail.
+
+    Warns
+    -----
+    NoEffectWarning : phenotypes in the population of which no compound names the enzyme or transporter
+    """
+    compounds = tuple(compounds)
+    idle = without_effect(compounds, physiology)
+    asked = [e for e in idle if f"phenotype_{e}" in physiology]
+    if asked:
+        names = ", ".join(c.name for c in compounds)
+        warnings.warn(
+            f"the phenotypes of {', '.join(asked)} change nothing: {names} names no such enzyme or transporter; give it in "
+            "`metabolism` or `transporters`", NoEffectWarning, stacklevel=4,
+        )  # fmt: skip
+    return {"enzymes_without_effect": ", ".join(idle)} if idle else {}
 
 
 def fraction_gut(compound: Compound, physiology: xr.Dataset) -> np.ndarray:

@@ -31,6 +31,7 @@ import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
+from .absorption import GutAbsorption
 from .enzymes import pathway_shares, turnover_rate
 from .system import Coefficients, Observable, Reaction, System
 from .transport import Carrier, side
@@ -49,6 +50,7 @@ def interacting_system(
     enzyme_half_lives: Mapping[str, float] | None = None,
     partition_method: str | None = None,
     hepatic_model: str | None = None,
+    absorption: Mapping[str, GutAbsorption] | None = None,
 ) -> System:
     """The System of several compounds in every subject of a physiology Dataset.
 
@@ -57,6 +59,7 @@ def interacting_system(
     compounds : with different names; ``metabolism`` and ``enzyme_effects`` say how they interact
     enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table of :mod:`.enzymes`
     partition_method, hepatic_model : for all compounds, as in :func:`.whole_body.whole_body_system`
+    absorption : compound's name -> model of its gut; others are absorbed by first order
 
     Returns
     -------
@@ -70,12 +73,17 @@ def interacting_system(
     names = [c.name for c in compounds]
     if not names or len(set(names)) < len(names):
         raise InputError("compounds", names, "at least one compound, each with a name of its own")
+    absorption = dict(absorption or {})
+    for name in absorption:
+        if name not in names:
+            raise unknown_name("absorption", name, names, what="one of the compounds")
     species = str(physiology["species"].values[0])
     members = [
         _Member(
             c := compound.for_species(species),
             whole_body_system(
-                c, physiology, partition_method=partition_method, hepatic_model=hepatic_model, enzymes_apart=True
+                c, physiology, partition_method=partition_method, hepatic_model=hepatic_model, enzymes_apart=True,
+                absorption=absorption.get(compound.name),
             ),
             f"{compound.name}:",
         )

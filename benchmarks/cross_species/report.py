@@ -22,7 +22,7 @@ LABELS = {
     "full": MODEL,
     "only_ode": "its integrating members alone",
     "no_ode": "organ graph without neural ODE (one-step members alone)",
-    "no_graph": "without the organ graph",
+    "no_graph": "neural ODE without the organ graph",
 }
 #: what the benchmark is to reach: parameter, sources, column, bound, whether larger is better
 TARGETS = (
@@ -156,7 +156,7 @@ def summary(record) -> list[str]:
         if found:
             sign, good = (">=", found[column] >= bound) if larger else ("<=", found[column] <= bound)
             lines.append(
-                f"| human {parameter} from {sources}: {column} {sign} {bound:g} | {found[column]:.2f} | {'met' if good else '**missed**'} |"  # noqa: E501
+                f"| human {parameter} from {sources}: {column} {sign} {bound:g} | {found[column]:.{3 if column == 'AAFE' else 1}f} | {'met' if good else '**missed**'} |"  # noqa: E501
             )
     lines += ["", "Baselines that the model is not better than beyond doubt (the interval of the ratio reaches 1), of those that cover half of "  # noqa: E501
               "its compounds or more; variants of the model itself are left out:", ""]  # fmt: skip

@@ -322,6 +322,7 @@ def test_the_shipped_model_loads_is_small_and_knows_what_it_learned(shipped):
     from pbpk_hybrid.learn.allometry._model import SHIPPED
 
     assert SHIPPED.stat().st_size < 5_000_000
+    assert shipped._shares[0] == 0.0 and np.all((shipped._shares[1:] > 0.1) & (shipped._shares[1:] < 0.6))
     verapamil = "COc1ccc(CCN(C)CCCC(C#N)(C(C)C)c2ccc(OC)c(OC)c2)cc1OC"
     alone = shipped.predict(verapamil)
     # human values of the literature (Obach et al. 2008): 15 mL/min/kg, 3.7 L/kg; a training compound, so 2-fold is easy

@@ -135,7 +135,7 @@ def report(rows: list[dict], own: list[str]) -> None:
     text = [
         "# Drug interactions: predicted against published AUC ratios", "",
         "Made by `python benchmarks/interactions/run.py`; rules at the top of that file, drugs and the source of each value "
-        "in `drugs.py`. One reference person; no constant was fitted here (the inactivation constants of clarithromycin and "
+        "in `drugs.py`. One reference person; no constant was fitted to an interaction here (Vmax and Km of ketoconazole and rifampicin are set by their own exposure; the inactivation constants of clarithromycin and "
         "erythromycin were fitted by their source).", "",
         "| perpetrator | studies | GMFE | within 1.25-fold | within 2-fold | geometric mean of predicted/observed |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -1,6 +1,7 @@
 """How well are concentrations forecast from the first samples of a patient?
 
     python benchmarks/forecasting [--checkpoint FILE] [--gru FILE] [--latent-ode FILE] [--studies theophylline osp ...]
+    python benchmarks/forecasting --held-out-species        (see species.py; virtual patients: virtual.py)
 
 Real data: every study's individuals; the first 1, 2, 3, 5 samples are shown, all later ones are scored, on natural
 logarithms. Nothing was trained on any of them, but two choices were made after seeing an earlier forecaster's scores on
@@ -148,6 +149,11 @@ def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
 
 
 def main() -> None:
+    if "--held-out-species" in sys.argv:
+        import species
+
+        species.main([a for a in sys.argv[1:] if a != "--held-out-species"])
+        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--gru", type=Path)

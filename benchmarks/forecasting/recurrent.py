@@ -1,6 +1,6 @@
 """Networks without pharmacokinetics built in: a GRU, and a neural ODE whose latent states are driven by the doses.
 
-    python benchmarks/forecasting/recurrent.py gru|latent_ode FOLDER [--steps 1500] [--max-minutes 15]
+    python benchmarks/forecasting/recurrent.py gru|latent_ode FOLDER [--steps 1500] [--seed 5] [--start FILE]
 
 Both are trained on the same corpus with the same likelihood as the forecaster and are told the same (covariates,
 descriptors, the mechanistic curve where there is one, exposures); neither sees other patients. The GRU (Cho et al. 2014,
@@ -186,9 +186,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--max-minutes", type=float)
+    parser.add_argument("--seed", type=int, default=5, help="Of the patients.")
+    parser.add_argument("--start", type=Path, help="Go on from these weights, with another seed: other patients.")
     args = parser.parse_args()
     torch.manual_seed(0)
-    module = MODELS[args.name]()
+    module, before = MODELS[args.name](), 0
+    if args.start is not None:
+        tensors, earlier = load_checkpoint(args.start, kind=KIND, format_version=1)
+        load_weights(module, tensors)
+        before = earlier["steps"]
     options = CorpusOptions(batch_size=128, context=0.0)
     corpus, held_out = Corpus(options), Corpus(replace(options, split="test"))
     batches = [held_out.batch(1_000_003, i) for i in range(8)]
@@ -202,10 +208,12 @@ def main() -> None:
         return sum(float(score(network, b)) for b in batches) / len(batches)
 
     course = TrainingOptions(steps=args.steps, learning_rate=1e-3, warmup=100, weight_decay=0.01, ema=0.99,
-                             evaluate_every=100, seed=5, threads=1, max_minutes=args.max_minutes)  # fmt: skip
-    log = train(module, lambda m, step, _: score(m, corpus.batch(5, step)), course, validate=validate, folder=args.folder)
+                             evaluate_every=100, seed=args.seed, threads=1, max_minutes=args.max_minutes)  # fmt: skip
+    log = train(
+        module, lambda m, step, _: score(m, corpus.batch(args.seed, step)), course, validate=validate, folder=args.folder
+    )
     size = sum(t.numel() for t in module.parameters())
-    facts = {"steps": log.history["step"][-1], "validation": log.best, "seconds": log.seconds, "parameters": size}
+    facts = {"steps": before + log.history["step"][-1], "validation": log.best, "seconds": log.seconds, "parameters": size}
     save_checkpoint(args.folder / f"{args.name}.safetensors", module.state_dict(), facts, kind=KIND, format_version=1,
                     overwrite=True)  # fmt: skip
     print(args.name, facts)

@@ -35,7 +35,7 @@ def mixed_cohort_system(parameters: Mapping[str, np.ndarray], organs: Sequence[s
 
     Returns
     -------
-    System with the observables of :func:`.whole_body.whole_body_system`
+    System with the observables of :func:`.whole_body.whole_body_system`, differentiable by every one of `parameters`
 
     Raises
     ------
@@ -62,7 +62,7 @@ def mixed_cohort_system(parameters: Mapping[str, np.ndarray], organs: Sequence[s
     return System(
         states, rows, columns, coefficients.k_value, reactions, observables,
         {**{route: number[state] for route, state in ROUTE_STATES.items()}, "oral": number[LUMEN]},
-        n_subjects=len(coefficients.k_value),
+        n_subjects=len(coefficients.k_value), parameters=dict(parameters), assemble=assemble,
         attrs={"model": "whole_body_flow_limited", "compound": "a drug per subject"},
     )  # fmt: skip
 

@@ -44,6 +44,21 @@ def test_a_saturable_pathway_without_capacity_does_nothing():
     np.testing.assert_allclose(mixed.rhs(y, 1), plain.rhs(y, 1), rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::pbpk_hybrid._core.errors.OutOfRangeWarning")
+def test_it_is_differentiated_by_each_drugs_own_parameters():
+    parameters = together(alone())
+    run = lambda p, **k: ph.simulate_system(mixed_cohort_system(p, ORGANS), "10 mg iv", [1.0, 8.0],  # noqa: E731
+                                            compartments=["plasma"], **k)  # fmt: skip
+    slope = run(parameters, sensitivities=["clint.liver"])["concentration_sensitivity"].values.reshape(3, 2)
+    step = 1e-4
+    moved = {**parameters, "clint.liver": parameters["clint.liver"] * (1 + step)}
+    back = {**parameters, "clint.liver": parameters["clint.liver"] * (1 - step)}
+    difference = (run(moved)["concentration"].values - run(back)["concentration"].values).reshape(3, 2)
+    expected = difference / (2 * step * parameters["clint.liver"])[:, None]
+    np.testing.assert_allclose(slope, expected, rtol=0.02)
+    assert np.all(slope < 0)
+
+
 def test_a_missing_parameter_is_named():
     with pytest.raises(InputError, match=r"volume\.arterial_blood|blood_to_plasma_ratio"):
         mixed_cohort_system({"fraction_unbound_plasma": np.ones(2)}, ORGANS)

@@ -188,6 +188,7 @@ class Corpus:
             reactions=tuple(
                 replace(r, parameters=r.parameters * np.stack([lengths, np.ones(n)], axis=1)) for r in system.reactions
             ),
+            parameters={}, assemble=None,  # its named parameters are in hours still
         )  # fmt: skip
         stops = _stops(scaled, schedules, lengths, weight, lag, fraction, stages, second, delay)
         saved = SITES if whole_body else ("plasma",)

@@ -53,8 +53,8 @@ def people_of(study) -> list:
     return [p for p in patients if len(p.time)]
 
 
-def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, object]) -> list[tuple[str, str, Points]]:
-    """(cut, contender, points) of all contenders for one study."""
+def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, object], fits: bool = True):
+    """(cut, contender, points) of all contenders for one study; `fits`: also what does not change with the networks."""
     patients = people_of(study)
     if model is None:
         shown = {
@@ -75,11 +75,12 @@ def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, ob
             rows["common curve"] = by_typical(patients, shown, fitted)
         if told is not None:
             rows[COMPOUND] = by_network(model, told, shown)
-        if several:
+        if several and fits:
             rows[MAP] = by_map(patients, shown, priors)
         rows |= {name: by_network(net, patients, shown) for name, net in networks.items()}
-        rows |= {"log-linear": by_baseline(log_linear, patients, shown),
-                 "last value": by_baseline(last_value, patients, shown)}  # fmt: skip
+        if fits:
+            rows |= {"log-linear": by_baseline(log_linear, patients, shown),
+                     "last value": by_baseline(last_value, patients, shown)}  # fmt: skip
         out += [(label, who, points) for who, points in rows.items() if points.rows]
     return out
 
@@ -160,15 +161,17 @@ def main() -> None:
     parser.add_argument("--latent-ode", type=Path)
     parser.add_argument("--studies", nargs="*", default=[*CLASSIC, "pkdb", "osp"])
     parser.add_argument("--networks-only", action="store_true", help="Only GRU and latent ODE, for a part.")
+    parser.add_argument("--forecaster-only", action="store_true", help="Without the fits and rules, for a part.")
     parser.add_argument("--part", type=Path, help="Only keep the points in this file, for --merge.")
-    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part instead of studies.")
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part instead of studies; of points in several, "
+                        "those of the first file count.")  # fmt: skip
     parser.add_argument("--name", default="forecasting_real")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = None if args.networks_only else Forecaster.load(args.checkpoint)
     networks = {name: Recurrent(kind, path) for name, kind, path in
                 (("GRU", "gru", args.gru), ("latent ODE", "latent_ode", args.latent_ode)) if path}  # fmt: skip
-    cuts = {str(n): n for n in SHOWN}
+    cuts, fits = {str(n): n for n in SHOWN}, not args.forecaster_only
     pooled: dict[tuple[str, str, str], Points] = {}
 
     def take(name: str, results: list[tuple[str, str, Points]]) -> None:
@@ -178,7 +181,7 @@ def main() -> None:
     for path in args.merge:
         with np.load(path) as kept:
             for key in kept.files:
-                pooled.setdefault(tuple(key.split("|")), Points()).add(Points.of(kept[key]))
+                pooled.setdefault(tuple(key.split("|")), Points.of(kept[key]))
     for name in [] if args.merge else args.studies:
         if name in ("osp", "pkdb"):
             for study in osp() if name == "osp" else pkdb():
@@ -186,15 +189,15 @@ def main() -> None:
                     warnings.simplefilter("ignore")
                     take(
                         "OSP, all compounds" if name == "osp" else "PK-DB, all studies",
-                        evaluate(model, networks, study, cuts),
+                        evaluate(model, networks, study, cuts, fits),
                     )
         else:
             study = CLASSIC[name]()
-            take(name, evaluate(model, networks, study, cuts))
+            take(name, evaluate(model, networks, study, cuts, fits))
             if name == "mavoglurant":
-                take(name, evaluate(model, networks, study, {"up to 2 h": 2.0}))
+                take(name, evaluate(model, networks, study, {"up to 2 h": 2.0}, fits))
                 everyone = mavoglurant(single_occasion=False)
-                take("mavoglurant, first occasion of all", evaluate(model, networks, everyone, {"up to 2 h": 2.0}))
+                take("mavoglurant, first occasion of all", evaluate(model, networks, everyone, {"up to 2 h": 2.0}, fits))
         print(name, flush=True)
         if args.part is not None:
             np.savez(args.part, **{"|".join(key): points.keep() for key, points in pooled.items()})

@@ -163,8 +163,7 @@ def main() -> None:
     parser.add_argument("--networks-only", action="store_true", help="Only GRU and latent ODE, for a part.")
     parser.add_argument("--forecaster-only", action="store_true", help="Without the fits and rules, for a part.")
     parser.add_argument("--part", type=Path, help="Only keep the points in this file, for --merge.")
-    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part instead of studies; of points in several, "
-                        "those of the first file count.")  # fmt: skip
+    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part; the first with a row counts.")
     parser.add_argument("--name", default="forecasting_real")
     args = parser.parse_args()
     torch.set_num_threads(1)

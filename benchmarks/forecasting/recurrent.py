@@ -171,7 +171,8 @@ class Recurrent:
     """What the benchmark asks for: ``mixture(batch)``."""
 
     def __init__(self, name: str, path: Path) -> None:
-        tensors, _ = load_checkpoint(path, kind=KIND, format_version=1)
+        tensors, facts = load_checkpoint(path, kind=KIND, format_version=1)
+        self.steps = int(facts["steps"])
         self.module = MODELS[name]().eval()
         load_weights(self.module, tensors)
 

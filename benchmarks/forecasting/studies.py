@@ -116,6 +116,14 @@ def mavoglurant(single_occasion: bool = True) -> Study:
     return _nonmem("mavoglurant", t, t["EVID"] == 1, "iv_infusion", "DV")
 
 
+def indometacin() -> Study:
+    """Six people, an intravenous injection, 11 samples in 8 h (Kwan et al. 1976); the dose is quoted from memory."""
+    t = pd.read_csv(R / "Indometh.csv").rename(columns={"Subject": "subject", "conc": "value"})
+    people = t[["subject"]].drop_duplicates()
+    doses = people.assign(time=0.0, amount=25.0, route="iv_bolus", duration=0.0)
+    return make("indometacin", t[["subject", "time", "value"]], doses, people)
+
+
 def nimotuzumab() -> Study:
     """Twelve women, weekly infusions of an antibody (Rodriguez-Vera et al. 2015)."""
     t = pd.read_csv(NLMIXR / "nimoData.csv.gz").rename(

@@ -75,7 +75,9 @@ class Scores:
         return out
 
 
-def scored(networks: dict, part: Part, scores: Scores, fits: VirtualMap | None = None, single: int = 0) -> None:
+def scored(
+    networks: dict, part: Part, scores: Scores, fits: VirtualMap | None = None, single: int = 0, oracle: bool = True
+) -> None:
     """Points of all contenders for one part; all are scored on the same points.
 
     Parameters
@@ -94,12 +96,13 @@ def scored(networks: dict, part: Part, scores: Scores, fits: VirtualMap | None =
     ask = b.query_mask & ~b.query_censored & (b.query_site == SITES.index("plasma"))
     ask &= np.isfinite(typical) & (y > y.max(axis=1, keepdims=True) - 9.0)
     none = np.full(y.shape, np.nan)
-    oracle = Oracle(part)
-    start = time.process_time()
-    median, sd = oracle.fit()
-    scores.seconds.setdefault("oracle", []).append((time.process_time() - start) / len(b))
-    crps = mixture_crps(np.ones((*y.shape, 1)), median[..., None], sd[..., None], y)
-    scores.add("oracle", count, ask, y, median[..., None] + sd[..., None] * z, crps, ndtr((y - median) / sd))
+    if oracle:
+        best = Oracle(part)
+        start = time.process_time()
+        median, sd = best.fit()
+        scores.seconds.setdefault("oracle", []).append((time.process_time() - start) / len(b))
+        crps = mixture_crps(np.ones((*y.shape, 1)), median[..., None], sd[..., None], y)
+        scores.add("oracle", count, ask, y, median[..., None] + sd[..., None] * z, crps, ndtr((y - median) / sd))
     only = np.where(np.abs(z) < 1e-9, 1.0, np.nan)
     scores.add("typical mechanistic curve", count, ask, y, typical[..., None] * only, none, none)
     for name, model in networks.items():
@@ -116,7 +119,7 @@ def scored(networks: dict, part: Part, scores: Scores, fits: VirtualMap | None =
     if single:
         _single(part, count, ask, y, median, networks, scores, single)
     if fits is not None:
-        typical = oracle.curves(np.zeros((len(b), 6)), slopes=False)[0][..., SITES.index("plasma")]
+        typical = best.curves(np.zeros((len(b), 6)), slopes=False)[0][..., SITES.index("plasma")]
         _fits(part, typical, fits, count, ask, y, z, scores)
 
 
@@ -211,7 +214,7 @@ def single_fits(scores: Scores) -> dict[str, float]:
     return {**out, "log_rmse": float(alone), "log_rmse_batch": float(together), "patients": len(scores.errors)}
 
 
-def targets(rows: list[dict], pits: np.ndarray, speed: dict[str, float], one: dict[str, float]) -> list[str]:
+def targets(rows: list[dict], coverage: tuple[float, int], speed: dict[str, float], one: dict[str, float]) -> list[str]:
     """Targets, met or missed."""
     of = {(r["case"], r["samples"], r["contender"]): r for r in rows}
     word = lambda good: "met" if good else "**MISSED**"  # noqa: E731
@@ -256,15 +259,56 @@ def targets(rows: list[dict], pits: np.ndarray, speed: dict[str, float], one: di
         f"| regimens never trained on lose at most 15 % (log-RMSE over the oracle's, against repeated doses) | {figures}; "
         f"infusions were trained on | {word(max(loss.values()) <= 0.15)} |"
     )
-    cover = float(((pits > 0.05) & (pits < 0.95)).mean())
+    cover, points = coverage
     lines.append(
-        f"| 90 % interval covers 87-93 % | {100 * cover:.1f} % of {len(pits)} points | {word(0.87 <= cover <= 0.93)} |"
+        f"| 90 % interval covers 87-93 % | {100 * cover:.1f} % of {points} points | {word(0.87 <= cover <= 0.93)} |"
     )
     lines.append(
         f"| 2,000 patients x 50 times in 1 s on two cores | wall {speed['wall_2']:.2f} s on two threads of a busy machine, "
         f"CPU {speed['cpu_1']:.2f} s on one | {word(speed['wall_2'] <= 1.0)} |"
     )
     return lines
+
+
+def run(networks: dict, patients: int, alone: bool, single: int) -> tuple[list[dict], dict, dict | None]:
+    """Rows of all cases, where in their distributions values lie, and figures of those fitted one by one.
+
+    `alone`: only the networks, which are then scored on the very same points.
+    """
+    rows: list[dict] = []
+    pits: dict[str, list[np.ndarray]] = {}
+    fits, one = None if alone else VirtualMap(), None
+    for case, (doses, kinds, species) in CASES.items():
+        corpus = Corpus(CorpusOptions(regimens=kinds, species=species, deviation=0.0, exact=True, split="test"))
+        scores = Scores()
+        for step in range(max(1, patients // 128)):
+            part = corpus.part(np.random.default_rng([77, step]), 8, doses, 12, whole_body=True)
+            few = single if case == SINGLE and step == 0 and not alone else 0
+            scored(networks, part, scores, fits if case in (SINGLE, REPEATED) else None, few, oracle=not alone)
+        rows += [r for r in scores.table(case) if not alone or r["contender"] in networks]
+        one = single_fits(scores) if scores.errors else one
+        for (_, who), parts in scores.rows.items():
+            if who in ("forecaster", "oracle"):
+                pits.setdefault(who, []).extend(p[:, 7] for p in parts)
+        print(case, flush=True)
+    return rows, {who: np.concatenate(values) for who, values in pits.items()}, one
+
+
+def report(name: str, kept: dict) -> None:
+    """Markdown and the picture of errors from what is kept as JSON."""
+    rows = sorted(kept["rows"], key=lambda r: (list(CASES).index(r["case"]), r["samples"], r["contender"]))
+    against_samples(rows, "case", "samples", RESULTS / f"{name}_samples.png")
+    head = list(rows[0])
+    trained = [f"{who}: {steps} steps of {batch} patients" for who, (steps, batch) in kept["training"].items()]
+    lines = [
+        "# Forecasts of virtual patients on held-out compounds", "", *__doc__.split("\n\n")[2].splitlines(), "",
+        f"Training. {'; '.join(trained)}." if trained else "", "",
+        *targets(rows, kept["coverage"], kept["throughput"], kept["one_by_one"]), "", f"![]({name}_samples.png)",
+        f"![]({name}_calibration.png)", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
+    ]  # fmt: skip
+    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"  # noqa: E731
+    lines += ["| " + " | ".join(cell(v) for v in r.values()) + " |" for r in rows]
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
 
 
 def main() -> None:
@@ -274,47 +318,29 @@ def main() -> None:
     parser.add_argument("--latent-ode", type=Path)
     parser.add_argument("--patients", type=int, default=1536)
     parser.add_argument("--single", type=int, default=32, help="Patients the oracle also fits one by one.")
+    parser.add_argument("--add", action="store_true", help="Only add GRU and latent ODE to the results that are there.")
     parser.add_argument("--name", default="forecasting_virtual")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = Forecaster.load(args.checkpoint)
-    networks = {"forecaster": model}
+    networks = {} if args.add else {"forecaster": model}
     for name, kind, path in (("GRU", "gru", args.gru), ("latent ODE", "latent_ode", args.latent_ode)):
         if path:
             networks[name] = Recurrent(kind, path)
-    rows: list[dict] = []
-    fits = VirtualMap()
-    pits: dict[str, list[np.ndarray]] = {}
-    for case, (doses, kinds, species) in CASES.items():
-        corpus = Corpus(CorpusOptions(regimens=kinds, species=species, deviation=0.0, exact=True, split="test"))
-        scores = Scores()
-        for step in range(max(1, args.patients // 128)):
-            rng = np.random.default_rng([77, step])
-            part = corpus.part(rng, 8, doses, 12, whole_body=True)
-            single = args.single if case == SINGLE and step == 0 else 0
-            scored(networks, part, scores, fits if case in (SINGLE, REPEATED) else None, single)
-        rows += scores.table(case)
-        if scores.errors:
-            one = single_fits(scores)
-        for (_, who), parts in scores.rows.items():
-            if who in ("forecaster", "oracle"):
-                pits.setdefault(who, []).extend(p[:, 7] for p in parts)
-        print(case, flush=True)
-    speed = throughput(model)
-    joined = {who: np.concatenate(values) for who, values in pits.items()}
+    rows, pits, one = run(networks, args.patients, args.add, args.single)
     RESULTS.mkdir(exist_ok=True)
-    calibration(joined, RESULTS / f"{args.name}_calibration.png")
-    against_samples(rows, "case", "samples", RESULTS / f"{args.name}_samples.png")
-    (RESULTS / f"{args.name}.json").write_text(json.dumps({"rows": rows, "throughput": speed, "one_by_one": one}, indent=1))
-    head = list(rows[0])
-    lines = [
-        "# Forecasts of virtual patients on held-out compounds", "", *__doc__.split("\n\n")[2].splitlines(), "",
-        *targets(rows, joined["forecaster"], speed, one), "", f"![]({args.name}_samples.png)",
-        f"![]({args.name}_calibration.png)", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
-    ]  # fmt: skip
-    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"  # noqa: E731
-    lines += ["| " + " | ".join(cell(v) for v in r.values()) + " |" for r in rows]
-    (RESULTS / f"{args.name}.md").write_text("\n".join(lines) + "\n")
+    file = RESULTS / f"{args.name}.json"
+    if args.add:
+        kept = json.loads(file.read_text())
+        kept["rows"] = [r for r in kept["rows"] if r["contender"] not in networks] + rows
+    else:
+        cover = {who: [float(((p > 0.05) & (p < 0.95)).mean()), len(p)] for who, p in pits.items()}
+        kept = {"rows": rows, "throughput": throughput(model), "one_by_one": one, "coverage": cover["forecaster"],
+                "training": {}}  # fmt: skip
+        calibration(pits, RESULTS / f"{args.name}_calibration.png")
+    kept["training"] |= {who: [net.steps, 128] for who, net in networks.items() if isinstance(net, Recurrent)}
+    file.write_text(json.dumps(kept, indent=1))
+    report(args.name, kept)
 
 
 if __name__ == "__main__":

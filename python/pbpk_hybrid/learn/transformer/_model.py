@@ -19,6 +19,7 @@ from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning, unkn
 from ..._core.provenance import provenance
 from ..._core.random import generator
 from ...compounds import Compound, get_compound
+from ...physiology import SPECIES
 from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
@@ -38,6 +39,12 @@ SHIPPED = Path(__file__).parents[1] / "data" / "forecaster" / "forecaster.safete
 _CHUNK = 256  # patients at a time on a thread: their tokens stay in the cache
 #: most other patients that are seen as tokens, about as many as in training; the typical curve is of all
 _TOKENS = 8
+#: body weights [kg] beyond which nothing like it was trained on: the corpus' own range, about a factor of two wider; of
+#: people the smallest of its sizes, and more than the heaviest of the survey
+WEIGHTS = {"mouse": (0.008, 0.05), "rat": (0.1, 0.7), "rabbit": (1.0, 6.5), "minipig": (15.0, 100.0), "dog": (4.0, 25.0),
+           "monkey": (1.8, 12.5), "human": (0.5, 250.0)}  # fmt: skip
+#: [L/kg] less than any species' plasma
+_PLASMA = 0.03
 _NUMERIC = [*range(6), *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km")]
 
 
@@ -184,25 +191,27 @@ class Forecaster:
         -------
         Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L], the median;
         concentration_quantile (..., quantile); ood_score (subject): above 1, what is told of patient and compound is farther
-        from the corpus than 99 % of it
+        from the corpus than 99 % of it, or see :meth:`ood_score`
 
         Raises
         ------
         InputError : a sample before the first dose, values that are not positive and have no lloq, times that do not
-            increase, more doses, samples or patients than the context holds
-        UnknownNameError : a species, compartment, matrix or subject that does not exist
+            increase, more doses, samples or patients than the context holds, a compound that is none
+        UnknownNameError : a species, sex, compartment, matrix or subject that does not exist
         SchemaError, UnitError : a variable missing or in another unit
 
         Warns
         -----
-        OutOfRangeWarning : an ood_score above 1; a compound that the mechanistic model cannot be run for
+        OutOfRangeWarning : an ood_score above 1; a compound that the mechanistic model cannot be run for; a context of
+            another species
         """
         grid = check_times(times)
         sites = _sites(compartments)
         levels = _levels(quantiles)
         patients, ignored = read_patients(observation, regimen, physiology)
-        compound = get_compound(compound) if isinstance(compound, str) else compound
+        compound = _compound(compound)
         others = None if context is None else self._context(context, compound)
+        _same_species(patients, others)
         known = None
         if compound is not None:
             for p in patients:
@@ -230,7 +239,12 @@ class Forecaster:
         return _dataset(patients, grid, sites, levels, values, score, facts)
 
     def ood_score(self, batch: Batch) -> np.ndarray:
-        """(B,) distance (Mahalanobis) of covariates and descriptors from the corpus over that of its 99th percentile."""
+        """(B,) how far patients are from what the network was trained on; above 1 is outside. The largest of
+
+        - the distance (Mahalanobis) of covariates and descriptors from the corpus over that of its 99th percentile;
+        - how many fold the body weight is outside :data:`WEIGHTS` of the species;
+        - the highest sample over what all doses so far would give in the plasma alone (0.03 L/kg): usually a wrong unit.
+        """
         from scipy.stats import chi2
 
         values = np.concatenate([batch.covariates, batch.descriptors], axis=1)[:, _NUMERIC]
@@ -243,7 +257,7 @@ class Forecaster:
                 off = values[np.ix_(rows, k)] - mean[k]
                 square = np.einsum("ij,ji->i", off, np.linalg.solve(cov[np.ix_(k, k)], off.T))
                 out[rows] = np.sqrt(square / chi2.ppf(0.99, k.size))
-        return out
+        return np.maximum(out, np.maximum(_weight_outside(batch), _above_the_dose(batch)))
 
     def fine_tune(
         self,
@@ -277,7 +291,7 @@ class Forecaster:
         if not patients:
             raise InputError("observation", "no subject with two samples", "subjects with two samples or more")
         if compound is not None:
-            compound = get_compound(compound) if isinstance(compound, str) else compound
+            compound = _compound(compound)
             for p in patients:
                 p.descriptors = describe(compound, p.species)
             anchors(compound, patients, as_regimen(regimen), physiology, patients[0].time[:1], [0])
@@ -330,6 +344,48 @@ class Forecaster:
         """The predictive mixture in the network's units (see :func:`._features.prepare`)."""
         self.module.eval()
         return self.module(batch)
+
+
+def _compound(compound: Compound | str | None) -> Compound | None:
+    if isinstance(compound, str):
+        return get_compound(compound)
+    if compound is not None and not isinstance(compound, Compound):
+        raise InputError("compound", type(compound).__name__, "a Compound, a name in the database, or None")
+    return compound
+
+
+def _same_species(patients: Sequence[Patient], others: Batch | None) -> None:
+    """Other patients of another species say little: the corpus has none."""
+    if others is None:
+        return
+    theirs = {SPECIES[i] for i in others.covariates[:, -len(SPECIES) :].argmax(axis=1)}
+    if strange := {p.species for p in patients} - theirs:
+        warnings.warn(
+            f"context: its patients are of {', '.join(sorted(theirs))}, not of {', '.join(sorted(strange))}; the forecaster "
+            "was trained on context of the same species only",
+            OutOfRangeWarning,
+            stacklevel=4,
+        )
+
+
+def _weight_outside(batch: Batch) -> np.ndarray:
+    """(B,) fold by which the body weight lies outside what the corpus has of the species; 0 inside or where not known."""
+    low, high = np.array([WEIGHTS[s] for s in SPECIES]).T
+    which = batch.covariates[:, -len(SPECIES) :].argmax(axis=1)
+    known = np.isfinite(batch.covariates[:, 0]) & batch.covariates[:, -len(SPECIES) :].any(axis=1)
+    fold = np.maximum(batch.body_weight / high[which], low[which] / batch.body_weight)
+    return np.where(known & (fold > 1), fold, 0.0)
+
+
+def _above_the_dose(batch: Batch) -> np.ndarray:
+    """(B,) highest sample over the concentration that all doses begun by then would give in the plasma alone; 0 below 1."""
+    if batch.obs_time.shape[1] == 0:
+        return np.zeros(len(batch))
+    begun = (batch.dose_time[:, None, :] <= batch.obs_time[:, :, None] + 1e-9) & batch.dose_mask[:, None, :]
+    most = (begun * batch.dose_amount[:, None, :]).sum(axis=2) / (_PLASMA * batch.body_weight)[:, None]
+    seen = batch.obs_mask & ~batch.obs_censored & (most > 0)
+    fold = np.where(seen, batch.obs_value / np.where(most > 0, most, 1.0), 0.0).max(axis=1)
+    return np.where(fold > 1, fold, 0.0)
 
 
 def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
@@ -402,6 +458,8 @@ def _sites(compartments: Sequence[str]) -> list[int]:
 
 
 def _levels(quantiles: Sequence[float]) -> np.ndarray:
+    if isinstance(quantiles, str):
+        raise InputError("quantiles", quantiles, "increasing numbers between 0 and 1")
     levels = np.atleast_1d(np.asarray(quantiles, dtype=float))
     if (
         levels.ndim != 1

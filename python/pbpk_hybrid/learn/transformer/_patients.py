@@ -130,6 +130,7 @@ def _mapping(given: Mapping[str, Any], seen: list[str]) -> tuple[list[str], dict
     return labels, out
 
 
+_SEXES = ("male", "female", "unknown", "mixed", "nan")
 _UNITS = {"body_weight": "kg", "age": "year", "height": "cm", "hematocrit": "1", "gfr": "L/h"}
 
 
@@ -142,7 +143,10 @@ def _covariates(given: dict[str, Any], n: int, labels: list[str]) -> dict[str, A
     weight = numbers["body_weight"]
     usual = {s: float(reference_individual(s)["body_weight"][0]) for s in set(species) if np.isnan(weight).any()}
     body_weight = np.array([w if np.isfinite(w) else usual[s] for w, s in zip(weight, species, strict=True)])
-    sex = [str(s).lower() for s in given.get("sex", ["unknown"] * n)]
+    sex = ["unknown" if s is None else str(s).lower() for s in given.get("sex", ["unknown"] * n)]
+    for s, label in zip(sex, labels, strict=True):
+        if s not in _SEXES:
+            raise unknown_name(f"physiology.sex (subject {label})", s, ("male", "female", "unknown"), what="a sex")
     out = np.full((n, len(COVARIATES)), np.nan)
     out[:, 0] = np.log(weight)
     out[:, 1] = numbers["age"]

@@ -110,6 +110,7 @@ def test_additional_doses_and_steady_states_are_written_out():
         (lambda: (observed([3.0], [-1.0]), DOSE, None), SchemaError, r"observation\.value.*values >= 0"),
         (lambda: (observed([3.0], [0.0]), DOSE, None), InputError, r"observation\.value\[0\].*lloq"),
         (lambda: (observed([3.0], [1.0]), DOSE, {"species": "humen"}), UnknownNameError, "did you mean 'human'"),
+        (lambda: (observed([3.0], [1.0]), DOSE, {"sex": "femal"}), UnknownNameError, "did you mean 'female'"),
         (lambda: (observed([3.0], [1.0]), DOSE, {"body_wight": 3}), UnknownNameError, "did you mean 'body_weight'"),
         (lambda: (observed([3.0], [1.0]), DOSE, {"body_weight": "3 h"}), InputError, r"physiology\.body_weight"),
         (lambda: (observed([3.0], [1.0], "x"), DOSE, {"subject": ["y"]}), UnknownNameError, "observation.subject"),
@@ -143,7 +144,9 @@ def test_samples_in_another_unit_are_refused(untrained):
     ("change", "words"),
     [({"times": [2.0, 1.0]}, r"times\[1\]"), ({"times": []}, "at least one time"), ({"times": ["1 kg"]}, "times"),
      ({"compartments": ("livr",)}, "did you mean 'liver'"), ({"quantiles": (0.9, 0.1)}, "quantiles"),
-     ({"quantiles": (0.0, 0.5)}, "quantiles"), ({"context": 5}, "context"), ({"compound": "theofylline"},
+     ({"quantiles": (0.0, 0.5)}, "quantiles"),
+     ({"quantiles": "0.5"}, "quantiles"), ({"compound": 5}, "compound: got 'int'"),
+     ({"context": 5}, "context"), ({"compound": "theofylline"},
      "did you mean .Theophylline")],
 )  # fmt: skip
 def test_what_is_asked_for_must_make_sense(untrained, change, words):
@@ -159,6 +162,32 @@ def test_what_lies_outside_the_corpus_is_flagged(untrained):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert float(untrained.forecast(None, DOSE, times=GRID)["ood_score"][0]) < 1
+
+
+def test_impossible_weights_and_samples_are_flagged(untrained):
+    for people in ({"body_weight": 5000.0}, {"species": "rat", "body_weight": 70.0}):
+        with pytest.warns(OutOfRangeWarning, match="unlike the corpus"):
+            assert untrained.forecast(None, DOSE, people, times=GRID)["ood_score"].values[0] > 10
+    # 100 mg in 70 kg cannot give 1,200 mg/L: it was ug/L
+    with pytest.warns(OutOfRangeWarning, match="unlike the corpus"):
+        out = untrained.forecast(observed([1.0], [1200.0]), DOSE, {"body_weight": 70.0}, times=GRID)
+    assert out["ood_score"].values[0] == pytest.approx(1200 / (100 / (0.03 * 70)))
+
+
+def test_the_corpus_has_no_weight_that_is_flagged():
+    from pbpk_hybrid.learn.transformer._model import WEIGHTS
+    from pbpk_hybrid.learn.transformer._prior import pool
+
+    people = pool()
+    for species, (low, high) in WEIGHTS.items():
+        weight = people.body_weight[people.rows[species]]
+        assert low < weight.min() and weight.max() < high < 6 * np.median(weight)
+
+
+def test_context_of_another_species_is_warned_of(untrained):
+    rats = (observed([1.0, 3.0], [1.0, 0.5]), DOSE, {"species": "rat", "body_weight": 0.25})
+    with pytest.warns(OutOfRangeWarning, match="context: its patients are of rat, not of human"):
+        untrained.forecast(None, DOSE, times=GRID, context=rats)
 
 
 def test_saving_and_loading_changes_no_digit(untrained, tmp_path):

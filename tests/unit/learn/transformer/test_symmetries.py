@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from pbpk_hybrid import Regimen, get_compound
 
+#: samples drawn at random may be more than the dose could give
+pytestmark = pytest.mark.filterwarnings("ignore:.*unlike the corpus")
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TIMES = np.array([0.5, 1.0, 3.0, 8.0, 24.0, 40.0])
 

@@ -1,8 +1,8 @@
 """A network over pieces of a batch on several threads.
 
 torch shares each of a small network's many little sums among its threads, and waits for all of them each time: on two cores
-that gains little, and on a machine with other work it costs several times as much. A piece of the batch per thread has nothing
-to wait for.
+that gains little, and on a machine with other work it costs several times as much. A piece of the batch on each thread has
+nothing to wait for.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ RESULTS = {
     "Scaling across species": "benchmarks/cross_species/README.md",
     "Forecasts of real people": "benchmarks/results/forecasting_real.md",
     "Forecasts of virtual patients": "benchmarks/results/forecasting_virtual.md",
+    "Forecasts of species never trained on": "benchmarks/results/forecasting_species.md",
+    "Forecasts beside published ones": "benchmarks/results/forecasting_published.md",
     "Forecasts and the size of the network": "benchmarks/results/forecasting_scaling.md",
     "Interactions": "benchmarks/interactions/README.md",
     "Inhibited hepatic uptake": "benchmarks/interactions/transport.md",

@@ -45,7 +45,7 @@ def test_the_file_is_small():
 
 def test_its_medians_are_near_what_is_measured(held_out):
     fold = np.exp(np.abs(held_out[:, 2] - held_out[:, 0]).mean())
-    assert fold < 1.9  # 1.76 when it was trained, most of it of patients whose compound is not told
+    assert fold < 1.8  # 1.67 when it was trained, most of it of patients whose compound is not told
     assert np.exp(np.abs(held_out[:, 4] - held_out[:, 0]).mean()) > 2 * fold
 
 

@@ -42,6 +42,8 @@ from metrics import (  # noqa: E402
     kolmogorov_smirnov,
     wasserstein,
 )
+from peer import EPOCHS, TABDDPM_PASSES  # noqa: E402
+from pictures import pairs, quantiles, ranges, violations  # noqa: E402
 
 import pbpk_hybrid as ph  # noqa: E402
 from pbpk_hybrid.learn import PCDM  # noqa: E402
@@ -107,13 +109,6 @@ def exposures(ds, drug: str, dose: str, end: float) -> dict[str, np.ndarray]:
         curve = sim["concentration"].values[..., 0]
         parts.append((np.trapezoid(curve, sim["time"].values, axis=1), curve.max(1)))
     return {"AUC": np.concatenate([p[0] for p in parts]), "Cmax": np.concatenate([p[1] for p in parts])}
-
-
-def quantiles(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted 5th, 50th and 95th percentile."""
-    order = np.argsort(values)
-    place = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
-    return np.interp((0.05, 0.5, 0.95), place, values[order])
 
 
 COLUMNS = ("mean KS", "worst KS", "Wasserstein / sd", "correlation", "C2ST", "C2ST with organs", "coverage", "density",
@@ -196,23 +191,30 @@ def main() -> None:
     report.text(
         f"Held-out people, by survey weight: hard rules broken by {100 * hard:.2f} %, soft rules by {100 * soft:.2f} %."
     )
+    if "TabDDPM" in table:
+        report.text(f"TabDDPM was fitted with {TABDDPM_PASSES} passes over the training people; synthcity's default, 1,000, "
+                    f"takes too long on two cores. CTGAN and TVAE: {EPOCHS} passes.")  # fmt: skip
     if skipped:
         report.text("Skipped: " + "; ".join(skipped) + ".")
-    _rules(report, {"held-out people": real, **{k: d for k, d in first.items() if d.bodies is not None}})
+    _rules(report, {"held-out people": real, **{k: d for k, d in first.items() if d.bodies is not None}}, out)
     _unconstrained(report, asked, model, real)
     _exposures(report, asked.quick, model)
     rejected = _conditions(report, model, test, asked.quick)
     ours, base = table[OURS], table[FLOOR]
     for name in ("mean KS", "worst KS", "Wasserstein / sd", "correlation"):
         report.target(f"{name} / floor", ours[name] / base[name], 1.2)
+    rivals = [name for name in table if name not in (OURS, FLOOR, LEAKED) and not name.startswith("training people")]
+    for name in ("mean KS", "worst KS", "Wasserstein / sd", "correlation", "C2ST"):
+        best = min(rivals, key=lambda rival, name=name: table[rival][name])
+        report.target(f"{name} / that of the best peer ({best})", ours[name] / table[best][name], 1.0)
     report.target("classifier AUC, covariates", ours["C2ST"], 0.53)
     report.target("classifier AUC, with organ masses and flows", ours["C2ST with organs"], 0.55)
     report.target("soft violations / those of the held-out people", ours["soft"] / soft, 1.0)
     report.target("share near a training record", ours["near a record"], 0.06)
     report.target("rejected, largest of the conditions", rejected, 0.01)
     report.target("10,000 people", ours["s / 10,000"], 5.0, unit="s")
-    report.picture(_picture(real, first[OURS]), "pairs of covariates, held-out and generated people", out)
-    report.picture(_ranges(test, model.sample(1000 if asked.quick else 10_000, seed=31)), "percentiles by age",
+    report.picture(pairs(real, first[OURS]), "pairs of covariates, held-out and generated people", out)
+    report.picture(ranges(test, model.sample(1000 if asked.quick else 10_000, seed=31)), "percentiles by age",
                    out, name="virtual_population_ages")  # fmt: skip
     report.finish(out)
 
@@ -229,13 +231,16 @@ def _generators(model: PCDM, train, weight, n: int, rng):
     }
 
 
-def _rules(report: Report, people: dict[str, Drawn]) -> None:
+def _rules(report: Report, people: dict[str, Drawn], out: Path | None) -> None:
     checked = {name: check_plausibility(d.bodies)["violated"] for name, d in people.items()}
     share = {name: np.average(c.values, axis=1, weights=people[name].weight) for name, c in checked.items()}
     names = next(iter(checked.values()))["rule"].values
     rows = [(str(rule), *(float(s[i]) for s in share.values())) for i, rule in enumerate(names)
             if any(s[i] > 0 for s in share.values())]  # fmt: skip
     report.table("Share of people who break a rule", ("rule", *share), rows)
+    at = {str(rule): i for i, rule in enumerate(names)}
+    picture = violations([row[0] for row in rows], {name: s[[at[row[0]] for row in rows]] for name, s in share.items()})
+    report.picture(picture, "people who break a rule, by rule and generator", out, name="virtual_population_rules")
 
 
 def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
@@ -258,7 +263,7 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
         # H2 to H4 are relative errors less a tolerance of 1e-6: how many are off by more than this many percent
         closure = np.maximum.reduce([residual[i] for i in ("H2", "H3", "H4")])
         others = np.any([residual[i] > 0 for i in ("H1", "H5")], axis=0)
-        loose = [float(((closure > t) | others).mean()) for t in (0.005, 0.01)]
+        loose = [float(((closure > t) | others).mean()) for t in (0.001, 0.01, 0.05)]
         any_rule[name] = float((others | (closure > 0.01) | soft).mean())
         rows.append((name, float(hard.mean()), *loose, float(np.median(closure)), float(np.quantile(closure, 0.95)),
                      float(soft.mean()), float(organs.mean()), any_rule[name]))  # fmt: skip
@@ -273,16 +278,23 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
     judge("held-out people", body_of(real.bodies))
     report.table(
         f"What physics in the loss and the projection do: {n:,} people of each",
-        ("variant", "hard, to 1e-6", "hard, closures to .5 %", "hard, closures to 1 %", "closure error, median",
-         "closure error, 95th percentile", "soft", "soft, on organs and flows", "any rule, closures to 1 %"), rows,
+        ("variant", "hard, to 1e-6", "hard, closures to .1 %", "hard, closures to 1 %",
+         "hard, closures to 5 %", "closure error, median",
+         "closure error, 95th percentile", "soft", "soft, on organs and flows",
+         "any rule, closures to 1 %"), rows,
     )  # fmt: skip
+    report.text(
+        "A closure is an equality: people decoded freely meet it to 1e-6 with probability nil, whatever the loss, so "
+        "that how far they are off (error; hard rules with closures to .1, 1 and 5 %) is what tells variants apart."
+    )
     names = list(any_rule)
     if len(names) >= 2 and names[0].endswith("no physics"):
         by = {row[0]: row for row in rows}
-        report.target("hard violations of the physics loss / no physics, closures to 1 %",
-                      by[names[1]][3] / max(by[names[0]][3], 1e-9), 0.25)  # fmt: skip
-        report.target("hard violations of the physics loss / no physics, closures to 1e-6",
-                      by[names[1]][1] / max(by[names[0]][1], 1e-9), 0.25)  # fmt: skip
+        for text, column in (("1e-6", 1), (".1 %", 2), ("1 %", 3)):
+            report.target(f"hard violations of the physics loss / no physics, closures to {text}",
+                          by[names[1]][column] / max(by[names[0]][column], 1e-9), 0.25)  # fmt: skip
+        report.target("soft violations on organs and flows of the physics loss / no physics",
+                      by[names[1]][8] / max(by[names[0]][8], 1e-9), 0.25)  # fmt: skip
 
 
 def _exposures(report: Report, quick: bool, model: PCDM) -> None:
@@ -427,59 +439,6 @@ def _million(report: Report, model: PCDM, n: int) -> None:
     report.text(f"{n:,} people: {int(hard)} break a hard rule, {int(soft):,} a soft one ({100 * soft / n:.2f} %); "
                 f"{int(rejected)} were drawn again; {time.perf_counter() - start:.0f} s.")  # fmt: skip
     report.target(f"hard violations in {n:,} people", hard, 0.0)
-
-
-def _picture(real: Drawn, drawn: Drawn):
-    from matplotlib.figure import Figure
-
-    k = len(COVARIATES)
-    figure = Figure(figsize=(10, 10), layout="constrained")
-    axes = figure.subplots(k, k)
-    some = slice(0, 1500)
-    for i in range(k):
-        for j in range(k):
-            ax = axes[i, j]
-            if i == j:
-                ends = np.quantile(real.covariates[:, i], (0.002, 0.998))
-                for data, color in ((real, "0.3"), (drawn, "tab:orange")):
-                    ax.hist(data.covariates[:, i], 40, ends, weights=data.weight, density=True, histtype="step", color=color)
-            elif i > j:
-                ax.plot(real.covariates[some, j], real.covariates[some, i], ".", ms=1, color="0.3")
-                ax.plot(drawn.covariates[some, j], drawn.covariates[some, i], ".", ms=1, color="tab:orange")
-            else:
-                ax.axis("off")
-            ax.tick_params(labelsize=6)
-            if i == k - 1:
-                ax.set_xlabel(COVARIATES[j], fontsize=8)
-            if j == 0:
-                ax.set_ylabel(COVARIATES[i], fontsize=8)
-    figure.suptitle("held-out people (grey) and generated people (orange)")
-    return figure
-
-
-def _ranges(real, drawn):
-    """5th, 50th and 95th percentile by age and sex."""
-    from matplotlib.figure import Figure
-
-    shown = {"body_weight": "kg", "hematocrit": "1", "serum_creatinine": "mg/dL", "gfr": "L/h", "cardiac_output": "L/h",
-             "liver": "kg", "muscle": "kg", "adipose": "kg"}  # fmt: skip
-    figure = Figure(figsize=(12, 11), layout="constrained")
-    axes = figure.subplots(4, 4)
-    edges = np.arange(18, 81, 5.0)
-    middle = 0.5 * (edges[:-1] + edges[1:])
-    for i, (name, unit) in enumerate(shown.items()):
-        for j, sex in enumerate(("female", "male")):
-            ax = axes[i // 2, 2 * (i % 2) + j]
-            for ds, style, color in ((real, "o", "0.3"), (drawn, "-", "tab:orange")):
-                rows = ds["sex"].values == sex
-                values = (ds[name] if name in ds else (ds["volume"] * ds["density"]).sel(organ=name)).values[rows]
-                bins, weight = np.digitize(ds["age"].values[rows], edges) - 1, of_dataset(ds).weight[rows]
-                lines = np.array([quantiles(values[bins == b], weight[bins == b]) for b in range(len(middle))])
-                ax.plot(middle, lines, style, ms=3, color=color)
-            ax.set_title(f"{name.replace('_', ' ')} [{unit}], {sex}", fontsize=8)
-            ax.tick_params(labelsize=6)
-    figure.suptitle("5th, 50th and 95th percentile by age [year]: held-out people (dots) and generated people (lines)")
-    return figure
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The ablation that can break physiology: the same network and sampler on raw logarithms instead of closing coordinates.
 
-    python benchmarks/virtual_population/unconstrained.py [--physics-weight W] [--steps N] OUT.safetensors
+    python benchmarks/virtual_population/unconstrained.py [--physics-weight W] [--steps N] [--start IN] OUT.safetensors
 
 Every column of a body is diffused by itself: weight, all organ masses, all flows, cardiac output, filtration, BMI, body
 surface, liver cells and protein as standardised logarithms, the remaining measured quantities as PCDM has them. Nothing
@@ -47,6 +47,10 @@ _AT = {name: i for i, name in enumerate(NAMES)}
 _MASSES, _FLOWS = slice(_AT["mass " + ORGANS[0]], _AT["mass " + ORGANS[-1]] + 1), slice(_AT["flow " + ORGANS[0]], None)
 _SYSTEMIC = [ORGANS.index(o) for o in SYSTEMIC_ORGANS]
 _FULL = [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
+CLOSURES, CLOSURE_SCALE = ("H2", "H3", "H4"), 1e-3
+#: noise levels at which the denoised estimate is held to the rules: below, sampling no longer moves what they look at;
+#: above, the estimate is an average over many people and rightly closes on nobody
+_LOW, _HIGH = 0.005, 0.5
 CONFIG = replace(PCDMConfig(), physics_weight=0.0, projection=False)
 
 
@@ -92,12 +96,18 @@ def body(c: dict[str, torch.Tensor]) -> Body:
 
 
 def physics(coordinates: RawCoordinates, x: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
-    """(n,) residuals of all rules beyond their bounds, each capped; closures by their relative error, linear at zero."""
+    """(n,) residuals of all rules beyond their bounds, in the scale in which a person is judged.
+
+    A closure is a relative error, in units of .1 %; a soft rule in its own unit (`_SCALE`). Each passes through
+    sqrt(1 + u^2) - 1, quadratic near the bound and linear beyond, so that far violations keep their gradient.
+    """
     b = body(coordinates.decode(x, male))
     total = torch.zeros(len(x), dtype=torch.float64)
     for rule in RULES:
-        beyond = torch.nan_to_num(rule.residual(b), nan=0.0, posinf=1e3, neginf=-1e3)
-        total = total + torch.tanh(torch.relu(beyond) / _SCALE.get(rule.unit, 1.0))
+        scale = CLOSURE_SCALE if rule.id in CLOSURES else _SCALE.get(rule.unit, 1.0)
+        beyond = torch.nan_to_num(rule.residual(b), nan=0.0, posinf=1.0, neginf=-1.0)
+        u = torch.relu(beyond) / scale
+        total = total + torch.sqrt(1 + u.clamp_max(1e3) ** 2) - 1
     return total
 
 
@@ -125,14 +135,21 @@ class Unconstrained:
         self.module, self.coordinates, self.shares = module.eval(), coordinates, shares
 
     @classmethod
-    def fit(cls, physics_weight: float, steps: int, seed: int = 1) -> tuple[Unconstrained, float]:
-        """Trained like PCDM; returns the best validation loss too."""
+    def fit(
+        cls, physics_weight: float, steps: int, seed: int = 1, start: Path | None = None, rate: float = CONFIG.learning_rate
+    ) -> tuple[Unconstrained, float]:
+        """Trained like PCDM, from the network in `start` if there is one; returns the best validation loss too."""
         people, held = training_people("train", copies=8, seed=seed), training_people("validation", seed=seed)
         weight = people["survey_weight"].values
         coordinates = RawCoordinates.fit(people, weight, seed)
         data, apart = (_table(ds, coordinates, seed + k) for k, ds in enumerate((people, held)))
         torch.manual_seed(seed)
         module = Denoiser(CONFIG, len(NAMES), 2 + len(ETHNICITIES))
+        if start is not None:
+            before = cls.load(start)
+            module.load_state_dict(before.module.state_dict())
+            coordinates = before.coordinates
+            data, apart = (_table(ds, coordinates, seed + k) for k, ds in enumerate((people, held)))
 
         def loss(module, table, gen, size, physics_weight):
             x, male, code, cumulative = table
@@ -144,16 +161,18 @@ class Unconstrained:
             value = (((sigma**2 + 1) / sigma**2)[:, None] * (d - x) ** 2).mean()
             if physics_weight:
                 part = slice(0, size // 4)
-                broken = physics(coordinates, d[part], male[part])
-                value = value + physics_weight * (broken / (1 + 4 * sigma[part] ** 2)).mean().float()
+                low = _LOW * (_HIGH / _LOW) ** torch.rand(size // 4, generator=gen)
+                noisy = x[part] + low[:, None] * torch.randn(x[part].shape, generator=gen)
+                d = module(noisy, low, groups(male[part], code[pick][part]), _unasked(size // 4))
+                value = value + physics_weight * physics(coordinates, d, male[part]).mean().float()
             return value
 
         def validate(module):
             gen = torch.Generator().manual_seed(seed + 2)
             with torch.no_grad():
-                return float(np.mean([float(loss(module, apart, gen, 4096, 0.0)) for _ in range(8)]))
+                return float(np.mean([float(loss(module, apart, gen, 4096, physics_weight)) for _ in range(8)]))
 
-        options = TrainingOptions(steps=steps, learning_rate=CONFIG.learning_rate, weight_decay=1e-3, seed=seed, threads=1)
+        options = TrainingOptions(steps=steps, learning_rate=rate, weight_decay=1e-3, seed=seed, threads=1)
         log = train(module, lambda m, step, gen: loss(m, data, gen, CONFIG.batch_size, physics_weight),
                     options, validate=validate, progress=False)  # fmt: skip
         shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64)
@@ -210,8 +229,10 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--physics-weight", type=float, default=0.0)
     parser.add_argument("--steps", type=int, default=CONFIG.training_steps)
+    parser.add_argument("--start", type=Path, help="checkpoint to train on from")
+    parser.add_argument("--rate", type=float, default=CONFIG.learning_rate, help="learning rate at its height")
     asked = parser.parse_args()
-    model, best = Unconstrained.fit(asked.physics_weight, asked.steps)
+    model, best = Unconstrained.fit(asked.physics_weight, asked.steps, start=asked.start, rate=asked.rate)
     model.save(asked.out)
     print(f"best validation loss {best:.5g}; written: {asked.out}")
 

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
-from .subjects import BMI, EGFR, Age, BodyWeight, Chunk, Generator, Overwrite, Scheduler, Sex, Species, Workers, draw
+from .subjects import (
+    BMI,
+    EGFR,
+    Age,
+    BodyWeight,
+    Chunk,
+    Extrapolate,
+    Generator,
+    Overwrite,
+    Scheduler,
+    Sex,
+    Species,
+    Workers,
+    draw,
+)
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, write_table
 
 _SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr", "cardiac_output", "serum_creatinine")
@@ -24,6 +38,7 @@ def population(
     bmi: BMI = None,
     egfr: EGFR = None,
     generator_name: Generator = "survey",
+    extrapolate: Extrapolate = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File to write: .nc (everything), .csv (per subject) or .zarr (any number)."),
@@ -62,6 +77,8 @@ def population(
         _, used = generator(seed)
         filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
         if out is not None and out.suffix == ".zarr":
+            if extrapolate:
+                raise InputError("--extrapolate", str(out), "a file .nc or .csv, which is drawn at once")
             from .cohort import population_to_store
 
             people = population_to_store(
@@ -70,7 +87,7 @@ def population(
             )  # fmt: skip
         else:
             with stage(f"drawing {n} {species} subjects", quiet):
-                people = draw(n, species, used, generator=generator_name, **filters)
+                people = draw(n, species, used, generator=generator_name, extrapolate=extrapolate, **filters)
         if out is not None and out.suffix != ".zarr":
             if out.suffix == ".csv":
                 write_table(people[[v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]]
@@ -92,5 +109,11 @@ def population(
                     table.add_row(name.replace("_", " "), unit, number(middle), number(low), number(high))
         screen = console()
         screen.print(table)
+        for fact, text in (
+            ("extrapolated", "nobody was trained on in the asked range of"),
+            ("beyond_training", "asked for beyond the people trained on, where nobody is drawn:"),
+        ):
+            if people.attrs.get(fact, "no") != "no":
+                screen.print(f"{text} {people.attrs[fact]}", soft_wrap=True)
         if out is not None:
             screen.print(f"written: {out}", soft_wrap=True)

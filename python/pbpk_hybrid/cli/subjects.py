@@ -22,13 +22,18 @@ EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60
 Generator = Annotated[
     str, typer.Option("--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn).")
 ]
+Extrapolate = Annotated[
+    bool, typer.Option("--extrapolate", help="With pcdm: also ranges in which nobody was trained on; the result is marked.")
+]
 Chunk = Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")]
 Scheduler = Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")]
 
 
-def draw(n: int, species: str, seed: int, *, generator: str = "survey", **filters: str | None) -> xr.Dataset:
+def draw(
+    n: int, species: str, seed: int, *, generator: str = "survey", extrapolate: bool = False, **filters: str | None
+) -> xr.Dataset:
     """`n` subjects; the filters are the texts of the options above."""
     from ..physiology import sample_population
 
@@ -43,5 +48,7 @@ def draw(n: int, species: str, seed: int, *, generator: str = "survey", **filter
 
         if species != "human":
             raise InputError("--species", species, "human", hint="the diffusion model knows people only")
-        return PCDM.load().sample(n, given, seed=seed)
+        return PCDM.load().sample(n, given, seed=seed, extrapolate=extrapolate)
+    if extrapolate:
+        raise InputError("--extrapolate", generator, "the generator pcdm", hint="a survey has nobody outside its ranges")
     return sample_population(n, species, seed=seed, **given)

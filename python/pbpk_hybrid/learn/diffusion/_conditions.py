@@ -17,6 +17,7 @@ from ...physiology.selection import ethnicities
 from ._coordinates import MEASURED, UNITS, Coordinates, Decoded
 from ._module import CONDITIONS
 
+_NEAR = 0.01  # share of the range trained on by which an asked end may lie beyond it unmarked, such as age 80
 _FAR = 4.5  # z that stands for "no bound"
 DERIVED = CONDITIONS[len(MEASURED) :]
 
@@ -29,6 +30,7 @@ class Condition:
     sex: str | float | None = None  # a name, or the fraction of women
     ethnicity: tuple[str, ...] | None = None
     extrapolated: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()  # partly outside of what was trained on: nobody is handed out there
 
     def holds(self, people: Decoded) -> torch.Tensor:
         """(n,) bool: who satisfies every range."""
@@ -68,7 +70,7 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
             ranges[name] = _range(name, value)
         else:
             raise unknown_name("condition", name, (*CONDITIONS, "sex", "ethnicity"), what="a quantity that can be asked for")
-    outside = []
+    outside, beyond = [], []
     for name, (low, high) in ranges.items():
         least, most = trained[name]
         if high < least or low > most:
@@ -78,8 +80,14 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
                     hint="nobody like that was trained on; extrapolate=True tries nevertheless",
                 )  # fmt: skip
             outside.append(name)
+        elif ends := [
+            f"{name} {word} {end:.4g} {UNITS[name]} (trained on {word} {bound:.4g})"
+            for word, end, bound, far in (("from", low, least, least - low), ("to", high, most, high - most))
+            if 0 < end < np.inf and far > _NEAR * (most - least)
+        ]:
+            beyond += ends
     _contradiction(ranges, trained)
-    return Condition(ranges, sex, ethnicity, tuple(outside))
+    return Condition(ranges, sex, ethnicity, tuple(outside), tuple(beyond))
 
 
 def _sex(value: Any) -> str | float:

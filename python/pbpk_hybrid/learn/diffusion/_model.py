@@ -179,7 +179,8 @@ class PCDM:
         physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn and thrown away because a
         condition or a hard rule failed), ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
         (moved into an asked range from just outside, see :mod:`._ranges`), ``pool_members`` (how many people of the pool
-        satisfy the ranges; 0: the network was told them), ``extrapolated``
+        satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities asked for where nobody was trained
+        on), ``beyond_training`` (asked ends that reach further than the people trained on: nobody is handed out there)
 
         Raises
         ------
@@ -235,6 +236,7 @@ class PCDM:
             "projected_fraction": moved / drawn, "mirrored_fraction": mirrored / drawn,
             "pool_members": behind,
             "extrapolated": "; ".join(asked.extrapolated) or "no",
+            "beyond_training": "; ".join(asked.beyond) or "no",
             "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; arXiv 2602.18472",
         }  # fmt: skip
         return check_physiology(build(mass, flow, "human", columns, facts))

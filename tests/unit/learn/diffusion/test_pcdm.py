@@ -300,6 +300,9 @@ def test_beyond_the_people_trained_on_only_when_asked_and_then_marked(model):
     top = model.ranges["age"][1]
     with pytest.raises(InputError, match="extrapolate"):
         model.sample(2, {"age": (top + 0.5, top + 90)}, seed=1)
+    partly = model.sample(5, {"age": (top - 20, top + 30)}, seed=1)
+    assert "age to" in partly.attrs["beyond_training"] and partly.attrs["extrapolated"] == "no"
+    assert model.sample(5, {"age": (top - 20, None)}, seed=1).attrs["beyond_training"] == "no"
     with pytest.raises(SolveError, match="widen it"):  # allowed, but nobody is there
         model.sample(2, {"age": (top + 60, top + 90)}, seed=1, extrapolate=True)
 

@@ -2,6 +2,14 @@
 
     python benchmarks/forecasting/recurrent.py gru|latent_ode FOLDER [--steps 1500] [--seed 5] [--start FILE]
 
+Those of the results:
+
+    python benchmarks/forecasting/recurrent.py gru results/gru --steps 900
+    python benchmarks/forecasting/recurrent.py gru results/gru_2 --steps 2200 --seed 6 --start results/gru/gru.safetensors
+    python benchmarks/forecasting/recurrent.py latent_ode results/lode --steps 450
+    python benchmarks/forecasting/recurrent.py latent_ode results/lode_2 --steps 800 --seed 6 \\
+        --start results/lode/latent_ode.safetensors
+
 Both are trained on the same corpus with the same likelihood as the forecaster and are told the same (covariates,
 descriptors, the mechanistic curve where there is one, exposures); neither sees other patients. The GRU (Cho et al. 2014,
 arXiv 1406.1078) reads doses and samples in order of time; the neural ODE (after Chen et al. 2018, arXiv 1806.07366, and Lu

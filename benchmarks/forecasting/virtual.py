@@ -9,8 +9,9 @@ absorption rate, fraction absorbed, all Kp together) with their true variances a
 engine's sensitivities; it is run on all patients of a part at once, and on some by one call of ``fit`` each, as a clinic
 would. The two-compartment MAP fit (virtual_map.py) is told the compound's typical curve as the networks are: its prior is
 centred on two compartments that draw it, and its covariance is that of whole-body patients of the training compounds. The
-simple rules know the samples only. GRU and latent ODE (recurrent.py) are of like size; for their training see below. All
-species were trained on; for held-out ones see forecasting_species.md. Times are CPU times per patient: of the oracle and
+simple rules know the samples only. GRU and latent ODE (recurrent.py) are of like size and were trained
+on fewer patients than the forecaster's 4,500 and 6,500 steps of 256 (see below). All species were trained
+on; for held-out ones see forecasting_species.md. Times are CPU times per patient: of the oracle and
 the networks in a batch of 128, of the fits one by one.
 """
 

@@ -13,10 +13,9 @@ compound and of nobody else; "with others" also sees the patients of the other f
 in-context forecasters do, weights unchanged; "with compound" knows the compound's entry in the database instead, where it
 has one. The two-compartment MAP fit takes its population prior from the same four fifths as "with others"; "common curve"
 is what those patients have in common by itself. Nimotuzumab, an antibody, is no drug of the kind the corpus draws and is
-left out of the targets. GRU and latent ODE see nobody else either and had
-3,100 and 1,250 steps of 128 patients. Times are CPU times of one patient in a batch on
-a busy machine, the fit to the others left out. PK-DB: what of its individuals has a known single dose and four samples or
-more.
+left out of the targets. GRU and latent ODE see nobody else either and had 3,100 and 1,250 steps of 128 patients. Times are
+CPU times of one patient in a batch on a busy machine, the fit to the others left out. PK-DB: what of its individuals has a
+known single dose and four samples or more.
 """
 
 from __future__ import annotations

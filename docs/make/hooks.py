@@ -18,6 +18,7 @@ RESULTS = {
     "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
+    "A million virtual patients": "benchmarks/results/virtual_population_million.md",
     "Scaling across species": "benchmarks/cross_species/README.md",
     "Forecasts of real people": "benchmarks/results/forecasting_real.md",
     "Forecasts of virtual patients": "benchmarks/results/forecasting_virtual.md",

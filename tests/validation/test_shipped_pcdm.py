@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,14 @@ def test_nobody_breaks_a_hard_rule_and_few_a_soft_one(drawn, held_out):
     # the rate of 2,530 people is known to +-.25 percentage points (one standard error)
     assert 0 < ours.attrs["soft_violation_rate"] <= real.attrs["soft_violation_rate"] + 0.0025
     assert drawn.attrs["rejected_fraction"] < 0.01
+
+
+def test_without_the_projection_who_has_a_negative_organ_is_drawn_again(model):
+    bare = PCDM.load()
+    bare.config = replace(model.config, projection=False)
+    some = [bare.sample(1224, seed=seed) for seed in (1, 2, 3)]
+    assert all(float(people["volume"].min()) > 0 for people in some)
+    assert 0 < max(people.attrs["rejected_fraction"] for people in some) < 0.01
 
 
 @pytest.mark.parametrize("name", ["age", "body_weight", "height", "hematocrit", "serum_creatinine"])

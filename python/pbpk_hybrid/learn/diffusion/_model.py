@@ -410,7 +410,9 @@ class PCDM:
                 people, hard, moved = project(self._coordinates, x, male[rows], rounded)
                 return people, ~hard, moved, mirrored
             people = self._coordinates.decode(x, male[rows], rounded=rounded)
-            return people, torch.ones(len(rows), dtype=torch.bool), 0, mirrored
+            # without a repair an organ may come out negative: no Dataset can hold it, so that it is drawn again
+            whole = (people.mass > 0).all(1) & (people.flow > 0).all(1)
+            return people, whole, 0, mirrored
 
         parts = _in_parallel(piece, torch.arange(n).split(_CHUNK))
         people = Decoded.joined([part[0] for part in parts])

@@ -265,7 +265,7 @@ def targets(rows: list[dict], coverage: tuple[float, int], speed: dict[str, floa
         f"| 90 % interval covers 87-93 % | {100 * cover:.1f} % of {points} points | {word(0.87 <= cover <= 0.93)} |"
     )
     lines.append(
-        f"| 2,000 patients x 50 times in 1 s on two cores | wall {speed['wall_2']:.2f} s on two threads of a busy machine, "
+        f"| 2,000 patients x 50 times in 1 s on two cores | wall {speed['wall_2']:.2f} s on two threads, "
         f"CPU {speed['cpu_1']:.2f} s on one | {word(speed['wall_2'] <= 1.0)} |"
     )
     return lines

@@ -9,10 +9,12 @@ import typer
 
 from .._core.errors import FileFormatError, InputError, SchemaError
 from .subjects import Chunk, Overwrite, Scheduler, Workers
-from .terminal import Debug, Quiet, console, reporting, stage, write_table
+from .terminal import Debug, Quiet, console, reporting, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from .cohort import Chunks
 
 #: column names of CSV files that are understood, in small letters
 _COLUMNS = {
@@ -56,8 +58,11 @@ def nca(
             raise InputError("--out", str(out), "a name that ends in .csv, .nc or .zarr")
         options = NCAOptions(auc_method=method, tau=tau, dose_time=dose_time, steady_state=steady_state)
         if out is not None and out.suffix == ".zarr":
-            result = _to_store(file, dose, route, infusion_duration, out, chunk, workers, scheduler, overwrite, quiet,
-                               lloq=lloq, compartment=compartment, options=options)  # fmt: skip
+            from .cohort import Chunks
+
+            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
+            result = _to_store(file, out, chunks, dose, route, infusion_duration, lloq=lloq, compartment=compartment,
+                               options=options)  # fmt: skip
         else:
             data = _read(file)
             result = analyse(data, dose, route, infusion_duration, lloq=lloq, compartment=compartment, options=options)
@@ -73,21 +78,15 @@ def nca(
                 screen.print(f"written: {out}", soft_wrap=True)
 
 
-def _to_store(
-    file: Path, dose, route, infusion_duration, out, chunk, workers, scheduler, overwrite, quiet, **keywords
-) -> xr.Dataset:
+def _to_store(file: Path, out: Path, chunks: Chunks, dose, route, infusion_duration, **keywords) -> xr.Dataset:
     """Analyse a store of any size chunk by chunk, into another one."""
     from ..scale import nca_cohort, open_cohort
-    from .cohort import cluster
 
     if file.suffix != ".zarr":
         raise InputError("FILE", str(file), "a store, NAME.zarr, when --out is one")
     n = open_cohort(file).sizes.get("subject", 0)
-    with cluster(scheduler) as client, stage("analysing", quiet, n) as progress:
-        return nca_cohort(
-            file, dose, route, infusion_duration, store=out, chunks=chunk, workers=workers, client=client,
-            overwrite=overwrite, progress=progress, **keywords,
-        )  # fmt: skip
+    with chunks.run("analysing", n) as how:
+        return nca_cohort(file, dose, route, infusion_duration, store=out, **how, **keywords)
 
 
 def _read(file: Path) -> xr.Dataset:

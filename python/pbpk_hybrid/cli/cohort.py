@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import InputError, unknown_name
-from .parsing import parse_range, parse_sex
+from .subjects import parse_filters
 from .terminal import console, stage
 
 if TYPE_CHECKING:
@@ -18,6 +19,24 @@ if TYPE_CHECKING:
     from ..compounds import Compound
     from ..dosing import Regimen
     from ..scale import Cohort
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How the chunks of a store are worked on, as the options say."""
+
+    chunk: int
+    workers: int | None
+    scheduler: str | None
+    overwrite: bool
+    quiet: bool
+
+    @contextlib.contextmanager
+    def run(self, doing: str, subjects: int) -> Iterator[dict[str, Any]]:
+        """The keywords that all work on chunks takes, with progress shown while it runs."""
+        with _cluster(self.scheduler) as client, stage(doing, self.quiet, subjects) as progress:
+            yield {"chunks": self.chunk, "workers": self.workers, "client": client, "overwrite": self.overwrite,
+                   "progress": progress}  # fmt: skip
 
 
 def simulate_to_store(
@@ -30,11 +49,7 @@ def simulate_to_store(
     species: str,
     seed: int,
     filters: Mapping[str, str | None],
-    chunk: int,
-    workers: int | None,
-    scheduler: str | None,
-    overwrite: bool,
-    quiet: bool,
+    chunks: Chunks,
     keywords: Mapping[str, Any],
     generator: str = "survey",
 ) -> int:
@@ -44,13 +59,10 @@ def simulate_to_store(
     if times is None:
         raise InputError("--times", None, 'the times to save [h], such as "0:24:0.5"', hint="this regimen suggests none")
     cohort = cohort_of(subjects, species, seed, generator, filters)
-    with cluster(scheduler) as client, stage("simulating", quiet, subjects) as progress:
-        ds = simulate_cohort(
-            compound, regimen, cohort, times, store=out, chunks=chunk, workers=workers, client=client, overwrite=overwrite,
-            progress=progress, **keywords,
-        )  # fmt: skip
+    with chunks.run("simulating", subjects) as how:
+        ds = simulate_cohort(compound, regimen, cohort, times, store=out, **how, **keywords)
     failed = int(ds.attrs["failed_subjects"])
-    if not quiet:
+    if not chunks.quiet:
         names = ", ".join(ds["compartment"].values)
         console().print(
             f"written: {out}: {subjects} subjects x {ds.sizes['time']} times ({names}), {failed} failed, seed {seed}",
@@ -67,20 +79,14 @@ def population_to_store(
     seed: int,
     generator: str,
     filters: Mapping[str, str | None],
-    chunk: int,
-    workers: int | None,
-    scheduler: str | None,
-    overwrite: bool,
-    quiet: bool,
+    chunks: Chunks,
 ) -> xr.Dataset:
     """Draw or finish the population in `out`."""
     from ..scale import draw_cohort
 
     cohort = cohort_of(subjects, species, seed, generator, filters)
-    with cluster(scheduler) as client, stage("drawing", quiet, subjects) as progress:
-        return draw_cohort(
-            cohort, store=out, chunks=chunk, workers=workers, client=client, overwrite=overwrite, progress=progress
-        )
+    with chunks.run("drawing", subjects) as how:
+        return draw_cohort(cohort, store=out, **how)
 
 
 def cohort_of(n: int, species: str, seed: int, generator: str, filters: Mapping[str, str | None]) -> Cohort:
@@ -90,13 +96,11 @@ def cohort_of(n: int, species: str, seed: int, generator: str, filters: Mapping[
 
     if generator not in GENERATORS:
         raise unknown_name("--generator", generator, GENERATORS)
-    given = {"sex": parse_sex(filters["sex"])}
-    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
-    return Cohort(n, seed, species, {k: v for k, v in given.items() if v is not None}, generator)
+    return Cohort(n, seed, species, parse_filters(filters), generator)
 
 
 @contextlib.contextmanager
-def cluster(scheduler: str | None) -> Iterator[Any]:
+def _cluster(scheduler: str | None) -> Iterator[Any]:
     if scheduler is None:
         yield None
         return

@@ -56,28 +56,25 @@ def forecast(
         people, sites = _people(study.covariates, species), parse_names(compartments) or ("plasma",)
         if out.suffix == ".zarr":
             from ..scale import forecast_cohort
-            from .cohort import cluster
+            from .cohort import Chunks
 
             who = people.pop("subject")
             known = xr.Dataset({k: ("subject", np.broadcast_to(v, len(who))) for k, v in people.items()}, {"subject": who})
-            with cluster(scheduler) as client, stage("forecasting", quiet, len(who)) as progress:
+            with Chunks(chunk, workers, scheduler, overwrite, quiet).run("forecasting", len(who)) as how:
                 result = forecast_cohort(
-                    study.observations, regimen, known, times=grid, store=out, checkpoint=checkpoint, chunks=chunk,
-                    client=client, workers=workers, overwrite=overwrite, progress=progress, compound=compound,
-                    compartments=sites,
+                    study.observations, regimen, known, times=grid, store=out, checkpoint=checkpoint, compound=compound,
+                    compartments=sites, **how,
                 )  # fmt: skip
         else:
             with stage("forecasting", quiet):
                 result = Forecaster.load(checkpoint).forecast(
                     study.observations, regimen, people, compound, times=grid, compartments=sites
                 )
-        if out.suffix == ".zarr":
-            pass
-        elif out.suffix == ".csv":
-            table = result["concentration_quantile"].to_dataframe().reset_index()
-            write_table(table.set_index("subject"), out)
-        else:
-            save_results(result, out)
+            if out.suffix == ".csv":
+                table = result["concentration_quantile"].to_dataframe().reset_index()
+                write_table(table.set_index("subject"), out)
+            else:
+                save_results(result, out)
         if not quiet:
             n = result.sizes["subject"]
             typer.echo(f"{n} subjects, {len(grid)} times; written: {out}")

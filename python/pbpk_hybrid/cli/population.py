@@ -79,11 +79,11 @@ def population(
         if out is not None and out.suffix == ".zarr":
             if extrapolate:
                 raise InputError("--extrapolate", str(out), "a file .nc or .csv, which is drawn at once")
-            from .cohort import population_to_store
+            from .cohort import Chunks, population_to_store
 
             people = population_to_store(
-                out, subjects=n, species=species, seed=used, generator=generator_name, filters=filters, chunk=chunk,
-                workers=workers, scheduler=scheduler, overwrite=overwrite, quiet=quiet,
+                out, subjects=n, species=species, seed=used, generator=generator_name, filters=filters,
+                chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
             )  # fmt: skip
         else:
             with stage(f"drawing {n} {species} subjects", quiet):

@@ -96,11 +96,12 @@ def simulate(
         from ..dosing import Regimen
         from ..solvers import SolverOptions
         from ..variability import Variability
-        from .study import matching, published, single_dose, usual_dose
+        from .study import known_choice, matching, published, single_dose, usual_dose
 
         # everything that can be refused is looked at before the work begins
         drug = _compound(compound, compound_file)
         # the store keeps no observations beside the curves: they are read only to fill in what was not said
+        known_choice(observed)
         needed = out.suffix != ".zarr" or dose is None or times is None
         known = published(drug.name, species, observed) if needed else None
         text = dose or usual_dose(known)
@@ -120,12 +121,12 @@ def simulate(
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
         _, number = generator(seed)
         if out.suffix == ".zarr":
-            from .cohort import simulate_to_store
+            from .cohort import Chunks, simulate_to_store
 
             failed = simulate_to_store(
                 drug, regimen, grid, out, subjects=subjects, species=species, seed=number,
-                filters={"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}, chunk=chunk,
-                workers=workers, scheduler=scheduler, overwrite=overwrite, quiet=quiet,
+                filters={"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr},
+                chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
                 keywords={"compartments": parse_names(compartments) or ("plasma",), "backend": backend, "options": options,
                           "variability": Variability() if variability else None, "partition_method": partition_method,
                           "hepatic_model": hepatic_model},

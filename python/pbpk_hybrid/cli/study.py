@@ -47,6 +47,16 @@ def dose_times(regimen: Regimen) -> np.ndarray:
     return np.unique(np.concatenate(times)) if times else np.empty(0)
 
 
+def known_choice(choice: str) -> None:
+    """
+    Raises
+    ------
+    UnknownNameError : a collection of observations that does not exist
+    """
+    if choice not in CHOICES:
+        raise unknown_name("--observed", choice, CHOICES)
+
+
 def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | None:
     """Plasma observations of a compound alone in one species; None where there are none.
 
@@ -58,8 +68,7 @@ def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | Non
     """
     from ..compounds import observations
 
-    if choice not in CHOICES:
-        raise unknown_name("--observed", choice, CHOICES)
+    known_choice(choice)
     if choice == "none":
         return None
     for collection in ("shipped", None) if choice == "auto" else (choice,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +32,13 @@ Scheduler = Annotated[str | None, typer.Option(help="With NAME.zarr: address of 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")]
 
 
+def parse_filters(filters: Mapping[str, str | None]) -> dict[str, Any]:
+    """What the texts of the options above ask for; options that were not given are left out."""
+    given = {"sex": parse_sex(filters["sex"])}
+    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def draw(
     n: int, species: str, seed: int, *, generator: str = "survey", extrapolate: bool = False, **filters: str | None
 ) -> xr.Dataset:
@@ -40,9 +48,7 @@ def draw(
     if generator not in ("survey", "pcdm"):
         raise unknown_name("--generator", generator, ("survey", "pcdm"))
 
-    given: dict[str, Any] = {"sex": parse_sex(filters.pop("sex"))}
-    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items()}
-    given = {k: v for k, v in given.items() if v is not None}
+    given = parse_filters(filters)
     if generator == "pcdm":
         from ..learn.diffusion import PCDM
 

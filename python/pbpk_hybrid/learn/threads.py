@@ -23,12 +23,9 @@ def over_threads(work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]
         with torch.no_grad():
             return work(piece)
 
-    if threads == 1 or len(pieces) == 1:
-        try:
-            return [alone(piece) for piece in pieces]
-        finally:
-            torch.set_num_threads(threads)
     try:
+        if threads == 1 or len(pieces) == 1:
+            return [alone(piece) for piece in pieces]
         with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
             return list(pool.map(alone, pieces))
     finally:

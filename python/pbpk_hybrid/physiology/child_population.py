@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, SolveError
+from .._core.errors import InputError
 from . import regressions as r
 from .child import maturation_of_filtration, reference_children
 from .dataset import build
@@ -33,6 +33,7 @@ from .human import INDEX, SCALED_ORGANS
 from .nhanes import ADULT_AGE, Survey, children
 from .organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
 from .plausibility import RULES, Body, check_bodies
+from .redraws import draw_until_fit
 from .selection import bounds, ethnicities
 from .species import reference
 from .variability import (
@@ -51,7 +52,6 @@ FAT_PER_BMI = 0.0151 * 1.17  # share of adipose tissue per kg/m^2
 LEAST_FAT = 0.05
 #: rules that a draw of organs decides
 _DRAWN = ("S3_gfr", "S4_adipose", "S5_liver", "S5_heart", "S5_skin", "S5_stomach", "S5_brain", "S8")
-_SOFT_ROUNDS, _PERSON_ROUNDS, _MAX_ROUNDS = 12, 24, 240  # as in population
 _MEASURED = ("age", "body_weight", "height", "bmi", "hematocrit")
 
 
@@ -121,7 +121,7 @@ def sample_children(
 
 
 def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatter: bool):
-    """n children of `index` with organs; and how many organ draws, thrown draws, soft exceptions, replacements."""
+    """n children of `index` with organs; and the counts of :func:`.redraws.draw_until_fit`."""
     weight = survey.weight[index] if weighted else np.ones(index.size)
     cumulative = np.cumsum(weight)
 
@@ -129,29 +129,12 @@ def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatte
         place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
         return index[np.minimum(place, index.size - 1)]
 
-    who, result = someone(n), {}
-    pending, tries = np.arange(n), np.zeros(n, dtype=int)
-    draws = thrown = soft = replaced = 0
-    for _ in range(_MAX_ROUNDS):
-        trial = _organs(rng, survey, who[pending], scatter)
-        hard, good = trial.pop("hard"), trial.pop("good")
-        tries[pending] += 1
-        excused = hard & ~good & (tries[pending] >= _SOFT_ROUNDS)
-        accept = good | excused
-        for name, values in trial.items():
-            result.setdefault(name, np.empty((n, *values.shape[1:]), dtype=values.dtype))[pending[accept]] = values[accept]
-        draws, thrown, soft = draws + pending.size, thrown + int((~accept).sum()), soft + int(excused.sum())
-        pending = pending[~accept]
-        if not pending.size:
-            return result, np.array([draws, thrown, soft, replaced])
-        hopeless = pending[tries[pending] >= _PERSON_ROUNDS]
-        if hopeless.size:
-            who[hopeless] = someone(hopeless.size)
-            tries[hopeless] = 0
-            replaced += hopeless.size
-    raise SolveError(
-        f"{pending.size} of {n} children could not be given organs that fit their weight and height in {_MAX_ROUNDS} draws; "
-        "the filters leave only children far from the reference: widen body_weight, height or bmi"
+    return draw_until_fit(
+        n,
+        someone,
+        lambda who: _organs(rng, survey, who, scatter),
+        "children could not be given organs that fit their weight and height in {} draws; the filters leave only children "
+        "far from the reference: widen body_weight, height or bmi",
     )
 
 

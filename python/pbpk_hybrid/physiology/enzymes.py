@@ -107,8 +107,7 @@ def with_enzymes(
     ------
     InputError, UnknownNameError : animals, an enzyme or phenotype that is not known, a variation below 0, no seed
     """
-    if set(np.unique(people["species"].values)) != {"human"}:
-        raise InputError("people", list(np.unique(people["species"].values)), "humans")
+    check_humans(people)
     n = people.sizes["subject"]
     out = people
     if by_age:
@@ -116,40 +115,86 @@ def with_enzymes(
         names = (*ONTOGENY, *STRAIGHT_ONTOGENY)
         out = multiply_activity(out, {name: ontogeny(name, age) for name in names})
     drawn = phenotypes == "population" or variation is not None
-    rng, _ = generator(_seed(seed, people)) if drawn else (None, None)
+    rng, _ = generator(seed_of(seed, people)) if drawn else (None, None)
     if phenotypes is not None:
-        if isinstance(phenotypes, str) and phenotypes != "population":
-            raise InputError("phenotypes", phenotypes, "'population', or a mapping of enzymes to phenotypes")
-        asked = dict.fromkeys(PHENOTYPES, None) if isinstance(phenotypes, str) else dict(phenotypes)
-        for enzyme, which in asked.items():
-            if enzyme not in PHENOTYPES:
-                raise unknown_name("phenotypes", enzyme, PHENOTYPES, what="a polymorphic enzyme")
-            table = PHENOTYPES[enzyme]
-            if which is None:
-                share = np.array([f for _, f in table.values()])
-                labels = rng.choice(list(table), size=n, p=share / share.sum())
-            else:
-                if which not in table:
-                    raise unknown_name(f"phenotypes.{enzyme}", which, table, what="a phenotype")
-                labels = np.full(n, which)
-            out = multiply_activity(out, {enzyme: np.array([table[str(p)][0] for p in labels])})
-            text = {"units": "1", "long_name": f"phenotype of {enzyme}"}
-            out = out.assign({f"phenotype_{enzyme}": ("subject", labels.astype(str), text)})
+        out = assign_phenotypes(out, phenotypes, PHENOTYPES, rng, "enzyme")
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
         given = dict.fromkeys(names, float(variation)) if not isinstance(variation, Mapping) else (
             dict.fromkeys(names, VARIATION) | {k: float(v) for k, v in variation.items()}
         )  # fmt: skip
-        factors = {}
-        for enzyme, cv in given.items():
-            if not (np.isfinite(cv) and 0 <= cv <= 5):
-                raise InputError(f"variation.{enzyme}", cv, "a coefficient of variation from 0 to 5")
-            sigma = np.sqrt(np.log1p(cv**2))
-            factors[enzyme] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
+        factors = activity_factors(given, n, rng)
         if "CYP3A4" in factors:  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
             factors["CYP3A4.gut"] = factors["CYP3A4"]
         out = multiply_activity(out, factors)
     return out
+
+
+def assign_phenotypes(
+    people: xr.Dataset,
+    phenotypes: Mapping[str, str] | str,
+    tables: Mapping[str, Mapping[str, tuple]],
+    rng: np.random.Generator | None,
+    kind: str,
+) -> xr.Dataset:
+    """A copy with the activities of everybody's phenotypes, and ``phenotype_<name>``.
+
+    Parameters
+    ----------
+    phenotypes : name -> phenotype of everybody; ``"population"``: drawn by the frequencies of the tables
+    tables : name -> phenotype -> (activity, frequency, ...)
+    rng : for what is drawn
+    kind : "enzyme" or "transporter", for messages
+
+    Raises
+    ------
+    InputError, UnknownNameError : another text, a name or phenotype that is not in the tables
+    """
+    if isinstance(phenotypes, str) and phenotypes != "population":
+        raise InputError("phenotypes", phenotypes, f"'population', or a mapping of {kind}s to phenotypes")
+    n, out = people.sizes["subject"], people
+    asked = dict.fromkeys(tables) if isinstance(phenotypes, str) else dict(phenotypes)
+    for name, which in asked.items():
+        if name not in tables:
+            raise unknown_name("phenotypes", name, tables, what=f"a polymorphic {kind}")
+        table = tables[name]
+        if which is None:
+            share = np.array([row[1] for row in table.values()])
+            labels = rng.choice(list(table), size=n, p=share / share.sum())
+        else:
+            if which not in table:
+                raise unknown_name(f"phenotypes.{name}", which, table, what="a phenotype")
+            labels = np.full(n, which)
+        out = multiply_activity(out, {name: np.array([table[str(label)][0] for label in labels])})
+        text = {"units": "1", "long_name": f"phenotype of {name}"}
+        out = out.assign({f"phenotype_{name}": ("subject", labels.astype(str), text)})
+    return out
+
+
+def activity_factors(variation: Mapping[str, float], n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Name -> (n,) log-normal factors with mean 1, from coefficients of variation.
+
+    Raises
+    ------
+    InputError : a coefficient below 0 or above 5
+    """
+    factors = {}
+    for name, cv in variation.items():
+        if not (np.isfinite(cv) and 0 <= cv <= 5):
+            raise InputError(f"variation.{name}", cv, "a coefficient of variation from 0 to 5")
+        sigma = np.sqrt(np.log1p(float(cv) ** 2))
+        factors[name] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
+    return factors
+
+
+def check_humans(people: xr.Dataset) -> None:
+    """
+    Raises
+    ------
+    InputError : animals
+    """
+    if set(np.unique(people["species"].values)) != {"human"}:
+        raise InputError("people", list(np.unique(people["species"].values)), "humans")
 
 
 def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -174,7 +219,7 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
     )
 
 
-def _seed(seed: int | None, people: xr.Dataset) -> int:
+def seed_of(seed: int | None, people: xr.Dataset) -> int:
     if seed is not None:
         return seed
     own = people.attrs.get("seed")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, SolveError
+from .._core.errors import InputError
 from .._core.random import generator
 from . import regressions as r
 from .animals import sample_animals
@@ -26,6 +26,7 @@ from .child_population import only_children, sample_children
 from .dataset import build
 from .human import INDEX, People, by_sex, close_flows, close_masses, expected_cardiac_output, expected_masses
 from .individual import check_species
+from .redraws import PERSON_ROUNDS, SOFT_ROUNDS, draw_until_fit
 from .selection import Selection, female_fraction, select
 from .species import reference
 from .variability import (
@@ -41,9 +42,6 @@ from .variability import (
     truncated_normal,
 )
 
-_SOFT_ROUNDS = 12  # draws per person before soft rules are given up for that person
-_PERSON_ROUNDS = 24  # draws per person before the person is replaced
-_MAX_ROUNDS = 240
 _BLOCK = 20_000  # people at a time: bounds the memory of the temporaries
 
 
@@ -162,36 +160,13 @@ def sample_population(
 def _draw_people(
     rng: np.random.Generator, chosen: Selection, n: int, male: bool | None, scatter: bool
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """n people of a stratum with organs; and how many organ draws, thrown draws, soft exceptions, replacements."""
-    position = chosen.draw(rng, n, male)
-    result: dict[str, np.ndarray] = {}
-    pending = np.arange(n)
-    tries = np.zeros(n, dtype=int)
-    draws = thrown = soft = replaced = 0
-    for _ in range(_MAX_ROUNDS):
-        trial = _draw_organs(rng, chosen, position[pending], scatter)
-        hard, good = trial.pop("hard"), trial.pop("good")
-        tries[pending] += 1
-        excused = hard & ~good & (tries[pending] >= _SOFT_ROUNDS)
-        accept = good | excused
-        for name, values in trial.items():
-            if name not in result:
-                result[name] = np.empty((n, *values.shape[1:]), dtype=values.dtype)
-            result[name][pending[accept]] = values[accept]
-        draws += pending.size
-        thrown += int((~accept).sum())
-        soft += int(excused.sum())
-        pending = pending[~accept]
-        if pending.size == 0:
-            return result, np.array([draws, thrown, soft, replaced])
-        hopeless = pending[tries[pending] >= _PERSON_ROUNDS]
-        if hopeless.size:
-            position[hopeless] = chosen.draw(rng, hopeless.size, male)
-            tries[hopeless] = 0
-            replaced += hopeless.size
-    raise SolveError(
-        f"{pending.size} of {n} people could not be given organs that fit their weight and height in {_MAX_ROUNDS} "
-        "draws; the filters leave only people outside the range of the regressions: widen body_weight, height or bmi"
+    """n people of a stratum with organs; and the counts of :func:`.redraws.draw_until_fit`."""
+    return draw_until_fit(
+        n,
+        lambda size: chosen.draw(rng, size, male),
+        lambda position: _draw_organs(rng, chosen, position, scatter),
+        "people could not be given organs that fit their weight and height in {} draws; the filters leave only people "
+        "outside the range of the regressions: widen body_weight, height or bmi",
     )
 
 
@@ -258,10 +233,10 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     rng = np.random.default_rng(seed)
     result: dict[str, np.ndarray] = {}
     pending = np.arange(at.size)
-    for turn in range(_PERSON_ROUNDS):
+    for turn in range(PERSON_ROUNDS):
         trial = _draw_organs(rng, chosen, at[pending], True)
         hard, good = trial.pop("hard"), trial.pop("good")
-        accept = good | (hard & (turn >= _SOFT_ROUNDS))
+        accept = good | (hard & (turn >= SOFT_ROUNDS))
         for name, values in trial.items():
             result.setdefault(name, np.empty((at.size, *values.shape[1:]), values.dtype))[pending[accept]] = values[accept]
         pending = pending[~accept]

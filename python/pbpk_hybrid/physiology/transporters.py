@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
 from .._core.random import generator
-from .enzymes import _seed, multiply_activity
+from .enzymes import activity_factors, assign_phenotypes, check_humans, multiply_activity, seed_of
 
 #: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Frequencies follow
 #: Hardy and Weinberg from the allele's; activities are the reciprocals of what substrates' AUC are raised to. All quoted
@@ -57,38 +55,15 @@ def with_transporters(
     ------
     InputError, UnknownNameError : animals, a transporter or phenotype that is not known, a variation below 0, no seed
     """
-    if set(np.unique(people["species"].values)) != {"human"}:
-        raise InputError("people", list(np.unique(people["species"].values)), "humans")
-    if isinstance(phenotypes, str) and phenotypes != "population":
-        raise InputError("phenotypes", phenotypes, "'population', or a mapping of transporters to phenotypes")
-    n, out = people.sizes["subject"], people
-    rng = None
+    check_humans(people)
+    n, out, rng = people.sizes["subject"], people, None
     if phenotypes == "population" or variation is not None:
-        rng, _ = generator(_seed(seed, people))
-    asked = dict.fromkeys(TRANSPORTER_PHENOTYPES) if isinstance(phenotypes, str) else dict(phenotypes or {})
-    for name, which in asked.items():
-        if name not in TRANSPORTER_PHENOTYPES:
-            raise unknown_name("phenotypes", name, TRANSPORTER_PHENOTYPES, what="a polymorphic transporter")
-        table = TRANSPORTER_PHENOTYPES[name]
-        if which is None:
-            share = np.array([f for _, f, _ in table.values()])
-            labels = rng.choice(list(table), size=n, p=share / share.sum())
-        else:
-            if which not in table:
-                raise unknown_name(f"phenotypes.{name}", which, table, what="a phenotype")
-            labels = np.full(n, which)
-        out = multiply_activity(out, {name: np.array([table[str(label)][0] for label in labels])})
-        text = {"units": "1", "long_name": f"phenotype of {name}"}
-        out = out.assign({f"phenotype_{name}": ("subject", labels.astype(str), text)})
+        rng, _ = generator(seed_of(seed, people))
+    if phenotypes is not None:
+        out = assign_phenotypes(out, phenotypes, TRANSPORTER_PHENOTYPES, rng, "transporter")
     if variation is not None:
         given = variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
-        factors = {}
-        for name, cv in given.items():
-            if not (np.isfinite(cv) and 0 <= cv <= 5):
-                raise InputError(f"variation.{name}", cv, "a coefficient of variation from 0 to 5")
-            sigma = np.sqrt(np.log1p(float(cv) ** 2))
-            factors[name] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
-        out = multiply_activity(out, factors)
+        out = multiply_activity(out, activity_factors(given, n, rng))
     return out
 
 

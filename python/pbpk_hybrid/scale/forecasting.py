@@ -86,9 +86,10 @@ class Forecasting:
 
 
 def _numbers(labels: np.ndarray) -> list[int]:
-    """Numbers by which a regimen names subjects: the labels where all are whole numbers, else 0, 1, ..."""
-    names = labels.astype(str).tolist()
-    return [int(s) for s in names] if all(s.isdigit() for s in names) else list(range(len(names)))
+    """Numbers by which a regimen names subjects."""
+    from ..learn.transformer import subject_ids
+
+    return subject_ids(labels.astype(str).tolist())
 
 
 def _by_place(regimen: Regimen, labels: np.ndarray) -> Regimen:

@@ -44,7 +44,6 @@ def client_of(client: Any, workers: int) -> Iterator[Any]:
     distributed = require("distributed", "scale", "a cohort over several processes")
     import dask
 
-    warm_up(workers)
     # no dashboard: a port that nobody asked for; workers may die some times before a chunk is given up
     settings = {"distributed.scheduler.allowed-failures": 10, "distributed.worker.daemon": True,
                 "distributed.worker.multiprocessing-method": _start_method()}  # fmt: skip

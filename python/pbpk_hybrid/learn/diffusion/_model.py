@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from ...physiology import check_physiology
 from ...physiology.dataset import build
 from ...physiology.nhanes import ETHNICITIES
 from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from ._conditions import DERIVED, Condition, check, features, groups, random_features, scores
 from ._config import PCDMConfig
@@ -414,7 +414,7 @@ class PCDM:
             whole = (people.mass > 0).all(1) & (people.flow > 0).all(1)
             return people, whole, 0, mirrored
 
-        parts = _in_parallel(piece, torch.arange(n).split(_CHUNK))
+        parts = over_threads(piece, torch.arange(n).split(_CHUNK))
         people = Decoded.joined([part[0] for part in parts])
         good = torch.cat([part[1] for part in parts])
         return people, code, good & asked.holds(people), sum(p[2] for p in parts), sum(p[3] for p in parts)
@@ -462,25 +462,6 @@ class PCDM:
             xs.append(self._coordinates.pooled(people).half())
             codes.append((people.people.male.long() * len(ETHNICITIES) + code).to(torch.uint8))
         self._pool = {"x": torch.cat(xs), "group": torch.cat(codes)}
-
-
-def _in_parallel(work, pieces: Sequence) -> list:
-    """work(piece) for every piece in order, each on one thread, as many at a time as torch has threads.
-
-    What a piece gives does not depend on how many there are at a time, so neither do the people.
-    """
-    threads = torch.get_num_threads()
-
-    def alone(piece):
-        torch.set_num_threads(1)
-        with torch.no_grad():
-            return work(piece)
-
-    try:
-        with ThreadPoolExecutor(min(threads, len(pieces))) as pool:
-            return list(pool.map(alone, pieces))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _turns(people: int, n: int, gen: torch.Generator) -> torch.Tensor:

@@ -8,5 +8,6 @@ _WHERE = {
     "_model": ("Forecaster",),
     "_config": ("ForecasterConfig",),
     "_corpus": ("Corpus", "CorpusOptions"),
+    "_patients": ("subject_ids",),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

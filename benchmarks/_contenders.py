@@ -43,7 +43,13 @@ def _rhs(y, p):
         out[3 + i] = q[i] * (arterial - c[i])
     out[11] = out[11] + ka * y[0]
     out[10] = out[10] - renal * c[7]
-    out[13] = q[10] * arterial + q[8] * c[8] + q[9] * c[9] - liver_flow * c[10] - vmax * c[10] / (km + c[10])
+    out[13] = (
+        q[10] * arterial
+        + q[8] * c[8]
+        + q[9] * c[9]
+        - liver_flow * c[10]
+        - vmax * c[10] / (km + c[10])
+    )
     back = liver_flow * c[10]
     for i in (1, 2, 3, 4, 5, 6, 7, 11):
         back = back + q[i] * c[i]
@@ -59,10 +65,20 @@ def scipy_lsoda(n: int, rtol: float) -> Solver:
     y0 = _start()
 
     def run():
-        return np.array([
-            solve_ivp(lambda t, y, p=p: _rhs(y.tolist(), p), (0, 24), y0, "LSODA", TIMES, rtol=rtol, atol=rtol * 1e-3).y.T
-            for p in table
-        ])
+        return np.array(
+            [
+                solve_ivp(
+                    lambda t, y, p=p: _rhs(y.tolist(), p),
+                    (0, 24),
+                    y0,
+                    "LSODA",
+                    TIMES,
+                    rtol=rtol,
+                    atol=rtol * 1e-3,
+                ).y.T
+                for p in table
+            ]
+        )
 
     return run
 
@@ -102,7 +118,9 @@ def scipy_numba(n: int, rtol: float) -> Solver:
         return out
 
     def run():
-        return np.array([odeint(rhs, y0, TIMES, (p,), rtol=rtol, atol=rtol * 1e-3, mxstep=5000) for p in table])
+        return np.array(
+            [odeint(rhs, y0, TIMES, (p,), rtol=rtol, atol=rtol * 1e-3, mxstep=5000) for p in table]
+        )
 
     return run
 
@@ -150,9 +168,17 @@ def diffrax_kvaerno5(n: int, rtol: float) -> Solver:
 
     def one(p):
         return diffrax.diffeqsolve(
-            term, diffrax.Kvaerno5(), 0.0, 24.0, 1e-4, y0, p, saveat=diffrax.SaveAt(ts=jnp.asarray(TIMES)),
-            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol * 1e-3), max_steps=100_000,
-        ).ys  # fmt: skip
+            term,
+            diffrax.Kvaerno5(),
+            0.0,
+            24.0,
+            1e-4,
+            y0,
+            p,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(TIMES)),
+            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol * 1e-3),
+            max_steps=100_000,
+        ).ys
 
     batch = jax.jit(jax.vmap(one))
     table = jnp.asarray(parameter_table(n))

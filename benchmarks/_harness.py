@@ -38,7 +38,9 @@ class Timing:
 
 
 def interleave(
-    contenders: Mapping[str, Callable[[], object]], repeats: int | Mapping[str, int], warm_up: int = 1
+    contenders: Mapping[str, Callable[[], object]],
+    repeats: int | Mapping[str, int],
+    warm_up: int = 1,
 ) -> dict[str, Timing]:
     """Time the contenders in turns (a b c, a b c, ...), so that a busy spell of the machine hits all of them alike.
 
@@ -65,7 +67,9 @@ def machine() -> dict[str, str]:
     """Processor, cores, system, versions and the state of the source."""
     facts = {
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "source": _source(),
@@ -83,9 +87,19 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    name = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        "unknown",
+    )
     flags = next((line for line in lines if line.startswith("flags")), "")
-    simd = next((text for flag, text in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags.split()), "no AVX2")
+    simd = next(
+        (
+            text
+            for flag, text in (("avx512f", "AVX-512"), ("avx2", "AVX2"))
+            if flag in flags.split()
+        ),
+        "no AVX2",
+    )
     return f"{name} ({simd})"
 
 
@@ -98,10 +112,12 @@ def _source() -> str:
     if stated.exists():
         return stated.read_text().strip()
     try:
-        ask = lambda *words: subprocess.run(  # noqa: E731
+        ask = lambda *words: subprocess.run(
             ["git", "-C", str(where), *words], capture_output=True, text=True, check=True
         ).stdout.strip()
-        return ask("rev-parse", "--short", "HEAD") + (" with changes" if ask("status", "--porcelain", str(where)) else "")
+        return ask("rev-parse", "--short", "HEAD") + (
+            " with changes" if ask("status", "--porcelain", str(where)) else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -140,9 +156,19 @@ def wait_for_quiet(patience: float) -> None:
 def arguments(text: str) -> argparse.Namespace:
     """The switches every script has."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller and fewer repeats: to see that it runs")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the results (--quick alone writes none)")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait this long for a quiet machine")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller and fewer repeats: to see that it runs"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of the results (--quick alone writes none)"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait this long for a quiet machine",
+    )
     asked = parser.parse_args()
     wait_for_quiet(asked.wait)
     if asked.out is None and not asked.quick:
@@ -155,8 +181,14 @@ class Report:
 
     def __init__(self, name: str, title: str, question: str):
         self.name, self.parts = name, [f"# {title}", question]
-        self.data: dict = {"name": name, "machine": machine(), "load_before": load(), "busy_before": busy(),
-                           "tables": [], "targets": []}
+        self.data: dict = {
+            "name": name,
+            "machine": machine(),
+            "load_before": load(),
+            "busy_before": busy(),
+            "tables": [],
+            "targets": [],
+        }
 
     def text(self, text: str) -> None:
         self.parts.append(text)
@@ -165,16 +197,34 @@ class Report:
         lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
         lines += ["| " + " | ".join(_show(v) for v in row) + " |" for row in rows]
         self.parts.append(f"## {title}\n\n" + "\n".join(lines))
-        self.data["tables"].append({"title": title, "columns": list(columns), "rows": [list(r) for r in rows]})
+        self.data["tables"].append(
+            {"title": title, "columns": list(columns), "rows": [list(r) for r in rows]}
+        )
 
-    def target(self, what: str, value: float | None, bound: float, *, at_least: bool = False, unit: str = "") -> None:
+    def target(
+        self,
+        what: str,
+        value: float | None,
+        bound: float,
+        *,
+        at_least: bool = False,
+        unit: str = "",
+    ) -> None:
         """One thing that must hold; `value` None: it could not be measured here."""
         if value is None:
             verdict = "not measured"
         else:
             verdict = "met" if (value >= bound if at_least else value <= bound) else "MISSED"
-        self.data["targets"].append({"what": what, "value": value, "bound": bound, "at_least": at_least,
-                                     "unit": unit, "verdict": verdict})  # fmt: skip
+        self.data["targets"].append(
+            {
+                "what": what,
+                "value": value,
+                "bound": bound,
+                "at_least": at_least,
+                "unit": unit,
+                "verdict": verdict,
+            }
+        )
 
     def picture(self, figure, caption: str, out: Path | None, name: str | None = None) -> None:
         if out is not None:
@@ -188,10 +238,15 @@ class Report:
         targets = self.data["targets"]
         if targets:
             rows = [
-                (t["what"], t["value"] if t["value"] is not None else "-", t["unit"],
-                 ("at least " if t["at_least"] else "at most ") + _show(t["bound"]), t["verdict"])
+                (
+                    t["what"],
+                    t["value"] if t["value"] is not None else "-",
+                    t["unit"],
+                    ("at least " if t["at_least"] else "at most ") + _show(t["bound"]),
+                    t["verdict"],
+                )
                 for t in targets
-            ]  # fmt: skip
+            ]
             kept = len(self.data["tables"])
             self.table("Targets", ("what", "measured", "unit", "target", "verdict"), rows)
             self.parts.insert(2, self.parts.pop())
@@ -207,7 +262,9 @@ class Report:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             _write(out / f"{self.name}.md", page)
-            _write(out / f"{self.name}.json", json.dumps(self.data, indent=1, default=_plain) + "\n")
+            _write(
+                out / f"{self.name}.json", json.dumps(self.data, indent=1, default=_plain) + "\n"
+            )
 
 
 def _write(path: Path, text: str) -> None:
@@ -217,11 +274,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _plain(value):
-    return asdict(value) if isinstance(value, Timing) else getattr(value, "item", lambda: str(value))()
+    return (
+        asdict(value) if isinstance(value, Timing) else getattr(value, "item", lambda: str(value))()
+    )
 
 
 def _show(value: object) -> str:
-    if isinstance(value, bool) or (not isinstance(value, (int, float)) and not hasattr(value, "dtype")):
+    if isinstance(value, bool) or (
+        not isinstance(value, (int, float)) and not hasattr(value, "dtype")
+    ):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"

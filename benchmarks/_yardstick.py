@@ -27,8 +27,23 @@ DOSE = 100.0
 N_REFERENCE = 16
 MOST = 4096  #: subjects are the first of these, so that every contender sees the same ones whatever its number
 #: states of the C program in the names of the System
-STATES = ("gut_lumen", "arterial_blood", "venous_blood", "lung", "heart", "brain", "muscle", "adipose", "skin", "bone",
-          "kidney", "gut", "spleen", "liver", "rest")  # fmt: skip
+STATES = (
+    "gut_lumen",
+    "arterial_blood",
+    "venous_blood",
+    "lung",
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "gut",
+    "spleen",
+    "liver",
+    "rest",
+)
 
 
 def parameter_table(n: int) -> np.ndarray:
@@ -45,7 +60,9 @@ def problem(n: int, saved: tuple[str, ...] = STATES, parameters: tuple[str, ...]
     """100 mg into the gut lumen at 0 h, for the engine."""
     model = system(n)
     lumen = model.states.index("gut_lumen")
-    stop = StopTable(np.array([-1]), np.zeros(1), np.array([ADD]), np.array([lumen]), np.array([DOSE]))
+    stop = StopTable(
+        np.array([-1]), np.zeros(1), np.array([ADD]), np.array([lumen]), np.array([DOSE])
+    )
     return Problem(model, stop, TIMES, saved, parameters=parameters)
 
 
@@ -64,7 +81,7 @@ def reference(rtol: float = 1e-10) -> np.ndarray:
     order = [model.states.index(s) for s in STATES]
     y0 = np.zeros(model.n_states)
     y0[model.states.index("gut_lumen")] = DOSE
-    solve = lambda k: solve_ivp(  # noqa: E731
+    solve = lambda k: solve_ivp(
         lambda t, y: model.rhs(y, k), (0, 24), y0, "LSODA", TIMES, rtol=rtol, atol=rtol * 1e-3
     ).y.T[:, order]
     return np.array([solve(k) for k in range(N_REFERENCE)])
@@ -94,21 +111,38 @@ class CYardstick:
         self._folder = tempfile.TemporaryDirectory()
         library = str(Path(self._folder.name) / "limit.so")
         subprocess.run(
-            ["cc", "-O3", "-march=native", "-ffast-math", f"-DL={lanes}", "-shared", "-fPIC", str(SOURCE), "-o", library,
-             "-lm"],
+            [
+                "cc",
+                "-O3",
+                "-march=native",
+                "-ffast-math",
+                f"-DL={lanes}",
+                "-shared",
+                "-fPIC",
+                str(SOURCE),
+                "-o",
+                library,
+                "-lm",
+            ],
             check=True,
-        )  # fmt: skip
+        )
         self._run = ctypes.CDLL(library).run
         self._run.restype = ctypes.c_long
         self._parameters = parameter_table(n)
         self.out = np.zeros((n, len(TIMES), len(STATES)))
 
     def __call__(self) -> np.ndarray:
-        at = lambda a: a.ctypes.data_as(ctypes.c_void_p)  # noqa: E731
+        at = lambda a: a.ctypes.data_as(ctypes.c_void_p)
         self._run(
-            self.n, at(self._parameters), len(TIMES), at(TIMES), ctypes.c_double(DOSE),
-            ctypes.c_double(self.rtol), ctypes.c_double(self.rtol * 1e-3), at(self.out),
-        )  # fmt: skip
+            self.n,
+            at(self._parameters),
+            len(TIMES),
+            at(TIMES),
+            ctypes.c_double(DOSE),
+            ctypes.c_double(self.rtol),
+            ctypes.c_double(self.rtol * 1e-3),
+            at(self.out),
+        )
         return self.out
 
 

@@ -20,7 +20,14 @@ from pbpk_hybrid.solvers.base import SolverOptions
 from pbpk_hybrid.solvers.select import availability, get_backend
 
 #: (method, rtol); the first has a largest error of 1e-5
-SETTINGS = (("rodas5p", 3e-5), ("rodas5p", 1e-6), ("rodas4p", 5e-6), ("fbdf", 1e-6), ("kencarp47", 1e-8), ("tsit5", 1e-5))
+SETTINGS = (
+    ("rodas5p", 3e-5),
+    ("rodas5p", 1e-6),
+    ("rodas4p", 5e-6),
+    ("fbdf", 1e-6),
+    ("kencarp47", 1e-8),
+    ("tsit5", 1e-5),
+)
 SECOND_CORE = 1.6  #: as in engine_speed.py
 #: solves before the first timing: a model is compiled to machine code of its own once 20,000 subjects have been solved
 WARM_UP = 14
@@ -47,7 +54,9 @@ def main() -> None:
     if not state.ok:
         sys.exit(f"nothing to measure: {state.reason}")
     n, turns = (400, 3) if asked.quick else (2000, 25)
-    report = Report("engine_julia", "Speed of the Julia backend", __doc__.split("\n\n", 2)[2].strip())
+    report = Report(
+        "engine_julia", "Speed of the Julia backend", __doc__.split("\n\n", 2)[2].strip()
+    )
     _one_core(report, n, turns)
     _two_cores(report, n, turns)
     _first_solve(report, 1 if asked.quick else 5)
@@ -58,7 +67,10 @@ def main() -> None:
 
 
 def solve(p, method: str, rtol: float, threads: int = 1):
-    backend, options = get_backend("julia"), SolverOptions(method=method, rtol=rtol, threads=threads)
+    backend, options = (
+        get_backend("julia"),
+        SolverOptions(method=method, rtol=rtol, threads=threads),
+    )
     return lambda: backend.solve(p, options)
 
 
@@ -72,14 +84,28 @@ def _one_core(report: Report, n: int, turns: int) -> None:
     if not why:
         runs["C yardstick, 8 lanes"] = CYardstick(8, n)
         errors["C yardstick, 8 lanes"] = largest_error(runs["C yardstick, 8 lanes"]())
-    times = interleave(runs, {name: turns if "rodas5p" in name or "C " in name else max(2, turns // 5) for name in runs})
-    per = lambda name, which="cpu": getattr(times[name], which) / n * 1e6  # noqa: E731
+    times = interleave(
+        runs,
+        {name: turns if "rodas5p" in name or "C " in name else max(2, turns // 5) for name in runs},
+    )
+    per = lambda name, which="cpu": getattr(times[name], which) / n * 1e6
     report.table(
         "One core",
-        ("integrator", "us/subject (CPU time)", "wall, fastest", "wall, median", "largest relative error"),
-        [(name, per(name), per(name, "wall"), per(name, "median_wall"), errors[name]) for name in sorted(runs, key=per)],
+        (
+            "integrator",
+            "us/subject (CPU time)",
+            "wall, fastest",
+            "wall, median",
+            "largest relative error",
+        ),
+        [
+            (name, per(name), per(name, "wall"), per(name, "median_wall"), errors[name])
+            for name in sorted(runs, key=per)
+        ],
     )
-    report.text(f"Steps of {first}: {result.steps[:, 0].mean():.1f} on average, {result.steps[:, 1].mean():.1f} refused.")
+    report.text(
+        f"Steps of {first}: {result.steps[:, 0].mean():.1f} on average, {result.steps[:, 1].mean():.1f} refused."
+    )
     report.target(f"one core, {first}", per(first), 25.0, unit="us/subject")
     report.target(f"largest relative error, {first}", errors[first], 1e-5)
     ratio = None if why else per(first) / per("C yardstick, 8 lanes")
@@ -94,28 +120,47 @@ def _two_cores(report: Report, n: int, turns: int) -> None:
     for c in copies.values():
         c.close()
     gain, share = times["one"].wall / times["two"].wall, None
-    rows = [("rodas5p, two threads", times["one"].wall / (2 * n) * 1e6, times["two"].wall / (2 * n) * 1e6, gain)]
+    rows = [
+        (
+            "rodas5p, two threads",
+            times["one"].wall / (2 * n) * 1e6,
+            times["two"].wall / (2 * n) * 1e6,
+            gain,
+        )
+    ]
     if copies:
         c_gain = 2 * times["C one"].wall / times["C two"].wall
         one, two = times["C one"].wall / n * 1e6, times["C two"].wall / (2 * n) * 1e6
         rows.append(("C yardstick, 8 lanes, two processes", one, two, c_gain))
         share = gain / c_gain if c_gain >= SECOND_CORE else None
-    report.table("Two cores", ("integrator", "us/subject on one (wall, fastest)", "on two", "speed-up"), rows)
-    report.target("speed-up of two threads / of two copies of the C yardstick", share, 0.9, at_least=True)
+    report.table(
+        "Two cores", ("integrator", "us/subject on one (wall, fastest)", "on two", "speed-up"), rows
+    )
+    report.target(
+        "speed-up of two threads / of two copies of the C yardstick", share, 0.9, at_least=True
+    )
 
 
 def _first_solve(report: Report, repeats: int) -> None:
     found = []
     for _ in range(repeats):
-        done = subprocess.run([sys.executable, "-c", _FIRST], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", _FIRST], capture_output=True, text=True, check=True
+        )
         found.append(json.loads(done.stdout.splitlines()[-1]))
     first, second = (sorted(column) for column in zip(*found, strict=True))
     report.table(
         "A fresh process, 200 subjects",
         ("what", "fastest [s]", "median [s]"),
-        [("first solve: Julia starts and loads, then solves", first[0], statistics.median(first)),
-         ("second solve", second[0], statistics.median(second))],
-    )  # fmt: skip
+        [
+            (
+                "first solve: Julia starts and loads, then solves",
+                first[0],
+                statistics.median(first),
+            ),
+            ("second solve", second[0], statistics.median(second)),
+        ],
+    )
     report.target("first solve in a fresh process, median", statistics.median(first), 5.0, unit="s")
 
 

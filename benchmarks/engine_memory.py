@@ -69,15 +69,24 @@ print(json.dumps({
 def main() -> None:
     asked = arguments(__doc__)
     n = 5000 if asked.quick else 100_000
-    report = Report("engine_memory", "A hundred thousand people", __doc__.split("\n\n", 2)[2].strip())
-    done = subprocess.run([sys.executable, "-c", _CODE, str(n)], capture_output=True, text=True, check=True)
+    report = Report(
+        "engine_memory", "A hundred thousand people", __doc__.split("\n\n", 2)[2].strip()
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", _CODE, str(n)], capture_output=True, text=True, check=True
+    )
     got = json.loads(done.stdout)
     peaks = got["peaks"]
     rows = [("libraries loaded, kernels ready", "-", peaks["libraries loaded"])]
     rows += [("population", got["population"], peaks["population"])]
     rows += [(name, seconds, top) for name, seconds, top in got["spent"]]
-    rows += [("rest of simulate", got["rest"], "-"), ("simulate, total", got["simulate"], peaks["all of simulate"])]
-    report.table(f"{n:,} subjects x 97 times, plasma", ("part", "wall time [s]", "peak so far [GiB]"), rows)
+    rows += [
+        ("rest of simulate", got["rest"], "-"),
+        ("simulate, total", got["simulate"], peaks["all of simulate"]),
+    ]
+    report.table(
+        f"{n:,} subjects x 97 times, plasma", ("part", "wall time [s]", "peak so far [GiB]"), rows
+    )
     report.text(
         f"Result {got['result']:.2f} GiB, population {got['population_size']:.2f} GiB; {got['steps']:.0f} steps a subject; "
         f"{got['failed']} failed; {got['simulate'] / n * 1e6:.1f} us per subject, simulate alone."

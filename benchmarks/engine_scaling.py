@@ -53,19 +53,30 @@ def divided_yardstick(n_states: int, n_subjects: int) -> System:
 
 
 def _problem(model: System, target: str, saved: str) -> Problem:
-    stop = StopTable(np.array([-1]), np.zeros(1), np.array([ADD]), np.array([model.states.index(target)]), np.array([DOSE]))
+    stop = StopTable(
+        np.array([-1]),
+        np.zeros(1),
+        np.array([ADD]),
+        np.array([model.states.index(target)]),
+        np.array([DOSE]),
+    )
     return Problem(model, stop, TIMES, (saved,))
 
 
 def main() -> None:
     asked = arguments(__doc__)
     n, turns = (64, 3) if asked.quick else (256, 15)
-    report = Report("engine_scaling", "Cost against the number of organs", __doc__.split("\n\n", 2)[2].strip())
+    report = Report(
+        "engine_scaling", "Cost against the number of organs", __doc__.split("\n\n", 2)[2].strip()
+    )
     families = {
-        "divided yardstick": {m: _problem(divided_yardstick(m, n), "gut_lumen", "venous_blood") for m in SIZES},
+        "divided yardstick": {
+            m: _problem(divided_yardstick(m, n), "gut_lumen", "venous_blood") for m in SIZES
+        },
         # two blood pools, a bound form and a sink come on top of the organs
         "random circulations": {
-            m: _problem(random_system(m - 2, 1, n, 1, closed=False), "venous_blood", "venous_blood") for m in SIZES
+            m: _problem(random_system(m - 2, 1, n, 1, closed=False), "venous_blood", "venous_blood")
+            for m in SIZES
         },
     }
     runs, steps = {}, {}
@@ -77,18 +88,37 @@ def main() -> None:
     cost = {key: times[key].cpu / steps[key] * 1e9 for key in runs}
     for family, problems in families.items():
         rows = [
-            (m, p.system.n_states, p.system.plan.n_entries, p.system.plan.n_multiply_subtract, steps[family, m] / n,
-             times[family, m].cpu / n * 1e6, cost[family, m], cost[family, m] / p.system.n_states,
-             cost[family, m] / cost[family, SIZES[0]])
+            (
+                m,
+                p.system.n_states,
+                p.system.plan.n_entries,
+                p.system.plan.n_multiply_subtract,
+                steps[family, m] / n,
+                times[family, m].cpu / n * 1e6,
+                cost[family, m],
+                cost[family, m] / p.system.n_states,
+                cost[family, m] / cost[family, SIZES[0]],
+            )
             for m, p in problems.items()
-        ]  # fmt: skip
+        ]
         report.table(
             family.capitalize(),
-            ("organs", "states", "LU entries", "multiply-subtracts per factorisation", "steps per subject", "us/subject",
-             "ns per subject and step", "ns per subject, step and state", "times that at 15"),
+            (
+                "organs",
+                "states",
+                "LU entries",
+                "multiply-subtracts per factorisation",
+                "steps per subject",
+                "us/subject",
+                "ns per subject and step",
+                "ns per subject, step and state",
+                "times that at 15",
+            ),
             rows,
-        )  # fmt: skip
-        report.target(f"cost per subject and step at 150 organs / at 15, {family}", rows[-1][-1], 12.0)
+        )
+        report.target(
+            f"cost per subject and step at 150 organs / at 15, {family}", rows[-1][-1], 12.0
+        )
     _draw(report, cost, families, asked.out)
     report.finish(asked.out)
 
@@ -103,7 +133,13 @@ def _draw(report: Report, cost, families, out) -> None:
     for family in families:
         axes.plot(SIZES, [cost[family, m] / 1e3 for m in SIZES], "o-", label=family)
     start = cost["divided yardstick", SIZES[0]] / 1e3
-    axes.plot(SIZES, [start * m / SIZES[0] for m in SIZES], ":", color="grey", label="proportional to organs")
+    axes.plot(
+        SIZES,
+        [start * m / SIZES[0] for m in SIZES],
+        ":",
+        color="grey",
+        label="proportional to organs",
+    )
     axes.plot(SIZES[-1], 12 * start, "v", color="black", label="limit at 150: 12 x that at 15")
     axes.set(xscale="log", yscale="log", xlabel="organs", ylabel="us per subject and step")
     axes.set_xticks(SIZES, [str(m) for m in SIZES])

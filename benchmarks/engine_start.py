@@ -20,7 +20,11 @@ import time
 
 from _harness import Report, arguments
 
-EMPTY, IMPORT, HELP = "python -c pass (whole process)", "import pbpk_hybrid", "pbpk-hybrid --help (whole process)"
+EMPTY, IMPORT, HELP = (
+    "python -c pass (whole process)",
+    "import pbpk_hybrid",
+    "pbpk-hybrid --help (whole process)",
+)
 FIRST, SECOND = "first simulate call, warm numba cache", "second simulate call"
 COLD = "first simulate call, empty numba cache (compiles)"
 _CLOCK = """
@@ -30,12 +34,17 @@ def now():
 def since(start):
     return [b - a for a, b in zip(start, now())]
 """
-_IMPORT = _CLOCK + """
+_IMPORT = (
+    _CLOCK
+    + """
 t = now()
 import pbpk_hybrid
 print(json.dumps(since(t)))
 """
-_FIRST = _CLOCK + """
+)
+_FIRST = (
+    _CLOCK
+    + """
 import pbpk_hybrid as ph
 t = now()
 ph.simulate("theophylline", "320 mg oral", compartments=["plasma"])
@@ -44,7 +53,10 @@ t = now()
 ph.simulate("theophylline", "320 mg oral", compartments=["plasma"])
 print(json.dumps([first, since(t)]))
 """
-_PARTS = _CLOCK + """
+)
+_PARTS = (
+    _CLOCK
+    + """
 out = {}
 def part(name, run):
     t = now()
@@ -79,18 +91,21 @@ part("kernel: load from cache, first run", kernel)
 part("simulate, all that was left", rest)
 print(json.dumps(out))
 """
+)
 
 
 def python(code: str, cache: str):
     """What the code prints as JSON, from a fresh process with that numba cache."""
     env = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    got = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    got = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout
     return json.loads(got) if got else None
 
 
 def whole(command: list[str]) -> list[float]:
     """[wall, CPU] time of a command [s]."""
-    children = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])  # noqa: E731
+    children = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     wall, cpu = time.perf_counter(), children()
     subprocess.run(command, capture_output=True, check=True)
     return [time.perf_counter() - wall, children() - cpu]
@@ -100,8 +115,13 @@ def main() -> None:
     asked = arguments(__doc__)
     turns = 2 if asked.quick else 7
     report = Report("engine_start", "Start-up times", __doc__.split("\n\n", 2)[2].strip())
-    command = shutil.which("pbpk-hybrid", path=os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", ""))
-    series: dict[str, list[list[float]]] = {name: [] for name in (EMPTY, IMPORT, HELP, FIRST, SECOND)}
+    command = shutil.which(
+        "pbpk-hybrid",
+        path=os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", ""),
+    )
+    series: dict[str, list[list[float]]] = {
+        name: [] for name in (EMPTY, IMPORT, HELP, FIRST, SECOND)
+    }
     parts: dict[str, list[list[float]]] = {}
     with tempfile.TemporaryDirectory() as cache:
         cold = python(_FIRST, cache)[0]
@@ -115,16 +135,30 @@ def main() -> None:
             series[SECOND].append(second)
             for name, seconds in python(_PARTS, cache).items():
                 parts.setdefault(name, []).append(seconds)
-    row = lambda name, v: (name, min(x[0] for x in v), statistics.median(x[0] for x in v), min(x[1] for x in v))  # noqa: E731
+    row = lambda name, v: (
+        name,
+        min(x[0] for x in v),
+        statistics.median(x[0] for x in v),
+        min(x[1] for x in v),
+    )
     columns = ("what", "wall, fastest [s]", "wall, median [s]", "CPU, fastest [s]")
-    report.table("Fresh processes", columns, [row(k, v) for k, v in series.items() if v] + [row(COLD, [cold])])
+    report.table(
+        "Fresh processes",
+        columns,
+        [row(k, v) for k, v in series.items() if v] + [row(COLD, [cold])],
+    )
     report.text(
         f"{turns} repeats. Targets are about wall time, which on a busy machine is longer than the CPU time the work takes."
     )
-    report.table("Where the first call goes (warm cache, one after another in one process)", columns,
-                 [row(k, v) for k, v in parts.items()])  # fmt: skip
+    report.table(
+        "Where the first call goes (warm cache, one after another in one process)",
+        columns,
+        [row(k, v) for k, v in parts.items()],
+    )
     for name, bound in ((IMPORT, 0.3), (HELP, 0.5), (FIRST, 1.5)):
-        report.target(name, min(x[0] for x in series[name]) if series[name] else None, bound, unit="s")
+        report.target(
+            name, min(x[0] for x in series[name]) if series[name] else None, bound, unit="s"
+        )
     report.finish(asked.out)
 
 

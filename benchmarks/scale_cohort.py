@@ -27,9 +27,28 @@ TIMES = "0:24:0.5"
 
 
 def command(store: Path, n: int, workers: int, chunk: int = 10_000) -> list[str]:
-    return [sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "--dose", "320 mg oral", "--subjects", str(n),
-            "--seed", "1", "--times", TIMES, "--chunk", str(chunk), "--workers", str(workers), "--quiet",
-            "--out", str(store)]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "pbpk_hybrid",
+        "simulate",
+        "theophylline",
+        "--dose",
+        "320 mg oral",
+        "--subjects",
+        str(n),
+        "--seed",
+        "1",
+        "--times",
+        TIMES,
+        "--chunk",
+        str(chunk),
+        "--workers",
+        str(workers),
+        "--quiet",
+        "--out",
+        str(store),
+    ]
 
 
 def family(pid: int) -> list[int]:
@@ -81,7 +100,11 @@ def run(store: Path, n: int, workers: int) -> tuple[float, float]:
 
 def contents(store: Path) -> dict[str, bytes]:
     """Every file of numbers; the attributes hold the time of making."""
-    return {str(f.relative_to(store)): f.read_bytes() for f in store.rglob("*") if f.is_file() and f.name[0] != "."}
+    return {
+        str(f.relative_to(store)): f.read_bytes()
+        for f in store.rglob("*")
+        if f.is_file() and f.name[0] != "."
+    }
 
 
 def killed_at_random(folder: Path, n: int, times: int) -> tuple[int, int]:
@@ -100,7 +123,9 @@ def killed_at_random(folder: Path, n: int, times: int) -> tuple[int, int]:
         workers = worker_processes(process.pid) if process.poll() is None else []
         if workers:
             try:
-                subprocess.run(["kill", f"-{signal.SIGKILL.value}", str(chance.choice(workers))], check=True)
+                subprocess.run(
+                    ["kill", f"-{signal.SIGKILL.value}", str(chance.choice(workers))], check=True
+                )
                 hit += 1
             except subprocess.CalledProcessError:  # it had just ended by itself
                 pass
@@ -134,7 +159,9 @@ def second_copy_gains() -> float | None:
 
 def main() -> None:
     asked = arguments(__doc__)
-    small, large, cohort, kills = (4_000, 20_000, 12_000, 2) if asked.quick else (10_000, 1_000_000, 60_000, 20)
+    small, large, cohort, kills = (
+        (4_000, 20_000, 12_000, 2) if asked.quick else (10_000, 1_000_000, 60_000, 20)
+    )
     report = Report("scale_cohort", "A million people", __doc__.split("\n\n", 2)[2].strip())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -148,8 +175,11 @@ def main() -> None:
             shutil.rmtree(folder / "x.zarr")
             shutil.rmtree(folder / "x.zarr.run")
         gains.append(second_copy_gains())
-        report.table("Whole command, start of Python and of the workers included",
-                     ("subjects", "workers", "wall time [s]", "us per subject", "peak memory [GiB]"), rows)  # fmt: skip
+        report.table(
+            "Whole command, start of Python and of the workers included",
+            ("subjects", "workers", "wall time [s]", "us per subject", "peak memory [GiB]"),
+            rows,
+        )
         speed_up = seconds[large, 1] / seconds[large, 2]
         hit, equal = killed_at_random(folder, cohort, kills)
     report.target(f"{large:,} subjects, two workers", seconds[large, 2], 240.0, unit="s")
@@ -158,8 +188,15 @@ def main() -> None:
     report.target(f"cost per subject at {large:,} / at {small:,}", cost, 1.2)
     c_gain = None if None in gains else sum(gains) / 2
     gain = None if c_gain is None else speed_up / c_gain
-    report.target("speed-up of two workers / of two copies of the C yardstick", gain, 0.9, at_least=True)
-    report.target(f"of {kills} runs with a worker killed -9, stores equal bit for bit", equal, kills, at_least=True)
+    report.target(
+        "speed-up of two workers / of two copies of the C yardstick", gain, 0.9, at_least=True
+    )
+    report.target(
+        f"of {kills} runs with a worker killed -9, stores equal bit for bit",
+        equal,
+        kills,
+        at_least=True,
+    )
     more = (seconds[large, 2] - seconds[small, 2]) / (large - small) * 1e6
     copies = "were not run" if c_gain is None else f"{c_gain:.3f} times"
     report.text(

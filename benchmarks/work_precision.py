@@ -15,8 +15,12 @@ from _harness import Report, arguments, interleave
 from _yardstick import CYardstick, c_available, largest_error, ours, problem
 
 TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
-SLOW = {"SciPy solve_ivp LSODA, Python rhs": 2, "SciPy odeint (LSODA), numba rhs": 16, "CasADi CVODES": 16,
-        "diffrax Kvaerno5, vmap": 16}  # fmt: skip
+SLOW = {
+    "SciPy solve_ivp LSODA, Python rhs": 2,
+    "SciPy odeint (LSODA), numba rhs": 16,
+    "CasADi CVODES": 16,
+    "diffrax Kvaerno5, vmap": 16,
+}
 #: LSODA at 1e-10 would be no better than what is to be judged
 REFERENCE = 1e-13
 #: diffrax compiles anew for each tolerance and needs thousands of steps at the tightest
@@ -48,21 +52,36 @@ def main() -> None:
                 add(name, rtol, SLOW[name], factory(SLOW[name], rtol))
             except ImportError as err:
                 skipped.append(f"{name}: {err}")
-    times = interleave(runs, {key: turns if key[0] not in CONTENDERS else 2 for key in runs}, warm_up=0)
+    times = interleave(
+        runs, {key: turns if key[0] not in CONTENDERS else 2 for key in runs}, warm_up=0
+    )
     names = list(dict.fromkeys(name for name, _ in runs))
     curve = {
-        name: [(times[k].cpu / subjects[k] * 1e6, errors[k]) for k in runs if k[0] == name] for name in names
-    }  # fmt: skip
+        name: [(times[k].cpu / subjects[k] * 1e6, errors[k]) for k in runs if k[0] == name]
+        for name in names
+    }
     rows = [
-        (name, f"{rtol:.0e}", times[name, rtol].cpu / subjects[name, rtol] * 1e6, errors[name, rtol]) for name, rtol in runs
+        (
+            name,
+            f"{rtol:.0e}",
+            times[name, rtol].cpu / subjects[name, rtol] * 1e6,
+            errors[name, rtol],
+        )
+        for name, rtol in runs
     ]
-    report.table("Time and error", ("integrator", "rtol", "us/subject", "largest relative error"),
-                 sorted(rows, key=lambda r: (names.index(r[0]), -float(r[1]))))  # fmt: skip
     report.table(
-        "Time needed for a given error [us/subject]", ("integrator", "1e-4", "1e-5", "1e-6", "1e-7"),
+        "Time and error",
+        ("integrator", "rtol", "us/subject", "largest relative error"),
+        sorted(rows, key=lambda r: (names.index(r[0]), -float(r[1]))),
+    )
+    report.table(
+        "Time needed for a given error [us/subject]",
+        ("integrator", "1e-4", "1e-5", "1e-6", "1e-7"),
         [(name, *(_time_for(curve[name], e) for e in (1e-4, 1e-5, 1e-6, 1e-7))) for name in names],
-    )  # fmt: skip
-    report.text("The second table reads between the measured points on logarithmic scales; - where no run was that good.")
+    )
+    report.text(
+        "The second table reads between the measured points on logarithmic scales; - where no run was that good."
+    )
     if not asked.quick:
         best = errors["ours, rodas5p", 1e-6]
         report.target("error of rodas5p at rtol 1e-6", best, 1e-5)
@@ -97,7 +116,12 @@ def _draw(report: Report, curve, out) -> None:
         own = name.startswith("ours")
         axes.plot(time, error, "o-" if own else "s--", label=name, lw=2 if own else 1, ms=4)
     axes.axhline(1e-5, color="grey", lw=0.8, ls=":")
-    axes.set(xscale="log", yscale="log", xlabel="us per subject, one core", ylabel="largest relative error")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="us per subject, one core",
+        ylabel="largest relative error",
+    )
     axes.legend(frameon=False, fontsize=8)
     report.picture(figure, "error against time", out)
 

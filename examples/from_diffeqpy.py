@@ -26,7 +26,20 @@ from pbpk_hybrid.models.examples import yardstick_parameters, yardstick_system
 
 TIMES = np.linspace(0.0, 24.0, 97)
 RTOL, ATOL, DOSE = 1e-6, 1e-9, 100.0
-ORGANS = ("lung", "heart", "brain", "muscle", "adipose", "skin", "bone", "kidney", "gut", "spleen", "liver", "rest")
+ORGANS = (
+    "lung",
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "gut",
+    "spleen",
+    "liver",
+    "rest",
+)
 VOLUME = np.array([0.5, 0.33, 1.45, 29.0, 14.5, 3.3, 10.5, 0.31, 1.1, 0.15, 1.8, 4.0])
 KP = np.array([0.8, 2.5, 1.5, 1.8, 15.0, 2.0, 1.0, 3.0, 2.5, 2.0, 4.0, 1.5])
 FLOW = np.array([0.0, 0.04, 0.12, 0.17, 0.05, 0.05, 0.05, 0.19, 0.16, 0.03, 0.065, 0.075])
@@ -68,7 +81,12 @@ def python_rhs(y, p, t):
     size = weight / 70.0
     output = 390.0 * size**0.75
     y = np.asarray(y)
-    arterial, venous, c, q = y[1] / (1.7 * size), y[2] / (3.4 * size), y[3:] / (VOLUME * KP * size * scale), flow() * output
+    arterial, venous, c, q = (
+        y[1] / (1.7 * size),
+        y[2] / (3.4 * size),
+        y[3:] / (VOLUME * KP * size * scale),
+        flow() * output,
+    )
     dy = np.empty(15)
     dy[0] = -ka * y[0]
     dy[1] = output * (c[0] - arterial)
@@ -77,7 +95,13 @@ def python_rhs(y, p, t):
     dy[11] += ka * y[0]
     dy[10] -= renal * c[7]
     liver_flow = q[8] + q[9] + q[10]
-    dy[13] = q[10] * arterial + q[8] * c[8] + q[9] * c[9] - liver_flow * c[10] - vmax * c[10] / (km + c[10])
+    dy[13] = (
+        q[10] * arterial
+        + q[8] * c[8]
+        + q[9] * c[9]
+        - liver_flow * c[10]
+        - vmax * c[10] / (km + c[10])
+    )
     others = [1, 2, 3, 4, 5, 6, 7, 11]
     dy[2] = liver_flow * c[10] + q[others] @ c[others] - output * venous
     return dy.tolist()
@@ -85,7 +109,9 @@ def python_rhs(y, p, t):
 
 def julia_rhs(ode):
     """Compiled once; every `seval` makes a new function."""
-    numbers = ["[" + ", ".join(repr(float(v)) for v in values) + "]" for values in (VOLUME * KP, flow())]
+    numbers = [
+        "[" + ", ".join(repr(float(v)) for v in values) + "]" for values in (VOLUME * KP, flow())
+    ]
     return ode.seval(JULIA % tuple(numbers))
 
 
@@ -98,16 +124,22 @@ def with_diffeqpy(ode, rhs, people: np.ndarray) -> np.ndarray:
         method = ode.Rodas5P(autodiff=ode.AutoFiniteDiff())
         people, start = people.tolist(), start.tolist()  # a Python function wants lists
     problem = ode.ODEProblem(rhs, start, (0.0, 24.0), people[0])
-    solve = lambda p: ode.solve(ode.remake(problem, p=p), method, reltol=RTOL, abstol=ATOL, saveat=TIMES)  # noqa: E731
+    solve = lambda p: ode.solve(
+        ode.remake(problem, p=p), method, reltol=RTOL, abstol=ATOL, saveat=TIMES
+    )
     return np.array([np.asarray(ode.stack(solve(p).u)).T for p in people])
 
 
 def with_pbpk_hybrid(n: int, backend: str) -> np.ndarray:
     """(people, times, organs) amounts [mg]."""
     result = ph.simulate_system(
-        yardstick_system(n), f"{DOSE:g} mg oral", TIMES, compartments=ORGANS, backend=backend,
+        yardstick_system(n),
+        f"{DOSE:g} mg oral",
+        TIMES,
+        compartments=ORGANS,
+        backend=backend,
         options=ph.SolverOptions(rtol=RTOL, atol=ATOL, threads=1),
-    )  # fmt: skip
+    )
     return result["amount"].values
 
 
@@ -128,9 +160,15 @@ def main(n: int = 200) -> None:
     except ImportError as err:
         print(f"diffeqpy skipped: {err}")
     else:
-        report("diffeqpy, right-hand side in Python", lambda: with_diffeqpy(ode, python_rhs, people[:2]), 2)
+        report(
+            "diffeqpy, right-hand side in Python",
+            lambda: with_diffeqpy(ode, python_rhs, people[:2]),
+            2,
+        )
         compiled = julia_rhs(ode)
-        report("diffeqpy, right-hand side in Julia", lambda: with_diffeqpy(ode, compiled, people), n)
+        report(
+            "diffeqpy, right-hand side in Julia", lambda: with_diffeqpy(ode, compiled, people), n
+        )
     for backend in ("julia", "embedded"):
         try:
             report(f"pbpk_hybrid, backend={backend!r}", lambda b=backend: with_pbpk_hybrid(n, b), n)

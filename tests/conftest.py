@@ -10,10 +10,15 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 settings.register_profile(
-    "default", deadline=None, derandomize=True, print_blob=True,
+    "default",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
-settings.register_profile("search", parent=settings.get_profile("default"), derandomize=False, max_examples=1000)
+)
+settings.register_profile(
+    "search", parent=settings.get_profile("default"), derandomize=False, max_examples=1000
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -21,33 +21,107 @@ ALLOWED = {
     "models": {"_core", "physiology", "compounds"},
     "solvers": {"_core", "models", "dosing"},
     "variability": {"_core"},
-    "simulation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability",
-                   "scale"},  # scale: inside simulate(chunks=...), on call
+    "simulation": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "solvers",
+        "variability",
+        "scale",
+    },  # scale: inside simulate(chunks=...), on call
     "oral": {"_core", "physiology", "compounds", "models", "simulation"},
     "together": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "simulation"},
-    "scale": {"_core", "physiology", "compounds", "dosing", "solvers", "variability", "simulation",
-              "nca", "learn"},  # nca and learn: by the work on chunks, on call
-    "results": {"_core", "nca", "plots", "physiology"},  # nca and plots: inside accessor methods, on call
+    "scale": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "solvers",
+        "variability",
+        "simulation",
+        "nca",
+        "learn",
+    },  # nca and learn: by the work on chunks, on call
+    "results": {
+        "_core",
+        "nca",
+        "plots",
+        "physiology",
+    },  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
     "report": {"_core", "compounds", "plots"},
     "interchange": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
-    "estimation": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "nca",
-                   "plots"},
-    "cli": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
-            "nca", "plots", "learn", "scale", "report", "estimation"},
-    "app": {"_core", "compounds", "dosing", "simulation", "variability", "results", "nca", "plots", "learn", "cli"},
-    "learn": {"_core", "physiology", "compounds", "dosing", "models", "solvers", "variability", "simulation", "results",
-              "nca"},
-}  # fmt: skip
+    "estimation": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "solvers",
+        "variability",
+        "simulation",
+        "nca",
+        "plots",
+    },
+    "cli": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "solvers",
+        "variability",
+        "simulation",
+        "results",
+        "nca",
+        "plots",
+        "learn",
+        "scale",
+        "report",
+        "estimation",
+    },
+    "app": {
+        "_core",
+        "compounds",
+        "dosing",
+        "simulation",
+        "variability",
+        "results",
+        "nca",
+        "plots",
+        "learn",
+        "cli",
+    },
+    "learn": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "solvers",
+        "variability",
+        "simulation",
+        "results",
+        "nca",
+    },
+}
 
 #: package -> the only rooms that may import it
 RESERVED = {
-    "juliacall": {"solvers/julia"}, "juliapkg": {"solvers/julia"}, "torch": {"learn", "solvers/julia"},
-    "torch_geometric": {"learn"}, "dask": {"scale"}, "distributed": {"scale"},
-    "nutpie": {"estimation"}, "SALib": {"estimation"},
-    "libsbml": {"interchange"}, "streamlit": {"app"},
-}  # fmt: skip
+    "juliacall": {"solvers/julia"},
+    "juliapkg": {"solvers/julia"},
+    "torch": {"learn", "solvers/julia"},
+    "torch_geometric": {"learn"},
+    "dask": {"scale"},
+    "distributed": {"scale"},
+    "nutpie": {"estimation"},
+    "SALib": {"estimation"},
+    "libsbml": {"interchange"},
+    "streamlit": {"app"},
+}
 
 
 def modules():
@@ -87,12 +161,25 @@ def test_imports_go_one_way(path):
         if parts[0] in RESERVED:
             where = str(path.relative_to(PACKAGE).parent)
             who = RESERVED[parts[0]]
-            assert any(where == w or where.startswith(w + "/") for w in who), f"{path.name}:{line} {parts[0]} is for {who}"
+            assert any(where == w or where.startswith(w + "/") for w in who), (
+                f"{path.name}:{line} {parts[0]} is for {who}"
+            )
 
 
 @pytest.mark.parametrize(
     "package",
-    ["torch", "torch_geometric", "juliacall", "matplotlib", "numba", "pint", "pandas", "xarray", "scipy", "typer"],
+    [
+        "torch",
+        "torch_geometric",
+        "juliacall",
+        "matplotlib",
+        "numba",
+        "pint",
+        "pandas",
+        "xarray",
+        "scipy",
+        "typer",
+    ],
 )
 def test_import_of_the_package_does_not_import(package):
     code = f"import sys, pbpk_hybrid; sys.exit({package!r} in sys.modules)"
@@ -100,8 +187,18 @@ def test_import_of_the_package_does_not_import(package):
 
 
 def test_top_level_holds_what_the_layout_says():
-    for name in ("python/pbpk_hybrid", "julia", "tests", "benchmarks", "pyproject.toml", "Project.toml", "README.md",
-                 "CHANGELOG.md", "LICENSE", ".ci/run"):  # fmt: skip
+    for name in (
+        "python/pbpk_hybrid",
+        "julia",
+        "tests",
+        "benchmarks",
+        "pyproject.toml",
+        "Project.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        ".ci/run",
+    ):
         assert (ROOT / name).exists(), name
 
 
@@ -113,7 +210,11 @@ def test_every_public_name_can_be_loaded():
 
 
 def test_no_module_is_longer_than_800_lines():
-    long = {str(p.relative_to(PACKAGE)): n for p in modules() if (n := len(p.read_text().splitlines())) > 800}
+    long = {
+        str(p.relative_to(PACKAGE)): n
+        for p in modules()
+        if (n := len(p.read_text().splitlines())) > 800
+    }
     assert not long
 
 
@@ -139,6 +240,10 @@ def test_no_lazy_name_is_also_a_module_of_its_room():
     for init in PACKAGE.rglob("__init__.py"):
         if "lazy_names(" in init.read_text() and init.parent.name != "_core":
             room = ".".join(("pbpk_hybrid", *init.parent.relative_to(PACKAGE).parts))
-            files = {p.stem for p in init.parent.glob("*.py")} | {p.parent.name for p in init.parent.glob("*/__init__.py")}
-            clashes += [f"{room}.{name}" for name in set(importlib.import_module(room).__all__) & files]
+            files = {p.stem for p in init.parent.glob("*.py")} | {
+                p.parent.name for p in init.parent.glob("*/__init__.py")
+            }
+            clashes += [
+                f"{room}.{name}" for name in set(importlib.import_module(room).__all__) & files
+            ]
     assert set(clashes) <= {"pbpk_hybrid.nca"}, clashes  # that room can be called, for this reason

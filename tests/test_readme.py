@@ -33,7 +33,9 @@ def test_python_blocks_run_one_after_the_other():
 
 def test_there_are_two_commands_each_of_one_line():
     commands = [b.strip() for b in blocks("bash")]
-    assert len(commands) == 2 and all("\n" not in c and c.startswith("python3 -m venv") for c in commands)
+    assert len(commands) == 2 and all(
+        "\n" not in c and c.startswith("python3 -m venv") for c in commands
+    )
 
 
 def test_linked_files_exist():

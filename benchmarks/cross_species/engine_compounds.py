@@ -34,10 +34,14 @@ TRANSPOSED = ("fixed exponents", "clearance and volume of the model")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--model", type=Path, help="a checkpoint trained before on the same compounds")
+    parser.add_argument(
+        "--model", type=Path, help="a checkpoint trained before on the same compounds"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore", OutOfRangeWarning)  # made-up drugs include odd ones; the engine says so of each
+    warnings.simplefilter(
+        "ignore", OutOfRangeWarning
+    )  # made-up drugs include odd ones; the engine says so of each
     drugs = engine_compounds(TRAINING + TEST, seed=3)
     table = engine_table(drugs[TRAINING:])
     if options.model is None:
@@ -45,8 +49,12 @@ def main() -> None:
         model = NeuralAllometry.fit(engine_table(drugs[:TRAINING]), config)
     else:
         model = NeuralAllometry.load(options.model)
-    ratios: dict[str, list[float]] = {f"{what} {dose}": [] for dose in ("iv", "oral") for what in ("AUC", "Cmax")}
-    ratios |= {f"{what} iv, transposed curves, {how}": [] for how in TRANSPOSED for what in ("AUC", "Cmax")}
+    ratios: dict[str, list[float]] = {
+        f"{what} {dose}": [] for dose in ("iv", "oral") for what in ("AUC", "Cmax")
+    }
+    ratios |= {
+        f"{what} iv, transposed curves, {how}": [] for how in TRANSPOSED for what in ("AUC", "Cmax")
+    }
     for i, drug in enumerate(drugs[TRAINING:]):
         sources = {
             s: {
@@ -56,7 +64,9 @@ def main() -> None:
             }
             for s in ANIMALS
         }
-        sources["human"] = {"fup": drug.fraction_unbound_plasma}  # plasma binding is measured in vitro
+        sources["human"] = {
+            "fup": drug.fraction_unbound_plasma
+        }  # plasma binding is measured in vitro
         found = model.predict(None, sources)
         ready = prediction_to_compound(drug, found)
         for dose in ("iv", "oral"):
@@ -64,10 +74,14 @@ def main() -> None:
             if dose == "iv":
                 for how, values in zip(TRANSPOSED, transposed(drug, table, i, found), strict=True):
                     seen = np.isfinite(values)  # as far as the animals' curves reach
-                    area = np.trapezoid(values[seen], TIMES[seen]) / np.trapezoid(true[seen], TIMES[seen])
+                    area = np.trapezoid(values[seen], TIMES[seen]) / np.trapezoid(
+                        true[seen], TIMES[seen]
+                    )
                     ratios[f"AUC iv, transposed curves, {how}"].append(area)
                     late = seen & (TIMES > 0.08)
-                    ratios[f"Cmax iv, transposed curves, {how}"].append(values[late].max() / true[late].max())
+                    ratios[f"Cmax iv, transposed curves, {how}"].append(
+                        values[late].max() / true[late].max()
+                    )
             ratios[f"AUC {dose}"].append(np.trapezoid(mine, TIMES) / np.trapezoid(true, TIMES))
             after = TIMES > 0.08  # the first five minutes after a bolus are mixing
             ratios[f"Cmax {dose}"].append(mine[after].max() / true[after].max())
@@ -82,32 +96,58 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "engine_compounds.json").write_text(json.dumps(summary, indent=1) + "\n")
     for name, row in summary.items():
-        print(f"{name}: n {row['n']}, AAFE {row['AAFE']:.3f}, within 1.25-fold {row['within_1.25']:.1f} %")
+        print(
+            f"{name}: n {row['n']}, AAFE {row['AAFE']:.3f}, within 1.25-fold {row['within_1.25']:.1f} %"
+        )
 
 
 def curve(drug, dose: str, species: str = "human") -> np.ndarray:
     person = reference_individual(species)
-    return simulate(drug, dose, person, times=TIMES, compartments=("plasma",))["concentration"].values[0, :, 0]
+    return simulate(drug, dose, person, times=TIMES, compartments=("plasma",))[
+        "concentration"
+    ].values[0, :, 0]
 
 
 def transposed(drug, table, i: int, found) -> list[np.ndarray]:
     """Human curves after 100 mg by Wajima's transposition: mean of the animals', on the log scale."""
     human = scaling.TABLE_WEIGHT["human"]
-    known = {p: np.array([float(table.parameter(p, s)[i]) for s in ANIMALS]) for p in ("clearance", "volume")}
+    known = {
+        p: np.array([float(table.parameter(p, s)[i]) for s in ANIMALS])
+        for p in ("clearance", "volume")
+    }
     weights = np.array([scaling.TABLE_WEIGHT[s] for s in ANIMALS])
     targets = [
-        tuple(float(scaling.fixed_exponent(known[p], weights, human, b)) for p, b in (("clearance", 0.75), ("volume", 1.0))),
+        tuple(
+            float(scaling.fixed_exponent(known[p], weights, human, b))
+            for p, b in (("clearance", 0.75), ("volume", 1.0))
+        ),
         (float(found["clearance"]), float(found["volume"])),
     ]
     animals = [curve(drug, "1 mg iv", s) for s in ANIMALS]
     return [
-        np.exp(np.mean([
-            np.log(scaling.wajima_curve(
-                TIMES, np.maximum(c, 1e-30), 1.0, known["clearance"][k], known["volume"][k], TIMES,
-                target_dose=100.0, target_clearance=clearance, target_volume=volume,
-            )) for k, c in enumerate(animals)
-        ], axis=0)) for clearance, volume in targets
-    ]  # fmt: skip
+        np.exp(
+            np.mean(
+                [
+                    np.log(
+                        scaling.wajima_curve(
+                            TIMES,
+                            np.maximum(c, 1e-30),
+                            1.0,
+                            known["clearance"][k],
+                            known["volume"][k],
+                            TIMES,
+                            target_dose=100.0,
+                            target_clearance=clearance,
+                            target_volume=volume,
+                        )
+                    )
+                    for k, c in enumerate(animals)
+                ],
+                axis=0,
+            )
+        )
+        for clearance, volume in targets
+    ]
 
 
 if __name__ == "__main__":

@@ -42,12 +42,19 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")  # of curves too short for a good terminal slope; such ones are no sources
+    warnings.simplefilter(
+        "ignore"
+    )  # of curves too short for a good terminal slope; such ones are no sources
     model = NeuralAllometry.load(options.checkpoint)
     everything = [*cvtdb(), *villain()]
     curves = usable(model, with_sources(everything))
     names = sorted({c.compound.name for c in curves})
-    fold_of = {n: int(f) for n, f in zip(names, np.random.default_rng(5).permutation(len(names)) % FOLDS, strict=True)}
+    fold_of = {
+        n: int(f)
+        for n, f in zip(
+            names, np.random.default_rng(5).permutation(len(names)) % FOLDS, strict=True
+        )
+    }
     before, after, losses = {}, {}, []
     others = {id(c): wajima(c, everything) for c in curves}
     beside: dict[str, list[float]] = {"transposed": [], "before": [], "after": []}
@@ -58,11 +65,24 @@ def main() -> None:
         for c in (c for c in curves if fold_of[c.compound.name] == fold):
             before[id(c)], after[id(c)] = fold_error(model, c), fold_error(tuned, c)
             if np.isfinite(others[id(c)]).sum() >= SMALLEST:
-                for name, values in (("transposed", others[id(c)]), ("before", told(model, c)), ("after", told(tuned, c))):
+                for name, values in (
+                    ("transposed", others[id(c)]),
+                    ("before", told(model, c)),
+                    ("after", told(tuned, c)),
+                ):
                     beside[name].append(
-                        float(np.nanmean(np.abs((values - np.log(c.concentrations))[np.isfinite(others[id(c)])])))
+                        float(
+                            np.nanmean(
+                                np.abs(
+                                    (values - np.log(c.concentrations))[np.isfinite(others[id(c)])]
+                                )
+                            )
+                        )
                     )
-        print(f"fold {fold}: {len(train)} curves, loss {history[0]:.3f} -> {history[-1]:.3f}", flush=True)
+        print(
+            f"fold {fold}: {len(train)} curves, loss {history[0]:.3f} -> {history[-1]:.3f}",
+            flush=True,
+        )
     report(curves, before, after, losses, options.steps, beside)
 
 
@@ -71,15 +91,24 @@ def report(curves, before, after, losses, steps, beside) -> None:
         one, two = (np.array([e[id(c)] for c in which]) for e in (before, after))
         who = np.unique([c.compound.name for c in which], return_inverse=True)[1]
         count = who.max() + 1
-        draws = np.random.default_rng(1).integers(0, count, (4000, count))  # compounds, not curves, are drawn
+        draws = np.random.default_rng(1).integers(
+            0, count, (4000, count)
+        )  # compounds, not curves, are drawn
         gain, size = np.bincount(who, two - one), np.bincount(who)
         ratio = np.exp(gain[draws].sum(1) / size[draws].sum(1))
         return {
-            "compounds": int(count), "curves": len(which), "points": int(sum(len(c.times) for c in which)),
-            "AAFE_before": float(np.exp(one.mean())), "AAFE_after": float(np.exp(two.mean())),
-            "ratio": [float(np.exp((two - one).mean())), *(float(q) for q in np.quantile(ratio, (0.025, 0.975)))],
-            "within_2_before": float(100 * np.mean(one < np.log(2))), "within_2_after": float(100 * np.mean(two < np.log(2))),  # noqa: E501
-        }  # fmt: skip
+            "compounds": int(count),
+            "curves": len(which),
+            "points": int(sum(len(c.times) for c in which)),
+            "AAFE_before": float(np.exp(one.mean())),
+            "AAFE_after": float(np.exp(two.mean())),
+            "ratio": [
+                float(np.exp((two - one).mean())),
+                *(float(q) for q in np.quantile(ratio, (0.025, 0.975))),
+            ],
+            "within_2_before": float(100 * np.mean(one < np.log(2))),
+            "within_2_after": float(100 * np.mean(two < np.log(2))),
+        }
 
     record = {"all": row(curves)}
     for species in SPECIES:
@@ -90,20 +119,33 @@ def report(curves, before, after, losses, steps, beside) -> None:
         part = [c for c in curves if c.name.startswith("CvTdb") == keep]
         if part:
             record[what] = row(part)
-    against = {"curves": len(beside["before"]), **{k: float(np.exp(np.mean(v))) for k, v in beside.items()}}
+    against = {
+        "curves": len(beside["before"]),
+        **{k: float(np.exp(np.mean(v))) for k, v in beside.items()},
+    }
     whole = {"steps": steps, "losses": losses, "rows": record, "transposition": against}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "engine_training.json").write_text(json.dumps(whole, indent=1) + "\n")
-    lines = ["# Training through the engine on measured curves", "",
-             f"Leave-compound-out, {FOLDS} folds, {steps} steps. AAFE of the concentrations, every curve counted once; ratio after/before with a "  # noqa: E501
-             "95 % bootstrap interval over compounds; 2x: per cent of curves whose mean error is within 2-fold.", "",
-             "| curves of | compounds | curves | points | AAFE before | AAFE after | ratio (95 %) | 2x before | 2x after |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
+    lines = [
+        "# Training through the engine on measured curves",
+        "",
+        f"Leave-compound-out, {FOLDS} folds, {steps} steps. AAFE of the concentrations, every curve counted once; ratio after/before with a "
+        "95 % bootstrap interval over compounds; 2x: per cent of curves whose mean error is within 2-fold.",
+        "",
+        "| curves of | compounds | curves | points | AAFE before | AAFE after | ratio (95 %) | 2x before | 2x after |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for name, r in record.items():
-        lines.append(f"| {name} | {r['compounds']} | {r['curves']} | {r['points']} | {r['AAFE_before']:.2f} | {r['AAFE_after']:.2f} | "  # noqa: E501
-                     f"{r['ratio'][0]:.2f} ({r['ratio'][1]:.2f}-{r['ratio'][2]:.2f}) | {r['within_2_before']:.0f} | {r['within_2_after']:.0f} |")  # fmt: skip  # noqa: E501
-    lines += ["", f"Wajima's curve transposition (clearance and volume by fixed exponents 0.75 and 1), where the other species' curves reach: "  # noqa: E501
-              f"{against['curves']} curves, AAFE {against['transposed']:.2f}; on the same points the model {against['before']:.2f} before and "  # noqa: E501
-              f"{against['after']:.2f} after training."]  # fmt: skip
+        lines.append(
+            f"| {name} | {r['compounds']} | {r['curves']} | {r['points']} | {r['AAFE_before']:.2f} | {r['AAFE_after']:.2f} | "
+            f"{r['ratio'][0]:.2f} ({r['ratio'][1]:.2f}-{r['ratio'][2]:.2f}) | {r['within_2_before']:.0f} | {r['within_2_after']:.0f} |"
+        )
+    lines += [
+        "",
+        f"Wajima's curve transposition (clearance and volume by fixed exponents 0.75 and 1), where the other species' curves reach: "
+        f"{against['curves']} curves, AAFE {against['transposed']:.2f}; on the same points the model {against['before']:.2f} before and "
+        f"{against['after']:.2f} after training.",
+    ]
     (RESULTS / "engine_training.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
@@ -118,16 +160,29 @@ def wajima(curve: Curve, curves: list[Curve]) -> np.ndarray:
     """(n,) ln C by transposition of the compound's curves in other species, NaN where they do not reach."""
     known = {s: v for s, v in curve.sources.items() if "clearance" in v}
     weight = {s: float(reference_individual(s)["body_weight"][0]) for s in (*known, curve.species)}
-    whole = {s: (v["clearance"] * 0.06 * weight[s], v["volume"] * weight[s]) for s, v in known.items()}
+    whole = {
+        s: (v["clearance"] * 0.06 * weight[s], v["volume"] * weight[s]) for s, v in known.items()
+    }
     target = [
         np.exp(np.mean([np.log(whole[s][k] * (curve.weight / weight[s]) ** b) for s in known]))
         for k, b in ((0, 0.75), (1, 1.0))
     ]
     found = [
-        np.log(scaling.wajima_curve(o.times, o.concentrations, o.dose * o.weight, *whole[o.species], curve.times,
-                                    target_dose=curve.dose * curve.weight, target_clearance=target[0], target_volume=target[1]))  # noqa: E501
-        for o in curves if o.compound.name == curve.compound.name and o.species in known and not o.duration
-    ]  # fmt: skip
+        np.log(
+            scaling.wajima_curve(
+                o.times,
+                o.concentrations,
+                o.dose * o.weight,
+                *whole[o.species],
+                curve.times,
+                target_dose=curve.dose * curve.weight,
+                target_clearance=target[0],
+                target_volume=target[1],
+            )
+        )
+        for o in curves
+        if o.compound.name == curve.compound.name and o.species in known and not o.duration
+    ]
     return np.nanmean(found, axis=0) if found else np.full(len(curve.times), np.nan)
 
 
@@ -205,10 +260,16 @@ def cvtdb() -> list[Curve]:
 
     table = pd.read_csv(CVTDB, low_memory=False)
     table = table[
-        table["administration_route_normalized"].eq("iv") & table["analyzed_chem_dtxsid"].eq(table["dosed_chem_dtxsid"])
+        table["administration_route_normalized"].eq("iv")
+        & table["analyzed_chem_dtxsid"].eq(table["dosed_chem_dtxsid"])
     ]
-    table = table[table["conc_medium_normalized"].isin(["plasma", "serum", "blood"]) & table["species"].isin(SPECIES)]
-    table = table[(table["conc"] > table["loq"].fillna(0.0)) & (table["conc"] > 0) & (table["time_hr"] > 0)]
+    table = table[
+        table["conc_medium_normalized"].isin(["plasma", "serum", "blood"])
+        & table["species"].isin(SPECIES)
+    ]
+    table = table[
+        (table["conc"] > table["loq"].fillna(0.0)) & (table["conc"] > 0) & (table["time_hr"] > 0)
+    ]
     out = []
     for key, part in table.groupby("analyzed_chem_dtxsid"):
         if part["species"].nunique() < 2:
@@ -218,7 +279,9 @@ def cvtdb() -> list[Curve]:
         except PBPKError:
             continue
         known = SMILES.get(drug.name.lower())
-        drug = drug.replace(identifiers={**drug.identifiers, **({"smiles": known} if known else {})})
+        drug = drug.replace(
+            identifiers={**drug.identifiers, **({"smiles": known} if known else {})}
+        )
         if drug.blood_to_plasma_ratio is None:
             drug = drug.replace(blood_to_plasma_ratio=1.0)
         # the points of a study's single animals are one curve
@@ -227,13 +290,26 @@ def cvtdb() -> list[Curve]:
         ):
             mean = rows.groupby("time_hr")["conc"].apply(lambda v: float(np.exp(np.log(v).mean())))
             hours = str(rows["dose_duration_units"].iloc[0])
-            duration = float(rows["dose_duration"].iloc[0]) * {"minute": 1 / 60, "minutes": 1 / 60, "seconds": 1 / 3600}.get(
-                hours, 1.0
-            )
+            duration = float(rows["dose_duration"].iloc[0]) * {
+                "minute": 1 / 60,
+                "minutes": 1 / 60,
+                "seconds": 1 / 3600,
+            }.get(hours, 1.0)
             if len(mean) >= SMALLEST:
                 medium = "blood" if rows["conc_medium_normalized"].iloc[0] == "blood" else "plasma"
-                out.append(Curve(drug, str(species), float(rows["dose_level_normalized"].iloc[0]), mean.index.to_numpy(), mean.to_numpy(),  # noqa: E501
-                                 duration if np.isfinite(duration) else 0.0, medium, {}, f"CvTdb {drug.name}, {species}, study {study}"))  # fmt: skip  # noqa: E501
+                out.append(
+                    Curve(
+                        drug,
+                        str(species),
+                        float(rows["dose_level_normalized"].iloc[0]),
+                        mean.index.to_numpy(),
+                        mean.to_numpy(),
+                        duration if np.isfinite(duration) else 0.0,
+                        medium,
+                        {},
+                        f"CvTdb {drug.name}, {species}, study {study}",
+                    )
+                )
     return out
 
 
@@ -243,7 +319,9 @@ def villain() -> list[Curve]:
         return []
     import pandas as pd
 
-    table, values = (pd.read_csv(OTHER / f) for f in ("animal_iv_time_courses.csv", "compound_data_long.csv"))
+    table, values = (
+        pd.read_csv(OTHER / f) for f in ("animal_iv_time_courses.csv", "compound_data_long.csv")
+    )
     drugs = {}
     for name, part in values.groupby("CompoundId"):
         of = {(r.sheet, r.field): r.value for r in part.itertuples()}
@@ -256,12 +334,16 @@ def villain() -> list[Curve]:
         }
         known = SMILES.get(str(name).lower())
         drugs[name] = Compound.create(
-            name=str(name), molar_mass=float(about["MolecularWeight"]), log_p=float(about["Lipophilicity"]),
-            pka_acid=tuple(float(v) for k, v in kinds if k == "Acidic"), pka_base=tuple(float(v) for k, v in kinds if k == "Basic"),  # noqa: E501
-            fraction_unbound_plasma=fu["rat"], blood_to_plasma_ratio=1.0,
+            name=str(name),
+            molar_mass=float(about["MolecularWeight"]),
+            log_p=float(about["Lipophilicity"]),
+            pka_acid=tuple(float(v) for k, v in kinds if k == "Acidic"),
+            pka_base=tuple(float(v) for k, v in kinds if k == "Basic"),
+            fraction_unbound_plasma=fu["rat"],
+            blood_to_plasma_ratio=1.0,
             species_values={s: {"fraction_unbound_plasma": f} for s, f in fu.items()},
             identifiers={"smiles": known} if known else {},
-        )  # fmt: skip
+        )
     table = table[table["Organ"].ne("Brain")]
     out = []
     for (name, species, sheet, dose, route, _), rows in table.fillna({"Group Id": ""}).groupby(
@@ -283,7 +365,9 @@ def villain() -> list[Curve]:
         scale = to_mg[unit]
         if rows["Compartment"].iloc[0] == "Plasma Unbound":
             scale /= drug.for_species(kind).fraction_unbound_plasma
-        hours = rows["Time"] * rows["Time unit"].map({"min": 1 / 60, "h": 1.0, "s": 1 / 3600, "day(s)": 24.0})
+        hours = rows["Time"] * rows["Time unit"].map(
+            {"min": 1 / 60, "h": 1.0, "s": 1 / 3600, "day(s)": 24.0}
+        )
         mean = (
             rows.assign(h=hours)[(rows["Measurement"] > 0) & (hours > 0)]
             .groupby("h")["Measurement"]
@@ -311,7 +395,13 @@ def _dose(text: str, molar_mass: float, species: str) -> float | None:
     """[mg/kg]"""
     number, _, unit = text.strip().partition(" ")
     weight = float(reference_individual(species)["body_weight"][0])
-    factors = {"mg/kg": 1.0, "ug/kg": 1e-3, "umol/kg": molar_mass * 1e-3, "g/kg": 1e3, "mg": 1 / weight}
+    factors = {
+        "mg/kg": 1.0,
+        "ug/kg": 1e-3,
+        "umol/kg": molar_mass * 1e-3,
+        "g/kg": 1e3,
+        "mg": 1 / weight,
+    }
     return float(number) * factors[unit.lower()] if unit.lower() in factors else None
 
 

@@ -29,7 +29,9 @@ def main(table=None) -> None:
         "bases": (block[:, 4] > 0) & (block[:, 3] == 0),
         "neutrals": (block[:, 3] == 0) & (block[:, 4] == 0) & (block[:, 6] == 0),
     }
-    some = np.isfinite(table.parameter("clearance", "rat")) & np.isfinite(table.parameter("volume", "rat"))
+    some = np.isfinite(table.parameter("clearance", "rat")) & np.isfinite(
+        table.parameter("volume", "rat")
+    )
     figure = Figure(figsize=(9.2, 4), layout="constrained")
     axes = figure.subplots(1, 2)
     for colour, (name, members) in enumerate(classes.items()):

@@ -17,14 +17,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, baselines, load_table, scaffold_folds
+from pbpk_hybrid.learn.allometry import (
+    AllometryConfig,
+    NeuralAllometry,
+    baselines,
+    load_table,
+    scaffold_folds,
+)
 from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
 from pbpk_hybrid.learn.allometry._encoder import HUMAN, Encoder, states
 from pbpk_hybrid.learn.allometry._left_out import calibrate
 from pbpk_hybrid.learn.allometry._structure import Structures
 from pbpk_hybrid.learn.allometry._training import fit_members
 
-SOURCES = {"none": (), "rat": ("rat",), "rat, dog": ("rat", "dog"), "rat, dog, monkey": ("rat", "dog", "monkey")}
+SOURCES = {
+    "none": (),
+    "rat": ("rat",),
+    "rat, dog": ("rat", "dog"),
+    "rat, dog, monkey": ("rat", "dog", "monkey"),
+}
 VARIANTS = {"full": {}, "no_graph": {"graph": False}, "trees": None}
 
 
@@ -48,10 +59,17 @@ def main() -> None:
             results = {"trees": trees(table.take(inside), table.take(outside))}
         else:
             config = AllometryConfig(steps=options.steps, **VARIANTS[options.variant])
-            models = fit(table.take(inside), config, gram[np.ix_(inside, inside)], options.out / f"encoder_{fold}.pkl")
+            models = fit(
+                table.take(inside),
+                config,
+                gram[np.ix_(inside, inside)],
+                options.out / f"encoder_{fold}.pkl",
+            )
             results = {options.variant: predictions(models["full"], table.take(outside))}
             if options.variant == "full":
-                results |= {k: predictions(models[k], table.take(outside)) for k in ("only_ode", "no_ode")}
+                results |= {
+                    k: predictions(models[k], table.take(outside)) for k in ("only_ode", "no_ode")
+                }
         seconds = time.perf_counter() - start
         for name, result in results.items():
             np.savez(options.out / f"{name}_{fold}.npz", rows=outside, seconds=seconds, **result)
@@ -69,9 +87,15 @@ def fit(train, config, gram, kept: Path) -> dict[str, NeuralAllometry]:
         encoder = Encoder.fit(train, config.landmarks, inner, gram, config.trees, config.seed)
         kept.write_bytes(pickle.dumps(encoder))
     found, modules, _, problem, inner = fit_members(train, config, encoder=encoder)
-    found.structure, found.phi = remembering(found.structure), remembering(found.phi)  # the same for every set of sources
+    found.structure, found.phi = (
+        remembering(found.structure),
+        remembering(found.phi),
+    )  # the same for every set of sources
     kinds = {"full": modules, "only_ode": modules[:1], "no_ode": modules[1:]}
-    return {k: NeuralAllometry(found, m, config, *calibrate(m, config, problem, inner, True)) for k, m in kinds.items()}
+    return {
+        k: NeuralAllometry(found, m, config, *calibrate(m, config, problem, inner, True))
+        for k, m in kinds.items()
+    }
 
 
 def remembering(function):
@@ -80,7 +104,10 @@ def remembering(function):
     def remembered(features, *rest):
         key = (id(features), *(r.tobytes() if isinstance(r, np.ndarray) else r for r in rest))
         if key not in known:
-            known[key] = (features, function(features, *rest))  # the features are kept, so that their number stays theirs
+            known[key] = (
+                features,
+                function(features, *rest),
+            )  # the features are kept, so that their number stays theirs
         return known[key][1]
 
     return remembered
@@ -92,8 +119,12 @@ def predictions(model: NeuralAllometry, test) -> dict[str, np.ndarray]:
     for name, sources in SOURCES.items():
         out[name] = np.stack(model.predict_table(test, sources, target_fu=bool(sources)), -1)
         if sources:
-            out[f"{name} | no human fu"] = np.stack(model.predict_table(test, sources, target_fu=False), -1)
-            out[f"{name} | no structure"] = np.stack(model.predict_table(test, sources, structure=False), -1)
+            out[f"{name} | no human fu"] = np.stack(
+                model.predict_table(test, sources, target_fu=False), -1
+            )
+            out[f"{name} | no structure"] = np.stack(
+                model.predict_table(test, sources, structure=False), -1
+            )
     for target in ("rat", "dog", "monkey"):
         others = tuple(s for s in ("rat", "dog", "monkey", "human") if s != target)
         out[f"to {target}"] = np.stack(model.predict_table(test, others, target), -1)
@@ -109,8 +140,12 @@ def trees(train, test) -> dict[str, np.ndarray]:
             for p, parameter in enumerate(PARAMETERS[:2]):
                 known = np.isfinite(truth[:, p])
                 if sources:
-                    known &= np.any([np.isfinite(train.parameter(parameter, s)) for s in sources], axis=0)
-                model = make().fit(baselines.design(train, parameter, sources)[known], truth[known, p])
+                    known &= np.any(
+                        [np.isfinite(train.parameter(parameter, s)) for s in sources], axis=0
+                    )
+                model = make().fit(
+                    baselines.design(train, parameter, sources)[known], truth[known, p]
+                )
                 found[:, p, 0] = model.predict(baselines.design(test, parameter, sources))
             out[f"{learner} | {name}"] = found
     return out

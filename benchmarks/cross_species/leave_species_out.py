@@ -39,7 +39,9 @@ def main(table=None) -> None:
             error = (mean[:, p] - truth[:, p])[rows]
             known = np.stack([table.parameter(parameter, s) for s in others], 1)[rows]
             weights = np.array([scaling.TABLE_WEIGHT[s] for s in others])
-            plain = scaling.fixed_exponent(known, weights, scaling.TABLE_WEIGHT[species], (0.75, 1.0)[p])
+            plain = scaling.fixed_exponent(
+                known, weights, scaling.TABLE_WEIGHT[species], (0.75, 1.0)[p]
+            )
             classical = np.log(plain) - truth[rows, p]
             out[f"{species} {parameter}"] = {
                 "n": int(rows.sum()),

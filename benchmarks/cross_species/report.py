@@ -26,31 +26,45 @@ LABELS = {
 }
 #: what the benchmark is to reach: parameter, sources, column, bound, whether larger is better
 TARGETS = (
-    ("clearance", "rat, dog, monkey", "AAFE", 1.75, False), ("clearance", "rat, dog, monkey", "within_2", 70.0, True),
-    ("volume", "rat, dog, monkey", "AAFE", 1.55, False), ("volume", "rat, dog, monkey", "within_2", 80.0, True),
-    ("clearance", "none", "AAFE", 2.4, False), ("volume", "none", "AAFE", 2.1, False),
-)  # fmt: skip
-SETS = {"none": (), "rat": ("rat",), "rat, dog": ("rat", "dog"), "rat, dog, monkey": ("rat", "dog", "monkey")}
+    ("clearance", "rat, dog, monkey", "AAFE", 1.75, False),
+    ("clearance", "rat, dog, monkey", "within_2", 70.0, True),
+    ("volume", "rat, dog, monkey", "AAFE", 1.55, False),
+    ("volume", "rat, dog, monkey", "within_2", 80.0, True),
+    ("clearance", "none", "AAFE", 2.4, False),
+    ("volume", "none", "AAFE", 2.1, False),
+)
+SETS = {
+    "none": (),
+    "rat": ("rat",),
+    "rat, dog": ("rat", "dog"),
+    "rat, dog, monkey": ("rat", "dog", "monkey"),
+}
 
 
-def scores(predicted: np.ndarray, observed: np.ndarray, reach: np.ndarray | None = None) -> dict[str, float]:
+def scores(
+    predicted: np.ndarray, observed: np.ndarray, reach: np.ndarray | None = None
+) -> dict[str, float]:
     """Columns of the table from natural logs: AAFE, AFE, shares within 2- and 3-fold, R2 on log, coverage, n."""
     ok = np.isfinite(predicted) & np.isfinite(observed)
     error, y = (predicted - observed)[ok], observed[ok]
     if not len(error):
         return {"n": 0}
     out = {
-        "n": len(error), "AAFE": float(np.exp(np.abs(error).mean())), "AFE": float(np.exp(error.mean())),
-        "within_2": float(100 * (np.abs(error) < np.log(2)).mean()), "within_3": float(100 * (np.abs(error) <
-        np.log(3)).mean()),
+        "n": len(error),
+        "AAFE": float(np.exp(np.abs(error).mean())),
+        "AFE": float(np.exp(error.mean())),
+        "within_2": float(100 * (np.abs(error) < np.log(2)).mean()),
+        "within_3": float(100 * (np.abs(error) < np.log(3)).mean()),
         "R2": float(1 - (error**2).sum() / ((y - y.mean()) ** 2).sum()),
-    }  # fmt: skip
+    }
     if reach is not None and np.isfinite(reach).any():
         out["coverage_90"] = float(100 * (np.abs(error) <= reach[ok]).mean())
     return out
 
 
-def paired_bootstrap(one: np.ndarray, other: np.ndarray, observed: np.ndarray, n: int = 4000) -> tuple[float, float, float]:
+def paired_bootstrap(
+    one: np.ndarray, other: np.ndarray, observed: np.ndarray, n: int = 4000
+) -> tuple[float, float, float]:
     """Ratio of the AAFE of `one` to that of `other` on the compounds both predict: estimate and 95 % interval over
     compounds.
     """
@@ -58,7 +72,11 @@ def paired_bootstrap(one: np.ndarray, other: np.ndarray, observed: np.ndarray, n
     gain = np.abs(one - observed)[ok] - np.abs(other - observed)[ok]
     draws = np.random.default_rng(1).integers(0, len(gain), (n, len(gain)))
     means = np.exp(gain[draws].mean(1))
-    return float(np.exp(gain.mean())), float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+    return (
+        float(np.exp(gain.mean())),
+        float(np.quantile(means, 0.025)),
+        float(np.quantile(means, 0.975)),
+    )
 
 
 def collect(folder: Path, n: int) -> tuple[dict[str, np.ndarray], float]:
@@ -98,29 +116,46 @@ def main() -> None:
     table = load_table()
     truth = states(table)[:, HUMAN]
     found, seconds = collect(options.folds, len(table))
-    lines = ["# Human parameters across species: nested cross-validation by scaffold", "",
-             f"{N_FOLDS} outer folds by Bemis-Murcko scaffold over both tables; stacking and calibration on inner scaffold folds. "  # noqa: E501
-             f"Mean time of an outer fold {seconds:.0f} s on one core of a busy machine. AAFE = exp(mean |ln(pred/obs)|), AFE its signed "  # noqa: E501
-             "counterpart; 2x, 3x per cent within; coverage of 90 % intervals. Ratio: AAFE of the full model "
-             "over that of the row on the "
-             "same compounds, with the 95 % interval of a paired bootstrap over compounds: below 1 throughout means "
-             "better.", ""]  # fmt: skip
+    lines = [
+        "# Human parameters across species: nested cross-validation by scaffold",
+        "",
+        f"{N_FOLDS} outer folds by Bemis-Murcko scaffold over both tables; stacking and calibration on inner scaffold folds. "
+        f"Mean time of an outer fold {seconds:.0f} s on one core of a busy machine. AAFE = exp(mean |ln(pred/obs)|), AFE its signed "
+        "counterpart; 2x, 3x per cent within; coverage of 90 % intervals. Ratio: AAFE of the full model "
+        "over that of the row on the "
+        "same compounds, with the 95 % interval of a paired bootstrap over compounds: below 1 throughout means "
+        "better.",
+        "",
+    ]
     record: dict = {}
     for p, parameter in enumerate(PARAMETERS[:2]):
         in_vitro = baselines.ivive(table, parameter)
         for sources, species in SETS.items():
             everywhere = table.has(parameter, [*species, "human"])
-            rows = {k.split(" / ", 1)[1]: v[:, p] for k, v in found.items() if k.split(" / ", 1)[0] == sources}
+            rows = {
+                k.split(" / ", 1)[1]: v[:, p]
+                for k, v in found.items()
+                if k.split(" / ", 1)[0] == sources
+            }
             if MODEL not in rows:
                 continue
             model = rows[MODEL][:, 0]
             methods = {k: (v[:, 0], v[:, 1]) for k, v in rows.items()}
-            methods |= {k: (v, None) for k, v in baselines.classical(table, parameter, species).items()}
+            methods |= {
+                k: (v, None) for k, v in baselines.classical(table, parameter, species).items()
+            }
             methods["IVIVE + PBPK from in-vitro data"] = (in_vitro, None)
             if not species:
-                methods["constant (log mean)"] = (np.where(np.isfinite(truth[:, p]), np.nanmean(truth[:, p]), np.nan), None)
-            lines += [f"## Human {parameter} from {sources or 'structure'}", "",
-                      "| method | n | AAFE | AFE | 2x | 3x | R2 | 90 % covers | ratio (95 %) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
+                methods["constant (log mean)"] = (
+                    np.where(np.isfinite(truth[:, p]), np.nanmean(truth[:, p]), np.nan),
+                    None,
+                )
+            lines += [
+                f"## Human {parameter} from {sources or 'structure'}",
+                "",
+                "| method | n | AAFE | AFE | 2x | 3x | R2 | 90 % covers | ratio (95 %) |",
+                "|---|---|---|---|---|---|---|---|---|",
+            ]
             observed = np.where(everywhere, truth[:, p], np.nan)
             part = []
             for name, (mean, reach) in methods.items():
@@ -135,8 +170,10 @@ def main() -> None:
                 ratio = "{:.2f} ({:.2f}-{:.2f})".format(*s["ratio"]) if "ratio" in s else ""
                 cover = f"{s['coverage_90']:.0f}" if "coverage_90" in s else ""
                 bold = "**" if name == MODEL else ""
-                lines.append(f"| {bold}{name}{bold} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | "
-                             f"{s['within_3']:.0f} | {s['R2']:.2f} | {cover} | {ratio} |")  # fmt: skip
+                lines.append(
+                    f"| {bold}{name}{bold} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | "
+                    f"{s['within_3']:.0f} | {s['R2']:.2f} | {cover} | {ratio} |"
+                )
             lines.append("")
             record[f"{parameter} / {sources}"] = dict(part)
     lines[4:4] = summary(record)
@@ -154,24 +191,40 @@ def summary(record) -> list[str]:
     for parameter, sources, column, bound, larger in TARGETS:
         found = record.get(f"{parameter} / {sources}", {}).get(MODEL)
         if found:
-            sign, good = (">=", found[column] >= bound) if larger else ("<=", found[column] <= bound)
-            lines.append(
-                f"| human {parameter} from {sources}: {column} {sign} {bound:g} | {found[column]:.{3 if column == 'AAFE' else 1}f} | {'met' if good else '**missed**'} |"  # noqa: E501
+            sign, good = (
+                (">=", found[column] >= bound) if larger else ("<=", found[column] <= bound)
             )
-    lines += ["", "Baselines that the model is not better than beyond doubt (the interval of the ratio reaches 1), of those that cover half of "  # noqa: E501
-              "its compounds or more; variants of the model itself are left out:", ""]  # fmt: skip
+            lines.append(
+                f"| human {parameter} from {sources}: {column} {sign} {bound:g} | {found[column]:.{3 if column == 'AAFE' else 1}f} | {'met' if good else '**missed**'} |"
+            )
+    lines += [
+        "",
+        "Baselines that the model is not better than beyond doubt (the interval of the ratio reaches 1), of those that cover half of "
+        "its compounds or more; variants of the model itself are left out:",
+        "",
+    ]
     for key, rows in record.items():
         n = rows[MODEL]["n"]
-        names = [f"{k} ({r['ratio'][0]:.2f}, to {r['ratio'][2]:.2f})" for k, r in rows.items()
-                 if "ratio" in r and r["ratio"][2] >= 1 and r["n"] >= n / 2 and not k.startswith((MODEL, *LABELS.values()))]  # fmt: skip  # noqa: E501
+        names = [
+            f"{k} ({r['ratio'][0]:.2f}, to {r['ratio'][2]:.2f})"
+            for k, r in rows.items()
+            if "ratio" in r
+            and r["ratio"][2] >= 1
+            and r["n"] >= n / 2
+            and not k.startswith((MODEL, *LABELS.values()))
+        ]
         lines.append(f"- {key}: {', '.join(names) or 'none'}")
     return [*lines, ""]
 
 
 def other_species(table, found, record) -> list[str]:
     """Targets other than man."""
-    lines = ["## Other targets (sources: all the other species, man included)", "",
-             "| target | parameter | n | AAFE | AFE | 2x | 3x | R2 | best classical (all sources) |", "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip  # noqa: E501
+    lines = [
+        "## Other targets (sources: all the other species, man included)",
+        "",
+        "| target | parameter | n | AAFE | AFE | 2x | 3x | R2 | best classical (all sources) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for target in ("rat", "dog", "monkey"):
         key = next((k for k in found if k == f"to {target} / {MODEL}"), None)
         if key is None:
@@ -186,11 +239,18 @@ def other_species(table, found, record) -> list[str]:
             from pbpk_hybrid.models import scaling
 
             simple = np.log(
-                scaling.fixed_exponent(values, weights, table.weights[table.species.index(target)], 0.75 if p == 0 else 1.0)
+                scaling.fixed_exponent(
+                    values,
+                    weights,
+                    table.weights[table.species.index(target)],
+                    0.75 if p == 0 else 1.0,
+                )
             )
             c = scores(simple, np.where(ok, true[:, p], np.nan))
-            lines.append(f"| {target} | {parameter} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | {s['within_3']:.0f} | "  # noqa: E501
-                         f"{s['R2']:.2f} | fixed exponent {c['AAFE']:.2f}, {c['within_2']:.0f} % |")  # fmt: skip
+            lines.append(
+                f"| {target} | {parameter} | {s['n']} | {s['AAFE']:.2f} | {s['AFE']:.2f} | {s['within_2']:.0f} | {s['within_3']:.0f} | "
+                f"{s['R2']:.2f} | fixed exponent {c['AAFE']:.2f}, {c['within_2']:.0f} % |"
+            )
             record[f"{parameter} / to {target}"] = {MODEL: s, "fixed exponent": c}
     return [*lines, ""]
 
@@ -225,10 +285,20 @@ def picture(table, found, truth) -> None:
     if key not in found:
         return
     for p, (axis, parameter, unit, scale) in enumerate(
-        zip(figure.subplots(1, 2), PARAMETERS[:2], ("mL/min/kg", "L/kg"), (0.06 * 70, 70.0), strict=True)
+        zip(
+            figure.subplots(1, 2),
+            PARAMETERS[:2],
+            ("mL/min/kg", "L/kg"),
+            (0.06 * 70, 70.0),
+            strict=True,
+        )
     ):
         ok = table.has(parameter, ["rat", "dog", "monkey", "human"])
-        o, m, r = truth[ok, p] - np.log(scale), found[key][ok, p, 0] - np.log(scale), found[key][ok, p, 1]
+        o, m, r = (
+            truth[ok, p] - np.log(scale),
+            found[key][ok, p, 0] - np.log(scale),
+            found[key][ok, p, 1],
+        )
         axis.errorbar(
             np.exp(o),
             np.exp(m),
@@ -239,10 +309,22 @@ def picture(table, found, truth) -> None:
             alpha=0.7,
         )
         line = np.array([o.min() - 0.5, o.max() + 0.5])
-        axis.fill_between(np.exp(line), np.exp(line) / 2, np.exp(line) * 2, alpha=0.15, color="grey", label="within 2-fold")
+        axis.fill_between(
+            np.exp(line),
+            np.exp(line) / 2,
+            np.exp(line) * 2,
+            alpha=0.15,
+            color="grey",
+            label="within 2-fold",
+        )
         axis.plot(np.exp(line), np.exp(line), color="black", lw=0.8)
-        axis.set(xscale="log", yscale="log", xlabel=f"observed [{unit}]", ylabel=f"predicted from rat, dog, monkey [{unit}]",
-                 title=f"human {parameter}, {int(ok.sum())} compounds, out of fold")  # fmt: skip
+        axis.set(
+            xscale="log",
+            yscale="log",
+            xlabel=f"observed [{unit}]",
+            ylabel=f"predicted from rat, dog, monkey [{unit}]",
+            title=f"human {parameter}, {int(ok.sum())} compounds, out of fold",
+        )
         axis.legend(loc="upper left")
     figure.savefig(RESULTS / "predicted_observed.png", dpi=130)
 

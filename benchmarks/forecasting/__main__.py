@@ -30,23 +30,27 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from baselines import last_value, log_linear  # noqa: E402
-from contenders import Points, by_baseline, by_context, by_map, by_network, by_typical  # noqa: E402
-from plots import against_samples, calibration, over_observations  # noqa: E402
-from recurrent import Recurrent  # noqa: E402
-from scores import COLUMNS  # noqa: E402
-from studies import CLASSIC, mavoglurant, osp, pkdb  # noqa: E402
+import numpy as np
+import torch
+from baselines import last_value, log_linear
+from contenders import Points, by_baseline, by_context, by_map, by_network, by_typical
+from plots import against_samples, calibration, over_observations
+from recurrent import Recurrent
+from scores import COLUMNS
+from studies import CLASSIC, mavoglurant, osp, pkdb
 
-from pbpk_hybrid.compounds import get_compound  # noqa: E402
-from pbpk_hybrid.learn.transformer import Forecaster  # noqa: E402
-from pbpk_hybrid.learn.transformer._anchor import anchors, describe  # noqa: E402
-from pbpk_hybrid.learn.transformer._patients import read_patients  # noqa: E402
+from pbpk_hybrid.compounds import get_compound
+from pbpk_hybrid.learn.transformer import Forecaster
+from pbpk_hybrid.learn.transformer._anchor import anchors, describe
+from pbpk_hybrid.learn.transformer._patients import read_patients
 
 RESULTS = HERE.parent / "results"
 SHOWN = (1, 2, 3, 5)
-ALONE, OTHERS, COMPOUND = "forecaster, alone", "forecaster, with others", "forecaster, with compound"
+ALONE, OTHERS, COMPOUND = (
+    "forecaster, alone",
+    "forecaster, with others",
+    "forecaster, with compound",
+)
 MAP = "2-compartment MAP"
 #: an antibody with slow, saturable elimination: reported, but not what the forecaster is for
 OUTSIDE = ("nimotuzumab",)
@@ -57,14 +61,21 @@ def people_of(study) -> list:
     return [p for p in patients if len(p.time)]
 
 
-def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, object], fits: bool = True):
+def evaluate(
+    model: Forecaster | None, networks: dict, study, cuts: dict[str, object], fits: bool = True
+):
     """(cut, contender, points) of all contenders for one study; `fits`: also what does not change with the networks."""
     patients = people_of(study)
     if model is None:
         shown = {
-            label: [c if isinstance(c, int) else int((p.time <= c).sum()) for p in patients] for label, c in cuts.items()
+            label: [c if isinstance(c, int) else int((p.time <= c).sum()) for p in patients]
+            for label, c in cuts.items()
         }
-        every = [(label, who, by_network(net, patients, n)) for label, n in shown.items() for who, net in networks.items()]
+        every = [
+            (label, who, by_network(net, patients, n))
+            for label, n in shown.items()
+            for who, net in networks.items()
+        ]
         return [each for each in every if each[2].rows]
     told = _told(study)
     priors: dict = {}
@@ -83,8 +94,10 @@ def evaluate(model: Forecaster | None, networks: dict, study, cuts: dict[str, ob
             rows[MAP] = by_map(patients, shown, priors)
         rows |= {name: by_network(net, patients, shown) for name, net in networks.items()}
         if fits:
-            rows |= {"log-linear": by_baseline(log_linear, patients, shown),
-                     "last value": by_baseline(last_value, patients, shown)}  # fmt: skip
+            rows |= {
+                "log-linear": by_baseline(log_linear, patients, shown),
+                "last value": by_baseline(last_value, patients, shown),
+            }
         out += [(label, who, points) for who, points in rows.items() if points.rows]
     return out
 
@@ -99,7 +112,9 @@ def _told(study):
         p.descriptors = describe(compound, p.species)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = anchors(compound, told, study.regimen, study.physiology, np.array([told[0].doses.first]), [0])
+        found = anchors(
+            compound, told, study.regimen, study.physiology, np.array([told[0].doses.first]), [0]
+        )
     return None if found is None else [p for p in told if len(p.time)]
 
 
@@ -108,8 +123,11 @@ def markdown(rows: list[dict]) -> str:
     lines = []
     columns = [*COLUMNS, "ms_per_patient"]
     for study in dict.fromkeys(r["study"] for r in rows):
-        lines += [f"\n### {study}\n", "| shown | contender | " + " | ".join(columns) + " |",
-                  "|" + "---|" * (len(columns) + 2)]  # fmt: skip
+        lines += [
+            f"\n### {study}\n",
+            "| shown | contender | " + " | ".join(columns) + " |",
+            "|" + "---|" * (len(columns) + 2),
+        ]
         for r in rows:
             if r["study"] == study:
                 cells = ["" if np.isnan(r[c]) else f"{r[c]:.3g}" for c in columns]
@@ -119,11 +137,11 @@ def markdown(rows: list[dict]) -> str:
 
 def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
     """Targets, met or missed, from the rows."""
-    find = lambda study, shown, who: next(  # noqa: E731
+    find = lambda study, shown, who: next(
         (r for r in rows if (r["study"], r["shown"], r["contender"]) == (study, shown, who)), None
     )
     lines = ["| target | figure | |", "|---|---|---|"]
-    word = lambda good: "met" if good else "**MISSED**"  # noqa: E731
+    word = lambda good: "met" if good else "**MISSED**"
     r = find("mavoglurant", "up to 2 h", OTHERS)
     if r:
         every = find("mavoglurant, first occasion of all", "up to 2 h", OTHERS)
@@ -135,21 +153,39 @@ def targets(rows: list[dict], pits: dict[str, np.ndarray]) -> list[str]:
             f"{told}, alone {alone['aafe']:.2f}, MAP {fit['aafe']:.2f} | {verdict} with others, "
             f"{word(alone['aafe'] < 1.35)} alone |"
         )
-    studies = [s for s in dict.fromkeys(r["study"] for r in rows) if find(s, "3", OTHERS) and s not in OUTSIDE]
+    studies = [
+        s
+        for s in dict.fromkeys(r["study"] for r in rows)
+        if find(s, "3", OTHERS) and s not in OUTSIDE
+    ]
     good = [s for s in studies if find(s, "3", OTHERS)["aafe"] <= 1.3]
-    figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f} ({find(s, '3', ALONE)['aafe']:.2f} alone)" for s in studies)
+    figures = ", ".join(
+        f"{s} {find(s, '3', OTHERS)['aafe']:.2f} ({find(s, '3', ALONE)['aafe']:.2f} alone)"
+        for s in studies
+    )
     lines.append(
         f"| 3 samples: AAFE <= 1.3 | {figures} | {word(len(good) == len(studies))}: {len(good)} of {len(studies)} |"
     )
     both = [s for s in studies if find(s, "3", MAP)]
     better = [s for s in both if find(s, "3", OTHERS)["aafe"] <= find(s, "3", MAP)["aafe"]]
-    figures = ", ".join(f"{s} {find(s, '3', OTHERS)['aafe']:.2f}/{find(s, '3', MAP)['aafe']:.2f}" for s in both)
-    lines.append(f"| 3 samples: not worse than the MAP fit of the same four fifths | {figures} | "
-                 f"{word(len(better) == len(both))}: {len(better)} of {len(both)} |")  # fmt: skip
+    figures = ", ".join(
+        f"{s} {find(s, '3', OTHERS)['aafe']:.2f}/{find(s, '3', MAP)['aafe']:.2f}" for s in both
+    )
+    lines.append(
+        f"| 3 samples: not worse than the MAP fit of the same four fifths | {figures} | "
+        f"{word(len(better) == len(both))}: {len(better)} of {len(both)} |"
+    )
     cover = {who: float(((v > 0.05) & (v < 0.95)).mean()) for who, v in pits.items()}
-    parts = [f"{who.split(', ')[1]} {100 * cover[who]:.1f} % of {len(pits[who])} points" for who in (OTHERS, ALONE)]
-    verdict = [f"{word(0.87 <= cover[who] <= 0.93)} {who.split(', ')[1]}" for who in (OTHERS, ALONE)]
-    lines.append(f"| 90 % interval covers 87-93 % | {', '.join(parts)}, all numbers of samples | {', '.join(verdict)} |")
+    parts = [
+        f"{who.split(', ')[1]} {100 * cover[who]:.1f} % of {len(pits[who])} points"
+        for who in (OTHERS, ALONE)
+    ]
+    verdict = [
+        f"{word(0.87 <= cover[who] <= 0.93)} {who.split(', ')[1]}" for who in (OTHERS, ALONE)
+    ]
+    lines.append(
+        f"| 90 % interval covers 87-93 % | {', '.join(parts)}, all numbers of samples | {', '.join(verdict)} |"
+    )
     return lines
 
 
@@ -159,21 +195,39 @@ def main() -> None:
 
         species.main([a for a in sys.argv[1:] if a != "--held-out-species"])
         return
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--gru", type=Path)
     parser.add_argument("--latent-ode", type=Path)
     parser.add_argument("--studies", nargs="*", default=[*CLASSIC, "pkdb", "osp"])
-    parser.add_argument("--networks-only", action="store_true", help="Only GRU and latent ODE, for a part.")
-    parser.add_argument("--forecaster-only", action="store_true", help="Without the fits and rules, for a part.")
+    parser.add_argument(
+        "--networks-only", action="store_true", help="Only GRU and latent ODE, for a part."
+    )
+    parser.add_argument(
+        "--forecaster-only", action="store_true", help="Without the fits and rules, for a part."
+    )
     parser.add_argument("--part", type=Path, help="Only keep the points in this file, for --merge.")
-    parser.add_argument("--merge", type=Path, nargs="*", default=[], help="Files of --part; the first with a row counts.")
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="Files of --part; the first with a row counts.",
+    )
     parser.add_argument("--name", default="forecasting_real")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = None if args.networks_only else Forecaster.load(args.checkpoint)
-    networks = {name: Recurrent(kind, path) for name, kind, path in
-                (("GRU", "gru", args.gru), ("latent ODE", "latent_ode", args.latent_ode)) if path}  # fmt: skip
+    networks = {
+        name: Recurrent(kind, path)
+        for name, kind, path in (
+            ("GRU", "gru", args.gru),
+            ("latent ODE", "latent_ode", args.latent_ode),
+        )
+        if path
+    }
     cuts, fits = {str(n): n for n in SHOWN}, not args.forecaster_only
     pooled: dict[tuple[str, str, str], Points] = {}
 
@@ -200,7 +254,10 @@ def main() -> None:
             if name == "mavoglurant":
                 take(name, evaluate(model, networks, study, {"up to 2 h": 2.0}, fits))
                 everyone = mavoglurant(single_occasion=False)
-                take("mavoglurant, first occasion of all", evaluate(model, networks, everyone, {"up to 2 h": 2.0}, fits))
+                take(
+                    "mavoglurant, first occasion of all",
+                    evaluate(model, networks, everyone, {"up to 2 h": 2.0}, fits),
+                )
         print(name, flush=True)
         if args.part is not None:
             np.savez(args.part, **{"|".join(key): points.keep() for key, points in pooled.items()})
@@ -214,7 +271,9 @@ def main() -> None:
             pits.setdefault(who, []).extend(r[:, 7] for r in points.rows)
     pits = {who: np.concatenate(values) for who, values in pits.items()}
     drawn = {
-        name: people_of(CLASSIC[name]()) for name in ("theophylline", "mavoglurant", "warfarin") if name in args.studies
+        name: people_of(CLASSIC[name]())
+        for name in ("theophylline", "mavoglurant", "warfarin")
+        if name in args.studies
     }
     if drawn:
         over_observations(model, drawn, RESULTS / f"{args.name}_patients.png")
@@ -222,9 +281,14 @@ def main() -> None:
     against_samples(rows, "study", "shown", RESULTS / f"{args.name}_samples.png")
     (RESULTS / f"{args.name}.json").write_text(json.dumps(rows, indent=1))
     title = "# Forecasts of real patients from their first samples\n\n"
-    pictures = "\n".join(f"![]({args.name}_{k}.png)\n" for k in ("samples", "calibration", *(["patients"] if drawn else [])))
+    pictures = "\n".join(
+        f"![]({args.name}_{k}.png)\n"
+        for k in ("samples", "calibration", *(["patients"] if drawn else []))
+    )
     found = "\n".join(targets(rows, pits)) if OTHERS in pits else ""
-    text = title + __doc__.split("\n\n")[2] + "\n" + found + "\n\n" + pictures + markdown(rows) + "\n"
+    text = (
+        title + __doc__.split("\n\n")[2] + "\n" + found + "\n\n" + pictures + markdown(rows) + "\n"
+    )
     (RESULTS / f"{args.name}.md").write_text(text)
 
 

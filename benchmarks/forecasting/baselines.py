@@ -52,9 +52,15 @@ def two_compartments(theta: np.ndarray, doses, times: np.ndarray) -> np.ndarray:
         oral = ka / difference * (np.exp(-rate * late) - np.exp(-ka * late))
         running = np.clip(since, 0.0, doses.duration)
         length = np.where(doses.duration > 0, doses.duration, 1.0)
-        infused = -np.expm1(-rate * running) / (rate * length) * np.exp(-rate * np.maximum(since - doses.duration, 0.0))
+        infused = (
+            -np.expm1(-rate * running)
+            / (rate * length)
+            * np.exp(-rate * np.maximum(since - doses.duration, 0.0))
+        )
         given = np.where(doses.duration > 0, infused, np.exp(-rate * np.maximum(since, 0.0)))
-        out += weight * (np.where(since >= 0, np.where(doses.oral, oral, given), 0.0) * doses.amount).sum(axis=1)
+        out += weight * (
+            np.where(since >= 0, np.where(doses.oral, oral, given), 0.0) * doses.amount
+        ).sum(axis=1)
     return np.log(np.maximum(out, np.exp(FLOOR)))
 
 
@@ -69,7 +75,9 @@ class Prior:
     factor: np.ndarray | None = None
 
 
-def map_fit(patient, n: int, prior: Prior, starts=(0.0, 0.7, -0.7)) -> tuple[np.ndarray, np.ndarray]:
+def map_fit(
+    patient, n: int, prior: Prior, starts=(0.0, 0.7, -0.7)
+) -> tuple[np.ndarray, np.ndarray]:
     """Most probable ln parameters from the first n samples, and their covariance (Laplace)."""
     t, y = patient.time[:n], np.log(patient.value[:n])
     spread = np.diag(np.sqrt(prior.variance)) if prior.factor is None else prior.factor
@@ -95,7 +103,9 @@ def population(patients, rounds: int = 4) -> Prior:
     oral = any(p.doses.oral.any() for p in patients)
     weight = np.median([p.body_weight for p in patients])
     # start: a naive pooled fit of CL and V at the others' usual ratios
-    start = np.log([0.1 * weight, 0.5 * weight, 0.1 * weight, 0.5 * weight, 1.0, 0.05 if oral else 1e-4])
+    start = np.log(
+        [0.1 * weight, 0.5 * weight, 0.1 * weight, 0.5 * weight, 1.0, 0.05 if oral else 1e-4]
+    )
 
     def pooled(z):
         theta = start + z
@@ -108,10 +118,18 @@ def population(patients, rounds: int = 4) -> Prior:
         fits = [map_fit(p, len(p.time), prior, starts=(0.0,)) for p in patients]
         theta = np.array([f[0] for f in fits])
         mean = theta.mean(axis=0)
-        variance = ((theta - mean) ** 2).mean(axis=0) + np.mean([np.diag(f[1]) for f in fits], axis=0)
-        miss = [two_compartments(t, p.doses, p.time) - np.log(p.value) for t, p in zip(theta, patients, strict=True)]
+        variance = ((theta - mean) ** 2).mean(axis=0) + np.mean(
+            [np.diag(f[1]) for f in fits], axis=0
+        )
+        miss = [
+            two_compartments(t, p.doses, p.time) - np.log(p.value)
+            for t, p in zip(theta, patients, strict=True)
+        ]
         squares = sum(float((np.clip(m, -2, 2) ** 2).sum()) for m in miss)
-        spent = sum(6 - float(np.trace(f[1] / np.outer(np.sqrt(prior.variance), np.sqrt(prior.variance)))) for f in fits)
+        spent = sum(
+            6 - float(np.trace(f[1] / np.outer(np.sqrt(prior.variance), np.sqrt(prior.variance))))
+            for f in fits
+        )
         sigma = np.sqrt(squares / max(sum(len(p.time) for p in patients) - spent, 1.0))
         prior = Prior(mean, np.clip(variance, 0.01, 2.0), float(np.clip(sigma, 0.03, 1.0)))
     return prior

@@ -25,8 +25,14 @@ _MOST_OTHERS = 64
 def first(patient, n: int):
     """The patient with the first n samples."""
     anchor = None if patient.anchor is None else patient.anchor[:n]
-    return replace(patient, time=patient.time[:n], value=patient.value[:n], censored=patient.censored[:n],
-                   site=patient.site[:n], anchor=anchor)  # fmt: skip
+    return replace(
+        patient,
+        time=patient.time[:n],
+        value=patient.value[:n],
+        censored=patient.censored[:n],
+        site=patient.site[:n],
+        anchor=anchor,
+    )
 
 
 class Points:
@@ -43,7 +49,11 @@ class Points:
     @classmethod
     def of(cls, kept: np.ndarray) -> Points:
         points = cls()
-        points.rows, points.seconds, points.patients = [kept[1:]], float(kept[0, 0]), int(kept[0, 1])
+        points.rows, points.seconds, points.patients = (
+            [kept[1:]],
+            float(kept[0, 0]),
+            int(kept[0, 1]),
+        )
         return points
 
     def add(self, other: Points) -> None:
@@ -56,7 +66,9 @@ class Points:
         return {**out, "ms_per_patient": 1e3 * self.seconds / self.patients}
 
 
-def by_network(model, patients, shown: list[int], others=None, typical: TypicalCurve | None = None) -> Points:
+def by_network(
+    model, patients, shown: list[int], others=None, typical: TypicalCurve | None = None
+) -> Points:
     """Forecast all patients at once; what is asked for differs between them, so it is padded."""
     points = Points()
     who = [(p, n) for p, n in zip(patients, shown, strict=True) if len(p.time) > n]
@@ -67,7 +79,9 @@ def by_network(model, patients, shown: list[int], others=None, typical: TypicalC
     asked = np.stack([np.pad(p.time[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who])
     known = None
     if who[0][0].anchor is not None:
-        known = np.stack([np.pad(p.anchor[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who])[..., None]
+        known = np.stack(
+            [np.pad(p.anchor[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who]
+        )[..., None]
     start = time.process_time()
     batch = collate([first(p, n) for p, n in who], asked, [0], known)
     if others is not None:
@@ -80,7 +94,9 @@ def by_network(model, patients, shown: list[int], others=None, typical: TypicalC
     for i, (p, n) in enumerate(who):
         m = len(p.time) - n
         y = np.log(p.value[n:])
-        w, mu, sd = (a[i, :m].numpy() for a in (mixture.log_weight.exp(), mixture.mean, mixture.log_sd.exp()))
+        w, mu, sd = (
+            a[i, :m].numpy() for a in (mixture.log_weight.exp(), mixture.mean, mixture.log_sd.exp())
+        )
         at = (w * ndtr((y[:, None] - scale[i] - mu) / sd)).sum(axis=1)
         points.rows.append(np.c_[y, q[i, :m] + scale[i], mixture_crps(w, mu + scale[i], sd, y), at])
     return points
@@ -102,7 +118,11 @@ def by_context(model, patients, shown: list[int], fitted: dict) -> Points:
             others = collate(theirs[:_MOST_OTHERS], np.zeros(0), [0], None)
             fitted[f] = (others, TypicalCurve(others))
         others, typical = fitted[f]
-        points.add(by_network(model, [patients[i] for i in mine], [shown[i] for i in mine], others, typical))
+        points.add(
+            by_network(
+                model, [patients[i] for i in mine], [shown[i] for i in mine], others, typical
+            )
+        )
     return points
 
 
@@ -152,7 +172,11 @@ def by_baseline(predict, patients, shown: list[int]) -> Points:
 
 def normal_rows(y, median, sd, z) -> np.ndarray:
     """Rows of a contender that gives a normal distribution, or a median alone (sd NaN)."""
-    rows = np.c_[y, median[:, None] + np.where(np.isnan(sd), 0.0, sd)[:, None] * z, np.full((len(y), 2), np.nan)]
+    rows = np.c_[
+        y,
+        median[:, None] + np.where(np.isnan(sd), 0.0, sd)[:, None] * z,
+        np.full((len(y), 2), np.nan),
+    ]
     if np.isnan(sd).any():
         rows[:, [1, 2, 4, 5]] = np.nan
     else:

@@ -27,7 +27,14 @@ from pbpk_hybrid.physiology.organs import TISSUES
 from pbpk_hybrid.solvers.base import Problem, SolverOptions
 from pbpk_hybrid.solvers.embedded.backend import EmbeddedBackend
 
-FREE = ("clint.liver", "clearance_renal", "fraction_unbound_plasma", "absorption_rate", "fraction_absorbed", "kp")
+FREE = (
+    "clint.liver",
+    "clearance_renal",
+    "fraction_unbound_plasma",
+    "absorption_rate",
+    "fraction_absorbed",
+    "kp",
+)
 
 
 class Oracle:
@@ -39,12 +46,24 @@ class Oracle:
         self.spread = np.stack([self.cohort.spread[name] for name in FREE], axis=1) + 1e-6
         self.fixed = {name: values[: self.n] for name, values in self.cohort.parameters.items()}
         b, each = part.batch, self.n // len(part.schedules)
-        first = np.repeat([s.size[0] for s in part.schedules], each)  # the engine is given 1 mg/kg times this
+        first = np.repeat(
+            [s.size[0] for s in part.schedules], each
+        )  # the engine is given 1 mg/kg times this
         self.scale = (b.dose_amount[:, 0] / first / b.body_weight)[:, None, None]
         self.solver = EmbeddedBackend()
         one, none = np.ones(self.n), np.zeros(self.n)
         system = self.system(np.zeros((self.n, len(FREE))))
-        self.stops = _stops(system, part.schedules, part.lengths, b.body_weight, part.lag, one, one.astype(int), none, none)
+        self.stops = _stops(
+            system,
+            part.schedules,
+            part.lengths,
+            b.body_weight,
+            part.lag,
+            one,
+            one.astype(int),
+            none,
+            none,
+        )
 
     def parameters(self, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's parameters from ln factors in units of their sd; complex numbers pass through."""
@@ -52,10 +71,14 @@ class Oracle:
         for j, name in enumerate(FREE):
             factor = np.exp(z[name] * self.spread[:, j])
             if name == "kp":
-                p |= {f"kp.{organ}": self.cohort.typical[f"kp.{organ}"] * factor for organ in TISSUES}
+                p |= {
+                    f"kp.{organ}": self.cohort.typical[f"kp.{organ}"] * factor for organ in TISSUES
+                }
                 continue
             value = self.cohort.typical[name] * factor
-            p[name] = np.where(value.real < 1.0, value, 1.0) if name.startswith("fraction") else value
+            p[name] = (
+                np.where(value.real < 1.0, value, 1.0) if name.startswith("fraction") else value
+            )
         return p
 
     def system(self, z: np.ndarray) -> System:
@@ -74,8 +97,12 @@ class Oracle:
         """ln concentration (n, times, sites) [mg/L], and its slopes by z (..., 6) from the engine's sensitivities."""
         system = self.system(z)
         problem = Problem(system, self.stops, GRID, SITES, parameters=FREE if slopes else ())
-        result = self.solver.solve(problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000))
-        factor = np.stack([np.broadcast_to(system.observables[s].factor, (self.n,)) for s in SITES], axis=1)[:, None, :]
+        result = self.solver.solve(
+            problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000)
+        )
+        factor = np.stack(
+            [np.broadcast_to(system.observables[s].factor, (self.n,)) for s in SITES], axis=1
+        )[:, None, :]
         value = np.maximum(result.amount * factor * self.scale, 1e-30)
         if not slopes:
             return np.log(value), None
@@ -83,10 +110,16 @@ class Oracle:
         for j, d in enumerate(result.derivatives):
             for k, site in enumerate(SITES):
                 if site in d.factor:
-                    slope[..., k, j] += result.amount[..., k] * np.broadcast_to(d.factor[site], (self.n,))[:, None]
-        return np.log(value), np.where(value[..., None] > 1e-30, slope * self.scale[..., None] / value[..., None], 0.0)
+                    slope[..., k, j] += (
+                        result.amount[..., k] * np.broadcast_to(d.factor[site], (self.n,))[:, None]
+                    )
+        return np.log(value), np.where(
+            value[..., None] > 1e-30, slope * self.scale[..., None] / value[..., None], 0.0
+        )
 
-    def at(self, z: np.ndarray, index: np.ndarray, site: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at(
+        self, z: np.ndarray, index: np.ndarray, site: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """ln concentration (n, N) at points of the grid, and slopes (n, N, 6)."""
         value, slope = self.curves(z)
         rows = np.arange(self.n)[:, None]
@@ -99,26 +132,35 @@ class Oracle:
         y = np.where(b.obs_mask, np.log(b.obs_value), 0.0)
         weight = np.where(b.obs_mask & ~b.obs_censored, 1.0 / self.part.noise[:, None], 0.0)
         z, damping = np.zeros((n, len(FREE))), np.full(n, 1e-2)
-        seen = lambda z: self.at(z, self.part.samples.observed, b.obs_site)  # noqa: E731
-        cost = lambda value, z: (((value - y) * weight) ** 2).sum(axis=1) + (z**2).sum(axis=1)  # noqa: E731
+        seen = lambda z: self.at(z, self.part.samples.observed, b.obs_site)
+        cost = lambda value, z: (((value - y) * weight) ** 2).sum(axis=1) + (z**2).sum(axis=1)
         value, jac = seen(z)
         now = cost(value, z)
         for _ in range(iterations):
             jw = jac * weight[..., None]
-            normal = np.einsum("nij,nik->njk", jw, jw) + np.eye(len(FREE)) * (1 + damping[:, None, None])
+            normal = np.einsum("nij,nik->njk", jw, jw) + np.eye(len(FREE)) * (
+                1 + damping[:, None, None]
+            )
             gradient = np.einsum("nij,ni->nj", jw, (value - y) * weight) + z
             trial = np.clip(z - np.linalg.solve(normal, gradient[..., None])[..., 0], -4, 4)
             tried, slopes = seen(trial)
             then = cost(tried, trial)
             better = then < now
-            z, value, jac = (np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, old) for a, old in
-                             ((trial, z), (tried, value), (slopes, jac)))  # fmt: skip
-            now, damping = np.where(better, then, now), np.where(better, damping * 0.3, damping * 8.0)
+            z, value, jac = (
+                np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, old)
+                for a, old in ((trial, z), (tried, value), (slopes, jac))
+            )
+            now, damping = (
+                np.where(better, then, now),
+                np.where(better, damping * 0.3, damping * 8.0),
+            )
         jw = jac * weight[..., None]
         cov = np.linalg.inv(np.einsum("nij,nik->njk", jw, jw) + np.eye(len(FREE)))
         median, slope = self.at(z, self.part.samples.asked, b.query_site)
         self.z = z
-        return median, np.sqrt(np.einsum("nqj,njk,nqk->nq", slope, cov, slope) + self.part.noise[:, None] ** 2)
+        return median, np.sqrt(
+            np.einsum("nqj,njk,nqk->nq", slope, cov, slope) + self.part.noise[:, None] ** 2
+        )
 
 
 def fit_one(part: Part, i: int) -> tuple[np.ndarray, float]:
@@ -144,29 +186,51 @@ def fit_one(part: Part, i: int) -> tuple[np.ndarray, float]:
     given, seen = b.dose_mask[i], b.obs_mask[i]
     duration, oral = b.dose_duration[i, given], b.dose_oral[i, given]
     route = np.where(oral, "oral", np.where(duration > 0, "iv_infusion", "iv_bolus"))
-    regimen = Regimen({"time": b.dose_time[i, given], "amount": b.dose_amount[i, given], "route": route,
-                       "duration": duration})  # fmt: skip
+    regimen = Regimen(
+        {
+            "time": b.dose_time[i, given],
+            "amount": b.dose_amount[i, given],
+            "route": route,
+            "duration": duration,
+        }
+    )
     n = int(seen.sum())
-    text = lambda value: ("sample", np.full(n, value))  # noqa: E731
-    observation = xr.Dataset({
-        "time": ("sample", b.obs_time[i, seen], {"units": "h"}),
-        "value": ("sample", b.obs_value[i, seen], {"units": "mg/L"}),
-        "matrix": ("sample", np.array([SITES[s] for s in b.obs_site[i, seen]])), "subject": text("0"),
-        "study": text("s"), "reference": text("r"),
-    })  # fmt: skip
+    text = lambda value: ("sample", np.full(n, value))
+    observation = xr.Dataset(
+        {
+            "time": ("sample", b.obs_time[i, seen], {"units": "h"}),
+            "value": ("sample", b.obs_value[i, seen], {"units": "mg/L"}),
+            "matrix": ("sample", np.array([SITES[s] for s in b.obs_site[i, seen]])),
+            "subject": text("0"),
+            "study": text("s"),
+            "reference": text("r"),
+        }
+    )
     start = time.process_time()
     lag = float(part.lag[i]) if oral.any() else 0.0
     found = fit(
-        system, observation, search, priors, regimen=regimen, error={"lognormal": float(part.noise[i])}, lag_time=lag
+        system,
+        observation,
+        search,
+        priors,
+        regimen=regimen,
+        error={"lognormal": float(part.noise[i])},
+        lag_time=lag,
     )
     values = {name: np.array([found[name]]) for name in search if name != "kp"}
     if "kp" in search:
         values |= {f"kp.{o}": p[f"kp.{o}"] * found["kp"] for o in TISSUES}
     grid, back = np.unique(b.query_time[i], return_inverse=True)
     curve = simulate_system(
-        with_values(system, own_values(system) | values), regimen, grid, compartments=["plasma"], lag_time=lag
+        with_values(system, own_values(system) | values),
+        regimen,
+        grid,
+        compartments=["plasma"],
+        lag_time=lag,
     )
-    return np.log(np.maximum(curve["concentration"].values.ravel(), 1e-30))[back], time.process_time() - start
+    return np.log(np.maximum(curve["concentration"].values.ravel(), 1e-30))[
+        back
+    ], time.process_time() - start
 
 
 __all__ = ["FREE", "Oracle", "fit_one"]

@@ -19,8 +19,13 @@ from pbpk_hybrid.learn.transformer._patients import collate
 
 def over_observations(model, studies: dict, path: Path, shown: int = 3, each: int = 3) -> None:
     """Rows of studies, a few patients each: samples shown, samples to come, median and 50 and 90 % intervals."""
-    figure, axes = plt.subplots(len(studies), each, figsize=(3.2 * each, 2.4 * len(studies)), layout="constrained",
-                                squeeze=False)  # fmt: skip
+    figure, axes = plt.subplots(
+        len(studies),
+        each,
+        figsize=(3.2 * each, 2.4 * len(studies)),
+        layout="constrained",
+        squeeze=False,
+    )
     for row, (name, patients) in zip(axes, studies.items(), strict=True):
         mine, theirs = next(iter(in_folds(patients)))
         able = [patients[i] for i in mine if len(patients[i].time) > shown][:each]
@@ -30,13 +35,17 @@ def over_observations(model, studies: dict, path: Path, shown: int = 3, each: in
             with_context(batch, collate(theirs[:64], np.zeros(0), [0], None))
             mixture = model.mixture(batch)
             with torch.no_grad():
-                q = np.exp(mixture.quantiles(LEVELS).numpy()[0] + prepare(batch).log_scale.numpy()[0])
+                q = np.exp(
+                    mixture.quantiles(LEVELS).numpy()[0] + prepare(batch).log_scale.numpy()[0]
+                )
             axis.fill_between(grid, q[:, 0], q[:, 4], color="C0", alpha=0.2, lw=0)
             axis.fill_between(grid, q[:, 1], q[:, 3], color="C0", alpha=0.3, lw=0)
             axis.plot(grid, q[:, 2], color="C0")
             axis.plot(p.time[:shown], p.value[:shown], "o", color="k", ms=4)
             axis.plot(p.time[shown:], p.value[shown:], "o", mfc="none", color="C3", ms=4)
-            axis.set(yscale="log", ylim=(0.5 * p.value.min(), 2.5 * max(p.value.max(), q[:, 2].max())))
+            axis.set(
+                yscale="log", ylim=(0.5 * p.value.min(), 2.5 * max(p.value.max(), q[:, 2].max()))
+            )
         row[0].set_ylabel(f"{name} [mg/L]")
     for axis in axes[-1]:
         axis.set_xlabel("time [h]")
@@ -50,7 +59,9 @@ def calibration(pits: dict[str, np.ndarray], path: Path) -> None:
     levels = np.linspace(0.0, 1.0, 41)
     axis.plot([0, 1], [0, 1], color="0.7", lw=1)
     for name, values in pits.items():
-        axis.plot(levels, [(values <= v).mean() for v in levels], label=f"{name} ({len(values)} points)")
+        axis.plot(
+            levels, [(values <= v).mean() for v in levels], label=f"{name} ({len(values)} points)"
+        )
     axis.set(xlabel="level", ylabel="share of values below the quantile")
     axis.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=120)
@@ -62,15 +73,26 @@ def against_samples(rows: list[dict], groups: str, x: str, path: Path) -> None:
     names = list(dict.fromkeys(r[groups] for r in rows if str(r[x]).isdigit()))[:8]
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3.1 * columns, 2.7 * lines), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.1 * columns, 2.7 * lines), layout="constrained", squeeze=False
+    )
     who = list(dict.fromkeys(r["contender"] for r in rows))
     for axis, name in zip(axes.flat, names, strict=False):
         for k, contender in enumerate(who):
-            mine = [(int(r[x]), r["aafe"]) for r in rows if r[groups] == name and r["contender"] == contender
-                    and str(r[x]).isdigit()]  # fmt: skip
+            mine = [
+                (int(r[x]), r["aafe"])
+                for r in rows
+                if r[groups] == name and r["contender"] == contender and str(r[x]).isdigit()
+            ]
             if mine:
-                axis.plot(*np.array(mine).T, marker="o", ms=3, label=contender, color=f"C{k % 10}",
-                          ls="-" if k < 10 else "--")  # fmt: skip
+                axis.plot(
+                    *np.array(mine).T,
+                    marker="o",
+                    ms=3,
+                    label=contender,
+                    color=f"C{k % 10}",
+                    ls="-" if k < 10 else "--",
+                )
         axis.set(title=name, ylim=(1, 4), xlabel="samples shown", ylabel="average fold error")
     axes.flat[0].legend(frameon=False, fontsize=6)
     for axis in list(axes.flat)[len(names) :]:

@@ -26,36 +26,52 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from baselines import MapForecaster  # noqa: E402
-from contenders import Points, by_baseline, by_network  # noqa: E402
-from studies import indometacin, theophylline  # noqa: E402
+import numpy as np
+import torch
+from baselines import MapForecaster
+from contenders import Points, by_baseline, by_network
+from studies import indometacin, theophylline
 
-from pbpk_hybrid.learn.transformer import Forecaster  # noqa: E402
-from pbpk_hybrid.learn.transformer._patients import collate, read_patients  # noqa: E402
-from pbpk_hybrid.learn.transformer._typical import TypicalCurve  # noqa: E402
+from pbpk_hybrid.learn.transformer import Forecaster
+from pbpk_hybrid.learn.transformer._patients import collate, read_patients
+from pbpk_hybrid.learn.transformer._typical import TypicalCurve
 
 RESULTS = HERE.parent / "results"
 #: mean and sd of log-RMSE over people, arXiv 2604.17670
 PUBLISHED = {
-    "theophylline": {"NLME": (0.732, None), "Transformer": (0.356, 0.141), "NODE": (0.327, 0.144),
-                     "AICMET": (0.274, 0.109), "PFF": (0.184, 0.110)},
-    "indometacin": {"NLME": (0.582, None), "Transformer": (0.429, 0.328), "NODE": (0.350, 0.291),
-                    "AICMET": (0.536, 0.203), "PFF": (0.245, 0.170)},
-}  # fmt: skip
+    "theophylline": {
+        "NLME": (0.732, None),
+        "Transformer": (0.356, 0.141),
+        "NODE": (0.327, 0.144),
+        "AICMET": (0.274, 0.109),
+        "PFF": (0.184, 0.110),
+    },
+    "indometacin": {
+        "NLME": (0.582, None),
+        "Transformer": (0.429, 0.328),
+        "NODE": (0.350, 0.291),
+        "AICMET": (0.536, 0.203),
+        "PFF": (0.245, 0.170),
+    },
+}
 CASES = {"theophylline": (theophylline, (4, 3)), "indometacin": (indometacin, (4,))}
 
 
 def one_out(model: Forecaster, study, shown: int) -> dict[str, np.ndarray]:
     """Contender -> (people,) log-RMSE of each one, left out of what the model sees."""
-    people = [p for p in read_patients(study.observation, study.regimen, study.physiology)[0] if len(p.time) > shown]
+    people = [
+        p
+        for p in read_patients(study.observation, study.regimen, study.physiology)[0]
+        if len(p.time) > shown
+    ]
     rows: dict[str, list[float]] = {}
     for i, one in enumerate(people):
         theirs = people[:i] + people[i + 1 :]
         others = collate(theirs, np.zeros(0), [0], None)
         found: dict[str, Points] = {
-            "forecaster, with others": by_network(model, [one], [shown], others, TypicalCurve(others)),
+            "forecaster, with others": by_network(
+                model, [one], [shown], others, TypicalCurve(others)
+            ),
             "forecaster, alone": by_network(model, [one], [shown]),
             "2-compartment MAP": by_baseline(MapForecaster(theirs), [one], [shown]),
         }
@@ -66,7 +82,9 @@ def one_out(model: Forecaster, study, shown: int) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -77,17 +95,43 @@ def main() -> None:
         for shown in cuts:
             label = f"{name}, {shown} samples after the dose"
             for who, values in one_out(model, make(), shown).items():
-                rows.append({"data": label, "contender": who, "log_rmse": values.mean(), "sd": values.std(ddof=1),
-                             "people": len(values), "published": False})  # fmt: skip
+                rows.append(
+                    {
+                        "data": label,
+                        "contender": who,
+                        "log_rmse": values.mean(),
+                        "sd": values.std(ddof=1),
+                        "people": len(values),
+                        "published": False,
+                    }
+                )
             for who, (mean, sd) in PUBLISHED[name].items():
-                rows.append({"data": label, "contender": who, "log_rmse": mean, "sd": sd, "people": len(values),
-                             "published": True})  # fmt: skip
+                rows.append(
+                    {
+                        "data": label,
+                        "contender": who,
+                        "log_rmse": mean,
+                        "sd": sd,
+                        "people": len(values),
+                        "published": True,
+                    }
+                )
             print(label, flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "forecasting_published.json").write_text(json.dumps(rows, indent=1))
-    lines = ["# Beside published in-context forecasters, by their protocol", "", *__doc__.split("\n\n", 2)[2].splitlines()]
+    lines = [
+        "# Beside published in-context forecasters, by their protocol",
+        "",
+        *__doc__.split("\n\n", 2)[2].splitlines(),
+    ]
     for label in dict.fromkeys(r["data"] for r in rows):
-        lines += ["", f"### {label}", "", "| contender | log-RMSE, mean over people | sd | |", "|---|---|---|---|"]
+        lines += [
+            "",
+            f"### {label}",
+            "",
+            "| contender | log-RMSE, mean over people | sd | |",
+            "|---|---|---|---|",
+        ]
         for r in sorted((r for r in rows if r["data"] == label), key=lambda r: r["log_rmse"]):
             sd = "" if r["sd"] is None else f"{r['sd']:.3f}"
             source = "published, arXiv 2604.17670" if r["published"] else "measured here"

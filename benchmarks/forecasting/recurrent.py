@@ -31,7 +31,14 @@ from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights, save_ch
 from pbpk_hybrid.learn.training import TrainingOptions, train
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
 from pbpk_hybrid.learn.transformer._batch import SITES, Batch
-from pbpk_hybrid.learn.transformer._features import FOURIER, STATIC, Prepared, prepare, since_last_dose, time_features
+from pbpk_hybrid.learn.transformer._features import (
+    FOURIER,
+    STATIC,
+    Prepared,
+    prepare,
+    since_last_dose,
+    time_features,
+)
 from pbpk_hybrid.learn.transformer._kernels import BANK, exposures
 from pbpk_hybrid.learn.transformer._likelihood import Mixture, negative_log_likelihood
 
@@ -61,11 +68,16 @@ class Encoder(nn.Module):
         off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
         none, zero = torch.zeros_like(p.dose_time), torch.zeros_like(p.obs_time)
         columns = [
-            (torch.ones_like(none), zero), (torch.log(p.dose_amount + 1e-3), zero),
-            (torch.log(p.dose_duration + 1e-2), zero), (p.dose_oral.float(), zero), (none, p.obs_log / 4.0),
-            (none, p.obs_censored.float()), (none, known.float()), (none, torch.asinh(off)),
+            (torch.ones_like(none), zero),
+            (torch.log(p.dose_amount + 1e-3), zero),
+            (torch.log(p.dose_duration + 1e-2), zero),
+            (p.dose_oral.float(), zero),
+            (none, p.obs_log / 4.0),
+            (none, p.obs_censored.float()),
+            (none, known.float()),
+            (none, torch.asinh(off)),
             (none, p.obs_site.float().clamp_max(2.0)),
-        ]  # fmt: skip
+        ]
         feature = torch.stack([torch.cat(pair, dim=1) for pair in columns], dim=-1)
         waves = torch.cat([time_features(time), time_features(since_last_dose(p, time))], dim=-1)
         x = torch.cat([feature, waves], dim=-1)
@@ -84,24 +96,46 @@ class Head(nn.Module):
         self.components = components
         self.site = nn.Embedding(len(SITES), 32)
         inputs = code + extra + 2 * len(BANK) + 2 * _TIME + 3 + 32
-        self.net = nn.Sequential(nn.Linear(inputs, 256), nn.GELU(), nn.Linear(256, 256), nn.GELU(),
-                                 nn.Linear(256, 3 * components + 1))  # fmt: skip
+        self.net = nn.Sequential(
+            nn.Linear(inputs, 256),
+            nn.GELU(),
+            nn.Linear(256, 256),
+            nn.GELU(),
+            nn.Linear(256, 3 * components + 1),
+        )
 
     def forward(self, p: Prepared, code: Tensor, extra: Tensor, base: Tensor) -> Mixture:
         exposure, oral = exposures(p, p.query_time)
         known = torch.isfinite(p.query_anchor)
         anchor = torch.nan_to_num(p.query_anchor)
-        x = torch.cat([
-            code[:, None].expand(-1, p.query_time.shape[1], -1), extra, exposure / 6.0, oral, time_features(p.query_time),
-            time_features(since_last_dose(p, p.query_time)), self.site(p.query_site),
-            torch.stack([known.float(), anchor / 6.0, torch.asinh(torch.where(known, anchor - base, 0.0))], dim=-1),
-        ], dim=-1)  # fmt: skip
+        x = torch.cat(
+            [
+                code[:, None].expand(-1, p.query_time.shape[1], -1),
+                extra,
+                exposure / 6.0,
+                oral,
+                time_features(p.query_time),
+                time_features(since_last_dose(p, p.query_time)),
+                self.site(p.query_site),
+                torch.stack(
+                    [
+                        known.float(),
+                        anchor / 6.0,
+                        torch.asinh(torch.where(known, anchor - base, 0.0)),
+                    ],
+                    dim=-1,
+                ),
+            ],
+            dim=-1,
+        )
         out = self.net(x)
         shift, log_sd, logit = out[..., :-1].unflatten(-1, (3, self.components)).unbind(dim=-2)
         # between its own curve and the mechanistic one
         share = torch.sigmoid(out[..., -1:]) * known[..., None]
         middle = base[..., None] * (1 - share) + anchor[..., None] * share
-        return Mixture(torch.log_softmax(logit, dim=-1), middle + shift, torch.log(0.02 + softplus(log_sd)))
+        return Mixture(
+            torch.log_softmax(logit, dim=-1), middle + shift, torch.log(0.02 + softplus(log_sd))
+        )
 
 
 class GRU(nn.Module):
@@ -146,17 +180,27 @@ class LatentODE(nn.Module):
         path = [z]
         for i in range(self.steps):
             h = (grid[:, i + 1] - grid[:, i])[:, None]
-            loss, gain = self.field(torch.cat([torch.log(z + 1e-6) / 5.0, code], dim=-1)).chunk(2, dim=-1)
-            rate, flow = torch.exp(loss.clamp(-9.0, 4.0)), softplus(gain) * z.sum(dim=-1, keepdim=True)
+            loss, gain = self.field(torch.cat([torch.log(z + 1e-6) / 5.0, code], dim=-1)).chunk(
+                2, dim=-1
+            )
+            rate, flow = (
+                torch.exp(loss.clamp(-9.0, 4.0)),
+                softplus(gain) * z.sum(dim=-1, keepdim=True),
+            )
             stay = torch.exp(-rate * h)
             z = z * stay + flow * (1 - stay) / rate
             z = z.clamp_max(1e4) + torch.einsum("br,brs->bs", given[:, i + 1] - given[:, i], entry)
             path.append(z)
         states = torch.log(torch.stack(path, dim=1) + 1e-8)
-        right = torch.searchsorted(grid.contiguous(), p.query_time.contiguous()).clamp(1, self.steps)
-        t0, t1 = torch.take_along_dim(grid, right - 1, dim=1), torch.take_along_dim(grid, right, dim=1)
+        right = torch.searchsorted(grid.contiguous(), p.query_time.contiguous()).clamp(
+            1, self.steps
+        )
+        t0, t1 = (
+            torch.take_along_dim(grid, right - 1, dim=1),
+            torch.take_along_dim(grid, right, dim=1),
+        )
         share = ((p.query_time - t0) / (t1 - t0)).clamp(0, 1)[..., None]
-        pick = lambda at: torch.take_along_dim(states, at[..., None], dim=1)  # noqa: E731
+        pick = lambda at: torch.take_along_dim(states, at[..., None], dim=1)
         there = pick(right - 1) * (1 - share) + pick(right) * share
         curve = torch.logsumexp(there + self.readout(code)[:, None], dim=-1)
         return self.head(p, code, there / 5.0, curve)
@@ -166,7 +210,9 @@ def _given(p: Prepared, time: Tensor) -> Tensor:
     """(B, T, 2) amount that has entered by vein and by mouth up to each time."""
     since = time[:, :, None] - p.dose_time[:, None, :]
     length = p.dose_duration[:, None, :]
-    share = torch.where(length > 0, (since / length.clamp_min(1e-9)).clamp(0, 1), (since >= 0).float())
+    share = torch.where(
+        length > 0, (since / length.clamp_min(1e-9)).clamp(0, 1), (since >= 0).float()
+    )
     each = share * (p.dose_amount * p.dose_mask)[:, None, :]
     oral = p.dose_oral[:, None, :]
     return torch.stack([(each * ~oral).sum(dim=2), (each * oral).sum(dim=2)], dim=-1)
@@ -190,13 +236,17 @@ class Recurrent:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=sorted(MODELS))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--max-minutes", type=float)
     parser.add_argument("--seed", type=int, default=5, help="Of the patients.")
-    parser.add_argument("--start", type=Path, help="Go on from these weights, with another seed: other patients.")
+    parser.add_argument(
+        "--start", type=Path, help="Go on from these weights, with another seed: other patients."
+    )
     args = parser.parse_args()
     torch.manual_seed(0)
     module, before = MODELS[args.name](), 0
@@ -210,21 +260,47 @@ def main() -> None:
 
     def score(network: nn.Module, batch: Batch) -> Tensor:
         asked = prepare(batch)
-        return negative_log_likelihood(network(batch), asked.query_log, asked.query_censored, asked.query_mask)
+        return negative_log_likelihood(
+            network(batch), asked.query_log, asked.query_censored, asked.query_mask
+        )
 
     @torch.no_grad()
     def validate(network: nn.Module) -> float:
         return sum(float(score(network, b)) for b in batches) / len(batches)
 
-    course = TrainingOptions(steps=args.steps, learning_rate=1e-3, warmup=100, weight_decay=0.01, ema=0.99,
-                             evaluate_every=100, seed=args.seed, threads=1, max_minutes=args.max_minutes)  # fmt: skip
+    course = TrainingOptions(
+        steps=args.steps,
+        learning_rate=1e-3,
+        warmup=100,
+        weight_decay=0.01,
+        ema=0.99,
+        evaluate_every=100,
+        seed=args.seed,
+        threads=1,
+        max_minutes=args.max_minutes,
+    )
     log = train(
-        module, lambda m, step, _: score(m, corpus.batch(args.seed, step)), course, validate=validate, folder=args.folder
+        module,
+        lambda m, step, _: score(m, corpus.batch(args.seed, step)),
+        course,
+        validate=validate,
+        folder=args.folder,
     )
     size = sum(t.numel() for t in module.parameters())
-    facts = {"steps": before + log.history["step"][-1], "validation": log.best, "seconds": log.seconds, "parameters": size}
-    save_checkpoint(args.folder / f"{args.name}.safetensors", module.state_dict(), facts, kind=KIND, format_version=1,
-                    overwrite=True)  # fmt: skip
+    facts = {
+        "steps": before + log.history["step"][-1],
+        "validation": log.best,
+        "seconds": log.seconds,
+        "parameters": size,
+    }
+    save_checkpoint(
+        args.folder / f"{args.name}.safetensors",
+        module.state_dict(),
+        facts,
+        kind=KIND,
+        format_version=1,
+        overwrite=True,
+    )
     print(args.name, facts)
 
 

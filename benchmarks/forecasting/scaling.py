@@ -24,17 +24,28 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--run", type=Path)
     args = parser.parse_args()
     base = ForecasterConfig()
     curves, sizes, seconds = {}, {}, {}
     for width, heads in ((32, 2), (64, 4), (128, 4)):
-        config = replace(base, width=width, heads=heads, steps=args.steps, schedule="cosine", warmup=50, ema=0.98,
-                         learning_rate=1.5e-3 * (32 / width) ** 0.5, evaluate_every=max(1, args.steps // 8),
-                         validation_batches=4,
-                         corpus=replace(base.corpus, batch_size=64, context=0.0))  # fmt: skip
+        config = replace(
+            base,
+            width=width,
+            heads=heads,
+            steps=args.steps,
+            schedule="cosine",
+            warmup=50,
+            ema=0.98,
+            learning_rate=1.5e-3 * (32 / width) ** 0.5,
+            evaluate_every=max(1, args.steps // 8),
+            validation_batches=4,
+            corpus=replace(base.corpus, batch_size=64, context=0.0),
+        )
         module = new_module(config)
         with tempfile.TemporaryDirectory() as folder:
             log = train_module(module, config, folder=folder, threads=1, progress=False)
@@ -52,27 +63,55 @@ def main() -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for width, (seen, loss) in curves.items():
-        left.plot(seen, loss, marker="o", ms=3, label=f"width {width}, {sizes[width] / 1e3:.0f}k weights")
+        left.plot(
+            seen, loss, marker="o", ms=3, label=f"width {width}, {sizes[width] / 1e3:.0f}k weights"
+        )
     if args.run is not None:
         t = pd.read_csv(args.run / "log.csv")
         left.plot(256 * t["step"], t["validation"], color="0.4", label="width 128, long run")
     left.set(xscale="log", xlabel="patients seen", ylabel="held-out loss [nats]", ylim=(None, 2.0))
     left.legend(frameon=False, fontsize=8)
     right.plot(n, final, marker="o")
-    right.set(xscale="log", xlabel="weights", ylabel=f"held-out loss after {64 * args.steps:,} patients")
+    right.set(
+        xscale="log", xlabel="weights", ylabel=f"held-out loss after {64 * args.steps:,} patients"
+    )
     figure.savefig(RESULTS / "forecasting_scaling.png", dpi=130)
-    out = {"weights": sizes, "loss": {w: c[1].tolist() for w, c in curves.items()}, "seconds": seconds,
-           "patients": {w: c[0].tolist() for w, c in curves.items()}, "per_decade_of_weights": float(slope)}  # fmt: skip
+    out = {
+        "weights": sizes,
+        "loss": {w: c[1].tolist() for w, c in curves.items()},
+        "seconds": seconds,
+        "patients": {w: c[0].tolist() for w, c in curves.items()},
+        "per_decade_of_weights": float(slope),
+    }
     (RESULTS / "forecasting_scaling.json").write_text(json.dumps(out, indent=1))
-    lines = ["# Forecaster: loss against size and patients", "", *__doc__.split("\n\n")[2].splitlines(), "",
-             "| width | weights | patients | held-out loss | s on a busy core |", "|---|---|---|---|---|"]  # fmt: skip
-    lines += [f"| {w} | {sizes[w]:,} | {64 * args.steps:,} | {curves[w][1][-1]:.3f} | {seconds[w]:.0f} |" for w in sizes]
-    lines += ["", f"{slope:+.3f} nats per tenfold weights at this little training.", "", "![](forecasting_scaling.png)"]
+    lines = [
+        "# Forecaster: loss against size and patients",
+        "",
+        *__doc__.split("\n\n")[2].splitlines(),
+        "",
+        "| width | weights | patients | held-out loss | s on a busy core |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {w} | {sizes[w]:,} | {64 * args.steps:,} | {curves[w][1][-1]:.3f} | {seconds[w]:.0f} |"
+        for w in sizes
+    ]
+    lines += [
+        "",
+        f"{slope:+.3f} nats per tenfold weights at this little training.",
+        "",
+        "![](forecasting_scaling.png)",
+    ]
     if args.run is not None:
-        rise = np.polyfit(np.log10(t["step"].iloc[len(t) // 3 :]), t["validation"].iloc[len(t) // 3 :], 1)[0]
-        lines.insert(-2, f"Long run of width 128 (256 patients a step, {t['step'].iloc[-1]:,} steps): {rise:+.3f} nats per "
-                         f"tenfold patients over its last two thirds; {t['validation'].iloc[-1]:.3f} at its end (that run "
-                         "was validated on patients that may see others).")  # fmt: skip
+        rise = np.polyfit(
+            np.log10(t["step"].iloc[len(t) // 3 :]), t["validation"].iloc[len(t) // 3 :], 1
+        )[0]
+        lines.insert(
+            -2,
+            f"Long run of width 128 (256 patients a step, {t['step'].iloc[-1]:,} steps): {rise:+.3f} nats per "
+            f"tenfold patients over its last two thirds; {t['validation'].iloc[-1]:.3f} at its end (that run "
+            "was validated on patients that may see others).",
+        )
     (RESULTS / "forecasting_scaling.md").write_text("\n".join(lines) + "\n")
 
 

@@ -12,13 +12,19 @@ def table_row(log_true, median, low50, high50, low90, high90, crps=None) -> dict
     """All scores of points (n,) of one contender; intervals may be NaN where it has none."""
     error = np.asarray(median) - np.asarray(log_true)
     fold = np.exp(np.abs(error))
-    inside = lambda a, b: float(np.mean((log_true >= a) & (log_true <= b))) if np.isfinite(a).all() else np.nan  # noqa: E731
+    inside = lambda a, b: (
+        float(np.mean((log_true >= a) & (log_true <= b))) if np.isfinite(a).all() else np.nan
+    )
     return {
-        "points": len(error), "log_rmse": float(np.sqrt(np.mean(error**2))), "aafe": float(np.exp(np.mean(np.abs(error)))),
-        "within_1.25": float(np.mean(fold <= 1.25)), "within_2": float(np.mean(fold <= 2.0)),
+        "points": len(error),
+        "log_rmse": float(np.sqrt(np.mean(error**2))),
+        "aafe": float(np.exp(np.mean(np.abs(error)))),
+        "within_1.25": float(np.mean(fold <= 1.25)),
+        "within_2": float(np.mean(fold <= 2.0)),
         "crps": np.nan if crps is None else float(np.mean(crps)),
-        "cover_50": inside(low50, high50), "cover_90": inside(low90, high90),
-    }  # fmt: skip
+        "cover_50": inside(low50, high50),
+        "cover_90": inside(low90, high90),
+    }
 
 
 def mixture_crps(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -26,8 +32,12 @@ def mixture_crps(weight: np.ndarray, mean: np.ndarray, sd: np.ndarray, x: np.nda
 
     def spread(mu, var):
         s = np.sqrt(var)
-        return 2 * s * np.exp(-0.5 * (mu / s) ** 2) / np.sqrt(2 * np.pi) + mu * (2 * ndtr(mu / s) - 1)
+        return 2 * s * np.exp(-0.5 * (mu / s) ** 2) / np.sqrt(2 * np.pi) + mu * (
+            2 * ndtr(mu / s) - 1
+        )
 
     first = (weight * spread(x[..., None] - mean, sd**2)).sum(-1)
-    both = spread(mean[..., :, None] - mean[..., None, :], sd[..., :, None] ** 2 + sd[..., None, :] ** 2)
+    both = spread(
+        mean[..., :, None] - mean[..., None, :], sd[..., :, None] ** 2 + sd[..., None, :] ** 2
+    )
     return first - 0.5 * (weight[..., :, None] * weight[..., None, :] * both).sum((-1, -2))

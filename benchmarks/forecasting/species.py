@@ -21,12 +21,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from virtual import RESULTS, TRAINED, Scores, scored  # noqa: E402
+import numpy as np
+import torch
+from virtual import RESULTS, TRAINED, Scores, scored
 
-from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions, Forecaster, ForecasterConfig  # noqa: E402
-from pbpk_hybrid.physiology import SPECIES  # noqa: E402
+from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions, Forecaster, ForecasterConfig
+from pbpk_hybrid.physiology import SPECIES
 
 HELD_OUT = ("monkey", "dog")
 ALL = "all species"
@@ -37,9 +37,18 @@ def config(left_out: str | None, steps: int) -> ForecasterConfig:
     """The small network; `left_out`: a species it does not see."""
     species = tuple(s for s in SPECIES if s != left_out)
     return ForecasterConfig(
-        width=64, encoder_layers=2, steps=steps, learning_rate=1e-3, schedule="cosine", ema=0.99, warmup=100,
-        evaluate_every=250, seed=11, validation_batches=4, corpus=CorpusOptions(batch_size=64, species=species),
-    )  # fmt: skip
+        width=64,
+        encoder_layers=2,
+        steps=steps,
+        learning_rate=1e-3,
+        schedule="cosine",
+        ema=0.99,
+        warmup=100,
+        evaluate_every=250,
+        seed=11,
+        validation_batches=4,
+        corpus=CorpusOptions(batch_size=64, species=species),
+    )
 
 
 class Unmarked:
@@ -67,7 +76,9 @@ def trained(folder: Path, name: str | None, steps: int) -> Forecaster:
 
 def score(species: str, models: dict, patients: int) -> list[dict]:
     """Rows of all contenders on patients of one species."""
-    corpus = Corpus(CorpusOptions(regimens=TRAINED, species=(species,), deviation=0.0, exact=True, split="test"))
+    corpus = Corpus(
+        CorpusOptions(regimens=TRAINED, species=(species,), deviation=0.0, exact=True, split="test")
+    )
     scores = Scores()
     for step in range(max(1, patients // 128)):
         part = corpus.part(np.random.default_rng([78, step]), 8, 1, 12, whole_body=True)
@@ -77,19 +88,31 @@ def score(species: str, models: dict, patients: int) -> list[dict]:
 
 def summary(rows: list[dict]) -> list[str]:
     """log-RMSE over the numbers of samples 1, 2, 3, 5 (geometric mean), against the network of all species."""
-    lines = ["| species | contender | log-RMSE with 1 / 2 / 3 / 5 samples | over all-species network |", "|---|---|---|---|"]
+    lines = [
+        "| species | contender | log-RMSE with 1 / 2 / 3 / 5 samples | over all-species network |",
+        "|---|---|---|---|",
+    ]
     for species in dict.fromkeys(r["case"] for r in rows):
         of = {(r["contender"], r["samples"]): r["log_rmse"] for r in rows if r["case"] == species}
         for who in dict.fromkeys(w for w, _ in of):
             values = [of[who, n] for n in (1, 2, 3, 5)]
             ratio = np.exp(np.mean(np.log([of[who, n] / of[ALL, n] for n in (1, 2, 3, 5)])))
-            lines.append(f"| {species} | {who} | {' / '.join(f'{v:.3f}' for v in values)} | {ratio:.2f} |")
+            lines.append(
+                f"| {species} | {who} | {' / '.join(f'{v:.3f}' for v in values)} | {ratio:.2f} |"
+            )
     return lines
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("results/held_out_species"), help="Of the trained networks.")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("results/held_out_species"),
+        help="Of the trained networks.",
+    )
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--patients", type=int, default=768)
     parser.add_argument("--species", nargs="*", default=list(HELD_OUT))
@@ -100,20 +123,31 @@ def main(arguments: list[str] | None = None) -> None:
     rows: list[dict] = []
     for species in args.species:
         without = trained(args.folder, species, args.steps)
-        models = {ALL: everything, f"without {species}": without, f"without {species}, species not told": Unmarked(without)}
+        models = {
+            ALL: everything,
+            f"without {species}": without,
+            f"without {species}, species not told": Unmarked(without),
+        }
         rows += score(species, models, args.patients)
         print(species, flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{args.name}.json").write_text(json.dumps(rows, indent=1))
     head = list(rows[0])
-    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"  # noqa: E731
+    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"
     lines = [
-        "# Forecasts of species that were never trained on", "", *__doc__.split("\n\n")[2].splitlines(), "",
+        "# Forecasts of species that were never trained on",
+        "",
+        *__doc__.split("\n\n")[2].splitlines(),
+        "",
         f"{args.steps} steps of 64 patients, seed 11, for every network. They are much smaller and shorter trained than "
-        "the shipped forecaster: compare them with each other.", "",
-        *summary(rows), "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
+        "the shipped forecaster: compare them with each other.",
+        "",
+        *summary(rows),
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
         *("| " + " | ".join(cell(v) for v in r.values()) + " |" for r in rows),
-    ]  # fmt: skip
+    ]
     (RESULTS / f"{args.name}.md").write_text("\n".join(lines) + "\n")
 
 

@@ -26,25 +26,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import xarray as xr  # noqa: E402
-from baselines import last_value, log_linear  # noqa: E402
-from oracle import Oracle, fit_one  # noqa: E402
-from plots import against_samples, calibration  # noqa: E402
-from recurrent import Recurrent  # noqa: E402
-from scipy.special import ndtr  # noqa: E402
-from scores import mixture_crps, table_row  # noqa: E402
-from virtual_map import VirtualMap, doses_of  # noqa: E402
+import numpy as np
+import torch
+import xarray as xr
+from baselines import last_value, log_linear
+from oracle import Oracle, fit_one
+from plots import against_samples, calibration
+from recurrent import Recurrent
+from scipy.special import ndtr
+from scores import mixture_crps, table_row
+from virtual_map import VirtualMap, doses_of
 
-from pbpk_hybrid import Regimen  # noqa: E402
-from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions, Forecaster  # noqa: E402
-from pbpk_hybrid.learn.transformer._batch import DESCRIPTORS, SITES  # noqa: E402
-from pbpk_hybrid.learn.transformer._corpus import Part  # noqa: E402
-from pbpk_hybrid.learn.transformer._designs import GRID  # noqa: E402
-from pbpk_hybrid.learn.transformer._features import prepare  # noqa: E402
-from pbpk_hybrid.learn.transformer._patients import Patient  # noqa: E402
-from pbpk_hybrid.physiology import SPECIES  # noqa: E402
+from pbpk_hybrid import Regimen
+from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions, Forecaster
+from pbpk_hybrid.learn.transformer._batch import DESCRIPTORS, SITES
+from pbpk_hybrid.learn.transformer._corpus import Part
+from pbpk_hybrid.learn.transformer._designs import GRID
+from pbpk_hybrid.learn.transformer._features import prepare
+from pbpk_hybrid.learn.transformer._patients import Patient
+from pbpk_hybrid.physiology import SPECIES
 
 RESULTS = HERE.parent / "results"
 LEVELS = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
@@ -58,13 +58,17 @@ class Scores:
     def __init__(self) -> None:
         self.rows: dict[tuple[int, str], list[np.ndarray]] = {}
         self.seconds: dict[str, list[float]] = {}
-        self.errors: list[np.ndarray] = []  # of the oracle fitted one patient at a time, and all at once
+        self.errors: list[
+            np.ndarray
+        ] = []  # of the oracle fitted one patient at a time, and all at once
 
     def add(self, who: str, count, ask, y, quantiles, crps, pit) -> None:
         for n in (0, 1, 2, 3, 5):
             rows = ask & (count == n)[:, None]
             if rows.any():
-                self.rows.setdefault((n, who), []).append(np.c_[y[rows], quantiles[rows], crps[rows], pit[rows]])
+                self.rows.setdefault((n, who), []).append(
+                    np.c_[y[rows], quantiles[rows], crps[rows], pit[rows]]
+                )
 
     def table(self, case: str) -> list[dict]:
         out = []
@@ -72,12 +76,25 @@ class Scores:
             r = np.concatenate(parts)
             row = table_row(r[:, 0], r[:, 3], r[:, 2], r[:, 4], r[:, 1], r[:, 5], r[:, 6])
             seconds = np.mean(self.seconds[who]) if who in self.seconds else np.nan
-            out.append({"case": case, "samples": n, "contender": who, **row, "ms_per_patient": 1e3 * seconds})
+            out.append(
+                {
+                    "case": case,
+                    "samples": n,
+                    "contender": who,
+                    **row,
+                    "ms_per_patient": 1e3 * seconds,
+                }
+            )
         return out
 
 
 def scored(
-    networks: dict, part: Part, scores: Scores, fits: VirtualMap | None = None, single: int = 0, oracle: bool = True
+    networks: dict,
+    part: Part,
+    scores: Scores,
+    fits: VirtualMap | None = None,
+    single: int = 0,
+    oracle: bool = True,
 ) -> None:
     """Points of all contenders for one part; all are scored on the same points.
 
@@ -103,7 +120,15 @@ def scored(
         median, sd = best.fit()
         scores.seconds.setdefault("oracle", []).append((time.process_time() - start) / len(b))
         crps = mixture_crps(np.ones((*y.shape, 1)), median[..., None], sd[..., None], y)
-        scores.add("oracle", count, ask, y, median[..., None] + sd[..., None] * z, crps, ndtr((y - median) / sd))
+        scores.add(
+            "oracle",
+            count,
+            ask,
+            y,
+            median[..., None] + sd[..., None] * z,
+            crps,
+            ndtr((y - median) / sd),
+        )
     only = np.where(np.abs(z) < 1e-9, 1.0, np.nan)
     scores.add("typical mechanistic curve", count, ask, y, typical[..., None] * only, none, none)
     for name, model in networks.items():
@@ -113,7 +138,9 @@ def scored(
             q = mixture.quantiles(LEVELS).numpy()
         scores.seconds.setdefault(name, []).append((time.process_time() - start) / len(b))
         scale = prepare(b).log_scale.numpy()[:, None]
-        w, mu, spread = (a.numpy() for a in (mixture.log_weight.exp(), mixture.mean, mixture.log_sd.exp()))
+        w, mu, spread = (
+            a.numpy() for a in (mixture.log_weight.exp(), mixture.mean, mixture.log_sd.exp())
+        )
         crps = mixture_crps(w, mu + scale[..., None], spread, y)
         pit = (w * ndtr((y[..., None] - scale[..., None] - mu) / spread)).sum(axis=-1)
         scores.add(name, count, ask, y, q + scale[..., None], crps, pit)
@@ -124,7 +151,9 @@ def scored(
         _fits(part, typical, fits, count, ask, y, z, scores)
 
 
-def _single(part: Part, count, ask, y, batch: np.ndarray, networks: dict, scores: Scores, most: int) -> None:
+def _single(
+    part: Part, count, ask, y, batch: np.ndarray, networks: dict, scores: Scores, most: int
+) -> None:
     """One fit per patient, and the networks on one patient at a time."""
     rows = np.flatnonzero((count == 3) & ask.any(axis=1))[:most]
     for k, i in enumerate(rows):
@@ -138,33 +167,53 @@ def _single(part: Part, count, ask, y, batch: np.ndarray, networks: dict, scores
             start = time.process_time()
             with torch.no_grad():
                 model.mixture(alone).quantiles(LEVELS)
-            scores.seconds.setdefault(f"{name}, one patient", []).append(time.process_time() - start)
+            scores.seconds.setdefault(f"{name}, one patient", []).append(
+                time.process_time() - start
+            )
 
 
-def _fits(part: Part, typical: np.ndarray, fits: VirtualMap, count, ask, y, z, scores: Scores) -> None:
+def _fits(
+    part: Part, typical: np.ndarray, fits: VirtualMap, count, ask, y, z, scores: Scores
+) -> None:
     """Those that go patient by patient."""
     b = part.batch
     to_plasma = np.exp(b.descriptors[:, DESCRIPTORS.index("log_blood_to_plasma")])
-    for name, predict in (("2-compartment MAP", fits), ("log-linear", log_linear), ("last value", last_value)):
+    for name, predict in (
+        ("2-compartment MAP", fits),
+        ("log-linear", log_linear),
+        ("last value", last_value),
+    ):
         median, sd = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         start = time.process_time()
         rows = np.flatnonzero(np.isin(count, (1, 2, 3, 5)) & ask.any(axis=1))
         for i in rows:
             sampled = b.obs_mask[i]
-            value = b.obs_value[i, sampled] / np.where(b.obs_site[i, sampled] == SITES.index("blood"), to_plasma[i], 1.0)
+            value = b.obs_value[i, sampled] / np.where(
+                b.obs_site[i, sampled] == SITES.index("blood"), to_plasma[i], 1.0
+            )
             patient = Patient(
-                "", doses_of(b, i), b.covariates[i], float(b.body_weight[i]), "", b.obs_time[i, sampled], value
+                "",
+                doses_of(b, i),
+                b.covariates[i],
+                float(b.body_weight[i]),
+                "",
+                b.obs_time[i, sampled],
+                value,
             )
             more = ((GRID * part.lengths[i], typical[i]),) if predict is fits else ()
             median[i], sd[i] = predict(patient, int(count[i]), b.query_time[i], *more)
             # what is scored is within nine e-folds of the highest value: no fit need say less
             median[i] = np.maximum(median[i], np.log(patient.value.max()) - 9.0)
-        scores.seconds.setdefault(name, []).append((time.process_time() - start) / max(len(rows), 1))
+        scores.seconds.setdefault(name, []).append(
+            (time.process_time() - start) / max(len(rows), 1)
+        )
         crps, pit = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         if np.isfinite(sd).any():
             crps = mixture_crps(np.ones((*y.shape, 1)), median[..., None], sd[..., None], y)
             pit = ndtr((y - median) / sd)
-        spread = np.where(np.isnan(sd[..., None]), np.where(np.abs(z) < 1e-9, 0.0, np.nan), sd[..., None] * z)
+        spread = np.where(
+            np.isnan(sd[..., None]), np.where(np.abs(z) < 1e-9, 0.0, np.nan), sd[..., None] * z
+        )
         scores.add(name, count, ask & np.isfinite(median), y, median[..., None] + spread, crps, pit)
 
 
@@ -174,13 +223,20 @@ def throughput(model: Forecaster, patients: int = 2000, queries: int = 50) -> di
     k = np.exp(rng.normal(-1.5, 0.7, patients))
     times = np.array([1.0, 3.0, 8.0])
     n = np.repeat(np.arange(patients), 3)
-    observation = xr.Dataset({
-        "time": ("sample", np.tile(times, patients), {"units": "h"}),
-        "value": ("sample", np.exp(-k[n] * np.tile(times, patients)), {"units": "mg/L"}),
-        "matrix": ("sample", np.full(n.size, "plasma")), "subject": ("sample", n.astype(str)),
-        "study": ("sample", np.full(n.size, "s")), "reference": ("sample", np.full(n.size, "r")),
-    })  # fmt: skip
-    people = {"subject": [str(i) for i in range(patients)], "body_weight": rng.normal(75, 10, patients).clip(45).tolist()}
+    observation = xr.Dataset(
+        {
+            "time": ("sample", np.tile(times, patients), {"units": "h"}),
+            "value": ("sample", np.exp(-k[n] * np.tile(times, patients)), {"units": "mg/L"}),
+            "matrix": ("sample", np.full(n.size, "plasma")),
+            "subject": ("sample", n.astype(str)),
+            "study": ("sample", np.full(n.size, "s")),
+            "reference": ("sample", np.full(n.size, "r")),
+        }
+    )
+    people = {
+        "subject": [str(i) for i in range(patients)],
+        "body_weight": rng.normal(75, 10, patients).clip(45).tolist(),
+    }
     grid = np.linspace(9.0, 48.0, queries)
     out = {}
     for threads in (1, 2):
@@ -189,7 +245,10 @@ def throughput(model: Forecaster, patients: int = 2000, queries: int = 50) -> di
         for _ in range(3):
             wall, cpu = time.perf_counter(), time.process_time()
             model.forecast(observation, Regimen.bolus(100.0), people, times=grid)
-            best = [min(best[0], time.perf_counter() - wall), min(best[1], time.process_time() - cpu)]
+            best = [
+                min(best[0], time.perf_counter() - wall),
+                min(best[1], time.process_time() - cpu),
+            ]
         out[f"wall_{threads}"], out[f"cpu_{threads}"] = best
     torch.set_num_threads(1)
     return out
@@ -212,14 +271,21 @@ def single_fits(scores: Scores) -> dict[str, float]:
     """CPU ms per patient of those that went one by one (median), and the oracle's log-RMSE both ways on their points."""
     out = {who: 1e3 * float(np.median(s)) for who, s in scores.seconds.items() if "one " in who}
     alone, together = np.sqrt(np.mean(np.concatenate(scores.errors) ** 2, axis=0))
-    return {**out, "log_rmse": float(alone), "log_rmse_batch": float(together), "patients": len(scores.errors)}
+    return {
+        **out,
+        "log_rmse": float(alone),
+        "log_rmse_batch": float(together),
+        "patients": len(scores.errors),
+    }
 
 
-def targets(rows: list[dict], coverage: tuple[float, int], speed: dict[str, float], one: dict[str, float]) -> list[str]:
+def targets(
+    rows: list[dict], coverage: tuple[float, int], speed: dict[str, float], one: dict[str, float]
+) -> list[str]:
     """Targets, met or missed."""
     of = {(r["case"], r["samples"], r["contender"]): r for r in rows}
-    word = lambda good: "met" if good else "**MISSED**"  # noqa: E731
-    rmse = lambda c, n, who: of[c, n, who]["log_rmse"]  # noqa: E731
+    word = lambda good: "met" if good else "**MISSED**"
+    rmse = lambda c, n, who: of[c, n, who]["log_rmse"]
     lines = ["| target | figure | |", "|---|---|---|"]
     mine, best = rmse(SINGLE, 3, "forecaster"), rmse(SINGLE, 3, "oracle")
     again, other = rmse(REPEATED, 3, "forecaster"), rmse(REPEATED, 3, "oracle")
@@ -252,7 +318,16 @@ def targets(rows: list[dict], coverage: tuple[float, int], speed: dict[str, floa
 
     def over(case: str) -> float:
         """log-RMSE over the oracle's, geometric mean over numbers of samples."""
-        return float(np.exp(np.mean([np.log(rmse(case, n, "forecaster") / rmse(case, n, "oracle")) for n in (1, 2, 3, 5)])))
+        return float(
+            np.exp(
+                np.mean(
+                    [
+                        np.log(rmse(case, n, "forecaster") / rmse(case, n, "oracle"))
+                        for n in (1, 2, 3, 5)
+                    ]
+                )
+            )
+        )
 
     loss = {c: over(c) / over(REPEATED) - 1 for c in (LOADING, MISSED)}
     figures = ", ".join(f"{c.split(' (')[0]} {100 * v:+.0f} %" for c, v in loss.items())
@@ -271,7 +346,9 @@ def targets(rows: list[dict], coverage: tuple[float, int], speed: dict[str, floa
     return lines
 
 
-def run(networks: dict, patients: int, alone: bool, single: int) -> tuple[list[dict], dict, dict | None]:
+def run(
+    networks: dict, patients: int, alone: bool, single: int
+) -> tuple[list[dict], dict, dict | None]:
     """Rows of all cases, where in their distributions values lie, and figures of those fitted one by one.
 
     `alone`: only the networks, which are then scored on the very same points.
@@ -280,12 +357,21 @@ def run(networks: dict, patients: int, alone: bool, single: int) -> tuple[list[d
     pits: dict[str, list[np.ndarray]] = {}
     fits, one = None if alone else VirtualMap(), None
     for case, (doses, kinds, species) in CASES.items():
-        corpus = Corpus(CorpusOptions(regimens=kinds, species=species, deviation=0.0, exact=True, split="test"))
+        corpus = Corpus(
+            CorpusOptions(regimens=kinds, species=species, deviation=0.0, exact=True, split="test")
+        )
         scores = Scores()
         for step in range(max(1, patients // 128)):
             part = corpus.part(np.random.default_rng([77, step]), 8, doses, 12, whole_body=True)
             few = single if case == SINGLE and step == 0 and not alone else 0
-            scored(networks, part, scores, fits if case in (SINGLE, REPEATED) else None, few, oracle=not alone)
+            scored(
+                networks,
+                part,
+                scores,
+                fits if case in (SINGLE, REPEATED) else None,
+                few,
+                oracle=not alone,
+            )
         rows += [r for r in scores.table(case) if not alone or r["contender"] in networks]
         one = single_fits(scores) if scores.errors else one
         for (_, who), parts in scores.rows.items():
@@ -297,35 +383,60 @@ def run(networks: dict, patients: int, alone: bool, single: int) -> tuple[list[d
 
 def report(name: str, kept: dict) -> None:
     """Markdown and the picture of errors from what is kept as JSON."""
-    rows = sorted(kept["rows"], key=lambda r: (list(CASES).index(r["case"]), r["samples"], r["contender"]))
+    rows = sorted(
+        kept["rows"], key=lambda r: (list(CASES).index(r["case"]), r["samples"], r["contender"])
+    )
     against_samples(rows, "case", "samples", RESULTS / f"{name}_samples.png")
     head = list(rows[0])
-    trained = [f"{who}: {steps} steps of {batch} patients" for who, (steps, batch) in kept["training"].items()]
+    trained = [
+        f"{who}: {steps} steps of {batch} patients"
+        for who, (steps, batch) in kept["training"].items()
+    ]
     lines = [
-        "# Forecasts of virtual patients on held-out compounds", "", *__doc__.split("\n\n")[2].splitlines(), "",
-        f"Training. {'; '.join(trained)}." if trained else "", "",
-        *targets(rows, kept["coverage"], kept["throughput"], kept["one_by_one"]), "", f"![]({name}_samples.png)",
-        f"![]({name}_calibration.png)", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head),
-    ]  # fmt: skip
-    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"  # noqa: E731
+        "# Forecasts of virtual patients on held-out compounds",
+        "",
+        *__doc__.split("\n\n")[2].splitlines(),
+        "",
+        f"Training. {'; '.join(trained)}." if trained else "",
+        "",
+        *targets(rows, kept["coverage"], kept["throughput"], kept["one_by_one"]),
+        "",
+        f"![]({name}_samples.png)",
+        f"![]({name}_calibration.png)",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
+    cell = lambda v: v if isinstance(v, str) else "" if np.isnan(v) else f"{v:.3g}"
     lines += ["| " + " | ".join(cell(v) for v in r.values()) + " |" for r in rows]
     (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--gru", type=Path)
     parser.add_argument("--latent-ode", type=Path)
     parser.add_argument("--patients", type=int, default=1536)
-    parser.add_argument("--single", type=int, default=32, help="Patients the oracle also fits one by one.")
-    parser.add_argument("--add", action="store_true", help="Only add GRU and latent ODE to the results that are there.")
+    parser.add_argument(
+        "--single", type=int, default=32, help="Patients the oracle also fits one by one."
+    )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="Only add GRU and latent ODE to the results that are there.",
+    )
     parser.add_argument("--name", default="forecasting_virtual")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = Forecaster.load(args.checkpoint)
     networks = {} if args.add else {"forecaster": model}
-    for name, kind, path in (("GRU", "gru", args.gru), ("latent ODE", "latent_ode", args.latent_ode)):
+    for name, kind, path in (
+        ("GRU", "gru", args.gru),
+        ("latent ODE", "latent_ode", args.latent_ode),
+    ):
         if path:
             networks[name] = Recurrent(kind, path)
     rows, pits, one = run(networks, args.patients, args.add, args.single)
@@ -336,10 +447,17 @@ def main() -> None:
         kept["rows"] = [r for r in kept["rows"] if r["contender"] not in networks] + rows
     else:
         cover = {who: [float(((p > 0.05) & (p < 0.95)).mean()), len(p)] for who, p in pits.items()}
-        kept = {"rows": rows, "throughput": throughput(model), "one_by_one": one, "coverage": cover["forecaster"],
-                "training": {}}  # fmt: skip
+        kept = {
+            "rows": rows,
+            "throughput": throughput(model),
+            "one_by_one": one,
+            "coverage": cover["forecaster"],
+            "training": {},
+        }
         calibration(pits, RESULTS / f"{args.name}_calibration.png")
-    kept["training"] |= {who: [net.steps, 128] for who, net in networks.items() if isinstance(net, Recurrent)}
+    kept["training"] |= {
+        who: [net.steps, 128] for who, net in networks.items() if isinstance(net, Recurrent)
+    }
     file.write_text(json.dumps(kept, indent=1))
     report(args.name, kept)
 

@@ -23,7 +23,9 @@ _EVERY = 4  # points of the curve that are fitted: each fourth
 _DEPTH = 9.0  # e-folds below the peak that count
 
 
-def fit_curve(time: np.ndarray, log_curve: np.ndarray, doses: Doses, typical: np.ndarray | None = None):
+def fit_curve(
+    time: np.ndarray, log_curve: np.ndarray, doses: Doses, typical: np.ndarray | None = None
+):
     """ln CL, V1, Q, V2 (over F by mouth), ka, lag that draw a curve best, and the root mean square of what is left.
 
     `typical`: the typical person's, from which the curve's may not go without need.
@@ -35,15 +37,19 @@ def fit_curve(time: np.ndarray, log_curve: np.ndarray, doses: Doses, typical: np
         area = np.trapezoid(curve, t) + curve[-1] * max(t[-1], 1e-3) / 3
         cl, v = total / area, doses.amount.max() / curve.max()
         ka = 2.0 / max(t[curve.argmax()], 0.05)
-        starts = [np.log([cl, 0.7 * v, q * cl, v, ka, 0.02 * t[-1] * 0.1 + 0.01]) for q in (1.0, 8.0)]
+        starts = [
+            np.log([cl, 0.7 * v, q * cl, v, ka, 0.02 * t[-1] * 0.1 + 0.01]) for q in (1.0, 8.0)
+        ]
         pull = 0.02
     else:
         starts, pull = [typical], 0.1
 
     best = None
     for start in starts:
-        residual = lambda z, s=start: np.r_[two_compartments(s + z, doses, t) - y, pull * z]  # noqa: E731
-        fit = least_squares(residual, np.zeros(6), bounds=(-6, 6), max_nfev=40, loss="soft_l1", f_scale=0.3)
+        residual = lambda z, s=start: np.r_[two_compartments(s + z, doses, t) - y, pull * z]
+        fit = least_squares(
+            residual, np.zeros(6), bounds=(-6, 6), max_nfev=40, loss="soft_l1", f_scale=0.3
+        )
         if best is None or fit.cost < best[0]:
             best = fit.cost, start + fit.x
     miss = two_compartments(best[1], doses, t) - y
@@ -53,7 +59,12 @@ def fit_curve(time: np.ndarray, log_curve: np.ndarray, doses: Doses, typical: np
 def doses_of(batch, i: int) -> Doses:
     """What patient i of a batch gets."""
     g = batch.dose_mask[i]
-    return Doses(batch.dose_time[i, g], batch.dose_amount[i, g], batch.dose_duration[i, g], batch.dose_oral[i, g])
+    return Doses(
+        batch.dose_time[i, g],
+        batch.dose_amount[i, g],
+        batch.dose_duration[i, g],
+        batch.dose_oral[i, g],
+    )
 
 
 class VirtualMap(MapForecaster):
@@ -67,8 +78,18 @@ class VirtualMap(MapForecaster):
         part = corpus.part(np.random.default_rng([seed, 0]), packs, 1, 4, whole_body=True)
         n, b = len(part.batch), part.batch
         two, none = np.ones(2 * n), np.zeros(2 * n)
-        curves = corpus.integrate(part.cohort.system(), part.schedules, np.tile(part.lengths, 2), np.tile(b.body_weight, 2),
-                                  np.tile(part.lag, 2), two, two.astype(int), none, none, True)  # fmt: skip
+        curves = corpus.integrate(
+            part.cohort.system(),
+            part.schedules,
+            np.tile(part.lengths, 2),
+            np.tile(b.body_weight, 2),
+            np.tile(part.lag, 2),
+            two,
+            two.astype(int),
+            none,
+            none,
+            True,
+        )
         plasma = curves[..., SITES.index("plasma")]
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(plasma)

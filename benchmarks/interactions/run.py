@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Predicted against published AUC ratios of CYP3A4 interactions.
 
     python benchmarks/interactions/run.py [--data FILE]
@@ -28,19 +27,39 @@ OBSERVED = HERE.parent / "data" / "osp" / "osp_observed_data.csv.gz"
 TARGET = 1.4
 #: perpetrator, dose, its own AUC [mg h/L] to infinity as published, or the data set of OBSERVED that holds its profile
 OWN = (
-    ("ketoconazole", "200 mg oral", 16.0, "Huang 1986; set by it"), ("ketoconazole", "400 mg oral", 50.0, "Baxter 1986; set by it"),
-    ("rifampicin", "300 mg iv over 0.5 h", 21.6, "label; set by it"), ("rifampicin", "600 mg iv over 0.5 h", 58.7, "label; set by it"),
-    ("rifampicin", "600 mg oral", "Peloquin 1999 - fast1 - Rifampicin - PO - 600 mg - Serum - agg. (n=14)", "Peloquin 1999"),
+    ("ketoconazole", "200 mg oral", 16.0, "Huang 1986; set by it"),
+    ("ketoconazole", "400 mg oral", 50.0, "Baxter 1986; set by it"),
+    ("rifampicin", "300 mg iv over 0.5 h", 21.6, "label; set by it"),
+    ("rifampicin", "600 mg iv over 0.5 h", 58.7, "label; set by it"),
+    (
+        "rifampicin",
+        "600 mg oral",
+        "Peloquin 1999 - fast1 - Rifampicin - PO - 600 mg - Serum - agg. (n=14)",
+        "Peloquin 1999",
+    ),
     ("itraconazole", "100 mg oral", "Heykants 1989 - po 100 mg SD fed", "Heykants 1989"),
-    ("itraconazole", "200 mg oral", "Barone 1993 - day 1 fed - Itraconazole - PO - 200 mg - Plasma - agg. (n=28)", "Barone 1993"),
-    ("clarithromycin", "250 mg oral", "Chu 1993, 250 mg po", "Chu 1993"), ("clarithromycin", "500 mg oral", "Chu 1993, 500 mg po", "Chu 1993"),
-    ("erythromycin", "500 mg iv over 0.25 h", "Austin 1980 - 500 mg over 15 min (Regimen 2) - Erythromycin - IV - 500 mg - Serum - agg. (n=4)",
-     "Austin 1980"),
-    ("erythromycin", "500 mg iv over 0.5 h",
-     "Barre 1987 - 500 mg over 30 min, total concentrations - Erythromycin - IV - 500 mg - Serum - agg. (n=6)", "Barre 1987"),
-    ("erythromycin", "500 mg oral", "Schreiner 1984 - Part I, stearate tablet",
-     "Schreiner 1984"),
-)  # fmt: skip
+    (
+        "itraconazole",
+        "200 mg oral",
+        "Barone 1993 - day 1 fed - Itraconazole - PO - 200 mg - Plasma - agg. (n=28)",
+        "Barone 1993",
+    ),
+    ("clarithromycin", "250 mg oral", "Chu 1993, 250 mg po", "Chu 1993"),
+    ("clarithromycin", "500 mg oral", "Chu 1993, 500 mg po", "Chu 1993"),
+    (
+        "erythromycin",
+        "500 mg iv over 0.25 h",
+        "Austin 1980 - 500 mg over 15 min (Regimen 2) - Erythromycin - IV - 500 mg - Serum - agg. (n=4)",
+        "Austin 1980",
+    ),
+    (
+        "erythromycin",
+        "500 mg iv over 0.5 h",
+        "Barre 1987 - 500 mg over 30 min, total concentrations - Erythromycin - IV - 500 mg - Serum - agg. (n=6)",
+        "Barre 1987",
+    ),
+    ("erythromycin", "500 mg oral", "Schreiner 1984 - Part I, stearate tablet", "Schreiner 1984"),
+)
 
 
 def published(row: dict, collection: list[dict]) -> float:
@@ -58,11 +77,15 @@ def found(row: dict, collection: list[dict]) -> dict:
         return next(r for r in collection if r["ID"] == row["id"])
     route = "IV" if " iv" in row["victim_dose"] else "PO"
     hits = [
-        r for r in collection
-        if r["Study ID"].startswith(row["study"]) and r["Victim"].lower() == row["victim"]
-        and r["Perpetrator"].lower() == row["perpetrator"] and r["Route Victim"] == route
-        and float(r["t_treatment_0"]) == float(row["victim_time"]) and r["AUCR Avg"]
-    ]  # fmt: skip
+        r
+        for r in collection
+        if r["Study ID"].startswith(row["study"])
+        and r["Victim"].lower() == row["victim"]
+        and r["Perpetrator"].lower() == row["perpetrator"]
+        and r["Route Victim"] == route
+        and float(r["t_treatment_0"]) == float(row["victim_time"])
+        and r["AUCR Avg"]
+    ]
     return hits[0]
 
 
@@ -71,7 +94,10 @@ def predicted(row: dict, known: dict) -> float:
     if row["perpetrator"] == "itraconazole":
         perpetrators.append((known["hydroxyitraconazole"], None))
     out = ph.interaction(
-        (known[row["victim"]], row["victim_dose"]), perpetrators, victim_time=float(row["victim_time"]), duration=96.0
+        (known[row["victim"]], row["victim_dose"]),
+        perpetrators,
+        victim_time=float(row["victim_time"]),
+        duration=96.0,
     )
     return float(out["auc_ratio"][0])
 
@@ -86,16 +112,28 @@ def own_exposure(known: dict) -> list[str]:
         grid = np.r_[0.0, np.geomspace(0.01, 200, 500)]
         observed = published
         if isinstance(published, str):
-            mine = (data["dataset"] == published) | data["dataset"].str.startswith(f"{published} - ")
+            mine = (data["dataset"] == published) | data["dataset"].str.startswith(
+                f"{published} - "
+            )
             p = data[mine & (data["time"] > 0)].drop_duplicates("time").sort_values("time")
             if p.empty:
                 raise ph.InputError("OWN", published, "a data set of the collection")
-            value = p["value"].to_numpy() * (known[name].molar_mass / 1000 if "mol" in p["unit"].iloc[0] else 1.0)
+            value = p["value"].to_numpy() * (
+                known[name].molar_mass / 1000 if "mol" in p["unit"].iloc[0] else 1.0
+            )
             grid = np.r_[0.0, p["time"].to_numpy()]
             observed = np.trapezoid(value, grid[1:])
-        c = ph.simulate(known[name], dose, None, grid, compartments=["plasma"])["concentration"].values[0, :, 0]
-        own = np.trapezoid(c, grid) if not isinstance(published, str) else np.trapezoid(c[1:], grid[1:])
-        out.append(f"| {name} | {dose} | {source} | {observed:.3g} | {own:.3g} | {own / observed:.2f} |")
+        c = ph.simulate(known[name], dose, None, grid, compartments=["plasma"])[
+            "concentration"
+        ].values[0, :, 0]
+        own = (
+            np.trapezoid(c, grid)
+            if not isinstance(published, str)
+            else np.trapezoid(c[1:], grid[1:])
+        )
+        out.append(
+            f"| {name} | {dose} | {source} | {observed:.3g} | {own:.3g} | {own / observed:.2f} |"
+        )
     return out
 
 
@@ -124,7 +162,9 @@ def main() -> None:
     with (HERE / "results" / "studies.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
+        writer.writerows(
+            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows
+        )
     report(rows, own_exposure(known))
 
 
@@ -133,13 +173,15 @@ def report(rows: list[dict], own: list[str]) -> None:
     observed = np.array([r["observed"] for r in rows])
     within = np.maximum(fold, 1 / fold)
     text = [
-        "# Drug interactions: predicted against published AUC ratios", "",
+        "# Drug interactions: predicted against published AUC ratios",
+        "",
         "Made by `python benchmarks/interactions/run.py`; rules at the top of that file, drugs and the source of each value "
         "in `drugs.py`. One reference person; no constant was fitted to an interaction here (Vmax and Km of ketoconazole and rifampicin are set by their own exposure; the inactivation constants of clarithromycin and "
-        "erythromycin were fitted by their source).", "",
+        "erythromycin were fitted by their source).",
+        "",
         "| perpetrator | studies | GMFE | within 1.25-fold | within 2-fold | geometric mean of predicted/observed |",
         "| --- | --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     for name in [*dict.fromkeys(r["perpetrator"] for r in rows), None]:
         pick = np.array([name in (None, r["perpetrator"]) for r in rows])
         f = fold[pick]
@@ -150,20 +192,30 @@ def report(rows: list[dict], own: list[str]) -> None:
     total = gmfe(fold)
     met = "met" if total <= TARGET else "**missed**"
     text += [
-        "", f"The target is a GMFE of {TARGET}: {met} ({total:.2f}). {100 * np.mean(within <= guest(observed)):.0f} % are "
-        "inside the limits of Guest et al. (2011).", "",
+        "",
+        f"The target is a GMFE of {TARGET}: {met} ({total:.2f}). {100 * np.mean(within <= guest(observed)):.0f} % are "
+        "inside the limits of Guest et al. (2011).",
+        "",
         (HERE / "reading.md").read_text() if (HERE / "reading.md").exists() else "",
-        "## The perpetrators' own exposure", "", "AUC [mg h/L] after one dose alone, over the times sampled.", "",
-        "| perpetrator | dose | study | published | predicted | predicted/published |", "| --- | --- | --- | --- | --- | --- |",
-        *own, "", "## Study by study", "",
+        "## The perpetrators' own exposure",
+        "",
+        "AUC [mg h/L] after one dose alone, over the times sampled.",
+        "",
+        "| perpetrator | dose | study | published | predicted | predicted/published |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *own,
+        "",
+        "## Study by study",
+        "",
         "| study | victim | perpetrator | given at h | published | predicted | predicted/published |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-    ]  # fmt: skip
+    ]
     text += [
         f"| {r['study']} | {r['victim']} {r['victim_dose']} | {r['perpetrator']} {r['perpetrator_dose']} "
         f"| {r['victim_time']} "
-        f"| {r['observed']:.3g} | {r['predicted']:.3g} | {r['fold']:.2f} |" for r in rows
-    ]  # fmt: skip
+        f"| {r['observed']:.3g} | {r['predicted']:.3g} | {r['fold']:.2f} |"
+        for r in rows
+    ]
     (HERE / "README.md").write_text("\n".join(text) + "\n")
 
 

@@ -28,8 +28,26 @@ import pbpk_hybrid as ph
 HERE = Path(__file__).parent
 SHARE, OTHERS = 0.9, (0.8, 0.95)
 KI = "0.29 uM"
-STUDIES = ("1130", "16767", "16769", "16775", "16776", "17194", "17195", "17197", "17198", "17199", "17201", "17203",
-           "17204", "17212", "17213", "17215", "17217", "17220")  # fmt: skip
+STUDIES = (
+    "1130",
+    "16767",
+    "16769",
+    "16775",
+    "16776",
+    "17194",
+    "17195",
+    "17197",
+    "17198",
+    "17199",
+    "17201",
+    "17203",
+    "17204",
+    "17212",
+    "17213",
+    "17215",
+    "17217",
+    "17220",
+)
 #: molar mass, log P, pKa, fu, blood:plasma, plasma clearance [mL/min/kg], share excreted in urine, Vss [L/kg]; from memory,
 #: to check: pitavastatin US label (oral clearance 43.4 L/h, F .51, 148 L); rosuvastatin Martin et al. (2003) Clin Ther
 #: 25:2553; pravastatin Goodman & Gilman 12th ed., appendix II
@@ -39,29 +57,45 @@ STATINS = {
     "pravastatin": (424.5, 2.2, 4.7, 0.50, 0.56, 13.5, 0.47, 0.46),
 }
 #: published ratio of AUC, SLCO1B1 521CC over TT; from memory, to check
-GENOTYPE = {"pitavastatin": (3.1, "Ieiri et al. 2007"), "rosuvastatin": (1.65, "Pasanen et al. 2007"),
-            "pravastatin": (1.91, "Niemi et al. 2006")}  # fmt: skip
+GENOTYPE = {
+    "pitavastatin": (3.1, "Ieiri et al. 2007"),
+    "rosuvastatin": (1.65, "Pasanen et al. 2007"),
+    "pravastatin": (1.91, "Niemi et al. 2006"),
+}
 
 
 def statin(name: str, share: float) -> ph.Compound:
     """Uptake by OATP1B1 and passive PS, together twice the unbound intrinsic clearance of the reference person."""
     mass, log_p, pka, fu, ratio, clearance, urine, volume = STATINS[name]
     plain = ph.Compound.create(
-        name=name, molar_mass=mass, log_p=log_p, pka_acid=[pka], fraction_unbound_plasma=fu, blood_to_plasma_ratio=ratio,
-        clearance_plasma=clearance, fraction_excreted_renal=urine, volume_steady_state=volume, distribution_basis="in_vivo",
-        absorption_rate=1.0, kp={"liver": 1.0},
-    )  # fmt: skip
+        name=name,
+        molar_mass=mass,
+        log_p=log_p,
+        pka_acid=[pka],
+        fraction_unbound_plasma=fu,
+        blood_to_plasma_ratio=ratio,
+        clearance_plasma=clearance,
+        fraction_excreted_renal=urine,
+        volume_steady_state=volume,
+        distribution_basis="in_vivo",
+        absorption_rate=1.0,
+        kp={"liver": 1.0},
+    )
     person = ph.reference_individual("human")
     unbound = float(ph.whole_body_system(plain, person).parameters["clint.liver"][0])
     total = 2 * unbound / float((person["volume"] * person["density"]).sel(organ="liver")[0])
     return plain.replace(
-        permeability_surface_area={"liver": (1 - share) * total}, transporters=[{"name": "OATP1B1", "clint": share * total}]
+        permeability_surface_area={"liver": (1 - share) * total},
+        transporters=[{"name": "OATP1B1", "clint": share * total}],
     )
 
 
 def predicted(row: dict, share: float, rifampicin: ph.Compound) -> float:
     dose = f"{row['Dose']} mg " + ("iv over 30 min" if row["Route Perpetrator"] == "IV" else "oral")
-    victim, start = (statin(row["Victim"].lower(), share), "1 mg oral"), float(row["t_treatment_0"] or 0)
+    victim, start = (
+        (statin(row["Victim"].lower(), share), "1 mg oral"),
+        float(row["t_treatment_0"] or 0),
+    )
     out = ph.interaction(victim, {rifampicin: dose}, victim_time=start, duration=72.0)
     return float(out["auc_ratio"][0])
 
@@ -71,9 +105,9 @@ def genotype(name: str) -> float:
     area = []
     for people in (person, ph.with_transporters(person, phenotypes={"OATP1B1": "poor"})):
         t = np.linspace(0, 96, 961)
-        c = ph.simulate(statin(name, SHARE), "1 mg oral", people, t, compartments=["plasma"])["concentration"].values[
-            0, :, 0
-        ]
+        c = ph.simulate(statin(name, SHARE), "1 mg oral", people, t, compartments=["plasma"])[
+            "concentration"
+        ].values[0, :, 0]
         area.append(np.trapezoid(c, t))
     return area[1] / area[0]
 
@@ -93,7 +127,12 @@ def main() -> None:
     for number in STUDIES:
         r = collection[number]
         given = f"{r['Dose']} mg {r['Route Perpetrator'].lower()}"
-        row = {"id": number, "study": r["Study ID"], "victim": r["Victim"].lower(), "rifampicin": given}
+        row = {
+            "id": number,
+            "study": r["Study ID"],
+            "victim": r["Victim"].lower(),
+            "rifampicin": given,
+        }
         row["observed"] = float(r["AUCR Avg"])
         row |= {f"share_{s}": predicted(r, s, rifampicin) for s in (SHARE, *OTHERS)}
         row["induced"] = predicted(r, SHARE, induced)
@@ -102,7 +141,9 @@ def main() -> None:
     with (HERE / "results" / "transport.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
+        writer.writerows(
+            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows
+        )
     observed = np.array([r["observed"] for r in rows])
     text = ["# Inhibited uptake: predicted against published AUC ratios", ""]
     text += __doc__.split("\n\n", 2)[2].strip().splitlines()
@@ -113,18 +154,39 @@ def main() -> None:
     for key, label in cases.items():
         fold = np.array([r[key] for r in rows]) / observed
         within = np.maximum(fold, 1 / fold)
-        shares = [100 * np.mean(x) for x in (within <= 1.25, within <= 2, within <= guest(observed))]
+        shares = [
+            100 * np.mean(x) for x in (within <= 1.25, within <= 2, within <= guest(observed))
+        ]
         cells = [label, str(len(rows)), f"{gmfe(fold):.2f}", *(f"{x:.0f} %" for x in shares)]
         text.append("| " + " | ".join([*cells, f"{10 ** np.mean(np.log10(fold)):.2f}"]) + " |")
     text += ["", *(HERE / "transport_reading.md").read_text().splitlines(), ""]
-    text += ["| study | victim | rifampicin | published | predicted | predicted/published |", "| --- " * 6 + "|"]
+    text += [
+        "| study | victim | rifampicin | published | predicted | predicted/published |",
+        "| --- " * 6 + "|",
+    ]
     for r in rows:
         p = r[f"share_{SHARE}"]
-        cells = [r["study"], r["victim"], r["rifampicin"], f"{r['observed']:.3g}", f"{p:.3g}", f"{p / r['observed']:.2f}"]
+        cells = [
+            r["study"],
+            r["victim"],
+            r["rifampicin"],
+            f"{r['observed']:.3g}",
+            f"{p:.3g}",
+            f"{p / r['observed']:.2f}",
+        ]
         text.append("| " + " | ".join(cells) + " |")
-    text += ["", "## Genotype", "", "AUC of SLCO1B1 521CC over TT, with the activity of .35 of the package's table:", ""]
+    text += [
+        "",
+        "## Genotype",
+        "",
+        "AUC of SLCO1B1 521CC over TT, with the activity of .35 of the package's table:",
+        "",
+    ]
     text += ["| statin | published | predicted |", "| --- | --- | --- |"]
-    text += [f"| {n} | {v} ({source}; from memory) | {genotype(n):.2f} |" for n, (v, source) in GENOTYPE.items()]
+    text += [
+        f"| {n} | {v} ({source}; from memory) | {genotype(n):.2f} |"
+        for n, (v, source) in GENOTYPE.items()
+    ]
     (HERE / "transport.md").write_text("\n".join(text) + "\n")
 
 

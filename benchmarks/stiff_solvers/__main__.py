@@ -21,10 +21,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import numpy as np  # noqa: E402
-from _harness import RESULTS, Report, Timing, wait_for_quiet  # noqa: E402
-from stiff_contenders import CONTENDERS, FAMILIES, contender  # noqa: E402
-from stiff_problems import PROBLEMS, problem  # noqa: E402
+import numpy as np
+from _harness import RESULTS, Report, Timing, wait_for_quiet
+from stiff_contenders import CONTENDERS, FAMILIES, contender
+from stiff_problems import PROBLEMS, problem
 
 TOLERANCES = tuple(10.0**-k for k in range(4, 11))
 GIVEN_ERRORS = (1e-3, 1e-5, 1e-7, 1e-9)
@@ -38,14 +38,18 @@ class Worker:
 
     def __init__(self, family: str, python: str):
         self.family, self.python, self.process = family, python, None
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - what libraries print
+        self.said = tempfile.TemporaryFile("w+")
 
     def ask(self, **request) -> dict:
         if self.process is None:
             self.process = subprocess.Popen(
-                [self.python, str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                stderr=self.said, env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
+                [self.python, str(HERE / "worker.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                stderr=self.said,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
@@ -67,7 +71,15 @@ class Worker:
             self.process = None
 
 
-def measure(name: str, workers: dict[str, Worker], tolerances, turns: int, most: int | None, skipped: dict, quick: bool):
+def measure(
+    name: str,
+    workers: dict[str, Worker],
+    tolerances,
+    turns: int,
+    most: int | None,
+    skipped: dict,
+    quick: bool,
+):
     """{contender: [(rtol, us per subject, error)]} for one problem; contenders take turns at each tolerance."""
     curves: dict[str, list] = {}
     out: set[str] = set()
@@ -76,7 +88,9 @@ def measure(name: str, workers: dict[str, Worker], tolerances, turns: int, most:
         for c in CONTENDERS:
             if c.family not in workers or c.name in out or rtol < c.tightest * 0.999:
                 continue
-            said = workers[c.family].ask(do="prepare", problem=name, name=c.name, rtol=rtol, most=most)
+            said = workers[c.family].ask(
+                do="prepare", problem=name, name=c.name, rtol=rtol, most=most
+            )
             why = said.get("skip") or said.get("failed")
             if why:
                 skipped.setdefault((c.name, why), []).append(name)
@@ -101,7 +115,9 @@ def measure(name: str, workers: dict[str, Worker], tolerances, turns: int, most:
         for k, said in ready.items():
             if times[k]:
                 best = Timing.of(*zip(*times[k], strict=True))
-                curves.setdefault(k, []).append((rtol, best.cpu / said["count"] * 1e6, said["error"], said["count"]))
+                curves.setdefault(k, []).append(
+                    (rtol, best.cpu / said["count"] * 1e6, said["error"], said["count"])
+                )
         for w in workers.values():
             if w.process is not None:
                 w.ask(do="drop")
@@ -127,14 +143,29 @@ def tables(report: Report, name: str, curves: dict) -> None:
         f"{p.title}: us per subject for an error of ...",
         ("integrator", "subjects per call", *(f"{e:.0e}" for e in GIVEN_ERRORS)),
         [(k, v[0][3], *(time_for(v, e) for e in GIVEN_ERRORS)) for k, v in curves.items()],
-    )  # fmt: skip
-    report.data["tables"].append({
-        "title": f"{p.title}: all points", "columns": ["integrator", "rtol", "us per subject", "largest relative error"],
-        "rows": [[k, r, t, e if np.isfinite(e) else None] for k, v in curves.items() for r, t, e, _ in v],
-    })  # fmt: skip
+    )
+    report.data["tables"].append(
+        {
+            "title": f"{p.title}: all points",
+            "columns": ["integrator", "rtol", "us per subject", "largest relative error"],
+            "rows": [
+                [k, r, t, e if np.isfinite(e) else None]
+                for k, v in curves.items()
+                for r, t, e, _ in v
+            ],
+        }
+    )
 
 
-COLOURS = {"embedded": "C3", "julia": "C4", "scipy": "C0", "numba": "C9", "casadi": "C2", "diffrax": "C1", "diffeqpy": "C7"}
+COLOURS = {
+    "embedded": "C3",
+    "julia": "C4",
+    "scipy": "C0",
+    "numba": "C9",
+    "casadi": "C2",
+    "diffrax": "C1",
+    "diffeqpy": "C7",
+}
 
 
 def draw(report: Report, results: dict, out: Path | None) -> None:
@@ -145,7 +176,9 @@ def draw(report: Report, results: dict, out: Path | None) -> None:
 
     columns = min(3, len(results))
     rows = -(-len(results) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(5.2 * columns, 4.2 * rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(5.2 * columns, 4.2 * rows), squeeze=False, layout="constrained"
+    )
     marks, seen = "osDv^<>", {}
     for ax, (name, curves) in zip(axes.flat, results.items(), strict=False):
         for k, points in curves.items():
@@ -156,16 +189,34 @@ def draw(report: Report, results: dict, out: Path | None) -> None:
                 continue
             own = family in ("embedded", "julia")
             line = ax.plot(
-                *zip(*good, strict=True), marker=marks[mine.index(k) % len(marks)], color=COLOURS[family],
-                lw=1.8 if own else 0.9, ls="-" if own else "--", ms=4, label=k,
-            )  # fmt: skip
+                *zip(*good, strict=True),
+                marker=marks[mine.index(k) % len(marks)],
+                color=COLOURS[family],
+                lw=1.8 if own else 0.9,
+                ls="-" if own else "--",
+                ms=4,
+                label=k,
+            )
             seen.setdefault(k, line[0])
-        ax.set(xscale="log", yscale="log", title=problem(name).title, xlabel="us per subject", ylabel="error")
+        ax.set(
+            xscale="log",
+            yscale="log",
+            title=problem(name).title,
+            xlabel="us per subject",
+            ylabel="error",
+        )
         ax.grid(alpha=0.3)
     for ax in list(axes.flat)[len(results) :]:
         ax.axis("off")
     order = [c.name for c in CONTENDERS if c.name in seen]
-    figure.legend([seen[k] for k in order], order, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(
+        [seen[k] for k in order],
+        order,
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=8,
+    )
     report.picture(figure, "error against time", out)
     if out is not None:
         figure.savefig(out / f"{report.name}.svg", bbox_inches="tight")
@@ -173,15 +224,36 @@ def draw(report: Report, results: dict, out: Path | None) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two loose tolerances, few subjects: to see that it runs")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the results (--quick alone writes none)")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait this long for a quiet machine")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two loose tolerances, few subjects: to see that it runs",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None, help="folder of the results (--quick alone writes none)"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait this long for a quiet machine",
+    )
     parser.add_argument("--problems", default=",".join(PROBLEMS), help=f"of {', '.join(PROBLEMS)}")
     parser.add_argument("--families", default=",".join(FAMILIES), help=f"of {', '.join(FAMILIES)}")
-    parser.add_argument("--python", action="append", default=[], metavar="FAMILY=EXE", help="interpreter of a family")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="FAMILY=EXE",
+        help="interpreter of a family",
+    )
     asked = parser.parse_args()
     asked.problems, asked.families = asked.problems.split(","), asked.families.split(",")
-    for kind, given, known in (("problem", asked.problems, PROBLEMS), ("family", asked.families, FAMILIES)):
+    for kind, given, known in (
+        ("problem", asked.problems, PROBLEMS),
+        ("family", asked.families, FAMILIES),
+    ):
         for name in given:
             if name not in known:
                 parser.error(f"unknown {kind} {name!r}; known: {', '.join(known)}")
@@ -195,7 +267,9 @@ def main() -> None:
     wait_for_quiet(asked.wait)
     python = dict(pair.split("=", 1) for pair in asked.python)
     workers = {f: Worker(f, python.get(f, sys.executable)) for f in FAMILIES if f in asked.families}
-    report = Report("stiff_solvers", "Stiff solvers: error against time", __doc__.split("\n\n", 2)[2].strip())
+    report = Report(
+        "stiff_solvers", "Stiff solvers: error against time", __doc__.split("\n\n", 2)[2].strip()
+    )
     tolerances, turns, most = (TOLERANCES[1:3], 1, 8) if asked.quick else (TOLERANCES, 4, None)
     skipped: dict[tuple[str, str], list[str]] = {}
     results = {}
@@ -205,11 +279,16 @@ def main() -> None:
     draw(report, results, asked.out)
     report.text(TEXT)
     ran = {contender(k).family for curves in results.values() for k in curves}
-    said = {f: workers[f].ask(do="versions", family=f).get("versions", "?") for f in workers if f in ran}
+    said = {
+        f: workers[f].ask(do="versions", family=f).get("versions", "?") for f in workers if f in ran
+    }
     report.data["versions"] = said
     report.text("Versions. " + "; ".join(f"{f}: {v}" for f, v in said.items()) + ".")
     if skipped:
-        lines = [f"- {who}: {why} ({', '.join(dict.fromkeys(where))})" for (who, why), where in skipped.items()]
+        lines = [
+            f"- {who}: {why} ({', '.join(dict.fromkeys(where))})"
+            for (who, why), where in skipped.items()
+        ]
         report.text("Skipped or ended early:\n\n" + "\n".join(lines))
     report.data["skipped"] = [[who, why, where] for (who, why), where in skipped.items()]
     for w in workers.values():

@@ -16,7 +16,7 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from stiff_problems import N_REFERENCE, PROBLEMS, REFERENCES, StiffProblem  # noqa: E402
+from stiff_problems import N_REFERENCE, PROBLEMS, REFERENCES, StiffProblem
 
 TIGHT = 3e-14
 
@@ -27,9 +27,15 @@ def compute(p: StiffProblem, subject: int, method: str) -> np.ndarray:
     f, q = p.python_rhs(), p.parameters(subject + 1)[subject].tolist()
 
     solution = solve_ivp(
-        lambda t, y: f(y.tolist(), q), (p.times[0], p.times[-1]), p.y0, method, p.times, rtol=TIGHT,
-        atol=TIGHT * p.atol * 1e-3, jac=_jacobian(p, subject) if method != "LSODA" else None,
-    )  # fmt: skip
+        lambda t, y: f(y.tolist(), q),
+        (p.times[0], p.times[-1]),
+        p.y0,
+        method,
+        p.times,
+        rtol=TIGHT,
+        atol=TIGHT * p.atol * 1e-3,
+        jac=_jacobian(p, subject) if method != "LSODA" else None,
+    )
     if not solution.success:
         raise RuntimeError(f"{p.name}: {method}: {solution.message}")
     return solution.y.T
@@ -59,12 +65,27 @@ def main(names) -> None:
         p = PROBLEMS[name]()
         count = min(N_REFERENCE, p.system.n_subjects)
         kept = "matrix exponential" if p.system.linear else "Radau IIA (SciPy)"
-        first = p.reference if p.system.linear else np.array([compute(p, k, "Radau") for k in range(count)])
+        first = (
+            p.reference
+            if p.system.linear
+            else np.array([compute(p, k, "Radau") for k in range(count)])
+        )
         second = np.array([compute(p, k, "LSODA") for k in range(count)])
-        floor = p.floor if name not in ("rober", "orego", "hires", "pollu") else 1e-3 * np.abs(first).max(axis=(0, 1))
+        floor = (
+            p.floor
+            if name not in ("rober", "orego", "hires", "pollu")
+            else 1e-3 * np.abs(first).max(axis=(0, 1))
+        )
         apart = float(np.max(np.abs(first - second) / (np.abs(first) + floor)))
-        facts = {"problem": p.title, "source": p.source, "kept": kept, "second": "LSODA (SciPy)", "rtol": TIGHT,
-                 "largest_relative_difference_of_the_two": apart, "times": p.times.tolist()}  # fmt: skip
+        facts = {
+            "problem": p.title,
+            "source": p.source,
+            "kept": kept,
+            "second": "LSODA (SciPy)",
+            "rtol": TIGHT,
+            "largest_relative_difference_of_the_two": apart,
+            "times": p.times.tolist(),
+        }
         if p.published is not None:
             off = np.abs(first[0, -1] - p.published) / np.abs(p.published)
             facts["largest_relative_difference_from_published_end"] = float(off.max())

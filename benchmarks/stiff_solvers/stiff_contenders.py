@@ -60,10 +60,15 @@ def _engine(method: str, backend: str):
         else:
             from pbpk_hybrid.solvers.embedded.backend import EmbeddedBackend as Backend
         explicit = method == "tsit5"
-        options = SolverOptions(method=method, rtol=max(rtol, 1e-13), atol=rtol * p.atol, threads=1,
-                                max_steps=100_000 if explicit else 1_000_000)  # fmt: skip
+        options = SolverOptions(
+            method=method,
+            rtol=max(rtol, 1e-13),
+            atol=rtol * p.atol,
+            threads=1,
+            max_steps=100_000 if explicit else 1_000_000,
+        )
         solver, problem = Backend(), p.problem(count)
-        run = lambda: solver.solve(problem, options).amount  # noqa: E731
+        run = lambda: solver.solve(problem, options).amount
         if explicit and not np.isfinite(run()).all():
             raise NotHere(f"explicit: more than {options.max_steps:,} steps")
         return run
@@ -78,7 +83,15 @@ def _scipy(method: str):
         f, table, span = p.python_rhs(), p.parameters(count).tolist(), (p.times[0], p.times[-1])
 
         def one(q):
-            y = solve_ivp(lambda t, y: f(y.tolist(), q), span, p.y0, method, p.times, rtol=rtol, atol=rtol * p.atol).y.T
+            y = solve_ivp(
+                lambda t, y: f(y.tolist(), q),
+                span,
+                p.y0,
+                method,
+                p.times,
+                rtol=rtol,
+                atol=rtol * p.atol,
+            ).y.T
             return y if len(y) == len(p.times) else np.full((len(p.times), p.n_states), np.nan)
 
         return lambda: np.array([one(q) for q in table])
@@ -130,12 +143,22 @@ def _diffrax(p: StiffProblem, count: int, rtol: float) -> Run:
         f, y0, times = p.python_rhs(), jnp.asarray(p.y0), jnp.asarray(p.times)
 
         def one(q, tolerance):
-            term = diffrax.ODETerm(lambda t, y, q: jnp.stack(f([y[i] for i in range(p.n_states)], q)))
+            term = diffrax.ODETerm(
+                lambda t, y, q: jnp.stack(f([y[i] for i in range(p.n_states)], q))
+            )
             solution = diffrax.diffeqsolve(
-                term, diffrax.Kvaerno5(), p.times[0], p.times[-1], None, y0, q, saveat=diffrax.SaveAt(ts=times),
-                stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance * p.atol), max_steps=100_000,
+                term,
+                diffrax.Kvaerno5(),
+                p.times[0],
+                p.times[-1],
+                None,
+                y0,
+                q,
+                saveat=diffrax.SaveAt(ts=times),
+                stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance * p.atol),
+                max_steps=100_000,
                 throw=False,
-            )  # fmt: skip
+            )
             return solution.ys
 
         _KEPT["diffrax", p.name] = jax.jit(jax.vmap(one, in_axes=(0, None)))
@@ -157,15 +180,24 @@ def _diffeqpy(algorithm: str, julia_rhs: bool):
             method = getattr(ode, algorithm)()
         else:
             rhs = p.python_rhs()
-            f = lambda y, q, t: rhs(y, q)  # noqa: E731
-            method = getattr(ode, algorithm)(autodiff=ode.AutoFiniteDiff())  # Julia cannot differentiate Python
-            table, start = table.tolist(), start.tolist()  # lists, as in its README: arrays fail with a Python function
+            f = lambda y, q, t: rhs(y, q)
+            method = getattr(ode, algorithm)(
+                autodiff=ode.AutoFiniteDiff()
+            )  # Julia cannot differentiate Python
+            table, start = (
+                table.tolist(),
+                start.tolist(),
+            )  # lists, as in its README: arrays fail with a Python function
         first = ode.ODEProblem(f, start, (float(p.times[0]), float(p.times[-1])), table[0])
         args = dict(reltol=rtol, abstol=rtol * p.atol, saveat=p.times, maxiters=1_000_000)
 
         def one(q):
             u = np.asarray(ode.stack(ode.solve(ode.remake(first, p=q), method, **args).u)).T
-            return u if u.shape == (len(p.times), p.n_states) else np.full((len(p.times), p.n_states), np.nan)
+            return (
+                u
+                if u.shape == (len(p.times), p.n_states)
+                else np.full((len(p.times), p.n_states), np.nan)
+            )
 
         return lambda: np.array([one(q) for q in table])
 
@@ -187,21 +219,35 @@ CONTENDERS = (
         for m in ("rodas5p", "rodas4p", "fbdf", "kencarp47", "tsit5")
     ),
     Contender("julia", "julia, rodas5p, one subject", _engine("rodas5p", "julia"), many=1),
-    *(Contender("scipy", f"SciPy solve_ivp {m}, Python rhs", _scipy(m), many=1) for m in ("Radau", "BDF", "LSODA")),
+    *(
+        Contender("scipy", f"SciPy solve_ivp {m}, Python rhs", _scipy(m), many=1)
+        for m in ("Radau", "BDF", "LSODA")
+    ),
     Contender("numba", "SciPy odeint (LSODA), numba rhs", _odeint, many=8),
     Contender("casadi", "CasADi CVODES", _casadi, many=8),
     Contender("diffrax", "diffrax Kvaerno5, vmap", _diffrax, many=8, copies=8, tightest=1e-7),
     Contender("diffeqpy", "diffeqpy Rodas5P, Julia rhs", _diffeqpy("Rodas5P", True), many=8),
     Contender("diffeqpy", "diffeqpy FBDF, Julia rhs", _diffeqpy("FBDF", True), many=8),
-    Contender("diffeqpy", "diffeqpy Rodas5P, Python rhs", _diffeqpy("Rodas5P", False), many=1, tightest=1e-6),
+    Contender(
+        "diffeqpy",
+        "diffeqpy Rodas5P, Python rhs",
+        _diffeqpy("Rodas5P", False),
+        many=1,
+        tightest=1e-6,
+    ),
 )
 
 FAMILIES = tuple(dict.fromkeys(c.family for c in CONTENDERS))
 #: what a family needs beside the package, and which versions to state
 NEEDS = {
-    "embedded": ("numba",), "julia": ("juliacall",), "scipy": ("scipy",), "numba": ("scipy", "numba"), "casadi": ("casadi",),
-    "diffrax": ("jax", "diffrax"), "diffeqpy": ("diffeqpy", "juliacall"),
-}  # fmt: skip
+    "embedded": ("numba",),
+    "julia": ("juliacall",),
+    "scipy": ("scipy",),
+    "numba": ("scipy", "numba"),
+    "casadi": ("casadi",),
+    "diffrax": ("jax", "diffrax"),
+    "diffeqpy": ("diffeqpy", "juliacall"),
+}
 
 
 def contender(name: str) -> Contender:
@@ -220,7 +266,10 @@ def versions(family: str) -> str:
     if family == "diffeqpy":
         from diffeqpy import ode
 
-        found += [f"Julia {ode.seval('VERSION')}", f"OrdinaryDiffEq {ode.seval('pkgversion(OrdinaryDiffEq)')}"]
+        found += [
+            f"Julia {ode.seval('VERSION')}",
+            f"OrdinaryDiffEq {ode.seval('pkgversion(OrdinaryDiffEq)')}",
+        ]
     return ", ".join(found)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from stiff_contenders import NotHere, contender, versions  # noqa: E402
-from stiff_problems import problem  # noqa: E402
+from stiff_contenders import NotHere, contender, versions
+from stiff_problems import problem
 
 RUNS: dict = {}
 
@@ -61,7 +61,9 @@ def main() -> None:
         except NotHere as err:
             said = {"skip": str(err)}
         except Exception as err:  # a contender that fails is named in the table, with its own words
-            said = {"failed": f"{type(err).__name__}: {(str(err).strip() or ' ').splitlines()[0][:200]}"}
+            said = {
+                "failed": f"{type(err).__name__}: {(str(err).strip() or ' ').splitlines()[0][:200]}"
+            }
         out.write(json.dumps(said) + "\n")
         out.flush()
 

@@ -24,13 +24,29 @@ DATA = HERE.parent / "data"
 MODELS = {"two_pore": "two-pore, all organs", "minimal": "minimal"}
 IGG = ph.Antibody(name="IgG1")
 #: antibody in tissue over plasma [%], whole tissue: Shah & Betts (2013) mAbs 5:297; quoted from memory, to check
-TISSUES = {"adipose": 4.78, "bone": 7.27, "brain": 0.351, "gut": 5.22, "heart": 10.2, "kidney": 13.7, "liver": 12.1,
-           "lung": 14.9, "muscle": 3.97, "pancreas": 6.4, "skin": 15.7, "spleen": 12.8, "stomach": 4.98}  # fmt: skip
+TISSUES = {
+    "adipose": 4.78,
+    "bone": 7.27,
+    "brain": 0.351,
+    "gut": 5.22,
+    "heart": 10.2,
+    "kidney": 13.7,
+    "liver": 12.1,
+    "lung": 14.9,
+    "muscle": 3.97,
+    "pancreas": 6.4,
+    "skin": 15.7,
+    "spleen": 12.8,
+    "stomach": 4.98,
+}
 
 
 def curves(regimen: ph.Regimen, times: np.ndarray, body) -> dict[str, np.ndarray]:
     """Plasma concentrations [mg/L] at `times` by both models."""
-    systems = {"two_pore": ph.two_pore_system(IGG, body), "minimal": ph.antibody_system(IGG, float(body["body_weight"][0]))}
+    systems = {
+        "two_pore": ph.two_pore_system(IGG, body),
+        "minimal": ph.antibody_system(IGG, float(body["body_weight"][0])),
+    }
     out = {}
     for name, system in systems.items():
         ds = ph.simulate_system(system, regimen, times, compartments=["plasma"])
@@ -49,9 +65,20 @@ def typical() -> list[dict]:
         regimen = ph.Regimen.empty()
         given = infusions[(infusions["antibody"] == name) & (infusions["dose_mg_per_kg"] == dose)]
         for _, i in given.iterrows():
-            regimen = regimen + ph.Regimen.infusion(i["amount_mg_per_kg"] * weight, i["duration_h"]).shift(i["start_h"])
-        out.append({"antibody": name, "label": f"{dose:g} mg/kg", "regimen": regimen, "body": body, "doses": np.array([0.0]),
-                    "time": p["time_h"].to_numpy(), "value": p["concentration_mg_per_L"].to_numpy()})  # fmt: skip
+            regimen = regimen + ph.Regimen.infusion(
+                i["amount_mg_per_kg"] * weight, i["duration_h"]
+            ).shift(i["start_h"])
+        out.append(
+            {
+                "antibody": name,
+                "label": f"{dose:g} mg/kg",
+                "regimen": regimen,
+                "body": body,
+                "doses": np.array([0.0]),
+                "time": p["time_h"].to_numpy(),
+                "value": p["concentration_mg_per_L"].to_numpy(),
+            }
+        )
     return out
 
 
@@ -64,18 +91,30 @@ def patients() -> list[dict]:
         for _, d in doses.iterrows():
             regimen = regimen + ph.Regimen.infusion(d["AMT"], d["AMT"] / d["RATE"]).shift(d["TIME"])
         seen = p[p["MDV"] == 0].drop_duplicates("TIME")
-        out.append({"antibody": "nimotuzumab", "label": f"patient {number}, {doses['AMT'].iloc[0]:g} mg weekly",
-                    "regimen": regimen, "body": ph.reference_individual("human", body_weight=float(p["WGT"].iloc[0])),
-                    "doses": doses["TIME"].to_numpy(), "time": seen["TIME"].to_numpy(),
-                    "value": np.exp(seen["DV"].to_numpy())})  # fmt: skip
+        out.append(
+            {
+                "antibody": "nimotuzumab",
+                "label": f"patient {number}, {doses['AMT'].iloc[0]:g} mg weekly",
+                "regimen": regimen,
+                "body": ph.reference_individual("human", body_weight=float(p["WGT"].iloc[0])),
+                "doses": doses["TIME"].to_numpy(),
+                "time": seen["TIME"].to_numpy(),
+                "value": np.exp(seen["DV"].to_numpy()),
+            }
+        )
     return out
 
 
 def compare(profile: dict) -> dict:
     """A row: observed figures, and predicted/observed of each model."""
     t, c, doses = profile["time"], profile["value"], profile["doses"]
-    row = {"antibody": profile["antibody"], "profile": profile["label"], "n": len(t), "observed_auc": auc(t, c, doses),
-           "observed_cmax": c.max()}  # fmt: skip
+    row = {
+        "antibody": profile["antibody"],
+        "profile": profile["label"],
+        "n": len(t),
+        "observed_auc": auc(t, c, doses),
+        "observed_cmax": c.max(),
+    }
     for model, predicted in curves(profile["regimen"], t, profile["body"]).items():
         row[f"{model}_auc"] = auc(t, predicted, doses) / row["observed_auc"]
         row[f"{model}_cmax"] = predicted.max() / row["observed_cmax"]
@@ -95,7 +134,9 @@ def picture(profiles: list[dict], rows: list[dict]) -> None:
     figure, axes = plt.subplots(2, 4, figsize=(13, 6))
     for axis, p in zip(axes.flat, shown, strict=False):
         grid = np.unique(np.r_[np.geomspace(0.5, p["time"].max(), 120), p["time"]])
-        for (model, values), style in zip(curves(p["regimen"], grid, p["body"]).items(), ("-", "--"), strict=True):
+        for (model, values), style in zip(
+            curves(p["regimen"], grid, p["body"]).items(), ("-", "--"), strict=True
+        ):
             axis.semilogy(grid / 24, values, style, color="#0072B2", label=MODELS[model])
         axis.semilogy(p["time"] / 24, p["value"], "o", color="#D55E00", ms=4, label="observed")
         axis.set(title=f"{p['antibody']} {p['label']}", xlabel="time [day]", ylabel="plasma [mg/L]")
@@ -106,7 +147,9 @@ def picture(profiles: list[dict], rows: list[dict]) -> None:
         mine = [r for r in rows if r["antibody"] == name]
         for quantity, mark in (("auc", "o"), ("cmax", "^")):
             ratio = [r[f"two_pore_{quantity}"] for r in mine]
-            last.semilogy([colours_index(colours, name)] * len(ratio), ratio, mark, color=colour, mfc="none")
+            last.semilogy(
+                [colours_index(colours, name)] * len(ratio), ratio, mark, color=colour, mfc="none"
+            )
     last.axhspan(0.5, 2, color="0.93", zorder=0)
     last.axhline(1, color="0.6", lw=0.8)
     last.set(xticks=range(len(colours)), title="predicted/observed\n(circles AUC, triangles Cmax)")
@@ -123,7 +166,10 @@ def tissues() -> list[str]:
     """Lines on the share of antibody in whole tissues two weeks after a dose."""
     names = ["plasma", *TISSUES]
     ds = ph.simulate_system(
-        ph.two_pore_system(IGG, ph.reference_individual("human")), "100 mg iv", [0.0, 336.0], compartments=names
+        ph.two_pore_system(IGG, ph.reference_individual("human")),
+        "100 mg iv",
+        [0.0, 336.0],
+        compartments=names,
     )
     c = dict(zip(names, ds["concentration"].values[0, -1], strict=True))
     lines = ["| organ | published [%] | two-pore [%] | ratio |", "| --- " * 4 + "|"]
@@ -133,7 +179,11 @@ def tissues() -> list[str]:
         ratios.append(predicted / published)
         lines.append(f"| {organ} | {published:.3g} | {predicted:.3g} | {ratios[-1]:.2f} |")
     logs = np.abs(np.log10(ratios))
-    return [*lines, "", f"AAFE {10 ** logs.mean():.2f}; {np.sum(logs <= np.log10(2))} of {len(ratios)} within 2-fold."]
+    return [
+        *lines,
+        "",
+        f"AAFE {10 ** logs.mean():.2f}; {np.sum(logs <= np.log10(2))} of {len(ratios)} within 2-fold.",
+    ]
 
 
 def fragments() -> list[str]:
@@ -155,7 +205,9 @@ def fragments() -> list[str]:
         end = 4000.0 if protein.salvage else 400.0
         t = np.r_[0.0, np.geomspace(1e-3, end, 600)]
         system = ph.two_pore_system(protein, ph.reference_individual("human"))
-        c = ph.simulate_system(system, "100 mg iv", t, compartments=["plasma"])["concentration"].values[0, :, 0]
+        c = ph.simulate_system(system, "100 mg iv", t, compartments=["plasma"])[
+            "concentration"
+        ].values[0, :, 0]
         keep = c > 1e-6 * c[1]
         t, c = t[keep], c[keep]
         rate = -np.polyfit(t[-40:], np.log(c[-40:]), 1)[0]
@@ -176,19 +228,46 @@ def main() -> None:
     with (HERE / "results" / "antibody.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
+        writer.writerows(
+            {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows
+        )
     picture(profiles, rows)
     two = "AUC: geometric mean | AAFE | within 2-fold | Cmax: geometric mean | AAFE | within 2-fold"
-    each = "samples | AUC [mg h/L] | Cmax [mg/L] | AUC: two-pore | minimal | Cmax: two-pore | minimal"
-    lines = ["# Antibodies: predicted against observed", "", *__doc__.split("\n\n")[2].splitlines(), ""]
+    each = (
+        "samples | AUC [mg h/L] | Cmax [mg/L] | AUC: two-pore | minimal | Cmax: two-pore | minimal"
+    )
+    lines = [
+        "# Antibodies: predicted against observed",
+        "",
+        *__doc__.split("\n\n")[2].splitlines(),
+        "",
+    ]
     lines += ["Ratios are predicted/observed; AAFE is 10^(mean of |log10 ratio|).", ""]
-    lines += ["![antibodies](results/antibody.png)", "", f"| antibody | model | {two} |", "| --- " * 8 + "|"]
+    lines += [
+        "![antibodies](results/antibody.png)",
+        "",
+        f"| antibody | model | {two} |",
+        "| --- " * 8 + "|",
+    ]
     for name in ("tefibazumab", "CDA1", "nimotuzumab"):
         mine = [r for r in rows if r["antibody"] == name]
         for model, label in MODELS.items():
-            lines.append(f"| {name} | {label} | {summary(mine, model, 'auc')} | {summary(mine, model, 'cmax')} |")
-    lines += ["", *(HERE / "antibody_reading.md").read_text().splitlines(), "", "## Antibody in whole tissues", ""]
-    lines += ["Over plasma, two weeks after a dose; published: Shah & Betts (2013), quoted from memory.", "", *tissues(), ""]
+            lines.append(
+                f"| {name} | {label} | {summary(mine, model, 'auc')} | {summary(mine, model, 'cmax')} |"
+            )
+    lines += [
+        "",
+        *(HERE / "antibody_reading.md").read_text().splitlines(),
+        "",
+        "## Antibody in whole tissues",
+        "",
+    ]
+    lines += [
+        "Over plasma, two weeks after a dose; published: Shah & Betts (2013), quoted from memory.",
+        "",
+        *tissues(),
+        "",
+    ]
     lines += [
         "## Other proteins",
         "",
@@ -198,7 +277,9 @@ def main() -> None:
     lines += [*fragments(), "", "## Profile by profile", ""]
     lines += [f"| antibody | profile | {each} |", "| --- " * 9 + "|"]
     for r in rows:
-        ratios = [f"{r[f'{model}_{quantity}']:.2f}" for quantity in ("auc", "cmax") for model in MODELS]
+        ratios = [
+            f"{r[f'{model}_{quantity}']:.2f}" for quantity in ("auc", "cmax") for model in MODELS
+        ]
         seen = [str(r["n"]), f"{r['observed_auc']:.4g}", f"{r['observed_cmax']:.4g}"]
         lines.append("| " + " | ".join([r["antibody"], r["profile"], *seen, *ratios]) + " |")
     (HERE / "antibody.md").write_text("\n".join(lines) + "\n")

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """One table of everything that is compared with people: compounds, interactions, children, antibodies.
 
     python benchmarks/validation/overview.py [--keep]
@@ -33,23 +32,50 @@ RESULTS = HERE / "results"
 BASIS = "in_vivo_volume"
 #: drug -> AAFE of concentrations that the source's report gives for its own model: OSP-PBPK-Model-Library, <drug> evaluation
 #: report, group "All" (omeprazole: table 3-3, mean data; verapamil: racemate and metabolites together)
-SOURCE = {"alfentanil": 1.32, "alprazolam": 1.18, "cimetidine": 1.47, "dapagliflozin": 1.22, "digoxin": 1.46, "midazolam": 1.45,
-          "omeprazole": 2.09, "sufentanil": 1.40, "verapamil": 1.36}  # fmt: skip
+SOURCE = {
+    "alfentanil": 1.32,
+    "alprazolam": 1.18,
+    "cimetidine": 1.47,
+    "dapagliflozin": 1.22,
+    "digoxin": 1.46,
+    "midazolam": 1.45,
+    "omeprazole": 2.09,
+    "sufentanil": 1.40,
+    "verapamil": 1.36,
+}
 #: OSP-Qualification-Reports, DDI_Qualification_CYP3A4: GMFE of AUC ratios (118 studies) and of Cmax ratios (76)
 SOURCE_INTERACTIONS = (1.40, 1.37)
 #: study, victim, perpetrator, dose of the victim as in benchmarks/interactions/studies.csv
 PAIRS = (
-    ("Ahonen 1997", "midazolam", "fluconazole", "7.5 mg oral", "400 mg oral"), ("Olkkola 1994", "midazolam", "itraconazole", "7.5 mg oral", ""),
-    ("Olkkola 1994", "midazolam", "ketoconazole", "7.5 mg oral", ""), ("Backman 1996", "midazolam", "rifampicin", "15 mg oral", ""),
-    ("Kharasch 2004", "alfentanil", "rifampicin", "1 mg iv", ""), ("Gurley 2006", "midazolam", "clarithromycin", "8 mg oral", ""),
+    ("Ahonen 1997", "midazolam", "fluconazole", "7.5 mg oral", "400 mg oral"),
+    ("Olkkola 1994", "midazolam", "itraconazole", "7.5 mg oral", ""),
+    ("Olkkola 1994", "midazolam", "ketoconazole", "7.5 mg oral", ""),
+    ("Backman 1996", "midazolam", "rifampicin", "15 mg oral", ""),
+    ("Kharasch 2004", "alfentanil", "rifampicin", "1 mg iv", ""),
+    ("Gurley 2006", "midazolam", "clarithromycin", "8 mg oral", ""),
     ("Varhe 1996", "triazolam", "fluconazole", "0.25 mg oral", "100 mg"),
     ("Olkkola 1993", "midazolam", "erythromycin", "15 mg oral", ""),
-)  # fmt: skip
+)
 #: panel -> (data set, dose, hour of the victim, perpetrator's doses) of Olkkola 1993
 ARMS = {
-    "midazolam 15 mg oral": ("Olkkola 1993 - po Control (Perpetrator Placebo)", "15 mg oral", 0.0, None),
-    "with erythromycin": ("Olkkola 1993 - po with Perpetrator (Erythromycin)", "15 mg oral", 128.0, "500 mg oral q8h x21"),
-    "midazolam .05 mg/kg iv": ("Olkkola 1993 - iv Control (Perpetrator Placebo)", "3.5 mg iv over 2 min", 0.0, None),
+    "midazolam 15 mg oral": (
+        "Olkkola 1993 - po Control (Perpetrator Placebo)",
+        "15 mg oral",
+        0.0,
+        None,
+    ),
+    "with erythromycin": (
+        "Olkkola 1993 - po with Perpetrator (Erythromycin)",
+        "15 mg oral",
+        128.0,
+        "500 mg oral q8h x21",
+    ),
+    "midazolam .05 mg/kg iv": (
+        "Olkkola 1993 - iv Control (Perpetrator Placebo)",
+        "3.5 mg iv over 2 min",
+        0.0,
+        None,
+    ),
     "iv, with erythromycin": (
         "Olkkola 1993 - iv with Perpetrator (Erythromycin)",
         "3.5 mg iv over 2 min",
@@ -66,8 +92,12 @@ def errors(ratios) -> dict:
     log = np.log10([r for r in ratios if np.isfinite(r) and r > 0])
     if not log.size:
         return {"n": 0, "afe": None, "aafe": None, "within_2_fold": None}
-    return {"n": int(log.size), "afe": float(10 ** log.mean()), "aafe": float(10 ** np.abs(log).mean()),
-            "within_2_fold": float(np.mean(np.abs(log) <= np.log10(2)))}  # fmt: skip
+    return {
+        "n": int(log.size),
+        "afe": float(10 ** log.mean()),
+        "aafe": float(10 ** np.abs(log).mean()),
+        "within_2_fold": float(np.mean(np.abs(log) <= np.log10(2))),
+    }
 
 
 def compounds() -> list[dict]:
@@ -77,8 +107,16 @@ def compounds() -> list[dict]:
     out = []
     for (drug, route), p in table.groupby(["drug", "route"]):
         fold = 10 ** np.average(p[f"{BASIS}_fold"], weights=p["n"])
-        out.append({"kind": "compound", "what": drug, "route": route, "concentration_aafe": float(fold), "source_aafe": SOURCE.get(drug),
-                    **{q: errors(p[f"{BASIS}_{q}"] / p[f"observed_{q}"]) for q in ("auc", "cmax")}})  # fmt: skip
+        out.append(
+            {
+                "kind": "compound",
+                "what": drug,
+                "route": route,
+                "concentration_aafe": float(fold),
+                "source_aafe": SOURCE.get(drug),
+                **{q: errors(p[f"{BASIS}_{q}"] / p[f"observed_{q}"]) for q in ("auc", "cmax")},
+            }
+        )
     return out
 
 
@@ -95,16 +133,35 @@ def interactions() -> list[dict]:
     studies = list(csv.DictReader((run.HERE / "studies.csv").open()))
     out = []
     for study, victim, perpetrator, dose, beside in PAIRS:
-        row = next(r for r in studies if (r["study"], r["victim"], r["perpetrator"], r["victim_dose"]) == (study, victim, perpetrator, dose)
-                   and r["perpetrator_dose"].startswith(beside))  # fmt: skip
+        row = next(
+            r
+            for r in studies
+            if (r["study"], r["victim"], r["perpetrator"], r["victim_dose"])
+            == (study, victim, perpetrator, dose)
+            and r["perpetrator_dose"].startswith(beside)
+        )
         hit = run.found(row, collection)
         others = [(known[perpetrator], row["perpetrator_dose"])]
         others += [(known["hydroxyitraconazole"], None)] if perpetrator == "itraconazole" else []
         got = ph.interaction((known[victim], dose), others, victim_time=float(row["victim_time"]))
-        values = {"auc": (float(hit["AUCR Avg"]), float(got["auc_ratio"][0])),
-                  "cmax": (float(hit["CmaxR Avg"]) if hit["CmaxR Avg"] else np.nan, float(got["cmax_ratio"][0]))}  # fmt: skip
-        out.append({"kind": "interaction", "what": f"{victim} {dose}, {perpetrator} {row['perpetrator_dose']}", "study": study,
-                    **{q: {"observed": o, "predicted": p, "ratio": p / o} for q, (o, p) in values.items()}})  # fmt: skip
+        values = {
+            "auc": (float(hit["AUCR Avg"]), float(got["auc_ratio"][0])),
+            "cmax": (
+                float(hit["CmaxR Avg"]) if hit["CmaxR Avg"] else np.nan,
+                float(got["cmax_ratio"][0]),
+            ),
+        }
+        out.append(
+            {
+                "kind": "interaction",
+                "what": f"{victim} {dose}, {perpetrator} {row['perpetrator_dose']}",
+                "study": study,
+                **{
+                    q: {"observed": o, "predicted": p, "ratio": p / o}
+                    for q, (o, p) in values.items()
+                },
+            }
+        )
     return out
 
 
@@ -112,9 +169,19 @@ def _compare(what: str, kind: str, t, value, predicted, study: str) -> dict:
     from validate import auc
 
     none = np.array([-1.0])
-    pair = {"auc": (auc(t, value, none), auc(t, predicted, none)), "cmax": (value.max(), predicted.max())}
-    return {"kind": kind, "what": what, "study": study,
-            **{q: {"observed": float(o), "predicted": float(p), "ratio": float(p / o)} for q, (o, p) in pair.items()}}  # fmt: skip
+    pair = {
+        "auc": (auc(t, value, none), auc(t, predicted, none)),
+        "cmax": (value.max(), predicted.max()),
+    }
+    return {
+        "kind": kind,
+        "what": what,
+        "study": study,
+        **{
+            q: {"observed": float(o), "predicted": float(p), "ratio": float(p / o)}
+            for q, (o, p) in pair.items()
+        },
+    }
 
 
 def profiles() -> tuple[list[dict], list[dict]]:
@@ -127,8 +194,14 @@ def profiles() -> tuple[list[dict], list[dict]]:
     known, rows, panels = drugs(), [], []
 
     def samples(start: str):
-        p = data[data["dataset"].str.startswith(start) & (data["value"] > 0)].drop_duplicates("time").sort_values("time")
-        factor = 1 / 1000 if p["unit"].iloc[0].startswith("µg") or p["unit"].iloc[0] == "ng/ml" else 1.0
+        p = (
+            data[data["dataset"].str.startswith(start) & (data["value"] > 0)]
+            .drop_duplicates("time")
+            .sort_values("time")
+        )
+        factor = (
+            1 / 1000 if p["unit"].iloc[0].startswith("µg") or p["unit"].iloc[0] == "ng/ml" else 1.0
+        )
         if "mol" in p["unit"].iloc[0]:
             factor = float(p["mol_weight"].iloc[0]) / 1000
         return p["time"].to_numpy(), p["value"].to_numpy() * factor
@@ -142,20 +215,46 @@ def profiles() -> tuple[list[dict], list[dict]]:
         given = [(known["midazolam"], ph.Regimen.parse(dose).shift(hour))] + (
             [(known["erythromycin"], beside)] if beside else []
         )
-        ds = ph.simulate_together(given, None, np.unique(np.r_[0.0, grid + hour]), compartments=["midazolam:plasma"])
+        ds = ph.simulate_together(
+            given, None, np.unique(np.r_[0.0, grid + hour]), compartments=["midazolam:plasma"]
+        )
         curve = np.interp(grid + hour, ds["time"].values, ds["concentration"].values[0, :, 0])
-        rows.append(_compare(what, "interaction profile", t, value, np.interp(t, grid, curve), "Olkkola 1993"))
-        panels.append({"title": what, "grid": grid, "curve": curve, "time": t, "value": value, "study": "Olkkola 1993"})
+        rows.append(
+            _compare(
+                what, "interaction profile", t, value, np.interp(t, grid, curve), "Olkkola 1993"
+            )
+        )
+        panels.append(
+            {
+                "title": what,
+                "grid": grid,
+                "curve": curve,
+                "time": t,
+                "value": value,
+                "study": "Olkkola 1993",
+            }
+        )
     for group, age in GROUPS.items():
         t, value = samples(f"Abdel-Rahman 2007 - {group} - Itraconazole")
         child = ph.reference_child(age)
         grid = np.unique(np.r_[0.0, np.linspace(0.05, t.max(), 400), t])
-        c = ph.simulate(known["itraconazole"], "2.5 mg/kg iv over 1 h", child, grid, compartments=["plasma"])[
-            "concentration"
-        ].values[0, :, 0]
+        c = ph.simulate(
+            known["itraconazole"], "2.5 mg/kg iv over 1 h", child, grid, compartments=["plasma"]
+        )["concentration"].values[0, :, 0]
         what = f"itraconazole, {group}"
-        rows.append(_compare(what, "child profile", t, value, np.interp(t, grid, c), "Abdel-Rahman 2007"))
-        panels.append({"title": what, "grid": grid, "curve": c, "time": t, "value": value, "study": "Abdel-Rahman 2007"})
+        rows.append(
+            _compare(what, "child profile", t, value, np.interp(t, grid, c), "Abdel-Rahman 2007")
+        )
+        panels.append(
+            {
+                "title": what,
+                "grid": grid,
+                "curve": c,
+                "time": t,
+                "value": value,
+                "study": "Abdel-Rahman 2007",
+            }
+        )
     return rows, panels
 
 
@@ -163,29 +262,53 @@ def children() -> list[dict]:
     """A row for each drug given to children, from their clearances."""
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("mechanisms", HERE.parent / "mechanisms" / "run.py")
+    spec = importlib.util.spec_from_file_location(
+        "mechanisms", HERE.parent / "mechanisms" / "run.py"
+    )
     mechanisms = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mechanisms)
     found = mechanisms.children()
-    return [{"kind": "children", "what": drug, "source_aafe": mechanisms.SOURCES_OWN[drug],
-             "auc": errors(r["published"] / r["predicted"] for r in found if r["drug"] == drug)} for drug in mechanisms.CHILDREN]  # fmt: skip
+    return [
+        {
+            "kind": "children",
+            "what": drug,
+            "source_aafe": mechanisms.SOURCES_OWN[drug],
+            "auc": errors(r["published"] / r["predicted"] for r in found if r["drug"] == drug),
+        }
+        for drug in mechanisms.CHILDREN
+    ]
 
 
 def antibodies() -> list[dict]:
     """A row for each antibody, by the two-pore model."""
     table = pd.read_csv(RESULTS / "antibody.csv")
-    return [{"kind": "antibody", "what": name, **{q: errors(p[f"two_pore_{q}"]) for q in ("auc", "cmax")}}
-            for name, p in table.groupby("antibody", sort=False)]  # fmt: skip
+    return [
+        {
+            "kind": "antibody",
+            "what": name,
+            **{q: errors(p[f"two_pore_{q}"]) for q in ("auc", "cmax")},
+        }
+        for name, p in table.groupby("antibody", sort=False)
+    ]
 
 
 def cells(e: dict) -> list[str]:
     if not e["n"]:
         return ["-"] * 3
-    return [f"{e['afe']:.2f}", f"{e['aafe']:.2f}", f"{round(e['within_2_fold'] * e['n'])} of {e['n']}"]
+    return [
+        f"{e['afe']:.2f}",
+        f"{e['aafe']:.2f}",
+        f"{round(e['within_2_fold'] * e['n'])} of {e['n']}",
+    ]
 
 
 def table(head: str, lines: list[list[str]]) -> list[str]:
-    return [f"| {head} |", "| --- " * (head.count("|") + 1) + "|", *("| " + " | ".join(x) + " |" for x in lines), ""]
+    return [
+        f"| {head} |",
+        "| --- " * (head.count("|") + 1) + "|",
+        *("| " + " | ".join(x) + " |" for x in lines),
+        "",
+    ]
 
 
 def number(x) -> str:
@@ -193,29 +316,67 @@ def number(x) -> str:
 
 
 def report(rows: list[dict]) -> list[str]:
-    of = lambda kind: [r for r in rows if r["kind"] == kind]  # noqa: E731
+    of = lambda kind: [r for r in rows if r["kind"] == kind]
     three = "AUC: AFE | AAFE | within 2-fold | Cmax: AFE | AAFE | within 2-fold"
     drugs = {r["what"] for r in of("compound")}
-    text = ["# Compounds, interactions, children, antibodies: predicted over observed", "",
-            f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them also or only by mouth, {len(of('interaction'))} "
-            "interactions, children and antibodies in one place; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
-            "AAFE 10^(mean of |log10 ratio|); everything that fails is in it.", "",
-            "![predicted over observed](results/overview.png)", "", "## Compounds", "",
-            "Clearance and volume of distribution from the literature; profile by profile and by other bases: [README.md](README.md). "
-            "The last two columns are AAFE of all concentrations, here and as the source of most of these data reports it for its own model, which was "
-            "fitted to part of them.", ""]  # fmt: skip
-    text += table(f"compound | route | {three} | concentrations: AAFE | source's own model",
-                  [[r["what"], r["route"], *cells(r["auc"]), *cells(r["cmax"]), number(r["concentration_aafe"]), number(r["source_aafe"])]
-                   for r in of("compound")])  # fmt: skip
-    text += ["## Interactions", "", "Ratios of the victim's AUC and Cmax with over without the other drug.", ""]
-    text += table("victim, perpetrator | study | AUC ratio observed | predicted | predicted/observed | Cmax ratio observed | predicted | predicted/observed",
-                  [[r["what"], r["study"], *(number(r[q][k]) for q in ("auc", "cmax") for k in ("observed", "predicted", "ratio"))]
-                   for r in of("interaction")])  # fmt: skip
+    text = [
+        "# Compounds, interactions, children, antibodies: predicted over observed",
+        "",
+        f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them also or only by mouth, {len(of('interaction'))} "
+        "interactions, children and antibodies in one place; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
+        "AAFE 10^(mean of |log10 ratio|); everything that fails is in it.",
+        "",
+        "![predicted over observed](results/overview.png)",
+        "",
+        "## Compounds",
+        "",
+        "Clearance and volume of distribution from the literature; profile by profile and by other bases: [README.md](README.md). "
+        "The last two columns are AAFE of all concentrations, here and as the source of most of these data reports it for its own model, which was "
+        "fitted to part of them.",
+        "",
+    ]
+    text += table(
+        f"compound | route | {three} | concentrations: AAFE | source's own model",
+        [
+            [
+                r["what"],
+                r["route"],
+                *cells(r["auc"]),
+                *cells(r["cmax"]),
+                number(r["concentration_aafe"]),
+                number(r["source_aafe"]),
+            ]
+            for r in of("compound")
+        ],
+    )
+    text += [
+        "## Interactions",
+        "",
+        "Ratios of the victim's AUC and Cmax with over without the other drug.",
+        "",
+    ]
+    text += table(
+        "victim, perpetrator | study | AUC ratio observed | predicted | predicted/observed | Cmax ratio observed | predicted | predicted/observed",
+        [
+            [
+                r["what"],
+                r["study"],
+                *(
+                    number(r[q][k])
+                    for q in ("auc", "cmax")
+                    for k in ("observed", "predicted", "ratio")
+                ),
+            ]
+            for r in of("interaction")
+        ],
+    )
     for q, own in zip(("auc", "cmax"), SOURCE_INTERACTIONS, strict=True):
         e = errors(r[q]["ratio"] for r in of("interaction"))
         name = "AUC" if q == "auc" else "Cmax"
-        text.append(f"{name} ratios: AFE {e['afe']:.2f}, AAFE {e['aafe']:.2f}, {round(e['within_2_fold'] * e['n'])} of {e['n']} within 2-fold; the source's own model "
-                    f"{own:.2f} over all its studies. All 81 studies: [interactions](../interactions/README.md).")  # fmt: skip
+        text.append(
+            f"{name} ratios: AFE {e['afe']:.2f}, AAFE {e['aafe']:.2f}, {round(e['within_2_fold'] * e['n'])} of {e['n']} within 2-fold; the source's own model "
+            f"{own:.2f} over all its studies. All 81 studies: [interactions](../interactions/README.md)."
+        )
         text.append("")
     head = "what | study | AUC [mg h/L] observed | predicted | ratio | Cmax [mg/L] observed | predicted | ratio"
     for kind, title in (
@@ -229,22 +390,44 @@ def report(rows: list[dict]) -> list[str]:
                 [
                     r["what"],
                     r["study"],
-                    *(f"{r[q][k]:.3g}" for q in ("auc", "cmax") for k in ("observed", "predicted", "ratio")),
+                    *(
+                        f"{r[q][k]:.3g}"
+                        for q in ("auc", "cmax")
+                        for k in ("observed", "predicted", "ratio")
+                    ),
                 ]
                 for r in of(kind)
             ],
         )
-    text += ["![profiles](results/overview_profiles.png)", "", "## Children, clearance", "",
-             "AUC from published clearances of single children and groups; each of them: [children](../mechanisms/README.md).", ""]  # fmt: skip
+    text += [
+        "![profiles](results/overview_profiles.png)",
+        "",
+        "## Children, clearance",
+        "",
+        "AUC from published clearances of single children and groups; each of them: [children](../mechanisms/README.md).",
+        "",
+    ]
     text += table(
         "drug | AUC: AFE | AAFE | within 2-fold | source's own model",
         [[r["what"], *cells(r["auc"]), number(r["source_aafe"])] for r in of("children")],
     )
-    text += ["## Antibodies", "", "By the two-pore model, nothing fitted: [antibody.md](antibody.md).", ""]
-    text += table(f"antibody | {three}", [[r["what"], *cells(r["auc"]), *cells(r["cmax"])] for r in of("antibody")])
+    text += [
+        "## Antibodies",
+        "",
+        "By the two-pore model, nothing fitted: [antibody.md](antibody.md).",
+        "",
+    ]
+    text += table(
+        f"antibody | {three}",
+        [[r["what"], *cells(r["auc"]), *cells(r["cmax"])] for r in of("antibody")],
+    )
     return [
         *text,
-        *((HERE / "overview_reading.md").read_text().splitlines() if (HERE / "overview_reading.md").exists() else []),
+        *(
+            (HERE / "overview_reading.md").read_text().splitlines()
+            if (HERE / "overview_reading.md").exists()
+            else []
+        ),
     ]
 
 
@@ -261,7 +444,9 @@ def pictures(rows: list[dict], panels: list[dict]) -> None:
         "antibody": "#CC79A7",
     }
     with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(1, 2, figsize=(9.5, 0.2 * len(rows) + 1.4), layout="constrained", sharey=True)
+        fig, axes = plt.subplots(
+            1, 2, figsize=(9.5, 0.2 * len(rows) + 1.4), layout="constrained", sharey=True
+        )
         for ax, q in zip(axes, ("auc", "cmax"), strict=True):
             ax.axvspan(0.5, 2, color="0.93", zorder=0)
             ax.axvline(1, color="0.6", lw=0.8)
@@ -273,16 +458,30 @@ def pictures(rows: list[dict], panels: list[dict]) -> None:
                     continue
                 ax.plot(ratio, y, "o", color=colour[r["kind"]], ms=5)
                 if r[q].get("n", 1) > 1:  # AAFE as a bar around the bias
-                    ax.plot([ratio / r[q]["aafe"], ratio * r[q]["aafe"]], [y, y], color=colour[r["kind"]], lw=1)
-            ax.set(xscale="log", xlabel=f"predicted/observed {'AUC' if q == 'auc' else 'Cmax'}", xlim=(0.1, 10))
+                    ax.plot(
+                        [ratio / r[q]["aafe"], ratio * r[q]["aafe"]],
+                        [y, y],
+                        color=colour[r["kind"]],
+                        lw=1,
+                    )
+            ax.set(
+                xscale="log",
+                xlabel=f"predicted/observed {'AUC' if q == 'auc' else 'Cmax'}",
+                xlim=(0.1, 10),
+            )
             ax.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"])
             ax.minorticks_off()
-        names = [f"{r['what'].split(',')[0] if r['kind'] == 'interaction' else r['what']}"
-                 f"{' ' + r['route'] if 'route' in r else ''}{', ' + r['what'].split(', ')[1].split(' ')[0] if r['kind'] == 'interaction' else ''}"
-                 f"{' (children)' if r['kind'] == 'children' else ''}" for r in reversed(rows)]  # fmt: skip
+        names = [
+            f"{r['what'].split(',')[0] if r['kind'] == 'interaction' else r['what']}"
+            f"{' ' + r['route'] if 'route' in r else ''}{', ' + r['what'].split(', ')[1].split(' ')[0] if r['kind'] == 'interaction' else ''}"
+            f"{' (children)' if r['kind'] == 'children' else ''}"
+            for r in reversed(rows)
+        ]
         axes[0].set_yticks(range(len(rows)), names)
         axes[0].set_ylim(-0.7, len(rows) - 0.3)
-        fig.suptitle("points: bias or single ratio; bars: AAFE about it; grey: within 2-fold", fontsize=9)
+        fig.suptitle(
+            "points: bias or single ratio; bars: AAFE about it; grey: within 2-fold", fontsize=9
+        )
         fig.savefig(RESULTS / "overview.png", dpi=130)
         plt.close(fig)
         fig, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained")
@@ -290,7 +489,16 @@ def pictures(rows: list[dict], panels: list[dict]) -> None:
             ax.semilogy(p["grid"], np.maximum(p["curve"], 1e-9), color=BLUE, lw=1.5)
             ax.semilogy(p["time"], p["value"], "o", color="black", ms=3.5)
             ax.set(ylim=(p["value"].min() / 4, p["value"].max() * 5), title=p["title"])
-            ax.text(0.98, 0.96, p["study"], transform=ax.transAxes, ha="right", va="top", fontsize=7, color="0.35")
+            ax.text(
+                0.98,
+                0.96,
+                p["study"],
+                transform=ax.transAxes,
+                ha="right",
+                va="top",
+                fontsize=7,
+                color="0.35",
+            )
         fig.supxlabel("time after dose [h]", fontsize=9)
         fig.supylabel("plasma [mg/L]", fontsize=9)
         fig.savefig(RESULTS / "overview_profiles.png", dpi=130)
@@ -299,7 +507,11 @@ def pictures(rows: list[dict], panels: list[dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", action="store_true", help="take the results of validate.py and antibody.py as they are")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="take the results of validate.py and antibody.py as they are",
+    )
     if not parser.parse_args().keep:
         for script in ("validate.py", "antibody.py"):
             subprocess.run([sys.executable, str(HERE / script)], check=True)
@@ -309,7 +521,9 @@ def main() -> None:
     rows = compounds() + interactions()
     more, panels = profiles()
     rows += more + children() + antibodies()
-    (RESULTS / "overview.json").write_text(json.dumps(rows, indent=1, default=float).replace("NaN", "null") + "\n")
+    (RESULTS / "overview.json").write_text(
+        json.dumps(rows, indent=1, default=float).replace("NaN", "null") + "\n"
+    )
     pictures(rows, panels)
     (HERE / "overview.md").write_text("\n".join(report(rows)).rstrip("\n") + "\n")
 

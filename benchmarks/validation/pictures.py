@@ -13,8 +13,16 @@ NAME = {"auc": "AUC", "cmax": "$C_{max}$"}
 # Okabe & Ito (2008), each with filled and with open markers: fourteen drugs that colour-blind readers can tell apart
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444")
 BLUE, ORANGE, BAND = "#0072B2", "#D55E00", "#9ec9e2"
-STYLE = {"font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-         "axes.spines.top": False, "axes.spines.right": False, "font.family": "DejaVu Sans"}  # fmt: skip
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.family": "DejaVu Sans",
+}
 
 
 def scatter(rows, bases, path: Path) -> None:
@@ -25,7 +33,9 @@ def scatter(rows, bases, path: Path) -> None:
     drugs = sorted({r["drug"] for r in rows})
     look = {d: (COLOURS[i % len(COLOURS)], i // len(COLOURS)) for i, d in enumerate(drugs)}
     with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(2, len(bases), figsize=(3.35 * len(bases), 7.6), layout="constrained")
+        fig, axes = plt.subplots(
+            2, len(bases), figsize=(3.35 * len(bases), 7.6), layout="constrained"
+        )
         for line, quantity in zip(axes, ("auc", "cmax"), strict=True):
             seen = np.array([r[f"observed_{quantity}"] for r in rows])
             low = 10 ** np.floor(np.log10(np.nanmin(seen[seen > 0])))
@@ -38,23 +48,58 @@ def scatter(rows, bases, path: Path) -> None:
                     colour, kind = look[drug]
                     for route, marker in (("iv", "o"), ("oral", "^")):
                         mine = [r for r in rows if r["drug"] == drug and r["route"] == route]
-                        ax.plot([r[f"observed_{quantity}"] for r in mine], [r[f"{basis}_{quantity}"] for r in mine], marker,
-                                color=colour, ms=4.6, alpha=0.8, mfc=(colour, "white", "0.8")[kind], mec=colour, mew=0.8,
-                                ls="none")  # fmt: skip
-                ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal",
-                       xlabel=f"observed {NAME[quantity]} [{UNITS[quantity]}]")  # fmt: skip
+                        ax.plot(
+                            [r[f"observed_{quantity}"] for r in mine],
+                            [r[f"{basis}_{quantity}"] for r in mine],
+                            marker,
+                            color=colour,
+                            ms=4.6,
+                            alpha=0.8,
+                            mfc=(colour, "white", "0.8")[kind],
+                            mec=colour,
+                            mew=0.8,
+                            ls="none",
+                        )
+                ax.set(
+                    xscale="log",
+                    yscale="log",
+                    xlim=(low, high),
+                    ylim=(low, high),
+                    aspect="equal",
+                    xlabel=f"observed {NAME[quantity]} [{UNITS[quantity]}]",
+                )
                 ax.set_xticks(10.0 ** np.arange(np.log10(low), np.log10(high) + 1, 2))
                 ax.set_yticks(10.0 ** np.arange(np.log10(low), np.log10(high) + 1, 2))
                 ax.minorticks_off()
                 if quantity == "auc":
                     ax.set_title(LABEL[basis], fontweight="bold")
             line[0].set_ylabel(f"predicted {NAME[quantity]} [{UNITS[quantity]}]")
-        handles = [plt.Line2D([], [], marker="s", ls="none", color=look[d][0], ms=6, label=d,
-                              mfc=(look[d][0], "white", "0.8")[look[d][1]]) for d in drugs]  # fmt: skip
-        handles += [plt.Line2D([], [], marker=m, ls="none", color="0.3", ms=6, label=label)
-                    for m, label in (("o", "intravenous"), ("^", "oral"))]  # fmt: skip
+        handles = [
+            plt.Line2D(
+                [],
+                [],
+                marker="s",
+                ls="none",
+                color=look[d][0],
+                ms=6,
+                label=d,
+                mfc=(look[d][0], "white", "0.8")[look[d][1]],
+            )
+            for d in drugs
+        ]
+        handles += [
+            plt.Line2D([], [], marker=m, ls="none", color="0.3", ms=6, label=label)
+            for m, label in (("o", "intravenous"), ("^", "oral"))
+        ]
         handles.append(plt.Rectangle((0, 0), 1, 1, fc="0.93", label="within two-fold"))
-        fig.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=8.5, handletextpad=0.4)
+        fig.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=6,
+            frameon=False,
+            fontsize=8.5,
+            handletextpad=0.4,
+        )
         fig.savefig(path, dpi=150)
         plt.close(fig)
 
@@ -67,19 +112,32 @@ def multiples(panels, path: Path) -> None:
     columns = 4
     count = -(-len(panels) // columns)
     with plt.rc_context(STYLE):
-        fig, axes = plt.subplots(count, columns, figsize=(11, 2.45 * count), layout="constrained", squeeze=False)
+        fig, axes = plt.subplots(
+            count, columns, figsize=(11, 2.45 * count), layout="constrained", squeeze=False
+        )
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
         for ax, p in zip(axes.flat, panels, strict=False):
             if "band" in p:
-                ax.fill_between(p["grid"], *np.maximum(p["band"], 1e-12), color=BAND, alpha=0.6, lw=0)
+                ax.fill_between(
+                    p["grid"], *np.maximum(p["band"], 1e-12), color=BAND, alpha=0.6, lw=0
+                )
             if "in_vivo_volume" in p:
                 ax.plot(p["grid"], p["in_vivo_volume"], color=BLUE, lw=1.6)
             if "in_vivo" in p:
                 ax.plot(p["grid"], p["in_vivo"], color=ORANGE, lw=1.2, ls="--")
             error = np.where(np.isfinite(p["error"]), p["error"], 0)
             low = np.minimum(error, 0.9 * p["value"])  # a log axis shows no zero
-            ax.errorbar(p["time"], p["value"], yerr=(low, error), fmt="o", ms=3.4, color="black", elinewidth=0.7, zorder=5)
+            ax.errorbar(
+                p["time"],
+                p["value"],
+                yerr=(low, error),
+                fmt="o",
+                ms=3.4,
+                color="black",
+                elinewidth=0.7,
+                zorder=5,
+            )
             shown = p["value"]
             ax.set(yscale="log", ylim=(shown.min() / 4, shown.max() * 5), xlim=(0, p["grid"][-1]))
             ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -88,15 +146,41 @@ def multiples(panels, path: Path) -> None:
             if narrow:
                 ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
             ax.yaxis.set_minor_locator(NullLocator())
-            how = "oral" if p["route"] == "oral" else "iv infusion" if p["route"] == "iv_infusion" else "iv bolus"
-            ax.set_title(f"{p['drug']}, {p['dose']} {how}", fontweight="bold", loc="left", fontsize=9)
-            ax.text(0.98, 0.97, _short(p["study"]), transform=ax.transAxes, ha="right", va="top", fontsize=7, color="0.35")
+            how = (
+                "oral"
+                if p["route"] == "oral"
+                else "iv infusion"
+                if p["route"] == "iv_infusion"
+                else "iv bolus"
+            )
+            ax.set_title(
+                f"{p['drug']}, {p['dose']} {how}", fontweight="bold", loc="left", fontsize=9
+            )
+            ax.text(
+                0.98,
+                0.97,
+                _short(p["study"]),
+                transform=ax.transAxes,
+                ha="right",
+                va="top",
+                fontsize=7,
+                color="0.35",
+            )
         fig.supxlabel("time after dose [h]", fontsize=10)
         fig.supylabel("plasma (or blood) concentration [mg/L]", fontsize=10)
-        handles = [plt.Line2D([], [], color=BLUE, lw=1.6, label="typical person, CL and Vss in vivo"),
-                   plt.Rectangle((0, 0), 1, 1, fc=BAND, alpha=0.6, label="5-95 % of 200 virtual people"),
-                   plt.Line2D([], [], color=ORANGE, lw=1.2, ls="--", label="typical person, CL in vivo, Kp predicted"),
-                   plt.Line2D([], [], marker="o", ls="none", ms=4, color="black", label="observed (± SD)")]  # fmt: skip
+        handles = [
+            plt.Line2D([], [], color=BLUE, lw=1.6, label="typical person, CL and Vss in vivo"),
+            plt.Rectangle((0, 0), 1, 1, fc=BAND, alpha=0.6, label="5-95 % of 200 virtual people"),
+            plt.Line2D(
+                [],
+                [],
+                color=ORANGE,
+                lw=1.2,
+                ls="--",
+                label="typical person, CL in vivo, Kp predicted",
+            ),
+            plt.Line2D([], [], marker="o", ls="none", ms=4, color="black", label="observed (± SD)"),
+        ]
         fig.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
         fig.savefig(path, dpi=130)
         plt.close(fig)

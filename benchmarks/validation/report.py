@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 
 FOLD = 2.0
-LABEL = {"in_vivo": "CL in vivo, Kp predicted", "in_vitro": "CL in vitro, Kp predicted",
-         "in_vivo_volume": "CL and Vss in vivo"}  # fmt: skip
+LABEL = {
+    "in_vivo": "CL in vivo, Kp predicted",
+    "in_vitro": "CL in vitro, Kp predicted",
+    "in_vivo_volume": "CL and Vss in vivo",
+}
 
 
 def summary(rows: list[dict], basis: str, quantity: str) -> tuple[int, float, float, float]:
@@ -37,14 +40,22 @@ def number(x: float) -> str:
 
 
 def table(head: list[str], lines: list[list[str]]) -> list[str]:
-    return ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|", *("| " + " | ".join(x) + " |" for x in lines), ""]
+    return [
+        "| " + " | ".join(head) + " |",
+        "| --- " * len(head) + "|",
+        *("| " + " | ".join(x) + " |" for x in lines),
+        "",
+    ]
 
 
 def totals(rows, bases) -> list[str]:
-    sets = {"human iv": lambda r: r["species"] == "human" and r["route"] == "iv",
-            "human oral": lambda r: r["species"] == "human" and r["route"] == "oral",
-            "human": lambda r: r["species"] == "human", "other species": lambda r: r["species"] != "human",
-            "all": lambda r: True}  # fmt: skip
+    sets = {
+        "human iv": lambda r: r["species"] == "human" and r["route"] == "iv",
+        "human oral": lambda r: r["species"] == "human" and r["route"] == "oral",
+        "human": lambda r: r["species"] == "human",
+        "other species": lambda r: r["species"] != "human",
+        "all": lambda r: True,
+    }
     lines = []
     for label, keep in sets.items():
         mine = [r for r in rows if keep(r)]
@@ -53,7 +64,15 @@ def totals(rows, bases) -> list[str]:
             n_c, _, aafe_c, within_c = summary(mine, basis, "cmax")
             spread = [number(aafe), percent(within), number(aafe_c), percent(within_c)]
             lines.append([label, LABEL[basis], f"{n}, {n_c}", *spread])
-    head = ["profiles", "prediction", "n (AUC, Cmax)", "AUC: AAFE", "AUC within 2-fold", "Cmax: AAFE", "Cmax within 2-fold"]
+    head = [
+        "profiles",
+        "prediction",
+        "n (AUC, Cmax)",
+        "AUC: AAFE",
+        "AUC within 2-fold",
+        "Cmax: AAFE",
+        "Cmax within 2-fold",
+    ]
     return table(head, lines)
 
 
@@ -68,12 +87,29 @@ def drugs_once(rows, bases) -> list[str]:
                     _, gm_c, _, _ = summary(mine, basis, "cmax")
                     if n:
                         means[drug] = (gm, gm_c)
-            inside = np.array([[1 / FOLD <= x <= FOLD for x in pair] for pair in means.values()]).reshape(-1, 2)
-            out = [f"{d} ({number(a)}, {number(c)})" for (d, (a, c)), ok in zip(means.items(), inside, strict=True)
-                   if not all(ok)]  # fmt: skip
+            inside = np.array(
+                [[1 / FOLD <= x <= FOLD for x in pair] for pair in means.values()]
+            ).reshape(-1, 2)
+            out = [
+                f"{d} ({number(a)}, {number(c)})"
+                for (d, (a, c)), ok in zip(means.items(), inside, strict=True)
+                if not all(ok)
+            ]
             a, c = inside.sum(axis=0)
-            lines.append([LABEL[basis], route, str(len(means)), str(a), str(c), ", ".join(out) or "-"])
-    return table(["prediction", "route", "drugs", "AUC within 2-fold", "Cmax within 2-fold", "outside (AUC, Cmax)"], lines)
+            lines.append(
+                [LABEL[basis], route, str(len(means)), str(a), str(c), ", ".join(out) or "-"]
+            )
+    return table(
+        [
+            "prediction",
+            "route",
+            "drugs",
+            "AUC within 2-fold",
+            "Cmax within 2-fold",
+            "outside (AUC, Cmax)",
+        ],
+        lines,
+    )
 
 
 def by_drug(rows, bases) -> list[str]:
@@ -93,8 +129,14 @@ def by_drug(rows, bases) -> list[str]:
 
 def left_out(refused) -> list[str]:
     reasons = sorted({why for counts in refused.values() for why in counts})
-    lines = [[why, str(sum(c[why] for c in refused.values())),
-              ", ".join(f"{d} {c[why]}" for d, c in refused.items() if c[why])] for why in reasons]  # fmt: skip
+    lines = [
+        [
+            why,
+            str(sum(c[why] for c in refused.values())),
+            ", ".join(f"{d} {c[why]}" for d, c in refused.items() if c[why]),
+        ]
+        for why in reasons
+    ]
     return table(["why", "profiles", "of"], lines)
 
 

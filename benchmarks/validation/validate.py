@@ -96,7 +96,9 @@ def usable(p):
 
 
 def regimen_of(first, body_weight: float) -> ph.Regimen:
-    dose = first["dose"] if np.isfinite(first["dose"]) else first["dose_per_body_weight"] * body_weight
+    dose = (
+        first["dose"] if np.isfinite(first["dose"]) else first["dose_per_body_weight"] * body_weight
+    )
     duration = first["infusion_duration"]
     if first["route"] == "oral":
         one = ph.Regimen.oral(dose)
@@ -118,13 +120,17 @@ def drug_for(compound, basis: str, first):
         return None
     values = compound.species_values.get(first["species"], {})
     own = first["species"] == "human" or "clint_hepatocyte" in values or "clint_microsome" in values
-    if clearance == "in_vitro" and (not own or (drug.clint_hepatocyte is None and drug.clint_microsome is None)):
+    if clearance == "in_vitro" and (
+        not own or (drug.clint_hepatocyte is None and drug.clint_microsome is None)
+    ):
         return None  # human hepatocytes say nothing about a rat
     if distribution == "in_vivo" and drug.volume_steady_state is None:
         return None
     if first["route"] == "oral" and drug.absorption_rate is None:
         return None
-    return drug.replace(clearance_basis=clearance, distribution_basis=distribution, species_values={})
+    return drug.replace(
+        clearance_basis=clearance, distribution_basis=distribution, species_values={}
+    )
 
 
 def predict(compound, basis: str, p):
@@ -134,10 +140,14 @@ def predict(compound, basis: str, p):
     if drug is None:
         return None
     weight = first["body_weight"]
-    body = ph.reference_individual(first["species"], body_weight=float(weight) if np.isfinite(weight) else None)
+    body = ph.reference_individual(
+        first["species"], body_weight=float(weight) if np.isfinite(weight) else None
+    )
     name = "blood" if first["matrix"] == "blood" else "plasma"
     times = p["time"].to_numpy()
-    result = ph.simulate(drug, regimen_of(first, float(body["body_weight"][0])), body, times, compartments=[name])
+    result = ph.simulate(
+        drug, regimen_of(first, float(body["body_weight"][0])), body, times, compartments=[name]
+    )
     return result["concentration"].values[0, :, 0]
 
 
@@ -146,7 +156,12 @@ def observed_profiles(name: str, folder):
     import pandas as pd
 
     tables = []
-    for collection, where in (("shipped", None), ("osp", folder), ("cvtdb", folder), ("pbpk_pc", folder or UNLICENSED)):
+    for collection, where in (
+        ("shipped", None),
+        ("osp", folder),
+        ("cvtdb", folder),
+        ("pbpk_pc", folder or UNLICENSED),
+    ):
         with contextlib.suppress(ph.InputError):
             tables.append(ph.observations(name, collection, folder=where).to_dataframe())
     return pd.concat(tables, ignore_index=True) if tables else None
@@ -171,9 +186,16 @@ def rows_for(name: str, folder) -> tuple[list[dict], Counter, list]:
             continue
         first = p.iloc[0]
         t, c, doses = p["time"].to_numpy(), p["value"].to_numpy(), dose_times(first)
-        row = {"drug": name, "species": first["species"], "route": "oral" if first["route"] == "oral" else "iv",
-               "collection": first["collection"], "profile": label[1], "n": len(p),
-               "observed_auc": auc(t, c, doses), "observed_cmax": c.max()}  # fmt: skip
+        row = {
+            "drug": name,
+            "species": first["species"],
+            "route": "oral" if first["route"] == "oral" else "iv",
+            "collection": first["collection"],
+            "profile": label[1],
+            "n": len(p),
+            "observed_auc": auc(t, c, doses),
+            "observed_cmax": c.max(),
+        }
         try:
             predictions = {basis: predict(compound, basis, p) for basis in BASES}
         except ph.InputError as err:
@@ -184,7 +206,11 @@ def rows_for(name: str, folder) -> tuple[list[dict], Counter, list]:
             row[f"{basis}_auc"] = auc(t, predicted, doses) if ok else np.nan
             row[f"{basis}_cmax"] = predicted.max() if ok else np.nan
             later = t > 0  # at the moment of an oral dose nothing is absorbed
-            fold = np.abs(np.log10(np.maximum(predicted, 1e-12) / c))[later] if ok else np.array([np.nan])
+            fold = (
+                np.abs(np.log10(np.maximum(predicted, 1e-12) / c))[later]
+                if ok
+                else np.array([np.nan])
+            )
             row[f"{basis}_fold"] = float(fold.mean())
         rows.append(row)
         kept.append(p)
@@ -196,7 +222,11 @@ def representative(profiles) -> list:
     chosen = {}
     for p in profiles:
         first = p.iloc[0]
-        if first["species"] != "human" or first["collection"] == "pbpk_pc" or len(dose_times(first)) > 1:
+        if (
+            first["species"] != "human"
+            or first["collection"] == "pbpk_pc"
+            or len(dose_times(first)) > 1
+        ):
             continue
         route = "oral" if first["route"] == "oral" else "iv"
         if route not in chosen or len(p) > len(chosen[route]):
@@ -212,15 +242,31 @@ def curves(name: str, p, n_people: int = 200) -> dict:
     matrix = "blood" if first["matrix"] == "blood" else "plasma"
     person = ph.reference_individual("human")
     people = ph.sample_population(n_people, seed=1)
-    out = {"drug": name, "grid": grid, "time": p["time"].to_numpy(), "value": p["value"].to_numpy(), "matrix": matrix,
-           "error": p["standard_deviation"].to_numpy(), "route": first["route"], "study": first["study"]}  # fmt: skip
+    out = {
+        "drug": name,
+        "grid": grid,
+        "time": p["time"].to_numpy(),
+        "value": p["value"].to_numpy(),
+        "matrix": matrix,
+        "error": p["standard_deviation"].to_numpy(),
+        "route": first["route"],
+        "study": first["study"],
+    }
     per_kg = first["dose_per_body_weight"]
-    out["dose"] = f"{first['dose']:.3g} mg" if np.isfinite(first["dose"]) else f"{1000 * per_kg:.3g} µg/kg"
+    out["dose"] = (
+        f"{first['dose']:.3g} mg" if np.isfinite(first["dose"]) else f"{1000 * per_kg:.3g} µg/kg"
+    )
     for basis in ("in_vivo", "in_vivo_volume"):
         drug = drug_for(compound, basis, first)
         if drug is None:
             continue
-        one = ph.simulate(drug, regimen_of(first, float(person["body_weight"][0])), person, grid, compartments=[matrix])
+        one = ph.simulate(
+            drug,
+            regimen_of(first, float(person["body_weight"][0])),
+            person,
+            grid,
+            compartments=[matrix],
+        )
         out[basis] = one["concentration"].values[0, :, 0]
     weights = people["body_weight"].values
     if drug is not None:
@@ -230,16 +276,26 @@ def curves(name: str, p, n_people: int = 200) -> dict:
         if relative:
             unit["dose"] = 1.0
         many = ph.simulate(
-            drug, regimen_of(unit, 1.0), people, grid, compartments=[matrix], variability=ph.Variability(), seed=2
+            drug,
+            regimen_of(unit, 1.0),
+            people,
+            grid,
+            compartments=[matrix],
+            variability=ph.Variability(),
+            seed=2,
         )
-        values = many["concentration"].values[:, :, 0] * (per_kg * weights[:, None] if relative else 1.0)
+        values = many["concentration"].values[:, :, 0] * (
+            per_kg * weights[:, None] if relative else 1.0
+        )
         out["band"] = np.nanpercentile(values, (5, 95), axis=0)
     return out
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="folder with osp/, cvtdb/, pbpk_pc/; default: benchmarks/data")
+    parser.add_argument(
+        "--data", help="folder with osp/, cvtdb/, pbpk_pc/; default: benchmarks/data"
+    )
     parser.add_argument("--drug", nargs="*", help="only these; default: all curated drugs")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ph.OutOfRangeWarning)
@@ -255,7 +311,9 @@ def main() -> None:
     with (results / "profiles.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
+        writer.writerows(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows
+        )
     scatter(rows, tuple(BASES), results / "predicted_observed.png")
     multiples(panels, results / "profiles.png")
     if not arguments.drug:

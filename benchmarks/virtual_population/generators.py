@@ -36,12 +36,21 @@ class Drawn:
 
 def of_dataset(ds: xr.Dataset) -> Drawn:
     weights = ds["survey_weight"].values if "survey_weight" in ds else None
-    return Drawn(np.stack([ds[name].values for name in COVARIATES], 1), ds["sex"].values == "male", ds, weights)
+    return Drawn(
+        np.stack([ds[name].values for name in COVARIATES], 1),
+        ds["sex"].values == "male",
+        ds,
+        weights,
+    )
 
 
 def resampled(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generator) -> Drawn:
     """The training people themselves, drawn with their weights."""
-    return of_dataset(train.isel(subject=rng.choice(len(weight), n, p=weight / weight.sum())).drop_vars("survey_weight"))
+    return of_dataset(
+        train.isel(subject=rng.choice(len(weight), n, p=weight / weight.sum())).drop_vars(
+            "survey_weight"
+        )
+    )
 
 
 def regression_sampler(n: int, seed: int) -> Drawn:
@@ -52,7 +61,10 @@ def regression_sampler(n: int, seed: int) -> Drawn:
 def _by_sex(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Generator, draw) -> Drawn:
     x, male = of_dataset(train).covariates, train["sex"].values == "male"
     men = int(rng.binomial(n, weight[male].sum() / weight.sum()))
-    parts = [draw(x[male == sex], weight[male == sex], count) for sex, count in ((True, men), (False, n - men))]
+    parts = [
+        draw(x[male == sex], weight[male == sex], count)
+        for sex, count in ((True, men), (False, n - men))
+    ]
     return Drawn(np.concatenate(parts), np.r_[np.ones(men, bool), np.zeros(n - men, bool)])
 
 
@@ -61,7 +73,11 @@ def lognormal(train: xr.Dataset, weight: np.ndarray, n: int, rng: np.random.Gene
 
     def draw(x: np.ndarray, w: np.ndarray, count: int) -> np.ndarray:
         logs = np.log(x)
-        return np.exp(rng.multivariate_normal(np.average(logs, axis=0, weights=w), np.cov(logs.T, aweights=w), count))
+        return np.exp(
+            rng.multivariate_normal(
+                np.average(logs, axis=0, weights=w), np.cov(logs.T, aweights=w), count
+            )
+        )
 
     return _by_sex(train, weight, n, rng, draw)
 
@@ -102,15 +118,30 @@ class Peer:
     torch and numpy are others than ours, in the environment of `python`.
     """
 
-    def __init__(self, name: str, python: str, train: xr.Dataset, weight: np.ndarray, n: int, rng) -> None:
+    def __init__(
+        self, name: str, python: str, train: xr.Dataset, weight: np.ndarray, n: int, rng
+    ) -> None:
         self._name, self._folder, self._n, self._rng = name, Path(tempfile.mkdtemp()), n, rng
         people = resampled(train, weight, len(weight), rng)
         table = pd.DataFrame(people.covariates, columns=COVARIATES)
         table["male"] = people.male.astype(int)
         table.to_csv(self._folder / "people.csv", index=False)
-        worker = [python, Path(__file__).parent / "peer.py", name, "people.csv", "drawn.csv", str(n)]
-        self._run = subprocess.Popen(worker, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                     env=dict(os.environ) | {"PYTHONPATH": ""})  # fmt: skip
+        worker = [
+            python,
+            Path(__file__).parent / "peer.py",
+            name,
+            "people.csv",
+            "drawn.csv",
+            str(n),
+        ]
+        self._run = subprocess.Popen(
+            worker,
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=dict(os.environ) | {"PYTHONPATH": ""},
+        )
 
     def ready(self) -> tuple[Callable[[int], Drawn], float]:
         """n -> that many of its people, others each time; and the seconds it took to sample 10,000.
@@ -123,12 +154,17 @@ class Peer:
         if self._run.returncode:
             raise ImportError("it ended with an error")
         fitting, sampling = (float(v) for v in text.split()[-2:])
-        print(f"{self._name} fitted in {fitting:.0f} s, {self._n} people in {sampling:.1f} s", flush=True)
+        print(
+            f"{self._name} fitted in {fitting:.0f} s, {self._n} people in {sampling:.1f} s",
+            flush=True,
+        )
         table = pd.read_csv(self._folder / "drawn.csv")
         shutil.rmtree(self._folder)
 
         def draw(k: int) -> Drawn:
             some = table.sample(k, random_state=int(self._rng.integers(2**31)))
-            return Drawn(some[list(COVARIATES)].to_numpy(float), some["male"].to_numpy().round() == 1)
+            return Drawn(
+                some[list(COVARIATES)].to_numpy(float), some["male"].to_numpy().round() == 1
+            )
 
         return draw, sampling / self._n * 10_000

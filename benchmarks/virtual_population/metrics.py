@@ -30,7 +30,9 @@ def wasserstein(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) ->
     """First Wasserstein distance in standard deviations of `b`, by column."""
     from scipy.stats import wasserstein_distance
 
-    return np.array([wasserstein_distance(x, y, wa, wb) / y.std() for x, y in zip(a.T, b.T, strict=True)])
+    return np.array(
+        [wasserstein_distance(x, y, wa, wb) / y.std() for x, y in zip(a.T, b.T, strict=True)]
+    )
 
 
 def correlation_difference(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray) -> float:
@@ -49,7 +51,9 @@ def correlation_difference(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.
     return float(np.abs(correlations(a, wa)[upper] - correlations(b, wb)[upper]).mean())
 
 
-def classifier_auc(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray, seed: int) -> float:
+def classifier_auc(
+    a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray, seed: int
+) -> float:
     """Area under the weighted ROC curve of gradient boosting that tells `a` from `b`, 5-fold; .5: it cannot."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -59,12 +63,16 @@ def classifier_auc(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray,
     weight = np.concatenate([wa / wa.mean(), wb / wb.mean() * len(a) / len(b)])
     guess = np.empty(len(x))
     for fit, judge in StratifiedKFold(5, shuffle=True, random_state=seed).split(x, y):
-        model = HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(x[fit], y[fit], sample_weight=weight[fit])
+        model = HistGradientBoostingClassifier(max_iter=60, random_state=seed).fit(
+            x[fit], y[fit], sample_weight=weight[fit]
+        )
         guess[judge] = model.predict_proba(x[judge])[:, 1]
     return float(roc_auc_score(y, guess, sample_weight=weight))
 
 
-def coverage_density(a: np.ndarray, b: np.ndarray, wb: np.ndarray, k: int = 5) -> tuple[float, float]:
+def coverage_density(
+    a: np.ndarray, b: np.ndarray, wb: np.ndarray, k: int = 5
+) -> tuple[float, float]:
     """Coverage and density of generated `a` over real `b` (Naeem et al. 2020, arXiv 2002.09797), standardised by `b`.
 
     Real people count by their weights in the coverage.
@@ -76,7 +84,9 @@ def coverage_density(a: np.ndarray, b: np.ndarray, wb: np.ndarray, k: int = 5) -
     radius = cKDTree(b).query(b, k + 1)[0][:, -1]
     tree = cKDTree(a)
     inside = [len(found) for found in tree.query_ball_point(b, radius)]
-    return float(np.average(tree.query(b)[0] <= radius, weights=wb)), float(np.sum(inside) / (k * len(a)))
+    return float(np.average(tree.query(b)[0] <= radius, weights=wb)), float(
+        np.sum(inside) / (k * len(a))
+    )
 
 
 def closest_record(train: np.ndarray, people: np.ndarray) -> np.ndarray:
@@ -87,7 +97,9 @@ def closest_record(train: np.ndarray, people: np.ndarray) -> np.ndarray:
     return cKDTree((train - mean) / sd).query((people - mean) / sd)[0]
 
 
-def copied_share(train: np.ndarray, held_out: np.ndarray, generated: np.ndarray, weight: np.ndarray) -> float:
+def copied_share(
+    train: np.ndarray, held_out: np.ndarray, generated: np.ndarray, weight: np.ndarray
+) -> float:
     """Share of `generated` nearer to a training record than 95 % of the held-out people (by `weight`) are.
 
     .05 when nothing is copied.

@@ -36,7 +36,13 @@ def pairs(real: Drawn, drawn: Drawn):
                     )
             elif i > j:
                 ax.plot(real.covariates[some, j], real.covariates[some, i], ".", ms=1, color="0.3")
-                ax.plot(drawn.covariates[some, j], drawn.covariates[some, i], ".", ms=1, color="tab:orange")
+                ax.plot(
+                    drawn.covariates[some, j],
+                    drawn.covariates[some, i],
+                    ".",
+                    ms=1,
+                    color="tab:orange",
+                )
             else:
                 ax.axis("off")
             ax.tick_params(labelsize=6)
@@ -50,8 +56,16 @@ def pairs(real: Drawn, drawn: Drawn):
 
 def ranges(real, drawn):
     """5th, 50th and 95th percentile by age and sex."""
-    shown = {"body_weight": "kg", "hematocrit": "1", "serum_creatinine": "mg/dL", "gfr": "L/h", "cardiac_output": "L/h",
-             "liver": "kg", "muscle": "kg", "adipose": "kg"}  # fmt: skip
+    shown = {
+        "body_weight": "kg",
+        "hematocrit": "1",
+        "serum_creatinine": "mg/dL",
+        "gfr": "L/h",
+        "cardiac_output": "L/h",
+        "liver": "kg",
+        "muscle": "kg",
+        "adipose": "kg",
+    }
     figure = Figure(figsize=(12, 11), layout="constrained")
     axes = figure.subplots(4, 4)
     edges = np.arange(18, 81, 5.0)
@@ -61,13 +75,22 @@ def ranges(real, drawn):
             ax = axes[i // 2, 2 * (i % 2) + j]
             for ds, style, color in ((real, "o", "0.3"), (drawn, "-", "tab:orange")):
                 rows = ds["sex"].values == sex
-                values = (ds[name] if name in ds else (ds["volume"] * ds["density"]).sel(organ=name)).values[rows]
-                bins, weight = np.digitize(ds["age"].values[rows], edges) - 1, of_dataset(ds).weight[rows]
-                lines = np.array([quantiles(values[bins == b], weight[bins == b]) for b in range(len(middle))])
+                values = (
+                    ds[name] if name in ds else (ds["volume"] * ds["density"]).sel(organ=name)
+                ).values[rows]
+                bins, weight = (
+                    np.digitize(ds["age"].values[rows], edges) - 1,
+                    of_dataset(ds).weight[rows],
+                )
+                lines = np.array(
+                    [quantiles(values[bins == b], weight[bins == b]) for b in range(len(middle))]
+                )
                 ax.plot(middle, lines, style, ms=3, color=color)
             ax.set_title(f"{name.replace('_', ' ')} [{unit}], {sex}", fontsize=8)
             ax.tick_params(labelsize=6)
-    figure.suptitle("5th, 50th and 95th percentile by age [year]: held-out people (dots) and generated people (lines)")
+    figure.suptitle(
+        "5th, 50th and 95th percentile by age [year]: held-out people (dots) and generated people (lines)"
+    )
     return figure
 
 

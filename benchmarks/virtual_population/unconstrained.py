@@ -38,13 +38,23 @@ from pbpk_hybrid.physiology.organs import FULL_FLOW_ORGANS, SYSTEMIC_ORGANS
 from pbpk_hybrid.physiology.plausibility import Body
 
 KIND, FORMAT = "unconstrained people", 1
-_SINGLE = ("body_weight", "cardiac_output", "gfr", "body_mass_index", "body_surface_area", "hepatocellularity",
-           "microsomal_protein")  # fmt: skip
+_SINGLE = (
+    "body_weight",
+    "cardiac_output",
+    "gfr",
+    "body_mass_index",
+    "body_surface_area",
+    "hepatocellularity",
+    "microsomal_protein",
+)
 _SCORED = tuple(name for name in MEASURED if name != "body_weight")
 RAW = (*_SINGLE, *(f"mass {o}" for o in ORGANS), *(f"flow {o}" for o in ORGANS))
 NAMES = (*_SCORED, *RAW)
 _AT = {name: i for i, name in enumerate(NAMES)}
-_MASSES, _FLOWS = slice(_AT["mass " + ORGANS[0]], _AT["mass " + ORGANS[-1]] + 1), slice(_AT["flow " + ORGANS[0]], None)
+_MASSES, _FLOWS = (
+    slice(_AT["mass " + ORGANS[0]], _AT["mass " + ORGANS[-1]] + 1),
+    slice(_AT["flow " + ORGANS[0]], None),
+)
 _SYSTEMIC = [ORGANS.index(o) for o in SYSTEMIC_ORGANS]
 _FULL = [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
 CLOSURES, CLOSURE_SCALE = ("H2", "H3", "H4"), 1e-3
@@ -66,7 +76,9 @@ class RawCoordinates:
         ds = ds.sel(organ=list(ORGANS))
         mass = (ds["volume"] * ds["density"]).transpose("subject", "organ").values
         flow = ds["blood_flow"].transpose("subject", "organ").values
-        return torch.tensor(np.log(np.concatenate([np.stack([ds[n].values for n in _SINGLE], 1), mass, flow], 1)))
+        return torch.tensor(
+            np.log(np.concatenate([np.stack([ds[n].values for n in _SINGLE], 1), mass, flow], 1))
+        )
 
     @classmethod
     def fit(cls, ds: xr.Dataset, weight: np.ndarray, seed: int) -> RawCoordinates:
@@ -91,8 +103,19 @@ class RawCoordinates:
 
 def body(c: dict[str, torch.Tensor]) -> Body:
     """What the rules look at."""
-    return Body(c["mass"], c["flow"], c["male"], c["body_weight"], c["height"], c["hematocrit"], c["gfr"],
-                c["cardiac_output"], c["serum_creatinine"], c["body_mass_index"], c["body_surface_area"])  # fmt: skip
+    return Body(
+        c["mass"],
+        c["flow"],
+        c["male"],
+        c["body_weight"],
+        c["height"],
+        c["hematocrit"],
+        c["gfr"],
+        c["cardiac_output"],
+        c["serum_creatinine"],
+        c["body_mass_index"],
+        c["body_surface_area"],
+    )
 
 
 def physics(coordinates: RawCoordinates, x: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
@@ -117,15 +140,24 @@ def close(coordinates: RawCoordinates, c: dict[str, torch.Tensor]) -> dict[str, 
     # standard deviation of a log-normal column in its own unit: its value times that of the logarithm
     mass, flow = c["mass"].clone(), c["flow"].clone()
     for values, total, part, sigma in (
-        (mass, c["body_weight"], list(range(len(ORGANS))), coordinates.scale[start : start + len(ORGANS)]),
+        (
+            mass,
+            c["body_weight"],
+            list(range(len(ORGANS))),
+            coordinates.scale[start : start + len(ORGANS)],
+        ),
         (flow, c["cardiac_output"], _SYSTEMIC, coordinates.scale[start + len(ORGANS) :]),
     ):
         variance = (values[:, part] * sigma[part]) ** 2
         gap = total - values[:, part].sum(1)
         values[:, part] += gap[:, None] * variance / variance.sum(1, keepdim=True)
     flow[:, _FULL] = c["cardiac_output"][:, None]
-    return c | {"mass": mass, "flow": flow, "body_mass_index": c["body_weight"] / (c["height"] / 100) ** 2,
-                "body_surface_area": body_surface_area(c["body_weight"], c["height"])}  # fmt: skip
+    return c | {
+        "mass": mass,
+        "flow": flow,
+        "body_mass_index": c["body_weight"] / (c["height"] / 100) ** 2,
+        "body_surface_area": body_surface_area(c["body_weight"], c["height"]),
+    }
 
 
 class Unconstrained:
@@ -136,10 +168,18 @@ class Unconstrained:
 
     @classmethod
     def fit(
-        cls, physics_weight: float, steps: int, seed: int = 1, start: Path | None = None, rate: float = CONFIG.learning_rate
+        cls,
+        physics_weight: float,
+        steps: int,
+        seed: int = 1,
+        start: Path | None = None,
+        rate: float = CONFIG.learning_rate,
     ) -> tuple[Unconstrained, float]:
         """Trained like PCDM, from the network in `start` if there is one; returns the best validation loss too."""
-        people, held = training_people("train", copies=8, seed=seed), training_people("validation", seed=seed)
+        people, held = (
+            training_people("train", copies=8, seed=seed),
+            training_people("validation", seed=seed),
+        )
         weight = people["survey_weight"].values
         coordinates = RawCoordinates.fit(people, weight, seed)
         data, apart = (_table(ds, coordinates, seed + k) for k, ds in enumerate((people, held)))
@@ -153,9 +193,13 @@ class Unconstrained:
 
         def loss(module, table, gen, size, physics_weight):
             x, male, code, cumulative = table
-            pick = torch.searchsorted(cumulative, torch.rand(size, generator=gen, dtype=torch.float64)).clamp_max(len(x) - 1)
+            pick = torch.searchsorted(
+                cumulative, torch.rand(size, generator=gen, dtype=torch.float64)
+            ).clamp_max(len(x) - 1)
             x, male = x[pick], male[pick]
-            sigma = torch.exp(CONFIG.noise_mean + CONFIG.noise_sd * torch.randn(size, generator=gen))
+            sigma = torch.exp(
+                CONFIG.noise_mean + CONFIG.noise_sd * torch.randn(size, generator=gen)
+            )
             noisy = x + sigma[:, None] * torch.randn(x.shape, generator=gen)
             d = module(noisy, sigma, groups(male, code[pick]), _unasked(size))
             value = (((sigma**2 + 1) / sigma**2)[:, None] * (d - x) ** 2).mean()
@@ -170,11 +214,22 @@ class Unconstrained:
         def validate(module):
             gen = torch.Generator().manual_seed(seed + 2)
             with torch.no_grad():
-                return float(np.mean([float(loss(module, apart, gen, 4096, physics_weight)) for _ in range(8)]))
+                return float(
+                    np.mean(
+                        [float(loss(module, apart, gen, 4096, physics_weight)) for _ in range(8)]
+                    )
+                )
 
-        options = TrainingOptions(steps=steps, learning_rate=rate, weight_decay=1e-3, seed=seed, threads=1)
-        log = train(module, lambda m, step, gen: loss(m, data, gen, CONFIG.batch_size, physics_weight),
-                    options, validate=validate, progress=False)  # fmt: skip
+        options = TrainingOptions(
+            steps=steps, learning_rate=rate, weight_decay=1e-3, seed=seed, threads=1
+        )
+        log = train(
+            module,
+            lambda m, step, gen: loss(m, data, gen, CONFIG.batch_size, physics_weight),
+            options,
+            validate=validate,
+            progress=False,
+        )
         shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64)
         shares.index_put_((data[1].long(), data[2].long()), torch.tensor(weight), accumulate=True)
         return cls(module, coordinates, shares / shares.sum()), log.best
@@ -184,15 +239,21 @@ class Unconstrained:
         gen = torch.Generator().manual_seed(seed)
         parts, got = [], 0
         while got < n:
-            group = torch.multinomial(self.shares.flatten(), n - got, replacement=True, generator=gen)
+            group = torch.multinomial(
+                self.shares.flatten(), n - got, replacement=True, generator=gen
+            )
             male, code = group >= len(ETHNICITIES), group % len(ETHNICITIES)
             noise = torch.randn(len(group), len(NAMES), generator=gen)
             with torch.no_grad():
-                x = sample(self.module, CONFIG, noise, groups(male, code), _unasked(len(group)), 1.0)
+                x = sample(
+                    self.module, CONFIG, noise, groups(male, code), _unasked(len(group)), 1.0
+                )
             c = self.coordinates.decode(x, male)
             if projection:
                 c = close(self.coordinates, c)
-                good = ~torch.stack([r.residual(body(c)) > 0 for r in RULES if r.kind == "hard"]).any(0)
+                good = ~torch.stack(
+                    [r.residual(body(c)) > 0 for r in RULES if r.kind == "hard"]
+                ).any(0)
                 c = {name: values[good] for name, values in c.items()}
             parts.append(c)
             got += len(c["male"])
@@ -201,15 +262,26 @@ class Unconstrained:
     def save(self, path: Path) -> None:
         tensors = {f"network/{k}": v for k, v in self.module.state_dict().items()}
         s, c = self.coordinates.scores, self.coordinates
-        tensors |= {"tables": s.tables, "smean": s.mean, "sscale": s.scale, "mean": c.mean, "scale": c.scale,
-                    "shares": self.shares}  # fmt: skip
-        save_checkpoint(path, tensors, {"names": list(NAMES)}, kind=KIND, format_version=FORMAT, overwrite=True)
+        tensors |= {
+            "tables": s.tables,
+            "smean": s.mean,
+            "sscale": s.scale,
+            "mean": c.mean,
+            "scale": c.scale,
+            "shares": self.shares,
+        }
+        save_checkpoint(
+            path, tensors, {"names": list(NAMES)}, kind=KIND, format_version=FORMAT, overwrite=True
+        )
 
     @classmethod
     def load(cls, path: Path) -> Unconstrained:
         t, _ = load_checkpoint(path, kind=KIND, format_version=FORMAT)
         module = Denoiser(CONFIG, len(NAMES), 2 + len(ETHNICITIES))
-        load_weights(module, {k.removeprefix("network/"): v for k, v in t.items() if k.startswith("network/")})
+        load_weights(
+            module,
+            {k.removeprefix("network/"): v for k, v in t.items() if k.startswith("network/")},
+        )
         scores = Coordinates(t["tables"], t["smean"], t["sscale"])
         return cls(module, RawCoordinates(scores, t["mean"], t["scale"]), t["shares"])
 
@@ -220,8 +292,12 @@ def _unasked(n: int) -> torch.Tensor:
 
 def _table(ds: xr.Dataset, coordinates: RawCoordinates, seed: int):
     weight = torch.tensor(ds["survey_weight"].values)
-    return (coordinates.encode(ds, seed), torch.tensor(ds["sex"].values == "male"),
-            torch.tensor(ethnicity_codes(ds["ethnicity"].values)), torch.cumsum(weight / weight.sum(), 0))  # fmt: skip
+    return (
+        coordinates.encode(ds, seed),
+        torch.tensor(ds["sex"].values == "male"),
+        torch.tensor(ethnicity_codes(ds["ethnicity"].values)),
+        torch.cumsum(weight / weight.sum(), 0),
+    )
 
 
 def main() -> None:
@@ -230,9 +306,13 @@ def main() -> None:
     parser.add_argument("--physics-weight", type=float, default=0.0)
     parser.add_argument("--steps", type=int, default=CONFIG.training_steps)
     parser.add_argument("--start", type=Path, help="checkpoint to train on from")
-    parser.add_argument("--rate", type=float, default=CONFIG.learning_rate, help="learning rate at its height")
+    parser.add_argument(
+        "--rate", type=float, default=CONFIG.learning_rate, help="learning rate at its height"
+    )
     asked = parser.parse_args()
-    model, best = Unconstrained.fit(asked.physics_weight, asked.steps, start=asked.start, rate=asked.rate)
+    model, best = Unconstrained.fit(
+        asked.physics_weight, asked.steps, start=asked.start, rate=asked.rate
+    )
     model.save(asked.out)
     print(f"best validation loss {best:.5g}; written: {asked.out}")
 

@@ -18,7 +18,9 @@ def to_markdown(text: str) -> str:
     def block(found: re.Match) -> str:
         indent, first, rest = found.groups()
         body = "\n".join(
-            line for line in textwrap.dedent(f"{first}\n{rest}" if not first else rest).splitlines() if line.strip()
+            line
+            for line in textwrap.dedent(f"{first}\n{rest}" if not first else rest).splitlines()
+            if line.strip()
         )
         body = f"{first}\n{body}".strip()
         return f"\n{indent}$$\n" + textwrap.indent(body, indent) + f"\n{indent}$$\n\n"

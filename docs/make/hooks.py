@@ -49,7 +49,9 @@ def on_files(files, config):
     for title, name in RESULTS.items():
         source = ROOT / name
         if not source.exists():
-            raise FileNotFoundError(f"{name}, the page {title!r}, is not there: run its benchmark, or take it from RESULTS")
+            raise FileNotFoundError(
+                f"{name}, the page {title!r}, is not there: run its benchmark, or take it from RESULTS"
+            )
         target = f"results/{source.stem if source.stem != 'README' else source.parent.name}.md"
         text, pictures = relocate(source)
         for picture in pictures:
@@ -59,7 +61,9 @@ def on_files(files, config):
         files.append(File.generated(config, target, content=text))
         pages.append((title, target))
     text = (ROOT / "docs" / "make" / "validation.md").read_text(encoding="utf-8")
-    rows = "\n".join(f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages)
+    rows = "\n".join(
+        f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages
+    )
     files.append(File.generated(config, "validation.md", content=f"{text}\n{rows}\n"))
     julia, _ = relocate(ROOT / "julia" / "README.md")
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
@@ -98,7 +102,11 @@ def relocate(source: Path) -> tuple[str, list[Path]]:
 
 def first_line(source: Path) -> str:
     """The question a page of results answers: its first paragraph's first sentence."""
-    body = [line for line in source.read_text(encoding="utf-8").splitlines() if line and line[0] not in "#|!"]
+    body = [
+        line
+        for line in source.read_text(encoding="utf-8").splitlines()
+        if line and line[0] not in "#|!"
+    ]
     text = " ".join(body[:3])
     sentence = re.split(r"(?<=[.?])\s", _LINK.sub(r"\2", text), maxsplit=1)[0]
     return sentence
@@ -117,7 +125,9 @@ def commands() -> str:
     out = ["# Command line", "", "Every command, as `pbpk-hybrid COMMAND --help` prints it.", ""]
 
     def walk(command: click.Command, path: list[str]) -> None:
-        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        context = click.Context(
+            command, info_name=" ".join(path), max_content_width=100, terminal_width=100
+        )
         if getattr(command, "commands", None):
             for name, below in sorted(command.commands.items()):
                 walk(below, [*path, name])

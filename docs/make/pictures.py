@@ -19,7 +19,13 @@ SIZE, DPI = (4.6, 3.0), 110
 
 def population() -> plt.Figure:
     people = ph.sample_population(400, seed=1, age=(20, 40))
-    result = ph.simulate("theophylline", "320 mg oral", people, variability=ph.Variability(), times=np.arange(0, 25.1, 0.25))
+    result = ph.simulate(
+        "theophylline",
+        "320 mg oral",
+        people,
+        variability=ph.Variability(),
+        times=np.arange(0, 25.1, 0.25),
+    )
     observed = ph.observations("theophylline")
     observed = observed.isel(sample=(observed.dose.values > 250) & (observed.dose.values < 400))
     figure, ax = plt.subplots(figsize=SIZE)
@@ -28,8 +34,14 @@ def population() -> plt.Figure:
 
 
 def organs() -> plt.Figure:
-    result = ph.simulate("midazolam", "5 mg iv", ph.sample_population(100, seed=1), times=np.linspace(0, 12, 121))
-    return organ_panels(result, organs=("liver", "brain", "muscle", "adipose"), columns=2).flat[0].figure
+    result = ph.simulate(
+        "midazolam", "5 mg iv", ph.sample_population(100, seed=1), times=np.linspace(0, 12, 121)
+    )
+    return (
+        organ_panels(result, organs=("liver", "brain", "muscle", "adipose"), columns=2)
+        .flat[0]
+        .figure
+    )
 
 
 def virtual_patients() -> plt.Figure:
@@ -62,13 +74,22 @@ def scaling() -> plt.Figure:
             p = model.predict("CC(=O)Nc1ccc(O)cc1", given, target=species)
         except ph.InputError:
             continue
-        middle, low, high = (float(p[n]) for n in ("clearance", "clearance_lower", "clearance_upper"))
+        middle, low, high = (
+            float(p[n]) for n in ("clearance", "clearance_lower", "clearance_upper")
+        )
         ax.errorbar(weight, middle, [[middle - low], [high - middle]], fmt="o", color="C0")
-        ax.annotate(species, (weight, middle), xytext=(5, -9), textcoords="offset points", fontsize=7)
+        ax.annotate(
+            species, (weight, middle), xytext=(5, -9), textcoords="offset points", fontsize=7
+        )
     for species, weight in (("rat", 0.25), ("monkey", 5.0)):
         value = float(given[species]["clearance"].split()[0]) * 0.06 * weight
         ax.plot(weight, value, "x", color="C3", label="measured" if species == "rat" else None)
-    ax.set(xscale="log", yscale="log", xlabel="body weight [kg]", ylabel="clearance [L/h], 90 % interval")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="body weight [kg]",
+        ylabel="clearance [L/h], 90 % interval",
+    )
     ax.legend(frameon=False)
     return figure
 
@@ -78,7 +99,9 @@ def forecast() -> plt.Figure:
 
     person = ph.sample_population(1, seed=5)
     grid = np.arange(0.0, 36.1, 0.5)
-    truth = ph.simulate("theophylline", "320 mg oral q12h x2", person, grid, variability=ph.Variability(), seed=3)
+    truth = ph.simulate(
+        "theophylline", "320 mg oral q12h x2", person, grid, variability=ph.Variability(), seed=3
+    )
     curve = truth.concentration.sel(compartment="plasma").values[0]
     first = [2, 8, 18]  # samples at 1, 4 and 9 h
     samples = observation(grid[first], curve[first])
@@ -87,7 +110,13 @@ def forecast() -> plt.Figure:
     q = ahead.concentration_quantile.isel(subject=0, compartment=0)
     figure, ax = plt.subplots(figsize=SIZE)
     ax.fill_between(
-        ahead.time, q.sel(quantile=0.05), q.sel(quantile=0.95), color="C0", alpha=0.25, lw=0, label="90 % interval"
+        ahead.time,
+        q.sel(quantile=0.05),
+        q.sel(quantile=0.95),
+        color="C0",
+        alpha=0.25,
+        lw=0,
+        label="90 % interval",
     )
     ax.plot(ahead.time, q.sel(quantile=0.5), color="C0", label="forecast")
     ax.plot(grid, curve, "--", color="0.4", label="simulated truth")
@@ -118,7 +147,9 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     for make in (population, organs, virtual_patients, scaling, forecast):
         figure = make()
-        figure.savefig(OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
+        figure.savefig(
+            OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
+        )
         plt.close(figure)
 
 

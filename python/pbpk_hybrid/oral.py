@@ -53,19 +53,36 @@ def bioavailability(
 
     drug = get_compound(compound) if isinstance(compound, str) else compound
     given = as_regimen(regimen)
-    if len(given) != 1 or given.columns["route"][0] != "oral" or given.columns["additional_doses"][0]:
+    if (
+        len(given) != 1
+        or given.columns["route"][0] != "oral"
+        or given.columns["additional_doses"][0]
+    ):
         raise InputError("regimen", str(given), "one oral dose")
     if drug.saturable:
-        raise InputError("saturable", [p.name for p in drug.saturable], "linear elimination", subject=drug.name,
-                         hint="compare AUCs after oral and intravenous doses instead")  # fmt: skip
+        raise InputError(
+            "saturable",
+            [p.name for p in drug.saturable],
+            "linear elimination",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
     if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
-        raise InputError("transporters", [t.label for t in drug.transporters], "none in liver and gut", subject=drug.name,
-                         hint="compare AUCs after oral and intravenous doses instead")  # fmt: skip
+        raise InputError(
+            "transporters",
+            [t.label for t in drug.transporters],
+            "none in liver and gut",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
     people = reference_individual("human") if population is None else population
     ds = simulate(drug, given, people, [0.0, duration], absorption=absorption, **options)
     amount = ds["amount"].isel(time=-1)
     # not the result's own first dose: that of a formulation with timed release is its first piece
-    dose = given.columns["amount"][0] + given.columns["amount_per_kg"][0] * people["body_weight"].values
+    dose = (
+        given.columns["amount"][0]
+        + given.columns["amount_per_kg"][0] * people["body_weight"].values
+    )
     lumen = [s for s in (absorption.states if absorption else ()) if s in ds["compartment"].values]
     lumen += [c for c in ("gut_lumen", "oral_depot") if c in ds["compartment"].values]
     lumen += [str(c) for c in ds["compartment"].values if str(c).startswith("transit_")]
@@ -78,14 +95,24 @@ def bioavailability(
     graph = system.assemble.graph
     flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
     clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
-    fh = np.broadcast_to(flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint), fa.shape)
+    fh = np.broadcast_to(
+        flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint), fa.shape
+    )
     return xr.Dataset(
-        {k: ("subject", v, {"units": "1", "long_name": n}) for k, v, n in (
-            ("fa", fa, "fraction absorbed"), ("fg", fg, "fraction that passes the gut wall"),
-            ("fh", fh, "fraction that passes the liver"), ("f", fa * fg * fh, "bioavailability"))},
+        {
+            k: ("subject", v, {"units": "1", "long_name": n})
+            for k, v, n in (
+                ("fa", fa, "fraction absorbed"),
+                ("fg", fg, "fraction that passes the gut wall"),
+                ("fh", fh, "fraction that passes the liver"),
+                ("f", fa * fg * fh, "bioavailability"),
+            )
+        },
         {"subject": ds["subject"].values},
-        attrs=provenance(compound=drug.name, regimen=str(given), absorption=str(absorption or "first order")),
-    )  # fmt: skip
+        attrs=provenance(
+            compound=drug.name, regimen=str(given), absorption=str(absorption or "first order")
+        ),
+    )
 
 
 __all__ = ["bioavailability"]

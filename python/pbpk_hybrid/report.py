@@ -21,16 +21,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NCA = (
-    ("cmax", "Cmax"), ("tmax", "tmax"), ("auc_last", "AUC to the last time"), ("auc_inf_obs", "AUC to infinity"),
-    ("auc_tau", "AUC over the interval"), ("cavg", "average over the interval"),
+    ("cmax", "Cmax"),
+    ("tmax", "tmax"),
+    ("auc_last", "AUC to the last time"),
+    ("auc_inf_obs", "AUC to infinity"),
+    ("auc_tau", "AUC over the interval"),
+    ("cavg", "average over the interval"),
     ("ctrough", "trough"),
-    ("half_life", "half-life"), ("cl", "clearance"), ("cl_f", "clearance / F"), ("vz", "volume Vz"),
-    ("vz_f", "volume Vz / F"), ("mrt", "mean residence time"),
-)  # fmt: skip
+    ("half_life", "half-life"),
+    ("cl", "clearance"),
+    ("cl_f", "clearance / F"),
+    ("vz", "volume Vz"),
+    ("vz_f", "volume Vz / F"),
+    ("mrt", "mean residence time"),
+)
 _COVARIATES = (
-    ("age", "age"), ("body_weight", "body weight"), ("height", "height"), ("hematocrit", "hematocrit"), ("gfr", "GFR"),
+    ("age", "age"),
+    ("body_weight", "body weight"),
+    ("height", "height"),
+    ("hematocrit", "hematocrit"),
+    ("gfr", "GFR"),
     ("cardiac_output", "cardiac output"),
-)  # fmt: skip
+)
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem;border-bottom:1px solid #ccc}
@@ -80,15 +92,27 @@ def write_report(
     if not isinstance(sim, xr.Dataset) or "concentration" not in sim:
         raise InputError("sim", type(sim).__name__, "a Dataset of schema simulation")
     name = str(sim.attrs.get("compound", "simulation"))
-    title = title or f"{name}, {sim.sizes['subject']} virtual {sim.attrs.get('species', '')} subjects"
-    parts = [f"<h1>{_text(title)}</h1>", *_warnings(sim), *_figures(sim, observed, kind), *_exposure(result),
-             *_people(sim), *_compound(compound), *_model(sim), *_citations(sim, compound),
-             *_again(sim, command)]  # fmt: skip
+    title = (
+        title or f"{name}, {sim.sizes['subject']} virtual {sim.attrs.get('species', '')} subjects"
+    )
+    parts = [
+        f"<h1>{_text(title)}</h1>",
+        *_warnings(sim),
+        *_figures(sim, observed, kind),
+        *_exposure(result),
+        *_people(sim),
+        *_compound(compound),
+        *_model(sim),
+        *_citations(sim, compound),
+        *_again(sim, command),
+    ]
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(parts)
+        + "\n</body></html>\n"
     )
     with atomic_path(target) as draft:
         draft.write_text(page, encoding="utf-8")
@@ -100,7 +124,9 @@ def _warnings(sim: xr.Dataset) -> list[str]:
     failed = int((sim["status"].values != 0).sum()) if "status" in sim else 0
     if failed:
         total = sim.sizes["subject"]
-        lines.append(f"{failed} of {total} subjects could not be integrated; they are left out of every figure.")
+        lines.append(
+            f"{failed} of {total} subjects could not be integrated; they are left out of every figure."
+        )
     if "mass_balance_error" in sim:
         worst = float(np.nanmax(np.abs(sim["mass_balance_error"].values)))
         if worst > 1e-6:
@@ -137,9 +163,16 @@ def _image(figure: Figure, alt: str) -> str:
 def _exposure(result: xr.Dataset | None) -> list[str]:
     if result is None:
         return []
-    given = [(name, label) for name, label in _NCA if name in result and np.isfinite(result[name].values).any()]
+    given = [
+        (name, label)
+        for name, label in _NCA
+        if name in result and np.isfinite(result[name].values).any()
+    ]
     rows = [_spread(label, result[name]) for name, label in given]
-    return ["<h2>Exposure</h2>", _table(("noncompartmental analysis", "unit", "median", "5 %", "95 %", "n"), rows)]
+    return [
+        "<h2>Exposure</h2>",
+        _table(("noncompartmental analysis", "unit", "median", "5 %", "95 %", "n"), rows),
+    ]
 
 
 def _people(sim: xr.Dataset) -> list[str]:
@@ -147,7 +180,11 @@ def _people(sim: xr.Dataset) -> list[str]:
     parts = ["<h2>Subjects</h2>"]
     if "sex" in sim.coords:
         sexes, counts = np.unique(sim["sex"].values.astype(str), return_counts=True)
-        parts.append("<p>" + _text(", ".join(f"{c} {s}" for s, c in zip(sexes, counts, strict=True))) + "</p>")
+        parts.append(
+            "<p>"
+            + _text(", ".join(f"{c} {s}" for s, c in zip(sexes, counts, strict=True)))
+            + "</p>"
+        )
     return [*parts, _table(("", "unit", "median", "5 %", "95 %", "n"), rows)] if rows else []
 
 
@@ -162,14 +199,22 @@ def _compound(compound: Compound | None) -> list[str]:
         values = np.ravel(variable.values)
         text = [_show(v) for v in values if not _missing(v)]
         if text and name not in ("name", "sources"):
-            rows.append((str(name).replace("_", " "), "; ".join(text[:16]), str(variable.attrs.get("units", "")),
-                         str(compound.sources.get(str(name), ""))))  # fmt: skip
+            rows.append(
+                (
+                    str(name).replace("_", " "),
+                    "; ".join(text[:16]),
+                    str(variable.attrs.get("units", "")),
+                    str(compound.sources.get(str(name), "")),
+                )
+            )
     return ["<h2>Compound</h2>", _table(("parameter", "value", "unit", "source"), rows)]
 
 
 def _model(sim: xr.Dataset) -> list[str]:
     skip = {"Conventions", "schema", "schema_version", "method_reference"}
-    rows = [(k.replace("_", " "), _show(v)) for k, v in sim.attrs.items() if k not in skip and str(v)]
+    rows = [
+        (k.replace("_", " "), _show(v)) for k, v in sim.attrs.items() if k not in skip and str(v)
+    ]
     if "mass_balance_error" in sim:
         worst = float(np.nanmax(np.abs(sim["mass_balance_error"].values)))
         rows.append(("largest mass balance error", f"{worst:.2g} of the dose"))
@@ -178,11 +223,18 @@ def _model(sim: xr.Dataset) -> list[str]:
 
 def _citations(sim: xr.Dataset, compound: Compound | None) -> list[str]:
     texts: list[str] = [f"pbpk_hybrid {sim.attrs.get('pbpk_hybrid_version', '')}"]
-    texts += [str(sim.attrs[k]) for k in ("method_reference", "partition_reference", "sources") if sim.attrs.get(k)]
+    texts += [
+        str(sim.attrs[k])
+        for k in ("method_reference", "partition_reference", "sources")
+        if sim.attrs.get(k)
+    ]
     if compound is not None:
         texts += [str(s) for s in compound.sources.values()]
     unique = list(dict.fromkeys(t.strip() for text in texts for t in text.split("; ") if t.strip()))
-    return ["<h2>References</h2>", "<ul>" + "".join(f"<li>{_text(t)}</li>" for t in unique) + "</ul>"]
+    return [
+        "<h2>References</h2>",
+        "<ul>" + "".join(f"<li>{_text(t)}</li>" for t in unique) + "</ul>",
+    ]
 
 
 def _again(sim: xr.Dataset, command: str | None) -> list[str]:
@@ -194,20 +246,36 @@ def _again(sim: xr.Dataset, command: str | None) -> list[str]:
 def _spread(label: str, values: xr.DataArray) -> tuple[str, ...]:
     finite = values.values[np.isfinite(values.values)]
     middle = np.quantile(finite, (0.5, 0.05, 0.95)) if finite.size else (np.nan,) * 3
-    return (label, str(values.attrs.get("units", "")), *(f"{v:.4g}" for v in middle), str(finite.size))
+    return (
+        label,
+        str(values.attrs.get("units", "")),
+        *(f"{v:.4g}" for v in middle),
+        str(finite.size),
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     def cell(value: str) -> str:
-        number = value.replace(".", "", 1).replace("-", "").replace("e", "").replace("+", "").isdigit()
+        number = (
+            value.replace(".", "", 1).replace("-", "").replace("e", "").replace("+", "").isdigit()
+        )
         return f'<td class="n">{_text(value)}</td>' if number else f"<td>{_text(value)}</td>"
 
     top = "<tr>" + "".join(f"<th>{_text(h)}</th>" for h in head) + "</tr>" if any(head) else ""
-    return "<table>" + top + "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows) + "</table>"
+    return (
+        "<table>"
+        + top
+        + "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in rows)
+        + "</table>"
+    )
 
 
 def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, (float, np.floating)) and not np.isfinite(value)) or str(value) == ""
+    return (
+        value is None
+        or (isinstance(value, (float, np.floating)) and not np.isfinite(value))
+        or str(value) == ""
+    )
 
 
 def _show(value: Any) -> str:

@@ -24,7 +24,16 @@ from .solvers.select import choose_backend
 from .variability import Variability
 
 #: covariates that go along into the result
-COVARIATES = ("species", "sex", "age", "body_weight", "height", "hematocrit", "gfr", "cardiac_output")
+COVARIATES = (
+    "species",
+    "sex",
+    "age",
+    "body_weight",
+    "height",
+    "hematocrit",
+    "gfr",
+    "cardiac_output",
+)
 
 
 def simulate(
@@ -97,19 +106,42 @@ def simulate(
     from .physiology import check_physiology, reference_individual
 
     if chunks is not None or store is not None or client is not None:
-        from .scale import simulate_cohort  # on call only: this room knows nothing of stores and workers
+        from .scale import (
+            simulate_cohort,
+        )  # on call only: this room knows nothing of stores and workers
 
         if absorption is not None:
-            raise InputError("absorption", str(absorption), "nothing with `chunks`, `store` or `client`")
+            raise InputError(
+                "absorption", str(absorption), "nothing with `chunks`, `store` or `client`"
+            )
         if store is None:
-            raise InputError("store", None, "the name of a .zarr store", hint="`chunks` and `client` stream into a store")
+            raise InputError(
+                "store",
+                None,
+                "the name of a .zarr store",
+                hint="`chunks` and `client` stream into a store",
+            )
         return simulate_cohort(
-            compound, regimen, population, times, store=store, chunks=10_000 if chunks is None else chunks, client=client,
-            compartments=compartments or ("plasma",), backend=backend, options=options, variability=variability, seed=seed,
-            sensitivities=sensitivities, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model,
+            compound,
+            regimen,
+            population,
+            times,
+            store=store,
+            chunks=10_000 if chunks is None else chunks,
+            client=client,
+            compartments=compartments or ("plasma",),
+            backend=backend,
+            options=options,
+            variability=variability,
+            seed=seed,
+            sensitivities=sensitivities,
+            partition_method=partition_method,
+            kp=kp,
+            hepatic_model=hepatic_model,
             permeability_limited=permeability_limited,
-            raise_on_failure=raise_on_failure, progress=progress,
-        )  # fmt: skip
+            raise_on_failure=raise_on_failure,
+            progress=progress,
+        )
     if isinstance(compound, str):
         compound = get_compound(compound)
     people = reference_individual("human") if population is None else check_physiology(population)
@@ -123,8 +155,14 @@ def simulate(
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
         factors = variability.draw(n_subjects, used_seed, names)
     system = whole_body_system(
-        compound, people, partition_method=partition_method, kp=kp, hepatic_model=hepatic_model, factors=factors,
-        permeability_limited=permeability_limited, absorption=absorption,
+        compound,
+        people,
+        partition_method=partition_method,
+        kp=kp,
+        hepatic_model=hepatic_model,
+        factors=factors,
+        permeability_limited=permeability_limited,
+        absorption=absorption,
     )
     if absorption is not None:
         regimen = absorption.release(as_regimen(regimen))
@@ -133,11 +171,22 @@ def simulate(
         facts["variability"] = str(variability)
     facts |= warn_of_phenotypes((compound.for_species(str(people["species"].values[0])),), people)
     ds = simulate_system(
-        system, regimen, times, compartments=compartments, backend=backend, options=options,
-        sensitivities=sensitivities, body_weight=people["body_weight"].values, lag_time=compound.absorption_lag_time,
-        raise_on_failure=raise_on_failure, progress=progress, facts=facts,
-    )  # fmt: skip
-    return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people})
+        system,
+        regimen,
+        times,
+        compartments=compartments,
+        backend=backend,
+        options=options,
+        sensitivities=sensitivities,
+        body_weight=people["body_weight"].values,
+        lag_time=compound.absorption_lag_time,
+        raise_on_failure=raise_on_failure,
+        progress=progress,
+        facts=facts,
+    )
+    return ds.assign_coords(
+        {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
+    )
 
 
 def simulate_system(
@@ -171,8 +220,12 @@ def simulate_system(
     saved = _saved(system, compartments)
     doses = dose_stops(system, regimen, grid[-1], body_weight=body_weight, lag_time=lag_time or 0.0)
     if sensitivities and doses.steady_state:
-        raise InputError("sensitivities", list(sensitivities), "a regimen without steady-state records",
-                         hint="give enough doses before the time of interest instead of SS")
+        raise InputError(
+            "sensitivities",
+            list(sensitivities),
+            "a regimen without steady-state records",
+            hint="give enough doses before the time of interest instead of SS",
+        )
     start = float(min(grid[0], doses.first_time))
     stops, failed = steady_state_stops(system, doses, chosen, options)
     problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities))
@@ -180,7 +233,9 @@ def simulate_system(
     result.status[failed] = Status.NO_STEADY_STATE
     result.amount[failed] = np.nan
     _report_failures(system, result, raise_on_failure)
-    return _dataset(system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses)
+    return _dataset(
+        system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
+    )
 
 
 def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
@@ -191,13 +246,19 @@ def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
         return Regimen.parse(regimen)
     if isinstance(regimen, xr.Dataset):
         return Regimen.from_dataset(regimen)
-    raise InputError("regimen", type(regimen).__name__, "a Regimen, a regimen Dataset or text such as '100 mg oral'")
+    raise InputError(
+        "regimen",
+        type(regimen).__name__,
+        "a Regimen, a regimen Dataset or text such as '100 mg oral'",
+    )
 
 
 def _times(times, regimen: Regimen) -> np.ndarray:
     if times is None:
         last = last_dose_time(regimen)
-        return np.unique(np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)])
+        return np.unique(
+            np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)]
+        )
     if isinstance(times, str):
         raise InputError("times", times, "numbers [h]")
     grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
@@ -206,8 +267,12 @@ def _times(times, regimen: Regimen) -> np.ndarray:
     back = np.flatnonzero(np.diff(grid) <= 0)
     if back.size:
         i = int(back[0])
-        raise InputError(f"times[{i + 1}]", float(grid[i + 1]), f"a time after times[{i}] = {grid[i]:g} h",
-                         hint="sort the times and leave out doubles")
+        raise InputError(
+            f"times[{i + 1}]",
+            float(grid[i + 1]),
+            f"a time after times[{i}] = {grid[i]:g} h",
+            hint="sort the times and leave out doubles",
+        )
     if grid[0] < 0:
         raise InputError("times[0]", float(grid[0]), "a time >= 0 h")
     return grid
@@ -221,7 +286,9 @@ def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...
         raise InputError("compartments", names, "at least one compartment")
     for name in names:
         if name not in system.observables:
-            raise unknown_name("compartments", name, system.observables, what="a compartment of the model")
+            raise unknown_name(
+                "compartments", name, system.observables, what="a compartment of the model"
+            )
     return names
 
 
@@ -230,7 +297,9 @@ def _seed(seed: int | None, people: xr.Dataset) -> int:
         return seed
     own = people.attrs.get("seed")
     if own is None:
-        raise InputError("seed", None, "a non-negative integer, for the variability between subjects")
+        raise InputError(
+            "seed", None, "a non-negative integer, for the variability between subjects"
+        )
     return int(own)
 
 
@@ -240,7 +309,9 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
         return
     first = failed[0]
     status = Status(int(result.status[first]))
-    names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (", ..." if failed.size > 5 else "")
+    names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (
+        ", ..." if failed.size > 5 else ""
+    )
     text = (
         f"{failed.size} of {system.n_subjects} subjects could not be integrated ({names}); "
         f"subject {system.subjects[first]}: {status.advice}"
@@ -250,9 +321,15 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
     warnings.warn(text + "; their values are NaN", SubjectFailedWarning, stacklevel=4)
 
 
-def _dataset(system, problem: Problem, result: Trajectories, regimen: Regimen, facts, doses) -> xr.Dataset:
+def _dataset(
+    system, problem: Problem, result: Trajectories, regimen: Regimen, facts, doses
+) -> xr.Dataset:
     factors = np.stack(
-        [np.broadcast_to(system.observables[n].factor, (system.n_subjects,)) for n in problem.saved], axis=1
+        [
+            np.broadcast_to(system.observables[n].factor, (system.n_subjects,))
+            for n in problem.saved
+        ],
+        axis=1,
     )
     dims = ("subject", "time", "compartment")
     concentration = result.amount * factors[:, None, :]
@@ -262,29 +339,48 @@ def _dataset(system, problem: Problem, result: Trajectories, regimen: Regimen, f
     variables: dict[str, Any] = {
         "concentration": (dims, concentration, schemas.attrs("simulation", "concentration")),
         "amount": (dims, result.amount, schemas.attrs("simulation", "amount")),
-        "status": ("subject", result.status, {
-            **schemas.attrs("simulation", "status"), "flag_values": np.array([s.value for s in Status], dtype=np.int8),
-            "flag_meanings": " ".join(s.name.lower() for s in Status),
-        }),
-        "steps": ("subject", result.steps[:, 0].astype(np.int32), {"units": "1", "long_name": "accepted solver steps"}),
-    }  # fmt: skip
+        "status": (
+            "subject",
+            result.status,
+            {
+                **schemas.attrs("simulation", "status"),
+                "flag_values": np.array([s.value for s in Status], dtype=np.int8),
+                "flag_meanings": " ".join(s.name.lower() for s in Status),
+            },
+        ),
+        "steps": (
+            "subject",
+            result.steps[:, 0].astype(np.int32),
+            {"units": "1", "long_name": "accepted solver steps"},
+        ),
+    }
     if result.balance is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = np.where(result.given > 0, result.balance / result.given, result.balance)
-        variables["mass_balance_error"] = (dims[:2], relative, schemas.attrs("simulation", "mass_balance_error"))
+        variables["mass_balance_error"] = (
+            dims[:2],
+            relative,
+            schemas.attrs("simulation", "mass_balance_error"),
+        )
     if result.sensitivity is not None:
         slope = result.sensitivity * factors[:, None, :, None]
         for q, d in enumerate(result.derivatives):
             for o, name in enumerate(problem.saved):
                 if name in d.factor:
-                    slope[:, :, o, q] += result.amount[:, :, o] * np.broadcast_to(
-                        d.factor[name], (system.n_subjects,)
-                    )[:, None]
+                    slope[:, :, o, q] += (
+                        result.amount[:, :, o]
+                        * np.broadcast_to(d.factor[name], (system.n_subjects,))[:, None]
+                    )
                 if name in d.offset:
                     slope[:, :, o, q] += np.reshape(d.offset[name], (-1, 1))
-        variables["concentration_sensitivity"] = ((*dims, "parameter"), slope, {
-            "units": "(mg/L)/(unit of the parameter)", "long_name": "derivative of the concentration by the parameter",
-        })  # fmt: skip
+        variables["concentration_sensitivity"] = (
+            (*dims, "parameter"),
+            slope,
+            {
+                "units": "(mg/L)/(unit of the parameter)",
+                "long_name": "derivative of the concentration by the parameter",
+            },
+        )
     coords = {
         "subject": system.subjects,
         "time": ("time", problem.times, {"units": "h", "long_name": "time"}),
@@ -294,8 +390,15 @@ def _dataset(system, problem: Problem, result: Trajectories, regimen: Regimen, f
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
     return xr.Dataset(
-        variables, coords,
-        attrs=provenance(**system.attrs, **result.facts, **facts, regimen=str(regimen),
-                         failed_subjects=int((result.status != Status.SUCCESS).sum()),
-                         schema="simulation", schema_version=schemas.SCHEMA_VERSION),
-    )  # fmt: skip
+        variables,
+        coords,
+        attrs=provenance(
+            **system.attrs,
+            **result.facts,
+            **facts,
+            regimen=str(regimen),
+            failed_subjects=int((result.status != Status.SUCCESS).sum()),
+            schema="simulation",
+            schema_version=schemas.SCHEMA_VERSION,
+        ),
+    )

@@ -66,20 +66,37 @@ def simulate_together(
     pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
     people = reference_individual("human") if population is None else check_physiology(population)
     system = interacting_system(
-        [c for c, _ in pairs], people, enzyme_half_lives=enzyme_half_lives, partition_method=partition_method,
-        hepatic_model=hepatic_model, absorption=absorption,
-    )  # fmt: skip
+        [c for c, _ in pairs],
+        people,
+        enzyme_half_lives=enzyme_half_lives,
+        partition_method=partition_method,
+        hepatic_model=hepatic_model,
+        absorption=absorption,
+    )
     regimen = Regimen.empty()
     for compound, own in pairs:
         if own is not None:
             gut = (absorption or {}).get(compound.name)
             regimen = regimen + _addressed(own, compound, gut)
     ds = simulate_system(
-        system, regimen, times, compartments=compartments, backend=backend, options=options, sensitivities=sensitivities,
-        body_weight=people["body_weight"].values, raise_on_failure=raise_on_failure, progress=progress,
-        facts={"population_seed": people.attrs.get("seed"), **warn_of_phenotypes([c for c, _ in pairs], people)},
-    )  # fmt: skip
-    return ds.assign_coords({c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people})
+        system,
+        regimen,
+        times,
+        compartments=compartments,
+        backend=backend,
+        options=options,
+        sensitivities=sensitivities,
+        body_weight=people["body_weight"].values,
+        raise_on_failure=raise_on_failure,
+        progress=progress,
+        facts={
+            "population_seed": people.attrs.get("seed"),
+            **warn_of_phenotypes([c for c, _ in pairs], people),
+        },
+    )
+    return ds.assign_coords(
+        {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
+    )
 
 
 def interaction(
@@ -124,30 +141,47 @@ def interaction(
     if not (np.isfinite(duration) and duration > 0):
         raise InputError("duration", duration, "a number > 0 [h]")
     drug, regimen = _compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
-    clock = np.unique(np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)])
+    clock = np.unique(
+        np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
+    )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
     curves = []
     gut = dict(options.pop("absorption", None) or {})
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
-        here = {_compound(c).name for c, _ in given} if not others else set(gut)  # alone, the others' guts are not needed
+        here = (
+            {_compound(c).name for c, _ in given} if not others else set(gut)
+        )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
-        ds = simulate_together(given, population, times, compartments=[name], absorption=own, **options)
+        ds = simulate_together(
+            given, population, times, compartments=[name], absorption=own, **options
+        )
         curves.append(ds["concentration"].values[:, times >= victim_time, 0])
     (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
     per_subject = {
-        "auc_alone": (auc_a, "mg*h/L"), "auc_together": (auc_b, "mg*h/L"), "auc_ratio": (auc_b / auc_a, "1"),
-        "cmax_alone": (curves[0].max(axis=1), "mg/L"), "cmax_together": (curves[1].max(axis=1), "mg/L"),
+        "auc_alone": (auc_a, "mg*h/L"),
+        "auc_together": (auc_b, "mg*h/L"),
+        "auc_ratio": (auc_b / auc_a, "1"),
+        "cmax_alone": (curves[0].max(axis=1), "mg/L"),
+        "cmax_together": (curves[1].max(axis=1), "mg/L"),
         "cmax_ratio": (curves[1].max(axis=1) / curves[0].max(axis=1), "1"),
         "extrapolated": (np.maximum(tail_a / auc_a, tail_b / auc_b), "1"),
-    }  # fmt: skip
+    }
     return xr.Dataset(
-        {k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")}) for k, (v, u) in per_subject.items()},
+        {
+            k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")})
+            for k, (v, u) in per_subject.items()
+        },
         {"subject": ds["subject"].values},
-        attrs=provenance(victim=drug.name, victim_time=victim_time, compounds=ds.attrs["compounds"],
-                         enzymes=ds.attrs["enzymes"], schema_version=schemas.SCHEMA_VERSION),
-    )  # fmt: skip
+        attrs=provenance(
+            victim=drug.name,
+            victim_time=victim_time,
+            compounds=ds.attrs["compounds"],
+            enzymes=ds.attrs["enzymes"],
+            schema_version=schemas.SCHEMA_VERSION,
+        ),
+    )
 
 
 def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -168,7 +202,9 @@ def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, 
 def _pairs(given: Given) -> list[tuple[Any, Any]]:
     pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
     if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
-        raise InputError("compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs")
+        raise InputError(
+            "compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs"
+        )
     return pairs
 
 
@@ -185,21 +221,46 @@ def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) 
         hint = "give the doses before it one by one, until the compounds and the enzymes they change stand still"
         if every > 0:  # half-lives of enzymes are a day and more
             hint += f": e.g. 'q{every:g}h x{int(np.ceil(_SETTLED / every)) + 1}', and look after the last"
-        raise InputError("regimen", str(regimen), "doses, not steady-state records: compounds that change each other's "
-                         "enzymes have no steady state of their own", subject=compound.name, hint=hint)  # fmt: skip
+        raise InputError(
+            "regimen",
+            str(regimen),
+            "doses, not steady-state records: compounds that change each other's "
+            "enzymes have no steady state of their own",
+            subject=compound.name,
+            hint=hint,
+        )
     if gut is not None:
         regimen = gut.release(regimen)
         c = regimen.columns
     if np.any(c["evid"] >= 3):
-        raise InputError("regimen", str(regimen), "doses, no resets: they would reset every compound", subject=compound.name)
+        raise InputError(
+            "regimen",
+            str(regimen),
+            "doses, no resets: they would reset every compound",
+            subject=compound.name,
+        )
     place = np.where(c["compartment"] != "", c["compartment"], c["route"])
-    if np.any((c["evid"] == 1) & (c["route"] == "oral")) and compound.absorption_rate is None and gut is None:
-        raise InputError("absorption_rate", None, "a number > 0 [1/h] for oral doses", subject=compound.name)
+    if (
+        np.any((c["evid"] == 1) & (c["route"] == "oral"))
+        and compound.absorption_rate is None
+        and gut is None
+    ):
+        raise InputError(
+            "absorption_rate", None, "a number > 0 [1/h] for oral doses", subject=compound.name
+        )
     lag = compound.absorption_lag_time or 0.0
     lags = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag, c["lag_time"])
     sent = np.array([f"{compound.name}:{p}" if p else "" for p in place], dtype=object)
-    return Regimen({**c, "compartment": sent.astype(c["compartment"].dtype if c["compartment"].dtype == object else str),
-                    "lag_time": lags}, span=regimen.span)  # fmt: skip
+    return Regimen(
+        {
+            **c,
+            "compartment": sent.astype(
+                c["compartment"].dtype if c["compartment"].dtype == object else str
+            ),
+            "lag_time": lags,
+        },
+        span=regimen.span,
+    )
 
 
 __all__ = ["interaction", "simulate_together"]

@@ -34,7 +34,9 @@ class Variability:
         for name in ("intrinsic_clearance", "fraction_unbound", "absorption_rate"):
             value = getattr(self, name)
             if not (np.isfinite(value) and 0.0 <= value <= 5.0):
-                raise InputError(f"variability.{name}", value, "a coefficient of variation from 0 to 5")
+                raise InputError(
+                    f"variability.{name}", value, "a coefficient of variation from 0 to 5"
+                )
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""

@@ -22,7 +22,9 @@ STATE = availability("julia")
 pytestmark = [
     pytest.mark.julia,
     pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}"),
-    pytest.mark.filterwarnings("ignore:torch was imported"),  # by a test that ran before in this process
+    pytest.mark.filterwarnings(
+        "ignore:torch was imported"
+    ),  # by a test that ran before in this process
 ]
 
 #: what every script below starts with; `solve(n)` is one solve of n people on Julia
@@ -48,7 +50,12 @@ def run_script(tmp_path: Path, code: str, timeout: float = 300.0) -> str:
     script.write_text(PRELUDE + code, encoding="utf-8")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
-        [sys.executable, str(script)], env=env, capture_output=True, text=True, check=False, timeout=timeout
+        [sys.executable, str(script)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -56,7 +63,9 @@ def run_script(tmp_path: Path, code: str, timeout: float = 300.0) -> str:
 
 def one_dose(n_subjects: int, n_times: int = 25) -> Problem:
     system = yardstick_system(n_subjects)
-    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([100.0]))
+    stop = StopTable(
+        np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([100.0])
+    )
     return Problem(system, stop, np.linspace(0, 24, n_times), system.states)
 
 
@@ -72,17 +81,23 @@ def train():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "order", ["train(); a = solve(20)", "a = solve(20); train()"], ids=["torch first", "julia first"]
+    "order",
+    ["train(); a = solve(20)", "a = solve(20); train()"],
+    ids=["torch first", "julia first"],
 )
 def test_torch_trains_and_julia_solves_in_turn_whichever_came_first(tmp_path, order):
-    if importlib.util.find_spec("torch") is None:  # not imported here: this process is to start Julia too
+    if (
+        importlib.util.find_spec("torch") is None
+    ):  # not imported here: this process is to start Julia too
         pytest.skip("torch is not installed")
     code = f"{TORCH}\n{order}\ntrain(); b = solve(20); train()\nassert (a == b).all() and np.isfinite(a).all()\n"
     run_script(tmp_path, code)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("processes, threads", [(True, 2), (False, 2)], ids=["process workers", "a worker's threads"])
+@pytest.mark.parametrize(
+    "processes, threads", [(True, 2), (False, 2)], ids=["process workers", "a worker's threads"]
+)
 def test_dask_workers_solve_on_julia(tmp_path, processes, threads):
     pytest.importorskip("distributed")
     workers = 2 if processes else 1
@@ -113,12 +128,32 @@ def test_{0}():
     with open({1!r} + os.environ["PYTEST_XDIST_WORKER"], "w"):
         pass
 """
-    test.write_text(PRELUDE + "".join(body.format(i, str(tmp_path / "ran_")) for i in range(4)), encoding="utf-8")
+    test.write_text(
+        PRELUDE + "".join(body.format(i, str(tmp_path / "ran_")) for i in range(4)),
+        encoding="utf-8",
+    )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:faulthandler", "-p", "no:cacheprovider", str(test)],
-        env=env, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-p",
+            "no:faulthandler",
+            "-p",
+            "no:cacheprovider",
+            str(test),
+        ],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(tmp_path.glob("ran_gw*"))) == 2
 
@@ -261,7 +296,8 @@ def test_a_second_solve_of_a_model_compiles_nothing():
 def test_first_julia_solve_of_a_process_agrees_with_embedded_on_the_yardstick():
     problem = one_dose(9, 97)
     julia, embedded = (
-        get_backend(name).solve(problem, SolverOptions(rtol=1e-10)).amount for name in ("julia", "embedded")
+        get_backend(name).solve(problem, SolverOptions(rtol=1e-10)).amount
+        for name in ("julia", "embedded")
     )
     # relative to the amount, amounts under 1e-6 of the dose counting as that much
     assert np.max(np.abs(julia - embedded) / (np.abs(embedded) + 1e-4)) < 1e-8

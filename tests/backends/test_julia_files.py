@@ -25,12 +25,16 @@ JULIA = ROOT / "julia"
 
 
 def one_dose(system: ph.System) -> Problem:
-    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([100.0]))
+    stop = StopTable(
+        np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([100.0])
+    )
     return Problem(system, stop, np.array([0.0, 1.0, 2.0]), system.states)
 
 
 def test_flat_table_has_julias_order_and_shapes():
-    names = re.findall(r"(\w+) = :([IFB])", (JULIA / "src" / "flat.jl").read_text().split("const FLAT_TYPES")[0])
+    names = re.findall(
+        r"(\w+) = :([IFB])", (JULIA / "src" / "flat.jl").read_text().split("const FLAT_TYPES")[0]
+    )
     system = yardstick_system(11)
     flat = flatten(one_dose(system), SolverOptions())
     kinds = {"I": np.int64, "F": np.float64, "B": np.int8}
@@ -38,7 +42,11 @@ def test_flat_table_has_julias_order_and_shapes():
     at = {name: i for i, (name, _) in enumerate(names)}
     amount = flat.table[at["amount"]]
     assert amount[0] == flat.result.amount.ctypes.data
-    assert amount[1:].tolist() == [system.n_states, 3, 11]  # Julia's first dimension is NumPy's last
+    assert amount[1:].tolist() == [
+        system.n_states,
+        3,
+        11,
+    ]  # Julia's first dimension is NumPy's last
     np.testing.assert_array_equal(flat.arrays[at["k_row"]], system.k_row)
     assert flat.table[at["k_value"]][1:3].tolist() == [len(system.k_row), 11]
     assert all(a.flags.c_contiguous for a in flat.arrays)
@@ -46,7 +54,13 @@ def test_flat_table_has_julias_order_and_shapes():
 
 def test_large_inputs_are_not_copied():
     system = yardstick_system(50)
-    contiguous = ph.System(system.states, system.k_row, system.k_col, np.ascontiguousarray(system.k_value), n_subjects=50)
+    contiguous = ph.System(
+        system.states,
+        system.k_row,
+        system.k_col,
+        np.ascontiguousarray(system.k_value),
+        n_subjects=50,
+    )
     flat = flatten(one_dose(contiguous), SolverOptions())
     assert any(np.shares_memory(a, contiguous.k_value) for a in flat.arrays)
 
@@ -66,11 +80,24 @@ def test_status_numbers_are_the_same_in_both_languages():
 
 def test_versions_and_uuid_agree_in_all_files():
     project = tomllib.loads((JULIA / "Project.toml").read_text())
-    assert project["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    for path, where in (("python/pbpk_hybrid/juliapkg.json", "../../julia"), ("juliapkg-wheel.json", "_julia")):
+    assert (
+        project["version"]
+        == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    )
+    for path, where in (
+        ("python/pbpk_hybrid/juliapkg.json", "../../julia"),
+        ("juliapkg-wheel.json", "_julia"),
+    ):
         entry = json.loads((ROOT / path).read_text())["packages"]["PBPKHybrid"]
-        assert entry == {"uuid": project["uuid"], "dev": True, "path": where, "version": f"={project['version']}"}
-    assert tomllib.loads((ROOT / "Project.toml").read_text())["deps"]["PBPKHybrid"] == project["uuid"]
+        assert entry == {
+            "uuid": project["uuid"],
+            "dev": True,
+            "path": where,
+            "version": f"={project['version']}",
+        }
+    assert (
+        tomllib.loads((ROOT / "Project.toml").read_text())["deps"]["PBPKHybrid"] == project["uuid"]
+    )
 
 
 def test_julia_package_does_not_need_python():
@@ -84,7 +111,9 @@ def test_exported_system_reads_back_exactly(tmp_path):
     data = json.loads(path.read_text())
     assert data["format"] == FORMAT
     np.testing.assert_array_equal(data["k_value"], system.k_value)
-    np.testing.assert_array_equal(data["reactions"][0]["parameters"], system.reactions[0].parameters)
+    np.testing.assert_array_equal(
+        data["reactions"][0]["parameters"], system.reactions[0].parameters
+    )
     assert data["observables"][system.states[-1]]["factor"] == [None]  # a sink has no volume
     assert data["targets"]["iv_bolus"] == system.targets["iv_bolus"]
     assert [p.name for p in tmp_path.iterdir()] == ["system.json"]

@@ -18,7 +18,9 @@ STATE = availability("julia")
 pytestmark = [
     pytest.mark.julia,
     pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}"),
-    pytest.mark.filterwarnings("ignore:torch was imported"),  # by a test that ran before in this process
+    pytest.mark.filterwarnings(
+        "ignore:torch was imported"
+    ),  # by a test that ran before in this process
 ]
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,7 +35,9 @@ def one_dose(system: ph.System, saved=None) -> Problem:
 def test_both_backends_agree_to_1e8_at_a_tolerance_of_1e10(seed):
     problem = one_dose(random_system(8 + 9 * seed, seed, n_subjects=9))
     options = SolverOptions(rtol=1e-10)
-    julia, embedded = (get_backend(name).solve(problem, options).amount for name in ("julia", "embedded"))
+    julia, embedded = (
+        get_backend(name).solve(problem, options).amount for name in ("julia", "embedded")
+    )
     # relative to the amount, amounts under 1e-6 of the dose counting as that much
     assert np.max(np.abs(julia - embedded) / (np.abs(embedded) + 1e-4)) < 1e-8
 
@@ -69,7 +73,9 @@ def test_exported_system_gives_the_same_in_julia(tmp_path):
     julia = runtime.start()
     loaded = julia.load_system(str(save_system(system, tmp_path / "system.json")))
     y = np.linspace(1, 2, system.n_states)
-    np.testing.assert_allclose(np.asarray(julia.rhs(loaded, y, 2)), system.rhs(y, 1), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        np.asarray(julia.rhs(loaded, y, 2)), system.rhs(y, 1), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.slow
@@ -79,7 +85,16 @@ def test_the_julia_package_passes_its_own_tests():
     exe = os.environ.get("PYTHON_JULIACALL_EXE") or juliacall.CONFIG["exepath"]
     project = os.environ.get("PYTHON_JULIACALL_PROJECT") or juliacall.CONFIG["project"]
     done = subprocess.run(
-        [str(exe), "--startup-file=no", "--threads=2", f"--project={project}", str(ROOT / "julia" / "test" / "runtests.jl")],
-        capture_output=True, text=True, check=False, timeout=1800,
-    )  # fmt: skip
+        [
+            str(exe),
+            "--startup-file=no",
+            "--threads=2",
+            f"--project={project}",
+            str(ROOT / "julia" / "test" / "runtests.jl"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

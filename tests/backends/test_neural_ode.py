@@ -13,14 +13,23 @@ pytestmark = [
     pytest.mark.julia,
     pytest.mark.skipif(not STATE.ok, reason=f"backend julia: {STATE.reason}"),
     # torch makes the fields, so it is often there first; both orders are tested in processes of their own
-    pytest.mark.filterwarnings("ignore:torch was imported before:RuntimeWarning", "ignore::UserWarning:juliacall"),
+    pytest.mark.filterwarnings(
+        "ignore:torch was imported before:RuntimeWarning", "ignore::UserWarning:juliacall"
+    ),
 ]
 torch = pytest.importorskip("torch")
 
-import pbpk_hybrid as ph  # noqa: E402
-from pbpk_hybrid.learn.neural_ode import GraphField, MLPField, ScalingField, flatten_weights, odeint, weight_layout  # noqa: E402
-from pbpk_hybrid.physiology import ORGANS  # noqa: E402
-from pbpk_hybrid.solvers.julia import neural, runtime  # noqa: E402
+import pbpk_hybrid as ph
+from pbpk_hybrid.learn.neural_ode import (
+    GraphField,
+    MLPField,
+    ScalingField,
+    flatten_weights,
+    odeint,
+    weight_layout,
+)
+from pbpk_hybrid.physiology import ORGANS
+from pbpk_hybrid.solvers.julia import neural, runtime
 
 DOUBLE = torch.float64
 TIMES = [0.0, 0.3, 1.0, 1.4, 2.0]
@@ -34,9 +43,16 @@ def make(kind: str, activation: str = "tanh", time_dependent: bool = True) -> to
         return ScalingField(5).double()
     graph = ph.whole_body_graph(ORGANS)
     return GraphField(
-        graph, n_features=2, hidden=(8,), n_messages=5, n_parameters=2, activation=activation, time_dependent=time_dependent,
-        edge_features=torch.rand(len(graph.source), 2), node_features=torch.eye(graph.n_organs),
-    ).double()  # fmt: skip
+        graph,
+        n_features=2,
+        hidden=(8,),
+        n_messages=5,
+        n_parameters=2,
+        activation=activation,
+        time_dependent=time_dependent,
+        edge_features=torch.rand(len(graph.source), 2),
+        node_features=torch.eye(graph.n_organs),
+    ).double()
 
 
 def gradients(field, backend, times=TIMES, **options):
@@ -56,38 +72,58 @@ def worst(a, b) -> float:
     return max(float((x - z).abs().max() / z.abs().max()) for x, z in zip(a, b, strict=True))
 
 
-KINDS = [(k, a) for k in ("mlp", "graph") for a in ("tanh", "softplus", "silu")] + [("scaling", "tanh")]
+KINDS = [(k, a) for k in ("mlp", "graph") for a in ("tanh", "softplus", "silu")] + [
+    ("scaling", "tanh")
+]
 
 
 @pytest.mark.parametrize(("kind", "activation"), KINDS)
 def test_gradients_agree_with_torchdiffeq_to_1e6_at_default_tolerances(kind, activation):
     field = make(kind, activation)
-    times = [t / 2 for t in TIMES] if kind == "scaling" else TIMES  # its t goes from 0 to 1, and its cubics grow beyond
+    times = (
+        [t / 2 for t in TIMES] if kind == "scaling" else TIMES
+    )  # its t goes from 0 to 1, and its cubics grow beyond
     assert worst(gradients(field, "julia", times), gradients(field, "torchdiffeq", times)) < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])
-@pytest.mark.parametrize(("method", "adjoint"), [("tsit5", "discrete"), ("tsit5", "continuous"), ("rodas5p", "continuous")])
+@pytest.mark.parametrize(
+    ("method", "adjoint"),
+    [("tsit5", "discrete"), ("tsit5", "continuous"), ("rodas5p", "continuous")],
+)
 def test_every_method_and_adjoint_agrees_to_2e8_at_a_tolerance_of_1e10(kind, method, adjoint):
     field, tight = make(kind), {"rtol": 1e-10, "atol": 1e-12}
     ours = gradients(field, "julia", method=method, adjoint=adjoint, **tight)
-    assert worst(ours, gradients(field, "torchdiffeq", **tight)) < 2e-8  # our methods are all 1.60e-8 to 1.62e-8 from it
+    assert (
+        worst(ours, gradients(field, "torchdiffeq", **tight)) < 2e-8
+    )  # our methods are all 1.60e-8 to 1.62e-8 from it
 
 
 @pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])
 def test_integration_backward_in_time_agrees(kind):
     field = make(kind)
-    assert worst(gradients(field, "julia", TIMES[::-1]), gradients(field, "torchdiffeq", TIMES[::-1])) < 1e-6
+    assert (
+        worst(gradients(field, "julia", TIMES[::-1]), gradients(field, "torchdiffeq", TIMES[::-1]))
+        < 1e-6
+    )
 
 
 @pytest.mark.parametrize("time_dependent", [False, True])
-@pytest.mark.parametrize("kind", ["mlp", "graph", "scaling"])  # the last has an activation and a time of its own
+@pytest.mark.parametrize(
+    "kind", ["mlp", "graph", "scaling"]
+)  # the last has an activation and a time of its own
 def test_both_languages_mean_the_same_field_and_the_same_layout(kind, time_dependent):
     field = make(kind, "silu", time_dependent)
-    blocks = [(b.name, b.first, b.shape[0], b.shape[1] if len(b.shape) > 1 else 1) for b in weight_layout(field)]
+    blocks = [
+        (b.name, b.first, b.shape[0], b.shape[1] if len(b.shape) > 1 else 1)
+        for b in weight_layout(field)
+    ]
     runtime.start()
     assert neural.layout(field.spec()) == blocks
-    y, p = torch.randn(5, field.n_states, dtype=DOUBLE), torch.randn(5, field.n_parameters, dtype=DOUBLE)
+    y, p = (
+        torch.randn(5, field.n_states, dtype=DOUBLE),
+        torch.randn(5, field.n_parameters, dtype=DOUBLE),
+    )
     found = neural.evaluate(field.spec(), flatten_weights(field), y, p, 0.7)
     torch.testing.assert_close(found, field(0.7, y, p).detach(), rtol=1e-12, atol=1e-12)
 
@@ -166,10 +202,24 @@ def test_neural_allometry_predicts_the_same_on_both_backends():
     from pbpk_hybrid.learn import NeuralAllometry
 
     model = NeuralAllometry.load()
-    sources = {"rat": {"clearance": 30.0, "volume": 1.5, "fup": 0.2}, "monkey": {"clearance": 12.0, "volume": 1.1}}
+    sources = {
+        "rat": {"clearance": 30.0, "volume": 1.5, "fup": 0.2},
+        "monkey": {"clearance": 12.0, "volume": 1.1},
+    }
     for target in ("human", "mouse"):
-        ours, theirs = (model.predict(None, sources, target=target, integrator=i) for i in ("julia", "torchdiffeq"))
+        ours, theirs = (
+            model.predict(None, sources, target=target, integrator=i)
+            for i in ("julia", "torchdiffeq")
+        )
         assert ours.attrs["integrator"] == "julia" and theirs.attrs["integrator"] == "torchdiffeq"
-        for name in ("clearance", "volume", "clearance_lower", "volume_upper"):  # both to a tolerance of 1e-8
+        for name in (
+            "clearance",
+            "volume",
+            "clearance_lower",
+            "volume_upper",
+        ):  # both to a tolerance of 1e-8
             assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-7)
-        assert model.predict(None, sources, target=target, integrator="adaptive").attrs["integrator"] == "julia"
+        assert (
+            model.predict(None, sources, target=target, integrator="adaptive").attrs["integrator"]
+            == "julia"
+        )

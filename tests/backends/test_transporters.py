@@ -8,19 +8,34 @@ import pbpk_hybrid as ph
 from pbpk_hybrid.models.interactions import interacting_system
 
 STATIN = ph.Compound.create(
-    name="statin", molar_mass=400.0, log_p=2.0, pka_acid=[4.5], fraction_unbound_plasma=0.05, blood_to_plasma_ratio=0.7,
-    clint_hepatocyte=10.0, fraction_unbound_hepatocyte=1.0, absorption_rate=1.0, permeability_surface_area={"liver": 3.0},
+    name="statin",
+    molar_mass=400.0,
+    log_p=2.0,
+    pka_acid=[4.5],
+    fraction_unbound_plasma=0.05,
+    blood_to_plasma_ratio=0.7,
+    clint_hepatocyte=10.0,
+    fraction_unbound_hepatocyte=1.0,
+    absorption_rate=1.0,
+    permeability_surface_area={"liver": 3.0},
     kp={"liver": 0.5},
     transporters=[
-        {"name": "OATP1B1", "jmax": 2.0, "km": 0.05}, {"name": "MRP3", "direction": "efflux", "clint": 5.0},
+        {"name": "OATP1B1", "jmax": 2.0, "km": 0.05},
+        {"name": "MRP3", "direction": "efflux", "clint": 5.0},
         {"name": "MRP2", "direction": "secretion", "clint": 10.0},
     ],
-)  # fmt: skip
+)
 INHIBITOR = ph.Compound.create(
-    name="inhibitor", molar_mass=500.0, log_p=2.0, fraction_unbound_plasma=0.1, blood_to_plasma_ratio=1.0,
-    clint_hepatocyte=5.0, fraction_unbound_hepatocyte=1.0, absorption_rate=1.0,
+    name="inhibitor",
+    molar_mass=500.0,
+    log_p=2.0,
+    fraction_unbound_plasma=0.1,
+    blood_to_plasma_ratio=1.0,
+    clint_hepatocyte=5.0,
+    fraction_unbound_hepatocyte=1.0,
+    absorption_rate=1.0,
     enzyme_effects=[{"enzyme": "OATP1B1", "kind": "competitive", "ki": 0.05}],
-)  # fmt: skip
+)
 TIMES = np.r_[0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0]
 
 
@@ -42,5 +57,7 @@ def test_a_drug_with_transporters(backend_name):
 
 def test_a_drug_whose_uptake_is_inhibited(backend_name):
     system = interacting_system([STATIN, INHIBITOR], ph.reference_individual("human"))
-    regimen = ph.Regimen.dose(10.0, compartment="statin:oral") + ph.Regimen.dose(200.0, compartment="inhibitor:oral")
+    regimen = ph.Regimen.dose(10.0, compartment="statin:oral") + ph.Regimen.dose(
+        200.0, compartment="inhibitor:oral"
+    )
     check(system, regimen, backend_name)

@@ -10,7 +10,9 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(
-    p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md") if "build" not in p.parts and "reference" not in p.parts
+    p.relative_to(DOCS).as_posix()
+    for p in DOCS.rglob("*.md")
+    if "build" not in p.parts and "reference" not in p.parts
 )
 _BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _NEEDS = {

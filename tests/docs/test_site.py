@@ -37,9 +37,13 @@ class Links(HTMLParser):
 def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     build = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)], cwd=ROOT,
-        capture_output=True, text=True, check=False, env=_environment(),
-    )  # fmt: skip
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+    )
     assert build.returncode == 0, build.stdout + build.stderr
     return folder
 
@@ -71,7 +75,9 @@ def test_no_link_is_dead(site):
             if file.is_dir():
                 file = file / "index.html"
             if not file.exists() or (
-                parts.fragment and file in all_pages and unquote(parts.fragment) not in all_pages[file].anchors
+                parts.fragment
+                and file in all_pages
+                and unquote(parts.fragment) not in all_pages[file].anchors
             ):
                 dead.append(f"{page.relative_to(site)}: {target}")
     assert not dead
@@ -79,7 +85,11 @@ def test_no_link_is_dead(site):
 
 def test_nothing_is_loaded_from_the_network(site):
     for page, links in pages(site).items():
-        loaded = [t for tag, t in links.targets if tag in ("script", "img", "iframe") and re.match(r"(https?:)?//", t)]
+        loaded = [
+            t
+            for tag, t in links.targets
+            if tag in ("script", "img", "iframe") and re.match(r"(https?:)?//", t)
+        ]
         assert not loaded, page
         assert "fonts.g" not in page.read_text(encoding="utf-8")
 

@@ -18,7 +18,9 @@ def test_there_are_five():
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda b: b.stem)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the notebook machinery, in this process
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # of the notebook machinery, in this process
 def test_notebook_runs(book, tmp_path, monkeypatch):
     text = book.read_text(encoding="utf-8")
     for word, package in _NEEDS.items():

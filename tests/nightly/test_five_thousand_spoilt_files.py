@@ -22,8 +22,26 @@ from pbpk_hybrid.results import open_results, save_results
 pytestmark = pytest.mark.nightly
 EACH = 625
 SLOW = 10.0  # s of processor time; what counts as hanging
-JUNK = (b"1e999", b"-1", b"nan", b"\0", b"\xff\xfe", b",,,", b"\n\n", b"[[", b"}}", b"&a *a", b"!!python/none", b"'", b'"""',
-        b"inf", b"9" * 400, b"\t", b"=", b":")  # fmt: skip
+JUNK = (
+    b"1e999",
+    b"-1",
+    b"nan",
+    b"\0",
+    b"\xff\xfe",
+    b",,,",
+    b"\n\n",
+    b"[[",
+    b"}}",
+    b"&a *a",
+    b"!!python/none",
+    b"'",
+    b'"""',
+    b"inf",
+    b"9" * 400,
+    b"\t",
+    b"=",
+    b":",
+)
 
 
 def spoil(whole: bytes, chance: np.random.Generator) -> bytes:
@@ -31,7 +49,11 @@ def spoil(whole: bytes, chance: np.random.Generator) -> bytes:
     out = bytearray(whole)
     for _ in range(chance.integers(1, 5)):
         at = int(chance.integers(max(1, len(out))))
-        junk = JUNK[chance.integers(len(JUNK))] if chance.random() < 0.5 else chance.bytes(int(chance.integers(1, 13)))
+        junk = (
+            JUNK[chance.integers(len(JUNK))]
+            if chance.random() < 0.5
+            else chance.bytes(int(chance.integers(1, 13)))
+        )
         kind = chance.integers(6)
         if kind == 0:
             del out[at:]
@@ -50,11 +72,17 @@ def spoil(whole: bytes, chance: np.random.Generator) -> bytes:
 
 def files(folder: Path) -> dict:
     """Kind -> (a sound file, its reader)."""
-    yaml, toml, csv, json_, xml = (folder / name for name in ("a.yaml", "a.toml", "a.csv", "a.json", "a.xml"))
-    yaml.write_text("name: mine\nmolar_mass: 325.8 g/mol\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 3.5 %\n"
-                    "clint_hepatocyte: 12 uL/min/1e6 cells\nkp: {liver: 2.0}\n")  # fmt: skip
-    toml.write_text('name = "mine"\nmolar_mass = 325.8\nlog_p = 3.1\nfraction_unbound_plasma = 0.035\n'
-                    'clint_hepatocyte = 12.0\n[kp]\nliver = 2.0\n')  # fmt: skip
+    yaml, toml, csv, json_, xml = (
+        folder / name for name in ("a.yaml", "a.toml", "a.csv", "a.json", "a.xml")
+    )
+    yaml.write_text(
+        "name: mine\nmolar_mass: 325.8 g/mol\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 3.5 %\n"
+        "clint_hepatocyte: 12 uL/min/1e6 cells\nkp: {liver: 2.0}\n"
+    )
+    toml.write_text(
+        'name = "mine"\nmolar_mass = 325.8\nlog_p = 3.1\nfraction_unbound_plasma = 0.035\n'
+        "clint_hepatocyte = 12.0\n[kp]\nliver = 2.0\n"
+    )
     csv.write_text(
         "ID,TIME,AMT,RATE,II,ADDL,SS,CMT,EVID,DV\n1,0,100,0,24,6,0,1,1,.\n1,4,.,.,.,.,.,2,0,1.5\n2,0,50,25,0,0,0,1,1,.\n"
     )
@@ -62,18 +90,32 @@ def files(folder: Path) -> dict:
     man = {"Species": "Human", "Gender": "MALE", "Age": {"Value": 30, "Unit": "year(s)"}}
     compound = {"Name": "x", "Parameters": [weight], "PkaTypes": [{"Type": "Base", "Pka": 6.2}]}
     individuals = [{"Name": "m", "OriginData": man}]
-    json_.write_text(json.dumps({"Version": 80, "Compounds": [compound], "Individuals": individuals}))
-    export_sbml(ph.System(("a", "b"), [0, 1], [0, 0], [[-1.0, 1.0]]), xml, regimen=ph.Regimen.dose(10, compartment="a"))
+    json_.write_text(
+        json.dumps({"Version": 80, "Compounds": [compound], "Individuals": individuals})
+    )
+    export_sbml(
+        ph.System(("a", "b"), [0, 1], [0, 0], [[-1.0, 1.0]]),
+        xml,
+        regimen=ph.Regimen.dose(10, compartment="a"),
+    )
     ds = ph.simulate("theophylline", "100 mg oral", times=[0.0, 1.0, 2.0], compartments=["plasma"])
     netcdf = save_results(ds, folder / "a.nc")
     store = save_results(ds, folder / "a.zarr")
-    found = {"yaml": (yaml, load_compound_file), "toml": (toml, load_compound_file), "nonmem": (csv, read_nonmem),
-             "snapshot": (json_, import_pksim_snapshot), "sbml": (xml, import_sbml), "netcdf": (netcdf, open_results),
-             "zarr": (Path(store), open_results)}  # fmt: skip
+    found = {
+        "yaml": (yaml, load_compound_file),
+        "toml": (toml, load_compound_file),
+        "nonmem": (csv, read_nonmem),
+        "snapshot": (json_, import_pksim_snapshot),
+        "sbml": (xml, import_sbml),
+        "netcdf": (netcdf, open_results),
+        "zarr": (Path(store), open_results),
+    }
     return found
 
 
-@pytest.mark.parametrize("kind", ["yaml", "toml", "nonmem", "snapshot", "sbml", "netcdf", "zarr", "checkpoint"])
+@pytest.mark.parametrize(
+    "kind", ["yaml", "toml", "nonmem", "snapshot", "sbml", "netcdf", "zarr", "checkpoint"]
+)
 def test_spoilt_files(kind, tmp_path):
     if kind == "checkpoint":
         pytest.importorskip("torch")

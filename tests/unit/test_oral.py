@@ -11,9 +11,14 @@ from pbpk_hybrid.models.absorption import FLUID, GASTRIC_RESIDENCE, SMALL_INTEST
 
 def drug(**more) -> ph.Compound:
     values = {
-        "name": "drug", "molar_mass": 300.0, "log_p": 2.0, "fraction_unbound_plasma": 0.2, "blood_to_plasma_ratio": 1.0,
-        "clint_hepatocyte": 10.0, "fraction_unbound_hepatocyte": 1.0,
-    }  # fmt: skip
+        "name": "drug",
+        "molar_mass": 300.0,
+        "log_p": 2.0,
+        "fraction_unbound_plasma": 0.2,
+        "blood_to_plasma_ratio": 1.0,
+        "clint_hepatocyte": 10.0,
+        "fraction_unbound_hepatocyte": 1.0,
+    }
     return ph.Compound.create(**(values | more))
 
 
@@ -22,7 +27,11 @@ def solution(peff: float, **more) -> ph.GutAbsorption:
 
 
 def particles(**more) -> ph.GutAbsorption:
-    values = {"formulation": "immediate_release", "effective_permeability": 5.0, "solubility": 1000.0}
+    values = {
+        "formulation": "immediate_release",
+        "effective_permeability": 5.0,
+        "solubility": 1000.0,
+    }
     return ph.GutAbsorption(**(values | more))
 
 
@@ -36,14 +45,19 @@ def test_fraction_absorbed_of_a_solution_is_the_closed_form_of_the_cat_model(pef
 
 
 def test_permeability_alone_decides_for_a_solution_and_goes_from_nothing_to_all():
-    fa = [float(ph.bioavailability(drug(), "10 mg oral", absorption=solution(p))["fa"][0]) for p in (1e-4, 1.0, 100.0)]
+    fa = [
+        float(ph.bioavailability(drug(), "10 mg oral", absorption=solution(p))["fa"][0])
+        for p in (1e-4, 1.0, 100.0)
+    ]
     assert fa[0] < 1e-3 and 0.5 < fa[1] < 1 and fa[2] > 0.9999
 
 
 @pytest.mark.parametrize(
     "absorption",
     [
-        solution(1.0), particles(), particles(food="fed", particle_radius=60.0),
+        solution(1.0),
+        particles(),
+        particles(food="fed", particle_radius=60.0),
         particles(solubility=5.0, colon_permeability=0.2),
         solution(2.0, formulation="zero_order", release_time=6.0),
         solution(2.0, formulation="weibull", release_time=3.0, release_shape=1.4),
@@ -54,17 +68,22 @@ def test_mass_is_kept_whatever_the_formulation(absorption):
     ds = ph.simulate(drug(), "50 mg oral q12h x3", times=[0, 1, 6, 24, 100], absorption=absorption)
     assert float(np.abs(ds["mass_balance_error"]).max()) < 1e-9
     solids = [c for c in ds["compartment"].values if str(c).endswith((".solid", ".dissolved"))]
-    assert float(ds["amount"].sel(compartment=solids).min()) > -1e-6  # up to the solver's tolerance of a 50 mg dose
+    assert (
+        float(ds["amount"].sel(compartment=solids).min()) > -1e-6
+    )  # up to the solver's tolerance of a 50 mg dose
     assert float(ds["amount"].sel(compartment="metabolised")[0, -1]) > 1.0
 
 
 def test_fine_soluble_particles_are_a_solution_and_coarse_or_insoluble_ones_absorb_less():
     fa = {
-        name: float(ph.bioavailability(drug(), "100 mg oral", absorption=a)["fa"][0]) for name, a in {
-            "solution": solution(5.0), "fine": particles(solubility=1e5, particle_radius=1.0),
-            "coarse": particles(particle_radius=150.0), "insoluble": particles(solubility=2.0),
+        name: float(ph.bioavailability(drug(), "100 mg oral", absorption=a)["fa"][0])
+        for name, a in {
+            "solution": solution(5.0),
+            "fine": particles(solubility=1e5, particle_radius=1.0),
+            "coarse": particles(particle_radius=150.0),
+            "insoluble": particles(solubility=2.0),
         }.items()
-    }  # fmt: skip
+    }
     assert fa["fine"] == pytest.approx(fa["solution"], rel=1e-3)
     assert fa["coarse"] < 0.95 * fa["fine"]
     assert fa["insoluble"] < 0.5 * fa["fine"]
@@ -73,7 +92,8 @@ def test_fine_soluble_particles_are_a_solution_and_coarse_or_insoluble_ones_abso
 def test_absorption_limited_by_solubility_does_not_grow_with_the_dose():
     model = particles(solubility=2.0)
     small, large = (
-        float(ph.bioavailability(drug(), f"{d} mg oral", absorption=model)["fa"][0]) * d for d in (200, 2000)
+        float(ph.bioavailability(drug(), f"{d} mg oral", absorption=model)["fa"][0]) * d
+        for d in (200, 2000)
     )
     assert large < 2.0 * small  # ten times the dose
     # what a saturated fluid can at most give while all of the drug is in the small intestine
@@ -83,25 +103,41 @@ def test_absorption_limited_by_solubility_does_not_grow_with_the_dose():
 def test_solubility_follows_ph_and_bile_salts():
     weak_base, acid = drug(pka_base=[5.0]), drug(pka_acid=[4.0])
     form = ph.GutAbsorption(solubility=10.0, solubility_ph=9.0)
-    assert form.solubility_at(weak_base, 3.0) == pytest.approx(10.0 * (1 + 10 ** (5.0 - 3.0)), rel=1e-3)
-    assert form.solubility_at(acid, 1.0) / form.solubility_at(acid, 6.0) == pytest.approx(1.001 / (1 + 10**2), rel=1e-3)
+    assert form.solubility_at(weak_base, 3.0) == pytest.approx(
+        10.0 * (1 + 10 ** (5.0 - 3.0)), rel=1e-3
+    )
+    assert form.solubility_at(acid, 1.0) / form.solubility_at(acid, 6.0) == pytest.approx(
+        1.001 / (1 + 10**2), rel=1e-3
+    )
     neutral = drug(log_p=4.0)
     expected = 10.0 * (1 + 0.015 / 55.5 * 10 ** (2.23 + 0.61 * 4))
     assert form.solubility_at(neutral, 6.5, 0.015) == pytest.approx(expected)
 
 
-@pytest.mark.filterwarnings("ignore::pbpk_hybrid.OutOfRangeWarning")  # its adipose Kp is large, which is not the point
+@pytest.mark.filterwarnings(
+    "ignore::pbpk_hybrid.OutOfRangeWarning"
+)  # its adipose Kp is large, which is not the point
 def test_food_helps_a_lipophilic_drug_and_delays_a_soluble_one():
     greasy = drug(log_p=4.5, fraction_unbound_plasma=0.01)
     fasted, fed = (
-        float(ph.bioavailability(greasy, "200 mg oral", absorption=particles(solubility=3.0, food=f))["fa"][0])
+        float(
+            ph.bioavailability(greasy, "200 mg oral", absorption=particles(solubility=3.0, food=f))[
+                "fa"
+            ][0]
+        )
         for f in ("fasted", "fed")
     )
     assert fed > 1.3 * fasted
     times = np.linspace(0, 8, 161)
     peaks = []
     for food in ("fasted", "fed"):
-        ds = ph.simulate(drug(), "10 mg oral", times=times, absorption=solution(5.0, food=food), compartments=["plasma"])
+        ds = ph.simulate(
+            drug(),
+            "10 mg oral",
+            times=times,
+            absorption=solution(5.0, food=food),
+            compartments=["plasma"],
+        )
         peaks.append(times[int(ds["concentration"].values[0, :, 0].argmax())])
     assert peaks[1] > peaks[0]
 
@@ -118,7 +154,10 @@ def test_constant_release_and_weibull_release_give_what_they_say():
     # up to one piece of 1.7 %
     assert c["amount"][by].sum() == pytest.approx(100 * (1 - np.exp(-1)), abs=1.8)
     instant = solution(5.0, formulation="zero_order", release_time=0.01)
-    a, b = (ph.bioavailability(drug(), "10 mg oral", absorption=m)["fa"].values for m in (instant, solution(5.0)))
+    a, b = (
+        ph.bioavailability(drug(), "10 mg oral", absorption=m)["fa"].values
+        for m in (instant, solution(5.0))
+    )
     np.testing.assert_allclose(a, b, rtol=1e-3)
 
 
@@ -127,9 +166,13 @@ def test_what_reaches_the_blood_is_fa_fg_fh():
     out = ph.bioavailability(metabolised, "10 mg oral", absorption=solution(1.0))
     assert float(out["fg"][0]) == pytest.approx(0.6, rel=1e-9)
     t = np.linspace(0, 200, 8001)
-    oral = ph.simulate(metabolised, "10 mg oral", times=t, absorption=solution(1.0), compartments=["plasma"])
+    oral = ph.simulate(
+        metabolised, "10 mg oral", times=t, absorption=solution(1.0), compartments=["plasma"]
+    )
     iv = ph.simulate(metabolised, "10 mg iv over 1 h", times=t, compartments=["plasma"])
-    ratio = np.trapezoid(oral["concentration"].values[0, :, 0], t) / np.trapezoid(iv["concentration"].values[0, :, 0], t)
+    ratio = np.trapezoid(oral["concentration"].values[0, :, 0], t) / np.trapezoid(
+        iv["concentration"].values[0, :, 0], t
+    )
     # the kidney clears too, so that only drug on its first way through the liver counts in Fh: exact for the AUC ratio
     assert ratio == pytest.approx(float(out["f"][0]), rel=2e-3)
 
@@ -137,15 +180,26 @@ def test_what_reaches_the_blood_is_fa_fg_fh():
 def test_first_order_absorption_reports_the_compounds_own_fractions():
     given = drug(absorption_rate=1.0, fraction_absorbed=0.7, fraction_gut=0.8)
     out = ph.bioavailability(given, "10 mg oral")
-    assert (float(out["fa"][0]), float(out["fg"][0])) == (pytest.approx(0.7, rel=1e-6), pytest.approx(0.8, rel=1e-6))
+    assert (float(out["fa"][0]), float(out["fg"][0])) == (
+        pytest.approx(0.7, rel=1e-6),
+        pytest.approx(0.8, rel=1e-6),
+    )
 
 
 # Peff [1e-4 cm/s] of the human jejunum and fraction absorbed: Winiwarter et al. (1998) J Med Chem 41:4939, passive drugs
 PUBLISHED = {
-    "antipyrine": (5.6, 1.00), "carbamazepine": (4.3, 1.00), "ketoprofen": (8.7, 1.00), "naproxen": (8.5, 0.99),
-    "piroxicam": (6.65, 1.00), "desipramine": (4.5, 1.00), "propranolol": (2.91, 1.00), "metoprolol": (1.34, 0.95),
-    "terbutaline": (0.3, 0.62), "atenolol": (0.2, 0.50), "cimetidine": (0.26, 0.64),
-}  # fmt: skip
+    "antipyrine": (5.6, 1.00),
+    "carbamazepine": (4.3, 1.00),
+    "ketoprofen": (8.7, 1.00),
+    "naproxen": (8.5, 0.99),
+    "piroxicam": (6.65, 1.00),
+    "desipramine": (4.5, 1.00),
+    "propranolol": (2.91, 1.00),
+    "metoprolol": (1.34, 0.95),
+    "terbutaline": (0.3, 0.62),
+    "atenolol": (0.2, 0.50),
+    "cimetidine": (0.26, 0.64),
+}
 
 
 def test_published_fractions_absorbed_of_passive_drugs():
@@ -160,11 +214,15 @@ def test_published_fractions_absorbed_of_passive_drugs():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"formulation": "tablet"}, "formulation"), ({"food": "hungry"}, "food"), ({"solubility": -1.0}, "solubility"),
-        ({"formulation": "immediate_release"}, "solubility"), ({"formulation": "zero_order"}, "release_time"),
-        ({"effective_permeability": 0.0}, "effective_permeability"), ({"colon_permeability": -0.1}, "colon"),
+        ({"formulation": "tablet"}, "formulation"),
+        ({"food": "hungry"}, "food"),
+        ({"solubility": -1.0}, "solubility"),
+        ({"formulation": "immediate_release"}, "solubility"),
+        ({"formulation": "zero_order"}, "release_time"),
+        ({"effective_permeability": 0.0}, "effective_permeability"),
+        ({"colon_permeability": -0.1}, "colon"),
     ],
-)  # fmt: skip
+)
 def test_impossible_gut_models_are_refused_by_name(change, match):
     with pytest.raises(ph.InputError, match=match):
         ph.GutAbsorption(**change)

@@ -40,7 +40,9 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def simulation():
     people = ph.sample_population(12, seed=1)
-    return ph.simulate("midazolam", "5 mg oral", people, np.linspace(0, 24, 25), variability=ph.Variability())
+    return ph.simulate(
+        "midazolam", "5 mg oral", people, np.linspace(0, 24, 25), variability=ph.Variability()
+    )
 
 
 def page(tmp_path, sim, **given) -> Page:
@@ -50,7 +52,13 @@ def page(tmp_path, sim, **given) -> Page:
 def test_it_is_whole_and_loads_nothing(simulation, tmp_path):
     drug = ph.get_compound("midazolam")
     result = ph.nca(simulation, route="oral")
-    got = page(tmp_path, simulation, compound=drug, result=result, command="pbpk-hybrid simulate midazolam --seed 1")
+    got = page(
+        tmp_path,
+        simulation,
+        compound=drug,
+        result=result,
+        command="pbpk-hybrid simulate midazolam --seed 1",
+    )
     assert got.open == [] and got.tags.count("img") == 2
     assert not {"script", "link", "iframe", "object"} & set(got.tags)
     sources = [value for _, name, value in got.attributes if name in ("src", "href")]
@@ -60,10 +68,19 @@ def test_it_is_whole_and_loads_nothing(simulation, tmp_path):
 def test_it_says_the_numbers_their_sources_and_how_they_were_made(simulation, tmp_path):
     drug = ph.get_compound("midazolam")
     result = ph.nca(simulation, route="oral")
-    text = " ".join(page(tmp_path, simulation, compound=drug, result=result, command="the command").words)
+    text = " ".join(
+        page(tmp_path, simulation, compound=drug, result=result, command="the command").words
+    )
     assert f"{float(result['cmax'].median()):.4g}" in text
     assert f"{drug.log_p:.6g}" in text and drug.sources["log_p"].split(";")[0][:30] in text
-    for fact in ("embedded", "rodas5p", "Steinebach", "the command", "body weight", "AUC to infinity"):
+    for fact in (
+        "embedded",
+        "rodas5p",
+        "Steinebach",
+        "the command",
+        "body weight",
+        "AUC to infinity",
+    ):
         assert fact in text, fact
 
 
@@ -101,5 +118,7 @@ def test_the_command_writes_it(tmp_path):
     done = CliRunner().invoke(app, [*given, "--report", str(tmp_path / "a.html")])
     assert done.exit_code == 0, done.output
     assert "theophylline" in (tmp_path / "a.html").read_text()
-    bad = CliRunner().invoke(app, ["simulate", "theophylline", "-n", "5", "-o", str(tmp_path), "--report", "x.txt"])
+    bad = CliRunner().invoke(
+        app, ["simulate", "theophylline", "-n", "5", "-o", str(tmp_path), "--report", "x.txt"]
+    )
     assert bad.exit_code == 2

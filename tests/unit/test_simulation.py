@@ -12,9 +12,15 @@ import pbpk_hybrid as ph
 from pbpk_hybrid._core.schemas import validate
 
 DRUG = ph.Compound.create(
-    name="test drug", molar_mass=300.0, log_p=1.0, fraction_unbound_plasma=0.2, blood_to_plasma_ratio=0.8,
-    clint_hepatocyte=8.0, fraction_unbound_hepatocyte=1.0, absorption_rate=1.0,
-)  # fmt: skip
+    name="test drug",
+    molar_mass=300.0,
+    log_p=1.0,
+    fraction_unbound_plasma=0.2,
+    blood_to_plasma_ratio=0.8,
+    clint_hepatocyte=8.0,
+    fraction_unbound_hepatocyte=1.0,
+    absorption_rate=1.0,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,15 @@ def result(people) -> xr.Dataset:
 
 def test_result_follows_the_simulation_schema_and_says_where_it_is_from(result):
     validate(result, "simulation")
-    for fact in ("pbpk_hybrid_version", "backend", "method", "rtol", "compound", "model", "population_seed"):
+    for fact in (
+        "pbpk_hybrid_version",
+        "backend",
+        "method",
+        "rtol",
+        "compound",
+        "model",
+        "population_seed",
+    ):
         assert fact in result.attrs, fact
 
 
@@ -45,7 +59,9 @@ def test_plasma_is_venous_blood_over_the_blood_to_plasma_ratio(result, people):
 
     ratio = blood_to_plasma_ratio(DRUG, "human", hematocrit=people["hematocrit"].values)
     c = result["concentration"]
-    np.testing.assert_allclose(c.sel(compartment="blood"), c.sel(compartment="plasma") * ratio[:, None], rtol=1e-12)
+    np.testing.assert_allclose(
+        c.sel(compartment="blood"), c.sel(compartment="plasma") * ratio[:, None], rtol=1e-12
+    )
 
 
 def test_result_survives_netcdf(result, tmp_path):
@@ -57,15 +73,25 @@ def test_result_survives_netcdf(result, tmp_path):
 
 def test_same_seed_same_numbers_other_seed_other_numbers(people):
     times = [1.0, 5.0]
-    run = lambda seed: ph.simulate(  # noqa: E731
-        DRUG, "100 mg oral", people, times, compartments=["plasma"], variability=ph.Variability(), seed=seed
-    )["concentration"].values
+    run = lambda seed: (
+        ph.simulate(
+            DRUG,
+            "100 mg oral",
+            people,
+            times,
+            compartments=["plasma"],
+            variability=ph.Variability(),
+            seed=seed,
+        )["concentration"].values
+    )
     np.testing.assert_array_equal(run(3), run(3))
     assert not np.array_equal(run(3), run(4))
 
 
 def test_variability_has_the_stated_spread_and_mean_one():
-    factors = ph.Variability(0.4, 0.0, 0.2).draw(200_000, 1, ("clint.liver", "absorption_rate", "kp.liver"))
+    factors = ph.Variability(0.4, 0.0, 0.2).draw(
+        200_000, 1, ("clint.liver", "absorption_rate", "kp.liver")
+    )
     assert set(factors) == {"clint.liver", "absorption_rate"}
     # standard errors at this n are near .001 and .002
     assert factors["clint.liver"].mean() == pytest.approx(1.0, abs=0.005)
@@ -90,14 +116,18 @@ def test_sensitivity_of_a_concentration_includes_the_volume_it_is_measured_in(pe
     tight = SolverOptions(rtol=1e-10)
     name = "volume.venous_blood"
     system = ph.whole_body_system(DRUG, one)
-    r = ph.simulate_system(system, "10 mg iv", [0.5, 4.0], compartments=["plasma"], options=tight, sensitivities=[name])
+    r = ph.simulate_system(
+        system, "10 mg iv", [0.5, 4.0], compartments=["plasma"], options=tight, sensitivities=[name]
+    )
     size = float(system.parameters[name][0])
 
     def at(volume):
         moved = one.copy(deep=True)
         moved["volume"].loc[{"organ": "venous_blood"}] = volume
         s = ph.whole_body_system(DRUG, moved)
-        return ph.simulate_system(s, "10 mg iv", [0.5, 4.0], compartments=["plasma"], options=tight)["concentration"].values
+        return ph.simulate_system(
+            s, "10 mg iv", [0.5, 4.0], compartments=["plasma"], options=tight
+        )["concentration"].values
 
     h = 1e-3 * size
     slope = (at(size - 2 * h) - 8 * at(size - h) + 8 * at(size + h) - at(size + 2 * h)) / (12 * h)
@@ -129,7 +159,12 @@ def test_sensitivity_of_a_concentration_includes_the_volume_it_is_measured_in(pe
     ],
 )
 def test_bad_input_is_refused_by_name(people, changes, error, match):
-    given = {"compound": DRUG, "regimen": "100 mg oral", "population": people, "times": [1.0]} | changes
+    given = {
+        "compound": DRUG,
+        "regimen": "100 mg oral",
+        "population": people,
+        "times": [1.0],
+    } | changes
     if given.get("backend") == "julia":
         from pbpk_hybrid.solvers import availability
 
@@ -141,16 +176,24 @@ def test_bad_input_is_refused_by_name(people, changes, error, match):
 
 def broken(people, variable, value, subject=3, organ=None):
     out = people.copy(deep=True)
-    index = {"subject": subject} | ({"organ": list(people["organ"].values).index(organ)} if organ else {})
+    index = {"subject": subject} | (
+        {"organ": list(people["organ"].values).index(organ)} if organ else {}
+    )
     out[variable][index] = value
     return out
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "organ"),
-    [("volume", -1.0, "liver"), ("volume", np.nan, "liver"), ("blood_flow", 1e4, "brain"), ("body_weight", 1.0, None),
-     ("hematocrit", 1.5, None), ("gfr", np.inf, None)],
-)  # fmt: skip
+    [
+        ("volume", -1.0, "liver"),
+        ("volume", np.nan, "liver"),
+        ("blood_flow", 1e4, "brain"),
+        ("body_weight", 1.0, None),
+        ("hematocrit", 1.5, None),
+        ("gfr", np.inf, None),
+    ],
+)
 def test_a_broken_person_is_named_before_anything_is_integrated(people, variable, value, organ):
     with pytest.raises(ph.InputError) as caught:
         ph.simulate(DRUG, "1 mg iv", broken(people, variable, value, 3, organ), times=[1.0])
@@ -169,15 +212,30 @@ def test_oral_dose_without_absorption_rate_is_refused():
 
 def test_missing_clearance_is_refused_and_zero_clearance_is_not():
     with pytest.raises(ph.InputError, match="clearance"):
-        ph.simulate(DRUG.replace(clint_hepatocyte=None, fraction_unbound_hepatocyte=None), "1 mg iv", times=[1.0])
-    r = ph.simulate(DRUG.replace(clint_hepatocyte=0.0, gfr_fraction=0.0), "1 mg iv", times=[1.0, 500.0])
-    np.testing.assert_allclose(r["amount"].sel(compartment=["metabolised", "excreted_renal"]), 0.0, atol=1e-15)
+        ph.simulate(
+            DRUG.replace(clint_hepatocyte=None, fraction_unbound_hepatocyte=None),
+            "1 mg iv",
+            times=[1.0],
+        )
+    r = ph.simulate(
+        DRUG.replace(clint_hepatocyte=0.0, gfr_fraction=0.0), "1 mg iv", times=[1.0, 500.0]
+    )
+    np.testing.assert_allclose(
+        r["amount"].sel(compartment=["metabolised", "excreted_renal"]), 0.0, atol=1e-15
+    )
 
 
 def test_options_out_of_range_are_refused():
     from pbpk_hybrid.solvers import SolverOptions
 
-    for bad in ({"rtol": 0.0}, {"rtol": np.nan}, {"atol": -1.0}, {"max_steps": 0}, {"max_step": 0.0}, {"threads": 0}):
+    for bad in (
+        {"rtol": 0.0},
+        {"rtol": np.nan},
+        {"atol": -1.0},
+        {"max_steps": 0},
+        {"max_step": 0.0},
+        {"threads": 0},
+    ):
         with pytest.raises(ph.InputError, match=next(iter(bad))):
             SolverOptions(**bad)
     with pytest.raises(ph.UnknownNameError, match="rodas5p"):
@@ -194,7 +252,9 @@ def test_failed_subjects_are_named_in_a_warning_counted_and_nan():
     assert np.isnan(r["amount"].sel(subject=12)).all()
     assert r["amount"].drop_sel(subject=12).notnull().all()
     with pytest.raises(ph.SolveError, match="12"):
-        ph.simulate_system(system, ph.Regimen.dose(1.0, compartment="body"), [0.0, 10.0], raise_on_failure=True)
+        ph.simulate_system(
+            system, ph.Regimen.dose(1.0, compartment="body"), [0.0, 10.0], raise_on_failure=True
+        )
 
 
 def test_steady_state_equals_many_doses_in_a_whole_body(people):
@@ -202,7 +262,9 @@ def test_steady_state_equals_many_doses_in_a_whole_body(people):
     times = np.array([0.0, 2.0, 11.0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        at_once = ph.simulate(DRUG, ph.Regimen.oral(100.0, interval=12.0, steady_state=True), three, times)
+        at_once = ph.simulate(
+            DRUG, ph.Regimen.oral(100.0, interval=12.0, steady_state=True), three, times
+        )
         many = ph.simulate(DRUG, ph.Regimen.oral(100.0).repeat(12.0, 80), three, times + 79 * 12.0)
     organs = ["plasma", "liver", "adipose", "muscle"]
     a, b = (r["concentration"].sel(compartment=organs).values for r in (at_once, many))

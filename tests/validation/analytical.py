@@ -33,7 +33,11 @@ class Exponentials:
     def bolus(self, time, dose):
         """Concentration `time` [h] after `dose` [mg]; 0 before."""
         t = np.asarray(time, float)[..., None]
-        return np.where(t[..., 0] < 0, 0.0, (dose * self.coefficient * np.exp(-self.rate * np.maximum(t, 0))).sum(-1))
+        return np.where(
+            t[..., 0] < 0,
+            0.0,
+            (dose * self.coefficient * np.exp(-self.rate * np.maximum(t, 0))).sum(-1),
+        )
 
     def infusion(self, time, dose, duration):
         """Concentration `time` [h] after the start of an infusion of `dose` over `duration`; 0 before."""
@@ -49,7 +53,9 @@ class Exponentials:
     def steady_bolus(self, phase, dose, interval):
         """At steady state, `phase` [h] after the last of all doses ever given every `interval`; any phase >= 0."""
         p = np.asarray(phase, float)[..., None]
-        return (dose * self.coefficient * np.exp(-self.rate * p) / -np.expm1(-self.rate * interval)).sum(-1)
+        return (
+            dose * self.coefficient * np.exp(-self.rate * p) / -np.expm1(-self.rate * interval)
+        ).sum(-1)
 
     def steady_infusion(self, phase, dose, duration, interval):
         """The same for infusions; `duration` may exceed `interval`."""
@@ -59,10 +65,16 @@ class Exponentials:
         n_running = np.maximum(np.ceil((duration - p) / interval), 0)
         total = np.zeros(p.shape)
         for k in range(int(n_running.max(initial=0))):
-            total = total + np.where(k < n_running, self.infusion(p + k * interval, dose, duration), 0.0)
+            total = total + np.where(
+                k < n_running, self.infusion(p + k * interval, dose, duration), 0.0
+            )
         # the others have ended: a geometric series from the first of them, p + n_running interval ago
         first = (p + n_running * interval)[..., None]
-        ended = np.expm1(self.rate * duration) * np.exp(-self.rate * first) / -np.expm1(-self.rate * interval)
+        ended = (
+            np.expm1(self.rate * duration)
+            * np.exp(-self.rate * first)
+            / -np.expm1(-self.rate * interval)
+        )
         return total + (rate * self.coefficient / self.rate * ended).sum(-1)
 
 
@@ -71,7 +83,9 @@ def one_compartment(clearance: float, volume: float) -> Exponentials:
     return Exponentials(np.array([1 / volume]), np.array([clearance / volume]))
 
 
-def two_compartment(clearance: float, volume: float, flow: float, volume_peripheral: float) -> Exponentials:
+def two_compartment(
+    clearance: float, volume: float, flow: float, volume_peripheral: float
+) -> Exponentials:
     """Central concentration; l_1, l_2 are the roots of l^2 - (k10 + k12 + k21) l + k10 k21 = 0."""
     k10, k12, k21 = clearance / volume, flow / volume, flow / volume_peripheral
     total = k10 + k12 + k21
@@ -88,10 +102,14 @@ def first_order_absorption(disposition: Exponentials, absorption_rate: float) ->
     `absorption_rate` must differ from every rate of `disposition`.
     """
     through = disposition.coefficient * absorption_rate / (absorption_rate - disposition.rate)
-    return Exponentials(np.append(through, -through.sum()), np.append(disposition.rate, absorption_rate))
+    return Exponentials(
+        np.append(through, -through.sum()), np.append(disposition.rate, absorption_rate)
+    )
 
 
-def superpose(model: Exponentials, time: np.ndarray, doses: Iterable[Mapping[str, float]]) -> np.ndarray:
+def superpose(
+    model: Exponentials, time: np.ndarray, doses: Iterable[Mapping[str, float]]
+) -> np.ndarray:
     """Concentration at `time` (n,) after several doses.
 
     Parameters

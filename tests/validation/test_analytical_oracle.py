@@ -27,7 +27,10 @@ def test_closed_forms_explain_the_simulated_data_up_to_their_noise(nlmixr2data, 
     # 120 people each, simulated with their own parameters (given in the file) and log-normal residual error of SD 0.2:
     # single dose (< 72 h), multiple doses, then SS = 1 at 216 h. Against the right curve, mean log ratios are 0.
     data = read_nonmem(
-        nlmixr2data / f"{name}.csv.gz", missing={"SS": ["99"]}, amount_unit="ug", concentration_unit="ug/L"
+        nlmixr2data / f"{name}.csv.gz",
+        missing={"SS": ["99"]},
+        amount_unit="ug",
+        concentration_unit="ug/L",
     )
     c, obs = data.regimen.columns, data.observations
     assert len(c["time"]) > 900 and np.count_nonzero(c["steady_state"] == 1) == 120
@@ -38,7 +41,11 @@ def test_closed_forms_explain_the_simulated_data_up_to_their_noise(nlmixr2data, 
         doses = [
             {"time": t, "amount": a, "duration": a / r if r else 0.0, "interval": ii}
             for t, a, r, ii in zip(
-                c["time"][mine], c["amount"][mine], c["rate"][mine], c["interdose_interval"][mine], strict=True
+                c["time"][mine],
+                c["amount"][mine],
+                c["rate"][mine],
+                c["interdose_interval"][mine],
+                strict=True,
             )
         ]
         seen = who == subject

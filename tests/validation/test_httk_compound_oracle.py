@@ -14,13 +14,29 @@ import pytest
 from pbpk_hybrid.models import binding, httk_css, httk_parameters
 from pbpk_hybrid.models import partition_equations as eq
 from pbpk_hybrid.models.clearance import clint_liver_from_hepatocytes, hepatic_clearance
-from pbpk_hybrid.models.httk_parameterisation import httk_steady_state_parameters, volume_of_distribution
+from pbpk_hybrid.models.httk_parameterisation import (
+    httk_steady_state_parameters,
+    volume_of_distribution,
+)
 from pbpk_hybrid.models.ionisation import distribution_coefficient, ionisation
 from pbpk_hybrid.models.partition import PEARCE_REGRESSION
 from pbpk_hybrid.physiology.composition import tissue_composition
 
 FILE = Path(__file__).parents[1] / "data" / "httk" / "httk_human_compound_reference.csv"
-TISSUES = ("adipose", "bone", "brain", "gut", "heart", "kidney", "liver", "lung", "muscle", "skin", "spleen", "rbc")
+TISSUES = (
+    "adipose",
+    "bone",
+    "brain",
+    "gut",
+    "heart",
+    "kidney",
+    "liver",
+    "lung",
+    "muscle",
+    "skin",
+    "spleen",
+    "rbc",
+)
 RTOL = 1e-8
 LIVER_DENSITY, CELLS = 1.05, 110.0  # g/mL, 1e6/g: httk's
 
@@ -50,11 +66,15 @@ def schmitt(row):
     table = tissue_composition("human", "schmitt").sel(organ=[*TISSUES[:-1], "red_cells"])
     names = [n for n in table.data_vars]
     return eq.schmitt_kpu(
-        np.log10(number(row, "Pow")), number(row, "Funbound.plasma"), pka_acid=sites(row["pKa_Donor"]),
-        pka_base=sites(row["pKa_Accept"]), affinity=number(row, "MA"),
-        plasma_protein_fraction=number(row, "Fprotein.plasma"), alpha=number(row, "alpha"),
+        np.log10(number(row, "Pow")),
+        number(row, "Funbound.plasma"),
+        pka_acid=sites(row["pKa_Donor"]),
+        pka_base=sites(row["pKa_Accept"]),
+        affinity=number(row, "MA"),
+        plasma_protein_fraction=number(row, "Fprotein.plasma"),
+        alpha=number(row, "alpha"),
         **{n: table[n].values for n in names},
-    )  # fmt: skip
+    )
 
 
 def test_the_file_holds_what_it_should():
@@ -78,7 +98,10 @@ def test_schmitt_with_the_regression_of_pearce(row):
 
 def test_predicted_membrane_affinity():
     """httk uses a measured affinity where it has one; the others must agree."""
-    ratio = [eq.membrane_affinity(np.log10(number(r.values[0], "Pow"))) / number(r.values[0], "MA") for r in ROWS]
+    ratio = [
+        eq.membrane_affinity(np.log10(number(r.values[0], "Pow"))) / number(r.values[0], "MA")
+        for r in ROWS
+    ]
     same = np.abs(np.array(ratio) - 1) < RTOL
     assert same.sum() >= 80
 
@@ -100,13 +123,17 @@ def test_fraction_unbound_in_hepatocytes(row):
         pytest.skip("no in vitro clearance in the reference")
     p, charge = min(number(row, "Pow"), 1e6), charges(row)
     x = np.log10(p if charge.positive > 0.5 else distribution_coefficient(p, charge.charged))
-    assert binding.fraction_unbound_hepatocytes(x) == pytest.approx(number(row, "pbtk_Fhep.assay.correction"), rel=RTOL)
+    assert binding.fraction_unbound_hepatocytes(x) == pytest.approx(
+        number(row, "pbtk_Fhep.assay.correction"), rel=RTOL
+    )
 
 
 def test_predicted_blood_to_plasma_ratio():
     """httk uses a measured ratio where it has one; the others must agree."""
     got = [
-        binding.blood_to_plasma(number(r, "Krbc2pu"), number(r, "Funbound.plasma"), number(r, "pbtk_hematocrit"))
+        binding.blood_to_plasma(
+            number(r, "Krbc2pu"), number(r, "Funbound.plasma"), number(r, "pbtk_hematocrit")
+        )
         / number(r, "pbtk_Rblood2plasma")
         for r in (p.values[0] for p in ROWS)
     ]
@@ -115,8 +142,16 @@ def test_predicted_blood_to_plasma_ratio():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_hepatic_clearance_by_all_models(row):
-    fu, bp, weight = number(row, "Funbound.plasma"), number(row, "pbtk_Rblood2plasma"), number(row, "pbtk_BW")
-    flow = number(row, "pbtk_Qcardiacc") * (number(row, "pbtk_Qgutf") + number(row, "pbtk_Qliverf")) / weight**0.25
+    fu, bp, weight = (
+        number(row, "Funbound.plasma"),
+        number(row, "pbtk_Rblood2plasma"),
+        number(row, "pbtk_BW"),
+    )
+    flow = (
+        number(row, "pbtk_Qcardiacc")
+        * (number(row, "pbtk_Qgutf") + number(row, "pbtk_Qliverf"))
+        / weight**0.25
+    )
     liver = number(row, "pbtk_Vliverc") * 1000 * LIVER_DENSITY  # g/kg
     clint = clint_liver_from_hepatocytes(number(row, "pbtk_Clint"), liver, CELLS)
     assert fu * clint == pytest.approx(number(row, "CLh_unscaled_L_h_kg"), rel=RTOL)
@@ -148,4 +183,6 @@ def test_volume_of_distribution_and_partition_of_the_rest(row):
 @pytest.mark.parametrize("row", ROWS)
 def test_steady_state_concentration(row):
     assert httk_css(row["dtxsid"]) == pytest.approx(number(row, "Css_pbtk_mg_L"), rel=RTOL)
-    assert httk_css(row["dtxsid"], model="3compartmentss") == pytest.approx(number(row, "Css_3compss_mg_L"), rel=RTOL)
+    assert httk_css(row["dtxsid"], model="3compartmentss") == pytest.approx(
+        number(row, "Css_3compss_mg_L"), rel=RTOL
+    )

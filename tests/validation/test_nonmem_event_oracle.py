@@ -20,7 +20,9 @@ PRINTED = 1e-4
 @pytest.fixture(scope="module")
 def nmtest(nlmixr2data):
     data = read_nonmem(
-        nlmixr2data / "nmtest.csv.gz", columns={"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}, modelled_rate="rat2"
+        nlmixr2data / "nmtest.csv.gz",
+        columns={"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"},
+        modelled_rate="rat2",
     )
     c = data.regimen.columns
     depot = c["compartment"] == "1"
@@ -51,7 +53,11 @@ def compare(nmtest, subject):
 def longest_wait(nmtest, subject):
     """Until when implied doses may still be on their way, if some record has lag >= II; else None."""
     c = nmtest[0].columns
-    rows = (c["subject"] == subject) & (c["steady_state"] > 0) & (c["lag_time"] >= c["interdose_interval"])
+    rows = (
+        (c["subject"] == subject)
+        & (c["steady_state"] > 0)
+        & (c["lag_time"] >= c["interdose_interval"])
+    )
     rows &= c["interdose_interval"] > 0
     return float((c["time"] + c["lag_time"])[rows].max()) if rows.any() else None
 
@@ -63,10 +69,16 @@ def test_all_nonmem_scenarios_agree_to_the_printed_digits(nmtest):
             continue
         _time, ours, theirs = compare(nmtest, subject)
         np.testing.assert_allclose(
-            ours, theirs, rtol=PRINTED, atol=PRINTED * 1e-3 * theirs.max(), err_msg=f"scenario {subject}"
+            ours,
+            theirs,
+            rtol=PRINTED,
+            atol=PRINTED * 1e-3 * theirs.max(),
+            err_msg=f"scenario {subject}",
         )
         compared += 1
-    assert compared == 42  # lag, F, rate, duration, ADDL, SS 1 and 2, EVID 3 and 4, infusions up to 50 h in II of 12 h
+    assert (
+        compared == 42
+    )  # lag, F, rate, duration, ADDL, SS 1 and 2, EVID 3 and 4, infusions up to 50 h in II of 12 h
 
 
 def test_lag_beyond_the_interval_agrees_with_nonmem_once_the_dose_has_entered(nmtest):
@@ -79,15 +91,21 @@ def test_lag_beyond_the_interval_agrees_with_nonmem_once_the_dose_has_entered(nm
         time, ours, theirs = compare(nmtest, subject)
         after = time >= wait
         assert after.any()
-        np.testing.assert_allclose(ours[after], theirs[after], rtol=PRINTED, err_msg=f"scenario {subject}")
+        np.testing.assert_allclose(
+            ours[after], theirs[after], rtol=PRINTED, err_msg=f"scenario {subject}"
+        )
         assert np.all(ours >= 0)
         compared += 1
     assert compared == 12
 
 
 dose = {
-    "interval": st.floats(4, 24), "duration": st.one_of(st.none(), st.floats(0.3, 60)), "lag": st.floats(0, 60),
-    "f": st.floats(0.1, 2), "flag": st.sampled_from([1, 2]), "by_rate": st.booleans(),
+    "interval": st.floats(4, 24),
+    "duration": st.one_of(st.none(), st.floats(0.3, 60)),
+    "lag": st.floats(0, 60),
+    "f": st.floats(0.1, 2),
+    "flag": st.sampled_from([1, 2]),
+    "by_rate": st.booleans(),
 }
 
 
@@ -99,7 +117,11 @@ def test_steady_state_equals_a_long_train_of_doses(interval, duration, lag, f, f
         options |= {"rate": 100 / duration} if by_rate else {"duration": duration}
     n = int(np.ceil((450 + (duration or 0)) / interval))
     here = 7.5
-    train = Regimen.dose(100, compartment="2", **options).repeat(interval, n + 1).shift(here - n * interval)
+    train = (
+        Regimen.dose(100, compartment="2", **options)
+        .repeat(interval, n + 1)
+        .shift(here - n * interval)
+    )
     ss = Regimen.dose(100, here, compartment="2", steady_state=flag, interval=interval, **options)
     time = np.linspace(here, here + 150, 76)
     expected = play(K, expand(train, 1, start=-1e5), time, PLACE)[:, 1]
@@ -114,7 +136,9 @@ def test_steady_state_equals_a_long_train_of_doses(interval, duration, lag, f, f
 
 def test_ss_with_infusion_as_long_as_its_interval_only_after_bioavailability():
     # mrgsolve#947: rate 4.12, amount 100, F 0.412, II 10: the infusion takes exactly II and never stops
-    r = Regimen.infusion(100, rate=4.12, bioavailability=0.412, interval=10, steady_state=1, compartment="2")
+    r = Regimen.infusion(
+        100, rate=4.12, bioavailability=0.412, interval=10, steady_state=1, compartment="2"
+    )
     events = expand(r, 1)
     assert events.steady.pulse_duration[0] == 0 and events.steady.base_rate[0] == 4.12
     assert play(K, events, np.array([5.0]), PLACE)[0, 1] == pytest.approx(4.12 * 20 / 1.1, rel=1e-9)

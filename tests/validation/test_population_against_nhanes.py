@@ -14,7 +14,10 @@ from pbpk_hybrid.physiology.httk_population import read_httk_population
 from pbpk_hybrid.physiology.nhanes import adults
 
 N = 20_000
-HTTK_POP = Path(__file__).parents[2] / "benchmarks/data/httk_population/httkpop_direct_resampling_2000.csv.gz"
+HTTK_POP = (
+    Path(__file__).parents[2]
+    / "benchmarks/data/httk_population/httkpop_direct_resampling_2000.csv.gz"
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,9 @@ def test_muscle_falls_with_age_at_given_sex_height_and_weight(people):
     mass = (people["volume"] * people["density"]).sel(organ="muscle")
     for sex in ("male", "female"):
         k = (people["sex"] == sex).values
-        x = np.column_stack([np.ones(k.sum()), people["age"][k], people["height"][k], people["body_weight"][k]])
+        x = np.column_stack(
+            [np.ones(k.sum()), people["age"][k], people["height"][k], people["body_weight"][k]]
+        )
         slope = np.linalg.lstsq(x, mass.values[k], rcond=None)[0][1]
         # Janssen et al. 2000: -.001 age^2 is -.10 kg a year at 50
         assert -0.20 < slope < -0.03
@@ -70,7 +75,9 @@ def test_muscle_falls_with_age_at_given_sex_height_and_weight(people):
 def test_organ_means_of_people_of_reference_size_are_near_icrp():
     from pbpk_hybrid.physiology.species import reference
 
-    ds = sample_population(4000, seed=5, sex="male", age=(25, 45), height=(173, 179), body_weight=(68, 78))
+    ds = sample_population(
+        4000, seed=5, sex="male", age=(25, 45), height=(173, 179), body_weight=(68, 78)
+    )
     mass = (ds["volume"] * ds["density"]).mean("subject").values
     # 4,000 draws of a few hundred people around the reference: 6 % covers CV/sqrt(n) and unlike neighbours;
     # log-normal organs (lung, spleen CV 33-38 %) have a mean 5-7 % above their median
@@ -116,7 +123,14 @@ def test_with_the_hematocrit_percentiles_of_each_sex_the_count_is_the_published_
     drawn, body = httk_pop_body()
     # .1 and 99.9 % of NHANES as the reference set documents them, men and women; S1 takes 25 to 60 % for both instead
     low, high = np.where(body.male, 0.287, 0.252), np.where(body.male, 0.564, 0.499)
-    broken = [np.abs(body.weight / drawn - 1) > 0.25, (body.hematocrit < low) | (body.hematocrit > high)]
+    broken = [
+        np.abs(body.weight / drawn - 1) > 0.25,
+        (body.hematocrit < low) | (body.hematocrit > high),
+    ]
     left_out = ("S1", "S2", "S4_lean", "S8")
-    broken += [rule.residual(body) > 0 for rule in RULES if rule.kind == "soft" and not rule.id.startswith(left_out)]
+    broken += [
+        rule.residual(body) > 0
+        for rule in RULES
+        if rule.kind == "soft" and not rule.id.startswith(left_out)
+    ]
     assert 100 * np.mean(np.logical_or.reduce(broken)) == pytest.approx(22.35, abs=1e-9)

@@ -18,7 +18,15 @@ from pbpk_hybrid.models.whole_body import whole_body_system
 from pbpk_hybrid.physiology.organs import PORTAL_ORGANS
 
 BLOOD = ("arterial_blood", "venous_blood")
-OTHERS = ("heart", "brain", "muscle", "adipose", "skin", "bone", "rest")  # neither eliminate nor drain into the liver
+OTHERS = (
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "rest",
+)  # neither eliminate nor drain into the liver
 
 
 def cases(field: str) -> list[tuple[str, str]]:
@@ -33,7 +41,9 @@ def cases(field: str) -> list[tuple[str, str]]:
 
 def system_of(compound: Compound, species: str):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OutOfRangeWarning)  # curated drugs outside a method's usual range; tested elsewhere
+        warnings.simplefilter(
+            "ignore", OutOfRangeWarning
+        )  # curated drugs outside a method's usual range; tested elsewhere
         return whole_body_system(compound, ph.reference_individual(species))
 
 
@@ -41,7 +51,9 @@ def moments(system) -> tuple[float, float]:
     """AUC [h/L] and AUMC [h^2/L] of venous plasma after a unit bolus into venous blood."""
     k = np.zeros((len(system.states),) * 2)
     k[system.k_row, system.k_col] = system.k_value[0]
-    body = [i for i, s in enumerate(system.states) if s in ph.physiology.ORGANS]  # without lumen and sinks: regular
+    body = [
+        i for i, s in enumerate(system.states) if s in ph.physiology.ORGANS
+    ]  # without lumen and sinks: regular
     k = k[np.ix_(body, body)]
     venous = body.index(system.targets["iv_bolus"])
     area = np.linalg.solve(-k, np.eye(len(body))[venous])
@@ -53,7 +65,13 @@ def moments(system) -> tuple[float, float]:
 def bolus(compound: Compound):
     """Plasma of the reference human after 100 mg, on a grid fine at the start and long at the end."""
     times = np.concatenate([[0.0], np.geomspace(1e-4, 1, 1500), np.linspace(1, 400, 4000)[1:]])
-    ds = ph.simulate(compound, ph.Regimen.bolus(100), ph.reference_individual("human"), times, compartments=["plasma"])
+    ds = ph.simulate(
+        compound,
+        ph.Regimen.bolus(100),
+        ph.reference_individual("human"),
+        times,
+        compartments=["plasma"],
+    )
     return times, ds["concentration"].values[0, :, 0]
 
 
@@ -79,10 +97,13 @@ def residence_volume(system) -> float:
         return p(f"volume.{organ}") * p(f"kp.{organ}")
 
     return (
-        p("volume.venous_blood") * bp + body * (p("volume.arterial_blood") * bp + held("lung"))
-        + sum(held(o) for o in OTHERS) + liver * sum(held(o) for o in PORTAL_ORGANS)
-        + liver**2 * held("liver") + kidney * held("kidney")
-    )  # fmt: skip
+        p("volume.venous_blood") * bp
+        + body * (p("volume.arterial_blood") * bp + held("lung"))
+        + sum(held(o) for o in OTHERS)
+        + liver * sum(held(o) for o in PORTAL_ORGANS)
+        + liver**2 * held("liver")
+        + kidney * held("kidney")
+    )
 
 
 # ------------------------------------------------------------------------------------------------- clearance
@@ -104,7 +125,9 @@ def test_the_simulation_has_that_clearance_too(name):
     compound = get_compound(name)
     times, c = bolus(compound)
     # trapezoids on a fine grid: 1e-3
-    assert 100 / np.trapezoid(c, times) / 73 / 0.06 == pytest.approx(compound.clearance_plasma, rel=1e-3)
+    assert 100 / np.trapezoid(c, times) / 73 / 0.06 == pytest.approx(
+        compound.clearance_plasma, rel=1e-3
+    )
 
 
 # ------------------------------------------------------------------------------------------------- volume
@@ -112,21 +135,32 @@ def in_vivo(name: str, species: str) -> Compound:
     return get_compound(name).for_species(species).replace(distribution_basis="in_vivo")
 
 
-@pytest.mark.parametrize(("name", "species"), [c for c in cases("volume_steady_state") if c in cases("clearance_plasma")])
-def test_with_the_in_vivo_basis_all_kp_have_one_factor_and_the_volume_is_that_of_the_literature(name, species):
+@pytest.mark.parametrize(
+    ("name", "species"), [c for c in cases("volume_steady_state") if c in cases("clearance_plasma")]
+)
+def test_with_the_in_vivo_basis_all_kp_have_one_factor_and_the_volume_is_that_of_the_literature(
+    name, species
+):
     compound = in_vivo(name, species)
-    system, plain = system_of(compound, species), system_of(compound.replace(distribution_basis="predicted"), species)
+    system, plain = (
+        system_of(compound, species),
+        system_of(compound.replace(distribution_basis="predicted"), species),
+    )
     weight = float(ph.reference_individual(species)["body_weight"][0])
     tissues = [o for o in ph.physiology.ORGANS if o not in BLOOD]
     ratios = [parameter(system, f"kp.{o}") / parameter(plain, f"kp.{o}") for o in tissues]
     assert ratios == pytest.approx([system.attrs["kp_factor"]] * len(tissues), rel=1e-12)
     volume = sum(parameter(system, f"volume.{o}") * parameter(system, f"kp.{o}") for o in tissues)
-    volume += sum(parameter(system, f"volume.{o}") for o in BLOOD) * parameter(system, "blood_to_plasma_ratio")
+    volume += sum(parameter(system, f"volume.{o}") for o in BLOOD) * parameter(
+        system, "blood_to_plasma_ratio"
+    )
     assert volume / weight == pytest.approx(compound.volume_steady_state, rel=1e-12)
     assert system.attrs["distribution_basis"] == "in_vivo" and plain.attrs["kp_factor"] == 1
 
 
-@pytest.mark.parametrize(("name", "species"), [c for c in cases("volume_steady_state") if c in cases("clearance_plasma")])
+@pytest.mark.parametrize(
+    ("name", "species"), [c for c in cases("volume_steady_state") if c in cases("clearance_plasma")]
+)
 def test_clearance_times_residence_time_is_the_closed_form(name, species):
     system = system_of(in_vivo(name, species), species)
     auc, aumc = moments(system)
@@ -183,7 +217,10 @@ def test_a_measured_kp_of_the_compound_takes_the_factor_too():
 
 def test_a_volume_that_the_blood_alone_fills_is_refused():
     compound = in_vivo("midazolam", "human").replace(volume_steady_state=0.03)
-    with pytest.raises(InputError, match=r"volume_steady_state.*midazolam.*0\.0401 L/kg, which the blood alone holds"):
+    with pytest.raises(
+        InputError,
+        match=r"volume_steady_state.*midazolam.*0\.0401 L/kg, which the blood alone holds",
+    ):
         whole_body_system(compound, ph.reference_individual("human"))
 
 

@@ -14,8 +14,22 @@ from pbpk_hybrid.models.partition import partition_coefficients
 from pbpk_hybrid.physiology.composition import tissue_composition
 
 DATA = Path(__file__).parents[1] / "data"
-TISSUES = ("adipose", "bone", "brain", "gut", "heart", "kidney", "liver", "lung", "muscle", "skin", "spleen")
-SHORT = dict(zip(TISSUES, ["ad", "bo", "br", "gu", "he", "ki", "li", "lu", "mu", "sk", "sp"], strict=True))
+TISSUES = (
+    "adipose",
+    "bone",
+    "brain",
+    "gut",
+    "heart",
+    "kidney",
+    "liver",
+    "lung",
+    "muscle",
+    "skin",
+    "spleen",
+)
+SHORT = dict(
+    zip(TISSUES, ["ad", "bo", "br", "gu", "he", "ki", "li", "lu", "mu", "sk", "sp"], strict=True)
+)
 
 
 def read(path):
@@ -35,14 +49,18 @@ def compound(name, kind, pka, log_p, fu, bp):
     values = {} if np.isnan(pka) else {f"pka_{kind}": [pka]}
     if not np.isnan(number(bp)):
         values["blood_to_plasma_ratio"] = float(bp)
-    return Compound.create(name=name, molar_mass=300, log_p=float(log_p), fraction_unbound_plasma=float(fu), **values)
+    return Compound.create(
+        name=name, molar_mass=300, log_p=float(log_p), fraction_unbound_plasma=float(fu), **values
+    )
 
 
 def errors(blood_correction):
     """Relative errors (57 drugs x 11 tissues) of Kpu in the rat at its hematocrit .46."""
     out = []
     for row in read("compphysiol/rodgers_rowland_published_Kpu.csv"):
-        c = compound(row["Compound"], row["Class"], row["pKa"], row["logPow"], row["fuP"], row["BP"])
+        c = compound(
+            row["Compound"], row["Class"], row["pKa"], row["logPow"], row["fuP"], row["BP"]
+        )
         kp = partition_coefficients(c, "rat", "rodgers_rowland", blood_correction=blood_correction)
         published = np.array([float(row[t.capitalize()]) for t in TISSUES])
         out.append(kp.sel(organ=list(TISSUES)).values / c.fraction_unbound_plasma / published - 1)
@@ -50,7 +68,9 @@ def errors(blood_correction):
 
 
 # measured when written: median .47 %, 88.8 % within 3 %, 98.1 % within 10 %; each bound leaves a little room
-@pytest.mark.filterwarnings("ignore::pbpk_hybrid._core.errors.OutOfRangeWarning")  # strong bases exceed Kp 500
+@pytest.mark.filterwarnings(
+    "ignore::pbpk_hybrid._core.errors.OutOfRangeWarning"
+)  # strong bases exceed Kp 500
 def test_published_coefficients_are_met_with_residual_blood_removed():
     e = np.abs(errors(True))
     assert e.shape == (57, 11)
@@ -78,15 +98,30 @@ def test_no_drug_but_phencyclidine_is_off_by_a_third():
 def kpcoeff_kpu(c):
     """With KpCoeff's choices: hematocrit .44, no blood correction, composition rows as they stand."""
     table = tissue_composition("rat", "rodgers_rowland").sel(organ=list(TISSUES))
-    names = ("fraction_neutral_lipid", "fraction_neutral_phospholipid", "fraction_extracellular_water",
-             "fraction_intracellular_water", "acidic_phospholipid", "albumin_ratio", "lipoprotein_ratio")  # fmt: skip
+    names = (
+        "fraction_neutral_lipid",
+        "fraction_neutral_phospholipid",
+        "fraction_extracellular_water",
+        "fraction_intracellular_water",
+        "acidic_phospholipid",
+        "albumin_ratio",
+        "lipoprotein_ratio",
+    )
     return eq.rodgers_rowland_kpu(
-        c.log_p, c.fraction_unbound_plasma, c.blood_to_plasma_ratio, pka_acid=c.pka_acid, pka_base=c.pka_base,
-        hematocrit=0.44, adipose=np.array([t == "adipose" for t in TISSUES]), **{n: table[n].values for n in names},
-    )[0]  # fmt: skip
+        c.log_p,
+        c.fraction_unbound_plasma,
+        c.blood_to_plasma_ratio,
+        pka_acid=c.pka_acid,
+        pka_base=c.pka_base,
+        hematocrit=0.44,
+        adipose=np.array([t == "adipose" for t in TISSUES]),
+        **{n: table[n].values for n in names},
+    )[0]
 
 
-BASES = {r["Compound"]: r for r in read("kpcoeff/Table2_compound_specific_input_parameters_Sheet1.csv")}
+BASES = {
+    r["Compound"]: r for r in read("kpcoeff/Table2_compound_specific_input_parameters_Sheet1.csv")
+}
 CALCULATED = {r["compound"]: r for r in read("kpcoeff/Kpcoeff_RR_sheet1.csv")}
 
 
@@ -98,12 +133,16 @@ def test_strong_bases_equal_another_public_code(name):
     assert kpu == pytest.approx(expected, abs=0.0051)  # printed with two decimals
 
 
-OTHERS = {r["Compound"]: r for r in read("kpcoeff/Table2_compound_specific_input_parameters_Sheet2.csv")}
+OTHERS = {
+    r["Compound"]: r for r in read("kpcoeff/Table2_compound_specific_input_parameters_Sheet2.csv")
+}
 CALCULATED_2 = {r["compound"]: r for r in read("kpcoeff/Kpcoeff_RR_sheet2.csv")}
 KIND = {"1": "neutral", "2": "acid", "3": "base"}
 
 
-@pytest.mark.parametrize("name", sorted(n for n in set(OTHERS) & set(CALCULATED_2) if OTHERS[n]["Type"] in KIND))
+@pytest.mark.parametrize(
+    "name", sorted(n for n in set(OTHERS) & set(CALCULATED_2) if OTHERS[n]["Type"] in KIND)
+)
 def test_acids_weak_bases_and_neutrals_equal_another_public_code(name):
     row = OTHERS[name]
     kpu = kpcoeff_kpu(compound(name, KIND[row["Type"]], row["pKa"], row["logP"], row["fup"], "nan"))
@@ -118,9 +157,18 @@ def published_errors(sheet, rows, kind_of):
         known = rows.get(row["Compound"])
         if known is None or (kind := kind_of(known)) is None:
             continue
-        c = compound(row["Compound"], kind, known["pKa"], known["logP"], known["fup"], known.get("BP") or "nan")
+        c = compound(
+            row["Compound"],
+            kind,
+            known["pKa"],
+            known["logP"],
+            known["fup"],
+            known.get("BP") or "nan",
+        )
         kp = partition_coefficients(c, "rat", "rodgers_rowland").sel(organ=list(TISSUES)).values
-        out.append(kp / c.fraction_unbound_plasma / [number(row[t.capitalize()]) for t in TISSUES] - 1)
+        out.append(
+            kp / c.fraction_unbound_plasma / [number(row[t.capitalize()]) for t in TISSUES] - 1
+        )
     return np.abs(np.array(out))
 
 
@@ -135,8 +183,12 @@ def test_published_strong_bases_of_the_second_collection():
 
 @pytest.mark.filterwarnings("ignore::pbpk_hybrid._core.errors.OutOfRangeWarning")
 def test_published_acids_weak_bases_and_neutrals_of_the_second_collection():
-    acids = {"Tenoxicam"}  # typed as a base there; its pKa of 5.3 is that of an acid (Rodgers & Rowland 2006)
-    e = published_errors("Sheet2", OTHERS, lambda row: "acid" if row["Compound"] in acids else KIND.get(row["Type"]))
+    acids = {
+        "Tenoxicam"
+    }  # typed as a base there; its pKa of 5.3 is that of an acid (Rodgers & Rowland 2006)
+    e = published_errors(
+        "Sheet2", OTHERS, lambda row: "acid" if row["Compound"] in acids else KIND.get(row["Type"])
+    )
     assert len(e) == 30
     assert np.nanmedian(e) < 0.037  # measured when written: 3.5 %
     assert np.mean(e[np.isfinite(e)] < 0.10) > 0.93  # 93.2 %
@@ -145,9 +197,14 @@ def test_published_acids_weak_bases_and_neutrals_of_the_second_collection():
 def test_a_zwitterion_has_the_published_form():
     """Net charge counts in the water and lipid terms; only the cation binds to acidic phospholipid."""
     c = Compound.create(
-        name="ofloxacin", molar_mass=361, log_p=-0.4, pka_acid=[6.1], pka_base=[8.2], fraction_unbound_plasma=0.77,
+        name="ofloxacin",
+        molar_mass=361,
+        log_p=-0.4,
+        pka_acid=[6.1],
+        pka_base=[8.2],
+        fraction_unbound_plasma=0.77,
         blood_to_plasma_ratio=0.92,
-    )  # fmt: skip
+    )
     got = partition_coefficients(c, "rat", blood_correction=False).sel(organ="muscle").item() / 0.77
     x_cation, y = 10**1.2, 10**0.8 + 10**1.3
     x, z_cation = x_cation + 10**0.9, 10 ** (8.2 - 7.22)
@@ -155,7 +212,9 @@ def test_a_zwitterion_has_the_published_form():
     p = 10**-0.4
     kpu_cells = (0.46 - 1 + 0.92) / (0.46 * 0.77)
     lipid_cells = p * 0.0017 + (0.3 * p + 0.7) * 0.0029
-    ka = (kpu_cells - (1 + z) / (1 + y) * 0.603 - lipid_cells / (1 + y)) * (1 + y) / (0.5 * z_cation)
+    ka = (
+        (kpu_cells - (1 + z) / (1 + y) * 0.603 - lipid_cells / (1 + y)) * (1 + y) / (0.5 * z_cation)
+    )
     lipid = p * 0.01 + (0.3 * p + 0.7) * 0.0072
     expected = 0.118 + (1 + x) / (1 + y) * 0.63 + lipid / (1 + y) + ka * 1.53 * x_cation / (1 + y)
     # the composition has .603 for red cell water and the tabled digits elsewhere

@@ -77,7 +77,8 @@ def test_correlations_are_those_of_held_out_people(drawn, held_out):
     names = ["age", "body_weight", "height", "hematocrit", "serum_creatinine"]
     for sex in ("male", "female"):
         rho = [
-            spearmanr(np.stack([ds[n].values[ds["sex"].values == sex] for n in names], 1)).statistic for ds in (drawn, real)
+            spearmanr(np.stack([ds[n].values[ds["sex"].values == sex] for n in names], 1)).statistic
+            for ds in (drawn, real)
         ]
         # a correlation of some 700 people has a standard error of .04
         assert np.abs(rho[0] - rho[1]).max() < 0.13
@@ -94,9 +95,14 @@ def test_conditions_are_met_by_everyone(model):
 
 @pytest.mark.parametrize(
     "asked",
-    [{"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}, {"bmi": (30, None)}, {"egfr": (30, 60)},
-     {"gfr": (None, 3.0), "age": (30, 50)}, {"ethnicity": "Mexican American", "height": (None, 150), "sex": 0.5}],
-)  # fmt: skip
+    [
+        {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)},
+        {"bmi": (30, None)},
+        {"egfr": (30, 60)},
+        {"gfr": (None, 3.0), "age": (30, 50)},
+        {"ethnicity": "Mexican American", "height": (None, 150), "sex": 0.5},
+    ],
+)
 def test_next_to_nobody_is_thrown_away_for_a_condition(model, asked):
     people = model.sample(500, asked, seed=1)
     assert people.sizes["subject"] == 500 and people.attrs["rejected_fraction"] < 0.01

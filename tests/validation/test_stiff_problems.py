@@ -40,7 +40,9 @@ def test_the_reference_ends_at_the_published_values(problems, name):
 @pytest.mark.parametrize("method", ["rodas5p", "rodas4", "rodas4p"])
 def test_the_engine_solves_the_classic_stiff_tests(problems, name, method):
     p = problems.problem(name)
-    options = SolverOptions(method=method, rtol=1e-8, atol=1e-8 * p.atol, max_steps=1_000_000, threads=1)
+    options = SolverOptions(
+        method=method, rtol=1e-8, atol=1e-8 * p.atol, max_steps=1_000_000, threads=1
+    )
     y = EmbeddedBackend().solve(p.problem(1), options).amount
     # relative to |ref| + a thousandth of the state's largest; local errors of 1e-8 add up over hundreds of steps
     assert p.error(y) < 3e-6
@@ -72,8 +74,19 @@ def test_the_permeability_limited_model_has_60_states_and_is_linear(problems):
 
 
 def test_the_comparison_runs_and_names_what_it_skips(tmp_path):
-    ask = [sys.executable, str(FOLDER), "--quick", "--problems", "rober,hires", "--families", "embedded,scipy,diffeqpy",
-           "--python", f"diffeqpy={sys.executable}", "--out", str(tmp_path)]  # fmt: skip
+    ask = [
+        sys.executable,
+        str(FOLDER),
+        "--quick",
+        "--problems",
+        "rober,hires",
+        "--families",
+        "embedded,scipy,diffeqpy",
+        "--python",
+        f"diffeqpy={sys.executable}",
+        "--out",
+        str(tmp_path),
+    ]
     done = subprocess.run(ask, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert {p.suffix for p in tmp_path.iterdir()} == {".md", ".json", ".png", ".svg"}
@@ -90,5 +103,10 @@ def test_the_comparison_runs_and_names_what_it_skips(tmp_path):
 
 
 def test_an_unknown_problem_is_refused_by_name():
-    done = subprocess.run([sys.executable, str(FOLDER), "--problems", "robber"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(FOLDER), "--problems", "robber"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2 and "rober" in done.stderr

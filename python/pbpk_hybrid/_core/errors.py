@@ -29,9 +29,21 @@ class InputError(PBPKError, ValueError):
     """
 
     def __init__(
-        self, field: str, value: Any = None, expected: str = "", *, subject: Any = None, hint: str = ""
+        self,
+        field: str,
+        value: Any = None,
+        expected: str = "",
+        *,
+        subject: Any = None,
+        hint: str = "",
     ) -> None:
-        self.field, self.value, self.expected, self.subject, self.hint = field, value, expected, subject, hint
+        self.field, self.value, self.expected, self.subject, self.hint = (
+            field,
+            value,
+            expected,
+            subject,
+            hint,
+        )
         where = f" (subject {subject})" if subject is not None else ""
         text = f"{field}{where}: got {_short(value)}"
         if expected:
@@ -41,7 +53,10 @@ class InputError(PBPKError, ValueError):
         super().__init__(text)
 
     def __reduce__(self):  # keeps the fields when the error crosses a process border
-        return (_rebuild, (type(self), self.field, self.value, self.expected, self.subject, self.hint))
+        return (
+            _rebuild,
+            (type(self), self.field, self.value, self.expected, self.subject, self.hint),
+        )
 
 
 def _rebuild(cls, field, value, expected, subject, hint):
@@ -103,7 +118,9 @@ class NoEffectWarning(UserWarning):
     """Something that was asked for changes nothing here."""
 
 
-def unknown_name(field: str, value: Any, known: Iterable[str], *, what: str = "") -> UnknownNameError:
+def unknown_name(
+    field: str, value: Any, known: Iterable[str], *, what: str = ""
+) -> UnknownNameError:
     """An :class:`UnknownNameError` that suggests the nearest known names."""
     known = [str(k) for k in known]
     lowered = {k.lower(): k for k in known}

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def lazy_names(package: str, where: Mapping[str, Sequence[str]]) -> tuple[list[str], Callable[[str], Any]]:
+def lazy_names(
+    package: str, where: Mapping[str, Sequence[str]]
+) -> tuple[list[str], Callable[[str], Any]]:
     """``__all__`` and ``__getattr__`` of a package.
 
     Parameters

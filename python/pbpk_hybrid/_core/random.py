@@ -7,7 +7,9 @@ import numpy as np
 from .errors import InputError
 
 
-def generator(seed: int | np.random.Generator | None, field: str = "seed") -> tuple[np.random.Generator, int]:
+def generator(
+    seed: int | np.random.Generator | None, field: str = "seed"
+) -> tuple[np.random.Generator, int]:
     """A numpy Generator and the integer that reproduces it.
 
     ``None`` draws a seed from the operating system and returns it, so that it can be stored in the

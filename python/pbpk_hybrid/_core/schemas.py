@@ -43,68 +43,280 @@ _SO = ("subject", "organ")
 
 SCHEMAS: dict[str, tuple[Variable, ...]] = {
     "physiology": (
-        _v("volume", _SO, "L", "organ volume without its blood pool share", required=True, minimum=0, exclusive=True),
-        _v("blood_flow", _SO, "L/h", "arterial blood flow to the organ (lung and blood pools: cardiac output; "
-           "liver: hepatic artery only)", required=True, minimum=0, exclusive=True),
-        _v("density", (("organ",), _SO), "kg/L", "organ density", required=True, minimum=0, exclusive=True),
+        _v(
+            "volume",
+            _SO,
+            "L",
+            "organ volume without its blood pool share",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "blood_flow",
+            _SO,
+            "L/h",
+            "arterial blood flow to the organ (lung and blood pools: cardiac output; "
+            "liver: hepatic artery only)",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "density",
+            (("organ",), _SO),
+            "kg/L",
+            "organ density",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
         _v("species", _SUBJECT, "", "species", required=True, kind="str"),
         _v("sex", _SUBJECT, "", "sex (male, female or unknown)", required=True, kind="str"),
         _v("age", _SUBJECT, "year", "age", nan=True, minimum=0),
         _v("body_weight", _SUBJECT, "kg", "body weight", required=True, minimum=0, exclusive=True),
         _v("height", _SUBJECT, "cm", "body height", nan=True, minimum=0, exclusive=True),
-        _v("hematocrit", _SUBJECT, "1", "hematocrit (volume fraction)", required=True, minimum=0, exclusive=True),
-        _v("gfr", _SUBJECT, "L/h", "glomerular filtration rate", required=True, minimum=0, exclusive=True),
-        _v("cardiac_output", _SUBJECT, "L/h", "cardiac output", required=True, minimum=0, exclusive=True),
-        _v("serum_creatinine", _SUBJECT, "mg/dL", "serum creatinine", nan=True, minimum=0, exclusive=True),
-        _v("body_surface_area", _SUBJECT, "m^2", "body surface area", nan=True, minimum=0, exclusive=True),
-        _v("body_mass_index", _SUBJECT, "kg/m^2", "body mass index", nan=True, minimum=0, exclusive=True),
-        _v("hepatocellularity", _SUBJECT, "1e6 cell/g", "hepatocytes per gram of liver", nan=True, minimum=0),
-        _v("microsomal_protein", _SUBJECT, "mg/g", "microsomal protein per gram of liver", nan=True, minimum=0),
+        _v(
+            "hematocrit",
+            _SUBJECT,
+            "1",
+            "hematocrit (volume fraction)",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "gfr",
+            _SUBJECT,
+            "L/h",
+            "glomerular filtration rate",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "cardiac_output",
+            _SUBJECT,
+            "L/h",
+            "cardiac output",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "serum_creatinine",
+            _SUBJECT,
+            "mg/dL",
+            "serum creatinine",
+            nan=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "body_surface_area",
+            _SUBJECT,
+            "m^2",
+            "body surface area",
+            nan=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "body_mass_index",
+            _SUBJECT,
+            "kg/m^2",
+            "body mass index",
+            nan=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "hepatocellularity",
+            _SUBJECT,
+            "1e6 cell/g",
+            "hepatocytes per gram of liver",
+            nan=True,
+            minimum=0,
+        ),
+        _v(
+            "microsomal_protein",
+            _SUBJECT,
+            "mg/g",
+            "microsomal protein per gram of liver",
+            nan=True,
+            minimum=0,
+        ),
         _v("ethnicity", _SUBJECT, "", "ethnicity as coded in the source", kind="str"),
     ),
     "compound": (
-        _v("molar_mass", ("compound",), "g/mol", "molar mass", required=True, minimum=0, exclusive=True),
-        _v("log_p", ("compound",), "1", "log10 octanol-water partition coefficient of the neutral form", nan=True),
+        _v(
+            "molar_mass",
+            ("compound",),
+            "g/mol",
+            "molar mass",
+            required=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "log_p",
+            ("compound",),
+            "1",
+            "log10 octanol-water partition coefficient of the neutral form",
+            nan=True,
+        ),
         _v("pka_acid", ("compound", "site"), "1", "acidic pKa values, NaN-padded", nan=True),
-        _v("pka_base", ("compound", "site"), "1", "basic pKa values (of the conjugate acid), NaN-padded", nan=True),
-        _v("fraction_unbound_plasma", ("compound",), "1", "fraction unbound in plasma", required=True, nan=True,
-           minimum=0),
-        _v("blood_to_plasma_ratio", ("compound",), "1", "blood-to-plasma concentration ratio", nan=True, minimum=0,
-           exclusive=True),
-        _v("partition_coefficient", ("compound", "organ"), "1", "tissue-to-plasma partition coefficient Kp", nan=True,
-           minimum=0, exclusive=True),
+        _v(
+            "pka_base",
+            ("compound", "site"),
+            "1",
+            "basic pKa values (of the conjugate acid), NaN-padded",
+            nan=True,
+        ),
+        _v(
+            "fraction_unbound_plasma",
+            ("compound",),
+            "1",
+            "fraction unbound in plasma",
+            required=True,
+            nan=True,
+            minimum=0,
+        ),
+        _v(
+            "blood_to_plasma_ratio",
+            ("compound",),
+            "1",
+            "blood-to-plasma concentration ratio",
+            nan=True,
+            minimum=0,
+            exclusive=True,
+        ),
+        _v(
+            "partition_coefficient",
+            ("compound", "organ"),
+            "1",
+            "tissue-to-plasma partition coefficient Kp",
+            nan=True,
+            minimum=0,
+            exclusive=True,
+        ),
     ),
     "regimen": (
         _v("time", ("event",), "h", "time of the dose record", required=True),
         _v("amount", ("event",), "mg", "dose", required=True, minimum=0),
-        _v("route", ("event",), "", "route (iv_bolus, iv_infusion, oral, or compartment)", required=True, kind="str"),
-        _v("duration", ("event",), "h", "infusion duration; 0 for a bolus", required=True, minimum=0),
-        _v("compartment", ("event",), "", "state that receives the dose; empty for the route's own", required=True,
-           kind="str"),
-        _v("subject", ("event",), "", "subject that gets the dose; -1 for all", required=True, kind="int"),
-        _v("evid", ("event",), "1", "NONMEM event id: 1 dose, 2 other, 3 reset, 4 reset and dose", kind="int"),
-        _v("interdose_interval", ("event",), "h", "II: interval between additional doses", minimum=0),
+        _v(
+            "route",
+            ("event",),
+            "",
+            "route (iv_bolus, iv_infusion, oral, or compartment)",
+            required=True,
+            kind="str",
+        ),
+        _v(
+            "duration",
+            ("event",),
+            "h",
+            "infusion duration; 0 for a bolus",
+            required=True,
+            minimum=0,
+        ),
+        _v(
+            "compartment",
+            ("event",),
+            "",
+            "state that receives the dose; empty for the route's own",
+            required=True,
+            kind="str",
+        ),
+        _v(
+            "subject",
+            ("event",),
+            "",
+            "subject that gets the dose; -1 for all",
+            required=True,
+            kind="int",
+        ),
+        _v(
+            "evid",
+            ("event",),
+            "1",
+            "NONMEM event id: 1 dose, 2 other, 3 reset, 4 reset and dose",
+            kind="int",
+        ),
+        _v(
+            "interdose_interval",
+            ("event",),
+            "h",
+            "II: interval between additional doses",
+            minimum=0,
+        ),
         _v("additional_doses", ("event",), "1", "ADDL: number of further doses", kind="int"),
-        _v("steady_state", ("event",), "1", "SS: 0 none, 1 start at steady state, 2 add steady state", kind="int"),
+        _v(
+            "steady_state",
+            ("event",),
+            "1",
+            "SS: 0 none, 1 start at steady state, 2 add steady state",
+            kind="int",
+        ),
         _v("lag_time", ("event",), "h", "lag before the dose enters", minimum=0),
         _v("bioavailability", ("event",), "1", "fraction of the dose that enters", minimum=0),
     ),
     "simulation": (
-        _v("concentration", (("subject", "time", "compartment"), ("subject", "time", "compartment", "compound")),
-           "mg/L", "concentration", required=True, nan=True),
-        _v("amount", (("subject", "time", "compartment"), ("subject", "time", "compartment", "compound")), "mg",
-           "amount in the compartment", nan=True),
-        _v("mass_balance_error", ("subject", "time"), "1",
-           "(amount in all compartments - dose given) / dose given", nan=True),
-        _v("status", _SUBJECT, "1", "solver status per subject, see flag_meanings", required=True, kind="int"),
+        _v(
+            "concentration",
+            (("subject", "time", "compartment"), ("subject", "time", "compartment", "compound")),
+            "mg/L",
+            "concentration",
+            required=True,
+            nan=True,
+        ),
+        _v(
+            "amount",
+            (("subject", "time", "compartment"), ("subject", "time", "compartment", "compound")),
+            "mg",
+            "amount in the compartment",
+            nan=True,
+        ),
+        _v(
+            "mass_balance_error",
+            ("subject", "time"),
+            "1",
+            "(amount in all compartments - dose given) / dose given",
+            nan=True,
+        ),
+        _v(
+            "status",
+            _SUBJECT,
+            "1",
+            "solver status per subject, see flag_meanings",
+            required=True,
+            kind="int",
+        ),
     ),
     "observation": (
         _v("time", ("sample",), "h", "time after the first dose", required=True),
-        _v("value", ("sample",), "mg/L", "observed concentration", required=True, nan=True, minimum=0),
+        _v(
+            "value",
+            ("sample",),
+            "mg/L",
+            "observed concentration",
+            required=True,
+            nan=True,
+            minimum=0,
+        ),
         _v("lloq", ("sample",), "mg/L", "lower limit of quantification", nan=True, minimum=0),
         _v("censored", ("sample",), "1", "1 where the value is below lloq", kind="int"),
-        _v("matrix", ("sample",), "", "plasma, blood, serum or an organ", required=True, kind="str"),
-        _v("subject", ("sample",), "", "subject label; 'mean' for a group mean", required=True, kind="str"),
+        _v(
+            "matrix", ("sample",), "", "plasma, blood, serum or an organ", required=True, kind="str"
+        ),
+        _v(
+            "subject",
+            ("sample",),
+            "",
+            "subject label; 'mean' for a group mean",
+            required=True,
+            kind="str",
+        ),
         _v("study", ("sample",), "", "study or data set", required=True, kind="str"),
         _v("reference", ("sample",), "", "bibliographic source", required=True, kind="str"),
     ),
@@ -116,7 +328,9 @@ def variable(schema: str, name: str) -> Variable:
     for v in SCHEMAS[schema]:
         if v.name == name:
             return v
-    raise unknown_name("variable", name, [v.name for v in SCHEMAS[schema]], what=f"a variable of schema {schema}")
+    raise unknown_name(
+        "variable", name, [v.name for v in SCHEMAS[schema]], what=f"a variable of schema {schema}"
+    )
 
 
 def attrs(schema: str, name: str) -> dict[str, str]:
@@ -142,7 +356,9 @@ def validate(ds: xr.Dataset, schema: str, *, field: str | None = None) -> xr.Dat
         if v.name not in ds.variables:
             if v.required:
                 raise SchemaError(
-                    f"{field}.{v.name}", sorted(map(str, ds.variables)), f"a variable '{v.name}' [{v.units}]",
+                    f"{field}.{v.name}",
+                    sorted(map(str, ds.variables)),
+                    f"a variable '{v.name}' [{v.units}]",
                     hint=_near(v.name, ds.variables),
                 )
             continue
@@ -162,7 +378,9 @@ def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
         raise SchemaError(name, str(da.dtype), "numbers")
     units = da.attrs.get("units")
     if units is not None and v.units and units != v.units:
-        raise SchemaError(name, units, f"units '{v.units}'", hint="convert the variable before passing it on")
+        raise SchemaError(
+            name, units, f"units '{v.units}'", hint="convert the variable before passing it on"
+        )
     if v.kind == "int":
         return
     values = np.asarray(da.values, dtype=float)
@@ -181,8 +399,10 @@ def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
 
 
 def _label(da: xr.DataArray, dim: str, index: int):
-    return da[dim].values[index].item() if dim in da.coords and hasattr(da[dim].values[index], "item") else (
-        da[dim].values[index] if dim in da.coords else index
+    return (
+        da[dim].values[index].item()
+        if dim in da.coords and hasattr(da[dim].values[index], "item")
+        else (da[dim].values[index] if dim in da.coords else index)
     )
 
 

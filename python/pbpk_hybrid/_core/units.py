@@ -77,11 +77,15 @@ def _magnitude(value: Any, unit: str, field: str, molar_mass: float | None, subj
             return float(value)
         return _convert_string(value, unit, field, molar_mass, subject)
     if hasattr(value, "magnitude") and hasattr(value, "units"):
-        return _convert_string(f"{value.magnitude!r} {value.units}", unit, field, molar_mass, subject)
+        return _convert_string(
+            f"{value.magnitude!r} {value.units}", unit, field, molar_mass, subject
+        )
     raise InputError(field, value, f"a number [{unit}] or a string with a unit", subject=subject)
 
 
-def _convert_string(text: str, unit: str, field: str, molar_mass: float | None, subject: Any) -> float:
+def _convert_string(
+    text: str, unit: str, field: str, molar_mass: float | None, subject: Any
+) -> float:
     import pint
 
     registry = _registry()
@@ -102,10 +106,15 @@ def _convert_string(text: str, unit: str, field: str, molar_mass: float | None, 
                     return float(trial.to(target).magnitude)
             raise
     except pint.DimensionalityError as err:
-        raise UnitError(field, text, f"a value in {unit} or a unit that converts to it", subject=subject) from err
+        raise UnitError(
+            field, text, f"a value in {unit} or a unit that converts to it", subject=subject
+        ) from err
     except InputError:
         raise
     except Exception as err:  # pint raises many kinds for text that it cannot read
         raise UnitError(
-            field, text, f'a number [{unit}] or a number and a unit such as "1 {unit}"', subject=subject
+            field,
+            text,
+            f'a number [{unit}] or a number and a unit such as "1 {unit}"',
+            subject=subject,
         ) from err

@@ -8,7 +8,14 @@ from typing import Any
 import streamlit as st
 
 from pbpk_hybrid._core.errors import PBPKError
-from pbpk_hybrid.app.work import MOST_SUBJECTS, Choice, Study, forecast_pasted, scale_from_animals, simulate_choice
+from pbpk_hybrid.app.work import (
+    MOST_SUBJECTS,
+    Choice,
+    Study,
+    forecast_pasted,
+    scale_from_animals,
+    simulate_choice,
+)
 from pbpk_hybrid.compounds import list_compounds
 
 
@@ -26,18 +33,42 @@ def simulation() -> None:
     with st.form("simulation"):
         left, middle, right = st.columns(3)
         names = list_compounds()
-        compound = left.selectbox("compound", names, index=names.index("theophylline") if "theophylline" in names else 0)
+        compound = left.selectbox(
+            "compound", names, index=names.index("theophylline") if "theophylline" in names else 0
+        )
         dose = left.text_input("dose", "320 mg oral", help='such as "100 mg over 2 h q24h x7"')
         hours = left.number_input("hours", 1.0, 8760.0, 24.0)
-        source = middle.radio("people", ("survey", "pcdm"), help="people of NHANES, or the diffusion model (extra learn)")
+        source = middle.radio(
+            "people",
+            ("survey", "pcdm"),
+            help="people of NHANES, or the diffusion model (extra learn)",
+        )
         subjects = middle.number_input("number of people", 1, MOST_SUBJECTS, 100)
         seed = middle.number_input("seed", 0, 2**31 - 1, 1)
-        age, sex = right.text_input("age [year]", ""), right.selectbox("sex", ("", "female", "male"))
-        bmi, egfr = right.text_input("BMI [kg/m2]", ""), right.text_input("eGFR [mL/min/1.73 m2]", "")
+        age, sex = (
+            right.text_input("age [year]", ""),
+            right.selectbox("sex", ("", "female", "male")),
+        )
+        bmi, egfr = (
+            right.text_input("BMI [kg/m2]", ""),
+            right.text_input("eGFR [mL/min/1.73 m2]", ""),
+        )
         varied = right.checkbox("enzymes and absorption vary", True)
         asked = st.form_submit_button("simulate")
     if asked:
-        choice = Choice(compound, dose, int(subjects), int(seed), source, age, sex, bmi, egfr, float(hours), varied)
+        choice = Choice(
+            compound,
+            dose,
+            int(subjects),
+            int(seed),
+            source,
+            age,
+            sex,
+            bmi,
+            egfr,
+            float(hours),
+            varied,
+        )
         st.session_state["study"] = tried(simulate_choice, choice)
     study: Study | None = st.session_state.get("study")
     if study is None:
@@ -55,7 +86,9 @@ def simulation() -> None:
 
 def forecast() -> None:
     with st.form("forecast"):
-        text = st.text_area("samples: time [h], concentration [mg/L], one a line", "1, 7.1\n4, 6.0\n9, 4.2")
+        text = st.text_area(
+            "samples: time [h], concentration [mg/L], one a line", "1, 7.1\n4, 6.0\n9, 4.2"
+        )
         left, middle, right = st.columns(3)
         dose = left.text_input("dose ", "320 mg oral")
         weight = middle.number_input("body weight [kg]", 2.0, 300.0, 75.0)
@@ -70,19 +103,31 @@ def forecast() -> None:
         figure = Figure(figsize=(6, 3.4), layout="constrained")
         ax = figure.subplots()
         q = ahead["concentration_quantile"].isel(subject=0, compartment=0)
-        ax.fill_between(ahead["time"], q.sel(quantile=0.05), q.sel(quantile=0.95), alpha=0.25, lw=0, label="90 % interval")
+        ax.fill_between(
+            ahead["time"],
+            q.sel(quantile=0.05),
+            q.sel(quantile=0.95),
+            alpha=0.25,
+            lw=0,
+            label="90 % interval",
+        )
         ax.plot(ahead["time"], q.sel(quantile=0.5), label="median")
         ax.set(xlabel="time [h]", ylabel="plasma [mg/L]")
         ax.legend(frameon=False)
         st.pyplot(figure)
-        st.caption(f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take it with care)")
-        st.download_button("CSV ", q.to_dataframe(name="mg_per_l").to_csv().encode(), "forecast.csv")
+        st.caption(
+            f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take it with care)"
+        )
+        st.download_button(
+            "CSV ", q.to_dataframe(name="mg_per_l").to_csv().encode(), "forecast.csv"
+        )
 
 
 def scaling() -> None:
     with st.form("scaling"):
         text = st.text_area(
-            "animals, one a line", "rat: clearance=35 mL/min/kg, volume=1.1 L/kg\nmonkey: clearance=12 mL/min/kg"
+            "animals, one a line",
+            "rat: clearance=35 mL/min/kg, volume=1.1 L/kg\nmonkey: clearance=12 mL/min/kg",
         )
         smiles = st.text_input("SMILES", "")
         asked = st.form_submit_button("scale")
@@ -95,6 +140,8 @@ def scaling() -> None:
 
 st.set_page_config(page_title="pbpk_hybrid", layout="wide")
 st.title("pbpk_hybrid")
-for tab, fill in zip(st.tabs(["Simulate", "Forecast", "Scale"]), (simulation, forecast, scaling), strict=True):
+for tab, fill in zip(
+    st.tabs(["Simulate", "Forecast", "Scale"]), (simulation, forecast, scaling), strict=True
+):
     with tab:
         fill()

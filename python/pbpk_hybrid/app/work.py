@@ -112,20 +112,35 @@ def simulate_choice(choice: Choice) -> Study:
     """
     if not 1 <= choice.subjects <= MOST_SUBJECTS:
         raise InputError(
-            "subjects", choice.subjects, f"1 to {MOST_SUBJECTS} people", hint="more: pbpk-hybrid simulate --out x.zarr"
+            "subjects",
+            choice.subjects,
+            f"1 to {MOST_SUBJECTS} people",
+            hint="more: pbpk-hybrid simulate --out x.zarr",
         )
     if not 0 < choice.hours <= 24 * 365:
         raise InputError("hours", choice.hours, "a time of at most a year [h]")
     drug = get_compound(choice.compound)
     regimen = Regimen.parse(choice.dose)
     people = draw(
-        choice.subjects, "human", choice.seed, generator=choice.generator, age=choice.age or None, sex=choice.sex or None,
-        body_weight=None, bmi=choice.bmi or None, egfr=choice.egfr or None,
-    )  # fmt: skip
+        choice.subjects,
+        "human",
+        choice.seed,
+        generator=choice.generator,
+        age=choice.age or None,
+        sex=choice.sex or None,
+        body_weight=None,
+        bmi=choice.bmi or None,
+        egfr=choice.egfr or None,
+    )
     result = simulate(
-        drug, regimen, people, np.linspace(0.0, choice.hours, 145), compartments=("plasma",),
-        variability=Variability() if choice.variability else None, seed=choice.seed,
-    )  # fmt: skip
+        drug,
+        regimen,
+        people,
+        np.linspace(0.0, choice.hours, 145),
+        compartments=("plasma",),
+        variability=Variability() if choice.variability else None,
+        seed=choice.seed,
+    )
     one = single_dose(regimen)
     analysis = None
     if one is not None:
@@ -135,7 +150,9 @@ def simulate_choice(choice: Choice) -> Study:
     return Study(result, analysis, observed)
 
 
-def forecast_pasted(text: str, dose: str, body_weight: float, hours: float, compound: str = "") -> xr.Dataset:
+def forecast_pasted(
+    text: str, dose: str, body_weight: float, hours: float, compound: str = ""
+) -> xr.Dataset:
     """Forecast from samples pasted as lines of "time [h], concentration [mg/L]".
 
     Raises
@@ -146,19 +163,25 @@ def forecast_pasted(text: str, dose: str, body_weight: float, hours: float, comp
     from ..learn import Forecaster
 
     rows = ["ID,TIME,AMT,DV,EVID,MDV", "1,0,1,.,1,1"]
-    for number, line in enumerate(filter(None, (part.strip() for part in text.splitlines())), start=1):
+    for number, line in enumerate(
+        filter(None, (part.strip() for part in text.splitlines())), start=1
+    ):
         fields = line.replace(";", ",").replace("\t", ",").split(",")
         try:
             time, value = map(float, fields)
         except ValueError:
-            raise InputError(f"samples, line {number}", line, 'two numbers such as "1.5, 7.2" (h, mg/L)') from None
+            raise InputError(
+                f"samples, line {number}", line, 'two numbers such as "1.5, 7.2" (h, mg/L)'
+            ) from None
         rows.append(f"1,{time!r},.,{value!r},0,0")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.csv"
         path.write_text("\n".join(rows) + "\n", encoding="utf-8")
         samples = read_nonmem(path).observations if len(rows) > 2 else None
     known = {"body_weight": float(body_weight)}
-    return Forecaster.load().forecast(samples, dose, known, compound or None, times=np.linspace(hours / 96, hours, 96))
+    return Forecaster.load().forecast(
+        samples, dose, known, compound or None, times=np.linspace(hours / 96, hours, 96)
+    )
 
 
 def scale_from_animals(text: str, smiles: str = "", target: str = "human") -> pd.DataFrame:

@@ -8,9 +8,9 @@ import typer
 
 from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
 from . import scale as _scale
-from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
-from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
-from . import train_transformer as _train_transformer  # noqa: F401 - registers its command
+from . import train_allometry as _train_allometry
+from . import train_pcdm as _train_pcdm
+from . import train_transformer as _train_transformer
 from . import webapp as _webapp
 
 app = typer.Typer(
@@ -36,7 +36,10 @@ def _version(show: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
 ) -> None:
     """Physiologically based pharmacokinetics in virtual populations."""

@@ -35,8 +35,13 @@ class Chunks:
     def run(self, doing: str, subjects: int) -> Iterator[dict[str, Any]]:
         """The keywords that all work on chunks takes, with progress shown while it runs."""
         with _cluster(self.scheduler) as client, stage(doing, self.quiet, subjects) as progress:
-            yield {"chunks": self.chunk, "workers": self.workers, "client": client, "overwrite": self.overwrite,
-                   "progress": progress}  # fmt: skip
+            yield {
+                "chunks": self.chunk,
+                "workers": self.workers,
+                "client": client,
+                "overwrite": self.overwrite,
+                "progress": progress,
+            }
 
 
 def simulate_to_store(
@@ -57,7 +62,12 @@ def simulate_to_store(
     from ..scale import simulate_cohort
 
     if times is None:
-        raise InputError("--times", None, 'the times to save [h], such as "0:24:0.5"', hint="this regimen suggests none")
+        raise InputError(
+            "--times",
+            None,
+            'the times to save [h], such as "0:24:0.5"',
+            hint="this regimen suggests none",
+        )
     cohort = cohort_of(subjects, species, seed, generator, filters)
     with chunks.run("simulating", subjects) as how:
         ds = simulate_cohort(compound, regimen, cohort, times, store=out, **how, **keywords)
@@ -89,7 +99,9 @@ def population_to_store(
         return draw_cohort(cohort, store=out, **how)
 
 
-def cohort_of(n: int, species: str, seed: int, generator: str, filters: Mapping[str, str | None]) -> Cohort:
+def cohort_of(
+    n: int, species: str, seed: int, generator: str, filters: Mapping[str, str | None]
+) -> Cohort:
     """Who is asked for; the filters are the texts of the options."""
     from ..scale import Cohort
     from ..scale.cohort import GENERATORS
@@ -110,6 +122,8 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
     try:
         client = distributed.Client(scheduler, timeout="15s")
     except (OSError, ValueError) as error:
-        raise InputError("--scheduler", scheduler, "the address of a running dask scheduler", hint=str(error)) from error
+        raise InputError(
+            "--scheduler", scheduler, "the address of a running dask scheduler", hint=str(error)
+        ) from error
     with client:
         yield client

@@ -8,12 +8,19 @@ import typer
 
 from .terminal import Debug, console, reporting
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, search and show compounds.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, search and show compounds."
+)
 
 _SHORT = {
-    "log_p": "logP", "fraction_unbound_plasma": "fup", "blood_to_plasma_ratio": "B:P", "clint_hepatocyte": "CLint",
-    "caco2_permeability": "Caco-2", "clearance_plasma": "CL", "absorption_rate": "ka",
-}  # fmt: skip
+    "log_p": "logP",
+    "fraction_unbound_plasma": "fup",
+    "blood_to_plasma_ratio": "B:P",
+    "clint_hepatocyte": "CLint",
+    "caco2_permeability": "Caco-2",
+    "clearance_plasma": "CL",
+    "absorption_rate": "ka",
+}
 
 
 @app.command("list")
@@ -50,7 +57,13 @@ def search(
         table = Table("name", "collection", "CAS", "molar mass [g/mol]", "known")
         for row in rows[:limit]:
             mass = "" if row["molar_mass"] is None else f"{row['molar_mass']:.5g}"
-            table.add_row(row["name"], row["collection"], row["cas"], mass, ", ".join(_SHORT.get(h, h) for h in row["has"]))
+            table.add_row(
+                row["name"],
+                row["collection"],
+                row["cas"],
+                mass,
+                ", ".join(_SHORT.get(h, h) for h in row["has"]),
+            )
         console().print(table)
         if len(rows) > limit:
             typer.echo(f"{len(rows) - limit} more; --limit {len(rows)} shows them")
@@ -59,7 +72,9 @@ def search(
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="Name, alias, CAS number or DTXSID.")],
-    species: Annotated[str | None, typer.Option(help="With the values of this species put in.")] = None,
+    species: Annotated[
+        str | None, typer.Option(help="With the values of this species put in.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Every value of one compound, with its source."""
@@ -76,12 +91,19 @@ def show(
         table = Table("field", "value", "source", title=compound.name, title_justify="left")
         for field in dataclasses.fields(compound):
             value = getattr(compound, field.name)
-            if field.name in ("name", "sources", "species_values") or value is None or value == () or value == {}:
+            if (
+                field.name in ("name", "sources", "species_values")
+                or value is None
+                or value == ()
+                or value == {}
+            ):
                 continue
             table.add_row(field.name, _text(value), str(compound.sources.get(field.name, "")))
         for kind, values in compound.species_values.items():
             for field_name, value in values.items():
-                source = compound.sources.get(f"{kind}.{field_name}", compound.sources.get(f"{field_name}.{kind}", ""))
+                source = compound.sources.get(
+                    f"{kind}.{field_name}", compound.sources.get(f"{field_name}.{kind}", "")
+                )
                 table.add_row(f"{kind}: {field_name}", _text(value), str(source))
         console().print(table)
 

@@ -8,14 +8,32 @@ import typer
 
 from .terminal import NOT_AVAILABLE, Debug, console, reporting
 
-_BASE = ("numpy", "scipy", "numba", "xarray", "pandas", "netCDF4", "matplotlib", "pint", "pyyaml", "typer", "rich")
+_BASE = (
+    "numpy",
+    "scipy",
+    "numba",
+    "xarray",
+    "pandas",
+    "netCDF4",
+    "matplotlib",
+    "pint",
+    "pyyaml",
+    "typer",
+    "rich",
+)
 _EXTRAS = {
     "learn": ("torch", "torch-geometric", "torchdiffeq", "safetensors"),
     "julia": ("juliacall", "diffeqpy"),
     "scale": ("dask", "distributed", "zarr"),
     "test": ("pytest", "hypothesis", "casadi"),
 }
-_VARIABLES = ("PBPK_HYBRID_BACKEND", "PBPK_HYBRID_THREADS", "PBPK_HYBRID_DATA", "NUMBA_CACHE_DIR", "JULIA_NUM_THREADS")
+_VARIABLES = (
+    "PBPK_HYBRID_BACKEND",
+    "PBPK_HYBRID_THREADS",
+    "PBPK_HYBRID_DATA",
+    "NUMBA_CACHE_DIR",
+    "JULIA_NUM_THREADS",
+)
 
 
 def doctor(
@@ -45,7 +63,10 @@ def examine() -> dict:
     from ..solvers.select import BACKENDS, availability, choose_backend
     from ..solvers.threads import thread_count
 
-    backends = {name: {"ok": availability(name).ok, "reason": availability(name).reason} for name in BACKENDS}
+    backends = {
+        name: {"ok": availability(name).ok, "reason": availability(name).reason}
+        for name in BACKENDS
+    }
     try:
         chosen, reason = choose_backend("auto")
         would_run: str | None = chosen.name
@@ -62,7 +83,9 @@ def examine() -> dict:
         "processors": os.cpu_count(),
         "threads": threads,
         "packages": {name: _version(name) for name in _BASE},
-        "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
+        "extras": {
+            extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()
+        },
         "backends": backends,
         "would_run": would_run,
         "reason": reason,
@@ -84,12 +107,19 @@ def _print(facts: dict) -> None:
     from rich.table import Table
 
     screen = console()
-    screen.print(f"pbpk_hybrid {facts['pbpk_hybrid']}, Python {facts['python']}, {facts['platform']}, "
-                 f"{facts['processors']} processors, {facts['threads']} threads", soft_wrap=True)  # fmt: skip
+    screen.print(
+        f"pbpk_hybrid {facts['pbpk_hybrid']}, Python {facts['python']}, {facts['platform']}, "
+        f"{facts['processors']} processors, {facts['threads']} threads",
+        soft_wrap=True,
+    )
     table = Table("", "package", "version", title="packages", title_justify="left")
     for group, names in {"base": facts["packages"], **facts["extras"]}.items():
         for i, (name, version) in enumerate(names.items()):
-            missing = "[red]missing[/red]" if group == "base" else f'not installed: pip install "pbpk-hybrid\\[{group}]"'
+            missing = (
+                "[red]missing[/red]"
+                if group == "base"
+                else f'not installed: pip install "pbpk-hybrid\\[{group}]"'
+            )
             table.add_row(group if i == 0 else "", name, version or missing)
     screen.print(table)
     table = Table("backend", "can run", "why", title="backends", title_justify="left")
@@ -99,6 +129,9 @@ def _print(facts: dict) -> None:
     if facts["would_run"] is None:
         screen.print(f"[red]no backend would run[/red]: {escape(facts['reason'])}", soft_wrap=True)
     else:
-        screen.print(f"[bold]{facts['would_run']}[/bold] would run. {escape(facts['reason'])}", soft_wrap=True)
+        screen.print(
+            f"[bold]{facts['would_run']}[/bold] would run. {escape(facts['reason'])}",
+            soft_wrap=True,
+        )
     for name, value in facts["environment"].items():
         screen.print(f"{name}={value}", soft_wrap=True)

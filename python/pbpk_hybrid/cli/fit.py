@@ -15,25 +15,51 @@ if TYPE_CHECKING:
 
 
 def fit(
-    data: Annotated[Path, typer.Argument(help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg) is each person's weight.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg) is each person's weight."
+        ),
+    ],
     compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
     parameter: Annotated[
-        list[str], typer.Option("--parameter", "-p", help='"clint.liver", estimated as a multiple of the model\'s value.')
+        list[str],
+        typer.Option(
+            "--parameter",
+            "-p",
+            help='"clint.liver", estimated as a multiple of the model\'s value.',
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for estimates.csv, predictions.csv and the pictures.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for estimates.csv, predictions.csv and the pictures."
+        ),
+    ],
     random: Annotated[
-        list[str] | None, typer.Option("--random", "-r", help="Parameters that differ between people (hierarchical fit).")
+        list[str] | None,
+        typer.Option(
+            "--random", "-r", help="Parameters that differ between people (hierarchical fit)."
+        ),
     ] = None,
     prior: Annotated[
-        list[str] | None, typer.Option(help='"clint.liver=1,0.3": log-normal, median of the multiple and sd of its log.')
+        list[str] | None,
+        typer.Option(
+            help='"clint.liver=1,0.3": log-normal, median of the multiple and sd of its log.'
+        ),
     ] = None,
-    error: Annotated[str, typer.Option(help="additive, proportional, combined or lognormal.")] = "proportional",
+    error: Annotated[
+        str, typer.Option(help="additive, proportional, combined or lognormal.")
+    ] = "proportional",
     unit: Annotated[str, typer.Option(help="Unit of DV.")] = "mg/L",
     amount: Annotated[str, typer.Option(help="Unit of AMT.")] = "mg",
     compartment: Annotated[
-        list[str] | None, typer.Option(help='"1=oral": what a number of CMT means: oral, iv or a compartment.')
+        list[str] | None,
+        typer.Option(help='"1=oral": what a number of CMT means: oral, iv or a compartment.'),
     ] = None,
-    lloq: Annotated[float | None, typer.Option(help="Limit of quantification, unit of DV: lower values by M3.")] = None,
+    lloq: Annotated[
+        float | None, typer.Option(help="Limit of quantification, unit of DV: lower values by M3.")
+    ] = None,
     starts: Annotated[int, typer.Option(help="Starts of the search, without --random.")] = 1,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
@@ -44,7 +70,13 @@ def fit(
     with reporting(debug):
         from ..compounds import get_compound, load_compound_file
         from ..dosing import read_nonmem
-        from ..estimation import LogNormal, Parameter, fit_population, plot_observed_predicted, plot_residuals
+        from ..estimation import (
+            LogNormal,
+            Parameter,
+            fit_population,
+            plot_observed_predicted,
+            plot_residuals,
+        )
         from ..estimation import fit as estimate
         from ..models import whole_body_system
 
@@ -53,21 +85,28 @@ def fit(
         is_file = Path(compound).suffix in (".yaml", ".yml", ".toml")
         drug = load_compound_file(compound) if is_file else get_compound(compound)
         table = read_nonmem(
-            data, amount_unit=amount, concentration_unit=unit, compartments=_compartments(compartment) or None,
+            data,
+            amount_unit=amount,
+            concentration_unit=unit,
+            compartments=_compartments(compartment) or None,
             missing={"DV": ["BLQ", "NA"]},
-        )  # fmt: skip
+        )
         people = _people(table, species)
         observed = table.observations if lloq is None else _censor(table.observations, lloq, unit)
         system = whole_body_system(drug, people)
-        parameters = {name: Parameter(factor=True, targets=(name,)) for name in dict.fromkeys(parameter)}
+        parameters = {
+            name: Parameter(factor=True, targets=(name,)) for name in dict.fromkeys(parameter)
+        }
         priors = {}
         for text in prior or []:
             name, median, sd = _prior(text)
             priors[name] = LogNormal(median, sd)
         common = {
-            "regimen": table.regimen, "error": error, "body_weight": people["body_weight"].values,
+            "regimen": table.regimen,
+            "error": error,
+            "body_weight": people["body_weight"].values,
             "lag_time": drug.absorption_lag_time or 0.0,
-        }  # fmt: skip
+        }
         with stage("estimating", quiet):
             if random:
                 found = fit_population(system, observed, parameters, random, priors, **common)
@@ -82,7 +121,9 @@ def fit(
             found.predictions().to_dataframe().to_csv(folder / "predictions.csv", index=False)
             if random:
                 found.individuals().to_dataframe().to_csv(folder / "individuals.csv")
-            plot_observed_predicted(found).figure.savefig(folder / "observed_predicted.png", dpi=150)
+            plot_observed_predicted(found).figure.savefig(
+                folder / "observed_predicted.png", dpi=150
+            )
             plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
         if quiet:
             return
@@ -96,7 +137,14 @@ def _show(found, estimates, level: float, out: Path) -> None:
 
     state = "" if found.converged else ", NOT settled"
     title = f"{found.facts['observations']} observations, -2 log = {found.minus_two_log:.2f}{state}"
-    shown = Table("parameter", "value", "standard error", f"{100 * level:g} % interval", title=title, title_justify="left")
+    shown = Table(
+        "parameter",
+        "value",
+        "standard error",
+        f"{100 * level:g} % interval",
+        title=title,
+        title_justify="left",
+    )
     for name, row in estimates.iterrows():
         reach = f"{number(row['lower'])} to {number(row['upper'])}"
         shown.add_row(str(name), number(row["value"]), number(row["standard_error"]), reach)
@@ -116,7 +164,9 @@ def _people(table, species: str) -> xr.Dataset:
     known = "WT" in table.covariates and table.covariates["WT"].dims == ("subject",)
     weights = table.covariates["WT"].values.astype(float) if known else [None] * len(ids)
     each = [reference_individual(species, body_weight=w) for w in weights]
-    people = xr.concat(each, "subject", data_vars="all", coords="minimal", compat="override", join="override")
+    people = xr.concat(
+        each, "subject", data_vars="all", coords="minimal", compat="override", join="override"
+    )
     return people.assign_coords(subject=np.asarray(ids, dtype=int))
 
 
@@ -131,8 +181,9 @@ def _censor(observed: xr.Dataset, lloq: float, unit: str) -> xr.Dataset:
     below = ~(value >= limit)
     return observed.assign(
         value=("sample", np.where(below, np.nan, value), observed["value"].attrs),
-        lloq=("sample", np.full(len(value), limit), {"units": "mg/L"}), censored=("sample", below.astype(int)),
-    )  # fmt: skip
+        lloq=("sample", np.full(len(value), limit), {"units": "mg/L"}),
+        censored=("sample", below.astype(int)),
+    )
 
 
 def _compartments(texts: list[str] | None) -> dict[int, str]:

@@ -17,17 +17,29 @@ _COVARIATES = {"WT": "body_weight", "AGE": "age", "HT": "height", "SEX": "sex"}
 
 
 def forecast(
-    data: Annotated[Path, typer.Argument(help="NONMEM-style CSV: ID, TIME, AMT, DV, ... (WT, AGE, HT [cm], SEX if known).")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="NONMEM-style CSV: ID, TIME, AMT, DV, ... (WT, AGE, HT [cm], SEX if known)."
+        ),
+    ],
     times: Annotated[str, typer.Option(help='[h] "first:last:step" or a list with commas.')],
     route: Annotated[str, typer.Option(help="Of all doses: iv or oral.")] = "iv",
-    compound: Annotated[str | None, typer.Option(help="Name of a compound in the database, if it is one.")] = None,
+    compound: Annotated[
+        str | None, typer.Option(help="Name of a compound in the database, if it is one.")
+    ] = None,
     species: Annotated[str, typer.Option(help="Of all subjects.")] = "human",
     unit: Annotated[str, typer.Option(help="Of the concentrations in DV.")] = "mg/L",
-    compartments: Annotated[str, typer.Option(help='What to forecast, such as "plasma,liver".')] = "plasma",
-    checkpoint: Annotated[Path | None, typer.Option(help="Another forecaster than the shipped one.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="NAME.nc (all quantiles), .csv or, of any size, .zarr.")] = Path(
-        "forecast.nc"
-    ),
+    compartments: Annotated[
+        str, typer.Option(help='What to forecast, such as "plasma,liver".')
+    ] = "plasma",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Another forecaster than the shipped one.")
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="NAME.nc (all quantiles), .csv or, of any size, .zarr."),
+    ] = Path("forecast.nc"),
     chunk: Chunk = 10_000,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -51,20 +63,39 @@ def forecast(
 
         study = read_nonmem(data, concentration_unit=unit)
         c = study.regimen.columns
-        way = "oral" if route == "oral" else np.where((c["duration"] > 0) | (c["rate"] > 0), "iv_infusion", "iv_bolus")
-        regimen = Regimen({**c, "route": np.where(c["evid"] == 1, way, ""), "compartment": ""}, span=study.regimen.span)
+        way = (
+            "oral"
+            if route == "oral"
+            else np.where((c["duration"] > 0) | (c["rate"] > 0), "iv_infusion", "iv_bolus")
+        )
+        regimen = Regimen(
+            {**c, "route": np.where(c["evid"] == 1, way, ""), "compartment": ""},
+            span=study.regimen.span,
+        )
         people, sites = _people(study.covariates, species), parse_names(compartments) or ("plasma",)
         if out.suffix == ".zarr":
             from ..scale import forecast_cohort
             from .cohort import Chunks
 
             who = people.pop("subject")
-            known = xr.Dataset({k: ("subject", np.broadcast_to(v, len(who))) for k, v in people.items()}, {"subject": who})
-            with Chunks(chunk, workers, scheduler, overwrite, quiet).run("forecasting", len(who)) as how:
+            known = xr.Dataset(
+                {k: ("subject", np.broadcast_to(v, len(who))) for k, v in people.items()},
+                {"subject": who},
+            )
+            with Chunks(chunk, workers, scheduler, overwrite, quiet).run(
+                "forecasting", len(who)
+            ) as how:
                 result = forecast_cohort(
-                    study.observations, regimen, known, times=grid, store=out, checkpoint=checkpoint, compound=compound,
-                    compartments=sites, **how,
-                )  # fmt: skip
+                    study.observations,
+                    regimen,
+                    known,
+                    times=grid,
+                    store=out,
+                    checkpoint=checkpoint,
+                    compound=compound,
+                    compartments=sites,
+                    **how,
+                )
         else:
             with stage("forecasting", quiet):
                 result = Forecaster.load(checkpoint).forecast(
@@ -82,7 +113,10 @@ def forecast(
 
 def _people(covariates, species: str) -> dict[str, object]:
     """The covariates of the data set by our names; those that change within a subject are left out."""
-    given: dict[str, object] = {"subject": [str(s) for s in covariates["subject"].values], "species": species}
+    given: dict[str, object] = {
+        "subject": [str(s) for s in covariates["subject"].values],
+        "species": species,
+    }
     names = {str(n).upper(): str(n) for n in covariates.data_vars}
     for column, name in _COVARIATES.items():
         if column in names and covariates[names[column]].dims == ("subject",):

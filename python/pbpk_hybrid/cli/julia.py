@@ -9,7 +9,11 @@ import typer
 
 from .terminal import Debug, reporting
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Julia, the optional second backend: status, setup.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Julia, the optional second backend: status, setup.",
+)
 
 
 @app.command()

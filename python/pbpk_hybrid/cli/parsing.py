@@ -45,7 +45,9 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
     count = (last - first) / step
     if count > MOST_TIMES:
         raise InputError(field, text, f"at most {MOST_TIMES} times")
-    times = first + step * np.arange(int(np.floor(count + 1e-9)) + 1)  # 1e-9: 24 / 0.1 is a hair under 240
+    times = first + step * np.arange(
+        int(np.floor(count + 1e-9)) + 1
+    )  # 1e-9: 24 / 0.1 is a hair under 240
     return times if abs(times[-1] - last) < 1e-9 * max(1.0, abs(last)) else np.append(times, last)
 
 

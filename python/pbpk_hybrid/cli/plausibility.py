@@ -17,7 +17,9 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
     from ..results import open_results, save_results
 
     if path is None:
-        raise InputError("FILE", None, "a population: .nc or .zarr of this package, or .csv of httk-pop")
+        raise InputError(
+            "FILE", None, "a population: .nc or .zarr of this package, or .csv of httk-pop"
+        )
     if out is not None and out.suffix not in (".nc", ".zarr"):
         raise InputError("--out", str(out), "a name that ends in .nc or .zarr")
     if path.name.endswith((".csv", ".csv.gz")):
@@ -33,7 +35,9 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
         save_results(result, out)
     real = soft_rate_of_real_people()
     if not quiet:
-        table = Table("rule", "kind", "what it says", "people", "%", title=str(path), title_justify="left")
+        table = Table(
+            "rule", "kind", "what it says", "people", "%", title=str(path), title_justify="left"
+        )
         broken = result["violated"].sum("subject").values
         n = result.sizes["subject"]
         for i, rule in enumerate(result["rule"].values):
@@ -47,11 +51,17 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
         hard, soft = result.attrs["hard_violation_rate"], result.attrs["soft_violation_rate"]
         screen.print(
             f"{n} people; hard rules broken by {100 * hard:.2f} %, soft rules by {100 * soft:.2f} % "
-            f"(of real people of the survey, held out: {100 * real:.2f} %)", soft_wrap=True,
-        )  # fmt: skip
+            f"(of real people of the survey, held out: {100 * real:.2f} %)",
+            soft_wrap=True,
+        )
         if ranks is not None:
-            for rule, text, value, broken_ in zip(ranks["rule"].values, ranks["text"].values, ranks["value"].values,
-                                                  ranks["violated"].values, strict=True):  # fmt: skip
+            for rule, text, value, broken_ in zip(
+                ranks["rule"].values,
+                ranks["text"].values,
+                ranks["value"].values,
+                ranks["violated"].values,
+                strict=True,
+            ):
                 if broken_:
                     screen.print(f"{rule}: {text}; here {value:.2f}", soft_wrap=True)
     return result.attrs["hard_violation_rate"] == 0.0

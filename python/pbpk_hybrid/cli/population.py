@@ -25,12 +25,25 @@ from .subjects import (
 )
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, write_table
 
-_SHOWN = ("age", "body_weight", "height", "body_mass_index", "hematocrit", "gfr", "cardiac_output", "serum_creatinine")
+_SHOWN = (
+    "age",
+    "body_weight",
+    "height",
+    "body_mass_index",
+    "hematocrit",
+    "gfr",
+    "cardiac_output",
+    "serum_creatinine",
+)
 
 
 def population(
-    subjects: Annotated[str, typer.Argument(help='Number of virtual subjects; or "check", to check those of FILE.')],
-    file: Annotated[Path | None, typer.Argument(help="With check: .nc or .zarr, or .csv of httk-pop.")] = None,
+    subjects: Annotated[
+        str, typer.Argument(help='Number of virtual subjects; or "check", to check those of FILE.')
+    ],
+    file: Annotated[
+        Path | None, typer.Argument(help="With check: .nc or .zarr, or .csv of httk-pop.")
+    ] = None,
     species: Species = "human",
     age: Age = None,
     sex: Sex = None,
@@ -41,7 +54,11 @@ def population(
     extrapolate: Extrapolate = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File to write: .nc (everything), .csv (per subject) or .zarr (any number)."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write: .nc (everything), .csv (per subject) or .zarr (any number).",
+        ),
     ] = None,
     chunk: Chunk = 10_000,
     workers: Workers = None,
@@ -63,7 +80,9 @@ def population(
                 raise typer.Exit(SUBJECTS_FAILED)
             return
         if not subjects.isdigit() or int(subjects) < 1 or file is not None:
-            raise InputError("SUBJECTS", subjects, 'a number of subjects of at least 1, or "check" and a FILE')
+            raise InputError(
+                "SUBJECTS", subjects, 'a number of subjects of at least 1, or "check" and a FILE'
+            )
         n = int(subjects)
         import numpy as np
         from rich.table import Table
@@ -78,20 +97,37 @@ def population(
         filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
         if out is not None and out.suffix == ".zarr":
             if extrapolate:
-                raise InputError("--extrapolate", str(out), "a file .nc or .csv, which is drawn at once")
+                raise InputError(
+                    "--extrapolate", str(out), "a file .nc or .csv, which is drawn at once"
+                )
             from .cohort import Chunks, population_to_store
 
             people = population_to_store(
-                out, subjects=n, species=species, seed=used, generator=generator_name, filters=filters,
+                out,
+                subjects=n,
+                species=species,
+                seed=used,
+                generator=generator_name,
+                filters=filters,
                 chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
-            )  # fmt: skip
+            )
         else:
             with stage(f"drawing {n} {species} subjects", quiet):
-                people = draw(n, species, used, generator=generator_name, extrapolate=extrapolate, **filters)
+                people = draw(
+                    n, species, used, generator=generator_name, extrapolate=extrapolate, **filters
+                )
         if out is not None and out.suffix != ".zarr":
             if out.suffix == ".csv":
-                write_table(people[[v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]]
-                            .to_dataframe(), out)  # fmt: skip
+                write_table(
+                    people[
+                        [
+                            v
+                            for v in people.variables
+                            if people[v].dims == ("subject",) and v != "subject"
+                        ]
+                    ].to_dataframe(),
+                    out,
+                )
             else:
                 save_results(people, out, schema="physiology")
         if quiet:
@@ -106,7 +142,9 @@ def population(
                 if values.size:
                     low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
                     unit = str(people[name].attrs.get("units", ""))
-                    table.add_row(name.replace("_", " "), unit, number(middle), number(low), number(high))
+                    table.add_row(
+                        name.replace("_", " "), unit, number(middle), number(low), number(high)
+                    )
         screen = console()
         screen.print(table)
         for fact, text in (

@@ -16,15 +16,29 @@ _FIELDS = ("clearance", "volume", "fup", "body_weight")
 def scale(
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", "-s", help='One per species: "rat: clearance=35 mL/min/kg, volume=2.1 L/kg, fup=0.2".'),
+        typer.Option(
+            "--source",
+            "-s",
+            help='One per species: "rat: clearance=35 mL/min/kg, volume=2.1 L/kg, fup=0.2".',
+        ),
     ] = None,
-    smiles: Annotated[str | None, typer.Option(help="Structure; without it the intervals are wider.")] = None,
+    smiles: Annotated[
+        str | None, typer.Option(help="Structure; without it the intervals are wider.")
+    ] = None,
     target: Annotated[str, typer.Option(help="Species to predict.")] = "human",
-    body_weight: Annotated[str | None, typer.Option(help="Of the target [kg]; none: the species' usual one.")] = None,
+    body_weight: Annotated[
+        str | None, typer.Option(help="Of the target [kg]; none: the species' usual one.")
+    ] = None,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
-    extrapolate: Annotated[bool, typer.Option("--extrapolate", help="Allow masses outside 5 g to 500 kg.")] = False,
-    checkpoint: Annotated[Path | None, typer.Option(help="A model of your own; none: the shipped one.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write: .csv or .nc.")] = None,
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Allow masses outside 5 g to 500 kg.")
+    ] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A model of your own; none: the shipped one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write: .csv or .nc.")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -41,7 +55,12 @@ def scale(
         from ..results.tables import number
 
         found = NeuralAllometry.load(checkpoint).predict(
-            smiles, sources, target=target, body_weight=body_weight, level=level, extrapolate=extrapolate
+            smiles,
+            sources,
+            target=target,
+            body_weight=body_weight,
+            level=level,
+            extrapolate=extrapolate,
         )
         names = [v for v in found.data_vars if f"{v}_lower" in found]
         if out is not None and out.suffix == ".nc":
@@ -52,17 +71,32 @@ def scale(
         elif out is not None:
             import pandas as pd
 
-            rows = {v: [float(found[v]), float(found[f"{v}_lower"]), float(found[f"{v}_upper"]), found[v].attrs["units"]]
-                    for v in names}  # fmt: skip
-            write_table(pd.DataFrame.from_dict(rows, orient="index", columns=["value", "lower", "upper", "unit"])
-                        .rename_axis("parameter"), out)  # fmt: skip
+            rows = {
+                v: [
+                    float(found[v]),
+                    float(found[f"{v}_lower"]),
+                    float(found[f"{v}_upper"]),
+                    found[v].attrs["units"],
+                ]
+                for v in names
+            }
+            write_table(
+                pd.DataFrame.from_dict(
+                    rows, orient="index", columns=["value", "lower", "upper", "unit"]
+                ).rename_axis("parameter"),
+                out,
+            )
         if quiet:
             return
         title = f"{target}, {found.attrs['body_weight']:g} kg, from {', '.join(sources) or 'structure alone'}"
-        table = Table("", "unit", "value", f"{100 * level:g} % interval", title=title, title_justify="left")
+        table = Table(
+            "", "unit", "value", f"{100 * level:g} % interval", title=title, title_justify="left"
+        )
         for v in names:
             reach = f"{number(float(found[f'{v}_lower']))} to {number(float(found[f'{v}_upper']))}"
-            table.add_row(v.replace("_", " "), found[v].attrs["units"], number(float(found[v])), reach)
+            table.add_row(
+                v.replace("_", " "), found[v].attrs["units"], number(float(found[v])), reach
+            )
         screen = console()
         screen.print(table)
         if out is not None:
@@ -88,6 +122,8 @@ def parse(texts: list[str]) -> dict[str, dict[str, str]]:
                 raise InputError("--source", part, "name=value, of " + ", ".join(_FIELDS))
             values[name.strip()] = value.strip()
         if not colon or not species or not values:
-            raise InputError("--source", text, 'text such as "rat: clearance=35 mL/min/kg, fup=0.2"')
+            raise InputError(
+                "--source", text, 'text such as "rat: clearance=35 mL/min/kg, fup=0.2"'
+            )
         out[species] = values
     return out

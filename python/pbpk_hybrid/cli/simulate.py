@@ -24,7 +24,7 @@ from .subjects import (
     Species,
     Workers,
     draw,
-)  # fmt: skip
+)
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
@@ -34,19 +34,34 @@ if TYPE_CHECKING:
     from ..compounds import Compound
     from ..dosing import Regimen
 
-_INTERVAL = ("cmax", "tmax", "auc_tau", "cavg", "ctrough", "fluctuation", "half_life", "accumulation")
+_INTERVAL = (
+    "cmax",
+    "tmax",
+    "auc_tau",
+    "cavg",
+    "ctrough",
+    "fluctuation",
+    "half_life",
+    "accumulation",
+)
 
 
 def simulate(
-    compound: Annotated[str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")] = None,
-    compound_file: Annotated[Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")] = None,
+    compound: Annotated[
+        str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")
+    ] = None,
+    compound_file: Annotated[
+        Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
+    ] = None,
     dose: Annotated[
         str | None,
         typer.Option(
             help='Such as "320 mg oral" or "100 mg iv over 2 h q24h x7"; none: the usual dose of the published studies.'
         ),
     ] = None,
-    subjects: Annotated[int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")] = 100,
+    subjects: Annotated[
+        int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")
+    ] = 100,
     species: Species = "human",
     age: Age = None,
     sex: Sex = None,
@@ -54,24 +69,48 @@ def simulate(
     bmi: BMI = None,
     egfr: EGFR = None,
     population: Generator = "survey",
-    times: Annotated[str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')] = None,
-    compartments: Annotated[str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')] = None,
+    times: Annotated[
+        str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')
+    ] = None,
+    compartments: Annotated[
+        str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
+    ] = None,
     variability: Annotated[
-        bool, typer.Option(help="Let enzyme activity and absorption differ between subjects, not only their anatomy.")
+        bool,
+        typer.Option(
+            help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
+        ),
     ] = True,
-    partition_method: Annotated[str | None, typer.Option(help="Method for the partition coefficients.")] = None,
-    hepatic_model: Annotated[str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")] = None,
+    partition_method: Annotated[
+        str | None, typer.Option(help="Method for the partition coefficients.")
+    ] = None,
+    hepatic_model: Annotated[
+        str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
+    ] = None,
     backend: Annotated[str, typer.Option(help="auto, embedded or julia.")] = "auto",
-    method: Annotated[str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")] = None,
-    rtol: Annotated[float | None, typer.Option(help="Relative tolerance per step [default: 2e-7].")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
+    ] = None,
+    rtol: Annotated[
+        float | None, typer.Option(help="Relative tolerance per step [default: 2e-7].")
+    ] = None,
     observed: Annotated[
         str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
     ] = "auto",
-    kind: Annotated[str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")] = "band",
+    kind: Annotated[
+        str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")
+    ] = "band",
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.")
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.",
+        ),
     ] = Path("results"),
-    report: Annotated[Path | None, typer.Option(help="Also write this self-contained HTML report.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write this self-contained HTML report.")
+    ] = None,
     chunk: Chunk = 10_000,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -114,9 +153,15 @@ def simulate(
             )
         regimen = Regimen.parse(text)
         one = single_dose(regimen)
-        if report is not None and (report.suffix.lower() not in (".html", ".htm") or out.suffix == ".zarr"):
-            raise InputError("--report", str(report), "a name that ends in .html, and --out a folder")
-        options = SolverOptions(**{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None})
+        if report is not None and (
+            report.suffix.lower() not in (".html", ".htm") or out.suffix == ".zarr"
+        ):
+            raise InputError(
+                "--report", str(report), "a name that ends in .html, and --out a folder"
+            )
+        options = SolverOptions(
+            **{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None}
+        )
         _known_kind(kind)
         grid = parse_times(times) if times is not None else _default_times(regimen, known)
         _, number = generator(seed)
@@ -124,14 +169,31 @@ def simulate(
             from .cohort import Chunks, simulate_to_store
 
             failed = simulate_to_store(
-                drug, regimen, grid, out, subjects=subjects, species=species, seed=number,
-                filters={"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr},
+                drug,
+                regimen,
+                grid,
+                out,
+                subjects=subjects,
+                species=species,
+                seed=number,
+                filters={
+                    "age": age,
+                    "sex": sex,
+                    "body_weight": body_weight,
+                    "bmi": bmi,
+                    "egfr": egfr,
+                },
                 chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
-                keywords={"compartments": parse_names(compartments) or ("plasma",), "backend": backend, "options": options,
-                          "variability": Variability() if variability else None, "partition_method": partition_method,
-                          "hepatic_model": hepatic_model},
+                keywords={
+                    "compartments": parse_names(compartments) or ("plasma",),
+                    "backend": backend,
+                    "options": options,
+                    "variability": Variability() if variability else None,
+                    "partition_method": partition_method,
+                    "hepatic_model": hepatic_model,
+                },
                 generator=population,
-            )  # fmt: skip
+            )
             if failed:
                 raise typer.Exit(SUBJECTS_FAILED)
             return
@@ -149,10 +211,19 @@ def simulate(
             )
         with stage("integrating", quiet, subjects) as progress:
             sim = simulation.simulate(
-                drug, regimen, people, grid, compartments=parse_names(compartments), backend=backend, options=options,
-                variability=Variability() if variability else None, seed=number, partition_method=partition_method,
-                hepatic_model=hepatic_model, progress=progress,
-            )  # fmt: skip
+                drug,
+                regimen,
+                people,
+                grid,
+                compartments=parse_names(compartments),
+                backend=backend,
+                options=options,
+                variability=Variability() if variability else None,
+                seed=number,
+                partition_method=partition_method,
+                hepatic_model=hepatic_model,
+                progress=progress,
+            )
         sim.attrs.update(regimen=text, seed=number)
         compared = matching(known, one, float(sim["dose"].median()))
         with stage("analysing, drawing and writing", quiet):
@@ -161,8 +232,18 @@ def simulate(
             if report is not None:
                 from ..report import write_report
 
-                files.append(write_report(report, sim, compound=drug, result=result, observed=compared, kind=kind,
-                                          title=_title(sim, text), command=_command(sys.argv)))  # fmt: skip
+                files.append(
+                    write_report(
+                        report,
+                        sim,
+                        compound=drug,
+                        result=result,
+                        observed=compared,
+                        kind=kind,
+                        title=_title(sim, text),
+                        command=_command(sys.argv),
+                    )
+                )
         failed = int((sim["status"].values != 0).sum())
         if not quiet:
             _report(sim, result, compared, known, text, files)
@@ -202,7 +283,9 @@ def _default_times(regimen: Regimen, known) -> np.ndarray | None:
     # 15 minutes for six hours after each dose and a day after the last, one hour for a week, then six
     close = (doses[:, None] + np.arange(0, 6.1, 0.25)).ravel()
     wide = [np.arange(0, min(end, 168) + 0.1), np.arange(168, end + 0.1, 6)]
-    grid = np.unique(np.concatenate([close, doses[-1] + np.arange(0, 24.1, 0.25), *wide, [end]]).round(9))
+    grid = np.unique(
+        np.concatenate([close, doses[-1] + np.arange(0, 24.1, 0.25), *wide, [end]]).round(9)
+    )
     return grid[grid <= end]
 
 
@@ -214,7 +297,11 @@ def _analysis(sim: xr.Dataset, regimen: Regimen, one) -> xr.Dataset | None:
     if "plasma" not in sim["compartment"].values:
         return None
     if one is not None:
-        return nca(sim, route=one.route, infusion_duration=one.duration if one.route == "iv_infusion" else 0.0)
+        return nca(
+            sim,
+            route=one.route,
+            infusion_duration=one.duration if one.route == "iv_infusion" else 0.0,
+        )
     doses = dose_times(regimen)
     if not doses.size or doses[-1] >= sim["time"].values[-1]:
         return None
@@ -251,9 +338,7 @@ def _command(arguments: list[str]) -> str:
 
 def _title(sim: xr.Dataset, dose: str) -> str:
     n = int((sim["status"].values == 0).sum())
-    return (
-        f"{sim.attrs.get('compound', '')}, {dose}, {n} virtual {sim.attrs.get('species', '')} subject{'s' if n != 1 else ''}"
-    )
+    return f"{sim.attrs.get('compound', '')}, {dose}, {n} virtual {sim.attrs.get('species', '')} subject{'s' if n != 1 else ''}"
 
 
 def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
@@ -272,8 +357,11 @@ def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
             screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
             part = float(result["auc_extrapolated_obs"].median())
             if part > 20:
-                screen.print(f"{part:.0f} % of the AUC is extrapolated in the median subject: take AUC(0-inf), t1/2 and "
-                             "what follows from them with care, or simulate longer (--times)", soft_wrap=True)  # fmt: skip
+                screen.print(
+                    f"{part:.0f} % of the AUC is extrapolated in the median subject: take AUC(0-inf), t1/2 and "
+                    "what follows from them with care, or simulate longer (--times)",
+                    soft_wrap=True,
+                )
     if compared is not None:
         screen.print(f"compared with {credit(compared)}", soft_wrap=True)
     elif known is not None:

@@ -42,8 +42,13 @@ def single_dose(regimen: Regimen) -> SingleDose | None:
 def dose_times(regimen: Regimen) -> np.ndarray:
     """Times of all doses [h], ascending, additional ones included."""
     c = regimen.columns
-    given = np.flatnonzero(np.isin(c["evid"], (1, 4)) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0)))
-    times = [c["time"][i] + c["interdose_interval"][i] * np.arange(c["additional_doses"][i] + 1) for i in given]
+    given = np.flatnonzero(
+        np.isin(c["evid"], (1, 4)) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0))
+    )
+    times = [
+        c["time"][i] + c["interdose_interval"][i] * np.arange(c["additional_doses"][i] + 1)
+        for i in given
+    ]
     return np.unique(np.concatenate(times)) if times else np.empty(0)
 
 
@@ -79,7 +84,9 @@ def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | Non
                 raise
             continue
         keep = (ds["species"].values == species) & (ds["interaction"].values == 0)
-        keep &= np.isin(ds["matrix"].values.astype(str), ["plasma", "serum"]) & np.isfinite(ds["time"].values)
+        keep &= np.isin(ds["matrix"].values.astype(str), ["plasma", "serum"]) & np.isfinite(
+            ds["time"].values
+        )
         if keep.any():
             return ds.isel(sample=np.flatnonzero(keep))
     return None
@@ -136,4 +143,6 @@ def credit(ds: xr.Dataset) -> str:
     references = list(dict.fromkeys(str(r) for r in ds["reference"].values if str(r)))
     profiles = len(np.unique(ds["profile"].values))
     shown = "; ".join(references[:3]) + ("; ..." if len(references) > 3 else "")
-    return f"{profiles} profile{'s' if profiles != 1 else ''}, {ds.sizes['sample']} samples ({shown})"
+    return (
+        f"{profiles} profile{'s' if profiles != 1 else ''}, {ds.sizes['sample']} samples ({shown})"
+    )

@@ -21,26 +21,51 @@ BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
 
 Generator = Annotated[
-    str, typer.Option("--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn).")
+    str,
+    typer.Option(
+        "--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn)."
+    ),
 ]
 Extrapolate = Annotated[
-    bool, typer.Option("--extrapolate", help="With pcdm: also ranges in which nobody was trained on; the result is marked.")
+    bool,
+    typer.Option(
+        "--extrapolate",
+        help="With pcdm: also ranges in which nobody was trained on; the result is marked.",
+    ),
 ]
-Chunk = Annotated[int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")]
-Scheduler = Annotated[str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")]
+Chunk = Annotated[
+    int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")
+]
 
 
 def parse_filters(filters: Mapping[str, str | None]) -> dict[str, Any]:
     """What the texts of the options above ask for; options that were not given are left out."""
     given = {"sex": parse_sex(filters["sex"])}
-    given |= {name: parse_range(text, "--" + name.replace("_", "-")) for name, text in filters.items() if name != "sex"}
+    given |= {
+        name: parse_range(text, "--" + name.replace("_", "-"))
+        for name, text in filters.items()
+        if name != "sex"
+    }
     return {name: value for name, value in given.items() if value is not None}
 
 
 def draw(
-    n: int, species: str, seed: int, *, generator: str = "survey", extrapolate: bool = False, **filters: str | None
+    n: int,
+    species: str,
+    seed: int,
+    *,
+    generator: str = "survey",
+    extrapolate: bool = False,
+    **filters: str | None,
 ) -> xr.Dataset:
     """`n` subjects; the filters are the texts of the options above."""
     from ..physiology import sample_population
@@ -53,8 +78,15 @@ def draw(
         from ..learn.diffusion import PCDM
 
         if species != "human":
-            raise InputError("--species", species, "human", hint="the diffusion model knows people only")
+            raise InputError(
+                "--species", species, "human", hint="the diffusion model knows people only"
+            )
         return PCDM.load().sample(n, given, seed=seed, extrapolate=extrapolate)
     if extrapolate:
-        raise InputError("--extrapolate", generator, "the generator pcdm", hint="a survey has nobody outside its ranges")
+        raise InputError(
+            "--extrapolate",
+            generator,
+            "the generator pcdm",
+            hint="a survey has nobody outside its ranges",
+        )
     return sample_population(n, species, seed=seed, **given)

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported."),
+]
 
 
 def exit_code(error: BaseException) -> int:
@@ -97,14 +102,25 @@ def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable
     Nothing is drawn when `quiet` or when stderr is not a terminal.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     screen = Console(stderr=True)
     columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
     if total is not None:
         columns += [BarColumn(), MofNCompleteColumn()]
     with Progress(
-        *columns, TimeElapsedColumn(), console=screen, transient=True, disable=quiet or not screen.is_terminal
+        *columns,
+        TimeElapsedColumn(),
+        console=screen,
+        transient=True,
+        disable=quiet or not screen.is_terminal,
     ) as bar:
         task = bar.add_task(text, total=total)
         yield lambda done: bar.advance(task, done)
@@ -126,7 +142,9 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".pbpk-hybrid.", dir=folder))
     except OSError as error:
-        raise errors.InputError("--out", str(folder), "a folder that can be written", hint=str(error)) from error
+        raise errors.InputError(
+            "--out", str(folder), "a folder that can be written", hint=str(error)
+        ) from error
     try:
         yield scratch
         for file in sorted(scratch.iterdir()):

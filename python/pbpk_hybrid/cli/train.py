@@ -14,9 +14,19 @@ app = typer.Typer(
 )
 
 Folder = Annotated[
-    Path, typer.Option("--out", help="Folder of the run: its state, log.csv, and the checkpoint at the end.")
+    Path,
+    typer.Option(
+        "--out", help="Folder of the run: its state, log.csv, and the checkpoint at the end."
+    ),
 ]
 TrainingSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random draws.")]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser steps [default: the shipped checkpoint's].")]
-MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", min=0, help="Stop after this wall time [min].")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of torch [default: torch's own].")]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, help="Optimiser steps [default: the shipped checkpoint's]."),
+]
+MaxMinutes = Annotated[
+    float | None, typer.Option("--max-minutes", min=0, help="Stop after this wall time [min].")
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads of torch [default: torch's own].")
+]

@@ -18,8 +18,12 @@ def allometry(
     max_minutes: MaxMinutes = None,
     threads: Threads = None,
     seed: TrainingSeed = 20261123,
-    members: Annotated[int | None, typer.Option(min=1, help="Members per inner fold [default: the shipped one's].")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")] = False,
+    members: Annotated[
+        int | None, typer.Option(min=1, help="Members per inner fold [default: the shipped one's].")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -30,7 +34,9 @@ def allometry(
 
         path = out / "allometry.safetensors"
         if path.exists() and not overwrite:
-            raise CheckpointError("--out", str(path), "a file that is not there yet", hint="--overwrite replaces it")
+            raise CheckpointError(
+                "--out", str(path), "a file that is not there yet", hint="--overwrite replaces it"
+            )
         given = {k: v for k, v in (("steps", steps), ("seeds", members)) if v is not None}
         model = NeuralAllometry.fit(
             config=AllometryConfig(seed=seed, **given),
@@ -42,5 +48,6 @@ def allometry(
         model.save(path, overwrite=overwrite)
         if not quiet:
             console().print(
-                f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; written: {path}", soft_wrap=True
+                f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; written: {path}",
+                soft_wrap=True,
             )

@@ -16,8 +16,12 @@ def pcdm(
     out: Folder = Path("results/pcdm"),
     seed: TrainingSeed = 1,
     steps: Steps = None,
-    copies: Annotated[int, typer.Option(min=1, help="Bodies per survey person, each with other organs.")] = 8,
-    physics_weight: Annotated[float | None, typer.Option(min=0, help="Weight of the physics loss; 0: without.")] = None,
+    copies: Annotated[
+        int, typer.Option(min=1, help="Bodies per survey person, each with other organs.")
+    ] = 8,
+    physics_weight: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the physics loss; 0: without.")
+    ] = None,
     projection: Annotated[bool, typer.Option(help="Project samples onto the rules.")] = True,
     max_minutes: MaxMinutes = None,
     threads: Threads = None,
@@ -32,11 +36,19 @@ def pcdm(
         from ..physiology import training_people
 
         given = {"training_steps": steps, "physics_weight": physics_weight}
-        config = replace(PCDMConfig(projection=projection), **{k: v for k, v in given.items() if v is not None})
+        config = replace(
+            PCDMConfig(projection=projection), **{k: v for k, v in given.items() if v is not None}
+        )
         model = PCDM.fit(
-            training_people("train", copies=copies, seed=seed), seed, validation=training_people("validation", seed=seed),
-            config=config, folder=out, max_minutes=max_minutes, threads=threads, progress=not quiet,
-        )  # fmt: skip
+            training_people("train", copies=copies, seed=seed),
+            seed,
+            validation=training_people("validation", seed=seed),
+            config=config,
+            folder=out,
+            max_minutes=max_minutes,
+            threads=threads,
+            progress=not quiet,
+        )
         path = model.save(out / "pcdm.safetensors", overwrite=True)
         if not quiet:
             log = model.log_

@@ -14,11 +14,18 @@ from .train import Folder, MaxMinutes, Steps, Threads, app
 @app.command("transformer")
 def transformer(
     out: Folder = Path("results/forecaster"),
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings [default: those of the shipped one].")] = None,
-    start: Annotated[
-        Path | None, typer.Option(help="Folder of a run to go on from, such as to cool a constant-rate run down.")
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings [default: those of the shipped one].")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a run to go on from, such as to cool a constant-rate run down."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")
+    ] = None,
     steps: Steps = None,
     max_minutes: MaxMinutes = None,
     threads: Threads = None,
@@ -36,8 +43,16 @@ def transformer(
         if seed is not None:
             settings = replace(settings, seed=seed)
         begin = None if start is None else Forecaster.from_run(start, settings, averaged=False)
-        model = Forecaster.fit(settings, start=begin, steps=steps, folder=out, max_minutes=max_minutes,
-                               threads=threads, progress=not quiet, tensorboard=tensorboard)  # fmt: skip
+        model = Forecaster.fit(
+            settings,
+            start=begin,
+            steps=steps,
+            folder=out,
+            max_minutes=max_minutes,
+            threads=threads,
+            progress=not quiet,
+            tensorboard=tensorboard,
+        )
         path = model.save(out / "forecaster.safetensors", overwrite=True)
         if not quiet:
             log = model.log_

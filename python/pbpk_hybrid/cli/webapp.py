@@ -26,13 +26,31 @@ def free_port() -> int:
 def command(port: int) -> list[str]:
     """The server: loopback only, no statistics sent anywhere, no browser of its own accord."""
     page = Path(__file__).parents[1] / "app" / "page.py"
-    return [sys.executable, "-m", "streamlit", "run", str(page), "--server.address", "127.0.0.1", "--server.port", str(port),
-            "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none",
-            "--client.toolbarMode", "minimal"]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(page),
+        "--server.address",
+        "127.0.0.1",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--browser.gatherUsageStats",
+        "false",
+        "--server.fileWatcherType",
+        "none",
+        "--client.toolbarMode",
+        "minimal",
+    ]
 
 
 def app(
-    port: Annotated[int | None, typer.Option(help="Port of the loopback interface; none: a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the loopback interface; none: a free one.")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

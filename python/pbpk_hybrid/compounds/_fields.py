@@ -35,7 +35,14 @@ TISSUES = ORGANS[2:]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "species": SPECIES,
-    "partition_method": ("rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt", "pksim_standard", "measured"),
+    "partition_method": (
+        "rodgers_rowland",
+        "poulin_theil",
+        "berezhkovskiy",
+        "schmitt",
+        "pksim_standard",
+        "measured",
+    ),
     "hepatic_model": ("well_stirred", "parallel_tube", "dispersion"),
     "clearance_basis": ("in_vivo", "in_vitro"),
     "distribution_basis": ("predicted", "in_vivo"),
@@ -63,14 +70,43 @@ NUMBERS: dict[str, Number] = {
     n.name: n
     for n in (
         _n("molar_mass", "g/mol", "molar mass", positive=True, maximum=1e6),
-        _n("log_p", "1", "log10 octanol:water partition coefficient, neutral form", minimum=-15, maximum=20),
-        _n("log_membrane_affinity", "1", "log10 membrane:water partition coefficient", minimum=-15, maximum=20),
+        _n(
+            "log_p",
+            "1",
+            "log10 octanol:water partition coefficient, neutral form",
+            minimum=-15,
+            maximum=20,
+        ),
+        _n(
+            "log_membrane_affinity",
+            "1",
+            "log10 membrane:water partition coefficient",
+            minimum=-15,
+            maximum=20,
+        ),
         _n("fraction_unbound_plasma", "1", "fraction unbound in plasma", positive=True, maximum=1),
         _n("blood_to_plasma_ratio", "1", "blood:plasma concentration ratio", positive=True),
-        _n("clint_hepatocyte", "uL/min/million_cells", "in vitro intrinsic clearance, hepatocytes", minimum=0),
-        _n("fraction_unbound_hepatocyte", "1", "fraction unbound, hepatocyte incubation", positive=True, maximum=1),
+        _n(
+            "clint_hepatocyte",
+            "uL/min/million_cells",
+            "in vitro intrinsic clearance, hepatocytes",
+            minimum=0,
+        ),
+        _n(
+            "fraction_unbound_hepatocyte",
+            "1",
+            "fraction unbound, hepatocyte incubation",
+            positive=True,
+            maximum=1,
+        ),
         _n("clint_microsome", "uL/min/mg", "in vitro intrinsic clearance, microsomes", minimum=0),
-        _n("fraction_unbound_microsome", "1", "fraction unbound, microsomal incubation", positive=True, maximum=1),
+        _n(
+            "fraction_unbound_microsome",
+            "1",
+            "fraction unbound, microsomal incubation",
+            positive=True,
+            maximum=1,
+        ),
         _n("clearance_plasma", "mL/min/kg", "total plasma clearance in vivo", minimum=0),
         _n(
             "fraction_excreted_renal",
@@ -79,13 +115,34 @@ NUMBERS: dict[str, Number] = {
             minimum=0,
             maximum=1,
         ),
-        _n("volume_steady_state", "L/kg", "volume of distribution at steady state in vivo, plasma", positive=True),
-        _n("biliary_clearance", "mL/min/kg", "intrinsic biliary clearance of unbound drug, per body weight", minimum=0),
-        _n("gallbladder_emptying_rate", "1/h", "first-order emptying of the gallbladder", positive=True),
+        _n(
+            "volume_steady_state",
+            "L/kg",
+            "volume of distribution at steady state in vivo, plasma",
+            positive=True,
+        ),
+        _n(
+            "biliary_clearance",
+            "mL/min/kg",
+            "intrinsic biliary clearance of unbound drug, per body weight",
+            minimum=0,
+        ),
+        _n(
+            "gallbladder_emptying_rate",
+            "1/h",
+            "first-order emptying of the gallbladder",
+            positive=True,
+        ),
         _n("gfr_fraction", "1", "renal clearance / (fraction unbound x GFR)", minimum=0),
         _n("absorption_rate", "1/h", "first-order absorption rate constant", positive=True),
         _n("fraction_absorbed", "1", "fraction absorbed", minimum=0, maximum=1),
-        _n("fraction_gut", "1", "fraction that passes the gut wall unmetabolised", minimum=0, maximum=1),
+        _n(
+            "fraction_gut",
+            "1",
+            "fraction that passes the gut wall unmetabolised",
+            minimum=0,
+            maximum=1,
+        ),
         _n("absorption_lag_time", "h", "lag time of absorption", minimum=0),
         _n(
             "transit_compartments",
@@ -100,7 +157,9 @@ NUMBERS: dict[str, Number] = {
     )
 }
 
-_CELLS = re.compile(r"(1\s*[eE]\+?0?6|10\s*\^\s*6|10\s*\*\*\s*6|million|M)[\s*_]*(hepatocytes?|cells?)\b")
+_CELLS = re.compile(
+    r"(1\s*[eE]\+?0?6|10\s*\^\s*6|10\s*\*\*\s*6|million|M)[\s*_]*(hepatocytes?|cells?)\b"
+)
 _PROTEIN = re.compile(r"\bmg\s*(?:of\s+)?(?:microsomal\s+)?protein\b")
 _PER_BODY_WEIGHT = re.compile(r"\bkg\s*(?:of\s+)?(?:body[ _]?weight|bw)\b", re.IGNORECASE)
 _CACO = 1e-6  # cm/s per unit of the field
@@ -166,7 +225,9 @@ def parse_choice(key: str, value: Any, field: str = "") -> str | None:
         return None
     word = str(value).strip().lower().replace("-", "_").replace(" ", "_")
     if word not in CHOICES[key]:
-        raise unknown_name(field or key, value, CHOICES[key], what=f"a known {key.replace('_', ' ')}")
+        raise unknown_name(
+            field or key, value, CHOICES[key], what=f"a known {key.replace('_', ' ')}"
+        )
     return word
 
 

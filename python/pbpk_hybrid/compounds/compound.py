@@ -29,10 +29,21 @@ def _empty() -> Mapping[str, Any]:
     return _EMPTY
 
 
-_DEFAULTS: Mapping[str, Any] = {"gfr_fraction": 1.0, "distribution_basis": "predicted"}  # left out of dictionaries
-_RECORDS: Mapping[str, type] = {"metabolism": Metabolism, "enzyme_effects": EnzymeEffect, "transporters": Transporter}
+_DEFAULTS: Mapping[str, Any] = {
+    "gfr_fraction": 1.0,
+    "distribution_basis": "predicted",
+}  # left out of dictionaries
+_RECORDS: Mapping[str, type] = {
+    "metabolism": Metabolism,
+    "enzyme_effects": EnzymeEffect,
+    "transporters": Transporter,
+}
 _PERMEABILITIES = ("permeability_surface_area", "capillary_permeability_surface_area")
-_NEVER_BORROWED = ("clearance_plasma", "fraction_excreted_renal", "volume_steady_state")  # from another species
+_NEVER_BORROWED = (
+    "clearance_plasma",
+    "fraction_excreted_renal",
+    "volume_steady_state",
+)  # from another species
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +66,9 @@ class SaturablePathway:
     km: float = 1.0
 
     @classmethod
-    def create(cls, *, molar_mass: float | None = None, where: str = "saturable", **values: Any) -> SaturablePathway:
+    def create(
+        cls, *, molar_mass: float | None = None, where: str = "saturable", **values: Any
+    ) -> SaturablePathway:
         """A checked pathway; `vmax` and `km` may be molar (``"3 nmol/min/kg"``, ``"2.5 uM"``) if `molar_mass` is given.
 
         Raises
@@ -78,7 +91,10 @@ class SaturablePathway:
         return cls(
             name=name,
             organ=organ,
-            **{k: parse_number(_PATHWAY[k], values[k], f"{where}.{k}", molar_mass) for k in ("vmax", "km")},
+            **{
+                k: parse_number(_PATHWAY[k], values[k], f"{where}.{k}", molar_mass)
+                for k in ("vmax", "km")
+            },
         )
 
 
@@ -209,10 +225,14 @@ class Compound:
         # molar mass first: it allows molar units in the fields that follow
         molar_mass = values.get("molar_mass")
         parsed["molar_mass"] = (
-            None if molar_mass is None else parse_number(NUMBERS["molar_mass"], molar_mass, "molar_mass", None)
+            None
+            if molar_mass is None
+            else parse_number(NUMBERS["molar_mass"], molar_mass, "molar_mass", None)
         )
         parsed.update(_parse_fields(values, parsed["molar_mass"], prefix=""))
-        parsed["species_values"] = _parse_species_values(values.get("species_values"), parsed["molar_mass"])
+        parsed["species_values"] = _parse_species_values(
+            values.get("species_values"), parsed["molar_mass"]
+        )
         parsed["sources"] = parse_text_map("sources", values.get("sources"))
         parsed["identifiers"] = parse_text_map("identifiers", values.get("identifiers"))
         for key in ("notes", "aliases"):
@@ -293,7 +313,9 @@ class Compound:
             if value is None or value == () or value == {} or _DEFAULTS.get(f.name) == value:
                 continue
             if f.name == "saturable":
-                value = [{"name": p.name, "organ": p.organ, "vmax": p.vmax, "km": p.km} for p in value]
+                value = [
+                    {"name": p.name, "organ": p.organ, "vmax": p.vmax, "km": p.km} for p in value
+                ]
             elif f.name in _RECORDS:
                 value = [record(item) for item in value]
             elif f.name == "species_values":
@@ -302,7 +324,10 @@ class Compound:
                         k: [record(item) for item in v]
                         if k in _RECORDS
                         else list(v)
-                        if isinstance(v, tuple) else dict(v) if isinstance(v, Mapping) else v
+                        if isinstance(v, tuple)
+                        else dict(v)
+                        if isinstance(v, Mapping)
+                        else v
                         for k, v in given.items()
                     }
                     for s, given in value.items()
@@ -335,7 +360,9 @@ def _unknown_field(key: str, known: tuple[str, ...], where: str = "") -> InputEr
     return unknown_name(where or "field", key, known, what="a field of Compound")
 
 
-def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: str) -> dict[str, Any]:
+def _parse_fields(
+    values: Mapping[str, Any], molar_mass: float | None, prefix: str
+) -> dict[str, Any]:
     """The fields that may differ between species, parsed; `prefix` goes before the name in errors."""
     parsed: dict[str, Any] = {}
     for key, spec in NUMBERS.items():
@@ -364,11 +391,15 @@ def _parse_fields(values: Mapping[str, Any], molar_mass: float | None, prefix: s
     return parsed
 
 
-def _parse_saturable(given: Any, molar_mass: float | None, prefix: str) -> tuple[SaturablePathway, ...]:
+def _parse_saturable(
+    given: Any, molar_mass: float | None, prefix: str
+) -> tuple[SaturablePathway, ...]:
     if isinstance(given, (SaturablePathway, Mapping)):
         given = (given,)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(prefix + "saturable", given, "a list of pathways, each with name, organ, vmax and km")
+        raise InputError(
+            prefix + "saturable", given, "a list of pathways, each with name, organ, vmax and km"
+        )
     out = []
     for i, item in enumerate(given):
         where = f"{prefix}saturable[{i}]"
@@ -409,7 +440,9 @@ def _parse_species_values(given: Any, molar_mass: float | None) -> Mapping[str, 
         for name in values:
             if name not in allowed:
                 raise _unknown_field(name, allowed, f"species_values.{species}")
-        out[species] = MappingProxyType(_parse_fields(values, molar_mass, f"species_values.{species}."))
+        out[species] = MappingProxyType(
+            _parse_fields(values, molar_mass, f"species_values.{species}.")
+        )
     return MappingProxyType(out)
 
 
@@ -426,11 +459,26 @@ def _texts(key: str, given: Any) -> tuple[str, ...]:
 def _check_together(c: Compound) -> None:
     """Statements that involve more than one field. What a model needs is the model's business."""
     if c.clearance_basis == "in_vivo" and c.clearance_plasma is None:
-        raise InputError("clearance_basis", "in_vivo", "'in_vitro', or a value for clearance_plasma", subject=c.name)
+        raise InputError(
+            "clearance_basis",
+            "in_vivo",
+            "'in_vitro', or a value for clearance_plasma",
+            subject=c.name,
+        )
     if c.clearance_basis == "in_vitro" and c.clint_hepatocyte is None and c.clint_microsome is None:
-        raise InputError("clearance_basis", "in_vitro", "a value for clint_hepatocyte or clint_microsome", subject=c.name)
+        raise InputError(
+            "clearance_basis",
+            "in_vitro",
+            "a value for clint_hepatocyte or clint_microsome",
+            subject=c.name,
+        )
     if c.distribution_basis == "in_vivo" and c.volume_steady_state is None:
-        raise InputError("distribution_basis", "in_vivo", "'predicted', or a value for volume_steady_state", subject=c.name)
+        raise InputError(
+            "distribution_basis",
+            "in_vivo",
+            "'predicted', or a value for volume_steady_state",
+            subject=c.name,
+        )
     if c.fraction_excreted_renal is not None and c.clearance_plasma is None:
         raise InputError(
             "fraction_excreted_renal",
@@ -451,9 +499,11 @@ def _check_together(c: Compound) -> None:
     to_bile = any(t.direction == "secretion" and t.organ == "liver" for t in c.transporters)
     if c.gallbladder_emptying_rate is not None and not (c.biliary_clearance or to_bile):
         raise InputError(
-            "gallbladder_emptying_rate", c.gallbladder_emptying_rate,
-            "biliary_clearance, or a transporter of the liver that secretes, beside it", subject=c.name,
-        )  # fmt: skip
+            "gallbladder_emptying_rate",
+            c.gallbladder_emptying_rate,
+            "biliary_clearance, or a transporter of the liver that secretes, beside it",
+            subject=c.name,
+        )
     if c.partition_method == "measured" and not c.kp:
         raise InputError("partition_method", "measured", "measured values in kp", subject=c.name)
     fields_known = set(field_names())

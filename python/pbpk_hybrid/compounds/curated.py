@@ -33,11 +33,15 @@ def load_compound_file(path: str | os.PathLike) -> Compound:
         if isinstance(values, list) and len(values) == 1:
             values = values[0]
     if not isinstance(values, Mapping):
-        raise FileFormatError("path", str(path), "one compound: a table of fields such as name and molar_mass")
+        raise FileFormatError(
+            "path", str(path), "one compound: a table of fields such as name and molar_mass"
+        )
     values = dict(values)
     odd = [key for key in values if not isinstance(key, str)]
     if odd:
-        raise FileFormatError("path", str(path), "names of fields as keys", hint=f"the key {odd[0]!r} is not text")
+        raise FileFormatError(
+            "path", str(path), "names of fields as keys", hint=f"the key {odd[0]!r} is not text"
+        )
     base = values.pop("base", None)
     try:
         if base is not None:
@@ -60,14 +64,19 @@ def _read(path: Path) -> Any:
             raise FileFormatError("path", str(path), f"a file of at most {_LARGEST} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
-        raise FileFormatError("path", str(path), "a readable TOML or YAML file", hint=str(err)) from err
+        raise FileFormatError(
+            "path", str(path), "a readable TOML or YAML file", hint=str(err)
+        ) from err
     suffix = path.suffix.lower()
     if suffix == ".toml":
         import tomllib
 
         try:
             return tomllib.loads(text)
-        except (ValueError, RecursionError) as err:  # TOMLDecodeError is a ValueError; so are impossible dates and numbers
+        except (
+            ValueError,
+            RecursionError,
+        ) as err:  # TOMLDecodeError is a ValueError; so are impossible dates and numbers
             raise FileFormatError("path", str(path), "a TOML file", hint=str(err)) from err
     if suffix in (".yaml", ".yml", ".json"):
         return _yaml(text, path)
@@ -79,7 +88,9 @@ def _yaml(text: str, path: Path) -> Any:
 
     try:
         # nine lines of aliases to aliases can stand for a thousand million values
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)):
+        if any(
+            isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)
+        ):
             raise FileFormatError("path", str(path), "a YAML file without aliases (*name)")
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as err:

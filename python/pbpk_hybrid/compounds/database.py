@@ -74,7 +74,9 @@ def list_compounds(curated: bool | None = None) -> list[str]:
     return names
 
 
-def search_compounds(text: str = "", *, curated: bool | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+def search_compounds(
+    text: str = "", *, curated: bool | None = None, limit: int | None = None
+) -> list[dict[str, Any]]:
     """Compounds whose name, alias or identifier contains `text`.
 
     Returns
@@ -89,7 +91,15 @@ def search_compounds(text: str = "", *, curated: bool | None = None, limit: int 
             c = curated_compound(name)
             words = (c.name, *c.aliases, *c.identifiers.values())
             if any(needle in w.lower() for w in words):
-                rows.append(_row(c.name, "curated", c.identifiers, c.molar_mass, [f for f in _SHOWN if _has(c, f)]))
+                rows.append(
+                    _row(
+                        c.name,
+                        "curated",
+                        c.identifiers,
+                        c.molar_mass,
+                        [f for f in _SHOWN if _has(c, f)],
+                    )
+                )
     if curated is not True:
         seen = {r["cas"] for r in rows}
         for number, row in enumerate(httk_table().rows):
@@ -98,8 +108,22 @@ def search_compounds(text: str = "", *, curated: bool | None = None, limit: int 
                 has = [f for f, c in _SHOWN.items() if c and r[c].strip() not in ("", "NA")]
                 ids = {"cas": r["CAS"], "dtxsid": r["DTXSID"], "formula": r["Formula"]}
                 mass = r["MW"].strip()
-                rows.append(_row(r["Compound"], "httk", ids, float(mass) if mass not in ("", "NA") else None, has))
-    rows.sort(key=lambda r: (not r["name"].lower().startswith(needle), r["collection"] != "curated", r["name"].lower()))
+                rows.append(
+                    _row(
+                        r["Compound"],
+                        "httk",
+                        ids,
+                        float(mass) if mass not in ("", "NA") else None,
+                        has,
+                    )
+                )
+    rows.sort(
+        key=lambda r: (
+            not r["name"].lower().startswith(needle),
+            r["collection"] != "curated",
+            r["name"].lower(),
+        )
+    )
     return rows if limit is None else rows[:limit]
 
 

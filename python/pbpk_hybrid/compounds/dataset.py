@@ -38,7 +38,11 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
     data: dict[str, tuple] = {}
     for key, spec in NUMBERS.items():
         values = [np.nan if getattr(c, key) is None else getattr(c, key) for c in items]
-        data[key] = ("compound", np.array(values, float), {"units": plain_unit(spec.unit), "long_name": spec.meaning})
+        data[key] = (
+            "compound",
+            np.array(values, float),
+            {"units": plain_unit(spec.unit), "long_name": spec.meaning},
+        )
     for key in ("pka_acid", "pka_base"):
         table = np.full((len(items), n_sites), np.nan)
         for row, c in zip(table, items, strict=True):
@@ -51,7 +55,11 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
         np.array([json.dumps(c.to_dict(), sort_keys=True) for c in items], dtype=object),
         {"long_name": "the whole compound as JSON"},
     )
-    ds = xr.Dataset(data, coords={"compound": names, "organ": list(TISSUES)}, attrs=provenance(title="compounds"))
+    ds = xr.Dataset(
+        data,
+        coords={"compound": names, "organ": list(TISSUES)},
+        attrs=provenance(title="compounds"),
+    )
     for key in (
         "molar_mass",
         "log_p",
@@ -77,7 +85,9 @@ def compounds_from_dataset(ds: xr.Dataset) -> list[Compound]:
 
     validate(ds, "compound")
     out = []
-    for i, name in enumerate(ds["compound"].values if "compound" in ds.coords else range(ds.sizes["compound"])):
+    for i, name in enumerate(
+        ds["compound"].values if "compound" in ds.coords else range(ds.sizes["compound"])
+    ):
         values = json.loads(str(ds["record"].values[i])) if "record" in ds else {}
         values["name"] = str(name)
         for key in NUMBERS:
@@ -90,6 +100,10 @@ def compounds_from_dataset(ds: xr.Dataset) -> list[Compound]:
                 values[key] = [float(p) for p in row[~np.isnan(row)]]
         if "partition_coefficient" in ds:
             row = ds["partition_coefficient"].values[i]
-            values["kp"] = {str(o): float(v) for o, v in zip(ds["organ"].values, row, strict=True) if not np.isnan(v)}
+            values["kp"] = {
+                str(o): float(v)
+                for o, v in zip(ds["organ"].values, row, strict=True)
+                if not np.isnan(v)
+            }
         out.append(Compound.create(**values))
     return out

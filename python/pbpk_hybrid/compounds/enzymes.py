@@ -26,8 +26,15 @@ _NUMBERS = {
         Number("km", "mg/L", "unbound concentration at half the maximum rate", positive=True),
         Number("ki", "mg/L", "inhibition constant, unbound", positive=True),
         Number("kinact", "1/h", "largest rate of inactivation", positive=True),
-        Number("ec50", "mg/L", "unbound concentration of half the largest induction", positive=True),
-        Number("emax", "1", "largest induction, as a fold of the baseline synthesis on top of it", positive=True),
+        Number(
+            "ec50", "mg/L", "unbound concentration of half the largest induction", positive=True
+        ),
+        Number(
+            "emax",
+            "1",
+            "largest induction, as a fold of the baseline synthesis on top of it",
+            positive=True,
+        ),
     )
 }
 
@@ -84,7 +91,9 @@ def parse_records(where: str, kind: type, given: Any, molar_mass: float | None) 
     if isinstance(given, (kind, Mapping)):
         given = (given,)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(where, given, f"a list of records, each with {', '.join(f.name for f in fields(kind))}")
+        raise InputError(
+            where, given, f"a list of records, each with {', '.join(f.name for f in fields(kind))}"
+        )
     return tuple(_one(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(given))
 
 
@@ -100,7 +109,11 @@ def _one(where: str, kind: type, item: Any, molar_mass: float | None):
             raise unknown_name(f"{where}.{key}", key, known, what=f"a field of {kind.__name__}")
         if value is None:
             continue
-        values[key] = parse_number(_NUMBERS[key], value, f"{where}.{key}", molar_mass) if key in _NUMBERS else value
+        values[key] = (
+            parse_number(_NUMBERS[key], value, f"{where}.{key}", molar_mass)
+            if key in _NUMBERS
+            else value
+        )
     for key in ("enzyme", "kind", "metabolite"):
         if key in values and not (isinstance(values[key], str) and values[key].strip()):
             raise InputError(f"{where}.{key}", values[key], "a name")
@@ -108,7 +121,9 @@ def _one(where: str, kind: type, item: Any, molar_mass: float | None):
         raise InputError(f"{where}.enzyme", None, "the name of the enzyme")
     if kind is Metabolism:
         if "fraction" not in values:
-            raise InputError(f"{where}.fraction", None, "the share of the organ's intrinsic clearance, 0 to 1")
+            raise InputError(
+                f"{where}.fraction", None, "the share of the organ's intrinsic clearance, 0 to 1"
+            )
         organ = values.get("organ", "liver")
         if organ not in METABOLISING_ORGANS:
             raise unknown_name(f"{where}.organ", organ, METABOLISING_ORGANS)
@@ -118,9 +133,13 @@ def _one(where: str, kind: type, item: Any, molar_mass: float | None):
     needed = EFFECTS[values["kind"]]
     for key in needed:
         if key not in values:
-            raise InputError(f"{where}.{key}", None, f"a number > 0 [{_NUMBERS[key].unit}] for {values['kind']}")
+            raise InputError(
+                f"{where}.{key}", None, f"a number > 0 [{_NUMBERS[key].unit}] for {values['kind']}"
+            )
     for key in set(values) - {"enzyme", "kind", *needed}:
-        raise InputError(f"{where}.{key}", values[key], f"nothing: {values['kind']} has {' and '.join(needed)}")
+        raise InputError(
+            f"{where}.{key}", values[key], f"nothing: {values['kind']} has {' and '.join(needed)}"
+        )
     return EnzymeEffect(**values)
 
 
@@ -139,10 +158,14 @@ def check_shares(where: str, pathways: tuple[Metabolism, ...], compound: str) ->
     for organ in METABOLISING_ORGANS:
         total = sum(m.fraction for m in pathways if m.organ == organ)
         if total > 1 + 1e-9:
-            raise InputError(f"{where} ({organ})", total, "fractions that add to at most 1", subject=compound)
+            raise InputError(
+                f"{where} ({organ})", total, "fractions that add to at most 1", subject=compound
+            )
     names = [(m.enzyme, m.organ, m.metabolite) for m in pathways]
     if len(set(names)) < len(names):
-        raise InputError(where, names, "pathways that differ in enzyme, organ or metabolite", subject=compound)
+        raise InputError(
+            where, names, "pathways that differ in enzyme, organ or metabolite", subject=compound
+        )
 
 
 __all__ = ["EFFECTS", "METABOLISING_ORGANS", "EnzymeEffect", "Metabolism"]

@@ -144,7 +144,9 @@ def httk_compound(number: int, **values: Any) -> Compound:
             human[field] = value
             sources[field] = _cite(r[column + ".Reference"])
     for field, column in (("pka_acid", "pKa_Donor"), ("pka_base", "pKa_Accept")):
-        if sites := [float(part) for part in r[column].split(",") if part.strip() not in ("", "NA")]:
+        if sites := [
+            float(part) for part in r[column].split(",") if part.strip() not in ("", "NA")
+        ]:
             human[field] = sites
             sources[field] = _cite(r[column + ".Reference"])
     human |= _measured(r, "Human", notes, sources, "")
@@ -166,38 +168,55 @@ def httk_compound(number: int, **values: Any) -> Compound:
         if found := _measured(r, label, notes, sources, label.lower() + "."):
             species[label.lower()] = found
     identifiers = {
-        k: r[c] for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula")) if r[c] and r[c] != "NA"
+        k: r[c]
+        for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula"))
+        if r[c] and r[c] != "NA"
     }
     compound = Compound.create(
-        name=name, sources=sources, notes=notes, identifiers=identifiers, species_values=species, **human
+        name=name,
+        sources=sources,
+        notes=notes,
+        identifiers=identifiers,
+        species_values=species,
+        **human,
     )
     return compound.replace(**values) if values else compound
 
 
-def _measured(r: dict[str, str], label: str, notes: list[str], sources: dict[str, str], prefix: str) -> dict[str, float]:
+def _measured(
+    r: dict[str, str], label: str, notes: list[str], sources: dict[str, str], prefix: str
+) -> dict[str, float]:
     """Fraction unbound, CLint and blood:plasma ratio of one species."""
     out: dict[str, float] = {}
     column = f"{label}.Funbound.plasma"
     if (value := _number(r[column])) is not None:
         if value <= 0:
-            notes.append(f"{prefix}fraction_unbound_plasma: below the limit of detection ({r[column + '.Reference']})")
+            notes.append(
+                f"{prefix}fraction_unbound_plasma: below the limit of detection ({r[column + '.Reference']})"
+            )
         else:
             if 1 < value <= LARGEST_FRACTION:
                 notes.append(f"{prefix}fraction_unbound_plasma: {value:g} in the table, taken as 1")
                 value = 1.0
             if value > 1:
-                notes.append(f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a fraction, left out")
+                notes.append(
+                    f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a fraction, left out"
+                )
             else:
                 out["fraction_unbound_plasma"] = value
                 sources[f"{prefix}fraction_unbound_plasma"] = _cite(r[column + ".Reference"])
     elif r[column].strip() not in ("", "NA"):
-        notes.append(f"{prefix}fraction_unbound_plasma: {r[column].strip()!r} in the table, left out")
+        notes.append(
+            f"{prefix}fraction_unbound_plasma: {r[column].strip()!r} in the table, left out"
+        )
     column = f"{label}.Clint"
     if (value := _number(r.get(column, ""))) is not None:
         parts = r[column].split(",")
         p = _number(parts[3]) if len(parts) == 4 else _number(r[column + ".pValue"])
         if p is not None and p > CLINT_P_LIMIT and value > 0:
-            notes.append(f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as 0 as in httk")
+            notes.append(
+                f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as 0 as in httk"
+            )
             value = 0.0
         out["clint_hepatocyte"] = value
         sources[f"{prefix}clint_hepatocyte"] = _cite(r[column + ".Reference"])

@@ -39,7 +39,10 @@ TIMES = {
 #: share of base in a dose that is labelled as salt
 SALT = {
     # 454.61/491.07; the model's protocols give 2 x 4.628836 mg of base for "10 mg"
-    "verapamil": (0.9257672, "dose given as hydrochloride; base 0.926 of it, as in the model's protocols"),
+    "verapamil": (
+        0.9257672,
+        "dose given as hydrochloride; base 0.926 of it, as in the model's protocols",
+    ),
 }
 
 DURATIONS = "osp_infusion_durations.csv"
@@ -60,4 +63,6 @@ def infusion_durations(folder: Path) -> dict[str, float | None]:
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {r["dataset"]: float(r["infusion_min"]) / 60.0 if r["infusion_min"] else None for r in rows}
+    return {
+        r["dataset"]: float(r["infusion_min"]) / 60.0 if r["infusion_min"] else None for r in rows
+    }

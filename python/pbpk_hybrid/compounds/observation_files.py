@@ -35,8 +35,14 @@ COLUMNS: dict[str, tuple[str | None, str]] = {
     "standard_deviation": ("mg/L", "standard deviation between people of a mean value"),
     "n_subjects": ("1", "number of people or animals behind a mean value"),
     "group": (None, "arm of the study as labelled in the source"),
-    "interaction": ("1", "1 where another drug was given that may change the curve (judged from the label)"),
-    "special_population": ("1", "1 for children, old age, organ impairment or poor metabolisers (judged from the label)"),
+    "interaction": (
+        "1",
+        "1 where another drug was given that may change the curve (judged from the label)",
+    ),
+    "special_population": (
+        "1",
+        "1 for children, old age, organ impairment or poor metabolisers (judged from the label)",
+    ),
 }
 TEXT = tuple(k for k, (unit, _) in COLUMNS.items() if unit is None)
 INTEGER = ("censored", "interaction", "special_population")
@@ -69,15 +75,20 @@ _SPECIAL = re.compile(
     r"pregnan|burn|intensive care|poor metab|(?<![a-z])pm(?![a-z])|\*2/\*2|hypoxi|heart failure|surg",
     re.IGNORECASE,
 )
-_REPEATED = re.compile(r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE)
+_REPEATED = re.compile(
+    r"day ?([2-9]|\d\d)|\bmd\b|\b(bid|tid|qid|qd)\b|multiple|steady|\bss\b", re.IGNORECASE
+)
 FIRST_SAMPLE_WITHIN = 12.0  # h
 CHILD_WEIGHT = 40.0  # kg, below which a person without an age is taken for a child
 _ALONE = re.compile(  # "alone" as a word: there is a Salonen among the authors
-    r"control|placebo|(?<![a-z])alone(?![a-z])|without|\bw/o\b|\bonly\b|baseline|before|no inhibitor", re.IGNORECASE
+    r"control|placebo|(?<![a-z])alone(?![a-z])|without|\bw/o\b|\bonly\b|baseline|before|no inhibitor",
+    re.IGNORECASE,
 )
 _ROUTES = {"iv": "iv", "iv bolus": "iv_bolus", "po": "oral", "capsule": "oral"}
 _INFUSION = re.compile(r"(\d+(?:\.\d+)?)[ -_]?min[ _-]?infusion", re.IGNORECASE)
-_DOSE = re.compile(r"^([\d.]+)\s*(mg/kg|µg/kg|ug/kg|ng/kg|mg|g|µg|ug|ng)?\s*(?:SD|iv|po)?$", re.IGNORECASE)
+_DOSE = re.compile(
+    r"^([\d.]+)\s*(mg/kg|µg/kg|ug/kg|ng/kg|mg|g|µg|ug|ng)?\s*(?:SD|iv|po)?$", re.IGNORECASE
+)
 _MG = {"mg": 1.0, "g": 1000.0, "µg": 1e-3, "ug": 1e-3, "ng": 1e-6}
 _TO_MG_L = {"mg/l": 1.0, "µg/ml": 1.0, "ug/ml": 1.0, "ng/ml": 1e-3, "µg/l": 1e-3, "ug/l": 1e-3}
 
@@ -99,19 +110,27 @@ def read_osp(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]]:
     for (repo, dataset, substance, organ, compartment), rows in table.groupby(
         ["repo", "dataset", "molecule", "organ", "compartment"], sort=False
     ):
-        out += _osp_profile(repo, dataset, substance, organ, compartment, rows, infusion_durations(path.parent))
+        out += _osp_profile(
+            repo, dataset, substance, organ, compartment, rows, infusion_durations(path.parent)
+        )
     return out
 
 
-def _osp_profile(repo, dataset, substance, organ, compartment, rows, durations) -> list[dict[str, Any]]:
+def _osp_profile(
+    repo, dataset, substance, organ, compartment, rows, durations
+) -> list[dict[str, Any]]:
     first = rows.iloc[0]
     hours = rows["time"].to_numpy(float) * np.where(rows["time_unit"].eq("day(s)"), 24.0, 1.0)
     times_label, times_note = corrected(TIMES, dataset, _text(first["times_of_administration_h"]))
     dose_times, start = dosing_times(times_label, hours)
     if not dose_times and not _REPEATED.search(dataset) and np.min(hours) < FIRST_SAMPLE_WITHIN:
-        dose_times = "0"  # no label: one dose, unless the name says otherwise or sampling starts late
+        dose_times = (
+            "0"  # no label: one dose, unless the name says otherwise or sampling starts late
+        )
     elif dose_times == "0" and np.min(hours - start) > FIRST_SAMPLE_WITHIN:
-        dose_times = ""  # "one dose at 0", yet sampled from the next day on: the label contradicts the data
+        dose_times = (
+            ""  # "one dose at 0", yet sampled from the next day on: the label contradicts the data
+        )
     group = _text(first["grouping"])
     label = f"{group} {dataset}"
     dose_label, dose_note = corrected(DOSE, dataset, _text(first["dose"]))
@@ -126,7 +145,9 @@ def _osp_profile(repo, dataset, substance, organ, compartment, rows, durations) 
             duration, dose_times = np.nan, ""
         else:
             route = "iv_infusion" if duration > 0 else "iv_bolus"
-    factor = np.array([_concentration_factor(u, m) for u, m in zip(rows["unit"], rows["mol_weight"], strict=True)])
+    factor = np.array(
+        [_concentration_factor(u, m) for u, m in zip(rows["unit"], rows["mol_weight"], strict=True)]
+    )
     values = rows["value"].to_numpy(float) * factor
     error = rows["error"].to_numpy(float) * factor
     error[~rows["error_type"].eq("ArithmeticStdDev").to_numpy()] = np.nan
@@ -156,7 +177,12 @@ def _osp_profile(repo, dataset, substance, organ, compartment, rows, durations) 
     )
     # times before the first dose are baselines of other phases: kept, as the schema allows them
     return [
-        record(time=t - start, value=max(v, 0.0) if np.isfinite(v) else np.nan, standard_deviation=s, **common)
+        record(
+            time=t - start,
+            value=max(v, 0.0) if np.isfinite(v) else np.nan,
+            standard_deviation=s,
+            **common,
+        )
         for t, v, s in zip(hours, values, error, strict=True)
     ]
 
@@ -249,11 +275,17 @@ def dosing_times(label: Any, hours: np.ndarray) -> tuple[str, float]:
 # Dose, route and unit of each file as stated in that repository's scripts (metrumresearchgroup/PBPK_PC 75a5944).
 # Not listed: thiopental (whose dose per enantiomer is not clear) and drugs that are not curated here.
 PBPK_PC: dict[str, dict[str, Any]] = {
-    "alfentanil": dict(file="obs_alfentanil.csv", value="conc", factor=1e-3, dose=3.5, route="iv_bolus"),
+    "alfentanil": dict(
+        file="obs_alfentanil.csv", value="conc", factor=1e-3, dose=3.5, route="iv_bolus"
+    ),
     "caffeine": dict(file="obs_caffeine.csv", value="conc", factor=1.0, dose=150.0, route="oral"),
     # tracer dose of 0.013 mg; values in percent of dose per litre
-    "digoxin": dict(file="obs_iv_digoxin.csv", value="conc", factor=0.013 / 100, dose=0.013, route="iv_bolus"),
-    "metoprolol": dict(file="obs_metoprolol.csv", value="mean", factor=1.0, dose=10.0, route="iv_bolus"),
+    "digoxin": dict(
+        file="obs_iv_digoxin.csv", value="conc", factor=0.013 / 100, dose=0.013, route="iv_bolus"
+    ),
+    "metoprolol": dict(
+        file="obs_metoprolol.csv", value="mean", factor=1.0, dose=10.0, route="iv_bolus"
+    ),
     "midazolam": dict(file="obs_midazolam.csv", value="conc", factor=1e-3, dose=2.0, route="oral"),
     # 400 mg over 1 h every 12 h; sampled after the ninth dose, at 96 h
     "ofloxacin": dict(
@@ -304,10 +336,18 @@ def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]
     import pandas as pd
 
     table = pd.read_csv(path, low_memory=False)
-    keep = table["conc"].notna() & table["analyzed_chem_dtxsid"].eq(table["dosed_chem_dtxsid"]) & table["time_hr"].notna()
+    keep = (
+        table["conc"].notna()
+        & table["analyzed_chem_dtxsid"].eq(table["dosed_chem_dtxsid"])
+        & table["time_hr"].notna()
+    )
     keep &= table["conc"] >= 0
     if name is not None:
-        keep &= table["analyzed_chem_dtxsid"].eq(dtxsid) if dtxsid else table["analyzed_chem_name"].str.lower().eq(name)
+        keep &= (
+            table["analyzed_chem_dtxsid"].eq(dtxsid)
+            if dtxsid
+            else table["analyzed_chem_name"].str.lower().eq(name)
+        )
     table = table[keep]
     out = []
     for row in table.to_dict("records"):
@@ -315,7 +355,9 @@ def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]
         unit = _text(row["dose_duration_units"])
         duration = float(row["dose_duration"]) * _MINUTES[unit] if unit else (np.nan if iv else 0.0)
         weight, per_kg = float(row["weight_kg"]), float(row["dose_level_normalized"])
-        source = _text(row["doi"]) or (f"PMID {int(row['pmid'])}" if row["pmid"] == row["pmid"] else "CvTdb")
+        source = _text(row["doi"]) or (
+            f"PMID {int(row['pmid'])}" if row["pmid"] == row["pmid"] else "CvTdb"
+        )
         lloq = float(row["loq"])
         n = float(row["n_subjects_normalized"])
         out.append(
@@ -330,9 +372,15 @@ def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]
                 reference=source,
                 profile=f"CvTdb series {row['fk_series_id']}",
                 collection="cvtdb",
-                compound=name or _text(row["analyzed_chem_name"]).lower() or row["analyzed_chem_dtxsid"],
+                compound=name
+                or _text(row["analyzed_chem_name"]).lower()
+                or row["analyzed_chem_dtxsid"],
                 species=row["species"],
-                route=("iv_bolus" if duration == 0 else "iv" if np.isnan(duration) else "iv_infusion") if iv else "oral",
+                route=(
+                    "iv_bolus" if duration == 0 else "iv" if np.isnan(duration) else "iv_infusion"
+                )
+                if iv
+                else "oral",
                 dose=per_kg * weight,
                 dose_per_body_weight=per_kg,
                 body_weight=weight,

@@ -20,14 +20,25 @@ from .database import get_compound
 
 if TYPE_CHECKING:
     import xarray as xr
-from .observation_files import COLUMNS, INTEGER, PBPK_PC, TEXT, read_cvtdb, read_osp, read_pbpk_pc, record
+from .observation_files import (
+    COLUMNS,
+    INTEGER,
+    PBPK_PC,
+    TEXT,
+    read_cvtdb,
+    read_osp,
+    read_pbpk_pc,
+    record,
+)
 
 SHIPPED = Path(__file__).parent / "data" / "observations"
 ENVIRONMENT = "PBPK_HYBRID_DATA"
 COLLECTIONS = ("shipped", "osp", "cvtdb", "pbpk_pc")
 
 
-def observations(name: str, collection: str | None = None, *, folder: str | os.PathLike | None = None) -> xr.Dataset:
+def observations(
+    name: str, collection: str | None = None, *, folder: str | os.PathLike | None = None
+) -> xr.Dataset:
     """Observed concentrations of one compound.
 
     Parameters
@@ -95,14 +106,19 @@ def list_observations(folder: str | os.PathLike | None = None) -> list[dict[str,
         for r in _READERS[where](path, None, ""):
             profiles, n = counts.get((r["compound"], where), (set(), 0))
             counts[r["compound"], where] = (profiles | {r["profile"]}, n + 1)
-    return [{"compound": c, "collection": w, "profiles": len(p), "samples": n} for (c, w), (p, n) in sorted(counts.items())]
+    return [
+        {"compound": c, "collection": w, "profiles": len(p), "samples": n}
+        for (c, w), (p, n) in sorted(counts.items())
+    ]
 
 
 def _file_name(collection: str, key: str) -> str:
     return _FILES[collection] if collection in _FILES else f"pbpk_pc/{PBPK_PC[key]['file']}"
 
 
-def _collection_file(collection: str, folder: str | os.PathLike | None, key: str = "") -> Path | None:
+def _collection_file(
+    collection: str, folder: str | os.PathLike | None, key: str = ""
+) -> Path | None:
     candidates: Iterable[Path]
     if folder is not None:
         candidates = [Path(folder).expanduser()]
@@ -136,7 +152,11 @@ def _dataset(records: list[dict[str, Any]], name: str) -> xr.Dataset:
             data[key] = ("sample", np.array(values, dtype=str), {"long_name": meaning})
         else:
             kind = np.int64 if key in INTEGER else float
-            data[key] = ("sample", np.array(values, dtype=kind), {"units": unit, "long_name": meaning})
+            data[key] = (
+                "sample",
+                np.array(values, dtype=kind),
+                {"units": unit, "long_name": meaning},
+            )
     ds = xr.Dataset(data, attrs=provenance(title=f"observed concentrations of {name}"))
     for key in ("time", "value", "lloq", "censored", "matrix", "subject", "study", "reference"):
         ds[key].attrs = attrs("observation", key)
@@ -201,7 +221,10 @@ def _warfarin() -> list[dict[str, Any]]:
     return out
 
 
-_SHIPPED: dict[str, Callable[[], list[dict[str, Any]]]] = {"theophylline": _theophylline, "warfarin": _warfarin}
+_SHIPPED: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "theophylline": _theophylline,
+    "warfarin": _warfarin,
+}
 
 
 _READERS: dict[str, Callable[[Path, Any, str], list[dict[str, Any]]]] = {

@@ -17,7 +17,12 @@ LUMINAL = ("liver", "kidney", "gut")
 _NUMBERS = {
     n.name: n
     for n in (
-        Number("clint", "L/h/kg", "intrinsic clearance by transport, unbound, per kg of tissue", minimum=0),
+        Number(
+            "clint",
+            "L/h/kg",
+            "intrinsic clearance by transport, unbound, per kg of tissue",
+            minimum=0,
+        ),
         Number("jmax", "mg/h/kg", "largest rate of transport per kg of tissue", minimum=0),
         Number("km", "mg/L", "unbound concentration at half the largest rate", positive=True),
     )
@@ -81,11 +86,17 @@ def parse_transporters(where: str, given: Any, molar_mass: float | None) -> tupl
     if isinstance(given, (Transporter, Mapping)):
         given = (given,)
     if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(where, given, f"a list of transporters, each with {', '.join(f.name for f in fields(Transporter))}")
+        raise InputError(
+            where,
+            given,
+            f"a list of transporters, each with {', '.join(f.name for f in fields(Transporter))}",
+        )
     out = tuple(_one(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(given))
     labels = [t.label for t in out]
     if len(set(labels)) < len(labels):
-        raise InputError(where, labels, "transporters that differ in name, organ, direction or barrier")
+        raise InputError(
+            where, labels, "transporters that differ in name, organ, direction or barrier"
+        )
     return out
 
 
@@ -100,7 +111,11 @@ def _one(where: str, item: Any, molar_mass: float | None) -> Transporter:
         if key not in known:
             raise unknown_name(f"{where}.{key}", key, known, what="a field of Transporter")
         if value is not None:
-            values[key] = parse_number(_NUMBERS[key], value, f"{where}.{key}", molar_mass) if key in _NUMBERS else value
+            values[key] = (
+                parse_number(_NUMBERS[key], value, f"{where}.{key}", molar_mass)
+                if key in _NUMBERS
+                else value
+            )
     if not isinstance(values.get("name"), str) or not values["name"].strip():
         raise InputError(f"{where}.name", values.get("name"), "the name of the transporter")
     check_organ(f"{where}.organ", values.get("organ", "liver"), TISSUES)
@@ -109,11 +124,20 @@ def _one(where: str, item: Any, molar_mass: float | None) -> Transporter:
             raise unknown_name(f"{where}.{key}", str(values[key]), choices)
     out = Transporter(**values)
     if out.direction == "secretion" and (out.organ not in LUMINAL or out.barrier != "cells"):
-        raise InputError(f"{where}.direction", "secretion", f"out of the cells of {', '.join(LUMINAL)}",
-                         hint="efflux goes from the cells back to the interstitium")  # fmt: skip
+        raise InputError(
+            f"{where}.direction",
+            "secretion",
+            f"out of the cells of {', '.join(LUMINAL)}",
+            hint="efflux goes from the cells back to the interstitium",
+        )
     saturable = out.jmax is not None or out.km is not None
     if (out.clint is not None) == saturable or (saturable and (out.jmax is None or out.km is None)):
-        raise InputError(where, {k: values.get(k) for k in _NUMBERS}, "either clint, or jmax and km", subject=out.name)
+        raise InputError(
+            where,
+            {k: values.get(k) for k in _NUMBERS},
+            "either clint, or jmax and km",
+            subject=out.name,
+        )
     return out
 
 

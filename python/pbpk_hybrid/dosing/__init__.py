@@ -8,4 +8,12 @@ from .nonmem_writer import write_nonmem
 from .regimen import Regimen
 from .steady import SteadyStates
 
-__all__ = ["DoseEvents", "NonmemData", "Regimen", "SteadyStates", "expand", "read_nonmem", "write_nonmem"]
+__all__ = [
+    "DoseEvents",
+    "NonmemData",
+    "Regimen",
+    "SteadyStates",
+    "expand",
+    "read_nonmem",
+    "write_nonmem",
+]

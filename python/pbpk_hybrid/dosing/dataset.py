@@ -48,7 +48,9 @@ def from_dataset(ds: xr.Dataset) -> Regimen:
     if "rate" in c or "rate_per_kg" in c:
         rated = (c.get("rate", 0) > 0) | (c.get("rate_per_kg", 0) > 0)
         nominal = _nominal_duration({k: c.get(k, np.zeros(ds.sizes["event"])) for k in COLUMNS})
-        wrong = rated & (c["duration"] > 0) & (np.abs(c["duration"] - nominal) > 1e-9 * np.abs(nominal))
+        wrong = (
+            rated & (c["duration"] > 0) & (np.abs(c["duration"] - nominal) > 1e-9 * np.abs(nominal))
+        )
         if wrong.any():
             i = int(np.argmax(wrong))
             raise InputError(

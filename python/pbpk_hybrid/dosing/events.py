@@ -142,8 +142,12 @@ class DoseEvents:
         mine = np.ones(len(self), bool) if self.shared else self.subject == index
         value = self.values_for(index, index + 1)
         value = value[0][mine] if value.ndim == 2 else value[mine]
-        rows = np.flatnonzero(np.isin(np.arange(len(self.steady)), value[self.kind[mine] == STEADY]))
-        steady = self.steady.take(rows, self.body_weight[index] if self.body_weight is not None else None)
+        rows = np.flatnonzero(
+            np.isin(np.arange(len(self.steady)), value[self.kind[mine] == STEADY])
+        )
+        steady = self.steady.take(
+            rows, self.body_weight[index] if self.body_weight is not None else None
+        )
         renumbered = np.where(self.kind[mine] == STEADY, np.searchsorted(rows, value), value)
         weight = None if self.body_weight is None else self.body_weight[index : index + 1]
         return DoseEvents(
@@ -250,7 +254,9 @@ def expand(
     order = np.lexsort((e["record"], e["kind"], e["time"], e["subject"]))
     order = order[keep[order]]
     e = {name: column[order] for name, column in e.items()}
-    return DoseEvents(**e, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight)
+    return DoseEvents(
+        **e, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight
+    )
 
 
 class _Parts:
@@ -294,7 +300,9 @@ def _subject_ids(subjects: Any) -> np.ndarray:
 def body_weights(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndarray | None:
     if body_weight is None:
         if regimen.needs_body_weight:
-            raise InputError("body_weight", None, "the body weight [kg] of each subject, since a dose is per kg")
+            raise InputError(
+                "body_weight", None, "the body weight [kg] of each subject, since a dose is per kg"
+            )
         return None
     if isinstance(body_weight, (str, int, float)) or np.ndim(body_weight) == 0:
         return np.full(ids.size, quantity(body_weight, "kg", "body_weight", positive=True))
@@ -304,7 +312,9 @@ def body_weights(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndar
     bad = ~(np.isfinite(weight) & (weight > 0))
     if bad.any():
         i = int(np.argmax(bad))
-        raise InputError("body_weight", float(weight[i]), "a finite number > 0 [kg]", subject=int(ids[i]))
+        raise InputError(
+            "body_weight", float(weight[i]), "a finite number > 0 [kg]", subject=int(ids[i])
+        )
     return weight
 
 
@@ -343,7 +353,9 @@ def _effective(c, weight, index):
     ordered_rate = c["rate"] + c["rate_per_kg"]
     with np.errstate(divide="ignore", invalid="ignore"):
         duration = np.where(ordered_rate > 0, size / ordered_rate, c["duration"])
-        rate = np.where(ordered_rate > 0, ordered_rate, np.where(c["duration"] > 0, size / c["duration"], 0.0))
+        rate = np.where(
+            ordered_rate > 0, ordered_rate, np.where(c["duration"] > 0, size / c["duration"], 0.0)
+        )
     return size, per_kg, rate, duration
 
 
@@ -403,7 +415,9 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
     return rows, np.repeat(first, extra + 1) + k * np.repeat(ii, extra + 1)
 
 
-def _cancelled_by_resets(e: dict[str, np.ndarray], record_time: np.ndarray) -> dict[str, np.ndarray]:
+def _cancelled_by_resets(
+    e: dict[str, np.ndarray], record_time: np.ndarray
+) -> dict[str, np.ndarray]:
     """Without what earlier records would still give at or after the next reset of their subject."""
     reset = e["kind"] == RESET
     if not reset.any():

@@ -45,7 +45,15 @@ from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from .regimen import Regimen, _single
 
-INTERVALS = {"qd": 24.0, "od": 24.0, "daily": 24.0, "bid": 12.0, "tid": 8.0, "qid": 6.0, "weekly": 168.0}
+INTERVALS = {
+    "qd": 24.0,
+    "od": 24.0,
+    "daily": 24.0,
+    "bid": 12.0,
+    "tid": 8.0,
+    "qid": 6.0,
+    "weekly": 168.0,
+}
 ROUTE_WORDS = {
     "iv": "iv",
     "intravenous": "iv",
@@ -55,7 +63,22 @@ ROUTE_WORDS = {
     "oral": "oral",
     "orally": "oral",
 }
-WORDS = (*ROUTE_WORDS, *INTERVALS, "into", "over", "at", "every", "for", "ss", "lag", "f", "reset", "then", "and", "after")
+WORDS = (
+    *ROUTE_WORDS,
+    *INTERVALS,
+    "into",
+    "over",
+    "at",
+    "every",
+    "for",
+    "ss",
+    "lag",
+    "f",
+    "reset",
+    "then",
+    "and",
+    "after",
+)
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.I)
 _NUMBER_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([a-zµ%].*)$", re.I)
@@ -109,7 +132,12 @@ class _Parser:
     def _next(self, expected: str) -> _Word:
         if self._at == len(self._words):
             last = self._words[-1]
-            raise InputError("regimen", "", expected, hint=f"the text ends after {last.text!r} at column {last.column}")
+            raise InputError(
+                "regimen",
+                "",
+                expected,
+                hint=f"the text ends after {last.text!r} at column {last.column}",
+            )
         self._at += 1
         return self._words[self._at - 1]
 
@@ -185,7 +213,9 @@ class _Parser:
         elif low == "over":
             say("duration", self._hours("a duration such as '2 h' after 'over'"), word)
         elif low == "at":
-            text, number = self._measure("a rate such as '50 mg/h' or a time such as '6 h' after 'at'")
+            text, number = self._measure(
+                "a rate such as '50 mg/h' or a time such as '6 h' after 'at'"
+            )
             if "/" in text:
                 say("rate", text, number)
             else:
@@ -199,7 +229,11 @@ class _Parser:
         elif match := _TIMES.match(low):
             say("number of doses", self._count(match[1], word), word)
         elif low == "x":
-            say("number of doses", self._count(self._next("a number of doses after 'x'").text, word), word)
+            say(
+                "number of doses",
+                self._count(self._next("a number of doses after 'x'").text, word),
+                word,
+            )
         elif low == "for":
             say("length", self._hours("a length such as '10 days' after 'for'"), word)
         elif low == "ss":
@@ -212,7 +246,12 @@ class _Parser:
         elif low == "reset":
             say("reset", True, word)
         else:
-            raise unknown_name(self._where(word), word.text, (*WORDS, "q12h", "x7"), what="a word of the regimen language")
+            raise unknown_name(
+                self._where(word),
+                word.text,
+                (*WORDS, "q12h", "x7"),
+                what="a word of the regimen language",
+            )
 
     def _count(self, text: str, word: _Word) -> int:
         if not text.isdigit() or int(text) < 1:
@@ -229,12 +268,16 @@ class _Parser:
                 if word in said:
                     raise InputError(where, value, f"an interval such as 'q12h' with the {word}")
         elif not {"number of doses", "length", "steady state"} & set(said):
-            raise InputError(where, value, "how many doses ('x7' or 'for 10 days') or 'ss' with an interval")
+            raise InputError(
+                where, value, "how many doses ('x7' or 'for 10 days') or 'ss' with an interval"
+            )
         if "number of doses" in said and "length" in said:
             raise InputError(where, value, "'x7' or 'for 10 days', not both")
 
         route = said.get("route", "iv" if flows and "compartment" not in said else "")
-        kind = {"iv": "iv_infusion" if flows else "iv_bolus", "oral": "oral", "": "compartment"}[route]
+        kind = {"iv": "iv_infusion" if flows else "iv_bolus", "oral": "oral", "": "compartment"}[
+            route
+        ]
         ss = bool(said.get("steady state"))
         try:
             part = _single(
@@ -251,7 +294,9 @@ class _Parser:
                 reset=said.get("reset", False),
             )
         except InputError as err:
-            raise type(err)(f"{where}: {err.field}", err.value, err.expected, hint=err.hint) from err
+            raise type(err)(
+                f"{where}: {err.field}", err.value, err.expected, hint=err.hint
+            ) from err
         if "interval" not in said:
             return part
         n = said.get("number of doses", 1)

@@ -115,26 +115,38 @@ def _event_ids(t: RecordTable) -> np.ndarray:
     bad = ~np.isin(evid, (0, 1, 2, 3, 4))
     if bad.any():
         i = int(np.argmax(bad))
-        raise FileFormatError(f"{t.where(i)}, EVID", float(evid[i]), "0, 1, 2, 3 or 4", subject=int(t.id[i]))
+        raise FileFormatError(
+            f"{t.where(i)}, EVID", float(evid[i]), "0, 1, 2, 3 or 4", subject=int(t.id[i])
+        )
     for item in DOSE_ITEMS:
         value = t.number(item, 0)
         bad = np.isin(evid, (0, 2, 3)) & (value != 0)
         if bad.any():
             i = int(np.argmax(bad))
             raise FileFormatError(
-                f"{t.where(i)}, {item}", float(value[i]), f"0 in a record with EVID {int(evid[i])}", subject=int(t.id[i])
+                f"{t.where(i)}, {item}",
+                float(value[i]),
+                f"0 in a record with EVID {int(evid[i])}",
+                subject=int(t.id[i]),
             )
     return evid.astype(np.int64)
 
 
 def _check_order(t: RecordTable) -> None:
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0])) if t.id.size else np.empty(0, np.int64)
+    starts = (
+        np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0]))
+        if t.id.size
+        else np.empty(0, np.int64)
+    )
     _, first = np.unique(t.id[starts], return_index=True)
     again = np.setdiff1d(np.arange(starts.size), first)
     if again.size:
         row = int(starts[again[0]])
         raise FileFormatError(
-            f"{t.where(row)}, ID", int(t.id[row]), "all records of a subject together", subject=int(t.id[row])
+            f"{t.where(row)}, ID",
+            int(t.id[row]),
+            "all records of a subject together",
+            subject=int(t.id[row]),
         )
     back = (np.diff(t.time) < 0) & (np.diff(t.id) == 0)
     if back.any():
@@ -148,7 +160,9 @@ def _check_order(t: RecordTable) -> None:
         )
 
 
-def _regimen(t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, modelled_rate) -> Regimen:
+def _regimen(
+    t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, modelled_rate
+) -> Regimen:
     rows = np.flatnonzero(evid > 0)
     rate = t.number("RATE", 0)
     bad = (rate < 0) & ~np.isin(rate, (-1, -2))
@@ -157,14 +171,22 @@ def _regimen(t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, mode
     two = rate == -2
     if two.any():
         if not t.has("DUR"):
-            raise FileFormatError(f"{t.where(int(np.argmax(two)))}, RATE", -2, "a column DUR with the duration")
+            raise FileFormatError(
+                f"{t.where(int(np.argmax(two)))}, RATE", -2, "a column DUR with the duration"
+            )
         duration = np.where(two, t.number("DUR", 0), 0.0)
         _refuse(t, two & (duration <= 0), "DUR", duration, "a duration > 0 with RATE -2")
     one = rate == -1
     if one.any():
         if modelled_rate is None:
-            raise FileFormatError(f"{t.where(int(np.argmax(one)))}, RATE", -1, "modelled_rate given to the reader")
-        known = t.floats(modelled_rate, 0) if isinstance(modelled_rate, str) else np.full(rate.size, float(modelled_rate))
+            raise FileFormatError(
+                f"{t.where(int(np.argmax(one)))}, RATE", -1, "modelled_rate given to the reader"
+            )
+        known = (
+            t.floats(modelled_rate, 0)
+            if isinstance(modelled_rate, str)
+            else np.full(rate.size, float(modelled_rate))
+        )
         _refuse(t, one & (known <= 0), "RATE", known, "a modelled rate > 0 with RATE -1")
         rate = np.where(one, known, rate)
     rate = np.where(two, 0.0, rate)
@@ -192,18 +214,30 @@ def _regimen(t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, mode
     # NONMEM ignores an interval that nothing uses, as files carry one in every dose
     idle = (c["additional_doses"] == 0) & (c["steady_state"] == 0)
     c["interdose_interval"] = np.where(idle, 0.0, c["interdose_interval"])
-    c |= {"route": np.where(dose[rows], route, ""), "compartment": np.where(dose[rows], compartment, "")}
-    full = {name: c.get(name, np.full(rows.size, default)) for name, (_k, default, *_r) in COLUMNS.items()}
+    c |= {
+        "route": np.where(dose[rows], route, ""),
+        "compartment": np.where(dose[rows], compartment, ""),
+    }
+    full = {
+        name: c.get(name, np.full(rows.size, default))
+        for name, (_k, default, *_r) in COLUMNS.items()
+    }
     check_rows(full, row_label=[f"{t.path.name}, line {t.line[r]}" for r in rows])
     end = c["time"] + c["interdose_interval"] * (1 + c["additional_doses"])
     return Regimen(full, span=float(end.max(initial=0.0)))
 
 
-def _places(t: RecordTable, rows: np.ndarray, flows: np.ndarray, compartments) -> tuple[np.ndarray, np.ndarray]:
+def _places(
+    t: RecordTable, rows: np.ndarray, flows: np.ndarray, compartments
+) -> tuple[np.ndarray, np.ndarray]:
     """Route and compartment of `rows`."""
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
     _refuse(
-        t, t.number("CMT", 0) < 0, "CMT", t.number("CMT", 0), "a compartment number >= 0 (compartments are never off here)"
+        t,
+        t.number("CMT", 0) < 0,
+        "CMT",
+        t.number("CMT", 0),
+        "a compartment number >= 0 (compartments are never off here)",
     )
     if not t.has("CMT"):
         return iv, np.full(rows.size, "", dtype=object).astype(str)
@@ -225,13 +259,21 @@ def _places(t: RecordTable, rows: np.ndarray, flows: np.ndarray, compartments) -
 def _refuse(t: RecordTable, bad: np.ndarray, item: str, value: np.ndarray, expected: str) -> None:
     if bad.any():
         i = int(np.argmax(bad))
-        raise FileFormatError(f"{t.where(i)}, {item}", float(value[i]), expected, subject=int(t.id[i]))
+        raise FileFormatError(
+            f"{t.where(i)}, {item}", float(value[i]), expected, subject=int(t.id[i])
+        )
 
 
-def _observations(t: RecordTable, evid: np.ndarray, scale: _Scale, matrix: str, study: str, reference: str) -> xr.Dataset:
+def _observations(
+    t: RecordTable, evid: np.ndarray, scale: _Scale, matrix: str, study: str, reference: str
+) -> xr.Dataset:
     import xarray as xr
 
-    rows = np.flatnonzero((evid == 0) & (t.number("MDV", 0) == 0)) if t.has("DV") else np.empty(0, np.int64)
+    rows = (
+        np.flatnonzero((evid == 0) & (t.number("MDV", 0) == 0))
+        if t.has("DV")
+        else np.empty(0, np.int64)
+    )
     value = t.number("DV", np.nan)[rows] * scale.concentration
     # a negative concentration is a simulated or misread one: say so here, where the line is known
     bad = np.zeros(evid.size, bool)
@@ -254,16 +296,26 @@ def _observations(t: RecordTable, evid: np.ndarray, scale: _Scale, matrix: str, 
         attrs=provenance(schema="observation", source=str(t.path.name)),
     )
     if t.has("CMT"):
-        ds["cmt"] = ("sample", t.number("CMT", 0)[rows].astype(np.int64), {"long_name": "compartment number in the file"})
+        ds["cmt"] = (
+            "sample",
+            t.number("CMT", 0)[rows].astype(np.int64),
+            {"long_name": "compartment number in the file"},
+        )
     return validate(ds, "observation")
 
 
 def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
     import xarray as xr
 
-    first = np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0])) if t.id.size else np.empty(0, np.int64)
+    first = (
+        np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0]))
+        if t.id.size
+        else np.empty(0, np.int64)
+    )
     count = np.diff(np.append(first, t.id.size))
-    ds = xr.Dataset(coords={"subject": ("subject", t.id[first])}, attrs=provenance(source=str(t.path.name)))
+    ds = xr.Dataset(
+        coords={"subject": ("subject", t.id[first])}, attrs=provenance(source=str(t.path.name))
+    )
     for column in t.text:
         if column in t.names.values():
             continue
@@ -281,5 +333,9 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
             ds[column] = ("record", values)
     if "record" in ds.dims:
         ds["record_subject"] = ("record", t.id)
-        ds["record_time"] = ("record", t.time * scale.time, {"units": "h", "long_name": "time of the record"})
+        ds["record_time"] = (
+            "record",
+            t.time * scale.time,
+            {"units": "h", "long_name": "time of the record"},
+        )
     return ds

@@ -12,7 +12,22 @@ import numpy as np
 
 from .._core.errors import FileFormatError
 
-KNOWN = ("ID", "TIME", "AMT", "RATE", "DUR", "ADDL", "II", "SS", "CMT", "EVID", "DV", "MDV", "ALAG", "BIOAV")
+KNOWN = (
+    "ID",
+    "TIME",
+    "AMT",
+    "RATE",
+    "DUR",
+    "ADDL",
+    "II",
+    "SS",
+    "CMT",
+    "EVID",
+    "DV",
+    "MDV",
+    "ALAG",
+    "BIOAV",
+)
 MISSING = (".", "")
 
 
@@ -26,21 +41,32 @@ def _bounded(file, path: Path):
     for text in file:
         size += len(text)
         if size > _LARGEST:
-            raise FileFormatError("path", str(path), f"a table of at most {_LARGEST:.0e} characters")
+            raise FileFormatError(
+                "path", str(path), f"a table of at most {_LARGEST:.0e} characters"
+            )
         yield text
 
 
 class RecordTable:
     """Text columns of the file, with the line number of each record."""
 
-    def __init__(self, path: Path, names: dict[str, str], text: dict[str, list[str]], line: list[int], missing) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: dict[str, str],
+        text: dict[str, list[str]],
+        line: list[int],
+        missing,
+    ) -> None:
         self.path, self.names, self.text, self.line, self.missing = path, names, text, line, missing
         self._parsed: dict[tuple[str, float | None], np.ndarray] = {}
         self.id = self._ids()
         self.time = self.number("TIME", None)
 
     @classmethod
-    def read(cls, path: Path, renamed: Mapping[str, str], missing: Mapping[str, Sequence[str]]) -> RecordTable:
+    def read(
+        cls, path: Path, renamed: Mapping[str, str], missing: Mapping[str, Sequence[str]]
+    ) -> RecordTable:
         if not path.is_file():
             raise FileFormatError("path", str(path), "a file that exists")
         opener = gzip.open if path.suffix == ".gz" else open
@@ -53,13 +79,19 @@ class RecordTable:
                         rows.append([field.strip() for field in row])
                         line.append(reader.line_num)
         except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as err:
-            raise FileFormatError("path", str(path), "a text file of comma-separated columns", hint=str(err)) from err
+            raise FileFormatError(
+                "path", str(path), "a text file of comma-separated columns", hint=str(err)
+            ) from err
         if not rows:
             raise FileFormatError(str(path), "", "a line of column names and records")
         header = rows[0]
         for number, row in zip(line[1:], rows[1:], strict=True):
             if len(row) != len(header):
-                raise FileFormatError(f"{path.name}, line {number}", len(row), f"{len(header)} fields as in the first line")
+                raise FileFormatError(
+                    f"{path.name}, line {number}",
+                    len(row),
+                    f"{len(header)} fields as in the first line",
+                )
         names = _column_names(path, header, renamed)
         text = {name: [row[i] for row in rows[1:]] for i, name in enumerate(header)}
         return cls(path, names, text, line[1:], missing)
@@ -79,7 +111,11 @@ class RecordTable:
         return self._parsed[item, default]
 
     def floats(self, column: str, default: float | None, item: str = "") -> np.ndarray:
-        empty = {*MISSING, *map(str, self.missing.get(column, ())), *map(str, self.missing.get(item, ()))}
+        empty = {
+            *MISSING,
+            *map(str, self.missing.get(column, ())),
+            *map(str, self.missing.get(item, ())),
+        }
         out = np.empty(len(self.line))
         for i, field in enumerate(self.text[column]):
             if field in empty:
@@ -108,7 +144,9 @@ class RecordTable:
         bad = (ids != np.floor(ids)) | (ids < 0)
         if bad.any():
             i = int(np.argmax(bad))
-            raise FileFormatError(f"{self.where(i)}, {self.names['ID']}", float(ids[i]), "a whole number >= 0")
+            raise FileFormatError(
+                f"{self.where(i)}, {self.names['ID']}", float(ids[i]), "a whole number >= 0"
+            )
         return ids.astype(np.int64)
 
 
@@ -127,7 +165,9 @@ def _column_names(path: Path, header: list[str], renamed: Mapping[str, str]) -> 
             raise FileFormatError(f"{path.name}, columns", header, f"a column {name!r} for {item}")
     found = [h for h in header if h.upper() in KNOWN and h not in names.values()]
     if not (all(h.isupper() for h in found) or all(h.islower() for h in found)):
-        raise FileFormatError(f"{path.name}, columns", found, "names all in upper or all in lower case")
+        raise FileFormatError(
+            f"{path.name}, columns", found, "names all in upper or all in lower case"
+        )
     for h in found:
         names.setdefault(h.upper(), h)
     for item in ("ID", "TIME"):

@@ -59,16 +59,44 @@ def write_nonmem(
     ids = _ids_to_write(regimen, observations, covariates, subjects)
     rows = _dose_rows(regimen.for_subjects(ids), ids, body_weight, compartments)
     rows += _observation_rows(observations, ids)
-    rows.sort(key=lambda r: (r["ID"], r["TIME"], r["EVID"] == 0))  # stable: a dose before an observation
+    rows.sort(
+        key=lambda r: (r["ID"], r["TIME"], r["EVID"] == 0)
+    )  # stable: a dose before an observation
     extra = {}
     if covariates is not None:
-        extra = {str(n): covariates[n].values for n in covariates.data_vars if covariates[n].dims == ("subject",)}
+        extra = {
+            str(n): covariates[n].values
+            for n in covariates.data_vars
+            if covariates[n].dims == ("subject",)
+        }
         place = {int(s): i for i, s in enumerate(covariates["subject"].values)}
         for row in rows:
-            row |= {name: values[place[row["ID"]]] if row["ID"] in place else "." for name, values in extra.items()}
-    names = ["ID", "TIME", "EVID", "AMT", "RATE", "DUR", "ADDL", "II", "SS", "CMT", "ALAG", "BIOAV", "DV", "MDV"]
+            row |= {
+                name: values[place[row["ID"]]] if row["ID"] in place else "."
+                for name, values in extra.items()
+            }
+    names = [
+        "ID",
+        "TIME",
+        "EVID",
+        "AMT",
+        "RATE",
+        "DUR",
+        "ADDL",
+        "II",
+        "SS",
+        "CMT",
+        "ALAG",
+        "BIOAV",
+        "DV",
+        "MDV",
+    ]
     defaults = {"DUR": 0.0, "ALAG": 0.0, "BIOAV": 1.0, "CMT": "."}
-    names = [n for n in names if n not in defaults or any(r.get(n, defaults[n]) != defaults[n] for r in rows)]
+    names = [
+        n
+        for n in names
+        if n not in defaults or any(r.get(n, defaults[n]) != defaults[n] for r in rows)
+    ]
     target = Path(path)
     with atomic_path(target) as draft, open(draft, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -90,7 +118,12 @@ def _ids_to_write(regimen: Regimen, observations, covariates, subjects) -> np.nd
             found |= {int(s) for s in covariates["subject"].values}
         ids = np.array(sorted(found), dtype=np.int64)
     if ids.size == 0:
-        raise InputError("subjects", subjects, "the ids of the subjects to write", hint="the regimen is for every subject")
+        raise InputError(
+            "subjects",
+            subjects,
+            "the ids of the subjects to write",
+            hint="the regimen is for every subject",
+        )
     return ids
 
 
@@ -98,11 +131,15 @@ def _observed_ids(observations: xr.Dataset) -> np.ndarray:
     labels = [str(s) for s in observations["subject"].values]
     for label in labels:
         if not label.isdigit():
-            raise InputError("observations.subject", label, "a whole number >= 0 as NONMEM wants for ID")
+            raise InputError(
+                "observations.subject", label, "a whole number >= 0 as NONMEM wants for ID"
+            )
     return np.array([int(s) for s in labels], dtype=np.int64)
 
 
-def _dose_rows(regimen: Regimen, ids: np.ndarray, body_weight: Any, compartments) -> list[dict[str, Any]]:
+def _dose_rows(
+    regimen: Regimen, ids: np.ndarray, body_weight: Any, compartments
+) -> list[dict[str, Any]]:
     c = regimen.columns
     amount, rate = c["amount"], c["rate"]
     if regimen.needs_body_weight:
@@ -114,7 +151,13 @@ def _dose_rows(regimen: Regimen, ids: np.ndarray, body_weight: Any, compartments
     dose = is_dose(c)
     rows = []
     for i in range(len(regimen)):
-        row = {"ID": int(c["subject"][i]), "TIME": float(c["time"][i]), "EVID": int(c["evid"][i]), "MDV": 1, "DV": "."}
+        row = {
+            "ID": int(c["subject"][i]),
+            "TIME": float(c["time"][i]),
+            "EVID": int(c["evid"][i]),
+            "MDV": 1,
+            "DV": ".",
+        }
         if dose[i]:
             row |= {
                 "AMT": float(amount[i]),
@@ -125,7 +168,9 @@ def _dose_rows(regimen: Regimen, ids: np.ndarray, body_weight: Any, compartments
                 "SS": int(c["steady_state"][i]),
                 "ALAG": float(c["lag_time"][i]),
                 "BIOAV": float(c["bioavailability"][i]),
-                "CMT": _number_of(str(c["route"][i]), str(c["compartment"][i]), number, compartments),
+                "CMT": _number_of(
+                    str(c["route"][i]), str(c["compartment"][i]), number, compartments
+                ),
             }
         rows.append(row)
     return rows
@@ -140,7 +185,10 @@ def _number_of(route: str, compartment: str, number: Mapping[str, int], compartm
     if compartments is None and name == "iv":
         return "."
     raise InputError(
-        "compartments", compartments, f"a number for the compartment {name!r}", hint='for example {1: "oral", 2: "iv"}'
+        "compartments",
+        compartments,
+        f"a number for the compartment {name!r}",
+        hint='for example {1: "oral", 2: "iv"}',
     )
 
 

@@ -60,7 +60,9 @@ class Regimen:
         return cls({name: np.empty(0) for name in COLUMNS})
 
     @classmethod
-    def bolus(cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+    def bolus(
+        cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
+    ) -> Regimen:
         """An intravenous dose that enters at once.
 
         Parameters
@@ -96,7 +98,12 @@ class Regimen:
         options : see :meth:`dose`
         """
         if duration is None and rate is None:
-            raise InputError("duration", None, "a duration [h] or a rate [mg/h]", hint="use bolus for a dose at once")
+            raise InputError(
+                "duration",
+                None,
+                "a duration [h] or a rate [mg/h]",
+                hint="use bolus for a dose at once",
+            )
         return _single(
             amount,
             time,
@@ -108,7 +115,9 @@ class Regimen:
         )
 
     @classmethod
-    def oral(cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+    def oral(
+        cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
+    ) -> Regimen:
         """An oral dose: it enters the model's absorption compartment (parameters as in :meth:`bolus`)."""
         return _single(amount, time, route="oral", compartment=compartment, **options)
 
@@ -134,9 +143,19 @@ class Regimen:
         return _single(amount, time, route="compartment", compartment=compartment, **options)
 
     @classmethod
-    def constant_infusion_steady_state(cls, rate: Any, time: Any = 0.0, *, compartment: str = "", **options: Any) -> Regimen:
+    def constant_infusion_steady_state(
+        cls, rate: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
+    ) -> Regimen:
         """Start at the steady state of a constant infusion, which ends at `time` (AMT 0, RATE, SS 1, II 0)."""
-        return _single(0.0, time, route="iv_infusion", compartment=compartment, rate=rate, steady_state=1, **options)
+        return _single(
+            0.0,
+            time,
+            route="iv_infusion",
+            compartment=compartment,
+            rate=rate,
+            steady_state=1,
+            **options,
+        )
 
     @classmethod
     def reset(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
@@ -149,7 +168,9 @@ class Regimen:
         return cls({"time": quantity(time, "h", "time"), "evid": 2, "subject": subject})
 
     @classmethod
-    def per_subject(cls, regimens: Iterable[Regimen], subjects: Sequence[int] | None = None) -> Regimen:
+    def per_subject(
+        cls, regimens: Iterable[Regimen], subjects: Sequence[int] | None = None
+    ) -> Regimen:
         """One regimen for each subject.
 
         Parameters
@@ -176,7 +197,9 @@ class Regimen:
         return combine(parts)
 
     @classmethod
-    def loading(cls, loading: Regimen, maintenance: Regimen, interval: Any, n: int, *, delay: Any = None) -> Regimen:
+    def loading(
+        cls, loading: Regimen, maintenance: Regimen, interval: Any, n: int, *, delay: Any = None
+    ) -> Regimen:
         """A loading dose, then `n` maintenance doses.
 
         Parameters
@@ -223,7 +246,9 @@ class Regimen:
         idle = (many["steady_state"] == 0) & (many["additional_doses"] == 0)
         many["interdose_interval"] = np.where(idle, 0.0, many["interdose_interval"])
         if np.any((c["steady_state"] == 1) & (c["interdose_interval"] == 0)) and n > 1:
-            raise InputError("n", n, "1 for the steady state of a constant infusion, which is no dose to repeat")
+            raise InputError(
+                "n", n, "1 for the steady state of a constant infusion, which is no dose to repeat"
+            )
         return Regimen(many, span=tau * n)
 
     def shift(self, by: Any) -> Regimen:
@@ -311,7 +336,9 @@ class Regimen:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Regimen):
             return NotImplemented
-        return self.span == other.span and all(np.array_equal(self.columns[k], other.columns[k]) for k in COLUMNS)
+        return self.span == other.span and all(
+            np.array_equal(self.columns[k], other.columns[k]) for k in COLUMNS
+        )
 
     __hash__ = None  # arrays inside
 
@@ -320,7 +347,11 @@ class Regimen:
         if len(self) == 0:
             return "Regimen(no records)"
         who = np.unique(c["subject"])
-        subjects = "every subject" if who.size == 1 and who[0] == EVERYONE else f"{np.count_nonzero(who >= 0)} subjects"
+        subjects = (
+            "every subject"
+            if who.size == 1 and who[0] == EVERYONE
+            else f"{np.count_nonzero(who >= 0)} subjects"
+        )
         return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
 
     @property
@@ -331,7 +362,9 @@ class Regimen:
     @property
     def needs_body_weight(self) -> bool:
         """True if a dose is per kg of body weight."""
-        return bool(np.any(self.columns["amount_per_kg"] > 0) or np.any(self.columns["rate_per_kg"] > 0))
+        return bool(
+            np.any(self.columns["amount_per_kg"] > 0) or np.any(self.columns["rate_per_kg"] > 0)
+        )
 
     def to_dataset(self) -> xr.Dataset:
         """The regimen as a Dataset of schema ``regimen``; see :mod:`.dataset`."""
@@ -353,11 +386,15 @@ class Regimen:
 
     def _with_value(self, name: str, value: Any, unit: str) -> Regimen:
         if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1:
-            values = np.array([quantity(v, unit, name, minimum=0, subject=i) for i, v in enumerate(value)])
+            values = np.array(
+                [quantity(v, unit, name, minimum=0, subject=i) for i, v in enumerate(value)]
+            )
             written = self.for_subjects(np.arange(values.size))
             who = written.columns["subject"]
             if np.any(who >= values.size):
-                raise InputError(name, values.size, f"a value for each subject up to {int(who.max())}")
+                raise InputError(
+                    name, values.size, f"a value for each subject up to {int(who.max())}"
+                )
             column = values[who]
         else:
             written = self

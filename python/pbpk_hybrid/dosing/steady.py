@@ -100,7 +100,9 @@ class SteadyStates:
         n = self.n_on_their_way
         rows = np.repeat(np.arange(len(self)), n)
         k = np.arange(rows.size) - np.repeat(np.cumsum(n) - n, n) + 1
-        wait = np.maximum(self.lag[rows] - k * self.interval[rows], 0.0)  # not before the record by round-off
+        wait = np.maximum(
+            self.lag[rows] - k * self.interval[rows], 0.0
+        )  # not before the record by round-off
         return self.record[rows], self.time[rows] + wait
 
     def _last_entry(self, rows: np.ndarray) -> np.ndarray:
@@ -133,7 +135,9 @@ def steady_states(
     pulse = t - overlap * period
     pulse = np.where(pulse > SAME * period, pulse, 0.0)  # no pulse of no length
     # implied infusion k entered phase + k II ago; it runs if that is less than its length
-    running = np.where(constant | (r == 0), 0, np.ceil((t - phase) / period - SAME)).astype(np.int64)
+    running = np.where(constant | (r == 0), 0, np.ceil((t - phase) / period - SAME)).astype(
+        np.int64
+    )
     infused = r > 0
     return SteadyStates(
         subject=index[rows],

@@ -138,7 +138,9 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
             refuse(c[name] < 0, name, f"a number >= 0 [{unit}]")
     dose = is_dose(c)
     refuse(c["subject"] < EVERYONE, "subject", "a subject id >= 0, or -1 for every subject")
-    refuse(~np.isin(c["evid"], (1, 2, 3, 4)), "evid", "1 dose, 2 other, 3 reset, or 4 reset and dose")
+    refuse(
+        ~np.isin(c["evid"], (1, 2, 3, 4)), "evid", "1 dose, 2 other, 3 reset, or 4 reset and dose"
+    )
     refuse(dose & ~np.isin(c["route"], ROUTES), "route", "one of " + ", ".join(ROUTES))
     refuse(
         dose & (c["route"] == "compartment") & (c["compartment"] == ""),
@@ -210,7 +212,11 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
         "interdose_interval",
         "an interval > 0 [h] with additional doses",
     )
-    refuse((ss > 0) & (ii == 0) & ~constant, "interdose_interval", "an interval > 0 [h] with steady_state")
+    refuse(
+        (ss > 0) & (ii == 0) & ~constant,
+        "interdose_interval",
+        "an interval > 0 [h] with steady_state",
+    )
     refuse(
         constant & (c["additional_doses"] > 0),
         "additional_doses",

@@ -22,7 +22,13 @@ from .population import PopulationFit, PopulationObjective
 
 
 def sample_posterior(
-    found: Fit | PopulationFit, *, draws: int = 1000, tune: int = 500, chains: int = 4, seed: int = 0, cores: int = 1,
+    found: Fit | PopulationFit,
+    *,
+    draws: int = 1000,
+    tune: int = 500,
+    chains: int = 4,
+    seed: int = 0,
+    cores: int = 1,
     progress: bool = False,
 ) -> xr.Dataset:
     """Draws of the posterior around a fit.
@@ -43,7 +49,12 @@ def sample_posterior(
     InputError : counts that cannot be used
     MissingDependencyError : nutpie is not installed (extra ``bayes``)
     """
-    for name, value, least in (("draws", draws, 10), ("tune", tune, 10), ("chains", chains, 1), ("cores", cores, 1)):
+    for name, value, least in (
+        ("draws", draws, 10),
+        ("tune", tune, 10),
+        ("chains", chains, 1),
+        ("cores", cores, 1),
+    ):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise InputError(name, value, f"an integer >= {least}")
     with warnings.catch_warnings():
@@ -60,18 +71,33 @@ def sample_posterior(
         return lambda q: {"q": np.asarray(q, dtype=np.float64)}
 
     def start(seed: int) -> np.ndarray:
-        return density.start + 0.05 * np.random.default_rng(seed).standard_normal(len(density.start)) * density.width
+        return (
+            density.start
+            + 0.05 * np.random.default_rng(seed).standard_normal(len(density.start)) * density.width
+        )
 
     model = from_pyfunc(
-        len(density.start), make_logp, make_expand, [np.dtype("float64")], [(len(density.start),)], ["q"],
+        len(density.start),
+        make_logp,
+        make_expand,
+        [np.dtype("float64")],
+        [(len(density.start),)],
+        ["q"],
         make_initial_point_fn=start,
-    )  # fmt: skip
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import nutpie
 
         trace = nutpie.sample(
-            model, draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, progress_bar=progress, save_warmup=False
+            model,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            seed=seed,
+            progress_bar=progress,
+            save_warmup=False,
         )
     q = np.asarray(trace.posterior["q"].values)[..., : len(density.start)]
     diverging = np.asarray(trace.sample_stats["diverging"].values)
@@ -84,14 +110,24 @@ def sample_posterior(
     if isinstance(found, PopulationFit):
         objective = found.objective
         variables["eta"] = ((*dims, "subject", "random"), density.deviations(q))
-        coords |= {"subject": objective.shared.predictor.system.subjects, "random": list(objective.random)}
+        coords |= {
+            "subject": objective.shared.predictor.system.subjects,
+            "random": list(objective.random),
+        }
     parts = q[..., : len(names)]
     variables |= {
         "diverging": (dims, diverging),
         "rhat": ("parameter", np.array([split_rhat(parts[..., i]) for i in range(len(names))])),
         "ess": ("parameter", np.array([effective_size(parts[..., i]) for i in range(len(names))])),
     }
-    facts = {**found.facts, "sampler": "nutpie NUTS", "draws": draws, "tune": tune, "chains": chains, "seed": seed}
+    facts = {
+        **found.facts,
+        "sampler": "nutpie NUTS",
+        "draws": draws,
+        "tune": tune,
+        "chains": chains,
+        "seed": seed,
+    }
     return xr.Dataset(variables, coords, attrs=provenance(**facts))
 
 
@@ -125,7 +161,9 @@ class _PopulationDensity:
         omega = np.exp(found.x[self.objective.n_shared :])
         self.start = np.concatenate([found.x, (found.eta / omega).ravel()])
         width = np.sqrt(np.abs(np.diag(found.covariance)))
-        self.width = np.concatenate([np.where(np.isfinite(width), width, 0.1), np.full(found.eta.size, 0.3)])
+        self.width = np.concatenate(
+            [np.where(np.isfinite(width), width, 0.1), np.full(found.eta.size, 0.3)]
+        )
 
     def _split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         n = len(self.names)
@@ -149,7 +187,9 @@ class _PopulationDensity:
         gradient = np.zeros(len(self.names))
         gradient[: shared.n_model] = by_f @ slope
         by_e = -(t.r[:, None] * t.r_e + 0.5 * t.l_e).sum(axis=0)
-        gradient[shared.n_model : objective.n_shared] = by_e @ shared._by_error(x[: objective.n_shared])
+        gradient[shared.n_model : objective.n_shared] = by_e @ shared._by_error(
+            x[: objective.n_shared]
+        )
         by_eta = objective._sum(by_f[:, None] * slope[:, objective.which])
         gradient[objective.n_shared :] = (by_eta * z * omega).sum(axis=0)
         if len(rho):
@@ -196,4 +236,9 @@ def effective_size(chains: np.ndarray) -> float:
     pairs = rho[0 : 2 * (n // 2) : 2] + rho[1 : 2 * (n // 2) : 2]
     negative = np.flatnonzero(pairs < 0)
     pairs = np.minimum.accumulate(pairs[: negative[0]] if negative.size else pairs)
-    return float(min(m * n / max(-1.0 + 2.0 * pairs.sum(), 1.0 / np.log10(max(m * n, 11))), m * n * np.log10(m * n)))
+    return float(
+        min(
+            m * n / max(-1.0 + 2.0 * pairs.sum(), 1.0 / np.log10(max(m * n, 11))),
+            m * n * np.log10(m * n),
+        )
+    )

@@ -48,8 +48,11 @@ class Equivalence:
 
 
 def two_one_sided_tests(
-    test: Sequence[float] | np.ndarray, reference: Sequence[float] | np.ndarray, *,
-    limits: tuple[float, float] = (0.8, 1.25), alpha: float = 0.05,
+    test: Sequence[float] | np.ndarray,
+    reference: Sequence[float] | np.ndarray,
+    *,
+    limits: tuple[float, float] = (0.8, 1.25),
+    alpha: float = 0.05,
 ) -> Equivalence:
     """TOST on log values of the same subjects in both periods.
 
@@ -83,9 +86,15 @@ def two_one_sided_tests(
         p_lower = student.sf((mean - np.log(low)) / error, n - 1)
         p_upper = student.cdf((mean - np.log(high)) / error, n - 1)
     return Equivalence(
-        float(np.exp(mean)), float(lower), float(upper), float(p_lower), float(p_upper),
-        float(np.sqrt(np.expm1(spread**2 / 2))), bool(low <= lower and upper <= high), n,
-    )  # fmt: skip
+        float(np.exp(mean)),
+        float(lower),
+        float(upper),
+        float(p_lower),
+        float(p_upper),
+        float(np.sqrt(np.expm1(spread**2 / 2))),
+        bool(low <= lower and upper <= high),
+        n,
+    )
 
 
 def virtual_bioequivalence(
@@ -137,18 +146,33 @@ def virtual_bioequivalence(
     exposure = {}
     for label, (compound, regimen) in (("reference", reference), ("test", test)):
         run = simulate(
-            compound, regimen, population, times, compartments=["plasma"], variability=variability, seed=used,
+            compound,
+            regimen,
+            population,
+            times,
+            compartments=["plasma"],
+            variability=variability,
+            seed=used,
             raise_on_failure=True,
-        )  # fmt: skip
+        )
         table = nca(run)
-        exposure[label] = {"auc": table["auc_last"].values.ravel(), "cmax": table["cmax"].values.ravel()}
+        exposure[label] = {
+            "auc": table["auc_last"].values.ravel(),
+            "cmax": table["cmax"].values.ravel(),
+        }
     sd = np.sqrt(np.log1p(within_cv**2))
     who = np.stack([rng.permutation(people)[:subjects] for _ in range(trials)])
     noise = sd * rng.standard_normal((2, 2, trials, subjects))
     rows: dict[str, list] = {k: [] for k in ("ratio", "lower", "upper", "equivalent")}
     for m, metric in enumerate(("auc", "cmax")):
-        seen = [exposure[label][metric][who] * np.exp(noise[m, i]) for i, label in enumerate(("test", "reference"))]
-        found = [two_one_sided_tests(a, b, limits=limits, alpha=alpha) for a, b in zip(*seen, strict=True)]
+        seen = [
+            exposure[label][metric][who] * np.exp(noise[m, i])
+            for i, label in enumerate(("test", "reference"))
+        ]
+        found = [
+            two_one_sided_tests(a, b, limits=limits, alpha=alpha)
+            for a, b in zip(*seen, strict=True)
+        ]
         for key, values in rows.items():
             values.append([getattr(f, key) for f in found])
     dims = ("metric", "trial")
@@ -156,10 +180,18 @@ def virtual_bioequivalence(
     passed = np.array(rows["equivalent"])
     data["power"] = ("metric", passed.mean(axis=1))
     return xr.Dataset(
-        data, {"metric": ["auc", "cmax"]},
-        attrs=provenance(power=float(passed.all(axis=0).mean()), subjects=int(subjects), trials=int(trials), seed=used,
-                         within_cv=within_cv, limits=list(limits), alpha=alpha),
-    )  # fmt: skip
+        data,
+        {"metric": ["auc", "cmax"]},
+        attrs=provenance(
+            power=float(passed.all(axis=0).mean()),
+            subjects=int(subjects),
+            trials=int(trials),
+            seed=used,
+            within_cv=within_cv,
+            limits=list(limits),
+            alpha=alpha,
+        ),
+    )
 
 
 def _limits(limits: tuple[float, float]) -> tuple[float, float]:

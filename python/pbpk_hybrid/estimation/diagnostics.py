@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_observed_predicted(found: Fit | PopulationFit, *, typical: bool = False, ax: Axes | None = None) -> Axes:
+def plot_observed_predicted(
+    found: Fit | PopulationFit, *, typical: bool = False, ax: Axes | None = None
+) -> Axes:
     """Predicted over observed with the line of identity and the twofold band; censored observations are left out.
 
     Parameters
@@ -31,7 +33,9 @@ def plot_observed_predicted(found: Fit | PopulationFit, *, typical: bool = False
     return goodness_of_fit(ds[name].values[seen], ds["observed"].values[seen], groups=groups, ax=ax)
 
 
-def plot_residuals(found: Fit | PopulationFit, *, against: str = "time", ax: Axes | None = None) -> Axes:
+def plot_residuals(
+    found: Fit | PopulationFit, *, against: str = "time", ax: Axes | None = None
+) -> Axes:
     """Weighted residuals over time, or over the prediction.
 
     Parameters
@@ -51,8 +55,24 @@ def plot_residuals(found: Fit | PopulationFit, *, against: str = "time", ax: Axe
     ax = style.axes(ax)
     x, r = ds[against].values[seen], ds["weighted_residual"].values[seen]
     ax.axhline(0.0, color=style.GREY, linewidth=1.0)
-    ax.axhspan(-1.96, 1.96, color=style.GREY, alpha=0.13, linewidth=0, label="95 % of a normal distribution")
-    ax.plot(x, r, linestyle="none", marker="o", markersize=4.5, color=style.OBSERVED, alpha=0.8, markeredgewidth=0)
+    ax.axhspan(
+        -1.96,
+        1.96,
+        color=style.GREY,
+        alpha=0.13,
+        linewidth=0,
+        label="95 % of a normal distribution",
+    )
+    ax.plot(
+        x,
+        r,
+        linestyle="none",
+        marker="o",
+        markersize=4.5,
+        color=style.OBSERVED,
+        alpha=0.8,
+        markeredgewidth=0,
+    )
     if against == "predicted":
         ax.set_xscale("log")
     else:
@@ -68,11 +88,19 @@ def plot_profile(profile: Profile, *, ax: Axes | None = None) -> Axes:
     """Rise of -2 log likelihood along one parameter, with the threshold and the interval."""
     ax = style.axes(ax)
     ax.plot(profile.values, profile.rise, marker="o", markersize=3.5, color=style.SIMULATED)
-    ax.axhline(profile.threshold, color=style.GREY, linestyle="--", linewidth=1.0, label=f"{100 * profile.level:g} %")
+    ax.axhline(
+        profile.threshold,
+        color=style.GREY,
+        linestyle="--",
+        linewidth=1.0,
+        label=f"{100 * profile.level:g} %",
+    )
     for end in (profile.lower, profile.upper):
         if np.isfinite(end):
             ax.axvline(end, color=style.OBSERVED, linewidth=1.0)
-    ax.set(xlabel=profile.name, ylabel="rise of -2 log likelihood", ylim=(0, 3.0 * profile.threshold))
+    ax.set(
+        xlabel=profile.name, ylabel="rise of -2 log likelihood", ylim=(0, 3.0 * profile.threshold)
+    )
     style.quiet(ax)
     style.legend(ax, loc="upper center")
     return ax

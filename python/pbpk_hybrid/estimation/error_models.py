@@ -45,7 +45,11 @@ class ErrorModel:
 
     def initial(self, value: np.ndarray) -> np.ndarray:
         """Where the search starts, from the observed values."""
-        usual = {"error.additive": 0.2 * float(np.median(value)) or 1.0, "error.proportional": 0.3, "error.lognormal": 0.3}
+        usual = {
+            "error.additive": 0.2 * float(np.median(value)) or 1.0,
+            "error.proportional": 0.3,
+            "error.lognormal": 0.3,
+        }
         return np.array([usual[n] for n in self.free])
 
 
@@ -69,7 +73,9 @@ def as_error_model(error: Any) -> ErrorModel:
             if not (np.isfinite(value) and value > 0):
                 raise InputError(name, value, "a number > 0")
         return ErrorModel(kind, {k: float(v) for k, v in names.items()})
-    raise InputError("error", error, "the name of an error model, or a mapping such as {'proportional': 0.2}")
+    raise InputError(
+        "error", error, "the name of an error model, or a mapping such as {'proportional': 0.2}"
+    )
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,18 @@ class Terms:
     weight: np.ndarray
 
 
-def terms(model: ErrorModel, f: np.ndarray, e: np.ndarray, y: np.ndarray, lloq: np.ndarray, censored: np.ndarray) -> Terms:
+def terms(
+    model: ErrorModel,
+    f: np.ndarray,
+    e: np.ndarray,
+    y: np.ndarray,
+    lloq: np.ndarray,
+    censored: np.ndarray,
+) -> Terms:
     """Evaluate at predictions f (n,) and all error parameters e. y, lloq in the unit of f."""
-    with np.errstate(all="ignore"):  # a trial step may go too far: what is not finite is refused by the search
+    with np.errstate(
+        all="ignore"
+    ):  # a trial step may go too far: what is not finite is refused by the search
         return _terms(model, f, e, y, lloq, censored)
 
 
@@ -129,7 +144,9 @@ def _terms(model: ErrorModel, f, e, y, lloq, censored) -> Terms:
     return Terms(r, r_f * inner, r_e, l, l_f * inner, l_e, weight * inner)
 
 
-def _spread(kind: str, f: np.ndarray, e: np.ndarray, smallest: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spread(
+    kind: str, f: np.ndarray, e: np.ndarray, smallest: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """sd, d sd/df, d sd/de."""
     one, zero = np.ones_like(f), np.zeros_like(f)
     if kind in ("additive", "lognormal"):

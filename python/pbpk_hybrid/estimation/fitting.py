@@ -69,13 +69,20 @@ class Fit:
         """Value, standard error of the value (delta method), and interval of every parameter."""
         import pandas as pd
 
-        slope = np.array([float(s.slope(u)) for s, u in zip(self.objective.scales, self.u, strict=True)])
+        slope = np.array(
+            [float(s.slope(u)) for s, u in zip(self.objective.scales, self.u, strict=True)]
+        )
         error = np.sqrt(np.diag(self.covariance)) * slope
         bounds = self.intervals(level)
         return pd.DataFrame(
-            {"value": self.values, "standard_error": error, "lower": [bounds[n][0] for n in self.names],
-             "upper": [bounds[n][1] for n in self.names]}, index=pd.Index(self.names, name="parameter"),
-        )  # fmt: skip
+            {
+                "value": self.values,
+                "standard_error": error,
+                "lower": [bounds[n][0] for n in self.names],
+                "upper": [bounds[n][1] for n in self.names],
+            },
+            index=pd.Index(self.names, name="parameter"),
+        )
 
     def predictions(self) -> xr.Dataset:
         """Observed, predicted and weighted residual of every observation (censored ones: observed is the limit)."""
@@ -84,7 +91,9 @@ class Fit:
         return prediction_dataset(data, self.objective.predict(self.u)[0], t.r, self.facts)
 
 
-def prediction_dataset(data, predicted: np.ndarray, residual: np.ndarray, facts: Mapping[str, Any], **more) -> xr.Dataset:
+def prediction_dataset(
+    data, predicted: np.ndarray, residual: np.ndarray, facts: Mapping[str, Any], **more
+) -> xr.Dataset:
     """Observed against predicted, as a Dataset over samples."""
     unit = {"units": "mg/L"}
     return xr.Dataset(
@@ -146,9 +155,18 @@ def fit(
     SolveError : the model cannot be integrated at the initial values
     """
     objective = make_objective(
-        model, observation, parameters, priors, regimen=regimen, error=error, body_weight=body_weight, lag_time=lag_time,
-        compartments=compartments, backend=backend, options=options,
-    )  # fmt: skip
+        model,
+        observation,
+        parameters,
+        priors,
+        regimen=regimen,
+        error=error,
+        body_weight=body_weight,
+        lag_time=lag_time,
+        compartments=compartments,
+        backend=backend,
+        options=options,
+    )
     if not np.isfinite(objective.minus_two_log(objective.start)):
         raise SolveError("the model cannot be integrated at the initial values of the parameters")
     best, reached = None, []
@@ -161,15 +179,41 @@ def fit(
     covariance, how = covariance_at(objective, u)
     facts = {
         "estimation": "maximum a posteriori" if any(objective.priors) else "maximum likelihood",
-        "error_model": objective.error.kind, "backend": objective.predictor.backend.name, "covariance": how,
-        "evaluations": objective.predictor.calls, "observations": len(objective.data), "starts": starts, "seed": seed,
-    }  # fmt: skip
-    return Fit(objective.names, objective.values(u), u, covariance, value, converged, np.array(reached), objective, facts)
+        "error_model": objective.error.kind,
+        "backend": objective.predictor.backend.name,
+        "covariance": how,
+        "evaluations": objective.predictor.calls,
+        "observations": len(objective.data),
+        "starts": starts,
+        "seed": seed,
+    }
+    return Fit(
+        objective.names,
+        objective.values(u),
+        u,
+        covariance,
+        value,
+        converged,
+        np.array(reached),
+        objective,
+        facts,
+    )
 
 
 def make_objective(
-    model: System, observation, parameters, priors, *, regimen, error="proportional", body_weight=None, lag_time=0.0,
-    compartments=None, backend="embedded", options=None, more_names: Sequence[str] = (),
+    model: System,
+    observation,
+    parameters,
+    priors,
+    *,
+    regimen,
+    error="proportional",
+    body_weight=None,
+    lag_time=0.0,
+    compartments=None,
+    backend="embedded",
+    options=None,
+    more_names: Sequence[str] = (),
 ) -> Objective:
     """Check everything and put it together; arguments as in :func:`fit`."""
     if not isinstance(model, System):
@@ -178,15 +222,26 @@ def make_objective(
     error_model = as_error_model(error)
     resolved = resolve(model, parameters, priors)
     check_priors(priors, (*(p.name for p in resolved), *error_model.free, *more_names))
-    data = read_observations(observation, model, compartments, zero=error_model.kind in ("additive", "combined"))
+    data = read_observations(
+        observation, model, compartments, zero=error_model.kind in ("additive", "combined")
+    )
     targets = tuple(t for p in resolved for t in p.targets)
     predictor = Predictor(
-        model, data, regimen, targets, body_weight=body_weight, lag_time=lag_time, backend=backend, options=options
+        model,
+        data,
+        regimen,
+        targets,
+        body_weight=body_weight,
+        lag_time=lag_time,
+        backend=backend,
+        options=options,
     )
     return Objective(predictor, resolved, error_model, priors)
 
 
-def minimise(objective: Objective, start: np.ndarray, fixed: Sequence[int] = ()) -> tuple[np.ndarray, float, bool]:
+def minimise(
+    objective: Objective, start: np.ndarray, fixed: Sequence[int] = ()
+) -> tuple[np.ndarray, float, bool]:
     """(u, -2 log posterior, settled) from one start; parameters of the numbers in `fixed` keep their value."""
     from scipy.optimize import least_squares
 
@@ -199,9 +254,15 @@ def minimise(objective: Objective, start: np.ndarray, fixed: Sequence[int] = ())
         reference = objective.terms(u)[0].l
         at = _Held(objective, u, free, reference, 9.0 if step == 0 else 1.0)
         found = least_squares(
-            at.residuals, u[free], at.jacobian, bounds=(low[free], high[free]), xtol=1e-10, ftol=1e-10, gtol=1e-10,
+            at.residuals,
+            u[free],
+            at.jacobian,
+            bounds=(low[free], high[free]),
+            xtol=1e-10,
+            ftol=1e-10,
+            gtol=1e-10,
             max_nfev=30 if step == 0 else 15,
-        )  # fmt: skip
+        )
         moved = u.copy()
         moved[free] = found.x
         new = objective.minus_two_log(moved)
@@ -246,11 +307,18 @@ def covariance_at(objective: Objective, u: np.ndarray) -> tuple[np.ndarray, str]
     for i in range(len(u)):
         moved = np.zeros(len(u))
         moved[i] = step[i]
-        observed[i] = (objective.gradient(u + moved) - objective.gradient(u - moved)) / (4.0 * step[i])
+        observed[i] = (objective.gradient(u + moved) - objective.gradient(u - moved)) / (
+            4.0 * step[i]
+        )
     observed = 0.5 * (observed + observed.T)
-    if np.isfinite(observed).all() and np.linalg.eigvalsh(observed * np.outer(scale, scale)).min() > 1e-8:
+    if (
+        np.isfinite(observed).all()
+        and np.linalg.eigvalsh(observed * np.outer(scale, scale)).min() > 1e-8
+    ):
         return np.linalg.inv(observed), "observed information"
-    return np.linalg.pinv(expected), "expected information (the observed one is not positive definite)"
+    return np.linalg.pinv(
+        expected
+    ), "expected information (the observed one is not positive definite)"
 
 
 def _starts(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
@@ -261,7 +329,9 @@ def _starts(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
         return out
     from scipy.stats import qmc
 
-    draws = qmc.LatinHypercube(len(objective.start), rng=np.random.default_rng(seed)).random(count - 1)
+    draws = qmc.LatinHypercube(len(objective.start), rng=np.random.default_rng(seed)).random(
+        count - 1
+    )
     for row in draws:
         u = objective.start.copy()
         for i, (prior, scale) in enumerate(zip(objective.priors, objective.scales, strict=True)):

@@ -26,7 +26,11 @@ class Objective:
     """The posterior of parameters that all subjects share."""
 
     def __init__(
-        self, predictor: Predictor, parameters: Sequence[Resolved], error: ErrorModel, priors: Mapping[str, Prior] | None
+        self,
+        predictor: Predictor,
+        parameters: Sequence[Resolved],
+        error: ErrorModel,
+        priors: Mapping[str, Prior] | None,
     ):
         self.predictor, self.parameters, self.error = predictor, tuple(parameters), error
         data: Data = predictor.data
@@ -39,9 +43,13 @@ class Objective:
         # further than e^+-20 from where it starts nothing is sought
         wide = [20.0 if s.kind == "log" else np.inf for s in self.scales]
         ends = zip(self.scales, self.start, wide, strict=True)
-        self.bounds = tuple(np.array(b) for b in zip(
-            *((max(s.bounds[0], u - w), min(s.bounds[1], u + w)) for s, u, w in ends), strict=True
-        ))  # fmt: skip
+        self.bounds = tuple(
+            np.array(b)
+            for b in zip(
+                *((max(s.bounds[0], u - w), min(s.bounds[1], u + w)) for s, u, w in ends),
+                strict=True,
+            )
+        )
         self._memory: tuple[bytes, tuple] | None = None
 
     @property
@@ -60,7 +68,9 @@ class Objective:
             f, by_target = self.predictor(values)
             slope = np.zeros((len(f), self.n_model))
             for q, (owner, inner) in enumerate(columns):
-                inner = inner if np.ndim(inner) == 0 or len(inner) == 1 else inner[self.data.subject]
+                inner = (
+                    inner if np.ndim(inner) == 0 or len(inner) == 1 else inner[self.data.subject]
+                )
                 slope[:, owner] += by_target[:, q] * inner
             self._memory = (key, (f, slope))
         return self._memory[1]
@@ -99,7 +109,9 @@ class Objective:
             jacobian.append(row)
         return np.array(rows), np.array(jacobian).reshape(-1, len(u))
 
-    def squares(self, u: np.ndarray, reference: np.ndarray, c: float) -> tuple[np.ndarray, np.ndarray]:
+    def squares(
+        self, u: np.ndarray, reference: np.ndarray, c: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """All residuals and their Jacobian. Where the model cannot be solved: large and flat."""
         t, slope = self.terms(u)
         if not np.isfinite(t.r).all():
@@ -108,7 +120,9 @@ class Objective:
         by_error = self._by_error(u)
         j = np.concatenate([t.r_f[:, None] * slope, t.r_e @ by_error], axis=1)
         s = np.sqrt(np.maximum(c + t.l - reference, 1e-12))
-        j_s = np.concatenate([t.l_f[:, None] * slope, t.l_e @ by_error], axis=1) / (2.0 * s[:, None])
+        j_s = np.concatenate([t.l_f[:, None] * slope, t.l_e @ by_error], axis=1) / (
+            2.0 * s[:, None]
+        )
         rho, j_rho = self.prior_rows(u)
         return np.concatenate([t.r, s, rho]), np.concatenate([j, j_s, j_rho])
 
@@ -122,7 +136,9 @@ class Objective:
     def minus_two_log(self, u: np.ndarray) -> float:
         """-2 log posterior, without the priors' constants; inf where the model cannot be solved."""
         t, _ = self.terms(u)
-        value = float((t.r**2).sum() + t.l.sum() + (self.prior_rows(u)[0] ** 2).sum()) + self.constant
+        value = (
+            float((t.r**2).sum() + t.l.sum() + (self.prior_rows(u)[0] ** 2).sum()) + self.constant
+        )
         return value if np.isfinite(value) else np.inf
 
     @property
@@ -146,7 +162,9 @@ class Objective:
         """Expected information of u (half the curvature of minus_two_log), priors included."""
         t, slope = self.terms(u)
         by_error = self._by_error(u)
-        mean = np.concatenate([t.weight[:, None] * slope, np.zeros((len(t.r), by_error.shape[1]))], axis=1)
+        mean = np.concatenate(
+            [t.weight[:, None] * slope, np.zeros((len(t.r), by_error.shape[1]))], axis=1
+        )
         spread = np.concatenate([t.l_f[:, None] * slope, t.l_e @ by_error], axis=1) / np.sqrt(2.0)
         _, j_rho = self.prior_rows(u)
         rows = np.concatenate([mean, spread, j_rho])

@@ -130,7 +130,9 @@ class Scale:
             return float(u), 1.0
         if self.kind == "logit":
             share = 1.0 / (1.0 + np.exp(-u))
-            return float(np.log((self.upper - self.lower) * share * (1.0 - share))), float(1.0 - 2.0 * share)
+            return float(np.log((self.upper - self.lower) * share * (1.0 - share))), float(
+                1.0 - 2.0 * share
+            )
         return 0.0, 0.0
 
     @property
@@ -159,7 +161,9 @@ class Resolved:
 
 
 def resolve(
-    system: System, parameters: Mapping[str, Any] | Sequence[str], priors: Mapping[str, Prior] | None
+    system: System,
+    parameters: Mapping[str, Any] | Sequence[str],
+    priors: Mapping[str, Prior] | None,
 ) -> tuple[Resolved, ...]:
     """Checked parameters in the order given.
 
@@ -167,7 +171,11 @@ def resolve(
     ------
     InputError, UnknownNameError : no parameters, an unknown target, bounds that do not hold the initial value
     """
-    given = dict(parameters) if isinstance(parameters, Mapping) else {name: Parameter() for name in parameters}
+    given = (
+        dict(parameters)
+        if isinstance(parameters, Mapping)
+        else {name: Parameter() for name in parameters}
+    )
     if not given:
         raise InputError("parameters", list(given), "at least one parameter to estimate")
     priors = dict(priors or {})
@@ -178,26 +186,46 @@ def resolve(
         targets = spec.targets or (name,)
         for target in targets:
             if target not in known:
-                raise unknown_name(f"parameters[{name!r}]", target, known, what="a parameter of the model")
+                raise unknown_name(
+                    f"parameters[{name!r}]", target, known, what="a parameter of the model"
+                )
             if target in taken:
-                raise InputError(f"parameters[{name!r}]", target, f"a parameter that {taken[target]!r} does not set already")
+                raise InputError(
+                    f"parameters[{name!r}]",
+                    target,
+                    f"a parameter that {taken[target]!r} does not set already",
+                )
             taken[target] = name
         initial = spec.initial
         if initial is None:
             own = 1.0 if spec.factor else own_values(system)[targets[0]]
-            initial = float(np.exp(np.mean(np.log(own)))) if np.all(np.asarray(own) > 0) else float(np.mean(own))
+            initial = (
+                float(np.exp(np.mean(np.log(own))))
+                if np.all(np.asarray(own) > 0)
+                else float(np.mean(own))
+            )
         kind = spec.scale or _usual_scale(spec)
         if kind not in SCALES:
             raise unknown_name(f"parameters[{name!r}].scale", kind, SCALES)
         ok = spec.lower < initial < spec.upper and np.isfinite(initial)
-        if not ok or (kind == "logit" and not np.isfinite(spec.upper - spec.lower)) or (kind == "log" and initial <= 0):
+        if (
+            not ok
+            or (kind == "logit" and not np.isfinite(spec.upper - spec.lower))
+            or (kind == "log" and initial <= 0)
+        ):
             raise InputError(
-                f"parameters[{name!r}].initial", initial, f"a number inside ({spec.lower:g}, {spec.upper:g})",
-                hint="a log scale needs a value > 0, a logit scale two finite bounds" if kind != "linear" else "",
-            )  # fmt: skip
+                f"parameters[{name!r}].initial",
+                initial,
+                f"a number inside ({spec.lower:g}, {spec.upper:g})",
+                hint="a log scale needs a value > 0, a logit scale two finite bounds"
+                if kind != "linear"
+                else "",
+            )
         lower = max(spec.lower, 0.0) if kind == "log" else spec.lower
         scale = Scale(kind, lower, spec.upper)
-        out.append(Resolved(name, float(initial), scale, tuple(targets), spec.factor, priors.get(name)))
+        out.append(
+            Resolved(name, float(initial), scale, tuple(targets), spec.factor, priors.get(name))
+        )
     return tuple(out)
 
 

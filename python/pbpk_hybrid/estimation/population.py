@@ -121,7 +121,9 @@ class PopulationObjective:
                 t, _, slope = self.individual(x, eta)
         return eta, value, curve, t, slope
 
-    def minus_two_log(self, x: np.ndarray, eta: np.ndarray | None = None, most: int = 50, keep: bool = True) -> float:
+    def minus_two_log(
+        self, x: np.ndarray, eta: np.ndarray | None = None, most: int = 50, keep: bool = True
+    ) -> float:
         """-2 log posterior by Laplace's approximation; remembers the modes for the next call."""
         found = self.modes(x, self.eta if eta is None else eta, most)
         if found is None:
@@ -200,13 +202,19 @@ class PopulationFit:
         """Value, standard error (delta method) and interval of every parameter."""
         import pandas as pd
 
-        slope = np.array([float(s.slope(u)) for s, u in zip(self.objective.scales, self.x, strict=True)])
+        slope = np.array(
+            [float(s.slope(u)) for s, u in zip(self.objective.scales, self.x, strict=True)]
+        )
         bounds = self.intervals(level)
         return pd.DataFrame(
-            {"value": self.values, "standard_error": np.sqrt(np.diag(self.covariance)) * slope,
-             "lower": [bounds[n][0] for n in self.names], "upper": [bounds[n][1] for n in self.names]},
+            {
+                "value": self.values,
+                "standard_error": np.sqrt(np.diag(self.covariance)) * slope,
+                "lower": [bounds[n][0] for n in self.names],
+                "upper": [bounds[n][1] for n in self.names],
+            },
             index=pd.Index(self.names, name="parameter"),
-        )  # fmt: skip
+        )
 
     def individuals(self) -> xr.Dataset:
         """Parameters of each subject (posterior mode) and eta, over subject and parameter."""
@@ -266,23 +274,44 @@ def fit_population(
     names = list(parameters)
     random = (random,) if isinstance(random, str) else tuple(random)
     if not random:
-        raise InputError("random", random, "at least one parameter that differs between subjects", hint="or use fit")
+        raise InputError(
+            "random",
+            random,
+            "at least one parameter that differs between subjects",
+            hint="or use fit",
+        )
     for name in random:
         if name not in names:
             raise unknown_name("random", name, names, what="an estimated parameter")
     extra = tuple(f"omega.{n}" for n in random)
     shared = make_objective(
-        model, observation, parameters, priors, regimen=regimen, error=error, body_weight=body_weight, lag_time=lag_time,
-        compartments=compartments, backend=backend, options=options, more_names=extra,
-    )  # fmt: skip
+        model,
+        observation,
+        parameters,
+        priors,
+        regimen=regimen,
+        error=error,
+        body_weight=body_weight,
+        lag_time=lag_time,
+        compartments=compartments,
+        backend=backend,
+        options=options,
+        more_names=extra,
+    )
     if model.n_subjects < 2:
-        raise InputError("model", model.n_subjects, "a System with one subject per individual, at least 2")
+        raise InputError(
+            "model", model.n_subjects, "a System with one subject per individual, at least 2"
+        )
     absent = np.setdiff1d(np.arange(model.n_subjects), shared.data.subject)
     if absent.size:
-        raise InputError("observation", None, "observations of every subject", subject=model.subjects[absent[0]])
+        raise InputError(
+            "observation", None, "observations of every subject", subject=model.subjects[absent[0]]
+        )
     objective = PopulationObjective(shared, random)
     objective.priors = dict(priors or {})
-    sizes = np.array([omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float)
+    sizes = np.array(
+        [omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float
+    )
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise InputError("omega", omega, "numbers > 0")
     x = np.concatenate([shared.start, np.log(sizes)])
@@ -294,14 +323,26 @@ def fit_population(
     covariance = _covariance(objective, x) if standard_errors else np.full((len(x), len(x)), np.nan)
     eta, _, curve, *_ = objective.modes(x, objective.eta)
     facts = {
-        "estimation": "Laplace's approximation, conditional with interaction", "error_model": shared.error.kind,
-        "backend": shared.predictor.backend.name, "evaluations": shared.predictor.calls,
-        "observations": len(shared.data), "subjects": model.n_subjects,
-    }  # fmt: skip
+        "estimation": "Laplace's approximation, conditional with interaction",
+        "error_model": shared.error.kind,
+        "backend": shared.predictor.backend.name,
+        "evaluations": shared.predictor.calls,
+        "observations": len(shared.data),
+        "subjects": model.n_subjects,
+    }
     values = np.array([float(s.back(v)) for s, v in zip(objective.scales, x, strict=True)])
     return PopulationFit(
-        objective.names, values, x, covariance, eta, np.linalg.inv(curve), value, converged, objective, facts
-    )  # fmt: skip
+        objective.names,
+        values,
+        x,
+        covariance,
+        eta,
+        np.linalg.inv(curve),
+        value,
+        converged,
+        objective,
+        facts,
+    )
 
 
 def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.ndarray:
@@ -315,14 +356,21 @@ def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.n
             break
         eta, _, curve, t, slope = found
         spread = np.linalg.inv(curve)
-        x[n_shared:] = 0.5 * np.log(np.maximum(np.mean(eta**2 + np.diagonal(spread, axis1=1, axis2=2), axis=0), 1e-6))
+        x[n_shared:] = 0.5 * np.log(
+            np.maximum(np.mean(eta**2 + np.diagonal(spread, axis1=1, axis2=2), axis=0), 1e-6)
+        )
         # all shared numbers: one Fisher step on the conditional likelihood at the modes
         by_error = shared._by_error(x[:n_shared])
-        mean = np.concatenate([t.weight[:, None] * slope, np.zeros((len(t.r), by_error.shape[1]))], axis=1)
+        mean = np.concatenate(
+            [t.weight[:, None] * slope, np.zeros((len(t.r), by_error.shape[1]))], axis=1
+        )
         log_sd = np.concatenate([t.l_f[:, None] * slope, t.l_e @ by_error], axis=1) / np.sqrt(2.0)
-        gradient = np.concatenate([
-            (t.r * t.r_f + 0.5 * t.l_f) @ slope, (t.r[:, None] * t.r_e + 0.5 * t.l_e).sum(axis=0) @ by_error,
-        ])  # fmt: skip
+        gradient = np.concatenate(
+            [
+                (t.r * t.r_f + 0.5 * t.l_f) @ slope,
+                (t.r[:, None] * t.r_e + 0.5 * t.l_e).sum(axis=0) @ by_error,
+            ]
+        )
         gradient[objective.which] = 0.0
         information = mean.T @ mean + log_sd.T @ log_sd
         rho, j_rho = objective.prior_rows(x)
@@ -347,7 +395,9 @@ def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.n
     return best
 
 
-def _bfgs(objective: PopulationObjective, x: np.ndarray, most: int = 100) -> tuple[np.ndarray, float, bool]:
+def _bfgs(
+    objective: PopulationObjective, x: np.ndarray, most: int = 100
+) -> tuple[np.ndarray, float, bool]:
     """Quasi-Newton from a diagonal of second differences, with a backtracking line search."""
     value = objective.minus_two_log(x)
     gradient = objective.gradient(x)
@@ -381,7 +431,9 @@ def _bfgs(objective: PopulationObjective, x: np.ndarray, most: int = 100) -> tup
     return x, value, False
 
 
-def _second(objective: PopulationObjective, x: np.ndarray, i: int, value: float, h: float = 0.02) -> float:
+def _second(
+    objective: PopulationObjective, x: np.ndarray, i: int, value: float, h: float = 0.02
+) -> float:
     moved = np.zeros(len(x))
     moved[i] = h
     ahead = objective.minus_two_log(x + moved, objective.eta, most=4, keep=False)

@@ -36,7 +36,10 @@ class Data:
 
 
 def read_observations(
-    observation: xr.Dataset, system: System, compartments: Mapping[str, str] | None, zero: bool = False
+    observation: xr.Dataset,
+    system: System,
+    compartments: Mapping[str, str] | None,
+    zero: bool = False,
 ) -> Data:
     """Check the observations and find their subject and compartment in the system.
 
@@ -58,12 +61,20 @@ def read_observations(
     if not keep.any():
         raise InputError("observation.value", "NaN", "at least one value")
     if (bad := np.flatnonzero(censored & ~(lloq > 0))).size:
-        raise InputError(f"observation.lloq[{bad[0]}]", float(lloq[bad[0]]), "a number > 0 where the value is censored")
+        raise InputError(
+            f"observation.lloq[{bad[0]}]",
+            float(lloq[bad[0]]),
+            "a number > 0 where the value is censored",
+        )
     with np.errstate(invalid="ignore"):
         low = ~((value >= 0) if zero else (value > 0))
     if (bad := np.flatnonzero(keep & ~censored & low)).size:
-        raise InputError(f"observation.value[{bad[0]}]", float(value[bad[0]]), "a number > 0 [mg/L] with this error model",
-                         hint="mark values below quantification with censored = 1 and their lloq")  # fmt: skip
+        raise InputError(
+            f"observation.value[{bad[0]}]",
+            float(value[bad[0]]),
+            "a number > 0 [mg/L] with this error model",
+            hint="mark values below quantification with censored = 1 and their lloq",
+        )
     time = observation["time"].values.astype(float)
     if (bad := np.flatnonzero(time < 0)).size:
         raise InputError(f"observation.time[{bad[0]}]", float(time[bad[0]]), "a time >= 0 h")
@@ -74,16 +85,29 @@ def read_observations(
         number = {str(s): i for i, s in enumerate(system.subjects)}
         for label in dict.fromkeys(who[keep]):
             if label not in number:
-                raise unknown_name("observation.subject", label, number, what="a subject of the model")
+                raise unknown_name(
+                    "observation.subject", label, number, what="a subject of the model"
+                )
         subject = np.array([number.get(w, 0) for w in who])
     given = {"serum": "plasma", **(compartments or {})}
     names = np.array([given.get(m, m) for m in observation["matrix"].values.astype(str)])
     used = tuple(dict.fromkeys(names[keep]))
     for name in used:
         if name not in system.observables:
-            raise unknown_name("observation.matrix", name, system.observables, what="a compartment of the model")
+            raise unknown_name(
+                "observation.matrix", name, system.observables, what="a compartment of the model"
+            )
     where = np.array([used.index(m) if m in used else 0 for m in names])
-    return Data(value[keep], lloq[keep], censored[keep], time[keep], subject[keep], where[keep], used, who[keep])
+    return Data(
+        value[keep],
+        lloq[keep],
+        censored[keep],
+        time[keep],
+        subject[keep],
+        where[keep],
+        used,
+        who[keep],
+    )
 
 
 class Predictor:
@@ -95,30 +119,47 @@ class Predictor:
     """
 
     def __init__(
-        self, system: System, data: Data, regimen: Regimen | str | xr.Dataset, targets: tuple[str, ...], *,
-        body_weight: np.ndarray | None = None, lag_time: float = 0.0, backend: str = "embedded",
+        self,
+        system: System,
+        data: Data,
+        regimen: Regimen | str | xr.Dataset,
+        targets: tuple[str, ...],
+        *,
+        body_weight: np.ndarray | None = None,
+        lag_time: float = 0.0,
+        backend: str = "embedded",
         options: SolverOptions | None = None,
     ):
         self.system, self.data, self.targets = named(system), data, targets
         self.options = options or SolverOptions()
         if self.options.method == "expm":
-            raise InputError("options.method", "expm", "a method with sensitivities, such as 'rodas5p'")
+            raise InputError(
+                "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"
+            )
         self.backend, _ = choose_backend(backend)
         self.times, self.row = np.unique(data.time, return_inverse=True)
         if isinstance(regimen, str):
             regimen = Regimen.parse(regimen)
         elif isinstance(regimen, xr.Dataset):
             regimen = Regimen.from_dataset(regimen)
-        doses = dose_stops(system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time)
+        doses = dose_stops(
+            system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time
+        )
         if doses.steady_state:
-            raise InputError("regimen", "a steady-state record (SS)", "doses given one by one",
-                             hint="give enough doses before the first observation instead of SS")  # fmt: skip
+            raise InputError(
+                "regimen",
+                "a steady-state record (SS)",
+                "doses given one by one",
+                hint="give enough doses before the first observation instead of SS",
+            )
         self.stops, _ = steady_state_stops(system, doses, self.backend, self.options)
         self.start = float(min(self.times[0], doses.first_time))
         self.own = own_values(self.system)
         self.calls = 0
 
-    def __call__(self, values: Mapping[str, np.ndarray], slopes: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+    def __call__(
+        self, values: Mapping[str, np.ndarray], slopes: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """Predictions (n_observations,) and derivatives (n_observations, n_targets) at values of the targets.
 
         `values`: target -> (n_subjects or 1,). A subject that cannot be integrated has NaN.
@@ -126,11 +167,17 @@ class Predictor:
         self.calls += 1
         system = with_values(self.system, {**self.own, **values})
         names = self.targets if slopes else ()
-        problem = Problem(system, self.stops, self.times, self.data.compartments, self.start, None, names)
+        problem = Problem(
+            system, self.stops, self.times, self.data.compartments, self.start, None, names
+        )
         result = self.backend.solve(problem, self.options)
         s, t, o = self.data.subject, self.row, self.data.compartment
         factors = np.stack(
-            [np.broadcast_to(system.observables[n].factor, (system.n_subjects,)) for n in self.data.compartments], axis=1
+            [
+                np.broadcast_to(system.observables[n].factor, (system.n_subjects,))
+                for n in self.data.compartments
+            ],
+            axis=1,
         )
         amount, factor = result.amount[s, t, o], factors[s, o]
         value = amount * factor

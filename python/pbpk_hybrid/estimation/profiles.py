@@ -35,7 +35,9 @@ class Profile:
     identified: bool
 
 
-def profile_likelihood(found: Fit, names: Sequence[str] | str | None = None, *, level: float = 0.95) -> dict[str, Profile]:
+def profile_likelihood(
+    found: Fit, names: Sequence[str] | str | None = None, *, level: float = 0.95
+) -> dict[str, Profile]:
     """Profiles of some parameters of a fit; None: all of them.
 
     Parameters
@@ -69,14 +71,20 @@ def _profile(found: Fit, j: int, level: float, threshold: float) -> Profile:
     back = [float(scale.back(u)) for u in order]
     lower, upper = ends
     return Profile(
-        objective.names[j], np.array(back), np.array([points[u] for u in order]),
+        objective.names[j],
+        np.array(back),
+        np.array([points[u] for u in order]),
         scale.lower if lower is None else float(scale.back(lower)),
         scale.upper if upper is None else float(scale.back(upper)),
-        level, threshold, lower is not None and upper is not None,
-    )  # fmt: skip
+        level,
+        threshold,
+        lower is not None and upper is not None,
+    )
 
 
-def _walk(found: Fit, j: int, side: int, threshold: float, points: dict[float, float]) -> float | None:
+def _walk(
+    found: Fit, j: int, side: int, threshold: float, points: dict[float, float]
+) -> float | None:
     """Walk outwards until the rise exceeds the threshold, then find where it equals it. None: it never does."""
     objective = found.objective
     low, high = (b[j] for b in objective.bounds)
@@ -103,7 +111,9 @@ def _held(found: Fit, j: int, target: float, start: np.ndarray) -> tuple[np.ndar
     return u, max(value - found.minus_two_log, 0.0)
 
 
-def _cross(found: Fit, j: int, inside, outside, threshold: float, points: dict[float, float]) -> float:
+def _cross(
+    found: Fit, j: int, inside, outside, threshold: float, points: dict[float, float]
+) -> float:
     """Regula falsi on the root of the rise, which is nearly linear in the distance."""
     (a, fa, ua), (b, fb, _) = inside, outside
     for _ in range(8):

@@ -66,7 +66,9 @@ def sobol(
     for name, region in parameters.items():
         if name not in known:
             raise unknown_name("parameters", name, known, what="a parameter of the model")
-        ok = isinstance(region, LogNormal) or (len(region) == 2 and np.isfinite(region).all() and region[0] < region[1])
+        ok = isinstance(region, LogNormal) or (
+            len(region) == 2 and np.isfinite(region).all() and region[0] < region[1]
+        )
         if not ok:
             raise InputError(f"parameters[{name!r}]", region, "(low, high) or a LogNormal")
     runs = samples * (len(parameters) + 2)
@@ -77,20 +79,37 @@ def sobol(
         require("SALib", "estimate", "Sobol indices")
         from SALib.analyze import sobol as analysis
         from SALib.sample import sobol as sampling
-    problem = {"num_vars": len(parameters), "names": list(parameters), "bounds": [[0.0, 1.0]] * len(parameters)}
+    problem = {
+        "num_vars": len(parameters),
+        "names": list(parameters),
+        "bounds": [[0.0, 1.0]] * len(parameters),
+    }
     share = sampling.sample(problem, int(samples), calc_second_order=False, seed=seed)
     values = {}
     for i, (name, region) in enumerate(parameters.items()):
         inner = np.clip(share[:, i], 1e-9, 1 - 1e-9)
-        values[name] = region.draw(inner) if isinstance(region, LogNormal) else region[0] + inner * (region[1] - region[0])
+        values[name] = (
+            region.draw(inner)
+            if isinstance(region, LogNormal)
+            else region[0] + inner * (region[1] - region[0])
+        )
     many = repeated(model, len(share), values)
     weight = None if body_weight is None else np.broadcast_to(body_weight, (len(share),))
     run = simulate_system(
-        many, regimen, times, compartments=[compartment], backend="embedded", options=options, body_weight=weight,
-        lag_time=lag_time, raise_on_failure=True,
-    )  # fmt: skip
+        many,
+        regimen,
+        times,
+        compartments=[compartment],
+        backend="embedded",
+        options=options,
+        body_weight=weight,
+        lag_time=lag_time,
+        raise_on_failure=True,
+    )
     curves = run["concentration"].values[:, :, 0]
-    results: dict[str, list] = {k: [] for k in ("first", "total", "first_interval", "total_interval")}
+    results: dict[str, list] = {
+        k: [] for k in ("first", "total", "first_interval", "total_interval")
+    }
     for metric in _metrics(np.asarray(run["time"].values), curves).values():
         with np.errstate(invalid="ignore", divide="ignore"):
             found = analysis.analyze(problem, np.log(metric), calc_second_order=False, seed=seed)
@@ -98,9 +117,16 @@ def sobol(
             results[key].append(found[name])
     dims = ("metric", "parameter")
     return xr.Dataset(
-        {k: (dims, np.array(v)) for k, v in results.items()}, {"metric": list(METRICS), "parameter": list(parameters)},
-        attrs=provenance(method="Sobol, SALib", samples=int(samples), runs=len(share), seed=seed, compartment=compartment),
-    )  # fmt: skip
+        {k: (dims, np.array(v)) for k, v in results.items()},
+        {"metric": list(METRICS), "parameter": list(parameters)},
+        attrs=provenance(
+            method="Sobol, SALib",
+            samples=int(samples),
+            runs=len(share),
+            seed=seed,
+            compartment=compartment,
+        ),
+    )
 
 
 def elasticity(
@@ -125,11 +151,22 @@ def elasticity(
     if not len(parameters):
         raise InputError("parameters", list(parameters), "at least one parameter")
     run = simulate_system(
-        model, regimen, times, compartments=[compartment], backend="embedded", options=options,
-        sensitivities=tuple(parameters), body_weight=body_weight, lag_time=lag_time, raise_on_failure=True,
-    )  # fmt: skip
+        model,
+        regimen,
+        times,
+        compartments=[compartment],
+        backend="embedded",
+        options=options,
+        sensitivities=tuple(parameters),
+        body_weight=body_weight,
+        lag_time=lag_time,
+        raise_on_failure=True,
+    )
     t = run["time"].values
-    c, slope = run["concentration"].values[:, :, 0], run["concentration_sensitivity"].values[:, :, 0]
+    c, slope = (
+        run["concentration"].values[:, :, 0],
+        run["concentration_sensitivity"].values[:, :, 0],
+    )
     peak = c.argmax(axis=1)
     rows = np.arange(len(c))
     own = own_values(model)
@@ -137,7 +174,13 @@ def elasticity(
     area = np.trapezoid(slope, t, axis=1) * size / np.trapezoid(c, t, axis=1)[:, None]
     highest = slope[rows, peak] * size / c[rows, peak][:, None]
     return xr.Dataset(
-        {"elasticity": (("metric", "subject", "parameter"), np.stack([area, highest]), {"units": "1"})},
+        {
+            "elasticity": (
+                ("metric", "subject", "parameter"),
+                np.stack([area, highest]),
+                {"units": "1"},
+            )
+        },
         {"metric": list(METRICS), "subject": run["subject"].values, "parameter": list(parameters)},
         attrs=provenance(compartment=compartment, regimen=run.attrs.get("regimen", "")),
     )
@@ -146,12 +189,18 @@ def elasticity(
 def repeated(model: System, n: int, values: Mapping[str, np.ndarray]) -> System:
     """One subject n times, each with its own values (n,) of some parameters."""
     one = named(model)
-    own: dict[str, Any] = {**own_values(one), **{k: np.asarray(v, dtype=float) for k, v in values.items()}}
-    wide = lambda a: np.broadcast_to(a, (n, *a.shape[1:]))  # noqa: E731
+    own: dict[str, Any] = {
+        **own_values(one),
+        **{k: np.asarray(v, dtype=float) for k, v in values.items()},
+    }
+    wide = lambda a: np.broadcast_to(a, (n, *a.shape[1:]))
     many = replace(
-        one, k_value=wide(one.k_value), n_subjects=n, subjects=np.arange(n),
+        one,
+        k_value=wide(one.k_value),
+        n_subjects=n,
+        subjects=np.arange(n),
         reactions=tuple(replace(r, parameters=wide(r.parameters)) for r in one.reactions),
-    )  # fmt: skip
+    )
     return with_values(many, own)
 
 
@@ -162,5 +211,7 @@ def _metrics(times: np.ndarray, curves: np.ndarray) -> dict[str, np.ndarray]:
 
 def segment_area(times: np.ndarray, curves: np.ndarray) -> np.ndarray:
     """Linear-up, log-down AUC of every row."""
-    pieces = segment_areas(np.broadcast_to(times, curves.shape), np.maximum(curves, 0.0), "linear_up_log_down")
+    pieces = segment_areas(
+        np.broadcast_to(times, curves.shape), np.maximum(curves, 0.0), "linear_up_log_down"
+    )
     return np.asarray(pieces[0] if isinstance(pieces, tuple) else pieces).sum(axis=1)

@@ -26,8 +26,16 @@ from ..compounds import Compound
 from ..physiology import reference_individual
 
 LARGEST_FILE, MOST_ENTRIES = 200_000_000, 2_000
-SPECIES = {"Human": "human", "Rat": "rat", "Mouse": "mouse", "Dog": "dog", "Beagle": "dog", "Monkey": "monkey",
-           "Rabbit": "rabbit", "Minipig": "minipig"}  # fmt: skip
+SPECIES = {
+    "Human": "human",
+    "Rat": "rat",
+    "Mouse": "mouse",
+    "Dog": "dog",
+    "Beagle": "dog",
+    "Monkey": "monkey",
+    "Rabbit": "rabbit",
+    "Minipig": "minipig",
+}
 METHODS = {
     "Cellular partition coefficient method - Rodgers and Rowland": "rodgers_rowland",
     "Cellular partition coefficient method - Schmitt": "schmitt",
@@ -36,7 +44,9 @@ METHODS = {
     "Cellular partition coefficient method - PK-Sim Standard": "pksim_standard",
 }
 _SEX = {"MALE": "male", "FEMALE": "female"}
-_MICROSOMAL_PROTEIN_PER_KG = 40.0 * 1800.0 / 73.0  # mg: 40 mg/g (Barter et al. 2007), ICRP liver 1.8 kg of 73 kg
+_MICROSOMAL_PROTEIN_PER_KG = (
+    40.0 * 1800.0 / 73.0
+)  # mg: 40 mg/g (Barter et al. 2007), ICRP liver 1.8 kg of 73 kg
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +89,9 @@ def import_pksim_snapshot(source: str | os.PathLike) -> ImportedSnapshot:
         elif "OriginData" in data:
             data = {"Individuals": [data]}
         else:
-            raise FileFormatError(Path(source).name, "no Compounds and no Individuals", "a PK-Sim snapshot")
+            raise FileFormatError(
+                Path(source).name, "no Compounds and no Individuals", "a PK-Sim snapshot"
+            )
     for key, value in data.items():
         if key not in ("Compounds", "Individuals", "Version") and value:
             count = f" ({len(value)})" if isinstance(value, list) else ""
@@ -98,7 +110,9 @@ def import_pksim_snapshot(source: str | os.PathLike) -> ImportedSnapshot:
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise FileFormatError(path.name, f"{path.stat().st_size} bytes", f"at most {LARGEST_FILE} bytes")
+            raise FileFormatError(
+                path.name, f"{path.stat().st_size} bytes", f"at most {LARGEST_FILE} bytes"
+            )
         data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda x: math.nan)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as err:
         raise FileFormatError(path.name, str(err)[:200], "a JSON file") from err
@@ -129,20 +143,37 @@ def _text(entry: Mapping[str, Any], key: str, where: str, default: str = "") -> 
     return value
 
 
-def _value(entry: Mapping[str, Any], unit: str, where: str, molar_mass: float | None = None) -> float:
+def _value(
+    entry: Mapping[str, Any], unit: str, where: str, molar_mass: float | None = None
+) -> float:
     """Value and Unit of a snapshot's parameter in our unit; without a Unit the value is in it already."""
     value = entry.get("Value")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise FileFormatError(f"{where}.Value", value, "a number")
     theirs = _text(entry, "Unit", where)
-    plain = {"%": ("1", 0.01), "Log Units": ("1", 1.0), "year(s)": ("year", 1.0), "day(s)": ("day", 1.0)}
+    plain = {
+        "%": ("1", 0.01),
+        "Log Units": ("1", 1.0),
+        "year(s)": ("year", 1.0),
+        "day(s)": ("day", 1.0),
+    }
     if theirs in plain:
         theirs, value = plain[theirs][0], value * plain[theirs][1]
         theirs = "" if theirs == "1" else theirs
     if not theirs:
         return float(value)
-    text = theirs.replace("µ", "u").replace("μ", "u").replace(" mic. protein", "").replace("10^6 cells", "million_cells")
-    text = text.replace("/l", "/L").replace("ml", "mL").replace("ul/", "uL/").replace("dag", "decagram")
+    text = (
+        theirs.replace("µ", "u")
+        .replace("μ", "u")
+        .replace(" mic. protein", "")
+        .replace("10^6 cells", "million_cells")
+    )
+    text = (
+        text.replace("/l", "/L")
+        .replace("ml", "mL")
+        .replace("ul/", "uL/")
+        .replace("dag", "decagram")
+    )
     try:
         return quantity(f"{value!r} {text}", unit, where, molar_mass=molar_mass)
     except InputError as err:
@@ -164,11 +195,17 @@ class _Compound:
     def read(self) -> Compound:
         known = {"Name", "Version", "Description", "IsSmallMolecule", "PlasmaProteinBindingPartner"}
         readers = {
-            "Parameters": self._parameters, "Lipophilicity": self._lipophilicity, "FractionUnbound": self._unbound,
-            "PkaTypes": self._pka, "CalculationMethods": self._methods, "Processes": self._processes,
-        }  # fmt: skip
+            "Parameters": self._parameters,
+            "Lipophilicity": self._lipophilicity,
+            "FractionUnbound": self._unbound,
+            "PkaTypes": self._pka,
+            "CalculationMethods": self._methods,
+            "Processes": self._processes,
+        }
         if self.entry.get("IsSmallMolecule") is False:
-            self.no("IsSmallMolecule", "a large molecule; only its physicochemical values are taken")
+            self.no(
+                "IsSmallMolecule", "a large molecule; only its physicochemical values are taken"
+            )
         for key, reader in readers.items():  # molar mass first
             if self.entry.get(key):
                 reader()
@@ -179,7 +216,9 @@ class _Compound:
             sources = {k: f"PK-Sim snapshot: {v}" for k, v in self.sources.items()}
             return Compound.create(**self.values, species_values=self.species, sources=sources)
         except PBPKError as err:
-            raise FileFormatError(self.where, str(err)[:200], "values that a Compound can have") from err
+            raise FileFormatError(
+                self.where, str(err)[:200], "values that a Compound can have"
+            ) from err
 
     def _alternative(self, key: str) -> tuple[dict[str, Any], str] | None:
         """The default alternative of a property, else the first; the others are listed."""
@@ -188,13 +227,18 @@ class _Compound:
             return None
         chosen = next((i for i, a in enumerate(many) if a.get("IsDefault") is True), 0)
         for i, other in enumerate(many):
-            if i != chosen and (key != "FractionUnbound" or other.get("Species") == many[chosen].get("Species")):
+            if i != chosen and (
+                key != "FractionUnbound" or other.get("Species") == many[chosen].get("Species")
+            ):
                 self.no(f"{key}[{i}]", f"alternative {other.get('Name', '')!r} not taken")
         return many[chosen], f"{key}[{chosen}]"
 
     def _named(self, entry: Mapping[str, Any], where: str) -> dict[str, tuple[dict[str, Any], str]]:
         parts = _list(entry, "Parameters", where)
-        return {_text(p, "Name", f"{where}.Parameters[{i}]"): (p, f"{where}.Parameters[{i}]") for i, p in enumerate(parts)}
+        return {
+            _text(p, "Name", f"{where}.Parameters[{i}]"): (p, f"{where}.Parameters[{i}]")
+            for i, p in enumerate(parts)
+        }
 
     def _parameters(self) -> None:
         halogens = 0.0
@@ -229,11 +273,16 @@ class _Compound:
             value = _value(found[0], "1", found[1])
             holder = self.values if species == "human" else self.species.setdefault(species, {})
             if "fraction_unbound_plasma" in holder and not alternative.get("IsDefault"):
-                self.no(f"FractionUnbound[{i}]", f"alternative {alternative.get('Name', '')!r} not taken")
+                self.no(
+                    f"FractionUnbound[{i}]",
+                    f"alternative {alternative.get('Name', '')!r} not taken",
+                )
                 continue
             holder["fraction_unbound_plasma"] = value
             prefix = "" if species == "human" else f"{species}."
-            self.sources[f"{prefix}fraction_unbound_plasma"] = f"fraction unbound, {alternative.get('Name', '')}"
+            self.sources[f"{prefix}fraction_unbound_plasma"] = (
+                f"fraction unbound, {alternative.get('Name', '')}"
+            )
 
     def _pka(self) -> None:
         sites: dict[str, list[float]] = {"Acid": [], "Base": []}
@@ -251,12 +300,17 @@ class _Compound:
     def _methods(self) -> None:
         methods = self.entry["CalculationMethods"]
         if not isinstance(methods, list):
-            raise FileFormatError(f"{self.where}.CalculationMethods", type(methods).__name__, "a list")
+            raise FileFormatError(
+                f"{self.where}.CalculationMethods", type(methods).__name__, "a list"
+            )
         for i, method in enumerate(methods):
             if isinstance(method, str) and method in METHODS:
                 self.values["partition_method"] = METHODS[method]
             else:
-                self.no(f"CalculationMethods[{i}]", f"{method}: cell permeability follows tissue by tissue here")
+                self.no(
+                    f"CalculationMethods[{i}]",
+                    f"{method}: cell permeability follows tissue by tissue here",
+                )
 
     def _processes(self) -> None:
         for i, process in enumerate(_list(self.entry, "Processes", self.where)):
@@ -270,7 +324,10 @@ class _Compound:
             if reason is None:
                 reason = reader(self, process, self._named(process, where))
             if reason:
-                self.no(f"Processes[{i}]", f"{reason} ({process.get('Molecule') or process.get('DataSource') or ''})")
+                self.no(
+                    f"Processes[{i}]",
+                    f"{reason} ({process.get('Molecule') or process.get('DataSource') or ''})",
+                )
 
     def _set(self, field: str, value: float, what: str) -> str | None:
         if field in self.values:
@@ -283,14 +340,21 @@ class _Compound:
 def _filtration(c: _Compound, process, p) -> str | None:
     if "GFR fraction" not in p:
         return "glomerular filtration without a GFR fraction"
-    return c._set("gfr_fraction", _value(p["GFR fraction"][0], "1", p["GFR fraction"][1]), "glomerular filtration")
+    return c._set(
+        "gfr_fraction",
+        _value(p["GFR fraction"][0], "1", p["GFR fraction"][1]),
+        "glomerular filtration",
+    )
 
 
 def _hepatic(c: _Compound, process, p) -> str | None:
     if "Plasma clearance" not in p:
         return "hepatic clearance without a plasma clearance"
-    return c._set("clearance_plasma", _value(p["Plasma clearance"][0], "mL/min/kg", p["Plasma clearance"][1]),
-                  "total hepatic clearance")  # fmt: skip
+    return c._set(
+        "clearance_plasma",
+        _value(p["Plasma clearance"][0], "mL/min/kg", p["Plasma clearance"][1]),
+        "total hepatic clearance",
+    )
 
 
 def _microsomes_first_order(c: _Compound, process, p) -> str | None:
@@ -298,7 +362,9 @@ def _microsomes_first_order(c: _Compound, process, p) -> str | None:
     name = "In vitro CL for liver microsomes"
     if name not in p:
         return f"{process['InternalName']} without {name}"
-    c.values["clint_microsome"] = c.values.get("clint_microsome", 0.0) + _value(p[name][0], "uL/min/mg", p[name][1])
+    c.values["clint_microsome"] = c.values.get("clint_microsome", 0.0) + _value(
+        p[name][0], "uL/min/mg", p[name][1]
+    )
     before = c.sources.get("clint_microsome", "MetabolizationLiverMicrosomes_FirstOrder")
     c.sources["clint_microsome"] = f"{before}, {process.get('Molecule') or 'unnamed enzyme'}"
     return None
@@ -311,7 +377,9 @@ def _microsomes_mm(c: _Compound, process, p) -> str | None:
     mass = c.values.get("molar_mass")
     if mass is None:
         return "Michaelis-Menten metabolism of a compound without molar mass"
-    vmax = _value(p[names[0]][0], "pmol/min/mg", p[names[0]][1])  # of the whole liver, per body weight
+    vmax = _value(
+        p[names[0]][0], "pmol/min/mg", p[names[0]][1]
+    )  # of the whole liver, per body weight
     per_weight = vmax * mass * 1e-9 * 60.0 * _MICROSOMAL_PROTEIN_PER_KG
     km = _value(p["Km"][0], "mg/L", p["Km"][1], molar_mass=mass)
     enzyme = str(process.get("Molecule") or f"pathway {len(c.values.get('saturable', ())) + 1}")
@@ -319,7 +387,9 @@ def _microsomes_mm(c: _Compound, process, p) -> str | None:
     if any(s["name"] == enzyme for s in known):
         return f"Michaelis-Menten metabolism: a second process of {enzyme}"
     known.append({"name": enzyme, "vmax": per_weight, "km": km})
-    c.sources["saturable"] = "MetabolizationLiverMicrosomes_MM; 40 mg protein per g of liver (Barter et al. 2007)"
+    c.sources["saturable"] = (
+        "MetabolizationLiverMicrosomes_MM; 40 mg protein per g of liver (Barter et al. 2007)"
+    )
     if "kcat" in p:
         return "kcat and enzyme concentration: the measured Vmax is taken instead"
     return None
@@ -333,7 +403,9 @@ _PROCESSES = {
 }
 
 
-def _individual(entry: dict[str, Any], where: str, lost: list[str]) -> tuple[str, xr.Dataset | None]:
+def _individual(
+    entry: dict[str, Any], where: str, lost: list[str]
+) -> tuple[str, xr.Dataset | None]:
     name, origin = _text(entry, "Name", where) or where, entry.get("OriginData")
     if not isinstance(origin, dict):
         raise FileFormatError(f"{where}.OriginData", type(origin).__name__, "an object")
@@ -345,7 +417,11 @@ def _individual(entry: dict[str, Any], where: str, lost: list[str]) -> tuple[str
         if key not in ("Name", "OriginData", "Seed", "Version", "Description") and value:
             lost.append(f"{where}.{key}: reference anatomy of the species is used")
     values: dict[str, Any] = {}
-    for key, field, unit in (("Age", "age", "year"), ("Weight", "body_weight", "kg"), ("Height", "height", "cm")):
+    for key, field, unit in (
+        ("Age", "age", "year"),
+        ("Weight", "body_weight", "kg"),
+        ("Height", "height", "cm"),
+    ):
         if isinstance(origin.get(key), dict):
             if species == "human" or key == "Weight":
                 values[field] = _value(origin[key], unit, f"{where}.OriginData.{key}")

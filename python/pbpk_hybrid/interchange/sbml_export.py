@@ -76,7 +76,12 @@ def export_sbml(
         writer.reaction(reaction)
     writer.observables()
     if regimen is not None:
-        writer.doses(Regimen.parse(regimen) if isinstance(regimen, str) else regimen, horizon, weight, lag_time)
+        writer.doses(
+            Regimen.parse(regimen) if isinstance(regimen, str) else regimen,
+            horizon,
+            weight,
+            lag_time,
+        )
     text = writer.text()
     if path is not None:
         with atomic_path(path) as draft:
@@ -89,7 +94,9 @@ class _Writer:
 
     def __init__(self, sbml: Any, system: System, name: str | None):
         self.sbml, self.system = sbml, system
-        self.name = name or str(system.attrs.get("compound") or system.attrs.get("model") or "model")
+        self.name = name or str(
+            system.attrs.get("compound") or system.attrs.get("model") or "model"
+        )
         self.document = sbml.SBMLDocument(3, 2)
         self.model: libsbml.Model = self.document.createModel()
         self.taken: set[str] = set()
@@ -107,12 +114,16 @@ class _Writer:
 
     def check(self, code: int, what: str) -> None:
         if code != self.sbml.LIBSBML_OPERATION_SUCCESS:
-            raise PBPKError(f"libsbml refused {what}: {self.sbml.OperationReturnValue_toString(code)}")
+            raise PBPKError(
+                f"libsbml refused {what}: {self.sbml.OperationReturnValue_toString(code)}"
+            )
 
     def math(self, formula: str):
         tree = self.sbml.parseL3Formula(formula)
         if tree is None:
-            raise PBPKError(f"libsbml could not read {formula!r}: {self.sbml.getLastParseL3Error()}")
+            raise PBPKError(
+                f"libsbml could not read {formula!r}: {self.sbml.getLastParseL3Error()}"
+            )
         return tree
 
     def model_and_units(self) -> None:
@@ -120,8 +131,9 @@ class _Writer:
         model.setId(self.new_id(self.name))
         model.setName(self.name)
         for unit, kind, scale, multiplier in (
-            ("hour", sbml.UNIT_KIND_SECOND, 0, _HOUR), ("milligram", sbml.UNIT_KIND_GRAM, _MG, 1.0),
-        ):  # fmt: skip
+            ("hour", sbml.UNIT_KIND_SECOND, 0, _HOUR),
+            ("milligram", sbml.UNIT_KIND_GRAM, _MG, 1.0),
+        ):
             definition = model.createUnitDefinition()
             definition.setId(unit)
             part = definition.createUnit()
@@ -134,8 +146,15 @@ class _Writer:
         model.setExtentUnits("milligram")
         model.setVolumeUnits("litre")
         facts = "; ".join(f"{k}: {v}" for k, v in self.system.attrs.items())
-        escaped = f"pbpk_hybrid {VERSION}; {facts}".replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        self.check(model.setNotes(f'<body xmlns="http://www.w3.org/1999/xhtml"><p>{escaped}</p></body>'), "notes")
+        escaped = (
+            f"pbpk_hybrid {VERSION}; {facts}".replace("&", "&amp;")
+            .replace("<", "&lt;")
+            .replace(">", "&gt;")
+        )
+        self.check(
+            model.setNotes(f'<body xmlns="http://www.w3.org/1999/xhtml"><p>{escaped}</p></body>'),
+            "notes",
+        )
         compartment = model.createCompartment()
         self.body = self.new_id("body")
         compartment.setId(self.body)
@@ -165,7 +184,9 @@ class _Writer:
         p.setValue(float(value))
         return sid
 
-    def process(self, name: str, gains: dict[int, float], modifiers: list[int], formula: str) -> None:
+    def process(
+        self, name: str, gains: dict[int, float], modifiers: list[int], formula: str
+    ) -> None:
         """One reaction: state -> net gain, modifiers (states in the formula that do not change), law."""
         r = self.model.createReaction()
         r.setId(self.new_id(name))
@@ -192,7 +213,9 @@ class _Writer:
             if off and all(v > 0 for _, v in off) and abs(loss - away) <= 1e-12 * abs(loss):
                 for i, v in off:
                     rate = self.parameter(f"k_{names[i]}_from_{names[j]}", v)
-                    self.process(f"{names[j]}_to_{names[i]}", {j: -1.0, i: 1.0}, [], f"{rate} * {source}")
+                    self.process(
+                        f"{names[j]}_to_{names[i]}", {j: -1.0, i: 1.0}, [], f"{rate} * {source}"
+                    )
                 continue
             for i, v in off:
                 rate = self.parameter(f"k_{names[i]}_from_{names[j]}", v)
@@ -208,11 +231,15 @@ class _Writer:
             formula = f"{p[0]} * {a} * {others[0]}"
         elif r.law in ("hill", "hill_product"):
             power = f"max({a}, 0)^{p[2]}"
-            formula = f"{p[0]} * {power} / ({p[1]}^{p[2]} + {power})" + (f" * {others[0]}" if others else "")
+            formula = f"{p[0]} * {power} / ({p[1]}^{p[2]} + {power})" + (
+                f" * {others[0]}" if others else ""
+            )
         elif r.law == "enzymatic":
             enzyme, *inhibitors = others
             free, bound = (
-                "1" + "".join(f" + {c} * {i}" for c, i in zip(p[2 + k :: 2], inhibitors, strict=True)) for k in (0, 1)
+                "1"
+                + "".join(f" + {c} * {i}" for c, i in zip(p[2 + k :: 2], inhibitors, strict=True))
+                for k in (0, 1)
             )
             formula = f"{p[0]} * (1 + {enzyme}) * {a} / ({free} + {p[1]} * {a} * ({bound}))"
         else:
@@ -225,12 +252,17 @@ class _Writer:
             factor = float(o.factor[0])
             if not np.isfinite(factor):
                 continue
-            terms = " + ".join(f"{w!r} * {self.species[s]}" if w != 1.0 else self.species[s] for s, w in o.terms)
+            terms = " + ".join(
+                f"{w!r} * {self.species[s]}" if w != 1.0 else self.species[s] for s, w in o.terms
+            )
             offset = "" if o.offset is None else f" + {float(o.offset[0])!r}"
             sid = self.parameter(f"concentration_{name}", 0.0, constant=False)
             rule = self.model.createAssignmentRule()
             rule.setVariable(sid)
-            self.check(rule.setMath(self.math(f"{factor!r} * ({terms}){offset}")), f"the concentration of {name}")
+            self.check(
+                rule.setMath(self.math(f"{factor!r} * ({terms}){offset}")),
+                f"the concentration of {name}",
+            )
 
     def doses(self, regimen: Regimen, horizon: float, weight, lag_time: float) -> None:
         doses = dose_stops(self.system, regimen, horizon, body_weight=weight, lag_time=lag_time)
@@ -245,8 +277,12 @@ class _Writer:
             state = int(doses.state[events.compartment[i]]) if kind != RESET else -1
             value = float(events.value[i])
             if kind == RATE and state not in running:
-                running[state] = self.parameter(f"infusion_{self.system.states[state]}", 0.0, constant=False)
-                self.process(f"infusion_into_{self.system.states[state]}", {state: 1.0}, [], running[state])
+                running[state] = self.parameter(
+                    f"infusion_{self.system.states[state]}", 0.0, constant=False
+                )
+                self.process(
+                    f"infusion_into_{self.system.states[state]}", {state: 1.0}, [], running[state]
+                )
             if kind == BOLUS and when <= 0.0:
                 species = self.model.getSpecies(self.species[state])
                 species.setInitialAmount(species.getInitialAmount() + value)
@@ -276,8 +312,11 @@ class _Writer:
     def text(self) -> str:
         self.document.setConsistencyChecks(self.sbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
         self.document.checkInternalConsistency()
-        bad = [e for e in map(self.document.getError, range(self.document.getNumErrors()))
-               if e.getSeverity() >= self.sbml.LIBSBML_SEV_ERROR]  # fmt: skip
+        bad = [
+            e
+            for e in map(self.document.getError, range(self.document.getNumErrors()))
+            if e.getSeverity() >= self.sbml.LIBSBML_SEV_ERROR
+        ]
         if bad:
             raise PBPKError(f"the SBML would not be valid: {bad[0].getMessage().strip()}")
         return self.sbml.writeSBMLToString(self.document)

@@ -21,7 +21,16 @@ from .._core.optional import require
 from ..dosing import Regimen
 from ..dosing.regimen import combine
 from ..models.system import Observable, Reaction, System
-from .sbml_math import Polynomial, Term, Unsupported, constant, evaluate, simplify, species, value_of
+from .sbml_math import (
+    Polynomial,
+    Term,
+    Unsupported,
+    constant,
+    evaluate,
+    simplify,
+    species,
+    value_of,
+)
 
 LARGEST_FILE = 20_000_000  # bytes
 MOST_STATES, MOST_REACTIONS, MOST_SYMBOLS = 5_000, 20_000, 100_000
@@ -79,11 +88,18 @@ def import_sbml(
     fatal = [e for e in errors if e.getSeverity() >= sbml.LIBSBML_SEV_ERROR]
     model = document.getModel()
     if fatal or model is None:
-        what = f"line {fatal[0].getLine()}: {fatal[0].getMessage().strip()}" if fatal else "there is no model in it"
+        what = (
+            f"line {fatal[0].getLine()}: {fatal[0].getMessage().strip()}"
+            if fatal
+            else "there is no model in it"
+        )
         raise FileFormatError(name, what[:300], "an SBML file")
     if (count := model.getNumSpecies()) > MOST_STATES or model.getNumReactions() > MOST_REACTIONS:
-        raise FileFormatError(name, f"{count} species, {model.getNumReactions()} reactions",
-                              f"at most {MOST_STATES} species and {MOST_REACTIONS} reactions")  # fmt: skip
+        raise FileFormatError(
+            name,
+            f"{count} species, {model.getNumReactions()} reactions",
+            f"at most {MOST_STATES} species and {MOST_REACTIONS} reactions",
+        )
     properties = sbml.ConversionProperties()
     properties.addOption("expandFunctionDefinitions", True)
     document.convert(properties)
@@ -109,19 +125,25 @@ def _read(source: str | os.PathLike) -> tuple[str, str]:
         except UnicodeDecodeError as err:
             raise FileFormatError(name, "bytes that are not UTF-8", "an SBML file") from err
         except OSError as err:
-            raise InputError("source", str(source), "a file that can be read", hint=str(err)) from err
+            raise InputError(
+                "source", str(source), "a file that can be read", hint=str(err)
+            ) from err
     if len(text) > LARGEST_FILE:
         raise FileFormatError(name, f"{len(text)} characters", f"at most {LARGEST_FILE}")
     head = text[:100_000].lower()
     if "<!doctype" in head or "<!entity" in text.lower():
-        raise FileFormatError(name, "a document type or entities", "plain XML")  # entities can expand without end
+        raise FileFormatError(
+            name, "a document type or entities", "plain XML"
+        )  # entities can expand without end
     return text, name
 
 
 class _Reader:
     """Collects everything that does not fit before it complains."""
 
-    def __init__(self, sbml: Any, document: Any, name: str, time_unit: str | None, drop_outputs: bool):
+    def __init__(
+        self, sbml: Any, document: Any, name: str, time_unit: str | None, drop_outputs: bool
+    ):
         self.sbml, self.document, self.model, self.file = sbml, document, document.getModel(), name
         self.drop_outputs = drop_outputs
         self.unsupported: list[str] = []
@@ -152,7 +174,13 @@ class _Reader:
         for variable, state in self.states.items():
             if variable in self.rules and self.rules[variable].isRate():
                 scale = self.volume.get(variable, 1.0)
-                self._law(f"rate rule of {variable}", self.rules[variable].getMath(), {state: scale}, k, reactions)
+                self._law(
+                    f"rate rule of {variable}",
+                    self.rules[variable].getMath(),
+                    {state: scale},
+                    k,
+                    reactions,
+                )
         observables = self._observables()
         if self.unsupported:
             raise _refusal(self.file, self.unsupported)
@@ -164,7 +192,13 @@ class _Reader:
         values = [[k.get(p, 0.0) for p in rows]]
         facts = {"model": self.model.getId() or self.file, "source": f"SBML {self.file}"}
         system = System(
-            names, [i for i, _ in rows], [j for _, j in rows], values, tuple(reactions), observables, attrs=facts
+            names,
+            [i for i, _ in rows],
+            [j for _, j in rows],
+            values,
+            tuple(reactions),
+            observables,
+            attrs=facts,
         )
         return ImportedModel(system, initial, tuple(self.notes))
 
@@ -202,7 +236,9 @@ class _Reader:
     def _symbols(self) -> None:
         """Constants, states, and what is not known until it is asked for."""
         model = self.model
-        assigned = {a.getSymbol(): a.getMath() for a in self.items(model.getListOfInitialAssignments())}
+        assigned = {
+            a.getSymbol(): a.getMath() for a in self.items(model.getListOfInitialAssignments())
+        }
         self.assigned = assigned
         for c in self.items(model.getListOfCompartments()):
             if c.getId() not in assigned and c.getId() not in self.rules:
@@ -246,7 +282,9 @@ class _Reader:
         if np.isfinite(value):
             self.known[symbol] = constant(value)
         else:
-            self.empty[symbol] = f"{kind} {symbol}, whose value is {value}"  # refused where it is used
+            self.empty[symbol] = (
+                f"{kind} {symbol}, whose value is {value}"  # refused where it is used
+            )
 
     def _number(self, symbol: str, what: str) -> float | None:
         try:
@@ -296,7 +334,11 @@ class _Reader:
         return evaluate(law.getMath(), self.sbml, self._resolve)
 
     def _local(self, law: Any) -> dict[str, float]:
-        parameters = law.getListOfLocalParameters() if self.document.getLevel() > 2 else law.getListOfParameters()
+        parameters = (
+            law.getListOfLocalParameters()
+            if self.document.getLevel() > 2
+            else law.getListOfParameters()
+        )
         return {p.getId(): p.getValue() for p in self.items(parameters)}
 
     def _initial_value(self, math: Any) -> float:
@@ -337,7 +379,9 @@ class _Reader:
         if s.isSetInitialAmount():
             return float(s.getInitialAmount())
         if s.isSetInitialConcentration():
-            size = scale if sid in self.volume else self._number(s.getCompartment(), f"species {sid}")
+            size = (
+                scale if sid in self.volume else self._number(s.getCompartment(), f"species {sid}")
+            )
             return None if size is None else float(s.getInitialConcentration()) * size
         return 0.0
 
@@ -363,7 +407,9 @@ class _Reader:
         gains: dict[int, float] = {}
         for many, sign in ((r.getListOfReactants(), -1.0), (r.getListOfProducts(), 1.0)):
             for part in self.items(many):
-                if part.isSetStoichiometryMath() or (self.document.getLevel() > 2 and not part.getConstant()):
+                if part.isSetStoichiometryMath() or (
+                    self.document.getLevel() > 2 and not part.getConstant()
+                ):
                     self.no(f"{name}: a stoichiometry that is computed")
                 if part.getId() and part.getId() in (*self.assigned, *self.rules):
                     self.no(f"{name}: a stoichiometry that is computed")
@@ -376,7 +422,9 @@ class _Reader:
         self._law(name, law.getMath(), {s: g for s, g in gains.items() if g}, k, reactions)
         self.locals = {}
 
-    def _law(self, name: str, math: Any, gains: dict[int, float], k: dict, reactions: list[Reaction]) -> None:
+    def _law(
+        self, name: str, math: Any, gains: dict[int, float], k: dict, reactions: list[Reaction]
+    ) -> None:
         """Sort the terms of a rate into K and reactions."""
         if not gains:
             return
@@ -397,7 +445,9 @@ class _Reader:
             powers = [power for _, power in monomial]
             if powers == [1.0]:
                 for state, gain in gains.items():
-                    k[state, monomial[0][0]] = k.get((state, monomial[0][0]), 0.0) + gain * x * self.hours
+                    k[state, monomial[0][0]] = (
+                        k.get((state, monomial[0][0]), 0.0) + gain * x * self.hours
+                    )
             elif powers in ([1.0, 1.0], [2.0]):
                 states = tuple(s for s, power in monomial for _ in range(int(power)))
                 self._add(reactions, name, "mass_action", states, gains, [x * self.hours])
@@ -406,13 +456,19 @@ class _Reader:
             else:
                 raise Unsupported(f"a product of powers {powers} of species")
 
-    def _add(self, reactions: list[Reaction], name: str, law: str, reactants, gains, parameters) -> None:
+    def _add(
+        self, reactions: list[Reaction], name: str, law: str, reactants, gains, parameters
+    ) -> None:
         taken = {r.name for r in reactions}
         stem = name.removeprefix("reaction ")
         unique, n = stem, 2
         while unique in taken:
             unique, n = f"{stem} {n}", n + 1
-        reactions.append(Reaction(unique, law, tuple(reactants), dict(gains), np.array([parameters], dtype=float)))
+        reactions.append(
+            Reaction(
+                unique, law, tuple(reactants), dict(gains), np.array([parameters], dtype=float)
+            )
+        )
 
     def _observables(self) -> dict[str, Observable]:
         out: dict[str, Observable] = {}
@@ -420,7 +476,11 @@ class _Reader:
             s = self.model.getSpecies(name)
             size = self.volume.get(name)
             home = None if s is None else self.model.getCompartment(s.getCompartment())
-            if size is None and home is not None and (home.isSetSize() or s.getCompartment() in self.rules):
+            if (
+                size is None
+                and home is not None
+                and (home.isSetSize() or s.getCompartment() in self.rules)
+            ):
                 size = self._number(s.getCompartment(), f"species {name}")
             if s is None:
                 size = 1.0
@@ -513,8 +573,10 @@ def _saturable(n: Polynomial, d: Polynomial) -> tuple[str, tuple[int, ...], list
 
 def _refusal(file: str, unsupported: list[str]) -> FileFormatError:
     error = FileFormatError(
-        file, f"{len(unsupported)} constructs that a System does not have", "SBML within a System's laws",
+        file,
+        f"{len(unsupported)} constructs that a System does not have",
+        "SBML within a System's laws",
         hint="; ".join(unsupported),
-    )  # fmt: skip
+    )
     error.unsupported = tuple(unsupported)
     return error

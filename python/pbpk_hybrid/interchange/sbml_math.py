@@ -118,7 +118,9 @@ def power(a: list[Term], exponent: float) -> list[Term]:
     raise Unsupported("a power of a sum")
 
 
-def evaluate(node: Any, sbml: Any, resolve: Callable[[str], list[Term]], depth: int = 0) -> list[Term]:
+def evaluate(
+    node: Any, sbml: Any, resolve: Callable[[str], list[Term]], depth: int = 0
+) -> list[Term]:
     """The terms of an AST. `resolve` gives those of a symbol.
 
     Raises
@@ -129,7 +131,7 @@ def evaluate(node: Any, sbml: Any, resolve: Callable[[str], list[Term]], depth: 
         raise Unsupported(f"a formula nested deeper than {MOST_DEPTH}")
     kind = node.getType()
     children = [node.getChild(i) for i in range(node.getNumChildren())]
-    go = lambda child: evaluate(child, sbml, resolve, depth + 1)  # noqa: E731
+    go = lambda child: evaluate(child, sbml, resolve, depth + 1)
     if node.isNumber():
         return constant(float(node.getValue()))
     if kind == sbml.AST_NAME:
@@ -144,8 +146,12 @@ def evaluate(node: Any, sbml: Any, resolve: Callable[[str], list[Term]], depth: 
         return simplify([t for c in children for t in go(c)]) if children else constant(0.0)
     if kind == sbml.AST_MINUS:
         first = go(children[0])
-        negative = lambda terms: [({m: -x for m, x in n.items()}, d) for n, d in terms]  # noqa: E731
-        return negative(first) if len(children) == 1 else simplify([*first, *negative(go(children[1]))])
+        negative = lambda terms: [({m: -x for m, x in n.items()}, d) for n, d in terms]
+        return (
+            negative(first)
+            if len(children) == 1
+            else simplify([*first, *negative(go(children[1]))])
+        )
     if kind == sbml.AST_TIMES:
         out = constant(1.0)
         for c in children:
@@ -170,11 +176,14 @@ def evaluate(node: Any, sbml: Any, resolve: Callable[[str], list[Term]], depth: 
 def _function(node: Any, kind: int, sbml: Any, x: list[float]) -> float:
     """A function of numbers."""
     table = {
-        sbml.AST_FUNCTION_EXP: math.exp, sbml.AST_FUNCTION_LN: math.log, sbml.AST_FUNCTION_ABS: abs,
-        sbml.AST_FUNCTION_MAX: max, sbml.AST_FUNCTION_MIN: min,
+        sbml.AST_FUNCTION_EXP: math.exp,
+        sbml.AST_FUNCTION_LN: math.log,
+        sbml.AST_FUNCTION_ABS: abs,
+        sbml.AST_FUNCTION_MAX: max,
+        sbml.AST_FUNCTION_MIN: min,
         sbml.AST_FUNCTION_LOG: lambda base, v: math.log(v, base),
         sbml.AST_FUNCTION_ROOT: lambda n, v=None: math.sqrt(n) if v is None else v ** (1.0 / n),
-    }  # fmt: skip
+    }
     if kind not in table:
         raise Unsupported(f"the function {node.getName() or sbml.formulaToL3String(node)[:40]}")
     try:

@@ -57,15 +57,24 @@ def save_checkpoint(
     if not path.suffix:
         path = path.with_suffix(".safetensors")
     if path.exists() and not overwrite:
-        raise CheckpointError("path", str(path), "a file that is not there yet", hint="overwrite=True replaces it")
+        raise CheckpointError(
+            "path", str(path), "a file that is not there yet", hint="overwrite=True replaces it"
+        )
     try:
         head = json.dumps(
-            {"kind": kind, "format_version": format_version, "package_version": VERSION, "config": dict(config)},
+            {
+                "kind": kind,
+                "format_version": format_version,
+                "package_version": VERSION,
+                "config": dict(config),
+            },
             allow_nan=False,
             sort_keys=True,
         )
     except (TypeError, ValueError) as error:
-        raise CheckpointError("config", repr(config)[:200], "plain JSON values", hint=str(error)) from error
+        raise CheckpointError(
+            "config", repr(config)[:200], "plain JSON values", hint=str(error)
+        ) from error
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as draft:
         save_file(plain, draft, metadata={_KEY: head})
@@ -87,25 +96,35 @@ def read_config(path: str | os.PathLike, *, kind: str, format_version: int) -> d
             head = json.loads((file.metadata() or {})[_KEY])
         found, version, config = head["kind"], head["format_version"], head["config"]
     except KeyError as error:
-        raise CheckpointError("path", str(path), "a checkpoint written by pbpk_hybrid", hint=f"no {error} in it") from error
+        raise CheckpointError(
+            "path", str(path), "a checkpoint written by pbpk_hybrid", hint=f"no {error} in it"
+        ) from error
     except Exception as error:  # the library's own error type is not public
-        raise CheckpointError("path", str(path), "a whole safetensors file", hint=_first_line(error)) from error
+        raise CheckpointError(
+            "path", str(path), "a whole safetensors file", hint=_first_line(error)
+        ) from error
     if found != kind:
-        raise CheckpointError("kind", found, repr(kind), hint=f"{path.name} belongs to another component")
+        raise CheckpointError(
+            "kind", found, repr(kind), hint=f"{path.name} belongs to another component"
+        )
     if version != format_version:
         newer = isinstance(version, int) and version > format_version
         raise CheckpointError(
             "format_version",
             version,
             str(format_version),
-            hint="a newer pbpk_hybrid wrote it: upgrade" if newer else "train it again with this version",
+            hint="a newer pbpk_hybrid wrote it: upgrade"
+            if newer
+            else "train it again with this version",
         )
     if not isinstance(config, dict):
         raise CheckpointError("config", type(config).__name__, "a JSON object")
     return config
 
 
-def load_checkpoint(path: str | os.PathLike, *, kind: str, format_version: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def load_checkpoint(
+    path: str | os.PathLike, *, kind: str, format_version: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Tensors (on the CPU) and configuration of a checkpoint.
 
     Returns
@@ -132,10 +151,14 @@ def load_weights(module, tensors: Mapping[str, Any]) -> None:
     own = module.state_dict()
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     if missing or extra:
-        raise CheckpointError("tensors", f"missing {missing[:3]}, unknown {extra[:3]}", "the weights of this network")
+        raise CheckpointError(
+            "tensors", f"missing {missing[:3]}, unknown {extra[:3]}", "the weights of this network"
+        )
     for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
-            raise CheckpointError(f"tensor {name}", tuple(tensors[name].shape), f"shape {tuple(tensor.shape)}")
+            raise CheckpointError(
+                f"tensor {name}", tuple(tensors[name].shape), f"shape {tuple(tensor.shape)}"
+            )
     module.load_state_dict(dict(tensors))
 
 

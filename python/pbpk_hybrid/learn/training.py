@@ -140,7 +140,10 @@ def train(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     try:
-        with _bar(options.steps, run.step, progress) as advance, _events(run.folder, tensorboard) as write:
+        with (
+            _bar(options.steps, run.step, progress) as advance,
+            _events(run.folder, tensorboard) as write,
+        ):
             run.go(loss, validate, advance, write)
     finally:
         torch.set_num_threads(before)
@@ -155,7 +158,10 @@ class _Run:
         parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": [p for p in parameters if p.ndim > 1], "weight_decay": options.weight_decay},
+                {
+                    "params": [p for p in parameters if p.ndim > 1],
+                    "weight_decay": options.weight_decay,
+                },
                 {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
             ],
             lr=options.learning_rate,
@@ -205,7 +211,9 @@ class _Run:
             group["lr"] = options.rate(self.step)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_generator(options.seed, self.step).initial_seed())
-            with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            with torch.autocast(
+                device.type, torch.bfloat16, enabled=options.precision == "bfloat16"
+            ):
                 value = loss(module, self.step, step_generator(options.seed, self.step))
         self.optimizer.zero_grad(set_to_none=True)
         number = float(value.detach())
@@ -223,7 +231,9 @@ class _Run:
     def _average(self) -> None:
         if self.options.ema is None:
             return
-        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))  # the first steps are forgotten quickly
+        decay = min(
+            self.options.ema, (1 + self.step) / (10 + self.step)
+        )  # the first steps are forgotten quickly
         for name, tensor in self.module.state_dict().items():
             if tensor.is_floating_point():
                 self.average[name].lerp_(tensor, 1 - decay)
@@ -264,25 +274,46 @@ class _Run:
         if self.folder is None:
             return
         tensors = {}
-        for kind, state in (("now", self.module.state_dict()), ("average", self.average), ("best", self.best)):
+        for kind, state in (
+            ("now", self.module.state_dict()),
+            ("average", self.average),
+            ("best", self.best),
+        ):
             tensors |= {f"{kind}/{name}": tensor.clone() for name, tensor in state.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{i}/{name}": torch.as_tensor(value).clone() for name, value in state.items()}
+            tensors |= {
+                f"optimizer/{i}/{name}": torch.as_tensor(value).clone()
+                for name, value in state.items()
+            }
         log = self.log
         config = {
-            "options": asdict(self.options), "step": self.step, "waited": self.waited,
+            "options": asdict(self.options),
+            "step": self.step,
+            "waited": self.waited,
             "history": {k: [_json(x) for x in v] for k, v in log.history.items()},
-            "best": _json(log.best), "best_step": log.best_step, "stopped": log.stopped, "seconds": log.seconds,
+            "best": _json(log.best),
+            "best_step": log.best_step,
+            "stopped": log.stopped,
+            "seconds": log.seconds,
             "finished": self.finished,
-        }  # fmt: skip
-        save_checkpoint(self.folder / "state.safetensors", tensors, config, kind=KIND, format_version=FORMAT, overwrite=True)
+        }
+        save_checkpoint(
+            self.folder / "state.safetensors",
+            tensors,
+            config,
+            kind=KIND,
+            format_version=FORMAT,
+            overwrite=True,
+        )
         with atomic_path(self.folder / "log.csv") as draft, draft.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(COLUMNS)
             rows.writerows(zip(*(log.history[c] for c in COLUMNS), strict=True))
 
     def _resume(self) -> None:
-        tensors, config = load_checkpoint(self.folder / "state.safetensors", kind=KIND, format_version=FORMAT)
+        tensors, config = load_checkpoint(
+            self.folder / "state.safetensors", kind=KIND, format_version=FORMAT
+        )
         free = _FREE | ({"steps"} if self.options.schedule == "constant" else set())
         before = json.loads(json.dumps(asdict(self.options)))
         for item in fields(self.options):
@@ -295,7 +326,11 @@ class _Run:
                 )
 
         def part(kind: str) -> dict[str, torch.Tensor]:
-            return {n.removeprefix(kind + "/"): t for n, t in tensors.items() if n.startswith(kind + "/")}
+            return {
+                n.removeprefix(kind + "/"): t
+                for n, t in tensors.items()
+                if n.startswith(kind + "/")
+            }
 
         load_weights(self.module, part("now"))
         device = next(self.module.parameters()).device
@@ -310,8 +345,15 @@ class _Run:
         self.optimizer.load_state_dict(whole)
         self.step, self.waited = config["step"], config["waited"]
         log = self.log
-        log.history = {k: [x if isinstance(x, int) else float(x) for x in v] for k, v in config["history"].items()}
-        log.best, log.best_step, log.seconds = float(config["best"]), config["best_step"], config["seconds"]
+        log.history = {
+            k: [x if isinstance(x, int) else float(x) for x in v]
+            for k, v in config["history"].items()
+        }
+        log.best, log.best_step, log.seconds = (
+            float(config["best"]),
+            config["best_step"],
+            config["seconds"],
+        )
         # a run that ended by patience or time may go on when that limit was raised
         if config["finished"]:
             self._stop_early()
@@ -329,13 +371,28 @@ def _number(value: float | str) -> float:
 @contextlib.contextmanager
 def _bar(total: int, done: int, show: bool) -> Iterator[Callable[[int, float, float], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not show or not screen.is_terminal) as bar:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=screen, transient=True, disable=not show or not screen.is_terminal
+    ) as bar:
         task = bar.add_task("training", total=total, completed=done)
-        yield lambda step, loss, best: bar.update(task, completed=step, description=f"loss {loss:.4g}, best {best:.4g}")
+        yield lambda step, loss, best: bar.update(
+            task, completed=step, description=f"loss {loss:.4g}, best {best:.4g}"
+        )
 
 
 @contextlib.contextmanager
@@ -347,8 +404,12 @@ def _events(folder: Path | None, wanted: bool) -> Iterator[Callable[[int, dict[s
         raise InputError("tensorboard", True, "a `folder` to write the event files to")
     from .._core.optional import require
 
-    writer = require("torch.utils.tensorboard", "learn", "event files (package tensorboard)").SummaryWriter(str(folder))
+    writer = require(
+        "torch.utils.tensorboard", "learn", "event files (package tensorboard)"
+    ).SummaryWriter(str(folder))
     try:
-        yield lambda step, row: [writer.add_scalar(name, value, step) for name, value in row.items() if name != "step"]
+        yield lambda step, row: [
+            writer.add_scalar(name, value, step) for name, value in row.items() if name != "step"
+        ]
     finally:
         writer.close()

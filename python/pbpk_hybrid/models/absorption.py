@@ -92,19 +92,31 @@ class GutAbsorption:
             raise unknown_name("formulation", self.formulation, FORMULATIONS)
         if self.food not in PH:
             raise unknown_name("food", self.food, PH)
-        for name in ("effective_permeability", "solubility", "particle_radius", "particle_density", "release_time",
-                     "release_shape"):  # fmt: skip
+        for name in (
+            "effective_permeability",
+            "solubility",
+            "particle_radius",
+            "particle_density",
+            "release_time",
+            "release_shape",
+        ):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and np.isfinite(value) and value > 0):
+            if value is not None and not (
+                isinstance(value, (int, float)) and np.isfinite(value) and value > 0
+            ):
                 raise InputError(f"absorption.{name}", value, "a number > 0")
         if not (np.isfinite(self.colon_permeability) and self.colon_permeability >= 0):
-            raise InputError("absorption.colon_permeability", self.colon_permeability, "a number >= 0")
+            raise InputError(
+                "absorption.colon_permeability", self.colon_permeability, "a number >= 0"
+            )
         if not 0 <= self.solubility_ph <= 14:
             raise InputError("absorption.solubility_ph", self.solubility_ph, "a pH from 0 to 14")
         if self.solid and self.solubility is None:
             raise InputError("absorption.solubility", None, "a number > 0 [mg/L] for particles")
         if self.formulation in ("weibull", "zero_order") and self.release_time is None:
-            raise InputError("absorption.release_time", None, f"a number > 0 [h] for {self.formulation}")
+            raise InputError(
+                "absorption.release_time", None, f"a number > 0 [h] for {self.formulation}"
+            )
 
     @property
     def solid(self) -> bool:
@@ -128,13 +140,19 @@ class GutAbsorption:
         elif compound.caco2_permeability:
             ka = float(absorption_rate_from_caco2(compound.caco2_permeability, INTESTINAL_RADIUS))
         else:
-            raise InputError("effective_permeability", None, "a number > 0 [1e-4 cm/s], or caco2_permeability",
-                             subject=compound.name)  # fmt: skip
+            raise InputError(
+                "effective_permeability",
+                None,
+                "a number > 0 [1e-4 cm/s], or caco2_permeability",
+                subject=compound.name,
+            )
         p = {
-            "permeation": ka, "permeation.colon": ka * self.colon_permeability,
-            "emptying.stomach": 1 / GASTRIC_RESIDENCE[self.food], "transit.small_intestine": 7 / SMALL_INTESTINAL_TRANSIT,
+            "permeation": ka,
+            "permeation.colon": ka * self.colon_permeability,
+            "emptying.stomach": 1 / GASTRIC_RESIDENCE[self.food],
+            "transit.small_intestine": 7 / SMALL_INTESTINAL_TRANSIT,
             "transit.colon": 1 / COLONIC_RESIDENCE,
-        }  # fmt: skip
+        }
         if self.solid:
             p["dissolution"] = self._dissolution(compound)
             fluid = FLUID[self.food]
@@ -149,25 +167,35 @@ class GutAbsorption:
     def solubility_at(self, compound: Compound, ph: float, bile_salts: float = 0.0) -> float:
         """[mg/L] at a pH and a concentration of bile salts [mol/L]."""
         if self.solubility is None:
-            raise InputError("absorption.solubility", None, "a number > 0 [mg/L]", subject=compound.name)
-        neutral = lambda at: 1 - float(ionisation(at, compound.pka_acid, compound.pka_base).charged)  # noqa: E731
+            raise InputError(
+                "absorption.solubility", None, "a number > 0 [mg/L]", subject=compound.name
+            )
+        neutral = lambda at: 1 - float(ionisation(at, compound.pka_acid, compound.pka_base).charged)
         aqueous = self.solubility * neutral(self.solubility_ph) / max(neutral(ph), 1e-12)
         if bile_salts == 0.0:
             return aqueous
         if compound.log_p is None:
-            raise InputError("log_p", None, "a number: bile salts dissolve by it", subject=compound.name)
+            raise InputError(
+                "log_p", None, "a number: bile salts dissolve by it", subject=compound.name
+            )
         return aqueous * (1 + bile_salts / WATER * 10 ** (2.23 + 0.61 * compound.log_p))
 
     def _dissolution(self, compound: Compound) -> float:
         """3 D/(rho h r) [L/(mg h)]."""
         if compound.molar_mass is None:
-            raise InputError("molar_mass", None, "a number > 0: diffusion follows from it", subject=compound.name)
+            raise InputError(
+                "molar_mass", None, "a number > 0: diffusion follows from it", subject=compound.name
+            )
         diffusion = 9.9e-5 * compound.molar_mass**-0.453 * 3600  # cm^2/h
         r = self.particle_radius * 1e-4  # cm
-        return 3 * diffusion / (self.particle_density * 1000 * min(r, LAYER) * r) * 1e-3  # mL/(mg h) -> L/(mg h)
+        return (
+            3 * diffusion / (self.particle_density * 1000 * min(r, LAYER) * r) * 1e-3
+        )  # mL/(mg h) -> L/(mg h)
 
     # ------------------------------------------------------------------ structure; plain arithmetic
-    def build(self, p: Mapping[str, np.ndarray], move: Any, absorb: Any, faeces: str, lumen: str) -> None:
+    def build(
+        self, p: Mapping[str, np.ndarray], move: Any, absorb: Any, faeces: str, lumen: str
+    ) -> None:
         """Put the entries of K in: `move(source, target, rate)`, `absorb(source, rate)`."""
         kt = p["transit.small_intestine"]
         leaves = [p["emptying.stomach"], *[kt] * 7, p["transit.colon"]]
@@ -180,7 +208,11 @@ class GutAbsorption:
             if segment == "colon":
                 absorb(f"{segment}.dissolved", p["permeation.colon"])
             if self.solid:
-                move(f"{segment}.solid", f"{segment}.dissolved", p["dissolution"] * p[f"solubility.{segment}"])
+                move(
+                    f"{segment}.solid",
+                    f"{segment}.dissolved",
+                    p["dissolution"] * p[f"solubility.{segment}"],
+                )
         move(lumen, f"{SMALL_INTESTINE[0]}.dissolved", kt)  # bile
 
     def reactions(self) -> list[tuple[str, str, tuple[str, str], dict[str, float]]]:
@@ -213,7 +245,9 @@ class GutAbsorption:
                 out = out + one
                 continue
             if columns["steady_state"][row]:
-                raise InputError("regimen", str(regimen), "doses, not steady-state records, with timed release")
+                raise InputError(
+                    "regimen", str(regimen), "doses, not steady-state records, with timed release"
+                )
             for start, end, share in zip(edges[:-1], edges[1:], shares, strict=True):
                 piece = {k: v.copy() for k, v in one.columns.items()}
                 piece["time"] = piece["time"] + start
@@ -221,7 +255,9 @@ class GutAbsorption:
                     piece[key] = piece[key] * share
                 piece["duration"] = np.full(1, end - start)
                 piece["route"] = np.array(["compartment"], dtype=object)
-                piece["compartment"] = np.array([f"{self.segment_at((start + end) / 2)}.dissolved"], dtype=object)
+                piece["compartment"] = np.array(
+                    [f"{self.segment_at((start + end) / 2)}.dissolved"], dtype=object
+                )
                 out = out + kind(piece, span=regimen.span)
         return out
 

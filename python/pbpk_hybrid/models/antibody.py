@@ -31,8 +31,19 @@ import numpy as np
 from .._core.errors import InputError
 from .system import Observable, Reaction, System
 
-STATES = ("plasma_pool", "tight", "leaky", "lymph", "endosome", "endosome_bound", "degraded", "fcrn_change", "fcrn_balance",
-          "subcutaneous", "not_absorbed")  # fmt: skip
+STATES = (
+    "plasma_pool",
+    "tight",
+    "leaky",
+    "lymph",
+    "endosome",
+    "endosome_bound",
+    "degraded",
+    "fcrn_change",
+    "fcrn_balance",
+    "subcutaneous",
+    "not_absorbed",
+)
 TARGET_STATES = ("complex", "target_change", "target_balance", "internalised")
 
 #: of a person of 71 kg, Cao et al. (2013), quoted from memory, to check: plasma and lymph volume, interstitial fluid [L],
@@ -90,12 +101,22 @@ class Antibody:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name == "name" or (f.name in ("target", "hydrodynamic_radius", "sieving") and value is None):
+            if f.name == "name" or (
+                f.name in ("target", "hydrodynamic_radius", "sieving") and value is None
+            ):
                 continue
             low_ok = f.name in ("salvage", "reflection_tight", "reflection_leaky", "sieving")
-            if isinstance(value, (bool, str)) or not (np.isfinite(value) and (value > 0 or (low_ok and value == 0))):
+            if isinstance(value, (bool, str)) or not (
+                np.isfinite(value) and (value > 0 or (low_ok and value == 0))
+            ):
                 raise InputError(f"antibody.{f.name}", value, "a number > 0", subject=self.name)
-        for name in ("salvage", "reflection_tight", "reflection_leaky", "bioavailability", "sieving"):
+        for name in (
+            "salvage",
+            "reflection_tight",
+            "reflection_leaky",
+            "bioavailability",
+            "sieving",
+        ):
             value = getattr(self, name) or 0.0
             if value > 1 or (value == 1 and name not in ("bioavailability", "sieving")):
                 raise InputError(f"antibody.{name}", value, "a share below 1", subject=self.name)
@@ -126,8 +147,12 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
     slow = size**0.75
     states = STATES + (TARGET_STATES if a.target is not None else ())
     number = {s: i for i, s in enumerate(states)}
-    volume = {"plasma_pool": PLASMA * size, "lymph": LYMPH * size, "tight": INTERSTITIUM * AVAILABLE * TIGHT_VOLUME * size,
-              "leaky": INTERSTITIUM * AVAILABLE * (1 - TIGHT_VOLUME) * size}  # fmt: skip
+    volume = {
+        "plasma_pool": PLASMA * size,
+        "lymph": LYMPH * size,
+        "tight": INTERSTITIUM * AVAILABLE * TIGHT_VOLUME * size,
+        "leaky": INTERSTITIUM * AVAILABLE * (1 - TIGHT_VOLUME) * size,
+    }
     flow = {"tight": LYMPH_FLOW * TIGHT_FLOW * slow, "leaky": LYMPH_FLOW * (1 - TIGHT_FLOW) * slow}
     k: dict[tuple[int, int], np.ndarray] = {}
 
@@ -147,22 +172,35 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
     move("endosome", "endosome_bound", binding * np.ones_like(size))
     move("endosome_bound", "plasma_pool", a.recycling_rate * np.ones_like(size))
     move("subcutaneous", "plasma_pool", a.absorption_rate * a.bioavailability * np.ones_like(size))
-    move("subcutaneous", "not_absorbed", a.absorption_rate * (1 - a.bioavailability) * np.ones_like(size))
+    move(
+        "subcutaneous",
+        "not_absorbed",
+        a.absorption_rate * (1 - a.bioavailability) * np.ones_like(size),
+    )
     # F = F0 + change, and the change is minus what is bound: both follow the same two steps
     change, balance, bound = number["fcrn_change"], number["fcrn_balance"], number["endosome_bound"]
     for state, sign in ((change, -1.0), (balance, 1.0)):
         k[state, number["endosome"]] = sign * binding * np.ones_like(size)
         k[state, bound] = -sign * a.recycling_rate * np.ones_like(size)
     per_mg = (binding / (a.fcrn_capacity * size))[:, None]
-    reactions = [Reaction(
-        "fcrn", "mass_action", (number["endosome"], change),
-        {number["endosome"]: -1.0, bound: 1.0, change: -1.0, balance: 1.0}, per_mg,
-    )]  # fmt: skip
+    reactions = [
+        Reaction(
+            "fcrn",
+            "mass_action",
+            (number["endosome"], change),
+            {number["endosome"]: -1.0, bound: 1.0, change: -1.0, balance: 1.0},
+            per_mg,
+        )
+    ]
     if a.target is not None:
         one = np.ones_like(size)
         on = a.target_on / (a.molar_mass * 1e-6) / volume["plasma_pool"]  # 1/(nmol/L)/h -> 1/(mg h)
-        total = a.target * a.molar_mass * 1e-6 * volume["plasma_pool"]  # mg of antibody that the baseline binds
-        free, r, t, rest = (number[s] for s in ("plasma_pool", "complex", "target_change", "target_balance"))
+        total = (
+            a.target * a.molar_mass * 1e-6 * volume["plasma_pool"]
+        )  # mg of antibody that the baseline binds
+        free, r, t, rest = (
+            number[s] for s in ("plasma_pool", "complex", "target_change", "target_balance")
+        )
         move("plasma_pool", "complex", on * total)
         move("complex", "plasma_pool", a.target_off * one)
         move("complex", "internalised", a.internalisation * one)
@@ -170,7 +208,15 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
         for state, sign in ((t, -1.0), (rest, 1.0)):
             k[state, free] = k.get((state, free), 0.0) + sign * on * total
             k[state, r] = k.get((state, r), 0.0) - sign * a.target_off * one
-        reactions.append(Reaction("target", "mass_action", (free, t), {free: -1.0, r: 1.0, t: -1.0, rest: 1.0}, on[:, None]))
+        reactions.append(
+            Reaction(
+                "target",
+                "mass_action",
+                (free, t),
+                {free: -1.0, r: 1.0, t: -1.0, rest: 1.0},
+                on[:, None],
+            )
+        )
     rows, columns = zip(*k, strict=True)
     values = np.stack(np.broadcast_arrays(*k.values()), axis=1)
     observables = {"plasma": Observable((number["plasma_pool"],), 1 / volume["plasma_pool"])}
@@ -179,9 +225,16 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
         observables["complex"] = Observable((number["complex"],), 1 / volume["plasma_pool"])
     targets = {r: number["plasma_pool"] for r in ("iv_bolus", "iv_infusion", "iv")}
     return System(
-        states, rows, columns, values, tuple(reactions), observables, targets, n_subjects=len(weight),
+        states,
+        rows,
+        columns,
+        values,
+        tuple(reactions),
+        observables,
+        targets,
+        n_subjects=len(weight),
         attrs={"model": "minimal_antibody", "compound": a.name},
-    )  # fmt: skip
+    )
 
 
 __all__ = ["Antibody", "antibody_system"]

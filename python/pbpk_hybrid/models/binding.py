@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-LIPID_FRACTION_PLASMA = {"human": 0.0073, "rat": 0.00174}  # effective neutral lipid volume, httk physiology_data.csv
-LARGEST_PARTITION = 1e6  # httk: a higher partition coefficient would not equilibrate within an assay
+LIPID_FRACTION_PLASMA = {
+    "human": 0.0073,
+    "rat": 0.00174,
+}  # effective neutral lipid volume, httk physiology_data.csv
+LARGEST_PARTITION = (
+    1e6  # httk: a higher partition coefficient would not equilibrate within an assay
+)
 
 
 def corrected_fraction_unbound(fraction_unbound_plasma, distribution_ph74, lipid_fraction=0.0073):

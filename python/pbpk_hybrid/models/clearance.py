@@ -71,7 +71,12 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
 
 # ---------------------------------------------------------------------------------- liver models
 def hepatic_clearance(
-    clint, flow, fraction_unbound_blood, model: str = "well_stirred", *, dispersion_number: float = DISPERSION_NUMBER
+    clint,
+    flow,
+    fraction_unbound_blood,
+    model: str = "well_stirred",
+    *,
+    dispersion_number: float = DISPERSION_NUMBER,
 ):
     r"""Hepatic blood clearance from intrinsic clearance.
 
@@ -233,7 +238,9 @@ def fraction_escaping(clearance, flow):
 
 
 # ---------------------------------------------------------------------------------- kidney
-def renal_clearance(gfr, fraction_unbound_plasma, gfr_fraction=1.0, secretion=0.0, fraction_reabsorbed=0.0):
+def renal_clearance(
+    gfr, fraction_unbound_plasma, gfr_fraction=1.0, secretion=0.0, fraction_reabsorbed=0.0
+):
     r"""Renal **plasma** clearance, (fu GFR k + CL_sec)(1 - F_reabs).
 
     Parameters

@@ -43,7 +43,8 @@ def parameter_names(system: System) -> tuple[str, ...]:
     if system.assemble is not None:
         return tuple(system.parameters)
     entries = tuple(
-        f"K[{system.states[i]},{system.states[j]}]" for i, j in zip(system.k_row, system.k_col, strict=True)
+        f"K[{system.states[i]},{system.states[j]}]"
+        for i, j in zip(system.k_row, system.k_col, strict=True)
     )
     return entries + tuple(name for r in system.reactions for name in r.parameter_names)
 
@@ -81,7 +82,7 @@ def _complex_step(system: System, name: str) -> ParameterDerivative:
     moved = dict(system.parameters)
     moved[name] = np.asarray(moved[name], dtype=complex) + 1j * _STEP
     c: Coefficients = system.assemble(moved)
-    slope = lambda a: np.imag(a) / _STEP  # noqa: E731
+    slope = lambda a: np.imag(a) / _STEP
     k = np.atleast_2d(slope(c.k_value))
     touched = np.flatnonzero(np.any(k != 0.0, axis=0))
     factor, offset = (
@@ -89,6 +90,10 @@ def _complex_step(system: System, name: str) -> ParameterDerivative:
         for of in (c.observable_factor, c.observable_offset)
     )
     return ParameterDerivative(
-        name, touched, k[:, touched], tuple(np.atleast_2d(slope(r)) for r in c.reaction_parameters),
-        factor, offset,
-    )  # fmt: skip
+        name,
+        touched,
+        k[:, touched],
+        tuple(np.atleast_2d(slope(r)) for r in c.reaction_parameters),
+        factor,
+        offset,
+    )

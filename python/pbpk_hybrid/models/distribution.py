@@ -30,11 +30,17 @@ from .graph import ARTERIAL, VENOUS, OrganGraph
 from .partition import blood_to_plasma_ratio, partition_coefficients
 
 BLOOD = (ARTERIAL, VENOUS)
-USUAL_FACTOR = (0.1, 10.0)  # outside it the method does not describe how the drug distributes, and the pattern means little
+USUAL_FACTOR = (
+    0.1,
+    10.0,
+)  # outside it the method does not describe how the drug distributes, and the pattern means little
 
 
 def tissue_partition(
-    compound: Compound, graph: OrganGraph, method: str | None = None, kp: Mapping[str, float] | None = None
+    compound: Compound,
+    graph: OrganGraph,
+    method: str | None = None,
+    kp: Mapping[str, float] | None = None,
 ) -> tuple[dict[str, float], dict[str, str | float]]:
     """Kp of every tissue as the model uses it, and what was done to get it.
 
@@ -91,8 +97,17 @@ def equilibrium_volume(compound: Compound, kp: Mapping[str, float]) -> tuple[flo
     """
     person = reference_individual(compound.species)
     weight = float(person["body_weight"][0])
-    volume = {str(o): float(v) for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)}
-    ratio = float(np.mean(blood_to_plasma_ratio(compound, compound.species, hematocrit=person["hematocrit"].values)))
+    volume = {
+        str(o): float(v)
+        for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)
+    }
+    ratio = float(
+        np.mean(
+            blood_to_plasma_ratio(
+                compound, compound.species, hematocrit=person["hematocrit"].values
+            )
+        )
+    )
     blood = sum(volume[o] for o in BLOOD) * ratio
     tissues = sum(volume[o] * kp[o] for o in volume if o not in BLOOD)
     return blood / weight, tissues / weight
@@ -121,16 +136,22 @@ def kp_factor(compound: Compound, kp: Mapping[str, float]) -> float:
     measured = compound.volume_steady_state
     if measured is None:
         raise InputError(
-            "volume_steady_state", None, f"a number > 0 [L/kg] for the {compound.species}", subject=compound.name,
+            "volume_steady_state",
+            None,
+            f"a number > 0 [L/kg] for the {compound.species}",
+            subject=compound.name,
             hint="with distribution_basis='in_vivo'; use 'predicted' where no volume was measured",
-        )  # fmt: skip
+        )
     blood, tissues = equilibrium_volume(compound, kp)
     factor = (measured - blood) / tissues
     if not factor > 0:
         raise InputError(
-            "volume_steady_state", measured, f"more than {blood:.3g} L/kg, which the blood alone holds",
-            subject=compound.name, hint="check blood_to_plasma_ratio, and that the volume is per kg and of plasma",
-        )  # fmt: skip
+            "volume_steady_state",
+            measured,
+            f"more than {blood:.3g} L/kg, which the blood alone holds",
+            subject=compound.name,
+            hint="check blood_to_plasma_ratio, and that the volume is per kg and of plasma",
+        )
     low, high = USUAL_FACTOR
     if not low <= factor <= high:
         warnings.warn(

@@ -48,7 +48,10 @@ class EliminationPlan:
 
     def positions(self, rows, columns) -> np.ndarray:
         """Entry numbers of (row, column) pairs in the original numbering; int64 array."""
-        return np.array([self.position[int(r), int(c)] for r, c in zip(rows, columns, strict=True)], dtype=np.int64)
+        return np.array(
+            [self.position[int(r), int(c)] for r, c in zip(rows, columns, strict=True)],
+            dtype=np.int64,
+        )
 
 
 def minimum_degree_order(n: int, rows, columns) -> list[int]:
@@ -77,7 +80,12 @@ def minimum_degree_order(n: int, rows, columns) -> list[int]:
 
 def plan_elimination(n: int, rows, columns) -> EliminationPlan:
     """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal. Cached by pattern."""
-    key = tuple(sorted({(int(r), int(c)) for r, c in zip(rows, columns, strict=True)} | {(i, i) for i in range(n)}))
+    key = tuple(
+        sorted(
+            {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)}
+            | {(i, i) for i in range(n)}
+        )
+    )
     return _plan(n, key)
 
 
@@ -120,8 +128,17 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
                 target.append(where[i, u_col[q]])
             op_ptr.append(len(source))
     position = {(order[i], order[j]): entry for (i, j), entry in where.items()}
-    as_int = lambda values: np.array(values, dtype=np.int64)  # noqa: E731
+    as_int = lambda values: np.array(values, dtype=np.int64)
     return EliminationPlan(
-        n, as_int(order), place, as_int(l_ptr), as_int(l_col), as_int(u_ptr), as_int(u_col), as_int(op_ptr),
-        as_int(source), as_int(target), position,
+        n,
+        as_int(order),
+        place,
+        as_int(l_ptr),
+        as_int(l_col),
+        as_int(u_ptr),
+        as_int(u_col),
+        as_int(op_ptr),
+        as_int(source),
+        as_int(target),
+        position,
     )

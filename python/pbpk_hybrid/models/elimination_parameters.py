@@ -33,7 +33,10 @@ from .partition import blood_to_plasma_ratio
 
 
 def elimination_parameters(
-    compound: Compound, physiology: xr.Dataset, graph: OrganGraph, blood_to_plasma: np.ndarray,
+    compound: Compound,
+    physiology: xr.Dataset,
+    graph: OrganGraph,
+    blood_to_plasma: np.ndarray,
     hepatic_model: str | None = None,
 ) -> dict[str, np.ndarray]:
     """``clint.liver`` [L/h, unbound] and ``clearance_renal`` [L/h, plasma], each (n_subjects,).
@@ -51,7 +54,10 @@ def elimination_parameters(
     gfr = physiology["gfr"].values.astype(float)
     basis = compound.resolved_clearance_basis
     if compound.saturable and compound.clearance_basis is None:
-        clint, fraction = np.zeros_like(flow), compound.gfr_fraction  # the pathways are all there is to the liver
+        clint, fraction = (
+            np.zeros_like(flow),
+            compound.gfr_fraction,
+        )  # the pathways are all there is to the liver
         if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
             _, fraction = _in_vivo(compound, model)
     elif basis == "in_vivo":
@@ -61,14 +67,22 @@ def elimination_parameters(
         clint, fraction = _in_vitro(compound, physiology), compound.gfr_fraction
     else:
         raise InputError(
-            "clearance", None, "clearance_plasma, clint_hepatocyte, clint_microsome or saturable pathways",
-            subject=compound.name, hint="for a compound that is not metabolised give clint_hepatocyte=0",
+            "clearance",
+            None,
+            "clearance_plasma, clint_hepatocyte, clint_microsome or saturable pathways",
+            subject=compound.name,
+            hint="for a compound that is not metabolised give clint_hepatocyte=0",
         )
     clint = clint * activity_factor(compound, physiology, LIVER)
     if model != "well_stirred":
         blood = hepatic_clearance(clint, flow, fu / blood_to_plasma, model)
         clint = clint_from_hepatic_clearance(
-            blood, flow, fu / blood_to_plasma, "well_stirred", compound=compound.name, subjects=_labels(physiology)
+            blood,
+            flow,
+            fu / blood_to_plasma,
+            "well_stirred",
+            compound=compound.name,
+            subjects=_labels(physiology),
         )
     renal = renal_clearance(gfr, fu, fraction)
     kidney = physiology["blood_flow"].sel(organ="kidney").values
@@ -76,8 +90,10 @@ def elimination_parameters(
     if np.any(too_much):
         s = int(np.flatnonzero(too_much)[0])
         raise InputError(
-            "renal blood clearance", float(np.broadcast_to(renal / blood_to_plasma, kidney.shape)[s]),
-            f"at most the kidney's blood flow, {kidney[s]:.4g} L/h", subject=_labels(physiology)[s],
+            "renal blood clearance",
+            float(np.broadcast_to(renal / blood_to_plasma, kidney.shape)[s]),
+            f"at most the kidney's blood flow, {kidney[s]:.4g} L/h",
+            subject=_labels(physiology)[s],
             hint="check fraction_excreted_renal, gfr_fraction and blood_to_plasma_ratio",
         )
     return {"clint.liver": clint, "clearance_renal": renal}
@@ -107,12 +123,23 @@ def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
     person = reference_individual(compound.species)
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma
-    ratio = float(np.mean(blood_to_plasma_ratio(compound, compound.species, hematocrit=person["hematocrit"].values)))
+    ratio = float(
+        np.mean(
+            blood_to_plasma_ratio(
+                compound, compound.species, hematocrit=person["hematocrit"].values
+            )
+        )
+    )
     hepatic, renal = split_clearance(
-        compound.clearance_plasma, compound.fraction_excreted_renal, float(person["body_weight"][0]), ratio
+        compound.clearance_plasma,
+        compound.fraction_excreted_renal,
+        float(person["body_weight"][0]),
+        ratio,
     )
     flow = float(_liver_flow(person, graph)[0])
-    clint = float(clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name))
+    clint = float(
+        clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name)
+    )
     per_gram = clint / float((_liver_mass(person) * _cells(person))[0])
     return per_gram, float(gfr_fraction_from_clearance(renal, float(person["gfr"][0]), fu))
 
@@ -124,10 +151,17 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
         if fu is None:
             fu = fraction_unbound_hepatocytes(_log_p_or_d(compound))
         standard = HEPATOCELLULARITY[species][0]
-        return clint_liver_from_hepatocytes(compound.clint_hepatocyte, mass, standard * _cells(physiology), fu)
+        return clint_liver_from_hepatocytes(
+            compound.clint_hepatocyte, mass, standard * _cells(physiology), fu
+        )
     if species not in MICROSOMAL_PROTEIN:
-        raise InputError("clint_microsome", compound.clint_microsome, f"a species of {sorted(MICROSOMAL_PROTEIN)}",
-                         subject=compound.name, hint="give clint_hepatocyte instead")
+        raise InputError(
+            "clint_microsome",
+            compound.clint_microsome,
+            f"a species of {sorted(MICROSOMAL_PROTEIN)}",
+            subject=compound.name,
+            hint="give clint_hepatocyte instead",
+        )
     protein = np.full(mass.shape, MICROSOMAL_PROTEIN[species][0])
     if "microsomal_protein" in physiology:
         own = physiology["microsomal_protein"].values.astype(float)
@@ -141,7 +175,12 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
 def _log_p_or_d(compound: Compound) -> float:
     """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al. (2002) use it."""
     if compound.log_p is None:
-        raise InputError("log_p", None, "a number, or the fraction unbound in the incubation", subject=compound.name)
+        raise InputError(
+            "log_p",
+            None,
+            "a number, or the fraction unbound in the incubation",
+            subject=compound.name,
+        )
     if compound.pka_base and not compound.pka_acid:
         return compound.log_p
     charged = ionisation(7.4, compound.pka_acid, compound.pka_base).charged

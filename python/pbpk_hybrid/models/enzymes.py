@@ -84,7 +84,9 @@ def activity_factor(compound: Compound, physiology: xr.Dataset, organ: str) -> n
     for m in compound.metabolism:
         if m.organ == organ:
             total = total + m.fraction * (activity(physiology, m.enzyme, organ) - 1.0)
-    if organ == "liver" and "liver_function" in physiology:  # of all metabolism, with and without a named enzyme
+    if (
+        organ == "liver" and "liver_function" in physiology
+    ):  # of all metabolism, with and without a named enzyme
         total = total * physiology["liver_function"].values
     return total
 
@@ -95,19 +97,24 @@ def pathway_shares(compound: Compound, physiology: xr.Dataset, organ: str) -> li
     Zero for pathways of other organs.
     """
     whole = activity_factor(compound, physiology, organ)
-    if organ == "liver" and "liver_function" in physiology:  # it concerns every pathway alike, so no share
+    if (
+        organ == "liver" and "liver_function" in physiology
+    ):  # it concerns every pathway alike, so no share
         whole = whole / physiology["liver_function"].values
     whole = np.where(whole > 0, whole, 1.0)  # nothing is metabolised: shares of nothing
     zero = np.zeros(physiology.sizes["subject"])
     return [
-        m.fraction * activity(physiology, m.enzyme, organ) / whole if m.organ == organ else zero for m in compound.metabolism
+        m.fraction * activity(physiology, m.enzyme, organ) / whole if m.organ == organ else zero
+        for m in compound.metabolism
     ]
 
 
 def enzyme_shares(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray]:
     """``liver`` and ``gut`` -> (n_subjects,) share of all named enzymes together."""
     zero = np.zeros(physiology.sizes["subject"])
-    return {organ: sum(pathway_shares(compound, physiology, organ), zero) for organ in ("liver", "gut")}
+    return {
+        organ: sum(pathway_shares(compound, physiology, organ), zero) for organ in ("liver", "gut")
+    }
 
 
 def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tuple[str, ...]:
@@ -118,8 +125,14 @@ def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tup
     if "enzyme_activity" not in physiology:
         return ()
     table = physiology["enzyme_activity"].transpose("subject", "enzyme").values
-    differ = {str(e).split(".")[0] for e, a in zip(physiology["enzyme"].values, table.T, strict=True) if np.any(a != 1.0)}
-    named = {m.enzyme for c in compounds for m in c.metabolism} | {t.name for c in compounds for t in c.transporters}
+    differ = {
+        str(e).split(".")[0]
+        for e, a in zip(physiology["enzyme"].values, table.T, strict=True)
+        if np.any(a != 1.0)
+    }
+    named = {m.enzyme for c in compounds for m in c.metabolism} | {
+        t.name for c in compounds for t in c.transporters
+    }
     return () if differ & named else tuple(sorted(differ))
 
 
@@ -137,8 +150,10 @@ def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) ->
         names = ", ".join(c.name for c in compounds)
         warnings.warn(
             f"the phenotypes of {', '.join(asked)} change nothing: {names} names no such enzyme or transporter; give it in "
-            "`metabolism` or `transporters`", NoEffectWarning, stacklevel=4,
-        )  # fmt: skip
+            "`metabolism` or `transporters`",
+            NoEffectWarning,
+            stacklevel=4,
+        )
     return {"enzymes_without_effect": ", ".join(idle)} if idle else {}
 
 
@@ -147,14 +162,21 @@ def fraction_gut(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
     reference = 1.0 if compound.fraction_gut is None else compound.fraction_gut
     if not any(m.organ == "gut" for m in compound.metabolism):
         return np.array([reference])
-    return reference / (reference + (1.0 - reference) * activity_factor(compound, physiology, "gut"))
+    return reference / (
+        reference + (1.0 - reference) * activity_factor(compound, physiology, "gut")
+    )
 
 
 def gut_wall(physiology: xr.Dataset) -> dict[str, np.ndarray]:
     """``flow.gut_wall`` [L/h] and ``volume.gut_wall`` [L]: man's, scaled by the flow and volume of the subject's gut."""
     man = reference_individual("human")
-    scale = lambda v: (physiology[v].sel(organ="gut").values / float(man[v].sel(organ="gut")[0])).astype(float)  # noqa: E731
-    return {"flow.gut_wall": GUT_WALL_FLOW * scale("blood_flow"), "volume.gut_wall": GUT_WALL_VOLUME * scale("volume")}
+    scale = lambda v: (
+        physiology[v].sel(organ="gut").values / float(man[v].sel(organ="gut")[0])
+    ).astype(float)
+    return {
+        "flow.gut_wall": GUT_WALL_FLOW * scale("blood_flow"),
+        "volume.gut_wall": GUT_WALL_VOLUME * scale("volume"),
+    }
 
 
 __all__ = ["TURNOVER", "activity", "activity_factor", "turnover_rate"]

@@ -9,18 +9,36 @@ from .system import Observable, Reaction, System
 
 #: volume [L], flow (fraction of cardiac output), Kp of the yardstick's organs, for 70 kg
 _YARDSTICK = {
-    "lung": (0.5, 0.0, 0.8), "heart": (0.33, 0.04, 2.5), "brain": (1.45, 0.12, 1.5), "muscle": (29.0, 0.17, 1.8),
-    "adipose": (14.5, 0.05, 15.0), "skin": (3.3, 0.05, 2.0), "bone": (10.5, 0.05, 1.0), "kidney": (0.31, 0.19, 3.0),
-    "gut": (1.1, 0.16, 2.5), "spleen": (0.15, 0.03, 2.0), "liver": (1.8, 0.065, 4.0), "rest": (4.0, 0.075, 1.5),
-}  # fmt: skip
+    "lung": (0.5, 0.0, 0.8),
+    "heart": (0.33, 0.04, 2.5),
+    "brain": (1.45, 0.12, 1.5),
+    "muscle": (29.0, 0.17, 1.8),
+    "adipose": (14.5, 0.05, 15.0),
+    "skin": (3.3, 0.05, 2.0),
+    "bone": (10.5, 0.05, 1.0),
+    "kidney": (0.31, 0.19, 3.0),
+    "gut": (1.1, 0.16, 2.5),
+    "spleen": (0.15, 0.03, 2.0),
+    "liver": (1.8, 0.065, 4.0),
+    "rest": (4.0, 0.075, 1.5),
+}
 
 
 def yardstick_parameters(n_subjects: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Body weight [kg], ka [1/h], Vmax [mg/h], Km [mg/L], renal clearance [L/h] and Kp scale of random subjects."""
     rng = np.random.default_rng(seed)
-    typical = {"body_weight": (70, 0.2), "absorption_rate": (1.0, 0.4), "vmax": (60, 0.5), "km": (0.5, 0.3),
-               "clearance_renal": (5, 0.3), "kp_scale": (1.0, 0.2)}  # fmt: skip
-    return {name: mid * np.exp(sd * rng.standard_normal(n_subjects)) for name, (mid, sd) in typical.items()}
+    typical = {
+        "body_weight": (70, 0.2),
+        "absorption_rate": (1.0, 0.4),
+        "vmax": (60, 0.5),
+        "km": (0.5, 0.3),
+        "clearance_renal": (5, 0.3),
+        "kp_scale": (1.0, 0.2),
+    }
+    return {
+        name: mid * np.exp(sd * rng.standard_normal(n_subjects))
+        for name, (mid, sd) in typical.items()
+    }
 
 
 def yardstick_system(n_subjects: int, seed: int = 0) -> System:
@@ -44,12 +62,20 @@ def yardstick_system(n_subjects: int, seed: int = 0) -> System:
     k[gut, lumen] = p["absorption_rate"]
     k[kidney, kidney] = k[kidney, kidney] - p["clearance_renal"] * leaving["kidney"]
     saturable = Reaction(
-        "hepatic", "michaelis_menten", (liver,), {liver: -1.0}, np.stack([p["vmax"], p["km"] / leaving[LIVER]], axis=1)
+        "hepatic",
+        "michaelis_menten",
+        (liver,),
+        {liver: -1.0},
+        np.stack([p["vmax"], p["km"] / leaving[LIVER]], axis=1),
     )
-    return _system(k, states, (saturable,), leaving, n_subjects, {"oral": lumen, **_intravenous(states)})
+    return _system(
+        k, states, (saturable,), leaving, n_subjects, {"oral": lumen, **_intravenous(states)}
+    )
 
 
-def random_system(n_organs: int, seed: int, n_subjects: int = 3, n_reactions: int = 2, *, closed: bool = True) -> System:
+def random_system(
+    n_organs: int, seed: int, n_subjects: int = 3, n_reactions: int = 2, *, closed: bool = True
+) -> System:
     """A random circulation: organ sizes over three decades, random portal drainage, random saturable reactions.
 
     Parameters
@@ -62,10 +88,14 @@ def random_system(n_organs: int, seed: int, n_subjects: int = 3, n_reactions: in
     organs = [LUNG, LIVER, *(f"organ_{i}" for i in range(n_organs - 2))]
     portal = tuple(o for o in organs[2:] if rng.random() < 0.2)
     graph = whole_body_graph((ARTERIAL, VENOUS, *organs), portal=portal)
-    spread = lambda mid, decades: mid * 10 ** (decades * (rng.random(n_subjects) - 0.5))  # noqa: E731
+    spread = lambda mid, decades: mid * 10 ** (decades * (rng.random(n_subjects) - 0.5))
     share = rng.dirichlet(np.ones(len(graph.perfused)) * 2.0) + 1e-3
-    flows = {o: spread(390.0 * f, 0.3) for o, f in zip(graph.perfused, share / share.sum(), strict=True)}
-    leaving = {o: 1.0 / (spread(60.0 / n_organs, 1.0) * 10 ** rng.uniform(-0.5, 1.5)) for o in organs}
+    flows = {
+        o: spread(390.0 * f, 0.3) for o, f in zip(graph.perfused, share / share.sum(), strict=True)
+    }
+    leaving = {
+        o: 1.0 / (spread(60.0 / n_organs, 1.0) * 10 ** rng.uniform(-0.5, 1.5)) for o in organs
+    }
     leaving |= {ARTERIAL: 1.0 / spread(1.7, 0.2), VENOUS: 1.0 / spread(3.4, 0.2)}
     states = (*graph.organs, "bound", "sink")
     k = _circulation(graph, flows, leaving, states)
@@ -74,19 +104,38 @@ def random_system(n_organs: int, seed: int, n_subjects: int = 3, n_reactions: in
     tissues = [states.index(o) for o in organs if o != LUNG]
     for r in range(n_reactions):
         at = int(rng.choice(tissues))
-        inhibitors = [int(i) for i in rng.choice(tissues, size=int(rng.integers(0, 3)), replace=False) if i != at]
+        inhibitors = [
+            int(i)
+            for i in rng.choice(tissues, size=int(rng.integers(0, 3)), replace=False)
+            if i != at
+        ]
         constants = [spread(40.0, 1.0), spread(5.0, 1.0), *(spread(2.0, 1.0) for _ in inhibitors)]
         gain = {at: -1.0} | ({sink: 1.0} if closed else {})
         reactions.append(
-            Reaction(f"enzyme_{r}", "michaelis_menten", (at, *inhibitors), gain, np.stack(constants, axis=1))
+            Reaction(
+                f"enzyme_{r}",
+                "michaelis_menten",
+                (at, *inhibitors),
+                gain,
+                np.stack(constants, axis=1),
+            )
         )
     if n_reactions > 1:
         a, b = (int(i) for i in rng.choice(tissues, size=2, replace=False))
         reactions.append(
-            Reaction("binding", "mass_action", (a, b), {a: -1.0, b: -1.0, bound: 2.0}, spread(0.02, 1.0)[:, None])
+            Reaction(
+                "binding",
+                "mass_action",
+                (a, b),
+                {a: -1.0, b: -1.0, bound: 2.0},
+                spread(0.02, 1.0)[:, None],
+            )
         )
         back = spread(0.5, 0.5)
-        k[bound, bound], k[a, bound] = k.get((bound, bound), 0.0) - back, k.get((a, bound), 0.0) + back
+        k[bound, bound], k[a, bound] = (
+            k.get((bound, bound), 0.0) - back,
+            k.get((a, bound), 0.0) + back,
+        )
     liver, clearance = states.index(LIVER), spread(20.0, 1.0) * leaving[LIVER]
     k[liver, liver] = k[liver, liver] - clearance
     if closed:
@@ -113,6 +162,13 @@ def _system(k, states, reactions, leaving, n_subjects, targets) -> System:
     values = np.stack(np.broadcast_arrays(*k.values()), axis=1)
     observables = {o: Observable((states.index(o),), np.atleast_1d(v)) for o, v in leaving.items()}
     return System(
-        states, [i for i, _ in k], [j for _, j in k], np.broadcast_to(values, (n_subjects, len(k))), reactions,
-        observables, targets, n_subjects=n_subjects, attrs={"model": "example"},
-    )  # fmt: skip
+        states,
+        [i for i, _ in k],
+        [j for _, j in k],
+        np.broadcast_to(values, (n_subjects, len(k))),
+        reactions,
+        observables,
+        targets,
+        n_subjects=n_subjects,
+        attrs={"model": "example"},
+    )

@@ -32,19 +32,40 @@ LUMPING = {
     "3compartment": ("liver", "gut"),
     "1compartment": (),
 }
-TISSUES = ("adipose", "bone", "brain", "gut", "heart", "kidney", "liver", "lung", "muscle", "skin", "spleen", "rest")
+TISSUES = (
+    "adipose",
+    "bone",
+    "brain",
+    "gut",
+    "heart",
+    "kidney",
+    "liver",
+    "lung",
+    "muscle",
+    "skin",
+    "spleen",
+    "rest",
+)
 LIVER_DENSITY, CELLS_PER_GRAM = 1.05, 110.0  # g/mL (ICRP 1975); 1e6 cells/g (Carlile et al. 1997)
 DEFAULT_CACO2 = 1.6  # [1e-6 cm/s], httk's median
 LEAST_FRACTION_UNBOUND = 1e-4
 PLASMA_PH = 7.4
 _SCHMITT = {
-    "fraction_cells": "Fcell", "fraction_interstitium": "Fint", "fraction_water_cells": "FWc",
-    "fraction_lipid_cells": "FLc", "fraction_protein_cells": "FPc", "neutral_lipid_fraction_of_lipid": "Fn_Lc",
-    "neutral_phospholipid_fraction": "Fn_PLc", "acidic_phospholipid_fraction": "Fa_PLc", "ph_cells": "pH",
-}  # fmt: skip
+    "fraction_cells": "Fcell",
+    "fraction_interstitium": "Fint",
+    "fraction_water_cells": "FWc",
+    "fraction_lipid_cells": "FLc",
+    "fraction_protein_cells": "FPc",
+    "neutral_lipid_fraction_of_lipid": "Fn_Lc",
+    "neutral_phospholipid_fraction": "Fn_PLc",
+    "acidic_phospholipid_fraction": "Fa_PLc",
+    "ph_cells": "pH",
+}
 
 
-def httk_parameters(compound: Compound | str, species: str = "human", model: str = "pbtk") -> dict[str, float]:
+def httk_parameters(
+    compound: Compound | str, species: str = "human", model: str = "pbtk"
+) -> dict[str, float]:
     """httk's parameter list of one compound in one species, with httk's defaults (``default.to.human=TRUE``).
 
     Parameters
@@ -77,7 +98,9 @@ def httk_parameters(compound: Compound | str, species: str = "human", model: str
     return p
 
 
-def httk_steady_state_parameters(compound: Compound | str, species: str = "human") -> dict[str, float]:
+def httk_steady_state_parameters(
+    compound: Compound | str, species: str = "human"
+) -> dict[str, float]:
     """httk's list for its steady-state model ``3compartmentss`` (``parameterize_steadystate``): see httk_parameters."""
     species = _species(species)
     drug, measured = _drug(compound, species)
@@ -92,7 +115,9 @@ def _species(species: str) -> str:
     return name
 
 
-def _drug(compound: Compound | str, species: str) -> tuple[Compound, tuple[float | None, float | None, bool]]:
+def _drug(
+    compound: Compound | str, species: str
+) -> tuple[Compound, tuple[float | None, float | None, bool]]:
     """The compound with the species' values put in, its measured (Foral, Fhep), and whether Fabs and Fgut count."""
     foral = fhep = None
     if isinstance(compound, str):
@@ -120,24 +145,38 @@ def _chemistry(drug: Compound, species: str) -> dict[str, float]:
     capped = min(pow_, binding.LARGEST_PARTITION)
     given = max(drug.fraction_unbound_plasma, LEAST_FRACTION_UNBOUND)
     lipid = body["Plasma Effective Neutral Lipid Volume Fraction"]
-    corrected = float(binding.corrected_fraction_unbound(given, distribution_coefficient(capped, charge.charged), lipid))
+    corrected = float(
+        binding.corrected_fraction_unbound(
+            given, distribution_coefficient(capped, charge.charged), lipid
+        )
+    )
     affinity = drug.log_membrane_affinity
-    x = np.log10(capped if charge.positive > 0.5 else distribution_coefficient(capped, charge.charged))
+    x = np.log10(
+        capped if charge.positive > 0.5 else distribution_coefficient(capped, charge.charged)
+    )
     in_assay = float(binding.fraction_unbound_hepatocytes(x))
     p = {
-        "BW": body["Average BW"], "MW": drug.molar_mass, "Pow": pow_, "hematocrit": body["Hematocrit"],
+        "BW": body["Average BW"],
+        "MW": drug.molar_mass,
+        "Pow": pow_,
+        "hematocrit": body["Hematocrit"],
         "MA": float(eq.membrane_affinity(drug.log_p)) if affinity is None else 10.0**affinity,
-        "Funbound.plasma": max(corrected, LEAST_FRACTION_UNBOUND), "Funbound.plasma.adjustment": corrected / given,
+        "Funbound.plasma": max(corrected, LEAST_FRACTION_UNBOUND),
+        "Funbound.plasma.adjustment": corrected / given,
         "unadjusted.Funbound.plasma": given,
-        "Clint": drug.clint_hepatocyte / in_assay, "Fhep.assay.correction": in_assay,
-        "million.cells.per.gliver": CELLS_PER_GRAM, "liver.density": LIVER_DENSITY,
+        "Clint": drug.clint_hepatocyte / in_assay,
+        "Fhep.assay.correction": in_assay,
+        "million.cells.per.gliver": CELLS_PER_GRAM,
+        "liver.density": LIVER_DENSITY,
         "Vliverc": httk_tissue(species, "Vol (L/kg)")["liver"][0],
         "Qtotal.liverc": httk_tissue(species, "Flow (mL/min/kg^(3/4))")["liver"][0] / 1000 * 60,
-    }  # fmt: skip
+    }
     p |= _partition(drug, p, species)
     ratio = drug.blood_to_plasma_ratio
     p["Rblood2plasma"] = (
-        float(binding.blood_to_plasma(p["Krbc2pu"], p["Funbound.plasma"], p["hematocrit"])) if ratio is None else ratio
+        float(binding.blood_to_plasma(p["Krbc2pu"], p["Funbound.plasma"], p["hematocrit"]))
+        if ratio is None
+        else ratio
     )
     return p
 
@@ -152,7 +191,10 @@ def _composition(species: str) -> dict[str, dict[str, float]]:
         found["rest"] = float(np.mean([v for t, v in found.items() if t != "red blood cells"]))
         for tissue, value in found.items():
             out.setdefault(tissue, {})[ours] = value
-    human = {t: {o: httk_tissue("human", h)[t][0] for o, h in _SCHMITT.items()} for t in httk_tissue("human", "Fcell")}
+    human = {
+        t: {o: httk_tissue("human", h)[t][0] for o, h in _SCHMITT.items()}
+        for t in httk_tissue("human", "Fcell")
+    }
     return human | {t: {o: v.get(o, 0.0) for o in _SCHMITT} for t, v in out.items()}
 
 
@@ -161,10 +203,17 @@ def _partition(drug: Compound, p: dict[str, float], species: str) -> dict[str, f
     protein, fu = httk_physiology(species)["Plasma Protein Volume Fraction"], p["Funbound.plasma"]
     out = {}
     for tissue in (*TISSUES, "red blood cells"):
-        kpu = float(eq.schmitt_kpu(
-            drug.log_p, fu, pka_acid=drug.pka_acid, pka_base=drug.pka_base, affinity=p["MA"],
-            plasma_protein_fraction=protein, **_composition(species)[tissue],
-        ))  # fmt: skip
+        kpu = float(
+            eq.schmitt_kpu(
+                drug.log_p,
+                fu,
+                pka_acid=drug.pka_acid,
+                pka_base=drug.pka_base,
+                affinity=p["MA"],
+                plasma_protein_fraction=protein,
+                **_composition(species)[tissue],
+            )
+        )
         if tissue in PEARCE_REGRESSION:
             kpu = float(eq.pearce_regression(kpu, fu, *PEARCE_REGRESSION[tissue][0]))
         out["Krbc2pu" if tissue == "red blood cells" else f"K{tissue}2pu"] = kpu
@@ -186,20 +235,30 @@ def _lumped(p: dict[str, float], species: str, own: tuple[str, ...]) -> dict[str
     out["Vrestc"] = total
     out["Krest2pu"] = sum(volumes[t][0] * p[f"K{t}2pu"] for t in others) / total
     fraction = {o: flows[o][0] / output for o in ("liver", "gut", "kidney")}
-    out |= {"Qgutf": fraction["gut"], "Qliverf": fraction["liver"] - fraction["gut"], "Qkidneyf": fraction["kidney"]}
+    out |= {
+        "Qgutf": fraction["gut"],
+        "Qliverf": fraction["liver"] - fraction["gut"],
+        "Qkidneyf": fraction["kidney"],
+    }
     return out
 
 
 def _whole_body(species: str) -> dict[str, float]:
     body = httk_physiology(species)
     blood = body["Plasma Volume"] / (1 - body["Hematocrit"]) / 2 / 1000
-    return {"Qcardiacc": body["Cardiac Output"] / 1000 * 60, "Qgfrc": body["GFR"] / 1000 * 60, "Vartc": blood,
-            "Vvenc": blood}  # fmt: skip
+    return {
+        "Qcardiacc": body["Cardiac Output"] / 1000 * 60,
+        "Qgfrc": body["GFR"] / 1000 * 60,
+        "Vartc": blood,
+        "Vvenc": blood,
+    }
 
 
 def _liver_clint(p: dict[str, float]) -> float:
     """Intrinsic clearance of the whole liver [L/h/kg body weight]."""
-    return clint_liver_from_hepatocytes(p["Clint"], p["Vliverc"] * 1000 * LIVER_DENSITY, CELLS_PER_GRAM)
+    return clint_liver_from_hepatocytes(
+        p["Clint"], p["Vliverc"] * 1000 * LIVER_DENSITY, CELLS_PER_GRAM
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- absorption
@@ -214,7 +273,9 @@ def _predicted_absorption(drug: Compound, p: dict[str, float], species: str) -> 
     caco2 = DEFAULT_CACO2 if drug.caco2_permeability is None else drug.caco2_permeability
     body, rat = httk_physiology(species), httk_physiology("rat")
     radius = body.get("Small Intestine Radius", rat["Small Intestine Radius"])
-    transit = body.get("Small Intestine Mean Residence Time", rat["Small Intestine Mean Residence Time"])
+    transit = body.get(
+        "Small Intestine Mean Residence Time", rat["Small Intestine Mean Residence Time"]
+    )
     peff = effective_permeability(caco2, species)
     fabs = min(1 - (1 + 2 * peff * transit / 7 / radius * 60 / 1e4) ** -7, 1.0)
     weight = p["BW"]
@@ -231,7 +292,12 @@ def _predicted_absorption(drug: Compound, p: dict[str, float], species: str) -> 
     q_gut = villi * permeation / (villi + permeation)
     # httk multiplies by the fraction unbound although its gut clearance already has it: kept
     fgut = q_gut / (q_gut + p["Funbound.plasma"] * gut_clint) * (q_gut / (transport + q_gut))
-    return {"Caco2.Pab": caco2, "Fabs": fabs, "Fgut": min(fgut, 1.0), "kgutabs": 2 * peff / radius * 3600 / 1e4}
+    return {
+        "Caco2.Pab": caco2,
+        "Fabs": fabs,
+        "Fgut": min(fgut, 1.0),
+        "kgutabs": 2 * peff / radius * 3600 / 1e4,
+    }
 
 
 def _absorption(drug: Compound, measured, p: dict[str, float], species: str) -> dict[str, float]:
@@ -240,7 +306,11 @@ def _absorption(drug: Compound, measured, p: dict[str, float], species: str) -> 
     out = _predicted_absorption(drug, p, species)
     if fhep is None:
         fhep = _passes_liver(p)
-    fabs = drug.fraction_absorbed if human_values and drug.fraction_absorbed is not None else out["Fabs"]
+    fabs = (
+        drug.fraction_absorbed
+        if human_values and drug.fraction_absorbed is not None
+        else out["Fabs"]
+    )
     fgut = drug.fraction_gut if human_values else None
     both = None if foral is None else foral / fhep
     if fgut is None:
@@ -272,7 +342,9 @@ def steady_state_clearance(p: dict[str, float]) -> float:
     """Renal filtration plus well-stirred liver, plasma [L/h/kg], of the list of httk_steady_state_parameters."""
     flow = p["Qtotal.liverc"] / p["BW"] ** 0.25
     fu, ratio = p["Funbound.plasma"], p["Rblood2plasma"]
-    return p["Qgfrc"] / p["BW"] ** 0.25 * fu + ratio * hepatic_clearance(_liver_clint(p), flow, fu / ratio)
+    return p["Qgfrc"] / p["BW"] ** 0.25 * fu + ratio * hepatic_clearance(
+        _liver_clint(p), flow, fu / ratio
+    )
 
 
 def volume_of_distribution(p: dict[str, float], species: str) -> float:
@@ -289,7 +361,12 @@ def _one_compartment(drug: Compound, measured, species: str) -> dict[str, float]
     predicted = _predicted_absorption(drug, p, species)
     # httk divides the predicted bioavailability by a Css made with the measured one
     if p["Fabsgut"] == 0:
-        raise InputError("Fabsgut", 0.0, "a number > 0: httk's one-compartment model divides by it", subject=drug.name)
+        raise InputError(
+            "Fabsgut",
+            0.0,
+            "a number > 0: httk's one-compartment model divides by it",
+            subject=drug.name,
+        )
     clearance = predicted["Fabs"] * predicted["Fgut"] / p["Fabsgut"] * steady_state_clearance(p)
     p["Vdist"] = volume_of_distribution(p, species)
     p["kelim"] = clearance / p["Vdist"]

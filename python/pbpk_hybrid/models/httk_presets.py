@@ -32,19 +32,38 @@ from .system import Coefficients, Observable, System
 
 #: state -> httk's volume and partition coefficient; blood has none
 PBTK_VOLUMES = {
-    "gut": ("Vgutc", "Kgut2pu"), "liver": ("Vliverc", "Kliver2pu"), "venous_blood": ("Vvenc", None),
-    "lung": ("Vlungc", "Klung2pu"), "arterial_blood": ("Vartc", None), "rest": ("Vrestc", "Krest2pu"),
+    "gut": ("Vgutc", "Kgut2pu"),
+    "liver": ("Vliverc", "Kliver2pu"),
+    "venous_blood": ("Vvenc", None),
+    "lung": ("Vlungc", "Klung2pu"),
+    "arterial_blood": ("Vartc", None),
+    "rest": ("Vrestc", "Krest2pu"),
     "kidney": ("Vkidneyc", "Kkidney2pu"),
-}  # fmt: skip
-THREE_VOLUMES = {"portal_vein": ("Vgutc", None), "liver": ("Vliverc", "Kliver2pu"), "rest": ("Vrestc", "Krest2pu")}
+}
+THREE_VOLUMES = {
+    "portal_vein": ("Vgutc", None),
+    "liver": ("Vliverc", "Kliver2pu"),
+    "rest": ("Vrestc", "Krest2pu"),
+}
 _ORAL = ("kgutabs", "Fabsgut")
 _FLOWS = ("Qcardiacc", "Qgfrc", "Qgutf", "Qliverf")
 _BINDING = ("BW", "Clmetabolismc", "Funbound.plasma", "Rblood2plasma")
 
 #: what each model needs of httk's parameters
 PARAMETERS = {
-    "pbtk": (*_BINDING, *_ORAL, *_FLOWS, "Qkidneyf", *(n for pair in PBTK_VOLUMES.values() for n in pair if n)),
-    "3compartment": (*_BINDING, *_ORAL, *_FLOWS, *(n for pair in THREE_VOLUMES.values() for n in pair if n)),
+    "pbtk": (
+        *_BINDING,
+        *_ORAL,
+        *_FLOWS,
+        "Qkidneyf",
+        *(n for pair in PBTK_VOLUMES.values() for n in pair if n),
+    ),
+    "3compartment": (
+        *_BINDING,
+        *_ORAL,
+        *_FLOWS,
+        *(n for pair in THREE_VOLUMES.values() for n in pair if n),
+    ),
     "1compartment": ("BW", "Vdist", "kelim", *_ORAL, "hepatic.bioavailability"),
 }
 
@@ -109,10 +128,14 @@ def httk_1compartment(
     """httk's ``1compartment``: Vdist, kelim and first-order absorption. Arguments as in :func:`httk_pbtk`."""
     values = _values("1compartment", compound, species, changes)
     states = ("gut_lumen", "compartment", "not_absorbed", "metabolised", "area")
-    return _system("httk_1compartment", states, "compartment", values, _one, subjects, compound, species)
+    return _system(
+        "httk_1compartment", states, "compartment", values, _one, subjects, compound, species
+    )
 
 
-def httk_css(compound: Compound | str, species: str = "human", model: str = "pbtk", *, dose: float = 1.0) -> float:
+def httk_css(
+    compound: Compound | str, species: str = "human", model: str = "pbtk", *, dose: float = 1.0
+) -> float:
     """httk's analytic steady-state plasma concentration [mg/L] of a constant oral dose (``calc_analytic_css``).
 
     Parameters
@@ -124,12 +147,16 @@ def httk_css(compound: Compound | str, species: str = "human", model: str = "pbt
     per_hour = dose / 24
     if model == "3compartmentss":
         p = httk_steady_state_parameters(compound, species)
-        return float(per_hour * p["Fabsgut"] * p["hepatic.bioavailability"] / steady_state_clearance(p))
+        return float(
+            per_hour * p["Fabsgut"] * p["hepatic.bioavailability"] / steady_state_clearance(p)
+        )
     if model not in PARAMETERS:
         raise unknown_name("model", model, (*PARAMETERS, "3compartmentss"), what="a model of httk")
     p = httk_parameters(compound, species, model)
     if model == "1compartment":
-        return float(per_hour * p["Fabsgut"] * p["hepatic.bioavailability"] / p["kelim"] / p["Vdist"])
+        return float(
+            per_hour * p["Fabsgut"] * p["hepatic.bioavailability"] / p["kelim"] / p["Vdist"]
+        )
     output, filtration = p["Qcardiacc"] / p["BW"] ** 0.25, p["Qgfrc"] / p["BW"] ** 0.25
     liver = output * (p["Qliverf"] + p["Qgutf"])
     metabolism, ratio, fu = p["Clmetabolismc"], p["Rblood2plasma"], p["Funbound.plasma"]
@@ -137,16 +164,26 @@ def httk_css(compound: Compound | str, species: str = "human", model: str = "pbt
         total = fu * filtration + metabolism + metabolism / liver * fu / ratio * filtration
         return float(per_hour * p["Fabsgut"] / total)
     through = liver / (metabolism / ratio + liver)
-    leaving = liver - liver * through + filtration * fu / ratio  # output less what every organ gives back
+    leaving = (
+        liver - liver * through + filtration * fu / ratio
+    )  # output less what every organ gives back
     return float(p["Fabsgut"] * per_hour * through / leaving / ratio)
 
 
 # ------------------------------------------------------------------------------------------------------------- building
-def _values(model: str, compound, species: str, changes: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    given = dict(compound) if isinstance(compound, Mapping) else httk_parameters(compound, species, model)
+def _values(
+    model: str, compound, species: str, changes: Mapping[str, Any] | None
+) -> dict[str, np.ndarray]:
+    given = (
+        dict(compound)
+        if isinstance(compound, Mapping)
+        else httk_parameters(compound, species, model)
+    )
     for name in changes or {}:
         if name not in PARAMETERS[model]:
-            raise unknown_name("changes", name, PARAMETERS[model], what=f"a parameter of httk's {model}")
+            raise unknown_name(
+                "changes", name, PARAMETERS[model], what=f"a parameter of httk's {model}"
+            )
     given |= changes or {}
     out = {}
     for name in PARAMETERS[model]:
@@ -154,18 +191,28 @@ def _values(model: str, compound, species: str, changes: Mapping[str, Any] | Non
             raise InputError(f"parameters[{name!r}]", None, f"a value, which httk's {model} needs")
         value = np.atleast_1d(np.asarray(given[name], dtype=float))
         if value.ndim != 1 or not np.isfinite(value).all() or (value < 0).any():
-            raise InputError(f"parameters[{name!r}]", given[name], "a finite number >= 0, or one per subject")
+            raise InputError(
+                f"parameters[{name!r}]", given[name], "a finite number >= 0, or one per subject"
+            )
         out[name] = value
     lengths = {len(v) for v in out.values()} - {1}
     if len(lengths) > 1:
-        raise InputError("parameters", sorted(lengths), "one number each, or the same number of subjects")
+        raise InputError(
+            "parameters", sorted(lengths), "one number each, or the same number of subjects"
+        )
     return out
 
 
 def _system(
-    name: str, states: tuple[str, ...], dosed: str, values: dict[str, np.ndarray],
-    build: Callable[[Values], tuple[Entries, dict[str, np.ndarray]]], subjects, compound, species: str,
-) -> System:  # fmt: skip
+    name: str,
+    states: tuple[str, ...],
+    dosed: str,
+    values: dict[str, np.ndarray],
+    build: Callable[[Values], tuple[Entries, dict[str, np.ndarray]]],
+    subjects,
+    compound,
+    species: str,
+) -> System:
     def assemble(p: Values) -> Coefficients:
         entries, factor = build(p)
         k = np.stack(np.broadcast_arrays(*map(np.atleast_1d, entries.values())), axis=1)
@@ -181,13 +228,28 @@ def _system(
     }
     facts: dict[str, Any] = {"model": name}
     if not isinstance(compound, Mapping):
-        facts |= {"compound": compound if isinstance(compound, str) else compound.name, "species": species}
+        facts |= {
+            "compound": compound if isinstance(compound, str) else compound.name,
+            "species": species,
+        }
     return System(
-        states, [number[to] for to, _ in entries], [number[of] for _, of in entries], coefficients.k_value,
+        states,
+        [number[to] for to, _ in entries],
+        [number[of] for _, of in entries],
+        coefficients.k_value,
         observables=observables,
-        targets={"oral": number["gut_lumen"], "iv_bolus": number[dosed], "iv_infusion": number[dosed], "iv": number[dosed]},
-        n_subjects=n, subjects=subjects, parameters=values, assemble=assemble, attrs=facts,
-    )  # fmt: skip
+        targets={
+            "oral": number["gut_lumen"],
+            "iv_bolus": number[dosed],
+            "iv_infusion": number[dosed],
+            "iv": number[dosed],
+        },
+        n_subjects=n,
+        subjects=subjects,
+        parameters=values,
+        assemble=assemble,
+        attrs=facts,
+    )
 
 
 class _Flows:
@@ -214,7 +276,10 @@ def _leaving(p: Values, volumes) -> tuple[dict[str, np.ndarray], dict[str, np.nd
     """Per amount in an organ [1/L]: its concentration, and the blood that leaves it."""
     factor = {organ: 1.0 / (p[volume] * p["BW"]) for organ, (volume, _) in volumes.items()}
     ratio, fu = p["Rblood2plasma"], p["Funbound.plasma"]
-    blood = {o: factor[o] if k is None else factor[o] * ratio / (p[k] * fu) for o, (_, k) in volumes.items()}
+    blood = {
+        o: factor[o] if k is None else factor[o] * ratio / (p[k] * fu)
+        for o, (_, k) in volumes.items()
+    }
     return factor, blood
 
 

@@ -82,13 +82,17 @@ def interacting_system(
         _Member(
             c := compound.for_species(species),
             whole_body_system(
-                c, physiology, partition_method=partition_method, hepatic_model=hepatic_model, enzymes_apart=True,
+                c,
+                physiology,
+                partition_method=partition_method,
+                hepatic_model=hepatic_model,
+                enzymes_apart=True,
                 absorption=absorption.get(compound.name),
             ),
             f"{compound.name}:",
         )
         for compound in compounds
-    ]  # fmt: skip
+    ]
     return _Builder(members, physiology, dict(enzyme_half_lives or {})).system()
 
 
@@ -107,11 +111,15 @@ class _Member:
 class _Builder:
     """Puts the members together, and assembles their coefficients from parameters."""
 
-    def __init__(self, members: list[_Member], physiology: xr.Dataset, half_lives: dict[str, float]):
+    def __init__(
+        self, members: list[_Member], physiology: xr.Dataset, half_lives: dict[str, float]
+    ):
         self.members = members
         self.enzymes = self._enzymes(half_lives)
         self.states: tuple[str, ...] = tuple(m.prefix + s for m in members for s in m.system.states)
-        self.states += tuple(f"enzyme_change:{e}" for e in self.enzymes) + ((TURNOVER_STATE,) if self.enzymes else ())
+        self.states += tuple(f"enzyme_change:{e}" for e in self.enzymes) + (
+            (TURNOVER_STATE,) if self.enzymes else ()
+        )
         self.number = {s: i for i, s in enumerate(self.states)}
         self.parameters = {m.prefix + k: v for m in members for k, v in m.system.parameters.items()}
         self.parameters |= {f"kdeg[{e}]": np.array([k]) for e, k in self.enzymes.items()}
@@ -122,7 +130,9 @@ class _Builder:
             for i, effect in enumerate(m.compound.enzyme_effects):
                 for key in ("ki", "kinact", "ec50", "emax"):
                     if getattr(effect, key) is not None:
-                        self.parameters[f"{m.prefix}{key}[{i}.{effect.enzyme}]"] = np.array([getattr(effect, key)])
+                        self.parameters[f"{m.prefix}{key}[{i}.{effect.enzyme}]"] = np.array(
+                            [getattr(effect, key)]
+                        )
 
     def _enzymes(self, half_lives) -> dict[str, float]:
         """``CYP3A4.liver`` -> kdeg, for the enzymes that metabolise any of the compounds."""
@@ -131,9 +141,16 @@ class _Builder:
         used += sorted(transporters - set(used))
         for key in half_lives:
             if key not in used:
-                raise unknown_name("enzyme_half_lives", key, used, what="an enzyme of these compounds")
+                raise unknown_name(
+                    "enzyme_half_lives", key, used, what="an enzyme of these compounds"
+                )
         changed = {e.enzyme for m in self.members for e in m.compound.enzyme_effects}
-        slowly = {e.enzyme for m in self.members for e in m.compound.enzyme_effects if e.kind not in _REVERSIBLE}
+        slowly = {
+            e.enzyme
+            for m in self.members
+            for e in m.compound.enzyme_effects
+            if e.kind not in _REVERSIBLE
+        }
         out = {}
         for key in dict.fromkeys(used):
             enzyme, organ = key.split(".")
@@ -149,20 +166,25 @@ class _Builder:
     def _inhibitors(self, victim: _Member, enzyme: str, organ: str):
         """(member, effect number, effect, place) of every reversible inhibition of an enzyme by others."""
         return [
-            (m, i, effect, place) for m in self.members if m is not victim
+            (m, i, effect, place)
+            for m in self.members
+            if m is not victim
             for i, effect in enumerate(m.compound.enzyme_effects)
-            if effect.enzyme == enzyme and effect.kind in _REVERSIBLE for place in _PLACES[organ]
-        ]  # fmt: skip
+            if effect.enzyme == enzyme and effect.kind in _REVERSIBLE
+            for place in _PLACES[organ]
+        ]
 
     def _carriers(self):
         """(member, carrier, reversible inhibitions of it by others as in `_inhibitors`, with the inhibitor's state)."""
         for m in self.members:
             for c in m.system.assemble.carriers:
                 others = [
-                    (o, i, effect, side(o.system.assemble.barriers, c.transporter)) for o in self.members if o is not m
+                    (o, i, effect, side(o.system.assemble.barriers, c.transporter))
+                    for o in self.members
+                    if o is not m
                     for i, effect in enumerate(o.compound.enzyme_effects)
                     if effect.enzyme == c.transporter.name and effect.kind in _REVERSIBLE
-                ]  # fmt: skip
+                ]
                 yield m, c, others
 
     def _pathways(self):
@@ -195,13 +217,19 @@ class _Builder:
             if product is not None:
                 ratio = self._mass_ratio(m, product)
                 gain = {source: -1.0, self._at(product, place): ratio, sink: 1.0 - ratio}
-            reactants = (source, self.number[f"enzyme_change:{key}"], *(self._at(o, at) for o, _, _, at in others))
+            reactants = (
+                source,
+                self.number[f"enzyme_change:{key}"],
+                *(self._at(o, at) for o, _, _, at in others),
+            )
             out.append((f"{m.prefix}{key}[{i}]", "enzymatic", reactants, gain))
         for m, c, others in self._carriers():
             source, target = self.number[m.prefix + c.source], self.number[m.prefix + c.target]
             change = self.number[f"enzyme_change:{c.key}"]
             reactants = (source, change, *(self.number[o.prefix + at] for o, _, _, at in others))
-            out.append((f"{m.prefix}{c.label}", "enzymatic", reactants, {source: -1.0, target: 1.0}))
+            out.append(
+                (f"{m.prefix}{c.label}", "enzymatic", reactants, {source: -1.0, target: 1.0})
+            )
         turnover = self.number.get(TURNOVER_STATE)
         for key, organ, m, i, effect, place in self._changes():
             change, at = self.number[f"enzyme_change:{key}"], self._at(m, place)
@@ -218,22 +246,31 @@ class _Builder:
         """Mass of metabolite per mass of parent; the difference goes to the parent's sink, so that mass closes."""
         masses = parent.compound.molar_mass, product.compound.molar_mass
         if None in masses:
-            raise InputError("molar_mass", masses, "the molar masses of parent and metabolite",
-                             subject=f"{parent.compound.name}, {product.compound.name}")  # fmt: skip
+            raise InputError(
+                "molar_mass",
+                masses,
+                "the molar masses of parent and metabolite",
+                subject=f"{parent.compound.name}, {product.compound.name}",
+            )
         return masses[1] / masses[0]
 
     def numbers(self, p: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Parameters of the interaction reactions; plain arithmetic."""
         own = {m.prefix: m.own(p) for m in self.members}
-        unbound = lambda m, place: m.system.assemble.unbound(own[m.prefix], place)  # noqa: E731
-        stack = lambda *values: np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in values)), axis=1)  # noqa: E731
+        unbound = lambda m, place: m.system.assemble.unbound(own[m.prefix], place)
+        stack = lambda *values: np.stack(
+            np.broadcast_arrays(*(np.atleast_1d(v) for v in values)), axis=1
+        )
         out = []
         for m, i, pathway, place in self._pathways():
             q, c = own[m.prefix], unbound(m, place)
             clint = q["clint.liver"]
             if place == GUT_WALL:
                 clint = q["flow.gut_wall"] * (1.0 - q["fraction_gut"]) / q["fraction_gut"]
-            values = [q[f"share[{i}]"] * clint * c, c / pathway.km if pathway.km is not None else 0.0 * c]
+            values = [
+                q[f"share[{i}]"] * clint * c,
+                c / pathway.km if pathway.km is not None else 0.0 * c,
+            ]
             for other, j, effect, at in self._inhibitors(m, pathway.enzyme, pathway.organ):
                 relative = unbound(other, at) / own[other.prefix][f"ki[{j}.{effect.enzyme}]"]
                 values.append(0.0 * relative if effect.kind == "uncompetitive" else relative)
@@ -241,7 +278,9 @@ class _Builder:
             out.append(stack(*values))
         for m, carrier, others in self._carriers():
             q = own[m.prefix]
-            values = self._carrier_numbers(q, m.system.assemble.unbound_in(q, carrier.source), carrier)
+            values = self._carrier_numbers(
+                q, m.system.assemble.unbound_in(q, carrier.source), carrier
+            )
             for other, j, effect, at in others:
                 q = own[other.prefix]
                 relative = other.system.assemble.unbound_in(q, at) / q[f"ki[{j}.{effect.enzyme}]"]
@@ -257,11 +296,15 @@ class _Builder:
                 out.append(stack(kinact / ki * c, c / ki, *crowd))
             else:
                 ec50, emax = (q[f"{k}[{i}.{effect.enzyme}]"] for k in ("ec50", "emax"))
-                out.append(stack(p[f"kdeg[{key}]"] * emax, ec50 / c, *(ec50 / other for other in rest)))
+                out.append(
+                    stack(p[f"kdeg[{key}]"] * emax, ec50 / c, *(ec50 / other for other in rest))
+                )
         return out
 
     @staticmethod
-    def _carrier_numbers(q: Mapping[str, np.ndarray], c: np.ndarray, carrier: Carrier) -> list[np.ndarray]:
+    def _carrier_numbers(
+        q: Mapping[str, np.ndarray], c: np.ndarray, carrier: Carrier
+    ) -> list[np.ndarray]:
         """k and s of one carrier; c: unbound concentration per amount on the side it takes from [1/L]."""
         if carrier.saturable:
             km = q[f"km[{carrier.label}]"]
@@ -275,8 +318,11 @@ class _Builder:
         blocks = [part.k_value for part in parts] + [np.concatenate([-k, k], axis=1) for k in kdeg]
         rows = max(len(b) for b in blocks)
         k_value = np.concatenate([np.broadcast_to(b, (rows, b.shape[1])) for b in blocks], axis=1)
-        factor = {m.prefix + k: f for m, part in zip(self.members, parts, strict=True)
-                  for k, f in part.observable_factor.items()}  # fmt: skip
+        factor = {
+            m.prefix + k: f
+            for m, part in zip(self.members, parts, strict=True)
+            for k, f in part.observable_factor.items()
+        }
         factor |= {k: parts[0].observable_factor[k] for k in ("plasma", "blood")}
         reactions = [r for part in parts for r in part.reaction_parameters]
         return Coefficients(k_value, (*reactions, *self.numbers(p)), factor)
@@ -291,9 +337,13 @@ class _Builder:
             columns += [int(c) + offset for c in s.k_col]
             for r in s.reactions:
                 gain = {to + offset: g for to, g in r.stoichiometry.items()}
-                reactions.append((m.prefix + r.name, r.law, tuple(a + offset for a in r.reactants), gain))
+                reactions.append(
+                    (m.prefix + r.name, r.law, tuple(a + offset for a in r.reactants), gain)
+                )
             for name, o in s.observables.items():
-                observables[m.prefix + name] = Observable(tuple(a + offset for a in o.states), o.factor, o.weights)
+                observables[m.prefix + name] = Observable(
+                    tuple(a + offset for a in o.states), o.factor, o.weights
+                )
             targets |= {m.prefix + name: state + offset for name, state in s.targets.items()}
             offset += s.n_states
         for e in self.enzymes:
@@ -303,14 +353,29 @@ class _Builder:
         reactions += self.structure()
         observables |= {k: observables[self.members[0].prefix + k] for k in ("plasma", "blood")}
         return System(
-            self.states, rows, columns, coefficients.k_value,
-            tuple(Reaction(*r, values) for r, values in zip(reactions, coefficients.reaction_parameters, strict=True)),
-            observables, targets, n_subjects=first.n_subjects, subjects=first.subjects, parameters=self.parameters,
+            self.states,
+            rows,
+            columns,
+            coefficients.k_value,
+            tuple(
+                Reaction(*r, values)
+                for r, values in zip(reactions, coefficients.reaction_parameters, strict=True)
+            ),
+            observables,
+            targets,
+            n_subjects=first.n_subjects,
+            subjects=first.subjects,
+            parameters=self.parameters,
             assemble=self,
-            attrs={**first.attrs, "model": "interacting_compounds",
-                   "compounds": ", ".join(m.compound.name for m in self.members),
-                   "enzymes": ", ".join(f"{e} (half-life {np.log(2) / k:.3g} h)" for e, k in self.enzymes.items())},
-        )  # fmt: skip
+            attrs={
+                **first.attrs,
+                "model": "interacting_compounds",
+                "compounds": ", ".join(m.compound.name for m in self.members),
+                "enzymes": ", ".join(
+                    f"{e} (half-life {np.log(2) / k:.3g} h)" for e, k in self.enzymes.items()
+                ),
+            },
+        )
 
 
 __all__ = ["interacting_system"]

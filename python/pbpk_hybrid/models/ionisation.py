@@ -59,7 +59,9 @@ def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = (
         log_ratio.append(log_ratio[-1] + (ph - pka))
     highest = log_ratio[0]
     for r in log_ratio[1:]:
-        highest = np.where(np.real(r) > np.real(highest), r, highest)  # the largest weight becomes 1: no overflow
+        highest = np.where(
+            np.real(r) > np.real(highest), r, highest
+        )  # the largest weight becomes 1: no overflow
     weights = [10.0 ** (r - highest) for r in log_ratio]
     total = sum(weights)
     kinds = {
@@ -76,7 +78,15 @@ def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = (
             else:
                 protonated -= 1
         charge = protonated - donated
-        kind = "positive" if charge > 0 else "negative" if charge < 0 else "zwitterion" if donated else "neutral"
+        kind = (
+            "positive"
+            if charge > 0
+            else "negative"
+            if charge < 0
+            else "zwitterion"
+            if donated
+            else "neutral"
+        )
         kinds[kind] = kinds[kind] + weight / total
     return Ionisation(**kinds)
 

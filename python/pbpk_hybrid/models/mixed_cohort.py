@@ -21,7 +21,9 @@ from .whole_body import LUMEN, METABOLISED, ROUTE_STATES, SINKS, VENOUS, _assemb
 PATHWAY = "saturable"
 
 
-def mixed_cohort_system(parameters: Mapping[str, np.ndarray], organs: Sequence[str], *, saturable: bool = False) -> System:
+def mixed_cohort_system(
+    parameters: Mapping[str, np.ndarray], organs: Sequence[str], *, saturable: bool = False
+) -> System:
     """The flow-limited whole-body model of n subjects from arrays of its parameters.
 
     Parameters
@@ -52,19 +54,33 @@ def mixed_cohort_system(parameters: Mapping[str, np.ndarray], organs: Sequence[s
         raise InputError("parameters", sorted(parameters), f"a parameter {missing}") from missing
     rows, columns = assemble.pattern
     reactions = tuple(
-        Reaction(PATHWAY, "michaelis_menten", (number["liver"],), {number["liver"]: -1.0, number[METABOLISED]: 1.0}, values)
+        Reaction(
+            PATHWAY,
+            "michaelis_menten",
+            (number["liver"],),
+            {number["liver"]: -1.0, number[METABOLISED]: 1.0},
+            values,
+        )
         for values in coefficients.reaction_parameters
     )
     parts = {"plasma": VENOUS, "blood": VENOUS}
     observables = {
-        name: Observable((number[parts.get(name, name)],), factor) for name, factor in coefficients.observable_factor.items()
+        name: Observable((number[parts.get(name, name)],), factor)
+        for name, factor in coefficients.observable_factor.items()
     }
     return System(
-        states, rows, columns, coefficients.k_value, reactions, observables,
+        states,
+        rows,
+        columns,
+        coefficients.k_value,
+        reactions,
+        observables,
         {**{route: number[state] for route, state in ROUTE_STATES.items()}, "oral": number[LUMEN]},
-        n_subjects=len(coefficients.k_value), parameters=dict(parameters), assemble=assemble,
+        n_subjects=len(coefficients.k_value),
+        parameters=dict(parameters),
+        assemble=assemble,
         attrs={"model": "whole_body_flow_limited", "compound": "a drug per subject"},
-    )  # fmt: skip
+    )
 
 
 __all__ = ["PATHWAY", "mixed_cohort_system"]

@@ -30,7 +30,9 @@ def named(system: System) -> System:
 
     def assemble(p: Mapping[str, Any]) -> Coefficients:
         columns = [np.atleast_1d(p[n]) for n in names]
-        stack = lambda part: np.stack(np.broadcast_arrays(*part), axis=1) if part else np.zeros((1, 0))  # noqa: E731
+        stack = lambda part: (
+            np.stack(np.broadcast_arrays(*part), axis=1) if part else np.zeros((1, 0))
+        )
         reactions, at = [], n_k
         for size in sizes:
             reactions.append(stack(columns[at : at + size]))
@@ -46,7 +48,7 @@ def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
     """The same system with other values of its named parameters, (n_subjects or 1,) each."""
     c = system.assemble(parameters)
     n = system.n_subjects
-    rows = lambda a: a if len(a) in (1, n) else np.broadcast_to(a, (n, *a.shape[1:]))  # noqa: E731
+    rows = lambda a: a if len(a) in (1, n) else np.broadcast_to(a, (n, *a.shape[1:]))
     return replace(
         system,
         k_value=rows(c.k_value),
@@ -58,7 +60,9 @@ def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
             k: replace(
                 o,
                 factor=np.atleast_1d(c.observable_factor.get(k, o.factor)),
-                offset=np.atleast_1d(c.observable_offset[k]) if k in c.observable_offset else o.offset,
+                offset=np.atleast_1d(c.observable_offset[k])
+                if k in c.observable_offset
+                else o.offset,
             )
             for k, o in system.observables.items()
         },

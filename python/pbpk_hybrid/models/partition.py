@@ -17,7 +17,14 @@ from .binding import blood_to_plasma, blood_to_plasma_at_hematocrit
 if TYPE_CHECKING:
     from ..compounds import Compound
 
-METHODS = ("rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt", "pksim_standard", "measured")
+METHODS = (
+    "rodgers_rowland",
+    "poulin_theil",
+    "berezhkovskiy",
+    "schmitt",
+    "pksim_standard",
+    "measured",
+)
 DEFAULT_METHOD = "rodgers_rowland"
 KP_RANGE = (0.01, 500.0)  # outside it no method was ever tested
 
@@ -116,12 +123,24 @@ def partition_coefficients(
         log_p = _given(compound, "log_p", method)
         rows = _rows(species, method, composition)
         if method == "rodgers_rowland":
-            kp = _rodgers_rowland(compound, species, rows, log_p, fu, blood_to_plasma_ratio, hematocrit, blood_correction)
+            kp = _rodgers_rowland(
+                compound,
+                species,
+                rows,
+                log_p,
+                fu,
+                blood_to_plasma_ratio,
+                hematocrit,
+                blood_correction,
+            )
         elif method == "schmitt":
             kp = _schmitt(compound, rows, log_p, fu) * fu
             if regression:
                 pairs = [
-                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][0 if fraction_unbound_corrected else 1] for o in TISSUES
+                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][
+                        0 if fraction_unbound_corrected else 1
+                    ]
+                    for o in TISSUES
                 ]
                 intercept, slope = np.array(pairs).T
                 kp = eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
@@ -192,7 +211,11 @@ def blood_to_plasma_ratio(
         if measured < 1 - reference - 1e-12 and hematocrit is not None:
             # rounding and other people's hematocrit: the drug is then simply absent from red cells
             reference = 1 - measured
-        return measured if hematocrit is None else blood_to_plasma_at_hematocrit(measured, reference, hematocrit)
+        return (
+            measured
+            if hematocrit is None
+            else blood_to_plasma_at_hematocrit(measured, reference, hematocrit)
+        )
     need = "blood_to_plasma_ratio"
     fu = _given(compound, "fraction_unbound_plasma", need, fraction_unbound_plasma)
     log_p = _given(compound, "log_p", need)
@@ -208,13 +231,19 @@ def blood_to_plasma_ratio(
                 hint="Rodgers & Rowland derive the binding of strong bases from the measured ratio",
             )
         cells = _row(_rows(species, method, None), "red_cells", tuple(eq.RED_CELLS))
-        kpu = eq.red_cell_kpu_without_binding(log_p, pka_acid=compound.pka_acid, pka_base=compound.pka_base, red_cells=cells)
+        kpu = eq.red_cell_kpu_without_binding(
+            log_p, pka_acid=compound.pka_acid, pka_base=compound.pka_base, red_cells=cells
+        )
     elif method == "schmitt":
-        kpu = _schmitt(compound, _rows(species, method, None), log_p, fu, organs=("red_cells",))[..., 0]
+        kpu = _schmitt(compound, _rows(species, method, None), log_p, fu, organs=("red_cells",))[
+            ..., 0
+        ]
     else:
         raise unknown_name("method", method, ("rodgers_rowland", "schmitt"))
     return blood_to_plasma(
-        kpu, np.asarray(fu)[..., 0] if np.ndim(fu) else fu, reference if hematocrit is None else hematocrit
+        kpu,
+        np.asarray(fu)[..., 0] if np.ndim(fu) else fu,
+        reference if hematocrit is None else hematocrit,
     )
 
 
@@ -243,7 +272,9 @@ _SCHMITT = (
 
 
 def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, blood_correction):
-    hct = _column(REFERENCE_HEMATOCRIT[species] if hematocrit is None else hematocrit, "hematocrit", compound)
+    hct = _column(
+        REFERENCE_HEMATOCRIT[species] if hematocrit is None else hematocrit, "hematocrit", compound
+    )
     strong = eq.is_strong_base(compound.pka_base)
     bp = None
     if strong:
@@ -251,7 +282,11 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
             ratio = compound.blood_to_plasma_ratio
         if ratio is None:
             ratio = blood_to_plasma_ratio(
-                compound, species, fraction_unbound_plasma=_flat(fu), method="schmitt", hematocrit=_flat(hct)
+                compound,
+                species,
+                fraction_unbound_plasma=_flat(fu),
+                method="schmitt",
+                hematocrit=_flat(hct),
             )
             warnings.warn(
                 f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it for a base with pKa > 7, "
@@ -264,8 +299,12 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
     if blood_correction:
         blood = _tissues(rows, ("fraction_vascular",))["fraction_vascular"]
         ht = REFERENCE_HEMATOCRIT["rat"]  # the composition is the rat's
-        tissue["fraction_extracellular_water"] = tissue["fraction_extracellular_water"] - blood * (1 - ht) * _WATER_PLASMA
-        tissue["fraction_intracellular_water"] = tissue["fraction_intracellular_water"] - blood * ht * _WATER_RED_CELLS
+        tissue["fraction_extracellular_water"] = (
+            tissue["fraction_extracellular_water"] - blood * (1 - ht) * _WATER_PLASMA
+        )
+        tissue["fraction_intracellular_water"] = (
+            tissue["fraction_intracellular_water"] - blood * ht * _WATER_RED_CELLS
+        )
     kpu, binding = eq.rodgers_rowland_kpu(
         log_p,
         fu,
@@ -300,7 +339,9 @@ def _schmitt(compound, rows, log_p, fu, organs=TISSUES):
         pka_acid=compound.pka_acid,
         pka_base=compound.pka_base,
         affinity=None if affinity is None else 10.0**affinity,
-        plasma_protein_fraction=_row(rows, "plasma", ("fraction_protein_cells",))["fraction_protein_cells"],
+        plasma_protein_fraction=_row(rows, "plasma", ("fraction_protein_cells",))[
+            "fraction_protein_cells"
+        ],
         **_tissues(rows, _SCHMITT, organs),
     )
 
@@ -347,7 +388,11 @@ def _given(compound, field: str, method: str, value=None):
     value = getattr(compound, field) if value is None else value
     if value is None:
         raise InputError(
-            field, None, f"a value, which {method} needs", subject=compound.name, hint=f"compound.replace({field}=...)"
+            field,
+            None,
+            f"a value, which {method} needs",
+            subject=compound.name,
+            hint=f"compound.replace({field}=...)",
         )
     return _column(value, field, compound)
 
@@ -357,7 +402,9 @@ def _column(value, field: str, compound):
     if array.ndim == 0:
         return array[()]
     if array.ndim > 1:
-        raise InputError(field, array.shape, "a number or one value per subject", subject=compound.name)
+        raise InputError(
+            field, array.shape, "a number or one value per subject", subject=compound.name
+        )
     return array[:, None]
 
 
@@ -377,7 +424,9 @@ def _tissues(rows: xr.Dataset, names, organs=TISSUES) -> dict[str, np.ndarray]:
     missing = [o for o in organs if o not in labels]
     absent = [n for n in names if n not in rows]
     if missing or absent:
-        raise InputError("composition", missing or absent, "every tissue and every variable the method needs")
+        raise InputError(
+            "composition", missing or absent, "every tissue and every variable the method needs"
+        )
     index = [labels.index(o) for o in organs]
     return {name: rows[name].values[index] for name in names}
 

@@ -31,7 +31,9 @@ RED_CELLS = {
 PLASMA = {"fraction_neutral_lipid": 0.0023, "fraction_neutral_phospholipid": 0.0013}
 STRONG_BASE_PKA = 7.0
 NEUTRAL_ABOVE, NEUTRAL_BELOW = 11.0, 0.0
-TISSUE_BINDING_RATIO = 0.5  # RA of Poulin & Theil (2000): protein binding in tissue over that in plasma
+TISSUE_BINDING_RATIO = (
+    0.5  # RA of Poulin & Theil (2000): protein binding in tissue over that in plasma
+)
 CHARGED_PERMEATION = 1e-3  # alpha of Schmitt (2008)
 
 
@@ -139,7 +141,9 @@ def rodgers_rowland_kpu(
         binding = association * acidic_phospholipid * x_cation / (1 + y)
     else:
         ratio = lipoprotein_ratio if is_neutral(pka_acid, pka_base) else albumin_ratio
-        in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_neutral_phospholipid"]) / (1 + y)
+        in_plasma = _lipid(
+            p, plasma["fraction_neutral_lipid"], plasma["fraction_neutral_phospholipid"]
+        ) / (1 + y)
         binding = (1 / fu - 1 - in_plasma) * ratio
     return kpu + np.where(np.real(binding) < 0, 0.0, binding), binding
 
@@ -162,7 +166,9 @@ def acidic_phospholipid_association(
     y = anion_ratio(PH_PLASMA, pka_acid) + cation_ratio(PH_PLASMA, pka_base)
     z_cation = cation_ratio(PH_RED_CELLS, pka_base)
     kpu_cells = red_cell_kpu(fraction_unbound_plasma, blood_to_plasma_ratio, hematocrit)
-    rest = kpu_cells - red_cell_kpu_without_binding(log_p, pka_acid=pka_acid, pka_base=pka_base, red_cells=red_cells)
+    rest = kpu_cells - red_cell_kpu_without_binding(
+        log_p, pka_acid=pka_acid, pka_base=pka_base, red_cells=red_cells
+    )
     return rest * (1 + y) / (red_cells["acidic_phospholipid"] * z_cation)
 
 
@@ -171,14 +177,18 @@ def red_cell_kpu(fraction_unbound_plasma, blood_to_plasma_ratio, hematocrit):
     return (hematocrit - 1 + blood_to_plasma_ratio) / (hematocrit * fraction_unbound_plasma)
 
 
-def red_cell_kpu_without_binding(log_p, *, pka_acid=(), pka_base=(), red_cells: dict[str, float] = RED_CELLS):
+def red_cell_kpu_without_binding(
+    log_p, *, pka_acid=(), pka_base=(), red_cells: dict[str, float] = RED_CELLS
+):
     """Red cell : unbound plasma coefficient from water and neutral lipids alone (Rodgers & Rowland).
 
     Used to predict the blood:plasma ratio of neutrals, acids and weak bases.
     """
     y = anion_ratio(PH_PLASMA, pka_acid) + cation_ratio(PH_PLASMA, pka_base)
     z = anion_ratio(PH_RED_CELLS, pka_acid) + cation_ratio(PH_RED_CELLS, pka_base)
-    lipid = _lipid(10.0**log_p, red_cells["fraction_neutral_lipid"], red_cells["fraction_neutral_phospholipid"])
+    lipid = _lipid(
+        10.0**log_p, red_cells["fraction_neutral_lipid"], red_cells["fraction_neutral_phospholipid"]
+    )
     return (1 + z) / (1 + y) * red_cells["fraction_intracellular_water"] + lipid / (1 + y)
 
 
@@ -221,7 +231,10 @@ def poulin_theil_kp(
     fu = fraction_unbound_plasma
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
     tissue = _lipid(p, fraction_neutral_lipid, fraction_phospholipid) + fraction_water
-    in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"]) + plasma["fraction_water"]
+    in_plasma = (
+        _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"])
+        + plasma["fraction_water"]
+    )
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
     return tissue / in_plasma * fu / fu_tissue
 
@@ -255,7 +268,10 @@ def berezhkovskiy_kp(
     p = _partition_or_oil(log_p, pka_acid, pka_base, adipose)
     fu_tissue = np.where(adipose, 1.0, fraction_unbound_tissue(fu, binding_ratio))
     tissue = _lipid(p, fraction_neutral_lipid, fraction_phospholipid) + fraction_water / fu_tissue
-    in_plasma = _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"]) + plasma["fraction_water"] / fu
+    in_plasma = (
+        _lipid(p, plasma["fraction_neutral_lipid"], plasma["fraction_phospholipid"])
+        + plasma["fraction_water"] / fu
+    )
     return tissue / in_plasma
 
 
@@ -353,7 +369,15 @@ def pearce_regression(kpu, fraction_unbound_plasma, intercept, slope):
     return 10.0 ** (intercept + slope * np.log10(kpu * fu)) / fu
 
 
-def pksim_standard_kp(log_p, fraction_unbound_plasma, *, fraction_water, fraction_lipid, fraction_protein, affinity=None):
+def pksim_standard_kp(
+    log_p,
+    fraction_unbound_plasma,
+    *,
+    fraction_water,
+    fraction_lipid,
+    fraction_protein,
+    affinity=None,
+):
     r"""Tissue:plasma partition coefficient of Willmann et al., the "PK-Sim standard".
 
     .. math:: K_p = fu (f_w + K f_{lip} + K_P f_{prot}), \quad K = 10^{\log P}, \quad K_P = 0.163 + 0.0221 K
@@ -368,4 +392,6 @@ def pksim_standard_kp(log_p, fraction_unbound_plasma, *, fraction_water, fractio
     """
     k = 10.0**log_p if affinity is None else affinity
     k_protein = 0.163 + 0.0221 * k
-    return fraction_unbound_plasma * (fraction_water + k * fraction_lipid + k_protein * fraction_protein)
+    return fraction_unbound_plasma * (
+        fraction_water + k * fraction_lipid + k_protein * fraction_protein
+    )

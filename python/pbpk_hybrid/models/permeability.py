@@ -79,11 +79,21 @@ class Barriers:
     def capacities(self, p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """State -> amount at equilibrium per plasma concentration [L]; plain arithmetic."""
         volume, bp, fu, water = (
-            p[k] for k in (f"volume.{self.organ}", "blood_to_plasma_ratio", "fraction_unbound_plasma", "plasma_water")
+            p[k]
+            for k in (
+                f"volume.{self.organ}",
+                "blood_to_plasma_ratio",
+                "fraction_unbound_plasma",
+                "plasma_water",
+            )
         )
         blood = volume * p[f"fraction_vascular.{self.organ}"] * bp
         protein = INTERSTITIAL_PROTEIN
-        interstitium = volume * p[f"fraction_interstitium.{self.organ}"] * (fu * water * (1.0 - protein) + protein)
+        interstitium = (
+            volume
+            * p[f"fraction_interstitium.{self.organ}"]
+            * (fu * water * (1.0 - protein) + protein)
+        )
         cells = volume * p[f"kp.{self.organ}"] - blood - interstitium
         outside = (blood + interstitium,) if self.capillary is None else (blood, interstitium)
         return dict(zip(self.states, (*outside, cells), strict=True))
@@ -91,10 +101,15 @@ class Barriers:
     def part_factors(self, p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """State -> 1/volume [1/L], for its concentration; plain arithmetic."""
         volume = p[f"volume.{self.organ}"]
-        blood, interstitium = p[f"fraction_vascular.{self.organ}"], p[f"fraction_interstitium.{self.organ}"]
+        blood, interstitium = (
+            p[f"fraction_vascular.{self.organ}"],
+            p[f"fraction_interstitium.{self.organ}"],
+        )
         outside = (blood + interstitium,) if self.capillary is None else (blood, interstitium)
         shares = (*outside, 1.0 - blood - interstitium)
-        return {state: 1.0 / (volume * share) for state, share in zip(self.states, shares, strict=True)}
+        return {
+            state: 1.0 / (volume * share) for state, share in zip(self.states, shares, strict=True)
+        }
 
     def exchanges(self, p: Mapping[str, np.ndarray]) -> list[tuple[str, str, np.ndarray]]:
         """(one side, other side, PS [L/h]) of each barrier."""
@@ -109,7 +124,9 @@ class Barriers:
 
 
 def choose_barriers(
-    compound: Compound, graph: OrganGraph, asked: Mapping[str, float | tuple[float, float]] | float | str | None
+    compound: Compound,
+    graph: OrganGraph,
+    asked: Mapping[str, float | tuple[float, float]] | float | str | None,
 ) -> dict[str, Barriers]:
     """Which organs are permeability-limited, and how much.
 
@@ -132,35 +149,56 @@ def choose_barriers(
         missing = [o for o in tissues if o not in own]
         if missing:
             raise InputError(
-                "permeability_surface_area", sorted(own), f"a value for every tissue; none for {missing}",
-                subject=compound.name, hint="give permeability_limited={organ: PS} for some organs only",
-            )  # fmt: skip
+                "permeability_surface_area",
+                sorted(own),
+                f"a value for every tissue; none for {missing}",
+                subject=compound.name,
+                hint="give permeability_limited={organ: PS} for some organs only",
+            )
         asked = None
     if asked is None:
         values = {o: (ps, walls.get(o)) for o, ps in own.items()}
     elif isinstance(asked, Mapping):
-        values = {o: tuple(v) if isinstance(v, (tuple, list)) else (v, walls.get(o)) for o, v in asked.items()}
+        values = {
+            o: tuple(v) if isinstance(v, (tuple, list)) else (v, walls.get(o))
+            for o, v in asked.items()
+        }
     else:
         values = {o: (asked, walls.get(o)) for o in tissues}
     out = {}
     for organ, given in values.items():
         graph.number(organ)  # a typed error for an organ that is not there
         if organ in graph.blood_pools:
-            raise InputError(f"permeability_limited.{organ}", given, f"a tissue: {tissues}", subject=compound.name)
+            raise InputError(
+                f"permeability_limited.{organ}",
+                given,
+                f"a tissue: {tissues}",
+                subject=compound.name,
+            )
         if len(given) != 2:
-            raise InputError(f"permeability_limited.{organ}", given, "one PS, or two: cell membranes, capillary wall",
-                             subject=compound.name)  # fmt: skip
+            raise InputError(
+                f"permeability_limited.{organ}",
+                given,
+                "one PS, or two: cell membranes, capillary wall",
+                subject=compound.name,
+            )
         for which, ps in zip(("cell membranes", "capillary wall"), given, strict=True):
             if ps is None and which == "capillary wall":
                 continue
             if isinstance(ps, (bool, str)) or ps is None or not (np.isfinite(ps) and ps > 0):
-                raise InputError(f"permeability_limited.{organ} ({which})", ps, "a number > 0 [L/h per kg of tissue]",
-                                 subject=compound.name)  # fmt: skip
+                raise InputError(
+                    f"permeability_limited.{organ} ({which})",
+                    ps,
+                    "a number > 0 [L/h per kg of tissue]",
+                    subject=compound.name,
+                )
         out[organ] = Barriers(organ, float(given[0]), None if given[1] is None else float(given[1]))
     return {o: out[o] for o in tissues if o in out}
 
 
-def barrier_parameters(barriers: Mapping[str, Barriers], species: str, physiology: xr.Dataset) -> dict[str, np.ndarray]:
+def barrier_parameters(
+    barriers: Mapping[str, Barriers], species: str, physiology: xr.Dataset
+) -> dict[str, np.ndarray]:
     """PS [L/h], fractions of blood and interstitium of every permeability-limited organ, and the water of plasma."""
     if not barriers:
         return {}
@@ -168,18 +206,24 @@ def barrier_parameters(barriers: Mapping[str, Barriers], species: str, physiolog
     parts = tissue_composition(species, "schmitt")
     p = {"plasma_water": np.array([float(parts["fraction_water_cells"].sel(organ="plasma"))])}
     for organ, barrier in barriers.items():
-        of = {k: float(parts[k].sel(organ=organ)) for k in ("fraction_cells", "fraction_interstitium")}
+        of = {
+            k: float(parts[k].sel(organ=organ)) for k in ("fraction_cells", "fraction_interstitium")
+        }
         blood = float(vascular.sel(organ=organ))
         mass = (physiology["volume"] * physiology["density"]).sel(organ=organ).values.astype(float)
         p[f"fraction_vascular.{organ}"] = np.array([blood])
-        p[f"fraction_interstitium.{organ}"] = np.array([(1.0 - blood) * of["fraction_interstitium"] / sum(of.values())])
+        p[f"fraction_interstitium.{organ}"] = np.array(
+            [(1.0 - blood) * of["fraction_interstitium"] / sum(of.values())]
+        )
         p[f"ps_cells.{organ}"] = barrier.cells * mass
         if barrier.capillary is not None:
             p[f"ps_capillary.{organ}"] = barrier.capillary * mass
     return p
 
 
-def check_barriers(barriers: Mapping[str, Barriers], p: Mapping[str, np.ndarray], compound: str, subjects) -> None:
+def check_barriers(
+    barriers: Mapping[str, Barriers], p: Mapping[str, np.ndarray], compound: str, subjects
+) -> None:
     """Every part of every organ holds drug.
 
     Raises
@@ -195,10 +239,12 @@ def check_barriers(barriers: Mapping[str, Barriers], p: Mapping[str, np.ndarray]
         outside = sum(np.atleast_1d(c) for k, c in capacities.items() if k != barrier.inside)
         least = float((outside / p[f"volume.{organ}"])[s])
         raise InputError(
-            f"kp.{organ}", float(p[f"kp.{organ}"][0]), f"more than {least:.3g}, which its blood and interstitium alone hold",
+            f"kp.{organ}",
+            float(p[f"kp.{organ}"][0]),
+            f"more than {least:.3g}, which its blood and interstitium alone hold",
             subject=compound if len(cells) == 1 else f"{compound}, subject {subjects[s]}",
             hint="leave this organ flow-limited: such a drug hardly enters its cells",
-        )  # fmt: skip
+        )
 
 
 def clint_behind_barrier(clint: np.ndarray, ps: np.ndarray, compound: str) -> np.ndarray:
@@ -217,11 +263,19 @@ def clint_behind_barrier(clint: np.ndarray, ps: np.ndarray, compound: str) -> np
     if np.any(ps <= clint):
         s = int(np.flatnonzero(ps <= clint)[0])
         raise InputError(
-            "permeability_limited.liver", float(ps[s]),
-            f"a PS above the intrinsic clearance from clearance_plasma, {clint[s]:.4g} L/h", subject=compound,
+            "permeability_limited.liver",
+            float(ps[s]),
+            f"a PS above the intrinsic clearance from clearance_plasma, {clint[s]:.4g} L/h",
+            subject=compound,
             hint="with in vivo clearance the liver's barrier cannot be slower than the drug is cleared",
-        )  # fmt: skip
+        )
     return ps * clint / (ps - clint)
 
 
-__all__ = ["Barriers", "barrier_parameters", "check_barriers", "choose_barriers", "clint_behind_barrier"]
+__all__ = [
+    "Barriers",
+    "barrier_parameters",
+    "check_barriers",
+    "choose_barriers",
+    "clint_behind_barrier",
+]

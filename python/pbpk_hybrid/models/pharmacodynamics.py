@@ -97,14 +97,22 @@ def with_indirect_response(
     _, production, sign = INDIRECT_RESPONSES[kind]
     terms = _concentration(system, compartment)
     if len(terms) != 1:
-        raise InputError("compartment", compartment, "a concentration of a single state",
-                         hint="put with_effect_compartment between")  # fmt: skip
+        raise InputError(
+            "compartment",
+            compartment,
+            "a concentration of a single state",
+            hint="put with_effect_compartment between",
+        )
     _free(system, name)
     (driver, weight), here = terms[0], system.n_states
     given = {"kin": kin, "kout": kout, "maximum": maximum, "half": half, "power": power}
-    values = {f"{k}[{name}]": _values(system, f"{k}[{name}]", v, positive=True) for k, v in given.items()}
+    values = {
+        f"{k}[{name}]": _values(system, f"{k}[{name}]", v, positive=True) for k, v in given.items()
+    }
     if sign < 0 and (values[f"maximum[{name}]"] > 1).any():
-        raise InputError(f"maximum[{name}]", maximum, "at most 1: more than all cannot be inhibited")
+        raise InputError(
+            f"maximum[{name}]", maximum, "at most 1: more than all cannot be inhibited"
+        )
     if ((values[f"power[{name}]"] < 0.2) | (values[f"power[{name}]"] > 20)).any():
         raise InputError(f"power[{name}]", power, "a number from 0.2 to 20")
 
@@ -120,11 +128,15 @@ def with_indirect_response(
     gain = sign if production else -sign
     shapes = [(f"{kind} of {name}", "hill", (driver,), {here: gain})]
     if not production:
-        shapes.append((f"{kind} of {name}, deviation", "hill_product", (driver, here), {here: gain}))
+        shapes.append(
+            (f"{kind} of {name}, deviation", "hill_product", (driver, here), {here: gain})
+        )
     return _extended(system, name, [(here, here)], shapes, values, more)
 
 
-def emax(concentration: Any, *, maximum: float, half: float, power: float = 1.0, baseline: float = 0.0) -> Any:
+def emax(
+    concentration: Any, *, maximum: float, half: float, power: float = 1.0, baseline: float = 0.0
+) -> Any:
     """A direct effect, E0 + Emax C^g/(EC50^g + C^g), of an array or DataArray of concentrations.
 
     Parameters
@@ -162,12 +174,16 @@ class _Assemble:
         added = self.more(p, c)
         columns = [np.atleast_1d(v) for v in (*np.atleast_2d(c.k_value).T, *added.k)]
         return Coefficients(
-            np.stack(np.broadcast_arrays(*columns), axis=1), (*c.reaction_parameters, *added.reactions),
-            {**c.observable_factor, **added.factor}, {**c.observable_offset, **added.offset},
-        )  # fmt: skip
+            np.stack(np.broadcast_arrays(*columns), axis=1),
+            (*c.reaction_parameters, *added.reactions),
+            {**c.observable_factor, **added.factor},
+            {**c.observable_offset, **added.offset},
+        )
 
 
-def _extended(system: System, name: str, positions, shapes, values: dict[str, np.ndarray], more) -> System:
+def _extended(
+    system: System, name: str, positions, shapes, values: dict[str, np.ndarray], more
+) -> System:
     """One more state with entries of K at `positions`, reactions of `shapes` (name, law, reactants, stoichiometry)."""
     base = named(system)
     assemble = _Assemble(base.assemble, more)
@@ -182,7 +198,10 @@ def _extended(system: System, name: str, positions, shapes, values: dict[str, np
         k_row=np.r_[system.k_row, [i for i, _ in positions]].astype(np.int64),
         k_col=np.r_[system.k_col, [j for _, j in positions]].astype(np.int64),
         k_value=c.k_value,
-        reactions=(*system.reactions, *(Reaction(*s, b) for s, b in zip(shapes, blocks, strict=True))),
+        reactions=(
+            *system.reactions,
+            *(Reaction(*s, b) for s, b in zip(shapes, blocks, strict=True)),
+        ),
         observables={**old, name: here},
         parameters=parameters,
         assemble=assemble,
@@ -191,7 +210,9 @@ def _extended(system: System, name: str, positions, shapes, values: dict[str, np
 
 def _concentration(system: System, compartment: str) -> tuple[tuple[int, float], ...]:
     if compartment not in system.observables:
-        raise unknown_name("compartment", compartment, system.observables, what="a compartment of the model")
+        raise unknown_name(
+            "compartment", compartment, system.observables, what="a compartment of the model"
+        )
     observable = system.observables[compartment]
     if not np.isfinite(observable.factor).all() or observable.offset is not None:
         raise InputError("compartment", compartment, "a compartment with a concentration of drug")

@@ -12,11 +12,32 @@ import numpy as np
 from .._core.errors import InputError, unknown_name
 
 #: body weights that cross-species tables of pharmacokinetics refer to [kg] (Davies & Morris 1993, Pharm Res 10:1093)
-TABLE_WEIGHT = {"mouse": 0.02, "rat": 0.25, "rabbit": 2.5, "monkey": 5.0, "dog": 10.0, "human": 70.0}
+TABLE_WEIGHT = {
+    "mouse": 0.02,
+    "rat": 0.25,
+    "rabbit": 2.5,
+    "monkey": 5.0,
+    "dog": 10.0,
+    "human": 70.0,
+}
 #: total hepatic blood flow [mL/min/kg] (Davies & Morris 1993, table III over the weights above)
-HEPATIC_FLOW = {"mouse": 90.0, "rat": 55.2, "rabbit": 70.8, "monkey": 43.6, "dog": 30.9, "human": 20.7}
+HEPATIC_FLOW = {
+    "mouse": 90.0,
+    "rat": 55.2,
+    "rabbit": 70.8,
+    "monkey": 43.6,
+    "dog": 30.9,
+    "human": 20.7,
+}
 #: brain weight [kg] (Sacher 1959 as used by Mahmood & Balian 1996; Davies & Morris 1993)
-BRAIN_WEIGHT = {"mouse": 0.00036, "rat": 0.0018, "rabbit": 0.014, "monkey": 0.090, "dog": 0.080, "human": 1.4}
+BRAIN_WEIGHT = {
+    "mouse": 0.00036,
+    "rat": 0.0018,
+    "rabbit": 0.014,
+    "monkey": 0.090,
+    "dog": 0.080,
+    "human": 1.4,
+}
 #: plasma, extracellular and remainder volume [L/kg] of Oie & Tozer (1979, J Pharm Sci 68:1203)
 OIE_TOZER_VOLUMES = {
     "rat": (0.0313, 0.265, 0.364),
@@ -25,7 +46,10 @@ OIE_TOZER_VOLUMES = {
     "human": (0.0436, 0.151, 0.380),
 }
 ALBUMIN_RATIO = 1.4  # R, extravascular over intravascular binding protein (Oie & Tozer 1979)
-EXPONENT_RANGE = (0.55, 1.3)  # outside it the rule of exponents is not to be used (Mahmood & Balian 1996)
+EXPONENT_RANGE = (
+    0.55,
+    1.3,
+)  # outside it the rule of exponents is not to be used (Mahmood & Balian 1996)
 
 
 def fixed_exponent(values, weights, target_weight: float, exponent: float) -> np.ndarray:
@@ -62,7 +86,9 @@ def fit_power_law(values, weights) -> tuple[np.ndarray, np.ndarray]:
     dx = x - mx[..., None]
     spread = np.nansum(dx**2, -1)
     enough = (n > 1) & (spread > 0)
-    b = np.where(enough, np.nansum(dx * (y - my[..., None]), -1) / np.where(enough, spread, 1.0), np.nan)
+    b = np.where(
+        enough, np.nansum(dx * (y - my[..., None]), -1) / np.where(enough, spread, 1.0), np.nan
+    )
     return np.exp(my - b * mx), b
 
 
@@ -85,19 +111,28 @@ def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
 
 def maximum_lifespan(brain_weight, body_weight) -> np.ndarray:
     r"""Maximum lifespan potential [year] :math:`= 185.4\,BrW^{0.636} W^{-0.225}`, both [kg] (Sacher 1959)."""
-    return 185.4 * np.asarray(brain_weight, float) ** 0.636 * np.asarray(body_weight, float) ** -0.225
+    return (
+        185.4 * np.asarray(brain_weight, float) ** 0.636 * np.asarray(body_weight, float) ** -0.225
+    )
 
 
-def corrected_allometry(values, weights, target_weight: float, correction, target_correction: float) -> np.ndarray:
+def corrected_allometry(
+    values, weights, target_weight: float, correction, target_correction: float
+) -> np.ndarray:
     r"""Simple allometry of :math:`P_s c_s`, divided by :math:`c_t`: c the lifespan (MLP) or the brain weight (BrW).
 
     Source: Mahmood & Balian (1996), Xenobiotica 26:887.
     """
     values, weights = _sources(values, weights)
-    return simple_allometry(values * np.asarray(correction, float), weights, target_weight) / target_correction
+    return (
+        simple_allometry(values * np.asarray(correction, float), weights, target_weight)
+        / target_correction
+    )
 
 
-def rule_of_exponents(clearance, weights, target_weight: float, brain_weights, target_brain_weight: float) -> np.ndarray:
+def rule_of_exponents(
+    clearance, weights, target_weight: float, brain_weights, target_brain_weight: float
+) -> np.ndarray:
     r"""Simple allometry for b <= 0.70, with MLP for 0.70 < b < 1, with brain weight for b >= 1.
 
     Source: Mahmood & Balian (1996), Xenobiotica 26:887. Exponents outside 0.55-1.3 (:data:`EXPONENT_RANGE`) are computed all
@@ -107,9 +142,12 @@ def rule_of_exponents(clearance, weights, target_weight: float, brain_weights, t
     _, b = fit_power_law(clearance, weights)
     brain = np.asarray(brain_weights, dtype=float)
     lifespan = corrected_allometry(
-        clearance, weights, target_weight, maximum_lifespan(brain, weights),
+        clearance,
+        weights,
+        target_weight,
+        maximum_lifespan(brain, weights),
         float(maximum_lifespan(target_brain_weight, target_weight)),
-    )  # fmt: skip
+    )
     by_brain = corrected_allometry(clearance, weights, target_weight, brain, target_brain_weight)
     simple = simple_allometry(clearance, weights, target_weight)
     return np.where(b <= 0.70, simple, np.where(b < 1.0, lifespan, by_brain))
@@ -123,7 +161,9 @@ def fu_corrected_allometry(
     Source: Tang, Hussain, Leal, Mayersohn & Fluhler (2007), Drug Metab Dispos 35:1886 (as one of the methods compared).
     """
     clearance, weights = _sources(clearance, weights)
-    unbound = simple_allometry(clearance / np.asarray(fraction_unbound, float), weights, target_weight)
+    unbound = simple_allometry(
+        clearance / np.asarray(fraction_unbound, float), weights, target_weight
+    )
     return unbound * np.asarray(target_fraction_unbound, float)
 
 
@@ -181,7 +221,16 @@ def wajima_clearance(rat, dog, molar_mass, hydrogen_acceptors) -> np.ndarray:
     """
     r, d = np.log10(np.asarray(rat, float)), np.log10(np.asarray(dog, float))
     m, a = np.asarray(molar_mass, float), np.asarray(hydrogen_acceptors, float)
-    log = 0.433 * r + d - 0.00627 * m + 0.189 * a - 0.00111 * d * m + 0.0000144 * m**2 - 0.0004 * m * a - 0.707
+    log = (
+        0.433 * r
+        + d
+        - 0.00627 * m
+        + 0.189 * a
+        - 0.00111 * d * m
+        + 0.0000144 * m**2
+        - 0.0004 * m * a
+        - 0.707
+    )
     return 10**log
 
 
@@ -195,8 +244,18 @@ def wajima_volume(rat, dog) -> np.ndarray:
     return 10 ** (0.07714 * r * d + 0.5147 * d + 0.586) / 1000
 
 
-def wajima_curve(times, concentration, dose: float, clearance: float, volume: float, target_times, *, target_dose: float,
-                 target_clearance: float, target_volume: float) -> np.ndarray:  # fmt: skip
+def wajima_curve(
+    times,
+    concentration,
+    dose: float,
+    clearance: float,
+    volume: float,
+    target_times,
+    *,
+    target_dose: float,
+    target_clearance: float,
+    target_volume: float,
+) -> np.ndarray:
     r"""An animal's curve after an intravenous dose, transposed to the target by its Css and MRT.
 
     .. math::
@@ -212,25 +271,41 @@ def wajima_curve(times, concentration, dose: float, clearance: float, volume: fl
     """
     c = np.asarray(concentration, dtype=float)
     if not np.all(c > 0):
-        raise InputError("concentration", float(np.nanmin(c)), "concentrations > 0 (leave out those below the limit)")
+        raise InputError(
+            "concentration",
+            float(np.nanmin(c)),
+            "concentrations > 0 (leave out those below the limit)",
+        )
     stretch = (target_volume / target_clearance) / (volume / clearance)
     height = (target_dose / target_volume) / (dose / volume)
-    log = np.interp(np.asarray(target_times, float) / stretch, np.asarray(times, float), np.log(c), np.nan, np.nan)
+    log = np.interp(
+        np.asarray(target_times, float) / stretch,
+        np.asarray(times, float),
+        np.log(c),
+        np.nan,
+        np.nan,
+    )
     return height * np.exp(log)
 
 
 def _sources(values, weights) -> tuple[np.ndarray, np.ndarray]:
     values, weights = np.asarray(values, dtype=float), np.asarray(weights, dtype=float)
     if weights.ndim != 1 or values.shape[-1:] != weights.shape:
-        raise InputError("weights", weights.shape, f"one weight per source species, {values.shape[-1:]}")
+        raise InputError(
+            "weights", weights.shape, f"one weight per source species, {values.shape[-1:]}"
+        )
     if not np.all(weights > 0):
         raise InputError("weights", float(weights.min()), "body weights > 0 kg")
     if np.any(values <= 0):
-        raise InputError("values", float(np.nanmin(values)), "values > 0, NaN where a species has none")
+        raise InputError(
+            "values", float(np.nanmin(values)), "values > 0, NaN where a species has none"
+        )
     return values, weights
 
 
 def _oie_tozer(species: str) -> tuple[float, float, float]:
     if species not in OIE_TOZER_VOLUMES:
-        raise unknown_name("species", species, OIE_TOZER_VOLUMES, what="a species with Oie-Tozer volumes")
+        raise unknown_name(
+            "species", species, OIE_TOZER_VOLUMES, what="a species with Oie-Tozer volumes"
+        )
     return OIE_TOZER_VOLUMES[species]

@@ -80,8 +80,15 @@ class Reaction:
         if self.law in ("hill", "hill_product"):
             return (f"k[{self.name}]", f"half[{self.name}]", f"power[{self.name}]")
         if self.law == "enzymatic":
-            pairs = ((f"c{j + 1}[{self.name}]", f"u{j + 1}[{self.name}]") for j in range(len(self.reactants) - 2))
-            return (f"k[{self.name}]", f"s[{self.name}]", *(name for pair in pairs for name in pair))
+            pairs = (
+                (f"c{j + 1}[{self.name}]", f"u{j + 1}[{self.name}]")
+                for j in range(len(self.reactants) - 2)
+            )
+            return (
+                f"k[{self.name}]",
+                f"s[{self.name}]",
+                *(name for pair in pairs for name in pair),
+            )
         inhibitors = tuple(f"ki{j + 1}[{self.name}]" for j in range(len(self.reactants) - 1))
         return (f"vmax[{self.name}]", f"km[{self.name}]", *inhibitors)
 
@@ -99,7 +106,9 @@ class Reaction:
             for j, state in enumerate(self.reactants[2:]):
                 free = free + p[..., 2 + 2 * j] * y[..., state]
                 bound = bound + p[..., 3 + 2 * j] * y[..., state]
-            return p[..., 0] * (1.0 + y[..., self.reactants[1]]) * a / (free + p[..., 1] * a * bound)
+            return (
+                p[..., 0] * (1.0 + y[..., self.reactants[1]]) * a / (free + p[..., 1] * a * bound)
+            )
         inhibition = 1.0
         for j, state in enumerate(self.reactants[1:]):
             inhibition = inhibition + y[..., state] / p[..., 2 + j]
@@ -111,7 +120,9 @@ def hill_share(a, half, power):
     x = np.asarray(a / half)
     inside = np.real(x) > HILL_FLOOR
     log_x = np.log(np.where(inside, x, HILL_FLOOR))
-    share = 1.0 / (1.0 + np.exp(np.clip(-power * np.real(log_x), -700, 700) - 1j * power * np.imag(log_x)))
+    share = 1.0 / (
+        1.0 + np.exp(np.clip(-power * np.real(log_x), -700, 700) - 1j * power * np.imag(log_x))
+    )
     if not np.iscomplexobj(x) and not np.iscomplexobj(np.asarray(power)):
         share = np.real(share)
     return np.where(inside, share, share * np.where(inside, 0.0, x) / HILL_FLOOR)
@@ -187,7 +198,7 @@ class System:
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _set = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        _set = lambda name, value: object.__setattr__(self, name, value)
         _set("states", tuple(self.states))
         _set("k_row", np.ascontiguousarray(self.k_row, dtype=np.int64))
         _set("k_col", np.ascontiguousarray(self.k_col, dtype=np.int64))
@@ -214,37 +225,68 @@ class System:
             raise InputError("states", twice, "names that differ")
         if len(self.k_row) != len(self.k_col) or self.k_value.shape[1:] != (len(self.k_row),):
             raise InputError(
-                "k_value", self.k_value.shape, f"shape (n_subjects or 1, {len(self.k_row)}) to fit k_row and k_col"
+                "k_value",
+                self.k_value.shape,
+                f"shape (n_subjects or 1, {len(self.k_row)}) to fit k_row and k_col",
             )
         if self.k_value.shape[0] not in (1, self.n_subjects):
-            raise InputError("k_value", self.k_value.shape, f"1 or {self.n_subjects} rows, one per subject")
+            raise InputError(
+                "k_value", self.k_value.shape, f"1 or {self.n_subjects} rows, one per subject"
+            )
         for name, index in (("k_row", self.k_row), ("k_col", self.k_col)):
             if len(index) and (index.min() < 0 or index.max() >= n):
-                raise InputError(name, int(index[(index < 0) | (index >= n)][0]), f"state numbers 0 to {n - 1}")
+                raise InputError(
+                    name, int(index[(index < 0) | (index >= n)][0]), f"state numbers 0 to {n - 1}"
+                )
         if len({*zip(self.k_row.tolist(), self.k_col.tolist(), strict=True)}) != len(self.k_row):
-            raise InputError("k_row, k_col", None, "each position at most once", hint="add the values of doubled entries")
-        self._finite("k_value", self.k_value, lambda e: f"K[{self.states[self.k_row[e]]},{self.states[self.k_col[e]]}]")
+            raise InputError(
+                "k_row, k_col",
+                None,
+                "each position at most once",
+                hint="add the values of doubled entries",
+            )
+        self._finite(
+            "k_value",
+            self.k_value,
+            lambda e: f"K[{self.states[self.k_row[e]]},{self.states[self.k_col[e]]}]",
+        )
         for r in self.reactions:
             if r.law not in RATE_LAWS:
                 raise unknown_name(f"reaction {r.name}: law", r.law, RATE_LAWS)
             _, n_reactants, n_parameters, inhibitors = RATE_LAWS[r.law]
             extra = len(r.reactants) - n_reactants
             if extra < 0 or (extra and not inhibitors):
-                raise InputError(f"reaction {r.name}: reactants", r.reactants, f"{n_reactants} reactants for {r.law}")
-            if np.ndim(r.parameters) != 2 or r.parameters.shape[1] != n_parameters + inhibitors * extra:
                 raise InputError(
-                    f"reaction {r.name}: parameters", np.shape(r.parameters),
+                    f"reaction {r.name}: reactants",
+                    r.reactants,
+                    f"{n_reactants} reactants for {r.law}",
+                )
+            if (
+                np.ndim(r.parameters) != 2
+                or r.parameters.shape[1] != n_parameters + inhibitors * extra
+            ):
+                raise InputError(
+                    f"reaction {r.name}: parameters",
+                    np.shape(r.parameters),
                     f"shape (n_subjects or 1, {n_parameters + inhibitors * extra})",
                 )
             if any(not 0 <= s < n for s in (*r.reactants, *r.stoichiometry)):
-                raise InputError(f"reaction {r.name}", (r.reactants, dict(r.stoichiometry)), f"states 0 to {n - 1}")
+                raise InputError(
+                    f"reaction {r.name}",
+                    (r.reactants, dict(r.stoichiometry)),
+                    f"states 0 to {n - 1}",
+                )
             self._finite(f"reaction {r.name}", r.parameters, lambda e, r=r: r.parameter_names[e])
 
     def _finite(self, what: str, values: np.ndarray, label: Callable[[int], str]) -> None:
         if not np.isfinite(values).all():
             s, e = np.argwhere(~np.isfinite(values))[0]
-            raise InputError(f"{what} {label(e)}", float(values[s, e]), "a finite number",
-                             subject=self.subjects[s] if values.shape[0] > 1 else None)
+            raise InputError(
+                f"{what} {label(e)}",
+                float(values[s, e]),
+                "a finite number",
+                subject=self.subjects[s] if values.shape[0] > 1 else None,
+            )
 
     @property
     def n_states(self) -> int:
@@ -269,7 +311,9 @@ class System:
             sums[:, column] += self.k_value[:, e]
             sizes[:, column] += np.abs(self.k_value[:, e])
         tied = np.all(np.abs(sums) <= 1e-12 * sizes)
-        return bool(tied and all(abs(sum(r.stoichiometry.values())) < 1e-12 for r in self.reactions))
+        return bool(
+            tied and all(abs(sum(r.stoichiometry.values())) < 1e-12 for r in self.reactions)
+        )
 
     def jacobian_pattern(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows, columns) of every entry of d(dy/dt)/dy that can be non-zero, without doubles."""
@@ -306,13 +350,15 @@ class System:
     def take(self, subjects: slice | Sequence[int]) -> System:
         """The same system for some of its subjects."""
         labels = np.atleast_1d(self.subjects[subjects])
-        pick = lambda a: a if np.shape(a)[0] == 1 else a[subjects]  # noqa: E731
+        pick = lambda a: a if np.shape(a)[0] == 1 else a[subjects]
         return replace(
             self,
             k_value=pick(self.k_value),
             reactions=tuple(replace(r, parameters=pick(r.parameters)) for r in self.reactions),
             observables={
-                k: replace(o, factor=pick(o.factor), offset=None if o.offset is None else pick(o.offset))
+                k: replace(
+                    o, factor=pick(o.factor), offset=None if o.offset is None else pick(o.offset)
+                )
                 for k, o in self.observables.items()
             },
             n_subjects=len(labels),

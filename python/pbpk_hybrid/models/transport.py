@@ -73,7 +73,10 @@ def side(barriers: Mapping[str, Barriers], transporter: Transporter) -> str:
 
 
 def choose_carriers(
-    compound: Compound, barriers: Mapping[str, Barriers], organs: tuple[str, ...], lumina: Mapping[str, str]
+    compound: Compound,
+    barriers: Mapping[str, Barriers],
+    organs: tuple[str, ...],
+    lumina: Mapping[str, str],
 ) -> tuple[Carrier, ...]:
     """The carriers of a compound; transporters that carry nothing are left out.
 
@@ -89,20 +92,34 @@ def choose_carriers(
     for t in compound.transporters:
         where = f"transporters[{t.name}]"
         if t.organ not in organs:
-            raise InputError(f"{where}.organ", t.organ, f"a tissue of the model: {organs}", subject=compound.name)
+            raise InputError(
+                f"{where}.organ", t.organ, f"a tissue of the model: {organs}", subject=compound.name
+            )
         if t.direction == "secretion":
             if t.organ != "kidney" and compound.absorption_rate is None:
-                raise InputError("absorption_rate", None, "a number > 0 [1/h] with secretion into bile or the gut lumen",
-                                 subject=compound.name, hint="fraction_absorbed=0 sends all of it to faeces")  # fmt: skip
+                raise InputError(
+                    "absorption_rate",
+                    None,
+                    "a number > 0 [1/h] with secretion into bile or the gut lumen",
+                    subject=compound.name,
+                    hint="fraction_absorbed=0 sends all of it to faeces",
+                )
             target = lumina[t.organ]
         else:
             barrier = barriers.get(t.organ)
             if barrier is None or (t.barrier == "capillary" and barrier.capillary is None):
-                needed = "two, of cell membranes and capillary wall" if t.barrier == "capillary" else "one"
+                needed = (
+                    "two, of cell membranes and capillary wall"
+                    if t.barrier == "capillary"
+                    else "one"
+                )
                 raise InputError(
-                    f"{where}.organ", t.organ, f"a permeability-limited organ ({needed})", subject=compound.name,
+                    f"{where}.organ",
+                    t.organ,
+                    f"a permeability-limited organ ({needed})",
+                    subject=compound.name,
                     hint=f"give permeability_surface_area (or permeability_limited) for {t.organ}",
-                )  # fmt: skip
+                )
             if t.barrier == "capillary":
                 target = barrier.entry if t.direction == "efflux" else barrier.interstitium
             else:
@@ -112,12 +129,16 @@ def choose_carriers(
     return tuple(out)
 
 
-def transport_parameters(carriers: tuple[Carrier, ...], physiology: xr.Dataset) -> dict[str, np.ndarray]:
+def transport_parameters(
+    carriers: tuple[Carrier, ...], physiology: xr.Dataset
+) -> dict[str, np.ndarray]:
     """``transport[label]`` [L/h], or ``jmax[label]`` [mg/h] and ``km[label]`` [mg/L], each (n_subjects,) or (1,)."""
     p = {}
     for c in carriers:
         t = c.transporter
-        mass = (physiology["volume"] * physiology["density"]).sel(organ=t.organ).values.astype(float)
+        mass = (
+            (physiology["volume"] * physiology["density"]).sel(organ=t.organ).values.astype(float)
+        )
         much = mass * activity(physiology, t.name, t.organ)
         if c.saturable:
             p[f"jmax[{c.label}]"], p[f"km[{c.label}]"] = t.jmax * much, np.array([t.km])
@@ -150,10 +171,14 @@ def clint_behind_transport(
         if c.transporter.organ == LIVER:
             if c.transporter.barrier == "capillary":
                 raise InputError(
-                    f"transporters[{c.transporter.name}].barrier", "capillary",
-                    "'cells' in the liver with in vivo clearance", subject=compound,
-                )  # fmt: skip
-            both[c.transporter.direction] = both[c.transporter.direction] + c.transporter.slope * mass
+                    f"transporters[{c.transporter.name}].barrier",
+                    "capillary",
+                    "'cells' in the liver with in vivo clearance",
+                    subject=compound,
+                )
+            both[c.transporter.direction] = (
+                both[c.transporter.direction] + c.transporter.slope * mass
+            )
     if barrier.capillary is not None:  # what has to cross the wall too
         wall = p[f"ps_capillary.{LIVER}"]
         # 1/CL = 1/wall + 1/CL of what is behind it; none is enough behind a wall that is too slow
@@ -162,8 +187,13 @@ def clint_behind_transport(
     into, back = p[f"ps_cells.{LIVER}"] + both["uptake"], p[f"ps_cells.{LIVER}"] + both["efflux"]
     if np.any(clint >= into):
         s = int(np.flatnonzero(np.broadcast_to(clint >= into, into.shape))[0])
-        raise InputError("transporters (liver uptake)", float(into[s]), "PS and uptake above the intrinsic clearance from "
-                         f"clearance_plasma, {np.broadcast_to(clint, into.shape)[s]:.4g} L/h", subject=compound)  # fmt: skip
+        raise InputError(
+            "transporters (liver uptake)",
+            float(into[s]),
+            "PS and uptake above the intrinsic clearance from "
+            f"clearance_plasma, {np.broadcast_to(clint, into.shape)[s]:.4g} L/h",
+            subject=compound,
+        )
     return clint * back / (into - clint)
 
 

@@ -103,10 +103,21 @@ class Pores:
                 raise InputError(f"pores.{f.name}", value, "a number > 0")
         high, low = self.protein_reflection
         if not 0 <= low <= high <= 1:
-            raise InputError("pores.protein_reflection", self.protein_reflection, "shares, of small pores the larger")
+            raise InputError(
+                "pores.protein_reflection",
+                self.protein_reflection,
+                "shares, of small pores the larger",
+            )
         if self.small_radius >= self.large_radius:
-            raise InputError("pores.small_radius", self.small_radius, f"less than the large ones, {self.large_radius} nm")
-        for where, share in (("large_share", self.large_share), *(self.large_share_of or {}).items()):
+            raise InputError(
+                "pores.small_radius",
+                self.small_radius,
+                f"less than the large ones, {self.large_radius} nm",
+            )
+        for where, share in (
+            ("large_share", self.large_share),
+            *(self.large_share_of or {}).items(),
+        ):
             if not 0 < share < 1:
                 raise InputError(f"pores.{where}", share, "a share between 0 and 1")
 
@@ -141,7 +152,9 @@ def _sieving(protein: Antibody) -> float:
     return 0.0 if protein.salvage > 0 else sieving_coefficient(protein.molar_mass)
 
 
-def pore_exchange(radius: Any, pores: Pores | None = None, organ: str = "muscle") -> tuple[Any, Any]:
+def pore_exchange(
+    radius: Any, pores: Pores | None = None, organ: str = "muscle"
+) -> tuple[Any, Any]:
     """Clearances across the wall of an organ over its lymph flow: (plasma to interstitium, interstitium to plasma).
 
     Parameters
@@ -158,10 +171,14 @@ def pore_exchange(radius: Any, pores: Pores | None = None, organ: str = "muscle"
     # 4 kT/(3 pi dP) in nm^3
     scale = 4 * BOLTZMANN * BODY_TEMPERATURE / (3 * np.pi * pores.filtration_pressure * MMHG) * 1e27
     out = back = 0.0 * radius
-    for r, part, flow in ((pores.large_radius, share, share + circulating),
-                          (pores.small_radius, 1 - share, 1 - share - circulating)):  # fmt: skip
+    for r, part, flow in (
+        (pores.large_radius, share, share + circulating),
+        (pores.small_radius, 1 - share, 1 - share - circulating),
+    ):
         ratio = np.where(np.real(radius) < r, radius / r, 1.0)
-        reflection = np.where(np.real(ratio) < 1, ratio**2 * (16 / 3 + ratio * (-20 / 3 + ratio * 7 / 3)), 1.0)
+        reflection = np.where(
+            np.real(ratio) < 1, ratio**2 * (16 / 3 + ratio * (-20 / 3 + ratio * 7 / 3)), 1.0
+        )
         area = (1 - ratio) ** 4.5 / (1 - 0.3956 * ratio + 1.0616 * ratio**2)
         ps = scale * part / (radius * r**2) * area
         convection = flow * (1 - reflection)
@@ -177,7 +194,11 @@ def _patlak(convection: Any, ps: Any) -> tuple[Any, Any]:
     pe = np.where(diffuses, convection / np.where(diffuses, ps, 1.0), 0.0)
     small = np.abs(pe) < 1e-5
     series = 1 + pe / 2 + pe**2 / 12
-    ratio = np.where(small, series, np.where(small, 1.0, pe) / np.where(small, 1.0, -np.expm1(-np.where(small, 1.0, pe))))
+    ratio = np.where(
+        small,
+        series,
+        np.where(small, 1.0, pe) / np.where(small, 1.0, -np.expm1(-np.where(small, 1.0, pe))),
+    )
     forward = np.where(diffuses, ps * ratio, np.where(np.real(convection) > 0, convection, 0.0))
     return forward, np.where(diffuses, forward * np.exp(-pe), forward - convection)
 
@@ -215,17 +236,32 @@ def two_pore_system(
     """
     species = np.unique(physiology["species"].values)
     if len(species) != 1:
-        raise InputError("physiology.species", list(species), "one species", hint="simulate each species by itself")
+        raise InputError(
+            "physiology.species",
+            list(species),
+            "one species",
+            hint="simulate each species by itself",
+        )
     pores = pores or Pores()
     graph = whole_body_graph(tuple(str(o) for o in physiology["organ"].values))
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    for name, given in (("pores.large_share_of", pores.large_share_of or {}), ("lymph_of", lymph_of or {}),
-                        ("target_in", [s for s in target_in if s != "plasma"])):  # fmt: skip
+    for name, given in (
+        ("pores.large_share_of", pores.large_share_of or {}),
+        ("lymph_of", lymph_of or {}),
+        ("target_in", [s for s in target_in if s != "plasma"]),
+    ):
         for organ in given:
             if organ not in tissues:
-                raise unknown_name(name, organ, (*tissues, "plasma") if name == "target_in" else tissues, what="a tissue")
+                raise unknown_name(
+                    name,
+                    organ,
+                    (*tissues, "plasma") if name == "target_in" else tissues,
+                    what="a tissue",
+                )
     if not (np.isfinite(lymph_share) and 0 < lymph_share < 0.05):
-        raise InputError("lymph_share", lymph_share, "a share of cardiac plasma output between 0 and .05")
+        raise InputError(
+            "lymph_share", lymph_share, "a share of cardiac plasma output between 0 and .05"
+        )
     for organ, part in (lymph_of or {}).items():
         if not (np.isfinite(part) and part >= 0):
             raise InputError(f"lymph_of.{organ}", part, "a number >= 0")
@@ -234,31 +270,57 @@ def two_pore_system(
     sites = tuple(dict.fromkeys(target_in)) if protein.target is not None else ()
     for site in sites:
         if site != "plasma" and site not in exchanging:
-            raise InputError("target_in", site, f"an organ that the protein reaches: {exchanging}", subject=protein.name)
+            raise InputError(
+                "target_in",
+                site,
+                f"an organ that the protein reaches: {exchanging}",
+                subject=protein.name,
+            )
     parameters = _parameters(protein, physiology, graph, str(species[0]), parts, lymph_share)
     build = _Assembler(protein, graph, exchanging, sites, pores)
     coefficients = build(parameters)
     number = build.number
     reactions = tuple(
-        Reaction(*shape, values) for shape, values in zip(build.shapes, coefficients.reaction_parameters, strict=True)
+        Reaction(*shape, values)
+        for shape, values in zip(build.shapes, coefficients.reaction_parameters, strict=True)
     )
-    of = lambda organ: tuple(number[s] for s in build.of_organ(organ))  # noqa: E731
+    of = lambda organ: tuple(number[s] for s in build.of_organ(organ))
     observables = {}
     for name, factor in coefficients.observable_factor.items():
-        states = (number["venous_plasma"],) if name == "plasma" else (number[name],) if name in number else of(name)
+        states = (
+            (number["venous_plasma"],)
+            if name == "plasma"
+            else (number[name],)
+            if name in number
+            else of(name)
+        )
         observables[name] = Observable(states, factor)
     targets = dict.fromkeys(("iv_bolus", "iv_infusion", "iv"), number["venous_plasma"])
     n = physiology.sizes["subject"]
     rows, columns = build.pattern
     return System(
-        build.states, rows, columns, coefficients.k_value, reactions, observables, targets, n_subjects=n,
+        build.states,
+        rows,
+        columns,
+        coefficients.k_value,
+        reactions,
+        observables,
+        targets,
+        n_subjects=n,
         subjects=physiology["subject"].values if "subject" in physiology.coords else np.arange(n),
-        parameters=parameters, assemble=build,
-        attrs={"model": "whole_body_two_pore", "compound": protein.name, "species": str(species[0])},
-    )  # fmt: skip
+        parameters=parameters,
+        assemble=build,
+        attrs={
+            "model": "whole_body_two_pore",
+            "compound": protein.name,
+            "species": str(species[0]),
+        },
+    )
 
 
-def _lymph_parts(graph: OrganGraph, physiology: xr.Dataset, given: Mapping[str, float] | None) -> dict[str, np.ndarray]:
+def _lymph_parts(
+    graph: OrganGraph, physiology: xr.Dataset, given: Mapping[str, float] | None
+) -> dict[str, np.ndarray]:
     """Organ -> its part in the lymph flow of the body, (n_subjects,), adding to 1."""
     flows = {o: physiology["blood_flow"].sel(organ=o).values.astype(float) for o in graph.perfused}
     total = sum(flows.values())
@@ -278,10 +340,12 @@ def _lymph_parts(graph: OrganGraph, physiology: xr.Dataset, given: Mapping[str, 
     return {o: p / whole for o, p in parts.items()}
 
 
-def _parameters(protein: Antibody, physiology, graph, species, parts, lymph_share) -> dict[str, np.ndarray]:
+def _parameters(
+    protein: Antibody, physiology, graph, species, parts, lymph_share
+) -> dict[str, np.ndarray]:
     vascular = tissue_composition(species, "rodgers_rowland")["fraction_vascular"]
     fluid = tissue_composition(species, "schmitt")
-    value = lambda name, organ: physiology[name].sel(organ=organ).values.astype(float)  # noqa: E731
+    value = lambda name, organ: physiology[name].sel(organ=organ).values.astype(float)
     plasma = 1.0 - physiology["hematocrit"].values.astype(float)
     size = physiology["body_weight"].values.astype(float) / WEIGHT
     p: dict[str, np.ndarray] = {
@@ -303,23 +367,34 @@ def _parameters(protein: Antibody, physiology, graph, species, parts, lymph_shar
     blood = 0.0
     for organ in parts:
         volume, share = value("volume", organ), float(vascular.sel(organ=organ))
-        cells, interstitium = (float(fluid[k].sel(organ=organ)) for k in ("fraction_cells", "fraction_interstitium"))
+        cells, interstitium = (
+            float(fluid[k].sel(organ=organ)) for k in ("fraction_cells", "fraction_interstitium")
+        )
         blood = blood + volume * share
         p[f"volume.{organ}"] = volume
         p[f"volume.{organ}.plasma"] = volume * share * plasma
-        p[f"volume.{organ}.interstitium"] = AVAILABLE * volume * (1 - share) * interstitium / (cells + interstitium)
+        p[f"volume.{organ}.interstitium"] = (
+            AVAILABLE * volume * (1 - share) * interstitium / (cells + interstitium)
+        )
         p[f"lymph.{organ}"] = parts[organ] * lymph_share * whole
-    pools = value("volume", ARTERIAL) + value("volume", VENOUS)  # all the blood of the body: the organs' is in it
+    pools = value("volume", ARTERIAL) + value(
+        "volume", VENOUS
+    )  # all the blood of the body: the organs' is in it
     if np.any(blood >= pools):
         s = int(np.flatnonzero(blood >= pools)[0])
         raise InputError(
-            "physiology.volume (blood)", float(pools[s]), f"more than the organs' blood vessels hold, {blood[s]:.3g} L"
+            "physiology.volume (blood)",
+            float(pools[s]),
+            f"more than the organs' blood vessels hold, {blood[s]:.3g} L",
         )
     for name, organ in (("arterial_plasma", ARTERIAL), ("venous_plasma", VENOUS)):
         p[f"volume.{name}"] = value("volume", organ) * (1 - blood / pools) * plasma
     if protein.target is not None:
         p["target"], p["target_on"] = np.array([protein.target]), np.array([protein.target_on])
-        p["target_off"], p["target_turnover"] = np.array([protein.target_off]), np.array([protein.target_turnover])
+        p["target_off"], p["target_turnover"] = (
+            np.array([protein.target_off]),
+            np.array([protein.target_turnover]),
+        )
         p["internalisation"] = np.array([protein.internalisation])
     return p
 
@@ -327,14 +402,30 @@ def _parameters(protein: Antibody, physiology, graph, species, parts, lymph_shar
 class _Assembler:
     """Parameters -> Coefficients; plain arithmetic only, so that complex numbers pass through."""
 
-    def __init__(self, protein: Antibody, graph: OrganGraph, exchanging: Sequence[str], sites: Sequence[str], pores: Pores):
-        self.graph, self.exchanging, self.sites, self.pores = graph, tuple(exchanging), tuple(sites), pores
+    def __init__(
+        self,
+        protein: Antibody,
+        graph: OrganGraph,
+        exchanging: Sequence[str],
+        sites: Sequence[str],
+        pores: Pores,
+    ):
+        self.graph, self.exchanging, self.sites, self.pores = (
+            graph,
+            tuple(exchanging),
+            tuple(sites),
+            pores,
+        )
         self.tissues = tuple(o for o in graph.organs if o not in graph.blood_pools)
         self.salvaged, self.mass = protein.salvage > 0, protein.molar_mass * 1e-6  # mg per nmol
         inner = ("endosome", "endosome_bound", "fcrn_change") if self.salvaged else ()
         states = ["arterial_plasma", "venous_plasma"]
         for o in self.tissues:
-            states += [f"{o}.plasma", *((f"{o}.interstitium",) if o in exchanging else ()), *(f"{o}.{s}" for s in inner)]
+            states += [
+                f"{o}.plasma",
+                *((f"{o}.interstitium",) if o in exchanging else ()),
+                *(f"{o}.{s}" for s in inner),
+            ]
         states += [*SHARED, *(("fcrn_balance",) if self.salvaged else ())]
         for site in sites:
             states += [f"complex.{site}", f"target_change.{site}"]
@@ -387,7 +478,10 @@ class _Assembler:
             source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
             if source == VENOUS:
                 flow = flow + lymph[LUNG]  # the lung's lymph comes back by the veins
-            elif source not in (ARTERIAL, LUNG):  # the lymph of all organs that this blood has passed is missing in it
+            elif source not in (
+                ARTERIAL,
+                LUNG,
+            ):  # the lymph of all organs that this blood has passed is missing in it
                 for o in np.flatnonzero(graph.edge_weights[e]):
                     flow = flow - lymph[graph.organs[o]]
             move(self._plasma(source), self._plasma(target), flow / volume[self._plasma(source)])
@@ -438,9 +532,13 @@ class _Assembler:
         factor |= {f"complex.{site}": 1.0 / volume[self._fluid(site)] for site in self.sites}
         rows, columns = zip(*entries, strict=True)
         self.pattern = np.array(rows), np.array(columns)
-        values = np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1)
+        values = np.stack(
+            np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1
+        )
         return Coefficients(
-            values, tuple(np.atleast_1d(r)[:, None] for r in reactions), {k: np.atleast_1d(v) for k, v in factor.items()}
+            values,
+            tuple(np.atleast_1d(r)[:, None] for r in reactions),
+            {k: np.atleast_1d(v) for k, v in factor.items()},
         )
 
 
@@ -450,11 +548,25 @@ class _Assembler:
 PROTEINS: dict[str, Antibody] = {
     "IgG1": Antibody(name="IgG1"),
     "albumin": Antibody(
-        name="albumin", molar_mass=66_500.0, hydrodynamic_radius=3.5, clearance=0.25 / 24, salvage=0.80, sieving=0.0
+        name="albumin",
+        molar_mass=66_500.0,
+        hydrodynamic_radius=3.5,
+        clearance=0.25 / 24,
+        salvage=0.80,
+        sieving=0.0,
     ),
-    "F(ab')2": Antibody(name="F(ab')2", molar_mass=110_000.0, clearance=0.22 / 0.13 / 24, salvage=0.0),
+    "F(ab')2": Antibody(
+        name="F(ab')2", molar_mass=110_000.0, clearance=0.22 / 0.13 / 24, salvage=0.0
+    ),
     "Fab": Antibody(name="Fab", molar_mass=50_000.0, clearance=0.22 / 0.13 / 24, salvage=0.0),
     "scFv": Antibody(name="scFv", molar_mass=27_000.0, clearance=0.22 / 0.13 / 24, salvage=0.0),
 }
 
-__all__ = ["PROTEINS", "Pores", "pore_exchange", "sieving_coefficient", "stokes_radius", "two_pore_system"]
+__all__ = [
+    "PROTEINS",
+    "Pores",
+    "pore_exchange",
+    "sieving_coefficient",
+    "stokes_radius",
+    "two_pore_system",
+]

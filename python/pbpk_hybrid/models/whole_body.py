@@ -40,7 +40,13 @@ from .elimination_parameters import elimination_parameters
 from .enzymes import enzyme_shares, fraction_gut, gut_wall
 from .graph import ARTERIAL, LIVER, VENOUS, OrganGraph, whole_body_graph
 from .partition import blood_to_plasma_ratio
-from .permeability import Barriers, barrier_parameters, check_barriers, choose_barriers, clint_behind_barrier
+from .permeability import (
+    Barriers,
+    barrier_parameters,
+    check_barriers,
+    choose_barriers,
+    clint_behind_barrier,
+)
 from .system import Coefficients, Observable, Reaction, System
 from .transport import Carrier, choose_carriers, clint_behind_transport, transport_parameters
 
@@ -98,44 +104,74 @@ def whole_body_system(
     partition, distribution = tissue_partition(compound, graph, partition_method, kp)
     barriers = choose_barriers(compound, graph, permeability_limited)
     if absorption is not None:  # the gut model says what is absorbed, and how fast
-        compound = compound.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
+        compound = compound.replace(
+            fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0
+        )
     tissues = tuple(o for o in graph.organs if o not in graph.blood_pools)
     bile = GALLBLADDER if compound.gallbladder_emptying_rate else LUMEN
-    carriers = choose_carriers(compound, barriers, tissues, {"liver": bile, "kidney": RENAL, "gut": LUMEN})
-    parameters = _parameters(compound, physiology, graph, species, partition, hepatic_model, barriers, carriers)
+    carriers = choose_carriers(
+        compound, barriers, tissues, {"liver": bile, "kidney": RENAL, "gut": LUMEN}
+    )
+    parameters = _parameters(
+        compound, physiology, graph, species, partition, hepatic_model, barriers, carriers
+    )
     if enzymes_apart:
-        parameters |= gut_wall(physiology) | {f"share.{o}": s for o, s in enzyme_shares(compound, physiology).items()}
+        parameters |= gut_wall(physiology) | {
+            f"share.{o}": s for o, s in enzyme_shares(compound, physiology).items()
+        }
     for name, factor in (factors or {}).items():
         if name not in parameters:
             raise unknown_name("factors", name, parameters, what="a parameter of the model")
         parameters[name] = parameters[name] * factor
     if absorption is not None:
         parameters |= absorption.parameters(compound)
-    labels = physiology["subject"].values if "subject" in physiology.coords else np.arange(physiology.sizes["subject"])
+    labels = (
+        physiology["subject"].values
+        if "subject" in physiology.coords
+        else np.arange(physiology.sizes["subject"])
+    )
     check_barriers(barriers, parameters, compound.name, labels)
     states, pathways = _states(compound, graph, barriers, enzymes_apart)
     states = (*(absorption.states if absorption else ()), *states)
-    assemble = _assembler(states, graph, pathways, _transit_count(compound), barriers, absorption, carriers)
+    assemble = _assembler(
+        states, graph, pathways, _transit_count(compound), barriers, absorption, carriers
+    )
     coefficients = assemble(parameters)
     number = {s: i for i, s in enumerate(states)}
     n_subjects = physiology.sizes["subject"]
     k_row, k_col = assemble.pattern
     at = {organ: number[assemble.inside[organ]] for _, organ in pathways}
     reactions = tuple(
-        Reaction(name, "michaelis_menten", (at[organ],), {at[organ]: -1.0, number[METABOLISED]: 1.0}, values)
+        Reaction(
+            name,
+            "michaelis_menten",
+            (at[organ],),
+            {at[organ]: -1.0, number[METABOLISED]: 1.0},
+            values,
+        )
         for (name, organ), values in zip(pathways, coefficients.reaction_parameters, strict=False)
     )
     done = len(pathways)
-    for carrier, values in zip(assemble.saturable_carriers, coefficients.reaction_parameters[done:], strict=False):
+    for carrier, values in zip(
+        assemble.saturable_carriers, coefficients.reaction_parameters[done:], strict=False
+    ):
         source, target = number[carrier.source], number[carrier.target]
-        reactions += (Reaction(carrier.label, "michaelis_menten", (source,), {source: -1.0, target: 1.0}, values),)
+        reactions += (
+            Reaction(
+                carrier.label, "michaelis_menten", (source,), {source: -1.0, target: 1.0}, values
+            ),
+        )
         done += 1
     for (name, law, reactants, gain), values in zip(
-        absorption.reactions() if absorption else (), coefficients.reaction_parameters[done:], strict=True
+        absorption.reactions() if absorption else (),
+        coefficients.reaction_parameters[done:],
+        strict=True,
     ):
         gains = {number[s]: g for s, g in gain.items()}
         reactions += (Reaction(name, law, tuple(number[s] for s in reactants), gains, values),)
-    parts = {"plasma": (VENOUS,), "blood": (VENOUS,)} | {organ: b.states for organ, b in barriers.items()}
+    parts = {"plasma": (VENOUS,), "blood": (VENOUS,)} | {
+        organ: b.states for organ, b in barriers.items()
+    }
     observables = {
         name: Observable(tuple(number[s] for s in parts.get(name, (name,))), factor)
         for name, factor in coefficients.observable_factor.items()
@@ -145,28 +181,45 @@ def whole_body_system(
     if compound.absorption_rate is not None:
         targets["oral"] = number[oral]
     return System(
-        states, k_row, k_col, coefficients.k_value, reactions, observables, targets,
+        states,
+        k_row,
+        k_col,
+        coefficients.k_value,
+        reactions,
+        observables,
+        targets,
         n_subjects=n_subjects,
         subjects=labels,
-        parameters=parameters, assemble=assemble,
+        parameters=parameters,
+        assemble=assemble,
         attrs={
             "model": "whole_body_permeability_limited" if barriers else "whole_body_flow_limited",
-            **({"absorption": f"{absorption.formulation}, {absorption.food}"} if absorption else {}),
+            **(
+                {"absorption": f"{absorption.formulation}, {absorption.food}"} if absorption else {}
+            ),
             **({"permeability_limited": ", ".join(barriers)} if barriers else {}),
             **({"transporters": ", ".join(c.label for c in carriers)} if carriers else {}),
-            "compound": compound.name, "species": species,
-            "partition_method": "given" if kp else (partition_method or compound.partition_method or "rodgers_rowland"),
+            "compound": compound.name,
+            "species": species,
+            "partition_method": "given"
+            if kp
+            else (partition_method or compound.partition_method or "rodgers_rowland"),
             "clearance_basis": compound.resolved_clearance_basis or "none",
             "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",
             **distribution,
         },
-    )  # fmt: skip
+    )
 
 
 def _one_species(physiology: xr.Dataset) -> str:
     species = np.unique(physiology["species"].values)
     if len(species) != 1:
-        raise InputError("physiology.species", list(species), "one species", hint="simulate each species by itself")
+        raise InputError(
+            "physiology.species",
+            list(species),
+            "one species",
+            hint="simulate each species by itself",
+        )
     return str(species[0])
 
 
@@ -185,7 +238,9 @@ def _states(
     transit = tuple(f"transit_{i + 1}" for i in range(_transit_count(compound)))
     oral = (DEPOT, *transit, LUMEN) if transit else (LUMEN,)
     organs = [s for o in graph.organs for s in (barriers[o].states if o in barriers else (o,))]
-    bile = (GALLBLADDER,) if compound.gallbladder_emptying_rate else ()  # only with something that goes to bile
+    bile = (
+        (GALLBLADDER,) if compound.gallbladder_emptying_rate else ()
+    )  # only with something that goes to bile
     wall = (GUT_WALL,) if enzymes_apart else ()
     return (*oral, *wall, *bile, *organs, *SINKS), pathways
 
@@ -195,8 +250,12 @@ def _parameters(
 ) -> dict[str, np.ndarray]:
     """Every number of the model by name, each (n_subjects,) or (1,)."""
     if compound.fraction_unbound_plasma is None:
-        raise InputError("fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name)
-    bp = np.atleast_1d(blood_to_plasma_ratio(compound, species, hematocrit=physiology["hematocrit"].values))
+        raise InputError(
+            "fraction_unbound_plasma", None, "a number in (0, 1]", subject=compound.name
+        )
+    bp = np.atleast_1d(
+        blood_to_plasma_ratio(compound, species, hematocrit=physiology["hematocrit"].values)
+    )
     p: dict[str, np.ndarray] = {
         "fraction_unbound_plasma": np.array([compound.fraction_unbound_plasma]),
         "blood_to_plasma_ratio": bp,
@@ -210,12 +269,17 @@ def _parameters(
     p |= elimination_parameters(compound, physiology, graph, bp, hepatic_model)
     p |= barrier_parameters(barriers, species, physiology)
     if LIVER in barriers and compound.resolved_clearance_basis == "in_vivo":
-        if any(c.transporter.organ == LIVER and c.transporter.direction != "secretion" for c in carriers):
+        if any(
+            c.transporter.organ == LIVER and c.transporter.direction != "secretion"
+            for c in carriers
+        ):
             p["clint.liver"] = clint_behind_transport(
                 p["clint.liver"], barriers[LIVER], p, carriers, physiology, compound.name
             )
         else:
-            p["clint.liver"] = clint_behind_barrier(p["clint.liver"], barriers[LIVER].total(p), compound.name)
+            p["clint.liver"] = clint_behind_barrier(
+                p["clint.liver"], barriers[LIVER].total(p), compound.name
+            )
     p |= transport_parameters(carriers, physiology)
     if compound.gallbladder_emptying_rate:
         p["gallbladder_emptying_rate"] = np.array([compound.gallbladder_emptying_rate])
@@ -225,19 +289,31 @@ def _parameters(
         p[f"vmax[{pathway.name}]"] = pathway.vmax * physiology["body_weight"].values.astype(float)
         p[f"km[{pathway.name}]"] = np.array([pathway.km])
     p["absorption_rate"] = np.array([compound.absorption_rate or 0.0])
-    p["fraction_absorbed"] = np.array([1.0 if compound.fraction_absorbed is None else compound.fraction_absorbed])
+    p["fraction_absorbed"] = np.array(
+        [1.0 if compound.fraction_absorbed is None else compound.fraction_absorbed]
+    )
     p["fraction_gut"] = fraction_gut(compound, physiology)
     if _transit_count(compound):
         if compound.transit_rate is None:
-            raise InputError("transit_rate", None, "a number > 0 [1/h] with transit_compartments", subject=compound.name)
+            raise InputError(
+                "transit_rate",
+                None,
+                "a number > 0 [1/h] with transit_compartments",
+                subject=compound.name,
+            )
         p["transit_rate"] = np.array([compound.transit_rate])
     return p
 
 
 def _biliary(compound: Compound, physiology: xr.Dataset) -> dict[str, np.ndarray]:
     if compound.absorption_rate is None:
-        raise InputError("absorption_rate", None, "a number > 0 [1/h] with biliary_clearance: bile enters the gut lumen",
-                         subject=compound.name, hint="fraction_absorbed=0 sends all of it to faeces")  # fmt: skip
+        raise InputError(
+            "absorption_rate",
+            None,
+            "a number > 0 [1/h] with biliary_clearance: bile enters the gut lumen",
+            subject=compound.name,
+            hint="fraction_absorbed=0 sends all of it to faeces",
+        )
     weight = physiology["body_weight"].values.astype(float)
     return {"clint.biliary": compound.biliary_clearance * weight * 60.0 / 1000.0}  # mL/min -> L/h
 
@@ -246,12 +322,20 @@ class _assembler:
     """Parameters -> Coefficients; plain arithmetic only, so that complex numbers pass through."""
 
     def __init__(
-        self, states, graph: OrganGraph, pathways, transit: int, barriers: Mapping[str, Barriers],
-        absorption: GutAbsorption | None = None, carriers: tuple[Carrier, ...] = (),
+        self,
+        states,
+        graph: OrganGraph,
+        pathways,
+        transit: int,
+        barriers: Mapping[str, Barriers],
+        absorption: GutAbsorption | None = None,
+        carriers: tuple[Carrier, ...] = (),
     ):
         self.absorption, self.carriers = absorption, carriers
         # with enzymes apart all transport is put in by others
-        self.saturable_carriers = tuple(c for c in carriers if c.saturable and GUT_WALL not in states)
+        self.saturable_carriers = tuple(
+            c for c in carriers if c.saturable and GUT_WALL not in states
+        )
         self.number = {s: i for i, s in enumerate(states)}
         self.graph, self.pathways, self.transit, self.barriers = graph, pathways, transit, barriers
         # the state of an organ through which its blood flows, and the one in which drug is eliminated
@@ -259,7 +343,9 @@ class _assembler:
         self.inside = {o: barriers[o].inside if o in barriers else o for o in graph.organs}
         self.pattern: tuple[np.ndarray, np.ndarray] | None = None
 
-    def concentrations(self, p: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def concentrations(
+        self, p: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """State -> plasma concentration in equilibrium with it, per amount in it [1/L]; organ -> blood concentration that
         leaves it, per amount in its state of entry [1/L]."""
         bp = p["blood_to_plasma_ratio"]
@@ -318,7 +404,11 @@ class _assembler:
         unnamed = 1.0 - p["share.liver"] if apart else 1.0
         move(liver, METABOLISED, p["clint.liver"] * unnamed * fu * plasma[liver])
         if "clint.biliary" in p:
-            move(liver, GALLBLADDER if GALLBLADDER in number else LUMEN, p["clint.biliary"] * fu * plasma[liver])
+            move(
+                liver,
+                GALLBLADDER if GALLBLADDER in number else LUMEN,
+                p["clint.biliary"] * fu * plasma[liver],
+            )
         if GALLBLADDER in number:
             move(GALLBLADDER, LUMEN, p["gallbladder_emptying_rate"])
         for c in self.carriers:
@@ -326,7 +416,11 @@ class _assembler:
                 move(c.source, c.target, p[f"transport[{c.label}]"] * fu * plasma[c.source])
 
         ka, fa, fg = p["absorption_rate"], p["fraction_absorbed"], p["fraction_gut"]
-        chain = [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN] if self.transit else [LUMEN]
+        chain = (
+            [DEPOT, *(f"transit_{i + 1}" for i in range(self.transit)), LUMEN]
+            if self.transit
+            else [LUMEN]
+        )
         for a, b in pairwise(chain):
             move(a, b, p["transit_rate"])
         wall = self.barriers["gut"].interstitium if "gut" in self.barriers else "gut"
@@ -352,11 +446,15 @@ class _assembler:
         reactions = []
         for name, organ in self.pathways:
             vmax, km = p[f"vmax[{name}]"], p[f"km[{name}]"]
-            km_amount = km / (fu * plasma[inside[organ]])  # unbound concentration = fu x plasma per amount x amount
+            km_amount = km / (
+                fu * plasma[inside[organ]]
+            )  # unbound concentration = fu x plasma per amount x amount
             reactions.append(np.stack(np.broadcast_arrays(vmax, km_amount), axis=1))
         for c in self.saturable_carriers:
             km_amount = p[f"km[{c.label}]"] / (fu * plasma[c.source])
-            reactions.append(np.stack(np.broadcast_arrays(p[f"jmax[{c.label}]"], km_amount), axis=1))
+            reactions.append(
+                np.stack(np.broadcast_arrays(p[f"jmax[{c.label}]"], km_amount), axis=1)
+            )
         if self.absorption is not None:
             reactions += self.absorption.reaction_parameters(p)
         factor = {o: 1.0 / p[f"volume.{o}"] for o in graph.organs}
@@ -365,8 +463,12 @@ class _assembler:
         factor |= {"plasma": plasma[VENOUS], "blood": leaving[VENOUS]}
         rows, columns = zip(*entries, strict=True)
         self.pattern = np.array(rows), np.array(columns)
-        values = np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1)
-        return Coefficients(values, tuple(reactions), {k: np.atleast_1d(v) for k, v in factor.items()})
+        values = np.stack(
+            np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1
+        )
+        return Coefficients(
+            values, tuple(reactions), {k: np.atleast_1d(v) for k, v in factor.items()}
+        )
 
 
 __all__ = ["SINKS", "whole_body_system"]

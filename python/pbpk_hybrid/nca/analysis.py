@@ -32,7 +32,10 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "tlast": ("h", "time of the last quantifiable concentration, after the dose"),
     "clast_obs": ("mg/L", "last quantifiable concentration"),
     "clast_pred": ("mg/L", "concentration at tlast by the terminal fit"),
-    "c0": ("mg/L", "concentration at the dose time, back-extrapolated from the first two samples if not measured"),
+    "c0": (
+        "mg/L",
+        "concentration at the dose time, back-extrapolated from the first two samples if not measured",
+    ),
     "auc_last": ("mg*h/L", "AUC from the dose to tlast"),
     "auc_inf_obs": ("mg*h/L", "AUC to infinity, from the observed last concentration"),
     "auc_inf_pred": ("mg*h/L", "AUC to infinity, from the fitted last concentration"),
@@ -125,10 +128,14 @@ def nca(
         parts.append(_analyse(block, part_dose, route, duration[block.rows], failed, options))
     names = parts[0] if parts else {}
     data_vars: dict[str, Any] = {
-        name: ("subject", np.concatenate([p[name] for p in parts]), {"units": VARIABLES[name][0],
-                                                                    "long_name": VARIABLES[name][1]})
-        for name in VARIABLES if name in names
-    }  # fmt: skip
+        name: (
+            "subject",
+            np.concatenate([p[name] for p in parts]),
+            {"units": VARIABLES[name][0], "long_name": VARIABLES[name][1]},
+        )
+        for name in VARIABLES
+        if name in names
+    }
     mask = np.concatenate([p["flags"] for p in parts]) if parts else np.zeros(0, dtype=np.int32)
     data_vars.update(flag_variables(mask))
     coords: dict[str, Any] = {"subject": profiles.subject, **profiles.coords}
@@ -136,13 +143,19 @@ def nca(
         coords["dose"] = ("subject", doses, {"units": "mg", "long_name": "dose"})
     source = data.attrs if isinstance(data, xr.Dataset) else {}
     return xr.Dataset(
-        data_vars, coords,
+        data_vars,
+        coords,
         attrs=provenance(
-            title="noncompartmental analysis", route=route, compartment=compartment, auc_method=options.auc_method,
-            dose_time=options.dose_time, tau=options.tau,
-            steady_state=options.steady_state, compound=source.get("compound", source.get("compounds")),
+            title="noncompartmental analysis",
+            route=route,
+            compartment=compartment,
+            auc_method=options.auc_method,
+            dose_time=options.dose_time,
+            tau=options.tau,
+            steady_state=options.steady_state,
+            compound=source.get("compound", source.get("compounds")),
         ),
-    )  # fmt: skip
+    )
 
 
 def _duration(value: Any, route: str, n: int) -> np.ndarray:
@@ -152,38 +165,64 @@ def _duration(value: Any, route: str, n: int) -> np.ndarray:
         value = quantity(value, "h", "infusion_duration", minimum=0)
     duration = np.asarray(value, dtype=float)
     if duration.ndim and duration.shape != (n,):
-        raise InputError("infusion_duration", duration.shape, f"one number [h] or {n} of them, one per subject")
+        raise InputError(
+            "infusion_duration", duration.shape, f"one number [h] or {n} of them, one per subject"
+        )
     if route == "iv_infusion":
         if not np.all(duration > 0):
             raise InputError("infusion_duration", value, "a number > 0 [h] for route 'iv_infusion'")
     elif np.any(duration != 0):
-        raise InputError("infusion_duration", value, f"0 for route '{route}'", hint="use route='iv_infusion'")
+        raise InputError(
+            "infusion_duration", value, f"0 for route '{route}'", hint="use route='iv_infusion'"
+        )
     return np.broadcast_to(duration, (n,))
 
 
 def _analyse(
-    block: Block, dose: np.ndarray | None, route: str, duration: np.ndarray, failed: np.ndarray | None, options: NCAOptions
+    block: Block,
+    dose: np.ndarray | None,
+    route: str,
+    duration: np.ndarray,
+    failed: np.ndarray | None,
+    options: NCAOptions,
 ) -> dict[str, np.ndarray]:
     rows = np.arange(len(block.time))
     quantifiable = block.last >= 0
-    cmax = np.where(block.empty, np.nan, np.max(np.nan_to_num(block.concentration, nan=-np.inf), axis=1, initial=0.0))
+    cmax = np.where(
+        block.empty,
+        np.nan,
+        np.max(np.nan_to_num(block.concentration, nan=-np.inf), axis=1, initial=0.0),
+    )
     peak = np.argmax(np.nan_to_num(block.concentration, nan=-np.inf), axis=1)
     tmax = np.where(quantifiable, block.time[rows, peak], np.nan)
     anchor = np.clip(block.last, 0, None)
     tlast = np.where(quantifiable, block.time[rows, anchor], np.nan)
     clast = np.where(quantifiable, block.concentration[rows, anchor], np.nan)
-    fit = fit_terminal(block.time, block.concentration, block.last, tmax, route == "iv_bolus", options)
+    fit = fit_terminal(
+        block.time, block.concentration, block.last, tmax, route == "iv_bolus", options
+    )
     time, concentration, c0, inserted, flat_start = _with_start(block, route, options)
     auc_last, aumc_last = _areas_to(time, concentration, tlast, tmax, options)
     # nothing quantifiable: the area is zero, not unknown
     zero = ~quantifiable & ~block.empty
     auc_last, aumc_last = np.where(zero, 0.0, auc_last), np.where(zero, 0.0, aumc_last)
     out = {
-        "cmax": cmax, "tmax": tmax, "tlast": tlast, "clast_obs": clast, "clast_pred": fit.clast_pred,
-        "auc_last": auc_last, "aumc_last": aumc_last, "lambda_z": fit.lambda_z, "half_life": np.log(2.0) / fit.lambda_z,
-        "lambda_z_first": fit.first, "lambda_z_last": fit.last, "lambda_z_points": fit.points, "lambda_z_r2": fit.r2,
-        "lambda_z_adj_r2": fit.adj_r2, "span_ratio": (fit.last - fit.first) * fit.lambda_z / np.log(2.0),
-    }  # fmt: skip
+        "cmax": cmax,
+        "tmax": tmax,
+        "tlast": tlast,
+        "clast_obs": clast,
+        "clast_pred": fit.clast_pred,
+        "auc_last": auc_last,
+        "aumc_last": aumc_last,
+        "lambda_z": fit.lambda_z,
+        "half_life": np.log(2.0) / fit.lambda_z,
+        "lambda_z_first": fit.first,
+        "lambda_z_last": fit.last,
+        "lambda_z_points": fit.points,
+        "lambda_z_r2": fit.r2,
+        "lambda_z_adj_r2": fit.adj_r2,
+        "span_ratio": (fit.last - fit.first) * fit.lambda_z / np.log(2.0),
+    }
     if route == "iv_bolus":
         out["c0"] = c0
     for kind, c in (("obs", clast), ("pred", fit.clast_pred)):
@@ -217,7 +256,12 @@ def _with_start(block: Block, route: str, options: NCAOptions):
         i = np.argmax(good, axis=1)
         rest = good & (np.arange(time.shape[1]) > i[:, None])
         j = np.argmax(rest, axis=1)
-        c1, c2, t1, t2 = concentration[rows, i], concentration[rows, j], time[rows, i], time[rows, j]
+        c1, c2, t1, t2 = (
+            concentration[rows, i],
+            concentration[rows, j],
+            time[rows, i],
+            time[rows, j],
+        )
         declines = rest.any(axis=1) & (c2 < c1)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             line = c1 * (c1 / c2) ** (t1 / (t2 - t1))
@@ -228,7 +272,9 @@ def _with_start(block: Block, route: str, options: NCAOptions):
         start = c0
     else:
         changed = has & ~at_zero
-        minimum = np.min(np.where(np.isnan(concentration), np.inf, concentration), axis=1, initial=np.inf)
+        minimum = np.min(
+            np.where(np.isnan(concentration), np.inf, concentration), axis=1, initial=np.inf
+        )
         start = minimum if options.steady_state else np.zeros(len(time))
     if not changed.any():
         return time, concentration, c0, changed, flat_start
@@ -254,10 +300,14 @@ def _areas_to(time, concentration, end, tmax, options: NCAOptions) -> tuple[np.n
     )
 
 
-def _interval(time, concentration, tmax, tlast, clast, fit: TerminalFit, options: NCAOptions) -> dict[str, np.ndarray]:
+def _interval(
+    time, concentration, tmax, tlast, clast, fit: TerminalFit, options: NCAOptions
+) -> dict[str, np.ndarray]:
     """Metrics of the dosing interval that begins at the dose."""
     tau = float(options.tau or 0.0)
-    at_tau = value_at(time, concentration, tau, options.auc_method, tmax, fit.lambda_z, clast, tlast)
+    at_tau = value_at(
+        time, concentration, tau, options.auc_method, tmax, fit.lambda_z, clast, tlast
+    )
     # samples before tau and no later than tlast, then the value at tau
     keep = (time < tau) & (time <= tlast[:, None])
     count = keep.sum(axis=1)
@@ -273,15 +323,20 @@ def _interval(time, concentration, tmax, tlast, clast, fit: TerminalFit, options
         known = ~np.isnan(auc)
         cavg = auc / tau
         return {
-            "auc_tau": auc, "aumc_tau": aumc, "cavg": cavg, "ctrough": at_tau,
+            "auc_tau": auc,
+            "aumc_tau": aumc,
+            "cavg": cavg,
+            "ctrough": at_tau,
             "cmin_tau": np.where(known, lowest, np.nan),
             "fluctuation": np.where(known, 100.0 * (highest - lowest) / cavg, np.nan),
             "swing": np.where(known & (lowest > 0), 100.0 * (highest - lowest) / lowest, np.nan),
             "accumulation": -1.0 / np.expm1(-fit.lambda_z * tau),
-        }  # fmt: skip
+        }
 
 
-def _disposition(out, dose, route: str, duration: np.ndarray, options: NCAOptions) -> dict[str, np.ndarray]:
+def _disposition(
+    out, dose, route: str, duration: np.ndarray, options: NCAOptions
+) -> dict[str, np.ndarray]:
     auc, aumc = out["auc_inf_obs"], out["aumc_inf_obs"]
     if options.steady_state:
         tau = float(options.tau or 0.0)
@@ -297,7 +352,9 @@ def _disposition(out, dose, route: str, duration: np.ndarray, options: NCAOption
     return {**result, "cl": clearance, "vz": volume, "vss": clearance * result["mrt"]}
 
 
-def _flags(block: Block, fit: TerminalFit, out, dose, inserted, flat_start, failed, options: NCAOptions) -> np.ndarray:
+def _flags(
+    block: Block, fit: TerminalFit, out, dose, inserted, flat_start, failed, options: NCAOptions
+) -> np.ndarray:
     mask = np.zeros(len(block.time), dtype=np.int32)
     quantifiable = block.last >= 0
     fitted = fit.points > 0
@@ -309,7 +366,8 @@ def _flags(block: Block, fit: TerminalFit, out, dose, inserted, flat_start, fail
             Flag.NO_DECLINE: quantifiable & fit.rising,
             Flag.LOW_ADJ_R2: fitted & (fit.adj_r2 < options.min_adj_r2),
             Flag.SHORT_SPAN: fitted & (out["span_ratio"] < options.min_span_ratio),
-            Flag.HIGH_EXTRAPOLATION: fitted & (out["auc_extrapolated_obs"] > options.max_extrapolated),
+            Flag.HIGH_EXTRAPOLATION: fitted
+            & (out["auc_extrapolated_obs"] > options.max_extrapolated),
             Flag.START_INSERTED: inserted,
             Flag.C0_IS_FIRST_VALUE: flat_start,
             Flag.NEGATIVE_VALUE: block.negative,

@@ -61,13 +61,21 @@ def _log_moment(ratio: np.ndarray) -> np.ndarray:
     small = np.abs(ratio) < _SMALL
     safe = np.where(small, 1.0, ratio)
     closed = (1.0 - np.exp(-safe) * (1.0 + safe)) / safe**2
-    return np.where(small, np.polynomial.polynomial.polyval(np.where(small, ratio, 0.0), _SERIES), closed)
+    return np.where(
+        small, np.polynomial.polynomial.polyval(np.where(small, ratio, 0.0), _SERIES), closed
+    )
 
 
 def value_at(
-    time: np.ndarray, concentration: np.ndarray, at: float, method: str, tmax: np.ndarray,
-    lambda_z: np.ndarray, clast: np.ndarray, tlast: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+    time: np.ndarray,
+    concentration: np.ndarray,
+    at: float,
+    method: str,
+    tmax: np.ndarray,
+    lambda_z: np.ndarray,
+    clast: np.ndarray,
+    tlast: np.ndarray,
+) -> np.ndarray:
     """Concentration at one time: measured, interpolated by the integration rule, or beyond tlast by lambda_z.
 
     Parameters

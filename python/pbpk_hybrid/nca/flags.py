@@ -56,11 +56,14 @@ def flag_variables(mask: np.ndarray) -> dict[str, xr.Variable]:
     kinds, where = np.unique(mask, return_inverse=True)
     words = np.array([describe(int(k)) for k in kinds], dtype=str)
     attrs = {
-        "units": "1", "long_name": "flags of the analysis",
+        "units": "1",
+        "long_name": "flags of the analysis",
         "flag_masks": np.array([f.value for f in Flag], dtype=np.int32),
         "flag_meanings": " ".join(f.name.lower() for f in Flag),
-    }  # fmt: skip
+    }
     return {
         "flags": xr.Variable("subject", mask.astype(np.int32), attrs),
-        "flag_reasons": xr.Variable("subject", words[where], {"units": "", "long_name": "flags in words"}),
+        "flag_reasons": xr.Variable(
+            "subject", words[where], {"units": "", "long_name": "flags in words"}
+        ),
     }

@@ -61,7 +61,11 @@ class NCAOptions:
         for name in ("blq_first", "blq_middle", "blq_last"):
             if getattr(self, name) not in BLQ_RULES:
                 raise unknown_name(name, getattr(self, name), BLQ_RULES)
-        if isinstance(self.min_points, bool) or not isinstance(self.min_points, int) or self.min_points < 3:
+        if (
+            isinstance(self.min_points, bool)
+            or not isinstance(self.min_points, int)
+            or self.min_points < 3
+        ):
             raise InputError("min_points", self.min_points, "an integer >= 3")
         _finite("dose_time", self.dose_time)
         _at_least("adj_r2_factor", self.adj_r2_factor, 0.0)
@@ -74,9 +78,17 @@ class NCAOptions:
                 raise InputError(name, value, "a number > 0 [h]")
         if self.lambda_z_range is not None:
             window = self.lambda_z_range
-            if not (isinstance(window, tuple) and len(window) == 2 and all(map(_is_number, window))
-                    and 0 <= window[0] < window[1]):  # fmt: skip
-                raise InputError("lambda_z_range", window, "(first, last) with 0 <= first < last [h after the dose]")
+            if not (
+                isinstance(window, tuple)
+                and len(window) == 2
+                and all(map(_is_number, window))
+                and 0 <= window[0] < window[1]
+            ):
+                raise InputError(
+                    "lambda_z_range",
+                    window,
+                    "(first, last) with 0 <= first < last [h after the dose]",
+                )
         if self.steady_state and self.tau is None:
             raise InputError("tau", None, "the dosing interval [h], since steady_state is set")
 

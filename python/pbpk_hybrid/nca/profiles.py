@@ -44,33 +44,66 @@ def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None =
             return _from_simulation(data, compartment, lloq, compound)
         if "sample" in data.dims:
             return _from_observations(data, compartment, lloq)
-        raise SchemaError("data", sorted(map(str, data.variables)), "a Dataset of schema simulation or observation")
+        raise SchemaError(
+            "data",
+            sorted(map(str, data.variables)),
+            "a Dataset of schema simulation or observation",
+        )
     if isinstance(data, tuple) and len(data) == 2:
         return _from_arrays(*data, lloq)
-    raise InputError("data", type(data).__name__, "a simulation or observation Dataset, or a pair (time, concentration)")
+    raise InputError(
+        "data",
+        type(data).__name__,
+        "a simulation or observation Dataset, or a pair (time, concentration)",
+    )
 
 
 def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str | None) -> Profiles:
     schemas.validate(ds, "simulation")
     for name in ("subject", "time", "compartment"):
         if name not in ds.coords:
-            raise SchemaError(f"simulation.{name}", list(map(str, ds.coords)), f"a coordinate '{name}'")
+            raise SchemaError(
+                f"simulation.{name}", list(map(str, ds.coords)), f"a coordinate '{name}'"
+            )
     names = [str(c) for c in ds["compartment"].values]
     if compartment not in names:
-        raise unknown_name("compartment", compartment, names, what="a compartment of the simulation")
+        raise unknown_name(
+            "compartment", compartment, names, what="a compartment of the simulation"
+        )
     curve = ds["concentration"].sel(compartment=compartment)
     if "compound" in curve.dims:
         known = [str(c) for c in ds["compound"].values] if "compound" in ds.coords else []
         if compound is None and curve.sizes["compound"] > 1:
             raise InputError("compound", None, "the compound to analyse: " + ", ".join(known))
-        curve = curve.isel(compound=0) if compound is None else curve.isel(compound=_position(compound, known))
+        curve = (
+            curve.isel(compound=0)
+            if compound is None
+            else curve.isel(compound=_position(compound, known))
+        )
     time = np.asarray(ds["time"].values, dtype=float)
     _check_times(time, None)
     values = np.asarray(curve.transpose("subject", "time").values, dtype=float)
-    coords = {str(k): v for k, v in ds.coords.items() if v.dims == ("subject",) and k not in ("subject", "dose")}
+    coords = {
+        str(k): v
+        for k, v in ds.coords.items()
+        if v.dims == ("subject",) and k not in ("subject", "dose")
+    }
     status = np.asarray(ds["status"].values)
-    dose = np.asarray(ds["dose"].values, dtype=float) if "dose" in ds.variables and ds["dose"].dims == ("subject",) else None
-    return Profiles(time, values, _lloq(lloq, values), None, np.asarray(ds["subject"].values), dose, status != 0, coords)
+    dose = (
+        np.asarray(ds["dose"].values, dtype=float)
+        if "dose" in ds.variables and ds["dose"].dims == ("subject",)
+        else None
+    )
+    return Profiles(
+        time,
+        values,
+        _lloq(lloq, values),
+        None,
+        np.asarray(ds["subject"].values),
+        dose,
+        status != 0,
+        coords,
+    )
 
 
 def _position(compound: str, known: list[str]) -> int:
@@ -83,9 +116,13 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
     """Samples grouped by profile where the Dataset has one, else by study and subject. Serum counts as plasma."""
     schemas.validate(ds, "observation")
     matrix = np.asarray(ds["matrix"].values).astype(str)
-    wanted = np.isin(matrix, ["plasma", "serum"]) if compartment == "plasma" else matrix == compartment
+    wanted = (
+        np.isin(matrix, ["plasma", "serum"]) if compartment == "plasma" else matrix == compartment
+    )
     if not wanted.any():
-        raise unknown_name("compartment", compartment, sorted(set(matrix)), what="a matrix of the observations")
+        raise unknown_name(
+            "compartment", compartment, sorted(set(matrix)), what="a matrix of the observations"
+        )
     keep = np.flatnonzero(wanted)
 
     def column(name: str) -> np.ndarray:
@@ -142,9 +179,15 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
     times = _numbers("time", time)
     values = values[None, :] if values.ndim == 1 else values
     if values.ndim != 2 or values.shape[1] == 0:
-        raise InputError("concentration", values.shape, "an array (n_points,) or (n_subjects, n_points)")
+        raise InputError(
+            "concentration", values.shape, "an array (n_points,) or (n_subjects, n_points)"
+        )
     if times.shape not in ((values.shape[1],), values.shape):
-        raise InputError("time", times.shape, f"an array {(values.shape[1],)} or {values.shape}, as the concentrations")
+        raise InputError(
+            "time",
+            times.shape,
+            f"an array {(values.shape[1],)} or {values.shape}, as the concentrations",
+        )
     if times.ndim == 1:
         _check_times(times, None)
     else:
@@ -162,7 +205,10 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     if bad.size:
         where = tuple(int(i) for i in bad[0])
         raise InputError(
-            f"{name}{list(where)}", float(out[where]), "finite numbers or NaN", subject=where[0] if out.ndim == 2 else None
+            f"{name}{list(where)}",
+            float(out[where]),
+            "finite numbers or NaN",
+            subject=where[0] if out.ndim == 2 else None,
         )
     return out
 
@@ -170,7 +216,9 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 def _unordered_rows(times: np.ndarray) -> np.ndarray:
     filled = np.where(np.isnan(times), -np.inf, times)
     highest = np.maximum.accumulate(filled, axis=1)
-    return np.flatnonzero(np.any((times[:, 1:] <= highest[:, :-1]) & ~np.isnan(times[:, 1:]), axis=1))
+    return np.flatnonzero(
+        np.any((times[:, 1:] <= highest[:, :-1]) & ~np.isnan(times[:, 1:]), axis=1)
+    )
 
 
 def _check_times(times: np.ndarray, subject: int | None) -> None:
@@ -198,7 +246,9 @@ def _lloq(lloq: Any, values: np.ndarray) -> np.ndarray | None:
     if limit.ndim == 1 and limit.shape == values.shape[:1] != values.shape[1:]:
         limit = limit[:, None]
     if limit.ndim and limit.shape not in ((len(values), 1), values.shape):
-        raise InputError("lloq", limit.shape, f"one number [mg/L], one per subject, or an array {values.shape}")
+        raise InputError(
+            "lloq", limit.shape, f"one number [mg/L], one per subject, or an array {values.shape}"
+        )
     if (limit < 0).any():
         raise InputError("lloq", float(np.nanmin(limit)), "a number >= 0 [mg/L]")
     return np.broadcast_to(limit, values.shape)
@@ -219,7 +269,10 @@ def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
         missing = [str(s) for s in profiles.subject if str(s) not in table]
         if missing:
             raise InputError("dose", sorted(table), "a dose for every subject", subject=missing[0])
-        dose = [quantity(table[str(s)], "mg", "dose", positive=True, subject=s) for s in profiles.subject]
+        dose = [
+            quantity(table[str(s)], "mg", "dose", positive=True, subject=s)
+            for s in profiles.subject
+        ]
     if isinstance(dose, str) or np.ndim(dose) == 0:
         return np.full(n, quantity(dose, "mg", "dose", positive=True))
     values = _numbers("dose", dose)
@@ -227,7 +280,9 @@ def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
         raise InputError("dose", values.shape, f"one number [mg] or {n} of them, one per subject")
     bad = np.flatnonzero(~(values > 0) & ~np.isnan(values))
     if bad.size:
-        raise InputError("dose", float(values[bad[0]]), "a number > 0 [mg]", subject=profiles.subject[bad[0]])
+        raise InputError(
+            "dose", float(values[bad[0]]), "a number > 0 [mg]", subject=profiles.subject[bad[0]]
+        )
     return values
 
 
@@ -253,7 +308,10 @@ def blocks(profiles: Profiles, options: NCAOptions) -> Iterator[Block]:
 
 def _clean(p: Profiles, rows: slice, options: NCAOptions) -> Block:
     value = p.concentration[rows]
-    time = np.broadcast_to(p.time if p.time.ndim == 1 else p.time[rows], value.shape) - options.dose_time
+    time = (
+        np.broadcast_to(p.time if p.time.ndim == 1 else p.time[rows], value.shape)
+        - options.dose_time
+    )
     with np.errstate(invalid="ignore"):
         keep = ~np.isnan(value) & (time >= 0) & (time <= options.last_time)
         negative = np.any(keep & (value < 0), axis=1)
@@ -271,7 +329,11 @@ def _clean(p: Profiles, rows: slice, options: NCAOptions) -> Block:
     final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1), width)
     index = np.arange(width)
     early, late = index < first[:, None], index > final[:, None]
-    for where, rule in ((early, options.blq_first), (late, options.blq_last), (~early & ~late, options.blq_middle)):
+    for where, rule in (
+        (early, options.blq_first),
+        (late, options.blq_last),
+        (~early & ~late, options.blq_middle),
+    ):
         if rule == "drop":
             keep &= ~(blq & where)
     order = np.argsort(~keep, axis=1, kind="stable")

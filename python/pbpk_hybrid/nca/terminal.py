@@ -32,7 +32,12 @@ class TerminalFit:
 
 
 def fit_terminal(
-    time: np.ndarray, concentration: np.ndarray, last: np.ndarray, tmax: np.ndarray, bolus: bool, options: NCAOptions
+    time: np.ndarray,
+    concentration: np.ndarray,
+    last: np.ndarray,
+    tmax: np.ndarray,
+    bolus: bool,
+    options: NCAOptions,
 ) -> TerminalFit:
     """Terminal fit of every subject.
 
@@ -60,7 +65,9 @@ def fit_terminal(
         x = np.where(usable, time - time[rows, anchor][:, None], 0.0)
         log_last = np.log(concentration[rows, anchor])
         y = np.where(usable, np.log(concentration) - log_last[:, None], 0.0)
-    k, sx, sy, sxx, sxy, syy = (_from_the_end(v) for v in (usable.astype(float), x, y, x * x, x * y, y * y))
+    k, sx, sy, sxx, sxy, syy = (
+        _from_the_end(v) for v in (usable.astype(float), x, y, x * x, x * y, y * y)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         vxx, vxy, vyy = sxx - sx * sx / k, sxy - sx * sy / k, syy - sy * sy / k
         slope = vxy / vxx

@@ -22,19 +22,34 @@ from .species import reference
 from .variability import CUT, FLOW_CV, GFR_SD_LN, organ_cv, sd_ln, truncated_normal
 
 CV = {
-    "body_weight": (0.10, "OECD Test Guideline 408: weights within +-20 % of the mean, read as two standard deviations"),
-    "organ mass": (np.nan, "by organ, analogy: man, McNally et al. 2014; muscle .27 and adipose .42 likewise"),
+    "body_weight": (
+        0.10,
+        "OECD Test Guideline 408: weights within +-20 % of the mean, read as two standard deviations",
+    ),
+    "organ mass": (
+        np.nan,
+        "by organ, analogy: man, McNally et al. 2014; muscle .27 and adipose .42 likewise",
+    ),
     "blood_flow": (FLOW_CV, "analogy: man, McNally et al. 2014"),
-    "cardiac_output": (FLOW_CV, "analogy: flow CV of man, McNally et al. 2014, at given body weight"),
+    "cardiac_output": (
+        FLOW_CV,
+        "analogy: flow CV of man, McNally et al. 2014, at given body weight",
+    ),
     "hematocrit": (0.05, "assumption: half the CV of blood mass of man in McNally et al. 2014"),
     "gfr": (float(np.sqrt(np.expm1(GFR_SD_LN**2))), "analogy: scatter of GFR in man, httk-pop"),
 }
 """Coefficient of variation and where it is from."""
 
-_REMAINDER_CV = {"muscle": 0.27, "adipose": 0.42, "rest": 0.27}  # McNally et al. 2014; rest as muscle
+_REMAINDER_CV = {
+    "muscle": 0.27,
+    "adipose": 0.42,
+    "rest": 0.27,
+}  # McNally et al. 2014; rest as muscle
 
 
-def sample_animals(n: int, species: str, rng: np.random.Generator, seed: int, sex: Any, body_weight: Any) -> xr.Dataset:
+def sample_animals(
+    n: int, species: str, rng: np.random.Generator, seed: int, sex: Any, body_weight: Any
+) -> xr.Dataset:
     """n animals; see :func:`pbpk_hybrid.physiology.sample_population` for the arguments."""
     ref = reference(species, "unknown")
     sigma = sd_ln(CV["body_weight"][0])
@@ -44,7 +59,9 @@ def sample_animals(n: int, species: str, rng: np.random.Generator, seed: int, se
         low, high = (np.full(n, np.log(limit / ref.body_weight) / sigma) for limit in limits)
     ratio = np.exp(sigma * truncated_normal(rng, low, high, n))
     if body_weight is not None:
-        ratio = np.clip(ratio, limits[0] / ref.body_weight, limits[1] / ref.body_weight)  # last-digit rounding only
+        ratio = np.clip(
+            ratio, limits[0] / ref.body_weight, limits[1] / ref.body_weight
+        )  # last-digit rounding only
     weight = ref.body_weight * ratio
 
     cv = organ_cv("male")[0].copy()
@@ -63,7 +80,9 @@ def sample_animals(n: int, species: str, rng: np.random.Generator, seed: int, se
     # the scatter of GFR ends where all plasma that reaches the kidney would be filtered (rule H5)
     gfr = ref.gfr * ratio**0.75
     room = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
-    gfr = gfr * np.exp(GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, room), n))
+    gfr = gfr * np.exp(
+        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, room), n)
+    )
     return build(
         mass,
         flow,
@@ -96,9 +115,16 @@ def _weight_limits(species: str, reference_weight: float, value: Any) -> tuple[f
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
         raise InputError("body_weight", value, "a pair (low, high) [kg]")
     low, high = (quantity(v, "kg", "body_weight", positive=True) for v in value)
-    smallest, largest = reference_weight / ANIMAL_WEIGHT_FACTOR, reference_weight * ANIMAL_WEIGHT_FACTOR
+    smallest, largest = (
+        reference_weight / ANIMAL_WEIGHT_FACTOR,
+        reference_weight * ANIMAL_WEIGHT_FACTOR,
+    )
     if not smallest <= low <= high <= largest:
-        raise InputError("body_weight", value, f"low <= high within {smallest:g} to {largest:g} kg for a {species}")
+        raise InputError(
+            "body_weight",
+            value,
+            f"low <= high within {smallest:g} to {largest:g} kg for a {species}",
+        )
     return low, high
 
 
@@ -107,7 +133,9 @@ def _sexes(rng: np.random.Generator, n: int, sex: Any) -> np.ndarray:
         return np.full(n, "unknown")
     if isinstance(sex, str):
         if sex not in SEXES:
-            raise unknown_name("sex", sex, SEXES, what="'male', 'female' or the fraction of females")
+            raise unknown_name(
+                "sex", sex, SEXES, what="'male', 'female' or the fraction of females"
+            )
         return np.full(n, sex)
     fraction = quantity(sex, "1", "sex")
     if not 0 <= fraction <= 1:

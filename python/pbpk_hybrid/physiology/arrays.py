@@ -20,7 +20,12 @@ def _torch(*values: Any):
 
 def _tensors(torch, *values: Any) -> list[Any]:
     like = next(v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
-    return [v if isinstance(v, torch.Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values]
+    return [
+        v
+        if isinstance(v, torch.Tensor)
+        else torch.as_tensor(v, dtype=like.dtype, device=like.device)
+        for v in values
+    ]
 
 
 def where(condition, a, b):
@@ -31,7 +36,9 @@ def where(condition, a, b):
     condition = torch.as_tensor(condition)
 
     def tensor(value):
-        return value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
+        return (
+            value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
+        )
 
     a, b = tensor(a), tensor(b)
     kind = torch.promote_types(a.dtype, b.dtype)

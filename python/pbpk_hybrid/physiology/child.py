@@ -36,7 +36,11 @@ _WEEKS = 365.25 / 7
 
 
 def reference_child(
-    age: float | str, sex: str | None = None, *, body_weight: float | str | None = None, enzymes: bool = True
+    age: float | str,
+    sex: str | None = None,
+    *,
+    body_weight: float | str | None = None,
+    enzymes: bool = True,
 ) -> xr.Dataset:
     """The reference child of an age, as a physiology Dataset with one subject.
 
@@ -74,19 +78,30 @@ def reference_child(
     mature = float(maturation_of_filtration(np.array([years]))[0])
     one = np.ones(1)
     ds = build(
-        (organs * size)[None, :], flow[None, :], "human",
+        (organs * size)[None, :],
+        flow[None, :],
+        "human",
         {
-            "sex": np.array([sex]), "age": one * years, "body_weight": one * weight, "height": one * height,
+            "sex": np.array([sex]),
+            "age": one * years,
+            "body_weight": one * weight,
+            "height": one * height,
             "hematocrit": typical["hematocrit"],
-            "gfr": one * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature, "cardiac_output": one * output,
+            "gfr": one * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature,
+            "cardiac_output": one * output,
             # Haycock et al. (1978) J Pediatr 93:62
             "body_surface_area": one * 0.024265 * weight**0.5378 * height**0.3964,
-            "body_mass_index": one * weight / (height / 100) ** 2, "hepatocellularity": one * adult.hepatocellularity,
+            "body_mass_index": one * weight / (height / 100) ** 2,
+            "hepatocellularity": one * adult.hepatocellularity,
             "microsomal_protein": one * r.microsomal_protein(np.array([years])),
         },
-        {"method": "reference child", "sources": "ICRP 89 via compphysiol; Rhodin et al. 2009; Dallman & Siimes 1979; "
-         "Barter et al. 2008; Haycock et al. 1978", "notes": __doc__.strip()},
-    )  # fmt: skip
+        {
+            "method": "reference child",
+            "sources": "ICRP 89 via compphysiol; Rhodin et al. 2009; Dallman & Siimes 1979; "
+            "Barter et al. 2008; Haycock et al. 1978",
+            "notes": __doc__.strip(),
+        },
+    )
     return with_enzymes(ds) if enzymes else ds
 
 
@@ -104,16 +119,20 @@ def _tables(sex: str) -> dict[str, np.ndarray]:
     for organ, parts in ICRP_MASS.items():
         by_age = np.sum([icrp("OWtis", part) for part in parts], axis=0) / 1000
         mass[:, ORGANS.index(organ)] = [*by_age, adult.mass[ORGANS.index(organ)]]
-    fat = (np.array(icrp("OWtis", "adipose_tissue")) - np.array(icrp("OWtis", "marrow_inactive"))) / 1000
+    fat = (
+        np.array(icrp("OWtis", "adipose_tissue")) - np.array(icrp("OWtis", "marrow_inactive"))
+    ) / 1000
     mass[:, ORGANS.index("adipose")] = [*fat, adult.mass[ORGANS.index("adipose")]]
     blood = np.array([*(np.array(icrp("OWtbl")) / 1000), adult.mass[:2].sum()])
     mass[:, ORGANS.index("arterial_blood")] = arterial_share() * blood
     mass[:, ORGANS.index("venous_blood")] = (1 - arterial_share()) * blood
     return {
-        "weight": weight, "height": np.array([*icrp("BH"), adult.height]), "mass": mass,
+        "weight": weight,
+        "height": np.array([*icrp("BH"), adult.height]),
+        "mass": mass,
         "cardiac_output": np.array([*(60 * np.array(_CARDIAC_OUTPUT)), adult.cardiac_output]),
         "hematocrit": np.array([*_HEMATOCRIT[sex], adult.hematocrit]),
-    }  # fmt: skip
+    }
 
 
 def reference_children(male: np.ndarray, age: np.ndarray) -> dict[str, np.ndarray]:
@@ -141,7 +160,9 @@ def reference_children(male: np.ndarray, age: np.ndarray) -> dict[str, np.ndarra
         adult = reference("human", sex)
         share = out.setdefault("flow_share", np.empty((age.size, len(ORGANS))))
         out["mass"][pick, ORGANS.index("rest")] = 0.0
-        out["mass"][pick, ORGANS.index("rest")] = out["weight"][pick, 0] - out["mass"][pick].sum(axis=1)
+        out["mass"][pick, ORGANS.index("rest")] = out["weight"][pick, 0] - out["mass"][pick].sum(
+            axis=1
+        )
         flow = out["mass"][pick] * adult.blood_flow / adult.mass
         flow[:, full] = 0.0
         share[pick] = flow / flow.sum(axis=1, keepdims=True)

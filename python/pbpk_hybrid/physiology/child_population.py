@@ -88,18 +88,30 @@ def sample_children(
             measured = survey.body_mass_index if field == "bmi" else getattr(survey, field)
             keep &= (measured >= low) & (measured <= high)
         else:
-            raise InputError(field, value, "nothing for children", hint="their GFR follows from weight and age")
+            raise InputError(
+                field, value, "nothing for children", hint="their GFR follows from weight and age"
+            )
         if not keep.any():
-            raise InputError(field, value, "children of the survey who qualify",
-                             hint="nobody in NHANES 2013-2018 qualifies")  # fmt: skip
-    strata = [(n, None)] if women is None else [(round(n * women), False), (n - round(n * women), True)]
+            raise InputError(
+                field,
+                value,
+                "children of the survey who qualify",
+                hint="nobody in NHANES 2013-2018 qualifies",
+            )
+    strata = (
+        [(n, None)] if women is None else [(round(n * women), False), (n - round(n * women), True)]
+    )
     blocks, counts = [], np.zeros(4)
     for size, male in strata:
         if size == 0:
             continue
         index = np.flatnonzero(keep if male is None else keep & (survey.male == male))
         if not index.size:
-            raise InputError("sex", women, f"children of both sexes, but no {'boy' if male else 'girl'} qualifies")
+            raise InputError(
+                "sex",
+                women,
+                f"children of both sexes, but no {'boy' if male else 'girl'} qualifies",
+            )
         block, count = _draw(rng, survey, index, size, weighted, scatter)
         blocks.append(block)
         counts += count
@@ -109,15 +121,33 @@ def sample_children(
         columns = {name: values[order] for name, values in columns.items()}
     draws, thrown, soft, replaced = counts
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-    columns["nhanes_person"] = (columns.pop("person"), "1", "NHANES sequence number of the person drawn")
-    return with_enzymes(build(mass, flow, "human", columns, {
-        "method": "children of NHANES 2013-2018 with organs of the ICRP reference child and variability", "seed": seed,
-        "weighted": weighted,
-        "filters": "; ".join(f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None),
-        "redrawn_fraction": float(thrown / draws), "soft_rule_exceptions": int(soft), "replaced_people": int(replaced),
-        "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
-        "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003", "notes": __doc__.strip(),
-    }))  # fmt: skip
+    columns["nhanes_person"] = (
+        columns.pop("person"),
+        "1",
+        "NHANES sequence number of the person drawn",
+    )
+    return with_enzymes(
+        build(
+            mass,
+            flow,
+            "human",
+            columns,
+            {
+                "method": "children of NHANES 2013-2018 with organs of the ICRP reference child and variability",
+                "seed": seed,
+                "weighted": weighted,
+                "filters": "; ".join(
+                    f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None
+                ),
+                "redrawn_fraction": float(thrown / draws),
+                "soft_rule_exceptions": int(soft),
+                "replaced_people": int(replaced),
+                "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
+                "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003",
+                "notes": __doc__.strip(),
+            },
+        )
+    )
 
 
 def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatter: bool):
@@ -139,7 +169,12 @@ def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatte
 
 
 def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
-    male, age, weight, height = survey.male[who], survey.age[who], survey.body_weight[who], survey.height[who]
+    male, age, weight, height = (
+        survey.male[who],
+        survey.age[who],
+        survey.body_weight[who],
+        survey.height[who],
+    )
     n, typical = who.size, reference_children(male, age)
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
     size = np.ones((n, len(ORGANS)))
@@ -151,7 +186,9 @@ def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np
     size[:, INDEX["rest"]] = weight / typical["weight"]
     mass = typical["mass"] * size * mass_factors(rng, male)
     fat = typical["mass"][:, INDEX["adipose"]] / typical["weight"]
-    fat = np.maximum(fat + FAT_PER_BMI * (bmi - typical["weight"] / (typical["height"] / 100) ** 2), LEAST_FAT)
+    fat = np.maximum(
+        fat + FAT_PER_BMI * (bmi - typical["weight"] / (typical["height"] / 100) ** 2), LEAST_FAT
+    )
     fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
     mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
     mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
@@ -159,31 +196,58 @@ def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np
     output = typical["cardiac_output"] * (weight / typical["weight"]) ** 0.75
     flow = typical["flow_share"] * output[:, None] * flow_factors(rng, n)
     flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
-    flow[:, INDEX["rest"]] = output - flow[:, [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]].sum(axis=1)
+    flow[:, INDEX["rest"]] = output - flow[
+        :, [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
+    ].sum(axis=1)
 
     adult = {sex: reference("human", sex) for sex in ("male", "female")}
-    by_sex = lambda f: np.where(male, f(adult["male"]), f(adult["female"]))  # noqa: E731
+    by_sex = lambda f: np.where(male, f(adult["male"]), f(adult["female"]))
     z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
-    gfr = by_sex(lambda a: a.gfr) * (weight / by_sex(lambda a: a.body_weight)) ** 0.75 * maturation_of_filtration(age)
+    gfr = (
+        by_sex(lambda a: a.gfr)
+        * (weight / by_sex(lambda a: a.body_weight)) ** 0.75
+        * maturation_of_filtration(age)
+    )
     gfr = gfr * np.exp(GFR_SD_LN * z)
     hematocrit, missing = survey.hematocrit[who].copy(), ~np.isfinite(survey.hematocrit[who])
     spread = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
     hematocrit[missing] = (typical["hematocrit"] * log_normal_factor(rng, spread, n))[missing]
 
-    hard = (mass > 0).all(axis=1) & (flow > 0).all(axis=1) & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
+    hard = (
+        (mass > 0).all(axis=1)
+        & (flow > 0).all(axis=1)
+        & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
+    )
     unknown = np.full(n, np.nan)
-    body = Body(mass, flow, male, weight, height, hematocrit, gfr, output, unknown, bmi, surface, age)
+    body = Body(
+        mass, flow, male, weight, height, hematocrit, gfr, output, unknown, bmi, surface, age
+    )
     rules = tuple(rule for rule in RULES if rule.id in _DRAWN)
     with np.errstate(invalid="ignore", divide="ignore"):
-        broken = check_bodies(body, rules)["violated"].transpose("rule", "subject").values.any(axis=0)
+        broken = (
+            check_bodies(body, rules)["violated"].transpose("rule", "subject").values.any(axis=0)
+        )
     return {
-        "mass": mass, "blood_flow": flow, "sex": np.where(male, "male", "female"), "age": age, "body_weight": weight,
-        "height": height, "hematocrit": hematocrit, "gfr": gfr, "cardiac_output": output, "body_surface_area": surface,
+        "mass": mass,
+        "blood_flow": flow,
+        "sex": np.where(male, "male", "female"),
+        "age": age,
+        "body_weight": weight,
+        "height": height,
+        "hematocrit": hematocrit,
+        "gfr": gfr,
+        "cardiac_output": output,
+        "body_surface_area": surface,
         "body_mass_index": bmi,
-        "hepatocellularity": by_sex(lambda a: a.hepatocellularity) * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
-        "microsomal_protein": r.microsomal_protein(age) * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
-        "ethnicity": survey.ethnicity[who], "person": survey.person[who], "hard": hard, "good": hard & ~broken,
-    }  # fmt: skip
+        "hepatocellularity": by_sex(lambda a: a.hepatocellularity)
+        * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
+        "microsomal_protein": r.microsomal_protein(age)
+        * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
+        "ethnicity": survey.ethnicity[who],
+        "person": survey.person[who],
+        "hard": hard,
+        "good": hard & ~broken,
+    }
 
 
 def only_children(age: Any) -> bool:
@@ -199,8 +263,12 @@ def only_children(age: Any) -> bool:
     if low >= ADULT_AGE:
         return False
     if high > ADULT_AGE:
-        raise InputError("age", age, "a range below 18 years or one from 18 to 79",
-                         hint="draw children and adults apart: their organs follow other recipes")  # fmt: skip
+        raise InputError(
+            "age",
+            age,
+            "a range below 18 years or one from 18 to 79",
+            hint="draw children and adults apart: their organs follow other recipes",
+        )
     return True
 
 

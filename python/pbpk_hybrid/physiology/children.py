@@ -18,8 +18,10 @@ from .species import ICRP_MASS, arterial_share, reference
 from .tables import compphysiol
 
 _AGES = (0.0, 1.0, 5.0, 10.0, 15.0, ADULT_AGE)
-_REFERENCE_CHILDREN = {"male": ("human0u", "human1u", "human5u", "human10u", "human15m"),
-                       "female": ("human0u", "human1u", "human5u", "human10u", "human15f")}  # fmt: skip
+_REFERENCE_CHILDREN = {
+    "male": ("human0u", "human1u", "human5u", "human10u", "human15m"),
+    "female": ("human0u", "human1u", "human5u", "human10u", "human15f"),
+}
 _TAIL = 0.001  # share of children beyond each bound
 _WIDTH = 0.15  # of the smoothing, in roots of a year: growth is nearly straight in the root of age
 
@@ -36,11 +38,17 @@ def _growth(sex: str) -> tuple[np.ndarray, np.ndarray]:
         blood = compphysiol(name, "OWtbl")[""][0]
         whole = {organ: sum(tissue[part] for part in parts) for organ, parts in ICRP_MASS.items()}
         whole["adipose"] = tissue["adipose_tissue"] - tissue["marrow_inactive"]  # see species.py
-        whole["arterial_blood"], whole["venous_blood"] = arterial_share() * blood, (1 - arterial_share()) * blood
+        whole["arterial_blood"], whole["venous_blood"] = (
+            arterial_share() * blood,
+            (1 - arterial_share()) * blood,
+        )
         mass[i] = [np.log(whole[organ] / 1000) if organ in whole else 0.0 for organ in ORGANS]
         height[i] = np.log(compphysiol(name, "BH")[""][0])
     adult = reference("human", sex)
-    mass[-1] = [0.0 if organ == "rest" else np.log(value) for organ, value in zip(ORGANS, adult.mass, strict=True)]
+    mass[-1] = [
+        0.0 if organ == "rest" else np.log(value)
+        for organ, value in zip(ORGANS, adult.mass, strict=True)
+    ]
     height[-1] = np.log(adult.height)
     return mass, height
 
@@ -89,12 +97,16 @@ def usual_range(name: str, male: np.ndarray, age: np.ndarray) -> tuple[np.ndarra
     for sex in (True, False):
         grid, bounds, youngest = _survey_bounds(name, sex)
         rows = (np.asarray(male, bool) == sex) & (age >= youngest) & (age < ADULT_AGE)
-        low[rows], high[rows] = (np.exp(np.interp(np.sqrt(age[rows]), grid, bound)) for bound in bounds)
+        low[rows], high[rows] = (
+            np.exp(np.interp(np.sqrt(age[rows]), grid, bound)) for bound in bounds
+        )
     return low, high
 
 
 @cache
-def _survey_bounds(name: str, male: bool) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], float]:
+def _survey_bounds(
+    name: str, male: bool
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], float]:
     """Grid over the root of age, the two log bounds on it, and the youngest age measured."""
     survey = children()
     value = survey.body_mass_index if name == "body_mass_index" else getattr(survey, name)

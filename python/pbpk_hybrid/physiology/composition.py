@@ -44,7 +44,10 @@ _VARIABLES: dict[str, dict[str, tuple[str, str]]] = {
         "acidic_phospholipid": ("mg/g", "acidic phospholipid"),
         "albumin_ratio": (_1, "albumin concentration, tissue to plasma"),
         "lipoprotein_ratio": (_1, "lipoprotein concentration, tissue to plasma"),
-        "fraction_vascular": (_F, "volume fraction of blood in the tissue as sampled (Kawai et al. 1994)"),
+        "fraction_vascular": (
+            _F,
+            "volume fraction of blood in the tissue as sampled (Kawai et al. 1994)",
+        ),
         "ph": (_1, "pH: of intracellular water for tissues and red cells, of plasma for plasma"),
     },
     "poulin_theil": {
@@ -60,11 +63,17 @@ _VARIABLES: dict[str, dict[str, tuple[str, str]]] = {
         "fraction_lipid_cells": (_F, "volume fraction of lipid in the cells"),
         "fraction_protein_cells": (_F, "volume fraction of protein in the cells"),
         "neutral_lipid_fraction_of_lipid": (_F, "neutral lipid as a fraction of the cells' lipid"),
-        "neutral_phospholipid_fraction": (_F, "neutral phospholipid as a fraction of the cells' lipid"),
-        "acidic_phospholipid_fraction": (_F, "acidic phospholipid as a fraction of the cells' lipid"),
+        "neutral_phospholipid_fraction": (
+            _F,
+            "neutral phospholipid as a fraction of the cells' lipid",
+        ),
+        "acidic_phospholipid_fraction": (
+            _F,
+            "acidic phospholipid as a fraction of the cells' lipid",
+        ),
         "ph_cells": (_1, "pH of the cells; of plasma for plasma"),
     },
-}  # fmt: skip
+}
 _VARIABLES["berezhkovskiy"] = _VARIABLES["poulin_theil"]
 
 Composition = dict[str, dict[str, float]]  # organ -> variable -> value
@@ -130,7 +139,11 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
     if measured != species:
         note = f"composition of the {measured}: none is openly published for the {species} by this method"
     ds.attrs = provenance(
-        title="tissue composition", species=species, method=method, composition_species=measured, note=note or None
+        title="tissue composition",
+        species=species,
+        method=method,
+        composition_species=measured,
+        note=note or None,
     )
     return ds
 
@@ -187,12 +200,16 @@ def _rodgers_rowland(species: str):
         "ph": rat("pH", "ery"),
     }
     for organ in ("plasma", "red_cells"):
-        sources[organ] = "Rodgers & Rowland 2005, 2006 (rat), via compphysiol physiology_records.csv"
+        sources[organ] = (
+            "Rodgers & Rowland 2005, 2006 (rat), via compphysiol physiology_records.csv"
+        )
     stand_in = _fill(values, sources, {"stomach": "gut", "rest": "muscle"})
     return values, sources, stand_in, "rat"
 
 
-_PANCREAS_PH = 7.0  # intracellular pH of Rodgers et al. 2005; Poulin & Theil give none for the pancreas
+_PANCREAS_PH = (
+    7.0  # intracellular pH of Rodgers et al. 2005; Poulin & Theil give none for the pancreas
+)
 
 
 def _poulin_theil(species: str):
@@ -205,15 +222,22 @@ def _poulin_theil_rat():
     values: Composition = {}
     for organ, row in composition.items():
         values[organ] = {
-            "fraction_water": row.get("fraction_extracellular_water", 0) + row.get("fraction_intracellular_water", 0),
+            "fraction_water": row.get("fraction_extracellular_water", 0)
+            + row.get("fraction_intracellular_water", 0),
             "fraction_neutral_lipid": row["fraction_neutral_lipid"],
-            "fraction_phospholipid": row["fraction_neutral_phospholipid"] + row.get("acidic_phospholipid", 0) / 1000,
+            "fraction_phospholipid": row["fraction_neutral_phospholipid"]
+            + row.get("acidic_phospholipid", 0) / 1000,
             "ph": ph.get(stand_in.get(organ, organ), _PANCREAS_PH),
         }
     # plasma water is what plasma protein leaves (httk: protein fraction of rat plasma .05871)
-    values["plasma"]["fraction_water"] = 1 - httk_physiology("rat")["Plasma Protein Volume Fraction"]
+    values["plasma"]["fraction_water"] = (
+        1 - httk_physiology("rat")["Plasma Protein Volume Fraction"]
+    )
     values["red_cells"]["ph"] = composition["red_cells"]["ph"]
-    sources = {organ: f"{text}; water = ew + iw, phospholipid = neutral + acidic" for organ, text in sources.items()}
+    sources = {
+        organ: f"{text}; water = ew + iw, phospholipid = neutral + acidic"
+        for organ, text in sources.items()
+    }
     sources["plasma"] += "; plasma water = 1 - protein fraction of httk physiology_data.csv"
     return values, sources, stand_in, "rat"
 
@@ -232,7 +256,10 @@ def _poulin_theil_human():
             "ph": float(row["pH"]),
         }
         sources[organ] = "Poulin & Theil 2002 (human), via kpcoeff tissue_comp_PandT.csv"
-    human = {name: compphysiol("human35m", name)["ery"][0] for name in ("fwtotVtis", "fnliVtis", "fnphVtis")}
+    human = {
+        name: compphysiol("human35m", name)["ery"][0]
+        for name in ("fwtotVtis", "fnliVtis", "fnphVtis")
+    }
     values["red_cells"] = {
         "fraction_water": human["fwtotVtis"],
         "fraction_neutral_lipid": human["fnliVtis"],
@@ -280,6 +307,8 @@ def _schmitt(species: str):
         "fraction_protein_cells": protein,
         "ph_cells": compphysiol("rat250", "pH")["pla"][0],
     }
-    sources["plasma"] = f"httk physiology_data.csv, plasma protein volume fraction ({plasma_species})"
+    sources["plasma"] = (
+        f"httk physiology_data.csv, plasma protein volume fraction ({plasma_species})"
+    )
     stand_in = _fill(values, sources, {"stomach": "gut", "pancreas": "gut", "rest": "muscle"})
     return values, sources, stand_in, measured

@@ -25,16 +25,42 @@ _CYTOCHROMES = ("CYP3A4", "CYP1A2", "CYP2E1", "CYP2B6", "CYP2C8", "CYP2C9", "CYP
 #: CYP2E1 from Johnson et al. (2010) Clin Pharmacokinet 49:189, as tabulated by Open Systems Pharmacology;
 #: enzymes are per gram of functional liver
 CIRRHOSIS: dict[str, dict[str, Any]] = {
-    "A": {"portal": 0.40, "artery": 1.3, "kidney": 0.88, "cardiac_output": 1.11, "hematocrit": 0.92, "gfr": 1.0,
-          "functional_mass": 0.69, "enzymes": (1.0, 1.0, 1.0, 1.0, 0.69, 0.69, 0.32, 0.76)},
-    "B": {"portal": 0.36, "artery": 2.3, "kidney": 0.65, "cardiac_output": 1.27, "hematocrit": 0.88, "gfr": 0.70,
-          "functional_mass": 0.55, "enzymes": (0.4, 0.1, 0.83, 0.9, 0.52, 0.51, 0.26, 0.33)},
-    "C": {"portal": 0.04, "artery": 3.4, "kidney": 0.48, "cardiac_output": 1.36, "hematocrit": 0.83, "gfr": 0.36,
-          "functional_mass": 0.28, "enzymes": (0.4, 0.1, 0.83, 0.8, 0.32, 0.33, 0.12, 0.11)},
-}  # fmt: skip
+    "A": {
+        "portal": 0.40,
+        "artery": 1.3,
+        "kidney": 0.88,
+        "cardiac_output": 1.11,
+        "hematocrit": 0.92,
+        "gfr": 1.0,
+        "functional_mass": 0.69,
+        "enzymes": (1.0, 1.0, 1.0, 1.0, 0.69, 0.69, 0.32, 0.76),
+    },
+    "B": {
+        "portal": 0.36,
+        "artery": 2.3,
+        "kidney": 0.65,
+        "cardiac_output": 1.27,
+        "hematocrit": 0.88,
+        "gfr": 0.70,
+        "functional_mass": 0.55,
+        "enzymes": (0.4, 0.1, 0.83, 0.9, 0.52, 0.51, 0.26, 0.33),
+    },
+    "C": {
+        "portal": 0.04,
+        "artery": 3.4,
+        "kidney": 0.48,
+        "cardiac_output": 1.36,
+        "hematocrit": 0.83,
+        "gfr": 0.36,
+        "functional_mass": 0.28,
+        "enzymes": (0.4, 0.1, 0.83, 0.8, 0.32, 0.33, 0.12, 0.11),
+    },
+}
 
 
-def with_renal_impairment(people: xr.Dataset, stage: str | None = None, *, egfr: float | None = None) -> xr.Dataset:
+def with_renal_impairment(
+    people: xr.Dataset, stage: str | None = None, *, egfr: float | None = None
+) -> xr.Dataset:
     """People with a lower GFR; everything else is unchanged.
 
     Parameters
@@ -58,7 +84,12 @@ def with_renal_impairment(people: xr.Dataset, stage: str | None = None, *, egfr:
     above = gfr > people["gfr"].values
     if above.any():
         s = int(np.argmax(above))
-        raise InputError("egfr", indexed, f"less than the person has, {people['gfr'].values[s]:.3g} L/h in all", subject=s)
+        raise InputError(
+            "egfr",
+            indexed,
+            f"less than the person has, {people['gfr'].values[s]:.3g} L/h in all",
+            subject=s,
+        )
     return people.assign(gfr=("subject", gfr, people["gfr"].attrs))
 
 
@@ -79,7 +110,11 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
     organs = [str(o) for o in people["organ"].values]
     flow = people["blood_flow"].transpose("subject", "organ").values.copy()
     output = people["cardiac_output"].values * f["cardiac_output"]
-    fixed = dict.fromkeys(PORTAL_ORGANS, f["portal"]) | {"liver": f["artery"], "kidney": f["kidney"], "brain": 1.0}
+    fixed = dict.fromkeys(PORTAL_ORGANS, f["portal"]) | {
+        "liver": f["artery"],
+        "kidney": f["kidney"],
+        "brain": 1.0,
+    }
     for organ, factor in fixed.items():
         flow[:, organs.index(organ)] *= factor
     others = [organs.index(o) for o in SYSTEMIC_ORGANS if o not in fixed]
@@ -91,7 +126,11 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
     out = people.assign(
         blood_flow=(("subject", "organ"), flow, people["blood_flow"].attrs),
         cardiac_output=("subject", output, people["cardiac_output"].attrs),
-        hematocrit=("subject", people["hematocrit"].values * f["hematocrit"], people["hematocrit"].attrs),
+        hematocrit=(
+            "subject",
+            people["hematocrit"].values * f["hematocrit"],
+            people["hematocrit"].attrs,
+        ),
         gfr=("subject", people["gfr"].values * f["gfr"], people["gfr"].attrs),
         liver_function=("subject", function, text),
     )
@@ -126,7 +165,7 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     if isinstance(gestational_age, (bool, str)) or not 0 <= gestational_age <= 40:
         raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
     ga = float(gestational_age)
-    relative = lambda *c: sum(k * ga**i for i, k in enumerate(c)) / c[0]  # noqa: E731
+    relative = lambda *c: sum(k * ga**i for i, k in enumerate(c)) / c[0]
     woman = reference_individual("human", "female")
     organs = [str(o) for o in woman["organ"].values]
     mass = (woman["volume"] * woman["density"]).transpose("subject", "organ").values.copy()
@@ -158,4 +197,10 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     return multiply_activity(out, {k: np.array([v]) for k, v in factors.items()})
 
 
-__all__ = ["CIRRHOSIS", "RENAL_STAGES", "reference_pregnancy", "with_hepatic_impairment", "with_renal_impairment"]
+__all__ = [
+    "CIRRHOSIS",
+    "RENAL_STAGES",
+    "reference_pregnancy",
+    "with_hepatic_impairment",
+    "with_renal_impairment",
+]

@@ -89,20 +89,35 @@ def check_physiology(ds: xr.Dataset) -> xr.Dataset:
     volume = ds["volume"].transpose("subject", "organ").values
     flow = ds["blood_flow"].transpose("subject", "organ").values
     rho = np.broadcast_to(
-        ds["density"].values if ds["density"].ndim == 1 else ds["density"].transpose("subject", "organ").values,
+        ds["density"].values
+        if ds["density"].ndim == 1
+        else ds["density"].transpose("subject", "organ").values,
         volume.shape,
     )
     organs = [str(o) for o in ds["organ"].values]
     weight, output = ds["body_weight"].values, ds["cardiac_output"].values
-    _check_closure("volume", np.einsum("so,so->s", volume, rho), weight, "body_weight", "kg", subject)
+    _check_closure(
+        "volume", np.einsum("so,so->s", volume, rho), weight, "body_weight", "kg", subject
+    )
     systemic = [organs.index(o) for o in SYSTEMIC_ORGANS]
-    _check_closure("blood_flow", flow[:, systemic].sum(axis=1), output, "cardiac_output", "L/h", subject)
+    _check_closure(
+        "blood_flow", flow[:, systemic].sum(axis=1), output, "cardiac_output", "L/h", subject
+    )
     for organ in FULL_FLOW_ORGANS:
-        _check_closure(f"blood_flow[{organ}]", flow[:, organs.index(organ)], output, "cardiac_output", "L/h", subject)
+        _check_closure(
+            f"blood_flow[{organ}]",
+            flow[:, organs.index(organ)],
+            output,
+            "cardiac_output",
+            "L/h",
+            subject,
+        )
     hematocrit = ds["hematocrit"].values
     if (hematocrit >= 1).any():
         i = int(np.argmax(hematocrit))
-        raise SchemaError("physiology.hematocrit", float(hematocrit[i]), "a fraction below 1", subject=subject[i])
+        raise SchemaError(
+            "physiology.hematocrit", float(hematocrit[i]), "a fraction below 1", subject=subject[i]
+        )
     plasma_flow = flow[:, organs.index("kidney")] * (1 - hematocrit)
     excess = ds["gfr"].values > plasma_flow
     if excess.any():
@@ -125,7 +140,9 @@ def _check_organs(ds: xr.Dataset) -> None:
             raise unknown_name("physiology.organ", name, ORGANS, what="an organ")
     missing = [organ for organ in ORGANS if organ not in names]
     if missing:
-        raise SchemaError("physiology.organ", names, f"all {len(ORGANS)} organs; missing: {', '.join(missing)}")
+        raise SchemaError(
+            "physiology.organ", names, f"all {len(ORGANS)} organs; missing: {', '.join(missing)}"
+        )
     if len(names) != len(ORGANS):
         raise SchemaError("physiology.organ", names, "each organ once")
 

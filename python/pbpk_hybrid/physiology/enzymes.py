@@ -49,11 +49,21 @@ STRAIGHT_ONTOGENY = {"UGT2B7": (0.113, 0.0425, _UGT), "UGT2B15": (0.495, 0.025, 
 #: the same guidelines relative to a score of 2; those of increased function (2C19) and of 2C9 are assumed. All quoted from
 #: memory, to check.
 PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
-    "CYP2D6": {"poor": (0.0, 0.065), "intermediate": (0.5, 0.12), "normal": (1.0, 0.785), "ultrarapid": (2.0, 0.03)},
-    "CYP2C19": {"poor": (0.0, 0.024), "intermediate": (0.5, 0.26), "normal": (1.0, 0.40), "rapid": (1.25, 0.27),
-                "ultrarapid": (1.5, 0.046)},
+    "CYP2D6": {
+        "poor": (0.0, 0.065),
+        "intermediate": (0.5, 0.12),
+        "normal": (1.0, 0.785),
+        "ultrarapid": (2.0, 0.03),
+    },
+    "CYP2C19": {
+        "poor": (0.0, 0.024),
+        "intermediate": (0.5, 0.26),
+        "normal": (1.0, 0.40),
+        "rapid": (1.25, 0.27),
+        "ultrarapid": (1.5, 0.046),
+    },
     "CYP2C9": {"poor": (0.2, 0.026), "intermediate": (0.6, 0.35), "normal": (1.0, 0.624)},
-}  # fmt: skip
+}
 #: coefficient of variation of an enzyme's activity between people of one age and genotype: what httk's Monte Carlo takes for
 #: intrinsic clearance (Wambaugh et al. 2019, Toxicol Sci 172:235; from memory, to check)
 VARIATION = 0.30
@@ -71,7 +81,12 @@ def ontogeny(enzyme: str, age: Any) -> np.ndarray:
         birth, slope, _ = STRAIGHT_ONTOGENY[enzyme]
         return np.where(years < (1 - birth) / slope, birth + slope * years, 1.0)
     if enzyme not in ONTOGENY:
-        raise unknown_name("enzyme", enzyme, (*ONTOGENY, *STRAIGHT_ONTOGENY), what="an enzyme whose ontogeny is known")
+        raise unknown_name(
+            "enzyme",
+            enzyme,
+            (*ONTOGENY, *STRAIGHT_ONTOGENY),
+            what="an enzyme whose ontogeny is known",
+        )
     most, birth, half, n, cap, _ = ONTOGENY[enzyme]
 
     def value(t):
@@ -120,11 +135,15 @@ def with_enzymes(
         out = assign_phenotypes(out, phenotypes, PHENOTYPES, rng, "enzyme")
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
-        given = dict.fromkeys(names, float(variation)) if not isinstance(variation, Mapping) else (
-            dict.fromkeys(names, VARIATION) | {k: float(v) for k, v in variation.items()}
-        )  # fmt: skip
+        given = (
+            dict.fromkeys(names, float(variation))
+            if not isinstance(variation, Mapping)
+            else (dict.fromkeys(names, VARIATION) | {k: float(v) for k, v in variation.items()})
+        )
         factors = activity_factors(given, n, rng)
-        if "CYP3A4" in factors:  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
+        if (
+            "CYP3A4" in factors
+        ):  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
             factors["CYP3A4.gut"] = factors["CYP3A4"]
         out = multiply_activity(out, factors)
     return out
@@ -151,7 +170,9 @@ def assign_phenotypes(
     InputError, UnknownNameError : another text, a name or phenotype that is not in the tables
     """
     if isinstance(phenotypes, str) and phenotypes != "population":
-        raise InputError("phenotypes", phenotypes, f"'population', or a mapping of {kind}s to phenotypes")
+        raise InputError(
+            "phenotypes", phenotypes, f"'population', or a mapping of {kind}s to phenotypes"
+        )
     n, out = people.sizes["subject"], people
     asked = dict.fromkeys(tables) if isinstance(phenotypes, str) else dict(phenotypes)
     for name, which in asked.items():
@@ -171,7 +192,9 @@ def assign_phenotypes(
     return out
 
 
-def activity_factors(variation: Mapping[str, float], n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def activity_factors(
+    variation: Mapping[str, float], n: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Name -> (n,) log-normal factors with mean 1, from coefficients of variation.
 
     Raises
@@ -208,11 +231,16 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
     for enzyme, factor in factors.items():
         start = before.get(enzyme, before.get(enzyme.split(".")[0], np.ones(n)))
         table[enzyme] = start * np.broadcast_to(factor, (n,))
-    for enzyme in table:  # a factor of the enzyme concerns its organs, unless they have one of their own
+    for (
+        enzyme
+    ) in table:  # a factor of the enzyme concerns its organs, unless they have one of their own
         base = enzyme.split(".")[0]
         if "." in enzyme and base in factors and enzyme not in factors:
             table[enzyme] = table[enzyme] * np.broadcast_to(factors[base], (n,))
-    text = {"units": "1", "long_name": "activity of the enzyme per gram of organ, relative to a normal adult"}
+    text = {
+        "units": "1",
+        "long_name": "activity of the enzyme per gram of organ, relative to a normal adult",
+    }
     out = people.drop_vars(["enzyme_activity", "enzyme"], errors="ignore")
     return out.assign_coords(enzyme=list(table)).assign(
         enzyme_activity=(("subject", "enzyme"), np.stack(list(table.values()), axis=1), text)

@@ -21,13 +21,37 @@ from .human import INDEX
 from .plausibility import Body
 
 _PARTS = {
-    "lung": ["Lung"], "heart": ["Heart"], "brain": ["Brain"], "muscle": ["Muscle"], "adipose": ["Adipose"],
-    "skin": ["Skin"], "bone": ["Skeleton"], "kidney": ["Kidneys"], "gut": ["Small_intestine", "Large_intestine"],
-    "spleen": ["Spleen"], "pancreas": ["Pancreas"], "stomach": ["Stomach"], "liver": ["Liver"],
-}  # fmt: skip
-_OTHERS = ("gender", "CO", "Other_mass", "Gonads_mass", "Gonads_flow", "Blood_mass", "weight_adj", "height", "hematocrit",
-           "gfr_est", "serum_creat")  # fmt: skip
-_COLUMNS = (*_OTHERS, *(f"{name}_{what}" for names in _PARTS.values() for name in names for what in ("mass", "flow")))
+    "lung": ["Lung"],
+    "heart": ["Heart"],
+    "brain": ["Brain"],
+    "muscle": ["Muscle"],
+    "adipose": ["Adipose"],
+    "skin": ["Skin"],
+    "bone": ["Skeleton"],
+    "kidney": ["Kidneys"],
+    "gut": ["Small_intestine", "Large_intestine"],
+    "spleen": ["Spleen"],
+    "pancreas": ["Pancreas"],
+    "stomach": ["Stomach"],
+    "liver": ["Liver"],
+}
+_OTHERS = (
+    "gender",
+    "CO",
+    "Other_mass",
+    "Gonads_mass",
+    "Gonads_flow",
+    "Blood_mass",
+    "weight_adj",
+    "height",
+    "hematocrit",
+    "gfr_est",
+    "serum_creat",
+)
+_COLUMNS = (
+    *_OTHERS,
+    *(f"{name}_{what}" for names in _PARTS.values() for name in names for what in ("mass", "flow")),
+)
 
 
 def read_httk_population(path: str | os.PathLike) -> Body:
@@ -47,12 +71,16 @@ def read_httk_population(path: str | os.PathLike) -> Body:
         with opener(path, "rt", newline="", encoding="utf-8") as file:
             table = list(csv.DictReader(file))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
-        raise FileFormatError("path", str(path), "a CSV file of httk-pop", hint=str(error)) from error
+        raise FileFormatError(
+            "path", str(path), "a CSV file of httk-pop", hint=str(error)
+        ) from error
     if not table:
         raise FileFormatError("path", str(path), "at least one person")
     missing = [name for name in _COLUMNS if name not in table[0]]
     if missing:
-        raise FileFormatError("path", str(path), f"the columns of httk-pop; missing: {', '.join(missing[:5])}")
+        raise FileFormatError(
+            "path", str(path), f"the columns of httk-pop; missing: {', '.join(missing[:5])}"
+        )
 
     def column(name: str) -> np.ndarray:
         values = np.empty(len(table))
@@ -60,7 +88,9 @@ def read_httk_population(path: str | os.PathLike) -> Body:
             try:
                 values[i] = float(row[name])
             except (TypeError, ValueError) as error:
-                raise FileFormatError(f"{path.name}, line {i + 2}, {name}", row[name], "a number") from error
+                raise FileFormatError(
+                    f"{path.name}, line {i + 2}, {name}", row[name], "a number"
+                ) from error
         return values
 
     n, output = len(table), column("CO")
@@ -70,12 +100,22 @@ def read_httk_population(path: str | os.PathLike) -> Body:
         flow[:, INDEX[organ]] = sum(column(f"{name}_flow") for name in names)
     mass[:, INDEX["rest"]] = column("Other_mass") + column("Gonads_mass")
     mass[:, :2] = column("Blood_mass")[:, None] / 2
-    flow[:, INDEX["rest"]] = column("Gonads_flow") + flow[:, INDEX["lung"]]  # its lung carries the bronchial flow
+    flow[:, INDEX["rest"]] = (
+        column("Gonads_flow") + flow[:, INDEX["lung"]]
+    )  # its lung carries the bronchial flow
     flow[:, [INDEX[o] for o in ("arterial_blood", "venous_blood", "lung")]] = output[:, None]
     weight, height = column("weight_adj"), column("height")
     unknown = np.full(n, np.nan)
     return Body(
-        mass=mass, flow=flow, male=np.array([row["gender"] == "Male" for row in table]), weight=weight, height=height,
-        hematocrit=column("hematocrit") / 100, gfr=column("gfr_est") * body_surface_area(weight, height) / 1.73 * 0.06,
-        output=output, creatinine=column("serum_creat"), bmi=unknown, surface=unknown,
-    )  # fmt: skip
+        mass=mass,
+        flow=flow,
+        male=np.array([row["gender"] == "Male" for row in table]),
+        weight=weight,
+        height=height,
+        hematocrit=column("hematocrit") / 100,
+        gfr=column("gfr_est") * body_surface_area(weight, height) / 1.73 * 0.06,
+        output=output,
+        creatinine=column("serum_creat"),
+        bmi=unknown,
+        surface=unknown,
+    )

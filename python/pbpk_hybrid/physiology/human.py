@@ -58,7 +58,9 @@ class People:
 
 def by_sex(male: np.ndarray, value) -> np.ndarray:
     """`value` of the reference man where `male`, of the reference woman elsewhere; `value` maps a reference to data."""
-    man, woman = (np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female"))
+    man, woman = (
+        np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female")
+    )
     return where(male.reshape((-1,) + (1,) * man.ndim), man, woman)
 
 
@@ -96,7 +98,9 @@ def adipose_per_fat(male: np.ndarray) -> np.ndarray:
 def expected_cardiac_output(people: People) -> np.ndarray:
     """Mean cardiac output [L/h]: ICRP reference, height^(3/4), decline after 25 years."""
     male = people.male
-    decline = r.cardiac_output_age(people.age) / r.cardiac_output_age(by_sex(male, lambda ref: ref.age))
+    decline = r.cardiac_output_age(people.age) / r.cardiac_output_age(
+        by_sex(male, lambda ref: ref.age)
+    )
     scale = r.height_scale(people.height, by_sex(male, lambda ref: ref.height))
     return by_sex(male, lambda ref: ref.cardiac_output) * scale * decline
 
@@ -111,7 +115,11 @@ def close_masses(mass: np.ndarray, people: People, fat: np.ndarray) -> np.ndarra
 
 def close_flows(people: People, output: np.ndarray, factor: np.ndarray | float = 1.0) -> np.ndarray:
     """Organ flows [L/h]: ICRP fractions x `factor`, the rest of the body takes the exact remainder."""
-    flow = by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output) * output[:, None] * factor
+    flow = (
+        by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
+        * output[:, None]
+        * factor
+    )
     flow[:, _FULL] = output[:, None]
     flow[:, INDEX["rest"]] = output - flow[:, _SYSTEMIC].sum(axis=1)
     return flow

@@ -11,7 +11,14 @@ from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from . import regressions as r
 from .dataset import body_surface_area, build
-from .human import INDEX, People, close_flows, close_masses, expected_cardiac_output, expected_masses
+from .human import (
+    INDEX,
+    People,
+    close_flows,
+    close_masses,
+    expected_cardiac_output,
+    expected_masses,
+)
 from .organs import ORGANS, SEXES, SPECIES
 from .species import SpeciesReference, reference
 
@@ -84,15 +91,24 @@ def reference_individual(
     else:
         for field, value in (("height", height), ("age", age)):
             if value is not None:
-                raise InputError(field, value, "nothing", hint=f"the reference data of the {species} hold no {field}")
+                raise InputError(
+                    field,
+                    value,
+                    "nothing",
+                    hint=f"the reference data of the {species} hold no {field}",
+                )
         ds = _animal(ref, body_weight)
     for parameter, name in (("mass", "volume_source"), ("blood_flow", "blood_flow_source")):
-        ds = ds.assign_coords({name: ("organ", [ref.sources[f"{organ}.{parameter}"] for organ in ORGANS])})
+        ds = ds.assign_coords(
+            {name: ("organ", [ref.sources[f"{organ}.{parameter}"] for organ in ORGANS])}
+        )
     return ds
 
 
 def _facts(ref: SpeciesReference) -> dict[str, Any]:
-    whole = "; ".join(f"{name}: {source}" for name, source in ref.sources.items() if "." not in name)
+    whole = "; ".join(
+        f"{name}: {source}" for name, source in ref.sources.items() if "." not in name
+    )
     return {"method": "reference individual", "sources": whole, "notes": "\n".join(ref.notes)}
 
 
@@ -102,7 +118,9 @@ def _animal(ref: SpeciesReference, body_weight) -> xr.Dataset:
         low, high = ref.body_weight / ANIMAL_WEIGHT_FACTOR, ref.body_weight * ANIMAL_WEIGHT_FACTOR
         weight = quantity(body_weight, "kg", "body_weight", positive=True)
         if not low <= weight <= high:
-            raise InputError("body_weight", body_weight, f"{low:g} to {high:g} kg for a {ref.species}")
+            raise InputError(
+                "body_weight", body_weight, f"{low:g} to {high:g} kg for a {ref.species}"
+            )
     ratio = weight / ref.body_weight
     flow_ratio = ratio**0.75
     one = np.ones(1)
@@ -133,7 +151,11 @@ def _bounded(value, unit: str, field: str, bounds: tuple[float, float]) -> float
 
 
 def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
-    weight = ref.body_weight if body_weight is None else _bounded(body_weight, "kg", "body_weight", HUMAN_WEIGHT)
+    weight = (
+        ref.body_weight
+        if body_weight is None
+        else _bounded(body_weight, "kg", "body_weight", HUMAN_WEIGHT)
+    )
     tall = ref.height if height is None else _bounded(height, "cm", "height", HUMAN_HEIGHT)
     years = ref.age if age is None else _bounded(age, "year", "age", HUMAN_AGE)
     if height is not None and body_weight is None:
@@ -141,7 +163,9 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
     bmi = weight / (tall / 100) ** 2
     if not HUMAN_BMI[0] <= bmi <= HUMAN_BMI[1]:
         low, high = (limit * (tall / 100) ** 2 for limit in HUMAN_BMI)
-        raise InputError("body_weight", weight, f"{low:.4g} to {high:.4g} kg for a height of {tall:.4g} cm")
+        raise InputError(
+            "body_weight", weight, f"{low:.4g} to {high:.4g} kg for a height of {tall:.4g} cm"
+        )
     people = People(*(np.array([x]) for x in (ref.sex == "male", years, weight, tall)))
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     mass = close_masses(expected_masses(people), people, fat)

@@ -14,7 +14,13 @@ import numpy as np
 
 from .tables import rows
 
-ETHNICITIES = ("Mexican American", "Non-Hispanic Black", "Non-Hispanic White", "Other", "Other Hispanic")
+ETHNICITIES = (
+    "Mexican American",
+    "Non-Hispanic Black",
+    "Non-Hispanic White",
+    "Other",
+    "Other Hispanic",
+)
 ADULT_AGE = 18.0  # year
 
 
@@ -66,7 +72,9 @@ def _everybody() -> Survey:
     table = rows("nhanes")
 
     def column(name: str) -> np.ndarray:
-        return np.array([float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table])
+        return np.array(
+            [float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table]
+        )
 
     return Survey(
         person=column("seqn").astype(np.int64),

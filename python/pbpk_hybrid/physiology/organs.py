@@ -5,9 +5,23 @@ from __future__ import annotations
 SPECIES = ("mouse", "rat", "rabbit", "minipig", "dog", "monkey", "human")
 
 ORGANS = (
-    "arterial_blood", "venous_blood", "lung", "heart", "brain", "muscle", "adipose", "skin", "bone", "kidney",
-    "gut", "spleen", "pancreas", "stomach", "liver", "rest",
-)  # fmt: skip
+    "arterial_blood",
+    "venous_blood",
+    "lung",
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "gut",
+    "spleen",
+    "pancreas",
+    "stomach",
+    "liver",
+    "rest",
+)
 
 BLOOD_POOLS = ("arterial_blood", "venous_blood")
 PORTAL_ORGANS = ("gut", "spleen", "pancreas", "stomach")

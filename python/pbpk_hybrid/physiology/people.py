@@ -39,7 +39,9 @@ def people_of(split: str) -> np.ndarray:
     return np.array(sorted(int(p) for p in adults().person if table.get(int(p)) == split))
 
 
-def training_people(split: Literal["train", "validation", "test"], *, copies: int = 1, seed: int = 0) -> xr.Dataset:
+def training_people(
+    split: Literal["train", "validation", "test"], *, copies: int = 1, seed: int = 0
+) -> xr.Dataset:
     """The people of a split with all measurements, completed with organ masses and flows.
 
     Sex, ethnicity, age, weight, height, hematocrit and creatinine are the person's own; organs, flows, GFR, hepatocytes and

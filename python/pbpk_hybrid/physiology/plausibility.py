@@ -145,7 +145,9 @@ def _child_definitions(body: Body) -> np.ndarray:
     """Body surface of a child may be Mosteller's or Haycock's."""
     bmi = abs(body.bmi / (body.weight / (body.height / 100) ** 2) - 1)
     haycock = r.haycock_surface(body.weight, body.height)
-    stated = [abs(body.surface / s - 1) for s in (body_surface_area(body.weight, body.height), haycock)]
+    stated = [
+        abs(body.surface / s - 1) for s in (body_surface_area(body.weight, body.height), haycock)
+    ]
     return fmax(bmi, minimum(*stated)) - CLOSURE_TOLERANCE
 
 
@@ -167,85 +169,294 @@ def _child_organ(name: str, low: float, high: float) -> Callable[[Body], np.ndar
 def _child_spread(body: Body) -> np.ndarray:
     index = [INDEX[o] for o in SCALED]
     scale = r.height_scale(body.height, reference_height(body.male, body.age))
-    return largest(_beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None]))
+    return largest(
+        _beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None])
+    )
 
 
 _NHANES = "NHANES 2013-2018, .1 and 99.9 % of adults"
 _ICRP = "ICRP 89, widened"
 
 RULES: tuple[Rule, ...] = (
-    Rule("H1", "hard", "every mass and flow is finite and positive", "kg or L/h", "definition", _positive),
+    Rule(
+        "H1",
+        "hard",
+        "every mass and flow is finite and positive",
+        "kg or L/h",
+        "definition",
+        _positive,
+    ),
     Rule("H2", "hard", "organ masses add to the body weight", "1", "closure", _mass_closure),
-    Rule("H3", "hard", "systemic flows add to the cardiac output; lung and pools carry it", "1", "closure",
-         _flow_closure),
-    Rule("H4", "hard", "BMI and body surface agree with weight and height", "1", "definition; Mosteller 1987",
-         _definitions),
-    Rule("H5", "hard", "hematocrit in (0, 1); GFR at most the renal plasma flow", "1", "definition", _fractions),
-    Rule("S1", "soft", "hematocrit 25 to 60 %", "1", _NHANES, lambda b: _outside(b.hematocrit, 0.25, 0.60)),
-    Rule("S2_weight", "soft", "body weight 45-186 (M), 39-179 kg (F)", "kg", _NHANES,
-         lambda b: _bound_by_sex(b, b.weight, (45, 186), (39, 179))),
-    Rule("S2_height", "soft", "height 151-197 (M), 141-184 cm (F)", "cm", _NHANES,
-         lambda b: _bound_by_sex(b, b.height, (151, 197), (141, 184))),
-    Rule("S2_bmi", "soft", "BMI 16.2-58 (M), 16.2-65.7 kg/m2 (F)", "kg/m^2", _NHANES,
-         lambda b: _bound_by_sex(b, b.weight / (b.height / 100) ** 2, (16.2, 58), (16.2, 65.7))),
-    Rule("S3_creatinine", "soft", "creatinine .51-6.0 (M), .35-4.8 mg/dL (F)", "mg/dL", _NHANES,
-         lambda b: _bound_by_sex(b, b.creatinine, (0.51, 6.0), (0.35, 4.8))),
-    Rule("S3_gfr", "soft", "GFR 5 to 200 mL/min/1.73 m2", "mL/min/1.73 m^2", "KDIGO stages, widened",
-         lambda b: _outside(b.gfr / 0.06 * 1.73 / body_surface_area(b.weight, b.height), 5, 200)),
-    Rule("S4_adipose", "soft", "adipose tissue 3 to 65 % of body weight", "1", _ICRP,
-         lambda b: _outside(b.organ("adipose") / b.weight, 0.03, 0.65)),
-    Rule("S4_lean", "soft", "weight less adipose within 25 % of fat-free mass", "1", "Janmahasatian et al. 2005",
-         _lean_mass),
-    Rule("S5_liver", "soft", "liver .8 to 6 % of body weight", "1", _ICRP,
-         lambda b: _outside(b.organ("liver") / b.weight, 0.008, 0.06)),
-    Rule("S5_heart", "soft", "heart at least .12 kg", "kg", _ICRP, lambda b: 0.12 - b.organ("heart")),
+    Rule(
+        "H3",
+        "hard",
+        "systemic flows add to the cardiac output; lung and pools carry it",
+        "1",
+        "closure",
+        _flow_closure,
+    ),
+    Rule(
+        "H4",
+        "hard",
+        "BMI and body surface agree with weight and height",
+        "1",
+        "definition; Mosteller 1987",
+        _definitions,
+    ),
+    Rule(
+        "H5",
+        "hard",
+        "hematocrit in (0, 1); GFR at most the renal plasma flow",
+        "1",
+        "definition",
+        _fractions,
+    ),
+    Rule(
+        "S1",
+        "soft",
+        "hematocrit 25 to 60 %",
+        "1",
+        _NHANES,
+        lambda b: _outside(b.hematocrit, 0.25, 0.60),
+    ),
+    Rule(
+        "S2_weight",
+        "soft",
+        "body weight 45-186 (M), 39-179 kg (F)",
+        "kg",
+        _NHANES,
+        lambda b: _bound_by_sex(b, b.weight, (45, 186), (39, 179)),
+    ),
+    Rule(
+        "S2_height",
+        "soft",
+        "height 151-197 (M), 141-184 cm (F)",
+        "cm",
+        _NHANES,
+        lambda b: _bound_by_sex(b, b.height, (151, 197), (141, 184)),
+    ),
+    Rule(
+        "S2_bmi",
+        "soft",
+        "BMI 16.2-58 (M), 16.2-65.7 kg/m2 (F)",
+        "kg/m^2",
+        _NHANES,
+        lambda b: _bound_by_sex(b, b.weight / (b.height / 100) ** 2, (16.2, 58), (16.2, 65.7)),
+    ),
+    Rule(
+        "S3_creatinine",
+        "soft",
+        "creatinine .51-6.0 (M), .35-4.8 mg/dL (F)",
+        "mg/dL",
+        _NHANES,
+        lambda b: _bound_by_sex(b, b.creatinine, (0.51, 6.0), (0.35, 4.8)),
+    ),
+    Rule(
+        "S3_gfr",
+        "soft",
+        "GFR 5 to 200 mL/min/1.73 m2",
+        "mL/min/1.73 m^2",
+        "KDIGO stages, widened",
+        lambda b: _outside(b.gfr / 0.06 * 1.73 / body_surface_area(b.weight, b.height), 5, 200),
+    ),
+    Rule(
+        "S4_adipose",
+        "soft",
+        "adipose tissue 3 to 65 % of body weight",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.organ("adipose") / b.weight, 0.03, 0.65),
+    ),
+    Rule(
+        "S4_lean",
+        "soft",
+        "weight less adipose within 25 % of fat-free mass",
+        "1",
+        "Janmahasatian et al. 2005",
+        _lean_mass,
+    ),
+    Rule(
+        "S5_liver",
+        "soft",
+        "liver .8 to 6 % of body weight",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.organ("liver") / b.weight, 0.008, 0.06),
+    ),
+    Rule(
+        "S5_heart", "soft", "heart at least .12 kg", "kg", _ICRP, lambda b: 0.12 - b.organ("heart")
+    ),
     Rule("S5_skin", "soft", "skin at most 12 kg", "kg", _ICRP, lambda b: b.organ("skin") - 12),
-    Rule("S5_stomach", "soft", "stomach at least .03 kg", "kg", _ICRP, lambda b: 0.03 - b.organ("stomach")),
-    Rule("S5_brain", "soft", "brain 1.0 to 1.9 kg", "kg", _ICRP, lambda b: _outside(b.organ("brain"), 1.0, 1.9)),
-    Rule("S6_output", "soft", "cardiac output 2.5 to 10 L/min", "L/min", _ICRP,
-         lambda b: _outside(b.output / 60, 2.5, 10)),
-    Rule("S6_index", "soft", "cardiac index 1.8 to 5 L/min/m2", "L/min/m^2", "clinical range at rest, widened",
-         lambda b: _outside(b.output / 60 / body_surface_area(b.weight, b.height), 1.8, 5)),
-    Rule("S7_kidney", "soft", "kidney flow 12 to 28 % of cardiac output", "1", _ICRP,
-         lambda b: _outside(b.share("kidney"), 0.12, 0.28)),
-    Rule("S7_liver", "soft", "total liver flow 18 to 35 % of cardiac output", "1", _ICRP,
-         lambda b: _outside(b.share("liver", *PORTAL_ORGANS), 0.18, 0.35)),
-    Rule("S7_brain", "soft", "brain flow 6 to 18 % of cardiac output", "1", _ICRP,
-         lambda b: _outside(b.share("brain"), 0.06, 0.18)),
-    Rule("S7_muscle", "soft", "muscle flow 8 to 25 % of cardiac output", "1", _ICRP,
-         lambda b: _outside(b.share("muscle"), 0.08, 0.25)),
-    Rule("S8", "soft", "organ masses within 3.5 sigma_ln of the height-scaled ICRP mass", "1",
-         "ICRP 89; McNally et al. 2014", _organ_spread),
-)  # fmt: skip
+    Rule(
+        "S5_stomach",
+        "soft",
+        "stomach at least .03 kg",
+        "kg",
+        _ICRP,
+        lambda b: 0.03 - b.organ("stomach"),
+    ),
+    Rule(
+        "S5_brain",
+        "soft",
+        "brain 1.0 to 1.9 kg",
+        "kg",
+        _ICRP,
+        lambda b: _outside(b.organ("brain"), 1.0, 1.9),
+    ),
+    Rule(
+        "S6_output",
+        "soft",
+        "cardiac output 2.5 to 10 L/min",
+        "L/min",
+        _ICRP,
+        lambda b: _outside(b.output / 60, 2.5, 10),
+    ),
+    Rule(
+        "S6_index",
+        "soft",
+        "cardiac index 1.8 to 5 L/min/m2",
+        "L/min/m^2",
+        "clinical range at rest, widened",
+        lambda b: _outside(b.output / 60 / body_surface_area(b.weight, b.height), 1.8, 5),
+    ),
+    Rule(
+        "S7_kidney",
+        "soft",
+        "kidney flow 12 to 28 % of cardiac output",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.share("kidney"), 0.12, 0.28),
+    ),
+    Rule(
+        "S7_liver",
+        "soft",
+        "total liver flow 18 to 35 % of cardiac output",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.share("liver", *PORTAL_ORGANS), 0.18, 0.35),
+    ),
+    Rule(
+        "S7_brain",
+        "soft",
+        "brain flow 6 to 18 % of cardiac output",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.share("brain"), 0.06, 0.18),
+    ),
+    Rule(
+        "S7_muscle",
+        "soft",
+        "muscle flow 8 to 25 % of cardiac output",
+        "1",
+        _ICRP,
+        lambda b: _outside(b.share("muscle"), 0.08, 0.25),
+    ),
+    Rule(
+        "S8",
+        "soft",
+        "organ masses within 3.5 sigma_ln of the height-scaled ICRP mass",
+        "1",
+        "ICRP 89; McNally et al. 2014",
+        _organ_spread,
+    ),
+)
 
 _NHANES_CHILDREN = "NHANES 2013-2018, .1 and 99.9 % of children of that age and sex"
 _ICRP_CHILDREN = "ICRP 89 reference children, bounds of adults in proportion"
 
 CHILD_RULES: tuple[Rule, ...] = (
-    Rule("H4", "hard", "BMI and body surface agree with weight and height", "1",
-         "definition; Mosteller 1987 or Haycock et al. 1978", _child_definitions),
-    Rule("S1", "soft", "hematocrit usual at that age (from 1 year)", "1", _NHANES_CHILDREN,
-         _child_range("hematocrit", lambda b: b.hematocrit)),
-    Rule("S2_weight", "soft", "body weight usual at that age", "kg", _NHANES_CHILDREN,
-         _child_range("body_weight", lambda b: b.weight)),
-    Rule("S2_height", "soft", "height usual at that age", "cm", _NHANES_CHILDREN,
-         _child_range("height", lambda b: b.height)),
-    Rule("S2_bmi", "soft", "BMI usual at that age", "kg/m^2", _NHANES_CHILDREN,
-         _child_range("body_mass_index", lambda b: b.weight / (b.height / 100) ** 2)),
-    Rule("S3_creatinine", "soft", "creatinine usual at that age (from 12 years)", "mg/dL", _NHANES_CHILDREN,
-         _child_range("serum_creatinine", lambda b: b.creatinine)),
-    Rule("S5_heart", "soft", "heart at least .12 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
-         _child_organ("heart", 0.12, np.inf)),
-    Rule("S5_skin", "soft", "skin at most 12 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
-         _child_organ("skin", 0.0, 12)),
-    Rule("S5_stomach", "soft", "stomach at least .03 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
-         _child_organ("stomach", 0.03, np.inf)),
-    Rule("S5_brain", "soft", "brain 1.0 to 1.9 kg times ICRP of that age over adult", "kg", _ICRP_CHILDREN,
-         _child_organ("brain", 1.0, 1.9)),
-    Rule("S8", "soft", "organ masses within 3.5 sigma_ln of the height-scaled ICRP mass of that age", "1",
-         "ICRP 89; McNally et al. 2014 (spread of adults)", _child_spread),
-)  # fmt: skip
-_SAME_FOR_CHILDREN = frozenset({"S3_gfr", "S4_adipose", "S5_liver"})  # ICRP children from birth on are well inside
+    Rule(
+        "H4",
+        "hard",
+        "BMI and body surface agree with weight and height",
+        "1",
+        "definition; Mosteller 1987 or Haycock et al. 1978",
+        _child_definitions,
+    ),
+    Rule(
+        "S1",
+        "soft",
+        "hematocrit usual at that age (from 1 year)",
+        "1",
+        _NHANES_CHILDREN,
+        _child_range("hematocrit", lambda b: b.hematocrit),
+    ),
+    Rule(
+        "S2_weight",
+        "soft",
+        "body weight usual at that age",
+        "kg",
+        _NHANES_CHILDREN,
+        _child_range("body_weight", lambda b: b.weight),
+    ),
+    Rule(
+        "S2_height",
+        "soft",
+        "height usual at that age",
+        "cm",
+        _NHANES_CHILDREN,
+        _child_range("height", lambda b: b.height),
+    ),
+    Rule(
+        "S2_bmi",
+        "soft",
+        "BMI usual at that age",
+        "kg/m^2",
+        _NHANES_CHILDREN,
+        _child_range("body_mass_index", lambda b: b.weight / (b.height / 100) ** 2),
+    ),
+    Rule(
+        "S3_creatinine",
+        "soft",
+        "creatinine usual at that age (from 12 years)",
+        "mg/dL",
+        _NHANES_CHILDREN,
+        _child_range("serum_creatinine", lambda b: b.creatinine),
+    ),
+    Rule(
+        "S5_heart",
+        "soft",
+        "heart at least .12 kg times ICRP of that age over adult",
+        "kg",
+        _ICRP_CHILDREN,
+        _child_organ("heart", 0.12, np.inf),
+    ),
+    Rule(
+        "S5_skin",
+        "soft",
+        "skin at most 12 kg times ICRP of that age over adult",
+        "kg",
+        _ICRP_CHILDREN,
+        _child_organ("skin", 0.0, 12),
+    ),
+    Rule(
+        "S5_stomach",
+        "soft",
+        "stomach at least .03 kg times ICRP of that age over adult",
+        "kg",
+        _ICRP_CHILDREN,
+        _child_organ("stomach", 0.03, np.inf),
+    ),
+    Rule(
+        "S5_brain",
+        "soft",
+        "brain 1.0 to 1.9 kg times ICRP of that age over adult",
+        "kg",
+        _ICRP_CHILDREN,
+        _child_organ("brain", 1.0, 1.9),
+    ),
+    Rule(
+        "S8",
+        "soft",
+        "organ masses within 3.5 sigma_ln of the height-scaled ICRP mass of that age",
+        "1",
+        "ICRP 89; McNally et al. 2014 (spread of adults)",
+        _child_spread,
+    ),
+)
+_SAME_FOR_CHILDREN = frozenset(
+    {"S3_gfr", "S4_adipose", "S5_liver"}
+)  # ICRP children from birth on are well inside
 
 
 _NOT = Rule("", "", "not evaluated", "", "", lambda b: np.full(len(b.male), np.nan))
@@ -310,7 +521,11 @@ check = check_plausibility
 
 
 def check_bodies(
-    body: Body, rules: tuple[Rule, ...] = RULES, *, human: np.ndarray | None = None, subject: np.ndarray | None = None
+    body: Body,
+    rules: tuple[Rule, ...] = RULES,
+    *,
+    human: np.ndarray | None = None,
+    subject: np.ndarray | None = None,
 ) -> xr.Dataset:
     """As :func:`check_plausibility`, for arrays; `human` (n,) says where the soft rules apply, None: everywhere."""
     human = np.ones(len(body.male), dtype=bool) if human is None else human
@@ -331,13 +546,20 @@ def check_bodies(
     rates = {name: float(violated[kind == name].any(axis=0).mean()) for name in ("hard", "soft")}
     return xr.Dataset(
         {
-            "residual": (("rule", "subject"), residual, {"long_name": "distance beyond the bound, unit by rule"}),
+            "residual": (
+                ("rule", "subject"),
+                residual,
+                {"long_name": "distance beyond the bound, unit by rule"},
+            ),
             "violated": (("rule", "subject"), violated, {"long_name": "rule broken"}),
         },
         coords={
             "rule": [rule.id for rule in rules],
             "subject": np.arange(human.size) if subject is None else subject,
-            **{name: ("rule", [getattr(rule, name) for rule in rules]) for name in ("kind", "text", "unit", "source")},
+            **{
+                name: ("rule", [getattr(rule, name) for rule in rules])
+                for name in ("kind", "text", "unit", "source")
+            },
             "text_children": ("rule", [(child_rule(rule) or _NOT).text for rule in rules]),
         },
         attrs=provenance(
@@ -349,7 +571,9 @@ def check_bodies(
 
 
 def _rows(body: Body, rows: np.ndarray) -> Body:
-    return Body(**{name: None if value is None else value[rows] for name, value in vars(body).items()})
+    return Body(
+        **{name: None if value is None else value[rows] for name, value in vars(body).items()}
+    )
 
 
 def summary(population: xr.Dataset) -> dict[str, float]:
@@ -423,24 +647,38 @@ def check_ranks(population: xr.Dataset) -> xr.Dataset:
     men, women = body.hematocrit[body.male], body.hematocrit[~body.male]
     men, women = men[np.isfinite(men)], women[np.isfinite(women)]
     surface = body_surface_area(body.weight, body.height)
-    values = np.array([
-        rank(body.weight, body.organ("adipose")),
-        rank(body.age, body.gfr / surface),
-        men.mean() - women.mean() if min(men.size, women.size) >= 20 else np.nan,
-    ])  # fmt: skip
+    values = np.array(
+        [
+            rank(body.weight, body.organ("adipose")),
+            rank(body.age, body.gfr / surface),
+            men.mean() - women.mean() if min(men.size, women.size) >= 20 else np.nan,
+        ]
+    )
     bounds = np.array([0.5, 0.0, 0.0])
     with np.errstate(invalid="ignore"):
-        violated = np.array([values[0] <= bounds[0], values[1] >= bounds[1], values[2] <= bounds[2]])
+        violated = np.array(
+            [values[0] <= bounds[0], values[1] >= bounds[1], values[2] <= bounds[2]]
+        )
     return xr.Dataset(
         {
-            "value": ("rule", values, {"long_name": "rank correlation, rank correlation, difference of fractions"}),
+            "value": (
+                "rule",
+                values,
+                {"long_name": "rank correlation, rank correlation, difference of fractions"},
+            ),
             "bound": ("rule", bounds),
             "violated": ("rule", violated, {"long_name": "rule broken"}),
         },
         coords={
             "rule": ["S9_adipose", "S9_filtration", "S9_hematocrit"],
-            "text": ("rule", ["weight and adipose tissue rise together, rho > .5", "filtration falls with age, rho < 0",
-                              "men have the higher mean hematocrit"]),
+            "text": (
+                "rule",
+                [
+                    "weight and adipose tissue rise together, rho > .5",
+                    "filtration falls with age, rho < 0",
+                    "men have the higher mean hematocrit",
+                ],
+            ),
         },
         attrs=provenance(title="ranks", source="NHANES 2013-2018"),
-    )  # fmt: skip
+    )

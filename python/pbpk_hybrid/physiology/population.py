@@ -24,7 +24,15 @@ from . import regressions as r
 from .animals import sample_animals
 from .child_population import only_children, sample_children
 from .dataset import build
-from .human import INDEX, People, by_sex, close_flows, close_masses, expected_cardiac_output, expected_masses
+from .human import (
+    INDEX,
+    People,
+    by_sex,
+    close_flows,
+    close_masses,
+    expected_cardiac_output,
+    expected_masses,
+)
 from .individual import check_species
 from .redraws import PERSON_ROUNDS, SOFT_ROUNDS, draw_until_fit
 from .selection import Selection, female_fraction, select
@@ -113,11 +121,18 @@ def sample_population(
     if species != "human":
         for field, value in filters.items():
             if value is not None and field != "body_weight":
-                raise InputError(field, value, "nothing", hint=f"the {species} can be filtered by sex and body_weight")
+                raise InputError(
+                    field,
+                    value,
+                    "nothing",
+                    hint=f"the {species} can be filtered by sex and body_weight",
+                )
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
     women = female_fraction(sex)
     if only_children(age):
-        return sample_children(int(n), rng, seed, filters, women, weighted=bool(weighted), scatter=bool(gfr_scatter))
+        return sample_children(
+            int(n), rng, seed, filters, women, weighted=bool(weighted), scatter=bool(gfr_scatter)
+        )
     chosen = select(filters, weighted=bool(weighted), women=women, scatter=bool(gfr_scatter))
     strata = [(int(n), None)]
     if women is not None and 0 < women < 1:
@@ -126,7 +141,9 @@ def sample_population(
     blocks, counts = [], np.zeros(4)
     for size, male in strata:
         for start in range(0, size, _BLOCK):
-            block, count = _draw_people(rng, chosen, min(_BLOCK, size - start), male, bool(gfr_scatter))
+            block, count = _draw_people(
+                rng, chosen, min(_BLOCK, size - start), male, bool(gfr_scatter)
+            )
             blocks.append(block)
             counts += count
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -135,7 +152,11 @@ def sample_population(
         columns = {name: values[order] for name, values in columns.items()}
     draws, thrown, soft, replaced = counts
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-    columns["nhanes_person"] = (columns.pop("person"), "1", "NHANES sequence number of the person drawn")
+    columns["nhanes_person"] = (
+        columns.pop("person"),
+        "1",
+        "NHANES sequence number of the person drawn",
+    )
     return build(
         mass,
         flow,
@@ -145,7 +166,10 @@ def sample_population(
             "method": "people of NHANES 2013-2018 with organs by regression and variability",
             "seed": seed,
             "weighted": bool(weighted),
-            "filters": "; ".join(f"{k}={v!r}" for k, v in {**filters, "sex": sex}.items() if v is not None) or "none",
+            "filters": "; ".join(
+                f"{k}={v!r}" for k, v in {**filters, "sex": sex}.items() if v is not None
+            )
+            or "none",
             "redrawn_fraction": float(thrown / draws),
             "soft_rule_exceptions": int(soft),
             "replaced_people": int(replaced),
@@ -170,19 +194,31 @@ def _draw_people(
     )
 
 
-def _draw_organs(rng, chosen: Selection, position: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
+def _draw_organs(
+    rng, chosen: Selection, position: np.ndarray, scatter: bool
+) -> dict[str, np.ndarray]:
     survey, index, n = chosen.survey, chosen.index[position], position.size
-    people = People(survey.male[index], survey.age[index], survey.body_weight[index], survey.height[index])
+    people = People(
+        survey.male[index], survey.age[index], survey.body_weight[index], survey.height[index]
+    )
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
     mass = close_masses(expected_masses(people) * mass_factors(rng, people.male), people, fat)
     output = expected_cardiac_output(people)
     flow = close_flows(people, output, flow_factors(rng, n))
     surface = people.surface
-    z = truncated_normal(rng, chosen.z_low[position], chosen.z_high[position], n) if scatter else np.zeros(n)
+    z = (
+        truncated_normal(rng, chosen.z_low[position], chosen.z_high[position], n)
+        if scatter
+        else np.zeros(n)
+    )
     gfr = chosen.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
     hematocrit = survey.hematocrit[index]
-    hard = (mass > 0).all(axis=1) & (flow > 0).all(axis=1) & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
+    hard = (
+        (mass > 0).all(axis=1)
+        & (flow > 0).all(axis=1)
+        & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
+    )
     return {
         "mass": mass,
         "blood_flow": flow,
@@ -196,8 +232,10 @@ def _draw_organs(rng, chosen: Selection, position: np.ndarray, scatter: bool) ->
         "serum_creatinine": survey.serum_creatinine[index],
         "body_surface_area": surface,
         "body_mass_index": people.body_mass_index,
-        "hepatocellularity": r.hepatocellularity(people.age) * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
-        "microsomal_protein": r.microsomal_protein(people.age) * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
+        "hepatocellularity": r.hepatocellularity(people.age)
+        * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
+        "microsomal_protein": r.microsomal_protein(people.age)
+        * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
         "ethnicity": survey.ethnicity[index],
         "person": survey.person[index],
         "hard": hard,
@@ -229,7 +267,11 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     order = np.argsort(known)
     at = order[np.minimum(np.searchsorted(known, persons, sorter=order), known.size - 1)]
     if (known[at] != persons).any():
-        raise InputError("persons", int(persons[known[at] != persons][0]), "an adult of the survey with all measurements")
+        raise InputError(
+            "persons",
+            int(persons[known[at] != persons][0]),
+            "an adult of the survey with all measurements",
+        )
     rng = np.random.default_rng(seed)
     result: dict[str, np.ndarray] = {}
     pending = np.arange(at.size)
@@ -238,7 +280,9 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
         hard, good = trial.pop("hard"), trial.pop("good")
         accept = good | (hard & (turn >= SOFT_ROUNDS))
         for name, values in trial.items():
-            result.setdefault(name, np.empty((at.size, *values.shape[1:]), values.dtype))[pending[accept]] = values[accept]
+            result.setdefault(name, np.empty((at.size, *values.shape[1:]), values.dtype))[
+                pending[accept]
+            ] = values[accept]
         pending = pending[~accept]
         if not pending.size:
             break
@@ -247,9 +291,17 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     mass, flow = result.pop("mass"), result.pop("blood_flow")
     result["nhanes_person"] = (result.pop("person"), "1", "NHANES sequence number of the person")
     weight = chosen.survey.weight[chosen.index][at[kept]]
-    result["survey_weight"] = (weight, "1", "people of the US population that the person stands for")
-    facts = {"method": "people of NHANES 2013-2018, organs by regression and variability", "seed": seed,
-             "left_out": int(pending.size), "sources": "NHANES 2013-2018 (CDC/NCHS) via httk"}  # fmt: skip
+    result["survey_weight"] = (
+        weight,
+        "1",
+        "people of the US population that the person stands for",
+    )
+    facts = {
+        "method": "people of NHANES 2013-2018, organs by regression and variability",
+        "seed": seed,
+        "left_out": int(pending.size),
+        "sources": "NHANES 2013-2018 (CDC/NCHS) via httk",
+    }
     return build(mass, flow, "human", result, facts)
 
 

@@ -57,13 +57,24 @@ def fat_fraction(male, age, body_mass_index):
     Never below essential fat (3 % men, 10 % women), which the line crosses at a BMI near 16.
     """
     m = where(male, 1.0, 0.0)
-    percent = 64.5 - 848 / body_mass_index + 0.079 * age - 16.4 * m + 0.05 * m * age + 39.0 * m / body_mass_index
+    percent = (
+        64.5
+        - 848 / body_mass_index
+        + 0.079 * age
+        - 16.4 * m
+        + 0.05 * m * age
+        + 39.0 * m / body_mass_index
+    )
     return maximum(percent / 100, where(male, *_ESSENTIAL_FAT))
 
 
 def fat_free_mass(male, weight, body_mass_index):
     """Fat-free mass [kg], Janmahasatian et al., Clin Pharmacokinet 44:1051 (2005)."""
-    return where(male, 9270 * weight / (6680 + 216 * body_mass_index), 9270 * weight / (8780 + 244 * body_mass_index))
+    return where(
+        male,
+        9270 * weight / (6680 + 216 * body_mass_index),
+        9270 * weight / (8780 + 244 * body_mass_index),
+    )
 
 
 def height_scale(height, reference_height):

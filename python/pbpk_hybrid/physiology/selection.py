@@ -54,7 +54,9 @@ class Selection:
             weight = np.where(self.survey.male[self.index] == male, weight, 0.0)
         cumulative = np.cumsum(weight)
         position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
-        return np.minimum(position, np.flatnonzero(weight)[-1])  # a product may round up to the total
+        return np.minimum(
+            position, np.flatnonzero(weight)[-1]
+        )  # a product may round up to the total
 
 
 def bounds(field: str, value: Any) -> Bounds:
@@ -95,7 +97,9 @@ def female_fraction(value: Any) -> float | None:
         return None
     if isinstance(value, str):
         if value not in SEXES:
-            raise unknown_name("sex", value, SEXES, what="'male', 'female' or the fraction of women")
+            raise unknown_name(
+                "sex", value, SEXES, what="'male', 'female' or the fraction of women"
+            )
         return 1.0 if value == "female" else 0.0
     fraction = quantity(value, "1", "sex")
     if not 0 <= fraction <= 1:
@@ -103,7 +107,9 @@ def female_fraction(value: Any) -> float | None:
     return fraction
 
 
-def select(filters: Mapping[str, Any], *, weighted: bool, women: float | None, scatter: bool) -> Selection:
+def select(
+    filters: Mapping[str, Any], *, weighted: bool, women: float | None, scatter: bool
+) -> Selection:
     """The survey people who pass all filters.
 
     Raises
@@ -152,13 +158,19 @@ def select(filters: Mapping[str, Any], *, weighted: bool, women: float | None, s
     if women is not None:
         for sex, share in ((False, women), (True, 1 - women)):
             if share > 0 and not (survey.male[keep] == sex).any():
-                raise InputError("sex", women, f"people of both sexes, but no {'man' if sex else 'woman'} qualifies")
+                raise InputError(
+                    "sex",
+                    women,
+                    f"people of both sexes, but no {'man' if sex else 'woman'} qualifies",
+                )
     from scipy.special import ndtr
 
     weight = survey.weight[keep] if weighted else np.ones(int(keep.sum()))
     if scatter:
         weight = weight * (ndtr(z_high[keep]) - ndtr(z_low[keep]))
-    return Selection(survey, np.flatnonzero(keep), weight, z_low[keep], z_high[keep], estimated[keep])
+    return Selection(
+        survey, np.flatnonzero(keep), weight, z_low[keep], z_high[keep], estimated[keep]
+    )
 
 
 def _keep(passes, reach, filters) -> np.ndarray:
@@ -166,12 +178,18 @@ def _keep(passes, reach, filters) -> np.ndarray:
     # a filter that nobody passes is named before a combination that nobody passes
     for field in sorted(passes, key=lambda name: passes[name].any()):
         if not (keep & passes[field]).any():
-            among = np.logical_and.reduce([p for name, p in passes.items() if name != field] or [keep])
+            among = np.logical_and.reduce(
+                [p for name, p in passes.items() if name != field] or [keep]
+            )
             expected = "people of the survey who qualify"
             if field in reach and among.any():
                 low, high = reach[field][0][among].min(), reach[field][1][among].max()
-                who = "among those who pass the other filters" if len(passes) > 1 else "in the survey"
+                who = (
+                    "among those who pass the other filters" if len(passes) > 1 else "in the survey"
+                )
                 expected = f"a range that overlaps {low:.4g} to {high:.4g} {UNITS[field]} ({who})"
-            raise InputError(field, filters.get(field), expected, hint="nobody in NHANES 2013-2018 qualifies")
+            raise InputError(
+                field, filters.get(field), expected, hint="nobody in NHANES 2013-2018 qualifies"
+            )
         keep &= passes[field]
     return keep

@@ -63,7 +63,9 @@ def density() -> Sourced:
         if organ in ORGANS
     }
     for (organ, parameter), row in own_reference("all").items():
-        if parameter == "density":  # bone: the row replaces httk's cortical density, see corrections
+        if (
+            parameter == "density"
+        ):  # bone: the row replaces httk's cortical density, see corrections
             table[organ] = (float(row["value"]), row["source"])
     return table
 
@@ -73,7 +75,9 @@ def _own(species: str, organ: str, parameter: str) -> tuple[float, str]:
     return float(row["value"]), row["source"]
 
 
-def _close(species, sex, whole: Sourced, mass: Sourced, flow: Sourced, height=np.nan, age=np.nan) -> SpeciesReference:
+def _close(
+    species, sex, whole: Sourced, mass: Sourced, flow: Sourced, height=np.nan, age=np.nan
+) -> SpeciesReference:
     """Give ``rest`` the remainder of mass and flow and freeze everything."""
     weight, output = whole["body_weight"][0], whole["cardiac_output"][0]
     through = "cardiac output"
@@ -144,7 +148,7 @@ ICRP_MASS = {
     "pancreas": ("pancreas",),
     "stomach": ("stomach_wall",),
     "liver": ("liver",),
-}  # fmt: skip
+}
 _ICRP_FLOW = {
     "heart": ("coronary_tissue",),
     "brain": ("brain",),
@@ -163,8 +167,18 @@ _ICRP_FLOW = {
 def arterial_share() -> float:
     """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half and half)."""
     t = {k: v for k, (v, _) in compphysiol("human35m", "fregVtbl").items()}
-    arterial = t["left_heart"] + t["pulmonary_veins"] + t["systemic_aorta_large_arteries"] + t["systemic_small_arteries"]
-    venous = t["right_heart"] + t["pulmonary_arteries"] + t["systemic_large_veins"] + t["systemic_small_veins"]
+    arterial = (
+        t["left_heart"]
+        + t["pulmonary_veins"]
+        + t["systemic_aorta_large_arteries"]
+        + t["systemic_small_arteries"]
+    )
+    venous = (
+        t["right_heart"]
+        + t["pulmonary_arteries"]
+        + t["systemic_large_veins"]
+        + t["systemic_small_veins"]
+    )
     capillaries = t["systemic_capillaries"] + t["pulmonary_capillaries"]
     return (arterial + capillaries / 2) / (arterial + venous + capillaries)
 
@@ -176,7 +190,10 @@ def _human(sex: str) -> SpeciesReference:
         return compphysiol(individual, parameter)[tissue][0]
 
     mass: Sourced = {
-        organ: (sum(icrp("OWtis", part) for part in parts) / 1000, "ICRP 89 Table 2.8 via compphysiol")
+        organ: (
+            sum(icrp("OWtis", part) for part in parts) / 1000,
+            "ICRP 89 Table 2.8 via compphysiol",
+        )
         for organ, parts in ICRP_MASS.items()
     }
     # yellow marrow is counted in the skeleton and again in adipose tissue upstream; see corrections
@@ -191,7 +208,10 @@ def _human(sex: str) -> SpeciesReference:
 
     output = float(mcnally(sex)["CO"]["flow_ref"])
     flow: Sourced = {
-        organ: (sum(icrp("fqbloCO", part) for part in parts) / 100 * output, "ICRP 89 Table 2.40 via compphysiol")
+        organ: (
+            sum(icrp("fqbloCO", part) for part in parts) / 100 * output,
+            "ICRP 89 Table 2.40 via compphysiol",
+        )
         for organ, parts in _ICRP_FLOW.items()
     }
     portal = sum(flow[organ][0] for organ in PORTAL_ORGANS)
@@ -200,7 +220,10 @@ def _human(sex: str) -> SpeciesReference:
         "ICRP 89 Table 2.40 via compphysiol: total liver flow less the portal organs",
     )
     red, plasma = icrp("Vtis", "erythrocyte"), icrp("Vtis", "plasma")
-    gfr, gfr_source = own_reference("human")[("", "gfr")]["value"], own_reference("human")[("", "gfr")]["source"]
+    gfr, gfr_source = (
+        own_reference("human")[("", "gfr")]["value"],
+        own_reference("human")[("", "gfr")]["source"],
+    )
     gfr_value = float(gfr)
     if sex == "female":  # the published reference is a man's; same GFR per body surface
         gfr_value *= icrp("BSA") / compphysiol("human35m", "BSA")[""][0]
@@ -208,7 +231,10 @@ def _human(sex: str) -> SpeciesReference:
     whole: Sourced = {
         "body_weight": (icrp("BW"), "ICRP 89 Table 2.9 via compphysiol"),
         "cardiac_output": (output, "ICRP 89 via McNally et al. (2014), httk mcnally_dt.csv"),
-        "hematocrit": (red / (red + plasma), "ICRP 89 Table 2.12 via compphysiol: red cells / (red cells + plasma)"),
+        "hematocrit": (
+            red / (red + plasma),
+            "ICRP 89 Table 2.12 via compphysiol: red cells / (red cells + plasma)",
+        ),
         "gfr": (gfr_value * _L_PER_H, gfr_source),
     } | _liver_cells("human")
     return _close("human", sex, whole, mass, flow, height=icrp("BH"), age=icrp("age"))
@@ -216,22 +242,40 @@ def _human(sex: str) -> SpeciesReference:
 
 # --- animals ---------------------------------------------------------------------------------------------------------
 
-_HTTK_TISSUES = ("lung", "heart", "brain", "muscle", "adipose", "skin", "bone", "kidney", "spleen", "liver")
+_HTTK_TISSUES = (
+    "lung",
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "spleen",
+    "liver",
+)
 _BROWN = {"mouse": "mouse25", "rat": "rat250"}
 _BROWN_TISSUES = {"muscle": "mus", "adipose": "adi", "bone": "bon"}
 _ESTIMATED_RABBIT_FLOWS = ("brain", "skin", "bone")  # not in Davies & Morris
-_MIN_REST = 0.05  # of body weight or cardiac output, left for the rest of the body where a table overshoots
+_MIN_REST = (
+    0.05  # of body weight or cardiac output, left for the rest of the body where a table overshoots
+)
 
 
 def _httk_animal(species: str, sex: str) -> SpeciesReference:
     body = httk_physiology(species)
     weight = body["Average BW"]
-    volume, tissue_density = httk_tissue(species, "Vol (L/kg)"), httk_tissue("human", "Density (g/cm^3)")
+    volume, tissue_density = (
+        httk_tissue(species, "Vol (L/kg)"),
+        httk_tissue("human", "Density (g/cm^3)"),
+    )
 
     # httk made its volumes from masses with these densities, so this gives the masses back
     def httk_mass(tissue: str) -> tuple[float, str]:
         value, source = volume[tissue]
-        return value * tissue_density[tissue][0] * weight, f"httk tissue_data.csv, volume x density ({source})"
+        return value * tissue_density[tissue][
+            0
+        ] * weight, f"httk tissue_data.csv, volume x density ({source})"
 
     mass: Sourced = {organ: httk_mass(organ) for organ in _HTTK_TISSUES}
     gut, gut_source = httk_mass("gut")
@@ -240,7 +284,13 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
     mass["stomach"] = (share * gut, f"{gut_source}; stomach share {share_source}")
     fraction, source = _own(species, "pancreas", "mass_fraction")
     mass["pancreas"] = (fraction * weight, source)
-    blood = body["Plasma Volume"] / 1000 / (1 - body["Hematocrit"]) * weight * density()["arterial_blood"][0]
+    blood = (
+        body["Plasma Volume"]
+        / 1000
+        / (1 - body["Hematocrit"])
+        * weight
+        * density()["arterial_blood"][0]
+    )
     _blood(mass, blood, "httk physiology_data.csv: plasma volume / (1 - hematocrit)")
 
     if species == "monkey":
@@ -253,21 +303,31 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
         value, source = table[tissue]
         return value * weight**0.75 * _L_PER_H, f"httk tissue_data.csv ({source})"
 
-    flow: Sourced = {organ: httk_flow(organ) for organ in _HTTK_TISSUES if organ not in ("lung", "liver")}
+    flow: Sourced = {
+        organ: httk_flow(organ) for organ in _HTTK_TISSUES if organ not in ("lung", "liver")
+    }
     if species in _BROWN:
         for organ, tissue in _BROWN_TISSUES.items():
             percent, source = compphysiol(_BROWN[species], "fqbloCO")[tissue]
             flow[organ] = (percent / 100 * output, f"{source} via compphysiol")
-    if species == "monkey":  # httk's 1.2 mL/min for half a kilogram of bone is 50 times below any other species
+    if (
+        species == "monkey"
+    ):  # httk's 1.2 mL/min for half a kilogram of bone is 50 times below any other species
         percent = compphysiol("human35m", "fqbloCO")["skeleton_total"][0]
-        flow["bone"] = (percent / 100 * output, "analogy: share of cardiac output of man (ICRP 89 Table 2.40)")
+        flow["bone"] = (
+            percent / 100 * output,
+            "analogy: share of cardiac output of man (ICRP 89 Table 2.40)",
+        )
     _portal(flow, species, httk_flow("liver"), httk_flow("spleen"))
     _leave_rest(flow, species, output)
     whole: Sourced = {
         "body_weight": (weight, "httk physiology_data.csv"),
         "cardiac_output": (output, "httk physiology_data.csv (Davies & Morris 1993)"),
         "hematocrit": (body["Hematocrit"], "httk physiology_data.csv"),
-        "gfr": (httk_rate(species, "GFR") * _L_PER_H, "httk physiology_data.csv (Davies & Morris 1993)"),
+        "gfr": (
+            httk_rate(species, "GFR") * _L_PER_H,
+            "httk physiology_data.csv (Davies & Morris 1993)",
+        ),
     } | _liver_cells(species)
     return _close(species, sex, whole, mass, flow)
 
@@ -285,16 +345,27 @@ def _leave_rest_mass(mass: Sourced, weight: float) -> None:
 def _blood(mass: Sourced, blood: float, source: str) -> None:
     rat = {name: compphysiol("rat250", name)[""][0] for name in ("fartVtbl", "fvenVtbl")}
     arterial = rat["fartVtbl"] / (rat["fartVtbl"] + rat["fvenVtbl"])
-    mass["arterial_blood"] = (arterial * blood, f"{source}; 1/3 arterial (Brown et al. 1997 via compphysiol)")
-    mass["venous_blood"] = ((1 - arterial) * blood, f"{source}; 2/3 venous (Brown et al. 1997 via compphysiol)")
+    mass["arterial_blood"] = (
+        arterial * blood,
+        f"{source}; 1/3 arterial (Brown et al. 1997 via compphysiol)",
+    )
+    mass["venous_blood"] = (
+        (1 - arterial) * blood,
+        f"{source}; 2/3 venous (Brown et al. 1997 via compphysiol)",
+    )
 
 
-def _portal(flow: Sourced, species: str, liver: tuple[float, str], spleen: tuple[float, str] | None) -> None:
+def _portal(
+    flow: Sourced, species: str, liver: tuple[float, str], spleen: tuple[float, str] | None
+) -> None:
     """Hepatic artery from Davies & Morris; the portal flow left after the spleen is shared as in man (ICRP 89)."""
     artery, artery_source = _own(species, "liver", "flow_hepatic_artery")
     flow["liver"] = (artery * _L_PER_H, artery_source)
     portal = liver[0] - flow["liver"][0]
-    share = {organ: sum(compphysiol("human35m", "fqbloCO")[p][0] for p in _ICRP_FLOW[organ]) for organ in PORTAL_ORGANS}
+    share = {
+        organ: sum(compphysiol("human35m", "fqbloCO")[p][0] for p in _ICRP_FLOW[organ])
+        for organ in PORTAL_ORGANS
+    }
     if spleen is not None:
         flow["spleen"] = spleen
         portal -= spleen[0]
@@ -315,7 +386,10 @@ def _leave_rest(flow: Sourced, species: str, output: float) -> None:
     factor = (estimated + room) / estimated
     for organ in _ESTIMATED_RABBIT_FLOWS:
         value, source = flow[organ]
-        flow[organ] = (value * factor, f"{source}; x {factor:.3f} so that flows close (see corrections)")
+        flow[organ] = (
+            value * factor,
+            f"{source}; x {factor:.3f} so that flows close (see corrections)",
+        )
 
 
 def _minipig(sex: str) -> SpeciesReference:

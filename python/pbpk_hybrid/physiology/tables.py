@@ -38,7 +38,9 @@ def rows(name: str) -> tuple[Row, ...]:
 def httk_physiology(species: str) -> dict[str, float]:
     """Whole-body values of httk's ``physiology_data.csv`` for one species, in the table's own units."""
     column = species.capitalize()
-    return {row["Parameter"]: float(row[column]) for row in rows("httk_physiology") if row.get(column)}
+    return {
+        row["Parameter"]: float(row[column]) for row in rows("httk_physiology") if row.get(column)
+    }
 
 
 @cache
@@ -71,4 +73,8 @@ def mcnally(sex: str) -> dict[str, Row]:
 @cache
 def own_reference(species: str) -> dict[tuple[str, str], Row]:
     """Rows of our own ``species_reference.csv`` for one species, by (organ, parameter)."""
-    return {(row["organ"], row["parameter"]): row for row in rows("species_reference") if row["species"] == species}
+    return {
+        (row["organ"], row["parameter"]): row
+        for row in rows("species_reference")
+        if row["species"] == species
+    }

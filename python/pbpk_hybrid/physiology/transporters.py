@@ -16,17 +16,38 @@ from .enzymes import activity_factors, assign_phenotypes, check_humans, multiply
 #: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Frequencies follow
 #: Hardy and Weinberg from the allele's; activities are the reciprocals of what substrates' AUC are raised to. All quoted
 #: from memory, to check.
-_SLCO1B1 = (
-    "SLCO1B1 521T>C, allele .16; AUC about 1.5-fold (TC), 2.9-fold (CC) of simvastatin acid, pitavastatin (Niemi 2011)"
-)
+_SLCO1B1 = "SLCO1B1 521T>C, allele .16; AUC about 1.5-fold (TC), 2.9-fold (CC) of simvastatin acid, pitavastatin (Niemi 2011)"
 _ABCG2 = "ABCG2 421C>A, allele .11; rosuvastatin AUC about 1.2-fold (CA), 2.4-fold (AA) (Keskitalo et al. 2009)"
 TRANSPORTER_PHENOTYPES: dict[str, dict[str, tuple[float, float, str]]] = {
-    "OATP1B1": {"normal": (1.0, 0.7056, _SLCO1B1), "decreased": (0.65, 0.2688, _SLCO1B1), "poor": (0.35, 0.0256, _SLCO1B1)},
-    "BCRP": {"normal": (1.0, 0.7921, _ABCG2), "decreased": (0.8, 0.1958, _ABCG2), "poor": (0.4, 0.0121, _ABCG2)},
+    "OATP1B1": {
+        "normal": (1.0, 0.7056, _SLCO1B1),
+        "decreased": (0.65, 0.2688, _SLCO1B1),
+        "poor": (0.35, 0.0256, _SLCO1B1),
+    },
+    "BCRP": {
+        "normal": (1.0, 0.7921, _ABCG2),
+        "decreased": (0.8, 0.1958, _ABCG2),
+        "poor": (0.4, 0.0121, _ABCG2),
+    },
 }
 #: transporters that vary if a single coefficient of variation is given
-TRANSPORTERS = ("OATP1B1", "OATP1B3", "OATP2B1", "NTCP", "OCT1", "P-gp", "BCRP", "MRP2", "MRP3", "BSEP", "OCT2", "OAT1",
-                "OAT3", "MATE1", "MATE2-K")  # fmt: skip
+TRANSPORTERS = (
+    "OATP1B1",
+    "OATP1B3",
+    "OATP2B1",
+    "NTCP",
+    "OCT1",
+    "P-gp",
+    "BCRP",
+    "MRP2",
+    "MRP3",
+    "BSEP",
+    "OCT2",
+    "OAT1",
+    "OAT3",
+    "MATE1",
+    "MATE2-K",
+)
 
 
 def with_transporters(
@@ -62,7 +83,9 @@ def with_transporters(
     if phenotypes is not None:
         out = assign_phenotypes(out, phenotypes, TRANSPORTER_PHENOTYPES, rng, "transporter")
     if variation is not None:
-        given = variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
+        given = (
+            variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
+        )
         out = multiply_activity(out, activity_factors(given, n, rng))
     return out
 

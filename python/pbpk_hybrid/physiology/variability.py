@@ -37,7 +37,9 @@ error of estimate of Gallagher et al. (2000), and less in the lean, where the li
 FLOW_CV = 0.05  # McNally et al. 2014, every organ
 
 _RANGE_OF_SEVEN = 2.704  # expected range of seven normal draws, in standard deviations
-HEPATOCELLULARITY_SD_LN = np.log(185 / 65) / _RANGE_OF_SEVEN  # 7 livers, 65-185, Wilson et al., BJCP 56:433 (2003)
+HEPATOCELLULARITY_SD_LN = (
+    np.log(185 / 65) / _RANGE_OF_SEVEN
+)  # 7 livers, 65-185, Wilson et al., BJCP 56:433 (2003)
 MICROSOMAL_PROTEIN_SD_LN = np.log(54 / 26) / _RANGE_OF_SEVEN  # 7 livers, 26-54, Wilson et al. 2003
 
 GFR_SD_LN = 0.2061534
@@ -57,7 +59,9 @@ def organ_cv(sex: str) -> tuple[np.ndarray, np.ndarray]:
     for organ, parts in _MCNALLY.items():
         mass = np.array([float(table[part]["mass_ref"]) for part in parts])
         each = np.array([float(table[part]["mass_cv"]) for part in parts])
-        cv[INDEX[organ]] = np.sqrt(np.sum((mass * each) ** 2)) / mass.sum()  # independent parts of one organ
+        cv[INDEX[organ]] = (
+            np.sqrt(np.sum((mass * each) ** 2)) / mass.sum()
+        )  # independent parts of one organ
         log_normal[INDEX[organ]] = table[parts[0]]["mass_dist"] == "Log-normal"
     for organ in BLOOD_POOLS:
         cv[INDEX[organ]], log_normal[INDEX[organ]] = float(table["Blood"]["mass_cv"]), True

@@ -8,4 +8,11 @@ from .organ_panels import organ_panels
 from .time_profile import time_profile
 from .vpc import visual_predictive_check
 
-__all__ = ["goodness_of_fit", "organ_panels", "profile_figure", "save_figure", "time_profile", "visual_predictive_check"]
+__all__ = [
+    "goodness_of_fit",
+    "organ_panels",
+    "profile_figure",
+    "save_figure",
+    "time_profile",
+    "visual_predictive_check",
+]

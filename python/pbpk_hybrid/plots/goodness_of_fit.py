@@ -55,7 +55,9 @@ def goodness_of_fit(
     """
     p, o = np.asarray(predicted, dtype=float).ravel(), np.asarray(observed, dtype=float).ravel()
     if p.shape != o.shape or not p.size:
-        raise InputError("observed", o.shape, f"as many values as predicted ({p.size}), and at least one")
+        raise InputError(
+            "observed", o.shape, f"as many values as predicted ({p.size}), and at least one"
+        )
     if not fold > 1:
         raise InputError("fold", fold, "a number > 1")
     for field, labels in (("groups", groups), ("names", names)):
@@ -67,32 +69,78 @@ def goodness_of_fit(
         raise InputError("predicted", p, "at least one pair of positive values")
     ax = style.axes(ax, (4.4, 4.2))
     margin = 1.8 if names is None else 3.5  # room for the names
-    low, high = min(p[both].min(), o[both].min()) / margin, max(p[both].max(), o[both].max()) * margin
+    low, high = (
+        min(p[both].min(), o[both].min()) / margin,
+        max(p[both].max(), o[both].max()) * margin,
+    )
     line = np.array([low, high])
-    ax.fill_between(line, line / fold, line * fold, color=style.GREY, alpha=0.13, linewidth=0, label=f"within {fold:g}-fold")
+    ax.fill_between(
+        line,
+        line / fold,
+        line * fold,
+        color=style.GREY,
+        alpha=0.13,
+        linewidth=0,
+        label=f"within {fold:g}-fold",
+    )
     ax.plot(line, line, color=style.GREY, linewidth=1.0, label="identity")
     kinds = np.full(p.size, "") if groups is None else np.asarray(groups).astype(str)
     for i, kind in enumerate(dict.fromkeys(kinds)):
         mine = both & (kinds == kind)
-        ax.plot(o[mine], p[mine], linestyle="none", marker=style.MARKERS[i % len(style.MARKERS)], markersize=5.5,
-                color=style.PALETTE[i % len(style.PALETTE)], markeredgecolor="white", markeredgewidth=0.5, alpha=0.9,
-                label=kind or None, zorder=3)  # fmt: skip
+        ax.plot(
+            o[mine],
+            p[mine],
+            linestyle="none",
+            marker=style.MARKERS[i % len(style.MARKERS)],
+            markersize=5.5,
+            color=style.PALETTE[i % len(style.PALETTE)],
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            alpha=0.9,
+            label=kind or None,
+            zorder=3,
+        )
     error = np.log10(p[both] / o[both])
     outside = np.abs(error) > np.log10(fold)
     if names is not None:
         texts = np.asarray(names).astype(str)[both]
         for j in np.flatnonzero(outside):
             above = error[j] > 0  # away from the band, where there is room
-            ax.annotate(texts[j], (o[both][j], p[both][j]), xytext=(-5, 3) if above else (5, -3), fontsize="x-small",
-                        textcoords="offset points", ha="right" if above else "left", va="bottom" if above else "top",
-                        color="#3c4043")  # fmt: skip
-    ax.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high), aspect="equal",
-           xlabel=f"observed {quantity} [{units}]", ylabel=f"predicted {quantity} [{units}]")  # fmt: skip
+            ax.annotate(
+                texts[j],
+                (o[both][j], p[both][j]),
+                xytext=(-5, 3) if above else (5, -3),
+                fontsize="x-small",
+                textcoords="offset points",
+                ha="right" if above else "left",
+                va="bottom" if above else "top",
+                color="#3c4043",
+            )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=(low, high),
+        ylim=(low, high),
+        aspect="equal",
+        xlabel=f"observed {quantity} [{units}]",
+        ylabel=f"predicted {quantity} [{units}]",
+    )
     style.quiet(ax)
     if statistics:
         share = 100 * np.mean(~outside)
-        text = (f"n = {error.size}\n{share:.0f} % within {fold:g}-fold\n"
-                f"AAFE {10 ** np.mean(np.abs(error)):.2f}, AFE {10 ** np.mean(error):.2f}")  # fmt: skip
-        ax.text(0.97, 0.03, text, transform=ax.transAxes, ha="right", va="bottom", fontsize="small", color="#3c4043")
+        text = (
+            f"n = {error.size}\n{share:.0f} % within {fold:g}-fold\n"
+            f"AAFE {10 ** np.mean(np.abs(error)):.2f}, AFE {10 ** np.mean(error):.2f}"
+        )
+        ax.text(
+            0.97,
+            0.03,
+            text,
+            transform=ax.transAxes,
+            ha="right",
+            va="bottom",
+            fontsize="small",
+            color="#3c4043",
+        )
     style.legend(ax, loc="upper left")
     return ax

@@ -38,13 +38,21 @@ def read_observed(ds: xr.Dataset, compartment: str, per_dose: bool = False) -> O
     """
     validate(ds, "observation", field="observations")
     matrix = np.asarray(ds["matrix"].values).astype(str)
-    also = {"plasma": ("plasma", "serum"), "blood": ("blood",), "venous_blood": ("blood", "venous_blood")}
+    also = {
+        "plasma": ("plasma", "serum"),
+        "blood": ("blood",),
+        "venous_blood": ("blood", "venous_blood"),
+    }
     keep = np.isin(matrix, also.get(compartment, (compartment,)))
     if not keep.any():
-        raise unknown_name("compartment", compartment, sorted(set(matrix)), what="a matrix of the observations")
+        raise unknown_name(
+            "compartment", compartment, sorted(set(matrix)), what="a matrix of the observations"
+        )
 
     def column(name: str, default) -> np.ndarray:
-        return np.asarray(ds[name].values)[keep] if name in ds else np.full(int(keep.sum()), default)
+        return (
+            np.asarray(ds[name].values)[keep] if name in ds else np.full(int(keep.sum()), default)
+        )
 
     value, lloq = column("value", np.nan).astype(float), column("lloq", np.nan).astype(float)
     censored = column("censored", 0) == 1
@@ -56,7 +64,9 @@ def read_observed(ds: xr.Dataset, compartment: str, per_dose: bool = False) -> O
         dose = column("dose", np.nan).astype(float)
         if not (dose > 0).all():
             first = column("subject", "")[np.flatnonzero(~(dose > 0))[0]]
-            raise InputError("observations.dose", np.nan, "a dose > 0 mg for every sample", subject=first)
+            raise InputError(
+                "observations.dose", np.nan, "a dose > 0 mg for every sample", subject=first
+            )
         value, error = value / dose, error / dose
     keys = ("profile",) if "profile" in ds else ("study", "subject")
     profile = column(keys[0], "").astype(str)

@@ -49,7 +49,11 @@ def organ_panels(
     """
     names = compartment_names(sim)
     if organs is None:
-        organs = [n for i, n in enumerate(names) if np.isfinite(sim["concentration"].isel(compartment=i).values).any()]
+        organs = [
+            n
+            for i, n in enumerate(names)
+            if np.isfinite(sim["concentration"].isel(compartment=i).values).any()
+        ]
     for organ in organs:
         if organ not in names:
             raise unknown_name("organs", organ, names, what="a compartment of the simulation")
@@ -67,7 +71,9 @@ def organ_panels(
     panels = grid.ravel()[: len(organs)]
     limits = []
     for ax, organ in zip(panels, organs, strict=True):
-        time_profile(sim, kind=kind, log=log, compartment=organ, interval=interval, legend=False, ax=ax)
+        time_profile(
+            sim, kind=kind, log=log, compartment=organ, interval=interval, legend=False, ax=ax
+        )
         ax.set_title(organ.replace("_", " "), fontsize="medium", loc="left")
         ax.set_xlabel("")
         ax.set_ylabel("")
@@ -77,14 +83,23 @@ def organ_panels(
         for i, ax in enumerate(panels):
             ax.set_ylim(max(low.min(), high.max() * 1e-6) if log else low.min(), high.max())
             ax.tick_params(labelleft=i % columns == 0)
-    for ax in grid.ravel()[len(organs):]:  # fmt: skip
+    for ax in grid.ravel()[len(organs) :]:
         ax.set_visible(False)
-    for ax in panels[-columns:]:  # the lowest panel of each column, also where the last row is short
+    for ax in panels[
+        -columns:
+    ]:  # the lowest panel of each column, also where the last row is short
         ax.tick_params(labelbottom=True)
     figure.supxlabel("time [h]", fontsize="medium")
     figure.supylabel("concentration [mg/L]", fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()
     style.solid(
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize="small")
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper right",
+            ncols=len(labels),
+            frameon=False,
+            fontsize="small",
+        )
     )
     return panels

@@ -68,7 +68,9 @@ def legend(ax: Axes, **kwargs: Any) -> None:
     """A legend without a frame that keeps off the data as far as matplotlib can tell."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
-        solid(ax.legend(handles, labels, frameon=False, fontsize="small", handlelength=1.6, **kwargs))
+        solid(
+            ax.legend(handles, labels, frameon=False, fontsize="small", handlelength=1.6, **kwargs)
+        )
 
 
 def solid(box: Any) -> None:
@@ -93,7 +95,9 @@ def positive(values: np.ndarray, what: str, expected_zero: np.ndarray | None = N
     n = int(np.count_nonzero(strange))
     if n:
         warnings.warn(
-            f"{n} values of {what} are zero or negative and left out of the log scale", OutOfRangeWarning, stacklevel=4
+            f"{n} values of {what} are zero or negative and left out of the log scale",
+            OutOfRangeWarning,
+            stacklevel=4,
         )
     return np.where(bad, np.nan, values)
 

@@ -63,8 +63,12 @@ def time_profile(
     style.check_kind(kind, ("band", "spaghetti"))
     if not (len(interval) == 2 and 0 <= interval[0] < 0.5 < interval[1] <= 1):
         raise InputError("interval", interval, "two quantiles, one on each side of 0.5")
-    low, middle, high = quantiles(sim, (interval[0], 0.5, interval[1]), compartment, per_dose=dose_normalise).values
-    points = None if observations is None else read_observed(observations, compartment, dose_normalise)
+    low, middle, high = quantiles(
+        sim, (interval[0], 0.5, interval[1]), compartment, per_dose=dose_normalise
+    ).values
+    points = (
+        None if observations is None else read_observed(observations, compartment, dose_normalise)
+    )
     ax = style.axes(ax)
     time = np.asarray(sim["time"].values, dtype=float)
     n = int(succeeded(sim).sum())
@@ -80,9 +84,15 @@ def time_profile(
         _lines(ax, sim, time, compartment, log, dose_normalise, color, n)
     elif not one:
         # where the lower edge is not positive the band reaches down to the frame of a log plot
-        floor = np.where(np.isnan(low) & ~np.isnan(high), np.nanmin(low, initial=np.inf), low) if log else low
+        floor = (
+            np.where(np.isnan(low) & ~np.isnan(high), np.nanmin(low, initial=np.inf), low)
+            if log
+            else low
+        )
         percent = f"{100 * interval[0]:g}–{100 * interval[1]:g} % of n = {n}"
-        ax.fill_between(time, floor, high, color=color, alpha=0.22, linewidth=0, label=percent, zorder=1.5)
+        ax.fill_between(
+            time, floor, high, color=color, alpha=0.22, linewidth=0, label=percent, zorder=1.5
+        )
     own = "simulated" if one else "simulated median"
     ax.plot(time, middle, color=color, linewidth=1.9, label=label or own, zorder=2.5)
     if points is not None:
@@ -103,39 +113,77 @@ def _lines(ax, sim, time, compartment, log, per_dose, color, n) -> None:
     shown = np.unique(np.linspace(0, n - 1, min(n, MOST_LINES)).round().astype(int))
     values = values[shown]
     if log:
-        values = style.positive(values, f"the {compartment} concentration", style.before_arrival(values))
+        values = style.positive(
+            values, f"the {compartment} concentration", style.before_arrival(values)
+        )
     segments = np.stack([np.broadcast_to(time, values.shape), values], axis=-1)
     alpha = float(np.clip(6.0 / np.sqrt(len(shown)) / 5.0, 0.12, 0.6))
     some = f"{len(shown)} of {n} subjects" if len(shown) < n else f"{n} subjects"
-    ax.add_collection(LineCollection(list(segments), colors=color, linewidths=0.7, alpha=alpha, label=some, zorder=1.5))
+    ax.add_collection(
+        LineCollection(
+            list(segments), colors=color, linewidths=0.7, alpha=alpha, label=some, zorder=1.5
+        )
+    )
     ax.autoscale_view()
 
 
 def _points(ax, points: Observed, log: bool) -> None:
-    value = style.positive(points.value, "the observations", points.time <= 0) if log else points.value
+    value = (
+        style.positive(points.value, "the observations", points.time <= 0) if log else points.value
+    )
     sure, below = ~points.censored, points.censored
     common = {"color": style.OBSERVED, "linestyle": "none", "zorder": 3}
     bars = sure & np.isfinite(points.error)
     if bars.any():
         lower = np.minimum(points.error[bars], value[bars] * (0.999 if log else 1.0))
-        ax.errorbar(points.time[bars], value[bars], yerr=np.stack([lower, points.error[bars]]), fmt="none",
-                    ecolor=style.OBSERVED, elinewidth=0.9, capsize=2, alpha=0.7, zorder=2.8)  # fmt: skip
-    ax.plot(points.time[sure], value[sure], marker="o", markersize=4.2, markeredgecolor="white", markeredgewidth=0.5,
-            label=points.label, **common)  # fmt: skip
+        ax.errorbar(
+            points.time[bars],
+            value[bars],
+            yerr=np.stack([lower, points.error[bars]]),
+            fmt="none",
+            ecolor=style.OBSERVED,
+            elinewidth=0.9,
+            capsize=2,
+            alpha=0.7,
+            zorder=2.8,
+        )
+    ax.plot(
+        points.time[sure],
+        value[sure],
+        marker="o",
+        markersize=4.2,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        label=points.label,
+        **common,
+    )
     if below.any():
-        ax.plot(points.time[below], value[below], marker="v", markersize=4.2, markerfacecolor="none",
-                markeredgecolor=style.OBSERVED, label="below quantification", **common)  # fmt: skip
+        ax.plot(
+            points.time[below],
+            value[below],
+            marker="v",
+            markersize=4.2,
+            markerfacecolor="none",
+            markeredgecolor=style.OBSERVED,
+            label="below quantification",
+            **common,
+        )
 
 
 def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None) -> None:
     style.quiet(ax)
     name = compartment.replace("_", " ")
     ax.set_xlabel("time [h]")
-    ax.set_ylabel(f"{name} concentration / dose [1/L]" if per_dose else f"{name} concentration [mg/L]")
+    ax.set_ylabel(
+        f"{name} concentration / dose [1/L]" if per_dose else f"{name} concentration [mg/L]"
+    )
     first, last = float(time[0]), float(time[-1])
     values = np.concatenate([np.concatenate(edges), [] if points is None else points.value])
     if points is not None and points.time.size:
-        first, last = min(first, float(np.nanmin(points.time))), max(last, float(np.nanmax(points.time)))
+        first, last = (
+            min(first, float(np.nanmin(points.time))),
+            max(last, float(np.nanmax(points.time))),
+        )
     style.hour_ticks(ax, first, last)
     finite = values[np.isfinite(values) & (values > 0)]
     if not finite.size:
@@ -145,12 +193,14 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
         return
     # the steep first rise is left to run out of the frame: what counts on a log scale is the decline
     low, middle, _ = edges
-    after = low[int(np.nanargmax(middle)):] if np.isfinite(middle).any() else low  # fmt: skip
+    after = low[int(np.nanargmax(middle)) :] if np.isfinite(middle).any() else low
     shown = [after[np.isfinite(after)]]
     if points is not None:
         shown.append(points.value[points.value > 0])
     joined = np.concatenate(shown)
-    style.log_limits(ax, float(joined.min()) if joined.size else float(finite.min()), float(finite.max()))
+    style.log_limits(
+        ax, float(joined.min()) if joined.size else float(finite.min()), float(finite.max())
+    )
 
 
 def _room(time, edges, points: Observed | None, highest: float) -> float:

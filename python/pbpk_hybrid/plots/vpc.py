@@ -55,19 +55,32 @@ def visual_predictive_check(
     )
     rows = []
     for left, right in pairwise(edges):
-        inside = (points.time >= left) & (points.time < right) & ~points.censored & np.isfinite(points.value)
+        inside = (
+            (points.time >= left)
+            & (points.time < right)
+            & ~points.censored
+            & np.isfinite(points.value)
+        )
         if inside.sum() >= 3:  # fewer have no percentiles worth a line
             rows.append(
-                [np.median(points.time[inside]), *np.quantile(points.value[inside], (interval[0], 0.5, interval[1]))]
+                [
+                    np.median(points.time[inside]),
+                    *np.quantile(points.value[inside], (interval[0], 0.5, interval[1])),
+                ]
             )
     if rows:
         time, low, middle, high = np.array(rows).T
         if log:
-            low, middle, high = (style.positive(v, "the observed percentiles", time <= 0) for v in (low, middle, high))
+            low, middle, high = (
+                style.positive(v, "the observed percentiles", time <= 0)
+                for v in (low, middle, high)
+            )
         color = style.OBSERVED
         ax.plot(time, middle, color=color, linewidth=1.5, label="observed median", zorder=2.6)
         names = f"observed {100 * interval[0]:g} % and {100 * interval[1]:g} %"
-        ax.plot(time, low, color=color, linewidth=1.2, linestyle=(0, (4, 2)), label=names, zorder=2.6)
+        ax.plot(
+            time, low, color=color, linewidth=1.2, linestyle=(0, (4, 2)), label=names, zorder=2.6
+        )
         ax.plot(time, high, color=color, linewidth=1.2, linestyle=(0, (4, 2)), zorder=2.6)
     style.legend(ax)
     return ax

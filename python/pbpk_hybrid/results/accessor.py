@@ -34,7 +34,9 @@ class PKAccessor:
         """Concentration in one organ over (subject, time) [mg/L]."""
         return curves.concentration(self._ds, name)
 
-    def quantiles(self, q: float | Sequence[float] = (0.05, 0.5, 0.95), compartment: str = "plasma") -> xr.DataArray:
+    def quantiles(
+        self, q: float | Sequence[float] = (0.05, 0.5, 0.95), compartment: str = "plasma"
+    ) -> xr.DataArray:
         """Quantiles over the subjects that were integrated: (quantile, time) [mg/L]."""
         return curves.quantiles(self._ds, q, compartment)
 
@@ -47,7 +49,9 @@ class PKAccessor:
         return save_results(self._ds, path, compression=compression, schema="simulation")
 
     # The rooms used below stand to the right of this one: imported on call, so that nothing here depends on them.
-    def nca(self, dose: Any = None, route: str = "iv_bolus", infusion_duration: Any = 0.0, **kwargs: Any) -> xr.Dataset:
+    def nca(
+        self, dose: Any = None, route: str = "iv_bolus", infusion_duration: Any = 0.0, **kwargs: Any
+    ) -> xr.Dataset:
         """Noncompartmental analysis of every subject; see :func:`pbpk_hybrid.nca.nca`."""
         from ..nca import nca
 

@@ -29,10 +29,17 @@ def concentration(ds: xr.Dataset, compartment: str = "plasma") -> xr.DataArray:
     validate(ds, "simulation")
     names = compartment_names(ds)
     if compartment not in names:
-        raise unknown_name("compartment", compartment, names, what="a compartment of the simulation")
+        raise unknown_name(
+            "compartment", compartment, names, what="a compartment of the simulation"
+        )
     curve = ds["concentration"].isel(compartment=names.index(compartment))
     if bool(np.isnan(curve.values).all()) and bool(np.any(ds["status"].values == 0)):
-        raise InputError("compartment", compartment, "a compartment with a volume", hint="its `amount` is in the Dataset")
+        raise InputError(
+            "compartment",
+            compartment,
+            "a compartment with a volume",
+            hint="its `amount` is in the Dataset",
+        )
     return curve
 
 
@@ -42,9 +49,11 @@ def succeeded(ds: xr.Dataset) -> np.ndarray:
 
 
 def quantiles(
-    ds: xr.Dataset, q: float | Sequence[float] = (0.05, 0.5, 0.95), compartment: str = "plasma",
+    ds: xr.Dataset,
+    q: float | Sequence[float] = (0.05, 0.5, 0.95),
+    compartment: str = "plasma",
     per_dose: bool = False,
-) -> xr.DataArray:  # fmt: skip
+) -> xr.DataArray:
     """Quantiles over the subjects that were integrated.
 
     Parameters
@@ -74,10 +83,16 @@ def quantiles(
     coords: dict[str, Any] = {"quantile": levels, "time": ds["time"]}
     coords.update({str(d): ds[d] for d in others if d in ds.coords})
     return xr.DataArray(
-        values, coords, ("quantile", "time", *others), name="concentration",
-        attrs={"units": "1/L" if per_dose else "mg/L", "long_name": f"{compartment} concentration quantiles",
-               "n_subjects": int(keep.sum())},
-    )  # fmt: skip
+        values,
+        coords,
+        ("quantile", "time", *others),
+        name="concentration",
+        attrs={
+            "units": "1/L" if per_dose else "mg/L",
+            "long_name": f"{compartment} concentration quantiles",
+            "n_subjects": int(keep.sum()),
+        },
+    )
 
 
 def subject_dose(ds: xr.Dataset) -> xr.DataArray:
@@ -92,7 +107,12 @@ def subject_dose(ds: xr.Dataset) -> xr.DataArray:
     dose = ds["dose"]
     bad = np.flatnonzero(~(dose.values > 0))
     if bad.size:
-        raise InputError("dose", float(dose.values[bad[0]]), "a dose > 0 mg", subject=ds["subject"].values[bad[0]])
+        raise InputError(
+            "dose",
+            float(dose.values[bad[0]]),
+            "a dose > 0 mg",
+            subject=ds["subject"].values[bad[0]],
+        )
     return dose.astype(float)
 
 
@@ -104,7 +124,9 @@ def to_dataframe(ds: xr.Dataset, compartments: Sequence[str] | str | None = None
         wanted = [compartments] if isinstance(compartments, str) else list(compartments)
         for name in wanted:
             if name not in names:
-                raise unknown_name("compartments", name, names, what="a compartment of the simulation")
+                raise unknown_name(
+                    "compartments", name, names, what="a compartment of the simulation"
+                )
         ds = ds.isel(compartment=[names.index(w) for w in wanted])
     keep = [v for v in ("concentration", "amount") if v in ds]
     return ds[keep].to_dataframe().reset_index()

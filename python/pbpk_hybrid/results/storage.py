@@ -18,7 +18,9 @@ NETCDF = (".nc", ".nc4", ".netcdf")
 ZARR = ".zarr"
 
 
-def save_results(ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 4, schema: str | None = None) -> Path:
+def save_results(
+    ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 4, schema: str | None = None
+) -> Path:
     """Write a Dataset to `path`; an older file of that name is replaced only when the new one is complete.
 
     Parameters
@@ -40,7 +42,11 @@ def save_results(ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 
     target = Path(path).expanduser()
     if not isinstance(ds, xr.Dataset):
         raise InputError("ds", type(ds).__name__, "an xarray.Dataset")
-    if isinstance(compression, bool) or not isinstance(compression, int) or not 0 <= compression <= 9:
+    if (
+        isinstance(compression, bool)
+        or not isinstance(compression, int)
+        or not 0 <= compression <= 9
+    ):
         raise InputError("compression", compression, "an integer from 0 to 9")
     if target.suffix not in (*NETCDF, ZARR):
         raise InputError("path", str(target), "a name that ends in .nc or .zarr")
@@ -63,7 +69,9 @@ def save_results(ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 
         try:
             clean.to_netcdf(draft, engine="netcdf4", format="NETCDF4", encoding=encoding)
         except (TypeError, ValueError) as err:
-            raise InputError("ds", str(err), "variables and attributes that netCDF can hold") from err
+            raise InputError(
+                "ds", str(err), "variables and attributes that netCDF can hold"
+            ) from err
     return target
 
 
@@ -77,7 +85,11 @@ def _portable(ds: xr.Dataset) -> xr.Dataset:
 
 
 def _attrs(attrs: dict[str, Any]) -> dict[str, Any]:
-    return {k: int(v) if isinstance(v, (bool, np.bool_)) else v for k, v in attrs.items() if v is not None}
+    return {
+        k: int(v) if isinstance(v, (bool, np.bool_)) else v
+        for k, v in attrs.items()
+        if v is not None
+    }
 
 
 def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") -> xr.Dataset:
@@ -112,7 +124,9 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
     except (PBPKError, KeyboardInterrupt):
         raise
     except Exception as err:  # a damaged file makes the libraries raise nearly anything: AttributeError, MemoryError, ...
-        raise FileFormatError("path", str(source), "a netCDF file or zarr store", hint=str(err)) from err
+        raise FileFormatError(
+            "path", str(source), "a netCDF file or zarr store", hint=str(err)
+        ) from err
     ds = _plain_text(ds)
     return ds if schema is None else validate(ds, schema)
 
@@ -128,8 +142,12 @@ def _refuse_bombs(ds: xr.Dataset, source: Path) -> None:
     files = [source] if source.is_file() else [f for f in source.rglob("*") if f.is_file()]
     size = sum(f.stat().st_size for f in files)
     if ds.nbytes > max(_UNPACKED, _RATIO["file" if source.is_file() else "folder"] * size):
-        raise FileFormatError("path", str(source), f"a file that can hold the {ds.nbytes:.3g} bytes it claims",
-                              hint=f"it has {size} bytes")  # fmt: skip
+        raise FileFormatError(
+            "path",
+            str(source),
+            f"a file that can hold the {ds.nbytes:.3g} bytes it claims",
+            hint=f"it has {size} bytes",
+        )
 
 
 def _plain_text(ds: xr.Dataset) -> xr.Dataset:

@@ -11,14 +11,41 @@ from .._core.errors import InputError, unknown_name
 
 #: in the order of the table; those that the analysis has are shown
 SHOWN = (
-    "cmax", "tmax", "auc_last", "auc_inf_obs", "auc_extrapolated_obs", "half_life", "cl", "cl_f", "vz", "vz_f", "vss", "mrt",
-    "auc_tau", "cavg", "ctrough", "accumulation",
-)  # fmt: skip
+    "cmax",
+    "tmax",
+    "auc_last",
+    "auc_inf_obs",
+    "auc_extrapolated_obs",
+    "half_life",
+    "cl",
+    "cl_f",
+    "vz",
+    "vz_f",
+    "vss",
+    "mrt",
+    "auc_tau",
+    "cavg",
+    "ctrough",
+    "accumulation",
+)
 LABELS = {
-    "cmax": "Cmax", "tmax": "tmax", "auc_last": "AUC(0-tlast)", "auc_inf_obs": "AUC(0-inf)",
-    "auc_extrapolated_obs": "AUC extrap.", "half_life": "t1/2", "cl": "CL", "cl_f": "CL/F", "vz": "Vz", "vz_f": "Vz/F",
-    "vss": "Vss", "mrt": "MRT", "auc_tau": "AUC(tau)", "cavg": "Cavg", "ctrough": "Ctrough", "accumulation": "accumulation",
-}  # fmt: skip
+    "cmax": "Cmax",
+    "tmax": "tmax",
+    "auc_last": "AUC(0-tlast)",
+    "auc_inf_obs": "AUC(0-inf)",
+    "auc_extrapolated_obs": "AUC extrap.",
+    "half_life": "t1/2",
+    "cl": "CL",
+    "cl_f": "CL/F",
+    "vz": "Vz",
+    "vz_f": "Vz/F",
+    "vss": "Vss",
+    "mrt": "MRT",
+    "auc_tau": "AUC(tau)",
+    "cavg": "Cavg",
+    "ctrough": "Ctrough",
+    "accumulation": "accumulation",
+}
 
 
 def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
@@ -60,7 +87,18 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
                 geometric_mean = np.exp(logs.mean())
                 if values.size > 1:
                     geometric_cv = 100.0 * np.sqrt(np.expm1(logs.var(ddof=1)))
-        rows.append((name, result[name].attrs.get("units", ""), values.size, geometric_mean, geometric_cv, median, p05, p95))
+        rows.append(
+            (
+                name,
+                result[name].attrs.get("units", ""),
+                values.size,
+                geometric_mean,
+                geometric_cv,
+                median,
+                p05,
+                p95,
+            )
+        )
     columns = ["variable", "units", "n", "geometric_mean", "geometric_cv", "median", "p05", "p95"]
     return pd.DataFrame(rows, columns=columns).set_index("variable")
 
@@ -70,16 +108,20 @@ def nca_table(result: xr.Dataset, variables: Sequence[str] | None = None, title:
     from rich.table import Table
 
     summary = nca_summary(result, variables)
-    table = Table(title=title, title_justify="left", caption=_caption(result), caption_justify="left")
+    table = Table(
+        title=title, title_justify="left", caption=_caption(result), caption_justify="left"
+    )
     table.add_column("", style="bold")
     table.add_column("unit", style="dim")
     for column in ("n", "geo. mean", "geo. CV %", "median", "5 %", "95 %"):
         table.add_column(column, justify="right")
     for name, row in summary.iterrows():
         table.add_row(
-            LABELS.get(str(name), str(name)), row["units"], str(row["n"]),
+            LABELS.get(str(name), str(name)),
+            row["units"],
+            str(row["n"]),
             *(number(row[c]) for c in ("geometric_mean", "geometric_cv", "median", "p05", "p95")),
-        )  # fmt: skip
+        )
     return table
 
 
@@ -89,8 +131,13 @@ def _caption(result: xr.Dataset) -> str | None:
         return None
     mask, attrs = result["flags"].values, result["flags"].attrs
     words = str(attrs["flag_meanings"]).split()
-    counts = {w: int(np.count_nonzero(mask & m)) for w, m in zip(words, np.atleast_1d(attrs["flag_masks"]), strict=True)}
-    flagged = [f"{w.replace('_', ' ')} {n}" for w, n in sorted(counts.items(), key=lambda kv: -kv[1]) if n]
+    counts = {
+        w: int(np.count_nonzero(mask & m))
+        for w, m in zip(words, np.atleast_1d(attrs["flag_masks"]), strict=True)
+    }
+    flagged = [
+        f"{w.replace('_', ' ')} {n}" for w, n in sorted(counts.items(), key=lambda kv: -kv[1]) if n
+    ]
     return "flagged: " + ", ".join(flagged) if flagged else "no subject flagged"
 
 
@@ -121,7 +168,9 @@ def simulation_table(ds: xr.Dataset, title: str | None = None):
         "compartments": ds.sizes["compartment"],
     }
     if "mass_balance_error" in ds and np.isfinite(ds["mass_balance_error"].values).any():
-        facts["largest mass balance error"] = f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
+        facts["largest mass balance error"] = (
+            f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
+        )
     for key in ("compound", "regimen", "species", "backend", "method", "seed", "population_seed"):
         if key in ds.attrs:
             facts[key.replace("_", " ")] = ds.attrs[key]

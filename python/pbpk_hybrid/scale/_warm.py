@@ -6,8 +6,8 @@ import contextlib
 
 
 def _load() -> None:
-    import distributed  # noqa: F401
-    import zarr  # noqa: F401
+    import distributed
+    import zarr
 
     from ..physiology import sample_population
     from ..simulation import simulate
@@ -15,8 +15,16 @@ def _load() -> None:
     from ..variability import Variability
 
     # one thread: a process that has threads must not be forked
-    simulate("theophylline", "1 mg oral", sample_population(2, seed=0), [0.0, 1.0], variability=Variability(), seed=0,
-             compartments=("plasma",), options=SolverOptions(threads=1))  # fmt: skip
+    simulate(
+        "theophylline",
+        "1 mg oral",
+        sample_population(2, seed=0),
+        [0.0, 1.0],
+        variability=Variability(),
+        seed=0,
+        compartments=("plasma",),
+        options=SolverOptions(threads=1),
+    )
 
 
 # whatever fails here fails again where it is asked for, with its message; here it would only take the process down

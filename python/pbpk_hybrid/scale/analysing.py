@@ -64,11 +64,20 @@ class Analysis:
 
     def request(self) -> dict[str, Any]:
         """To know a run again."""
-        dose = self.dose if self.dose is None or isinstance(self.dose, str) else np.asarray(self.dose, float).tolist()
+        dose = (
+            self.dose
+            if self.dose is None or isinstance(self.dose, str)
+            else np.asarray(self.dose, float).tolist()
+        )
         record = run_record(self.path)
-        return {"work": "nca", "simulation": record or fingerprint(open_cohort(self.path)), "dose": dose,
-                "route": self.route, "infusion_duration": repr(self.infusion_duration),
-                "keywords": repr(sorted(self.keywords.items()))}  # fmt: skip
+        return {
+            "work": "nca",
+            "simulation": record or fingerprint(open_cohort(self.path)),
+            "dose": dose,
+            "route": self.route,
+            "infusion_duration": repr(self.infusion_duration),
+            "keywords": repr(sorted(self.keywords.items())),
+        }
 
 
 def nca_cohort(
@@ -112,4 +121,12 @@ def nca_cohort(
     if np.ndim(dose) > 1 or (np.ndim(dose) == 1 and len(dose) != n):
         raise InputError("dose", np.shape(dose), f"one dose, or one for each of {n} subjects")
     work = Analysis(str(path), n, dose, route, infusion_duration, keywords)
-    return run_work(work, store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress)
+    return run_work(
+        work,
+        store,
+        chunks=chunks,
+        client=client,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )

@@ -56,7 +56,12 @@ class Cohort:
         if self.generator not in GENERATORS:
             raise unknown_name("cohort.generator", self.generator, GENERATORS)
         if self.generator == "pcdm" and self.species != "human":
-            raise InputError("cohort.species", self.species, "human", hint="the diffusion model knows people only")
+            raise InputError(
+                "cohort.species",
+                self.species,
+                "human",
+                hint="the diffusion model knows people only",
+            )
 
     @property
     def blocks(self) -> int:
@@ -80,12 +85,18 @@ class Cohort:
             people = sample_population(BLOCK, self.species, seed=seed, **self.filters)
         first = block * BLOCK
         size = min(BLOCK, self.n - first)
-        return people.isel(subject=slice(0, size)).assign_coords(subject=np.arange(first, first + size))
+        return people.isel(subject=slice(0, size)).assign_coords(
+            subject=np.arange(first, first + size)
+        )
 
     def request(self) -> dict[str, Any]:
         """All but the number of people, as plain JSON."""
-        return {"seed": self.seed, "species": self.species, "filters": repr(sorted(self.filters.items())),
-                "generator": self.generator}  # fmt: skip
+        return {
+            "seed": self.seed,
+            "species": self.species,
+            "filters": repr(sorted(self.filters.items())),
+            "generator": self.generator,
+        }
 
 
 @functools.lru_cache(maxsize=1)
@@ -116,7 +127,9 @@ def size_of(population: Cohort | xr.Dataset) -> int:
 
 def labels_of(population: Cohort | xr.Dataset) -> np.ndarray:
     """(n,) names of the subjects."""
-    return np.arange(population.n) if isinstance(population, Cohort) else population["subject"].values
+    return (
+        np.arange(population.n) if isinstance(population, Cohort) else population["subject"].values
+    )
 
 
 def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -124,7 +137,13 @@ def concatenated(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     if len(parts) == 1:
         return parts[0]
     return xr.concat(
-        parts, "subject", combine_attrs="override", data_vars="minimal", coords="minimal", join="override", compat="override"
+        parts,
+        "subject",
+        combine_attrs="override",
+        data_vars="minimal",
+        coords="minimal",
+        join="override",
+        compat="override",
     )
 
 
@@ -141,5 +160,9 @@ def fingerprint(ds: xr.Dataset) -> str:
     for name in sorted(map(str, ds.variables)):
         values = np.ascontiguousarray(ds[name].values)
         digest.update(f"{name}{values.dtype}{values.shape}".encode())
-        digest.update("\0".join(map(str, values.ravel())).encode() if values.dtype.kind == "O" else values.tobytes())
+        digest.update(
+            "\0".join(map(str, values.ravel())).encode()
+            if values.dtype.kind == "O"
+            else values.tobytes()
+        )
     return digest.hexdigest()

@@ -35,13 +35,17 @@ class Drawing:
         """The first block, with attributes of the whole cohort instead of its own."""
         people = self.cohort.people(0)
         facts = {"block": BLOCK, "seed": self.cohort.seed, "generator": self.cohort.generator}
-        return with_attrs(people, {k: v for k, v in people.attrs.items() if k not in AVERAGED} | facts)
+        return with_attrs(
+            people, {k: v for k, v in people.attrs.items() if k not in AVERAGED} | facts
+        )
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
         """Subjects first to last; what the generator says of its blocks is averaged over them."""
         parts = [self.cohort.people(b) for b in range(first // BLOCK, -(-last // BLOCK))]
         people = concatenated(parts)
-        means = {k: float(np.mean([p.attrs[k] for p in parts])) for k in AVERAGED if k in parts[0].attrs}
+        means = {
+            k: float(np.mean([p.attrs[k] for p in parts])) for k in AVERAGED if k in parts[0].attrs
+        }
         return with_attrs(people, {**people.attrs, **means})
 
     def part(self, first: int, last: int) -> Work:
@@ -88,5 +92,11 @@ def draw_cohort(
     if not isinstance(cohort, Cohort):
         raise InputError("cohort", type(cohort).__name__, "a Cohort")
     return run_work(
-        Drawing(cohort), store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress
+        Drawing(cohort),
+        store,
+        chunks=chunks,
+        client=client,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
     )

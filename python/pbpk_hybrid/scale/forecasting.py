@@ -44,18 +44,24 @@ class Forecasting:
     def template(self) -> xr.Dataset:
         """The first patients, with attributes of all."""
         few = self._forecast(0, min(2, self.n))
-        return with_attrs(few, {k: v for k, v in few.attrs.items() if k != "ignored_samples"} | {"block": BLOCK})
+        return with_attrs(
+            few, {k: v for k, v in few.attrs.items() if k != "ignored_samples"} | {"block": BLOCK}
+        )
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
         """Patients first to last, in blocks: how a network's sums are rounded may depend on who is worked out together."""
         starts = range(first, last, BLOCK)
-        return concatenated([self._forecast(a - self.first, min(a + BLOCK, last) - self.first) for a in starts])
+        return concatenated(
+            [self._forecast(a - self.first, min(a + BLOCK, last) - self.first) for a in starts]
+        )
 
     def _forecast(self, first: int, last: int) -> xr.Dataset:
         part = self.part(first + self.first, last + self.first)
         ids = np.array(_numbers(part.physiology["subject"].values))
         columns = dict(part.regimen.columns)
-        columns["subject"] = np.where(columns["subject"] == _EVERYONE, _EVERYONE, ids[columns["subject"]])
+        columns["subject"] = np.where(
+            columns["subject"] == _EVERYONE, _EVERYONE, ids[columns["subject"]]
+        )
         return _forecaster(self.checkpoint).forecast(
             part.observation if part.observation.sizes["sample"] else None,
             Regimen(columns, span=part.regimen.span),
@@ -69,20 +75,36 @@ class Forecasting:
         a, b = first - self.first, last - self.first
         people = self.physiology.isel(subject=slice(a, b))
         names = set(people["subject"].values.astype(str).tolist())
-        mine = np.array([s in names for s in self.observation["subject"].values.astype(str).tolist()], dtype=bool)
+        mine = np.array(
+            [s in names for s in self.observation["subject"].values.astype(str).tolist()],
+            dtype=bool,
+        )
         columns = self.regimen.columns
         who = columns["subject"]
         rows = (who == _EVERYONE) | ((who >= a) & (who < b))
         kept = {name: values[rows] for name, values in columns.items()}
         kept["subject"] = np.where(kept["subject"] == _EVERYONE, _EVERYONE, kept["subject"] - a)
-        return Forecasting(self.checkpoint, self.observation.isel(sample=np.flatnonzero(mine)),
-                           Regimen(kept, span=self.regimen.span), people, self.times, self.keywords, first)  # fmt: skip
+        return Forecasting(
+            self.checkpoint,
+            self.observation.isel(sample=np.flatnonzero(mine)),
+            Regimen(kept, span=self.regimen.span),
+            people,
+            self.times,
+            self.keywords,
+            first,
+        )
 
     def request(self) -> dict[str, Any]:
         """To know a run again."""
-        return {"work": "forecast", "checkpoint": self.checkpoint, "observation": fingerprint(self.observation),
-                "regimen": fingerprint(self.regimen.to_dataset()), "physiology": fingerprint(self.physiology),
-                "times": self.times.tolist(), "keywords": repr(sorted(self.keywords.items()))}  # fmt: skip
+        return {
+            "work": "forecast",
+            "checkpoint": self.checkpoint,
+            "observation": fingerprint(self.observation),
+            "regimen": fingerprint(self.regimen.to_dataset()),
+            "physiology": fingerprint(self.physiology),
+            "times": self.times.tolist(),
+            "keywords": repr(sorted(self.keywords.items())),
+        }
 
 
 def _numbers(labels: np.ndarray) -> list[int]:
@@ -99,7 +121,10 @@ def _by_place(regimen: Regimen, labels: np.ndarray) -> Regimen:
     strangers = sorted(set(who.tolist()) - {_EVERYONE, *place})
     if strangers:
         raise InputError("regimen.subject", strangers[0], "a subject of the physiology Dataset")
-    return Regimen({**regimen.columns, "subject": [place.get(int(s), _EVERYONE) for s in who]}, span=regimen.span)
+    return Regimen(
+        {**regimen.columns, "subject": [place.get(int(s), _EVERYONE) for s in who]},
+        span=regimen.span,
+    )
 
 
 @functools.lru_cache(maxsize=1)
@@ -147,11 +172,22 @@ def forecast_cohort(
     StoreError : as :func:`simulate_cohort`
     """
     if not isinstance(physiology, xr.Dataset) or "subject" not in physiology.coords:
-        raise SchemaError("physiology", type(physiology).__name__, "a Dataset with the coordinate subject")
+        raise SchemaError(
+            "physiology", type(physiology).__name__, "a Dataset with the coordinate subject"
+        )
     if not isinstance(observation, xr.Dataset) or "subject" not in observation.variables:
-        raise SchemaError("observation", type(observation).__name__, "a Dataset of schema observation with subjects")
+        raise SchemaError(
+            "observation",
+            type(observation).__name__,
+            "a Dataset of schema observation with subjects",
+        )
     if keywords.get("context") is not None:
-        raise InputError("context", type(keywords["context"]).__name__, "nothing", hint="not available for cohorts")
+        raise InputError(
+            "context",
+            type(keywords["context"]).__name__,
+            "nothing",
+            hint="not available for cohorts",
+        )
     known = set(physiology["subject"].values.astype(str).tolist())
     strangers = sorted(set(observation["subject"].values.astype(str).tolist()) - known)
     if strangers:
@@ -159,5 +195,15 @@ def forecast_cohort(
     given = Regimen.parse(regimen) if isinstance(regimen, str) else regimen
     path = None if checkpoint is None else str(Path(checkpoint).expanduser().absolute())
     given = _by_place(given, physiology["subject"].values)
-    work = Forecasting(path, observation, given, physiology, np.asarray(times, dtype=float), keywords)
-    return run_work(work, store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress)
+    work = Forecasting(
+        path, observation, given, physiology, np.asarray(times, dtype=float), keywords
+    )
+    return run_work(
+        work,
+        store,
+        chunks=chunks,
+        client=client,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )

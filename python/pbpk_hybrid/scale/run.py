@@ -58,7 +58,9 @@ def run_work(
     """Do the work on all subjects, or what is left of it; see :func:`simulate_cohort` for parameters and errors."""
     if isinstance(chunks, bool) or not isinstance(chunks, (int, np.integer)) or chunks < 1:
         raise InputError("chunks", chunks, "a whole number of subjects >= 1")
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1):
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1
+    ):
         raise InputError("workers", workers, "a whole number of processes >= 1")
     n = work.n
     chunk = min(-(-int(chunks) // BLOCK), -(-n // BLOCK)) * BLOCK
@@ -78,12 +80,16 @@ def run_work(
     failed = target.failed()
     if failed:
         warnings.warn(
-            f"{failed} of {n} subjects could not be integrated; their values are NaN", SubjectFailedWarning, stacklevel=3
+            f"{failed} of {n} subjects could not be integrated; their values are NaN",
+            SubjectFailedWarning,
+            stacklevel=3,
         )
     return target.open()
 
 
-def _run(work: Work, target: CohortStore, pending: list[int], client, workers: int | None, progress) -> None:
+def _run(
+    work: Work, target: CohortStore, pending: list[int], client, workers: int | None, progress
+) -> None:
     workers = workers or cores()
     if client is None and (workers == 1 or len(pending) == 1):
         for i in pending:
@@ -124,7 +130,9 @@ class _TaskFailed(Exception):
     """A chunk could not be computed: its error, as the cause, is the user's to see, and no reason to try again."""
 
 
-def _over(active, work: Work, target: CohortStore, pending: list[int], done: Callable[[int], None]) -> None:
+def _over(
+    active, work: Work, target: CohortStore, pending: list[int], done: Callable[[int], None]
+) -> None:
     """Send the chunks to the workers of a client, a few ahead of what they can do at once."""
     import distributed
 

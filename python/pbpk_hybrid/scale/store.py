@@ -71,10 +71,14 @@ class CohortStore:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise StoreError(f"{self.path}: another run is writing to it; wait for it or choose another name") from error
+                raise StoreError(
+                    f"{self.path}: another run is writing to it; wait for it or choose another name"
+                ) from error
             yield
 
-    def begin(self, request: Mapping[str, Any], template: xr.Dataset, labels: np.ndarray, overwrite: bool) -> list[int]:
+    def begin(
+        self, request: Mapping[str, Any], template: xr.Dataset, labels: np.ndarray, overwrite: bool
+    ) -> list[int]:
         """Make the store, or look at what is there; returns the chunks still to be computed.
 
         Parameters
@@ -106,7 +110,9 @@ class CohortStore:
             self._sweep()
             return [i for i in range(self.chunks) if not self.finished(i)]
         if self.path.exists():
-            raise StoreError(f"{self.path} is there and is not an unfinished run; choose another name, or overwrite=True")
+            raise StoreError(
+                f"{self.path} is there and is not an unfinished run; choose another name, or overwrite=True"
+            )
         with self._reporting():
             self._create(template, labels)
             with atomic_path(record) as draft:
@@ -126,12 +132,23 @@ class CohortStore:
             for name in self.arrays(group):
                 if name != "subject":
                     values = ds[name].values
-                    if values.dtype.kind == "U" and values.dtype.itemsize > group[name].dtype.itemsize:
-                        raise SchemaError(name, str(values.dtype), f"text of type {group[name].dtype}")
+                    if (
+                        values.dtype.kind == "U"
+                        and values.dtype.itemsize > group[name].dtype.itemsize
+                    ):
+                        raise SchemaError(
+                            name, str(values.dtype), f"text of type {group[name].dtype}"
+                        )
                     group[name][first:last] = values
-            record = {"files": {name: _digest(self._file(name, i)) for name in self.arrays(group) if name != "subject"},
-                      "failed": int((ds["status"].values != 0).sum()) if "status" in ds else 0,
-                      "averaged": {name: float(ds.attrs[name]) for name in AVERAGED if name in ds.attrs}}  # fmt: skip
+            record = {
+                "files": {
+                    name: _digest(self._file(name, i))
+                    for name in self.arrays(group)
+                    if name != "subject"
+                },
+                "failed": int((ds["status"].values != 0).sum()) if "status" in ds else 0,
+                "averaged": {name: float(ds.attrs[name]) for name in AVERAGED if name in ds.attrs},
+            }
             with atomic_path(self.journal / f"chunk-{i:06d}.json") as draft:
                 draft.write_text(json.dumps(record))
 
@@ -140,7 +157,9 @@ class CohortStore:
         record = _read_json(self.journal / f"chunk-{i:06d}.json")
         if record is None:
             return False
-        return all(_digest(self._file(name, i)) == digest for name, digest in record["files"].items())
+        return all(
+            _digest(self._file(name, i)) == digest for name, digest in record["files"].items()
+        )
 
     def failed(self) -> int:
         """Subjects without a solution, over the finished chunks."""
@@ -170,13 +189,22 @@ class CohortStore:
     def open(self) -> xr.Dataset:
         """The store as a Dataset that reads chunk by chunk (dask arrays)."""
         return xr.open_dataset(
-            self.path, engine="zarr", consolidated=False, chunks={}, decode_times=False, decode_timedelta=False
+            self.path,
+            engine="zarr",
+            consolidated=False,
+            chunks={},
+            decode_times=False,
+            decode_timedelta=False,
         )
 
     @staticmethod
     def arrays(group) -> list[str]:
         """Arrays that are cut into chunks of subjects."""
-        return sorted(name for name, array in group.arrays() if array.attrs["_ARRAY_DIMENSIONS"][:1] == ["subject"])
+        return sorted(
+            name
+            for name, array in group.arrays()
+            if array.attrs["_ARRAY_DIMENSIONS"][:1] == ["subject"]
+        )
 
     def _create(self, template: xr.Dataset, labels: np.ndarray) -> None:
         zarr = _zarr()
@@ -192,10 +220,13 @@ class CohortStore:
                 if kind.kind == "U" and subject and name != "subject":
                     kind = np.dtype(f"<U{max(_WIDTH, kind.itemsize // 4)}")
                 array = group.create_array(
-                    name, shape=shape, chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
-                    dtype=kind, fill_value=np.nan if values.dtype.kind == "f" else None,
+                    name,
+                    shape=shape,
+                    chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
+                    dtype=kind,
+                    fill_value=np.nan if values.dtype.kind == "f" else None,
                     config={"write_empty_chunks": True},
-                )  # fmt: skip
+                )
                 array.attrs.update({k: _plain(v) for k, v in variable.attrs.items()})
                 array.attrs["_ARRAY_DIMENSIONS"] = list(variable.dims)
                 if not subject or name == "subject":
@@ -239,11 +270,22 @@ def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset
     path = Path(path).expanduser().absolute()
     require("zarr", "scale", "reading .zarr")
     try:
-        ds = xr.open_dataset(path, engine="zarr", consolidated=False, chunks={}, decode_times=False, decode_timedelta=False)
-    except Exception as error:  # zarr and xarray raise many kinds for one thing: a store that cannot be read
+        ds = xr.open_dataset(
+            path,
+            engine="zarr",
+            consolidated=False,
+            chunks={},
+            decode_times=False,
+            decode_timedelta=False,
+        )
+    except (
+        Exception
+    ) as error:  # zarr and xarray raise many kinds for one thing: a store that cannot be read
         raise StoreError(f"{path} cannot be read as a cohort: {error}") from error
     if not partial and not ds.attrs.get("complete"):
-        raise StoreError(f"{path} is not complete: run the same command again to finish it, or partial=True")
+        raise StoreError(
+            f"{path} is not complete: run the same command again to finish it, or partial=True"
+        )
     return ds
 
 
@@ -271,7 +313,9 @@ def run_record(path: str | os.PathLike) -> dict[str, Any] | None:
 def storage_error(error: OSError, path: Path) -> StoreError:
     """An operating-system error in words that say what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(f"{path}: the disk is full; make room and run the same command again, finished chunks are kept")
+        return StoreError(
+            f"{path}: the disk is full; make room and run the same command again, finished chunks are kept"
+        )
     return StoreError(f"{path}: cannot be written ({error.strerror or error})")
 
 

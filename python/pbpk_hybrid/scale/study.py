@@ -18,7 +18,17 @@ from ..dosing import Regimen
 from ..simulation import simulate
 from ..solvers import SolverOptions
 from ..variability import Variability
-from .cohort import BLOCK, Cohort, block_of, concatenated, fingerprint, labels_of, size_of, stream, with_attrs
+from .cohort import (
+    BLOCK,
+    Cohort,
+    block_of,
+    concatenated,
+    fingerprint,
+    labels_of,
+    size_of,
+    stream,
+    with_attrs,
+)
 from .run import run_work
 
 _TEMPLATE = 4  # subjects simulated at first: finds bad input before any worker starts, and gives the store its shape
@@ -51,7 +61,10 @@ class Study:
         few = self._simulate(block_of(self.population, 0).isel(subject=slice(0, _TEMPLATE)), (0,))
         facts = {"block": BLOCK, "seed": self.seed}
         if isinstance(self.population, Cohort):
-            facts |= {"population_seed": self.population.seed, "population_generator": self.population.generator}
+            facts |= {
+                "population_seed": self.population.seed,
+                "population_generator": self.population.generator,
+            }
         attrs = {k: v for k, v in few.attrs.items() if k not in ("failed_subjects", *facts)}
         return with_attrs(few, {**attrs, **{k: v for k, v in facts.items() if v is not None}})
 
@@ -71,13 +84,24 @@ class Study:
             seed = stream(self.seed, blocks[0], 1)
             variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SubjectFailedWarning)  # counted, and named once at the end
+            warnings.simplefilter(
+                "ignore", SubjectFailedWarning
+            )  # counted, and named once at the end
             return simulate(
-                self.compound, self.regimen, people, self.times, variability=variability, seed=seed, **self.keywords
+                self.compound,
+                self.regimen,
+                people,
+                self.times,
+                variability=variability,
+                seed=seed,
+                **self.keywords,
             )
 
     def _people(self, block: int) -> xr.Dataset:
-        return block_of(self.population, block if isinstance(self.population, Cohort) else block - self.first_block)
+        return block_of(
+            self.population,
+            block if isinstance(self.population, Cohort) else block - self.first_block,
+        )
 
     def part(self, first: int, last: int) -> Study:
         """What a worker needs for subjects first to last: of a population that is there, only those."""
@@ -90,11 +114,14 @@ class Study:
         """The same as plain JSON, to know a run again."""
         people = self.population
         return {
-            "compound": repr(self.compound), "regimen": fingerprint(self.regimen.to_dataset()),
+            "compound": repr(self.compound),
+            "regimen": fingerprint(self.regimen.to_dataset()),
             "population": people.request() if isinstance(people, Cohort) else fingerprint(people),
-            "times": self.times.tolist(), "variability": repr(self.variability), "seed": self.seed,
+            "times": self.times.tolist(),
+            "variability": repr(self.variability),
+            "seed": self.seed,
             "keywords": repr(sorted(self.keywords.items())),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
@@ -106,7 +133,10 @@ class _ByBlock:
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,); see :meth:`pbpk_hybrid.Variability.draw`. `seed` is that of the first block."""
-        drawn = [self.of.draw(min(BLOCK, n - i * BLOCK), own, parameters) for i, own in enumerate(self.seeds)]
+        drawn = [
+            self.of.draw(min(BLOCK, n - i * BLOCK), own, parameters)
+            for i, own in enumerate(self.seeds)
+        ]
         return {name: np.concatenate([d[name] for d in drawn]) for name in drawn[0]}
 
     def __str__(self) -> str:
@@ -168,9 +198,23 @@ def simulate_cohort(
     SubjectFailedWarning : subjects whose integration failed
     """
     study = _study(
-        compound, regimen, population, times, variability, seed, {**keywords, "compartments": tuple(compartments)}
+        compound,
+        regimen,
+        population,
+        times,
+        variability,
+        seed,
+        {**keywords, "compartments": tuple(compartments)},
     )
-    return run_work(study, store, chunks=chunks, client=client, workers=workers, overwrite=overwrite, progress=progress)
+    return run_work(
+        study,
+        store,
+        chunks=chunks,
+        client=client,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
 
 
 def _study(compound, regimen, population, times, variability, seed, keywords) -> Study:
@@ -179,14 +223,20 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
     if isinstance(regimen, str):
         regimen = Regimen.parse(regimen)
     if not isinstance(population, (Cohort, xr.Dataset)):
-        raise InputError("population", type(population).__name__, "a Cohort or a physiology Dataset")
+        raise InputError(
+            "population", type(population).__name__, "a Cohort or a physiology Dataset"
+        )
     for name in ("sensitivities", "progress", "raise_on_failure"):
         if keywords.get(name):
-            raise InputError(name, keywords[name], "nothing", hint="not available for cohorts in chunks")
+            raise InputError(
+                name, keywords[name], "nothing", hint="not available for cohorts in chunks"
+            )
     if seed is None:
         seed = population.seed if isinstance(population, Cohort) else population.attrs.get("seed")
     if variability is not None and seed is None:
-        raise InputError("seed", None, "a non-negative integer, for the variability between subjects")
+        raise InputError(
+            "seed", None, "a non-negative integer, for the variability between subjects"
+        )
     if times is None:
         raise InputError("times", None, "the times to save [h]")
     # one process per core: threads inside would only compete

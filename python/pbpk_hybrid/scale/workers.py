@@ -13,7 +13,9 @@ from .._core.optional import require
 
 def cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
 
 
 def warm_up(workers: int | None) -> None:
@@ -45,13 +47,20 @@ def client_of(client: Any, workers: int) -> Iterator[Any]:
     import dask
 
     # no dashboard: a port that nobody asked for; workers may die some times before a chunk is given up
-    settings = {"distributed.scheduler.allowed-failures": 10, "distributed.worker.daemon": True,
-                "distributed.worker.multiprocessing-method": _start_method()}  # fmt: skip
+    settings = {
+        "distributed.scheduler.allowed-failures": 10,
+        "distributed.worker.daemon": True,
+        "distributed.worker.multiprocessing-method": _start_method(),
+    }
     with (
         dask.config.set(settings),
         distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as active,
-    ):  # fmt: skip
+    ):
         yield active

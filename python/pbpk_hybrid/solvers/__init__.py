@@ -5,7 +5,15 @@ from __future__ import annotations
 from .._core.lazy import lazy_names
 
 _WHERE = {
-    "base": ("SolverOptions", "Status", "Problem", "StopTable", "Trajectories", "Availability", "METHODS"),
+    "base": (
+        "SolverOptions",
+        "Status",
+        "Problem",
+        "StopTable",
+        "Trajectories",
+        "Availability",
+        "METHODS",
+    ),
     "select": ("choose_backend", "get_backend", "availability", "BACKENDS"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -78,7 +78,9 @@ class SolverOptions:
             raise InputError("max_steps", self.max_steps, "an integer > 0")
         if not self.max_step > 0:
             raise InputError("max_step", self.max_step, "a number > 0 [h]")
-        if self.threads is not None and not (isinstance(self.threads, (int, np.integer)) and self.threads > 0):
+        if self.threads is not None and not (
+            isinstance(self.threads, (int, np.integer)) and self.threads > 0
+        ):
             raise InputError("threads", self.threads, "an integer > 0")
 
     @property
@@ -124,12 +126,18 @@ class StopTable:
     def take(self, start: int, stop: int) -> StopTable:
         """The stops of subjects start..stop, renumbered from 0."""
         if self.shared:
-            value = self.value if self.value.ndim == 1 or len(self.value) == 1 else self.value[start:stop]
+            value = (
+                self.value
+                if self.value.ndim == 1 or len(self.value) == 1
+                else self.value[start:stop]
+            )
             return StopTable(self.subject, self.time, self.kind, self.state, value)
         keep = (self.subject == -1) | ((self.subject >= start) & (self.subject < stop))
         subject = self.subject[keep]
         subject = np.where(subject >= 0, subject - start, -1)
-        return StopTable(subject, self.time[keep], self.kind[keep], self.state[keep], self.value[keep])
+        return StopTable(
+            subject, self.time[keep], self.kind[keep], self.state[keep], self.value[keep]
+        )
 
     def _running(self) -> np.ndarray:
         """(n,) for RATE: time [h] until a rate of the same subject changes again, at most 1; else 1."""
@@ -137,7 +145,9 @@ class StopTable:
         rates = np.flatnonzero(self.kind == RATE)
         if not rates.size:
             return out
-        when, which = np.unique(np.stack([self.subject[rates], self.time[rates]]), axis=1, return_inverse=True)
+        when, which = np.unique(
+            np.stack([self.subject[rates], self.time[rates]]), axis=1, return_inverse=True
+        )
         gap = np.full(when.shape[1], 1.0)
         same = when[0, 1:] == when[0, :-1]
         gap[:-1][same] = np.minimum(np.diff(when[1])[same], 1.0)
@@ -150,7 +160,9 @@ class StopTable:
         An infusion counts with what it gives in its first hour, or until the next change of a rate if that is sooner.
         """
         scale = np.zeros(n_subjects)
-        moved = np.where(self.kind == RATE, np.maximum(self.value, 0.0) * self._running(), np.abs(self.value))
+        moved = np.where(
+            self.kind == RATE, np.maximum(self.value, 0.0) * self._running(), np.abs(self.value)
+        )
         size = np.where(self.kind == KEEP, 0.0, moved)
         if self.shared:
             if size.size:
@@ -195,7 +207,9 @@ class Problem:
 
     def tolerance(self, options: SolverOptions) -> np.ndarray:
         """(n_subjects,) [mg] absolute tolerance of each subject, from what it gets and what it starts with."""
-        return options.tolerance(np.maximum(self.stops.dose_scale(self.system.n_subjects), self.start.max(axis=1)))
+        return options.tolerance(
+            np.maximum(self.stops.dose_scale(self.system.n_subjects), self.start.max(axis=1))
+        )
 
     def take(self, subject: int) -> Problem:
         """The same problem for one subject."""
@@ -241,7 +255,9 @@ class Trajectories:
 def smallest_problem() -> Problem:
     """One dose in two compartments: what a backend integrates to compile and load everything it needs."""
     system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
-    stop = StopTable(np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0]))
+    stop = StopTable(
+        np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0])
+    )
     return Problem(system, stop, np.array([0.0, 1.0]), ("body",))
 
 
@@ -259,5 +275,8 @@ class Backend(Protocol):
     def available(self) -> Availability: ...
 
     def solve(
-        self, problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None = None
+        self,
+        problem: Problem,
+        options: SolverOptions,
+        progress: Callable[[int], None] | None = None,
     ) -> Trajectories: ...

@@ -39,7 +39,12 @@ class Doses:
 
 
 def dose_stops(
-    system: System, regimen: Regimen, horizon: float, *, body_weight: np.ndarray | None = None, lag_time: float = 0.0
+    system: System,
+    regimen: Regimen,
+    horizon: float,
+    *,
+    body_weight: np.ndarray | None = None,
+    lag_time: float = 0.0,
 ) -> Doses:
     """Expand a regimen for the subjects of a system.
 
@@ -60,8 +65,14 @@ def dose_stops(
         regimen = Regimen({**c, "lag_time": lag}, span=regimen.span)
     labels = np.asarray(system.subjects)
     ids = labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
-    names = {own: system.states[system.targets[r]] for r, own in ROUTE_COMPARTMENT.items() if r in system.targets}
-    events = expand(regimen, ids, body_weight=body_weight, horizon=horizon, route_compartments=names)
+    names = {
+        own: system.states[system.targets[r]]
+        for r, own in ROUTE_COMPARTMENT.items()
+        if r in system.targets
+    }
+    events = expand(
+        regimen, ids, body_weight=body_weight, horizon=horizon, route_compartments=names
+    )
     state = np.array([system.targets[name] for name in events.compartments], dtype=np.int64)
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
 
@@ -79,12 +90,20 @@ def _check_targets(system: System, regimen: Regimen) -> None:
     for i, (route, compartment) in enumerate(zip(c["route"], c["compartment"], strict=True)):
         if compartment:
             if compartment not in system.targets:
-                raise unknown_name(f"compartment[row {i}]", str(compartment), system.targets,
-                                   what="a compartment of the model")
+                raise unknown_name(
+                    f"compartment[row {i}]",
+                    str(compartment),
+                    system.targets,
+                    what="a compartment of the model",
+                )
         elif route and route not in system.targets:
-            hint = "give the compound an absorption_rate" if route == "oral" else "name a compartment"
+            hint = (
+                "give the compound an absorption_rate" if route == "oral" else "name a compartment"
+            )
             routes = sorted(set(system.targets) & set(ROUTE_COMPARTMENT))
-            raise InputError(f"route[row {i}]", str(route), f"a route of the model: {routes}", hint=hint)
+            raise InputError(
+                f"route[row {i}]", str(route), f"a route of the model: {routes}", hint=hint
+            )
 
 
 def _first_dose(regimen: Regimen, ids: np.ndarray, body_weight: np.ndarray | None) -> np.ndarray:
@@ -125,7 +144,9 @@ def steady_state_stops(
     rows = plain | idle
     kind = np.array([kinds.get(int(k), base.KEEP) for k in events.kind[rows]], dtype=np.int64)
     compartment = events.compartment[rows]
-    state = np.where(compartment >= 0, doses.state[np.maximum(compartment, 0)] if len(doses.state) else 0, 0)
+    state = np.where(
+        compartment >= 0, doses.state[np.maximum(compartment, 0)] if len(doses.state) else 0, 0
+    )
     value = np.where(events.kind[rows] == RESET, 0.0, np.where(idle[rows], 1.0, 0.0))
     given = events.values_for()
     moves = np.isin(events.kind[rows], (BOLUS, RATE))
@@ -152,12 +173,17 @@ def _with_steady_states(table, events: DoseEvents, amounts: dict[int, np.ndarray
     more_time = np.repeat(events.time[at], n_states)
     more_subject = np.repeat(events.subject[at], n_states)
     if events.shared:
-        more = np.concatenate([np.broadcast_to(amounts[r], (n_subjects, n_states)) for r in which], axis=1)
+        more = np.concatenate(
+            [np.broadcast_to(amounts[r], (n_subjects, n_states)) for r in which], axis=1
+        )
         value = np.broadcast_to(np.atleast_2d(value), (n_subjects, len(time)))
         value = np.concatenate([value, more], axis=1)
     else:
         value = np.concatenate([value, *(amounts[r][0] for r in which)])
     return (
-        np.r_[subject, more_subject], np.r_[time, more_time], np.r_[kind, np.full(len(more_state), base.ADD)],
-        np.r_[state, more_state], value,
-    )  # fmt: skip
+        np.r_[subject, more_subject],
+        np.r_[time, more_time],
+        np.r_[kind, np.full(len(more_state), base.ADD)],
+        np.r_[state, more_state],
+        value,
+    )

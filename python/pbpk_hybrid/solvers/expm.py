@@ -27,11 +27,16 @@ def solve_exactly(
     system = problem.system
     if not system.linear:
         raise InputError(
-            "method", "expm", "a linear system", hint=f"reactions {[r.name for r in system.reactions]} are not linear; "
+            "method",
+            "expm",
+            "a linear system",
+            hint=f"reactions {[r.name for r in system.reactions]} are not linear; "
             "use method='rodas5p'",
         )
     if problem.parameters:
-        raise InputError("method", "expm", "a method with sensitivities", hint="use method='rodas5p'")
+        raise InputError(
+            "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
+        )
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
     sums = np.zeros((n, len(problem.saved)))
     for o, terms in enumerate(problem.saved_terms()):
@@ -54,16 +59,31 @@ def solve_exactly(
     bad = ~np.isfinite(amount).all(axis=(1, 2))
     status[bad] = Status.NOT_FINITE
     return Trajectories(
-        amount, balance, given, final, status, np.zeros((n_subjects, 2), dtype=np.int64),
-        {"backend": "embedded", "method": "expm", "method_reference": "Van Loan (1978), Higham (2005)"},
-    )  # fmt: skip
+        amount,
+        balance,
+        given,
+        final,
+        status,
+        np.zeros((n_subjects, 2), dtype=np.int64),
+        {
+            "backend": "embedded",
+            "method": "expm",
+            "method_reference": "Van Loan (1978), Higham (2005)",
+        },
+    )
 
 
-def _one(k: np.ndarray, problem: Problem, subject: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _one(
+    k: np.ndarray, problem: Problem, subject: int, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """All states (n_times, n) of one subject, and what was given."""
     stops = problem.stops
     mine = np.flatnonzero((stops.subject == -1) | (stops.subject == subject))
-    value = stops.value if stops.value.ndim == 1 else stops.value[subject if len(stops.value) > 1 else 0]
+    value = (
+        stops.value
+        if stops.value.ndim == 1
+        else stops.value[subject if len(stops.value) > 1 else 0]
+    )
     # at equal times: reset, then dose, then observe
     acts = sorted(mine, key=lambda e: (stops.time[e], stops.kind[e] != KEEP))
     known: dict[tuple, np.ndarray] = {}

@@ -51,7 +51,9 @@ def choose_backend(name: str = "auto") -> tuple[Backend, str]:
         backend = get_backend(name)
         state = availability(name)
         if not state.ok:
-            raise BackendUnavailableError(f"backend {name!r} was {asked_by} but cannot run here: {state.reason}")
+            raise BackendUnavailableError(
+                f"backend {name!r} was {asked_by} but cannot run here: {state.reason}"
+            )
         return backend, f"{asked_by} ({state.reason})"
     julia = availability("julia")
     if julia.ok:

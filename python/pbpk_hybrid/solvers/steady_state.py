@@ -41,18 +41,32 @@ def find_steady_states(
     amounts: dict[int, np.ndarray] = {}
     failed = np.zeros(system.n_subjects, dtype=bool)
     shared = doses.events.shared
-    sized = {name: doses.events.steady_values_for(name) for name in ("amount", "base_rate", "pulse_rate")}
+    sized = {
+        name: doses.events.steady_values_for(name) for name in ("amount", "base_rate", "pulse_rate")
+    }
     # rows alike but for subject and size are found together
     groups: dict[tuple, list[int]] = {}
     for row in range(len(steady)):
-        key = (steady.interval[row], steady.phase[row], steady.pulse_duration[row], steady.compartment[row])
+        key = (
+            steady.interval[row],
+            steady.phase[row],
+            steady.pulse_duration[row],
+            steady.compartment[row],
+        )
         groups.setdefault((*key, row if shared else -1), []).append(row)
     for (interval, phase, pulse_duration, compartment, _), rows in groups.items():
         subjects = np.arange(system.n_subjects) if shared else steady.subject[rows]
         n = len(subjects)
         size = {k: np.broadcast_to(v[..., rows].reshape(-1), (n,)) for k, v in sized.items()}
         part = system if n == system.n_subjects and shared else system.take(subjects)
-        one = _Dosing(part, int(doses.state[compartment]), float(interval), float(phase), float(pulse_duration), **size)
+        one = _Dosing(
+            part,
+            int(doses.state[compartment]),
+            float(interval),
+            float(phase),
+            float(pulse_duration),
+            **size,
+        )
         y, lost = one.steady_state(backend, options)
         failed[subjects[lost]] = True
         if shared:
@@ -65,14 +79,18 @@ def find_steady_states(
 class _Dosing:
     """One repeated dose into one state of every subject of `system`."""
 
-    def __init__(self, system: System, state, interval, phase, pulse_duration, amount, base_rate, pulse_rate):
+    def __init__(
+        self, system: System, state, interval, phase, pulse_duration, amount, base_rate, pulse_rate
+    ):
         self.system, self.state = system, state
         self.interval, self.phase, self.pulse_duration = interval, phase, pulse_duration
         self.amount, self.base_rate, self.pulse_rate = amount, base_rate, pulse_rate
         self.lasting = _lasting_states(system)
         self.amounts = ~_signed_states(system)
 
-    def steady_state(self, backend: Backend, options: SolverOptions) -> tuple[np.ndarray, np.ndarray]:
+    def steady_state(
+        self, backend: Backend, options: SolverOptions
+    ) -> tuple[np.ndarray, np.ndarray]:
         """((n_subjects, n_states) at `phase`, (n_subjects,) True where there is none)."""
         y, lost = self._linear()
         if not self.system.linear:
@@ -94,17 +112,23 @@ class _Dosing:
             k = self._slope(s)
             try:
                 if self.interval == 0:
-                    out[s, keep] = np.linalg.solve(-k[np.ix_(keep, keep)], self._rates(s, 1.0, 0.0)[keep])
+                    out[s, keep] = np.linalg.solve(
+                        -k[np.ix_(keep, keep)], self._rates(s, 1.0, 0.0)[keep]
+                    )
                 else:
                     e, b = self._period(s, k)
-                    out[s, keep] = np.linalg.solve(np.eye(len(keep)) - e[np.ix_(keep, keep)], b[keep])
+                    out[s, keep] = np.linalg.solve(
+                        np.eye(len(keep)) - e[np.ix_(keep, keep)], b[keep]
+                    )
             except np.linalg.LinAlgError:
                 lost[s] = True
                 continue
             # what enters in one interval, or in the time constant of the fastest process
             time = self.interval or 1.0 / np.abs(k).max()
             lost[s] = np.abs(out[s]).max() > _MOST_HELD_LINEAR * self._entering(time)[s]
-        lost |= ~np.isfinite(out).all(axis=1) | (out < -1e-9 * np.abs(out).max(axis=1, keepdims=True)).any(axis=1)
+        lost |= ~np.isfinite(out).all(axis=1) | (
+            out < -1e-9 * np.abs(out).max(axis=1, keepdims=True)
+        ).any(axis=1)
         return out, lost
 
     def _entering(self, time: float) -> np.ndarray:
@@ -157,21 +181,30 @@ class _Dosing:
         return np.where(self.amounts, np.maximum(y, 0.0), y)
 
     # -- saturable --------------------------------------------------------------------------------------------
-    def _advance(self, y: np.ndarray, to: float, backend: Backend, options: SolverOptions) -> np.ndarray:
+    def _advance(
+        self, y: np.ndarray, to: float, backend: Backend, options: SolverOptions
+    ) -> np.ndarray:
         """The state `to` hours after y and its dose."""
         n = self.system.n_subjects
         acts = [(0.0, ADD, self.amount), (0.0, RATE, self.base_rate + self.pulse_rate)]
         if 0 < self.pulse_duration < to:
             acts.append((self.pulse_duration, RATE, -self.pulse_rate))
         stops = StopTable(
-            np.full(len(acts), -1), np.array([a[0] for a in acts]), np.array([a[1] for a in acts]),
-            np.full(len(acts), self.state), np.stack([np.broadcast_to(a[2], (n,)) for a in acts], axis=1),
-        )  # fmt: skip
+            np.full(len(acts), -1),
+            np.array([a[0] for a in acts]),
+            np.array([a[1] for a in acts]),
+            np.full(len(acts), self.state),
+            np.stack([np.broadcast_to(a[2], (n,)) for a in acts], axis=1),
+        )
         tight = replace(options, rtol=min(options.rtol, 1e-9), method="rodas5p", atol=None)
         first = (self.system.states[0],)
-        return backend.solve(Problem(self.system, stops, np.array([to]), first, 0.0, y), tight).final
+        return backend.solve(
+            Problem(self.system, stops, np.array([to]), first, 0.0, y), tight
+        ).final
 
-    def _anderson(self, y: np.ndarray, backend: Backend, options: SolverOptions) -> tuple[np.ndarray, np.ndarray]:
+    def _anderson(
+        self, y: np.ndarray, backend: Backend, options: SolverOptions
+    ) -> tuple[np.ndarray, np.ndarray]:
         keep = self.lasting
         y = y * keep
         past_y: list[np.ndarray] = []
@@ -218,7 +251,10 @@ class _Dosing:
                     break
                 # no amount may fall below a tenth of itself in one move: Michaelis-Menten has a pole at negative amounts
                 falling = (move < 0) & self.amounts[keep]
-                limit = np.min(np.where(falling, 0.9 * x[keep] / np.where(falling, -move, 1.0), 1.0), initial=1.0)
+                limit = np.min(
+                    np.where(falling, 0.9 * x[keep] / np.where(falling, -move, 1.0), 1.0),
+                    initial=1.0,
+                )
                 x[keep] += max(limit, 1e-3) * move
             y[s] = x
         return y, lost

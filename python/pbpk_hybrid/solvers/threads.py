@@ -23,10 +23,14 @@ def thread_count(asked: int | None) -> int:
         if not text.isdigit() or int(text) < 1:
             raise InputError("PBPK_HYBRID_THREADS", text, "an integer > 0")
         return int(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
 
 
-def run_in_threads(tasks: int, threads: int, make_worker: Callable[[], Callable[[int], None]]) -> None:
+def run_in_threads(
+    tasks: int, threads: int, make_worker: Callable[[], Callable[[int], None]]
+) -> None:
     """Run worker(0..tasks-1), each index once, on `threads` threads.
 
     `make_worker` is called once per thread (it owns that thread's scratch memory). Ctrl-C reaches the main

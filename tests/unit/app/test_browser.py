@@ -13,9 +13,13 @@ import pytest
 
 pytest.importorskip("streamlit")
 selenium = pytest.importorskip("selenium")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 DRIVER = shutil.which("chromedriver")
-needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +28,20 @@ def address():
 
     port = free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "pbpk_hybrid", "app", "--port", str(port), "--quiet"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=os.environ, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "pbpk_hybrid", "app", "--port", str(port), "--quiet"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 120
     while True:
         assert server.poll() is None, "the app ended by itself"
         try:
-            if urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).status == 200:
+            if (
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5).status
+                == 200
+            ):
                 break
         except OSError:
             assert time.monotonic() < deadline, "the app did not start in two minutes"
@@ -48,10 +58,18 @@ def browser(tmp_path_factory):
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     profile = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1600",
-                     f"--user-data-dir={profile}", "--disable-background-networking"):  # fmt: skip
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--window-size=1400,1600",
+        f"--user-data-dir={profile}",
+        "--disable-background-networking",
+    ):
         options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(executable_path=DRIVER)
+    )
     yield driver
     driver.quit()
 
@@ -61,7 +79,9 @@ def find(browser, path: str, seconds: float = 120):
     from selenium.webdriver.support import expected_conditions
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(browser, seconds).until(expected_conditions.presence_of_element_located((By.XPATH, path)))
+    return WebDriverWait(browser, seconds).until(
+        expected_conditions.presence_of_element_located((By.XPATH, path))
+    )
 
 
 @needs_browser
@@ -85,21 +105,28 @@ def test_a_mistake_is_explained_on_the_page(address, browser):
 
 def tab(browser, name: str) -> None:
     """Open a tab by a script: another element may lie over it while the page settles."""
-    browser.execute_script("arguments[0].click()", find(browser, f"//*[@role='tab'][.//p[text()='{name}']]"))
+    browser.execute_script(
+        "arguments[0].click()", find(browser, f"//*[@role='tab'][.//p[text()='{name}']]")
+    )
 
 
 def press(browser, name: str) -> None:
-    browser.execute_script("arguments[0].click()", find(browser, f"//button[.//p[text()='{name}']]"))
+    browser.execute_script(
+        "arguments[0].click()", find(browser, f"//button[.//p[text()='{name}']]")
+    )
 
 
 @needs_browser
 def test_a_file_that_is_downloaded_holds_the_people(address, browser, tmp_path):
-    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
     browser.get(address)
     press(browser, "simulate")
     find(browser, "//*[text()='noncompartmental analysis']")
     browser.execute_script(
-        "arguments[0].click()", find(browser, "//*[@data-testid='stDownloadButton']//button[.//p[text()='CSV']]")
+        "arguments[0].click()",
+        find(browser, "//*[@data-testid='stDownloadButton']//button[.//p[text()='CSV']]"),
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "people.csv").exists():
@@ -133,7 +160,9 @@ def test_nothing_is_asked_of_another_host(address, browser):
     browser.get(address)
     press(browser, "simulate")
     find(browser, "//*[text()='noncompartmental analysis']")
-    asked = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    asked = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(e => e.name)"
+    )
     assert asked
     strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert strangers == []

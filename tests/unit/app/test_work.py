@@ -9,7 +9,13 @@ import pytest
 import xarray as xr
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.app.work import MOST_SUBJECTS, Choice, forecast_pasted, scale_from_animals, simulate_choice
+from pbpk_hybrid.app.work import (
+    MOST_SUBJECTS,
+    Choice,
+    forecast_pasted,
+    scale_from_animals,
+    simulate_choice,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,13 @@ def test_the_numbers_are_those_of_a_script(study):
     people = ph.sample_population(20, seed=1, age=(20, 50))
     times = np.linspace(0.0, 24.0, 145)
     same = ph.simulate(
-        "theophylline", "320 mg oral", people, times, compartments=("plasma",), variability=ph.Variability(), seed=1
+        "theophylline",
+        "320 mg oral",
+        people,
+        times,
+        compartments=("plasma",),
+        variability=ph.Variability(),
+        seed=1,
     )
     np.testing.assert_array_equal(same["concentration"], study.simulation["concentration"])
 
@@ -50,9 +62,15 @@ def test_repeated_doses_have_no_single_dose_analysis():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"subjects": 0}, "subjects"), ({"subjects": MOST_SUBJECTS + 1}, "subjects"), ({"hours": 0.0}, "hours"),
-     ({"compound": "theofylline"}, "Theophylline"), ({"dose": "much"}, "much"), ({"age": "old"}, "age")],
-)  # fmt: skip
+    [
+        ({"subjects": 0}, "subjects"),
+        ({"subjects": MOST_SUBJECTS + 1}, "subjects"),
+        ({"hours": 0.0}, "hours"),
+        ({"compound": "theofylline"}, "Theophylline"),
+        ({"dose": "much"}, "much"),
+        ({"age": "old"}, "age"),
+    ],
+)
 def test_bad_input_is_named(change, field):
     with pytest.raises(ph.PBPKError, match=field):
         simulate_choice(Choice(**({"compound": "theophylline", "dose": "320 mg oral"} | change)))
@@ -70,6 +88,10 @@ def test_pasted_samples_are_forecast():
 def test_animals_are_scaled():
     pytest.importorskip("torch_geometric")
     table = scale_from_animals("rat: clearance=35 mL/min/kg\nmonkey: clearance=12 mL/min/kg")
-    assert table.loc["clearance", "lower"] < table.loc["clearance", "value"] < table.loc["clearance", "upper"]
+    assert (
+        table.loc["clearance", "lower"]
+        < table.loc["clearance", "value"]
+        < table.loc["clearance", "upper"]
+    )
     with pytest.raises(ph.InputError):
         scale_from_animals("")

@@ -28,20 +28,26 @@ def test_a_weight_of_two_is_the_person_twice(normal):
     weight = np.tile([1.0, 2.0], 50)
     twice = np.repeat(a, weight.astype(int), axis=0)
     for measure in (metrics.kolmogorov_smirnov, metrics.wasserstein):
-        np.testing.assert_allclose(measure(a, b, weight, one(b)), measure(twice, b, one(twice), one(b)), rtol=1e-12)
+        np.testing.assert_allclose(
+            measure(a, b, weight, one(b)), measure(twice, b, one(twice), one(b)), rtol=1e-12
+        )
 
 
 def test_a_shift_of_the_uniform_is_its_distance():
     x = np.linspace(0, 1, 10_001)[:, None]
     assert metrics.kolmogorov_smirnov(x, x + 0.1, one(x), one(x))[0] == pytest.approx(0.1, abs=1e-3)
-    assert metrics.wasserstein(x + 0.1, x, one(x), one(x))[0] == pytest.approx(0.1 * np.sqrt(12), rel=1e-3)
+    assert metrics.wasserstein(x + 0.1, x, one(x), one(x))[0] == pytest.approx(
+        0.1 * np.sqrt(12), rel=1e-3
+    )
 
 
 def test_nothing_distinguishes_halves_of_one_sample_and_a_shift_is_seen(normal):
     a, b = normal[:2000], normal[2000:]
     assert metrics.classifier_auc(a, b, one(a), one(b), 1) == pytest.approx(0.5, abs=0.04)
     # two unit normals a distance d apart: AUC = Phi(d / sqrt 2) = .921 at d = 2
-    assert metrics.classifier_auc(a, b + np.array([2.0, 0, 0]), one(a), one(b), 1) == pytest.approx(0.921, abs=0.03)
+    assert metrics.classifier_auc(a, b + np.array([2.0, 0, 0]), one(a), one(b), 1) == pytest.approx(
+        0.921, abs=0.03
+    )
 
 
 def test_correlations_are_compared_by_rank(normal):
@@ -49,7 +55,9 @@ def test_correlations_are_compared_by_rank(normal):
     assert same == pytest.approx(0, abs=1e-12)
     tied = normal.copy()
     tied[:, 1] = tied[:, 0]
-    assert metrics.correlation_difference(tied, normal, one(tied), one(tied)) == pytest.approx(1 / 3, abs=0.03)
+    assert metrics.correlation_difference(tied, normal, one(tied), one(tied)) == pytest.approx(
+        1 / 3, abs=0.03
+    )
 
 
 def test_copies_are_near_records_and_new_people_are_not(normal):
@@ -61,4 +69,7 @@ def test_copies_are_near_records_and_new_people_are_not(normal):
 def test_coverage_and_density_of_the_same_distribution_are_near_one(normal):
     coverage, density = metrics.coverage_density(normal[:2000], normal[2000:], one(normal[2000:]))
     assert coverage > 0.93 and density == pytest.approx(1, abs=0.1)
-    assert metrics.coverage_density(normal[:2000] + 100, normal[2000:], one(normal[2000:])) == (0.0, 0.0)
+    assert metrics.coverage_density(normal[:2000] + 100, normal[2000:], one(normal[2000:])) == (
+        0.0,
+        0.0,
+    )

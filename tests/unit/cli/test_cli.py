@@ -59,7 +59,9 @@ def test_main_job_prints_a_summary_and_whom_it_is_compared_with(simulated):
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(simulated, tmp_path):
     run("simulate", "theophylline", "-n", 12, "--seed", 1, "-o", tmp_path / "a", "-q")
     run("simulate", "theophylline", "-n", 12, "--seed", 2, "-o", tmp_path / "b", "-q")
-    first, same, other = (open_results(p / "simulation.nc") for p in (simulated[1], tmp_path / "a", tmp_path / "b"))
+    first, same, other = (
+        open_results(p / "simulation.nc") for p in (simulated[1], tmp_path / "a", tmp_path / "b")
+    )
     np.testing.assert_array_equal(first.concentration, same.concentration)
     assert not np.array_equal(first.concentration, other.concentration)
 
@@ -70,9 +72,30 @@ def test_quiet_prints_nothing(tmp_path):
 
 
 def test_options_reach_the_engine(tmp_path):
-    run("simulate", "midazolam", "--dose", "5 mg iv over 0.5 h", "-n", 3, "--seed", 3, "--age", "20-40",
-        "--sex", "female", "--times", "0:12:0.5", "--compartments", "plasma,liver", "--no-variability",
-        "--rtol", "1e-7", "-o", tmp_path, "-q")  # fmt: skip
+    run(
+        "simulate",
+        "midazolam",
+        "--dose",
+        "5 mg iv over 0.5 h",
+        "-n",
+        3,
+        "--seed",
+        3,
+        "--age",
+        "20-40",
+        "--sex",
+        "female",
+        "--times",
+        "0:12:0.5",
+        "--compartments",
+        "plasma,liver",
+        "--no-variability",
+        "--rtol",
+        "1e-7",
+        "-o",
+        tmp_path,
+        "-q",
+    )
     sim = open_results(tmp_path / "simulation.nc")
     assert list(sim.compartment.values) == ["plasma", "liver"] and sim.sizes["time"] == 25
     assert (sim.sex == "female").all() and ((sim.age >= 20) & (sim.age <= 40)).all()
@@ -82,16 +105,41 @@ def test_options_reach_the_engine(tmp_path):
 
 
 def test_several_doses_are_analysed_after_the_last_one(tmp_path):
-    result = run("simulate", "midazolam", "--dose", "10 mg oral q24h x3", "-n", 2, "--seed", 1, "-o", tmp_path)
+    result = run(
+        "simulate",
+        "midazolam",
+        "--dose",
+        "10 mg oral q24h x3",
+        "-n",
+        2,
+        "--seed",
+        1,
+        "-o",
+        tmp_path,
+    )
     assert "after the last dose (at 48 h)" in result.stdout and "AUC(tau)" in result.stdout
     assert float(open_results(tmp_path / "simulation.nc").time[-1]) == 72
 
 
 def test_a_compound_of_ones_own_is_read_from_a_file(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text("name: mine\nmolar_mass: 325.8\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 0.035\n"
-                    "clint_hepatocyte: 12\nabsorption_rate: 1.2\nblood_to_plasma_ratio: 0.8\n")  # fmt: skip
-    result = run("simulate", "--compound-file", file, "--dose", "15 mg oral", "-n", 2, "--seed", 1, "-o", tmp_path / "out")
+    file.write_text(
+        "name: mine\nmolar_mass: 325.8\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 0.035\n"
+        "clint_hepatocyte: 12\nabsorption_rate: 1.2\nblood_to_plasma_ratio: 0.8\n"
+    )
+    result = run(
+        "simulate",
+        "--compound-file",
+        file,
+        "--dose",
+        "15 mg oral",
+        "-n",
+        2,
+        "--seed",
+        1,
+        "-o",
+        tmp_path / "out",
+    )
     assert "mine, 15 mg oral" in result.stdout and "compared" not in result.stdout
 
 
@@ -113,7 +161,11 @@ def test_a_compound_of_ones_own_is_read_from_a_file(tmp_path):
 )
 def test_bad_input_is_one_line_on_stderr_and_code_2_and_nothing_is_written(tmp_path, words, says):
     result = run("simulate", *words, "-n", 2, "--seed", 1, "-o", tmp_path / "deep" / "out", code=2)
-    assert says in result.stderr and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert (
+        says in result.stderr
+        and result.stderr.startswith("error: ")
+        and result.stderr.count("\n") == 1
+    )
     assert "Traceback" not in result.output and not list(tmp_path.iterdir())
 
 
@@ -160,14 +212,18 @@ def test_failed_subjects_are_code_3_and_the_rest_is_written(tmp_path, monkeypatc
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_every_kind_of_error_has_its_code_and_leaves_no_files(tmp_path, monkeypatch, error, code, says):
+def test_every_kind_of_error_has_its_code_and_leaves_no_files(
+    tmp_path, monkeypatch, error, code, says
+):
     from pbpk_hybrid import plots
 
     def broken(*args, **kwargs):
         raise error
 
     monkeypatch.setattr(plots, "save_figure", broken)  # the last of the three files
-    result = run("simulate", "theophylline", "-n", 2, "--seed", 1, "-o", tmp_path / "out", code=code)
+    result = run(
+        "simulate", "theophylline", "-n", 2, "--seed", 1, "-o", tmp_path / "out", code=code
+    )
     assert says in result.stderr and not list(tmp_path.iterdir())
 
 
@@ -181,7 +237,9 @@ def test_older_files_survive_a_failed_run(simulated, tmp_path, monkeypatch):
     from pbpk_hybrid import plots
 
     (tmp_path / "nca.csv").write_text("old")
-    monkeypatch.setattr(plots, "save_figure", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(
+        plots, "save_figure", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full"))
+    )
     run("simulate", "theophylline", "-n", 2, "--seed", 1, "-o", tmp_path, code=1)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("nca.csv", "old")]
 
@@ -229,9 +287,14 @@ def test_nca_of_a_simulation_file_is_the_one_of_the_main_job(simulated, tmp_path
 
 def test_nca_reads_csv_files_with_blq_as_text(tmp_path):
     file = tmp_path / "data.csv"
-    file.write_text("ID,Time,Conc,Dose\n" + "".join(
-        f"{i},{t},{c},100\n" for i in (1, 2) for t, c in ((0, 8), (1, 4), (2, 2), (3, 1), (4, "BLQ"), (5, ""))
-    ))  # fmt: skip
+    file.write_text(
+        "ID,Time,Conc,Dose\n"
+        + "".join(
+            f"{i},{t},{c},100\n"
+            for i in (1, 2)
+            for t, c in ((0, 8), (1, 4), (2, 2), (3, 1), (4, "BLQ"), (5, ""))
+        )
+    )
     result = run("nca", file, "--route", "iv_bolus", "-o", tmp_path / "out.nc")
     assert "CL" in result.stdout
     table = open_results(tmp_path / "out.nc", schema=None)
@@ -242,7 +305,12 @@ def test_nca_reads_csv_files_with_blq_as_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("a,b\n1,2\n", "time"), ("time,conc\n0,1\nx,2\n", "row 3"), ("time,conc\n0,1\n1,high\n", "row 3"), ("", "CSV")],
+    [
+        ("a,b\n1,2\n", "time"),
+        ("time,conc\n0,1\nx,2\n", "row 3"),
+        ("time,conc\n0,1\n1,high\n", "row 3"),
+        ("", "CSV"),
+    ],
 )
 def test_csv_files_that_cannot_be_read_name_the_row_or_column(tmp_path, content, says):
     file = tmp_path / "data.csv"
@@ -254,9 +322,13 @@ def test_plot_draws_profiles_and_organs(simulated, tmp_path):
     file = simulated[1] / "simulation.nc"
     run("plot", file, "-o", tmp_path / "a.svg", "--observed", "theophylline", "--kind", "spaghetti")
     run("plot", file, "-o", tmp_path / "b.png", "--organs", "liver,brain", "--log")
-    assert (tmp_path / "a.svg").read_text().count("<path") > 20 and (tmp_path / "b.png").stat().st_size > 5000
+    assert (tmp_path / "a.svg").read_text().count("<path") > 20 and (
+        tmp_path / "b.png"
+    ).stat().st_size > 5000
     assert "missing.nc" in run("plot", tmp_path / "missing.nc", code=2).stderr
-    assert "liver" in run("plot", file, "--organs", "lever", "-o", tmp_path / "c.png", code=2).stderr
+    assert (
+        "liver" in run("plot", file, "--organs", "lever", "-o", tmp_path / "c.png", code=2).stderr
+    )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.svg", "b.png"]
 
 
@@ -286,15 +358,38 @@ def test_version_and_help():
 
 
 def test_the_command_runs_in_a_process_of_its_own_and_help_imports_nothing_heavy(tmp_path):
-    code = ("import sys; from pbpk_hybrid.cli import main; sys.argv = ['pbpk-hybrid', '--help']\n"
-            "try: main()\nexcept SystemExit: pass\n"
-            "heavy = {'numba', 'scipy', 'pandas', 'xarray', 'matplotlib', 'netCDF4', 'pint'} & set(sys.modules)\n"
-            "sys.exit(', '.join(heavy) or 0)")  # fmt: skip
+    code = (
+        "import sys; from pbpk_hybrid.cli import main; sys.argv = ['pbpk-hybrid', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'numba', 'scipy', 'pandas', 'xarray', 'matplotlib', 'netCDF4', 'pint'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    command = [sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "-n", "2", "--seed", "1", "-o", "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "pbpk_hybrid",
+        "simulate",
+        "theophylline",
+        "-n",
+        "2",
+        "--seed",
+        "1",
+        "-o",
+        "out",
+    ]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "DISPLAY": ""}
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DISPLAY": ""},
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["nca.csv", "profile.png", "simulation.nc"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "nca.csv",
+        "profile.png",
+        "simulation.nc",
+    ]

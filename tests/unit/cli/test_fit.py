@@ -20,12 +20,20 @@ def data(tmp_path_factory):
     rows = []
     for i, weight in enumerate((60.0, 75.0, 90.0), start=1):
         person = ph.reference_individual("human", body_weight=weight)
-        system = ph.whole_body_system(ph.get_compound("theophylline"), person, factors={"clint.liver": np.array([1.5])})
-        run = ph.simulate_system(system, "300 mg oral", TIMES, compartments=["plasma"], backend="embedded")
-        rows.append({"ID": i, "TIME": 0.0, "AMT": 300.0, "DV": ".", "EVID": 1, "CMT": 1, "WT": weight})
+        system = ph.whole_body_system(
+            ph.get_compound("theophylline"), person, factors={"clint.liver": np.array([1.5])}
+        )
+        run = ph.simulate_system(
+            system, "300 mg oral", TIMES, compartments=["plasma"], backend="embedded"
+        )
+        rows.append(
+            {"ID": i, "TIME": 0.0, "AMT": 300.0, "DV": ".", "EVID": 1, "CMT": 1, "WT": weight}
+        )
         for t, c in zip(TIMES, run["concentration"].values[0, :, 0], strict=True):
             dv = 1000 * c * np.exp(0.02 * rng.standard_normal())
-            rows.append({"ID": i, "TIME": t, "AMT": 0.0, "DV": dv, "EVID": 0, "CMT": 2, "WT": weight})
+            rows.append(
+                {"ID": i, "TIME": t, "AMT": 0.0, "DV": dv, "EVID": 0, "CMT": 2, "WT": weight}
+            )
     path = tmp_path_factory.mktemp("fit") / "data.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return path
@@ -39,8 +47,24 @@ def run(*args, code=0):
 
 @pytest.mark.parametrize("more", [(), ("--random", "clint.liver")], ids=["shared", "hierarchical"])
 def test_a_fit_writes_estimates_predictions_and_pictures(data, tmp_path, more):
-    text = run(data, "--compound", "theophylline", "-p", "clint.liver", "--unit", "ng/mL", "--compartment", "1=oral",
-               "--error", "lognormal", "--prior", "clint.liver=1,1", "--out", tmp_path / "out", *more)  # fmt: skip
+    text = run(
+        data,
+        "--compound",
+        "theophylline",
+        "-p",
+        "clint.liver",
+        "--unit",
+        "ng/mL",
+        "--compartment",
+        "1=oral",
+        "--error",
+        "lognormal",
+        "--prior",
+        "clint.liver=1,1",
+        "--out",
+        tmp_path / "out",
+        *more,
+    )
     assert "clint.liver" in text and "21 observations" in text
     table = pd.read_csv(tmp_path / "out" / "estimates.csv", index_col=0)
     assert table.loc["clint.liver", "value"] == pytest.approx(1.5, rel=0.05)
@@ -49,12 +73,17 @@ def test_a_fit_writes_estimates_predictions_and_pictures(data, tmp_path, more):
     assert ("individuals.csv" in files) == bool(more)
 
 
-@pytest.mark.parametrize(("args", "message"), [
-    (("-p", "clearance"), "clearance"), (("-p", "clint.liver", "--prior", "clint.liver=x"), "--prior"),
-    (("-p", "clint.liver", "--compartment", "oral"), "--compartment"),
-    (("-p", "clint.liver", "--error", "poisson"), "poisson"), (("-p", "clint.liver", "--level", "2"), "--level"),
-    (("-p", "clint.liver", "--random", "kp.liver"), "kp.liver"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("-p", "clearance"), "clearance"),
+        (("-p", "clint.liver", "--prior", "clint.liver=x"), "--prior"),
+        (("-p", "clint.liver", "--compartment", "oral"), "--compartment"),
+        (("-p", "clint.liver", "--error", "poisson"), "poisson"),
+        (("-p", "clint.liver", "--level", "2"), "--level"),
+        (("-p", "clint.liver", "--random", "kp.liver"), "kp.liver"),
+    ],
+)
 def test_bad_arguments_exit_with_two_and_leave_nothing(data, tmp_path, args, message):
     text = run(data, "--compound", "theophylline", "--out", tmp_path / "out", *args, code=2)
     assert message in text and not (tmp_path / "out").exists()

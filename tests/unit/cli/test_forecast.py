@@ -28,7 +28,16 @@ doses = 2
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     (folder / "tiny.toml").write_text(TINY)
-    command = ["train", "transformer", "--config", str(folder / "tiny.toml"), "--out", str(folder), "--threads", "1"]
+    command = [
+        "train",
+        "transformer",
+        "--config",
+        str(folder / "tiny.toml"),
+        "--out",
+        str(folder),
+        "--threads",
+        "1",
+    ]
     result = runner.invoke(app, [*command, "--steps", "2", "--seed", "3"])
     assert result.exit_code == 0, result.output
     assert "best validation loss" in result.output
@@ -53,7 +62,9 @@ def run(*words):
 
 def test_every_subject_of_a_data_set_is_forecast(study, trained, tmp_path):
     out = tmp_path / "f.nc"
-    result = run(study, "--times", "1:9:2", "--route", "oral", "--checkpoint", trained, "--out", out)
+    result = run(
+        study, "--times", "1:9:2", "--route", "oral", "--checkpoint", trained, "--out", out
+    )
     assert result.exit_code == 0, result.output
     with xr.open_dataset(out) as ds:
         assert ds["subject"].values.astype(str).tolist() == ["1", "4"]
@@ -70,9 +81,13 @@ def test_quantiles_go_into_a_table_too(study, trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--out", "f.txt"), ".csv or .zarr"), (("--route", "nose"), "iv or oral"), (("--species", "humen"), "human"),
-     (("--checkpoint", "none.safetensors"), "a checkpoint file that exists")],
-)  # fmt: skip
+    [
+        (("--out", "f.txt"), ".csv or .zarr"),
+        (("--route", "nose"), "iv or oral"),
+        (("--species", "humen"), "human"),
+        (("--checkpoint", "none.safetensors"), "a checkpoint file that exists"),
+    ],
+)
 def test_bad_words_are_named(study, trained, tmp_path, words, said):
     default = [] if "--checkpoint" in words else ["--checkpoint", trained]
     where = [] if "--out" in words else ["--out", tmp_path / "f.nc"]

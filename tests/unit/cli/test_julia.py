@@ -20,7 +20,9 @@ def test_setup_installs_nothing_without_consent(monkeypatch):
     import pbpk_hybrid.solvers.julia.setup as module
 
     asked = []
-    monkeypatch.setattr(module, "setup", lambda confirm, say: asked.append(confirm("the plan")) or asked[-1])
+    monkeypatch.setattr(
+        module, "setup", lambda confirm, say: asked.append(confirm("the plan")) or asked[-1]
+    )
     result = CliRunner().invoke(app, ["julia", "setup"], input="n\n")
     assert asked == [False]
     assert "the plan" in result.stdout and "nothing was installed" in result.stdout

@@ -19,14 +19,19 @@ def test_times_as_range_or_list():
     np.testing.assert_allclose(parse_times("0, 1,2.5"), [0, 1, 2.5])
 
 
-@pytest.mark.parametrize("text", ["", "a", "0:24:0", "0:24:-1", "24:0:1", "0:1:2:3", "0:1e9:0.001", "0:inf:1", "1:1:1"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "0:24:0", "0:24:-1", "24:0:1", "0:1:2:3", "0:1e9:0.001", "0:inf:1", "1:1:1"]
+)
 def test_bad_times_are_refused(text):
     with pytest.raises(InputError, match="--times"):
         parse_times(text)
 
 
 def test_ranges_names_and_sex():
-    assert parse_range("20-60", "--age") == (20, 60) and parse_range("18.5:30", "--bmi") == (18.5, 30)
+    assert parse_range("20-60", "--age") == (20, 60) and parse_range("18.5:30", "--bmi") == (
+        18.5,
+        30,
+    )
     assert parse_range("40", "--age") == 40 and parse_range(None, "--age") is None
     assert parse_names("plasma, liver") == ("plasma", "liver") and parse_names("all") is None
     assert parse_sex("female") == "female" and parse_sex("0.4") == 0.4

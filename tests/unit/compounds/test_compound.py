@@ -63,17 +63,40 @@ def test_pint_quantities_are_converted():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("molar_mass", 0), ("molar_mass", -1), ("molar_mass", float("nan")), ("molar_mass", float("inf")),
-        ("fraction_unbound_plasma", 0), ("fraction_unbound_plasma", 1.01), ("fraction_unbound_plasma", -0.1),
-        ("fraction_unbound_hepatocyte", 0), ("fraction_unbound_microsome", 2),
-        ("blood_to_plasma_ratio", 0), ("clint_hepatocyte", -1), ("clearance_plasma", -1),
-        ("absorption_rate", 0), ("fraction_absorbed", 1.2), ("fraction_gut", -0.1), ("absorption_lag_time", -1),
-        ("transit_compartments", 2.5), ("transit_compartments", -1), ("transit_rate", 0), ("gfr_fraction", -1),
-        ("log_p", 99), ("pka_acid", ["a"]), ("pka_base", [float("nan")]), ("molar_mass", True),
-        ("kp", {"liver": 0}), ("kp", 3), ("saturable", "CYP3A4"), ("saturable", [3]), ("sources", "me"), ("notes", 3),
-        ("species_values", [1]), ("species_values", {"rat": 1}),
+        ("molar_mass", 0),
+        ("molar_mass", -1),
+        ("molar_mass", float("nan")),
+        ("molar_mass", float("inf")),
+        ("fraction_unbound_plasma", 0),
+        ("fraction_unbound_plasma", 1.01),
+        ("fraction_unbound_plasma", -0.1),
+        ("fraction_unbound_hepatocyte", 0),
+        ("fraction_unbound_microsome", 2),
+        ("blood_to_plasma_ratio", 0),
+        ("clint_hepatocyte", -1),
+        ("clearance_plasma", -1),
+        ("absorption_rate", 0),
+        ("fraction_absorbed", 1.2),
+        ("fraction_gut", -0.1),
+        ("absorption_lag_time", -1),
+        ("transit_compartments", 2.5),
+        ("transit_compartments", -1),
+        ("transit_rate", 0),
+        ("gfr_fraction", -1),
+        ("log_p", 99),
+        ("pka_acid", ["a"]),
+        ("pka_base", [float("nan")]),
+        ("molar_mass", True),
+        ("kp", {"liver": 0}),
+        ("kp", 3),
+        ("saturable", "CYP3A4"),
+        ("saturable", [3]),
+        ("sources", "me"),
+        ("notes", 3),
+        ("species_values", [1]),
+        ("species_values", {"rat": 1}),
     ],
-)  # fmt: skip
+)
 def test_a_value_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(InputError) as caught:
         make(**{field: value})
@@ -83,11 +106,16 @@ def test_a_value_out_of_range_is_refused_by_name(field, value):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("molar_mass", "300 L/h"), ("clint_hepatocyte", "20 uL/min"), ("clint_hepatocyte", "20 uL/min/mg"),
-        ("clint_microsome", "8 uL/min/1e6 cells"), ("clearance_plasma", "80 mL/min"), ("absorption_rate", "2 h"),
-        ("caco2_permeability", "20 cm"), ("fraction_unbound_plasma", "little"),
+        ("molar_mass", "300 L/h"),
+        ("clint_hepatocyte", "20 uL/min"),
+        ("clint_hepatocyte", "20 uL/min/mg"),
+        ("clint_microsome", "8 uL/min/1e6 cells"),
+        ("clearance_plasma", "80 mL/min"),
+        ("absorption_rate", "2 h"),
+        ("caco2_permeability", "20 cm"),
+        ("fraction_unbound_plasma", "little"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_unit_is_refused_by_name(field, value):
     with pytest.raises(UnitError, match=field):
         make(**{field: value})
@@ -140,7 +168,11 @@ def test_values_that_contradict_each_other_are_refused():
 def test_molar_kinetics_need_the_molar_mass():
     path = {"name": "CYP3A4", "vmax": "2 umol/h/kg", "km": "3 uM"}
     c = make(saturable=path)
-    assert c.saturable == (SaturablePathway(name="CYP3A4", organ="liver", vmax=pytest.approx(0.6), km=pytest.approx(0.9)),)
+    assert c.saturable == (
+        SaturablePathway(
+            name="CYP3A4", organ="liver", vmax=pytest.approx(0.6), km=pytest.approx(0.9)
+        ),
+    )
     with pytest.raises(UnitError, match=r"saturable\[0\].vmax"):
         Compound.create(name="test", saturable=path)
 
@@ -161,14 +193,28 @@ def test_two_pathways_of_one_name_in_one_organ_are_refused():
 # ------------------------------------------------------------------ behaviour
 def full():
     return make(
-        log_p=2.5, pka_acid=[9, 4], pka_base="8.1, 3", fraction_unbound_plasma=0.1, blood_to_plasma_ratio=0.8,
-        clint_hepatocyte=12, clearance_plasma=5, fraction_excreted_renal=0.2, clearance_basis="in_vitro",
-        saturable=[{"name": "x", "organ": "gut", "vmax": 1, "km": 2}], kp={"liver": 3, "brain": 0.2},
-        species_values={"rat": {"fraction_unbound_plasma": "20 %", "clearance_plasma": 40, "kp": {"liver": 4}},
-                        "dog": {"pka_acid": [4.2]}},
+        log_p=2.5,
+        pka_acid=[9, 4],
+        pka_base="8.1, 3",
+        fraction_unbound_plasma=0.1,
+        blood_to_plasma_ratio=0.8,
+        clint_hepatocyte=12,
+        clearance_plasma=5,
+        fraction_excreted_renal=0.2,
+        clearance_basis="in_vitro",
+        saturable=[{"name": "x", "organ": "gut", "vmax": 1, "km": 2}],
+        kp={"liver": 3, "brain": 0.2},
+        species_values={
+            "rat": {"fraction_unbound_plasma": "20 %", "clearance_plasma": 40, "kp": {"liver": 4}},
+            "dog": {"pka_acid": [4.2]},
+        },
         sources={"log_p": "book", "clearance_plasma": "man", "rat.clearance_plasma": "rat paper"},
-        notes="a note", identifiers={"cas": "1-2-3"}, aliases=["other"], transit_compartments=4, transit_rate=3,
-    )  # fmt: skip
+        notes="a note",
+        identifiers={"cas": "1-2-3"},
+        aliases=["other"],
+        transit_compartments=4,
+        transit_rate=3,
+    )
 
 
 def test_sites_are_sorted():
@@ -225,7 +271,10 @@ def test_a_clearance_measured_in_one_species_is_never_given_to_another():
     assert dog.clearance_plasma is None and dog.fraction_excreted_renal is None
     assert "clearance_plasma" not in dog.sources
     assert full().for_species("human").clearance_plasma == 5
-    assert make(clearance_plasma=5, clearance_basis="in_vivo").for_species("rat").clearance_basis is None
+    assert (
+        make(clearance_plasma=5, clearance_basis="in_vivo").for_species("rat").clearance_basis
+        is None
+    )
 
 
 def test_the_clearance_basis_prefers_in_vivo():
@@ -236,7 +285,8 @@ def test_the_clearance_basis_prefers_in_vivo():
 
 
 @pytest.mark.parametrize(
-    ("acid", "base", "kind"), [((), (), "neutral"), ((4,), (), "acid"), ((), (9,), "base"), ((4,), (9,), "ampholyte")]
+    ("acid", "base", "kind"),
+    [((), (), "neutral"), ((4,), (), "acid"), ((), (9,), "base"), ((4,), (9,), "ampholyte")],
 )
 def test_ionisation_class(acid, base, kind):
     assert make(pka_acid=acid, pka_base=base).ionisation_class == kind
@@ -244,8 +294,15 @@ def test_ionisation_class(acid, base, kind):
 
 @given(st.floats(1e-6, 1), st.floats(-4, 8), st.floats(0.1, 5), st.floats(0, 1e4))
 def test_any_valid_numbers_survive_a_round_trip(fu, log_p, bp, clint):
-    c = make(fraction_unbound_plasma=fu, log_p=log_p, blood_to_plasma_ratio=bp, clint_hepatocyte=clint)
-    assert (c.fraction_unbound_plasma, c.log_p, c.blood_to_plasma_ratio, c.clint_hepatocyte) == (fu, log_p, bp, clint)
+    c = make(
+        fraction_unbound_plasma=fu, log_p=log_p, blood_to_plasma_ratio=bp, clint_hepatocyte=clint
+    )
+    assert (c.fraction_unbound_plasma, c.log_p, c.blood_to_plasma_ratio, c.clint_hepatocyte) == (
+        fu,
+        log_p,
+        bp,
+        clint,
+    )
     assert Compound.from_dict(c.to_dict()) == c
 
 

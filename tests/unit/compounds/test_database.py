@@ -27,13 +27,30 @@ CURATED = list_compounds(curated=True)
 # ------------------------------------------------------------------ curated
 def test_the_curated_set_has_the_drugs_of_the_validation():
     assert len(CURATED) >= 16
-    assert {"theophylline", "warfarin", "midazolam", "caffeine", "alfentanil", "digoxin", "verapamil"} <= set(CURATED)
+    assert {
+        "theophylline",
+        "warfarin",
+        "midazolam",
+        "caffeine",
+        "alfentanil",
+        "digoxin",
+        "verapamil",
+    } <= set(CURATED)
 
 
 @pytest.mark.parametrize("name", CURATED)
 def test_every_curated_value_has_a_citation_and_nothing_else_has(name):
     c = get_compound(name)
-    names = (*_fields.NUMBERS, "pka_acid", "pka_base", "kp", "saturable", "metabolism", "enzyme_effects", "transporters")
+    names = (
+        *_fields.NUMBERS,
+        "pka_acid",
+        "pka_base",
+        "kp",
+        "saturable",
+        "metabolism",
+        "enzyme_effects",
+        "transporters",
+    )
     given = {k for k in names if getattr(c, k) not in (None, (), {})}
     given -= {"gfr_fraction"} if c.gfr_fraction == 1 else set()
     given |= {f"{s}.{k}" for s, values in c.species_values.items() for k in values}
@@ -43,7 +60,13 @@ def test_every_curated_value_has_a_citation_and_nothing_else_has(name):
 @pytest.mark.parametrize("name", CURATED)
 def test_every_curated_compound_can_be_simulated(name):
     c = get_compound(name)
-    for field in ("molar_mass", "log_p", "fraction_unbound_plasma", "clearance_plasma", "fraction_excreted_renal"):
+    for field in (
+        "molar_mass",
+        "log_p",
+        "fraction_unbound_plasma",
+        "clearance_plasma",
+        "fraction_excreted_renal",
+    ):
         assert getattr(c, field) is not None
     assert c.resolved_clearance_basis == "in_vivo"
     assert {"cas", "dtxsid", "formula"} <= set(c.identifiers)
@@ -58,13 +81,19 @@ def test_curated_clearances_stay_below_the_liver_blood_flow(name):
     assert hepatic / 0.06 < 20.7
 
 
-CALCULATED = [n for n in CURATED if get_compound(n).sources.get("absorption_rate", "").startswith("calculated")]
+CALCULATED = [
+    n
+    for n in CURATED
+    if get_compound(n).sources.get("absorption_rate", "").startswith("calculated")
+]
 
 
 @pytest.mark.parametrize("name", CALCULATED)
 def test_calculated_absorption_rates_are_what_their_source_says(name):
     c = get_compound(name)
-    assert c.absorption_rate == pytest.approx(absorption_rate_from_caco2(c.caco2_permeability), rel=5e-3)  # 3 digits
+    assert c.absorption_rate == pytest.approx(
+        absorption_rate_from_caco2(c.caco2_permeability), rel=5e-3
+    )  # 3 digits
 
 
 @pytest.mark.parametrize("name", CURATED)
@@ -72,31 +101,48 @@ def test_values_said_to_come_from_httk_are_in_httk(name):
     c = get_compound(name)
     table = get_compound(c.identifiers["cas"], collection="httk")
     for key, source in c.sources.items():
-        if not source.endswith("in httk 2.7.4") or key in ("molar_mass", "pka_acid", "pka_base", "absorption_rate"):
+        if not source.endswith("in httk 2.7.4") or key in (
+            "molar_mass",
+            "pka_acid",
+            "pka_base",
+            "absorption_rate",
+        ):
             continue
         species, _, field = key.rpartition(".")
         ours, theirs = (
-            (c.species_values[species][field], table.species_values[species][field]) if species
+            (c.species_values[species][field], table.species_values[species][field])
+            if species
             else (getattr(c, field), getattr(table, field))
-        )  # fmt: skip
+        )
         assert ours == pytest.approx(theirs, rel=5e-3, abs=5e-3 if field == "log_p" else 0), key
 
 
-@pytest.mark.parametrize("name", [n for n in CURATED if get_compound(n).clint_hepatocyte is not None])
+@pytest.mark.parametrize(
+    "name", [n for n in CURATED if get_compound(n).clint_hepatocyte is not None]
+)
 def test_renal_clearance_beside_in_vitro_clearance_is_the_measured_one(name):
     """Plain filtration (a fraction of 1) would by itself clear theophylline and caffeine faster than whole people do."""
     c = get_compound(name)
     renal = c.gfr_fraction * c.fraction_unbound_plasma * 7.5  # L/h
-    assert renal == pytest.approx(c.fraction_excreted_renal * c.clearance_plasma * 73 * 0.06, rel=5e-3)  # 3 digits
+    assert renal == pytest.approx(
+        c.fraction_excreted_renal * c.clearance_plasma * 73 * 0.06, rel=5e-3
+    )  # 3 digits
 
 
 def test_at_least_three_curated_drugs_have_an_animal_clearance():
-    have = [n for n in CURATED if any("clearance_plasma" in v for v in get_compound(n).species_values.values())]
+    have = [
+        n
+        for n in CURATED
+        if any("clearance_plasma" in v for v in get_compound(n).species_values.values())
+    ]
     assert len(have) >= 3
 
 
 # ------------------------------------------------------------------ names
-@pytest.mark.parametrize("name", ["midazolam", "MIDAZOLAM", " Midazolam ", "59467-70-8", "DTXSID5023320", "dtxsid5023320"])
+@pytest.mark.parametrize(
+    "name",
+    ["midazolam", "MIDAZOLAM", " Midazolam ", "59467-70-8", "DTXSID5023320", "dtxsid5023320"],
+)
 def test_one_compound_has_many_names(name):
     assert get_compound(name).name == "midazolam"
 
@@ -113,7 +159,9 @@ def test_the_collection_can_be_chosen():
         get_compound("midazolam", collection="curatd")
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("midazolm", "[Mm]idazolam"), ("teophylline", "[Tt]heophylline")])
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("midazolm", "[Mm]idazolam"), ("teophylline", "[Tt]heophylline")]
+)
 def test_an_unknown_compound_suggests_the_nearest(name, nearest):
     with pytest.raises(UnknownNameError, match=nearest):
         get_compound(name)
@@ -180,7 +228,11 @@ def _notes(i):
 
 def test_species_values_of_the_table_are_there():
     rat = get_compound("midazolam", collection="httk").for_species("rat")
-    assert (rat.fraction_unbound_plasma, rat.blood_to_plasma_ratio, rat.clint_hepatocyte) == (0.07, 0.55, 95.83)
+    assert (rat.fraction_unbound_plasma, rat.blood_to_plasma_ratio, rat.clint_hepatocyte) == (
+        0.07,
+        0.55,
+        95.83,
+    )
     assert rat.sources["clint_hepatocyte"] == "Wood 2017, in httk 2.7.4"
 
 
@@ -235,11 +287,16 @@ def test_toml_and_yaml_files_say_the_same(tmp_path):
     (tmp_path / "a.yaml").write_text(YAML)
     c = load_compound_file(tmp_path / "a.toml")
     assert c == load_compound_file(str(tmp_path / "a.yaml"))
-    assert c.molar_mass == pytest.approx(325.8) and c.for_species("rat").fraction_unbound_plasma == 0.06
+    assert (
+        c.molar_mass == pytest.approx(325.8)
+        and c.for_species("rat").fraction_unbound_plasma == 0.06
+    )
 
 
 def test_a_file_may_start_from_a_known_compound(tmp_path):
-    (tmp_path / "b.yaml").write_text("base: midazolam\nname: my midazolam\nclearance_plasma: 0.3 L/h/kg\n")
+    (tmp_path / "b.yaml").write_text(
+        "base: midazolam\nname: my midazolam\nclearance_plasma: 0.3 L/h/kg\n"
+    )
     c = load_compound_file(tmp_path / "b.yaml")
     assert c.name == "my midazolam" and c.clearance_plasma == pytest.approx(5.0)
     assert c.log_p == get_compound("midazolam").log_p

@@ -14,7 +14,9 @@ from pbpk_hybrid.compounds.observation_files import dosing_times, osp_dose, osp_
 
 ROOT = Path(__file__).parents[3]
 OSP = ROOT / "benchmarks" / "data" / "osp" / "osp_observed_data.csv.gz"
-needs_collections = pytest.mark.skipif(not OSP.exists(), reason="benchmarks/data is not part of this checkout")
+needs_collections = pytest.mark.skipif(
+    not OSP.exists(), reason="benchmarks/data is not part of this checkout"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -74,13 +76,21 @@ def test_without_collections_the_shipped_sets_are_still_found(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("label", "first_sample", "times", "start"),
     [
-        ("0.0", 0.1, "0", 0), ("1.0", 1.5, "0", 1), ("24.0", 0.25, "0", 0), ("0-12-24", 0.5, "0;12;24", 0),
-        ("S0-T8-R3", 0.5, "0;8;16", 0), ("(S-0,T-24,R-3)", 0.5, "0;24;48", 0),
+        ("0.0", 0.1, "0", 0),
+        ("1.0", 1.5, "0", 1),
+        ("24.0", 0.25, "0", 0),
+        ("0-12-24", 0.5, "0;12;24", 0),
+        ("S0-T8-R3", 0.5, "0;8;16", 0),
+        ("(S-0,T-24,R-3)", 0.5, "0;24;48", 0),
         ("(S0-T12-R2)-(S48-T24-R2)", 1, "0;12;48;72", 0),
-        ("0,S96-24-R2", 1, "", 0), ("S12-T24-R2", 12.5, "0;24", 12), (None, 0.5, "", 0), (float("nan"), 0.5, "", 0),
-        ("0-(S-72,T-12,R-2)-432", 0.5, "0;72;84;432", 0), ("some words", 0.5, "", 0),
+        ("0,S96-24-R2", 1, "", 0),
+        ("S12-T24-R2", 12.5, "0;24", 12),
+        (None, 0.5, "", 0),
+        (float("nan"), 0.5, "", 0),
+        ("0-(S-72,T-12,R-2)-432", 0.5, "0;72;84;432", 0),
+        ("some words", 0.5, "", 0),
     ],
-)  # fmt: skip
+)
 def test_dosing_labels(label, first_sample, times, start):
     assert dosing_times(label, np.array([first_sample, first_sample + 1])) == (times, start)
 
@@ -88,12 +98,20 @@ def test_dosing_labels(label, first_sample, times, start):
 @pytest.mark.parametrize(
     ("label", "dataset", "mg", "mg_per_kg"),
     [
-        ("200 mg", "", 200, None), ("15 µg/kg", "", None, 0.015), ("0.05 mg/kg", "", None, 0.05), ("1 g", "", 1000, None),
-        ("250 µg", "", 0.25, None), ("50 mg SD", "", 50, None), ("40.0", "", 40, None),
+        ("200 mg", "", 200, None),
+        ("15 µg/kg", "", None, 0.015),
+        ("0.05 mg/kg", "", None, 0.05),
+        ("1 g", "", 1000, None),
+        ("250 µg", "", 0.25, None),
+        ("50 mg SD", "", 50, None),
+        ("40.0", "", 40, None),
         ("0.375", "x_0.375mgkg_IV", None, 0.375),
-        ("100, 200 mg", "", None, None), ("50 mg BID", "", None, None), (None, "", None, None), ("unknown", "", None, None),
+        ("100, 200 mg", "", None, None),
+        ("50 mg BID", "", None, None),
+        (None, "", None, None),
+        ("unknown", "", None, None),
     ],
-)  # fmt: skip
+)
 def test_dose_labels(label, dataset, mg, mg_per_kg):
     expected = [np.nan if v is None else v for v in (mg, mg_per_kg)]
     assert osp_dose(label, dataset) == pytest.approx(expected, nan_ok=True)
@@ -102,13 +120,17 @@ def test_dose_labels(label, dataset, mg, mg_per_kg):
 @pytest.mark.parametrize(
     ("route", "form", "dataset", "kind", "duration"),
     [
-        ("IV", ".", "x", "iv", np.nan), ("IV", "bolus", "x", "iv_bolus", 0),
+        ("IV", ".", "x", "iv", np.nan),
+        ("IV", "bolus", "x", "iv_bolus", 0),
         ("IV", "i.v. infusion", "x", "iv_infusion", np.nan),
-        ("IV_5min_infusion", "", "x", "iv_infusion", 5 / 60), ("30-min infusion", "", "x", "iv_infusion", 0.5),
-        ("PO", "tablet", "x", "oral", 0), ("na", None, "a_iv_b", "iv", np.nan), (None, None, "Drug alone po", "oral", 0),
+        ("IV_5min_infusion", "", "x", "iv_infusion", 5 / 60),
+        ("30-min infusion", "", "x", "iv_infusion", 0.5),
+        ("PO", "tablet", "x", "oral", 0),
+        ("na", None, "a_iv_b", "iv", np.nan),
+        (None, None, "Drug alone po", "oral", 0),
         (None, None, "x", "", np.nan),
     ],
-)  # fmt: skip
+)
 def test_route_labels(route, form, dataset, kind, duration):
     got = osp_route(route, form, dataset)
     assert got[0] == kind
@@ -161,7 +183,12 @@ def test_infusions_last_as_long_as_in_the_protocol_that_the_source_simulates_the
     ds = observations("digoxin", "osp")
     duration = dict(zip(ds["profile"].values, ds["infusion_duration"].values, strict=True))
     assert duration["Wagner 1981 - 0.5mg iv 3h - Digoxin - IV - 0.5 mg - Plasma - agg. (n=6)"] == 3
-    assert duration["Greiner 1999 - iv Control (Perpetrator Placebo) - Digoxin - IV - 1 mg - Plasma - agg. (n=8)"] == 0.5
+    assert (
+        duration[
+            "Greiner 1999 - iv Control (Perpetrator Placebo) - Digoxin - IV - 1 mg - Plasma - agg. (n=8)"
+        ]
+        == 0.5
+    )
     ds = observations("alprazolam", "osp")
     bolus_and_infusion = np.char.find(ds["profile"].values, "then 72") >= 0
     assert bolus_and_infusion.any() and set(ds["dose_times"].values[bolus_and_infusion]) == {""}
@@ -170,16 +197,21 @@ def test_infusions_last_as_long_as_in_the_protocol_that_the_source_simulates_the
 @needs_collections
 def test_verapamil_doses_are_base_not_hydrochloride():
     ds = observations("verapamil", "osp")
-    at = np.flatnonzero(np.char.startswith(ds["profile"].values, "McAllister 1982 - Verapamil 10 mg IV"))[0]
+    at = np.flatnonzero(
+        np.char.startswith(ds["profile"].values, "McAllister 1982 - Verapamil 10 mg IV")
+    )[0]
     assert ds["dose"].values[at] == pytest.approx(10 * 454.61 / 491.07, rel=1e-4)
     assert "hydrochloride" in ds["group"].values[at]
 
 
 @needs_collections
 @pytest.mark.parametrize(
-    ("name", "study", "last_dose"), [("digoxin", "Rodin 1988", 324), ("omeprazole", "Hassan-Alin2005", 96)]
+    ("name", "study", "last_dose"),
+    [("digoxin", "Rodin 1988", 324), ("omeprazole", "Hassan-Alin2005", 96)],
 )
-def test_a_curve_that_rises_without_a_dose_has_its_doses_corrected_with_a_note(name, study, last_dose):
+def test_a_curve_that_rises_without_a_dose_has_its_doses_corrected_with_a_note(
+    name, study, last_dose
+):
     ds = observations(name, "osp")
     mine = np.char.startswith(ds["profile"].values, study)
     assert mine.any()
@@ -191,11 +223,17 @@ def test_a_curve_that_rises_without_a_dose_has_its_doses_corrected_with_a_note(n
 @needs_collections
 def test_patients_children_and_poor_metabolisers_are_marked():
     ds = observations("alfentanil", "osp")
-    marked = {p for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True) if m}
+    marked = {
+        p for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True) if m
+    }
     assert any("cirrhosis" in p for p in marked)
     assert not any("healthy control" in p for p in marked)
     ds = observations("dapagliflozin", "osp")
-    kidneys = {p: m for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True) if "2013b" in p}
+    kidneys = {
+        p: m
+        for p, m in zip(ds["profile"].values, ds["special_population"].values, strict=True)
+        if "2013b" in p
+    }
     assert len(kidneys) == 5
     assert all(mark == ("impair" in profile) for profile, mark in kidneys.items())
     assert not np.any(ds["interaction"].values[np.char.find(ds["profile"].values, "2013b") >= 0])
@@ -223,7 +261,8 @@ def test_all_collections_come_together():
 
 
 @pytest.mark.skipif(
-    not (ROOT.parent / "shared" / "data" / "pbpk_pc").exists(), reason="data without a licence are in no checkout"
+    not (ROOT.parent / "shared" / "data" / "pbpk_pc").exists(),
+    reason="data without a licence are in no checkout",
 )
 def test_unlicensed_profiles_are_read_where_they_lie():
     ds = observations("caffeine", "pbpk_pc", folder=ROOT.parent / "shared" / "data")

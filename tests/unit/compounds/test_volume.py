@@ -5,21 +5,34 @@ from __future__ import annotations
 import pytest
 
 from pbpk_hybrid._core.errors import InputError, UnitError, UnknownNameError
-from pbpk_hybrid.compounds import Compound, compounds_from_dataset, compounds_to_dataset, get_compound
+from pbpk_hybrid.compounds import (
+    Compound,
+    compounds_from_dataset,
+    compounds_to_dataset,
+    get_compound,
+)
 
 
 def make(**values):
     return Compound.create(**{"name": "test", "molar_mass": 300.0, **values})
 
 
-@pytest.mark.parametrize(("given", "value"), [(4, 4.0), ("4 L/kg", 4.0), ("400 mL/kg", 0.4), ("0.5 dm^3/kg", 0.5)])
+@pytest.mark.parametrize(
+    ("given", "value"), [(4, 4.0), ("4 L/kg", 4.0), ("400 mL/kg", 0.4), ("0.5 dm^3/kg", 0.5)]
+)
 def test_a_volume_arrives_in_litres_per_kilogram(given, value):
     assert make(volume_steady_state=given).volume_steady_state == pytest.approx(value, rel=1e-12)
 
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [(0, InputError), (-1, InputError), (float("nan"), InputError), ("4 L", UnitError), ("4 kg/L", UnitError)],
+    [
+        (0, InputError),
+        (-1, InputError),
+        (float("nan"), InputError),
+        ("4 L", UnitError),
+        ("4 kg/L", UnitError),
+    ],
 )
 def test_a_volume_that_cannot_be_is_refused_by_name(given, error):
     with pytest.raises(error, match="volume_steady_state"):
@@ -39,25 +52,39 @@ def test_the_basis_is_predicted_unless_said_otherwise():
 
 def test_a_volume_measured_in_one_species_is_never_given_to_another():
     c = make(
-        volume_steady_state=4, distribution_basis="in_vivo",
+        volume_steady_state=4,
+        distribution_basis="in_vivo",
         sources={"volume_steady_state": "man", "rat.volume_steady_state": "r"},
         species_values={"rat": {"volume_steady_state": "2 L/kg"}, "dog": {"log_p": 2}},
-    )  # fmt: skip
+    )
     dog, rat, man = (c.for_species(s) for s in ("dog", "rat", "human"))
     assert (dog.volume_steady_state, dog.distribution_basis) == (None, "predicted")
     assert "volume_steady_state" not in dog.sources
-    assert (rat.volume_steady_state, rat.distribution_basis, rat.sources["volume_steady_state"]) == (2, "in_vivo", "r")
-    assert (man.volume_steady_state, man.distribution_basis, man.sources["volume_steady_state"]) == (4, "in_vivo", "man")
+    assert (
+        rat.volume_steady_state,
+        rat.distribution_basis,
+        rat.sources["volume_steady_state"],
+    ) == (2, "in_vivo", "r")
+    assert (
+        man.volume_steady_state,
+        man.distribution_basis,
+        man.sources["volume_steady_state"],
+    ) == (4, "in_vivo", "man")
 
 
 def test_a_species_may_have_a_basis_of_its_own():
-    c = make(volume_steady_state=4, species_values={"rat": {"volume_steady_state": 2, "distribution_basis": "in_vivo"}})
+    c = make(
+        volume_steady_state=4,
+        species_values={"rat": {"volume_steady_state": 2, "distribution_basis": "in_vivo"}},
+    )
     assert c.for_species("rat").distribution_basis == "in_vivo"
     assert c.for_species("human").distribution_basis == "predicted"
 
 
 def test_volume_and_basis_survive_dictionaries_replacement_and_datasets():
-    c = make(volume_steady_state=4, distribution_basis="in_vivo", sources={"volume_steady_state": "man"})
+    c = make(
+        volume_steady_state=4, distribution_basis="in_vivo", sources={"volume_steady_state": "man"}
+    )
     assert Compound.from_dict(c.to_dict()) == c
     assert "distribution_basis" not in make().to_dict()  # a default is not written
     assert c.replace(log_p=2).sources["volume_steady_state"] == "man"
@@ -77,4 +104,7 @@ def test_digoxin_alone_of_the_curated_drugs_uses_its_measured_volume():
     compounds = [get_compound(n) for n in list_compounds(curated=True)]
     assert all(c.volume_steady_state is not None for c in compounds)
     assert [c.name for c in compounds if c.distribution_basis == "in_vivo"] == ["digoxin"]
-    assert any("Na,K-ATPase" in note and "distribution_basis" in note for note in get_compound("digoxin").notes)
+    assert any(
+        "Na,K-ATPase" in note and "distribution_basis" in note
+        for note in get_compound("digoxin").notes
+    )

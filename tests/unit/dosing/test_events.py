@@ -35,16 +35,31 @@ def test_a_bolus_is_one_jump():
 
 
 def test_an_infusion_is_a_rate_up_and_a_rate_down():
-    assert rows(expand(Regimen.infusion(100, 4, time=1), 1)) == [(1.0, RATE, 25.0), (5.0, RATE, -25.0)]
-    assert rows(expand(Regimen.infusion(100, rate=25, time=1), 1)) == [(1.0, RATE, 25.0), (5.0, RATE, -25.0)]
+    assert rows(expand(Regimen.infusion(100, 4, time=1), 1)) == [
+        (1.0, RATE, 25.0),
+        (5.0, RATE, -25.0),
+    ]
+    assert rows(expand(Regimen.infusion(100, rate=25, time=1), 1)) == [
+        (1.0, RATE, 25.0),
+        (5.0, RATE, -25.0),
+    ]
 
 
 def test_routes_have_compartments_of_their_own_unless_named():
-    r = Regimen.bolus(1) + Regimen.oral(2) + Regimen.dose(3, compartment="liver") + Regimen.oral(4, compartment="liver")
+    r = (
+        Regimen.bolus(1)
+        + Regimen.oral(2)
+        + Regimen.dose(3, compartment="liver")
+        + Regimen.oral(4, compartment="liver")
+    )
     e = expand(r, 1)
-    assert {e.compartments[i]: set(e.value[e.compartment == i]) for i in set(e.compartment.tolist())} == {
-        "iv": {1.0}, "oral": {2.0}, "liver": {3.0, 4.0},
-    }  # fmt: skip
+    assert {
+        e.compartments[i]: set(e.value[e.compartment == i]) for i in set(e.compartment.tolist())
+    } == {
+        "iv": {1.0},
+        "oral": {2.0},
+        "liver": {3.0, 4.0},
+    }
     e = expand(r, 1, route_compartments={"iv": "venous_blood", "oral": "liver"})
     assert set(e.compartments) == {"venous_blood", "liver"}
     with pytest.raises(UnknownNameError, match="'oral'"):
@@ -52,7 +67,10 @@ def test_routes_have_compartments_of_their_own_unless_named():
 
 
 def test_lag_moves_the_dose():
-    assert rows(expand(Regimen.infusion(100, 2, lag=0.5), 1)) == [(0.5, RATE, 50.0), (2.5, RATE, -50.0)]
+    assert rows(expand(Regimen.infusion(100, 2, lag=0.5), 1)) == [
+        (0.5, RATE, 50.0),
+        (2.5, RATE, -50.0),
+    ]
 
 
 @pytest.mark.parametrize("f", [0.25, 1.0, 2.0])
@@ -62,15 +80,29 @@ def test_bioavailability_scales_a_bolus(f):
 
 def test_bioavailability_shortens_an_infusion_whose_rate_was_ordered():
     # mrgsolve#954: the rate is what the pump does, F changes the duration
-    assert rows(expand(Regimen.infusion(100, rate=25, bioavailability=0.5), 1)) == [(0.0, RATE, 25.0), (2.0, RATE, -25.0)]
+    assert rows(expand(Regimen.infusion(100, rate=25, bioavailability=0.5), 1)) == [
+        (0.0, RATE, 25.0),
+        (2.0, RATE, -25.0),
+    ]
 
 
 def test_bioavailability_lowers_the_rate_of_an_infusion_whose_duration_was_ordered():
-    assert rows(expand(Regimen.infusion(100, 4, bioavailability=0.5), 1)) == [(0.0, RATE, 12.5), (4.0, RATE, -12.5)]
+    assert rows(expand(Regimen.infusion(100, 4, bioavailability=0.5), 1)) == [
+        (0.0, RATE, 12.5),
+        (4.0, RATE, -12.5),
+    ]
 
 
 def test_no_bioavailability_gives_nothing():
-    assert given_amount(expand(Regimen.bolus(100, bioavailability=0) + Regimen.infusion(100, 4, bioavailability=0), 1)) == 0
+    assert (
+        given_amount(
+            expand(
+                Regimen.bolus(100, bioavailability=0) + Regimen.infusion(100, 4, bioavailability=0),
+                1,
+            )
+        )
+        == 0
+    )
     assert len(expand(Regimen.infusion(100, rate=25, bioavailability=0), 1)) == 0
 
 
@@ -90,13 +122,25 @@ def test_additional_doses_follow_at_the_interval():
 def test_infusions_longer_than_the_interval_overlap():
     e = expand(Regimen.infusion(10, rate=1, interval=4, additional_doses=2), 1)
     assert rows(e) == [
-        (0.0, RATE, 1.0), (4.0, RATE, 1.0), (8.0, RATE, 1.0), (10.0, RATE, -1.0), (14.0, RATE, -1.0), (18.0, RATE, -1.0),
-    ]  # fmt: skip
+        (0.0, RATE, 1.0),
+        (4.0, RATE, 1.0),
+        (8.0, RATE, 1.0),
+        (10.0, RATE, -1.0),
+        (14.0, RATE, -1.0),
+        (18.0, RATE, -1.0),
+    ]
 
 
 def test_horizon_leaves_out_what_comes_later():
-    e = expand(Regimen.bolus(10, interval=1, additional_doses=10**9) + Regimen.infusion(5, 3), 1, horizon=2)
-    assert e.time.tolist() == [0.0, 0.0, 1.0, 2.0] and e.kind.tolist() == [RATE, BOLUS, BOLUS, BOLUS]
+    e = expand(
+        Regimen.bolus(10, interval=1, additional_doses=10**9) + Regimen.infusion(5, 3), 1, horizon=2
+    )
+    assert e.time.tolist() == [0.0, 0.0, 1.0, 2.0] and e.kind.tolist() == [
+        RATE,
+        BOLUS,
+        BOLUS,
+        BOLUS,
+    ]
 
 
 def test_horizon_before_everything_leaves_nothing():
@@ -135,11 +179,19 @@ def test_reset_and_dose_resets_only_once_with_additional_doses():
 
 
 def test_a_reset_cancels_pending_lagged_and_additional_doses_of_earlier_records():
-    r = Regimen.bolus(1, 0, interval=12, additional_doses=9) + Regimen.bolus(2, 29, lag=3) + Regimen.reset(30)
+    r = (
+        Regimen.bolus(1, 0, interval=12, additional_doses=9)
+        + Regimen.bolus(2, 29, lag=3)
+        + Regimen.reset(30)
+    )
     assert rows(expand(r + Regimen.bolus(3, 30) + Regimen.bolus(4, 40), 1)) == [
-        (0.0, BOLUS, 1.0), (12.0, BOLUS, 1.0), (24.0, BOLUS, 1.0), (30.0, RESET, 0.0), (30.0, BOLUS, 3.0),
+        (0.0, BOLUS, 1.0),
+        (12.0, BOLUS, 1.0),
+        (24.0, BOLUS, 1.0),
+        (30.0, RESET, 0.0),
+        (30.0, BOLUS, 3.0),
         (40.0, BOLUS, 4.0),
-    ]  # fmt: skip
+    ]
 
 
 def test_repeated_doses_are_records_of_their_own_which_an_earlier_reset_leaves_alone():
@@ -151,13 +203,21 @@ def test_a_reset_concerns_its_own_subject_only():
     r = Regimen.per_subject([Regimen.infusion(10, 10) + Regimen.reset(4), Regimen.infusion(10, 10)])
     e = expand(r, 2)
     assert [x for x in zip(e.subject.tolist(), e.time.tolist(), e.kind.tolist(), strict=True)] == [
-        (0, 0.0, RATE), (0, 4.0, RESET), (1, 0.0, RATE), (1, 10.0, RATE),
-    ]  # fmt: skip
+        (0, 0.0, RATE),
+        (0, 4.0, RESET),
+        (1, 0.0, RATE),
+        (1, 10.0, RATE),
+    ]
 
 
 def test_an_infusion_between_two_resets_ends_where_it_should():
     r = Regimen.reset(1) + Regimen.infusion(10, 5, time=2) + Regimen.reset(9)
-    assert rows(expand(r, 1)) == [(1.0, RESET, 0.0), (2.0, RATE, 2.0), (7.0, RATE, -2.0), (9.0, RESET, 0.0)]
+    assert rows(expand(r, 1)) == [
+        (1.0, RESET, 0.0),
+        (2.0, RATE, 2.0),
+        (7.0, RATE, -2.0),
+        (9.0, RESET, 0.0),
+    ]
 
 
 # ---- steady state ------------------------------------------------------------------------------------------------
@@ -168,7 +228,12 @@ def test_steady_state_bolus_is_reset_then_steady_then_dose():
     assert rows(e) == [(5.0, RESET, 0.0), (5.0, STEADY, 0.0), (5.0, BOLUS, 50.0)]
     s = e.steady
     assert (s.amount[0], s.interval[0], s.phase[0], s.flag[0]) == (50.0, 12.0, 12.0, 1)
-    assert (s.base_rate[0], s.pulse_rate[0], s.n_running[0], s.n_on_their_way[0]) == (0.0, 0.0, 0, 0)
+    assert (s.base_rate[0], s.pulse_rate[0], s.n_running[0], s.n_on_their_way[0]) == (
+        0.0,
+        0.0,
+        0,
+        0,
+    )
 
 
 def test_steady_state_two_adds_without_a_reset():
@@ -187,9 +252,13 @@ def test_steady_state_with_lag_lets_the_previous_infusion_run_on():
     # II 24, lag 22: the previous infusion (10 h) entered 2 h ago and runs for 8 h more
     e = expand(Regimen.infusion(100, 10, steady_state=True, interval=24, lag=22), 1)
     assert rows(e) == [
-        (0.0, RESET, 0.0), (0.0, STEADY, 0.0), (0.0, RATE, 10.0), (8.0, RATE, -10.0), (22.0, RATE, 10.0),
+        (0.0, RESET, 0.0),
+        (0.0, STEADY, 0.0),
+        (0.0, RATE, 10.0),
+        (8.0, RATE, -10.0),
+        (22.0, RATE, 10.0),
         (32.0, RATE, -10.0),
-    ]  # fmt: skip
+    ]
     assert e.steady.stop_times(0).tolist() == [8.0]
 
 
@@ -197,12 +266,22 @@ def test_steady_infusion_longer_than_its_interval_overlaps_its_predecessors():
     # mrgsolve#270: 30 h every 12 h: two run always, a third for the first 6 h of each interval
     e = expand(Regimen.infusion(60, 30, steady_state=True, interval=12), 1)
     s = e.steady
-    assert (s.base_rate[0], s.pulse_rate[0], s.pulse_duration[0], s.n_running[0]) == (4.0, 2.0, 6.0, 2)
+    assert (s.base_rate[0], s.pulse_rate[0], s.pulse_duration[0], s.n_running[0]) == (
+        4.0,
+        2.0,
+        6.0,
+        2,
+    )
     assert s.stop_times(0).tolist() == [18.0, 6.0]
     assert rows(e) == [
-        (0.0, RESET, 0.0), (0.0, STEADY, 0.0), (0.0, RATE, 4.0), (0.0, RATE, 2.0),
-        (6.0, RATE, -2.0), (18.0, RATE, -2.0), (30.0, RATE, -2.0),
-    ]  # fmt: skip
+        (0.0, RESET, 0.0),
+        (0.0, STEADY, 0.0),
+        (0.0, RATE, 4.0),
+        (0.0, RATE, 2.0),
+        (6.0, RATE, -2.0),
+        (18.0, RATE, -2.0),
+        (30.0, RATE, -2.0),
+    ]
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
@@ -225,12 +304,20 @@ def test_an_implied_dose_due_at_the_record_itself_is_not_lost_to_rounding():
     for lag in (12.0, np.nextafter(12.0, 0), np.nextafter(12.0, 13)):
         e = expand(Regimen.bolus(100, 10, steady_state=True, interval=12, lag=lag), 1)
         assert e.kind.tolist() == [RESET, STEADY, BOLUS, BOLUS]
-        assert e.time == pytest.approx([10, 10, 10, 22], abs=1e-12) and e.steady.phase[0] == pytest.approx(12)
+        assert e.time == pytest.approx([10, 10, 10, 22], abs=1e-12) and e.steady.phase[
+            0
+        ] == pytest.approx(12)
 
 
 def test_additional_doses_go_on_after_a_steady_state():
     e = expand(Regimen.bolus(100, steady_state=True, interval=12, additional_doses=2, lag=1), 1)
-    assert e.kind.tolist() == [RESET, STEADY, BOLUS, BOLUS, BOLUS] and e.time.tolist() == [0, 0, 1, 13, 25]
+    assert e.kind.tolist() == [RESET, STEADY, BOLUS, BOLUS, BOLUS] and e.time.tolist() == [
+        0,
+        0,
+        1,
+        13,
+        25,
+    ]
 
 
 def test_constant_infusion_ends_at_its_steady_state():
@@ -250,23 +337,45 @@ def given_amount_before(e: DoseEvents, time: float) -> float:
 
 
 def test_two_steady_states_that_erase_each_other_are_refused():
-    r = Regimen.bolus(1, steady_state=True, interval=12) + Regimen.oral(1, steady_state=True, interval=24)
+    r = Regimen.bolus(1, steady_state=True, interval=12) + Regimen.oral(
+        1, steady_state=True, interval=24
+    )
     with pytest.raises(InputError, match=r"steady_state\[row 1\].*steady_state=2"):
         expand(r, 1)
-    assert len(expand(Regimen.bolus(1, steady_state=1, interval=12) + Regimen.oral(1, steady_state=2, interval=24), 1)) == 5
+    assert (
+        len(
+            expand(
+                Regimen.bolus(1, steady_state=1, interval=12)
+                + Regimen.oral(1, steady_state=2, interval=24),
+                1,
+            )
+        )
+        == 5
+    )
 
 
 @given(st.floats(1, 30), st.floats(0.01, 100), st.floats(0, 100), st.floats(0.1, 3))
-def test_the_rate_at_a_steady_state_is_that_of_the_periodic_regime_at_its_phase(interval, duration, lag, f):
-    e = expand(Regimen.infusion(10, duration, steady_state=True, interval=interval, lag=lag, bioavailability=f), 1)
+def test_the_rate_at_a_steady_state_is_that_of_the_periodic_regime_at_its_phase(
+    interval, duration, lag, f
+):
+    e = expand(
+        Regimen.infusion(
+            10, duration, steady_state=True, interval=interval, lag=lag, bioavailability=f
+        ),
+        1,
+    )
     s = e.steady
     left = (s.duration[0] - s.phase[0]) / interval
-    assume(abs(left - round(left)) > 1e-6)  # at the very moment at which one of them ends, either answer is right
+    assume(
+        abs(left - round(left)) > 1e-6
+    )  # at the very moment at which one of them ends, either answer is right
     periodic = s.base_rate[0] + (s.pulse_rate[0] if s.phase[0] < s.pulse_duration[0] else 0)
     assert s.n_running[0] * s.rate[0] == pytest.approx(periodic, rel=1e-12)
     assert 0 < s.phase[0] <= interval and 0 <= s.pulse_duration[0] < interval
     # one period gives one dose
-    assert s.base_rate[0] * interval + s.pulse_rate[0] * s.pulse_duration[0] == pytest.approx(10 * f, rel=1e-8)
+    assert s.base_rate[0] * interval + s.pulse_rate[0] * s.pulse_duration[0] == pytest.approx(
+        10 * f, rel=1e-8
+    )
     stops = s.stop_times(0)
     assert stops.size == s.n_running[0] and np.all(stops > -1e-6 * interval)
 
@@ -276,7 +385,9 @@ def test_the_rate_at_a_steady_state_is_that_of_the_periodic_regime_at_its_phase(
 
 def test_a_shared_regimen_stays_shared_for_100_000_people():
     weight = np.linspace(40, 120, 100_000)
-    e = expand(Regimen.infusion("2 mg/kg", 1).repeat(24, 7) + Regimen.oral(5), 100_000, body_weight=weight)
+    e = expand(
+        Regimen.infusion("2 mg/kg", 1).repeat(24, 7) + Regimen.oral(5), 100_000, body_weight=weight
+    )
     assert len(e) == 15 and e.shared and e.per_kg.sum() == 14
     v = e.values_for(99_998, 100_000)
     assert v.shape == (2, 15)
@@ -291,7 +402,11 @@ def test_values_without_doses_per_kg_are_shared_too():
 
 def test_a_dose_per_kg_at_a_rate_in_mg_per_h_gives_everyone_another_duration():
     e = expand(Regimen.infusion("2 mg/kg", rate="10 mg/h"), 2, body_weight=[50, 100])
-    assert e.subject.tolist() == [0, 0, 1, 1] and e.time.tolist() == [0, 10, 0, 20] and not e.per_kg.any()
+    assert (
+        e.subject.tolist() == [0, 0, 1, 1]
+        and e.time.tolist() == [0, 10, 0, 20]
+        and not e.per_kg.any()
+    )
 
 
 def test_a_dose_per_kg_at_a_rate_per_kg_stays_shared():
@@ -309,13 +424,21 @@ def test_steady_states_per_kg_are_weighted_too():
 def test_records_for_all_and_for_one_are_written_out_together():
     r = Regimen.bolus(1) + Regimen.bolus(2, 1, subject=30)
     e = expand(r, [10, 20, 30])
-    assert list(zip(e.subject.tolist(), e.value.tolist(), strict=True)) == [(0, 1), (1, 1), (2, 1), (2, 2)]
+    assert list(zip(e.subject.tolist(), e.value.tolist(), strict=True)) == [
+        (0, 1),
+        (1, 1),
+        (2, 1),
+        (2, 2),
+    ]
 
 
 def test_one_subjects_events_are_those_it_has_among_all():
-    r = Regimen.per_subject([
-        Regimen.bolus(1, steady_state=True, interval=12), Regimen.infusion("1 mg/kg", 2, steady_state=2, interval=6),
-    ])  # fmt: skip
+    r = Regimen.per_subject(
+        [
+            Regimen.bolus(1, steady_state=True, interval=12),
+            Regimen.infusion("1 mg/kg", 2, steady_state=2, interval=6),
+        ]
+    )
     e = expand(r, 2, body_weight=[50.0, 80.0])
     one = e.for_subject(1)
     assert rows(one) == [(0.0, STEADY, 0.0), (0.0, RATE, 40.0), (2.0, RATE, -40.0)]
@@ -354,9 +477,15 @@ plain = st.builds(
         "rate": lambda **k: Regimen.infusion(amount, time=time, rate=amount / extent, **k),
         "oral": lambda **k: Regimen.oral(amount, time, **k),
     }[kind](lag=lag, bioavailability=f, **({"interval": ii, "additional_doses": n} if n else {})),
-    st.sampled_from(["bolus", "duration", "rate", "oral"]), st.floats(0.1, 1000), st.floats(0.1, 60), st.floats(0, 200),
-    st.floats(0, 20), st.floats(0.05, 2), st.floats(0.5, 48), st.integers(0, 6),
-)  # fmt: skip
+    st.sampled_from(["bolus", "duration", "rate", "oral"]),
+    st.floats(0.1, 1000),
+    st.floats(0.1, 60),
+    st.floats(0, 200),
+    st.floats(0, 20),
+    st.floats(0.05, 2),
+    st.floats(0.5, 48),
+    st.integers(0, 6),
+)
 many = st.lists(plain, min_size=1, max_size=5).map(lambda parts: sum(parts[1:], parts[0]))
 
 
@@ -392,8 +521,11 @@ def test_events_of_a_combination_are_the_events_of_its_parts(a, b):
     both, one, two = expand(a + b, 1), expand(a, 1), expand(b, 1)
 
     def table(*parts):
-        return sorted((t, k, v, e.compartments[c]) for e in parts
-                      for t, k, v, c in zip(e.time, e.kind, e.value, e.compartment, strict=True))  # fmt: skip
+        return sorted(
+            (t, k, v, e.compartments[c])
+            for e in parts
+            for t, k, v, c in zip(e.time, e.kind, e.value, e.compartment, strict=True)
+        )
 
     assert table(both) == table(one, two)
 

@@ -42,7 +42,10 @@ B, I, O, D = Regimen.bolus, Regimen.infusion, Regimen.oral, Regimen.dose
             "100 mg over 2 h q24h x7 then 50 mg oral q12h x20",
             I(100, 2).repeat(24, 7).then(O(50).repeat(12, 20)),
         ),
-        ("200 mg po then after 12 h 100 mg po q12h x9", O(200).then(O(100).repeat(12, 9), after=12)),
+        (
+            "200 mg po then after 12 h 100 mg po q12h x9",
+            O(200).then(O(100).repeat(12, 9), after=12),
+        ),
         ("100 mg over 1 h then 240 mg over 24 h", I(100, 1).then(I(240, 24))),
     ],
 )
@@ -54,7 +57,11 @@ def test_words_mean_the_same_as_calls(text, expected):
 
 
 def test_a_later_start_moves_the_following_part_too():
-    assert Regimen.parse("10 mg iv at 6 h q12h x2 then 5 mg po").columns["time"].tolist() == [6.0, 18.0, 30.0]
+    assert Regimen.parse("10 mg iv at 6 h q12h x2 then 5 mg po").columns["time"].tolist() == [
+        6.0,
+        18.0,
+        30.0,
+    ]
 
 
 @pytest.mark.parametrize(

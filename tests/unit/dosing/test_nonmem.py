@@ -38,9 +38,16 @@ def test_doses_observations_and_covariates_are_told_apart(tmp_path):
     c = regimen.columns
     assert c["subject"].tolist() == [1, 2, 2] and c["evid"].tolist() == [1, 1, 3]
     assert c["route"].tolist() == ["oral", "iv_infusion", ""] and c["rate"].tolist() == [0, 60, 0]
-    assert c["additional_doses"].tolist() == [2, 0, 0] and c["interdose_interval"].tolist() == [12, 0, 0]
+    assert c["additional_doses"].tolist() == [2, 0, 0] and c["interdose_interval"].tolist() == [
+        12,
+        0,
+        0,
+    ]
     validate(obs, "observation")
-    assert obs["value"].values.tolist() == [3.5, 1.25] and obs["subject"].values.tolist() == ["1", "2"]
+    assert obs["value"].values.tolist() == [3.5, 1.25] and obs["subject"].values.tolist() == [
+        "1",
+        "2",
+    ]
     assert obs["cmt"].values.tolist() == [2, 2]
     assert cov["ARM"].dims == ("subject",) and cov["ARM"].values.tolist() == ["A", "B"]
     assert cov["WT"].dims == ("record",) and cov["WT"].values.tolist() == [70, 70, 70, 55, 56, 56]
@@ -59,15 +66,23 @@ def test_lower_case_names_and_compressed_files_are_read_alike(tmp_path):
 
 def test_units_are_converted(tmp_path):
     text = "ID,TIME,AMT,RATE,EVID,DV\n1,0,5000,2500,1,.\n1,60,.,.,0,80\n"
-    regimen, obs, _ = read(tmp_path, text, amount_unit="ug", time_unit="min", concentration_unit="ng/mL")
+    regimen, obs, _ = read(
+        tmp_path, text, amount_unit="ug", time_unit="min", concentration_unit="ng/mL"
+    )
     c = regimen.columns
     assert c["amount"][0] == pytest.approx(5.0) and c["rate"][0] == pytest.approx(150.0)
-    assert obs["time"].values[0] == pytest.approx(1.0) and obs["value"].values[0] == pytest.approx(0.08)
+    assert obs["time"].values[0] == pytest.approx(1.0) and obs["value"].values[0] == pytest.approx(
+        0.08
+    )
 
 
 def test_without_evid_an_amount_makes_a_dose(tmp_path):
     regimen, obs, _ = read(tmp_path, "ID,TIME,AMT,DV\n1,0,100,.\n1,1,.,5\n")
-    assert len(regimen) == 1 and regimen.columns["route"].tolist() == ["iv_bolus"] and obs.sizes["sample"] == 1
+    assert (
+        len(regimen) == 1
+        and regimen.columns["route"].tolist() == ["iv_bolus"]
+        and obs.sizes["sample"] == 1
+    )
 
 
 def test_modelled_duration_and_rate(tmp_path):
@@ -81,7 +96,10 @@ def test_modelled_duration_and_rate(tmp_path):
 def test_compartment_numbers_become_names(tmp_path):
     text = "ID,TIME,AMT,CMT\n1,0,100,3\n1,1,100,0\n"
     c = read(tmp_path, text).regimen.columns
-    assert c["compartment"].tolist() == ["3", ""] and c["route"].tolist() == ["compartment", "iv_bolus"]
+    assert c["compartment"].tolist() == ["3", ""] and c["route"].tolist() == [
+        "compartment",
+        "iv_bolus",
+    ]
     with pytest.raises(FileFormatError, match=r"line 2, CMT.*3.*1 \(oral\)"):
         read(tmp_path, text, compartments={1: "oral"})
 
@@ -183,7 +201,9 @@ def test_observations_and_covariates_survive_the_round_trip(tmp_path):
 
 
 def test_shared_doses_per_kg_are_written_out_for_each_subject(tmp_path):
-    path = write_nonmem(tmp_path / "out.csv", Regimen.bolus("2 mg/kg"), subjects=[1, 2], body_weight=[50, 80])
+    path = write_nonmem(
+        tmp_path / "out.csv", Regimen.bolus("2 mg/kg"), subjects=[1, 2], body_weight=[50, 80]
+    )
     assert read_nonmem(path).regimen.columns["amount"].tolist() == [100, 160]
     with pytest.raises(InputError, match="body_weight"):
         write_nonmem(tmp_path / "out.csv", Regimen.bolus("2 mg/kg"), subjects=[1, 2])
@@ -207,10 +227,20 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
                 "duration": lambda **k: Regimen.infusion(amount, extent, time, **k),
                 "rate": lambda **k: Regimen.infusion(amount, time=time, rate=extent, **k),
                 "oral": lambda **k: Regimen.oral(amount, time, **k),
-            }[kind](lag=lag, bioavailability=f, **({"interval": extent, "additional_doses": n} if n else {})),
+            }[
+                kind
+            ](
+                lag=lag,
+                bioavailability=f,
+                **({"interval": extent, "additional_doses": n} if n else {}),
+            ),
             st.sampled_from(["bolus", "duration", "rate", "oral"]),
-            st.floats(0.01, 1e4), st.floats(0.1, 60), st.floats(0, 200), st.sampled_from([0, 0.25, 1 / 3]),
-            st.sampled_from([1, 0.5, 1 / 3]), st.integers(0, 3),
+            st.floats(0.01, 1e4),
+            st.floats(0.1, 60),
+            st.floats(0, 200),
+            st.sampled_from([0, 0.25, 1 / 3]),
+            st.sampled_from([1, 0.5, 1 / 3]),
+            st.integers(0, 3),
         ),
         min_size=1,
         max_size=4,
@@ -218,9 +248,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 )
 def test_any_regimen_gives_the_same_events_after_a_round_trip(tmp_path_factory, parts):
     regimen = sum(parts[1:], parts[0])
-    path = write_nonmem(tmp_path_factory.mktemp("nm") / "r.csv", regimen, subjects=[3], compartments=NUMBERS)
+    path = write_nonmem(
+        tmp_path_factory.mktemp("nm") / "r.csv", regimen, subjects=[3], compartments=NUMBERS
+    )
     back = read_nonmem(path, compartments=NUMBERS).regimen
     one, two = expand(regimen.for_subjects([3]), [3]), expand(back, [3])
     for name in ("subject", "time", "kind", "value"):
         assert getattr(one, name).tolist() == getattr(two, name).tolist()
-    assert [one.compartments[i] for i in one.compartment] == [two.compartments[i] for i in two.compartment]
+    assert [one.compartments[i] for i in one.compartment] == [
+        two.compartments[i] for i in two.compartment
+    ]

@@ -24,7 +24,9 @@ numbers = st.floats(0.1, 1000)
 
 @st.composite
 def single_doses(draw):
-    kind = draw(st.sampled_from(["bolus", "duration", "rate", "oral", "into", "per_kg", "reset", "other"]))
+    kind = draw(
+        st.sampled_from(["bolus", "duration", "rate", "oral", "into", "per_kg", "reset", "other"])
+    )
     time = draw(st.floats(0, 500))
     if kind == "reset":
         return Regimen.reset(time)
@@ -32,7 +34,10 @@ def single_doses(draw):
         return Regimen.other(time)
     options = {"lag": draw(st.floats(0, 10)), "bioavailability": draw(st.floats(0.05, 2))}
     if draw(st.booleans()):
-        options |= {"interval": draw(st.floats(0.5, 48)), "additional_doses": draw(st.integers(1, 5))}
+        options |= {
+            "interval": draw(st.floats(0.5, 48)),
+            "additional_doses": draw(st.integers(1, 5)),
+        }
     amount = draw(numbers)
     if kind == "bolus":
         return Regimen.bolus(amount, time, **options)
@@ -44,10 +49,14 @@ def single_doses(draw):
         return Regimen.oral(amount, time, **options)
     if kind == "per_kg":
         return Regimen.bolus(f"{amount} mg/kg", time, **options)
-    return Regimen.dose(amount, time, compartment=draw(st.sampled_from(["liver", "lung"])), **options)
+    return Regimen.dose(
+        amount, time, compartment=draw(st.sampled_from(["liver", "lung"])), **options
+    )
 
 
-regimens = st.lists(single_doses(), min_size=1, max_size=4).map(lambda parts: sum(parts[1:], parts[0]))
+regimens = st.lists(single_doses(), min_size=1, max_size=4).map(
+    lambda parts: sum(parts[1:], parts[0])
+)
 
 
 # ---- making ------------------------------------------------------------------------------------------------------
@@ -102,8 +111,17 @@ def test_then_after_a_single_dose_at_once_needs_a_time():
 
 def test_loading_then_maintenance():
     r = Regimen.loading(Regimen.bolus(300), Regimen.bolus(100), 24, 3)
-    assert times(r) == [0.0, 24.0, 48.0, 72.0] and r.columns["amount"].tolist() == [300, 100, 100, 100]
-    assert times(Regimen.loading(Regimen.bolus(300), Regimen.bolus(100), 24, 2, delay=12)) == [0.0, 12.0, 36.0]
+    assert times(r) == [0.0, 24.0, 48.0, 72.0] and r.columns["amount"].tolist() == [
+        300,
+        100,
+        100,
+        100,
+    ]
+    assert times(Regimen.loading(Regimen.bolus(300), Regimen.bolus(100), 24, 2, delay=12)) == [
+        0.0,
+        12.0,
+        36.0,
+    ]
 
 
 def test_at_moves_the_first_record_there():
@@ -157,7 +175,10 @@ def test_a_regimen_cannot_be_changed():
         (lambda: Regimen.bolus(1, steady_state=True), ["interdose_interval", "steady_state"]),
         (lambda: Regimen.bolus(1, interval=12), ["additional_doses", "ignored"]),
         (lambda: Regimen.bolus(1, interval=12, steady_state=3), ["steady_state", "3", "0, 1 or 2"]),
-        (lambda: Regimen.bolus(1, interval=12, additional_doses=1.5), ["additional_doses", "whole"]),
+        (
+            lambda: Regimen.bolus(1, interval=12, additional_doses=1.5),
+            ["additional_doses", "whole"],
+        ),
         (lambda: Regimen.bolus(1, interval=12, additional_doses=-1), ["additional_doses", "-1"]),
         (lambda: Regimen.bolus(1, lag=-1), ["lag", "-1"]),
         (lambda: Regimen.bolus(1, bioavailability=-0.1), ["bioavailability", "-0.1"]),
@@ -167,11 +188,17 @@ def test_a_regimen_cannot_be_changed():
         (lambda: Regimen.infusion(100, rate="5 mg/kg/h"), ["rate_per_kg", "body weight"]),
         (lambda: Regimen.bolus(1).repeat(12, 0), ["n", "0", ">= 1"]),
         (lambda: Regimen.bolus(1).repeat(0, 2), ["interval", "> 0"]),
-        (lambda: Regimen({"amount": [1, 2], "time": [0, 1, 2], "route": "iv_bolus"}), ["amount", "3 values"]),
+        (
+            lambda: Regimen({"amount": [1, 2], "time": [0, 1, 2], "route": "iv_bolus"}),
+            ["amount", "3 values"],
+        ),
         (lambda: Regimen({"amuont": 1.0}), ["amuont", "'amount'"]),
         (lambda: Regimen({"amount": 1.0, "route": "rectal"}), ["route", "rectal", "oral"]),
         (lambda: Regimen({"evid": 3, "amount": 5.0}), ["amount", "5", "evid 2 and 3"]),
-        (lambda: Regimen.constant_infusion_steady_state(5, additional_doses=2, interval=0), ["interval"]),
+        (
+            lambda: Regimen.constant_infusion_steady_state(5, additional_doses=2, interval=0),
+            ["interval"],
+        ),
     ],
 )
 def test_contradictions_are_refused_by_name_and_value(make, words):
@@ -214,7 +241,9 @@ def test_repeating_repeats_equals_repeating_once(a, n, m, interval):
 @given(regimens, regimens, st.integers(-64, 64))
 def test_shift_distributes_over_combination(a, b, quarters):
     dt = quarters / 4
-    assert ((a + b).shift(dt)).columns["time"].tolist() == (a.shift(dt) + b.shift(dt)).columns["time"].tolist()
+    assert ((a + b).shift(dt)).columns["time"].tolist() == (a.shift(dt) + b.shift(dt)).columns[
+        "time"
+    ].tolist()
     assert (a.shift(dt)).columns["time"] == pytest.approx(a.columns["time"] + dt, abs=1e-12)
 
 
@@ -230,7 +259,9 @@ def test_netcdf_round_trip_is_lossless(tmp_path):
         Regimen.infusion(100, rate=7, lag=0.25, bioavailability=0.3).repeat(24, 3)
         + Regimen.infusion("3 mg/kg", rate="0.7 mg/kg/h", time=1 / 3)
         + Regimen.infusion("3 mg/kg", rate="11 mg/h", time=2)
-        + Regimen.dose(0.1 + 0.2, 5, compartment="liver", interval=8, additional_doses=4, steady_state=2)
+        + Regimen.dose(
+            0.1 + 0.2, 5, compartment="liver", interval=8, additional_doses=4, steady_state=2
+        )
         + Regimen.reset(50)
         + Regimen.other(60)
         + Regimen.oral(1, 70, subject=12, reset=True)

@@ -23,10 +23,17 @@ def one_compartment(n=1, ka=1.5, cl=3.0, v=30.0, subjects=None):
     parameters = {"ka": np.array([ka]), "cl": np.array([cl]), "v": np.array([v])}
     c = assemble(parameters)
     return ph.System(
-        ("depot", "body"), [0, 1, 1], [0, 0, 1], c.k_value,
-        observables={"plasma": ph.Observable((1,), c.observable_factor["plasma"])}, targets={"oral": 0, "iv_bolus": 1},
-        n_subjects=n, subjects=subjects, parameters=parameters, assemble=assemble,
-    )  # fmt: skip
+        ("depot", "body"),
+        [0, 1, 1],
+        [0, 0, 1],
+        c.k_value,
+        observables={"plasma": ph.Observable((1,), c.observable_factor["plasma"])},
+        targets={"oral": 0, "iv_bolus": 1},
+        n_subjects=n,
+        subjects=subjects,
+        parameters=parameters,
+        assemble=assemble,
+    )
 
 
 def observed(time, value, subject="0", lloq=None, matrix="plasma"):
@@ -35,12 +42,19 @@ def observed(time, value, subject="0", lloq=None, matrix="plasma"):
     n = time.size
     limit = np.full(n, np.nan if lloq is None else lloq)
     censored = np.zeros(n, dtype=int) if lloq is None else (value < lloq).astype(int)
-    text = lambda x: ("sample", np.broadcast_to(np.asarray(x, dtype=str), (n,)).copy())  # noqa: E731
-    return xr.Dataset({
-        "time": ("sample", time), "value": ("sample", np.where(censored, np.nan, value)), "lloq": ("sample", limit),
-        "censored": ("sample", censored), "matrix": text(matrix), "subject": text(subject), "study": text("s"),
-        "reference": text("r"),
-    })  # fmt: skip
+    text = lambda x: ("sample", np.broadcast_to(np.asarray(x, dtype=str), (n,)).copy())
+    return xr.Dataset(
+        {
+            "time": ("sample", time),
+            "value": ("sample", np.where(censored, np.nan, value)),
+            "lloq": ("sample", limit),
+            "censored": ("sample", censored),
+            "matrix": text(matrix),
+            "subject": text(subject),
+            "study": text("s"),
+            "reference": text("r"),
+        }
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.estimation import fit, plot_observed_predicted, plot_profile, plot_residuals, profile_likelihood
+from pbpk_hybrid.estimation import (
+    fit,
+    plot_observed_predicted,
+    plot_profile,
+    plot_residuals,
+    profile_likelihood,
+)
 
 matplotlib.use("Agg")
 

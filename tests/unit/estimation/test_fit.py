@@ -27,9 +27,18 @@ def noisy():
 
 
 def test_least_squares_of_three_parameters_is_scipys(model, observe, noisy):
-    found = fit(model(), observe(TIMES, noisy), ["ka", "cl", "v"], regimen="100 mg oral", error="additive", starts=3)
+    found = fit(
+        model(),
+        observe(TIMES, noisy),
+        ["ka", "cl", "v"],
+        regimen="100 mg oral",
+        error="additive",
+        starts=3,
+    )
     assert found.converged
-    expected, covariance = curve_fit(bateman, TIMES, noisy, p0=(1.5, 3.0, 30.0), xtol=1e-13, ftol=1e-13)
+    expected, covariance = curve_fit(
+        bateman, TIMES, noisy, p0=(1.5, 3.0, 30.0), xtol=1e-13, ftol=1e-13
+    )
     np.testing.assert_allclose([found["ka"], found["cl"], found["v"]], expected, rtol=2e-5)
     # curve_fit divides by n - p, maximum likelihood by n; the Laplace covariance is of logs and of the observed information
     residual = noisy - bateman(TIMES, *expected)
@@ -41,11 +50,18 @@ def test_least_squares_of_three_parameters_is_scipys(model, observe, noisy):
 
 
 @pytest.mark.parametrize("error", ["additive", "proportional", "combined", "lognormal"])
-def test_objective_is_minus_two_log_likelihood_and_its_gradient_the_derivative(model, observe, noisy, error):
+def test_objective_is_minus_two_log_likelihood_and_its_gradient_the_derivative(
+    model, observe, noisy, error
+):
     lloq = 0.5
     data = observe(TIMES, noisy, lloq=lloq)
     objective = make_objective(
-        model(), data, ["ka", "cl"], {"cl": LogNormal(3.0, 0.3), "ka": Normal(1.0, 0.5)}, regimen="100 mg oral", error=error
+        model(),
+        data,
+        ["ka", "cl"],
+        {"cl": LogNormal(3.0, 0.3), "ka": Normal(1.0, 0.5)},
+        regimen="100 mg oral",
+        error=error,
     )
     u = objective.start + 0.1
     ka, cl = np.exp(u[:2])
@@ -56,16 +72,22 @@ def test_objective_is_minus_two_log_likelihood_and_its_gradient_the_derivative(m
     assert 2 <= (~seen).sum() <= 4
     if error == "lognormal":
         s = e["error.lognormal"]
-        value = norm.logpdf(np.log(noisy[seen]), np.log(f[seen]), s).sum() - np.log(noisy[seen]).sum()
+        value = (
+            norm.logpdf(np.log(noisy[seen]), np.log(f[seen]), s).sum() - np.log(noisy[seen]).sum()
+        )
         value += norm.logcdf((np.log(lloq) - np.log(f[~seen])) / s).sum()
     else:
         sd = np.sqrt(a**2 + (b * f) ** 2)
-        value = norm.logpdf(noisy[seen], f[seen], sd[seen]).sum() + norm.logcdf((lloq - f[~seen]) / sd[~seen]).sum()
+        value = (
+            norm.logpdf(noisy[seen], f[seen], sd[seen]).sum()
+            + norm.logcdf((lloq - f[~seen]) / sd[~seen]).sum()
+        )
     prior = (np.log(cl / 3.0) / 0.3) ** 2 + ((ka - 1.0) / 0.5) ** 2
     assert objective.minus_two_log(u) == pytest.approx(-2 * value + prior, rel=1e-5)
     h = 1e-4
     expected = [
-        (objective.minus_two_log(u + h * d) - objective.minus_two_log(u - h * d)) / (2 * h) for d in np.eye(len(u))
+        (objective.minus_two_log(u + h * d) - objective.minus_two_log(u - h * d)) / (2 * h)
+        for d in np.eye(len(u))
     ]
     # the integrator's own error of 1e-7 over the step of 1e-4
     np.testing.assert_allclose(objective.gradient(u), expected, rtol=2e-3, atol=2e-2)
@@ -92,18 +114,29 @@ def test_intervals_of_a_log_linear_model_are_exact(model, observe):
     expected = np.exp(np.mean(np.log(100 / y) - 0.1 * t)) / 30.0
     half = norm.ppf(0.975) * 0.2 / np.sqrt(t.size)
     assert found["size"] == pytest.approx(expected, rel=1e-6)
-    np.testing.assert_allclose(found.intervals()["size"], expected * np.exp([-half, half]), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.intervals()["size"], expected * np.exp([-half, half]), rtol=1e-4
+    )
     profile = profile_likelihood(found, "size")["size"]
     assert profile.identified and profile.threshold == pytest.approx(chi2.ppf(0.95, 1))
     # the crossing is found to 1e-3 of the threshold
-    np.testing.assert_allclose([profile.lower, profile.upper], expected * np.exp([-half, half]), rtol=2e-4)
+    np.testing.assert_allclose(
+        [profile.lower, profile.upper], expected * np.exp([-half, half]), rtol=2e-4
+    )
 
 
 def test_a_prior_and_data_meet_by_their_precision(model, observe):
     t = np.array([1.0, 2.0, 4.0, 8.0])
     y = 100 / 30 * np.exp(-0.1 * t) / 1.2  # data say: size 1.2 exactly
     both = {"size": Parameter(1.0, factor=True, targets=("cl", "v"))}
-    found = fit(model(), observe(t, y), both, {"size": LogNormal(1.0, 0.1)}, regimen="100 mg iv", error={"lognormal": 0.2})
+    found = fit(
+        model(),
+        observe(t, y),
+        both,
+        {"size": LogNormal(1.0, 0.1)},
+        regimen="100 mg iv",
+        error={"lognormal": 0.2},
+    )
     data, prior = 4 / 0.2**2, 1 / 0.1**2
     assert np.log(found["size"]) == pytest.approx(np.log(1.2) * data / (data + prior), rel=1e-5)
     assert found.covariance[0, 0] == pytest.approx(1 / (data + prior), rel=1e-3)
@@ -116,7 +149,9 @@ def test_censoring_by_m3_is_less_biased_than_leaving_out(model, observe):
     lloq = 0.3
     known = {"lognormal": 0.4}
     m3 = fit(model(), observe(t, y, lloq=lloq), ["cl"], regimen="100 mg oral", error=known)["cl"]
-    left_out = fit(model(), observe(t[y >= lloq], y[y >= lloq]), ["cl"], regimen="100 mg oral", error=known)["cl"]
+    left_out = fit(
+        model(), observe(t[y >= lloq], y[y >= lloq]), ["cl"], regimen="100 mg oral", error=known
+    )["cl"]
     assert 0.2 < np.mean(y < lloq) < 0.6
     assert abs(np.log(m3 / 3.0)) < 0.03 < abs(np.log(left_out / 3.0))
 
@@ -124,7 +159,13 @@ def test_censoring_by_m3_is_less_biased_than_leaving_out(model, observe):
 def test_what_the_data_do_not_say_shows_in_the_profile(model, observe, noisy):
     late = TIMES > 5  # nothing is left of absorption: ka has no upper limit
     both = {"ka": Parameter(1.5, lower=0.05, upper=500.0), "cl": 3.0, "v": 30.0}
-    found = fit(model(), observe(TIMES[late], noisy[late]), both, regimen="100 mg oral", error={"proportional": 0.1})
+    found = fit(
+        model(),
+        observe(TIMES[late], noisy[late]),
+        both,
+        regimen="100 mg oral",
+        error={"proportional": 0.1},
+    )
     profile = profile_likelihood(found, ["ka"])["ka"]
     assert not profile.identified and profile.upper == 500.0
     # the clearance of an elimination phase alone is known from there on
@@ -134,7 +175,11 @@ def test_what_the_data_do_not_say_shows_in_the_profile(model, observe, noisy):
 def test_priors_of_a_standard_deviation(model, observe, noisy):
     loose = fit(model(), observe(TIMES, noisy), ["cl"], regimen="100 mg oral")
     tight = fit(
-        model(), observe(TIMES, noisy), ["cl"], {"error.proportional": HalfCauchy(0.01)}, regimen="100 mg oral"
+        model(),
+        observe(TIMES, noisy),
+        ["cl"],
+        {"error.proportional": HalfCauchy(0.01)},
+        regimen="100 mg oral",
     )
     assert tight["error.proportional"] < loose["error.proportional"]
 
@@ -144,10 +189,19 @@ def test_a_whole_body_model_is_fitted_through_its_named_parameters(observe):
     system = ph.whole_body_system(ph.get_compound("midazolam"), people)
     times = np.array([0.5, 1, 2, 4, 6, 8, 12.0])
     truth = system.parameters["clint.liver"][0]
-    run = ph.simulate_system(system, "5 mg oral", times, compartments=["plasma"], backend="embedded")
-    half = {"clint.liver": Parameter(0.5 * truth), "absorption": Parameter(factor=True, targets=("absorption_rate",))}
+    run = ph.simulate_system(
+        system, "5 mg oral", times, compartments=["plasma"], backend="embedded"
+    )
+    half = {
+        "clint.liver": Parameter(0.5 * truth),
+        "absorption": Parameter(factor=True, targets=("absorption_rate",)),
+    }
     found = fit(
-        system, observe(times, run["concentration"].values[0, :, 0]), half, regimen="5 mg oral", error={"lognormal": 0.1}
+        system,
+        observe(times, run["concentration"].values[0, :, 0]),
+        half,
+        regimen="5 mg oral",
+        error={"lognormal": 0.1},
     )
     assert found["clint.liver"] == pytest.approx(truth, rel=1e-5)
     assert found["absorption"] == pytest.approx(1.0, rel=1e-5)
@@ -170,7 +224,10 @@ BAD = {
     "prior name": (dict(priors={"v": LogNormal(1, 1)}), "v"),
     "prior kind": (dict(priors={"cl": 3.0}), "Normal"),
     "starts": (dict(starts=0), "starts"),
-    "steady state": (dict(regimen=ph.Regimen.oral(100, steady_state=1, interval=12)), "steady-state"),
+    "steady state": (
+        dict(regimen=ph.Regimen.oral(100, steady_state=1, interval=12)),
+        "steady-state",
+    ),
     "route": (dict(regimen="100 mg iv over 1 h"), "route"),
     "method": (dict(options=ph.SolverOptions(method="expm")), "expm"),
     "model": (dict(model="midazolam"), "System"),
@@ -179,15 +236,26 @@ BAD = {
 
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
 def test_bad_input_is_refused_by_name(model, observe, noisy, change, message):
-    call = {"model": model(), "observation": observe(TIMES, noisy), "parameters": ["cl"], "regimen": "100 mg oral"} | change
+    call = {
+        "model": model(),
+        "observation": observe(TIMES, noisy),
+        "parameters": ["cl"],
+        "regimen": "100 mg oral",
+    } | change
     with pytest.raises(ph.InputError, match=message):
         fit(**call)
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (([1.0], [0.0]), "value"), (([-1.0], [1.0]), "time"), (([1.0], [1.0], "0", None, "urine"), "urine"),
-    (([], []), "observation"), (([1.0], [np.nan]), "value"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (([1.0], [0.0]), "value"),
+        (([-1.0], [1.0]), "time"),
+        (([1.0], [1.0], "0", None, "urine"), "urine"),
+        (([], []), "observation"),
+        (([1.0], [np.nan]), "value"),
+    ],
+)
 def test_bad_observations_are_refused_by_name(model, observe, data, message):
     with pytest.raises(ph.InputError, match=message):
         fit(model(), observe(*data), ["cl"], regimen="100 mg oral")
@@ -195,7 +263,12 @@ def test_bad_observations_are_refused_by_name(model, observe, data, message):
 
 def test_a_subject_that_the_model_does_not_have_is_refused(model, observe):
     with pytest.raises(ph.InputError, match="nobody"):
-        fit(model(2, subjects=["a", "b"]), observe([1.0], [1.0], "nobody"), ["cl"], regimen="100 mg oral")
+        fit(
+            model(2, subjects=["a", "b"]),
+            observe([1.0], [1.0], "nobody"),
+            ["cl"],
+            regimen="100 mg oral",
+        )
 
 
 def test_parameters_of_a_response_are_fitted_from_it(model, observe):
@@ -206,8 +279,20 @@ def test_parameters_of_a_response_are_fitted_from_it(model, observe):
         return with_indirect_response(model(), "inhibit_production", **pd)
 
     times = np.array([0.0, 1, 2, 4, 8, 12, 24, 48])
-    run = ph.simulate_system(build(kout=0.25, half=0.6), "100 mg oral", times, compartments=["response"], backend="embedded")
+    run = ph.simulate_system(
+        build(kout=0.25, half=0.6),
+        "100 mg oral",
+        times,
+        compartments=["response"],
+        backend="embedded",
+    )
     data = observe(times, run["concentration"].values[0, :, 0], matrix="response")
-    found = fit(build(), data, ["kout[response]", "half[response]"], regimen="100 mg oral", error={"additive": 1.0})
+    found = fit(
+        build(),
+        data,
+        ["kout[response]", "half[response]"],
+        regimen="100 mg oral",
+        error={"additive": 1.0},
+    )
     assert found["kout[response]"] == pytest.approx(0.25, rel=1e-5)
     assert found["half[response]"] == pytest.approx(0.6, rel=1e-5)

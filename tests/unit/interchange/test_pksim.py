@@ -16,36 +16,99 @@ def p(name, value, unit=None):
 
 SNAPSHOT = {
     "Version": 80,
-    "Compounds": [{
-        "Name": "Drug", "IsSmallMolecule": True,
-        "Lipophilicity": [{"Name": "measured", "IsDefault": False, "Parameters": [p("Lipophilicity", 1.0, "Log Units")]},
-                          {"Name": "fitted", "IsDefault": True, "Parameters": [p("Lipophilicity", 2.9, "Log Units")]}],
-        "FractionUnbound": [
-            {"Name": "a", "Species": "Human", "Parameters": [p("Fraction unbound (plasma, reference value)", 3.1, "%")]},
-            {"Name": "b", "Species": "Rat", "Parameters": [p("Fraction unbound (plasma, reference value)", 0.05)]}],
-        "Solubility": [{"Name": "s", "Parameters": [p("Solubility at reference pH", 0.13, "mg/ml")]}],
-        "PkaTypes": [{"Type": "Base", "Pka": 6.2}, {"Type": "Acid", "Pka": 10.95}],
-        "Processes": [
-            {"InternalName": "GlomerularFiltration", "Species": "Human", "Parameters": [p("GFR fraction", 0.64)]},
-            {"InternalName": "MetabolizationLiverMicrosomes_MM", "Molecule": "CYP3A4", "Parameters": [
-                p("In vitro Vmax for liver microsomes", 850.0, "pmol/min/mg mic. protein"), p("Km", 4.0, "µmol/l")]},
-            {"InternalName": "MetabolizationLiverMicrosomes_FirstOrder", "Molecule": "CYP2C9", "Parameters": [
-                p("In vitro CL for liver microsomes", 0.39, "µl/min/mg mic. protein")]},
-            {"InternalName": "MetabolizationLiverMicrosomes_FirstOrder", "Molecule": "CYP2C8", "Parameters": [
-                p("In vitro CL for liver microsomes", 0.11, "µl/min/mg mic. protein")]},
-            {"InternalName": "LiverClearance", "Species": "Human", "Parameters": [p("Plasma clearance", 0.3, "l/h/kg")]},
-            {"InternalName": "SpecificBinding", "Molecule": "GABRG2", "Parameters": [p("koff", 1.0, "1/min")]}],
-        "CalculationMethods": ["Cellular partition coefficient method - Rodgers and Rowland",
-                               "Cellular permeability - PK-Sim Standard"],
-        "Parameters": [p("Molecular weight", 325.78, "g/mol"), p("Cl", 1.0)],
-    }],
+    "Compounds": [
+        {
+            "Name": "Drug",
+            "IsSmallMolecule": True,
+            "Lipophilicity": [
+                {
+                    "Name": "measured",
+                    "IsDefault": False,
+                    "Parameters": [p("Lipophilicity", 1.0, "Log Units")],
+                },
+                {
+                    "Name": "fitted",
+                    "IsDefault": True,
+                    "Parameters": [p("Lipophilicity", 2.9, "Log Units")],
+                },
+            ],
+            "FractionUnbound": [
+                {
+                    "Name": "a",
+                    "Species": "Human",
+                    "Parameters": [p("Fraction unbound (plasma, reference value)", 3.1, "%")],
+                },
+                {
+                    "Name": "b",
+                    "Species": "Rat",
+                    "Parameters": [p("Fraction unbound (plasma, reference value)", 0.05)],
+                },
+            ],
+            "Solubility": [
+                {"Name": "s", "Parameters": [p("Solubility at reference pH", 0.13, "mg/ml")]}
+            ],
+            "PkaTypes": [{"Type": "Base", "Pka": 6.2}, {"Type": "Acid", "Pka": 10.95}],
+            "Processes": [
+                {
+                    "InternalName": "GlomerularFiltration",
+                    "Species": "Human",
+                    "Parameters": [p("GFR fraction", 0.64)],
+                },
+                {
+                    "InternalName": "MetabolizationLiverMicrosomes_MM",
+                    "Molecule": "CYP3A4",
+                    "Parameters": [
+                        p("In vitro Vmax for liver microsomes", 850.0, "pmol/min/mg mic. protein"),
+                        p("Km", 4.0, "µmol/l"),
+                    ],
+                },
+                {
+                    "InternalName": "MetabolizationLiverMicrosomes_FirstOrder",
+                    "Molecule": "CYP2C9",
+                    "Parameters": [
+                        p("In vitro CL for liver microsomes", 0.39, "µl/min/mg mic. protein")
+                    ],
+                },
+                {
+                    "InternalName": "MetabolizationLiverMicrosomes_FirstOrder",
+                    "Molecule": "CYP2C8",
+                    "Parameters": [
+                        p("In vitro CL for liver microsomes", 0.11, "µl/min/mg mic. protein")
+                    ],
+                },
+                {
+                    "InternalName": "LiverClearance",
+                    "Species": "Human",
+                    "Parameters": [p("Plasma clearance", 0.3, "l/h/kg")],
+                },
+                {
+                    "InternalName": "SpecificBinding",
+                    "Molecule": "GABRG2",
+                    "Parameters": [p("koff", 1.0, "1/min")],
+                },
+            ],
+            "CalculationMethods": [
+                "Cellular partition coefficient method - Rodgers and Rowland",
+                "Cellular permeability - PK-Sim Standard",
+            ],
+            "Parameters": [p("Molecular weight", 325.78, "g/mol"), p("Cl", 1.0)],
+        }
+    ],
     "Individuals": [
-        {"Name": "man", "OriginData": {"Species": "Human", "Gender": "MALE", "Age": p("", 30.0, "year(s)"),
-                                       "Weight": p("", 73.0, "kg"), "Height": p("", 17.6, "dm")}},
+        {
+            "Name": "man",
+            "OriginData": {
+                "Species": "Human",
+                "Gender": "MALE",
+                "Age": p("", 30.0, "year(s)"),
+                "Weight": p("", 73.0, "kg"),
+                "Height": p("", 17.6, "dm"),
+            },
+        },
         {"Name": "cat", "OriginData": {"Species": "Cat"}},
     ],
     "Simulations": [{"Name": "x"}],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -61,7 +124,12 @@ def file(tmp_path):
 def test_a_compound_maps_as_far_as_it_can(file):
     found = import_pksim_snapshot(file(SNAPSHOT))
     drug = found.compounds["Drug"]
-    assert (drug.molar_mass, drug.log_p, drug.pka_base, drug.pka_acid) == (325.78, 2.9, (6.2,), (10.95,))
+    assert (drug.molar_mass, drug.log_p, drug.pka_base, drug.pka_acid) == (
+        325.78,
+        2.9,
+        (6.2,),
+        (10.95,),
+    )
     assert drug.fraction_unbound_plasma == pytest.approx(0.031)
     assert drug.for_species("rat").fraction_unbound_plasma == 0.05
     assert drug.partition_method == "rodgers_rowland" and drug.gfr_fraction == 0.64
@@ -76,8 +144,15 @@ def test_a_compound_maps_as_far_as_it_can(file):
 
 def test_everything_else_is_listed_with_its_path(file):
     lost = import_pksim_snapshot(file(SNAPSHOT)).unmapped
-    for part in ("Simulations", "Compounds[0].Lipophilicity[0]", "Compounds[0].Solubility", "Compounds[0].Processes[5]",
-                 "Compounds[0].CalculationMethods[1]", "halogen", "Individuals[1]: species 'Cat'"):  # fmt: skip
+    for part in (
+        "Simulations",
+        "Compounds[0].Lipophilicity[0]",
+        "Compounds[0].Solubility",
+        "Compounds[0].Processes[5]",
+        "Compounds[0].CalculationMethods[1]",
+        "halogen",
+        "Individuals[1]: species 'Cat'",
+    ):
         assert any(part in text for text in lost), part
 
 
@@ -96,15 +171,29 @@ def test_a_single_compound_or_individual_is_read_too(file):
 
 
 BROKEN = {
-    "no json": ("{", "JSON"), "list": ("[1]", "object"), "other": ({"a": 1}, "Compounds"),
+    "no json": ("{", "JSON"),
+    "list": ("[1]", "object"),
+    "other": ({"a": 1}, "Compounds"),
     "deep": ("[" * 100_000, "JSON"),
     "not a list": ({"Compounds": {"a": 1}}, "Compounds"),
-    "value": ({"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", "heavy", "g/mol")]}]}, r"Parameters\[0\]"),
-    "nan": ('{"Compounds": [{"Parameters": [{"Name": "Molecular weight", "Value": NaN}]}]}', r"Parameters\[0\]"),
-    "unit": ({"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", 300, "kg/h")]}]}, "kg/h"),
-    "negative": ({"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", -300, "g/mol")]}]}, "molar_mass"),
+    "value": (
+        {"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", "heavy", "g/mol")]}]},
+        r"Parameters\[0\]",
+    ),
+    "nan": (
+        '{"Compounds": [{"Parameters": [{"Name": "Molecular weight", "Value": NaN}]}]}',
+        r"Parameters\[0\]",
+    ),
+    "unit": (
+        {"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", 300, "kg/h")]}]},
+        "kg/h",
+    ),
+    "negative": (
+        {"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", -300, "g/mol")]}]},
+        "molar_mass",
+    ),
     "origin": ({"Individuals": [{"Name": "x", "OriginData": 3}]}, "OriginData"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("data", "message"), BROKEN.values(), ids=BROKEN)

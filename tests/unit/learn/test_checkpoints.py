@@ -10,13 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pbpk_hybrid._core.errors import CheckpointError  # noqa: E402
-from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights, save_checkpoint  # noqa: E402
+from pbpk_hybrid._core.errors import CheckpointError
+from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights, save_checkpoint
 
-TENSORS = {"a/weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2], dtype=torch.int64)}
+TENSORS = {
+    "a/weight": torch.arange(6.0).reshape(2, 3),
+    "b": torch.tensor([1, 2], dtype=torch.int64),
+}
 CONFIG = {"hidden": [3, 4], "name": "µ", "nested": {"x": None}}
 
 
@@ -29,7 +32,10 @@ def test_tensors_and_configuration_come_back(tmp_path):
     assert path.name == "model.safetensors"
     tensors, config = load_checkpoint(path, kind="pcdm", format_version=1)
     assert config == CONFIG
-    assert all(torch.equal(tensors[k], TENSORS[k]) and tensors[k].dtype == TENSORS[k].dtype for k in TENSORS)
+    assert all(
+        torch.equal(tensors[k], TENSORS[k]) and tensors[k].dtype == TENSORS[k].dtype
+        for k in TENSORS
+    )
 
 
 def test_a_file_that_is_there_is_kept_unless_asked(tmp_path):
@@ -88,7 +94,9 @@ def test_truncated_or_spoilt_files_raise_our_error_only(tmp_path_factory, cut, f
 
 
 def test_a_header_that_promises_a_huge_tensor_is_refused(tmp_path):
-    header = json.dumps({"a": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}).encode()
+    header = json.dumps(
+        {"a": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}
+    ).encode()
     path = tmp_path / "huge.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 16)
     with pytest.raises(CheckpointError):
@@ -97,7 +105,9 @@ def test_a_header_that_promises_a_huge_tensor_is_refused(tmp_path):
 
 def test_a_configuration_that_is_not_json_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="config"):
-        save_checkpoint(tmp_path / "x", TENSORS, {"f": torch.nn.ReLU()}, kind="pcdm", format_version=1)
+        save_checkpoint(
+            tmp_path / "x", TENSORS, {"f": torch.nn.ReLU()}, kind="pcdm", format_version=1
+        )
     assert not list(tmp_path.iterdir())
 
 

@@ -9,13 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pbpk_hybrid._core.errors import CheckpointError, InputError, SolveError  # noqa: E402
-from pbpk_hybrid.learn.training import COLUMNS, TrainingOptions, train  # noqa: E402
+from pbpk_hybrid._core.errors import CheckpointError, InputError, SolveError
+from pbpk_hybrid.learn.training import COLUMNS, TrainingOptions, train
 
 
 def network(width: int = 8):
     torch.manual_seed(3)
-    return torch.nn.Sequential(torch.nn.Linear(2, width), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(width, 1))
+    return torch.nn.Sequential(
+        torch.nn.Linear(2, width), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(width, 1)
+    )
 
 
 def sine_loss(module, step, generator):
@@ -28,11 +30,18 @@ def weights(module):
 
 
 def options(**changes):
-    return TrainingOptions(**{"steps": 60, "warmup": 5, "evaluate_every": 20, "seed": 4, "ema": 0.9} | changes)
+    return TrainingOptions(
+        **{"steps": 60, "warmup": 5, "evaluate_every": 20, "seed": 4, "ema": 0.9} | changes
+    )
 
 
 def test_the_loss_falls_and_the_log_says_so():
-    log = train(network(), sine_loss, options(steps=300, learning_rate=1e-2, evaluate_every=100), progress=False)
+    log = train(
+        network(),
+        sine_loss,
+        options(steps=300, learning_rate=1e-2, evaluate_every=100),
+        progress=False,
+    )
     assert log.history["loss"][-1] < 0.5 * log.history["loss"][0]
     assert log.history["step"] == [100, 200, 300]
     assert log.stopped == "steps"
@@ -90,7 +99,9 @@ def test_patience_stops_and_the_best_weights_are_kept():
         return next(scores)
 
     module = network()
-    log = train(module, sine_loss, options(steps=200, patience=2), validate=validate, progress=False)
+    log = train(
+        module, sine_loss, options(steps=200, patience=2), validate=validate, progress=False
+    )
     assert log.stopped == "patience"
     assert (log.best, log.best_step, len(seen)) == (1.0, 40, 4)
     assert torch.equal(weights(module), seen[1])
@@ -134,7 +145,9 @@ def test_the_schedule_warms_up_and_ends_near_zero():
     assert o.rate(999) < 1e-4
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"ema": 1.0}, {"learning_rate": -1.0}, {"schedule": "linear"}])
+@pytest.mark.parametrize(
+    "bad", [{"steps": 0}, {"ema": 1.0}, {"learning_rate": -1.0}, {"schedule": "linear"}]
+)
 def test_bad_options_are_named(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         options(**bad)

@@ -45,18 +45,29 @@ def test_half_life_is_the_published_three_weeks_and_a_few_days_without_fcrn():
     lost = ph.Antibody(name="no FcRn", salvage=0.0, clearance=igg.clearance / (1 - igg.salvage))
     c = plasma(curve(lost))
     early = (DAYS > 5 * 24) & (DAYS < 20 * 24)
-    assert float(np.log(2) / -np.polyfit(DAYS[early] / 24, np.log(c[early]), 1)[0]) == pytest.approx(3.0, rel=0.6)
+    assert float(
+        np.log(2) / -np.polyfit(DAYS[early] / 24, np.log(c[early]), 1)[0]
+    ) == pytest.approx(3.0, rel=0.6)
 
 
 def test_much_antibody_saturates_fcrn_and_is_cleared_faster():
     igg = ph.Antibody(name="igg", fcrn_capacity=20.0)
-    small, large = (np.trapezoid(plasma(curve(igg, f"{dose} mg iv")), DAYS) / dose for dose in (1, 20_000))
+    small, large = (
+        np.trapezoid(plasma(curve(igg, f"{dose} mg iv")), DAYS) / dose for dose in (1, 20_000)
+    )
     assert large < 0.85 * small
 
 
 def test_a_target_shortens_the_half_life_of_small_doses_and_is_saturated_by_large_ones():
     """kint and turnover of 1 to 2 days, 10 nmol/L: a membrane target."""
-    drug = ph.Antibody(name="drug", target=10.0, target_on=0.5, target_off=0.05, target_turnover=0.03, internalisation=0.05)
+    drug = ph.Antibody(
+        name="drug",
+        target=10.0,
+        target_on=0.5,
+        target_off=0.05,
+        target_turnover=0.03,
+        internalisation=0.05,
+    )
     free = ph.Antibody(name="free")
     auc = {d: np.trapezoid(plasma(curve(drug, f"{d} mg iv")), DAYS) / d for d in (1, 30, 1000)}
     linear = np.trapezoid(plasma(curve(free)), DAYS) / 100
@@ -75,7 +86,9 @@ def test_a_subcutaneous_dose_arrives_by_its_bioavailability_and_peaks_after_days
     assert 2 < DAYS[c.argmax()] / 24 < 10
 
 
-@pytest.mark.parametrize("change", [{"salvage": 1.0}, {"clearance": 0.0}, {"bioavailability": 1.2}, {"target": -1.0}])
+@pytest.mark.parametrize(
+    "change", [{"salvage": 1.0}, {"clearance": 0.0}, {"bioavailability": 1.2}, {"target": -1.0}]
+)
 def test_impossible_antibodies_are_refused_by_name(change):
     with pytest.raises(ph.InputError, match=next(iter(change))):
         ph.Antibody(name="x", **change)

@@ -12,7 +12,9 @@ from pbpk_hybrid.models import binding
 def test_fraction_unbound_correction_only_lowers():
     assert binding.corrected_fraction_unbound(0.2, 0.0) == 0.2
     assert binding.corrected_fraction_unbound(0.2, 1000.0) == pytest.approx(1 / (7.3 + 5))
-    assert binding.corrected_fraction_unbound(0.2, 1e9) == binding.corrected_fraction_unbound(0.2, 1e6)
+    assert binding.corrected_fraction_unbound(0.2, 1e9) == binding.corrected_fraction_unbound(
+        0.2, 1e6
+    )
 
 
 def test_hepatocyte_binding_by_hand():
@@ -21,7 +23,9 @@ def test_hepatocyte_binding_by_hand():
 
 def test_microsomal_binding_grows_with_protein():
     assert binding.fraction_unbound_microsomes(3.0, 1.0) == pytest.approx(1 / (1 + 10**0.27))
-    assert binding.fraction_unbound_microsomes(3.0, 0.1) > binding.fraction_unbound_microsomes(3.0, 1.0)
+    assert binding.fraction_unbound_microsomes(3.0, 0.1) > binding.fraction_unbound_microsomes(
+        3.0, 1.0
+    )
 
 
 @given(st.floats(0.6, 3), st.floats(0.3, 0.55), st.floats(0.3, 0.55))

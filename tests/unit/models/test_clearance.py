@@ -21,7 +21,8 @@ fus = st.floats(1e-4, 1)
 @given(clints, flows, fus)
 def test_liver_models_are_ordered_and_bounded(clint, flow, fu):
     stirred, dispersed, tube = (
-        cl.hepatic_clearance(clint, flow, fu, m) for m in ("well_stirred", "dispersion", "parallel_tube")
+        cl.hepatic_clearance(clint, flow, fu, m)
+        for m in ("well_stirred", "dispersion", "parallel_tube")
     )
     slack = 1 + 1e-12  # rounding of three different formulas at the same limit
     assert 0 < stirred <= dispersed * slack
@@ -33,14 +34,18 @@ def test_liver_models_are_ordered_and_bounded(clint, flow, fu):
 def test_the_inverse_gives_back_the_clearance(flow, fu, extraction, model):
     clint = cl.clint_from_hepatic_clearance(extraction * flow, flow, fu, model)
     # CL -> CLint -> CL is well conditioned (CLint -> CL -> CLint is not: near E = 1 digits are gone)
-    assert cl.hepatic_clearance(clint, flow, fu, model) == pytest.approx(extraction * flow, rel=1e-11)
+    assert cl.hepatic_clearance(clint, flow, fu, model) == pytest.approx(
+        extraction * flow, rel=1e-11
+    )
 
 
 def test_dispersion_equals_its_textbook_formula():
     q, fu, clint, dn = 90.0, 0.3, 500.0, 0.17
     r = fu * clint / q
     a = math.sqrt(1 + 4 * r * dn)
-    e = 1 - 4 * a / ((1 + a) ** 2 * math.exp((a - 1) / (2 * dn)) - (1 - a) ** 2 * math.exp(-(a + 1) / (2 * dn)))
+    e = 1 - 4 * a / (
+        (1 + a) ** 2 * math.exp((a - 1) / (2 * dn)) - (1 - a) ** 2 * math.exp(-(a + 1) / (2 * dn))
+    )
     assert cl.hepatic_clearance(clint, q, fu, "dispersion") == pytest.approx(q * e, rel=1e-13)
 
 
@@ -71,13 +76,21 @@ def test_complex_steps_give_derivatives(model):
     slope = cl.clint_from_hepatic_clearance(x + 1j * h, 90.0, 0.3, model).imag / h
     clint = cl.clint_from_hepatic_clearance(x, 90.0, 0.3, model)
     forward = cl.hepatic_clearance(clint + 1j * h, 90.0, 0.3, model).imag / h
-    assert slope * forward == pytest.approx(np.ones(3), rel=1e-12)  # derivatives of inverse functions
+    assert slope * forward == pytest.approx(
+        np.ones(3), rel=1e-12
+    )  # derivatives of inverse functions
 
 
 def test_a_clearance_above_the_liver_flow_is_refused_with_names_and_a_way_out():
-    with pytest.raises(InputError, match=r"hepatic blood clearance of sufentanil \(subject 7\)") as caught:
+    with pytest.raises(
+        InputError, match=r"hepatic blood clearance of sufentanil \(subject 7\)"
+    ) as caught:
         cl.clint_from_hepatic_clearance(
-            np.array([50.0, 91.0]), np.array([90.0, 90.0]), 0.1, compound="sufentanil", subjects=[3, 7]
+            np.array([50.0, 91.0]),
+            np.array([90.0, 90.0]),
+            0.1,
+            compound="sufentanil",
+            subjects=[3, 7],
         )
     text = str(caught.value)
     assert "91" in text and "90 L/h" in text and "in_vitro" in text and "1 of 2" in text
@@ -112,7 +125,9 @@ def test_split_clearance_conserves_the_total():
 
 def test_renal_clearance_and_its_inverse():
     assert cl.renal_clearance(7.5, 0.2) == pytest.approx(1.5)
-    assert cl.renal_clearance(7.5, 0.2, secretion=3.0, fraction_reabsorbed=0.5) == pytest.approx(2.25)
+    assert cl.renal_clearance(7.5, 0.2, secretion=3.0, fraction_reabsorbed=0.5) == pytest.approx(
+        2.25
+    )
     assert cl.gfr_fraction_from_clearance(3.0, 7.5, 0.2) == pytest.approx(2.0)
 
 

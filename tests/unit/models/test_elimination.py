@@ -32,7 +32,9 @@ def factorise(plan, matrix):
 def test_lower_times_upper_is_the_permuted_matrix(n, density, seed):
     rng = np.random.default_rng(seed)
     matrix = np.where(rng.random((n, n)) < density, rng.normal(size=(n, n)), 0.0)
-    matrix += np.diag(n + np.abs(matrix).sum(axis=1))  # diagonally dominant: no pivoting needed, as in I/(gamma h) - J
+    matrix += np.diag(
+        n + np.abs(matrix).sum(axis=1)
+    )  # diagonally dominant: no pivoting needed, as in I/(gamma h) - J
     plan = plan_elimination(n, *np.nonzero(matrix))
     lower, upper = factorise(plan, matrix)
     permuted = matrix[np.ix_(plan.order, plan.order)]
@@ -45,7 +47,9 @@ def test_a_star_has_no_fill_in():
     columns = [*[0] * (n - 1), *range(1, n)]
     plan = plan_elimination(n, rows, columns)
     assert plan.n_entries == n + 2 * (n - 1)
-    assert plan.order[-1] == 0 or plan.order[-2] == 0  # the centre goes last (or ties with the last leaf)
+    assert (
+        plan.order[-1] == 0 or plan.order[-2] == 0
+    )  # the centre goes last (or ties with the last leaf)
 
 
 def test_order_is_a_permutation_and_does_not_depend_on_the_order_of_entries():

@@ -17,7 +17,9 @@ FLOWS = {o: 1.0 + i for i, o in enumerate(GRAPH.perfused)}
 
 
 def edges(graph):
-    return {(graph.organs[a], graph.organs[b]) for a, b in zip(graph.source, graph.target, strict=True)}
+    return {
+        (graph.organs[a], graph.organs[b]) for a, b in zip(graph.source, graph.target, strict=True)
+    }
 
 
 def test_every_organ_is_fed_by_arterial_blood_and_drains_into_veins_or_the_liver():
@@ -35,7 +37,10 @@ def test_blood_pools_and_lung_have_no_arterial_flow_of_their_own():
     assert set(ORGANS) - set(GRAPH.perfused) == {"arterial_blood", "venous_blood", "lung"}
 
 
-@given(st.lists(st.floats(0, 1e3), min_size=13, max_size=13), st.sets(st.sampled_from(sorted(GRAPH.perfused))))
+@given(
+    st.lists(st.floats(0, 1e3), min_size=13, max_size=13),
+    st.sets(st.sampled_from(sorted(GRAPH.perfused))),
+)
 def test_inflow_equals_outflow_at_every_organ_whatever_drains_where(values, portal):
     graph = whole_body_graph(ORGANS, portal=tuple(sorted(portal - {"liver"})))
     flows = dict(zip(graph.perfused, values, strict=True))
@@ -55,7 +60,9 @@ def test_the_livers_inflow_is_hepatic_artery_and_portal_vein():
 def test_flows_may_be_arrays_over_subjects_and_complex():
     flows = {o: np.array([f, 2 * f]) + 1e-30j for o, f in FLOWS.items()}
     into = GRAPH.inflow("lung", flows)
-    np.testing.assert_allclose(into.real, [sum(FLOWS.values()), 2 * sum(FLOWS.values())], rtol=1e-14)
+    np.testing.assert_allclose(
+        into.real, [sum(FLOWS.values()), 2 * sum(FLOWS.values())], rtol=1e-14
+    )
     np.testing.assert_allclose(into.imag, 1e-30 * len(FLOWS), rtol=1e-12)
 
 
@@ -68,7 +75,12 @@ def test_a_graph_that_loses_blood_is_refused_and_the_organ_named():
     weights = np.zeros((2, 3))
     weights[:, 2] = [1.0, 0.5]
     with pytest.raises(FlowBalanceError, match=r"kidney|venous_blood|arterial_blood"):
-        OrganGraph(("arterial_blood", "venous_blood", "kidney"), np.array([0, 2]), np.array([2, 1]), weights)
+        OrganGraph(
+            ("arterial_blood", "venous_blood", "kidney"),
+            np.array([0, 2]),
+            np.array([2, 1]),
+            weights,
+        )
 
 
 def test_organs_may_not_be_named_twice():

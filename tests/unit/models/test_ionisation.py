@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbpk_hybrid.models.ionisation import anion_ratio, cation_ratio, charge_ratio, distribution_coefficient, ionisation
+from pbpk_hybrid.models.ionisation import (
+    anion_ratio,
+    cation_ratio,
+    charge_ratio,
+    distribution_coefficient,
+    ionisation,
+)
 
 pkas = st.lists(st.floats(-3, 17), max_size=4)
 

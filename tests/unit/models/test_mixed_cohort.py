@@ -13,13 +13,21 @@ def alone():
     people = ph.sample_population(2, seed=3)
     rat = ph.sample_population(1, "rat", seed=3)
     drugs = [ph.get_compound(n) for n in ("theophylline", "midazolam")]
-    return [whole_body_system(d, p) for d, p in ((drugs[0], people.isel(subject=[0])), (drugs[1], people.isel(subject=[1])),
-                                                 (drugs[1], rat))]  # fmt: skip
+    return [
+        whole_body_system(d, p)
+        for d, p in (
+            (drugs[0], people.isel(subject=[0])),
+            (drugs[1], people.isel(subject=[1])),
+            (drugs[1], rat),
+        )
+    ]
 
 
 def together(systems):
     names = systems[0].parameters
-    return {name: np.concatenate([np.atleast_1d(s.parameters[name]) for s in systems]) for name in names}
+    return {
+        name: np.concatenate([np.atleast_1d(s.parameters[name]) for s in systems]) for name in names
+    }
 
 
 @pytest.mark.filterwarnings("ignore::pbpk_hybrid._core.errors.OutOfRangeWarning")
@@ -47,13 +55,22 @@ def test_a_saturable_pathway_without_capacity_does_nothing():
 @pytest.mark.filterwarnings("ignore::pbpk_hybrid._core.errors.OutOfRangeWarning")
 def test_it_is_differentiated_by_each_drugs_own_parameters():
     parameters = together(alone())
-    run = lambda p, **k: ph.simulate_system(mixed_cohort_system(p, ORGANS), "10 mg iv", [1.0, 8.0],  # noqa: E731
-                                            compartments=["plasma"], **k)  # fmt: skip
-    slope = run(parameters, sensitivities=["clint.liver"])["concentration_sensitivity"].values.reshape(3, 2)
+    run = lambda p, **k: ph.simulate_system(
+        mixed_cohort_system(p, ORGANS),
+        "10 mg iv",
+        [1.0, 8.0],
+        compartments=["plasma"],
+        **k,
+    )
+    slope = run(parameters, sensitivities=["clint.liver"])[
+        "concentration_sensitivity"
+    ].values.reshape(3, 2)
     step = 1e-4
     moved = {**parameters, "clint.liver": parameters["clint.liver"] * (1 + step)}
     back = {**parameters, "clint.liver": parameters["clint.liver"] * (1 - step)}
-    difference = (run(moved)["concentration"].values - run(back)["concentration"].values).reshape(3, 2)
+    difference = (run(moved)["concentration"].values - run(back)["concentration"].values).reshape(
+        3, 2
+    )
     expected = difference / (2 * step * parameters["clint.liver"])[:, None]
     np.testing.assert_allclose(slope, expected, rtol=0.02)
     assert np.all(slope < 0)

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from pbpk_hybrid._core.errors import InputError, OutOfRangeWarning, UnknownNameError
 from pbpk_hybrid.compounds import Compound, get_compound, list_compounds
 from pbpk_hybrid.models import partition_equations as eq
-from pbpk_hybrid.models.partition import METHODS, REFERENCE_HEMATOCRIT, blood_to_plasma_ratio, partition_coefficients
+from pbpk_hybrid.models.partition import (
+    METHODS,
+    REFERENCE_HEMATOCRIT,
+    blood_to_plasma_ratio,
+    partition_coefficients,
+)
 from pbpk_hybrid.physiology.composition import tissue_composition
 from pbpk_hybrid.physiology.organs import SPECIES, TISSUES
 
@@ -21,8 +26,14 @@ PREDICTIVE = METHODS[:-1]
 
 def compound(**values):
     return Compound.create(
-        **{"name": "test", "molar_mass": 300, "log_p": 2.0, "fraction_unbound_plasma": 0.2, "blood_to_plasma_ratio": 1.0,
-           **values}
+        **{
+            "name": "test",
+            "molar_mass": 300,
+            "log_p": 2.0,
+            "fraction_unbound_plasma": 0.2,
+            "blood_to_plasma_ratio": 1.0,
+            **values,
+        }
     )
 
 
@@ -38,28 +49,39 @@ def test_every_method_gives_every_tissue_in_every_species(species, method):
 
 def test_the_compounds_own_method_is_the_default_and_rodgers_rowland_without_one():
     assert partition_coefficients(compound(), "human").attrs["method"] == "rodgers_rowland"
-    assert partition_coefficients(compound(partition_method="schmitt"), "human").attrs["method"] == "schmitt"
+    assert (
+        partition_coefficients(compound(partition_method="schmitt"), "human").attrs["method"]
+        == "schmitt"
+    )
 
 
 @pytest.mark.parametrize("method", PREDICTIVE)
 def test_vectors_over_subjects_equal_one_subject_at_a_time(method):
     c = compound(pka_base=[9.0])
     fu, bp = np.array([0.1, 0.2, 0.4]), np.array([0.9, 1.0, 1.3])
-    kp = partition_coefficients(c, "human", method, fraction_unbound_plasma=fu, blood_to_plasma_ratio=bp)
+    kp = partition_coefficients(
+        c, "human", method, fraction_unbound_plasma=fu, blood_to_plasma_ratio=bp
+    )
     assert kp.dims == ("subject", "organ")
     for i in range(3):
-        alone = partition_coefficients(c, "human", method, fraction_unbound_plasma=fu[i], blood_to_plasma_ratio=bp[i])
+        alone = partition_coefficients(
+            c, "human", method, fraction_unbound_plasma=fu[i], blood_to_plasma_ratio=bp[i]
+        )
         assert kp.values[i] == pytest.approx(alone.values, rel=1e-14)
 
 
 @pytest.mark.parametrize("method", PREDICTIVE)
-@pytest.mark.parametrize("sites", [{}, {"pka_acid": [4.5]}, {"pka_base": [9.1]}, {"pka_acid": [5.0], "pka_base": [8.0]}])
+@pytest.mark.parametrize(
+    "sites", [{}, {"pka_acid": [4.5]}, {"pka_base": [9.1]}, {"pka_acid": [5.0], "pka_base": [8.0]}]
+)
 def test_complex_step_gives_the_derivative_with_respect_to_fraction_unbound(method, sites):
     c, h = compound(**sites), 1e-25
 
     def f(fu):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OutOfRangeWarning)  # the zwitterion's cells hold little: not the point here
+            warnings.simplefilter(
+                "ignore", OutOfRangeWarning
+            )  # the zwitterion's cells hold little: not the point here
             return partition_coefficients(c, "human", method, fraction_unbound_plasma=fu).values
 
     slope = f(0.2 + 1j * h).imag / h
@@ -76,7 +98,9 @@ def test_measured_values_replace_predicted_ones_in_any_method():
 
 def test_measured_needs_every_tissue_but_the_stand_ins():
     full = {organ: 2.0 for organ in TISSUES if organ not in ("rest", "stomach")}
-    kp = partition_coefficients(compound(kp={**full, "muscle": 3.0, "gut": 4.0}), "human", "measured")
+    kp = partition_coefficients(
+        compound(kp={**full, "muscle": 3.0, "gut": 4.0}), "human", "measured"
+    )
     assert kp.sel(organ="rest") == 3.0 and kp.sel(organ="stomach") == 4.0
     del full["brain"]
     with pytest.raises(InputError, match=r"kp \(subject test\).*brain"):
@@ -132,15 +156,26 @@ def test_neutrals_bind_to_lipoproteins_without_the_ionisation_factor():
     m, plasma = x.sel(organ="muscle"), x.sel(organ="plasma")
     b = 99 - (10 * plasma.fraction_neutral_lipid + 3.7 * plasma.fraction_neutral_phospholipid)
     kpu = (
-        m.fraction_extracellular_water + m.fraction_intracellular_water + 10 * m.fraction_neutral_lipid
-        + 3.7 * m.fraction_neutral_phospholipid + b * m.lipoprotein_ratio
-    )  # fmt: skip
+        m.fraction_extracellular_water
+        + m.fraction_intracellular_water
+        + 10 * m.fraction_neutral_lipid
+        + 3.7 * m.fraction_neutral_phospholipid
+        + b * m.lipoprotein_ratio
+    )
     assert float(bound) == pytest.approx(float(0.01 * kpu), rel=1e-13)
 
 
-@pytest.mark.parametrize(("acid", "base", "neutral"), [
-    ([], [], True), ([12.7], [], True), ([9.1], [], False), ([], [1.8], False), ([], [-2.0], True), ([13.0], [4.0], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("acid", "base", "neutral"),
+    [
+        ([], [], True),
+        ([12.7], [], True),
+        ([9.1], [], False),
+        ([], [1.8], False),
+        ([], [-2.0], True),
+        ([13.0], [4.0], False),
+    ],
+)
 def test_alcohols_and_amides_do_not_make_an_acid(acid, base, neutral):
     assert eq.is_neutral(acid, base) is neutral
 
@@ -148,19 +183,35 @@ def test_alcohols_and_amides_do_not_make_an_acid(acid, base, neutral):
 @given(st.floats(-2, 6), st.floats(0.01, 1))
 def test_poulin_theil_and_berezhkovskiy_agree_for_an_unbound_drug(log_p, fu):
     args = dict(
-        fraction_water=0.76, fraction_neutral_lipid=0.0238, fraction_phospholipid=0.0072,
-        plasma={"fraction_water": 0.945, "fraction_neutral_lipid": 0.0035, "fraction_phospholipid": 0.00225},
-    )  # fmt: skip
-    assert eq.poulin_theil_kp(log_p, 1.0, **args) == pytest.approx(float(eq.berezhkovskiy_kp(log_p, 1.0, **args)))
+        fraction_water=0.76,
+        fraction_neutral_lipid=0.0238,
+        fraction_phospholipid=0.0072,
+        plasma={
+            "fraction_water": 0.945,
+            "fraction_neutral_lipid": 0.0035,
+            "fraction_phospholipid": 0.00225,
+        },
+    )
+    assert eq.poulin_theil_kp(log_p, 1.0, **args) == pytest.approx(
+        float(eq.berezhkovskiy_kp(log_p, 1.0, **args))
+    )
     assert eq.fraction_unbound_tissue(fu) >= fu
 
 
 def test_poulin_theil_by_hand():
     # Rowland-style numbers: log P 2, fu .2 -> fu_t = 1/(1 + .5 x 4) = 1/3
     kp = eq.poulin_theil_kp(
-        2.0, 0.2, fraction_water=0.76, fraction_neutral_lipid=0.02, fraction_phospholipid=0.01,
-        plasma={"fraction_water": 0.94, "fraction_neutral_lipid": 0.004, "fraction_phospholipid": 0.002},
-    )  # fmt: skip
+        2.0,
+        0.2,
+        fraction_water=0.76,
+        fraction_neutral_lipid=0.02,
+        fraction_phospholipid=0.01,
+        plasma={
+            "fraction_water": 0.94,
+            "fraction_neutral_lipid": 0.004,
+            "fraction_phospholipid": 0.002,
+        },
+    )
     top = 100 * (0.02 + 0.003) + 0.76 + 0.007
     bottom = 100 * (0.004 + 0.0006) + 0.94 + 0.0014
     assert kp == pytest.approx(top / bottom * 0.2 * 3, rel=1e-13)
@@ -168,9 +219,17 @@ def test_poulin_theil_by_hand():
 
 def test_adipose_uses_the_oil_coefficient_at_plasma_ph():
     args = dict(
-        fraction_water=0.18, fraction_neutral_lipid=0.79, fraction_phospholipid=0.002, adipose=True, pka_base=[8.4],
-        plasma={"fraction_water": 0.945, "fraction_neutral_lipid": 0.0035, "fraction_phospholipid": 0.00225},
-    )  # fmt: skip
+        fraction_water=0.18,
+        fraction_neutral_lipid=0.79,
+        fraction_phospholipid=0.002,
+        adipose=True,
+        pka_base=[8.4],
+        plasma={
+            "fraction_water": 0.945,
+            "fraction_neutral_lipid": 0.0035,
+            "fraction_phospholipid": 0.00225,
+        },
+    )
     d = 10 ** (1.115 * 3 - 1.35) / (1 + 10)
     top = d * (0.79 + 0.0006) + 0.18 + 0.0014
     bottom = d * (0.0035 + 0.000675) + 0.945 + 0.001575
@@ -191,13 +250,17 @@ def test_a_missing_blood_ratio_is_predicted(sites):
     c = compound(blood_to_plasma_ratio=None, **sites)
     ratio = blood_to_plasma_ratio(c, hematocrit=0.45)
     assert 0.55 < ratio < 5
-    many = blood_to_plasma_ratio(c, hematocrit=np.array([0.45, 0.5]), fraction_unbound_plasma=np.array([0.2, 0.2]))
+    many = blood_to_plasma_ratio(
+        c, hematocrit=np.array([0.45, 0.5]), fraction_unbound_plasma=np.array([0.2, 0.2])
+    )
     assert many[0] == pytest.approx(float(ratio))
 
 
 def test_rodgers_rowland_cannot_predict_the_blood_ratio_of_a_strong_base():
     with pytest.raises(InputError, match="schmitt"):
-        blood_to_plasma_ratio(compound(blood_to_plasma_ratio=None, pka_base=[9.0]), method="rodgers_rowland")
+        blood_to_plasma_ratio(
+            compound(blood_to_plasma_ratio=None, pka_base=[9.0]), method="rodgers_rowland"
+        )
 
 
 @pytest.mark.parametrize("name", list_compounds(curated=True))

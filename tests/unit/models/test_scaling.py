@@ -44,7 +44,11 @@ def test_rule_of_exponents_chooses_by_the_exponent(exponent, method):
     expected = {
         "simple": sc.simple_allometry(values, WEIGHTS, 70.0),
         "mlp": sc.corrected_allometry(
-            values, WEIGHTS, 70.0, sc.maximum_lifespan(brain, WEIGHTS), sc.maximum_lifespan(1.4, 70.0)
+            values,
+            WEIGHTS,
+            70.0,
+            sc.maximum_lifespan(brain, WEIGHTS),
+            sc.maximum_lifespan(1.4, 70.0),
         ),
         "brw": sc.corrected_allometry(values, WEIGHTS, 70.0, brain, 1.4),
     }[method]
@@ -69,7 +73,9 @@ def test_a_volume_below_plasma_and_extracellular_water_has_no_tissue_binding():
 def test_unbound_clearance_is_scaled_when_binding_differs():
     fu = np.array([0.1, 0.2, 0.4])
     values = 3.0 * WEIGHTS**0.7 * fu
-    assert sc.fu_corrected_allometry(values, fu, WEIGHTS, 70.0, 0.05) == pytest.approx(3.0 * 70**0.7 * 0.05)
+    assert sc.fu_corrected_allometry(values, fu, WEIGHTS, 70.0, 0.05) == pytest.approx(
+        3.0 * 70**0.7 * 0.05
+    )
 
 
 def test_a_transposed_curve_keeps_dose_over_area_as_clearance():
@@ -77,8 +83,12 @@ def test_a_transposed_curve_keeps_dose_over_area_as_clearance():
     dose, cl, v = 2.0, 0.5, 3.0
     curve = dose / v * np.exp(-cl / v * times)
     new = np.linspace(0, 100, 5001)
-    human = sc.wajima_curve(times, curve, dose, cl, v, new, target_dose=70.0, target_clearance=10.0, target_volume=200.0)
-    assert human == pytest.approx(70 / 200 * np.exp(-10 / 200 * new), rel=1e-6)  # log-linear between samples: exact
+    human = sc.wajima_curve(
+        times, curve, dose, cl, v, new, target_dose=70.0, target_clearance=10.0, target_volume=200.0
+    )
+    assert human == pytest.approx(
+        70 / 200 * np.exp(-10 / 200 * new), rel=1e-6
+    )  # log-linear between samples: exact
 
 
 def test_zero_values_and_unknown_species_are_refused():

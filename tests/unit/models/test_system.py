@@ -11,7 +11,12 @@ from pbpk_hybrid.models.system import Reaction, System
 
 
 def two_states(**changes) -> System:
-    given = {"states": ("a", "b"), "k_row": [0, 1], "k_col": [0, 0], "k_value": [[-1.0, 1.0]]} | changes
+    given = {
+        "states": ("a", "b"),
+        "k_row": [0, 1],
+        "k_col": [0, 0],
+        "k_value": [[-1.0, 1.0]],
+    } | changes
     return System(**given)
 
 
@@ -23,7 +28,9 @@ def test_rhs_of_a_linear_system_is_matrix_times_amounts():
 
 def test_michaelis_menten_rate_with_an_inhibitor_is_the_textbook_formula():
     r = Reaction("e", "michaelis_menten", (0, 1), {0: -1.0}, np.array([[10.0, 2.0, 0.5]]))
-    assert r.rate(np.array([3.0, 1.0]), r.parameters[0]) == pytest.approx(10 * 3 / (2 * (1 + 1 / 0.5) + 3))
+    assert r.rate(np.array([3.0, 1.0]), r.parameters[0]) == pytest.approx(
+        10 * 3 / (2 * (1 + 1 / 0.5) + 3)
+    )
     assert r.parameter_names == ("vmax[e]", "km[e]", "ki1[e]")
 
 
@@ -75,10 +82,26 @@ def test_take_keeps_numbers_of_the_chosen_subjects():
         ({"k_row": [0, 0]}, "k_row, k_col"),
         ({"k_value": np.ones((3, 2)), "n_subjects": 2}, "k_value"),
         ({"reactions": (Reaction("e", "michaelis", (0,), {0: -1.0}, np.ones((1, 2))),)}, "law"),
-        ({"reactions": (Reaction("e", "michaelis_menten", (0,), {0: -1.0}, np.ones((1, 3))),)}, "parameters"),
-        ({"reactions": (Reaction("e", "mass_action", (0,), {0: -1.0}, np.ones((1, 1))),)}, "reactants"),
-        ({"reactions": (Reaction("e", "michaelis_menten", (4,), {0: -1.0}, np.ones((1, 2))),)}, "reaction e"),
-        ({"reactions": (Reaction("e", "michaelis_menten", (0,), {0: -1.0}, np.array([[np.inf, 1]])),)}, "vmax"),
+        (
+            {"reactions": (Reaction("e", "michaelis_menten", (0,), {0: -1.0}, np.ones((1, 3))),)},
+            "parameters",
+        ),
+        (
+            {"reactions": (Reaction("e", "mass_action", (0,), {0: -1.0}, np.ones((1, 1))),)},
+            "reactants",
+        ),
+        (
+            {"reactions": (Reaction("e", "michaelis_menten", (4,), {0: -1.0}, np.ones((1, 2))),)},
+            "reaction e",
+        ),
+        (
+            {
+                "reactions": (
+                    Reaction("e", "michaelis_menten", (0,), {0: -1.0}, np.array([[np.inf, 1]])),
+                )
+            },
+            "vmax",
+        ),
     ],
 )
 def test_a_system_that_makes_no_sense_is_refused_by_name(changes, field):

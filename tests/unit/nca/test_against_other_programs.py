@@ -13,13 +13,34 @@ from pbpk_hybrid.nca import NCAOptions, nca
 
 DATA = Path(__file__).parents[2] / "data" / "nca"
 NAMES = {
-    "CMAX": "cmax", "TMAX": "tmax", "TLST": "tlast", "CLST": "clast_obs", "CLSTP": "clast_pred", "C0": "c0",
-    "AUCLST": "auc_last", "AUCIFO": "auc_inf_obs", "AUCIFP": "auc_inf_pred", "AUCPEO": "auc_extrapolated_obs",
-    "AUMCLST": "aumc_last", "AUMCIFO": "aumc_inf_obs", "AUMCIFP": "aumc_inf_pred", "LAMZ": "lambda_z", "LAMZHL": "half_life",
-    "LAMZLL": "lambda_z_first", "LAMZUL": "lambda_z_last", "LAMZNPT": "lambda_z_points", "R2": "lambda_z_r2",
-    "R2ADJ": "lambda_z_adj_r2", "CLO": "cl", "VZO": "vz", "VSSO": "vss", "MRTIVIFO": "mrt", "CLFO": "cl_f", "VZFO": "vz_f",
+    "CMAX": "cmax",
+    "TMAX": "tmax",
+    "TLST": "tlast",
+    "CLST": "clast_obs",
+    "CLSTP": "clast_pred",
+    "C0": "c0",
+    "AUCLST": "auc_last",
+    "AUCIFO": "auc_inf_obs",
+    "AUCIFP": "auc_inf_pred",
+    "AUCPEO": "auc_extrapolated_obs",
+    "AUMCLST": "aumc_last",
+    "AUMCIFO": "aumc_inf_obs",
+    "AUMCIFP": "aumc_inf_pred",
+    "LAMZ": "lambda_z",
+    "LAMZHL": "half_life",
+    "LAMZLL": "lambda_z_first",
+    "LAMZUL": "lambda_z_last",
+    "LAMZNPT": "lambda_z_points",
+    "R2": "lambda_z_r2",
+    "R2ADJ": "lambda_z_adj_r2",
+    "CLO": "cl",
+    "VZO": "vz",
+    "VSSO": "vss",
+    "MRTIVIFO": "mrt",
+    "CLFO": "cl_f",
+    "VZFO": "vz_f",
     "MRTEVIFO": "mrt",
-}  # fmt: skip
+}
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -37,7 +58,11 @@ def made_up(route: str):
     subjects = list(dict.fromkeys(r["subject"] for r in table))
     shape = (len(subjects), -1)
     time = np.array([float(r["time_h"]) for r in table]).reshape(shape)
-    return time, np.array([float(r["concentration_mg_per_L"]) for r in table]).reshape(shape), subjects
+    return (
+        time,
+        np.array([float(r["concentration_mg_per_L"]) for r in table]).reshape(shape),
+        subjects,
+    )
 
 
 @pytest.mark.parametrize("method", ["linear", "linear_up_log_down"])
@@ -48,19 +73,30 @@ def test_every_number_of_pynca_is_reproduced(route, method):
         result = nca(theophylline(), dose=320, route=route, options=options)
     else:
         time, concentration, subjects = made_up(route)
-        result = nca((time, concentration), dose=100, route=route, options=options,
-                     infusion_duration=2 if route == "iv_infusion" else 0).assign_coords(subject=subjects)  # fmt: skip
+        result = nca(
+            (time, concentration),
+            dose=100,
+            route=route,
+            options=options,
+            infusion_duration=2 if route == "iv_infusion" else 0,
+        ).assign_coords(subject=subjects)
     compared = 0
-    for reference in (r for r in rows("pynca_1.2.3.csv") if r["route"] == route and r["auc_method"] == method):
+    for reference in (
+        r for r in rows("pynca_1.2.3.csv") if r["route"] == route and r["auc_method"] == method
+    ):
         mine = result.sel(subject=reference["subject"])
         for theirs, ours in NAMES.items():
             if not reference[theirs] or (route == "iv_infusion" and ours in ("cl_f", "vz_f")):
                 continue
             expected = float(reference[theirs])
             if route == "iv_infusion" and ours == "mrt":
-                expected -= 1.0  # half of the two hours: their infusion mode does not run, see SOURCE.md
+                expected -= (
+                    1.0  # half of the two hours: their infusion mode does not run, see SOURCE.md
+                )
             # both programs work in double precision; 1e-10 allows for another order of summation
-            np.testing.assert_allclose(mine[ours], expected, rtol=1e-10, err_msg=f"{reference['subject']} {ours}")
+            np.testing.assert_allclose(
+                mine[ours], expected, rtol=1e-10, err_msg=f"{reference['subject']} {ours}"
+            )
             compared += 1
     assert compared >= 6 * 19
 
@@ -75,7 +111,9 @@ def test_theophylline_agrees_with_winnonlin_in_all_twelve_people(method):
         for name, text in reference.items():
             if text and name not in ("auc_method", "subject"):
                 # published with six decimals
-                np.testing.assert_allclose(mine[name], float(text), rtol=0, atol=1.01e-6, err_msg=name)
+                np.testing.assert_allclose(
+                    mine[name], float(text), rtol=0, atol=1.01e-6, err_msg=name
+                )
 
 
 def test_theophylline_agrees_with_what_the_pknca_vignette_prints():

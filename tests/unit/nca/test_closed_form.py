@@ -20,13 +20,26 @@ doses = st.floats(0.01, 5000.0)
 @settings(max_examples=60, deadline=None)
 def test_one_compartment_bolus_is_exact(k, volume, dose):
     time = np.array([0.0, 0.5, 1, 2, 3, 5, 8, 12]) / k / 2
-    result = nca((time, dose / volume * np.exp(-k * time)), dose=dose, route="iv_bolus").isel(subject=0)
+    result = nca((time, dose / volume * np.exp(-k * time)), dose=dose, route="iv_bolus").isel(
+        subject=0
+    )
     expected = {
-        "c0": dose / volume, "cmax": dose / volume, "tmax": 0.0, "lambda_z": k, "half_life": np.log(2) / k,
-        "auc_last": dose / volume * -np.expm1(-k * time[-1]) / k, "auc_inf_obs": dose / volume / k,
-        "auc_inf_pred": dose / volume / k, "aumc_inf_obs": dose / volume / k**2, "mrt": 1 / k,
-        "cl": k * volume, "vz": volume, "vss": volume, "lambda_z_points": 8, "lambda_z_first": 0.0,
-    }  # fmt: skip
+        "c0": dose / volume,
+        "cmax": dose / volume,
+        "tmax": 0.0,
+        "lambda_z": k,
+        "half_life": np.log(2) / k,
+        "auc_last": dose / volume * -np.expm1(-k * time[-1]) / k,
+        "auc_inf_obs": dose / volume / k,
+        "auc_inf_pred": dose / volume / k,
+        "aumc_inf_obs": dose / volume / k**2,
+        "mrt": 1 / k,
+        "cl": k * volume,
+        "vz": volume,
+        "vss": volume,
+        "lambda_z_points": 8,
+        "lambda_z_first": 0.0,
+    }
     for name, value in expected.items():
         np.testing.assert_allclose(result[name], value, rtol=EXACT, err_msg=name)
 
@@ -54,8 +67,14 @@ def test_a_sample_taken_just_before_the_bolus_is_replaced_by_c0():
 def test_mrt_of_an_infusion_is_that_of_the_drug(k, duration):
     # The rising part is not exponential: measure it finely. Linear trapezoids err by (k h)^2 / 12.
     time = np.r_[np.linspace(0, duration, 2001), duration + np.array([0.5, 1, 2, 4, 8, 12]) / k]
-    curve = np.where(time <= duration, -np.expm1(-k * time), -np.expm1(-k * duration) * np.exp(-k * (time - duration)))
-    result = nca((time, curve / (k * duration)), dose=1.0, route="iv_infusion", infusion_duration=duration).isel(subject=0)
+    curve = np.where(
+        time <= duration,
+        -np.expm1(-k * time),
+        -np.expm1(-k * duration) * np.exp(-k * (time - duration)),
+    )
+    result = nca(
+        (time, curve / (k * duration)), dose=1.0, route="iv_infusion", infusion_duration=duration
+    ).isel(subject=0)
     np.testing.assert_allclose(result.lambda_z, k, rtol=EXACT)
     np.testing.assert_allclose(result.mrt, 1 / k, rtol=1e-4)
     np.testing.assert_allclose(result.vss, 1.0, rtol=1e-4)
@@ -63,7 +82,9 @@ def test_mrt_of_an_infusion_is_that_of_the_drug(k, duration):
 
 def test_linear_rule_is_exact_on_straight_lines():
     time = np.array([0.0, 1, 2.5, 4])
-    result = nca((time, 3 + 2 * time), dose=1, route="oral", options=NCAOptions(auc_method="linear")).isel(subject=0)
+    result = nca(
+        (time, 3 + 2 * time), dose=1, route="oral", options=NCAOptions(auc_method="linear")
+    ).isel(subject=0)
     np.testing.assert_allclose(result.auc_last, 3 * 4 + 4**2, rtol=EXACT)
     assert np.isnan(result.lambda_z)
 
@@ -78,7 +99,9 @@ def test_log_rule_keeps_its_digits_when_two_values_are_close(gap):
     s = (s.astype(np.longdouble) + 1) / 2 * dt
     curve = c1 * np.exp(-ratio * s / dt)
     weights = w.astype(np.longdouble) * dt / 2
-    auc, aumc = segment_areas(np.array([[t1, t1 + dt]], float), np.array([[c1, c2]], float), "linear_up_log_down")
+    auc, aumc = segment_areas(
+        np.array([[t1, t1 + dt]], float), np.array([[c1, c2]], float), "linear_up_log_down"
+    )
     np.testing.assert_allclose(auc[0, 0], float((weights * curve).sum()), rtol=1e-14)
     np.testing.assert_allclose(aumc[0, 0], float((weights * curve * (t1 + s)).sum()), rtol=1e-13)
 
@@ -93,7 +116,12 @@ def test_log_rule_keeps_its_digits_when_two_values_are_close(gap):
     ],
 )
 def test_methods_differ_where_they_should(method, expected):
-    result = nca((np.arange(4.0), np.array([0.0, 4, 2, 1])), dose=1, route="oral", options=NCAOptions(auc_method=method))
+    result = nca(
+        (np.arange(4.0), np.array([0.0, 4, 2, 1])),
+        dose=1,
+        route="oral",
+        options=NCAOptions(auc_method=method),
+    )
     np.testing.assert_allclose(result.auc_last[0], expected, rtol=EXACT)
 
 
@@ -101,11 +129,17 @@ def test_linear_log_stays_linear_in_a_dip_before_the_peak_and_log_rises_by_log()
     time, dip = np.arange(6.0), np.array([0.0, 2, 1, 4, 2, 1])
 
     def auc(method):
-        return float(nca((time, dip), dose=1, route="oral", options=NCAOptions(auc_method=method)).auc_last[0])
+        return float(
+            nca((time, dip), dose=1, route="oral", options=NCAOptions(auc_method=method)).auc_last[
+                0
+            ]
+        )
 
     down = 2 / np.log(2) + 1 / np.log(2)
     np.testing.assert_allclose(auc("linear_log"), 1 + 1.5 + 2.5 + down, rtol=EXACT)
-    np.testing.assert_allclose(auc("linear_up_log_down"), 1 + 1 / np.log(2) + 2.5 + down, rtol=EXACT)
+    np.testing.assert_allclose(
+        auc("linear_up_log_down"), 1 + 1 / np.log(2) + 2.5 + down, rtol=EXACT
+    )
     np.testing.assert_allclose(auc("log"), 1 + 1 / np.log(2) + 3 / np.log(4) + down, rtol=EXACT)
 
 
@@ -114,12 +148,23 @@ def test_linear_log_stays_linear_in_a_dip_before_the_peak_and_log_rises_by_log()
 def test_exposure_is_proportional_to_dose_and_the_rest_does_not_change(factor, seed):
     rng = np.random.default_rng(seed)
     time = np.cumsum(rng.uniform(0.1, 2, 12))
-    curve = (np.exp(-0.2 * time) - 0.9 * np.exp(-1.1 * time)) * np.exp(0.05 * rng.standard_normal(12))
+    curve = (np.exp(-0.2 * time) - 0.9 * np.exp(-1.1 * time)) * np.exp(
+        0.05 * rng.standard_normal(12)
+    )
     one = nca((time, curve), dose=1.0, route="oral")
     other = nca((time, factor * curve), dose=factor, route="oral")
     for name in ("cmax", "auc_last", "auc_inf_obs", "aumc_inf_obs", "clast_pred"):
         np.testing.assert_allclose(other[name], factor * one[name], rtol=EXACT, err_msg=name)
-    for name in ("tmax", "lambda_z", "lambda_z_points", "lambda_z_adj_r2", "mrt", "cl_f", "vz_f", "auc_extrapolated_obs"):
+    for name in (
+        "tmax",
+        "lambda_z",
+        "lambda_z_points",
+        "lambda_z_adj_r2",
+        "mrt",
+        "cl_f",
+        "vz_f",
+        "auc_extrapolated_obs",
+    ):
         np.testing.assert_allclose(other[name], one[name], rtol=1e-9, err_msg=name)
     np.testing.assert_array_equal(one.flags, other.flags)
 
@@ -142,10 +187,18 @@ def test_steady_state_interval_gives_the_clearance_and_mrt_of_a_single_dose():
     r = nca((time, curve), dose=100, options=NCAOptions(tau=tau, steady_state=True)).isel(subject=0)
     top, bottom = curve[0], curve[-1]
     for name, value in {
-        "auc_tau": 100 / volume / k, "cl": k * volume, "vz": volume, "mrt": 1 / k, "vss": volume,
-        "cavg": 100 / volume / k / tau, "ctrough": bottom, "cmin_tau": bottom, "swing": 100 * (top - bottom) / bottom,
-        "fluctuation": 100 * (top - bottom) / (100 / volume / k / tau), "accumulation": 1 / -np.expm1(-k * tau),
-    }.items():  # fmt: skip
+        "auc_tau": 100 / volume / k,
+        "cl": k * volume,
+        "vz": volume,
+        "mrt": 1 / k,
+        "vss": volume,
+        "cavg": 100 / volume / k / tau,
+        "ctrough": bottom,
+        "cmin_tau": bottom,
+        "swing": 100 * (top - bottom) / bottom,
+        "fluctuation": 100 * (top - bottom) / (100 / volume / k / tau),
+        "accumulation": 1 / -np.expm1(-k * tau),
+    }.items():
         np.testing.assert_allclose(r[name], value, rtol=EXACT, err_msg=name)
 
 
@@ -161,6 +214,10 @@ def test_interval_is_interpolated_or_extrapolated_to_tau(last):
 
 def test_steady_state_profile_without_a_sample_at_the_dose_starts_at_its_minimum():
     time, curve = np.array([1.0, 2, 4, 6, 8]), np.array([5.0, 6, 4, 3, 2])
-    steady = nca((time, curve), route="oral", options=NCAOptions(tau=8, steady_state=True, auc_method="linear"))
+    steady = nca(
+        (time, curve),
+        route="oral",
+        options=NCAOptions(tau=8, steady_state=True, auc_method="linear"),
+    )
     single = nca((time, curve), route="oral", options=NCAOptions(tau=8, auc_method="linear"))
     np.testing.assert_allclose(steady.auc_tau - single.auc_tau, 0.5 * 2.0 * 1.0, rtol=EXACT)

@@ -20,20 +20,34 @@ def simulation(n=3, failed=()):
         curve[i], status[i] = np.nan, 1
     return xr.Dataset(
         {
-            "concentration": (("subject", "time", "compartment"), np.stack([curve, 2 * curve], axis=-1),
-                              schemas.attrs("simulation", "concentration")),
+            "concentration": (
+                ("subject", "time", "compartment"),
+                np.stack([curve, 2 * curve], axis=-1),
+                schemas.attrs("simulation", "concentration"),
+            ),
             "status": ("subject", status),
         },
-        {"subject": np.arange(n), "time": time, "compartment": ["plasma", "liver"],
-         "dose": ("subject", np.full(n, 100.0)), "body_weight": ("subject", np.full(n, 70.0), {"units": "kg"})},
+        {
+            "subject": np.arange(n),
+            "time": time,
+            "compartment": ["plasma", "liver"],
+            "dose": ("subject", np.full(n, 100.0)),
+            "body_weight": ("subject", np.full(n, 70.0), {"units": "kg"}),
+        },
         attrs={"compound": "test"},
-    )  # fmt: skip
+    )
 
 
 def observation(**columns):
     n = len(columns["time"])
-    base = {"lloq": np.full(n, np.nan), "censored": np.zeros(n, int), "matrix": ["plasma"] * n, "subject": ["1"] * n,
-            "study": ["A"] * n, "reference": ["made up"] * n}  # fmt: skip
+    base = {
+        "lloq": np.full(n, np.nan),
+        "censored": np.zeros(n, int),
+        "matrix": ["plasma"] * n,
+        "subject": ["1"] * n,
+        "study": ["A"] * n,
+        "reference": ["made up"] * n,
+    }
     return xr.Dataset({k: ("sample", np.asarray(v)) for k, v in {**base, **columns}.items()})
 
 
@@ -59,7 +73,9 @@ def test_doses_may_be_text_arrays_or_a_mapping():
     sim = simulation()
     np.testing.assert_allclose(nca(sim, dose="0.2 g").cl, [2.0, 4.0, 6.0], rtol=1e-10)
     np.testing.assert_allclose(nca(sim, dose=[100.0, 50.0, 100.0]).cl, [1.0, 1.0, 3.0], rtol=1e-10)
-    np.testing.assert_allclose(nca(sim, dose={0: 100, 1: "50 mg", 2: 100}).cl, [1.0, 1.0, 3.0], rtol=1e-10)
+    np.testing.assert_allclose(
+        nca(sim, dose={0: 100, 1: "50 mg", 2: 100}).cl, [1.0, 1.0, 3.0], rtol=1e-10
+    )
 
 
 def test_observations_are_grouped_by_subject_in_order_of_appearance_whatever_the_order_of_samples():
@@ -89,7 +105,9 @@ def test_limits_and_censoring_of_the_observations_are_obeyed():
 
 def test_other_matrices_are_left_out():
     t = np.array([0.0, 1, 2, 3, 0, 1])
-    ds = observation(time=t, value=np.array([8.0, 4, 2, 1, 99, 99]), matrix=["plasma"] * 4 + ["blood"] * 2)
+    ds = observation(
+        time=t, value=np.array([8.0, 4, 2, 1, 99, 99]), matrix=["plasma"] * 4 + ["blood"] * 2
+    )
     assert float(nca(ds).cmax[0]) == 8
     with pytest.raises(UnknownNameError, match="urine"):
         nca(ds, compartment="urine")
@@ -120,7 +138,11 @@ def test_input_is_left_as_it_was():
         ({"lloq": "1 mg"}, UnitError, "lloq"),
         ({"route": "iv_infusion"}, InputError, "infusion_duration"),
         ({"route": "oral", "infusion_duration": 2}, InputError, "infusion_duration"),
-        ({"route": "iv_infusion", "infusion_duration": [1.0, 2.0]}, InputError, "infusion_duration"),
+        (
+            {"route": "iv_infusion", "infusion_duration": [1.0, 2.0]},
+            InputError,
+            "infusion_duration",
+        ),
         ({"options": {"tau": 8}}, InputError, "NCAOptions"),
     ],
 )

@@ -13,7 +13,9 @@ TIME = np.array([0.0, 1, 2, 3, 4, 6, 8, 10])
 def one(time, concentration, **kw):
     kw.setdefault("route", "oral")
     options = NCAOptions(**kw.pop("options", {}))
-    return nca((np.asarray(time, float), np.asarray(concentration, float)), options=options, **kw).isel(subject=0)
+    return nca(
+        (np.asarray(time, float), np.asarray(concentration, float)), options=options, **kw
+    ).isel(subject=0)
 
 
 def has(result, flag):
@@ -57,7 +59,9 @@ def test_subjects_with_different_times_do_not_touch_each_other():
         alone = nca((time[i], curve[i]), dose=float(i + 1), route="iv_bolus")
         for name in together.data_vars:
             if together[name].dtype.kind == "f":  # another shape, another order of summation
-                np.testing.assert_allclose(together[name][i], alone[name][0], rtol=1e-12, err_msg=name)
+                np.testing.assert_allclose(
+                    together[name][i], alone[name][0], rtol=1e-12, err_msg=name
+                )
             else:
                 assert together[name].values[i] == alone[name].values[0], name
 
@@ -67,7 +71,9 @@ def test_more_subjects_than_one_block_give_the_same_numbers():
     time = np.linspace(0, 10, 9)
     curve = np.exp(-rng.uniform(0.1, 0.5, (4500, 1)) * time)
     result = nca((time, curve))
-    np.testing.assert_array_equal(result.isel(subject=slice(4400, None)).auc_last, nca((time, curve[4400:])).auc_last)
+    np.testing.assert_array_equal(
+        result.isel(subject=slice(4400, None)).auc_last, nca((time, curve[4400:])).auc_last
+    )
 
 
 def test_the_first_of_two_equal_maxima_is_tmax():
@@ -80,7 +86,14 @@ def test_terminal_window_leaves_out_tmax_except_after_a_bolus():
     assert int(one(range(4), values).lambda_z_points) == 3
     assert int(one(range(4), values, route="iv_bolus").lambda_z_points) == 4
     assert int(one(range(4), values, options={"include_tmax": True}).lambda_z_points) == 4
-    assert int(one(range(5), [*values, 0.5], route="iv_bolus", options={"include_tmax": False}).lambda_z_points) == 4
+    assert (
+        int(
+            one(
+                range(5), [*values, 0.5], route="iv_bolus", options={"include_tmax": False}
+            ).lambda_z_points
+        )
+        == 4
+    )
 
 
 def test_of_windows_equal_within_the_factor_the_longest_wins():
@@ -99,7 +112,9 @@ def test_a_noisy_distribution_phase_stays_out_of_the_window():
     curve = 20 * np.exp(-2 * time) + np.exp(-0.1 * time)
     result = one(time, curve, route="iv_bolus")
     assert float(result.lambda_z_first) >= 4
-    np.testing.assert_allclose(result.lambda_z, 0.1, rtol=0.01)  # what is left of the fast phase at 4 h
+    np.testing.assert_allclose(
+        result.lambda_z, 0.1, rtol=0.01
+    )  # what is left of the fast phase at 4 h
 
 
 def test_given_range_is_fitted_as_a_whole():
@@ -107,7 +122,11 @@ def test_given_range_is_fitted_as_a_whole():
     curve[-1] *= 2  # a last sample that one would leave out by hand
     result = one(TIME, curve, options={"lambda_z_range": (2.0, 8.0)})
     np.testing.assert_allclose(result.lambda_z, 0.3, rtol=1e-10)
-    assert (float(result.lambda_z_first), float(result.lambda_z_last), int(result.lambda_z_points)) == (2, 8, 5)
+    assert (
+        float(result.lambda_z_first),
+        float(result.lambda_z_last),
+        int(result.lambda_z_points),
+    ) == (2, 8, 5)
     assert float(result.clast_pred) == pytest.approx(3 * np.exp(-3), rel=1e-10)
 
 
@@ -134,7 +153,12 @@ def test_limits_of_the_flags_can_be_moved():
 
 def test_nothing_quantifiable_gives_zero_exposure_and_nothing_measured_gives_nan():
     blq = one(range(4), [0, 0, 0, 0])
-    assert float(blq.cmax) == 0 and float(blq.auc_last) == 0 and np.isnan(blq.tmax) and np.isnan(blq.auc_inf_obs)
+    assert (
+        float(blq.cmax) == 0
+        and float(blq.auc_last) == 0
+        and np.isnan(blq.tmax)
+        and np.isnan(blq.auc_inf_obs)
+    )
     none = one(range(4), [np.nan] * 4)
     assert np.isnan(none.cmax) and np.isnan(none.auc_last)
 
@@ -143,7 +167,9 @@ def test_every_variable_has_units_and_a_long_name():
     result = nca((TIME, np.exp(-TIME)), dose=1, options=NCAOptions(tau=8.0))
     for name, values in result.data_vars.items():
         assert "units" in values.attrs and values.attrs["long_name"], name
-    assert result.attrs["auc_method"] == "linear_up_log_down" and result.attrs["route"] == "iv_bolus"
+    assert (
+        result.attrs["auc_method"] == "linear_up_log_down" and result.attrs["route"] == "iv_bolus"
+    )
 
 
 def test_parameters_that_need_a_dose_are_left_out_without_one_and_follow_the_route():

@@ -76,7 +76,9 @@ def test_repeated_organ_is_refused(people):
     import xarray as xr
 
     with pytest.raises(SchemaError, match="each organ once"):
-        check_physiology(xr.concat([people, people.sel(organ=["skin"])], dim="organ", data_vars="minimal"))
+        check_physiology(
+            xr.concat([people, people.sel(organ=["skin"])], dim="organ", data_vars="minimal")
+        )
 
 
 def test_organ_without_names_is_refused(people):

@@ -52,7 +52,12 @@ def test_a_body_of_the_reference_weight_has_the_reference_child_s_gfr_and_scatte
     def expected(ds):
         child = ph.reference_child(5.0)
         share = (ds["body_weight"].values / float(child["body_weight"][0])) ** 0.75
-        return float(child["gfr"][0]) * share * maturation_of_filtration(ds["age"].values) / maturation_of_filtration(5.0)
+        return (
+            float(child["gfr"][0])
+            * share
+            * maturation_of_filtration(ds["age"].values)
+            / maturation_of_filtration(5.0)
+        )
 
     boys = many.isel(subject=many["sex"].values == "male")
     residual = np.log(boys["gfr"].values / expected(boys))
@@ -78,8 +83,14 @@ def test_the_same_seed_gives_the_same_children_and_filters_hold():
     assert np.all((ph.sample_population(5, seed=1, age=7)["age"].values // 1) == 7)
 
 
-@pytest.mark.parametrize(("filters", "field"), [({"age": (10, 40)}, "age"), ({"age": (2, 9), "egfr": (60, 90)}, "egfr"),
-                                                ({"age": (2, 4), "body_weight": (90, 99)}, "body_weight")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("filters", "field"),
+    [
+        ({"age": (10, 40)}, "age"),
+        ({"age": (2, 9), "egfr": (60, 90)}, "egfr"),
+        ({"age": (2, 4), "body_weight": (90, 99)}, "body_weight"),
+    ],
+)
 def test_what_cannot_be_drawn_is_refused(filters, field):
     with pytest.raises(ph.InputError) as caught:
         ph.sample_population(5, seed=1, **filters)

@@ -13,8 +13,14 @@ from pbpk_hybrid.physiology.plausibility import Body, check, check_bodies, check
 from pbpk_hybrid.physiology.regressions import haycock_surface
 
 # ICRP 89 Tables 2.8 and 2.9: sex, age, weight, height, liver, brain
-ICRP = ((True, 0.0, 3.5, 51, 0.13, 0.38), (False, 1.0, 10, 76, 0.33, 0.95), (True, 5.0, 19, 109, 0.57, 1.245),
-        (False, 10.0, 32, 138, 0.83, 1.31), (True, 15.0, 56, 167, 1.3, 1.42), (False, 15.0, 53, 161, 1.3, 1.3))  # fmt: skip
+ICRP = (
+    (True, 0.0, 3.5, 51, 0.13, 0.38),
+    (False, 1.0, 10, 76, 0.33, 0.95),
+    (True, 5.0, 19, 109, 0.57, 1.245),
+    (False, 10.0, 32, 138, 0.83, 1.31),
+    (True, 15.0, 56, 167, 1.3, 1.42),
+    (False, 15.0, 53, 161, 1.3, 1.3),
+)
 
 
 def bodies(survey_like) -> Body:
@@ -25,14 +31,30 @@ def bodies(survey_like) -> Body:
     mass[:, ORGANS.index("rest")] = weight - mass.sum(1)
     unknown = np.full(len(age), np.nan)
     surface = haycock_surface(weight, height)
-    return Body(mass, np.ones_like(mass), male, weight, height, unknown, unknown, unknown, unknown,
-                weight / (height / 100) ** 2, surface, age)  # fmt: skip
+    return Body(
+        mass,
+        np.ones_like(mass),
+        male,
+        weight,
+        height,
+        unknown,
+        unknown,
+        unknown,
+        unknown,
+        weight / (height / 100) ** 2,
+        surface,
+        age,
+    )
 
 
 def test_the_reference_children_are_the_published_ones():
     male, age, _, height, liver, brain = (np.array(c) for c in zip(*ICRP, strict=True))
-    np.testing.assert_allclose(reference_mass(male, age)[:, ORGANS.index("liver")], liver, rtol=1e-12)
-    np.testing.assert_allclose(reference_mass(male, age)[:, ORGANS.index("brain")], brain, rtol=1e-12)
+    np.testing.assert_allclose(
+        reference_mass(male, age)[:, ORGANS.index("liver")], liver, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        reference_mass(male, age)[:, ORGANS.index("brain")], brain, rtol=1e-12
+    )
     np.testing.assert_allclose(reference_height(male, age), height, rtol=1e-12)
 
 
@@ -43,7 +65,10 @@ def test_icrp_children_break_no_soft_rule():
     assert not result["violated"].sel(rule=["H2", "H4"]).values.any()
     seen = np.isfinite(result["residual"].values).any(1)
     named = dict(zip(result["rule"].values, seen, strict=True))
-    assert all(named[r] for r in ("S2_weight", "S2_height", "S2_bmi", "S4_adipose", "S5_brain", "S5_liver", "S8"))
+    assert all(
+        named[r]
+        for r in ("S2_weight", "S2_height", "S2_bmi", "S4_adipose", "S5_brain", "S5_liver", "S8")
+    )
     assert not any(named[r] for r in ("S4_lean", "S6_output", "S7_muscle"))
 
 
@@ -70,13 +95,24 @@ def test_bounds_grow_with_the_child():
 
 @pytest.mark.parametrize(
     ("rule", "change"),
-    [("S2_weight", {"weight": 3.0}), ("S2_height", {"height": 1.4}), ("S2_bmi", {"weight": 2.5}), ("S5_brain", "brain"),
-     ("S5_heart", "heart"), ("S5_skin", "skin"), ("S5_stomach", "stomach"), ("S8", "spleen"), ("H4", {"surface": 1.1})],
-)  # fmt: skip
+    [
+        ("S2_weight", {"weight": 3.0}),
+        ("S2_height", {"height": 1.4}),
+        ("S2_bmi", {"weight": 2.5}),
+        ("S5_brain", "brain"),
+        ("S5_heart", "heart"),
+        ("S5_skin", "skin"),
+        ("S5_stomach", "stomach"),
+        ("S8", "spleen"),
+        ("H4", {"surface": 1.1}),
+    ],
+)
 def test_each_rule_of_children_can_be_broken(rule, change):
     body = bodies([(True, 6.0, 21.0, 116.0)])
     if isinstance(change, str):
-        body.mass[:, ORGANS.index(change)] *= {"skin": 20.0, "spleen": 20.0, "brain": 2.0}.get(change, 0.05)
+        body.mass[:, ORGANS.index(change)] *= {"skin": 20.0, "spleen": 20.0, "brain": 2.0}.get(
+            change, 0.05
+        )
         changed = body
     else:
         changed = Body(**{**vars(body), **{k: getattr(body, k) * v for k, v in change.items()}})
@@ -91,7 +127,9 @@ def test_adults_are_judged_as_before_whoever_is_beside_them():
     mixed["age"][4] = 7.0
     beside = check(mixed)
     others = np.arange(30) != 4
-    np.testing.assert_array_equal(alone["residual"].values[:, others], beside["residual"].values[:, others])
+    np.testing.assert_array_equal(
+        alone["residual"].values[:, others], beside["residual"].values[:, others]
+    )
     assert len(beside["text_children"]) == len(RULES)
 
 

@@ -36,7 +36,12 @@ def test_fractions_are_fractions_and_do_not_exceed_the_whole(species, method):
             v = values.values[np.isfinite(values.values)]
             assert ((v >= 0) & (v <= 1)).all(), name
     if method == "rodgers_rowland":
-        parts = ("neutral_lipid", "neutral_phospholipid", "extracellular_water", "intracellular_water")
+        parts = (
+            "neutral_lipid",
+            "neutral_phospholipid",
+            "extracellular_water",
+            "intracellular_water",
+        )
     elif method == "schmitt":
         parts = ("cells", "interstitium")
     else:
@@ -69,10 +74,15 @@ def test_human_muscle_and_plasma_of_poulin_and_theil_are_as_published():
 
 
 def test_animal_composition_of_poulin_and_theil_joins_the_two_kinds_of_phospholipid():
-    rat, rr = tissue_composition("rat", "poulin_theil"), tissue_composition("rat", "rodgers_rowland")
+    rat, rr = (
+        tissue_composition("rat", "poulin_theil"),
+        tissue_composition("rat", "rodgers_rowland"),
+    )
     expected = rr["fraction_neutral_phospholipid"] + rr["acidic_phospholipid"] / 1000
     tissue = list(TISSUES)
-    np.testing.assert_allclose(rat["fraction_phospholipid"].sel(organ=tissue), expected.sel(organ=tissue), rtol=1e-12)
+    np.testing.assert_allclose(
+        rat["fraction_phospholipid"].sel(organ=tissue), expected.sel(organ=tissue), rtol=1e-12
+    )
 
 
 def test_berezhkovskiy_uses_the_table_of_poulin_and_theil():
@@ -86,7 +96,9 @@ def test_schmitt_differs_between_rat_and_human_and_uses_human_for_the_dog():
     assert float(human["fraction_cells"].sel(organ="skin")) == 0.4
     assert float(rat["fraction_cells"].sel(organ="skin")) == 0.681
     tissue = list(TISSUES)
-    np.testing.assert_array_equal(dog["fraction_cells"].sel(organ=tissue), human["fraction_cells"].sel(organ=tissue))
+    np.testing.assert_array_equal(
+        dog["fraction_cells"].sel(organ=tissue), human["fraction_cells"].sel(organ=tissue)
+    )
     # plasma protein is the dog's own
     assert float(dog["fraction_protein_cells"].sel(organ="plasma")) == 0.09
 
@@ -94,7 +106,9 @@ def test_schmitt_differs_between_rat_and_human_and_uses_human_for_the_dog():
 @pytest.mark.parametrize("method", METHODS)
 def test_stand_ins_are_named_and_equal_their_tissue(method):
     ds = tissue_composition("human", method)
-    named = {str(o): str(s) for o, s in zip(ds["organ"].values, ds["stand_in"].values, strict=True) if s}
+    named = {
+        str(o): str(s) for o, s in zip(ds["organ"].values, ds["stand_in"].values, strict=True) if s
+    }
     assert named["stomach"] == "gut"
     assert named["rest"] == "muscle"
     for organ, other in named.items():
@@ -103,7 +117,9 @@ def test_stand_ins_are_named_and_equal_their_tissue(method):
                 assert float(ds[name].sel(organ=organ)) == float(ds[name].sel(organ=other))
 
 
-@pytest.mark.parametrize(("args", "hint"), [(("humn", "schmitt"), "human"), (("rat", "rodgers"), "rodgers_rowland")])
+@pytest.mark.parametrize(
+    ("args", "hint"), [(("humn", "schmitt"), "human"), (("rat", "rodgers"), "rodgers_rowland")]
+)
 def test_unknown_names_are_refused_with_suggestions(args, hint):
     with pytest.raises(UnknownNameError, match=hint):
         tissue_composition(*args)

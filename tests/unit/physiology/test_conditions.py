@@ -19,7 +19,9 @@ PEDIATRICS = Path(__file__).parents[4] / "shared" / "data" / "osp" / "Pediatrics
 def clearance(compound, body) -> float:
     """Plasma clearance [mL/min/kg] of a linear drug, from its AUC after a bolus."""
     t = np.r_[0.0, np.geomspace(1e-3, 400, 1500)]
-    c = ph.simulate(compound, "1 mg iv", body, t, compartments=["plasma"])["concentration"].values[0, :, 0]
+    c = ph.simulate(compound, "1 mg iv", body, t, compartments=["plasma"])["concentration"].values[
+        0, :, 0
+    ]
     return 1.0 / np.trapezoid(c, t) / float(body["body_weight"][0]) * 1000 / 60
 
 
@@ -40,7 +42,9 @@ def test_ontogeny_of_cyp3a4_is_the_published_one():
 @pytest.mark.parametrize("sex", ["male", "female"])
 def test_children_of_every_age_close_and_are_plausible(age, sex):
     child = ph.check_physiology(ph.reference_child(age, sex))
-    share = float((child["volume"] * child["density"]).sel(organ="brain")[0] / child["body_weight"][0])
+    share = float(
+        (child["volume"] * child["density"]).sel(organ="brain")[0] / child["body_weight"][0]
+    )
     assert 0.015 < share < 0.12  # a newborn's brain is a tenth of its weight, an adult's a fiftieth
     assert float(child["volume"].min()) > 0 and float(child["blood_flow"].min()) > 0
 
@@ -59,7 +63,7 @@ def test_filtration_of_a_newborn_is_a_third_of_mature_and_a_two_year_old_filters
     adult = ph.reference_individual("human")
 
     def size(child):
-        ratio = lambda name: float(child[name][0] / adult[name][0])  # noqa: E731
+        ratio = lambda name: float(child[name][0] / adult[name][0])
         return ratio("gfr") / ratio("body_weight") ** 0.75
 
     assert size(ph.reference_child(0.0)) == pytest.approx(0.355, abs=0.01)
@@ -71,10 +75,14 @@ def test_filtration_of_a_newborn_is_a_third_of_mature_and_a_two_year_old_filters
     ("drug", "study", "age", "pick"),
     [("alfentanil", "Meistelman 1987", 6.0, "mean child"), ("sufentanil", "Guay 1991", 5.0, None)],
 )
-def test_clearance_in_children_relative_to_adults_is_within_twofold_of_the_observed(drug, study, age, pick):
+def test_clearance_in_children_relative_to_adults_is_within_twofold_of_the_observed(
+    drug, study, age, pick
+):
     table = csv.DictReader(PEDIATRICS.read_text().splitlines())
     rows = [r for r in table if r["Study"] == study and r["Analyte"].lower() == drug]
-    values = [float(r["CL Avg"]) for r in rows if r["CL Avg"] and (pick is None or r["Grouping"] == pick)]
+    values = [
+        float(r["CL Avg"]) for r in rows if r["CL Avg"] and (pick is None or r["Grouping"] == pick)
+    ]
     predicted = clearance(drug, ph.reference_child(age))
     assert 0.5 < predicted / np.mean(values) < 2.0
 
@@ -83,7 +91,9 @@ def test_an_infant_clears_a_cyp3a4_drug_slower_per_liver_than_a_child():
     per_liver = []
     for age in (0.0, 0.5, 2.0, 10.0):
         body = ph.reference_child(age)
-        clint = float(whole_body_system(ph.get_compound("midazolam"), body).parameters["clint.liver"][0])
+        clint = float(
+            whole_body_system(ph.get_compound("midazolam"), body).parameters["clint.liver"][0]
+        )
         per_liver.append(clint / float(body["volume"].sel(organ="liver")[0]))
     assert np.all(np.diff(per_liver) > 0) and per_liver[0] < 0.3 * per_liver[-1]
 
@@ -93,7 +103,9 @@ def test_phenotypes_scale_the_share_of_their_enzyme():
     clint = {}
     for phenotype in PHENOTYPES["CYP2D6"]:
         one = ph.with_enzymes(person, phenotypes={"CYP2D6": phenotype})
-        clint[phenotype] = float(whole_body_system(ph.get_compound("metoprolol"), one).parameters["clint.liver"][0])
+        clint[phenotype] = float(
+            whole_body_system(ph.get_compound("metoprolol"), one).parameters["clint.liver"][0]
+        )
     assert clint["poor"] == pytest.approx(0.17 * clint["normal"])
     assert clint["ultrarapid"] == pytest.approx(1.83 * clint["normal"])
 
@@ -117,7 +129,9 @@ def test_kidney_disease_lowers_renal_clearance_in_proportion(stage):
     person = ph.reference_individual("human")
     sick = ph.check_physiology(ph.with_renal_impairment(person, stage))
     drug = ph.get_compound("cimetidine")
-    renal = [float(whole_body_system(drug, b).parameters["clearance_renal"][0]) for b in (person, sick)]
+    renal = [
+        float(whole_body_system(drug, b).parameters["clearance_renal"][0]) for b in (person, sick)
+    ]
     assert renal[1] / renal[0] == pytest.approx(float(sick["gfr"][0] / person["gfr"][0]))
 
 
@@ -139,8 +153,12 @@ def test_pregnancy_closes_at_every_week_and_is_the_woman_at_its_beginning():
     for week in (10, 20, 30, 40):
         ph.check_physiology(ph.reference_pregnancy(week))
     late = ph.reference_pregnancy(36)
-    assert float(late["gfr"][0] / woman["gfr"][0]) == pytest.approx(1.37, abs=0.03)  # the polynomial at 36 weeks
-    change = {d: clearance(d, late) / clearance(d, woman) for d in ("midazolam", "metoprolol", "caffeine")}
+    assert float(late["gfr"][0] / woman["gfr"][0]) == pytest.approx(
+        1.37, abs=0.03
+    )  # the polynomial at 36 weeks
+    change = {
+        d: clearance(d, late) / clearance(d, woman) for d in ("midazolam", "metoprolol", "caffeine")
+    }
     # per kg, with the weight gained: up for CYP3A4 and CYP2D6, down to less than half for CYP1A2
     assert change["midazolam"] > 1.0 and change["metoprolol"] > 1.0 and change["caffeine"] < 0.5
 
@@ -148,14 +166,16 @@ def test_pregnancy_closes_at_every_week_and_is_the_woman_at_its_beginning():
 def test_what_makes_no_sense_is_refused_by_name():
     person = ph.reference_individual("human")
     for call, match in (
-        (lambda: ph.reference_child(19), "age"), (lambda: ph.reference_child(5, body_weight=90), "body_weight"),
+        (lambda: ph.reference_child(19), "age"),
+        (lambda: ph.reference_child(5, body_weight=90), "body_weight"),
         (lambda: ph.with_hepatic_impairment(person, "D"), "child_pugh"),
         (lambda: ph.with_renal_impairment(person), "one of"),
-        (lambda: ph.with_renal_impairment(person, egfr=500), "less than"), (lambda: ph.reference_pregnancy(45), "weeks"),
+        (lambda: ph.with_renal_impairment(person, egfr=500), "less than"),
+        (lambda: ph.reference_pregnancy(45), "weeks"),
         (lambda: ph.with_enzymes(person, phenotypes={"CYP2D6": "por"}), "poor"),
         (lambda: ph.with_enzymes(person, variation=0.3), "seed"),
         (lambda: ph.with_enzymes(ph.reference_individual("rat")), "humans"),
         (lambda: ontogeny("CYP3A44", 1.0), "CYP3A4"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(ph.InputError, match=match):
             call()

@@ -19,7 +19,9 @@ from pbpk_hybrid.physiology.tables import compphysiol, httk_physiology, httk_tis
         ("monkey", "GFR", 2.08, 10.4),
     ],
 )
-def test_rows_labelled_per_three_quarters_but_given_per_kg_are_used_per_kg(species, parameter, raw, round_value):
+def test_rows_labelled_per_three_quarters_but_given_per_kg_are_used_per_kg(
+    species, parameter, raw, round_value
+):
     assert httk_physiology(species)[parameter] == raw  # untouched
     assert httk_rate(species, parameter) == pytest.approx(round_value, rel=1e-12)
 
@@ -35,7 +37,9 @@ def test_woman_has_the_skin_of_icrp_not_the_mans():
     assert mcnally_reference_mass("female", "Skin") == 2.3
     assert mcnally_reference_mass("male", "Skin") == 3.3
     woman = reference_individual("human", "female")
-    assert (woman["volume"] * woman["density"]).sel(organ="skin").item() == pytest.approx(2.3, rel=1e-12)
+    assert (woman["volume"] * woman["density"]).sel(organ="skin").item() == pytest.approx(
+        2.3, rel=1e-12
+    )
 
 
 def test_yellow_marrow_is_counted_once():
@@ -63,17 +67,29 @@ def test_bone_mineral_has_no_step_at_fifty():
 def test_rabbit_flows_keep_davies_and_morris_and_leave_room_for_the_rest():
     raw = {k: v for k, (v, _) in httk_tissue("rabbit", "Flow (mL/min/kg^(3/4))").items()}
     systemic = ("adipose", "bone", "brain", "heart", "kidney", "liver", "muscle", "skin")
-    assert sum(raw[t] for t in systemic) * 2.5**0.75 / 530 == pytest.approx(1.046, abs=5e-4)  # the overshoot
+    assert sum(raw[t] for t in systemic) * 2.5**0.75 / 530 == pytest.approx(
+        1.046, abs=5e-4
+    )  # the overshoot
     flow = reference_individual("rabbit")["blood_flow"].isel(subject=0) / 0.06
-    for organ, value in {"muscle": 155, "kidney": 80, "heart": 16, "adipose": 32, "liver": 37}.items():
+    for organ, value in {
+        "muscle": 155,
+        "kidney": 80,
+        "heart": 16,
+        "adipose": 32,
+        "liver": 37,
+    }.items():
         assert flow.sel(organ=organ).item() == pytest.approx(value, rel=2e-3)
     assert flow.sel(organ="rest").item() / 530 == pytest.approx(0.05, rel=1e-9)
 
 
 def test_monkey_has_room_for_the_rest_and_blood_in_its_bone():
     ds = reference_individual("monkey")
-    assert (ds["volume"] * ds["density"]).sel(organ="rest").item() / 5 == pytest.approx(0.05, rel=1e-9)
-    assert ds["blood_flow"].sel(organ="bone").item() / ds["cardiac_output"].item() == pytest.approx(0.05)
+    assert (ds["volume"] * ds["density"]).sel(organ="rest").item() / 5 == pytest.approx(
+        0.05, rel=1e-9
+    )
+    assert ds["blood_flow"].sel(organ="bone").item() / ds["cardiac_output"].item() == pytest.approx(
+        0.05
+    )
 
 
 @pytest.mark.parametrize(("species", "individual"), [("mouse", "mouse25"), ("rat", "rat250")])

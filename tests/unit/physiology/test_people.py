@@ -31,7 +31,10 @@ def test_they_are_the_survey_people_with_bodies_that_close():
 
 
 def test_copies_differ_in_organs_only_and_seeds_reproduce():
-    one, two = training_people("validation", copies=2, seed=3), training_people("validation", copies=2, seed=3)
+    one, two = (
+        training_people("validation", copies=2, seed=3),
+        training_people("validation", copies=2, seed=3),
+    )
     np.testing.assert_array_equal(one["volume"].values, two["volume"].values)
     n = people_of("validation").size
     np.testing.assert_array_equal(one["height"].values[:n], one["height"].values[n:])
@@ -47,13 +50,19 @@ def test_bad_requests_are_refused(bad):
 def test_rules_give_tensors_what_they_give_arrays_and_can_be_differentiated():
     torch = pytest.importorskip("torch")
     body = body_of(training_people("validation"))
-    tensor = Body(**{
-        name: torch.tensor(np.asarray(value, bool if name == "male" else float), requires_grad=name != "male")
-        for name, value in vars(body).items()
-    })  # fmt: skip
+    tensor = Body(
+        **{
+            name: torch.tensor(
+                np.asarray(value, bool if name == "male" else float), requires_grad=name != "male"
+            )
+            for name, value in vars(body).items()
+        }
+    )
     for rule in RULES:
         expected, got = rule.residual(body), rule.residual(tensor)
-        np.testing.assert_allclose(got.detach().numpy(), expected, rtol=1e-9, atol=1e-12, err_msg=rule.id)
+        np.testing.assert_allclose(
+            got.detach().numpy(), expected, rtol=1e-9, atol=1e-12, err_msg=rule.id
+        )
         got.sum().backward()
     assert torch.isfinite(tensor.mass.grad).all() and (tensor.mass.grad != 0).any()
 
@@ -63,7 +72,12 @@ def test_a_child_is_not_judged_by_the_bounds_of_adults():
     people["age"][1] = 9.0
     residual = check_plausibility(people)["residual"]
     soft = residual["kind"].values == "soft"
-    adults_only = np.isin(residual["rule"].values, ["S4_lean", "S6_output", "S6_index", "S7_kidney", "S7_muscle"])
-    assert np.isnan(residual.values[adults_only, 1]).all() and np.isfinite(residual.values[soft][:, [0, 2]]).all()
+    adults_only = np.isin(
+        residual["rule"].values, ["S4_lean", "S6_output", "S6_index", "S7_kidney", "S7_muscle"]
+    )
+    assert (
+        np.isnan(residual.values[adults_only, 1]).all()
+        and np.isfinite(residual.values[soft][:, [0, 2]]).all()
+    )
     assert residual.sel(rule="S2_height").values[1] > 0  # nobody of nine is as tall as that adult
     assert np.isfinite(residual.values[~soft, 1]).all()

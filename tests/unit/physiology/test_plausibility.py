@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid._core.errors import SchemaError
-from pbpk_hybrid.physiology import RULES, SPECIES, check_plausibility, reference_individual, sample_population
+from pbpk_hybrid.physiology import (
+    RULES,
+    SPECIES,
+    check_plausibility,
+    reference_individual,
+    sample_population,
+)
 
 
 def test_reference_people_break_no_rule():

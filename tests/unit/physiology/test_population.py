@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
-from pbpk_hybrid.physiology import SPECIES, check_physiology, reference_individual, sample_population
+from pbpk_hybrid.physiology import (
+    SPECIES,
+    check_physiology,
+    reference_individual,
+    sample_population,
+)
 from pbpk_hybrid.physiology.nhanes import adults
 from pbpk_hybrid.physiology.organs import SYSTEMIC_ORGANS
 
@@ -108,7 +113,9 @@ def test_units_are_understood_in_filters():
     assert (a["volume"].values == b["volume"].values).all()
 
 
-@pytest.mark.parametrize(("sex", "women"), [("male", 0), ("female", 40), (0.25, 10), (0, 0), (1.0, 40)])
+@pytest.mark.parametrize(
+    ("sex", "women"), [("male", 0), ("female", 40), (0.25, 10), (0, 0), (1.0, 40)]
+)
 def test_sex_is_exact(sex, women):
     assert int((sample_population(40, seed=3, sex=sex)["sex"] == "female").sum()) == women
 
@@ -197,7 +204,9 @@ def test_animals_vary_around_their_reference_and_stay_closed(species):
 
 
 def test_animal_filters():
-    ds = check_physiology(sample_population(300, "rat", seed=1, body_weight=("200 g", "240 g"), sex=0.5))
+    ds = check_physiology(
+        sample_population(300, "rat", seed=1, body_weight=("200 g", "240 g"), sex=0.5)
+    )
     assert ds["body_weight"].min() >= 0.2
     assert ds["body_weight"].max() <= 0.24
     assert int((ds["sex"] == "female").sum()) == 150

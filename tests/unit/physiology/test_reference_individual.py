@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbpk_hybrid._core.errors import InputError, UnitError, UnknownNameError
-from pbpk_hybrid.physiology import ORGANS, PORTAL_ORGANS, SPECIES, check_physiology, reference_individual
+from pbpk_hybrid.physiology import (
+    ORGANS,
+    PORTAL_ORGANS,
+    SPECIES,
+    check_physiology,
+    reference_individual,
+)
 from pbpk_hybrid.physiology.organs import SYSTEMIC_ORGANS
 from pbpk_hybrid.physiology.species import reference
 
@@ -38,7 +44,14 @@ def test_masses_add_to_body_weight_and_flows_to_cardiac_output(species, sex):
 def test_every_number_names_its_source(species, sex):
     ref = reference(species, sex or "unknown")
     wanted = [f"{o}.{p}" for o in ORGANS for p in ("mass", "blood_flow", "density")]
-    wanted += ["body_weight", "cardiac_output", "hematocrit", "gfr", "hepatocellularity", "microsomal_protein"]
+    wanted += [
+        "body_weight",
+        "cardiac_output",
+        "hematocrit",
+        "gfr",
+        "hepatocellularity",
+        "microsomal_protein",
+    ]
     assert [name for name in wanted if len(ref.sources.get(name, "")) < 8] == []
     ds = reference_individual(species, sex)
     assert all(len(str(text)) > 8 for text in ds["volume_source"].values)
@@ -57,7 +70,10 @@ def test_scaled_individuals_stay_closed(data):
             "age": data.draw(st.floats(18, 90)),
         }
     else:
-        kw = {"body_weight": reference(species, "unknown").body_weight * data.draw(st.floats(0.3, 3.5))}
+        kw = {
+            "body_weight": reference(species, "unknown").body_weight
+            * data.draw(st.floats(0.3, 3.5))
+        }
     ds = check_physiology(reference_individual(species, sex, **kw))
     assert ds["body_weight"].item() == pytest.approx(kw["body_weight"], rel=1e-15)
     assert max(gaps(ds)) < EXACT
@@ -65,13 +81,25 @@ def test_scaled_individuals_stay_closed(data):
 
 def test_man_and_woman_of_icrp_89_come_back_exactly():
     man = reference_individual("human")
-    assert (man["body_weight"].item(), man["height"].item(), man["age"].item()) == (73.0, 176.0, 35.0)
+    assert (man["body_weight"].item(), man["height"].item(), man["age"].item()) == (
+        73.0,
+        176.0,
+        35.0,
+    )
     mass = (man["volume"] * man["density"]).isel(subject=0)
-    for organ, kg in {"liver": 1.8, "brain": 1.45, "muscle": 29.0, "kidney": 0.31, "skin": 3.3}.items():
+    for organ, kg in {
+        "liver": 1.8,
+        "brain": 1.45,
+        "muscle": 29.0,
+        "kidney": 0.31,
+        "skin": 3.3,
+    }.items():
         assert mass.sel(organ=organ).item() == pytest.approx(kg, rel=1e-12)
     woman = reference_individual("human", "female")
     assert woman["body_weight"].item() == 60.0
-    assert (woman["volume"] * woman["density"]).sel(organ="muscle").item() == pytest.approx(17.5, rel=1e-12)
+    assert (woman["volume"] * woman["density"]).sel(organ="muscle").item() == pytest.approx(
+        17.5, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(

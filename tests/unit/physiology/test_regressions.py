@@ -13,11 +13,15 @@ MAN, WOMAN = np.array([True]), np.array([False])
 def test_ckd_epi_2021_at_its_knots():
     # at creatinine = k both powers are 1: 142 x .9938^age (x 1.012)
     assert r.ckd_epi_2021(MAN, 50.0, np.array([0.9]))[0] == pytest.approx(142 * 0.9938**50)
-    assert r.ckd_epi_2021(WOMAN, 50.0, np.array([0.7]))[0] == pytest.approx(142 * 0.9938**50 * 1.012)
+    assert r.ckd_epi_2021(WOMAN, 50.0, np.array([0.7]))[0] == pytest.approx(
+        142 * 0.9938**50 * 1.012
+    )
     # twice k: 2^-1.2; half k: .5^-.302 (M), .5^-.241 (F)
     assert r.ckd_epi_2021(MAN, 0.0, np.array([1.8]))[0] == pytest.approx(142 * 2**-1.2)
     assert r.ckd_epi_2021(MAN, 0.0, np.array([0.45]))[0] == pytest.approx(142 * 0.5**-0.302)
-    assert r.ckd_epi_2021(WOMAN, 0.0, np.array([0.35]))[0] == pytest.approx(142 * 0.5**-0.241 * 1.012)
+    assert r.ckd_epi_2021(WOMAN, 0.0, np.array([0.35]))[0] == pytest.approx(
+        142 * 0.5**-0.241 * 1.012
+    )
 
 
 def test_brain_of_a_newborn_is_its_birth_weight():

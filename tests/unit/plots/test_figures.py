@@ -46,17 +46,23 @@ def test_panels_that_cannot_be_drawn_are_refused(make_simulation):
 
 def test_goodness_of_fit_writes_the_fold_errors(ax):
     observed = np.array([1.0, 10.0, 100.0, 5.0])
-    goodness_of_fit(observed * [1.5, 1 / 1.5, 3.0, 1.0], observed, ax=ax, quantity="AUC", units="mg*h/L")
+    goodness_of_fit(
+        observed * [1.5, 1 / 1.5, 3.0, 1.0], observed, ax=ax, quantity="AUC", units="mg*h/L"
+    )
     text = ax.texts[0].get_text()
     aafe = 10 ** np.mean(np.log10([1.5, 1.5, 3.0, 1.0]))
     assert "n = 4" in text and "75 % within 2-fold" in text
     assert f"AAFE {aafe:.2f}" in text and f"AFE {3**0.25:.2f}" in text
-    assert ax.get_xlabel() == "observed AUC [mg*h/L]" and ax.get_ylabel() == "predicted AUC [mg*h/L]"
+    assert (
+        ax.get_xlabel() == "observed AUC [mg*h/L]" and ax.get_ylabel() == "predicted AUC [mg*h/L]"
+    )
     assert ax.get_xlim() == ax.get_ylim()
 
 
 def test_goodness_of_fit_names_only_what_lies_outside(ax):
-    goodness_of_fit([1, 5, 1], [1, 1, 9], names=["a", "b", "c"], groups=["x", "x", "y"], statistics=False, ax=ax)
+    goodness_of_fit(
+        [1, 5, 1], [1, 1, 9], names=["a", "b", "c"], groups=["x", "x", "y"], statistics=False, ax=ax
+    )
     assert {t.get_text() for t in ax.texts} == {"b", "c"}
     assert {"x", "y", "identity", "within 2-fold"} <= set(ax.get_legend_handles_labels()[1])
 
@@ -69,16 +75,23 @@ def test_goodness_of_fit_leaves_zeros_out_with_a_warning(ax):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(([1, 2], [1]), "observed"), (([], []), "observed"), (([1], [1], {"fold": 1.0}), "fold"),
-     (([1], [1], {"groups": ["a", "b"]}), "groups"), (([np.nan], [1.0]), "predicted")],
-)  # fmt: skip
+    [
+        (([1, 2], [1]), "observed"),
+        (([], []), "observed"),
+        (([1], [1], {"fold": 1.0}), "fold"),
+        (([1], [1], {"groups": ["a", "b"]}), "groups"),
+        (([np.nan], [1.0]), "predicted"),
+    ],
+)
 def test_goodness_of_fit_refuses_what_it_cannot_compare(arguments, words):
     options = arguments[2] if len(arguments) > 2 else {}
     with pytest.raises(InputError, match=words):
         goodness_of_fit(arguments[0], arguments[1], **options)
 
 
-def test_profile_figure_has_a_linear_and_a_log_panel_and_says_what_was_simulated(make_simulation, observed):
+def test_profile_figure_has_a_linear_and_a_log_panel_and_says_what_was_simulated(
+    make_simulation, observed
+):
     sim = make_simulation(n=6, failed=[5])
     figure = profile_figure(sim, observed(sim))
     assert [ax.get_yscale() for ax in figure.axes] == ["linear", "log"]
@@ -93,11 +106,14 @@ def test_title_gives_the_range_of_different_doses(make_simulation):
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("b/A.PNG", b"\x89PNG")]
+    ("name", "start"),
+    [("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF"), ("b/A.PNG", b"\x89PNG")],
 )
 def test_figures_are_written_in_the_format_of_their_name(ax, tmp_path, name, start):
     path = save_figure(ax, tmp_path / name, dpi=20)
-    assert path.read_bytes().startswith(start) and [p.name for p in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes().startswith(start) and [p.name for p in path.parent.iterdir()] == [
+        path.name
+    ]
 
 
 def test_other_formats_and_other_things_are_refused(ax, tmp_path):

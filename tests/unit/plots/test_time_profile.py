@@ -44,7 +44,9 @@ def test_dose_normalised_curves_are_divided_by_each_subjects_dose(make_simulatio
     obs = observed(sim)
     sim["dose"] = sim["dose"] * 2
     time_profile(sim, obs, dose_normalise=True, ax=ax)
-    np.testing.assert_allclose(line(ax, "simulated median")[1], np.median(sim.pk.plasma, axis=0) / 200)
+    np.testing.assert_allclose(
+        line(ax, "simulated median")[1], np.median(sim.pk.plasma, axis=0) / 200
+    )
     np.testing.assert_allclose(line(ax, "observed (n = 3)")[1], obs.value / 100)
     assert ax.get_ylabel() == "plasma concentration / dose [1/L]"
 
@@ -93,7 +95,9 @@ def test_serum_counts_as_plasma_and_other_matrices_are_left_out(make_simulation,
         time_profile(sim, obs, compartment="liver", ax=ax)
 
 
-def test_samples_below_quantification_are_drawn_at_their_limit_with_a_sign_of_their_own(make_simulation, observed, ax):
+def test_samples_below_quantification_are_drawn_at_their_limit_with_a_sign_of_their_own(
+    make_simulation, observed, ax
+):
     sim = make_simulation()
     obs = observed(sim)
     obs["lloq"] = ("sample", np.full(obs.sizes["sample"], 0.4))
@@ -112,7 +116,9 @@ def test_means_with_a_standard_deviation_get_error_bars(make_simulation, observe
 
 
 @pytest.mark.filterwarnings("error")
-def test_zero_before_the_drug_arrives_is_no_cause_for_a_warning_on_a_log_scale(make_simulation, observed, ax):
+def test_zero_before_the_drug_arrives_is_no_cause_for_a_warning_on_a_log_scale(
+    make_simulation, observed, ax
+):
     sim = make_simulation()
     obs = observed(sim)
     for kind in ("band", "spaghetti"):
@@ -121,7 +127,9 @@ def test_zero_before_the_drug_arrives_is_no_cause_for_a_warning_on_a_log_scale(m
     assert np.isnan(y[0]) and (y[1:] > 0).all() and ax.get_yscale() == "log"
 
 
-def test_zero_or_negative_values_later_are_left_out_of_a_log_scale_with_a_warning(make_simulation, observed, ax):
+def test_zero_or_negative_values_later_are_left_out_of_a_log_scale_with_a_warning(
+    make_simulation, observed, ax
+):
     sim = make_simulation(n=1)
     sim["concentration"][0, 30, 0] = -1e-9
     with pytest.warns(OutOfRangeWarning, match="1 values of the plasma concentration"):
@@ -138,7 +146,10 @@ def test_log_axis_shows_the_decline_and_all_observations(make_simulation, observ
     obs = observed(sim)
     time_profile(sim, obs, log=True, ax=ax)
     bottom, top = ax.get_ylim()
-    assert bottom < float(obs.value.where(obs.value > 0).min()) and top > float(sim.pk.plasma.max()) * 0.99
+    assert (
+        bottom < float(obs.value.where(obs.value > 0).min())
+        and top > float(sim.pk.plasma.max()) * 0.99
+    )
     assert bottom < float(sim.pk.quantiles(0.05).values[0, -1])
 
 
@@ -155,10 +166,15 @@ def test_without_axes_a_new_figure_is_made(make_simulation):
 
 @pytest.mark.parametrize(
     ("options", "error"),
-    [({"kind": "bend"}, UnknownNameError), ({"compartment": "plasm"}, UnknownNameError),
-     ({"interval": (0.6, 0.9)}, InputError), ({"interval": (0.05,)}, InputError), ({"ax": "here"}, InputError),
-     ({"compartment": "metabolised"}, InputError)],
-)  # fmt: skip
+    [
+        ({"kind": "bend"}, UnknownNameError),
+        ({"compartment": "plasm"}, UnknownNameError),
+        ({"interval": (0.6, 0.9)}, InputError),
+        ({"interval": (0.05,)}, InputError),
+        ({"ax": "here"}, InputError),
+        ({"compartment": "metabolised"}, InputError),
+    ],
+)
 def test_options_that_cannot_be_drawn_are_refused(make_simulation, options, error):
     with pytest.raises(error):
         time_profile(make_simulation(), **options)
@@ -176,7 +192,9 @@ def test_nobody_left_to_draw_is_refused(make_simulation, ax):
         time_profile(make_simulation(n=2, failed=[0, 1]), ax=ax)
 
 
-def test_predictive_check_draws_the_observed_percentiles_of_each_cluster_of_times(make_simulation, observed, ax):
+def test_predictive_check_draws_the_observed_percentiles_of_each_cluster_of_times(
+    make_simulation, observed, ax
+):
     sim = make_simulation(n=40)
     obs = observed(sim, n=20)
     visual_predictive_check(sim, obs, ax=ax)
@@ -196,7 +214,9 @@ def test_bins_can_be_given_as_a_number_or_as_edges(make_simulation, observed, ax
     for bad in (0, [3, 1], [1], True):
         with pytest.raises(InputError, match="bins"):
             visual_predictive_check(sim, obs, bins=bad, ax=ax)
-    obs["time"] = obs["time"] + np.random.default_rng(0).uniform(0, 24, obs.sizes["sample"])  # no clusters any more
+    obs["time"] = obs["time"] + np.random.default_rng(0).uniform(
+        0, 24, obs.sizes["sample"]
+    )  # no clusters any more
     other = ax.figure.add_subplot()
     visual_predictive_check(sim, obs, ax=other)
     assert len(line(other, "observed median")[0]) == 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import pbpk_hybrid.results  # noqa: F401  registers the accessor
+import pbpk_hybrid.results
 from pbpk_hybrid._core.errors import InputError, SchemaError, UnknownNameError
 from pbpk_hybrid.nca import nca
 
@@ -56,18 +56,31 @@ def test_dataframe_has_a_row_per_subject_time_and_compartment_and_the_covariates
     sim = make_simulation(n=2)
     frame = sim.pk.to_dataframe()
     assert len(frame) == 2 * 49 * 3
-    assert {"subject", "time", "compartment", "concentration", "amount", "dose", "sex", "body_weight"} <= set(frame)
+    assert {
+        "subject",
+        "time",
+        "compartment",
+        "concentration",
+        "amount",
+        "dose",
+        "sex",
+        "body_weight",
+    } <= set(frame)
     liver = sim.pk.to_dataframe("liver")
     assert set(liver["compartment"]) == {"liver"}
     row = liver[(liver["subject"] == 1) & (liver["time"] == 4.0)]
-    assert row["concentration"].item() == float(sim.concentration.sel(subject=1, time=4.0, compartment="liver"))
+    assert row["concentration"].item() == float(
+        sim.concentration.sel(subject=1, time=4.0, compartment="liver")
+    )
     with pytest.raises(UnknownNameError):
         sim.pk.to_dataframe(["plasma", "brain"])
 
 
 def test_nca_through_the_accessor_is_nca(make_simulation):
     sim = make_simulation()
-    xr.testing.assert_equal(sim.pk.nca(route="oral", compartment="liver"), nca(sim, route="oral", compartment="liver"))
+    xr.testing.assert_equal(
+        sim.pk.nca(route="oral", compartment="liver"), nca(sim, route="oral", compartment="liver")
+    )
 
 
 def test_plot_through_the_accessor_draws_on_the_given_axes(make_simulation):

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pbpk_hybrid._core.errors import FileFormatError, InputError, MissingDependencyError, SchemaError
+from pbpk_hybrid._core.errors import (
+    FileFormatError,
+    InputError,
+    MissingDependencyError,
+    SchemaError,
+)
 from pbpk_hybrid._core.provenance import provenance
 from pbpk_hybrid.nca import nca
 from pbpk_hybrid.results import open_results, save_results, storage
@@ -48,12 +53,18 @@ def test_zarr_without_zarr_says_which_extra_brings_it(make_simulation, tmp_path,
 
 def test_provenance_and_text_beyond_ascii_survive(make_simulation, tmp_path):
     sim = make_simulation(n=2)
-    sim.attrs.update(provenance(steady=True, seed=2**62, references=["Doe (2020), µg/L", "Roe (2021)"], nothing=None))
+    sim.attrs.update(
+        provenance(
+            steady=True, seed=2**62, references=["Doe (2020), µg/L", "Roe (2021)"], nothing=None
+        )
+    )
     sim = sim.assign_coords(label=("subject", ["größer", "b"]))
     same(sim, open_results(sim.pk.save(tmp_path / "a.nc")))
 
 
-def test_none_and_bool_attributes_are_made_portable_without_touching_the_original(make_simulation, tmp_path):
+def test_none_and_bool_attributes_are_made_portable_without_touching_the_original(
+    make_simulation, tmp_path
+):
     sim = make_simulation(n=2)
     sim.attrs.update(steady=True, missing=None)
     back = open_results(save_results(sim, tmp_path / "a.nc"))
@@ -99,7 +110,9 @@ def test_compression_out_of_range_is_refused(make_simulation, tmp_path, compress
         make_simulation().pk.save(tmp_path / "a.nc", compression=compression)
 
 
-def test_attributes_that_netcdf_cannot_hold_are_refused_and_nothing_is_written(make_simulation, tmp_path):
+def test_attributes_that_netcdf_cannot_hold_are_refused_and_nothing_is_written(
+    make_simulation, tmp_path
+):
     sim = make_simulation()
     sim.attrs["bad"] = {"a": 1}
     with pytest.raises(InputError, match="netCDF"):

@@ -29,12 +29,16 @@ def test_summary_is_geometric_mean_cv_median_and_percentiles():
     assert row["n"] == 500 and row["units"] == "mg/L"
     np.testing.assert_allclose(row["geometric_mean"], np.exp(logs.mean()))
     np.testing.assert_allclose(row["geometric_cv"], 100 * np.sqrt(np.exp(logs.var(ddof=1)) - 1))
-    np.testing.assert_allclose([row["p05"], row["median"], row["p95"]], np.quantile(values, [0.05, 0.5, 0.95]))
+    np.testing.assert_allclose(
+        [row["p05"], row["median"], row["p95"]], np.quantile(values, [0.05, 0.5, 0.95])
+    )
 
 
 def test_values_that_are_not_positive_have_no_geometric_mean():
     row = nca_summary(xr.Dataset({"tmax": ("subject", [0.0, 1.0, 2.0])})).loc["tmax"]
-    assert np.isnan(row["geometric_mean"]) and np.isnan(row["geometric_cv"]) and row["median"] == 1.0
+    assert (
+        np.isnan(row["geometric_mean"]) and np.isnan(row["geometric_cv"]) and row["median"] == 1.0
+    )
 
 
 def test_one_subject_has_no_spread_and_none_has_nothing():
@@ -51,9 +55,19 @@ def test_unknown_variables_are_refused(make_simulation):
 
 def test_printed_table_names_parameters_units_and_flags(make_simulation):
     text = printed(nca_table(nca(make_simulation(failed=[0]), route="oral"), title="testine"))
-    for word in ("testine", "Cmax", "mg/L", "AUC(0-inf)", "CL/F", "geo. mean", "simulation failed 1"):
+    for word in (
+        "testine",
+        "Cmax",
+        "mg/L",
+        "AUC(0-inf)",
+        "CL/F",
+        "geo. mean",
+        "simulation failed 1",
+    ):
         assert word in text
-    assert "no subject flagged" in printed(nca_table(nca(make_simulation(n=1, times=np.linspace(0, 48, 97)), route="oral")))
+    assert "no subject flagged" in printed(
+        nca_table(nca(make_simulation(n=1, times=np.linspace(0, 48, 97)), route="oral"))
+    )
 
 
 def test_simulation_table_counts_failures(make_simulation):
@@ -63,8 +77,17 @@ def test_simulation_table_counts_failures(make_simulation):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (np.nan, "-"), (12345.6, "12346"), (123.4, "123"), (1.2345, "1.23"), (0.01234, "0.0123"),
-     (1e-5, "1.00e-05"), (2.5e7, "2.50e+07"), (-3.14159, "-3.14")],
-)  # fmt: skip
+    [
+        (0.0, "0"),
+        (np.nan, "-"),
+        (12345.6, "12346"),
+        (123.4, "123"),
+        (1.2345, "1.23"),
+        (0.01234, "0.0123"),
+        (1e-5, "1.00e-05"),
+        (2.5e7, "2.50e+07"),
+        (-3.14159, "-3.14"),
+    ],
+)
 def test_numbers_have_three_digits(value, text):
     assert number(value) == text

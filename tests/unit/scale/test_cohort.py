@@ -18,7 +18,12 @@ TIMES = [0.0, 1.0, 6.0, 24.0]
 def run(store, n=BLOCK + 700, **changes):
     given = {"chunks": BLOCK, "workers": 1, "variability": ph.Variability(), **changes}
     return simulate_cohort(
-        "theophylline", "320 mg oral", given.pop("cohort", Cohort(n, seed=5)), TIMES, store=store, **given
+        "theophylline",
+        "320 mg oral",
+        given.pop("cohort", Cohort(n, seed=5)),
+        TIMES,
+        store=store,
+        **given,
     )
 
 
@@ -56,7 +61,9 @@ def test_the_first_people_of_a_large_cohort_are_those_of_a_small_one(reference, 
     equal(small.isel(subject=slice(0, 32)), large.isel(subject=slice(0, 32)))
     np.testing.assert_array_equal(small["body_weight"].values, large["body_weight"].values)
     # the last pack is not full, so its common step size is another's: equal within the tolerance
-    np.testing.assert_allclose(small["concentration"].values, large["concentration"].values, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        small["concentration"].values, large["concentration"].values, rtol=1e-6, atol=1e-12
+    )
 
 
 def test_numbers_do_not_depend_on_the_number_of_processes(reference, tmp_path):
@@ -70,7 +77,9 @@ def test_blocks_hold_different_people(reference):
 
 def test_a_population_that_is_there_gives_what_simulate_gives(tmp_path):
     people = ph.sample_population(50, seed=2)
-    ds = ph.simulate("theophylline", "320 mg oral", people, TIMES, chunks=BLOCK, store=tmp_path / "x.zarr")
+    ds = ph.simulate(
+        "theophylline", "320 mg oral", people, TIMES, chunks=BLOCK, store=tmp_path / "x.zarr"
+    )
     whole = ph.simulate("theophylline", "320 mg oral", people, TIMES, compartments=["plasma"])
     np.testing.assert_array_equal(ds["concentration"].values, whole["concentration"].values)
     np.testing.assert_array_equal(ds["subject"].values, whole["subject"].values)
@@ -79,7 +88,10 @@ def test_a_population_that_is_there_gives_what_simulate_gives(tmp_path):
 def test_a_finished_run_is_not_computed_again(reference, tmp_path, monkeypatch):
     path = tmp_path / "x.zarr"
     first = run(path).load()
-    monkeypatch.setattr("pbpk_hybrid.scale.run._chunk", lambda *a: pytest.fail("a finished chunk was computed again"))
+    monkeypatch.setattr(
+        "pbpk_hybrid.scale.run._chunk",
+        lambda *a: pytest.fail("a finished chunk was computed again"),
+    )
     done = []
     equal(run(path, progress=done.append), first)
     assert sum(done) == BLOCK + 700
@@ -97,10 +109,16 @@ def test_damaged_and_missing_chunks_are_found_and_computed_again(reference, tmp_
 
 
 @pytest.mark.parametrize(
-    "change", [{"cohort": Cohort(BLOCK + 700, seed=6)}, {"variability": None}, {"compartments": ("plasma", "liver")},
-               {"cohort": Cohort(BLOCK + 700, seed=5, filters={"sex": "male"})}, {"chunks": 2 * BLOCK}],
+    "change",
+    [
+        {"cohort": Cohort(BLOCK + 700, seed=6)},
+        {"variability": None},
+        {"compartments": ("plasma", "liver")},
+        {"cohort": Cohort(BLOCK + 700, seed=5, filters={"sex": "male"})},
+        {"chunks": 2 * BLOCK},
+    ],
     ids=["seed", "variability", "compartments", "filters", "chunks"],
-)  # fmt: skip
+)
 def test_another_run_into_the_same_store_is_refused_and_says_why(reference, change, tmp_path):
     path = tmp_path / "x.zarr"
     run(path)
@@ -123,7 +141,10 @@ def test_a_folder_that_is_not_ours_is_never_touched(tmp_path):
 def test_two_runs_at_once_into_one_store_are_refused(tmp_path):
     from pbpk_hybrid.scale.store import CohortStore
 
-    with CohortStore(tmp_path / "x.zarr", BLOCK, 10).lock(), pytest.raises(StoreError, match="another run"):
+    with (
+        CohortStore(tmp_path / "x.zarr", BLOCK, 10).lock(),
+        pytest.raises(StoreError, match="another run"),
+    ):
         run(tmp_path / "x.zarr", n=10)
 
 
@@ -133,7 +154,10 @@ def test_a_subject_that_fails_is_named_and_the_others_stand(tmp_path):
         ds = run(tmp_path / "x.zarr", n=300, options=options)
     failed = ds["status"].values != 0
     assert 0 < failed.sum() < 300 and ds.attrs["failed_subjects"] == failed.sum()
-    assert np.isnan(ds["concentration"].values[failed]).all() and np.isfinite(ds["concentration"].values[~failed]).all()
+    assert (
+        np.isnan(ds["concentration"].values[failed]).all()
+        and np.isfinite(ds["concentration"].values[~failed]).all()
+    )
 
 
 def test_an_unfinished_store_is_opened_only_when_asked(tmp_path):
@@ -147,7 +171,9 @@ def test_an_unfinished_store_is_opened_only_when_asked(tmp_path):
     with pytest.raises(StoreError, match="not complete"):
         open_cohort(path)
     part = open_cohort(path, partial=True)
-    assert (part["status"].values[:BLOCK] == 0).all() and (part["status"].values[BLOCK:] == -1).all()
+    assert (part["status"].values[:BLOCK] == 0).all() and (
+        part["status"].values[BLOCK:] == -1
+    ).all()
     assert np.isnan(part["concentration"].values[BLOCK:]).all()
     assert len(list((tmp_path / "x.zarr.run").glob("chunk-*.json"))) == 1
 
@@ -164,9 +190,14 @@ def test_a_damaged_journal_is_reported(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [({"chunks": 0}, "chunks"), ({"cohort": 5}, "population"), ({"sensitivities": ["clint.liver"]}, "sensitivities"),
-     ({"cohort": Cohort(5, seed=1, filters={"age": (200, 210)})}, "age"), ({"compartments": ("moon",)}, "compartments")],
-)  # fmt: skip
+    [
+        ({"chunks": 0}, "chunks"),
+        ({"cohort": 5}, "population"),
+        ({"sensitivities": ["clint.liver"]}, "sensitivities"),
+        ({"cohort": Cohort(5, seed=1, filters={"age": (200, 210)})}, "age"),
+        ({"compartments": ("moon",)}, "compartments"),
+    ],
+)
 def test_bad_input_is_refused_before_anything_is_written(change, name, tmp_path):
     with pytest.raises(InputError, match=name):
         run(tmp_path / "x.zarr", **change)
@@ -183,4 +214,6 @@ def test_a_cohort_of_nobody_is_refused():
 def test_a_full_disk_is_named(tmp_path):
     import errno
 
-    assert "disk is full" in str(storage_error(OSError(errno.ENOSPC, "No space left on device"), tmp_path))
+    assert "disk is full" in str(
+        storage_error(OSError(errno.ENOSPC, "No space left on device"), tmp_path)
+    )

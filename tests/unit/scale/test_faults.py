@@ -18,9 +18,23 @@ from pbpk_hybrid.scale import BLOCK, Cohort, simulate_cohort, verify_cohort
 
 N = 6 * BLOCK
 COMMAND = [
-    sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "--dose", "320 mg oral", "--subjects", str(N),
-    "--seed", "7", "--times", "0,1,6,24", "--chunk", str(BLOCK), "--quiet",
-]  # fmt: skip
+    sys.executable,
+    "-m",
+    "pbpk_hybrid",
+    "simulate",
+    "theophylline",
+    "--dose",
+    "320 mg oral",
+    "--subjects",
+    str(N),
+    "--seed",
+    "7",
+    "--times",
+    "0,1,6,24",
+    "--chunk",
+    str(BLOCK),
+    "--quiet",
+]
 
 
 def command(path: Path, workers: int) -> list[str]:
@@ -36,7 +50,11 @@ def undisturbed(tmp_path_factory):
 
 def contents(path: Path) -> dict[str, bytes]:
     """Every file of numbers; attributes hold the time of making."""
-    return {str(f.relative_to(path)): f.read_bytes() for f in sorted(path.rglob("*")) if f.is_file() and f.name[0] != "."}
+    return {
+        str(f.relative_to(path)): f.read_bytes()
+        for f in sorted(path.rglob("*"))
+        if f.is_file() and f.name[0] != "."
+    }
 
 
 def wait_for_chunks(path: Path, count: int, process) -> None:
@@ -64,7 +82,9 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
 
     path, killed = tmp_path / "x.zarr", []
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
 
@@ -75,9 +95,16 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
                 killed.append(pid)
 
         ds = simulate_cohort(
-            "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0, 6.0, 24.0], store=path, chunks=BLOCK, client=client,
-            variability=ph.Variability(), progress=kill_one,
-        )  # fmt: skip
+            "theophylline",
+            "320 mg oral",
+            Cohort(N, seed=7),
+            [0.0, 1.0, 6.0, 24.0],
+            store=path,
+            chunks=BLOCK,
+            client=client,
+            variability=ph.Variability(),
+            progress=kill_one,
+        )
     assert killed and (ds["status"].values == 0).all()
     assert contents(path) == undisturbed
 
@@ -86,7 +113,10 @@ def test_interrupt_stops_with_its_exit_code_and_keeps_finished_chunks(undisturbe
     path = tmp_path / "x.zarr"
     # a job in the background is started with the interrupt ignored, and hands that down
     process = subprocess.Popen(
-        command(path, 1), stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        command(path, 1),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wait_for_chunks(path, 1, process)
     process.send_signal(signal.SIGINT)
@@ -96,11 +126,15 @@ def test_interrupt_stops_with_its_exit_code_and_keeps_finished_chunks(undisturbe
     assert contents(path) == undisturbed
 
 
-def test_a_full_disk_stops_with_a_message_and_the_run_is_finished_when_there_is_room(undisturbed, tmp_path):
+def test_a_full_disk_stops_with_a_message_and_the_run_is_finished_when_there_is_room(
+    undisturbed, tmp_path
+):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip("a small file system cannot be mounted without privileges")
@@ -141,18 +175,29 @@ def test_a_cluster_that_breaks_is_replaced_by_another_one(undisturbed, tmp_path,
     def fragile(client, workers):
         started.append(workers)
         if len(started) == 1:
-            raise RuntimeError("Nanny failed to start.")  # dask's words when a worker dies while it starts
+            raise RuntimeError(
+                "Nanny failed to start."
+            )  # dask's words when a worker dies while it starts
         with real(client, workers) as active:
             yield active
             if len(started) == 2:
-                raise KeyError("tcp://127.0.0.1:1")  # and when it is lost while the cluster is closed
+                raise KeyError(
+                    "tcp://127.0.0.1:1"
+                )  # and when it is lost while the cluster is closed
 
     monkeypatch.setattr(run, "client_of", fragile)
     path, reported = tmp_path / "x.zarr", []
     simulate_cohort(
-        "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0, 6.0, 24.0], store=path, chunks=BLOCK, workers=2,
-        variability=ph.Variability(), progress=reported.append,
-    )  # fmt: skip
+        "theophylline",
+        "320 mg oral",
+        Cohort(N, seed=7),
+        [0.0, 1.0, 6.0, 24.0],
+        store=path,
+        chunks=BLOCK,
+        workers=2,
+        variability=ph.Variability(),
+        progress=reported.append,
+    )
     assert len(started) == 2 and sum(reported) == N
     assert contents(path) == undisturbed
 
@@ -165,7 +210,15 @@ def test_a_cluster_that_never_starts_is_reported_with_what_to_do(tmp_path, monke
         raise RuntimeError("Nanny failed to start.")
 
     monkeypatch.setattr(run, "client_of", broken)
-    with pytest.raises(StoreError, match=r"could not be kept running .*Nanny failed to start.*same command"):
+    with pytest.raises(
+        StoreError, match=r"could not be kept running .*Nanny failed to start.*same command"
+    ):
         simulate_cohort(
-            "theophylline", "320 mg oral", Cohort(N, seed=7), [0.0, 1.0], store=tmp_path / "x.zarr", chunks=BLOCK, workers=2
+            "theophylline",
+            "320 mg oral",
+            Cohort(N, seed=7),
+            [0.0, 1.0],
+            store=tmp_path / "x.zarr",
+            chunks=BLOCK,
+            workers=2,
         )

@@ -8,7 +8,14 @@ import xarray as xr
 
 import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import InputError, SchemaError, StoreError, UnknownNameError
-from pbpk_hybrid.scale import BLOCK, Cohort, draw_cohort, forecast_cohort, nca_cohort, simulate_cohort
+from pbpk_hybrid.scale import (
+    BLOCK,
+    Cohort,
+    draw_cohort,
+    forecast_cohort,
+    nca_cohort,
+    simulate_cohort,
+)
 
 N = BLOCK + 300
 TIMES = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0]
@@ -17,7 +24,9 @@ TIMES = [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0]
 @pytest.fixture(scope="module")
 def simulation(tmp_path_factory):
     path = tmp_path_factory.mktemp("work") / "simulation.zarr"
-    simulate_cohort("theophylline", "320 mg oral", Cohort(N, seed=3), TIMES, store=path, chunks=BLOCK, workers=1)
+    simulate_cohort(
+        "theophylline", "320 mg oral", Cohort(N, seed=3), TIMES, store=path, chunks=BLOCK, workers=1
+    )
     return path
 
 
@@ -33,16 +42,25 @@ def test_a_drawn_population_is_the_one_that_is_simulated(simulation, tmp_path):
     np.testing.assert_array_equal(people["body_weight"].values, simulated["body_weight"].values)
     ph.check_physiology(people.load())
     assert set(people["sex"].values) == {"female", "male"}
-    same(people, draw_cohort(Cohort(N, seed=3), store=tmp_path / "other.zarr", chunks=10**6, workers=1))
+    same(
+        people,
+        draw_cohort(Cohort(N, seed=3), store=tmp_path / "other.zarr", chunks=10**6, workers=1),
+    )
 
 
 def test_an_analysis_of_a_store_is_that_of_its_simulation(simulation, tmp_path):
     whole = ph.nca(ph.open_results(simulation), route="oral")
-    result = nca_cohort(simulation, None, "oral", store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1)
+    result = nca_cohort(
+        simulation, None, "oral", store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1
+    )
     same(result, whole.drop_vars("flag_reasons"))
     doses = np.linspace(100.0, 300.0, N)
-    result = nca_cohort(simulation, doses, "oral", store=tmp_path / "doses.zarr", chunks=BLOCK, workers=1)
-    np.testing.assert_allclose(result["cl_f"].values, doses / 320.0 * whole["cl_f"].values, rtol=1e-12)
+    result = nca_cohort(
+        simulation, doses, "oral", store=tmp_path / "doses.zarr", chunks=BLOCK, workers=1
+    )
+    np.testing.assert_allclose(
+        result["cl_f"].values, doses / 320.0 * whole["cl_f"].values, rtol=1e-12
+    )
 
 
 def test_a_stopped_analysis_is_finished_and_another_one_is_refused(simulation, tmp_path):
@@ -55,7 +73,9 @@ def test_a_stopped_analysis_is_finished_and_another_one_is_refused(simulation, t
     with pytest.raises(StoreError, match="route"):
         nca_cohort(simulation, None, "iv_bolus", store=store, chunks=BLOCK, workers=1)
     done = []
-    result = nca_cohort(simulation, None, "oral", store=store, chunks=BLOCK, workers=1, progress=done.append)
+    result = nca_cohort(
+        simulation, None, "oral", store=store, chunks=BLOCK, workers=1, progress=done.append
+    )
     assert done == [BLOCK, N - BLOCK]
     same(result, ph.nca(ph.open_results(simulation), route="oral").drop_vars("flag_reasons"))
 
@@ -75,7 +95,11 @@ def test_people_of_the_diffusion_model_are_drawn_block_by_block(tmp_path):
     pytest.importorskip("torch")
     women = Cohort(BLOCK + 50, seed=4, filters={"sex": "female", "age": (60, 80)}, generator="pcdm")
     people = draw_cohort(women, store=tmp_path / "a.zarr", chunks=BLOCK, workers=1)
-    assert (people["sex"].values == "female").all() and people["age"].min() >= 60 and people["age"].max() <= 80
+    assert (
+        (people["sex"].values == "female").all()
+        and people["age"].min() >= 60
+        and people["age"].max() <= 80
+    )
     assert len(np.unique(people["volume"].sel(organ="liver").values)) == BLOCK + 50
     assert 0 <= people.attrs["rejected_fraction"] < 0.01
     few = Cohort(30, seed=4, filters=women.filters, generator="pcdm").people(0)
@@ -104,21 +128,44 @@ def test_forecasts_over_chunks_are_those_of_one_call(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     who = np.repeat(np.arange(n - 1), 2)  # the last patient has no sample
     samples = xr.Dataset(
-        {"subject": ("sample", who.astype(str)), "time": ("sample", np.tile([1.0, 4.0], n - 1), {"units": "h"}),
-         "value": ("sample", rng.uniform(1, 3, who.size), {"units": "mg/L"}),
-         "matrix": ("sample", np.full(who.size, "plasma")), "study": ("sample", np.full(who.size, "a")),
-         "reference": ("sample", np.full(who.size, "b")), "censored": ("sample", np.zeros(who.size, int))}
-    )  # fmt: skip
+        {
+            "subject": ("sample", who.astype(str)),
+            "time": ("sample", np.tile([1.0, 4.0], n - 1), {"units": "h"}),
+            "value": ("sample", rng.uniform(1, 3, who.size), {"units": "mg/L"}),
+            "matrix": ("sample", np.full(who.size, "plasma")),
+            "study": ("sample", np.full(who.size, "a")),
+            "reference": ("sample", np.full(who.size, "b")),
+            "censored": ("sample", np.zeros(who.size, int)),
+        }
+    )
     people = xr.Dataset(
-        {"species": ("subject", np.full(n, "human")), "body_weight": ("subject", np.linspace(50, 90, n), {"units": "kg"})},
+        {
+            "species": ("subject", np.full(n, "human")),
+            "body_weight": ("subject", np.linspace(50, 90, n), {"units": "kg"}),
+        },
         {"subject": np.arange(n).astype(str)},
     )
     grid = [2.0, 8.0, 24.0]
-    result = forecast_cohort(samples, regimen, people, times=grid, store=tmp_path / "f.zarr", chunks=4, workers=1)
+    result = forecast_cohort(
+        samples, regimen, people, times=grid, store=tmp_path / "f.zarr", chunks=4, workers=1
+    )
     whole = Forecaster.load().forecast(samples, regimen, people, times=grid)
     # a network's sums are rounded differently when other patients are worked out beside one
-    np.testing.assert_allclose(result["concentration"].values, whole["concentration"].values, rtol=1e-4)
+    np.testing.assert_allclose(
+        result["concentration"].values, whole["concentration"].values, rtol=1e-4
+    )
     assert result["concentration_quantile"].shape == (n, 3, 1, 5)
-    same(result, forecast_cohort(samples, regimen, people, times=grid, store=tmp_path / "g.zarr", chunks=100, workers=1))
+    same(
+        result,
+        forecast_cohort(
+            samples, regimen, people, times=grid, store=tmp_path / "g.zarr", chunks=100, workers=1
+        ),
+    )
     with pytest.raises(InputError, match=r"observation\.subject"):
-        forecast_cohort(samples, regimen, people.isel(subject=slice(0, 3)), times=grid, store=tmp_path / "h.zarr")
+        forecast_cohort(
+            samples,
+            regimen,
+            people.isel(subject=slice(0, 3)),
+            times=grid,
+            store=tmp_path / "h.zarr",
+        )

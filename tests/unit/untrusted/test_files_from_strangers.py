@@ -40,22 +40,28 @@ def read(reader, path: Path) -> None:
 
 def yaml_compound(folder: Path) -> Path:
     path = folder / "mine.yaml"
-    path.write_text("name: mine\nmolar_mass: 325.8 g/mol\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 3.5 %\n"
-                    "clint_hepatocyte: 12 uL/min/1e6 cells\nkp: {liver: 2.0}\n")  # fmt: skip
+    path.write_text(
+        "name: mine\nmolar_mass: 325.8 g/mol\nlog_p: 3.1\npka_base: [6.2]\nfraction_unbound_plasma: 3.5 %\n"
+        "clint_hepatocyte: 12 uL/min/1e6 cells\nkp: {liver: 2.0}\n"
+    )
     return path
 
 
 def toml_compound(folder: Path) -> Path:
     path = folder / "mine.toml"
-    path.write_text('name = "mine"\nmolar_mass = 325.8\nlog_p = 3.1\nfraction_unbound_plasma = 0.035\n'
-                    'clint_hepatocyte = 12.0\n[kp]\nliver = 2.0\n')  # fmt: skip
+    path.write_text(
+        'name = "mine"\nmolar_mass = 325.8\nlog_p = 3.1\nfraction_unbound_plasma = 0.035\n'
+        "clint_hepatocyte = 12.0\n[kp]\nliver = 2.0\n"
+    )
     return path
 
 
 def nonmem(folder: Path) -> Path:
     path = folder / "data.csv"
-    path.write_text("ID,TIME,AMT,RATE,II,ADDL,SS,CMT,EVID,DV\n1,0,100,0,24,6,0,1,1,.\n1,4,.,.,.,.,.,2,0,1.5\n"
-                    "2,0,50,25,0,0,0,1,1,.\n")  # fmt: skip
+    path.write_text(
+        "ID,TIME,AMT,RATE,II,ADDL,SS,CMT,EVID,DV\n1,0,100,0,24,6,0,1,1,.\n1,4,.,.,.,.,.,2,0,1.5\n"
+        "2,0,50,25,0,0,0,1,1,.\n"
+    )
     return path
 
 
@@ -67,10 +73,20 @@ def simulation(folder: Path) -> Path:
 def snapshot(folder: Path) -> Path:
     path = folder / "snapshot.json"
     fraction = {"Name": "Fraction unbound (plasma, reference value)", "Value": 3.1, "Unit": "%"}
-    compound = {"Name": "x", "Parameters": [{"Name": "Molecular weight", "Value": 325.8, "Unit": "g/mol"}],
-                "FractionUnbound": [{"Name": "a", "Species": "Human", "Parameters": [fraction]}],
-                "PkaTypes": [{"Type": "Base", "Pka": 6.2}]}  # fmt: skip
-    man = {"Name": "m", "OriginData": {"Species": "Human", "Gender": "MALE", "Age": {"Value": 30, "Unit": "year(s)"}}}
+    compound = {
+        "Name": "x",
+        "Parameters": [{"Name": "Molecular weight", "Value": 325.8, "Unit": "g/mol"}],
+        "FractionUnbound": [{"Name": "a", "Species": "Human", "Parameters": [fraction]}],
+        "PkaTypes": [{"Type": "Base", "Pka": 6.2}],
+    }
+    man = {
+        "Name": "m",
+        "OriginData": {
+            "Species": "Human",
+            "Gender": "MALE",
+            "Age": {"Value": 30, "Unit": "year(s)"},
+        },
+    }
     path.write_text(json.dumps({"Version": 80, "Compounds": [compound], "Individuals": [man]}))
     return path
 
@@ -85,9 +101,12 @@ def sbml(folder: Path) -> Path:
 
 
 READERS = {
-    "yaml": (yaml_compound, load_compound_file), "toml": (toml_compound, load_compound_file),
-    "nonmem": (nonmem, read_nonmem), "snapshot": (snapshot, import_pksim_snapshot), "sbml": (sbml, import_sbml),
-}  # fmt: skip
+    "yaml": (yaml_compound, load_compound_file),
+    "toml": (toml_compound, load_compound_file),
+    "nonmem": (nonmem, read_nonmem),
+    "snapshot": (snapshot, import_pksim_snapshot),
+    "sbml": (sbml, import_sbml),
+}
 
 
 @pytest.fixture(scope="module", params=READERS)
@@ -105,11 +124,38 @@ def test_spoilt_files_raise_our_errors_only(case, data):
     whole, reader, path = case
     spoilt = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4), "changes")):
-        kind = data.draw(st.sampled_from(["cut", "overwrite", "insert", "repeat", "delete"]), "kind")
+        kind = data.draw(
+            st.sampled_from(["cut", "overwrite", "insert", "repeat", "delete"]), "kind"
+        )
         at = data.draw(st.integers(0, max(0, len(spoilt) - 1)), "at")
-        junk = data.draw(st.one_of(st.binary(min_size=1, max_size=12), st.sampled_from(
-            [b"1e999", b"-1", b"nan", b"\0", b"\xff\xfe", b",,,", b"\n\n", b"[[", b"}}", b"&a *a", b"!!python/none", b"'",
-             b'"""', b"inf", b"9" * 400, b"\t", b"=", b":"])), "junk")  # fmt: skip
+        junk = data.draw(
+            st.one_of(
+                st.binary(min_size=1, max_size=12),
+                st.sampled_from(
+                    [
+                        b"1e999",
+                        b"-1",
+                        b"nan",
+                        b"\0",
+                        b"\xff\xfe",
+                        b",,,",
+                        b"\n\n",
+                        b"[[",
+                        b"}}",
+                        b"&a *a",
+                        b"!!python/none",
+                        b"'",
+                        b'"""',
+                        b"inf",
+                        b"9" * 400,
+                        b"\t",
+                        b"=",
+                        b":",
+                    ]
+                ),
+            ),
+            "junk",
+        )
         if kind == "cut":
             del spoilt[at:]
         elif kind == "overwrite":
@@ -158,16 +204,34 @@ def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path):
         open_results(path)
 
 
-@pytest.mark.parametrize("text", [
-    "!!python/object/apply:os.system ['touch pwned']",
-    "!!python/object/new:pathlib.Path ['pwned']\n",
-    "name: !!python/name:os.system\n",
-    "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-        f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)),
-    "[" * 5000, "{a: " * 3000, "- " * 20000, "name: mine\nname: mine\n", "\0", "name: " + "x" * 2_000_000, "", "- 1\n- 2\n",
-    "1",
-    "name: mine\nlog_p: .inf\n", "name: mine\nlog_p: [[1]]\n", "name: mine\nkp: {moon: 1}\n", "name: 1\n", "? [a]\n: b\n",
-], ids=range(18))  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch pwned']",
+        "!!python/object/new:pathlib.Path ['pwned']\n",
+        "name: !!python/name:os.system\n",
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(
+            f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n"
+            for i in range(9)
+        ),
+        "[" * 5000,
+        "{a: " * 3000,
+        "- " * 20000,
+        "name: mine\nname: mine\n",
+        "\0",
+        "name: " + "x" * 2_000_000,
+        "",
+        "- 1\n- 2\n",
+        "1",
+        "name: mine\nlog_p: .inf\n",
+        "name: mine\nlog_p: [[1]]\n",
+        "name: mine\nkp: {moon: 1}\n",
+        "name: 1\n",
+        "? [a]\n: b\n",
+    ],
+    ids=range(18),
+)
 def test_known_tricks_in_yaml_do_nothing(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.yaml"
@@ -177,7 +241,15 @@ def test_known_tricks_in_yaml_do_nothing(text, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["a = " + "[" * 3000, "name = 1979-05-27", 'a = "\\uD800"', "x" * 100_000, "a=1\na=2", "[a]\n[a]", "a = 0" + "9" * 9],
+    [
+        "a = " + "[" * 3000,
+        "name = 1979-05-27",
+        'a = "\\uD800"',
+        "x" * 100_000,
+        "a=1\na=2",
+        "[a]\n[a]",
+        "a = 0" + "9" * 9,
+    ],
 )
 def test_known_tricks_in_toml_do_nothing(text, tmp_path):
     path = tmp_path / "mine.toml"
@@ -185,12 +257,24 @@ def test_known_tricks_in_toml_do_nothing(text, tmp_path):
     read(load_compound_file, path)
 
 
-@pytest.mark.parametrize("row", [
-    "1,0,100,0,1e-300,999999999,0,1,1,.", "1,0,100,0,24,1e300,0,1,1,.", "1,nan,100,0,0,0,0,1,1,.", "1,0,1e400,0,0,0,0,1,1,.",
-    "1,0,100,-7,0,0,0,1,1,.", "=cmd|' /C calc'!A0,0,100,0,0,0,0,1,1,.", "1,0,100,0,0,0,3,1,1,.", "1,0,100,0,0,0,0,1,9,.",
-    "1,0",
-    "1,0,100,0,0,0,0,1,1,.,.,.,.", '"1,0,100', "1,-5,100,0,0,0,0,1,1,.", "1," + "9" * 5000 + ",100,0,0,0,0,1,1,.",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1,0,100,0,1e-300,999999999,0,1,1,.",
+        "1,0,100,0,24,1e300,0,1,1,.",
+        "1,nan,100,0,0,0,0,1,1,.",
+        "1,0,1e400,0,0,0,0,1,1,.",
+        "1,0,100,-7,0,0,0,1,1,.",
+        "=cmd|' /C calc'!A0,0,100,0,0,0,0,1,1,.",
+        "1,0,100,0,0,0,3,1,1,.",
+        "1,0,100,0,0,0,0,1,9,.",
+        "1,0",
+        "1,0,100,0,0,0,0,1,1,.,.,.,.",
+        '"1,0,100',
+        "1,-5,100,0,0,0,0,1,1,.",
+        "1," + "9" * 5000 + ",100,0,0,0,0,1,1,.",
+    ],
+)
 def test_known_tricks_in_event_tables_are_read_or_refused(row, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("ID,TIME,AMT,RATE,II,ADDL,SS,CMT,EVID,DV\n" + row + "\n")
@@ -211,9 +295,20 @@ def test_a_store_of_numpy_objects_is_not_unpickled(tmp_path, monkeypatch):
     store = tmp_path / "x.zarr"
     (store / "concentration").mkdir(parents=True)
     (store / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
-    (store / "concentration" / ".zarray").write_text(json.dumps(
-        {"zarr_format": 2, "shape": [1], "chunks": [1], "dtype": "|O", "compressor": None, "filters": [{"id": "pickle"}],
-         "fill_value": None, "order": "C"}))  # fmt: skip
+    (store / "concentration" / ".zarray").write_text(
+        json.dumps(
+            {
+                "zarr_format": 2,
+                "shape": [1],
+                "chunks": [1],
+                "dtype": "|O",
+                "compressor": None,
+                "filters": [{"id": "pickle"}],
+                "fill_value": None,
+                "order": "C",
+            }
+        )
+    )
     (store / "concentration" / ".zattrs").write_text(json.dumps({"_ARRAY_DIMENSIONS": ["subject"]}))
     (store / "concentration" / "0").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     read(open_results, store)
@@ -223,5 +318,7 @@ def test_numbers_survive_a_sound_round_trip(tmp_path):
     """The readers under test do read: a control for the tests above."""
     ds = open_results(simulation(tmp_path))
     assert np.isfinite(ds["concentration"]).all()
-    assert load_compound_file(yaml_compound(tmp_path)).fraction_unbound_plasma == pytest.approx(0.035)
+    assert load_compound_file(yaml_compound(tmp_path)).fraction_unbound_plasma == pytest.approx(
+        0.035
+    )
     assert load_compound_file(toml_compound(tmp_path)).kp["liver"] == 2.0

@@ -34,9 +34,10 @@ def jacobian(system: ph.System, y: np.ndarray, subject: int) -> np.ndarray:
 def reference(system, subject, y0, times, *, method="LSODA", rtol=1e-10, atol=None, rate=None):
     """Amounts (n_times, n_states) by scipy; y0 holds at times[0], `rate` is a constant infusion [mg/h] per state."""
     matrix, u = system.matrix(subject), 0.0 if rate is None else np.asarray(rate)
-    pick = lambda p: p[subject if len(p) > 1 else 0]  # noqa: E731
+    pick = lambda p: p[subject if len(p) > 1 else 0]
     reactions = [
-        (r, pick(r.parameters), list(r.stoichiometry), np.array([*r.stoichiometry.values()])) for r in system.reactions
+        (r, pick(r.parameters), list(r.stoichiometry), np.array([*r.stoichiometry.values()]))
+        for r in system.reactions
     ]
 
     def rhs(_t, y):
@@ -47,14 +48,20 @@ def reference(system, subject, y0, times, *, method="LSODA", rtol=1e-10, atol=No
 
     options = {"jac": lambda _t, y: jacobian(system, y, subject)} if method == "Radau" else {}
     atol = 1e-13 * (np.abs(y0).max() or 1.0) if atol is None else atol
-    found = solve_ivp(rhs, (times[0], times[-1]), y0, method, times, rtol=rtol, atol=atol, **options)
+    found = solve_ivp(
+        rhs, (times[0], times[-1]), y0, method, times, rtol=rtol, atol=atol, **options
+    )
     assert found.success, found.message
     return found.y.T
 
 
 def relative_error(amount, expected, dose) -> float:
     """Largest |y - reference|/(|reference| + 1e-6 dose): amounts under a millionth of the dose count as that much."""
-    dose = np.asarray(dose, dtype=float).reshape(-1, *(1,) * (np.ndim(amount) - 1)) if np.ndim(dose) else dose
+    dose = (
+        np.asarray(dose, dtype=float).reshape(-1, *(1,) * (np.ndim(amount) - 1))
+        if np.ndim(dose)
+        else dose
+    )
     return float(np.max(np.abs(amount - expected) / (np.abs(expected) + 1e-6 * dose)))
 
 
@@ -73,10 +80,15 @@ def with_area(system: ph.System, name: str) -> ph.System:
     factor = np.broadcast_to(weight * system.observables[name].factor, (n,))
     values = np.broadcast_to(system.k_value, (n, len(system.k_row)))
     return replace(
-        system, states=(*system.states, "area", "area_twice"), k_row=[*system.k_row, area, area + 1],
-        k_col=[*system.k_col, state, area], k_value=np.column_stack([values, factor, np.ones(n)]),
-        observables={k: v for k, v in system.observables.items() if isinstance(v, Observable)}, parameters={}, assemble=None,
-    )  # fmt: skip
+        system,
+        states=(*system.states, "area", "area_twice"),
+        k_row=[*system.k_row, area, area + 1],
+        k_col=[*system.k_col, state, area],
+        k_value=np.column_stack([values, factor, np.ones(n)]),
+        observables={k: v for k, v in system.observables.items() if isinstance(v, Observable)},
+        parameters={},
+        assemble=None,
+    )
 
 
 def slowest_rate(system: ph.System, subject: int = 0) -> float:

@@ -25,7 +25,13 @@ ORGANS = {
     "skin": ("SK", 3.71, 1.116, 5.0, np.exp(-0.5238)),
     "spleen": ("SP", 0.26, 1.054, 3.0, np.exp(0.3224)),
     "pancreas": ("PA", 0.14, 1.045, 1.0, np.exp(0.3224)),
-    "liver": ("LI", 2.57, 1.040, 6.5, np.exp(1.7604)),  # hepatic artery: 25.5 % less the portal organs
+    "liver": (
+        "LI",
+        2.57,
+        1.040,
+        6.5,
+        np.exp(1.7604),
+    ),  # hepatic artery: 25.5 % less the portal organs
     "stomach": ("ST", 0.21, 1.050, 1.0, np.exp(0.3224)),
     "gut": ("GU", 1.44, 1.043, 14.0, np.exp(1.2026)),
     "bone": ("BO", 14.29, 1.990, 5.0, 1.060),
@@ -59,7 +65,9 @@ def mavoglurant_system(weight: np.ndarray, subjects: np.ndarray | None = None) -
     states = (*ORGANS, "metabolised", "area")
     number = {s: i for i, s in enumerate(states)}
     venous = number["venous_blood"]
-    plasma = 1.0 / (ORGANS["venous_blood"][1] / 100 * weight / ORGANS["venous_blood"][2] * BLOOD_TO_PLASMA)
+    plasma = 1.0 / (
+        ORGANS["venous_blood"][1] / 100 * weight / ORGANS["venous_blood"][2] * BLOOD_TO_PLASMA
+    )
 
     def assemble(p):
         entries = _entries(p, weight, number) | {(number["area"], venous): plasma}
@@ -68,14 +76,23 @@ def mavoglurant_system(weight: np.ndarray, subjects: np.ndarray | None = None) -
             k[:, column] = rate
         return Coefficients(k, (), {"plasma": plasma})
 
-    parameters = {"clint": np.array([CLINT])} | {f"kb.{o}": np.array([row[-1]]) for o, row in ORGANS.items() if row[3]}
+    parameters = {"clint": np.array([CLINT])} | {
+        f"kb.{o}": np.array([row[-1]]) for o, row in ORGANS.items() if row[3]
+    }
     parameters["kb.lung"] = np.array([ORGANS["lung"][-1]])
     entries = _entries(parameters, weight, number) | {(number["area"], venous): plasma}
     return ph.System(
-        states, [i for i, _ in entries], [j for _, j in entries], assemble(parameters).k_value,
-        observables={"plasma": ph.Observable((venous,), plasma)}, targets={"iv_infusion": venous, "iv_bolus": venous},
-        n_subjects=n, subjects=subjects, parameters=parameters, assemble=assemble,
-    )  # fmt: skip
+        states,
+        [i for i, _ in entries],
+        [j for _, j in entries],
+        assemble(parameters).k_value,
+        observables={"plasma": ph.Observable((venous,), plasma)},
+        targets={"iv_infusion": venous, "iv_bolus": venous},
+        n_subjects=n,
+        subjects=subjects,
+        parameters=parameters,
+        assemble=assemble,
+    )
 
 
 def _entries(p, weight: np.ndarray, number: dict[str, int]) -> dict[tuple[int, int], np.ndarray]:

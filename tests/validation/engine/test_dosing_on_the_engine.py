@@ -15,7 +15,10 @@ from pbpk_hybrid.dosing import read_nonmem
 METHODS = {"rodas5p": ph.SolverOptions(rtol=1e-11), "expm": EXACT}
 CL, V, Q, V2, KA = 5.0, 30.0, 8.0, 60.0, 1.1
 MODELS = {
-    "one": (closed.one_compartment(CL, V), closed.first_order_absorption(closed.one_compartment(CL, V), KA)),
+    "one": (
+        closed.one_compartment(CL, V),
+        closed.first_order_absorption(closed.one_compartment(CL, V), KA),
+    ),
     "two": (
         closed.two_compartment(CL, V, Q, V2),
         closed.first_order_absorption(closed.two_compartment(CL, V, Q, V2), KA),
@@ -30,9 +33,13 @@ def system(which: str) -> ph.System:
     if which == "two":
         k |= {(1, 1): -(CL + Q) / V, (2, 1): Q / V, (1, 2): Q / V2, (2, 2): -Q / V2}
     return ph.System(
-        ("depot", "central", "peripheral", "out"), [i for i, _ in k], [j for _, j in k], [list(k.values())],
-        observables={"plasma": ph.Observable((1,), np.array([1 / V]))}, targets={"oral": 0, "iv_bolus": 1, "iv_infusion": 1},
-    )  # fmt: skip
+        ("depot", "central", "peripheral", "out"),
+        [i for i, _ in k],
+        [j for _, j in k],
+        [list(k.values())],
+        observables={"plasma": ph.Observable((1,), np.array([1 / V]))},
+        targets={"oral": 0, "iv_bolus": 1, "iv_infusion": 1},
+    )
 
 
 @pytest.fixture(params=[(m, o) for m in MODELS for o in METHODS], ids="-".join)
@@ -56,7 +63,10 @@ def test_bolus(check):
 
 
 def test_oral_with_lag_and_bioavailability(check):
-    check(ph.Regimen.oral(100, 1.0, lag=0.75, bioavailability=0.6), lambda iv, oral: oral.bolus(T - 1.75, 60))
+    check(
+        ph.Regimen.oral(100, 1.0, lag=0.75, bioavailability=0.6),
+        lambda iv, oral: oral.bolus(T - 1.75, 60),
+    )
 
 
 def test_additional_doses(check):
@@ -68,7 +78,9 @@ def test_additional_infusions_that_overlap(check):
     # each takes 20 h and one starts every 8 h: up to three run at a time
     regimen = ph.Regimen.infusion(100, 20, interval=8, additional_doses=4)
     ds = check(regimen, lambda iv, oral: sum(iv.infusion(T - 8 * i, 100, 20) for i in range(5)))
-    total = ds["amount"].sel(compartment=["depot", "central", "peripheral", "out"]).sum("compartment")
+    total = (
+        ds["amount"].sel(compartment=["depot", "central", "peripheral", "out"]).sum("compartment")
+    )
     np.testing.assert_allclose(total[0, -1], 500, rtol=1e-10)
 
 
@@ -97,14 +109,21 @@ def test_oral_steady_state_with_lag(check, lag):
 
 
 @pytest.mark.parametrize(("duration", "interval"), [(2, 8), (8, 8), (11, 8), (16, 8), (29, 6)])
-def test_steady_state_of_infusions_shorter_and_longer_than_their_interval(check, duration, interval):
+def test_steady_state_of_infusions_shorter_and_longer_than_their_interval(
+    check, duration, interval
+):
     regimen = ph.Regimen.infusion(100, duration, interval=interval, steady_state=1)
     check(regimen, lambda iv, oral: iv.steady_infusion(T, 100, duration, interval))
 
 
 def test_steady_state_then_more_doses(check):
     regimen = ph.Regimen.oral(100, interval=12, steady_state=1, additional_doses=3)
-    check(regimen, lambda iv, oral: oral.steady_bolus(T, 100, 12) + sum(oral.bolus(T - 12 * i, 100) for i in (1, 2, 3)))
+    check(
+        regimen,
+        lambda iv, oral: (
+            oral.steady_bolus(T, 100, 12) + sum(oral.bolus(T - 12 * i, 100) for i in (1, 2, 3))
+        ),
+    )
 
 
 def test_steady_state_1_forgets_what_was_there_and_2_keeps_it(check):
@@ -116,23 +135,40 @@ def test_steady_state_1_forgets_what_was_there_and_2_keeps_it(check):
         return np.where(T >= 10, oral.steady_bolus(late, 100, 12), early)
 
     def keeps(iv, oral):
-        return iv.bolus(T, 500) + iv.infusion(T - 2, 300, 30) + np.where(T >= 10, oral.steady_bolus(late, 100, 12), 0.0)
+        return (
+            iv.bolus(T, 500)
+            + iv.infusion(T - 2, 300, 30)
+            + np.where(T >= 10, oral.steady_bolus(late, 100, 12), 0.0)
+        )
 
     check(before + ph.Regimen.oral(100, 10.0, interval=12, steady_state=1), forgets)
     check(before + ph.Regimen.oral(100, 10.0, interval=12, steady_state=2), keeps)
 
 
 def test_two_steady_states_at_different_times_of_day_add_up(check):
-    regimen = ph.Regimen.oral(100, 0.0, interval=24, steady_state=1) + ph.Regimen.oral(40, 8.0, interval=24, steady_state=2)
+    regimen = ph.Regimen.oral(100, 0.0, interval=24, steady_state=1) + ph.Regimen.oral(
+        40, 8.0, interval=24, steady_state=2
+    )
     late = np.where(T >= 8, T - 8, 0.0)
-    check(regimen, lambda iv, oral: oral.steady_bolus(T, 100, 24) + np.where(T >= 8, oral.steady_bolus(late, 40, 24), 0.0))
+    check(
+        regimen,
+        lambda iv, oral: (
+            oral.steady_bolus(T, 100, 24) + np.where(T >= 8, oral.steady_bolus(late, 40, 24), 0.0)
+        ),
+    )
 
 
 def test_steady_state_of_a_constant_infusion(check):
     late = np.linspace(0, 30, 61)
     regimen = ph.Regimen.constant_infusion_steady_state(12.0)
     # it ends at the record: from then on it is a wash-out
-    check(regimen, lambda iv, oral: (12.0 * iv.coefficient / iv.rate * np.exp(-iv.rate * late[:, None])).sum(1), late)
+    check(
+        regimen,
+        lambda iv, oral: (12.0 * iv.coefficient / iv.rate * np.exp(-iv.rate * late[:, None])).sum(
+            1
+        ),
+        late,
+    )
 
 
 @pytest.mark.parametrize("with_dose", [False, True])
@@ -160,13 +196,25 @@ def test_an_event_without_effect_changes_nothing(check):
 
 def test_ends_and_starts_a_rounding_error_apart(check):
     # 0.1 + 0.2 ends 5e-17 h after 0.3: a step of that length must do no harm
-    regimen = ph.Regimen.infusion(10, 0.2, 0.1) + ph.Regimen.infusion(10, 0.2, 0.3) + ph.Regimen.bolus(5, 0.3)
-    check(regimen, lambda iv, oral: iv.infusion(T - 0.1, 10, 0.2) + iv.infusion(T - 0.3, 10, 0.2) + iv.bolus(T - 0.3, 5))
+    regimen = (
+        ph.Regimen.infusion(10, 0.2, 0.1)
+        + ph.Regimen.infusion(10, 0.2, 0.3)
+        + ph.Regimen.bolus(5, 0.3)
+    )
+    check(
+        regimen,
+        lambda iv, oral: (
+            iv.infusion(T - 0.1, 10, 0.2) + iv.infusion(T - 0.3, 10, 0.2) + iv.bolus(T - 0.3, 5)
+        ),
+    )
 
 
 def test_nothing_drips_on_after_overlapping_infusions():
     # rates 0.1 + 0.2 - 0.1 - 0.2 leave 2.8e-17: no negative amounts, no drift
-    regimen = sum((ph.Regimen.infusion(r * 3, 3, t) for r, t in ((0.1, 0.0), (0.2, 1.0), (0.7, 1.5))), ph.Regimen.empty())
+    regimen = sum(
+        (ph.Regimen.infusion(r * 3, 3, t) for r, t in ((0.1, 0.0), (0.2, 1.0), (0.7, 1.5))),
+        ph.Regimen.empty(),
+    )
     late = np.array([500.0, 5000.0])
     for options in METHODS.values():
         ds = ph.simulate_system(system("one"), regimen, late, options=options)
@@ -175,7 +223,10 @@ def test_nothing_drips_on_after_overlapping_infusions():
 
 
 single = st.tuples(
-    st.floats(0, 30), st.floats(1, 100), st.floats(0.01, 40), st.sampled_from(["bolus", "infusion", "oral"])
+    st.floats(0, 30),
+    st.floats(1, 100),
+    st.floats(0.01, 40),
+    st.sampled_from(["bolus", "infusion", "oral"]),
 )
 
 
@@ -203,48 +254,81 @@ def test_random_regimens_are_sums_of_single_doses(doses):
 
 
 def test_saturable_steady_state_is_where_repeated_doses_lead():
-    law = ph.Reaction("only", "michaelis_menten", (1,), {1: -1.0, 2: 1.0}, np.array([[12.0, 20.0], [18.0, 40.0]]))
+    law = ph.Reaction(
+        "only", "michaelis_menten", (1,), {1: -1.0, 2: 1.0}, np.array([[12.0, 20.0], [18.0, 40.0]])
+    )
     body = ph.System(
-        ("depot", "central", "out"), [0, 1], [0, 0], [[-KA, KA]], (law,), targets={"oral": 0, "iv_infusion": 1}, n_subjects=2
+        ("depot", "central", "out"),
+        [0, 1],
+        [0, 0],
+        [[-KA, KA]],
+        (law,),
+        targets={"oral": 0, "iv_infusion": 1},
+        n_subjects=2,
     )
     times, options = np.linspace(0, 24, 25), ph.SolverOptions(rtol=1e-10)
     plans = {
-        "oral": (ph.Regimen.oral(60.0, lag=0.5), 12.0), "infusion": (ph.Regimen.infusion(60.0, 3.0), 12.0),
+        "oral": (ph.Regimen.oral(60.0, lag=0.5), 12.0),
+        "infusion": (ph.Regimen.infusion(60.0, 3.0), 12.0),
         "overlap": (ph.Regimen.infusion(60.0, 17.0), 12.0),
-    }  # fmt: skip
+    }
     for name, (dose, interval) in plans.items():
-        many = ph.simulate_system(body, dose.repeat(interval, 101), times + 100 * interval, options=options)
-        flagged = ph.Regimen({**dose.columns, "steady_state": np.ones(1), "interdose_interval": np.full(1, interval)})
+        many = ph.simulate_system(
+            body, dose.repeat(interval, 101), times + 100 * interval, options=options
+        )
+        flagged = ph.Regimen(
+            {**dose.columns, "steady_state": np.ones(1), "interdose_interval": np.full(1, interval)}
+        )
         ss = ph.simulate_system(body, flagged, times, options=options)
         assert (ss["status"] == 0).all()
         np.testing.assert_allclose(
-            ss["amount"].sel(compartment="central"), many["amount"].sel(compartment="central"), rtol=1e-7, err_msg=name
+            ss["amount"].sel(compartment="central"),
+            many["amount"].sel(compartment="central"),
+            rtol=1e-7,
+            err_msg=name,
         )
 
 
 @pytest.mark.parametrize("vmax", [4.0, 4.99])
 def test_a_saturable_subject_that_cannot_keep_up_is_flagged_and_the_others_stand(vmax):
     # 60 mg every 12 h is 5 mg/h: more than the second subject's enzyme can do
-    law = ph.Reaction("only", "michaelis_menten", (0,), {0: -1.0, 1: 1.0}, np.array([[12.0, 20.0], [vmax, 20.0]]))
-    body = ph.System(("central", "out"), [0], [0], [[0.0]], (law,), targets={"iv_bolus": 0}, n_subjects=2)
+    law = ph.Reaction(
+        "only", "michaelis_menten", (0,), {0: -1.0, 1: 1.0}, np.array([[12.0, 20.0], [vmax, 20.0]])
+    )
+    body = ph.System(
+        ("central", "out"), [0], [0], [[0.0]], (law,), targets={"iv_bolus": 0}, n_subjects=2
+    )
     with pytest.warns(ph.SubjectFailedWarning, match="no steady state"):
-        ds = ph.simulate_system(body, ph.Regimen.bolus(60.0, interval=12, steady_state=1), [0.0, 6.0])
+        ds = ph.simulate_system(
+            body, ph.Regimen.bolus(60.0, interval=12, steady_state=1), [0.0, 6.0]
+        )
     assert ds["status"].values.tolist() == [0, 4]
     assert np.isnan(ds["amount"].values[1]).all() and np.isfinite(ds["amount"].values[0]).all()
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("regimen", [
-    ph.Regimen.bolus(10.0, interval=12, steady_state=1), ph.Regimen.infusion(10.0, 3.0, interval=12, steady_state=1),
-    ph.Regimen.constant_infusion_steady_state(1.0),
-], ids=["bolus", "infusion", "constant"])  # fmt: skip
+@pytest.mark.parametrize(
+    "regimen",
+    [
+        ph.Regimen.bolus(10.0, interval=12, steady_state=1),
+        ph.Regimen.infusion(10.0, 3.0, interval=12, steady_state=1),
+        ph.Regimen.constant_infusion_steady_state(1.0),
+    ],
+    ids=["bolus", "infusion", "constant"],
+)
 def test_a_linear_model_without_elimination_has_no_steady_state(regimen, seed):
     # exchange between four states and nothing else: round-off may or may not make the matrix singular
     k = np.random.default_rng(seed).random((4, 4))
     np.fill_diagonal(k, 0.0)
     k -= np.diag(k.sum(axis=0))
     row, column = np.indices((4, 4))
-    body = ph.System(tuple("abcd"), row.ravel(), column.ravel(), [k.ravel()], targets={"iv_bolus": 0, "iv_infusion": 0})
+    body = ph.System(
+        tuple("abcd"),
+        row.ravel(),
+        column.ravel(),
+        [k.ravel()],
+        targets={"iv_bolus": 0, "iv_infusion": 0},
+    )
     with pytest.warns(ph.SubjectFailedWarning, match="no steady state"):
         ds = ph.simulate_system(body, regimen, [0.0, 6.0])
     assert int(ds["status"][0]) == 4
@@ -253,25 +337,41 @@ def test_a_linear_model_without_elimination_has_no_steady_state(regimen, seed):
 #: the control stream of nmtest: ADVAN2 TRANS2, CL 1.1 L/h, V 20 L, KA 1.5 /h, S2 V/1000; its lag and F act on compartment 2
 #: only
 NONMEM = ph.System(
-    ("1", "2", "out"), [0, 1, 1, 2], [0, 0, 1, 1], [[-1.5, 1.5, -1.1 / 20, 1.1 / 20]],
-    observables={"plasma": ph.Observable((1,), np.array([1e3 / 20]))}, targets={"oral": 0, "iv_bolus": 1, "iv_infusion": 1},
-)  # fmt: skip
+    ("1", "2", "out"),
+    [0, 1, 1, 2],
+    [0, 0, 1, 1],
+    [[-1.5, 1.5, -1.1 / 20, 1.1 / 20]],
+    observables={"plasma": ph.Observable((1,), np.array([1e3 / 20]))},
+    targets={"oral": 0, "iv_bolus": 1, "iv_infusion": 1},
+)
 
 
 def test_all_of_nonmems_scenarios_on_the_engine(nlmixr2data):
     data = read_nonmem(
-        nlmixr2data / "nmtest.csv.gz", columns={"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}, modelled_rate="rat2"
+        nlmixr2data / "nmtest.csv.gz",
+        columns={"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"},
+        modelled_rate="rat2",
     )
     c = data.regimen.columns
     depot = c["compartment"] == "1"
-    c = {**c, "lag_time": np.where(depot, 0, c["lag_time"]), "bioavailability": np.where(depot, 1, c["bioavailability"])}
+    c = {
+        **c,
+        "lag_time": np.where(depot, 0, c["lag_time"]),
+        "bioavailability": np.where(depot, 1, c["bioavailability"]),
+    }
     who, when = data.covariates["record_subject"].values, data.covariates["record_time"].values
     compared = 0
     for subject in data.covariates["subject"].values:
         mine = c["subject"] == subject
         own = {k: v[mine] for k, v in c.items()}
-        odd = (own["steady_state"] > 0) & (own["interdose_interval"] > 0) & (own["lag_time"] >= own["interdose_interval"])
-        if odd.any():  # NONMEM's steady state is not periodic there (see test_nonmem_event_oracle.py)
+        odd = (
+            (own["steady_state"] > 0)
+            & (own["interdose_interval"] > 0)
+            & (own["lag_time"] >= own["interdose_interval"])
+        )
+        if (
+            odd.any()
+        ):  # NONMEM's steady state is not periodic there (see test_nonmem_event_oracle.py)
             continue
         regimen = ph.Regimen({**own, "subject": np.full(int(mine.sum()), -1)})
         rows = np.flatnonzero(who == subject)
@@ -282,6 +382,8 @@ def test_all_of_nonmems_scenarios_on_the_engine(nlmixr2data):
             ours = ds["concentration"].sel(compartment="plasma").values[0]
             # NONMEM prints 5 digits
             message = f"scenario {subject}, {name}"
-            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-7 * theirs.max(), err_msg=message)
+            np.testing.assert_allclose(
+                ours, theirs, rtol=1e-4, atol=1e-7 * theirs.max(), err_msg=message
+            )
         compared += 1
     assert compared == 42

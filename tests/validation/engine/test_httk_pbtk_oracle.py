@@ -28,7 +28,11 @@ def runs(name, column):
     """(species, compound, route) -> {time [day]: {column: number}}"""
     out = defaultdict(dict)
     for row in read(name):
-        values = {k: float(v) for k, v in row.items() if k not in ("species", "compound", "route", "solver", column) and v}
+        values = {
+            k: float(v)
+            for k, v in row.items()
+            if k not in ("species", "compound", "route", "solver", column) and v
+        }
         out[row["species"], row["compound"], row["route"]][float(row[column])] = values
     return dict(out)
 
@@ -64,7 +68,10 @@ def dose(run, values):
 
 
 #: 1e-20 umol is twenty digits under the doses: what is compared is then accurate relative to itself however small it is
-OPTIONS = {"rodas5p": ph.SolverOptions(rtol=1e-11, atol=1e-20), "expm": ph.SolverOptions(method="expm")}
+OPTIONS = {
+    "rodas5p": ph.SolverOptions(rtol=1e-11, atol=1e-20),
+    "expm": ph.SolverOptions(method="expm"),
+}
 
 
 def run_all(parameters, options):
@@ -120,7 +127,9 @@ def test_every_run_agrees_with_the_matrix_exponential_to_1e8(simulated, run):
     }
     for name, values in got.items():
         expected = [EXACT[run][t][name] for t in days]
-        np.testing.assert_allclose(values, expected, rtol=1e-8, atol=1e-20 * max(expected), err_msg=name)
+        np.testing.assert_allclose(
+            values, expected, rtol=1e-8, atol=1e-20 * max(expected), err_msg=name
+        )
 
 
 @pytest.mark.parametrize("run", THEIRS, ids="-".join)

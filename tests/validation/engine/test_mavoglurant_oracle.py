@@ -23,10 +23,13 @@ def reference() -> pd.DataFrame:
     return pd.read_csv(FILE)
 
 
-@pytest.mark.parametrize("options", [
-    pytest.param(ph.SolverOptions(method="rodas5p", rtol=1e-11), id="rodas5p"),
-    pytest.param(ph.SolverOptions(method="expm"), id="expm"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(ph.SolverOptions(method="rodas5p", rtol=1e-11), id="rodas5p"),
+        pytest.param(ph.SolverOptions(method="expm"), id="expm"),
+    ],
+)
 def test_all_states_and_plasma_agree_to_1e8(reference, options):
     times = np.round(reference["t_h"].unique() / TWELFTHS, 6) * TWELFTHS
     system = mavoglurant_system(WEIGHTS)
@@ -36,16 +39,28 @@ def test_all_states_and_plasma_agree_to_1e8(reference, options):
         assert len(theirs) == len(times) == 11
         for organ, (code, *_) in ORGANS.items():
             ours = run["amount"].sel(compartment=organ)[s].values
-            np.testing.assert_allclose(ours, theirs[f"A_{code}_mg"], rtol=1e-8, err_msg=f"{organ}, {weight} kg")
+            np.testing.assert_allclose(
+                ours, theirs[f"A_{code}_mg"], rtol=1e-8, err_msg=f"{organ}, {weight} kg"
+            )
         plasma = 1000 * run["concentration"].sel(compartment="plasma")[s].values
-        np.testing.assert_allclose(plasma, theirs["Cven_plasma_ng_mL"], rtol=1e-8, err_msg=f"plasma, {weight} kg")
+        np.testing.assert_allclose(
+            plasma, theirs["Cven_plasma_ng_mL"], rtol=1e-8, err_msg=f"plasma, {weight} kg"
+        )
 
 
-@pytest.mark.parametrize("options", [ph.SolverOptions(rtol=1e-11), ph.SolverOptions(method="expm")], ids=["rodas5p", "expm"])
+@pytest.mark.parametrize(
+    "options",
+    [ph.SolverOptions(rtol=1e-11), ph.SolverOptions(method="expm")],
+    ids=["rodas5p", "expm"],
+)
 def test_area_under_plasma_is_dose_over_blood_clearance_and_blood_to_plasma_ratio(options):
     # the slowest rate is 0.066 1/h: after 1000 h what is left is e^-66 of the whole
     run = ph.simulate_system(
-        mavoglurant_system(WEIGHTS), ph.Regimen.infusion(DOSE, DURATION), [1000.0], options=options, compartments=["area"]
+        mavoglurant_system(WEIGHTS),
+        ph.Regimen.infusion(DOSE, DURATION),
+        [1000.0],
+        options=options,
+        compartments=["area"],
     )
     expected = DOSE / clearance_blood(WEIGHTS) / BLOOD_TO_PLASMA
     np.testing.assert_allclose(run["amount"][:, 0, 0], expected, rtol=1e-10)

@@ -33,16 +33,25 @@ class Dose:
             return ph.Regimen.reset(self.time)
         organs = [s for s in system.states if s not in ("bound", "sink")]
         return ph.Regimen.dose(
-            self.amount, self.time, compartment=organs[self.organ % len(organs)], lag=self.lag, reset=self.reset,
+            self.amount,
+            self.time,
+            compartment=organs[self.organ % len(organs)],
+            lag=self.lag,
+            reset=self.reset,
             **({"duration": self.duration} if self.duration else {}),
-        )  # fmt: skip
+        )
 
 
 def records(resets: bool = True):
-    build = lambda amount: st.builds(  # noqa: E731
-        Dose, st.integers(0, 20).map(float), amount, st.sampled_from([0.0, 0.25, 2.0, 13.7]),
-        st.sampled_from([0.0, 0.4, 3.0]), st.integers(0, 100), st.booleans() if resets else st.just(False),
-    )  # fmt: skip
+    build = lambda amount: st.builds(
+        Dose,
+        st.integers(0, 20).map(float),
+        amount,
+        st.sampled_from([0.0, 0.25, 2.0, 13.7]),
+        st.sampled_from([0.0, 0.4, 3.0]),
+        st.integers(0, 100),
+        st.booleans() if resets else st.just(False),
+    )
     dose = build(st.floats(0.1, 1000))
     # one record per time: what happens at equal times is tested with the regimens
     options = st.one_of(dose, build(st.just(0.0))) if resets else dose
@@ -63,7 +72,10 @@ def given_by(doses, times) -> np.ndarray:
     for d in doses:
         if d.reset or d.amount == 0:
             total[times >= d.time] = 0.0
-        end = min((x.time for x in doses if x.time > d.time and (x.reset or x.amount == 0)), default=np.inf)
+        end = min(
+            (x.time for x in doses if x.time > d.time and (x.reset or x.amount == 0)),
+            default=np.inf,
+        )
         since = times - d.time - d.lag
         share = np.clip(since / d.duration, 0, 1) if d.duration else (since >= 0).astype(float)
         total += np.where((times < end), share * d.amount, 0.0)
@@ -72,9 +84,12 @@ def given_by(doses, times) -> np.ndarray:
 
 def systems(most_reactions=4):
     return st.builds(
-        random_system, st.integers(3, 40), st.integers(0, 10_000), n_subjects=st.integers(1, 9),
+        random_system,
+        st.integers(3, 40),
+        st.integers(0, 10_000),
+        n_subjects=st.integers(1, 9),
         n_reactions=st.integers(0, most_reactions),
-    )  # fmt: skip
+    )
 
 
 linear = systems(0)
@@ -82,20 +97,28 @@ linear = systems(0)
 
 def run(system, doses, times=TIMES, **options):
     plan = doses if isinstance(doses, ph.Regimen) else regimen(system, doses)
-    ds = ph.simulate_system(system, plan, times, compartments=system.states, options=ph.SolverOptions(**options))
+    ds = ph.simulate_system(
+        system, plan, times, compartments=system.states, options=ph.SolverOptions(**options)
+    )
     assert (ds["status"] == 0).all()
     return ds
 
 
 @FEW
 @given(systems(), records())
-def test_body_and_sinks_hold_what_was_given_at_every_time_through_infusions_resets_and_lags(system, doses):
+def test_body_and_sinks_hold_what_was_given_at_every_time_through_infusions_resets_and_lags(
+    system, doses
+):
     ds = run(system, doses)
     expected = given_by(doses, TIMES)
     size = max(d.amount for d in doses) or 1.0
     # a lagged dose may enter within round-off of an output time: those outputs may see it or not
     jumps = np.array([d.time + d.lag for d in doses if d.lag and not d.duration])
-    clear = np.ones(len(TIMES), bool) if not len(jumps) else np.abs(TIMES[:, None] - jumps).min(axis=1) > 1e-9
+    clear = (
+        np.ones(len(TIMES), bool)
+        if not len(jumps)
+        else np.abs(TIMES[:, None] - jumps).min(axis=1) > 1e-9
+    )
     total = states_of(system, ds).sum(axis=2)
     expected = np.broadcast_to(expected, total.shape)
     np.testing.assert_allclose(total[:, clear], expected[:, clear], rtol=1e-9, atol=1e-9 * size)
@@ -133,7 +156,9 @@ def test_linear_models_are_proportional_to_the_dose(system, doses, factor):
 @given(linear, records(resets=False), records(resets=False))
 def test_doses_superpose_in_linear_models(system, some, others):
     alone = [states_of(system, run(system, d, rtol=1e-10)) for d in (some, others)]
-    together = states_of(system, run(system, regimen(system, some) + regimen(system, others), rtol=1e-10))
+    together = states_of(
+        system, run(system, regimen(system, some) + regimen(system, others), rtol=1e-10)
+    )
     size = max(d.amount for d in (*some, *others))
     jumps = np.array([d.time + d.lag for d in (*some, *others)])
     clear = np.abs(TIMES[:, None] - jumps).min(axis=1) > 1e-9
@@ -184,7 +209,10 @@ def test_a_thousandth_of_the_tolerance_changes_the_answer_by_less_than_1e4(syste
 @given(systems(), records())
 def test_the_three_methods_agree(system, doses):
     size = max(d.amount for d in doses) or 1.0
-    answers = [states_of(system, run(system, doses, method=m, rtol=1e-9)) for m in ("rodas5p", "rodas4", "rodas4p")]
+    answers = [
+        states_of(system, run(system, doses, method=m, rtol=1e-9))
+        for m in ("rodas5p", "rodas4", "rodas4p")
+    ]
     assert relative_error(answers[1], answers[0], size) < 1e-6
     assert relative_error(answers[2], answers[0], size) < 1e-6
 
@@ -193,7 +221,9 @@ def test_the_three_methods_agree(system, doses):
 @given(linear, records())
 def test_linear_models_agree_with_the_matrix_exponential(system, doses):
     size = max(d.amount for d in doses) or 1.0
-    exact = ph.simulate_system(system, regimen(system, doses), TIMES, compartments=system.states, options=EXACT)
+    exact = ph.simulate_system(
+        system, regimen(system, doses), TIMES, compartments=system.states, options=EXACT
+    )
     assert np.abs(exact["mass_balance_error"]).max() < 1e-9
     default, tight = (states_of(system, run(system, doses, rtol=r)) for r in (1e-6, 1e-10))
     assert relative_error(default, states_of(system, exact), size) < 1e-5
@@ -227,5 +257,11 @@ def test_a_saturable_pathway_is_linear_far_below_km_and_constant_far_above(dose)
     law = ph.Reaction("only", "michaelis_menten", (0,), {0: -1.0, 1: 1.0}, np.array([[2.0, 5.0]]))
     system = ph.System(("body", "out"), [0], [0], [[0.0]], (law,))
     times = np.linspace(0.0, 3.0, 13)
-    y = run(system, ph.Regimen.dose(dose, compartment="body"), times, rtol=1e-10)["amount"].sel(compartment="body").values[0]
-    np.testing.assert_allclose(y - dose + 5.0 * np.log(y / dose), -2.0 * times, rtol=1e-8, atol=1e-9 * (dose + 1e-3))
+    y = (
+        run(system, ph.Regimen.dose(dose, compartment="body"), times, rtol=1e-10)["amount"]
+        .sel(compartment="body")
+        .values[0]
+    )
+    np.testing.assert_allclose(
+        y - dose + 5.0 * np.log(y / dose), -2.0 * times, rtol=1e-8, atol=1e-9 * (dose + 1e-3)
+    )

@@ -27,22 +27,35 @@ def compounds(draw, saturable=False):
     acid = draw(st.lists(st.floats(2, 11), max_size=1))
     base = [] if acid else draw(st.lists(st.floats(2, 10), max_size=1))
     fields = {
-        "name": "random", "partition_method": "measured",
-        "molar_mass": 300.0, "log_p": draw(st.floats(-1, 4.5)), "pka_acid": tuple(acid),
+        "name": "random",
+        "partition_method": "measured",
+        "molar_mass": 300.0,
+        "log_p": draw(st.floats(-1, 4.5)),
+        "pka_acid": tuple(acid),
         "pka_base": tuple(base),
-        "fraction_unbound_plasma": draw(st.floats(0.005, 1)), "blood_to_plasma_ratio": draw(st.floats(0.56, 2)),
-        "clint_hepatocyte": 10 ** draw(st.floats(-0.5, 2.5)), "fraction_unbound_hepatocyte": draw(st.floats(0.2, 1)),
-        "gfr_fraction": draw(st.floats(0.05, 1)), "absorption_rate": draw(st.floats(0.1, 3)),
-        "fraction_absorbed": draw(st.floats(0.1, 1)), "fraction_gut": draw(st.floats(0.1, 1)),
+        "fraction_unbound_plasma": draw(st.floats(0.005, 1)),
+        "blood_to_plasma_ratio": draw(st.floats(0.56, 2)),
+        "clint_hepatocyte": 10 ** draw(st.floats(-0.5, 2.5)),
+        "fraction_unbound_hepatocyte": draw(st.floats(0.2, 1)),
+        "gfr_fraction": draw(st.floats(0.05, 1)),
+        "absorption_rate": draw(st.floats(0.1, 3)),
+        "fraction_absorbed": draw(st.floats(0.1, 1)),
+        "fraction_gut": draw(st.floats(0.1, 1)),
         # given, so that every random compound has them; what is predicted is tested with the partition equations
-        "kp": {o: 10 ** draw(st.floats(-1, 1)) for o in people("human")["organ"].values if "blood" not in o},
-    }  # fmt: skip
+        "kp": {
+            o: 10 ** draw(st.floats(-1, 1))
+            for o in people("human")["organ"].values
+            if "blood" not in o
+        },
+    }
     n = draw(st.integers(0, 4))
     if n:
         fields |= {"transit_compartments": n, "transit_rate": draw(st.floats(0.5, 10))}
     if saturable:
         fields["saturable"] = (
-            ph.SaturablePathway.create(name="enzyme", vmax=10 ** draw(st.floats(-1, 1)), km=10 ** draw(st.floats(-2, 0))),
+            ph.SaturablePathway.create(
+                name="enzyme", vmax=10 ** draw(st.floats(-1, 1)), km=10 ** draw(st.floats(-2, 0))
+            ),
         )
         fields["clearance_basis"] = "in_vitro"
     return ph.Compound.create(**fields)
@@ -61,7 +74,12 @@ def clearances(system):
     flow = sum(value(system, f"flow.{o}") for o in (*PORTAL_ORGANS, "liver"))
     ratio = value(system, "blood_to_plasma_ratio")
     intrinsic = value(system, "fraction_unbound_plasma") / ratio * value(system, "clint.liver")
-    return flow * intrinsic / (flow + intrinsic), value(system, "clearance_renal") / ratio, flow, intrinsic
+    return (
+        flow * intrinsic / (flow + intrinsic),
+        value(system, "clearance_renal") / ratio,
+        flow,
+        intrinsic,
+    )
 
 
 def long_run(system, regimen, *, expm=False):
@@ -82,7 +100,9 @@ SPECIES_ = st.sampled_from(SPECIES)
 def test_area_after_an_intravenous_dose_is_dose_over_clearance(compound, species):
     system = model(compound, species)
     hepatic, renal, *_ = clearances(system)
-    end, _ = long_run(with_area(system, "blood"), ph.Regimen.bolus(3.0) + ph.Regimen.infusion(7.0, 2.0, 1.0))
+    end, _ = long_run(
+        with_area(system, "blood"), ph.Regimen.bolus(3.0) + ph.Regimen.infusion(7.0, 2.0, 1.0)
+    )
     np.testing.assert_allclose(end["area"], 10.0 / (hepatic + renal), rtol=1e-8)
     np.testing.assert_allclose(end["metabolised"], 10.0 * hepatic / (hepatic + renal), rtol=1e-8)
     np.testing.assert_allclose(end["excreted_renal"], 10.0 * renal / (hepatic + renal), rtol=1e-8)
@@ -95,10 +115,20 @@ def test_area_after_an_oral_dose_is_what_gut_and_liver_let_through(compound, spe
     hepatic, renal, flow, intrinsic = clearances(system)
     absorbed, gut = value(system, "fraction_absorbed"), value(system, "fraction_gut")
     end, _ = long_run(with_area(system, "plasma"), ph.Regimen.oral(5.0, lag=0.7))
-    expected = 5.0 * absorbed * gut * flow / (flow + intrinsic) / (hepatic + renal) / value(system, "blood_to_plasma_ratio")
+    expected = (
+        5.0
+        * absorbed
+        * gut
+        * flow
+        / (flow + intrinsic)
+        / (hepatic + renal)
+        / value(system, "blood_to_plasma_ratio")
+    )
     np.testing.assert_allclose(end["area"], expected, rtol=1e-8)
     np.testing.assert_allclose(end["faeces"], 5.0 * (1 - absorbed), rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(end["metabolised_gut"], 5.0 * absorbed * (1 - gut), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        end["metabolised_gut"], 5.0 * absorbed * (1 - gut), rtol=1e-8, atol=1e-10
+    )
 
 
 def volume_at_steady_state(system):
@@ -120,24 +150,35 @@ def volume_at_steady_state(system):
 
 @FEW
 @given(compounds(), SPECIES_)
-def test_a_constant_infusion_ends_at_rate_over_clearance_and_at_the_volume_of_steady_state(compound, species):
+def test_a_constant_infusion_ends_at_rate_over_clearance_and_at_the_volume_of_steady_state(
+    compound, species
+):
     system = model(compound, species)
     hepatic, renal, *_ = clearances(system)
     concentration = 2.0 / (hepatic + renal)
     body = [s for s in system.states if s not in SINKS]
     end = 60.0 / min(slowest_rate(system, s) for s in range(system.n_subjects))
     runs = {
-        "long": ph.simulate_system(system, ph.Regimen.infusion(2.0 * 2 * end, 2 * end), [end], options=TIGHT),
-        "steady": ph.simulate_system(system, ph.Regimen.constant_infusion_steady_state(2.0), [0.0], options=TIGHT),
+        "long": ph.simulate_system(
+            system, ph.Regimen.infusion(2.0 * 2 * end, 2 * end), [end], options=TIGHT
+        ),
+        "steady": ph.simulate_system(
+            system, ph.Regimen.constant_infusion_steady_state(2.0), [0.0], options=TIGHT
+        ),
     }
     for name, ds in runs.items():
         blood = ds["concentration"].sel(compartment="blood").values[:, 0]
         np.testing.assert_allclose(blood, concentration, rtol=1e-8, err_msg=name)
         np.testing.assert_allclose(
-            ds["concentration"].sel(compartment="arterial_blood").values[:, 0], concentration, rtol=1e-8, err_msg=name
+            ds["concentration"].sel(compartment="arterial_blood").values[:, 0],
+            concentration,
+            rtol=1e-8,
+            err_msg=name,
         )
         held = ds["amount"].sel(compartment=body).sum("compartment").values[:, 0]
-        np.testing.assert_allclose(held, volume_at_steady_state(system) * concentration, rtol=1e-8, err_msg=name)
+        np.testing.assert_allclose(
+            held, volume_at_steady_state(system) * concentration, rtol=1e-8, err_msg=name
+        )
 
 
 @FEW
@@ -147,20 +188,33 @@ def test_mean_residence_time_in_the_body_is_steady_state_volume_over_clearance(c
     system = model(compound, species)
     hepatic, renal, *_ = clearances(system)
     expected = volume_at_steady_state(system) / (hepatic + renal)
-    n, m, end = system.n_states, system.n_subjects, 40.0 / min(slowest_rate(system, s) for s in range(system.n_subjects))
+    n, m, end = (
+        system.n_states,
+        system.n_subjects,
+        40.0 / min(slowest_rate(system, s) for s in range(system.n_subjects)),
+    )
     body = [i for i, s in enumerate(system.states) if s not in SINKS]
     wide = ph.System(
-        (*system.states, "time_in_body"), [*system.k_row, *[n] * len(body)], [*system.k_col, *body],
-        np.column_stack([np.broadcast_to(system.k_value, (m, len(system.k_row))), np.ones((m, len(body)))]),
-        targets={"iv_bolus": system.targets["iv_bolus"]}, n_subjects=m,
-    )  # fmt: skip
+        (*system.states, "time_in_body"),
+        [*system.k_row, *[n] * len(body)],
+        [*system.k_col, *body],
+        np.column_stack(
+            [np.broadcast_to(system.k_value, (m, len(system.k_row))), np.ones((m, len(body)))]
+        ),
+        targets={"iv_bolus": system.targets["iv_bolus"]},
+        n_subjects=m,
+    )
     ds = ph.simulate_system(wide, ph.Regimen.bolus(4.0), [end], options=TIGHT)
-    np.testing.assert_allclose(ds["amount"].sel(compartment="time_in_body").values[:, 0] / 4.0, expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        ds["amount"].sel(compartment="time_in_body").values[:, 0] / 4.0, expected, rtol=1e-8
+    )
 
 
 @FEW
 @given(st.integers(1, 6), st.integers(0, 1000))
-def test_aumc_over_auc_is_steady_state_volume_over_clearance_where_plasma_eliminates(n_peripheral, seed):
+def test_aumc_over_auc_is_steady_state_volume_over_clearance_where_plasma_eliminates(
+    n_peripheral, seed
+):
     rng = np.random.default_rng(seed)
     volume, clearance = 10 ** rng.uniform(0, 2, n_peripheral + 1), 10 ** rng.uniform(-1, 1)
     k = {(0, 0): -clearance / volume[0], (n_peripheral + 1, 0): clearance / volume[0]}
@@ -171,9 +225,13 @@ def test_aumc_over_auc_is_steady_state_volume_over_clearance_where_plasma_elimin
         k[0, 0] -= flow / volume[0]
     states = ("plasma", *(f"tissue_{i}" for i in range(n_peripheral)), "out")
     system = ph.System(
-        states, [i for i, _ in k], [j for _, j in k], [list(k.values())],
-        observables={"plasma": ph.Observable((0,), np.array([1 / volume[0]]))}, targets={"iv_bolus": 0},
-    )  # fmt: skip
+        states,
+        [i for i, _ in k],
+        [j for _, j in k],
+        [list(k.values())],
+        observables={"plasma": ph.Observable((0,), np.array([1 / volume[0]]))},
+        targets={"iv_bolus": 0},
+    )
     end, time = long_run(with_area(system, "plasma"), ph.Regimen.bolus(50.0))
     area, moment = end["area"], time * end["area"] - end["area_twice"]
     np.testing.assert_allclose(area, 50.0 / clearance, rtol=1e-8)
@@ -182,7 +240,9 @@ def test_aumc_over_auc_is_steady_state_volume_over_clearance_where_plasma_elimin
 
 
 ROUTES = {
-    "oral": ph.Regimen.oral(20.0).repeat(8, 3) + ph.Regimen.reset(21.5) + ph.Regimen.oral(5.0, 22.0, lag=0.3),
+    "oral": ph.Regimen.oral(20.0).repeat(8, 3)
+    + ph.Regimen.reset(21.5)
+    + ph.Regimen.oral(5.0, 22.0, lag=0.3),
     "infusion": ph.Regimen.infusion(20.0, 11.0).repeat(8, 3) + ph.Regimen.bolus(3.0, 4.0),
 }
 
@@ -208,7 +268,9 @@ def test_area_grows_faster_than_the_dose_with_saturable_metabolism(compound, spe
     weight = people(species)["body_weight"].values
 
     def after(dose):
-        ds = ph.simulate_system(system, ph.Regimen.bolus(dose), [1000.0], options=TIGHT, body_weight=weight)
+        ds = ph.simulate_system(
+            system, ph.Regimen.bolus(dose), [1000.0], options=TIGHT, body_weight=weight
+        )
         return ds["amount"].sel(compartment=["area", "venous_blood"]).values[:, 0]
 
     small, large = after("0.1 mg/kg"), after("1 mg/kg")
@@ -224,7 +286,9 @@ def test_tolerances_and_methods_agree(compound, species):
     plan = ph.Regimen.oral(10.0) + ph.Regimen.infusion(10.0, 3.0, 6.0)
 
     def amounts(**options):
-        return states_of(system, ph.simulate_system(system, plan, times, options=ph.SolverOptions(**options)))
+        return states_of(
+            system, ph.simulate_system(system, plan, times, options=ph.SolverOptions(**options))
+        )
 
     tight = amounts(rtol=1e-10)
     assert relative_error(amounts(), tight, 10.0) < 1e-5
@@ -241,4 +305,6 @@ def test_a_subject_alone_and_in_a_population_has_the_same_curve(species):
     dose = together["dose"].values
     for s in (0, 7, 19):
         alone = ph.simulate("midazolam", plan, population.isel(subject=[s]), times)
-        assert relative_error(together["amount"].values[s], alone["amount"].values[0], dose[s]) < 1e-5
+        assert (
+            relative_error(together["amount"].values[s], alone["amount"].values[0], dose[s]) < 1e-5
+        )

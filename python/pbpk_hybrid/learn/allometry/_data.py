@@ -43,13 +43,20 @@ class Table:
         return len(self.names)
 
     def take(self, rows) -> Table:
-        rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=int)
-        pick = lambda values: tuple(values[i] for i in rows)  # noqa: E731
+        rows = (
+            np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=int)
+        )
+        pick = lambda values: tuple(values[i] for i in rows)
         return replace(
-            self, names=pick(self.names), smiles=pick(self.smiles), keys=pick(self.keys), scaffolds=pick(self.scaffolds),
-            folds=self.folds[rows], values=self.values[rows],
+            self,
+            names=pick(self.names),
+            smiles=pick(self.smiles),
+            keys=pick(self.keys),
+            scaffolds=pick(self.scaffolds),
+            folds=self.folds[rows],
+            values=self.values[rows],
             features=None if self.features is None else self.features.take(rows),
-        )  # fmt: skip
+        )
 
     def parameter(self, name: str, species: str, *, per_kg: bool = False) -> np.ndarray:
         """(n,) one parameter in one species [L/h, L or 1], or per kg of body weight."""
@@ -78,29 +85,44 @@ def load_table() -> Table:
     first: dict[str, int] = {}
     for i, (row, key) in enumerate(zip(entries, found.keys, strict=True)):
         first.setdefault(key, i)
-        kept = rows.setdefault(key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False})
+        kept = rows.setdefault(
+            key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False}
+        )
         kept["name"] = kept["name"] or row.get("NAME", "")
         animal = "rat_fup" in row
         for s in SPECIES:
             for p, column in _COLUMN.items():
                 number = _positive(row.get(f"{s}_{column}"))
                 # both tables hold the human values of shared compounds: the animal table's are taken once
-                if number is not None and not (s == "human" and not animal and (s, p, "animal") in kept["values"]):
-                    kept["values"].setdefault((s, p, "animal" if animal else "human"), []).append(number)
+                if number is not None and not (
+                    s == "human" and not animal and (s, p, "animal") in kept["values"]
+                ):
+                    kept["values"].setdefault((s, p, "animal" if animal else "human"), []).append(
+                        number
+                    )
     values = np.full((len(rows), len(SPECIES), len(PARAMETERS)), np.nan)
     weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
     for i, kept in enumerate(rows.values()):
         for (s, p, _), numbers in kept["values"].items():
             j, k = SPECIES.index(s), PARAMETERS.index(p)
-            scale = {"clearance": 0.06 * weights[j], "volume": weights[j], "fraction_unbound": 1.0}[p]
+            scale = {"clearance": 0.06 * weights[j], "volume": weights[j], "fraction_unbound": 1.0}[
+                p
+            ]
             values[i, j, k] = np.exp(np.mean(np.log(numbers))) * scale
     keys = tuple(rows)
     part = found.take([first[k] for k in keys])
     folds = _folds(keys)
     return Table(
-        tuple(r["name"] or r["smiles"] for r in rows.values()), tuple(r["smiles"] for r in rows.values()), keys,
-        part.scaffolds, folds, values, SPECIES, weights, part,
-    )  # fmt: skip
+        tuple(r["name"] or r["smiles"] for r in rows.values()),
+        tuple(r["smiles"] for r in rows.values()),
+        keys,
+        part.scaffolds,
+        folds,
+        values,
+        SPECIES,
+        weights,
+        part,
+    )
 
 
 def scaffold_folds(scaffolds, n_folds: int, seed: int) -> np.ndarray:

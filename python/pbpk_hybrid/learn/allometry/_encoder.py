@@ -60,16 +60,23 @@ class Encoder:
         return 4 + N_BLOCK + self.projection.shape[1]
 
     @classmethod
-    def fit(cls, table: Table, rank: int, inner: np.ndarray, gram: np.ndarray | None = None, n_trees: int = 0, seed: int = 0,
-            ) -> tuple[Encoder, np.ndarray]:  # fmt: skip
+    def fit(
+        cls,
+        table: Table,
+        rank: int,
+        inner: np.ndarray,
+        gram: np.ndarray | None = None,
+        n_trees: int = 0,
+        seed: int = 0,
+    ) -> tuple[Encoder, np.ndarray]:
         """The encoder, and out-of-fold structure predictions (n, 3) for training what sees them."""
         targets = states(table)[:, HUMAN]
         if table.features is None:
             centre = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in targets.T])
             empty = np.zeros((0, 0))
-            return cls(None, centre, np.ones(3), np.zeros((0, 2048), np.uint8), empty, np.zeros(0)), np.tile(
-                centre, (len(table), 1)
-            )
+            return cls(
+                None, centre, np.ones(3), np.zeros((0, 2048), np.uint8), empty, np.zeros(0)
+            ), np.tile(centre, (len(table), 1))
         structures = Structures.of(table.features)
         gram = structures.kernel(structures) if gram is None else gram
         told = out_of_fold(gram, targets, inner)
@@ -96,7 +103,13 @@ class Encoder:
         offset = (_landmark_kernel(prints, prints) @ projection).mean(0)
         scale = np.maximum(told.std(0), 1e-3)
         return cls(
-            StructurePrior(structures, coefficients, mean), told.mean(0), scale, prints, projection, offset, trees
+            StructurePrior(structures, coefficients, mean),
+            told.mean(0),
+            scale,
+            prints,
+            projection,
+            offset,
+            trees,
         ), told
 
     def structure(self, features: Features | None, n: int = 1) -> np.ndarray:
@@ -137,16 +150,22 @@ def fill(values: np.ndarray, told: np.ndarray) -> np.ndarray:
     """
     out = values.copy()
     flow = _path.processes()[0]
-    out[..., 0] = np.where(np.isfinite(out[..., 0]), out[..., 0], told[:, None, 0] + (flow - flow[HUMAN])[None])
+    out[..., 0] = np.where(
+        np.isfinite(out[..., 0]), out[..., 0], told[:, None, 0] + (flow - flow[HUMAN])[None]
+    )
     mass = _path.KNOTS - _path.KNOTS[HUMAN]
     out[..., 1] = np.where(np.isfinite(out[..., 1]), out[..., 1], told[:, None, 1] + mass[None])
     known = np.isfinite(values[..., 2])
     some = known.any(1)
-    mean = np.where(some, np.where(known, values[..., 2], 0.0).sum(1) / np.maximum(known.sum(1), 1), told[:, 2])
+    mean = np.where(
+        some, np.where(known, values[..., 2], 0.0).sum(1) / np.maximum(known.sum(1), 1), told[:, 2]
+    )
     out[..., 2] = np.where(known, values[..., 2], mean[:, None])
     return out
 
 
 def _landmark_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     morgan, pharmacophore = SLICES["morgan"], SLICES["pharmacophore"]
-    return 0.5 * minmax(a[:, morgan], b[:, morgan]) + 0.5 * minmax(a[:, pharmacophore], b[:, pharmacophore])
+    return 0.5 * minmax(a[:, morgan], b[:, morgan]) + 0.5 * minmax(
+        a[:, pharmacophore], b[:, pharmacophore]
+    )

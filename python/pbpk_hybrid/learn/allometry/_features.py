@@ -44,9 +44,25 @@ GROUPS = {
     "enol": "[#6]=[#6][OX2H1]",
 }
 ACIDS = ("carboxylic_acid", "sulfonic_acid", "phosphoric_acid", "tetrazole", "acyl_sulfonamide")
-BASES = ("primary_amine", "secondary_amine", "tertiary_amine", "quaternary_amine", "amidine", "guanidine")
+BASES = (
+    "primary_amine",
+    "secondary_amine",
+    "tertiary_amine",
+    "quaternary_amine",
+    "amidine",
+    "guanidine",
+)
 #: the few numbers that the vector field itself sees (the rest reaches it through kernels)
-BLOCK = ("log_p", "polar_surface", "log_molar_mass", "acids", "bases", "net_charge", "beta_lactam", "rotatable")
+BLOCK = (
+    "log_p",
+    "polar_surface",
+    "log_molar_mass",
+    "acids",
+    "bases",
+    "net_charge",
+    "beta_lactam",
+    "rotatable",
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +80,12 @@ class Features:
     def take(self, rows) -> Features:
         rows = np.asarray(rows, dtype=int)
         return Features(
-            tuple(self.keys[i] for i in rows), tuple(self.scaffolds[i] for i in rows),
-            self.descriptors[rows], self.fingerprint[rows], self.block[rows],
-        )  # fmt: skip
+            tuple(self.keys[i] for i in rows),
+            tuple(self.scaffolds[i] for i in rows),
+            self.descriptors[rows],
+            self.fingerprint[rows],
+            self.block[rows],
+        )
 
 
 def molecule(smiles: str, *, subject: str | None = None):
@@ -111,7 +130,9 @@ def features(smiles: list[str], subjects: list[str] | None = None) -> Features:
     ------
     InputError : a SMILES that does not parse; names the subject
     """
-    mols = [molecule(s, subject=None if subjects is None else subjects[i]) for i, s in enumerate(smiles)]
+    mols = [
+        molecule(s, subject=None if subjects is None else subjects[i]) for i, s in enumerate(smiles)
+    ]
     keys = tuple(structure_key(m) for m in mols)
     rows = [_row(m) for m in mols]
     return Features(
@@ -141,7 +162,9 @@ def _generators():
     return (
         fingerprints.GetMorganGenerator(radius=2, fpSize=FINGERPRINT_SIZE),
         fingerprints.GetMorganGenerator(
-            radius=3, fpSize=FINGERPRINT_SIZE, atomInvariantsGenerator=fingerprints.GetMorganFeatureAtomInvGen()
+            radius=3,
+            fpSize=FINGERPRINT_SIZE,
+            atomInvariantsGenerator=fingerprints.GetMorganFeatureAtomInvGen(),
         ),
     )
 

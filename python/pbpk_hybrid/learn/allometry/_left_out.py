@@ -19,7 +19,9 @@ MONKEY = _path.KNOT_SPECIES.index(_blend.SPECIES)
 SETS = ((), ("rat",), ("rat", "dog"), ("rat", "dog", "monkey"))
 
 
-def posteriors(modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def posteriors(
+    modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Of all members of all modules."""
     mean, sd = zip(*(posterior(m, problem, keep, known) for m in modules), strict=True)
     return torch.cat(mean), torch.cat(sd)
@@ -49,7 +51,12 @@ def leant(centre: np.ndarray, by_monkey: np.ndarray, share: np.ndarray) -> np.nd
 
 
 def left_out(
-    modules: Sequence[AllometryModule], config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool, sources
+    modules: Sequence[AllometryModule],
+    config: AllometryConfig,
+    problem: Problem,
+    inner: np.ndarray,
+    known: bool,
+    sources,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """For each inner fold: rows of its human cases with all of `sources`, per parameter (rows, 3); mean and standard
     deviation of the members that left them out; what the monkey's clearance says.
@@ -58,7 +65,9 @@ def left_out(
     human = np.flatnonzero(cases.target == HUMAN)
     member_fold = np.tile(np.arange(config.members) % config.folds, len(modules))
     keep = problem.present.clone()
-    keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in sources]] = False
+    keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in sources]] = (
+        False
+    )
     with torch.no_grad():
         mean, sd = posteriors(modules, problem, keep, torch.full((problem.n,), known))
     count = keep[..., :2].any(-1).sum(1).numpy()
@@ -71,7 +80,11 @@ def left_out(
 
 
 def calibrate(
-    modules: Sequence[AllometryModule], config: AllometryConfig, problem: Problem, inner: np.ndarray, known: bool
+    modules: Sequence[AllometryModule],
+    config: AllometryConfig,
+    problem: Problem,
+    inner: np.ndarray,
+    known: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical method (GROUPS,)."""
     observed = problem.cases.observed
@@ -85,12 +98,14 @@ def calibrate(
     groups: list[list] = [[] for _ in range(3)]
     for sources in SETS:
         group = min(len(sources), GROUPS - 1)
-        for rows, centre, spread, by_monkey in left_out(modules, config, problem, inner, known, sources):
+        for rows, centre, spread, by_monkey in left_out(
+            modules, config, problem, inner, known, sources
+        ):
             centre = leant(centre, by_monkey, np.full(len(rows), shares[group]))
             error = (observed[rows] - centre) / spread
             for p in range(3):
                 some = error[np.isfinite(error[:, p]), p]
                 z[p].append(some)
                 groups[p].append(np.full(len(some), group))
-    join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)  # noqa: E731
+    join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)
     return np.stack([quantiles(join(z[p]), join(groups[p])) for p in range(3)]), shares

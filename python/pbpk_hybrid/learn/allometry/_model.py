@@ -51,9 +51,20 @@ class NeuralAllometry:
     >>> model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})           # doctest: +SKIP
     """
 
-    def __init__(self, encoder: Encoder, modules: list[AllometryModule], config: AllometryConfig, calibration, shares=None,
-                 ) -> None:  # fmt: skip
-        self._encoder, self._modules, self.config, self._calibration = encoder, list(modules), config, calibration
+    def __init__(
+        self,
+        encoder: Encoder,
+        modules: list[AllometryModule],
+        config: AllometryConfig,
+        calibration,
+        shares=None,
+    ) -> None:
+        self._encoder, self._modules, self.config, self._calibration = (
+            encoder,
+            list(modules),
+            config,
+            calibration,
+        )
         self._shares = np.zeros(GROUPS) if shares is None else np.asarray(shares, dtype=float)
 
     # ------------------------------------------------------------------ making
@@ -88,7 +99,12 @@ class NeuralAllometry:
         encoder, modules, log, problem, inner = fit_members(
             table, config, gram, folder, progress, max_minutes, threads, encoder
         )
-        model = cls(encoder, modules, config, *calibrate(modules, config, problem, inner, table.features is not None))
+        model = cls(
+            encoder,
+            modules,
+            config,
+            *calibrate(modules, config, problem, inner, table.features is not None),
+        )
         model.log: TrainingLog = log
         return model
 
@@ -100,28 +116,52 @@ class NeuralAllometry:
         ------
         CheckpointError : not a checkpoint of this kind and version
         """
-        tensors, config = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        tensors, config = load_checkpoint(
+            SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
+        )
         try:
             settings = AllometryConfig(**config["config"])
-            arrays = {n.removeprefix("encoder/"): t.numpy() for n, t in tensors.items() if n.startswith("encoder/")}
+            arrays = {
+                n.removeprefix("encoder/"): t.numpy()
+                for n, t in tensors.items()
+                if n.startswith("encoder/")
+            }
             prior = None
             if "coefficients" in arrays:
                 structures = Structures(
-                    _unpacked("fingerprint", arrays), arrays["descriptors"], arrays["mean"], arrays["scale"]
+                    _unpacked("fingerprint", arrays),
+                    arrays["descriptors"],
+                    arrays["mean"],
+                    arrays["scale"],
                 )
-                prior = StructurePrior(structures, arrays["coefficients"].astype(float), arrays["prior_mean"])
+                prior = StructurePrior(
+                    structures, arrays["coefficients"].astype(float), arrays["prior_mean"]
+                )
             encoder = Encoder(
-                prior, arrays["centre"], arrays["told_scale"], _unpacked("landmark_prints", arrays),
-                arrays["projection"].astype(float), arrays["offset"], _trees(arrays),
-            )  # fmt: skip
-            calibration, shares = arrays["calibration"], arrays.get("shares")  # models of before have no shares
+                prior,
+                arrays["centre"],
+                arrays["told_scale"],
+                _unpacked("landmark_prints", arrays),
+                arrays["projection"].astype(float),
+                arrays["offset"],
+                _trees(arrays),
+            )
+            calibration, shares = (
+                arrays["calibration"],
+                arrays.get("shares"),
+            )  # models of before have no shares
         except (KeyError, TypeError) as error:
-            raise CheckpointError("config", str(error), "a whole checkpoint of neural allometry") from error
+            raise CheckpointError(
+                "config", str(error), "a whole checkpoint of neural allometry"
+            ) from error
         modules = []
         for i, kind in enumerate(settings.kinds):
             modules.append(build(settings, encoder, kind))
             prefix = f"module{i}/"
-            load_weights(modules[i], {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+            load_weights(
+                modules[i],
+                {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)},
+            )
             modules[i].eval()
         return cls(encoder, modules, settings, calibration, shares)
 
@@ -129,23 +169,39 @@ class NeuralAllometry:
         """Write the model as one safetensors file."""
         e = self._encoder
         arrays = {
-            "centre": e.centre, "told_scale": e.scale, **_packed("landmark_prints", e.landmark_prints),
-            "projection": e.projection.astype(np.float32), "offset": e.offset, "calibration": self._calibration,
+            "centre": e.centre,
+            "told_scale": e.scale,
+            **_packed("landmark_prints", e.landmark_prints),
+            "projection": e.projection.astype(np.float32),
+            "offset": e.offset,
+            "calibration": self._calibration,
             "shares": self._shares,
-        }  # fmt: skip
+        }
         if e.prior is not None:
             s = e.prior.structures
             arrays |= {
-                **_packed("fingerprint", s.fingerprint), "descriptors": s.descriptors, "mean": s.mean, "scale": s.scale,
-                "coefficients": e.prior.coefficients.astype(np.float32), "prior_mean": e.prior.mean,
-            }  # fmt: skip
+                **_packed("fingerprint", s.fingerprint),
+                "descriptors": s.descriptors,
+                "mean": s.mean,
+                "scale": s.scale,
+                "coefficients": e.prior.coefficients.astype(np.float32),
+                "prior_mean": e.prior.mean,
+            }
         if e.trees is not None:
             arrays |= {f"trees/{n}": a for n, a in e.trees.arrays().items()}
-        tensors = {f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()}
+        tensors = {
+            f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()
+        }
         for i, module in enumerate(self._modules):
             tensors |= {f"module{i}/{n}": t for n, t in module.state_dict().items()}
-        config = {"config": asdict(self.config), "species": list(_path.KNOT_SPECIES), "levels": list(LEVELS)}
-        return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+        config = {
+            "config": asdict(self.config),
+            "species": list(_path.KNOT_SPECIES),
+            "levels": list(LEVELS),
+        }
+        return save_checkpoint(
+            path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite
+        )
 
     # ------------------------------------------------------------------ using
     def predict(
@@ -199,13 +255,18 @@ class NeuralAllometry:
             raise unknown_name("integrator", integrator, INTEGRATORS)
         ran: list[str] = [integrator] if integrator == "rk4" else []
         mean, sd, gain = self._posterior(found, given, target, weight, integrator, ran)
-        group = sum(bool(s.species != target and np.isfinite([s.clearance, s.volume]).any()) for s in given)
+        group = sum(
+            bool(s.species != target and np.isfinite([s.clearance, s.volume]).any()) for s in given
+        )
         self._lean(mean, gain, given, target, weight, min(group, GROUPS - 1))
         variables: dict[str, tuple] = {}
         for p, name in enumerate(PARAMETERS):
             reach = factor(self._calibration[p], group, level) * sd[p]
             _put(variables, name, mean[p], mean[p] - reach, mean[p] + reach, weight)
-        coords = {"source": [s.species for s in given if s.known] + ["structure"], "parameter": list(PARAMETERS)}
+        coords = {
+            "source": [s.species for s in given if s.known] + ["structure"],
+            "parameter": list(PARAMETERS),
+        }
         kp = _carried_kp(given, mean[2])
         if kp:
             attrs = {"units": "1", "long_name": "tissue:plasma Kp"}
@@ -215,10 +276,14 @@ class NeuralAllometry:
         variables["source_weight"] = (("source", "parameter"), shares, {"units": "1"})
         out = xr.Dataset(variables, coords)
         out.attrs = provenance(
-            model="neural allometry", target=target, body_weight=weight, level=level,
+            model="neural allometry",
+            target=target,
+            body_weight=weight,
+            level=level,
             integrator=ran[0] if ran else integrator,
-            structure="known" if found is not None else "unknown", members=len(self._modules) * self.config.members,
-        )  # fmt: skip
+            structure="known" if found is not None else "unknown",
+            members=len(self._modules) * self.config.members,
+        )
         return out
 
     def exponent(
@@ -241,7 +306,11 @@ class NeuralAllometry:
         -------
         Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and parameter values along the curve
         """
-        grid = np.geomspace(0.02, 100.0, 60) if masses is None else np.ravel(np.asarray(masses, dtype=float))
+        grid = (
+            np.geomspace(0.02, 100.0, 60)
+            if masses is None
+            else np.ravel(np.asarray(masses, dtype=float))
+        )
         for m in grid:
             parse_weight(float(m), "masses", extrapolate)
         given, found = parse_sources(sources), _structure_of(compound)
@@ -276,14 +345,23 @@ class NeuralAllometry:
                 slope @ module.processes.T,
             )
         every = rates.numpy()
-        out = xr.Dataset(coords={"mass": ("mass", grid, {"units": "kg"}), "parameter": list(PARAMETERS[:2])})
-        dims, attrs = ("mass", "parameter"), {"units": "1", "long_name": "local allometric exponent"}
+        out = xr.Dataset(
+            coords={"mass": ("mass", grid, {"units": "kg"}), "parameter": list(PARAMETERS[:2])}
+        )
+        dims, attrs = (
+            ("mass", "parameter"),
+            {"units": "1", "long_name": "local allometric exponent"},
+        )
         out["exponent"] = (dims, every.mean(0), attrs)
         out["exponent_lower"], out["exponent_upper"] = (
             (dims, np.quantile(every, 0.05, 0)),
             (dims, np.quantile(every, 0.95, 0)),
         )
-        out["value"] = (dims, np.exp(y1.numpy().mean(0)), {"long_name": "clearance [L/h], volume [L] along the curve"})
+        out["value"] = (
+            dims,
+            np.exp(y1.numpy().mean(0)),
+            {"long_name": "clearance [L/h], volume [L] along the curve"},
+        )
         out.attrs = provenance(model="neural allometry")
         return out
 
@@ -312,14 +390,21 @@ class NeuralAllometry:
         if not target_fu:
             values[:, t] = np.nan
         told = self._encoder.structure(table.features if structure else None, len(table))
-        problem = Problem(self._encoder, table, told, build_cases(values, targets=[t], sources=numbers), values)
-        known = torch.full((len(table),), structure and table.features is not None and self._encoder.prior is not None)
+        problem = Problem(
+            self._encoder, table, told, build_cases(values, targets=[t], sources=numbers), values
+        )
+        known = torch.full(
+            (len(table),),
+            structure and table.features is not None and self._encoder.prior is not None,
+        )
         with torch.no_grad():
             mean, sd = posteriors(self._modules, problem, problem.present, known)
         group = np.minimum(problem.present[..., :2].any(-1).sum(1).numpy(), GROUPS - 1)
         centre, spread = combine(mean, sd)
         centre = leant(centre, classical(problem, problem.present), self._shares[group])
-        reach = np.stack([[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)], axis=1)
+        reach = np.stack(
+            [[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)], axis=1
+        )
         return centre, reach * spread
 
     # ------------------------------------------------------------------ inside
@@ -329,18 +414,37 @@ class NeuralAllometry:
         known = torch.tensor([found is not None and self._encoder.prior is not None])
         return phi, told, phi[:, 4 : 4 + N_BLOCK], known
 
-    def _posterior(self, found, given: list[Source], target: str, weight: float, integrator: str, ran: list[str]):
+    def _posterior(
+        self,
+        found,
+        given: list[Source],
+        target: str,
+        weight: float,
+        integrator: str,
+        ran: list[str],
+    ):
         """ln CL, ln V, logit fu at the target: mean and standard deviation (3,), weights (n_sources, 3). The backend that
         integrated is appended to `ran`.
         """
         with torch.no_grad():
             inputs = self._inputs(found)
-            parts = [self._members(m, inputs, given, target, weight, integrator, ran) for m in self._modules]
+            parts = [
+                self._members(m, inputs, given, target, weight, integrator, ran)
+                for m in self._modules
+            ]
         mean, sd, gain = (torch.cat(part) for part in zip(*parts, strict=True))
         centre, spread = combine(mean[:, None], sd[:, None])
         return centre[0], spread[0], gain.mean(0).T.numpy()
 
-    def _lean(self, mean: np.ndarray, gain: np.ndarray, given: list[Source], target: str, weight: float, group: int) -> None:
+    def _lean(
+        self,
+        mean: np.ndarray,
+        gain: np.ndarray,
+        given: list[Source],
+        target: str,
+        weight: float,
+        group: int,
+    ) -> None:
         """Human clearance moved towards the monkey's by liver blood flow, in place, and the weights of the sources with it;
         not where man's own clearance is known.
         """
@@ -349,15 +453,23 @@ class NeuralAllometry:
         if target != _blend.TARGET or target in known or _blend.SPECIES not in known:
             return
         i, share = known[_blend.SPECIES], float(self._shares[group])
-        scaled = _blend.by_liver_flow(np.log(used[i].clearance), np.log(used[i].weight), np.log(weight))[0]
+        scaled = _blend.by_liver_flow(
+            np.log(used[i].clearance), np.log(used[i].weight), np.log(weight)
+        )[0]
         mean[0] += share * (scaled - mean[0])
         gain[:, 0] *= 1 - share
         gain[i, 0] += share
 
     def _members(
-        self, module: AllometryModule, inputs: tuple, given: list[Source], target: str, weight: float,
-        integrator: str = "rk4", ran: list[str] | None = None,
-    ):  # fmt: skip
+        self,
+        module: AllometryModule,
+        inputs: tuple,
+        given: list[Source],
+        target: str,
+        weight: float,
+        integrator: str = "rk4",
+        ran: list[str] | None = None,
+    ):
         """The same of every member of a module as tensors, through which gradients reach its weights: (E, 3), (E, 3),
         (E, 3, n_sources). `inputs` of :meth:`_inputs`.
         """
@@ -366,7 +478,9 @@ class NeuralAllometry:
         x_human, x_target = np.log(_path.WEIGHT["human"]), np.log(weight)
         x = np.array([np.log(s.weight) for s in used] + [x_human])
         phi, told, block, known = inputs
-        observed = np.array([[np.log(s.clearance), np.log(s.volume), logit(s.fraction_unbound)] for s in used]).reshape(n, 3)
+        observed = np.array(
+            [[np.log(s.clearance), np.log(s.volume), logit(s.fraction_unbound)] for s in used]
+        ).reshape(n, 3)
         places = _path.basis(np.r_[x[:n], x_target])[0]
         processes = _path.processes()
         flow = places @ processes[0] - processes[0][HUMAN]
@@ -375,13 +489,16 @@ class NeuralAllometry:
         usual = float(np.mean(list(binding.values()))) if binding else float(told[0, 2])
         fu = np.array([binding.get(s.species, usual) for s in used] + [binding.get("human", usual)])
         fu_target = binding.get(target, usual)
-        start = np.where(seen[:, :2], observed[:, :2],
-                         np.stack([told[0, 0] + flow[:n], told[0, 1] + x[:n] - x_human], -1)).reshape(n, 2)  # fmt: skip
+        start = np.where(
+            seen[:, :2],
+            observed[:, :2],
+            np.stack([told[0, 0] + flow[:n], told[0, 1] + x[:n] - x_human], -1),
+        ).reshape(n, 2)
         own = np.zeros((n + 1, len(_path.KNOT_SPECIES)))
         for i, species in enumerate([*(s.species for s in used), target]):
             if species in _path.KNOT_SPECIES:
                 own[i, _path.KNOT_SPECIES.index(species)] = 1.0
-        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
+        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)
         bodies = module.embeddings()
         prior = module.prior(phi, as_tensor(told), known)  # (E, 1, 3)
         y0 = torch.cat([as_tensor(start).expand(module.members, n, 2), prior[..., :2]], dim=1)
@@ -393,21 +510,31 @@ class NeuralAllometry:
         elif integrator == "rk4":
             y1 = module.transport(y0, way, as_tensor(fu), ends, blocks, w, bodies)
         else:
-            y1, backend = adaptive(module, y0, way, as_tensor(fu), ends, blocks, w, bodies, integrator)
+            y1, backend = adaptive(
+                module, y0, way, as_tensor(fu), ends, blocks, w, bodies, integrator
+            )
             if ran is not None:
                 ran.append(backend)
         fu0 = torch.cat([as_tensor(observed[:, 2]).expand(module.members, n), prior[..., 2]], dim=1)
         arrived = torch.cat([y1, (fu0 + module.binding_shift(way, w, bodies))[..., None]], dim=-1)
-        covariance = module.covariance(bodies, as_tensor(places), as_tensor(own), known=bool(known[0])).double()
+        covariance = module.covariance(
+            bodies, as_tensor(places), as_tensor(own), known=bool(known[0])
+        ).double()
         mask = torch.tensor(seen.T.astype(float))[None]  # (1, 3, n)
-        inner = covariance[..., :n, :n] * mask[..., None] * mask[..., None, :] + torch.diag_embed(1 - mask)
+        inner = covariance[..., :n, :n] * mask[..., None] * mask[..., None, :] + torch.diag_embed(
+            1 - mask
+        )
         inner = inner + 1e-9 * torch.eye(n, dtype=torch.float64)
         cross = covariance[..., :n, n] * mask
         gain = torch.linalg.solve(inner, cross) if n else cross
-        innovation = torch.where(torch.tensor(seen), arrived[:, :n] - arrived[:, n:], torch.zeros(())).double()
+        innovation = torch.where(
+            torch.tensor(seen), arrived[:, :n] - arrived[:, n:], torch.zeros(())
+        ).double()
         mean = arrived[:, n].double() + (gain * innovation.transpose(1, 2)).sum(-1)
         variance = covariance[..., n, n] - (cross * gain).sum(-1)
-        sd = variance.clamp(min=1e-10).sqrt() * torch.exp(module.log_spread(block, known)[..., 0].double())
+        sd = variance.clamp(min=1e-10).sqrt() * torch.exp(
+            module.log_spread(block, known)[..., 0].double()
+        )
         return mean, sd, gain
 
 
@@ -415,16 +542,19 @@ def _packed(name: str, counts: np.ndarray) -> dict[str, np.ndarray]:
     """Fingerprints are mostly zeros: where the others are, how many in each row, and what they are."""
     rows, columns = np.nonzero(counts)
     return {
-        f"{name}/columns": columns.astype(np.int16), f"{name}/counts": counts[rows, columns],
+        f"{name}/columns": columns.astype(np.int16),
+        f"{name}/counts": counts[rows, columns],
         f"{name}/rows": np.bincount(rows, minlength=len(counts)).astype(np.int32),
         f"{name}/width": np.array([counts.shape[1]], dtype=np.int32),
-    }  # fmt: skip
+    }
 
 
 def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     of_row = arrays[f"{name}/rows"]
     out = np.zeros((len(of_row), int(arrays[f"{name}/width"][0])), dtype=np.uint8)
-    out[np.repeat(np.arange(len(of_row)), of_row), arrays[f"{name}/columns"]] = arrays[f"{name}/counts"]
+    out[np.repeat(np.arange(len(of_row)), of_row), arrays[f"{name}/columns"]] = arrays[
+        f"{name}/counts"
+    ]
     return out
 
 
@@ -454,17 +584,25 @@ def _target_weight(target: str, body_weight, extrapolate: bool) -> float:
     if body_weight is not None:
         return parse_weight(body_weight, "body_weight", extrapolate)
     if target not in _path.WEIGHT:
-        raise unknown_name("target", target, _path.WEIGHT, what="a species, or any name with body_weight")
+        raise unknown_name(
+            "target", target, _path.WEIGHT, what="a species, or any name with body_weight"
+        )
     return _path.WEIGHT[target]
 
 
-def _put(out: dict[str, tuple], name: str, middle: float, low: float, high: float, weight: float) -> None:
+def _put(
+    out: dict[str, tuple], name: str, middle: float, low: float, high: float, weight: float
+) -> None:
     label, unit, per_kg, per_kg_unit = _NAMES[name]
     numbers = np.array([middle, low, high])
     values = 1 / (1 + np.exp(-numbers)) if name == "fraction_unbound" else np.exp(numbers)
     scale = {"clearance": 0.06 * weight, "volume": weight}.get(name)
     for suffix, i in (("", 0), ("_lower", 1), ("_upper", 2)):
-        out[label + suffix] = ((), float(values[i]), {"units": unit, "long_name": label.replace("_", " ") + suffix})
+        out[label + suffix] = (
+            (),
+            float(values[i]),
+            {"units": unit, "long_name": label.replace("_", " ") + suffix},
+        )
         if per_kg is not None:
             out[per_kg + suffix] = (
                 (),

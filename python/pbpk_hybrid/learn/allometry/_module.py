@@ -50,14 +50,32 @@ class AllometryModule(nn.Module):
     Euler-like step.
     """
 
-    def __init__(self, members: int, n_phi: int, n_block: int, hidden: int = 6, gate_hidden: int = 8, graph: bool = True,
-                 ode: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self,
+        members: int,
+        n_phi: int,
+        n_block: int,
+        hidden: int = 6,
+        gate_hidden: int = 8,
+        graph: bool = True,
+        ode: bool = True,
+    ) -> None:
         super().__init__()
-        self.members, self.n_phi, self.hidden, self.graph, self.ode = members, n_phi, hidden, graph, ode
+        self.members, self.n_phi, self.hidden, self.graph, self.ode = (
+            members,
+            n_phi,
+            hidden,
+            graph,
+            ode,
+        )
         nodes = torch.tensor(_path.node_features(), dtype=torch.float32)
         self.register_buffer("nodes", nodes, persistent=False)
-        self.register_buffer("edges", torch.tensor(_path.edge_index(), dtype=torch.long), persistent=False)
-        self.register_buffer("processes", torch.tensor(_path.processes(), dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "edges", torch.tensor(_path.edge_index(), dtype=torch.long), persistent=False
+        )
+        self.register_buffer(
+            "processes", torch.tensor(_path.processes(), dtype=torch.float32), persistent=False
+        )
         x = torch.tensor(_path.KNOTS, dtype=torch.float32)
         self.register_buffer("x", (x - x.mean()) / x.std(), persistent=False)
         inputs = nodes.shape[-1]
@@ -68,7 +86,9 @@ class AllometryModule(nn.Module):
         self.field = nn.Parameter(torch.zeros(members, 3, n_phi, hidden))
         # which process clearance follows: liver flow at the start, as in the best classical method
         self.gate_start = nn.Parameter(torch.tensor([0.0, 1.5, 0.0, 0.0]).repeat(members, 1))
-        self.gate_in = nn.Parameter(torch.randn(members, 3 + n_block, gate_hidden) / math.sqrt(3 + n_block))
+        self.gate_in = nn.Parameter(
+            torch.randn(members, 3 + n_block, gate_hidden) / math.sqrt(3 + n_block)
+        )
         self.gate_shift = nn.Parameter(torch.zeros(members, 1, gate_hidden))
         self.gate_out = nn.Parameter(torch.zeros(members, gate_hidden, 4))
         self.exponent = nn.Parameter(torch.full((members,), 0.75))
@@ -105,8 +125,18 @@ class AllometryModule(nn.Module):
         """(E, 3, T, hidden): what the compound makes of the bodies' embeddings."""
         return torch.einsum("tp,ekph->ekth", phi, self.field)
 
-    def rates(self, y: Tensor, x: Tensor, fu_logit: Tensor, fu_slope: Tensor, block: Tensor, w: Tensor, body: Tensor,
-              path: Tensor, path_slope: Tensor) -> Tensor:  # fmt: skip
+    def rates(
+        self,
+        y: Tensor,
+        x: Tensor,
+        fu_logit: Tensor,
+        fu_slope: Tensor,
+        block: Tensor,
+        w: Tensor,
+        body: Tensor,
+        path: Tensor,
+        path_slope: Tensor,
+    ) -> Tensor:
         """d(ln CL, ln V)/dx, (E, T, 2).
 
         y (E, T, 2); x (T,) log masses; fu_logit, fu_slope (T,) or (E, T): of logit fu and its derivative; block (T, b);
@@ -125,7 +155,10 @@ class AllometryModule(nn.Module):
             dim=-1,
         )
         seen = torch.cat([seen, block.expand(self.members, *block.shape)], dim=-1)
-        gate = torch.tanh(seen @ self.gate_in + self.gate_shift) @ self.gate_out + self.gate_start[:, None]
+        gate = (
+            torch.tanh(seen @ self.gate_in + self.gate_shift) @ self.gate_out
+            + self.gate_start[:, None]
+        )
         gate = torch.softmax(gate, dim=-1)
         flow, filtration, liver = path_slope.unbind(-1)
         deviation = (w * body[:, None]).sum(-1)
@@ -142,10 +175,21 @@ class AllometryModule(nn.Module):
     def binding_share(self, block: Tensor, volume: Tensor) -> Tensor:
         """(E, T) how far the volume follows the unbound fraction: 0 to 1; `volume` (E, T): ln of the volume per kg."""
         return torch.sigmoid(
-            self.binding + torch.einsum("tb,eb->et", block, self.binding_block) + self.binding_volume * volume
+            self.binding
+            + torch.einsum("tb,eb->et", block, self.binding_block)
+            + self.binding_volume * volume
         )
 
-    def transport(self, y0: Tensor, way: Way, fu0: Tensor, fu1: Tensor, block: Tensor, w: Tensor, bodies: Tensor) -> Tensor:
+    def transport(
+        self,
+        y0: Tensor,
+        way: Way,
+        fu0: Tensor,
+        fu1: Tensor,
+        block: Tensor,
+        w: Tensor,
+        bodies: Tensor,
+    ) -> Tensor:
         """(E, T, 2): ln CL, ln V carried along `way`, by classical Runge-Kutta steps from species to species.
 
         y0 (T, 2) or (E, T, 2); fu0, fu1 (T,): logit fu at both ends, straight between.
@@ -159,9 +203,23 @@ class AllometryModule(nn.Module):
             for j in range(3):
                 weights = way.basis[k, j][on]
                 body = torch.einsum("ts,esh->eth", weights, bodies)
-                path, path_slope = weights @ self.processes.T, way.slope[k, j][on] @ self.processes.T
+                path, path_slope = (
+                    weights @ self.processes.T,
+                    way.slope[k, j][on] @ self.processes.T,
+                )
                 fu = fu0[on] + slope[on] * way.gone[k, j][on]
-                stages.append((way.mass[k, j][on], fu, slope[on], block[on], w[:, :, on], body, path, path_slope))
+                stages.append(
+                    (
+                        way.mass[k, j][on],
+                        fu,
+                        slope[on],
+                        block[on],
+                        w[:, :, on],
+                        body,
+                        path,
+                        path_slope,
+                    )
+                )
             dx, here = way.dx[k][on][None, :, None], y[:, on]
             k1 = self.rates(here, *stages[0])
             k2 = self.rates(here + 0.5 * dx * k1, *stages[1])
@@ -172,7 +230,9 @@ class AllometryModule(nn.Module):
 
     def binding_shift(self, way: Way, w: Tensor, bodies: Tensor) -> Tensor:
         """(E, T): change of logit fu along `way`: its field does not depend on the state, so it is an integral (Simpson)."""
-        weights = torch.einsum("kt,kts->ts", way.dx / 6.0, way.basis[:, 0] + 4 * way.basis[:, 1] + way.basis[:, 2])
+        weights = torch.einsum(
+            "kt,kts->ts", way.dx / 6.0, way.basis[:, 0] + 4 * way.basis[:, 1] + way.basis[:, 2]
+        )
         body = torch.einsum("ts,esh->eth", weights, bodies)
         return (w[:, 2] * body).sum(-1)
 
@@ -183,19 +243,26 @@ class AllometryModule(nn.Module):
         told = told + torch.einsum("tp,ekp->etk", phi, self.prior_phi)
         return torch.where(known[None, :, None], told, self.unknown_shift[:, None] + structure)
 
-    def covariance(self, bodies: Tensor, weights: Tensor, own: Tensor, known: bool = True) -> Tensor:
+    def covariance(
+        self, bodies: Tensor, weights: Tensor, own: Tensor, known: bool = True
+    ) -> Tensor:
         """(E, 3, n, n) of the deviations from the law at n places of the path.
 
         weights (n, n_species): where they are; own (n, n_species): one-hot species, zero rows for bodies of no known
         species.
         """
         body = torch.einsum("ns,esh->enh", weights, bodies)
-        place = torch.cat([body @ self.place, (weights @ self.x)[None, :, None].expand(self.members, -1, 1)], dim=-1)
+        place = torch.cat(
+            [body @ self.place, (weights @ self.x)[None, :, None].expand(self.members, -1, 1)],
+            dim=-1,
+        )
         far = ((place[:, :, None] - place[:, None]) ** 2).sum(-1).add(1e-8).sqrt()
         near = torch.exp(-far[:, None] * torch.exp(self.log_length)[:, :, None, None])
         common = self.log_common if known else self.log_unknown
         same = (own @ own.T > 0.5) | torch.eye(len(own), dtype=torch.bool)
-        single = torch.exp(2 * (self.log_own[..., None] + torch.einsum("ns,eks->ekn", own, self.log_own_species)))
+        single = torch.exp(
+            2 * (self.log_own[..., None] + torch.einsum("ns,eks->ekn", own, self.log_own_species))
+        )
         return (
             torch.exp(2 * common)[..., None, None]
             + torch.exp(2 * self.log_path)[..., None, None] * near
@@ -209,12 +276,16 @@ class AllometryModule(nn.Module):
 
     def penalty(self, sd_phi: Tensor) -> Tensor:
         """(E,) minus log prior of the weights. `sd_phi` (n_phi,): of the weights of each part of phi."""
-        square = lambda p, sd: ((p / sd) ** 2).flatten(1).sum(1)  # noqa: E731
+        square = lambda p, sd: ((p / sd) ** 2).flatten(1).sum(1)
         start = torch.tensor([0.0, 1.5, 0.0, 0.0])
         total = square(self.field, sd_phi[None, None, :, None])
         total = total + square(self.gate_out, 0.5) + square(self.gate_start - start, 1.0)
         total = total + square(self.gate_in, 1.0) + square(self.exponent[:, None] - 0.75, 0.1)
-        total = total + square(self.prior_phi, 0.5 * sd_phi[None, None]) + square(self.prior_factor - 1.0, 0.3)
+        total = (
+            total
+            + square(self.prior_phi, 0.5 * sd_phi[None, None])
+            + square(self.prior_factor - 1.0, 0.3)
+        )
         total = total + square(self.log_own_species, 0.7) + square(self.spread, 0.3)
         total = (
             total
@@ -232,19 +303,26 @@ class Way:
     def __init__(self, start, end, substeps: int = 1) -> None:
         points = _path.breakpoints(np.asarray(start, float), np.asarray(end, float))
         if substeps > 1:
-            parts = [points[:, :-1] + np.diff(points, axis=1) * j / substeps for j in range(substeps)]
-            points = np.concatenate([np.stack(parts, -1).reshape(len(points), -1), points[:, -1:]], axis=1)
+            parts = [
+                points[:, :-1] + np.diff(points, axis=1) * j / substeps for j in range(substeps)
+            ]
+            points = np.concatenate(
+                [np.stack(parts, -1).reshape(len(points), -1), points[:, -1:]], axis=1
+            )
         left, right = points[:, :-1].T, points[:, 1:].T
         stages = np.stack([left, 0.5 * (left + right), right], axis=1)  # (steps, 3, T)
         # derivatives are taken a hair inside the piece: at a species the spline's derivative is continuous all the same
         value, slope = _path.basis(stages.ravel())
         shape = (*stages.shape, len(_path.KNOTS))
-        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
+        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)
         self.steps = len(left)
         self.dx = as_tensor(right - left)
         self.basis, self.slope = as_tensor(value.reshape(shape)), as_tensor(slope.reshape(shape))
         self.mass = as_tensor(stages)
-        self.moving = [torch.tensor(np.flatnonzero(np.abs(right[k] - left[k]) > 1e-12)) for k in range(len(left))]
+        self.moving = [
+            torch.tensor(np.flatnonzero(np.abs(right[k] - left[k]) > 1e-12))
+            for k in range(len(left))
+        ]
         self.gone = as_tensor(stages - points[:, 0][None, None])
         self.total = as_tensor(np.abs(points[:, -1] - points[:, 0]))
         self.direction = as_tensor(np.where(points[:, -1] >= points[:, 0], 1.0, -1.0))

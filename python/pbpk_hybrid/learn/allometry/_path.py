@@ -24,9 +24,12 @@ LOWEST, HIGHEST = 0.005, 500.0  # [kg] masses that predictions are made for
 #: what scales with body mass in known ways: rows of `processes`
 PROCESSES = ("liver_blood_flow", "glomerular_filtration", "liver_mass")
 _COMPOSITION = (
-    "fraction_neutral_lipid", "fraction_neutral_phospholipid", "fraction_extracellular_water",
-    "fraction_intracellular_water", "acidic_phospholipid",
-)  # fmt: skip
+    "fraction_neutral_lipid",
+    "fraction_neutral_phospholipid",
+    "fraction_extracellular_water",
+    "fraction_intracellular_water",
+    "acidic_phospholipid",
+)
 
 
 def basis(x) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +41,12 @@ def basis(x) -> tuple[np.ndarray, np.ndarray]:
     t = np.clip((x - KNOTS[i]) / width, 0.0, 1.0)
     beyond = (x - np.clip(x, KNOTS[0], KNOTS[-1]))[:, None]
     one = np.eye(n)
-    h00, h10, h01, h11 = 2 * t**3 - 3 * t**2 + 1, t**3 - 2 * t**2 + t, -2 * t**3 + 3 * t**2, t**3 - t**2
+    h00, h10, h01, h11 = (
+        2 * t**3 - 3 * t**2 + 1,
+        t**3 - 2 * t**2 + t,
+        -2 * t**3 + 3 * t**2,
+        t**3 - t**2,
+    )
     value = h00[:, None] * one[i] + h01[:, None] * one[i + 1]
     value += width[:, None] * (h10[:, None] * slopes[i] + h11[:, None] * slopes[i + 1])
     d00, d10, d01, d11 = 6 * t**2 - 6 * t, 3 * t**2 - 4 * t + 1, -6 * t**2 + 6 * t, 3 * t**2 - 2 * t
@@ -56,7 +64,9 @@ def breakpoints(start, end) -> np.ndarray:
     start, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(end, float))
     low, high = np.minimum(start, end)[:, None], np.maximum(start, end)[:, None]
     points = np.concatenate([low, np.clip(KNOTS[None], low, high), high], axis=1)
-    used = np.ptp(points, axis=0) * 0 + (np.diff(points, axis=1, append=points[:, -1:]) > 1e-12).any(0)
+    used = np.ptp(points, axis=0) * 0 + (
+        np.diff(points, axis=1, append=points[:, -1:]) > 1e-12
+    ).any(0)
     keep = used.astype(bool)
     keep[-1] = True
     points = points[:, keep]
@@ -89,7 +99,9 @@ def node_features() -> np.ndarray:
         out[s, :, 1] = np.log(flow / float(body["cardiac_output"].values[0]))
         table = tissue_composition(species, "rodgers_rowland")
         for c, name in enumerate(_COMPOSITION):
-            known = dict(zip(table["organ"].values.tolist(), table[name].values.tolist(), strict=True))
+            known = dict(
+                zip(table["organ"].values.tolist(), table[name].values.tolist(), strict=True)
+            )
             out[s, :, 2 + c] = [known.get(o, 0.0) for o in ORGANS]
     out = np.nan_to_num(out)
     spread = out.std(axis=(0, 1))

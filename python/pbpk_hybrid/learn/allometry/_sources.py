@@ -57,8 +57,12 @@ def parse_weight(weight: Any, where: str, extrapolate: bool) -> float:
     """A body mass [kg] that the path reaches."""
     kg = quantity(weight, "kg", where, positive=True)
     if not extrapolate and not _path.LOWEST <= kg <= _path.HIGHEST:
-        raise InputError(where, weight, f"a body mass from {_path.LOWEST * 1000:g} g to {_path.HIGHEST:g} kg",
-                         hint="extrapolate=True goes further")  # fmt: skip
+        raise InputError(
+            where,
+            weight,
+            f"a body mass from {_path.LOWEST * 1000:g} g to {_path.HIGHEST:g} kg",
+            hint="extrapolate=True goes further",
+        )
     return kg
 
 
@@ -79,18 +83,29 @@ def _source(species: str, values: Any) -> Source:
     elif species in _path.WEIGHT:
         weight = _path.WEIGHT[species]
     else:
-        raise InputError(f"{where}.body_weight", None, "a body weight [kg]",
-                         hint=f"only of {', '.join(_path.WEIGHT)} a usual one is known")  # fmt: skip
+        raise InputError(
+            f"{where}.body_weight",
+            None,
+            "a body weight [kg]",
+            hint=f"only of {', '.join(_path.WEIGHT)} a usual one is known",
+        )
     numbers = {
         "clearance": _scaled(given, "clearance_plasma", "mL/min/kg", "L/h", 0.06 * weight, where),
         "volume": _scaled(given, "volume_steady_state", "L/kg", "L", weight, where),
     }
     fu = given.get("fraction_unbound_plasma")
     if fu is not None:
-        numbers["fraction_unbound"] = quantity(fu, "1", f"{where}.fraction_unbound_plasma", positive=True, maximum=1.0)
+        numbers["fraction_unbound"] = quantity(
+            fu, "1", f"{where}.fraction_unbound_plasma", positive=True, maximum=1.0
+        )
     if not isinstance(given.get("kp", {}), Mapping):
-        raise InputError(f"{where}.kp", given["kp"], "a mapping of organs to values, {'liver': 3.2}")
-    kp = {o: quantity(v, "1", f"{where}.kp[{o!r}]", positive=True) for o, v in dict(given.get("kp") or {}).items()}
+        raise InputError(
+            f"{where}.kp", given["kp"], "a mapping of organs to values, {'liver': 3.2}"
+        )
+    kp = {
+        o: quantity(v, "1", f"{where}.kp[{o!r}]", positive=True)
+        for o, v in dict(given.get("kp") or {}).items()
+    }
     return Source(species, weight, kp=kp, **numbers)
 
 
@@ -105,4 +120,6 @@ def _scaled(given: Mapping, name: str, per_kg: str, whole: str, scale: float, wh
         try:
             return quantity(value, whole, field_name, positive=True)
         except UnitError:
-            raise UnitError(field_name, value, f"a value in {per_kg}, or in {whole} of the whole animal") from None
+            raise UnitError(
+                field_name, value, f"a value in {per_kg}, or in {whole} of the whole animal"
+            ) from None

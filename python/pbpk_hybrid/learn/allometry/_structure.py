@@ -34,7 +34,12 @@ class Structures:
     def of(cls, features: Features) -> Structures:
         mean, scale = features.descriptors.mean(0), features.descriptors.std(0)
         scale = np.where(scale > 1e-8, scale, np.inf)  # a constant column says nothing
-        return cls(features.fingerprint, standardise(features.descriptors, mean, scale).astype(np.float16), mean, scale)
+        return cls(
+            features.fingerprint,
+            standardise(features.descriptors, mean, scale).astype(np.float16),
+            mean,
+            scale,
+        )
 
     def kernel(self, features: Features | Structures, *, constant: bool = True) -> np.ndarray:
         """(n_new, n) prior covariance between new structures and the training ones."""
@@ -47,7 +52,9 @@ class Structures:
         groups = len(GROUPS)
         ours = self.descriptors.astype(np.float64)
         new = new.astype(np.float64)
-        out += VARIANCE["descriptors"] * matern(new[:, :-groups], ours[:, :-groups], LENGTH["descriptors"])
+        out += VARIANCE["descriptors"] * matern(
+            new[:, :-groups], ours[:, :-groups], LENGTH["descriptors"]
+        )
         out += VARIANCE["groups"] * matern(new[:, -groups:], ours[:, -groups:], LENGTH["groups"])
         return out
 
@@ -61,7 +68,9 @@ class StructurePrior:
     mean: np.ndarray  # (n_parameters,)
 
     @classmethod
-    def fit(cls, features: Features, targets: np.ndarray, gram: np.ndarray | None = None) -> StructurePrior:
+    def fit(
+        cls, features: Features, targets: np.ndarray, gram: np.ndarray | None = None
+    ) -> StructurePrior:
         """Fit to `targets` (n, n_parameters), NaN where unknown. `gram`: the kernel among the rows, where it is known."""
         structures = Structures.of(features)
         gram = structures.kernel(structures) if gram is None else gram

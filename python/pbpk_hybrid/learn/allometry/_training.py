@@ -29,7 +29,9 @@ class Cases:
     target: np.ndarray  # (n_cases,) species
     observed: np.ndarray  # (n_cases, 3)
     present: np.ndarray  # (n_cases, n_species, 3) sources with a value
-    trajectory: np.ndarray  # (n_cases, n_species) number of the trajectory that carries this source, 0 if none
+    trajectory: (
+        np.ndarray
+    )  # (n_cases, n_species) number of the trajectory that carries this source, 0 if none
     carrier: np.ndarray  # (n_trajectories,) compound
     start: np.ndarray  # (n_trajectories,) species; the prior starts at the human
     end: np.ndarray
@@ -63,16 +65,26 @@ def build_cases(values: np.ndarray, targets=None, sources=None) -> Cases:
             present.append(here)
     compound, target = np.array(case).T
     return Cases(
-        compound, target, values[compound, target], np.array(present), np.array(trajectory), np.array(carrier),
-        np.array(start), np.array(end), np.array(is_prior), np.array(prior_trajectory),
-    )  # fmt: skip
+        compound,
+        target,
+        values[compound, target],
+        np.array(present),
+        np.array(trajectory),
+        np.array(carrier),
+        np.array(start),
+        np.array(end),
+        np.array(is_prior),
+        np.array(prior_trajectory),
+    )
 
 
 class Problem:
     """Tensors of a table, ready for a forward pass."""
 
-    def __init__(self, encoder: Encoder, table: Table, told: np.ndarray, cases: Cases, values: np.ndarray) -> None:
-        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)  # noqa: E731
+    def __init__(
+        self, encoder: Encoder, table: Table, told: np.ndarray, cases: Cases, values: np.ndarray
+    ) -> None:
+        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)
         full = fill(values, told)
         self.n = len(table)
         self.cases, self.encoder = cases, encoder
@@ -86,7 +98,9 @@ class Problem:
         # way of every trajectory; those that go nowhere are not integrated
         self.moving = np.flatnonzero(cases.start != cases.end)
         self.way = (
-            Way(_path.KNOTS[cases.start[self.moving]], _path.KNOTS[cases.end[self.moving]]) if len(self.moving) else None
+            Way(_path.KNOTS[cases.start[self.moving]], _path.KNOTS[cases.end[self.moving]])
+            if len(self.moving)
+            else None
         )
         c, s, e = (torch.tensor(a[self.moving]) for a in (cases.carrier, cases.start, cases.end))
         self.moving_compound = c
@@ -95,14 +109,19 @@ class Problem:
         self.moving_prior = torch.tensor(cases.is_prior[self.moving])
         self.place = torch.full((len(cases.carrier),), -1, dtype=torch.long)
         self.place[torch.tensor(self.moving)] = torch.arange(len(self.moving))
-        self.case_compound, self.case_target = torch.tensor(cases.compound), torch.tensor(cases.target)
+        self.case_compound, self.case_target = (
+            torch.tensor(cases.compound),
+            torch.tensor(cases.target),
+        )
         self.observed = as_tensor(cases.observed)
         self.present = torch.tensor(cases.present)
         self.trajectory = torch.tensor(cases.trajectory)
         self.prior_trajectory = torch.tensor(cases.prior_trajectory)
 
 
-def posterior(module: AllometryModule, problem: Problem, keep: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def posterior(
+    module: AllometryModule, problem: Problem, keep: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (E, n_cases, 3) given the sources in `keep` (n_cases, species, 3); `known` (n,)
     structures.
     """
@@ -127,7 +146,9 @@ def posterior(module: AllometryModule, problem: Problem, keep: Tensor, known: Te
         here = problem.prior_trajectory
         moved = arrived[:, problem.place[here.clamp(min=0)].clamp(min=0)]
         at = torch.where((here >= 0)[None, :, None], moved, at)
-        carried = arrived[:, problem.place[problem.trajectory].clamp(min=0)]  # (E, n_cases, species, 3)
+        carried = arrived[
+            :, problem.place[problem.trajectory].clamp(min=0)
+        ]  # (E, n_cases, species, 3)
         innovation = torch.where(keep[None], carried - at[:, :, None], torch.zeros(()))
     else:
         innovation = torch.zeros(members, len(at[0]), N_SPECIES, 3)
@@ -146,19 +167,33 @@ def module_jump(module: AllometryModule):
         start, end = way.basis[0, 0], way.basis[-1, 2]
         total = (way.total * way.direction)[None, :, None]
         between = torch.einsum("ts,esh->eth", end - start, bodies)
-        slope = torch.where(way.total > 1e-9, (fu1 - fu0) / (way.total * way.direction), torch.zeros_like(fu0))
+        slope = torch.where(
+            way.total > 1e-9, (fu1 - fu0) / (way.total * way.direction), torch.zeros_like(fu0)
+        )
         path = start @ module.processes.T
-        rise = (end - start) @ module.processes.T / torch.where(total[0].abs() > 1e-9, total[0], 1.0)  # mean slopes
+        rise = (
+            (end - start) @ module.processes.T / torch.where(total[0].abs() > 1e-9, total[0], 1.0)
+        )  # mean slopes
         y = y0 if y0.ndim == 3 else y0.expand(module.members, *y0.shape)
         classical = module.rates(
-            y, way.mass[0, 0], fu0, slope, block, torch.zeros_like(w), torch.zeros_like(between), path, rise
+            y,
+            way.mass[0, 0],
+            fu0,
+            slope,
+            block,
+            torch.zeros_like(w),
+            torch.zeros_like(between),
+            path,
+            rise,
         )
         return y + total * classical + (w[:, :2] * between[:, None]).sum(-1).permute(0, 2, 1)
 
     return jump
 
 
-def gains(module: AllometryModule, bodies: Tensor, target: Tensor, keep: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+def gains(
+    module: AllometryModule, bodies: Tensor, target: Tensor, keep: Tensor, known: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""Weights of innovations (E, n_cases, species, 3) and posterior variance (E, n_cases, 3).
 
     .. math:: g = C_{ss}^{-1} c_{st}, \qquad v = C_{tt} - c_{st}^T g
@@ -166,19 +201,31 @@ def gains(module: AllometryModule, bodies: Tensor, target: Tensor, keep: Tensor,
     One linear solve per pattern of sources; the order of sources is nowhere.
     """
     every = torch.eye(N_SPECIES)
-    covariance = torch.stack([module.covariance(bodies, every, every, known=flag) for flag in (False, True)], dim=1)
+    covariance = torch.stack(
+        [module.covariance(bodies, every, every, known=flag) for flag in (False, True)], dim=1
+    )
     n = len(target)
     code = torch.cat(
-        [target[:, None, None].expand(n, 3, 1), known.long()[:, None, None].expand(n, 3, 1),
-         torch.arange(3)[None, :, None].expand(n, 3, 1), keep.permute(0, 2, 1).long()], dim=-1,
-    ).reshape(n * 3, -1)  # fmt: skip
+        [
+            target[:, None, None].expand(n, 3, 1),
+            known.long()[:, None, None].expand(n, 3, 1),
+            torch.arange(3)[None, :, None].expand(n, 3, 1),
+            keep.permute(0, 2, 1).long(),
+        ],
+        dim=-1,
+    ).reshape(n * 3, -1)
     patterns, which = torch.unique(code, dim=0, return_inverse=True)
     t, k, p, mask = patterns[:, 0], patterns[:, 1], patterns[:, 2], patterns[:, 3:].float()
     c = covariance[:, k, p]  # (E, U, S, S)
     inner = c * mask[:, :, None] * mask[:, None, :] + torch.diag_embed(1 - mask)
-    cross = torch.gather(c, 3, t[None, :, None, None].expand(c.shape[0], -1, N_SPECIES, 1))[..., 0] * mask
+    cross = (
+        torch.gather(c, 3, t[None, :, None, None].expand(c.shape[0], -1, N_SPECIES, 1))[..., 0]
+        * mask
+    )
     gain = torch.linalg.solve(inner, cross)
-    own = torch.gather(torch.diagonal(c, dim1=-2, dim2=-1), 2, t[None, :, None].expand(c.shape[0], -1, 1))[..., 0]
+    own = torch.gather(
+        torch.diagonal(c, dim1=-2, dim2=-1), 2, t[None, :, None].expand(c.shape[0], -1, 1)
+    )[..., 0]
     variance = own - (cross * gain).sum(-1)
     gain = gain[:, which].reshape(-1, n, 3, N_SPECIES).permute(0, 1, 3, 2)
     return gain, variance[:, which].reshape(-1, n, 3)
@@ -190,14 +237,24 @@ def student(error: Tensor, sd: Tensor) -> Tensor:
     return constant + torch.log(sd) + 0.5 * (NU + 1) * torch.log1p((error / sd) ** 2 / NU)
 
 
-def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None = None, folder=None, progress: bool = False,
-                max_minutes: float | None = None, threads: int | None = None, encoder=None):  # fmt: skip
+def fit_members(
+    table: Table,
+    config: AllometryConfig,
+    gram: np.ndarray | None = None,
+    folder=None,
+    progress: bool = False,
+    max_minutes: float | None = None,
+    threads: int | None = None,
+    encoder=None,
+):
     """Encoder, modules, training log, and the problem with inner folds for calibration.
 
     `encoder`: what :meth:`Encoder.fit` gave before.
     """
     inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
-    encoder, told = encoder or Encoder.fit(table, config.landmarks, inner, gram, config.trees, config.seed)
+    encoder, told = encoder or Encoder.fit(
+        table, config.landmarks, inner, gram, config.trees, config.seed
+    )
     values = states(table)
     cases = build_cases(values)
     problem = Problem(encoder, table, told, cases, values)
@@ -210,7 +267,9 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
     has = torch.isfinite(problem.observed)
     weights = seen[..., None] * torch.tensor(weight, dtype=torch.float32)[None, :, None] * has
     observed = torch.where(has, problem.observed, torch.zeros(()))
-    sd_phi = torch.tensor(encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel), dtype=torch.float32)
+    sd_phi = torch.tensor(
+        encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel), dtype=torch.float32
+    )
     structures = table.features is not None
     n_cases = len(cases.compound)
     last = [0]
@@ -226,9 +285,16 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
         return (data + module.penalty(sd_phi)).sum() / weights.sum()
 
     options = TrainingOptions(
-        steps=config.steps, learning_rate=config.learning_rate, warmup=min(10, config.steps // 4), gradient_clip=None,
-        ema=None, evaluate_every=max(1, config.steps // 6), seed=config.seed, max_minutes=max_minutes, threads=threads,
-    )  # fmt: skip
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        warmup=min(10, config.steps // 4),
+        gradient_clip=None,
+        ema=None,
+        evaluate_every=max(1, config.steps // 6),
+        seed=config.seed,
+        max_minutes=max_minutes,
+        threads=threads,
+    )
     modules, seconds = [], 0.0
     for kind in config.kinds:
         with torch.random.fork_rng(devices=[]):
@@ -236,7 +302,14 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
             module = build(config, encoder, kind)
         # nothing is chosen by validation, the prior guards the weights: the last ones are the best
         where = None if folder is None else Path(folder) / ("integrated" if kind else "one_step")
-        log = train(module, loss, options, validate=lambda _: -float(last[0]), folder=where, progress=progress)
+        log = train(
+            module,
+            loss,
+            options,
+            validate=lambda _: -float(last[0]),
+            folder=where,
+            progress=progress,
+        )
         seconds += log.seconds
         modules.append(module.eval())
     log.seconds = seconds
@@ -245,4 +318,6 @@ def fit_members(table: Table, config: AllometryConfig, gram: np.ndarray | None =
 
 def build(config: AllometryConfig, encoder: Encoder, ode: bool) -> AllometryModule:
     """An untrained module: of members that integrate, or go in one step."""
-    return AllometryModule(config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=ode)
+    return AllometryModule(
+        config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=ode
+    )

@@ -38,7 +38,14 @@ class Trees:
 
     @classmethod
     def fit(
-        cls, features: Features, targets: np.ndarray, told: np.ndarray, n_trees: int, parameters, stacked, seed: int
+        cls,
+        features: Features,
+        targets: np.ndarray,
+        told: np.ndarray,
+        n_trees: int,
+        parameters,
+        stacked,
+        seed: int,
     ) -> Trees:
         """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where unknown); `told`
         (n, n_parameters): the kernel's predictions for rows it has not seen.
@@ -50,18 +57,23 @@ class Trees:
             known = np.flatnonzero(np.isfinite(targets[:, p]))
             x = _columns(features.take(known), told[known] if p in stacked else None)
             keep = np.flatnonzero((x != np.median(x, axis=0)).sum(0) >= RARE)
-            forest = ensemble.ExtraTreesRegressor(n_trees, min_samples_leaf=LEAF, max_features=SHARE, random_state=seed + p)
+            forest = ensemble.ExtraTreesRegressor(
+                n_trees, min_samples_leaf=LEAF, max_features=SHARE, random_state=seed + p
+            )
             for grown in forest.fit(x[:, keep], targets[known, p]).estimators_:
                 tree = grown.tree_
                 leaf = tree.children_left < 0
-                place = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)  # noqa: E731
+                place = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)
                 column = np.where(leaf, -1, keep[np.maximum(tree.feature, 0)])
                 children = place(tree.children_left), place(tree.children_right)
                 parts.append([column, tree.threshold, *children, tree.value[:, 0, 0]])
                 roots.append(first), of.append(p)
                 first += tree.node_count
         kinds = (np.int16, np.float32, np.int32, np.int32, np.float32)
-        arrays = [np.concatenate(a).astype(k) for a, k in zip(zip(*parts, strict=True), kinds, strict=True)]
+        arrays = [
+            np.concatenate(a).astype(k)
+            for a, k in zip(zip(*parts, strict=True), kinds, strict=True)
+        ]
         seen = np.zeros(targets.shape[1], dtype=np.uint8)
         seen[list(stacked)] = 1
         return cls(*arrays, np.array(roots, dtype=np.int32), np.array(of, dtype=np.int32), seen)

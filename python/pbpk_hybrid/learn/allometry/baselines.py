@@ -36,7 +36,9 @@ def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str,
         out[f"fixed exponent {usual:g}"] = scaling.fixed_exponent(values, weights, _HUMAN, usual)
         for i, s in enumerate(known):
             one = values[:, i : i + 1]
-            out[f"{s}, exponent {usual:g}"] = scaling.fixed_exponent(one, weights[i : i + 1], _HUMAN, usual)
+            out[f"{s}, exponent {usual:g}"] = scaling.fixed_exponent(
+                one, weights[i : i + 1], _HUMAN, usual
+            )
         if len(known) > 1:
             out["simple allometry"] = scaling.simple_allometry(values, weights, _HUMAN)
         fu = np.stack([table.parameter("fraction_unbound", s) for s in known], axis=1)
@@ -64,8 +66,12 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
     human_lifespan = float(scaling.maximum_lifespan(human_brain, _HUMAN))
     out["MLP"] = scaling.corrected_allometry(values, weights, _HUMAN, lifespan, human_lifespan)
     out["BrW"] = scaling.corrected_allometry(values, weights, _HUMAN, brain, human_brain)
-    out["rule of exponents"] = scaling.rule_of_exponents(values, weights, _HUMAN, brain, human_brain)
-    out["fu-corrected allometry"] = scaling.fu_corrected_allometry(values, fu, weights, _HUMAN, human_fu)
+    out["rule of exponents"] = scaling.rule_of_exponents(
+        values, weights, _HUMAN, brain, human_brain
+    )
+    out["fu-corrected allometry"] = scaling.fu_corrected_allometry(
+        values, fu, weights, _HUMAN, human_fu
+    )
     out["FCIM"] = (
         scaling.fcim(values, weights, fu[:, known.index("rat")], human_fu)
         if "rat" in known
@@ -75,7 +81,9 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
         descriptors = _mass_and_acceptors(table)
         if descriptors is not None:
             per_kg = [table.parameter("clearance", s, per_kg=True) / 0.06 for s in ("rat", "dog")]
-            out["Wajima regression"] = scaling.wajima_clearance(*per_kg, *descriptors) * 0.06 * _HUMAN
+            out["Wajima regression"] = (
+                scaling.wajima_clearance(*per_kg, *descriptors) * 0.06 * _HUMAN
+            )
     if len(known) == 3:
         out["liver blood flow, weighted .15/.25/.60"] = np.exp(np.log(scaled) @ np.array(WEIGHTED))
     return out
@@ -84,10 +92,16 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
 def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     out = {}
     tissue = np.stack(
-        [scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s) for i, s in enumerate(known)], axis=1
+        [
+            scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s)
+            for i, s in enumerate(known)
+        ],
+        axis=1,
     )
     mean = np.where(
-        np.isfinite(tissue).any(1), np.nan_to_num(tissue).sum(1) / np.maximum(np.isfinite(tissue).sum(1), 1), np.nan
+        np.isfinite(tissue).any(1),
+        np.nan_to_num(tissue).sum(1) / np.maximum(np.isfinite(tissue).sum(1), 1),
+        np.nan,
     )
     out["Oie-Tozer"] = scaling.oie_tozer_volume(human_fu, mean, "human") * _HUMAN
     if "rat" in known and "dog" in known:
@@ -103,18 +117,27 @@ def _mass_and_acceptors(table: Table):
 
     module = require("rdkit.Chem.Descriptors", "learn", "structures")
     mols = [molecule(s) for s in table.smiles]
-    return np.array([module.MolWt(m) for m in mols]), np.array([module.NumHAcceptors(m) for m in mols])
+    return np.array([module.MolWt(m) for m in mols]), np.array(
+        [module.NumHAcceptors(m) for m in mols]
+    )
 
 
 def learners() -> dict[str, Callable]:
     """Tree ensembles of scikit-learn on animals (missing: the training median, and a flag) and descriptors."""
     ensemble = require("sklearn.ensemble", "test", "the tree baselines")
     return {
-        "random forest": lambda: ensemble.RandomForestRegressor(60, min_samples_leaf=2, max_features=0.1, random_state=0),
-        "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(
-            max_iter=120, learning_rate=0.08, max_leaf_nodes=12, l2_regularization=1.0, max_features=0.2, random_state=0
+        "random forest": lambda: ensemble.RandomForestRegressor(
+            60, min_samples_leaf=2, max_features=0.1, random_state=0
         ),
-    }  # fmt: skip
+        "gradient boosting": lambda: ensemble.HistGradientBoostingRegressor(
+            max_iter=120,
+            learning_rate=0.08,
+            max_leaf_nodes=12,
+            l2_regularization=1.0,
+            max_features=0.2,
+            random_state=0,
+        ),
+    }
 
 
 def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
@@ -124,11 +147,14 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
         for name in (parameter, "fraction_unbound"):
             value = np.log(table.parameter(name, s, per_kg=True))
             flag = np.isfinite(value)
-            parts += [np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0), flag.astype(float)]
+            parts += [
+                np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0),
+                flag.astype(float),
+            ]
     columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))
-    return np.hstack([columns, table.features.descriptors, table.features.fingerprint[:, :FINGERPRINT_SIZE]]).astype(
-        np.float32
-    )
+    return np.hstack(
+        [columns, table.features.descriptors, table.features.fingerprint[:, :FINGERPRINT_SIZE]]
+    ).astype(np.float32)
 
 
 def ivive(table: Table, parameter: str) -> np.ndarray:
@@ -148,7 +174,9 @@ def ivive(table: Table, parameter: str) -> np.ndarray:
         if drug.clint_hepatocyte is None or drug.fraction_unbound_plasma is None:
             continue
         try:
-            plain = drug.replace(clearance_basis="in_vitro", distribution_basis="predicted", saturable=())
+            plain = drug.replace(
+                clearance_basis="in_vitro", distribution_basis="predicted", saturable=()
+            )
             out[i] = engine_values(plain, "human")[column]
         except PBPKError:
             continue

@@ -39,9 +39,23 @@ LARGEST_EXTRACTION = 0.95
 SMALLEST_FACTOR = 0.02
 #: what is trained: the law. The covariance of the sources, and with it the intervals, stays
 TRAINED = (
-    "first", "second", "pool", "field", "gate_start", "gate_in", "gate_shift", "gate_out", "exponent", "binding",
-    "binding_block", "binding_volume", "prior_shift", "prior_factor", "prior_phi", "unknown_shift",
-)  # fmt: skip
+    "first",
+    "second",
+    "pool",
+    "field",
+    "gate_start",
+    "gate_in",
+    "gate_shift",
+    "gate_out",
+    "exponent",
+    "binding",
+    "binding_block",
+    "binding_volume",
+    "prior_shift",
+    "prior_factor",
+    "prior_phi",
+    "unknown_shift",
+)
 
 
 @dataclass(frozen=True)
@@ -75,15 +89,23 @@ class Curve:
         where = self.name or self.compound.name
         if self.species not in SPECIES:
             raise InputError("species", self.species, f"one of {', '.join(SPECIES)}", subject=where)
-        if self.species in self.sources and {"clearance", "volume"} & set(self.sources[self.species]):
-            raise InputError("sources", self.species, "other species than the curve's own", subject=where)
+        if self.species in self.sources and {"clearance", "volume"} & set(
+            self.sources[self.species]
+        ):
+            raise InputError(
+                "sources", self.species, "other species than the curve's own", subject=where
+            )
         times, values = (np.asarray(a, dtype=float) for a in (self.times, self.concentrations))
         if times.ndim != 1 or times.shape != values.shape or not len(times):
-            raise InputError("concentrations", values.shape, f"one per time, {times.shape}", subject=where)
+            raise InputError(
+                "concentrations", values.shape, f"one per time, {times.shape}", subject=where
+            )
         if not (np.isfinite(times).all() and (np.diff(times) > 0).all() and times[0] > 0):
             raise InputError("times", times.tolist(), "ascending times > 0 [h]", subject=where)
         if not (np.isfinite(values).all() and (values > 0).all()):
-            raise InputError("concentrations", float(values.min()), "numbers > 0 [mg/L]", subject=where)
+            raise InputError(
+                "concentrations", float(values.min()), "numbers > 0 [mg/L]", subject=where
+            )
         if not (np.isfinite(self.dose) and self.dose > 0):
             raise InputError("dose", self.dose, "a number > 0 [mg/kg]", subject=where)
         object.__setattr__(self, "times", times)
@@ -100,7 +122,9 @@ class Curve:
     @property
     def regimen(self) -> Regimen:
         amount = self.dose * self.weight
-        return Regimen.infusion(amount, self.duration) if self.duration > 0 else Regimen.bolus(amount)
+        return (
+            Regimen.infusion(amount, self.duration) if self.duration > 0 else Regimen.bolus(amount)
+        )
 
 
 def scaled_system(compound: Compound, species: str) -> System:
@@ -111,14 +135,25 @@ def scaled_system(compound: Compound, species: str) -> System:
     drug = compound.for_species(species)
     fe = drug.fraction_excreted_renal or 0.0
     drug = drug.replace(
-        species=species, clearance_basis="in_vivo", clearance_plasma=1e-3, fraction_excreted_renal=fe, saturable=(),
-        distribution_basis="predicted", biliary_clearance=None, species_values={},
-    )  # fmt: skip
+        species=species,
+        clearance_basis="in_vivo",
+        clearance_plasma=1e-3,
+        fraction_excreted_renal=fe,
+        saturable=(),
+        distribution_basis="predicted",
+        biliary_clearance=None,
+        species_values={},
+    )
     inner = whole_body_system(drug, person)
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     flow = graph.inflow("liver", {o: inner.parameters[f"flow.{o}"] for o in graph.perfused})
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    kp = {o: float(v) for o, v in zip(tissues, partition_coefficients(drug, species).sel(organ=tissues).values, strict=True)}
+    kp = {
+        o: float(v)
+        for o, v in zip(
+            tissues, partition_coefficients(drug, species).sel(organ=tissues).values, strict=True
+        )
+    }
     weight = float(person["body_weight"][0])
     blood, tissue = (part * weight for part in equilibrium_volume(drug, kp))
     assemble = _Scaled(inner, kp, fe, np.asarray(flow, dtype=float), blood, tissue)
@@ -128,7 +163,10 @@ def scaled_system(compound: Compound, species: str) -> System:
 
 def with_parameters(system: System, clearance, volume) -> System:
     """The same System with other values of both parameters, each (1,) or (n_subjects,)."""
-    values = {"clearance": np.atleast_1d(clearance).astype(float), "volume": np.atleast_1d(volume).astype(float)}
+    values = {
+        "clearance": np.atleast_1d(clearance).astype(float),
+        "volume": np.atleast_1d(volume).astype(float),
+    }
     return replace(system, parameters=values, k_value=system.assemble(values).k_value)
 
 
@@ -136,9 +174,22 @@ class _Scaled:
     """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass through."""
 
     def __init__(
-        self, inner: System, kp: Mapping[str, float], fe: float, flow: np.ndarray, blood: float, tissue: float
+        self,
+        inner: System,
+        kp: Mapping[str, float],
+        fe: float,
+        flow: np.ndarray,
+        blood: float,
+        tissue: float,
     ) -> None:
-        self.inner, self.kp, self.fe, self.flow, self.blood, self.tissue = inner, kp, fe, flow, blood, tissue
+        self.inner, self.kp, self.fe, self.flow, self.blood, self.tissue = (
+            inner,
+            kp,
+            fe,
+            flow,
+            blood,
+            tissue,
+        )
 
     def __call__(self, p: Mapping[str, np.ndarray]):
         given = dict(self.inner.parameters)
@@ -163,12 +214,19 @@ class _Simulated(torch.autograd.Function):
     def forward(ctx, log_clearance: Tensor, log_volume: Tensor, curve: Curve) -> Tensor:
         values = np.exp([float(log_clearance), float(log_volume)])
         result = simulate_system(
-            with_parameters(curve.system, *values), curve.regimen, curve.times, compartments=(curve.medium,),
-            sensitivities=PARAMETERS, body_weight=np.array([curve.weight]), raise_on_failure=True,
-        )  # fmt: skip
+            with_parameters(curve.system, *values),
+            curve.regimen,
+            curve.times,
+            compartments=(curve.medium,),
+            sensitivities=PARAMETERS,
+            body_weight=np.array([curve.weight]),
+            raise_on_failure=True,
+        )
         one = {"subject": 0, "compartment": 0}
         concentration = np.maximum(result["concentration"].isel(one).values, 1e-12)
-        slopes = result["concentration_sensitivity"].isel(one).sel(parameter=list(PARAMETERS)).values
+        slopes = (
+            result["concentration_sensitivity"].isel(one).sel(parameter=list(PARAMETERS)).values
+        )
         ctx.save_for_backward(torch.tensor(slopes * values / concentration[:, None]))
         return torch.tensor(np.log(concentration))
 
@@ -184,15 +242,22 @@ def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
     given = parse_sources(curve.sources)
     found = _structure_of(curve.compound)
     inputs = model._inputs(found)
-    every = [model._members(m, inputs, given, curve.species, curve.weight)[0] for m in model._modules]
+    every = [
+        model._members(m, inputs, given, curve.species, curve.weight)[0] for m in model._modules
+    ]
     clearance, volume = torch.cat(every)[:, :2].mean(0)
     return _Simulated.apply(clearance, volume, curve)
 
 
 def fine_tune(
-    model: NeuralAllometry, curves: Sequence[Curve], *, steps: int = 30, learning_rate: float = 0.01, error_sd: float = 0.4,
+    model: NeuralAllometry,
+    curves: Sequence[Curve],
+    *,
+    steps: int = 30,
+    learning_rate: float = 0.01,
+    error_sd: float = 0.4,
     anchor_sd: float = 0.1,
-) -> tuple[NeuralAllometry, list[float]]:  # fmt: skip
+) -> tuple[NeuralAllometry, list[float]]:
     r"""A copy of `model` whose law fits measured curves better, and the loss at each step.
 
     .. math:: \sum_i \frac{1}{n_i} \sum_j -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
@@ -212,7 +277,10 @@ def fine_tune(
         raise InputError("curves", [], "at least one curve")
     tuned = copy.deepcopy(model)
     weights = {
-        (i, n): w for i, m in enumerate(tuned._modules) for n, w in m.named_parameters() if n.split(".")[0] in TRAINED
+        (i, n): w
+        for i, m in enumerate(tuned._modules)
+        for n, w in m.named_parameters()
+        if n.split(".")[0] in TRAINED
     }
     members = sum(m.members for m in tuned._modules)
     start = {n: w.detach().clone() for n, w in weights.items()}
@@ -227,7 +295,9 @@ def fine_tune(
             part = 0.5 * (NU + 1) * torch.log1p(error**2 / NU).mean()
             part.backward()
             total += float(part.detach())
-        anchor = sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items()) * (0.5 / members)
+        anchor = sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items()) * (
+            0.5 / members
+        )
         anchor.backward()
         losses.append((total + float(anchor.detach())) / len(curves))
         optimizer.step()

@@ -9,7 +9,9 @@ from ...compounds import Compound
 from ...physiology import SPECIES, reference_individual
 
 
-def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, species: str | None = None) -> Compound:
+def prediction_to_compound(
+    compound: Compound, prediction: xr.Dataset, *, species: str | None = None
+) -> Compound:
     r"""A compound that `simulate` can run in the target species.
 
     Clearance and volume become those measured in vivo, Kp are those of the partition method (or the predicted ones, where
@@ -31,10 +33,19 @@ def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, specie
     """
     species = species or str(prediction.attrs.get("target", ""))
     if species not in SPECIES:
-        raise InputError("species", species, f"one of {', '.join(SPECIES)}", hint="say whose body to simulate with species=")
+        raise InputError(
+            "species",
+            species,
+            f"one of {', '.join(SPECIES)}",
+            hint="say whose body to simulate with species=",
+        )
     for name in ("clearance_plasma", "volume_steady_state", "fraction_unbound_plasma"):
         if name not in prediction:
-            raise SchemaError(f"prediction.{name}", sorted(map(str, prediction.variables)), "a prediction's variables")
+            raise SchemaError(
+                f"prediction.{name}",
+                sorted(map(str, prediction.variables)),
+                "a prediction's variables",
+            )
     changes = {
         "species": species,
         "clearance_plasma": float(prediction["clearance_plasma"]),
@@ -46,11 +57,17 @@ def prediction_to_compound(compound: Compound, prediction: xr.Dataset, *, specie
     }
     if "partition_coefficient" in prediction:
         changes["kp"] = dict(
-            zip(prediction["organ"].values.tolist(), map(float, prediction["partition_coefficient"]), strict=True)
+            zip(
+                prediction["organ"].values.tolist(),
+                map(float, prediction["partition_coefficient"]),
+                strict=True,
+            )
         )
     if compound.fraction_excreted_renal is None:
         body = reference_individual(species)
         clearance = changes["clearance_plasma"] * 0.06 * float(body["body_weight"][0])  # L/h
-        filtered = compound.gfr_fraction * changes["fraction_unbound_plasma"] * float(body["gfr"][0])
+        filtered = (
+            compound.gfr_fraction * changes["fraction_unbound_plasma"] * float(body["gfr"][0])
+        )
         changes["fraction_excreted_renal"] = min(1.0, filtered / clearance)
     return compound.replace(**changes)

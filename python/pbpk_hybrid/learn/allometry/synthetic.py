@@ -10,7 +10,9 @@ from ...models.scaling import TABLE_WEIGHT
 from ._data import PARAMETERS, SPECIES, Table
 
 
-def power_law_table(n: int, exponents: tuple[float, float] = (0.75, 1.0), *, seed: int, spread: float = 1.0) -> Table:
+def power_law_table(
+    n: int, exponents: tuple[float, float] = (0.75, 1.0), *, seed: int, spread: float = 1.0
+) -> Table:
     """n compounds whose clearance and volume are exact powers of mass with these exponents; fu the same everywhere."""
     rng = np.random.default_rng(seed)
     weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
@@ -26,7 +28,9 @@ def table_of(values: np.ndarray, names: list[str]) -> Table:
     n = len(values)
     weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
     keys = tuple(f"synthetic:{name}" for name in names)
-    return Table(tuple(names), (None,) * n, keys, keys, np.arange(n) % 10, values, SPECIES, weights, None)
+    return Table(
+        tuple(names), (None,) * n, keys, keys, np.arange(n) % 10, values, SPECIES, weights, None
+    )
 
 
 def engine_compounds(n: int, *, seed: int) -> list:
@@ -50,7 +54,9 @@ def engine_compounds(n: int, *, seed: int) -> list:
                 blood_to_plasma_ratio=1.0,
                 clint_hepatocyte=float(np.exp(rng.normal(2.3, 1.4))),
                 absorption_rate=1.0,
-                species_values={s: {"fraction_unbound_plasma": f} for s, f in fu.items() if s != "human"},
+                species_values={
+                    s: {"fraction_unbound_plasma": f} for s, f in fu.items() if s != "human"
+                },
             )
         )
     return out
@@ -68,10 +74,14 @@ def engine_values(compound, species: str) -> tuple[float, float, float]:
     ratio = float(np.ravel(blood_to_plasma_ratio(own, species))[0])
     kp = partition_coefficients(own, species)
     volumes = body["volume"].isel(subject=0)
-    volume = float((volumes.sel(organ=kp["organ"]) * kp).sum()) + ratio * float(volumes.sel(organ=list(BLOOD_POOLS)).sum())
+    volume = float((volumes.sel(organ=kp["organ"]) * kp).sum()) + ratio * float(
+        volumes.sel(organ=list(BLOOD_POOLS)).sum()
+    )
     graph = whole_body_graph(ORGANS)
     values = elimination_parameters(own, body, graph, np.array([ratio]))
-    flow = graph.inflow("liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused})
+    flow = graph.inflow(
+        "liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused}
+    )
     unbound = own.fraction_unbound_plasma / ratio * values["clint.liver"]
     clearance = ratio * flow * unbound / (flow + unbound) + values["clearance_renal"]
     return float(clearance[0]) * scale, volume * scale, float(own.fraction_unbound_plasma)

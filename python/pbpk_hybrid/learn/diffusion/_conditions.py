@@ -30,7 +30,9 @@ class Condition:
     sex: str | float | None = None  # a name, or the fraction of women
     ethnicity: tuple[str, ...] | None = None
     extrapolated: tuple[str, ...] = ()
-    beyond: tuple[str, ...] = ()  # partly outside of what was trained on: nobody is handed out there
+    beyond: tuple[
+        str, ...
+    ] = ()  # partly outside of what was trained on: nobody is handed out there
 
     def holds(self, people: Decoded) -> torch.Tensor:
         """(n,) bool: who satisfies every range."""
@@ -44,7 +46,11 @@ class Condition:
         return good
 
 
-def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float, float]], extrapolate: bool) -> Condition:
+def check(
+    condition: Mapping[str, Any] | None,
+    trained: Mapping[str, tuple[float, float]],
+    extrapolate: bool,
+) -> Condition:
     """Check a request against the ranges seen in training.
 
     Parameters
@@ -69,20 +75,30 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
         elif name in CONDITIONS:
             ranges[name] = _range(name, value)
         else:
-            raise unknown_name("condition", name, (*CONDITIONS, "sex", "ethnicity"), what="a quantity that can be asked for")
+            raise unknown_name(
+                "condition",
+                name,
+                (*CONDITIONS, "sex", "ethnicity"),
+                what="a quantity that can be asked for",
+            )
     outside, beyond = [], []
     for name, (low, high) in ranges.items():
         least, most = trained[name]
         if high < least or low > most:
             if not extrapolate:
                 raise InputError(
-                    f"condition.{name}", (low, high), f"a range that overlaps {least:.4g} to {most:.4g} {UNITS[name]}",
+                    f"condition.{name}",
+                    (low, high),
+                    f"a range that overlaps {least:.4g} to {most:.4g} {UNITS[name]}",
                     hint="nobody like that was trained on; extrapolate=True tries nevertheless",
-                )  # fmt: skip
+                )
             outside.append(name)
         elif ends := [
             f"{name} {word} {end:.4g} {UNITS[name]} (trained on {word} {bound:.4g})"
-            for word, end, bound, far in (("from", low, least, least - low), ("to", high, most, high - most))
+            for word, end, bound, far in (
+                ("from", low, least, least - low),
+                ("to", high, most, high - most),
+            )
             if 0 < end < np.inf and far > _NEAR * (most - least)
         ]:
             beyond += ends
@@ -93,10 +109,14 @@ def check(condition: Mapping[str, Any] | None, trained: Mapping[str, tuple[float
 def _sex(value: Any) -> str | float:
     if isinstance(value, str):
         if value not in SEXES:
-            raise unknown_name("condition.sex", value, SEXES, what="'male', 'female' or the fraction of women")
+            raise unknown_name(
+                "condition.sex", value, SEXES, what="'male', 'female' or the fraction of women"
+            )
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InputError("condition.sex", value, "'male', 'female' or the fraction of women, 0 to 1")
+        raise InputError(
+            "condition.sex", value, "'male', 'female' or the fraction of women, 0 to 1"
+        )
     return float(value)
 
 
@@ -105,33 +125,49 @@ def _range(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, (tuple, list, np.ndarray)):
         number = quantity(value, unit, f"condition.{name}", minimum=0)
         if name != "age":
-            raise InputError(f"condition.{name}", value, f"a pair (low, high) [{UNITS[name]}]; None for an open end")
+            raise InputError(
+                f"condition.{name}",
+                value,
+                f"a pair (low, high) [{UNITS[name]}]; None for an open end",
+            )
         return number, float(np.nextafter(number + 1, number))
     if len(value) != 2:
         raise InputError(f"condition.{name}", value, f"a pair (low, high) [{UNITS[name]}]")
-    low, high = (None if v is None else quantity(v, unit, f"condition.{name}", minimum=0) for v in value)
+    low, high = (
+        None if v is None else quantity(v, unit, f"condition.{name}", minimum=0) for v in value
+    )
     low, high = 0.0 if low is None else low, np.inf if high is None else high
     if low > high:
         raise InputError(f"condition.{name}", value, f"low <= high [{UNITS[name]}]")
     return float(low), float(high)
 
 
-def _contradiction(ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]) -> None:
+def _contradiction(
+    ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]
+) -> None:
     """BMI is weight over height squared: what is asked of the three must have something in common."""
     if "bmi" not in ranges or not {"body_weight", "height"} & ranges.keys():
         return
     weight, height = (ranges.get(n, trained[n]) for n in ("body_weight", "height"))
-    least, most = weight[0] / (height[1] / 100) ** 2 if np.isfinite(height[1]) else 0.0, weight[1] / (height[0] / 100) ** 2
+    least, most = (
+        weight[0] / (height[1] / 100) ** 2 if np.isfinite(height[1]) else 0.0,
+        weight[1] / (height[0] / 100) ** 2,
+    )
     low, high = ranges["bmi"]
     if high < least or low > most:
         raise InputError(
-            "condition.bmi", (low, high), f"a range that overlaps {least:.4g} to {most:.4g} kg/m^2",
+            "condition.bmi",
+            (low, high),
+            f"a range that overlaps {least:.4g} to {most:.4g} kg/m^2",
             hint="that is what the asked body_weight and height allow",
-        )  # fmt: skip
+        )
 
 
 def scores(
-    values: Mapping[str, torch.Tensor], male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor
+    values: Mapping[str, torch.Tensor],
+    male: torch.Tensor,
+    coordinates: Coordinates,
+    logs: torch.Tensor,
 ) -> torch.Tensor:
     """(n, 8) of the conditionable quantities as standard scores.
 
@@ -143,7 +179,9 @@ def scores(
     return torch.stack(columns, 1)
 
 
-def features(condition: Condition, male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor) -> torch.Tensor:
+def features(
+    condition: Condition, male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor
+) -> torch.Tensor:
     """(n, 8, 3) what the network is told: asked or not, lower and upper end as scores."""
     n = len(male)
     told = torch.zeros(n, len(CONDITIONS), 3)
@@ -156,7 +194,9 @@ def features(condition: Condition, male: torch.Tensor, coordinates: Coordinates,
             if bound <= 0 or not np.isfinite(bound):
                 ends.append(torch.full((n,), far, dtype=torch.float64))
             elif name in MEASURED:
-                ends.append(coordinates.score(name, torch.full((n,), bound, dtype=torch.float64), male))
+                ends.append(
+                    coordinates.score(name, torch.full((n,), bound, dtype=torch.float64), male)
+                )
             else:
                 j = DERIVED.index(name)
                 ends.append(((torch.log(torch.tensor(bound)) - logs[j, 0]) / logs[j, 1]).expand(n))
@@ -192,4 +232,6 @@ def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -
 def groups(male: torch.Tensor, ethnicity: torch.Tensor) -> torch.Tensor:
     """(n, 7) one-hot: sex (2) and ethnicity (5)."""
     sex = torch.nn.functional.one_hot(male.long(), 2)
-    return torch.cat([sex, torch.nn.functional.one_hot(ethnicity.long(), len(ETHNICITIES))], 1).float()
+    return torch.cat(
+        [sex, torch.nn.functional.one_hot(ethnicity.long(), len(ETHNICITIES))], 1
+    ).float()

@@ -49,7 +49,15 @@ class PCDMConfig:
     patience: int | None = 12
 
     def __post_init__(self) -> None:
-        for name in ("width", "blocks", "steps", "pool", "batch_size", "training_steps", "evaluate_every"):
+        for name in (
+            "width",
+            "blocks",
+            "steps",
+            "pool",
+            "batch_size",
+            "training_steps",
+            "evaluate_every",
+        ):
             if getattr(self, name) < 1:
                 raise InputError(f"config.{name}", getattr(self, name), "at least 1")
         if not 0 < self.sigma_min < self.sigma_max:

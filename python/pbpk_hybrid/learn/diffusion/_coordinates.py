@@ -49,11 +49,31 @@ from ...physiology.variability import (
 
 MEASURED = ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
 #: resolution of the survey: what was measured is known to half of it
-RESOLUTION = {"age": 1 / 12, "body_weight": 0.1, "height": 0.1, "hematocrit": 0.001, "serum_creatinine": 0.01}
+RESOLUTION = {
+    "age": 1 / 12,
+    "body_weight": 0.1,
+    "height": 0.1,
+    "hematocrit": 0.001,
+    "serum_creatinine": 0.01,
+}
 #: steps to the survey's unit (age in years of months, hematocrit in tenths of a percent), and how many of these make ours
-STEPS = {"age": (12, 1), "body_weight": (10, 1), "height": (10, 1), "hematocrit": (10, 100), "serum_creatinine": (100, 1)}
-UNITS = {"age": "year", "body_weight": "kg", "height": "cm", "hematocrit": "1", "serum_creatinine": "mg/dL", "bmi": "kg/m^2",
-         "egfr": "mL/min/1.73 m^2", "gfr": "L/h"}  # fmt: skip
+STEPS = {
+    "age": (12, 1),
+    "body_weight": (10, 1),
+    "height": (10, 1),
+    "hematocrit": (10, 100),
+    "serum_creatinine": (100, 1),
+}
+UNITS = {
+    "age": "year",
+    "body_weight": "kg",
+    "height": "cm",
+    "hematocrit": "1",
+    "serum_creatinine": "mg/dL",
+    "bmi": "kg/m^2",
+    "egfr": "mL/min/1.73 m^2",
+    "gfr": "L/h",
+}
 _OWN = (
     "lung",
     "heart",
@@ -68,15 +88,36 @@ _OWN = (
     "liver",
     "arterial_blood",
 )
-_FLOWS = ("heart", "brain", "muscle", "adipose", "skin", "bone", "kidney", "gut", "spleen", "pancreas", "stomach", "liver")
-RESIDUALS = ("fat", *(f"mass of {o}" for o in _OWN), *(f"flow of {o}" for o in _FLOWS), "gfr", "hepatocellularity",
-             "microsomal_protein")  # fmt: skip
+_FLOWS = (
+    "heart",
+    "brain",
+    "muscle",
+    "adipose",
+    "skin",
+    "bone",
+    "kidney",
+    "gut",
+    "spleen",
+    "pancreas",
+    "stomach",
+    "liver",
+)
+RESIDUALS = (
+    "fat",
+    *(f"mass of {o}" for o in _OWN),
+    *(f"flow of {o}" for o in _FLOWS),
+    "gfr",
+    "hepatocellularity",
+    "microsomal_protein",
+)
 NAMES = (*MEASURED, *RESIDUALS)
 _KNOTS = 257  # of the table of each distribution, even in z
 _REACH = 4.0  # z at which the tables end; beyond, the last slope goes on
 _OUTERMOST = 5  # people at each end beyond whom a table is no longer counted but continued
 _TAIL = 2.25  # z beyond which people tell the slope of that
-_ENDS = {"age": (18.0 - 1 / 24, 80.0 - 1 / 24)}  # what ends where the survey ends (give or take half a month), not in a tail
+_ENDS = {
+    "age": (18.0 - 1 / 24, 80.0 - 1 / 24)
+}  # what ends where the survey ends (give or take half a month), not in a tail
 
 
 @dataclass
@@ -96,15 +137,28 @@ class Decoded:
     def body(self) -> Body:
         """What the plausibility rules look at."""
         p = self.people
-        return Body(self.mass, self.flow, p.male, p.weight, p.height, self.hematocrit, self.gfr, self.output,
-                    self.serum_creatinine, p.body_mass_index, p.surface)  # fmt: skip
+        return Body(
+            self.mass,
+            self.flow,
+            p.male,
+            p.weight,
+            p.height,
+            self.hematocrit,
+            self.gfr,
+            self.output,
+            self.serum_creatinine,
+            p.body_mass_index,
+            p.surface,
+        )
 
     def replace(self, rows: torch.Tensor, other: Decoded) -> None:
         """Put the people of `other` at `rows`."""
         for name, mine in vars(self).items():
-            pairs = [(mine, getattr(other, name))] if name != "people" else [
-                (getattr(mine, part), getattr(other.people, part)) for part in vars(mine)
-            ]  # fmt: skip
+            pairs = (
+                [(mine, getattr(other, name))]
+                if name != "people"
+                else [(getattr(mine, part), getattr(other.people, part)) for part in vars(mine)]
+            )
             for old, new in pairs:
                 old[rows] = new
 
@@ -115,19 +169,34 @@ class Decoded:
         def together(name: str) -> torch.Tensor:
             return torch.cat([getattr(part, name) for part in parts])
 
-        people = People(*(torch.cat([getattr(part.people, name) for part in parts]) for name in vars(parts[0].people)))
+        people = People(
+            *(
+                torch.cat([getattr(part.people, name) for part in parts])
+                for name in vars(parts[0].people)
+            )
+        )
         return cls(people, *(together(name) for name in vars(parts[0]) if name != "people"))
 
     def quantities(self) -> dict[str, torch.Tensor]:
         """All that can be asked for: measured and derived."""
         p = self.people
-        return {"age": p.age, "body_weight": p.weight, "height": p.height, "hematocrit": self.hematocrit,
-                "serum_creatinine": self.serum_creatinine, **self.derived()}  # fmt: skip
+        return {
+            "age": p.age,
+            "body_weight": p.weight,
+            "height": p.height,
+            "hematocrit": self.hematocrit,
+            "serum_creatinine": self.serum_creatinine,
+            **self.derived(),
+        }
 
     def derived(self) -> dict[str, torch.Tensor]:
         """Quantities that can be asked for besides the measured ones."""
         p = self.people
-        return {"bmi": p.body_mass_index, "gfr": self.gfr, "egfr": self.gfr / 0.06 * 1.73 / p.surface}
+        return {
+            "bmi": p.body_mass_index,
+            "gfr": self.gfr,
+            "egfr": self.gfr / 0.06 * 1.73 / p.surface,
+        }
 
 
 #: what is kept of the people of the pool: all that a condition can be about
@@ -156,7 +225,11 @@ class Coordinates:
             for k, name in enumerate(MEASURED):
                 values = ds[name].values[rows] + RESOLUTION[name] * (rng.random(rows.sum()) - 0.5)
                 tables[sex, k] = _quantiles(values, weight[rows], probability, _ENDS.get(name))
-        self = cls(torch.tensor(tables), torch.zeros(len(RESIDUALS)).double(), torch.ones(len(RESIDUALS)).double())
+        self = cls(
+            torch.tensor(tables),
+            torch.zeros(len(RESIDUALS)).double(),
+            torch.ones(len(RESIDUALS)).double(),
+        )
         residuals = self.encode(ds, None)[:, len(MEASURED) :]
         w = torch.tensor(weight / weight.sum())[:, None]
         self.mean = (w * residuals).sum(0)
@@ -178,14 +251,21 @@ class Coordinates:
         expected_fat = r.fat_fraction(male, people.age, people.body_mass_index)
         fat = mass[:, INDEX["adipose"]] / people.weight / adipose_per_fat(male)
         usual = close_flows(people, ds["cardiac_output"].values)
-        estimate = r.ckd_epi_2021(male, people.age, column["serum_creatinine"]) * people.surface / 1.73 * 0.06
+        estimate = (
+            r.ckd_epi_2021(male, people.age, column["serum_creatinine"])
+            * people.surface
+            / 1.73
+            * 0.06
+        )
         residuals = [
             (_logit(fat) - _logit(expected_fat)) / FAT_SD_LOGIT,
             *(z[:, INDEX[o]] for o in _OWN),
             *((flow[:, INDEX[o]] / usual[:, INDEX[o]] - 1) / FLOW_CV for o in _FLOWS),
             np.log(ds["gfr"].values / estimate) / GFR_SD_LN,
-            np.log(ds["hepatocellularity"].values / r.hepatocellularity(people.age)) / HEPATOCELLULARITY_SD_LN,
-            np.log(ds["microsomal_protein"].values / r.microsomal_protein(people.age)) / MICROSOMAL_PROTEIN_SD_LN,
+            np.log(ds["hepatocellularity"].values / r.hepatocellularity(people.age))
+            / HEPATOCELLULARITY_SD_LN,
+            np.log(ds["microsomal_protein"].values / r.microsomal_protein(people.age))
+            / MICROSOMAL_PROTEIN_SD_LN,
         ]
         scores = []
         for name in MEASURED:
@@ -202,7 +282,9 @@ class Coordinates:
         columns = [self.score(name, values[name], p.male) for name in MEASURED]
         estimate = r.ckd_epi_2021(p.male, p.age, people.serum_creatinine) * p.surface / 1.73 * 0.06
         k = RESIDUALS.index("gfr")
-        columns.append((torch.log(people.gfr / estimate) / GFR_SD_LN - self.mean[k]) / self.scale[k])
+        columns.append(
+            (torch.log(people.gfr / estimate) / GFR_SD_LN - self.mean[k]) / self.scale[k]
+        )
         return torch.stack(columns, 1)
 
     def score(self, name: str, value: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
@@ -223,7 +305,12 @@ class Coordinates:
         return float(table.min()), float(table.max())
 
     def decode(
-        self, x: torch.Tensor, male: torch.Tensor, *, rounded: bool = False, organs: float | torch.Tensor = 1.0
+        self,
+        x: torch.Tensor,
+        male: torch.Tensor,
+        *,
+        rounded: bool = False,
+        organs: float | torch.Tensor = 1.0,
     ) -> Decoded:
         """People from coordinates, closed exactly.
 
@@ -244,16 +331,25 @@ class Coordinates:
                 value = (value * steps * percent).round() / steps / percent
             measured[name] = value.clamp_min(1e-3)
         people = People(male, measured["age"], measured["body_weight"], measured["height"])
-        residual = dict(zip(RESIDUALS, ((x[:, len(MEASURED) :] * self.scale + self.mean) * organs).T, strict=True))
+        residual = dict(
+            zip(
+                RESIDUALS,
+                ((x[:, len(MEASURED) :] * self.scale + self.mean) * organs).T,
+                strict=True,
+            )
+        )
         fat = torch.sigmoid(
-            _logit(r.fat_fraction(male, people.age, people.body_mass_index)) + FAT_SD_LOGIT * residual["fat"]
+            _logit(r.fat_fraction(male, people.age, people.body_mass_index))
+            + FAT_SD_LOGIT * residual["fat"]
         )
         cv, log_normal = (torch.as_tensor(v) for v in _cv(male.numpy()))
         sigma = torch.as_tensor(sd_ln(cv.numpy()))
         factors = torch.ones_like(cv)
         for organ in _OWN:
             i, z = INDEX[organ], residual[f"mass of {organ}"]
-            factors[:, i] = torch.where(log_normal[:, i], torch.exp((sigma[:, i] * z).clamp(max=20)), 1 + cv[:, i] * z)
+            factors[:, i] = torch.where(
+                log_normal[:, i], torch.exp((sigma[:, i] * z).clamp(max=20)), 1 + cv[:, i] * z
+            )
         factors[:, INDEX["venous_blood"]] = factors[:, INDEX["arterial_blood"]]
         mass = close_masses(expected_masses(people) * factors, people, fat)
         output = expected_cardiac_output(people)
@@ -262,13 +358,22 @@ class Coordinates:
             shares[:, INDEX[organ]] = 1 + FLOW_CV * residual[f"flow of {organ}"]
         flow = close_flows(people, output, shares)
         surface = body_surface_area(people.weight, people.height)
-        estimate = r.ckd_epi_2021(male, people.age, measured["serum_creatinine"]) * surface / 1.73 * 0.06
+        estimate = (
+            r.ckd_epi_2021(male, people.age, measured["serum_creatinine"]) * surface / 1.73 * 0.06
+        )
         return Decoded(
-            people, measured["hematocrit"], measured["serum_creatinine"], mass, flow,
-            estimate * torch.exp(GFR_SD_LN * residual["gfr"]), output,
-            r.hepatocellularity(people.age) * torch.exp(HEPATOCELLULARITY_SD_LN * residual["hepatocellularity"]),
-            r.microsomal_protein(people.age) * torch.exp(MICROSOMAL_PROTEIN_SD_LN * residual["microsomal_protein"]),
-        )  # fmt: skip
+            people,
+            measured["hematocrit"],
+            measured["serum_creatinine"],
+            mass,
+            flow,
+            estimate * torch.exp(GFR_SD_LN * residual["gfr"]),
+            output,
+            r.hepatocellularity(people.age)
+            * torch.exp(HEPATOCELLULARITY_SD_LN * residual["hepatocellularity"]),
+            r.microsomal_protein(people.age)
+            * torch.exp(MICROSOMAL_PROTEIN_SD_LN * residual["microsomal_protein"]),
+        )
 
 
 def ethnicity_codes(values: np.ndarray) -> np.ndarray:
@@ -289,7 +394,10 @@ def _logit(p):
 
 
 def _quantiles(
-    values: np.ndarray, weight: np.ndarray, probability: np.ndarray, ends: tuple[float, float] | None
+    values: np.ndarray,
+    weight: np.ndarray,
+    probability: np.ndarray,
+    ends: tuple[float, float] | None,
 ) -> np.ndarray:
     """Weighted quantiles, strictly increasing, with smooth tails.
 
@@ -314,7 +422,8 @@ def _quantiles(
             inside = np.flatnonzero(side * z <= side * last)[-1 if side > 0 else 0]
             people, beyond = side * place >= min(_TAIL, side * last), side * z > side * z[inside]
             dz, dv = (
-                column[people] - np.average(column[people], weights=weight[people]) for column in (place, np.log(values))
+                column[people] - np.average(column[people], weights=weight[people])
+                for column in (place, np.log(values))
             )
             slope = (weight[people] * dz * dv).sum() / (weight[people] * dz**2).sum()
             table[beyond] = table[inside] * np.exp(slope * (z[beyond] - z[inside]))

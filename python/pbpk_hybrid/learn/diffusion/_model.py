@@ -32,7 +32,15 @@ from ._sampler import project, sample
 KIND, FORMAT = "pcdm", 2
 SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
 SMALLEST = 500  #: people: fewer do not support a joint distribution of this many quantities
-_NEEDED = ("sex", *MEASURED, "gfr", "cardiac_output", "hepatocellularity", "microsomal_protein", "ethnicity")
+_NEEDED = (
+    "sex",
+    *MEASURED,
+    "gfr",
+    "cardiac_output",
+    "hepatocellularity",
+    "microsomal_protein",
+    "ethnicity",
+)
 _BATCH = 20_000  # people at a time: bounds memory
 _CHUNK = 1024  # people at a time on a thread: their hidden layers stay in the processor's cache
 _FEW = 20  # people of the pool who satisfy a condition: with fewer, the network alone has to know
@@ -80,8 +88,13 @@ class PCDM:
     ) -> None:
         self.config, self.ranges = config, dict(ranges)
         self._module, self._coordinates = module.eval(), coordinates
-        self._logs, self._shares = logs, shares  # shares: (2, 5) of sex and ethnicity in the population
-        self._pool = dict(pool or {})  # coordinates (POOLED) and group of people drawn without a condition
+        self._logs, self._shares = (
+            logs,
+            shares,
+        )  # shares: (2, 5) of sex and ethnicity in the population
+        self._pool = dict(
+            pool or {}
+        )  # coordinates (POOLED) and group of people drawn without a condition
         self._pooled: dict[bool, dict[str, torch.Tensor]] = {}
         self.log_: TrainingLog | None = None
 
@@ -136,15 +149,25 @@ class PCDM:
             gen = torch.Generator().manual_seed(seed + 2)
             with torch.no_grad():
                 quiet = replace(config, physics_weight=0.0, batch_size=4096)
-                return float(np.mean([float(_loss(module, held, coordinates, quiet, gen)) for _ in range(8)]))
+                return float(
+                    np.mean([float(_loss(module, held, coordinates, quiet, gen)) for _ in range(8)])
+                )
 
         options = TrainingOptions(
-            steps=config.training_steps, learning_rate=config.learning_rate, evaluate_every=config.evaluate_every,
-            patience=config.patience, weight_decay=1e-3, max_minutes=max_minutes, seed=seed, threads=threads,
-        )  # fmt: skip
+            steps=config.training_steps,
+            learning_rate=config.learning_rate,
+            evaluate_every=config.evaluate_every,
+            patience=config.patience,
+            weight_decay=1e-3,
+            max_minutes=max_minutes,
+            seed=seed,
+            threads=threads,
+        )
         log = train(module, loss, options, validate=validate, folder=folder, progress=progress)
         shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64)
-        shares.index_put_((data.male.long(), data.ethnicity.long()), torch.tensor(weight), accumulate=True)
+        shares.index_put_(
+            (data.male.long(), data.ethnicity.long()), torch.tensor(weight), accumulate=True
+        )
         self = cls(config, module, coordinates, data.logs, shares / shares.sum(), data.ranges)
         self.log_ = log
         self._make_pool(seed)
@@ -196,7 +219,11 @@ class PCDM:
         parts, drawn, kept, moved, mirrored, behind = [], 0, 0, 0, 0, 0
         for male, count in sizes:
             shares = self._shares_of(asked, male)
-            some = self._of_pool(asked, male, measured_precision) if asked.ranges and guidance == 1.0 else torch.arange(0)
+            some = (
+                self._of_pool(asked, male, measured_precision)
+                if asked.ranges and guidance == 1.0
+                else torch.arange(0)
+            )
             if len(some) < _FEW:
                 some = None
             else:
@@ -206,10 +233,14 @@ class PCDM:
                 want = count - got
                 rate = max(kept / drawn, 0.02) if drawn else 1.0
                 size = min(
-                    _BATCH, int(want / rate * (1.0 if rate > 0.999 else 1.05)) + (0 if turn == 0 and rate == 1.0 else 16)
+                    _BATCH,
+                    int(want / rate * (1.0 if rate > 0.999 else 1.05))
+                    + (0 if turn == 0 and rate == 1.0 else 16),
                 )
                 start = None if some is None else some[_turns(len(some), size, gen)]
-                people, code, good, shifted, back = self._draw(size, shares, asked, gen, guidance, measured_precision, start)
+                people, code, good, shifted, back = self._draw(
+                    size, shares, asked, gen, guidance, measured_precision, start
+                )
                 drawn, moved, mirrored = drawn + size, moved + shifted, mirrored + back
                 index = good.nonzero().ravel()[:want]
                 # people drawn beyond the number asked for are not rejected: they were good
@@ -231,17 +262,23 @@ class PCDM:
         columns = {name: values[order] for name, values in columns.items()}
         mass, flow = columns.pop("mass"), columns.pop("blood_flow")
         facts = {
-            "method": "physiologically constrained diffusion model", "seed": seed, "guidance": guidance,
-            "condition": repr(dict(condition or {})), "rejected_fraction": 1 - kept / drawn,
-            "projected_fraction": moved / drawn, "mirrored_fraction": mirrored / drawn,
+            "method": "physiologically constrained diffusion model",
+            "seed": seed,
+            "guidance": guidance,
+            "condition": repr(dict(condition or {})),
+            "rejected_fraction": 1 - kept / drawn,
+            "projected_fraction": moved / drawn,
+            "mirrored_fraction": mirrored / drawn,
             "pool_members": behind,
             "extrapolated": "; ".join(asked.extrapolated) or "no",
             "beyond_training": "; ".join(asked.beyond) or "no",
             "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; arXiv 2602.18472",
-        }  # fmt: skip
+        }
         return check_physiology(build(mass, flow, "human", columns, facts))
 
-    def log_density(self, population: xr.Dataset, *, seed: int = 0, steps: int = 48) -> xr.DataArray:
+    def log_density(
+        self, population: xr.Dataset, *, seed: int = 0, steps: int = 48
+    ) -> xr.DataArray:
         """Log density of people, in their standardised coordinates, with that of their sex and ethnicity.
 
         .. math:: \\ln p(x, g) = \\ln p(g) + \\ln \\mathcal N(x_T; 0, \\sigma_{max}^2)
@@ -271,7 +308,9 @@ class PCDM:
         told = torch.zeros(len(x), len(CONDITIONS), 3)
         group = groups(male, code)
         config = self.config
-        levels = torch.exp(torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1))
+        levels = torch.exp(
+            torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1)
+        )
         total = torch.zeros(len(x), dtype=torch.float64)
         dimension = x.shape[1]
 
@@ -281,7 +320,9 @@ class PCDM:
                 v = (x - self._module(x, sigma.expand(len(x)), group, told)) / sigma
                 trace = torch.zeros(len(x))
                 for k in range(dimension):
-                    trace += torch.autograd.grad(v[:, k].sum(), x, retain_graph=k + 1 < dimension)[0][:, k]
+                    trace += torch.autograd.grad(v[:, k].sum(), x, retain_graph=k + 1 < dimension)[
+                        0
+                    ][:, k]
             return v.detach(), trace
 
         for low, high in pairwise(levels):
@@ -293,9 +334,16 @@ class PCDM:
             config.sigma_max * np.sqrt(2 * np.pi)
         )
         value = total + end + torch.log(self._shares[male.long(), code])
-        subject = population["subject"].values if "subject" in population.coords else np.arange(len(x))
-        return xr.DataArray(value.numpy(), {"subject": subject}, "subject", "log_density",
-                            {"units": "1", "long_name": "log density in standardised coordinates [nat]"})  # fmt: skip
+        subject = (
+            population["subject"].values if "subject" in population.coords else np.arange(len(x))
+        )
+        return xr.DataArray(
+            value.numpy(),
+            {"subject": subject},
+            "subject",
+            "log_density",
+            {"units": "1", "long_name": "log density in standardised coordinates [nat]"},
+        )
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write a checkpoint (safetensors, configuration inside).
@@ -305,12 +353,23 @@ class PCDM:
         CheckpointError : the file is there and `overwrite` is False
         """
         tensors = {f"network/{name}": tensor for name, tensor in self._module.state_dict().items()}
-        tensors |= {"tables": self._coordinates.tables, "mean": self._coordinates.mean, "scale": self._coordinates.scale,
-                    "logs": self._logs, "shares": self._shares,
-                    **{f"pool/{name}": values for name, values in self._pool.items()}}  # fmt: skip
-        config = {"config": asdict(self.config), "names": list(NAMES), "ethnicities": list(ETHNICITIES),
-                  "ranges": {k: list(v) for k, v in self.ranges.items()}}  # fmt: skip
-        return save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+        tensors |= {
+            "tables": self._coordinates.tables,
+            "mean": self._coordinates.mean,
+            "scale": self._coordinates.scale,
+            "logs": self._logs,
+            "shares": self._shares,
+            **{f"pool/{name}": values for name, values in self._pool.items()},
+        }
+        config = {
+            "config": asdict(self.config),
+            "names": list(NAMES),
+            "ethnicities": list(ETHNICITIES),
+            "ranges": {k: list(v) for k, v in self.ranges.items()},
+        }
+        return save_checkpoint(
+            path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike | None = None) -> PCDM:
@@ -320,7 +379,9 @@ class PCDM:
         ------
         CheckpointError : not a checkpoint of a PCDM, or of another version
         """
-        tensors, stored = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        tensors, stored = load_checkpoint(
+            SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
+        )
         try:
             config = PCDMConfig(**stored["config"])
             ranges = {str(k): (float(a), float(b)) for k, (a, b) in stored["ranges"].items()}
@@ -330,12 +391,22 @@ class PCDM:
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise CheckpointError("config", repr(error), "the configuration of a PCDM") from error
         if stored.get("names") != list(NAMES) or stored.get("ethnicities") != list(ETHNICITIES):
-            raise CheckpointError("names", stored.get("names"), "the coordinates of this version", hint="train it again")
+            raise CheckpointError(
+                "names",
+                stored.get("names"),
+                "the coordinates of this version",
+                hint="train it again",
+            )
         module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
-        load_weights(module, {k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")})
+        load_weights(
+            module,
+            {k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")},
+        )
         return cls(config, module, coordinates, logs, shares, ranges, pool)
 
-    def _groups(self, n: int, asked: Condition, gen: torch.Generator) -> list[tuple[bool | None, int]]:
+    def _groups(
+        self, n: int, asked: Condition, gen: torch.Generator
+    ) -> list[tuple[bool | None, int]]:
         """(male, how many); None: both sexes as they come."""
         if isinstance(asked.sex, str):
             return [(asked.sex == "male", n)]
@@ -379,9 +450,15 @@ class PCDM:
         return shares / shares.sum()
 
     def _draw(
-        self, n: int, shares: torch.Tensor, asked: Condition, gen: torch.Generator, guidance: float, rounded: bool,
+        self,
+        n: int,
+        shares: torch.Tensor,
+        asked: Condition,
+        gen: torch.Generator,
+        guidance: float,
+        rounded: bool,
         pool: torch.Tensor | None = None,
-    ) -> tuple[Decoded, torch.Tensor, torch.Tensor, int, int]:  # fmt: skip
+    ) -> tuple[Decoded, torch.Tensor, torch.Tensor, int, int]:
         """n people; their ethnicity codes, who is good, how many were moved by the projection and how many mirrored.
 
         `pool` (n,) says from whom of the pool they start; None: from noise alone, the network being told the condition.
@@ -400,7 +477,9 @@ class PCDM:
 
         def piece(rows: torch.Tensor) -> tuple[Decoded, torch.Tensor, int, int]:
             start = None if known is None else (POOLED, known[rows])
-            x = sample(self._module, self.config, noise[rows], kinds[rows], told[rows], guidance, start)
+            x = sample(
+                self._module, self.config, noise[rows], kinds[rows], told[rows], guidance, start
+            )
             mirrored = 0
             if start is None or again:
                 x, mirrored = mirror(self._coordinates, x, male[rows], asked, rounded)
@@ -417,10 +496,21 @@ class PCDM:
         parts = over_threads(piece, torch.arange(n).split(_CHUNK))
         people = Decoded.joined([part[0] for part in parts])
         good = torch.cat([part[1] for part in parts])
-        return people, code, good & asked.holds(people), sum(p[2] for p in parts), sum(p[3] for p in parts)
+        return (
+            people,
+            code,
+            good & asked.holds(people),
+            sum(p[2] for p in parts),
+            sum(p[3] for p in parts),
+        )
 
     def _stay(
-        self, x: torch.Tensor, known: torch.Tensor, male: torch.Tensor, asked: Condition, rounded: bool
+        self,
+        x: torch.Tensor,
+        known: torch.Tensor,
+        male: torch.Tensor,
+        asked: Condition,
+        rounded: bool,
     ) -> torch.Tensor:
         """Who has left the asked ranges keeps the measured quantities and filtration of the one in the pool."""
         x = x.double()
@@ -450,7 +540,9 @@ class PCDM:
                 x = torch.zeros(len(rows), len(NAMES), dtype=torch.float64)
                 x[:, POOLED] = self._pool["x"][rows].double()
                 parts.append(self._coordinates.decode(x, male[rows], rounded=rounded).quantities())
-            self._pooled[rounded] = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            self._pooled[rounded] = {
+                name: torch.cat([part[name] for part in parts]) for name in parts[0]
+            }
         return self._pooled[rounded]
 
     def _make_pool(self, seed: int) -> None:
@@ -473,7 +565,12 @@ class _Table:
     """People as tensors, to be drawn from in training."""
 
     def __init__(
-        self, ds: xr.Dataset, weight: np.ndarray, coordinates: Coordinates, seed: int, logs: torch.Tensor | None = None
+        self,
+        ds: xr.Dataset,
+        weight: np.ndarray,
+        coordinates: Coordinates,
+        seed: int,
+        logs: torch.Tensor | None = None,
     ):
         self.x = coordinates.encode(ds, np.random.default_rng(seed)).float()
         self.male = torch.tensor(ds["sex"].values == "male")
@@ -489,17 +586,23 @@ class _Table:
                 logs[k, 1] = (w * (value - logs[k, 0]) ** 2).sum().sqrt()
         self.logs = logs
         self.scores = scores(values, self.male, coordinates, logs).float()
-        self.ranges = {name: (float(values[name].min()), float(values[name].max())) for name in CONDITIONS}
+        self.ranges = {
+            name: (float(values[name].min()), float(values[name].max())) for name in CONDITIONS
+        }
 
 
-def _loss(module, data: _Table, coordinates: Coordinates, config: PCDMConfig, gen: torch.Generator) -> torch.Tensor:
+def _loss(
+    module, data: _Table, coordinates: Coordinates, config: PCDMConfig, gen: torch.Generator
+) -> torch.Tensor:
     """Denoising loss of Karras et al. (2022, eq. 8) with their weights, plus the physics loss on the denoised people.
 
     The physics loss counts most where there is little noise, by 1/(1 + 4 sigma^2): at high noise the denoised estimate is
     an average
     over many people, which no rule is about.
     """
-    pick = torch.searchsorted(data.cumulative, torch.rand(config.batch_size, generator=gen, dtype=torch.float64))
+    pick = torch.searchsorted(
+        data.cumulative, torch.rand(config.batch_size, generator=gen, dtype=torch.float64)
+    )
     pick = pick.clamp_max(len(data.x) - 1)
     x, male = data.x[pick], data.male[pick]
     sigma = torch.exp(config.noise_mean + config.noise_sd * torch.randn(len(x), generator=gen))
@@ -511,7 +614,9 @@ def _loss(module, data: _Table, coordinates: Coordinates, config: PCDMConfig, ge
     each[: len(MEASURED)] = config.measured_weight
     loss = (weight[:, None] * (denoised - x) ** 2 * (each / each.mean())).mean()
     if config.physics_weight:
-        part = slice(0, len(x) // 4)  # a quarter of the batch is enough for the gradient and costs a quarter of the time
+        part = slice(
+            0, len(x) // 4
+        )  # a quarter of the batch is enough for the gradient and costs a quarter of the time
         broken = violation(coordinates, denoised[part], male[part])
         loss = loss + config.physics_weight * (broken / (1 + 4 * sigma[part] ** 2)).mean().float()
     return loss
@@ -523,31 +628,54 @@ def _check_people(ds: xr.Dataset, smallest: int = SMALLEST) -> np.ndarray:
         raise SchemaError("population", type(ds).__name__, "a physiology Dataset")
     for name in _NEEDED:
         if name not in ds:
-            raise SchemaError(f"population.{name}", sorted(map(str, ds.variables)), f"a variable '{name}'",
-                              hint="physiology.training_people makes such a Dataset")  # fmt: skip
+            raise SchemaError(
+                f"population.{name}",
+                sorted(map(str, ds.variables)),
+                f"a variable '{name}'",
+                hint="physiology.training_people makes such a Dataset",
+            )
     subject = ds["subject"].values if "subject" in ds.coords else np.arange(ds.sizes["subject"])
     for name in _NEEDED:
         if ds[name].dtype.kind == "f" and not np.isfinite(ds[name].values).all():
             i = int(np.flatnonzero(~np.isfinite(ds[name].values))[0])
-            raise InputError(f"population.{name}", float(ds[name].values[i]), "a finite number", subject=subject[i])
+            raise InputError(
+                f"population.{name}",
+                float(ds[name].values[i]),
+                "a finite number",
+                subject=subject[i],
+            )
     check_physiology(ds)
     if ds.sizes["subject"] < smallest:
-        raise InputError("population", f"{ds.sizes['subject']} people", f"at least {smallest} people")
+        raise InputError(
+            "population", f"{ds.sizes['subject']} people", f"at least {smallest} people"
+        )
     if "species" in ds and (ds["species"].values != "human").any():
         raise InputError("population.species", sorted(set(map(str, ds["species"].values))), "human")
     if (ds["age"].values < 18).any():
-        raise InputError("population.age", float(ds["age"].values.min()), "adults from 18 years",
-                         hint="children need growth laws that are not in this model")  # fmt: skip
+        raise InputError(
+            "population.age",
+            float(ds["age"].values.min()),
+            "adults from 18 years",
+            hint="children need growth laws that are not in this model",
+        )
     odd = ethnicity_codes(ds["ethnicity"].values) < 0
     if odd.any():
-        raise InputError("population.ethnicity", str(ds["ethnicity"].values[odd][0]), f"one of {', '.join(ETHNICITIES)}")
+        raise InputError(
+            "population.ethnicity",
+            str(ds["ethnicity"].values[odd][0]),
+            f"one of {', '.join(ETHNICITIES)}",
+        )
     weight = ds["survey_weight"].values if "survey_weight" in ds else np.ones(ds.sizes["subject"])
     if not (np.isfinite(weight).all() and (weight > 0).all()):
-        raise InputError("population.survey_weight", float(np.min(weight)), "finite positive numbers")
+        raise InputError(
+            "population.survey_weight", float(np.min(weight)), "finite positive numbers"
+        )
     return np.asarray(weight, dtype=float)
 
 
-def _hold_out(ds: xr.Dataset, weight: np.ndarray, seed: int) -> tuple[xr.Dataset, np.ndarray, xr.Dataset]:
+def _hold_out(
+    ds: xr.Dataset, weight: np.ndarray, seed: int
+) -> tuple[xr.Dataset, np.ndarray, xr.Dataset]:
     """A tenth of the people apart, all copies of a person on one side."""
     person = ds["nhanes_person"].values if "nhanes_person" in ds else np.arange(ds.sizes["subject"])
     names = np.unique(person)
@@ -563,13 +691,22 @@ def _columns(people: Decoded, code: torch.Tensor, index: torch.Tensor) -> dict[s
         return values[index].detach().numpy()
 
     return {
-        "mass": take(people.mass), "blood_flow": take(people.flow), "sex": np.where(take(p.male), "male", "female"),
-        "age": take(p.age), "body_weight": take(p.weight), "height": take(p.height), "hematocrit": take(people.hematocrit),
-        "gfr": take(people.gfr), "cardiac_output": take(people.output), "serum_creatinine": take(people.serum_creatinine),
-        "body_surface_area": take(p.surface), "body_mass_index": take(p.body_mass_index),
-        "hepatocellularity": take(people.hepatocellularity), "microsomal_protein": take(people.microsomal_protein),
+        "mass": take(people.mass),
+        "blood_flow": take(people.flow),
+        "sex": np.where(take(p.male), "male", "female"),
+        "age": take(p.age),
+        "body_weight": take(p.weight),
+        "height": take(p.height),
+        "hematocrit": take(people.hematocrit),
+        "gfr": take(people.gfr),
+        "cardiac_output": take(people.output),
+        "serum_creatinine": take(people.serum_creatinine),
+        "body_surface_area": take(p.surface),
+        "body_mass_index": take(p.body_mass_index),
+        "hepatocellularity": take(people.hepatocellularity),
+        "microsomal_protein": take(people.microsomal_protein),
         "ethnicity": np.array(ETHNICITIES)[take(code)],
-    }  # fmt: skip
+    }
 
 
 __all__ = ["PCDM", "UNITS"]

@@ -8,7 +8,16 @@ from torch import nn
 from ._config import PCDMConfig
 
 #: what ranges can be asked for; the first five are measured
-CONDITIONS = ("age", "body_weight", "height", "hematocrit", "serum_creatinine", "bmi", "egfr", "gfr")
+CONDITIONS = (
+    "age",
+    "body_weight",
+    "height",
+    "hematocrit",
+    "serum_creatinine",
+    "bmi",
+    "egfr",
+    "gfr",
+)
 #: features per condition: asked or not, lower end, upper end
 _PER_CONDITION = 3
 
@@ -35,24 +44,33 @@ class Denoiser(nn.Module):
         self.register_buffer("frequencies", torch.exp(torch.linspace(0.0, 3.0, 16)))
         self.enter = nn.Linear(dimension, width)
         self.context = nn.Sequential(
-            nn.Linear(32 + groups + len(CONDITIONS) * _PER_CONDITION, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+            nn.Linear(32 + groups + len(CONDITIONS) * _PER_CONDITION, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
         )
         self.blocks = nn.ModuleList(Block(width) for _ in range(config.blocks))
         self.leave = nn.Linear(width, dimension)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
+    ) -> torch.Tensor:
         shifts = self.modulation(sigma, group, conditions)
         return self.denoise(x, sigma[:, None], shifts)
 
-    def modulation(self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor) -> list[torch.Tensor]:
+    def modulation(
+        self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
+    ) -> list[torch.Tensor]:
         """What noise level, group and conditions do to each block, (n, 2 width) each."""
         noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies
         c = self.context(torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1))
         return [block.modulate(c) for block in self.blocks]
 
-    def denoise(self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]) -> torch.Tensor:
+    def denoise(
+        self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]
+    ) -> torch.Tensor:
         """D for people whose modulation is known; `sigma` (n, 1) or (1, 1).
 
         In sampling everybody has the same noise level and there are few kinds of people (sex, ethnicity; a condition is the

@@ -28,5 +28,14 @@ def violation(coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor) -> 
 
 
 #: what counts as clearly beyond, by the unit of the rule
-_SCALE = {"kg": 0.5, "cm": 2.0, "kg/m^2": 1.0, "mg/dL": 0.1, "mL/min/1.73 m^2": 5.0, "1": 0.02, "L/min": 0.2,
-          "L/min/m^2": 0.1, "kg or L/h": 0.1}  # fmt: skip
+_SCALE = {
+    "kg": 0.5,
+    "cm": 2.0,
+    "kg/m^2": 1.0,
+    "mg/dL": 0.1,
+    "mL/min/1.73 m^2": 5.0,
+    "1": 0.02,
+    "L/min": 0.2,
+    "L/min/m^2": 0.1,
+    "kg or L/h": 0.1,
+}

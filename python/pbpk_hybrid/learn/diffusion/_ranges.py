@@ -35,7 +35,9 @@ def mirror(
         return x, 0
     before = x.clone()
     bounds = {
-        name: _bounds(name, ends, coordinates, male, rounded) for name, ends in asked.ranges.items() if name in MEASURED
+        name: _bounds(name, ends, coordinates, male, rounded)
+        for name, ends in asked.ranges.items()
+        if name in MEASURED
     }
     derived = [name for name in asked.ranges if name not in MEASURED]
     for turn in range(_PASSES):
@@ -50,7 +52,13 @@ def mirror(
 
 
 def _mirror_derived(
-    coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor, asked: Condition, rounded: bool, *, final: bool
+    coordinates: Coordinates,
+    x: torch.Tensor,
+    male: torch.Tensor,
+    asked: Condition,
+    rounded: bool,
+    *,
+    final: bool,
 ) -> bool:
     """Moves BMI by weight and filtration by its residual, in place; whether all are inside."""
     people = coordinates.decode(x, male, rounded=rounded)
@@ -69,10 +77,14 @@ def _mirror_derived(
         if final:
             middle = 0.5 * (max(low, -1e3) + min(high, 1e3))
             there = torch.where(
-                now < low, torch.full_like(now, min(low + margin, middle if high < np.inf else np.inf)), there
+                now < low,
+                torch.full_like(now, min(low + margin, middle if high < np.inf else np.inf)),
+                there,
             )
             there = torch.where(
-                now > high, torch.full_like(now, max(high - margin, middle if low > -np.inf else -np.inf)), there
+                now > high,
+                torch.full_like(now, max(high - margin, middle if low > -np.inf else -np.inf)),
+                there,
             )
         step = torch.where(there != now, there - now, torch.zeros_like(now))
         _shift(coordinates, x, male, values, "body_weight" if name == "bmi" else "gfr", step)
@@ -80,9 +92,13 @@ def _mirror_derived(
 
 
 def _shift(
-    coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor, values: Mapping[str, torch.Tensor], what: str,
+    coordinates: Coordinates,
+    x: torch.Tensor,
+    male: torch.Tensor,
+    values: Mapping[str, torch.Tensor],
+    what: str,
     step: torch.Tensor,
-) -> None:  # fmt: skip
+) -> None:
     """Multiply body weight or filtration by exp(step), in place, where that is no more than allowed."""
     if what == "body_weight":
         k = MEASURED.index(what)
@@ -104,12 +120,18 @@ def _into(z: torch.Tensor, low, high, farthest: float) -> torch.Tensor:
     mirrored = torch.where(over > 0, low + torch.where(back > width, 2 * width - back, back), z)
     over = (z - high).clamp_min(0)
     back = torch.where(width > 0, over - 2 * width * torch.floor(over / (2 * width)), over)
-    mirrored = torch.where(over > 0, high - torch.where(back > width, 2 * width - back, back), mirrored)
+    mirrored = torch.where(
+        over > 0, high - torch.where(back > width, 2 * width - back, back), mirrored
+    )
     return torch.where((mirrored - z).abs() <= farthest, mirrored, z)
 
 
 def _bounds(
-    name: str, ends: tuple[float, float], coordinates: Coordinates, male: torch.Tensor, rounded: bool
+    name: str,
+    ends: tuple[float, float],
+    coordinates: Coordinates,
+    male: torch.Tensor,
+    rounded: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(n,) lower and upper standard scores: of all values that are inside once they are rounded."""
     low, high = ends

@@ -19,7 +19,9 @@ def schedule(config: PCDMConfig) -> torch.Tensor:
     """(steps + 1,) noise levels, falling; the last is 0 (Karras et al. 2022, eq. 5)."""
     ramp = torch.linspace(0, 1, config.steps, dtype=torch.float64)
     top, bottom = config.sigma_max ** (1 / config.rho), config.sigma_min ** (1 / config.rho)
-    return torch.cat([(top + ramp * (bottom - top)) ** config.rho, torch.zeros(1, dtype=torch.float64)])
+    return torch.cat(
+        [(top + ramp * (bottom - top)) ** config.rho, torch.zeros(1, dtype=torch.float64)]
+    )
 
 
 @torch.no_grad()
@@ -47,11 +49,18 @@ def sample(
     sigmas = schedule(config).float()
     # who is of the same kind is told the same: the network's context is worked out once a kind and noise level
     kinds, kind = torch.unique(torch.cat([group, told.flatten(1)], 1), dim=0, return_inverse=True)
-    kind_group, kind_told = kinds[:, : group.shape[1]], kinds[:, group.shape[1] :].reshape(-1, *told.shape[1:])
+    kind_group, kind_told = (
+        kinds[:, : group.shape[1]],
+        kinds[:, group.shape[1] :].reshape(-1, *told.shape[1:]),
+    )
     guided = guidance != 1.0 and bool(told[:, :, 0].any())
     levels = [sigma.expand(len(kinds)) for sigma in sigmas[:-1]]
     told_shifts = [module.modulation(level, kind_group, kind_told) for level in levels]
-    free_shifts = [module.modulation(level, kind_group, torch.zeros_like(kind_told)) for level in levels] if guided else None
+    free_shifts = (
+        [module.modulation(level, kind_group, torch.zeros_like(kind_told)) for level in levels]
+        if guided
+        else None
+    )
 
     def denoise(x: torch.Tensor, i: int, who: torch.Tensor) -> torch.Tensor:
         sigma = sigmas[i].reshape(1, 1)
@@ -64,7 +73,9 @@ def sample(
     return _solve(x, kind, sigmas, denoise, start, config.release)
 
 
-def _solve(x: torch.Tensor, who: torch.Tensor, sigmas: torch.Tensor, denoise, start, release: float) -> torch.Tensor:
+def _solve(
+    x: torch.Tensor, who: torch.Tensor, sigmas: torch.Tensor, denoise, start, release: float
+) -> torch.Tensor:
     """DPM-Solver++(2M) from the first of `sigmas` to the last, which is 0."""
     x = x * sigmas[0]
     if start is not None:
@@ -120,7 +131,9 @@ def project(
             rows = broken[left]
             part = coordinates.decode(x[rows], male[rows], rounded=rounded, organs=factor[left])
             left = left[_broken(part, _ORGAN)]
-    factor[left] = 1.0  # the covariates alone break a soft rule: these people keep the organs they were drawn with
+    factor[left] = (
+        1.0  # the covariates alone break a soft rule: these people keep the organs they were drawn with
+    )
     mended = coordinates.decode(x[broken], male[broken], rounded=rounded, organs=factor)
     people.replace(broken, mended)
     return people, _broken(people, _HARD), found - len(left)
@@ -133,8 +146,14 @@ def _about(rule_id: str) -> tuple[str, ...]:
     """The residuals that decide whether a rule holds."""
     # S8 is about each organ by itself, see _SCALED_TABLE
     flows = tuple(name for name in RESIDUALS if name.startswith("flow of "))
-    known = {"H5": ("gfr",), "S3_gfr": ("gfr",), "S4_adipose": ("fat",), "S4_lean": ("fat",), "S8": (),
-             "S7_liver": tuple(f"flow of {o}" for o in ("liver", *PORTAL_ORGANS))}  # fmt: skip
+    known = {
+        "H5": ("gfr",),
+        "S3_gfr": ("gfr",),
+        "S4_adipose": ("fat",),
+        "S4_lean": ("fat",),
+        "S8": (),
+        "S7_liver": tuple(f"flow of {o}" for o in ("liver", *PORTAL_ORGANS)),
+    }
     if rule_id in known:
         return known[rule_id]
     start, _, organ = rule_id.partition("_")
@@ -146,12 +165,21 @@ def _about(rule_id: str) -> tuple[str, ...]:
 
 
 #: (rule, residual): 1 where the residual decides
-_ABOUT_TABLE = torch.tensor([[float(name in _about(rule.id)) for name in RESIDUALS] for rule in _ORGAN], dtype=torch.float64)
+_ABOUT_TABLE = torch.tensor(
+    [[float(name in _about(rule.id)) for name in RESIDUALS] for rule in _ORGAN], dtype=torch.float64
+)
 
 #: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left, by fat and all others
 _SCALED_TABLE = torch.tensor(
-    [[float(name in (_FAT_AND_MASSES if organ == "muscle" else (f"mass of {organ}",))) for name in RESIDUALS]
-     for organ in SCALED], dtype=torch.float64)  # fmt: skip
+    [
+        [
+            float(name in (_FAT_AND_MASSES if organ == "muscle" else (f"mass of {organ}",)))
+            for name in RESIDUALS
+        ]
+        for organ in SCALED
+    ],
+    dtype=torch.float64,
+)
 
 
 def _broken(people: Decoded, rules) -> torch.Tensor:

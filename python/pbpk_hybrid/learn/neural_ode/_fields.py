@@ -58,7 +58,9 @@ class NativeField(nn.Module):
     n_states: int
     n_parameters: int
 
-    def __init__(self, hidden: Sequence[int], n_parameters: int, activation: str, time_dependent: bool) -> None:
+    def __init__(
+        self, hidden: Sequence[int], n_parameters: int, activation: str, time_dependent: bool
+    ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS, what="an activation")
@@ -89,10 +91,14 @@ class NativeField(nn.Module):
         inputs = []
         if self.n_parameters:
             if parameters is None:
-                raise InputError("parameters", None, f"a tensor of shape ({len(y)}, {self.n_parameters})")
+                raise InputError(
+                    "parameters", None, f"a tensor of shape ({len(y)}, {self.n_parameters})"
+                )
             inputs.append(parameters)
         if self.time_dependent:
-            inputs.append(torch.as_tensor(t, dtype=y.dtype, device=y.device).reshape(1, 1).expand(len(y), 1))
+            inputs.append(
+                torch.as_tensor(t, dtype=y.dtype, device=y.device).reshape(1, 1).expand(len(y), 1)
+            )
         return inputs
 
 
@@ -120,9 +126,13 @@ class MLPField(NativeField):
     """
 
     def __init__(
-        self, n_states: int, hidden: Sequence[int] = (32, 32), n_parameters: int = 0, activation: str = "tanh",
+        self,
+        n_states: int,
+        hidden: Sequence[int] = (32, 32),
+        n_parameters: int = 0,
+        activation: str = "tanh",
         time_dependent: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(hidden, n_parameters, activation, time_dependent)
         self.n_states = whole_number("n_states", n_states, 1)
         inputs = self.n_states + self.n_parameters + self.time_dependent
@@ -135,7 +145,13 @@ class MLPField(NativeField):
         return {"net": self.net}
 
     def spec(self) -> FieldSpec:
-        return FieldSpec.mlp(self.n_states, self.n_parameters, self.time_dependent, activation_code(self), self.hidden)
+        return FieldSpec.mlp(
+            self.n_states,
+            self.n_parameters,
+            self.time_dependent,
+            activation_code(self),
+            self.hidden,
+        )
 
     def __repr__(self) -> str:
         return (
@@ -168,24 +184,37 @@ class GraphField(NativeField):
     """
 
     def __init__(
-        self, graph: OrganGraph, n_features: int = 1, hidden: Sequence[int] = (32,), n_messages: int = 8,
-        n_parameters: int = 0, activation: str = "tanh", time_dependent: bool = False, edge_features: Tensor | None = None,
+        self,
+        graph: OrganGraph,
+        n_features: int = 1,
+        hidden: Sequence[int] = (32,),
+        n_messages: int = 8,
+        n_parameters: int = 0,
+        activation: str = "tanh",
+        time_dependent: bool = False,
+        edge_features: Tensor | None = None,
         node_features: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(hidden, n_parameters, activation, time_dependent)
         self.n_organs, self.n_features = graph.n_organs, whole_number("n_features", n_features, 1)
         self.n_messages = whole_number("n_messages", n_messages, 1)
         self.n_states = self.n_organs * self.n_features
         self.register_buffer("source", torch.as_tensor(graph.source, dtype=torch.int64))
         self.register_buffer("target", torch.as_tensor(graph.target, dtype=torch.int64))
-        self.register_buffer("edge_features", feature_table("edge_features", edge_features, len(graph.source)))
-        self.register_buffer("node_features", feature_table("node_features", node_features, self.n_organs))
+        self.register_buffer(
+            "edge_features", feature_table("edge_features", edge_features, len(graph.source))
+        )
+        self.register_buffer(
+            "node_features", feature_table("node_features", node_features, self.n_organs)
+        )
         common, width = self.n_parameters + self.time_dependent, self.n_features
         self.message = DenseNet(
-            (2 * width + self.edge_features.shape[1] + common, *self.hidden, self.n_messages), activation
+            (2 * width + self.edge_features.shape[1] + common, *self.hidden, self.n_messages),
+            activation,
         )
         self.update = DenseNet(
-            (width + self.n_messages + self.node_features.shape[1] + common, *self.hidden, width), activation
+            (width + self.n_messages + self.node_features.shape[1] + common, *self.hidden, width),
+            activation,
         )
 
     def forward(self, t: Tensor | float, y: Tensor, parameters: Tensor | None = None) -> Tensor:
@@ -199,8 +228,12 @@ class GraphField(NativeField):
 
         ends = [h.index_select(1, self.source), h.index_select(1, self.target)]
         messages = self.message(torch.cat([*ends, *per(edges, self.edge_features)], dim=2))
-        arriving = messages.new_zeros(batch, organs, self.n_messages).index_add(1, self.target, messages)
-        return self.update(torch.cat([h, arriving, *per(organs, self.node_features)], dim=2)).reshape(batch, self.n_states)
+        arriving = messages.new_zeros(batch, organs, self.n_messages).index_add(
+            1, self.target, messages
+        )
+        return self.update(
+            torch.cat([h, arriving, *per(organs, self.node_features)], dim=2)
+        ).reshape(batch, self.n_states)
 
     def networks(self) -> dict[str, DenseNet]:
         return {"message": self.message, "update": self.update}
@@ -208,9 +241,15 @@ class GraphField(NativeField):
     def spec(self) -> FieldSpec:
         numbers = (self.n_organs, self.n_parameters, self.time_dependent, activation_code(self))
         return FieldSpec.graph(
-            *numbers, self.n_features, self.n_messages, self.hidden, self.source.cpu().numpy(), self.target.cpu().numpy(),
-            self.edge_features.cpu().double().numpy(), self.node_features.cpu().double().numpy(),
-        )  # fmt: skip
+            *numbers,
+            self.n_features,
+            self.n_messages,
+            self.hidden,
+            self.source.cpu().numpy(),
+            self.target.cpu().numpy(),
+            self.edge_features.cpu().double().numpy(),
+            self.node_features.cpu().double().numpy(),
+        )
 
     def __repr__(self) -> str:
         return (

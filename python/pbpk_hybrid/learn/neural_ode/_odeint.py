@@ -22,10 +22,18 @@ METHODS = (*julia.METHODS, *_torchdiffeq.METHODS)
 
 
 def odeint(
-    field: nn.Module, y0: Tensor, t: Tensor | np.ndarray | Sequence[float], parameters: Tensor | None = None, *,
-    rtol: float = 1e-8, atol: float = 1e-10, method: str | None = None, backend: str = "auto", adjoint: str = "auto",
+    field: nn.Module,
+    y0: Tensor,
+    t: Tensor | np.ndarray | Sequence[float],
+    parameters: Tensor | None = None,
+    *,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    method: str | None = None,
+    backend: str = "auto",
+    adjoint: str = "auto",
     max_steps: int = 100_000,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     r"""Integrate a neural vector field for a batch of subjects, with gradients to weights, start and parameters.
 
     .. math:: \frac{dy}{dt} = f_\theta(t, y, p), \qquad y(t_1) = y_0
@@ -104,8 +112,10 @@ def odeint(
             raise InputError(name, value, "a number between 0 and 1")
     max_steps = whole_number("max_steps", max_steps, 1)
     for name, value, known in (
-        ("method", method, (None, *METHODS)), ("backend", backend, BACKENDS), ("adjoint", adjoint, julia.ADJOINTS),
-    ):  # fmt: skip
+        ("method", method, (None, *METHODS)),
+        ("backend", backend, BACKENDS),
+        ("adjoint", adjoint, julia.ADJOINTS),
+    ):
         if value not in known:
             raise unknown_name(name, value, [k for k in known if k], what=f"a {name}")
     chosen, reason = choose(field, y0, t, method, backend, adjoint)
@@ -115,21 +125,30 @@ def odeint(
     elif adjoint == "discrete" and method == "rodas5p":
         raise InputError("adjoint", adjoint, '"continuous" with method "rodas5p"')
     facts: dict[str, Any] = {
-        "backend": chosen, "backend_reason": reason, "method": method, "adjoint": adjoint, "rtol": rtol, "atol": atol,
-    }  # fmt: skip
+        "backend": chosen,
+        "backend_reason": reason,
+        "method": method,
+        "adjoint": adjoint,
+        "rtol": rtol,
+        "atol": atol,
+    }
     if chosen == "julia":
         call = julia.Call(field.spec(), times, method, float(rtol), float(atol), max_steps, adjoint)
         y = julia.integrate(flatten_weights(field), y0, parameters, call)
         facts |= call.facts
     else:
         tensor = t if isinstance(t, Tensor) else torch.as_tensor(times)
-        y = _torchdiffeq.integrate(field, y0, tensor, parameters, rtol, atol, method, adjoint, max_steps, facts)
+        y = _torchdiffeq.integrate(
+            field, y0, tensor, parameters, rtol, atol, method, adjoint, max_steps, facts
+        )
     y = y.to(y0.dtype)
     y.facts = facts
     return y
 
 
-def choose(field: nn.Module, y0: Tensor, t: object, method: str | None, backend: str, adjoint: str) -> tuple[str, str]:
+def choose(
+    field: nn.Module, y0: Tensor, t: object, method: str | None, backend: str, adjoint: str
+) -> tuple[str, str]:
     """The backend that runs, and why.
 
     Raises
@@ -143,22 +162,35 @@ def choose(field: nn.Module, y0: Tensor, t: object, method: str | None, backend:
                 not isinstance(field, NativeField),
                 f"{type(field).__name__} is not a native field (MLPField, GraphField, ScalingField)",
             ),
-            (method is not None and method not in julia.METHODS, f"method {method!r} is torchdiffeq's"),
+            (
+                method is not None and method not in julia.METHODS,
+                f"method {method!r} is torchdiffeq's",
+            ),
             (y0.device.type != "cpu", f"tensors are on {y0.device}"),
-            (isinstance(t, Tensor) and t.requires_grad, "gradients with respect to t are asked for"),
+            (
+                isinstance(t, Tensor) and t.requires_grad,
+                "gradients with respect to t are asked for",
+            ),
         )
         if wrong
     ]
     against_torch = [
         text
         for wrong, text in (
-            (method is not None and method not in _torchdiffeq.METHODS, f"method {method!r} is Julia's"),
+            (
+                method is not None and method not in _torchdiffeq.METHODS,
+                f"method {method!r} is Julia's",
+            ),
             (adjoint not in _torchdiffeq.ADJOINTS, f"adjoint {adjoint!r} is Julia's"),
         )
         if wrong
     ]
     reason = "asked for"
-    if backend == "auto" and os.environ.get("PBPK_HYBRID_BACKEND", "").strip() == "embedded" and not against_torch:
+    if (
+        backend == "auto"
+        and os.environ.get("PBPK_HYBRID_BACKEND", "").strip() == "embedded"
+        and not against_torch
+    ):
         backend, reason = "torchdiffeq", "PBPK_HYBRID_BACKEND is embedded"
     if backend != "torchdiffeq" and not against_julia:
         state = availability("julia")
@@ -166,9 +198,18 @@ def choose(field: nn.Module, y0: Tensor, t: object, method: str | None, backend:
             return "julia", reason if backend == "julia" else f"Julia is ready ({state.reason})"
         against_julia.append(state.reason)
     if backend != "julia" and not against_torch:
-        return "torchdiffeq", reason if backend == "torchdiffeq" else f"Julia is not used: {against_julia[0]}"
-    why = {"julia": against_julia, "torchdiffeq": against_torch, "auto": against_julia + against_torch}[backend]
-    raise BackendUnavailableError(f"neural ODE: backend {backend!r} cannot run this: {'; '.join(why)}")
+        return (
+            "torchdiffeq",
+            reason if backend == "torchdiffeq" else f"Julia is not used: {against_julia[0]}",
+        )
+    why = {
+        "julia": against_julia,
+        "torchdiffeq": against_torch,
+        "auto": against_julia + against_torch,
+    }[backend]
+    raise BackendUnavailableError(
+        f"neural ODE: backend {backend!r} cannot run this: {'; '.join(why)}"
+    )
 
 
 def check_times(t: Tensor | np.ndarray | Sequence[float]) -> np.ndarray:
@@ -184,9 +225,11 @@ def check_times(t: Tensor | np.ndarray | Sequence[float]) -> np.ndarray:
         sign = np.sign(steps[0])
         worst = int(np.argmax((np.sign(steps) != sign) | (steps == 0)))
         raise InputError(
-            "t", (float(times[worst]), float(times[worst + 1])), "times that increase strictly, or decrease strictly",
+            "t",
+            (float(times[worst]), float(times[worst + 1])),
+            "times that increase strictly, or decrease strictly",
             hint=f"entries {worst} and {worst + 1} are out of order",
-        )  # fmt: skip
+        )
     return times
 
 
@@ -206,18 +249,34 @@ def check_arguments(field: nn.Module, y0: Tensor, parameters: Tensor | None) -> 
     width = 0 if parameters is None else parameters.shape[1]
     if width != field.n_parameters:
         shape = None if parameters is None else tuple(parameters.shape)
-        expected = f"shape ({len(y0)}, {field.n_parameters})" if field.n_parameters else "None: the field has no parameters"
+        expected = (
+            f"shape ({len(y0)}, {field.n_parameters})"
+            if field.n_parameters
+            else "None: the field has no parameters"
+        )
         raise InputError("parameters", shape, expected)
     for name, weight in field.named_parameters():
         if not torch.isfinite(weight.detach()).all():
-            raise InputError(f"field.{name}", "values that are not finite", "finite weights", hint="training has diverged")
+            raise InputError(
+                f"field.{name}",
+                "values that are not finite",
+                "finite weights",
+                hint="training has diverged",
+            )
 
 
 def _check_matrix(name: str, value: object, rows: int | None) -> None:
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise InputError(name, value, "a tensor of floating-point numbers")
     if value.ndim != 2 or (rows is not None and len(value) != rows):
-        raise InputError(name, tuple(value.shape), f"two dimensions: ({'batch' if rows is None else rows}, ...)")
+        raise InputError(
+            name, tuple(value.shape), f"two dimensions: ({'batch' if rows is None else rows}, ...)"
+        )
     finite = torch.isfinite(value.detach()).all(dim=1)
     if not finite.all():
-        raise InputError(name, "a value that is not finite", "finite numbers", subject=int(torch.argmin(finite.int())))
+        raise InputError(
+            name,
+            "a value that is not finite",
+            "finite numbers",
+            subject=int(torch.argmin(finite.int())),
+        )

@@ -13,7 +13,15 @@ from ._fields import DenseNet, NativeField, activation_code, whole_number
 #: columns of a subject's parameters before its cubics and its block
 FIXED = ("x", "span", "fu", "fu_change", "fu_slope", "exponent")
 #: cubics in t, four coefficients each from the constant on
-CUBICS = ("flow", "filtration", "flow_slope", "filtration_slope", "liver_slope", "clearance", "volume")
+CUBICS = (
+    "flow",
+    "filtration",
+    "flow_slope",
+    "filtration_slope",
+    "liver_slope",
+    "clearance",
+    "volume",
+)
 N_FIXED = len(FIXED) + 4 * len(CUBICS)
 
 
@@ -50,14 +58,24 @@ class ScalingField(NativeField):
         t = torch.as_tensor(t, dtype=y.dtype, device=y.device)
         powers = torch.stack([torch.ones_like(t), t, t**2, t**3])
         cubics = parameters[:, len(FIXED) : N_FIXED].reshape(len(y), len(CUBICS), 4) @ powers
-        flow, filtration, flow_slope, filtration_slope, liver_slope, d_clearance, d_volume = cubics.unbind(1)
+        flow, filtration, flow_slope, filtration_slope, liver_slope, d_clearance, d_volume = (
+            cubics.unbind(1)
+        )
         block, fu = parameters[:, N_FIXED:], fu0 + change * t
         log_fu = torch.nn.functional.logsigmoid(fu)
         binding = torch.sigmoid(-fu) * fu_slope
-        seen = [torch.tanh(0.5 * (y[:, 0] - flow)), torch.tanh(0.5 * (log_fu + filtration - y[:, 0])), log_fu / 3.0]
+        seen = [
+            torch.tanh(0.5 * (y[:, 0] - flow)),
+            torch.tanh(0.5 * (log_fu + filtration - y[:, 0])),
+            log_fu / 3.0,
+        ]
         gate = torch.softmax(self.gate(torch.cat([torch.stack(seen, 1), block], 1)), dim=1)
-        laws = torch.stack([exponent, flow_slope, filtration_slope + binding, liver_slope + binding], 1)
-        share = torch.sigmoid(self.share(torch.cat([(y[:, 1] - x0 - span * t)[:, None], block], 1)))[:, 0]
+        laws = torch.stack(
+            [exponent, flow_slope, filtration_slope + binding, liver_slope + binding], 1
+        )
+        share = torch.sigmoid(
+            self.share(torch.cat([(y[:, 1] - x0 - span * t)[:, None], block], 1))
+        )[:, 0]
         rates = [(gate * laws).sum(1) + d_clearance, 1.0 + share * binding + d_volume]
         return span[:, None] * torch.stack(rates, 1)
 
@@ -65,7 +83,9 @@ class ScalingField(NativeField):
         return {"gate": self.gate, "share": self.share}
 
     def spec(self) -> FieldSpec:
-        return FieldSpec.scaling(self.n_block, self.n_parameters, activation_code(self), self.hidden)
+        return FieldSpec.scaling(
+            self.n_block, self.n_parameters, activation_code(self), self.hidden
+        )
 
     def __repr__(self) -> str:
         return f"ScalingField({self.n_block}, hidden={self.hidden})"

@@ -16,9 +16,17 @@ ADJOINTS = ("auto", "discrete", "continuous")
 
 
 def integrate(
-    field: nn.Module, y0: Tensor, t: Tensor, parameters: Tensor | None, rtol: float, atol: float, method: str, adjoint: str,
-    max_steps: int, facts: dict[str, Any],
-) -> Tensor:  # fmt: skip
+    field: nn.Module,
+    y0: Tensor,
+    t: Tensor,
+    parameters: Tensor | None,
+    rtol: float,
+    atol: float,
+    method: str,
+    adjoint: str,
+    max_steps: int,
+    facts: dict[str, Any],
+) -> Tensor:
     """States (n_times, batch, n_states) in float64. "discrete": backpropagation through the steps; "continuous": the
     adjoint ODE.
 
@@ -29,7 +37,10 @@ def integrate(
     """
     torchdiffeq = require("torchdiffeq", "learn", "neural ODEs without Julia")
     double = {name: p.to(torch.float64) for name, p in field.named_parameters()}
-    buffers = {name: b.to(torch.float64) if b.is_floating_point() else b for name, b in field.named_buffers()}
+    buffers = {
+        name: b.to(torch.float64) if b.is_floating_point() else b
+        for name, b in field.named_buffers()
+    }
     y0 = y0.to(torch.float64)
     extra = () if parameters is None else (parameters.to(torch.float64),)
     evaluations = 0
@@ -40,8 +51,11 @@ def integrate(
         return torch.func.functional_call(field, {**double, **buffers}, (t, y, *extra))
 
     keywords: dict[str, Any] = {
-        "rtol": rtol, "atol": atol, "method": method, "options": {"norm": worst_subject, "max_num_steps": max_steps},
-    }  # fmt: skip
+        "rtol": rtol,
+        "atol": atol,
+        "method": method,
+        "options": {"norm": worst_subject, "max_num_steps": max_steps},
+    }
     integrator = torchdiffeq.odeint
     if adjoint == "continuous":
         integrator = torchdiffeq.odeint_adjoint
@@ -62,7 +76,8 @@ def integrate(
             f"{_NOT_FINITE}"
         )
     facts.update(
-        evaluations=evaluations, backend_version=f"torchdiffeq {torchdiffeq.__version__}, torch {torch.__version__}"
+        evaluations=evaluations,
+        backend_version=f"torchdiffeq {torchdiffeq.__version__}, torch {torch.__version__}",
     )
     return y
 

@@ -42,7 +42,9 @@ def weight_layout(field: NativeField) -> tuple[WeightBlock, ...]:
         for number, layer in enumerate(net.layers):
             for kind in ("weight", "bias"):
                 tensor = getattr(layer, kind)
-                block = WeightBlock(f"{net_name}.layers.{number}.{kind}", first, tuple(tensor.shape))
+                block = WeightBlock(
+                    f"{net_name}.layers.{number}.{kind}", first, tuple(tensor.shape)
+                )
                 blocks.append(block)
                 first += block.size
     return tuple(blocks)

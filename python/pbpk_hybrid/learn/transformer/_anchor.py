@@ -41,13 +41,19 @@ def describe(compound: Compound, species: str) -> np.ndarray:
     if c.fraction_unbound_plasma is not None:
         fu = min(c.fraction_unbound_plasma, 0.999)
         put("logit_fraction_unbound", np.log(fu / (1 - fu)))
-    put("log_blood_to_plasma", None if c.blood_to_plasma_ratio is None else np.log(c.blood_to_plasma_ratio))
+    put(
+        "log_blood_to_plasma",
+        None if c.blood_to_plasma_ratio is None else np.log(c.blood_to_plasma_ratio),
+    )
     put("clearance_in_vivo", float(c.resolved_clearance_basis == "in_vivo"))
     put("volume_in_vivo", float(c.distribution_basis == "in_vivo"))
     put("log_absorption_rate", np.log(c.absorption_rate) if c.absorption_rate else None)
     if c.fraction_absorbed is not None or c.fraction_gut is not None:
-        put("oral_fraction", (1.0 if c.fraction_absorbed is None else c.fraction_absorbed)
-            * (1.0 if c.fraction_gut is None else c.fraction_gut))  # fmt: skip
+        put(
+            "oral_fraction",
+            (1.0 if c.fraction_absorbed is None else c.fraction_absorbed)
+            * (1.0 if c.fraction_gut is None else c.fraction_gut),
+        )
     put("saturable", float(bool(c.saturable)))
     if c.saturable:
         main = max(c.saturable, key=lambda p: p.vmax / p.km)
@@ -56,7 +62,12 @@ def describe(compound: Compound, species: str) -> np.ndarray:
 
 
 def anchors(
-    compound: Compound, patients: list[Patient], regimen: Regimen, physiology: Any, times: np.ndarray, sites: list[int]
+    compound: Compound,
+    patients: list[Patient],
+    regimen: Regimen,
+    physiology: Any,
+    times: np.ndarray,
+    sites: list[int],
 ) -> np.ndarray | None:
     """Curves of the mechanistic model for every patient, put into ``patient.anchor`` at the observations.
 
@@ -83,9 +94,14 @@ def anchors(
         moved = _only(regimen, [ids[i] for i in rows]).shift(-first)
         try:
             result = simulate(
-                compound, moved, people, grid - first, compartments=names, backend="embedded",
+                compound,
+                moved,
+                people,
+                grid - first,
+                compartments=names,
+                backend="embedded",
                 options=SolverOptions(rtol=1e-4, threads=1),
-            )  # fmt: skip
+            )
         except InputError as error:
             warnings.warn(
                 f"the mechanistic model cannot be run for {compound.name}, the forecast goes without it: {error}",
@@ -96,13 +112,19 @@ def anchors(
         out[rows] = result["concentration"].transpose("subject", "time", "compartment").values
     place = {s: k for k, s in enumerate(wanted)}
     for i, p in enumerate(patients):
-        p.anchor = out[i, np.searchsorted(grid, p.time), [place[int(s)] for s in p.site]] if len(p.time) else np.zeros(0)
+        p.anchor = (
+            out[i, np.searchsorted(grid, p.time), [place[int(s)] for s in p.site]]
+            if len(p.time)
+            else np.zeros(0)
+        )
     at = np.clip(np.searchsorted(grid, times), 0, len(grid) - 1)
     asked = out[:, at][:, :, [place[s] for s in sites]]
     return np.where((times >= first)[None, :, None], asked, 0.0)
 
 
-def _people(physiology: Any, patients: list[Patient], rows: list[int], ids: list[int]) -> xr.Dataset:
+def _people(
+    physiology: Any, patients: list[Patient], rows: list[int], ids: list[int]
+) -> xr.Dataset:
     """The patients' own organs where they are given, else those of the reference individual at their weight."""
     if isinstance(physiology, xr.Dataset) and {"volume", "blood_flow"} <= set(physiology.variables):
         return physiology.isel(subject=rows).assign_coords(subject=("subject", np.array(ids)))
@@ -111,8 +133,15 @@ def _people(physiology: Any, patients: list[Patient], rows: list[int], ids: list
         person = reference_individual(patients[i].species)
         ratio = patients[i].body_weight / float(person["body_weight"][0])
         each.append(_resized(person, ratio))
-    people = xr.concat(each, "subject", data_vars="minimal", coords="minimal", compat="override", join="override",
-                       combine_attrs="override")  # fmt: skip
+    people = xr.concat(
+        each,
+        "subject",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="override",
+        combine_attrs="override",
+    )
     return people.assign_coords(subject=("subject", np.array(ids)))
 
 
@@ -135,7 +164,9 @@ def _only(regimen: Regimen, ids: list[int]) -> Regimen:
     keep = np.isin(regimen.columns["subject"], [-1, *ids])
     if keep.all():
         return regimen
-    return Regimen({name: column[keep] for name, column in regimen.columns.items()}, span=regimen.span)
+    return Regimen(
+        {name: column[keep] for name, column in regimen.columns.items()}, span=regimen.span
+    )
 
 
 __all__ = ["anchors", "describe"]

@@ -18,23 +18,55 @@ SITES = ("plasma", "blood", *ORGANS)
 MATRICES = {"plasma": "plasma", "serum": "plasma", "blood": "blood", "whole blood": "blood"}
 
 #: covariates of a patient, NaN where not known
-COVARIATES = ("log_body_weight", "age", "male", "height", "hematocrit", "log_gfr_per_kg", *(f"is_{s}" for s in SPECIES))
+COVARIATES = (
+    "log_body_weight",
+    "age",
+    "male",
+    "height",
+    "hematocrit",
+    "log_gfr_per_kg",
+    *(f"is_{s}" for s in SPECIES),
+)
 #: what may be known of a compound, NaN where not known
 DESCRIPTORS = (
-    "log_p", "anionic", "cationic", "log_molar_mass", "logit_fraction_unbound", "log_blood_to_plasma",
-    "clearance_in_vivo", "volume_in_vivo", "log_absorption_rate", "oral_fraction", "saturable", "log_dose_over_km",
-)  # fmt: skip
+    "log_p",
+    "anionic",
+    "cationic",
+    "log_molar_mass",
+    "logit_fraction_unbound",
+    "log_blood_to_plasma",
+    "clearance_in_vivo",
+    "volume_in_vivo",
+    "log_absorption_rate",
+    "oral_fraction",
+    "saturable",
+    "log_dose_over_km",
+)
 #: centre and spread by which they are divided before they enter the network
 _CENTRE = {
-    "log_body_weight": (3.5, 1.5), "age": (45.0, 20.0), "male": (0.5, 0.5), "height": (168.0, 12.0),
-    "hematocrit": (0.43, 0.05), "log_gfr_per_kg": (-2.3, 0.5),
-    "log_p": (2.2, 1.8), "anionic": (0.4, 0.4), "cationic": (0.4, 0.4), "log_molar_mass": (5.7, 0.4),
-    "logit_fraction_unbound": (-2.0, 2.2), "log_blood_to_plasma": (-0.1, 0.35), "clearance_in_vivo": (0.5, 0.5),
-    "volume_in_vivo": (0.5, 0.5), "log_absorption_rate": (0.0, 1.0), "oral_fraction": (0.7, 0.3), "saturable": (0.0, 1.0),
+    "log_body_weight": (3.5, 1.5),
+    "age": (45.0, 20.0),
+    "male": (0.5, 0.5),
+    "height": (168.0, 12.0),
+    "hematocrit": (0.43, 0.05),
+    "log_gfr_per_kg": (-2.3, 0.5),
+    "log_p": (2.2, 1.8),
+    "anionic": (0.4, 0.4),
+    "cationic": (0.4, 0.4),
+    "log_molar_mass": (5.7, 0.4),
+    "logit_fraction_unbound": (-2.0, 2.2),
+    "log_blood_to_plasma": (-0.1, 0.35),
+    "clearance_in_vivo": (0.5, 0.5),
+    "volume_in_vivo": (0.5, 0.5),
+    "log_absorption_rate": (0.0, 1.0),
+    "oral_fraction": (0.7, 0.3),
+    "saturable": (0.0, 1.0),
     "log_dose_over_km": (0.0, 3.0),
-}  # fmt: skip
-CENTRE = {name: np.array([_CENTRE.get(n, (0.0, 1.0)) for n in names]).T for name, names in
-          (("covariates", COVARIATES), ("descriptors", DESCRIPTORS))}  # fmt: skip
+}
+CENTRE = {
+    name: np.array([_CENTRE.get(n, (0.0, 1.0)) for n in names]).T
+    for name, names in (("covariates", COVARIATES), ("descriptors", DESCRIPTORS))
+}
 
 
 @dataclass

@@ -71,11 +71,22 @@ def draw_typical(rng: np.random.Generator, groups: int, clearance_and_volume) ->
     ka = np.exp(rng.normal(np.log(0.9), 1.0, groups))
     stages = rng.choice([1, 2, 3], groups, p=[0.6, 0.2, 0.2])
     return Compartmental(
-        cl, v1, q2 / v1, k21, q3 / v1, k31, ka, stages, rng.uniform(0.1, 1.0, groups),
+        cl,
+        v1,
+        q2 / v1,
+        k21,
+        q3 / v1,
+        k31,
+        ka,
+        stages,
+        rng.uniform(0.1, 1.0, groups),
         np.where(rng.random(groups) < 0.4, rng.exponential(0.35, groups), 0.0),
-        np.where(rng.random(groups) < 0.15, rng.uniform(0.1, 0.6, groups), 0.0), rng.exponential(3.0, groups),
-        np.exp(rng.uniform(np.log(0.02), np.log(20.0), groups)), rng.random(groups) < 0.12, vss,
-    )  # fmt: skip
+        np.where(rng.random(groups) < 0.15, rng.uniform(0.1, 0.6, groups), 0.0),
+        rng.exponential(3.0, groups),
+        np.exp(rng.uniform(np.log(0.02), np.log(20.0), groups)),
+        rng.random(groups) < 0.12,
+        vss,
+    )
 
 
 def vary(rng: np.random.Generator, typical: Compartmental, group: np.ndarray) -> Compartmental:
@@ -90,12 +101,22 @@ def vary(rng: np.random.Generator, typical: Compartmental, group: np.ndarray) ->
     v1 = typical.volume[group] * size * factor(0.0, 0.2)
     exchange = factor(0.0, 0.4)
     return Compartmental(
-        cl, v1, typical.k12[group] * exchange, typical.k21[group] * exchange * factor(0.0, 0.2),
-        typical.k13[group] * exchange, typical.k31[group] * exchange, typical.ka[group] * factor(0.1, 0.8),
-        typical.stages[group], np.clip(typical.fraction[group] * factor(0.0, 0.3), 0.01, 1.0),
-        typical.lag[group] * factor(0.0, 0.6), typical.second[group], typical.second_delay[group] * factor(0.0, 0.5),
-        typical.km[group], typical.saturable[group], typical.volume_steady_state[group] * size,
-    )  # fmt: skip
+        cl,
+        v1,
+        typical.k12[group] * exchange,
+        typical.k21[group] * exchange * factor(0.0, 0.2),
+        typical.k13[group] * exchange,
+        typical.k31[group] * exchange,
+        typical.ka[group] * factor(0.1, 0.8),
+        typical.stages[group],
+        np.clip(typical.fraction[group] * factor(0.0, 0.3), 0.01, 1.0),
+        typical.lag[group] * factor(0.0, 0.6),
+        typical.second[group],
+        typical.second_delay[group] * factor(0.0, 0.5),
+        typical.km[group],
+        typical.saturable[group],
+        typical.volume_steady_state[group] * size,
+    )
 
 
 def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray) -> System:
@@ -113,9 +134,24 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
     n = len(scale)
     zero = np.zeros(n)
     k10 = np.where(p.saturable, 0.0, p.clearance / p.volume)
-    rate = np.stack([
-        -p.ka, p.ka, -p.ka, p.ka, -p.ka, p.ka, -(k10 + p.k12 + p.k13), p.k12, -p.k21, p.k21, p.k13, -p.k31, p.k31,
-    ], axis=1)  # fmt: skip
+    rate = np.stack(
+        [
+            -p.ka,
+            p.ka,
+            -p.ka,
+            p.ka,
+            -p.ka,
+            p.ka,
+            -(k10 + p.k12 + p.k13),
+            p.k12,
+            -p.k21,
+            p.k21,
+            p.k13,
+            -p.k31,
+            p.k31,
+        ],
+        axis=1,
+    )
     litres = p.volume * weight
     reactions = ()
     if p.saturable.any():
@@ -125,9 +161,15 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
         values = np.stack([vmax * scale, km_amount], axis=1)
         reactions = (Reaction("elimination", "michaelis_menten", (_C,), {_C: -1.0}, values),)
     return System(
-        STATES, _ROW, _COL, rate * scale[:, None], reactions, {"plasma": Observable((_C,), 1.0 / litres + zero)},
-        {"iv": _C}, n_subjects=n,
-    )  # fmt: skip
+        STATES,
+        _ROW,
+        _COL,
+        rate * scale[:, None],
+        reactions,
+        {"plasma": Observable((_C,), 1.0 / litres + zero)},
+        {"iv": _C},
+        n_subjects=n,
+    )
 
 
 __all__ = ["Compartmental", "compartmental_system", "draw_typical", "vary"]

@@ -46,7 +46,16 @@ class ForecasterConfig:
     corpus: CorpusOptions = field(default_factory=CorpusOptions)
 
     def __post_init__(self) -> None:
-        for name in ("width", "heads", "encoder_layers", "refine_layers", "hypotheses", "anchored", "summaries", "steps"):
+        for name in (
+            "width",
+            "heads",
+            "encoder_layers",
+            "refine_layers",
+            "hypotheses",
+            "anchored",
+            "summaries",
+            "steps",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"config.{name}", value, "an integer of at least 1")

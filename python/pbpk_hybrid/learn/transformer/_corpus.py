@@ -16,7 +16,16 @@ from ...solvers.base import ADD, RATE, Problem, SolverOptions, Status, StopTable
 from ...solvers.embedded.backend import EmbeddedBackend
 from ._batch import COVARIATES, DESCRIPTORS, SITES, Batch
 from ._compartmental import compartmental_system, draw_typical, vary
-from ._designs import GRID, REGIMENS, Samples, Schedule, check_kinds, draw_samples, draw_schedule, horizon
+from ._designs import (
+    GRID,
+    REGIMENS,
+    Samples,
+    Schedule,
+    check_kinds,
+    draw_samples,
+    draw_schedule,
+    horizon,
+)
 from ._prior import Pool, clearance_and_volume, pool
 from ._whole_body import WholeBody, draw_whole_body
 
@@ -108,7 +117,9 @@ class Corpus:
         self.options = options or CorpusOptions()
         self._solver = EmbeddedBackend()
 
-    def batch(self, seed: int, step: int, kind: str | None = None, doses: int | None = None) -> Batch:
+    def batch(
+        self, seed: int, step: int, kind: str | None = None, doses: int | None = None
+    ) -> Batch:
         """The patients of one step.
 
         Parameters
@@ -119,20 +130,35 @@ class Corpus:
         """
         o = self.options
         rng = np.random.default_rng([seed, step, 5])
-        most = int(rng.choice([1, min(6, o.doses), o.doses], p=[0.55, 0.3, 0.15])) if doses is None else doses
+        most = (
+            int(rng.choice([1, min(6, o.doses), o.doses], p=[0.55, 0.3, 0.15]))
+            if doses is None
+            else doses
+        )
         seen = min(4, o.observations) if rng.random() < 0.6 else o.observations
         packs = o.batch_size // _LANES
         n_whole = {"whole_body": packs, "compartmental": 0}.get(kind, round(packs * o.whole_body))
         context = bool(rng.random() < o.context) and o.group > 1
         parts = []
         if n_whole:
-            parts.append(self.part(rng, n_whole, most, seen, whole_body=True, context=context).batch)
+            parts.append(
+                self.part(rng, n_whole, most, seen, whole_body=True, context=context).batch
+            )
         if packs - n_whole:
-            parts.append(self.part(rng, packs - n_whole, most, seen, whole_body=False, context=context).batch)
+            parts.append(
+                self.part(rng, packs - n_whole, most, seen, whole_body=False, context=context).batch
+            )
         return _concatenate(parts)
 
     def part(
-        self, rng: np.random.Generator, packs: int, most: int, seen: int, *, whole_body: bool, context: bool = False
+        self,
+        rng: np.random.Generator,
+        packs: int,
+        most: int,
+        seen: int,
+        *,
+        whole_body: bool,
+        context: bool = False,
     ) -> Part:
         """Patients of one part of the corpus, and what only their maker knows.
 
@@ -149,7 +175,11 @@ class Corpus:
         if whole_body:
             cohort = draw_whole_body(rng, people, group, o.species, o.split, cl_v[0][1], o.exact)
             subjects, half_life, lag = cohort.subjects, cohort.half_life, cohort.lag
-            weight, system, descriptors = people.body_weight[subjects], cohort.system(), cohort.descriptors
+            weight, system, descriptors = (
+                people.body_weight[subjects],
+                cohort.system(),
+                cohort.descriptors,
+            )
             fraction, stages, second = np.ones(n), np.ones(n, int), np.zeros(n)
             delay = np.zeros(n)
         else:
@@ -159,48 +189,87 @@ class Corpus:
             weight = people.body_weight[subjects]
             # a third of these subjects are of another size, from neonates to giants: allometry is all that is asked of them
             other = np.exp(rng.uniform(np.log(0.5), np.log(150.0), n))
-            odd = np.repeat(rng.random(n // o.group) < 0.3, o.group) & (people.species[subjects] == SPECIES.index("human"))
+            odd = np.repeat(rng.random(n // o.group) < 0.3, o.group) & (
+                people.species[subjects] == SPECIES.index("human")
+            )
             weight = np.where(odd, other, weight)
             slower = (weight / 70.0) ** 0.25
-            half_life, lag, delay = typical.half_life[group] * slower, values.lag * slower, values.second_delay * slower
+            half_life, lag, delay = (
+                typical.half_life[group] * slower,
+                values.lag * slower,
+                values.second_delay * slower,
+            )
             fraction, stages, second = values.fraction, values.stages, values.second
             system = compartmental_system(values, 1.0 / slower, weight)
             descriptors = np.full((n, len(DESCRIPTORS)), np.nan)
-        lengths = np.concatenate([
-            horizon(rng, s, half_life[i * _LANES : (i + 1) * _LANES : o.group]).repeat(o.group)
-            for i, s in enumerate(schedules)
-        ])  # fmt: skip
+        lengths = np.concatenate(
+            [
+                horizon(rng, s, half_life[i * _LANES : (i + 1) * _LANES : o.group]).repeat(o.group)
+                for i, s in enumerate(schedules)
+            ]
+        )
         twice = len(system.k_value) // n
-        curves = self.integrate(system, schedules, np.tile(lengths, twice), np.tile(weight, twice), np.tile(lag, twice),
-                                 np.tile(fraction, twice), np.tile(stages, twice), np.tile(second, twice),
-                                 np.tile(delay, twice), whole_body)  # fmt: skip
+        curves = self.integrate(
+            system,
+            schedules,
+            np.tile(lengths, twice),
+            np.tile(weight, twice),
+            np.tile(lag, twice),
+            np.tile(fraction, twice),
+            np.tile(stages, twice),
+            np.tile(second, twice),
+            np.tile(delay, twice),
+            whole_body,
+        )
         samples = draw_samples(rng, n, seen, o.queries, min(8, o.observations))
         batch, noise = _measure(
-            rng, curves, samples, schedules, lengths, weight, subjects, descriptors, people, o, whole_body, context
+            rng,
+            curves,
+            samples,
+            schedules,
+            lengths,
+            weight,
+            subjects,
+            descriptors,
+            people,
+            o,
+            whole_body,
+            context,
         )
         return Part(batch, schedules, lengths, lag, samples, noise, cohort if whole_body else None)
 
-    def integrate(self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body):
+    def integrate(
+        self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body
+    ):
         """(n, times, saved) [mg/L] for 1 mg/kg as first dose; NaN where the integration failed."""
         n = system.n_subjects
         scaled = replace(
-            system, k_value=system.k_value * lengths[:, None],
+            system,
+            k_value=system.k_value * lengths[:, None],
             reactions=tuple(
-                replace(r, parameters=r.parameters * np.stack([lengths, np.ones(n)], axis=1)) for r in system.reactions
+                replace(r, parameters=r.parameters * np.stack([lengths, np.ones(n)], axis=1))
+                for r in system.reactions
             ),
-            parameters={}, assemble=None,  # its named parameters are in hours still
-        )  # fmt: skip
+            parameters={},
+            assemble=None,  # its named parameters are in hours still
+        )
         stops = _stops(scaled, schedules, lengths, weight, lag, fraction, stages, second, delay)
         saved = SITES if whole_body else ("plasma",)
         problem = Problem(scaled, stops, GRID, saved)
-        result = self._solver.solve(problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000))
-        factors = np.stack([np.broadcast_to(scaled.observables[s].factor, (n,)) for s in saved], axis=1)
+        result = self._solver.solve(
+            problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000)
+        )
+        factors = np.stack(
+            [np.broadcast_to(scaled.observables[s].factor, (n,)) for s in saved], axis=1
+        )
         curves = np.maximum(result.amount * factors[:, None, :], 0.0)
         curves[result.status != Status.SUCCESS] = np.nan
         return curves
 
 
-def _stops(system, schedules: list[Schedule], lengths, weight, lag, fraction, stages, second, delay) -> StopTable:
+def _stops(
+    system, schedules: list[Schedule], lengths, weight, lag, fraction, stages, second, delay
+) -> StopTable:
     rows: list[tuple[np.ndarray, ...]] = []
     per_pack = np.arange(system.n_subjects).reshape(-1, _LANES)
     oral_state = system.targets.get("oral")
@@ -210,35 +279,80 @@ def _stops(system, schedules: list[Schedule], lengths, weight, lag, fraction, st
             full = size * weight[who]
             at = np.full(len(who), time)
             if s.oral:
-                target = np.full(len(who), oral_state) if oral_state is not None else 3 - stages[who]
+                target = (
+                    np.full(len(who), oral_state) if oral_state is not None else 3 - stages[who]
+                )
                 late = lag[who] / lengths[who]
-                rows.append((who, at + late, np.full(len(who), ADD), target, full * fraction[who] * (1 - second[who])))
+                rows.append(
+                    (
+                        who,
+                        at + late,
+                        np.full(len(who), ADD),
+                        target,
+                        full * fraction[who] * (1 - second[who]),
+                    )
+                )
                 twice = who[second[who] > 0]
                 if twice.size:
                     k = second[who] > 0
-                    rows.append((twice, (at + late)[k] + delay[twice] / lengths[twice], np.full(len(twice), ADD), target[k],
-                                 (full * fraction[who] * second[who])[k]))  # fmt: skip
+                    rows.append(
+                        (
+                            twice,
+                            (at + late)[k] + delay[twice] / lengths[twice],
+                            np.full(len(twice), ADD),
+                            target[k],
+                            (full * fraction[who] * second[who])[k],
+                        )
+                    )
             elif s.duration:
                 target = np.full(len(who), system.targets["iv"])
                 rows.append((who, at, np.full(len(who), RATE), target, full / s.duration))
-                rows.append((who, at + s.duration, np.full(len(who), RATE), target, -full / s.duration))
+                rows.append(
+                    (who, at + s.duration, np.full(len(who), RATE), target, -full / s.duration)
+                )
             else:
-                rows.append((who, at, np.full(len(who), ADD), np.full(len(who), system.targets["iv"]), full))
+                rows.append(
+                    (who, at, np.full(len(who), ADD), np.full(len(who), system.targets["iv"]), full)
+                )
     subject, time, kind, state, value = (np.concatenate([r[k] for r in rows]) for k in range(5))
     keep = time <= GRID[-1]
-    subject, time, kind, state, value = subject[keep], time[keep], kind[keep], state[keep], value[keep]
+    subject, time, kind, state, value = (
+        subject[keep],
+        time[keep],
+        kind[keep],
+        state[keep],
+        value[keep],
+    )
     order = np.lexsort((kind, time, subject))
-    return StopTable(subject[order], time[order], kind[order].astype(np.int64), state[order].astype(np.int64), value[order])
+    return StopTable(
+        subject[order],
+        time[order],
+        kind[order].astype(np.int64),
+        state[order].astype(np.int64),
+        value[order],
+    )
 
 
-def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects, descriptors, people: Pool,
-             o: CorpusOptions, whole_body: bool, context: bool) -> tuple[Batch, np.ndarray]:  # fmt: skip
+def _measure(
+    rng,
+    curves,
+    samples: Samples,
+    schedules,
+    lengths,
+    weight,
+    subjects,
+    descriptors,
+    people: Pool,
+    o: CorpusOptions,
+    whole_body: bool,
+    context: bool,
+) -> tuple[Batch, np.ndarray]:
     """What a laboratory makes of the curves: samples, errors, limits of quantification; and what is told of the patient."""
     n = len(lengths)
     truth, anchor = curves[:n], (curves[n:] if whole_body else None)
     group = np.arange(n) // o.group
     groups = int(group[-1]) + 1
-    each = lambda draw: draw(groups)[group]  # noqa: E731
+    each = lambda draw: draw(groups)[group]
     # 1 mg/kg is as good as any dose: kinetics do not know the unit
     dose = (
         np.exp(each(lambda k: rng.normal(0.0, 2.5, k)))
@@ -258,25 +372,44 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
     peak = np.nanmax(base, axis=1)
     peak = np.where(np.isfinite(peak) & (peak > 0), peak, 1.0)
     # the model is never quite right: a smooth deviation in log time, of a size of its own
-    bend = _wiggle(rng, n) * (each(lambda k: np.abs(rng.normal(0.0, 0.08 * o.deviation, k))))[:, None]
+    bend = (
+        _wiggle(rng, n) * (each(lambda k: np.abs(rng.normal(0.0, 0.08 * o.deviation, k))))[:, None]
+    )
     noise = np.clip(each(lambda k: np.exp(rng.normal(np.log(0.14), 0.6, k))), 0.02, 0.6)[:, None]
     others = _others(rng, n, o.group) if context else None
     typical = _typical(rng, base, peak, weight, others) if context else np.full(base.shape, np.nan)
-    lloq = peak * np.exp(-np.log(10) * each(lambda k: np.where(rng.random(k) < 0.6, rng.uniform(1.0, 3.5, k), 6.0)))
+    lloq = peak * np.exp(
+        -np.log(10) * each(lambda k: np.where(rng.random(k) < 0.6, rng.uniform(1.0, 3.5, k), 6.0))
+    )
 
     def assay(index, sites):
         ok = index >= 0
         at = np.maximum(index, 0)
         rows = np.arange(n)[:, None]
         c = truth[rows, at, sites] * np.exp(np.take_along_axis(bend, at, axis=1))
-        size = np.where(rng.random(c.shape) < 0.02 * o.deviation, 3.0, 1.0) * noise  # one sample in fifty is a bad one
-        y = c * np.exp(size * rng.standard_normal(c.shape)) + 0.15 * lloq[:, None] * rng.standard_normal(c.shape)
+        size = (
+            np.where(rng.random(c.shape) < 0.02 * o.deviation, 3.0, 1.0) * noise
+        )  # one sample in fifty is a bad one
+        y = c * np.exp(size * rng.standard_normal(c.shape)) + 0.15 * lloq[
+            :, None
+        ] * rng.standard_normal(c.shape)
         limit = np.broadcast_to(lloq[:, None], c.shape)
         censored = ~(y > limit)
         ok = ok & np.isfinite(c)
-        known = np.full(c.shape, np.nan) if anchor is None else anchor[rows, at, sites] * factor[:, None]
+        known = (
+            np.full(c.shape, np.nan)
+            if anchor is None
+            else anchor[rows, at, sites] * factor[:, None]
+        )
         learned = np.where(sites == site[:, None], typical[rows, at] * factor[:, None], np.nan)
-        return ok, GRID[at] * lengths[:, None], np.where(censored, limit, y) * factor[:, None], censored, known, learned
+        return (
+            ok,
+            GRID[at] * lengths[:, None],
+            np.where(censored, limit, y) * factor[:, None],
+            censored,
+            known,
+            learned,
+        )
 
     own_site = np.broadcast_to(site[:, None], samples.observed.shape)
     obs = assay(samples.observed, own_site)
@@ -291,31 +424,51 @@ def _measure(rng, curves, samples: Samples, schedules, lengths, weight, subjects
     covariates = _covariates(rng, people, subjects, weight)
     known = (each(lambda k: rng.random(k) < 0.6)[:, None] | o.exact) & whole_body
     told = np.where(
-        known & (rng.random(descriptors.shape) > each(lambda k: rng.choice([0.0, 0.25], k))[:, None]), descriptors, np.nan
+        known
+        & (rng.random(descriptors.shape) > each(lambda k: rng.choice([0.0, 0.25], k))[:, None]),
+        descriptors,
+        np.nan,
     )
     # saturability is told together with the compound
     for name in ("saturable", "log_dose_over_km", "clearance_in_vivo", "volume_in_vivo"):
         j = DESCRIPTORS.index(name)
         told[:, j] = np.where(known[:, 0], descriptors[:, j], np.nan)
     doses = _doses(schedules, lengths, dose)
-    hide = lambda a: np.where(known, a, np.nan)  # noqa: E731
-    either = lambda a, learned: np.where(np.isfinite(learned), learned, hide(a))  # noqa: E731
+    hide = lambda a: np.where(known, a, np.nan)
+    either = lambda a, learned: np.where(np.isfinite(learned), learned, hide(a))
     common = {"body_weight": weight, "covariates": covariates, "descriptors": told, **doses}
     batch = Batch(
-        obs_mask=obs[0], obs_time=obs[1], obs_value=obs[2], obs_censored=obs[3], obs_anchor=either(obs[4], obs[5]),
+        obs_mask=obs[0],
+        obs_time=obs[1],
+        obs_value=obs[2],
+        obs_censored=obs[3],
+        obs_anchor=either(obs[4], obs[5]),
         obs_site=own_site.copy(),
-        query_mask=ask[0], query_time=ask[1], query_value=ask[2], query_censored=ask[3], query_anchor=either(ask[4], ask[5]),
-        query_site=asked_site, **common,
-    )  # fmt: skip
+        query_mask=ask[0],
+        query_time=ask[1],
+        query_value=ask[2],
+        query_censored=ask[3],
+        query_anchor=either(ask[4], ask[5]),
+        query_site=asked_site,
+        **common,
+    )
     if others is None:
         return batch, noise[:, 0]
     batch.context = others
     nothing = np.zeros((n, 0))
     batch.context_batch = Batch(
-        obs_mask=whole[0], obs_time=whole[1], obs_value=whole[2], obs_censored=whole[3], obs_anchor=hide(whole[4]),
-        obs_site=whole_site.copy(), query_mask=nothing.astype(bool), query_time=nothing, query_site=nothing.astype(np.int64),
-        query_anchor=nothing, **common,
-    )  # fmt: skip
+        obs_mask=whole[0],
+        obs_time=whole[1],
+        obs_value=whole[2],
+        obs_censored=whole[3],
+        obs_anchor=hide(whole[4]),
+        obs_site=whole_site.copy(),
+        query_mask=nothing.astype(bool),
+        query_time=nothing,
+        query_site=nothing.astype(np.int64),
+        query_anchor=nothing,
+        **common,
+    )
     return batch, noise[:, 0]
 
 
@@ -329,7 +482,13 @@ def _doses(schedules: list[Schedule], lengths, dose) -> dict[str, np.ndarray]:
         amount[who, :d] = s.size * dose[who, None]
         duration[who, :d] = s.duration * lengths[who, None]
         oral[who, :d], mask[who, :d] = s.oral, True
-    return {"dose_time": time, "dose_amount": amount, "dose_duration": duration, "dose_oral": oral, "dose_mask": mask}
+    return {
+        "dose_time": time,
+        "dose_amount": amount,
+        "dose_duration": duration,
+        "dose_oral": oral,
+        "dose_mask": mask,
+    }
 
 
 def _wiggle(rng, n: int) -> np.ndarray:
@@ -352,12 +511,18 @@ def _covariates(rng, people: Pool, subjects, weight) -> np.ndarray:
     n = len(subjects)
     out = np.full((n, len(COVARIATES)), np.nan)
     real = weight == people.body_weight[subjects]
-    hide = lambda a, share: np.where(real & (rng.random(n) > share), a, np.nan)  # noqa: E731
+    hide = lambda a, share: np.where(real & (rng.random(n) > share), a, np.nan)
     out[:, 0] = np.where(rng.random(n) > 0.1, np.log(weight), np.nan)
-    for j, (values, share) in enumerate((
-        (people.age, 0.5), (people.male, 0.5), (people.height, 0.6), (people.hematocrit, 0.8),
-        (np.log(people.gfr / people.body_weight), 0.7),
-    ), start=1):  # fmt: skip
+    for j, (values, share) in enumerate(
+        (
+            (people.age, 0.5),
+            (people.male, 0.5),
+            (people.height, 0.6),
+            (people.hematocrit, 0.8),
+            (np.log(people.gfr / people.body_weight), 0.7),
+        ),
+        start=1,
+    ):
         out[:, j] = hide(values[subjects], share)
     out[:, 6:] = people.species[subjects][:, None] == np.arange(len(SPECIES))[None, :]
     return out
@@ -372,7 +537,9 @@ def _others(rng, n: int, group: int) -> np.ndarray:
     return np.where((rng.random(others.shape) < rng.uniform(0.2, 1.0, (n, 1))) & show, others, -1)
 
 
-def _typical(rng, base: np.ndarray, peak: np.ndarray, weight: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _typical(
+    rng, base: np.ndarray, peak: np.ndarray, weight: np.ndarray, others: np.ndarray
+) -> np.ndarray:
     """(n, times) the curve that a fit to the other patients' samples would draw, per unit of dose: their geometric mean,
     a little wrong; NaN where there is nobody or bodies are too different.
     """
@@ -397,14 +564,21 @@ def _join(parts: list[Batch], contexts: bool) -> Batch:
     values = {}
     for name, first in vars(parts[0]).items():
         if name == "context_batch":
-            values[name] = _join([p.context_batch for p in parts], False) if contexts and first is not None else None
+            values[name] = (
+                _join([p.context_batch for p in parts], False)
+                if contexts and first is not None
+                else None
+            )
         elif first is None:
             values[name] = None
         elif name == "context":
             before = np.cumsum([0, *(len(p) for p in parts[:-1])])
-            values[name] = np.concatenate([
-                np.where(p.context >= 0, p.context + k, -1) for p, k in zip(parts, before, strict=True)
-            ])  # fmt: skip
+            values[name] = np.concatenate(
+                [
+                    np.where(p.context >= 0, p.context + k, -1)
+                    for p, k in zip(parts, before, strict=True)
+                ]
+            )
         else:
             arrays = [getattr(p, name) for p in parts]
             if name.startswith("dose_"):

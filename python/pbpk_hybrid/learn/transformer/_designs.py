@@ -43,7 +43,9 @@ def draw_schedule(rng: np.random.Generator, kinds: tuple[str, ...], most: int) -
     route = routes[rng.choice(len(routes), p=weights / weights.sum())]
     n = 1 if most == 1 or "repeated" not in kinds else int(rng.integers(2, most + 1))
     if n == 1:
-        duration = float(np.exp(rng.uniform(np.log(0.01), np.log(0.6)))) if route == "infusion" else 0.0
+        duration = (
+            float(np.exp(rng.uniform(np.log(0.01), np.log(0.6)))) if route == "infusion" else 0.0
+        )
         return Schedule(np.zeros(1), np.ones(1), duration, route == "oral", 0.0)
     spacing = 1.0 / (n - 1 + rng.uniform(0.8, 3.5))
     time, size = spacing * np.arange(n), np.ones(n)
@@ -52,7 +54,11 @@ def draw_schedule(rng: np.random.Generator, kinds: tuple[str, ...], most: int) -
     if "missed" in kinds and n > 2 and rng.random() < 0.4:
         stay = np.r_[True, rng.random(n - 1) > 0.25]
         time, size = time[stay], size[stay]
-    duration = spacing * float(np.exp(rng.uniform(np.log(0.03), np.log(0.6)))) if route == "infusion" else 0.0
+    duration = (
+        spacing * float(np.exp(rng.uniform(np.log(0.03), np.log(0.6))))
+        if route == "infusion"
+        else 0.0
+    )
     return Schedule(time, size, duration, route == "oral", spacing)
 
 
@@ -81,7 +87,9 @@ class Samples:
     whole: np.ndarray  # (B, N) of the patient's full profile, as other patients see it
 
 
-def draw_samples(rng: np.random.Generator, n: int, n_observed: int, n_asked: int, n_whole: int) -> Samples:
+def draw_samples(
+    rng: np.random.Generator, n: int, n_observed: int, n_asked: int, n_whole: int
+) -> Samples:
     """Rich, sparse and random designs: few or many samples, early or spread, the rest asked for.
 
     In four of five patients all that is observed lies before all that is asked for; in the fifth the two are mixed.
@@ -95,24 +103,36 @@ def draw_samples(rng: np.random.Generator, n: int, n_observed: int, n_asked: int
     forecast = (rng.random(n) < 0.8)[:, None]
     before = GRID[None, :] <= cut
     counts = rng.choice(
-        np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12]), n, p=[0.06, 0.17, 0.17, 0.18, 0.1, 0.1, 0.08, 0.06, 0.04, 0.04]
+        np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12]),
+        n,
+        p=[0.06, 0.17, 0.17, 0.18, 0.1, 0.1, 0.08, 0.06, 0.04, 0.04],
     )
-    observed = _pick(np.where(before | ~forecast, key, -np.inf), np.minimum(counts, n_observed), n_observed)
+    observed = _pick(
+        np.where(before | ~forecast, key, -np.inf), np.minimum(counts, n_observed), n_observed
+    )
     taken = np.zeros_like(before)
     np.put_along_axis(taken, np.maximum(observed, 0), observed >= 0, axis=1)
     later = rng.gumbel(size=weight.shape) + np.log(weight)
     # a sixth of the questions may lie before the cut: gaps are to be filled too
     open_ = ~taken & (~(before & forecast) | (rng.random(weight.shape) < 0.1))
     asked = _pick(np.where(open_, later, -np.inf), np.full(n, n_asked), n_asked)
-    whole = _pick(key + 0.5 * rng.gumbel(size=key.shape), rng.integers(min(4, n_whole), n_whole + 1, n), n_whole)
+    whole = _pick(
+        key + 0.5 * rng.gumbel(size=key.shape),
+        rng.integers(min(4, n_whole), n_whole + 1, n),
+        n_whole,
+    )
     return Samples(observed, asked, whole)
 
 
 def _pick(key: np.ndarray, count: np.ndarray, most: int) -> np.ndarray:
     """The `count` points with the highest keys of every row, in order of time; -1 where there are fewer."""
     best = np.argpartition(-key, most, axis=1)[:, :most]
-    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(key, best, axis=1), axis=1), axis=1)
-    ok = (np.arange(most)[None, :] < count[:, None]) & np.isfinite(np.take_along_axis(key, best, axis=1))
+    best = np.take_along_axis(
+        best, np.argsort(-np.take_along_axis(key, best, axis=1), axis=1), axis=1
+    )
+    ok = (np.arange(most)[None, :] < count[:, None]) & np.isfinite(
+        np.take_along_axis(key, best, axis=1)
+    )
     out = np.sort(np.where(ok, best, len(GRID)), axis=1)
     return np.where(out < len(GRID), out, -1)
 
@@ -130,4 +150,13 @@ def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-__all__ = ["GRID", "REGIMENS", "Samples", "Schedule", "check_kinds", "draw_samples", "draw_schedule", "horizon"]
+__all__ = [
+    "GRID",
+    "REGIMENS",
+    "Samples",
+    "Schedule",
+    "check_kinds",
+    "draw_samples",
+    "draw_schedule",
+    "horizon",
+]

@@ -52,15 +52,15 @@ class Prepared:
 
 def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
     """Normalised tensors of a batch."""
-    tensor = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.float32), device=device)  # noqa: E731
-    flag = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=bool), device=device)  # noqa: E731
-    whole = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.int64), device=device)  # noqa: E731
+    tensor = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.float32), device=device)
+    flag = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=bool), device=device)
+    whole = lambda a: torch.as_tensor(np.ascontiguousarray(a, dtype=np.int64), device=device)
     first = np.where(batch.dose_mask, batch.dose_time, np.inf).argmin(axis=1)[:, None]
     start = np.take_along_axis(batch.dose_time, first, axis=1)
     dose = np.take_along_axis(batch.dose_amount, first, axis=1)
     unit = (batch.body_weight[:, None] / 70.0) ** 0.25
     scale = dose / batch.body_weight[:, None]
-    seen = lambda a, mask: np.where(mask, (a - start) / unit, 0.0)  # noqa: E731
+    seen = lambda a, mask: np.where(mask, (a - start) / unit, 0.0)
 
     def log(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -74,19 +74,30 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
 
     extra = {}
     if batch.query_value is not None:
-        extra = {"query_log": tensor(log(batch.query_value, batch.query_mask)), "query_censored": flag(batch.query_censored)}
+        extra = {
+            "query_log": tensor(log(batch.query_value, batch.query_mask)),
+            "query_censored": flag(batch.query_censored),
+        }
     return Prepared(
         dose_time=tensor(seen(batch.dose_time, batch.dose_mask)),
         dose_amount=tensor(np.where(batch.dose_mask, batch.dose_amount / dose, 0.0)),
         dose_duration=tensor(np.where(batch.dose_mask, batch.dose_duration / unit, 0.0)),
-        dose_oral=flag(batch.dose_oral & batch.dose_mask), dose_mask=flag(batch.dose_mask),
-        obs_time=tensor(seen(batch.obs_time, batch.obs_mask)), obs_log=tensor(log(batch.obs_value, batch.obs_mask)),
-        obs_censored=flag(batch.obs_censored), obs_mask=flag(batch.obs_mask), obs_site=whole(batch.obs_site),
+        dose_oral=flag(batch.dose_oral & batch.dose_mask),
+        dose_mask=flag(batch.dose_mask),
+        obs_time=tensor(seen(batch.obs_time, batch.obs_mask)),
+        obs_log=tensor(log(batch.obs_value, batch.obs_mask)),
+        obs_censored=flag(batch.obs_censored),
+        obs_mask=flag(batch.obs_mask),
+        obs_site=whole(batch.obs_site),
         obs_anchor=tensor(anchor(batch.obs_anchor, batch.obs_mask)),
-        query_time=tensor(seen(batch.query_time, batch.query_mask)), query_site=whole(batch.query_site),
-        query_mask=flag(batch.query_mask), query_anchor=tensor(anchor(batch.query_anchor, batch.query_mask)),
-        static=tensor(_static(batch, scale[:, 0])), log_scale=tensor(np.log(scale[:, 0])), **extra,
-    )  # fmt: skip
+        query_time=tensor(seen(batch.query_time, batch.query_mask)),
+        query_site=whole(batch.query_site),
+        query_mask=flag(batch.query_mask),
+        query_anchor=tensor(anchor(batch.query_anchor, batch.query_mask)),
+        static=tensor(_static(batch, scale[:, 0])),
+        log_scale=tensor(np.log(scale[:, 0])),
+        **extra,
+    )
 
 
 def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
@@ -104,7 +115,9 @@ def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
 def time_features(time: Tensor) -> Tensor:
     """(..., 2 FOURIER + 1) of a time >= 0: waves in ln(time + 2 minutes), from one of 20 e-folds to one of a third."""
     x = torch.log(time.clamp_min(0) + 0.03)
-    frequency = (2 * np.pi / 20.0) * 2.0 ** torch.arange(FOURIER, dtype=time.dtype, device=time.device) ** 1.0
+    frequency = (2 * np.pi / 20.0) * 2.0 ** torch.arange(
+        FOURIER, dtype=time.dtype, device=time.device
+    ) ** 1.0
     angle = x[..., None] * frequency * 0.9
     return torch.cat([x[..., None] / 3.0, torch.sin(angle), torch.cos(angle)], dim=-1)
 

@@ -37,7 +37,12 @@ def intravenous(rate: Tensor, since: Tensor, duration: Tensor) -> Tensor:
 
 def first_order(rate: Tensor, ka: Tensor, since: Tensor) -> Tensor:
     r"""Response of exp(-rate t) to one unit absorbed at ka: ka (e^{-rate t} - e^{-ka t})/(ka - rate), for any two rates."""
-    return ka * since * torch.exp(-torch.minimum(rate, ka) * since) * saturating((ka - rate).abs() * since)
+    return (
+        ka
+        * since
+        * torch.exp(-torch.minimum(rate, ka) * since)
+        * saturating((ka - rate).abs() * since)
+    )
 
 
 def two_stages(rate: Tensor, k: Tensor, since: Tensor) -> Tensor:
@@ -51,7 +56,9 @@ def two_stages(rate: Tensor, k: Tensor, since: Tensor) -> Tensor:
     series = 0.5 + x / 6 + x * x / 24 + x**3 / 120 + x**4 / 720
     # written so that no exponent is positive
     slow = torch.exp(-torch.minimum(k, rate) * since)
-    up = (1 - torch.exp(-safe.clamp_min(0)) * (1 + safe)) / safe**2  # rate < k: e^{-rate t} in front
+    up = (
+        1 - torch.exp(-safe.clamp_min(0)) * (1 + safe)
+    ) / safe**2  # rate < k: e^{-rate t} in front
     down = (torch.exp(safe.clamp_max(0)) - 1 - safe) / safe**2  # rate > k: e^{-kt} in front
     ratio = torch.where(x > 0, up, down) * slow
     return (k * since) ** 2 * torch.where(small, series.clamp_min(0) * torch.exp(-k * since), ratio)
@@ -96,7 +103,7 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
     """
     since, given = _since(doses, time)
     amount = doses.dose_amount[:, None, :] * given  # (B, T, D)
-    shape = lambda a: a[:, None, None]  # noqa: E731 - (B, 1, 1, K, ...)
+    shape = lambda a: a[:, None, None]
     since, wide = since[..., None, None], lambda a: a[:, None, :, None, None]
     weight, rate = shape(p["weight"]), shape(p["rate"])
     oral = doses.dose_oral
@@ -105,11 +112,13 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
         iv = (weight * intravenous(rate, since, wide(doses.dose_duration))).sum(dim=-1)
         out = out + (iv * (amount * ~oral[:, None, :])[..., None]).sum(dim=2)
     if bool(oral.any()):
-        one = lambda name: shape(p[name])[..., None]  # noqa: E731
+        one = lambda name: shape(p[name])[..., None]
         a = first_order(rate, one("ka"), (since - one("lag_a")).clamp_min(0))
         b = two_stages(rate, one("kb"), (since - one("lag_b")).clamp_min(0))
         mixed = one("fraction") * (one("split") * a + (1 - one("split")) * b)
-        out = out + ((weight * mixed).sum(dim=-1) * (amount * oral[:, None, :])[..., None]).sum(dim=2)
+        out = out + ((weight * mixed).sum(dim=-1) * (amount * oral[:, None, :])[..., None]).sum(
+            dim=2
+        )
     return out
 
 
@@ -120,4 +129,12 @@ def _since(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
     return since.clamp_min(0) * given, given.to(time.dtype)
 
 
-__all__ = ["BANK", "exposures", "first_order", "intravenous", "responses", "saturating", "two_stages"]
+__all__ = [
+    "BANK",
+    "exposures",
+    "first_order",
+    "intravenous",
+    "responses",
+    "saturating",
+    "two_stages",
+]

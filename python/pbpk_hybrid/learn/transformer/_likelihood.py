@@ -41,12 +41,17 @@ class Mixture:
         z = torch.special.ndtri(levels.to(self.mean.dtype))
         needed = (self.log_weight > -12.0).flatten(0, -2).any(dim=0)
         if not needed.all():  # components about a mechanistic curve, where no compound is given
-            return Mixture(self.log_weight[..., needed], self.mean[..., needed], self.log_sd[..., needed]).quantiles(levels)
+            return Mixture(
+                self.log_weight[..., needed], self.mean[..., needed], self.log_sd[..., needed]
+            ).quantiles(levels)
         own = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
         alive = (self.log_weight > -12.0)[..., None]
         low = torch.where(alive, own, torch.inf).amin(dim=-2)
         high = torch.where(alive, own, -torch.inf).amax(dim=-2)
-        scale, weight = torch.exp(-self.log_sd)[..., None, :], torch.exp(self.log_weight)[..., None, :]
+        scale, weight = (
+            torch.exp(-self.log_sd)[..., None, :],
+            torch.exp(self.log_weight)[..., None, :],
+        )
         x = 0.5 * (low + high)
         for step in range(12):
             before = x

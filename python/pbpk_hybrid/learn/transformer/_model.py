@@ -41,11 +41,21 @@ _CHUNK = 256  # patients at a time on a thread: their tokens stay in the cache
 _TOKENS = 8
 #: body weights [kg] beyond which nothing like it was trained on: the corpus' own range, about a factor of two wider; of
 #: people the smallest of its sizes, and more than the heaviest of the survey
-WEIGHTS = {"mouse": (0.008, 0.05), "rat": (0.1, 0.7), "rabbit": (1.0, 6.5), "minipig": (15.0, 100.0), "dog": (4.0, 25.0),
-           "monkey": (1.8, 12.5), "human": (0.5, 250.0)}  # fmt: skip
+WEIGHTS = {
+    "mouse": (0.008, 0.05),
+    "rat": (0.1, 0.7),
+    "rabbit": (1.0, 6.5),
+    "minipig": (15.0, 100.0),
+    "dog": (4.0, 25.0),
+    "monkey": (1.8, 12.5),
+    "human": (0.5, 250.0),
+}
 #: [L/kg] less than any species' plasma
 _PLASMA = 0.03
-_NUMERIC = [*range(6), *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km")]
+_NUMERIC = [
+    *range(6),
+    *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km"),
+]
 
 
 class Forecaster:
@@ -59,7 +69,9 @@ class Forecaster:
     Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune` adapts it to a study.
     """
 
-    def __init__(self, module: ForecasterModule, reference: Mapping[str, Any], log: TrainingLog | None = None) -> None:
+    def __init__(
+        self, module: ForecasterModule, reference: Mapping[str, Any], log: TrainingLog | None = None
+    ) -> None:
         self.module = module.eval()
         self.config = module.config
         self.reference = {k: np.asarray(v, dtype=float) for k, v in reference.items()}
@@ -98,13 +110,25 @@ class Forecaster:
         module = new_module(config)
         if start is not None:
             load_weights(module, start.module.state_dict())
-        log = train_module(module, config, folder=folder, steps=steps, max_minutes=max_minutes, threads=threads,
-                           progress=progress, tensorboard=tensorboard)  # fmt: skip
+        log = train_module(
+            module,
+            config,
+            folder=folder,
+            steps=steps,
+            max_minutes=max_minutes,
+            threads=threads,
+            progress=progress,
+            tensorboard=tensorboard,
+        )
         return cls(module, corpus_reference(config), log)
 
     @classmethod
     def from_run(
-        cls, folder: str | os.PathLike, config: ForecasterConfig | None = None, *, averaged: bool = True
+        cls,
+        folder: str | os.PathLike,
+        config: ForecasterConfig | None = None,
+        *,
+        averaged: bool = True,
     ) -> Forecaster:
         """The forecaster as a run in `folder` has it so far, while it goes on.
 
@@ -126,7 +150,9 @@ class Forecaster:
         )
         kind = "average/" if averaged else "now/"
         module = new_module(config)
-        load_weights(module, {n.removeprefix(kind): t for n, t in tensors.items() if n.startswith(kind)})
+        load_weights(
+            module, {n.removeprefix(kind): t for n, t in tensors.items() if n.startswith(kind)}
+        )
         return cls(module, corpus_reference(config))
 
     @classmethod
@@ -137,7 +163,9 @@ class Forecaster:
         ------
         CheckpointError : no such file, damaged, of another kind or version
         """
-        tensors, config = load_checkpoint(SHIPPED if path is None else path, kind=KIND, format_version=FORMAT)
+        tensors, config = load_checkpoint(
+            SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
+        )
         try:
             settings, reference = config["config"], config["reference"]
         except KeyError as missing:
@@ -153,8 +181,18 @@ class Forecaster:
         ------
         CheckpointError : the file is there and `overwrite` is False
         """
-        config = {"config": self.config.to_dict(), "reference": {k: v.tolist() for k, v in self.reference.items()}}
-        return save_checkpoint(path, self.module.state_dict(), config, kind=KIND, format_version=FORMAT, overwrite=overwrite)
+        config = {
+            "config": self.config.to_dict(),
+            "reference": {k: v.tolist() for k, v in self.reference.items()},
+        }
+        return save_checkpoint(
+            path,
+            self.module.state_dict(),
+            config,
+            kind=KIND,
+            format_version=FORMAT,
+            overwrite=overwrite,
+        )
 
     # ------------------------------------------------------------------------------------------------ using
     def forecast(
@@ -234,8 +272,11 @@ class Forecaster:
                 OutOfRangeWarning,
                 stacklevel=2,
             )
-        facts = {"ignored_samples": ignored, "compound": "none" if compound is None else compound.name,
-                 "context_patients": 0 if others is None else len(others)}  # fmt: skip
+        facts = {
+            "ignored_samples": ignored,
+            "compound": "none" if compound is None else compound.name,
+            "context_patients": 0 if others is None else len(others),
+        }
         return _dataset(patients, grid, sites, levels, values, score, facts)
 
     def ood_score(self, batch: Batch) -> np.ndarray:
@@ -289,7 +330,9 @@ class Forecaster:
         patients, _ = read_patients(observation, regimen, physiology)
         patients = [p for p in patients if len(p.time) >= 2]
         if not patients:
-            raise InputError("observation", "no subject with two samples", "subjects with two samples or more")
+            raise InputError(
+                "observation", "no subject with two samples", "subjects with two samples or more"
+            )
         if compound is not None:
             compound = _compound(compound)
             for p in patients:
@@ -306,16 +349,25 @@ class Forecaster:
             rows = rng.choice(len(patients), min(64, len(patients)), replace=False)
             return batch_loss(network, _split(rng, [patients[i] for i in rows]))
 
-        options = TrainingOptions(steps=steps, learning_rate=learning_rate, warmup=min(20, steps // 4), ema=None,
-                                  seed=base % 2**31,
-                                  evaluate_every=steps)  # fmt: skip
+        options = TrainingOptions(
+            steps=steps,
+            learning_rate=learning_rate,
+            warmup=min(20, steps // 4),
+            ema=None,
+            seed=base % 2**31,
+            evaluate_every=steps,
+        )
         log = train(module, loss, options, progress=progress)
         return Forecaster(module, self.reference, log)
 
     # ------------------------------------------------------------------------------------------------ private
     def _context(self, context: Any, compound: Compound | None) -> Batch:
         if not isinstance(context, tuple | list) or len(context) != 3:
-            raise InputError("context", type(context).__name__, "(observation, regimen, physiology) of the other patients")
+            raise InputError(
+                "context",
+                type(context).__name__,
+                "(observation, regimen, physiology) of the other patients",
+            )
         observation, regimen, physiology = context
         others, _ = read_patients(observation, regimen, physiology, "context ")
         if len(others) > MOST_OTHERS:
@@ -323,7 +375,14 @@ class Forecaster:
         if compound is not None:
             for p in others:
                 p.descriptors = describe(compound, p.species)
-            anchors(compound, others, as_regimen(regimen), physiology, np.array([others[0].doses.first]), [0])
+            anchors(
+                compound,
+                others,
+                as_regimen(regimen),
+                physiology,
+                np.array([others[0].doses.first]),
+                [0],
+            )
         # a canonical order, so that the order in which they are given cannot even change the rounding
         order = sorted(range(len(others)), key=lambda i: _signature(others[i]))
         return collate([others[i] for i in order], np.zeros(0), [0], None)
@@ -350,7 +409,9 @@ def _compound(compound: Compound | str | None) -> Compound | None:
     if isinstance(compound, str):
         return get_compound(compound)
     if compound is not None and not isinstance(compound, Compound):
-        raise InputError("compound", type(compound).__name__, "a Compound, a name in the database, or None")
+        raise InputError(
+            "compound", type(compound).__name__, "a Compound, a name in the database, or None"
+        )
     return compound
 
 
@@ -381,8 +442,12 @@ def _above_the_dose(batch: Batch) -> np.ndarray:
     """(B,) highest sample over the concentration that all doses begun by then would give in the plasma alone; 0 below 1."""
     if batch.obs_time.shape[1] == 0:
         return np.zeros(len(batch))
-    begun = (batch.dose_time[:, None, :] <= batch.obs_time[:, :, None] + 1e-9) & batch.dose_mask[:, None, :]
-    most = (begun * batch.dose_amount[:, None, :]).sum(axis=2) / (_PLASMA * batch.body_weight)[:, None]
+    begun = (batch.dose_time[:, None, :] <= batch.obs_time[:, :, None] + 1e-9) & batch.dose_mask[
+        :, None, :
+    ]
+    most = (begun * batch.dose_amount[:, None, :]).sum(axis=2) / (_PLASMA * batch.body_weight)[
+        :, None
+    ]
     seen = batch.obs_mask & ~batch.obs_censored & (most > 0)
     fold = np.where(seen, batch.obs_value / np.where(most > 0, most, 1.0), 0.0).max(axis=1)
     return np.where(fold > 1, fold, 0.0)
@@ -391,7 +456,9 @@ def _above_the_dose(batch: Batch) -> np.ndarray:
 def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
     """Let every patient of `batch` see the other patients, and the curve they have in common (fitted unless given)."""
     (typical or TypicalCurve(others)).put(batch)
-    shown = np.unique(np.linspace(0, len(others) - 1, min(_TOKENS, len(others))).round().astype(int))
+    shown = np.unique(
+        np.linspace(0, len(others) - 1, min(_TOKENS, len(others))).round().astype(int)
+    )
     batch.context_batch = others.take(shown)
     batch.context = np.broadcast_to(np.arange(len(shown)), (len(batch), len(shown)))
 
@@ -419,25 +486,47 @@ def _split(rng: np.random.Generator, patients: list[Patient]) -> Batch:
     shown, asked = [], []
     for p in patients:
         n = int(rng.integers(0, len(p.time)))
-        shown.append(replace(p, time=p.time[:n], value=p.value[:n], censored=p.censored[:n], site=p.site[:n],
-                             anchor=None if p.anchor is None else p.anchor[:n]))  # fmt: skip
+        shown.append(
+            replace(
+                p,
+                time=p.time[:n],
+                value=p.value[:n],
+                censored=p.censored[:n],
+                site=p.site[:n],
+                anchor=None if p.anchor is None else p.anchor[:n],
+            )
+        )
         asked.append(slice(n, None))
     most = max(len(p.time[s]) for p, s in zip(patients, asked, strict=True))
     batch = collate(shown, np.zeros((len(patients), most)), [0], None)
-    batch.query_value, batch.query_censored = np.ones((len(patients), most)), np.zeros((len(patients), most), bool)
+    batch.query_value, batch.query_censored = (
+        np.ones((len(patients), most)),
+        np.zeros((len(patients), most), bool),
+    )
     batch.query_mask = np.zeros((len(patients), most), bool)
     for i, (p, s) in enumerate(zip(patients, asked, strict=True)):
         m = len(p.time[s])
         batch.query_time[i, :m], batch.query_site[i, :m] = p.time[s], p.site[s]
-        batch.query_value[i, :m], batch.query_censored[i, :m], batch.query_mask[i, :m] = p.value[s], p.censored[s], True
+        batch.query_value[i, :m], batch.query_censored[i, :m], batch.query_mask[i, :m] = (
+            p.value[s],
+            p.censored[s],
+            True,
+        )
         if p.anchor is not None:
             batch.query_anchor[i, :m] = p.anchor[s]
     return batch
 
 
 def _signature(p: Patient) -> tuple:
-    return (p.species, p.body_weight, tuple(p.time), tuple(p.value), tuple(p.doses.time), tuple(p.doses.amount),
-            tuple(np.nan_to_num(p.covariates, nan=-1e9)))  # fmt: skip
+    return (
+        p.species,
+        p.body_weight,
+        tuple(p.time),
+        tuple(p.value),
+        tuple(p.doses.time),
+        tuple(p.doses.amount),
+        tuple(np.nan_to_num(p.covariates, nan=-1e9)),
+    )
 
 
 def _entered(p: Patient, grid: np.ndarray) -> np.ndarray:
@@ -467,7 +556,9 @@ def _levels(quantiles: Sequence[float]) -> np.ndarray:
         or not (np.all(levels > 0) and np.all(levels < 1))
         or np.any(np.diff(levels) <= 0)
     ):
-        raise InputError("quantiles", np.asarray(quantiles).tolist(), "increasing numbers between 0 and 1")
+        raise InputError(
+            "quantiles", np.asarray(quantiles).tolist(), "increasing numbers between 0 and 1"
+        )
     return levels
 
 
@@ -476,11 +567,26 @@ def _dataset(patients, grid, sites, levels, values, score, facts) -> xr.Dataset:
     usual = schemas.attrs("simulation", "concentration")
     return xr.Dataset(
         {
-            "concentration": (dims, values[..., 0], {**usual, "long_name": "median forecast of the measured concentration"}),
-            "concentration_quantile": ((*dims, "quantile"), values[..., 1:], {**usual,
-            "long_name": "quantiles of the forecast"}),
-            "status": ("subject", np.zeros(len(patients), np.int8), schemas.attrs("simulation", "status")),
-            "ood_score": ("subject", score, {"units": "1", "long_name": "distance from the corpus; above 1: outside it"}),
+            "concentration": (
+                dims,
+                values[..., 0],
+                {**usual, "long_name": "median forecast of the measured concentration"},
+            ),
+            "concentration_quantile": (
+                (*dims, "quantile"),
+                values[..., 1:],
+                {**usual, "long_name": "quantiles of the forecast"},
+            ),
+            "status": (
+                "subject",
+                np.zeros(len(patients), np.int8),
+                schemas.attrs("simulation", "status"),
+            ),
+            "ood_score": (
+                "subject",
+                score,
+                {"units": "1", "long_name": "distance from the corpus; above 1: outside it"},
+            ),
         },
         {
             "subject": np.array([p.label for p in patients]),
@@ -488,11 +594,16 @@ def _dataset(patients, grid, sites, levels, values, score, facts) -> xr.Dataset:
             "compartment": np.array([SITES[s] for s in sites]),
             "quantile": levels,
             "species": ("subject", np.array([p.species for p in patients])),
-            "body_weight": ("subject", np.array([p.body_weight for p in patients]), schemas.attrs("physiology",
-            "body_weight")),
+            "body_weight": (
+                "subject",
+                np.array([p.body_weight for p in patients]),
+                schemas.attrs("physiology", "body_weight"),
+            ),
         },
-        attrs=provenance(model="forecaster", **facts, schema="simulation", schema_version=schemas.SCHEMA_VERSION),
-    )  # fmt: skip
+        attrs=provenance(
+            model="forecaster", **facts, schema="simulation", schema_version=schemas.SCHEMA_VERSION
+        ),
+    )
 
 
 __all__ = ["Forecaster", "corpus_reference", "with_context"]

@@ -42,7 +42,11 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm, self.norm_memory, self.norm_out = (nn.LayerNorm(width) for _ in range(3))
-        self.query, self.key_value, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.query, self.key_value, self.out = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+        )
         self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor, memory: Tensor | None, mask: Tensor) -> Tensor:
@@ -50,7 +54,7 @@ class Attention(nn.Module):
         b, t, w = x.shape
         source = self.norm(x)
         target = source if memory is None else self.norm_memory(memory)
-        split = lambda a: a.view(b, -1, self.heads, w // self.heads).transpose(1, 2)  # noqa: E731
+        split = lambda a: a.view(b, -1, self.heads, w // self.heads).transpose(1, 2)
         key, value = self.key_value(target).chunk(2, dim=-1)
         seen = scaled_dot_product_attention(
             split(self.query(source)), split(key), split(value), attn_mask=mask[:, None, None, :]
@@ -69,18 +73,28 @@ class ForecasterModule(nn.Module):
         self.site = nn.Embedding(len(SITES), w)
         nn.init.normal_(self.site.weight, std=0.3)
         n_bank = len(BANK)
-        self.observed = nn.Sequential(nn.Linear(3 * n_bank + 5 + _TIMES, w), nn.GELU(), nn.Linear(w, w))
+        self.observed = nn.Sequential(
+            nn.Linear(3 * n_bank + 5 + _TIMES, w), nn.GELU(), nn.Linear(w, w)
+        )
         self.static = nn.Sequential(nn.Linear(STATIC, w), nn.GELU(), nn.Linear(w, w))
         self.start = nn.Parameter(0.3 * torch.randn(1 + config.summaries, w))
         self.other = nn.Linear(w, w)
-        self.encoder = nn.ModuleList(Attention(w, config.heads) for _ in range(config.encoder_layers))
-        self.guess = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS))
+        self.encoder = nn.ModuleList(
+            Attention(w, config.heads) for _ in range(config.encoder_layers)
+        )
+        self.guess = nn.Sequential(
+            nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS)
+        )
         self.misfit = nn.Sequential(nn.Linear(2 * k + 2, w), nn.GELU(), nn.Linear(w, w))
         self.parameters_seen = nn.Linear(k * _PARAMETERS, w)
         self.refine = nn.ModuleList(Attention(w, config.heads) for _ in range(config.refine_layers))
-        self.step = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS))
+        self.step = nn.Sequential(
+            nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS)
+        )
         self.final_misfit = nn.Sequential(nn.Linear(2 * k + 2, w), nn.GELU(), nn.Linear(w, w))
-        self.asked = nn.Sequential(nn.Linear(2 * n_bank + 4 + _TIMES + 2 * k, w), nn.GELU(), nn.Linear(w, w))
+        self.asked = nn.Sequential(
+            nn.Linear(2 * n_bank + 4 + _TIMES + 2 * k, w), nn.GELU(), nn.Linear(w, w)
+        )
         self.decoder = Attention(w, config.heads)
         m = k + config.anchored
         self.head = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, 3 * m))
@@ -122,11 +136,25 @@ class ForecasterModule(nn.Module):
         relative = p.obs_log[..., None] - exposure
         known = torch.isfinite(p.obs_anchor)
         off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
-        features = torch.cat([
-            _squash(relative), exposure / 6.0, oral,
-            torch.stack([p.obs_log / 4.0, p.obs_censored.float(), known.float(), _squash(off), off.clamp(-2, 2)], dim=-1),
-            self._times(p, p.obs_time),
-        ], dim=-1)  # fmt: skip
+        features = torch.cat(
+            [
+                _squash(relative),
+                exposure / 6.0,
+                oral,
+                torch.stack(
+                    [
+                        p.obs_log / 4.0,
+                        p.obs_censored.float(),
+                        known.float(),
+                        _squash(off),
+                        off.clamp(-2, 2),
+                    ],
+                    dim=-1,
+                ),
+                self._times(p, p.obs_time),
+            ],
+            dim=-1,
+        )
         seen = self.observed(features) + self.site(p.obs_site)
         fixed = torch.cat([self.start.expand(b, -1, -1), self.static(p.static)[:, None, :]], dim=1)
         there = torch.ones(fixed.shape[:2], dtype=torch.bool, device=fixed.device)
@@ -134,7 +162,12 @@ class ForecasterModule(nn.Module):
 
     def _others(self, batch: Batch, b: int, device) -> tuple[Tensor | None, Tensor | None]:
         """Tokens of the other patients each one may look at: (B, P x summaries, W)."""
-        if batch.context is None or batch.context_batch is None or batch.context.shape[1] == 0 or (batch.context < 0).all():
+        if (
+            batch.context is None
+            or batch.context_batch is None
+            or batch.context.shape[1] == 0
+            or (batch.context < 0).all()
+        ):
             return None, None
         theirs = prepare(batch.context_batch, device)
         tokens, mask, _ = self._tokens(theirs)
@@ -155,10 +188,19 @@ class ForecasterModule(nn.Module):
             known = torch.isfinite(p.obs_anchor)
             off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
             features = torch.cat(
-                [_squash(miss), miss.clamp(-1, 1), off.clamp(-1, 1)[..., None], p.obs_censored.float()[..., None]], dim=-1
+                [
+                    _squash(miss),
+                    miss.clamp(-1, 1),
+                    off.clamp(-1, 1)[..., None],
+                    p.obs_censored.float()[..., None],
+                ],
+                dim=-1,
             )
             added = layer(features)
-            tokens = torch.cat([tokens[:, :start], tokens[:, start : start + n] + added, tokens[:, start + n :]], dim=1)
+            tokens = torch.cat(
+                [tokens[:, :start], tokens[:, start : start + n] + added, tokens[:, start + n :]],
+                dim=1,
+            )
         told = self.parameters_seen(raw.flatten(1) * 0.3)
         return torch.cat([tokens[:, :1] + told[:, None], tokens[:, 1:]], dim=1)
 
@@ -169,11 +211,19 @@ class ForecasterModule(nn.Module):
         anchor = torch.nan_to_num(p.query_anchor)
         middle = curve.mean(dim=-1, keepdim=True)
         off = torch.where(known, anchor - middle[..., 0], 0.0)
-        features = torch.cat([
-            exposure / 6.0, oral, torch.stack([known.float(), _squash(off), anchor / 6.0,
-            (p.query_site == 0).float()], dim=-1),
-            self._times(p, p.query_time), _squash(curve - middle), curve / 6.0,
-        ], dim=-1)  # fmt: skip
+        features = torch.cat(
+            [
+                exposure / 6.0,
+                oral,
+                torch.stack(
+                    [known.float(), _squash(off), anchor / 6.0, (p.query_site == 0).float()], dim=-1
+                ),
+                self._times(p, p.query_time),
+                _squash(curve - middle),
+                curve / 6.0,
+            ],
+            dim=-1,
+        )
         x = self.asked(features) + self.site(p.query_site)
         x = self.decoder(x, tokens, mask)
         shift, log_sd, logit = self.head(x).unflatten(-1, (3, m)).unbind(dim=-2)
@@ -201,10 +251,12 @@ def _parameters(raw: Tensor) -> dict[str, Tensor]:
         "weight": torch.exp(r[..., 0:1]) * share,
         "rate": torch.stack([fast, second, third], dim=-1),
         "fraction": torch.exp(r[..., 7].clamp(-7.0, 1.0)),
-        "ka": torch.exp(r[..., 8].clamp(-6.0, 4.0)), "kb": torch.exp(r[..., 9].clamp(-6.0, 4.0)),
+        "ka": torch.exp(r[..., 8].clamp(-6.0, 4.0)),
+        "kb": torch.exp(r[..., 9].clamp(-6.0, 4.0)),
         "split": torch.sigmoid(r[..., 10]),
-        "lag_a": 0.2 * softplus(r[..., 11]), "lag_b": 0.5 * softplus(r[..., 12]),
-    }  # fmt: skip
+        "lag_a": 0.2 * softplus(r[..., 11]),
+        "lag_b": 0.5 * softplus(r[..., 12]),
+    }
 
 
 def _starting_points(k: int) -> Tensor:

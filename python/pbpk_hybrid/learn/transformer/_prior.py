@@ -51,8 +51,15 @@ def compound_rows(split: str) -> tuple[tuple, ...]:
     table, out = httk_table(), []
     for i in range(len(table.rows)):
         r = table.record(i)
-        log_p, fup, clint, mass = (_first(r[c]) for c in ("logP", "Human.Funbound.plasma", "Human.Clint", "MW"))
-        if not (math.isfinite(log_p + fup + clint + mass) and 0 < fup <= 1.2 and -4 < log_p < 8 and mass > 0):
+        log_p, fup, clint, mass = (
+            _first(r[c]) for c in ("logP", "Human.Funbound.plasma", "Human.Clint", "MW")
+        )
+        if not (
+            math.isfinite(log_p + fup + clint + mass)
+            and 0 < fup <= 1.2
+            and -4 < log_p < 8
+            and mass > 0
+        ):
             continue
         bucket = int(hashlib.sha256(r["CAS"].encode()).hexdigest(), 16) % 10
         if (bucket == 0) != (split == "test"):
@@ -77,12 +84,13 @@ def draw_compound(rng: np.random.Generator, split: str) -> VirtualCompound:
     log_clint += rng.normal(0.7, 0.8)
     return VirtualCompound(
         log_p=float(np.clip(log_p + _KERNEL["log_p"] * z[0], -3.0, 6.5)),
-        pka_acid=tuple(p + shift[0] for p in acid), pka_base=tuple(p + shift[1] for p in base),
+        pka_acid=tuple(p + shift[0] for p in acid),
+        pka_base=tuple(p + shift[1] for p in base),
         fraction_unbound=float(np.clip(1 / (1 + math.exp(-logit)), 0.003, 0.995)),
         clint=math.exp(min(log_clint, 7.5)),
         molar_mass=mass * math.exp(_KERNEL["log_mass"] * z[3]),
         gfr_fraction=float(rng.choice([0.0, 1.0, rng.uniform(0, 3)], p=[0.2, 0.5, 0.3])),
-    )  # fmt: skip
+    )
 
 
 def charges(compound) -> tuple[float, float]:
@@ -104,14 +112,29 @@ def partition(compound: VirtualCompound, species: str) -> tuple[np.ndarray, floa
         kpu *= 2.0
     bp = float(np.clip(blood_to_plasma(kpu, fu, hct), 1 - hct + 0.01, 3.0))
     kpu_tissue, _ = eq.rodgers_rowland_kpu(
-        compound.log_p, fu, bp, hematocrit=hct, adipose=_IS_ADIPOSE, red_cells=cells, plasma=plasma, **sites, **tissue
+        compound.log_p,
+        fu,
+        bp,
+        hematocrit=hct,
+        adipose=_IS_ADIPOSE,
+        red_cells=cells,
+        plasma=plasma,
+        **sites,
+        **tissue,
     )
     return np.clip(kpu_tissue * fu, 0.02, 100.0), bp
 
 
 _IS_ADIPOSE = np.array([t == "adipose" for t in TISSUES])
-_RR = ("fraction_neutral_lipid", "fraction_neutral_phospholipid", "fraction_extracellular_water",
-       "fraction_intracellular_water", "acidic_phospholipid", "albumin_ratio", "lipoprotein_ratio")  # fmt: skip
+_RR = (
+    "fraction_neutral_lipid",
+    "fraction_neutral_phospholipid",
+    "fraction_extracellular_water",
+    "fraction_intracellular_water",
+    "acidic_phospholipid",
+    "albumin_ratio",
+    "lipoprotein_ratio",
+)
 
 
 @cache
@@ -120,7 +143,7 @@ def _composition(species: str):
     labels = [str(o) for o in rows["organ"].values]
     at = [labels.index(t) for t in TISSUES]
     tissue = {n: rows[n].values[at] for n in _RR}
-    pick = lambda organ, names: {n: float(rows[n].values[labels.index(organ)]) for n in names}  # noqa: E731
+    pick = lambda organ, names: {n: float(rows[n].values[labels.index(organ)]) for n in names}
     return tissue, pick("red_cells", tuple(eq.RED_CELLS)), pick("plasma", tuple(eq.PLASMA))
 
 
@@ -144,7 +167,9 @@ class Pool:
 @cache
 def pool() -> Pool:
     """The pool every corpus draws its subjects from; always the same."""
-    parts = [sample_population(_POOL.get(s, _POOL_OTHER), s, seed=20 + i) for i, s in enumerate(SPECIES)]
+    parts = [
+        sample_population(_POOL.get(s, _POOL_OTHER), s, seed=20 + i) for i, s in enumerate(SPECIES)
+    ]
 
     def stack(name: str) -> np.ndarray:
         return np.concatenate([_column(p, name) for p in parts])
@@ -155,12 +180,18 @@ def pool() -> Pool:
     volume = stack("volume")
     density = np.concatenate([_column(p, "density") for p in parts])
     return Pool(
-        number, volume, stack("blood_flow"), volume[:, liver] * density[:, liver] * 1000.0, stack("body_weight"),
+        number,
+        volume,
+        stack("blood_flow"),
+        volume[:, liver] * density[:, liver] * 1000.0,
+        stack("body_weight"),
         stack("age"),
-        np.where(sex == "male", 1.0, np.where(sex == "female", 0.0, np.nan)), stack("height"), stack("hematocrit"),
+        np.where(sex == "male", 1.0, np.where(sex == "female", 0.0, np.nan)),
+        stack("height"),
+        stack("hematocrit"),
         stack("gfr"),
         {s: np.flatnonzero(number == i) for i, s in enumerate(SPECIES)},
-    )  # fmt: skip
+    )
 
 
 def _column(people, name: str) -> np.ndarray:
@@ -168,7 +199,11 @@ def _column(people, name: str) -> np.ndarray:
     if name not in people:
         return np.full(n, np.nan)
     values = people[name].values.astype(float)
-    return np.broadcast_to(values, (n, values.shape[-1])) if people[name].dims == ("organ",) else values
+    return (
+        np.broadcast_to(values, (n, values.shape[-1]))
+        if people[name].dims == ("organ",)
+        else values
+    )
 
 
 @cache

@@ -29,7 +29,9 @@ def new_module(config: ForecasterConfig) -> ForecasterModule:
 def batch_loss(module: ForecasterModule, batch: Batch) -> torch.Tensor:
     """Mean negative log likelihood of what is asked in a batch."""
     asked = prepare(batch, module.start.device)
-    return negative_log_likelihood(module(batch), asked.query_log, asked.query_censored, asked.query_mask)
+    return negative_log_likelihood(
+        module(batch), asked.query_log, asked.query_censored, asked.query_mask
+    )
 
 
 def train_module(
@@ -46,10 +48,18 @@ def train_module(
 ) -> TrainingLog:
     """Train in place; see :func:`pbpk_hybrid.learn.training.train`, whose folder makes the run resumable."""
     options = TrainingOptions(
-        steps=steps or config.steps, learning_rate=config.learning_rate, warmup=config.warmup, schedule=config.schedule,
-        weight_decay=config.weight_decay, ema=config.ema, evaluate_every=config.evaluate_every, seed=config.seed,
-        max_minutes=max_minutes, threads=threads, precision=precision,
-    )  # fmt: skip
+        steps=steps or config.steps,
+        learning_rate=config.learning_rate,
+        warmup=config.warmup,
+        schedule=config.schedule,
+        weight_decay=config.weight_decay,
+        ema=config.ema,
+        evaluate_every=config.evaluate_every,
+        seed=config.seed,
+        max_minutes=max_minutes,
+        threads=threads,
+        precision=precision,
+    )
     corpus = Corpus(config.corpus)
     held_out = Corpus(replace(config.corpus, split="test"))
     batches = [held_out.batch(VALIDATION_SEED, i) for i in range(config.validation_batches)]
@@ -61,7 +71,15 @@ def train_module(
     def validate(network) -> float:
         return sum(float(batch_loss(network, b)) for b in batches) / len(batches)
 
-    return train(module, loss, options, validate=validate, folder=folder, progress=progress, tensorboard=tensorboard)
+    return train(
+        module,
+        loss,
+        options,
+        validate=validate,
+        folder=folder,
+        progress=progress,
+        tensorboard=tensorboard,
+    )
 
 
 __all__ = ["VALIDATION_SEED", "batch_loss", "new_module", "train_module"]

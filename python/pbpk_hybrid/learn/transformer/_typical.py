@@ -31,7 +31,11 @@ class TypicalCurve:
     def __init__(self, others: Batch) -> None:
         seen = prepare(others)
         self.oral = {bool(o) for o in others.dose_oral[others.dose_mask]}
-        self.site = int(np.bincount(others.obs_site[others.obs_mask]).argmax()) if others.obs_mask.any() else -1
+        self.site = (
+            int(np.bincount(others.obs_site[others.obs_mask]).argmax())
+            if others.obs_mask.any()
+            else -1
+        )
         self.log_weight = np.log(others.body_weight)
         self.raw = _fit(seen, self.site) if self.site >= 0 else None
 
@@ -40,9 +44,14 @@ class TypicalCurve:
         """Set the anchors of observations and queries at the site that was fitted, where the patient is near enough."""
         if self.raw is None:
             return
-        near = np.abs(np.log(batch.body_weight)[:, None] - self.log_weight[None, :]).max(axis=1) < _APART
-        routes = [{bool(o) for o in row[mask]} <= self.oral for row, mask in
-                  zip(batch.dose_oral, batch.dose_mask, strict=True)]  # fmt: skip
+        near = (
+            np.abs(np.log(batch.body_weight)[:, None] - self.log_weight[None, :]).max(axis=1)
+            < _APART
+        )
+        routes = [
+            {bool(o) for o in row[mask]} <= self.oral
+            for row, mask in zip(batch.dose_oral, batch.dose_mask, strict=True)
+        ]
         use = near & np.array(routes)
         asked = prepare(batch)
         parameters = _parameters(self.raw[None, None].expand(len(batch), 1, _PARAMETERS))
@@ -72,7 +81,9 @@ def _fit(p: Prepared, site: int) -> Tensor:
         pull = _PULL * (count / 50).clamp(0.2, 1) * ((raw - start) ** 2).sum(dim=-1)
         return (robust * mask[..., None]).sum(dim=(0, 1)) + pull
 
-    descent = torch.optim.LBFGS([raw], lr=1.0, max_iter=_ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+    descent = torch.optim.LBFGS(
+        [raw], lr=1.0, max_iter=_ITERATIONS, history_size=20, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         descent.zero_grad()

@@ -84,39 +84,61 @@ def draw_whole_body(
         return np.exp(spread[name] * rng.standard_normal(n))
 
     fu = np.array([c.fraction_unbound for c in compounds])[group]
-    per_gram = np.array([c.clint * HEPATOCELLULARITY[s][0] * 6e-5 for c, s in zip(compounds, drawn, strict=True)])
+    per_gram = np.array(
+        [c.clint * HEPATOCELLULARITY[s][0] * 6e-5 for c, s in zip(compounds, drawn, strict=True)]
+    )
     clint = per_gram[group] * pool.liver_mass[subjects]
     ratio = np.array([c.gfr_fraction for c in compounds])[group]
     kidney = pool.flow[subjects][:, ORGANS.index("kidney")]
     renal = np.minimum(ratio * fu * pool.gfr[subjects], 0.8 * kidney * bp)
-    ka = np.exp(rng.normal(np.log(0.9), 0.9, groups))[group] * (70.0 / pool.body_weight[subjects]) ** 0.25
+    ka = (
+        np.exp(rng.normal(np.log(0.9), 0.9, groups))[group]
+        * (70.0 / pool.body_weight[subjects]) ** 0.25
+    )
     fa, fg = rng.uniform(0.15, 1.0, groups)[group], rng.uniform(0.4, 1.0, groups)[group]
 
     in_vivo_cl, in_vivo_v = (rng.random(groups) < 0.5 for _ in range(2))
     # some compounds are known much worse than others
     worse = np.exp(0.5 * rng.standard_normal(groups))
-    pick = lambda flag, sd: np.where(flag, sd[0], sd[1]) * worse * rng.standard_normal(groups)  # noqa: E731
+    pick = lambda flag, sd: np.where(flag, sd[0], sd[1]) * worse * rng.standard_normal(groups)
     wrong_cl = np.exp(pick(in_vivo_cl, _CLEARANCE_ERROR))[group]
     wrong_kp = np.exp(pick(in_vivo_v, _VOLUME_ERROR))[group]
-    wrong_ka, wrong_fa = np.exp(rng.normal(0, 0.6, groups))[group], np.exp(rng.normal(0, 0.25, groups))[group]
+    wrong_ka, wrong_fa = (
+        np.exp(rng.normal(0, 0.6, groups))[group],
+        np.exp(rng.normal(0, 0.25, groups))[group],
+    )
     # Kp is wrong organ by organ too, beyond the one factor
     uneven = np.exp(np.where(in_vivo_v, 0.25, 0.35)[:, None] * rng.standard_normal(kp.shape))
 
-    pair = lambda truth, anchor: np.concatenate([np.broadcast_to(truth, (n,)), np.broadcast_to(anchor, (n,))])  # noqa: E731
+    pair = lambda truth, anchor: np.concatenate(
+        [np.broadcast_to(truth, (n,)), np.broadcast_to(anchor, (n,))]
+    )
     p = {
-        "fraction_unbound_plasma": pair(np.clip(fu * own("fraction_unbound_plasma", 0.0, 0.2), 1e-3, 1.0), fu),
+        "fraction_unbound_plasma": pair(
+            np.clip(fu * own("fraction_unbound_plasma", 0.0, 0.2), 1e-3, 1.0), fu
+        ),
         "blood_to_plasma_ratio": pair(bp, bp),
         "clint.liver": pair(clint * own("clint.liver", 0.1, 0.6), clint * wrong_cl),
-        "clearance_renal": pair(np.minimum(renal * own("clearance_renal", 0.05, 0.3), 0.9 * kidney * bp),
-                                np.minimum(renal * wrong_cl, 0.9 * kidney * bp)),
+        "clearance_renal": pair(
+            np.minimum(renal * own("clearance_renal", 0.05, 0.3), 0.9 * kidney * bp),
+            np.minimum(renal * wrong_cl, 0.9 * kidney * bp),
+        ),
         "absorption_rate": pair(ka * own("absorption_rate", 0.1, 0.8), ka * wrong_ka),
-        "fraction_absorbed": pair(np.clip(fa * own("fraction_absorbed", 0.0, 0.3), 0.01, 1.0), np.clip(fa * wrong_fa,
-        0.01, 1.0)),
+        "fraction_absorbed": pair(
+            np.clip(fa * own("fraction_absorbed", 0.0, 0.3), 0.01, 1.0),
+            np.clip(fa * wrong_fa, 0.01, 1.0),
+        ),
         "fraction_gut": pair(fg, fg),
-    }  # fmt: skip
+    }
     if exact:
         in_vivo_cl[:], in_vivo_v[:] = True, True
-        wrong_cl, wrong_kp, wrong_ka, wrong_fa, uneven = 1.0, np.ones(n), 1.0, 1.0, np.ones_like(uneven)
+        wrong_cl, wrong_kp, wrong_ka, wrong_fa, uneven = (
+            1.0,
+            np.ones(n),
+            1.0,
+            1.0,
+            np.ones_like(uneven),
+        )
         for name, value in (
             ("clint.liver", clint),
             ("clearance_renal", renal),
@@ -133,10 +155,17 @@ def draw_whole_body(
     for k, organ in enumerate(TISSUES):
         p[f"kp.{organ}"] = pair(kp[group, k] * size, kp[group, k] * (wrong_kp * uneven[group, k]))
         typical[f"kp.{organ}"] = kp[group, k]
-    typical |= {"fraction_unbound_plasma": fu, "clint.liver": clint, "clearance_renal": renal, "absorption_rate": ka,
-                "fraction_absorbed": fa}  # fmt: skip
+    typical |= {
+        "fraction_unbound_plasma": fu,
+        "clint.liver": clint,
+        "clearance_renal": renal,
+        "absorption_rate": ka,
+        "fraction_absorbed": fa,
+    }
     descriptors = np.stack([_describe(c) for c in compounds])[group]
-    volume = (pool.volume[subjects][:, _TISSUE] * kp[group]).sum(axis=1) + bp * pool.volume[subjects][:, :2].sum(axis=1)
+    volume = (pool.volume[subjects][:, _TISSUE] * kp[group]).sum(axis=1) + bp * pool.volume[
+        subjects
+    ][:, :2].sum(axis=1)
     flow = pool.flow[subjects][:, _LIVER_INFLOW].sum(axis=1)
     unbound = fu / bp * clint
     clearance = bp * flow * unbound / (flow + unbound) + renal
@@ -159,9 +188,18 @@ def draw_whole_body(
     descriptors[:, _ROW["volume_in_vivo"]] = in_vivo_v[group]
     descriptors[:, _ROW["log_absorption_rate"]] = np.log(p["absorption_rate"][n:])
     descriptors[:, _ROW["oral_fraction"]] = p["fraction_absorbed"][n:] * fg
-    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own("lag", 0.0, 0.5)
+    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own(
+        "lag", 0.0, 0.5
+    )
     return WholeBody(
-        p, descriptors, np.log(2) * np.maximum(volume / clearance, 0.5 / ka), subjects, lag, saturable, typical, spread
+        p,
+        descriptors,
+        np.log(2) * np.maximum(volume / clearance, 0.5 / ka),
+        subjects,
+        lag,
+        saturable,
+        typical,
+        spread,
     )
 
 
@@ -189,9 +227,12 @@ def _describe(c: VirtualCompound) -> np.ndarray:
     anionic, cationic = charges(c)
     fu = c.fraction_unbound
     for name, value in (
-        ("log_p", c.log_p), ("anionic", anionic), ("cationic", cationic), ("log_molar_mass", np.log(c.molar_mass)),
+        ("log_p", c.log_p),
+        ("anionic", anionic),
+        ("cationic", cationic),
+        ("log_molar_mass", np.log(c.molar_mass)),
         ("logit_fraction_unbound", np.log(fu / (1 - fu))),
-    ):  # fmt: skip
+    ):
         out[_ROW[name]] = value
     return out
 

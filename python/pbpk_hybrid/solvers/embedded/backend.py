@@ -27,7 +27,10 @@ class EmbeddedBackend:
         return Availability(True, f"numba {numba.__version__}")
 
     def solve(
-        self, problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None = None
+        self,
+        problem: Problem,
+        options: SolverOptions,
+        progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
         """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
 
@@ -67,7 +70,9 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
     if n_subjects % LANES:
-        y[-1, :, n_subjects % LANES :] = 0.0  # lanes without a subject hold nothing and never set the step
+        y[-1, :, n_subjects % LANES :] = (
+            0.0  # lanes without a subject hold nothing and never set the step
+        )
     out = np.empty((n_subjects, n_times, len(problem.saved)))
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))
@@ -85,17 +90,46 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         work = pack.scratch(system, method.stages, len(method.H))
         sens = None
         if derivatives:
-            sens = pack.sensitivity_scratch(system, method.stages, len(derivatives), kd, n_par, sensitivity)
+            sens = pack.sensitivity_scratch(
+                system, method.stages, len(derivatives), kd, n_par, sensitivity
+            )
         rate = aligned_lanes(n)
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
             rosenbrock.integrate_packs(
-                st, stoich, saved_weights, stage_weights, method.gamma, method.error_order, control,
-                base, par, atol, times, stops.first, stops.time, stops.ptr, stops.kind, stops.state, stops.value,
-                problem.start_time, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, a, b,
+                st,
+                stoich,
+                saved_weights,
+                stage_weights,
+                method.gamma,
+                method.error_order,
+                control,
+                base,
+                par,
+                atol,
+                times,
+                stops.first,
+                stops.time,
+                stops.ptr,
+                stops.kind,
+                stops.state,
+                stops.value,
+                problem.start_time,
+                y,
+                rate,
+                work,
+                out,
+                balance,
+                given,
+                sens,
+                kd_values,
+                dpars,
+                n_subjects,
+                a,
+                b,
                 statistics,
-            )  # fmt: skip
+            )
             if progress is not None:
                 progress(min(b * LANES, n_subjects) - a * LANES)
 
@@ -112,8 +146,11 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         status=per_subject[:, 2].astype(np.int8),
         steps=per_subject[:, :2].copy(),
         facts={
-            "backend": "embedded", "method": method.name, "rtol": options.rtol,
-            "atol": options.atol_fact, "lanes": LANES,
+            "backend": "embedded",
+            "method": method.name,
+            "rtol": options.rtol,
+            "atol": options.atol_fact,
+            "lanes": LANES,
             "method_reference": method.reference,
         },
         sensitivity=sensitivity,
@@ -125,7 +162,11 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
     """Integrate every subject of a failed pack alone, so that only the one to blame is lost."""
     for s in np.flatnonzero(result.status != Status.SUCCESS):
         once = _integrate(problem.take(int(s)), options, None)
-        result.amount[s], result.given[s], result.final[s] = once.amount[0], once.given[0], once.final[0]
+        result.amount[s], result.given[s], result.final[s] = (
+            once.amount[0],
+            once.given[0],
+            once.final[0],
+        )
         result.status[s], result.steps[s] = once.status[0], once.steps[0]
         if result.balance is not None:
             result.balance[s] = once.balance[0]

@@ -10,7 +10,9 @@ from numba import njit
 
 from .lanes import entry, load, splat, store
 
-BLOCK = 4  # of sensitivities; tests check that it is that of .sensitivity, which imports this module
+BLOCK = (
+    4  # of sensitivities; tests check that it is that of .sensitivity, which imports this module
+)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -47,13 +49,17 @@ def enzymatic_linearise(m, st, par, y, slope):
     store(slope, first, active * free)
     store(slope, first + 1, load(par, p) * a * over)
     for j in range(2, entry(st.r_ptr, m + 1) - first):
-        store(slope, first + j, splat(0.0) - active * a * (load(par, p + 2 * j - 2) + ra * load(par, p + 2 * j - 1)))
+        store(
+            slope,
+            first + j,
+            splat(0.0) - active * a * (load(par, p + 2 * j - 2) + ra * load(par, p + 2 * j - 1)),
+        )
 
 
 @njit(cache=True, nogil=True)
 def add_enzymatic(
     m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):  # fmt: skip
+):
     """What `_add_michaelis_menten` of :mod:`.sensitivity` does, for this law.
 
     Names: X at the stage, X0 at the start of the step, Xd its derivative along d, Xs along (s, parameter), Xsd both.
@@ -96,7 +102,9 @@ def add_enzymatic(
         vs = (dk * e0 * a0 + k * (s_e * a0 + e0 * s_a) - v0 * den_s) * over0
         den_sd = freesd + dr * ad * bound0 + r * ad * bounds + ras * boundd + r * a0 * boundsd
         n_sd = dk * (ed * a0 + e0 * ad) + k * (ed * s_a + s_e * ad)
-        total = gamma_h * (first_order - known + (n_sd - vs * den_d - vd * den_s - v0 * den_sd) * over0)
+        total = gamma_h * (
+            first_order - known + (n_sd - vs * den_d - vd * den_s - v0 * den_sd) * over0
+        )
         for row in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
             i = at_z + entry(st.s_state, row) * BLOCK + b
             store(z, i, load(z, i) + stoich[row] * total)

@@ -47,13 +47,26 @@ def second(a, half, power):
         psi, log_x = s * (1.0 - s), math.log(x)
         bend = psi * (1.0 - 2.0 * s)
         return (
-            s, power / a * psi, -power / half * psi, log_x * psi, power / (a * a) * (power * bend - psi),
-            -power * power / (a * half) * bend, (psi + power * log_x * bend) / a,
-        )  # fmt: skip
+            s,
+            power / a * psi,
+            -power / half * psi,
+            log_x * psi,
+            power / (a * a) * (power * bend - psi),
+            -power * power / (a * half) * bend,
+            (psi + power * log_x * bend) / a,
+        )
     s = share(FLOOR * half, half, power)
     by_g = math.log(FLOOR) * s * (1.0 - s)
     start = s / (FLOOR * half)
-    return s * x / FLOOR, start, -s * x / (FLOOR * half), by_g * x / FLOOR, 0.0, -start / half, by_g / (FLOOR * half)
+    return (
+        s * x / FLOOR,
+        start,
+        -s * x / (FLOOR * half),
+        by_g * x / FLOOR,
+        0.0,
+        -start / half,
+        by_g / (FLOOR * half),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -81,7 +94,12 @@ def seconds(a, half, power):
     aa, ak, ag = splat(0.0), splat(0.0), splat(0.0)
     for l in range(LANES):
         n = second(lane(a, l), lane(half, l), lane(power, l))
-        phi, a1, k1, g1 = with_lane(phi, l, n[0]), with_lane(a1, l, n[1]), with_lane(k1, l, n[2]), with_lane(g1, l, n[3])
+        phi, a1, k1, g1 = (
+            with_lane(phi, l, n[0]),
+            with_lane(a1, l, n[1]),
+            with_lane(k1, l, n[2]),
+            with_lane(g1, l, n[3]),
+        )
         aa, ak, ag = with_lane(aa, l, n[4]), with_lane(ak, l, n[5]), with_lane(ag, l, n[6])
     return phi, a1, k1, g1, aa, ak, ag
 

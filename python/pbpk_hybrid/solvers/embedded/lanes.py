@@ -21,7 +21,9 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 8
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_FLAGS = ("contract",)  # allows a*b+c to become one fused instruction; nothing that changes NaN or infinity
+_FLAGS = (
+    "contract",
+)  # allows a*b+c to become one fused instruction; nothing that changes NaN or infinity
 
 
 class LanesType(types.Type):

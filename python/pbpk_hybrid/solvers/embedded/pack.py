@@ -33,11 +33,23 @@ def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
     return out
 
 
-def structure(system: System, saved: list[tuple[tuple[int, float], ...]]) -> tuple[Structure, np.ndarray, np.ndarray]:
+def structure(
+    system: System, saved: list[tuple[tuple[int, float], ...]]
+) -> tuple[Structure, np.ndarray, np.ndarray]:
     """The integer structure the kernel reads, the stoichiometric coefficients, and the weights of saved sums."""
     plan = system.plan
     place = plan.place
-    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = [0], [], [], [0], [], [], [], [], []
+    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = (
+        [0],
+        [],
+        [],
+        [0],
+        [],
+        [],
+        [],
+        [],
+        [],
+    )
     parameters = 0
     for reaction in system.reactions:
         law.append(RATE_LAWS[reaction.law][0])
@@ -49,17 +61,34 @@ def structure(system: System, saved: list[tuple[tuple[int, float], ...]]) -> tup
         stoich += list(reaction.stoichiometry.values())
         s_ptr.append(len(s_state))
         j_ptr.append(len(j_entry))
-        j_entry += [plan.position[to, of] for of in reaction.reactants for to in reaction.stoichiometry]
+        j_entry += [
+            plan.position[to, of] for of in reaction.reactants for to in reaction.stoichiometry
+        ]
     out_ptr, out_state, out_weight = [0], [], []
     for terms in saved:
         out_state += [place[s] for s, _ in terms]
         out_weight += [w for _, w in terms]
         out_ptr.append(len(out_state))
     ints = [
-        plan.l_ptr, plan.l_col, plan.u_ptr, plan.u_col, plan.op_ptr, plan.op_source, plan.op_target,
-        plan.positions(system.k_row, system.k_col), law, r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry,
-        out_ptr, out_state,
-    ]  # fmt: skip
+        plan.l_ptr,
+        plan.l_col,
+        plan.u_ptr,
+        plan.u_col,
+        plan.op_ptr,
+        plan.op_source,
+        plan.op_target,
+        plan.positions(system.k_row, system.k_col),
+        law,
+        r_ptr,
+        r_state,
+        p_ptr,
+        s_ptr,
+        s_state,
+        j_ptr,
+        j_entry,
+        out_ptr,
+        out_state,
+    ]
     unread = np.zeros(1, dtype=np.int64)
     hill = unread if any(code in (2, 3) for code in law) else None
     enzymatic = unread if 4 in law else None
@@ -73,7 +102,10 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
     base = np.zeros((len(system.k_value), plan.n_entries))
     base[:, plan.positions(system.k_row, system.k_col)] = -system.k_value
     if system.reactions:
-        parts = [np.broadcast_to(r.parameters, (system.n_subjects, r.parameters.shape[1])) for r in system.reactions]
+        parts = [
+            np.broadcast_to(r.parameters, (system.n_subjects, r.parameters.shape[1]))
+            for r in system.reactions
+        ]
         par = np.concatenate(parts, axis=1)
     else:
         par = np.zeros((1, 1))
@@ -85,9 +117,8 @@ def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
     return tuple(
-        aligned_lanes(rows) for rows in
-        (stages * n, stages * n, entries, reactants, n_dense * n)
-    )  # fmt: skip
+        aligned_lanes(rows) for rows in (stages * n, stages * n, entries, reactants, n_dense * n)
+    )
 
 
 def derivative_lanes(
@@ -115,9 +146,11 @@ def derivative_lanes(
             par[:, q, at : at + block.shape[1]] = block
             at += block.shape[1]
     return (
-        kd, to_lanes(k_values, system.n_subjects),
-        to_lanes(par.reshape(system.n_subjects, -1), system.n_subjects), n_par,
-    )  # fmt: skip
+        kd,
+        to_lanes(k_values, system.n_subjects),
+        to_lanes(par.reshape(system.n_subjects, -1), system.n_subjects),
+        n_par,
+    )
 
 
 def sensitivity_scratch(

@@ -141,7 +141,9 @@ def _linearise(st, par, y, slope):
             hill_linearise(m, st, par, y, slope)
             continue
         for j in range(reactants):
-            d = _rate_derivative(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), y, j)
+            d = _rate_derivative(
+                entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), y, j
+            )
             store(slope, first + j, d)
 
 
@@ -164,7 +166,9 @@ def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
         elif st.hill is not None and entry(st.law, m) >= 2:
             v = hill_rate(m, st, par, u, at)
         else:
-            v = _rate(entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at)
+            v = _rate(
+                entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at
+            )
         for j in range(reactants):
             v = v - load(slope, first + j) * load(u, at + entry(st.r_state, first + j))
         v = gamma_h * v
@@ -186,7 +190,9 @@ def _error(n, y, z, new, embedded, rtol, atol):
     total = splat(0.0)
     for i in range(n):
         after = load(z, new + i)
-        scaled = (after - load(z, embedded + i)) / (atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(after)))
+        scaled = (after - load(z, embedded + i)) / (
+            atol + rtol * lane_max(lane_abs(load(y, i)), lane_abs(after))
+        )
         total = total + scaled * scaled
     worst = 0.0
     for l in range(LANES):
@@ -240,7 +246,7 @@ def _total(n, a, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _any(a):
-    for l in range(LANES):  # noqa: SIM110 - numba knows no generators
+    for l in range(LANES):
         if lane(a, l) != 0.0:
             return True
     return False
@@ -295,22 +301,72 @@ def _first_step(n, base0, rtol):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _advance_sensitivities(
-    n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens,
-    out_weight, t, now, times, row, first, count,
-):  # fmt: skip
+    n,
+    stages,
+    st,
+    stoich,
+    par,
+    weights,
+    gamma_h,
+    lu,
+    slope,
+    y,
+    u,
+    z,
+    sens,
+    out_weight,
+    t,
+    now,
+    times,
+    row,
+    first,
+    count,
+):
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
     for block in range(len(sens.s) // rows):
         step_block(
-            n, stages, st, stoich, par, sens.n_par, weights, gamma_h, lu, slope, y, u, z,
-            sens.kd, sens.kd_value, sens.dpar, block, sens.s, sens.w, sens.d, sens.z,
-        )  # fmt: skip
+            n,
+            stages,
+            st,
+            stoich,
+            par,
+            sens.n_par,
+            weights,
+            gamma_h,
+            lu,
+            slope,
+            y,
+            u,
+            z,
+            sens.kd,
+            sens.kd_value,
+            sens.dpar,
+            block,
+            sens.s,
+            sens.w,
+            sens.d,
+            sens.z,
+        )
         at = row
         while at < len(times) and times[at] < now:
             save_block(
-                st, out_weight, n, stages, weights, (times[at] - t) / (now - t), sens.s, sens.z, block,
-                sens.out.shape[3], sens.weight, sens.out, first, count, at,
-            )  # fmt: skip
+                st,
+                out_weight,
+                n,
+                stages,
+                weights,
+                (times[at] - t) / (now - t),
+                sens.s,
+                sens.z,
+                block,
+                sens.out.shape[3],
+                sens.weight,
+                sens.out,
+                first,
+                count,
+                at,
+            )
             at += 1
         for i in range(rows):
             store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
@@ -318,10 +374,34 @@ def _advance_sensitivities(
 
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st, stoich, out_weight, weights, gamma, error_order, control,
-    base0, par, atol, times, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
-    start, y, rate, work, out, balance, given, sens, first, count, statistics,
-):  # fmt: skip
+    st,
+    stoich,
+    out_weight,
+    weights,
+    gamma,
+    error_order,
+    control,
+    base0,
+    par,
+    atol,
+    times,
+    ev_time,
+    ev_ptr,
+    ev_kind,
+    ev_state,
+    ev_value,
+    start,
+    y,
+    rate,
+    work,
+    out,
+    balance,
+    given,
+    sens,
+    first,
+    count,
+    statistics,
+):
     """Integrate one pack over all its events and saved times.
 
     Parameters
@@ -376,12 +456,27 @@ def integrate_pack(
             infusing = _any(flow_in)
         while row < n_times and times[row] <= t:
             _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
-            _save_balance(n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row)
+            _save_balance(
+                n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
+            )
             if sens is not None:
                 for block in range(len(sens.s) // (n * BLOCK)):
                     save_block(
-                        st, out_weight, n, stages, weights, 0.0, sens.s, sens.z, block, sens.out.shape[3], sens.weight,
-                        sens.out, first, count, row,
+                        st,
+                        out_weight,
+                        n,
+                        stages,
+                        weights,
+                        0.0,
+                        sens.s,
+                        sens.z,
+                        block,
+                        sens.out.shape[3],
+                        sens.weight,
+                        sens.out,
+                        first,
+                        count,
+                        row,
                     )
             row += 1
         if row >= n_times:
@@ -425,8 +520,26 @@ def integrate_pack(
                 now = until if last else t + step
                 if sens is not None:
                     _advance_sensitivities(
-                        n, stages, st, stoich, par, weights, gamma_h, lu, slope, y, u, z, sens,
-                        out_weight, t, now, times, row, first, count,
+                        n,
+                        stages,
+                        st,
+                        stoich,
+                        par,
+                        weights,
+                        gamma_h,
+                        lu,
+                        slope,
+                        y,
+                        u,
+                        z,
+                        sens,
+                        out_weight,
+                        t,
+                        now,
+                        times,
+                        row,
+                        first,
+                        count,
                     )
                 prepared = False
                 while row < n_times and times[row] < now:
@@ -434,9 +547,37 @@ def integrate_pack(
                         _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
                         prepared = True
                     theta = (times[row] - t) / step
-                    _save(st, out_weight, n, theta, n_dense, y, z, last_z, dense, out, first, count, row)
+                    _save(
+                        st,
+                        out_weight,
+                        n,
+                        theta,
+                        n_dense,
+                        y,
+                        z,
+                        last_z,
+                        dense,
+                        out,
+                        first,
+                        count,
+                        row,
+                    )
                     so_far = put_in + (times[row] - t) * flow_in
-                    _save_balance(n, theta, n_dense, y, z, last_z, dense, so_far, balance, given, first, count, row)
+                    _save_balance(
+                        n,
+                        theta,
+                        n_dense,
+                        y,
+                        z,
+                        last_z,
+                        dense,
+                        so_far,
+                        balance,
+                        given,
+                        first,
+                        count,
+                        row,
+                    )
                     row += 1
                 for i in range(n):
                     store(y, i, load(z, last_z + i))
@@ -464,24 +605,84 @@ def _of_pack(sens, kd_values, dpars, pack):
         return None
     sens.s[:] = 0.0
     return SensitivityArrays(
-        sens.s, sens.w, sens.d, sens.z, sens.kd, kd_values[pack], dpars[pack], sens.n_par, sens.weight, sens.out
+        sens.s,
+        sens.w,
+        sens.d,
+        sens.z,
+        sens.kd,
+        kd_values[pack],
+        dpars[pack],
+        sens.n_par,
+        sens.weight,
+        sens.out,
     )
 
 
 @njit(cache=True, nogil=True)
 def integrate_packs(
-    st, stoich, out_weight, weights, gamma, error_order, control,
-    base0, par, atol, times, ev_first, ev_time, ev_ptr, ev_kind, ev_state, ev_value,
-    start, y, rate, work, out, balance, given, sens, kd_values, dpars, n_subjects, from_pack, to_pack, statistics,
-):  # fmt: skip
+    st,
+    stoich,
+    out_weight,
+    weights,
+    gamma,
+    error_order,
+    control,
+    base0,
+    par,
+    atol,
+    times,
+    ev_first,
+    ev_time,
+    ev_ptr,
+    ev_kind,
+    ev_state,
+    ev_value,
+    start,
+    y,
+    rate,
+    work,
+    out,
+    balance,
+    given,
+    sens,
+    kd_values,
+    dpars,
+    n_subjects,
+    from_pack,
+    to_pack,
+    statistics,
+):
     """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
     for pack in range(from_pack, to_pack):
         rate[:] = 0.0
         a, b = ev_first[pack], ev_first[pack + 1]
         first = pack * LANES
         integrate_pack(
-            st, stoich, out_weight, weights, gamma, error_order, control,
-            base0[pack], par[pack], atol[pack], times, ev_time[a:b], ev_ptr[a : b + 1], ev_kind, ev_state, ev_value,
-            start, y[pack], rate, work, out, balance, given, _of_pack(sens, kd_values, dpars, pack), first,
-            min(LANES, n_subjects - first), statistics[pack],
-        )  # fmt: skip
+            st,
+            stoich,
+            out_weight,
+            weights,
+            gamma,
+            error_order,
+            control,
+            base0[pack],
+            par[pack],
+            atol[pack],
+            times,
+            ev_time[a:b],
+            ev_ptr[a : b + 1],
+            ev_kind,
+            ev_state,
+            ev_value,
+            start,
+            y[pack],
+            rate,
+            work,
+            out,
+            balance,
+            given,
+            _of_pack(sens, kd_values, dpars, pack),
+            first,
+            min(LANES, n_subjects - first),
+            statistics[pack],
+        )

@@ -78,7 +78,7 @@ def _saturation(first, reactants, state, par, p, x, at):
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_michaelis_menten(
     m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):  # fmt: skip
+):
     """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
     for v = V a / (K I + a), I = 1 + sum i/Ki."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -118,7 +118,9 @@ def _add_michaelis_menten(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
+def _add_mass_action(
+    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
+):
     """The same for v = c a b."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     c, i, j = load(par, p), entry(st.r_state, first), entry(st.r_state, first + 1)
@@ -138,7 +140,9 @@ def _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, a
 
 
 @njit(cache=True, nogil=True)
-def _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
+def _add_hill(
+    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
+):
     """The same for v = k b phi(a; K, g); without a second reactant b = 1."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     k, half, power = load(par, p), load(par, p + 1), load(par, p + 2)
@@ -172,23 +176,120 @@ def _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, sl
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_reactions(st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z):
+def _add_reactions(
+    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
+):
     for m in range(len(st.law)):
         if st.enzymatic is not None and entry(st.law, m) == 4:
-            add_enzymatic(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+            add_enzymatic(
+                m,
+                st,
+                stoich,
+                par,
+                n_par,
+                y,
+                u,
+                at,
+                d,
+                s,
+                at_s,
+                w,
+                dpar,
+                at_d,
+                slope,
+                gamma_h,
+                z,
+                at_z,
+            )
         elif entry(st.law, m) == 0:
-            _add_michaelis_menten(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+            _add_michaelis_menten(
+                m,
+                st,
+                stoich,
+                par,
+                n_par,
+                y,
+                u,
+                at,
+                d,
+                s,
+                at_s,
+                w,
+                dpar,
+                at_d,
+                slope,
+                gamma_h,
+                z,
+                at_z,
+            )
         elif st.hill is None or entry(st.law, m) == 1:
-            _add_mass_action(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+            _add_mass_action(
+                m,
+                st,
+                stoich,
+                par,
+                n_par,
+                y,
+                u,
+                at,
+                d,
+                s,
+                at_s,
+                w,
+                dpar,
+                at_d,
+                slope,
+                gamma_h,
+                z,
+                at_z,
+            )
         else:
-            _add_hill(m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z)
+            _add_hill(
+                m,
+                st,
+                stoich,
+                par,
+                n_par,
+                y,
+                u,
+                at,
+                d,
+                s,
+                at_s,
+                w,
+                dpar,
+                at_d,
+                slope,
+                gamma_h,
+                z,
+                at_z,
+            )
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def step_block(
-    n, stages, st, stoich, par, n_par, weights, gamma_h, lu, slope, y, u, z,
-    kd, kd_value, dpar, block, s, w, d, zs,
-):  # fmt: skip
+    n,
+    stages,
+    st,
+    stoich,
+    par,
+    n_par,
+    weights,
+    gamma_h,
+    lu,
+    slope,
+    y,
+    u,
+    z,
+    kd,
+    kd_value,
+    dpar,
+    block,
+    s,
+    w,
+    d,
+    zs,
+):
     """Advance one block of parameters over an accepted step; the new s is the last stage of zs."""
     rows = n * BLOCK
     at_s = block * rows
@@ -198,7 +299,11 @@ def step_block(
         at, at_z = stage * n, stage * rows
         for e in range(entry(kd.ptr, block), entry(kd.ptr, block + 1)):
             row = at_z + entry(kd.row, e)
-            store(zs, row, load(zs, row) + gamma_h * load(kd_value, e) * load(z, at + entry(kd.column, e)))
+            store(
+                zs,
+                row,
+                load(zs, row) + gamma_h * load(kd_value, e) * load(z, at + entry(kd.column, e)),
+            )
         if len(st.law):
             for j in range(len(st.r_state)):
                 state = entry(st.r_state, j)
@@ -207,15 +312,45 @@ def step_block(
                     row = state * BLOCK + b
                     store(w, row, stage_value(stage, row, rows, s, at_s, zs, weights.a, weights.A))
             _add_reactions(
-                st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, zs, at_z
+                st,
+                stoich,
+                par,
+                n_par,
+                y,
+                u,
+                at,
+                d,
+                s,
+                at_s,
+                w,
+                dpar,
+                at_d,
+                slope,
+                gamma_h,
+                zs,
+                at_z,
             )
         _solve_block(n, st, lu, zs, at_z)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def save_block(
-    st, out_weight, n, stages, weights, theta, s, zs, block, n_parameters, part, out, first, count, row
-):  # fmt: skip
+    st,
+    out_weight,
+    n,
+    stages,
+    weights,
+    theta,
+    s,
+    zs,
+    block,
+    n_parameters,
+    part,
+    out,
+    first,
+    count,
+    row,
+):
     """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `part`: (stages,) scratch."""
     rows = n * BLOCK
     at = block * rows

@@ -32,30 +32,55 @@ def combine(s, n, y, from_y, z, c, D):
     elif s == 3:
         d0, d1, d2 = D[s, 0], D[s, 1], D[s, 2]
         for i in range(n):
-            x = c_s * load(y, from_y + i) + d0 * load(z, i) + d1 * load(z, n + i) + d2 * load(z, 2 * n + i)
+            x = (
+                c_s * load(y, from_y + i)
+                + d0 * load(z, i)
+                + d1 * load(z, n + i)
+                + d2 * load(z, 2 * n + i)
+            )
             store(z, at + i, x)
     elif s == 4:
         d0, d1, d2, d3 = D[s, 0], D[s, 1], D[s, 2], D[s, 3]
         for i in range(n):
-            x = c_s * load(y, from_y + i) + d0 * load(z, i) + d1 * load(z, n + i) + d2 * load(z, 2 * n + i)
+            x = (
+                c_s * load(y, from_y + i)
+                + d0 * load(z, i)
+                + d1 * load(z, n + i)
+                + d2 * load(z, 2 * n + i)
+            )
             x = x + d3 * load(z, 3 * n + i)
             store(z, at + i, x)
     elif s == 5:
         d0, d1, d2, d3, d4 = D[s, 0], D[s, 1], D[s, 2], D[s, 3], D[s, 4]
         for i in range(n):
-            x = c_s * load(y, from_y + i) + d0 * load(z, i) + d1 * load(z, n + i) + d2 * load(z, 2 * n + i)
+            x = (
+                c_s * load(y, from_y + i)
+                + d0 * load(z, i)
+                + d1 * load(z, n + i)
+                + d2 * load(z, 2 * n + i)
+            )
             x = x + d3 * load(z, 3 * n + i) + d4 * load(z, 4 * n + i)
             store(z, at + i, x)
     elif s == 6:
         d0, d1, d2, d3, d4, d5 = D[s, 0], D[s, 1], D[s, 2], D[s, 3], D[s, 4], D[s, 5]
         for i in range(n):
-            x = c_s * load(y, from_y + i) + d0 * load(z, i) + d1 * load(z, n + i) + d2 * load(z, 2 * n + i)
+            x = (
+                c_s * load(y, from_y + i)
+                + d0 * load(z, i)
+                + d1 * load(z, n + i)
+                + d2 * load(z, 2 * n + i)
+            )
             x = x + d3 * load(z, 3 * n + i) + d4 * load(z, 4 * n + i) + d5 * load(z, 5 * n + i)
             store(z, at + i, x)
     else:
         d0, d1, d2, d3, d4, d5, d6 = D[s, 0], D[s, 1], D[s, 2], D[s, 3], D[s, 4], D[s, 5], D[s, 6]
         for i in range(n):
-            x = c_s * load(y, from_y + i) + d0 * load(z, i) + d1 * load(z, n + i) + d2 * load(z, 2 * n + i)
+            x = (
+                c_s * load(y, from_y + i)
+                + d0 * load(z, i)
+                + d1 * load(z, n + i)
+                + d2 * load(z, 2 * n + i)
+            )
             x = x + d3 * load(z, 3 * n + i) + d4 * load(z, 4 * n + i) + d5 * load(z, 5 * n + i)
             x = x + d6 * load(z, 6 * n + i)
             store(z, at + i, x)

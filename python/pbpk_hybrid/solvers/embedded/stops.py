@@ -38,7 +38,9 @@ def _pack_shared(stops: StopTable, n_subjects: int, place: np.ndarray) -> Packed
     packs, n = pack_count(n_subjects), len(stops.time)
     order = np.lexsort((stops.kind != KEEP, stops.time))
     time = stops.time[order]
-    begins = np.flatnonzero(np.r_[True, time[1:] != time[:-1]]) if n else np.zeros(0, dtype=np.int64)
+    begins = (
+        np.flatnonzero(np.r_[True, time[1:] != time[:-1]]) if n else np.zeros(0, dtype=np.int64)
+    )
     value = np.broadcast_to(np.atleast_2d(stops.value)[:, order], (n_subjects, n))
     out = aligned_lanes(packs * n)
     neutral = np.where(stops.kind[order] == KEEP, 1.0, 0.0)
@@ -59,7 +61,13 @@ def _pack_shared(stops: StopTable, n_subjects: int, place: np.ndarray) -> Packed
 
 
 def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedStops:
-    subject, time, kind, state, value = stops.subject, stops.time, stops.kind, stops.state, stops.value
+    subject, time, kind, state, value = (
+        stops.subject,
+        stops.time,
+        stops.kind,
+        stops.state,
+        stops.value,
+    )
     everyone = subject == -1
     if everyone.any():  # spread shared rows over all subjects
         shared = np.flatnonzero(everyone)
@@ -79,7 +87,10 @@ def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedSt
     new = np.ones(n, dtype=bool)
     if n:
         new[1:] = (
-            (pack[1:] != pack[:-1]) | (time[1:] != time[:-1]) | (kind[1:] != kind[:-1]) | (state[1:] != state[:-1])
+            (pack[1:] != pack[:-1])
+            | (time[1:] != time[:-1])
+            | (kind[1:] != kind[:-1])
+            | (state[1:] != state[:-1])
         )
     row = np.cumsum(new) - 1
     heads = np.flatnonzero(new)
@@ -102,5 +113,3 @@ def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedSt
         state=state[heads].astype(np.int64),
         value=out,
     )
-
-

@@ -31,7 +31,10 @@ class JuliaBackend:
         return runtime.available()
 
     def solve(
-        self, problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None = None
+        self,
+        problem: Problem,
+        options: SolverOptions,
+        progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
         """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
 
@@ -53,14 +56,22 @@ class JuliaBackend:
         runtime.start()
         flat = flatten(problem, options)
         # 1 is this thread and no task; 0 is that and no garbage collection
-        threads = min(thread_count(options.threads), runtime.threads()) if runtime.at_home() else int(runtime.may_collect())
+        threads = (
+            min(thread_count(options.threads), runtime.threads())
+            if runtime.at_home()
+            else int(runtime.may_collect())
+        )
         _in_turns(flat.address, options.method, threads, problem.system.n_subjects, progress)
         result = flat.result
         result.facts.update(
-            backend="julia", method=options.method, rtol=options.rtol, lanes=LANES,
-            atol=options.atol_fact, method_reference=_REFERENCES[options.method],
+            backend="julia",
+            method=options.method,
+            rtol=options.rtol,
+            lanes=LANES,
+            atol=options.atol_fact,
+            method_reference=_REFERENCES[options.method],
             backend_version=", ".join(f"{k} {v}" for k, v in runtime.versions().items()),
-        )  # fmt: skip
+        )
         return result
 
 
@@ -87,7 +98,9 @@ def _in_turns(address: int, method: str, threads: int, n_subjects: int, progress
         if progress is not None:
             progress(last - first + 1)
         first = last + 1
-        size = LANES * max(1, round(size / LANES * float(np.clip(_TURN / max(lasted, 1e-6), 0.25, 8.0))))
+        size = LANES * max(
+            1, round(size / LANES * float(np.clip(_TURN / max(lasted, 1e-6), 0.25, 8.0)))
+        )
 
 
 def _with_sensitivities(problem: Problem, options: SolverOptions, progress) -> Trajectories:
@@ -95,12 +108,16 @@ def _with_sensitivities(problem: Problem, options: SolverOptions, progress) -> T
     from ..embedded.backend import EmbeddedBackend
 
     result = EmbeddedBackend().solve(problem, options, progress)
-    result.facts["backend_note"] = "asked of julia; sensitivities are integrated by the embedded backend"
+    result.facts["backend_note"] = (
+        "asked of julia; sensitivities are integrated by the embedded backend"
+    )
     return result
 
 
 def warm_up() -> None:
     """Start Julia and run everything `solve` needs once, on a system of two states."""
     result = JuliaBackend().solve(smallest_problem(), SolverOptions())
-    if result.status[0] != Status.SUCCESS:  # pragma: no cover - an installation that computes nonsense
+    if (
+        result.status[0] != Status.SUCCESS
+    ):  # pragma: no cover - an installation that computes nonsense
         raise RuntimeError("the Julia backend could not integrate a system of two states")

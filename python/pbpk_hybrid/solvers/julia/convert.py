@@ -37,7 +37,12 @@ class FlatProblem:
 def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     """The table of a problem, and empty results for Julia to fill."""
     system, stops = problem.system, problem.stops
-    n_subjects, n, n_times, n_saved = system.n_subjects, system.n_states, len(problem.times), len(problem.saved)
+    n_subjects, n, n_times, n_saved = (
+        system.n_subjects,
+        system.n_states,
+        len(problem.times),
+        len(problem.saved),
+    )
     result = Trajectories(
         amount=np.empty((n_subjects, n_times, n_saved)),
         balance=np.empty((n_subjects, n_times)) if system.closed else None,
@@ -49,20 +54,37 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     terms = problem.saved_terms()
     reactions = system.reactions
     arrays = (
-        _ints(system.k_row), _ints(system.k_col), _floats(system.k_value),
+        _ints(system.k_row),
+        _ints(system.k_col),
+        _floats(system.k_value),
         _ints([RATE_LAWS[r.law][0] for r in reactions]),
-        _ints([len(r.reactants) for r in reactions]), _ints([s for r in reactions for s in r.reactants]),
-        _ints([len(r.stoichiometry) for r in reactions]), _ints([s for r in reactions for s in r.stoichiometry]),
+        _ints([len(r.reactants) for r in reactions]),
+        _ints([s for r in reactions for s in r.reactants]),
+        _ints([len(r.stoichiometry) for r in reactions]),
+        _ints([s for r in reactions for s in r.stoichiometry]),
         _floats([v for r in reactions for v in r.stoichiometry.values()]),
-        _ints([r.parameters.shape[1] for r in reactions]), _parameters(problem),
-        _ints([len(t) for t in terms]), _ints([s for t in terms for s, _ in t]), _floats([w for t in terms for _, w in t]),
-        _ints(stops.subject), _floats(stops.time), _ints(stops.kind), _ints(stops.state),
+        _ints([r.parameters.shape[1] for r in reactions]),
+        _parameters(problem),
+        _ints([len(t) for t in terms]),
+        _ints([s for t in terms for s, _ in t]),
+        _floats([w for t in terms for _, w in t]),
+        _ints(stops.subject),
+        _floats(stops.time),
+        _ints(stops.kind),
+        _ints(stops.state),
         _floats(np.atleast_2d(stops.value)),
-        _floats(problem.times), _floats(problem.start), _floats(problem.tolerance(options)),
-        _floats([problem.start_time, options.rtol, options.max_step]), _ints([n, n_subjects, options.max_steps]),
-        result.amount, result.balance if result.balance is not None else np.empty((0, n_times)), result.given, result.final,
-        result.status, result.steps,
-    )  # fmt: skip
+        _floats(problem.times),
+        _floats(problem.start),
+        _floats(problem.tolerance(options)),
+        _floats([problem.start_time, options.rtol, options.max_step]),
+        _ints([n, n_subjects, options.max_steps]),
+        result.amount,
+        result.balance if result.balance is not None else np.empty((0, n_times)),
+        result.given,
+        result.final,
+        result.status,
+        result.steps,
+    )
     table = np.zeros((len(arrays), 4), dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):
         row[0] = array.ctypes.data

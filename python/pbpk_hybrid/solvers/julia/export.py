@@ -33,7 +33,9 @@ def save_system(system: System, path: str | os.PathLike) -> Path:
         "k_value": system.k_value.tolist(),
         "reactions": [
             {
-                "name": r.name, "law": r.law, "reactants": [int(s) for s in r.reactants],
+                "name": r.name,
+                "law": r.law,
+                "reactants": [int(s) for s in r.reactants],
                 "stoichiometry": [[int(s), float(v)] for s, v in r.stoichiometry.items()],
                 "parameters": np.asarray(r.parameters, dtype=float).tolist(),
             }
@@ -41,13 +43,14 @@ def save_system(system: System, path: str | os.PathLike) -> Path:
         ],
         "observables": {
             name: {
-                "states": [int(s) for s in o.states], "weights": [float(w) for _, w in o.terms],
+                "states": [int(s) for s in o.states],
+                "weights": [float(w) for _, w in o.terms],
                 "factor": [float(f) if np.isfinite(f) else None for f in np.atleast_1d(o.factor)],
             }
             for name, o in system.observables.items()
         },
         "targets": {name: int(state) for name, state in system.targets.items()},
-    }  # fmt: skip
+    }
     with atomic_path(path) as draft:
         draft.write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
     return Path(path)

@@ -49,28 +49,50 @@ class FieldSpec:
     node_features: np.ndarray
 
     @staticmethod
-    def mlp(n_states: int, n_parameters: int, time_dependent: bool, activation: int, hidden: tuple[int, ...]) -> FieldSpec:
+    def mlp(
+        n_states: int,
+        n_parameters: int,
+        time_dependent: bool,
+        activation: int,
+        hidden: tuple[int, ...],
+    ) -> FieldSpec:
         none = np.zeros(0, dtype=np.int64)
         numbers = _ints([0, n_states, n_parameters, time_dependent, activation, 0, 0])
         return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
 
     @staticmethod
-    def scaling(n_block: int, n_parameters: int, activation: int, hidden: tuple[int, ...]) -> FieldSpec:
+    def scaling(
+        n_block: int, n_parameters: int, activation: int, hidden: tuple[int, ...]
+    ) -> FieldSpec:
         none = np.zeros(0, dtype=np.int64)
         numbers = _ints([2, 2, n_parameters, 1, activation, n_block, 0])
         return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
 
     @staticmethod
     def graph(
-        n_organs: int, n_parameters: int, time_dependent: bool, activation: int, n_features: int, n_messages: int,
-        hidden: tuple[int, ...], source: np.ndarray, target: np.ndarray, edge_features: np.ndarray,
+        n_organs: int,
+        n_parameters: int,
+        time_dependent: bool,
+        activation: int,
+        n_features: int,
+        n_messages: int,
+        hidden: tuple[int, ...],
+        source: np.ndarray,
+        target: np.ndarray,
+        edge_features: np.ndarray,
         node_features: np.ndarray,
-    ) -> FieldSpec:  # fmt: skip
-        numbers = _ints([1, n_organs, n_parameters, time_dependent, activation, n_features, n_messages])
+    ) -> FieldSpec:
+        numbers = _ints(
+            [1, n_organs, n_parameters, time_dependent, activation, n_features, n_messages]
+        )
         return FieldSpec(
-            numbers, _ints(hidden), _ints(source), _ints(target), np.ascontiguousarray(edge_features),
+            numbers,
+            _ints(hidden),
+            _ints(source),
+            _ints(target),
+            np.ascontiguousarray(edge_features),
             np.ascontiguousarray(node_features),
-        )  # fmt: skip
+        )
 
 
 @dataclass(eq=False)
@@ -96,15 +118,38 @@ class Call:
     adjoint: str
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def table(self, weights: Tensor, y0: Tensor, parameters: Tensor, y: Tensor, record: int = 0, gradients=None) -> _Table:
+    def table(
+        self,
+        weights: Tensor,
+        y0: Tensor,
+        parameters: Tensor,
+        y: Tensor,
+        record: int = 0,
+        gradients=None,
+    ) -> _Table:
         """All arrays of a call in Julia's order."""
         none = np.zeros(0)
         s, gradients = self.spec, gradients or (none, np.zeros((0, 0)), np.zeros((0, 0)))
-        return _Table((
-            s.numbers, s.hidden, s.source, s.target, s.edge_features, s.node_features, weights, y0, parameters, self.times,
-            np.array([self.rtol, self.atol]), _ints([self.max_steps, record]), y, np.zeros(5, dtype=np.int64), np.zeros(1),
-            *gradients,
-        ))  # fmt: skip
+        return _Table(
+            (
+                s.numbers,
+                s.hidden,
+                s.source,
+                s.target,
+                s.edge_features,
+                s.node_features,
+                weights,
+                y0,
+                parameters,
+                self.times,
+                np.array([self.rtol, self.atol]),
+                _ints([self.max_steps, record]),
+                y,
+                np.zeros(5, dtype=np.int64),
+                np.zeros(1),
+                *gradients,
+            )
+        )
 
 
 #: places in the table
@@ -151,7 +196,9 @@ class _Integration(torch.autograd.Function):
             runtime.call("load_sensitivity")
         y = torch.empty(len(call.times), *y0.shape, dtype=torch.float64)
         table = call.table(weights, y0, parameters, y)
-        runtime.call("neural_forward", table.address, call.method, call.adjoint, int(runtime.at_home()))
+        runtime.call(
+            "neural_forward", table.address, call.method, call.adjoint, int(runtime.at_home())
+        )
         record, status, steps, evaluations, blame = (int(x) for x in table.arrays[FACTS])
         if status != Status.SUCCESS:
             raise integration_failed(Status(status), float(table.arrays[REACHED][0]), blame)
@@ -173,7 +220,9 @@ class _Integration(torch.autograd.Function):
         runtime.call("neural_backward", table.address, ctx.call.adjoint, int(runtime.at_home()))
         status = Status(int(table.arrays[FACTS][1]))
         if status != Status.SUCCESS:
-            raise SolveError(f"the adjoint ODE of a neural field could not be integrated: {status.advice}")
+            raise SolveError(
+                f"the adjoint ODE of a neural field could not be integrated: {status.advice}"
+            )
         return (*gradients, None)
 
 
@@ -198,7 +247,10 @@ def integrate(weights: Tensor, y0: Tensor, parameters: Tensor | None, call: Call
     for name, tensor in (("weights", weights), ("y0", y0), ("parameters", parameters)):
         if tensor.device.type != "cpu":
             raise InputError(
-                name, str(tensor.device), "a tensor on the CPU", hint='backend="torchdiffeq" runs on other devices'
+                name,
+                str(tensor.device),
+                "a tensor on the CPU",
+                hint='backend="torchdiffeq" runs on other devices',
             )
         tensors.append(tensor.to(torch.float64).contiguous())
     if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
@@ -219,7 +271,9 @@ def integration_failed(status: Status, reached: float, subject: int) -> SolveErr
     )
 
 
-def evaluate(spec: FieldSpec, weights: Tensor, y: Tensor, parameters: Tensor | None, t: float) -> Tensor:
+def evaluate(
+    spec: FieldSpec, weights: Tensor, y: Tensor, parameters: Tensor | None, t: float
+) -> Tensor:
     """dy/dt (batch, n_states) as Julia computes it: for tests that both languages mean the same field."""
     parameters = y.new_zeros(len(y), 0) if parameters is None else parameters
     tensors = [x.detach().to(torch.float64).contiguous() for x in (weights, y, parameters)]

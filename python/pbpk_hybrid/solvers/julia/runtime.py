@@ -36,7 +36,9 @@ def available() -> Availability:
     if _bridge is not None:
         return Availability(True, "Julia runs in this process")
     if importlib.util.find_spec("juliacall") is None:
-        return Availability(False, f'juliacall is not installed; pip install "pbpk-hybrid[julia]" and {_SETUP}')
+        return Availability(
+            False, f'juliacall is not installed; pip install "pbpk-hybrid[julia]" and {_SETUP}'
+        )
     exe, project = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
     if exe or project:
         return _named_by_environment(exe, project)
@@ -44,7 +46,9 @@ def available() -> Availability:
         import juliapkg
 
         ready = juliapkg.resolve(dry_run=True)
-    except Exception as err:  # juliapkg raises plain exceptions for a missing Julia and for a missing network
+    except (
+        Exception
+    ) as err:  # juliapkg raises plain exceptions for a missing Julia and for a missing network
         return Availability(False, f"Julia is not set up ({err}); {_SETUP}")
     if not ready:
         return Availability(False, f"Julia or its packages are not installed; {_SETUP}")
@@ -53,12 +57,17 @@ def available() -> Availability:
 
 def _named_by_environment(exe: str, project: str) -> Availability:
     if not (exe and project):
-        return Availability(False, "PYTHON_JULIACALL_EXE and PYTHON_JULIACALL_PROJECT must be given together")
+        return Availability(
+            False, "PYTHON_JULIACALL_EXE and PYTHON_JULIACALL_PROJECT must be given together"
+        )
     if not Path(exe).exists():
         return Availability(False, f"PYTHON_JULIACALL_EXE names {exe}, which does not exist")
     manifests = list(Path(project).glob("*Manifest*.toml"))
     if not any("deps.PBPKHybrid]" in m.read_text(encoding="utf-8") for m in manifests):
-        return Availability(False, f"the project {project} (PYTHON_JULIACALL_PROJECT) does not hold the package PBPKHybrid")
+        return Availability(
+            False,
+            f"the project {project} (PYTHON_JULIACALL_PROJECT) does not hold the package PBPKHybrid",
+        )
     return Availability(True, f"Julia at {exe}")
 
 
@@ -77,7 +86,9 @@ def start() -> Any:
         if not state.ok:
             raise BackendUnavailableError(f"Julia cannot run here: {state.reason}")
         os.environ.setdefault("PYTHON_JULIACALL_THREADS", str(thread_count(None)))
-        os.environ.setdefault("PYTHON_JULIACALL_HANDLE_SIGNALS", "yes")  # needed by more than one Julia thread
+        os.environ.setdefault(
+            "PYTHON_JULIACALL_HANDLE_SIGNALS", "yes"
+        )  # needed by more than one Julia thread
         os.environ.setdefault("PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION", "no")
         if "torch" in sys.modules and "juliacall" not in sys.modules:
             warnings.warn(
@@ -93,8 +104,12 @@ def start() -> Any:
                 # not juliacall.newmodule: its first call alone takes Julia seconds to compile
                 juliacall.Main.seval("module PBPKHybridBridge import PBPKHybrid end")
                 module = juliacall.Main.PBPKHybridBridge
-        except Exception as err:  # a missing package, a version that does not fit: juliacall raises many kinds
-            raise BackendUnavailableError(f"Julia could not be started ({_first_line(err)}); {_SETUP}") from err
+        except (
+            Exception
+        ) as err:  # a missing package, a version that does not fit: juliacall raises many kinds
+            raise BackendUnavailableError(
+                f"Julia could not be started ({_first_line(err)}); {_SETUP}"
+            ) from err
         _bridge = module.PBPKHybrid
         at_home()
         return _bridge

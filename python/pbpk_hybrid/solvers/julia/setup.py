@@ -26,7 +26,11 @@ def status() -> dict[str, Any]:
     dict of ready, reason, juliacall (version or None), executable, project, threads, and, if Julia runs, versions
     """
     state = runtime.available()
-    facts: dict[str, Any] = {"ready": state.ok, "reason": state.reason, "juliacall": _version("juliacall")}
+    facts: dict[str, Any] = {
+        "ready": state.ok,
+        "reason": state.reason,
+        "juliacall": _version("juliacall"),
+    }
     facts["executable"] = os.environ.get("PYTHON_JULIACALL_EXE") or None
     facts["project"] = os.environ.get("PYTHON_JULIACALL_PROJECT") or None
     if facts["executable"] is None and facts["juliacall"] is not None:
@@ -82,9 +86,13 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
 def _first_solve() -> None:
     """In a process of its own, so that this one keeps its threads and signals."""
     code = "from pbpk_hybrid.solvers.julia.backend import warm_up; warm_up()"
-    done = subprocess.run([sys.executable, "-c", code], check=False, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, stderr=subprocess.PIPE, text=True
+    )
     if done.returncode:
-        raise BackendUnavailableError("Julia was installed but its first solve failed") from RuntimeError(done.stderr)
+        raise BackendUnavailableError(
+            "Julia was installed but its first solve failed"
+        ) from RuntimeError(done.stderr)
 
 
 def _version(package: str) -> str | None:

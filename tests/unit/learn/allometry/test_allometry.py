@@ -11,7 +11,13 @@ pytest.importorskip("rdkit")
 
 from pbpk_hybrid._core.errors import CheckpointError, InputError, UnitError, UnknownNameError
 from pbpk_hybrid.compounds import Compound
-from pbpk_hybrid.learn.allometry import AllometryConfig, NeuralAllometry, _path, prediction_to_compound, scaffold_folds
+from pbpk_hybrid.learn.allometry import (
+    AllometryConfig,
+    NeuralAllometry,
+    _path,
+    prediction_to_compound,
+    scaffold_folds,
+)
 from pbpk_hybrid.learn.allometry._blend import share
 from pbpk_hybrid.learn.allometry._calibration import GROUPS, LEVELS, quantiles
 from pbpk_hybrid.learn.allometry._features import features
@@ -51,7 +57,9 @@ def test_the_order_of_sources_changes_nothing(model):
 
 
 def test_what_is_measured_in_the_target_species_is_returned(model):
-    found = model.predict(None, {"human": {"clearance": 5.0}, **{s: v for s, v in ANIMALS.items() if s == "rat"}})
+    found = model.predict(
+        None, {"human": {"clearance": 5.0}, **{s: v for s, v in ANIMALS.items() if s == "rat"}}
+    )
     assert float(found["clearance_plasma"]) == pytest.approx(
         5.0, rel=1e-3
     )  # the jitter of the linear solve, single precision
@@ -60,7 +68,10 @@ def test_what_is_measured_in_the_target_species_is_returned(model):
 def test_both_integrators_give_the_same_numbers(model):
     fixed, adaptive = (model.predict(None, ANIMALS, integrator=i) for i in ("rk4", "torchdiffeq"))
     assert (fixed.attrs["integrator"], adaptive.attrs["integrator"]) == ("rk4", "torchdiffeq")
-    for name in ("clearance", "volume"):  # one Runge-Kutta step between species, single precision: about 1e-5 here
+    for name in (
+        "clearance",
+        "volume",
+    ):  # one Runge-Kutta step between species, single precision: about 1e-5 here
         assert float(fixed[name]) == pytest.approx(float(adaptive[name]), rel=1e-3)
 
 
@@ -69,9 +80,14 @@ def test_members_that_integrate_and_those_in_one_step_agree_on_a_power_law(model
     found = []
     for module in model._modules:
         alone = NeuralAllometry(model._encoder, [module], model.config, model._calibration)
-        found.append(alone.predict(None, {"monkey": {"clearance": 10.0, "volume": 1.0}}, target=target))
+        found.append(
+            alone.predict(None, {"monkey": {"clearance": 10.0, "volume": 1.0}}, target=target)
+        )
     assert [m.ode for m in model._modules] == [True, False]
-    for name in ("clearance", "volume"):  # up and down the path; both learned the same exponents, each in its own way
+    for name in (
+        "clearance",
+        "volume",
+    ):  # up and down the path; both learned the same exponents, each in its own way
         assert float(found[0][name]) == pytest.approx(float(found[1][name]), rel=0.3)
 
 
@@ -86,19 +102,25 @@ def test_a_table_and_a_single_compound_give_the_same(model):
     mean, _ = model.predict_table(table, ["rat", "dog"], target_fu=False)
     i = 1
     sources = {
-        s: {"clearance": f"{float(table.parameter('clearance', s)[i])!r} L/h", "volume":
-        f"{float(table.parameter('volume', s)[i])!r} L",
-            "fup": table.parameter("fraction_unbound", s)[i]}
+        s: {
+            "clearance": f"{float(table.parameter('clearance', s)[i])!r} L/h",
+            "volume": f"{float(table.parameter('volume', s)[i])!r} L",
+            "fup": table.parameter("fraction_unbound", s)[i],
+        }
         for s in ("rat", "dog")
-    }  # fmt: skip
+    }
     one = model.predict(None, sources)
-    assert float(one["clearance"]) == pytest.approx(np.exp(mean[i, 0]), rel=1e-4)  # single precision
+    assert float(one["clearance"]) == pytest.approx(
+        np.exp(mean[i, 0]), rel=1e-4
+    )  # single precision
     assert float(one["volume"]) == pytest.approx(np.exp(mean[i, 1]), rel=1e-4)
 
 
 def leaning(model, share=0.4):
     """The same model, human clearance leaning on the monkey's by `share`."""
-    return NeuralAllometry(model._encoder, model._modules, model.config, model._calibration, np.full(GROUPS, share))
+    return NeuralAllometry(
+        model._encoder, model._modules, model.config, model._calibration, np.full(GROUPS, share)
+    )
 
 
 def test_human_clearance_leans_on_the_monkeys_by_liver_flow(model):
@@ -109,9 +131,11 @@ def test_human_clearance_leans_on_the_monkeys_by_liver_flow(model):
     expected = float(plain["clearance"]) ** 0.6 * scaled**0.4
     assert float(leant["clearance"]) == pytest.approx(expected, rel=1e-6)
     assert float(leant["volume"]) == float(plain["volume"])
-    weight = lambda ds: ds["source_weight"].sel(parameter="clearance")  # noqa: E731
+    weight = lambda ds: ds["source_weight"].sel(parameter="clearance")
     assert weight(leant).sum() == pytest.approx(1.0)
-    assert float(weight(leant).sel(source="monkey")) == pytest.approx(0.6 * float(weight(plain).sel(source="monkey")) + 0.4)
+    assert float(weight(leant).sel(source="monkey")) == pytest.approx(
+        0.6 * float(weight(plain).sel(source="monkey")) + 0.4
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +148,9 @@ def test_human_clearance_leans_on_the_monkeys_by_liver_flow(model):
     ],
 )
 def test_nothing_else_leans_on_the_monkey(model, sources, target):
-    plain, leant = (leaning(model, share).predict(None, sources, target=target) for share in (0.0, 0.4))
+    plain, leant = (
+        leaning(model, share).predict(None, sources, target=target) for share in (0.0, 0.4)
+    )
     assert float(leant["clearance"]) == float(plain["clearance"])
 
 
@@ -132,10 +158,14 @@ def test_a_table_leans_as_a_single_compound_does(model):
     table, leant = power_law_table(3, EXPONENTS, seed=6), leaning(model)
     mean, _ = leant.predict_table(table, ["monkey"], target_fu=False)
     assert abs(mean[0, 0] - model.predict_table(table, ["monkey"], target_fu=False)[0][0, 0]) > 1e-3
-    one = {"clearance": f"{float(table.parameter('clearance', 'monkey')[0])!r} L/h", "fup":
-           table.parameter("fraction_unbound", "monkey")[0],
-           "volume": f"{float(table.parameter('volume', 'monkey')[0])!r} L"}  # fmt: skip
-    assert float(leant.predict(None, {"monkey": one})["clearance"]) == pytest.approx(np.exp(mean[0, 0]), rel=1e-4)
+    one = {
+        "clearance": f"{float(table.parameter('clearance', 'monkey')[0])!r} L/h",
+        "fup": table.parameter("fraction_unbound", "monkey")[0],
+        "volume": f"{float(table.parameter('volume', 'monkey')[0])!r} L",
+    }
+    assert float(leant.predict(None, {"monkey": one})["clearance"]) == pytest.approx(
+        np.exp(mean[0, 0]), rel=1e-4
+    )
 
 
 def test_the_share_has_the_least_absolute_error():
@@ -143,7 +173,7 @@ def test_the_share_has_the_least_absolute_error():
     truth = rng.normal(size=400)
     mine, classical = truth + 0.5 * rng.standard_t(4, 400), truth + 0.6 * rng.standard_t(4, 400)
     found = share(mine, classical, truth)
-    loss = lambda s: np.abs((1 - s) * mine + s * classical - truth).mean()  # noqa: E731
+    loss = lambda s: np.abs((1 - s) * mine + s * classical - truth).mean()
     assert 0.2 < found < 0.6 and loss(found) <= min(loss(s) for s in np.linspace(0, 1, 201)) + 1e-12
     assert share(mine, truth + 50.0, truth) < 0.05  # a useless method is left alone
     assert share(mine[:19], classical[:19], truth[:19]) == 0.0  # too few to say
@@ -154,7 +184,10 @@ def test_intervals_hold_the_prediction_and_grow_with_the_level(model):
     for name in ("clearance", "volume", "fraction_unbound_plasma"):
         assert float(wide[f"{name}_lower"]) < float(narrow[f"{name}_lower"]) < float(narrow[name])
         assert float(narrow[name]) < float(narrow[f"{name}_upper"]) < float(wide[f"{name}_upper"])
-    assert float(wide["fraction_unbound_plasma_lower"]) > 0 and float(wide["fraction_unbound_plasma_upper"]) < 1
+    assert (
+        float(wide["fraction_unbound_plasma_lower"]) > 0
+        and float(wide["fraction_unbound_plasma_upper"]) < 1
+    )
 
 
 def test_weights_of_sources_and_structure_sum_to_one(model):
@@ -162,7 +195,12 @@ def test_weights_of_sources_and_structure_sum_to_one(model):
 
 
 def test_a_body_of_no_known_species_needs_and_takes_a_weight(model):
-    found = model.predict(None, {"capybara": {"clearance": 9.0, "body_weight": "45 kg"}}, target="pony", body_weight=200)
+    found = model.predict(
+        None,
+        {"capybara": {"clearance": 9.0, "body_weight": "45 kg"}},
+        target="pony",
+        body_weight=200,
+    )
     assert np.isfinite(float(found["clearance"])) and found.attrs["body_weight"] == 200.0
 
 
@@ -196,15 +234,26 @@ def test_bad_input_is_named(model, sources, keywords, error, text):
 
 
 def test_far_masses_are_allowed_when_asked_for(model):
-    assert float(model.predict(None, ANIMALS, target="whale", body_weight=5000, extrapolate=True)["volume"]) > 1000
+    assert (
+        float(
+            model.predict(None, ANIMALS, target="whale", body_weight=5000, extrapolate=True)[
+                "volume"
+            ]
+        )
+        > 1000
+    )
 
 
 def test_a_checkpoint_gives_the_same_predictions(model, tmp_path):
     path = model.save(tmp_path / "mine")
     again = NeuralAllometry.load(path)
-    assert float(again.predict(None, ANIMALS)["clearance"]) == float(model.predict(None, ANIMALS)["clearance"])
+    assert float(again.predict(None, ANIMALS)["clearance"]) == float(
+        model.predict(None, ANIMALS)["clearance"]
+    )
     shared = NeuralAllometry.load(leaning(model).save(tmp_path / "leaning"))
-    assert float(shared.predict(None, ANIMALS)["clearance"]) == float(leaning(model).predict(None, ANIMALS)["clearance"])
+    assert float(shared.predict(None, ANIMALS)["clearance"]) == float(
+        leaning(model).predict(None, ANIMALS)["clearance"]
+    )
     with pytest.raises(CheckpointError, match="overwrite"):
         model.save(path)
 
@@ -212,26 +261,41 @@ def test_a_checkpoint_gives_the_same_predictions(model, tmp_path):
 def test_a_prediction_can_be_simulated(model):
     from pbpk_hybrid import simulate
 
-    drug = Compound.create(name="new", molar_mass=300, log_p=2.0, fraction_unbound_plasma=0.2, blood_to_plasma_ratio=1.0,
-                           absorption_rate=1.0)  # fmt: skip
+    drug = Compound.create(
+        name="new",
+        molar_mass=300,
+        log_p=2.0,
+        fraction_unbound_plasma=0.2,
+        blood_to_plasma_ratio=1.0,
+        absorption_rate=1.0,
+    )
     found = model.predict(None, ANIMALS)
     ready = prediction_to_compound(drug, found)
     times = np.r_[0.0, np.geomspace(1e-4, 400, 500)]
-    curve = simulate(ready, "70 mg iv", times=times, compartments=("plasma",))["concentration"].isel(
-        subject=0, compartment=0
-    )
+    curve = simulate(ready, "70 mg iv", times=times, compartments=("plasma",))[
+        "concentration"
+    ].isel(subject=0, compartment=0)
     weight = 73.0  # of the reference human, to whom clearance per kg is applied
     area = float(np.trapezoid(curve.values, times))
-    assert 70 / area == pytest.approx(float(found["clearance_plasma"]) * 0.06 * weight, rel=0.02)  # trapezoids
+    assert 70 / area == pytest.approx(
+        float(found["clearance_plasma"]) * 0.06 * weight, rel=0.02
+    )  # trapezoids
     with pytest.raises(InputError, match="species"):
         prediction_to_compound(drug, found.assign_attrs(target="pony"))
 
 
 def test_what_is_not_known_to_be_renal_is_filtered(model):
-    drug = Compound.create(name="new", molar_mass=300, log_p=2.0, blood_to_plasma_ratio=1.0, absorption_rate=1.0)
+    drug = Compound.create(
+        name="new", molar_mass=300, log_p=2.0, blood_to_plasma_ratio=1.0, absorption_rate=1.0
+    )
     found = model.predict(None, ANIMALS)
-    share = lambda cl, drug=drug: prediction_to_compound(drug, found.assign(clearance_plasma=cl)).fraction_excreted_renal  # noqa: E731
-    fu, gfr = float(found["fraction_unbound_plasma"]), float(reference_individual("human")["gfr"][0])
+    share = lambda cl, drug=drug: (
+        prediction_to_compound(drug, found.assign(clearance_plasma=cl)).fraction_excreted_renal
+    )
+    fu, gfr = (
+        float(found["fraction_unbound_plasma"]),
+        float(reference_individual("human")["gfr"][0]),
+    )
     assert share(8.0) == pytest.approx(fu * gfr / (8.0 * 0.06 * 73.0))
     assert share(1e-3) == 1.0
     known = drug.replace(clearance_plasma=8.0, fraction_excreted_renal=0.3)
@@ -239,15 +303,20 @@ def test_what_is_not_known_to_be_renal_is_filtered(model):
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_model(model, tmp_path):
-    table, config = power_law_table(4, EXPONENTS, seed=2), AllometryConfig(steps=6, folds=2, learning_rate=0.05)
+    table, config = (
+        power_law_table(4, EXPONENTS, seed=2),
+        AllometryConfig(steps=6, folds=2, learning_rate=0.05),
+    )
     whole = NeuralAllometry.fit(table, config, threads=1)
     stopped = NeuralAllometry.fit(table, config, threads=1, folder=tmp_path, max_minutes=0.0)
-    assert stopped.log.stopped == "time" and (tmp_path / "integrated" / "state.safetensors").exists()
+    assert (
+        stopped.log.stopped == "time" and (tmp_path / "integrated" / "state.safetensors").exists()
+    )
     resumed = NeuralAllometry.fit(table, config, threads=1, folder=tmp_path)
     one, other = (m.predict(None, ANIMALS) for m in (whole, resumed))
-    assert float(one["clearance"]) == float(other["clearance"]) and float(one["volume_upper"]) == float(
-        other["volume_upper"]
-    )
+    assert float(one["clearance"]) == float(other["clearance"]) and float(
+        one["volume_upper"]
+    ) == float(other["volume_upper"])
 
 
 def test_trees_as_arrays_predict_what_scikit_learn_predicts():
@@ -257,14 +326,24 @@ def test_trees_as_arrays_predict_what_scikit_learn_predicts():
 
     rng = np.random.default_rng(1)
     n, blank = 60, ("",) * 60
-    made = Features(blank, blank, rng.normal(size=(n, 6)), rng.integers(0, 4, (n, 20)).astype(np.uint8), np.zeros((n, 8)))
+    made = Features(
+        blank,
+        blank,
+        rng.normal(size=(n, 6)),
+        rng.integers(0, 4, (n, 20)).astype(np.uint8),
+        np.zeros((n, 8)),
+    )
     told = rng.normal(size=(n, 2))
     targets = np.stack([made.descriptors[:, 0], told[:, 1] + made.descriptors[:, 1]], axis=1)
     targets[:7, 1] = np.nan
     mine = _trees.Trees.fit(made, targets, told, 5, (0, 1), (1,), seed=3)
     rows = np.arange(7, n)
-    x = np.hstack([made.descriptors, made.fingerprint, np.repeat(told, _trees.REPEAT, axis=1)]).astype(np.float32)
-    theirs = ensemble.ExtraTreesRegressor(5, min_samples_leaf=_trees.LEAF, max_features=_trees.SHARE, random_state=4)
+    x = np.hstack(
+        [made.descriptors, made.fingerprint, np.repeat(told, _trees.REPEAT, axis=1)]
+    ).astype(np.float32)
+    theirs = ensemble.ExtraTreesRegressor(
+        5, min_samples_leaf=_trees.LEAF, max_features=_trees.SHARE, random_state=4
+    )
     theirs.fit(x[rows], targets[rows, 1])  # no column is rare here, so both see the same ones
     assert mine.predict(made, told)[:, 1] == pytest.approx(
         theirs.predict(x), abs=1e-6
@@ -281,7 +360,9 @@ def test_the_path_passes_through_the_species_and_is_smooth():
 
 def test_breakpoints_go_from_start_to_end_by_every_species():
     points = _path.breakpoints([np.log(0.25), np.log(70.0)], [np.log(70.0), np.log(5.0)])
-    assert points[:, 0] == pytest.approx(np.log([0.25, 70.0])) and points[:, -1] == pytest.approx(np.log([70.0, 5.0]))
+    assert points[:, 0] == pytest.approx(np.log([0.25, 70.0])) and points[:, -1] == pytest.approx(
+        np.log([70.0, 5.0])
+    )
     assert set(np.round(_path.KNOTS[1:], 9)) <= set(np.round(points[0], 9))
 
 
@@ -315,14 +396,18 @@ def test_the_shipped_table_is_whole_and_split_by_scaffold():
     for row in rows:
         fold_of.setdefault(row["scaffold"], set()).add(row["fold"])
     assert all(len(folds) == 1 for folds in fold_of.values())
-    assert len({row["fold"] for row in rows}) == N_FOLDS and len({row["key"] for row in rows}) == len(rows)
+    assert len({row["fold"] for row in rows}) == N_FOLDS and len(
+        {row["key"] for row in rows}
+    ) == len(rows)
 
 
 def test_the_shipped_model_loads_is_small_and_knows_what_it_learned(shipped):
     from pbpk_hybrid.learn.allometry._model import SHIPPED
 
     assert SHIPPED.stat().st_size < 5_000_000
-    assert shipped._shares[0] == 0.0 and np.all((shipped._shares[1:] > 0.1) & (shipped._shares[1:] < 0.6))
+    assert shipped._shares[0] == 0.0 and np.all(
+        (shipped._shares[1:] > 0.1) & (shipped._shares[1:] < 0.6)
+    )
     verapamil = "COc1ccc(CCN(C)CCCC(C#N)(C(C)C)c2ccc(OC)c(OC)c2)cc1OC"
     alone = shipped.predict(verapamil)
     # human values of the literature (Obach et al. 2008): 15 mL/min/kg, 3.7 L/kg; a training compound, so 2-fold is easy
@@ -334,19 +419,32 @@ def test_the_shipped_model_loads_is_small_and_knows_what_it_learned(shipped):
 def test_what_is_missing_widens_the_intervals(shipped, name):
     caffeine = "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
     one, three = {"rat": ANIMALS["rat"]}, ANIMALS
-    width = lambda *given: np.log(float((ds := shipped.predict(*given))[f"{name}_upper"]) / float(ds[f"{name}_lower"]))  # noqa: E731
+    width = lambda *given: np.log(
+        float((ds := shipped.predict(*given))[f"{name}_upper"]) / float(ds[f"{name}_lower"])
+    )
     assert width(None, one) > width(caffeine, one) > width(caffeine, three)
     assert width(None, three) > width(caffeine, three)
     plain = {s: {k: v for k, v in values.items() if k != "fup"} for s, values in ANIMALS.items()}
-    assert np.isfinite(width(Compound.create(name="x", molar_mass=300.0), plain))  # no structure, no unbound fraction
+    assert np.isfinite(
+        width(Compound.create(name="x", molar_mass=300.0), plain)
+    )  # no structure, no unbound fraction
 
 
 def test_a_compound_from_outside_the_table_is_predicted_whatever_the_order(shipped):
     from pbpk_hybrid.learn.allometry._data import FOLDER, read_csv
 
     ozanimod = "CC(C)Oc1ccc(cc1C#N)-c1nc(no1)-c1cccc2c1CCC2NCCO"
-    assert features([ozanimod]).keys[0] not in {row["key"] for row in read_csv(FOLDER / "splits.csv")}
-    found = [shipped.predict(ozanimod, dict(order)) for order in (ANIMALS.items(), reversed(ANIMALS.items()))]
+    assert features([ozanimod]).keys[0] not in {
+        row["key"] for row in read_csv(FOLDER / "splits.csv")
+    }
+    found = [
+        shipped.predict(ozanimod, dict(order))
+        for order in (ANIMALS.items(), reversed(ANIMALS.items()))
+    ]
     for name in ("clearance", "volume", "fraction_unbound_plasma"):
         assert float(found[0][name]) == float(found[1][name])
-        assert float(found[0][f"{name}_lower"]) < float(found[0][name]) < float(found[0][f"{name}_upper"])
+        assert (
+            float(found[0][f"{name}_lower"])
+            < float(found[0][name])
+            < float(found[0][f"{name}_upper"])
+        )

@@ -9,20 +9,39 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pbpk_hybrid._core.errors import CheckpointError, InputError, SchemaError, SolveError, UnknownNameError  # noqa: E402
-from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig  # noqa: E402
-from pbpk_hybrid.learn.diffusion._conditions import check, random_features  # noqa: E402
-from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates  # noqa: E402
-from pbpk_hybrid.learn.diffusion._physics import violation  # noqa: E402
-from pbpk_hybrid.learn.diffusion._ranges import mirror  # noqa: E402
-from pbpk_hybrid.learn.diffusion._sampler import project, schedule  # noqa: E402
-from pbpk_hybrid.physiology import ORGANS, check_physiology, check_plausibility, sample_population, training_people  # noqa: E402
+from pbpk_hybrid._core.errors import (
+    CheckpointError,
+    InputError,
+    SchemaError,
+    SolveError,
+    UnknownNameError,
+)
+from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig
+from pbpk_hybrid.learn.diffusion._conditions import check, random_features
+from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates
+from pbpk_hybrid.learn.diffusion._physics import violation
+from pbpk_hybrid.learn.diffusion._ranges import mirror
+from pbpk_hybrid.learn.diffusion._sampler import project, schedule
+from pbpk_hybrid.physiology import (
+    ORGANS,
+    check_physiology,
+    check_plausibility,
+    sample_population,
+    training_people,
+)
 
 TINY = PCDMConfig(
-    width=32, blocks=1, batch_size=256, training_steps=120, evaluate_every=60, patience=None, steps=12, pool=6000
+    width=32,
+    blocks=1,
+    batch_size=256,
+    training_steps=120,
+    evaluate_every=60,
+    patience=None,
+    steps=12,
+    pool=6000,
 )
 
 
@@ -83,7 +102,11 @@ def test_the_projection_leaves_good_people_alone_and_mends_the_others(coordinate
     male = torch.rand(4000, generator=generator) < 0.5
     before = coordinates.decode(x, male)
     after, hard, moved = project(coordinates, x, male, rounded=False)
-    same = (before.mass == after.mass).all(1) & (before.flow == after.flow).all(1) & (before.gfr == after.gfr)
+    same = (
+        (before.mass == after.mass).all(1)
+        & (before.flow == after.flow).all(1)
+        & (before.gfr == after.gfr)
+    )
     assert 200 < moved < 3500 and int((~same).sum()) == moved
     assert not hard.any() or float(hard.double().mean()) < 0.01
     assert torch.equal(before.people.weight, after.people.weight)
@@ -98,7 +121,10 @@ def test_the_projection_moves_only_what_the_broken_rule_is_about(coordinates):
     after, hard, moved = project(coordinates, x, male, rounded=False)
     assert moved == 1 and not hard.any()
     changed = (before.mass[0] != after.mass[0]).numpy()
-    assert {ORGANS[i] for i in np.flatnonzero(changed)} == {"heart", "muscle"}  # muscle takes what is left
+    assert {ORGANS[i] for i in np.flatnonzero(changed)} == {
+        "heart",
+        "muscle",
+    }  # muscle takes what is left
     assert torch.equal(before.flow, after.flow) and torch.equal(before.gfr, after.gfr)
 
 
@@ -126,13 +152,17 @@ def test_random_conditions_hold_and_tell_nothing_about_where_inside(coordinates)
     narrow = asked & (width < 0.4)
     place = ((z - told[..., 1]) / width)[narrow]
     assert len(place) > 2000
-    assert float(place.mean()) == pytest.approx(0.5, abs=0.02) and float(place.var()) == pytest.approx(1 / 12, abs=0.005)
+    assert float(place.mean()) == pytest.approx(0.5, abs=0.02) and float(
+        place.var()
+    ) == pytest.approx(1 / 12, abs=0.005)
 
 
 def test_the_schedule_falls_from_the_largest_noise_to_none():
     levels = schedule(TINY)
     assert len(levels) == TINY.steps + 1 and levels[-1] == 0
-    assert levels[0] == pytest.approx(TINY.sigma_max) and levels[-2] == pytest.approx(TINY.sigma_min)
+    assert levels[0] == pytest.approx(TINY.sigma_max) and levels[-2] == pytest.approx(
+        TINY.sigma_min
+    )
     assert (levels.diff() < 0).all()
 
 
@@ -146,7 +176,11 @@ def test_exactly_the_number_asked_for_and_no_hard_violation(model):
 
 def test_measurements_are_the_numbers_that_a_survey_would_write(model):
     people = model.sample(300, seed=8)
-    for name, text in (("body_weight", "{:.1f}"), ("height", "{:.1f}"), ("serum_creatinine", "{:.2f}")):
+    for name, text in (
+        ("body_weight", "{:.1f}"),
+        ("height", "{:.1f}"),
+        ("serum_creatinine", "{:.2f}"),
+    ):
         assert all(float(text.format(v)) == v for v in people[name].values), name
     assert all(round(v * 12) / 12 == v for v in people["age"].values)
     assert all(float(f"{100 * v:.1f}") / 100 == v for v in people["hematocrit"].values)
@@ -159,11 +193,21 @@ def test_a_seed_gives_the_same_people_and_another_seed_others(model):
 
 
 def test_conditions_hold_for_everyone(model):
-    condition = {"sex": "female", "age": (60, 80), "egfr": (30, 90), "bmi": (28, None), "ethnicity": "Non-Hispanic White"}
+    condition = {
+        "sex": "female",
+        "age": (60, 80),
+        "egfr": (30, 90),
+        "bmi": (28, None),
+        "ethnicity": "Non-Hispanic White",
+    }
     people = model.sample(60, condition, seed=1)
     assert people.sizes["subject"] == 60
     assert (people["sex"] == "female").all() and (people["ethnicity"] == "Non-Hispanic White").all()
-    assert people["age"].min() >= 60 and people["age"].max() <= 80 and people["body_mass_index"].min() >= 28
+    assert (
+        people["age"].min() >= 60
+        and people["age"].max() <= 80
+        and people["body_mass_index"].min() >= 28
+    )
     egfr = people["gfr"] / 0.06 * 1.73 / people["body_surface_area"]
     assert egfr.min() >= 30 and egfr.max() <= 90
     assert 0 <= people.attrs["rejected_fraction"] < 1
@@ -175,12 +219,20 @@ def test_conditioned_people_are_those_who_satisfy_the_condition_by_chance(model)
     asked = model.sample(n, condition, seed=1)
     assert asked.attrs["rejected_fraction"] < 0.01 and asked.attrs["pool_members"] > n
     free = model.sample(6000, seed=2)
-    inside = (free["age"] >= 40) & (free["age"] <= 60) & (free["body_mass_index"] >= 25) & (free["body_mass_index"] <= 32)
+    inside = (
+        (free["age"] >= 40)
+        & (free["age"] <= 60)
+        & (free["body_mass_index"] >= 25)
+        & (free["body_mass_index"] <= 32)
+    )
     free = free.isel(subject=np.flatnonzero(inside))
     m = free.sizes["subject"]
     for name in ("age", "body_weight", "height", "hematocrit", "serum_creatinine", "gfr"):
         grid = np.sort(free[name].values)
-        above = [np.searchsorted(np.sort(ds[name].values), grid, side="right") / ds.sizes["subject"] for ds in (asked, free)]
+        above = [
+            np.searchsorted(np.sort(ds[name].values), grid, side="right") / ds.sizes["subject"]
+            for ds in (asked, free)
+        ]
         # Kolmogorov's limit that is passed once in a thousand
         assert np.abs(above[0] - above[1]).max() < 1.95 * np.sqrt(1 / n + 1 / m), name
 
@@ -188,14 +240,24 @@ def test_conditioned_people_are_those_who_satisfy_the_condition_by_chance(model)
 def test_more_people_than_the_pool_has_are_still_different_people(model):
     people = model.sample(300, {"age": (30, 32), "body_weight": (70, 80), "sex": "male"}, seed=1)
     assert 20 <= people.attrs["pool_members"] < 300 and people.attrs["rejected_fraction"] < 0.01
-    measured = np.stack([people[n].values for n in ("age", "body_weight", "height", "hematocrit", "serum_creatinine")], 1)
+    measured = np.stack(
+        [
+            people[n].values
+            for n in ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
+        ],
+        1,
+    )
     assert len(np.unique(measured, axis=0)) > 200
     assert len(np.unique(people["volume"].sel(organ="liver").values)) == 300
 
 
 def test_guided_sampling_tells_the_network_and_still_holds(model):
     people = model.sample(30, {"age": (40, 70)}, seed=1, guidance=1.5)
-    assert people.attrs["pool_members"] == 0 and people["age"].min() >= 40 and people["age"].max() <= 70
+    assert (
+        people.attrs["pool_members"] == 0
+        and people["age"].min() >= 40
+        and people["age"].max() <= 70
+    )
 
 
 def test_the_people_do_not_depend_on_the_number_of_threads(model):
@@ -217,7 +279,9 @@ def test_those_just_outside_are_mirrored_and_those_far_outside_left(coordinates)
     x = torch.randn(n, len(NAMES), generator=generator, dtype=torch.float64)
     male = torch.zeros(n, dtype=torch.bool)
     asked = check(
-        {"body_weight": (65, 80), "hematocrit": (None, 0.42)}, {"body_weight": (30, 200), "hematocrit": (0.2, 0.6)}, False
+        {"body_weight": (65, 80), "hematocrit": (None, 0.42)},
+        {"body_weight": (30, 200), "hematocrit": (0.2, 0.6)},
+        False,
     )
     after, moved = mirror(coordinates, x, male, asked, rounded=True)
     assert 0 < moved == int((after != x).any(1).sum())
@@ -251,14 +315,22 @@ def test_a_fraction_of_women_is_exact(model):
 def test_people_can_be_simulated(model):
     import pbpk_hybrid as ph
 
-    ds = ph.simulate("theophylline", "100 mg oral", model.sample(8, seed=1), [0.0, 1.0, 8.0], compartments=["plasma"])
+    ds = ph.simulate(
+        "theophylline",
+        "100 mg oral",
+        model.sample(8, seed=1),
+        [0.0, 1.0, 8.0],
+        compartments=["plasma"],
+    )
     assert (ds["status"] == 0).all() and float(ds["concentration"].max()) > 0
 
 
 def test_a_checkpoint_comes_back_and_others_are_refused(model, tmp_path):
     path = model.save(tmp_path / "m")
     again = PCDM.load(path)
-    np.testing.assert_array_equal(again.sample(9, seed=2)["volume"].values, model.sample(9, seed=2)["volume"].values)
+    np.testing.assert_array_equal(
+        again.sample(9, seed=2)["volume"].values, model.sample(9, seed=2)["volume"].values
+    )
     with pytest.raises(CheckpointError, match="overwrite"):
         model.save(path)
     (tmp_path / "bad.safetensors").write_bytes(path.read_bytes()[:-100])
@@ -277,11 +349,19 @@ def test_density_is_higher_for_usual_people(model, people):
 
 @pytest.mark.parametrize(
     ("condition", "field"),
-    [({"age": (200, 210)}, "age"), ({"age": (60, 40)}, "age"), ({"bmi": 30}, "bmi"), ({"egfr": (float("nan"), 5)}, "egfr"),
-     ({"bmi": (30, 30.5), "height": (180, 190), "body_weight": (60, 65)}, "bmi"), ({"sex": 2.0}, "sex"),
-     ({"height": (10, 20)}, "height"),
-     ({"age": "old"}, "age"), ({"age": (1, 2, 3)}, "age"), ({"hematocrit": (0.9, 1.0)}, "hematocrit")],
-)  # fmt: skip
+    [
+        ({"age": (200, 210)}, "age"),
+        ({"age": (60, 40)}, "age"),
+        ({"bmi": 30}, "bmi"),
+        ({"egfr": (float("nan"), 5)}, "egfr"),
+        ({"bmi": (30, 30.5), "height": (180, 190), "body_weight": (60, 65)}, "bmi"),
+        ({"sex": 2.0}, "sex"),
+        ({"height": (10, 20)}, "height"),
+        ({"age": "old"}, "age"),
+        ({"age": (1, 2, 3)}, "age"),
+        ({"hematocrit": (0.9, 1.0)}, "hematocrit"),
+    ],
+)
 def test_impossible_conditions_are_refused_by_name(model, condition, field):
     with pytest.raises(InputError, match=rf"condition\.{field}"):
         model.sample(5, condition, seed=1)

@@ -35,7 +35,13 @@ def fields() -> list[torch.nn.Module]:
     mlp = MLPField(3, hidden=(5,), n_parameters=2, activation="silu", time_dependent=True)
     edges = torch.rand(len(graph.source), 1)
     organs = GraphField(
-        graph, n_features=2, hidden=(4,), n_messages=3, n_parameters=1, edge_features=edges, node_features=torch.eye(5)
+        graph,
+        n_features=2,
+        hidden=(4,),
+        n_messages=3,
+        n_parameters=1,
+        edge_features=edges,
+        node_features=torch.eye(5),
     )
     return [mlp.double(), organs.double()]
 
@@ -70,7 +76,9 @@ def test_gradients_of_a_decay_are_those_of_its_exponential():
     solve(field, y0, [0.0, 3.0], rtol=1e-10, atol=1e-12)[-1].sum().backward()
     decayed = np.exp(-0.4 * 3.0)
     np.testing.assert_allclose(y0.grad.item(), decayed, rtol=1e-8)
-    np.testing.assert_allclose(field.net.layers[0].weight.grad.item(), 2.0 * 3.0 * decayed, rtol=1e-8)
+    np.testing.assert_allclose(
+        field.net.layers[0].weight.grad.item(), 2.0 * 3.0 * decayed, rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["mlp", "graph"])
@@ -78,7 +86,7 @@ def test_gradients_are_finite_differences(number):
     field = fields()[number]
     y0 = torch.rand(2, field.n_states, dtype=DOUBLE, requires_grad=True)
     p = torch.rand(2, field.n_parameters, dtype=DOUBLE, requires_grad=True)
-    run = lambda y, q: solve(field, y, [0.0, 0.3, 1.0], q, rtol=1e-10, atol=1e-12)  # noqa: E731
+    run = lambda y, q: solve(field, y, [0.0, 0.3, 1.0], q, rtol=1e-10, atol=1e-12)
     # differences of steps 1e-5 of a solution good to 1e-10 are good to about 1e-5
     assert torch.autograd.gradcheck(run, (y0, p), eps=1e-5, atol=1e-4, rtol=1e-4)
 
@@ -92,7 +100,9 @@ def test_both_adjoints_agree(number):
         y = solve(field, y0, [0.0, 0.4, 1.0], p, adjoint=adjoint, rtol=1e-10, atol=1e-12)
         grads.append(torch.autograd.grad(y.square().sum(), [p, *field.parameters()]))
     for a, b in zip(*grads, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-8)  # two approximations at a tolerance of 1e-10
+        torch.testing.assert_close(
+            a, b, rtol=1e-7, atol=1e-8
+        )  # two approximations at a tolerance of 1e-10
 
 
 def test_a_field_of_ones_own_runs_on_torchdiffeq_and_the_result_says_so():
@@ -127,8 +137,14 @@ def test_message_passing_is_what_the_docstring_says():
 
 def test_subjects_of_a_batch_do_not_touch_each_other():
     for field in fields():
-        y0, p = torch.rand(4, field.n_states, dtype=DOUBLE), torch.rand(4, field.n_parameters, dtype=DOUBLE)
-        together, alone = (field(0.2, y0, p), torch.cat([field(0.2, y0[i : i + 1], p[i : i + 1]) for i in range(4)]))
+        y0, p = (
+            torch.rand(4, field.n_states, dtype=DOUBLE),
+            torch.rand(4, field.n_parameters, dtype=DOUBLE),
+        )
+        together, alone = (
+            field(0.2, y0, p),
+            torch.cat([field(0.2, y0[i : i + 1], p[i : i + 1]) for i in range(4)]),
+        )
         torch.testing.assert_close(together, alone)
 
 
@@ -183,7 +199,9 @@ def test_wrong_arguments_are_named(changes, words):
         odeint(**arguments)
 
 
-@pytest.mark.parametrize("options", [{"hidden": (0,)}, {"n_parameters": -1}, {"activation": "relu"}, {"n_states": 0}])
+@pytest.mark.parametrize(
+    "options", [{"hidden": (0,)}, {"n_parameters": -1}, {"activation": "relu"}, {"n_states": 0}]
+)
 def test_fields_refuse_impossible_shapes(options):
     with pytest.raises(ph.InputError):
         MLPField(**({"n_states": 2} | options))
@@ -217,7 +235,12 @@ def test_a_state_that_grows_without_bound_is_a_solve_error_with_advice():
 
 def test_too_few_steps_are_a_solve_error_with_advice():
     with pytest.raises(ph.SolveError, match="max_steps"):
-        solve(linear_field(torch.tensor([[-5.0]], dtype=DOUBLE)), torch.ones(1, 1, dtype=DOUBLE), [0.0, 9.0], max_steps=2)
+        solve(
+            linear_field(torch.tensor([[-5.0]], dtype=DOUBLE)),
+            torch.ones(1, 1, dtype=DOUBLE),
+            [0.0, 9.0],
+            max_steps=2,
+        )
 
 
 def test_a_scaling_field_that_follows_one_law_is_that_power():
@@ -227,6 +250,11 @@ def test_a_scaling_field_that_follows_one_law_is_that_power():
     with torch.no_grad():  # all the weight on the power law; binding touches neither law nor volume
         field.gate.layers[1].bias.copy_(torch.tensor([50.0, 0.0, 0.0, 0.0]))
     p = torch.zeros(2, field.n_parameters, dtype=DOUBLE)
-    p[:, 1], p[:, 5] = torch.tensor([2.0, -1.0]), torch.tensor([0.75, 0.6], dtype=DOUBLE)  # span of ln mass, exponent
+    p[:, 1], p[:, 5] = (
+        torch.tensor([2.0, -1.0]),
+        torch.tensor([0.75, 0.6], dtype=DOUBLE),
+    )  # span of ln mass, exponent
     y = solve(field, torch.tensor([[1.0, 2.0], [0.0, 0.5]], dtype=DOUBLE), [0.0, 1.0], p)
-    torch.testing.assert_close(y[-1], torch.tensor([[2.5, 4.0], [-0.6, -0.5]], dtype=DOUBLE), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(
+        y[-1], torch.tensor([[2.5, 4.0], [-0.6, -0.5]], dtype=DOUBLE), rtol=1e-8, atol=1e-8
+    )

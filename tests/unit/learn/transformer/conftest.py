@@ -11,9 +11,17 @@ from pbpk_hybrid.learn.transformer._training import new_module
 sys.path.insert(0, str(Path(__file__).parent))  # for forecaster_samples
 
 TINY = ForecasterConfig(
-    width=32, heads=2, encoder_layers=1, refine_layers=1, hypotheses=2, anchored=1, steps=4, evaluate_every=2,
-    validation_batches=1, corpus=CorpusOptions(batch_size=32, observations=4, queries=4, doses=4),
-)  # fmt: skip
+    width=32,
+    heads=2,
+    encoder_layers=1,
+    refine_layers=1,
+    hypotheses=2,
+    anchored=1,
+    steps=4,
+    evaluate_every=2,
+    validation_batches=1,
+    corpus=CorpusOptions(batch_size=32, observations=4, queries=4, doses=4),
+)
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,13 @@ def arrays(batch):
 
 def test_a_step_of_a_seed_is_always_the_same_batch():
     a, b = Corpus(OPTIONS).batch(3, 7), Corpus(OPTIONS).batch(3, 7)
-    assert all(np.array_equal(v, arrays(b)[k], equal_nan=v.dtype.kind == "f") for k, v in arrays(a).items())
+    assert all(
+        np.array_equal(v, arrays(b)[k], equal_nan=v.dtype.kind == "f") for k, v in arrays(a).items()
+    )
     other = Corpus(OPTIONS).batch(3, 8)
-    assert a.query_value.shape != other.query_value.shape or not np.array_equal(a.query_value, other.query_value)
+    assert a.query_value.shape != other.query_value.shape or not np.array_equal(
+        a.query_value, other.query_value
+    )
 
 
 def test_concentrations_are_positive_and_finite(batches):
@@ -103,9 +107,14 @@ def test_the_pool_has_every_species():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"batch_size": 33}, "batch_size"), ({"group": 3}, "group"), ({"regimens": ("weekly",)}, "regimens"),
-     ({"regimens": ("repeated",)}, "regimens"), ({"observations": 0}, "observations")],
-)  # fmt: skip
+    [
+        ({"batch_size": 33}, "batch_size"),
+        ({"group": 3}, "group"),
+        ({"regimens": ("weekly",)}, "regimens"),
+        ({"regimens": ("repeated",)}, "regimens"),
+        ({"observations": 0}, "observations"),
+    ],
+)
 def test_settings_that_cannot_be_are_named(change, field):
     with pytest.raises(InputError, match=field):
         CorpusOptions(**change)

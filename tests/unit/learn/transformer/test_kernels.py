@@ -10,7 +10,7 @@ from scipy.linalg import expm
 from pbpk_hybrid.learn.transformer import _kernels as k
 from pbpk_hybrid.learn.transformer._features import Prepared
 
-T = lambda x: torch.tensor(x, dtype=torch.float64)  # noqa: E731
+T = lambda x: torch.tensor(x, dtype=torch.float64)
 rates = st.floats(1e-3, 10.0)
 
 
@@ -24,20 +24,26 @@ def chain(rates_in_order, t):
 @settings(max_examples=60, deadline=None)
 @given(rates, rates, st.floats(0.0, 30.0))
 def test_first_order_absorption_is_a_chain_of_two(rate, ka, t):
-    assert float(k.first_order(T(rate), T(ka), T(t))) == pytest.approx(chain([ka, rate], t), rel=1e-9, abs=1e-12)
+    assert float(k.first_order(T(rate), T(ka), T(t))) == pytest.approx(
+        chain([ka, rate], t), rel=1e-9, abs=1e-12
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(rates, rates, st.floats(0.0, 30.0))
 def test_two_stages_are_a_chain_of_three(rate, kb, t):
     # the series is cut after x^4/720 at |x| < .3: 1e-6 of the value
-    assert float(k.two_stages(T(rate), T(kb), T(t))) == pytest.approx(chain([kb, kb, rate], t), rel=3e-6, abs=1e-12)
+    assert float(k.two_stages(T(rate), T(kb), T(t))) == pytest.approx(
+        chain([kb, kb, rate], t), rel=3e-6, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("difference", [0.0, 1e-9, 1e-5, -1e-5, 1e-2])
 def test_equal_rates_are_no_exception(difference):
     value = float(k.first_order(T(0.3), T(0.3 + difference), T(4.0)))
-    assert value == pytest.approx(0.3 * 4.0 * np.exp(-1.2), rel=3e-2 if abs(difference) > 1e-3 else 1e-4)
+    assert value == pytest.approx(
+        0.3 * 4.0 * np.exp(-1.2), rel=3e-2 if abs(difference) > 1e-3 else 1e-4
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,7 +51,9 @@ def test_equal_rates_are_no_exception(difference):
 def test_an_infusion_is_the_mean_of_boluses_over_its_time(rate, t, duration):
     s = (np.arange(4000) + 0.5) / 4000 * duration
     expected = np.mean(np.where(s <= t, np.exp(-rate * np.maximum(t - s, 0)), 0.0))
-    assert float(k.intravenous(T(rate), T(t), T(duration))) == pytest.approx(expected, abs=2.6e-4)  # one step of the sum
+    assert float(k.intravenous(T(rate), T(t), T(duration))) == pytest.approx(
+        expected, abs=2.6e-4
+    )  # one step of the sum
 
 
 def test_an_infusion_of_no_length_is_a_bolus():
@@ -57,19 +65,38 @@ def doses(time, amount, duration=None, oral=None):
     blank = torch.zeros(1, 0, dtype=torch.float64)
     flags = torch.zeros(1, 0, dtype=torch.bool)
     return Prepared(
-        T([time]), T([amount]), T([duration or [0.0] * n]), torch.tensor([oral or [False] * n]), torch.ones(1, n,
-        dtype=torch.bool),
-        blank, blank, flags, flags, blank, blank, blank, blank, flags, blank, blank, T([0.0]),
-    )  # fmt: skip
+        T([time]),
+        T([amount]),
+        T([duration or [0.0] * n]),
+        torch.tensor([oral or [False] * n]),
+        torch.ones(1, n, dtype=torch.bool),
+        blank,
+        blank,
+        flags,
+        flags,
+        blank,
+        blank,
+        blank,
+        blank,
+        flags,
+        blank,
+        blank,
+        T([0.0]),
+    )
 
 
 def parameters():
-    one = lambda v: T([[v]])  # noqa: E731
+    one = lambda v: T([[v]])
     return {
-        "weight": T([[[0.5, 0.3, 0.2]]]), "rate": T([[[2.0, 0.3, 0.05]]]), "fraction": one(0.6), "ka": one(1.1),
+        "weight": T([[[0.5, 0.3, 0.2]]]),
+        "rate": T([[[2.0, 0.3, 0.05]]]),
+        "fraction": one(0.6),
+        "ka": one(1.1),
         "kb": one(0.8),
-        "split": one(0.7), "lag_a": one(0.25), "lag_b": one(0.0),
-    }  # fmt: skip
+        "split": one(0.7),
+        "lag_a": one(0.25),
+        "lag_b": one(0.0),
+    }
 
 
 def test_doses_superpose():

@@ -33,7 +33,9 @@ def held_out(forecaster):
             q = mixture.quantiles(torch.tensor([0.05, 0.5, 0.95])).numpy()
         p = prepare(batch)
         use = batch.query_mask & ~batch.query_censored & (batch.obs_mask.sum(axis=1) >= 2)[:, None]
-        last = np.log(np.where(batch.obs_mask, batch.obs_value, 0).max(axis=1, initial=1e-30))[:, None]
+        last = np.log(np.where(batch.obs_mask, batch.obs_value, 0).max(axis=1, initial=1e-30))[
+            :, None
+        ]
         last = np.broadcast_to(last - p.log_scale.numpy()[:, None], use.shape)
         rows.append(np.c_[p.query_log.numpy()[use], q[use], last[use]])
     return np.concatenate(rows)
@@ -62,7 +64,9 @@ def test_more_samples_narrow_the_interval_on_average(forecaster):
         each = []
         for k, v in zip(rng.uniform(0.05, 0.4, 8), rng.uniform(10, 80, 8), strict=True):
             ds = observed(times[:n], 100 / v * np.exp(-k * times[:n]))
-            out = forecaster.forecast(ds, Regimen.bolus(100.0), times=[8.0, 12.0])["concentration_quantile"].values
+            out = forecaster.forecast(ds, Regimen.bolus(100.0), times=[8.0, 12.0])[
+                "concentration_quantile"
+            ].values
             each.append(np.log(out[..., -1] / out[..., 0]).mean())
         widths.append(np.mean(each))
     assert widths[0] > widths[1] > widths[2]
@@ -72,12 +76,18 @@ def test_theophylline_is_forecast_from_other_patients(forecaster):
     ds = ph.observations("theophylline")
     assert ds.sizes["sample"] > 0  # curated data are there
     times = np.array([1.0, 2.0, 4.0, 8.0, 12.0, 24.0])
-    curve = lambda cl, v, ka: 320 / v * ka / (ka - cl / v) * (np.exp(-cl / v * times) - np.exp(-ka * times))  # noqa: E731
+    curve = lambda cl, v, ka: (
+        320 / v * ka / (ka - cl / v) * (np.exp(-cl / v * times) - np.exp(-ka * times))
+    )
     people = [(2.8, 32.0, 1.5), (2.2, 30.0, 1.2), (3.6, 36.0, 2.0), (2.5, 31.0, 0.9)]
-    others = observed(np.tile(times, 4), np.concatenate([curve(*p) for p in people]), np.repeat(list("abcd"), 6))
+    others = observed(
+        np.tile(times, 4), np.concatenate([curve(*p) for p in people]), np.repeat(list("abcd"), 6)
+    )
     context = (others, Regimen.oral(320.0), {"subject": list("abcd"), "body_weight": 75.0})
     new = curve(2.7, 33.0, 1.4)
     ds = observed(times[:1], new[:1])
-    out = forecaster.forecast(ds, Regimen.oral(320.0), {"body_weight": 75.0}, times=times[1:], context=context)
+    out = forecaster.forecast(
+        ds, Regimen.oral(320.0), {"body_weight": 75.0}, times=times[1:], context=context
+    )
     fold = np.exp(np.abs(np.log(out["concentration"].values.ravel() / new[1:])))
     assert fold.max() < 1.5

@@ -10,7 +10,9 @@ from pbpk_hybrid import Regimen, get_compound
 
 #: samples drawn at random may be more than the dose could give
 pytestmark = pytest.mark.filterwarnings("ignore:.*unlike the corpus")
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 TIMES = np.array([0.5, 1.0, 3.0, 8.0, 24.0, 40.0])
 
 
@@ -32,12 +34,16 @@ def studies(draw):
 
 
 def scaled(regimen, factor):
-    return Regimen({**regimen.columns, "amount": regimen.columns["amount"] * factor}, span=regimen.span)
+    return Regimen(
+        {**regimen.columns, "amount": regimen.columns["amount"] * factor}, span=regimen.span
+    )
 
 
 def values_of(forecaster, times, values, regimen, grid=TIMES, **more):
     ds = observed(times, values) if len(times) else None
-    return forecaster.forecast(ds, regimen, {"body_weight": 80.0}, times=grid, **more)["concentration_quantile"].values
+    return forecaster.forecast(ds, regimen, {"body_weight": 80.0}, times=grid, **more)[
+        "concentration_quantile"
+    ].values
 
 
 @QUICK
@@ -64,7 +70,13 @@ def test_shifting_all_times_changes_nothing(untrained, study, hours):
 @given(studies(), st.floats(1.0, 100.0))
 def test_nothing_is_there_before_the_first_dose(untrained, study, start):
     times, values, regimen = study
-    result = values_of(untrained, times + start, values, regimen.shift(start), np.array([0.0, start / 2, start + 1.0]))
+    result = values_of(
+        untrained,
+        times + start,
+        values,
+        regimen.shift(start),
+        np.array([0.0, start / 2, start + 1.0]),
+    )
     assert np.all(result[0, :2] == 0.0)
     assert np.all(result[0, 2] > 0.0)
 
@@ -88,12 +100,23 @@ def test_a_dose_still_to_come_changes_nothing_before_it(untrained, study, ahead)
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 def test_the_order_of_other_patients_changes_nothing_to_the_bit(untrained, order):
-    subjects, times, values = ["a", "b", "c"], [[1, 4], [2, 9], [3, 12]], [[3.0, 1.0], [5.0, 0.4], [2.0, 0.9]]
+    subjects, times, values = (
+        ["a", "b", "c"],
+        [[1, 4], [2, 9], [3, 12]],
+        [[3.0, 1.0], [5.0, 0.4], [2.0, 0.9]],
+    )
 
     def context(who):
-        ds = observed(np.concatenate([times[i] for i in who]), np.concatenate([values[i] for i in who]),
-                      [subjects[i] for i in who for _ in range(2)])  # fmt: skip
-        return ds, Regimen.bolus(100.0), {"subject": [subjects[i] for i in who], "body_weight": [60.0 + 10 * i for i in who]}
+        ds = observed(
+            np.concatenate([times[i] for i in who]),
+            np.concatenate([values[i] for i in who]),
+            [subjects[i] for i in who for _ in range(2)],
+        )
+        return (
+            ds,
+            Regimen.bolus(100.0),
+            {"subject": [subjects[i] for i in who], "body_weight": [60.0 + 10 * i for i in who]},
+        )
 
     plain = values_of(untrained, [2.0], [4.0], Regimen.bolus(90.0))
     first = values_of(untrained, [2.0], [4.0], Regimen.bolus(90.0), context=context((0, 1, 2)))

@@ -25,7 +25,9 @@ def patients(weights, times=TIMES, regimen=None, seen=True):
     if seen:
         values = np.concatenate([truth(times, w) for w in weights])
         ds = observed(np.tile(times, len(weights)), values, np.repeat(labels, len(times)))
-    found, _ = read_patients(ds, regimen or Regimen.bolus(100.0), {"subject": labels, "body_weight": list(weights)})
+    found, _ = read_patients(
+        ds, regimen or Regimen.bolus(100.0), {"subject": labels, "body_weight": list(weights)}
+    )
     return found
 
 
@@ -48,7 +50,9 @@ def test_it_follows_another_regimen_by_superposition(fitted):
     assert batch.query_anchor[0, 0] == pytest.approx(truth(8.0) + 0.5 * truth(2.0), rel=0.08)
 
 
-@pytest.mark.parametrize(("weight", "regimen", "site"), [(3.0, None, 0), (70.0, Regimen.oral(100.0), 0), (70.0, None, 8)])
+@pytest.mark.parametrize(
+    ("weight", "regimen", "site"), [(3.0, None, 0), (70.0, Regimen.oral(100.0), 0), (70.0, None, 8)]
+)
 def test_there_is_none_for_a_body_a_route_or_a_place_too_far_off(fitted, weight, regimen, site):
     batch = collate(patients([weight], seen=False, regimen=regimen), TIMES, [site], None)
     fitted.put(batch)

@@ -44,7 +44,7 @@ _COMMAS = re.compile(r"[-+]?[\d.]*\d,[\d.,]*", re.ASCII)
 _LIMIT = re.compile(r"\s*(?:[<>≤≥]|&lt;|below\b|above\b|under\b|over\b)", re.IGNORECASE)
 _NOT_FINITE = re.compile(r"\s*[-+]?(?:nan|inf|infinity)\b", re.IGNORECASE)
 _SPREAD = re.compile(r"\+\s*/?\s*-|±")
-_RANGE = re.compile(r"\s*(?:[-–—−:~]|\.\.+|to\b)\s*\d", re.ASCII)
+_RANGE = re.compile(r"\s*(?:[-–—−~]|\.\.+|to\b)\s*\d", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def meant(text: str) -> str:
     rest = text[start.end() :]
     if _SPREAD.search(rest):
         return f"one number without its spread, such as {start[0]!r}"
+    if re.match(r"\s*:\s*\d", rest):
+        return "a decimal number, such as '1.5 h', not a time of the clock"
     if _RANGE.match(rest):
         return "one number, not a range"
     if rest.lstrip().startswith("*") or re.match(r"\s*[x×]\s*\d", rest):

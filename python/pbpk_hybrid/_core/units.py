@@ -211,6 +211,16 @@ def quantity(
     return number
 
 
+def says_per_kg(value: Any) -> bool:
+    """Whether text or a pint quantity is per kg of body weight: "5 mg/kg", "1 mg/kg/h"."""
+    try:
+        if isinstance(value, str):
+            return read_unit(split_number(value, "", "", "").unit).per_kg
+        return hasattr(value, "magnitude") and read_unit(format(value.units, "D")).per_kg
+    except ValueError:
+        return False  # what it is, the reader of the number will say
+
+
 def _magnitude(
     value: Any,
     unit: str,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core.errors import InputError
-from .._core.units import quantity
-from .table import COLUMNS, EVERYONE, concatenate, is_dose, make_columns
+from .._core.units import quantity, says_per_kg
+from .table import COLUMNS, EVERYONE, check_count, concatenate, is_dose, make_columns
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -236,6 +236,7 @@ class Regimen:
         tau = quantity(interval, "h", "interval", positive=True)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number >= 1")
+        check_count("n", n)
         c = self.columns
         first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
         many = {name: np.repeat(column, n) for name, column in c.items()}
@@ -469,23 +470,8 @@ def _single(
 
 
 def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, bool]:
-    """A number in `unit`, or per kg of body weight if the text says so: (number, is it per kg)."""
-    if isinstance(value, str):
-        text = value.replace(" ", "").lower()
-        # "mg/h/kg" and "mg/kg/h" are both said; kg must be a divisor of its own
-        if "/kg" in text:
-            head = text.replace("/kg", "")
-            return quantity(_spaced(head), unit, name, minimum=0, **bounds), True
-    return quantity(value, unit, name, minimum=0, **bounds), False
-
-
-def _spaced(text: str) -> str:
-    """`5mg/h` as `5 mg/h`, which the unit reader wants."""
-    i = 0
-    while i < len(text) and (
-        text[i].isdigit()
-        or text[i] in "+-."
-        or (text[i] == "e" and i + 1 < len(text) and (text[i + 1].isdigit() or text[i + 1] in "+-"))
-    ):
-        i += 1
-    return f"{text[:i]} {text[i:]}"
+    """A number in `unit`, or per kg of body weight if it says so: (number, is it per kg)."""
+    per_kg = says_per_kg(value)
+    if per_kg:
+        unit = {"mg": "mg/kg", "mg/h": "mg/h/kg"}[unit]
+    return quantity(value, unit, name, minimum=0, **bounds), per_kg

@@ -76,9 +76,11 @@ def with_renal_impairment(
         raise InputError("stage, egfr", (stage, egfr), "one of the two")
     if stage is not None and stage not in RENAL_STAGES:
         raise unknown_name("stage", stage, RENAL_STAGES)
-    indexed = RENAL_STAGES[stage] if stage is not None else float(egfr)
-    if not (np.isfinite(indexed) and indexed > 0):
-        raise InputError("egfr", egfr, "a number > 0 [mL/min/1.73 m^2]")
+    indexed = (
+        RENAL_STAGES[stage]
+        if stage is not None
+        else quantity(egfr, "mL/min/1.73 m^2", "egfr", positive=True)
+    )
     surface = np.sqrt(people["body_weight"].values * people["height"].values / 3600)  # Mosteller
     gfr = indexed * surface / 1.73 * 0.06
     above = gfr > people["gfr"].values
@@ -162,9 +164,9 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     ------
     InputError : another age
     """
-    if isinstance(gestational_age, (bool, str)) or not 0 <= gestational_age <= 40:
+    ga = quantity(gestational_age, "week", "gestational_age")
+    if not 0 <= ga <= 40:
         raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
-    ga = float(gestational_age)
     relative = lambda *c: sum(k * ga**i for i, k in enumerate(c)) / c[0]
     woman = reference_individual("human", "female")
     organs = [str(o) for o in woman["organ"].values]

@@ -72,10 +72,7 @@ def bounds(field: str, value: Any) -> Bounds:
         return (years, np.nextafter(years + 1, years))
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
         raise InputError(field, value, f"a pair (low, high) [{unit}]")
-    if field == "egfr":  # "per 1.73 m^2" is no unit that a converter knows
-        low, high = (quantity(v, "mL/min", field, minimum=0) for v in value)
-    else:
-        low, high = (quantity(v, unit, field, minimum=0) for v in value)
+    low, high = (quantity(v, unit, field, minimum=0) for v in value)
     if low > high:
         raise InputError(field, value, f"low <= high [{unit}]")
     return (low, high)

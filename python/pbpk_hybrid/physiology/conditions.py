@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, unknown_name
+from .._core.units import quantity
 from .enzymes import multiply_activity
 from .individual import reference_individual
 from .organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -67,3 +68,29 @@ def check_choice(field: str, value: Any, known: Iterable[str], what: str = "") -
     if not isinstance(value, str) or value not in known:
         raise unknown_name(field, value, known, what=what)
     return value
+
+
+def check_real(field: str, value: Any, expected: str) -> float:
+    """A plain number (not text, not True) as a float; NaN and infinity pass.
+
+    Raises
+    ------
+    InputError : anything else
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating)
+    ):
+        raise InputError(field, value, expected)
+    try:
+        return float(value)
+    except OverflowError as err:
+        raise InputError(field, "an integer of hundreds of digits", expected) from err
+
+
+def check_path(field: str, value: Any, expected: str) -> None:
+    """
+    Raises
+    ------
+    InputError : `value` is no path
+    """
+    check_kind(field, value, (str, os.PathLike), expected)

@@ -342,6 +342,8 @@ class Compound:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Compound:
         """The inverse of :meth:`to_dict`, with all checks."""
+        if not isinstance(values, Mapping) or not all(isinstance(k, str) for k in values):
+            raise InputError("values", values, "a mapping: field of Compound -> value")
         return cls.create(**values)
 
     def __reduce__(self):  # mapping proxies do not pickle; the dictionary does

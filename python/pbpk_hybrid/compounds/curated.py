@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .._core.arguments import check_path
 from .._core.errors import FileFormatError, InputError, PBPKError
 from .compound import Compound
 
@@ -27,6 +28,7 @@ def load_compound_file(path: str | os.PathLike) -> Compound:
     FileFormatError : the file does not exist, cannot be read as TOML or YAML, or holds no mapping
     InputError, UnitError, UnknownNameError : as :meth:`Compound.create`, the message naming the file
     """
+    check_path("path", path, "the name of a TOML or YAML file")
     path = Path(path).expanduser()
     values = _read(path)
     if isinstance(values, Mapping) and set(values) == {"compound"}:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.arguments import check_kind, check_real
 from .._core.errors import InputError
 from .._core.units import quantity, says_per_kg
 from .table import COLUMNS, EVERYONE, check_count, concatenate, is_dose, make_columns
@@ -49,6 +50,7 @@ class Regimen:
     span: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kind("columns", self.columns, Mapping, "a mapping: column -> values")
         object.__setattr__(self, "columns", make_columns(self.columns))
         object.__setattr__(self, "span", quantity(self.span, "h", "span"))
 
@@ -160,12 +162,24 @@ class Regimen:
     @classmethod
     def reset(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
         """Empty all compartments and stop all infusions at `time` [h] (EVID 3)."""
-        return cls({"time": quantity(time, "h", "time"), "evid": 3, "subject": subject})
+        return cls(
+            {
+                "time": quantity(time, "h", "time"),
+                "evid": 3,
+                "subject": _whole("subject", subject, _ID),
+            }
+        )
 
     @classmethod
     def other(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
         """A stop of the solver at `time` [h] without effect (EVID 2)."""
-        return cls({"time": quantity(time, "h", "time"), "evid": 2, "subject": subject})
+        return cls(
+            {
+                "time": quantity(time, "h", "time"),
+                "evid": 2,
+                "subject": _whole("subject", subject, _ID),
+            }
+        )
 
     @classmethod
     def per_subject(
@@ -178,7 +192,9 @@ class Regimen:
         regimens : n regimens, each for every subject (subject -1)
         subjects : n subject ids; None: 0, 1, ..., n - 1
         """
-        regimens = list(regimens)
+        regimens = _regimens(regimens)
+        if subjects is not None:
+            subjects = _ids(subjects)
         ids = list(range(len(regimens))) if subjects is None else list(subjects)
         if len(ids) != len(regimens):
             raise InputError("subjects", len(ids), f"one id for each of {len(regimens)} regimens")
@@ -209,6 +225,8 @@ class Regimen:
         n : number of maintenance doses
         delay : [h] from the loading dose to the first maintenance dose; None: `interval`
         """
+        check_kind("loading", loading, Regimen, "a Regimen")
+        check_kind("maintenance", maintenance, Regimen, "a Regimen")
         tau = quantity(interval, "h", "interval", positive=True)
         wait = tau if delay is None else quantity(delay, "h", "delay", minimum=0)
         return loading + maintenance.repeat(tau, n).shift(wait)
@@ -287,6 +305,7 @@ class Regimen:
         ------
         InputError : if it is not clear when this regimen ends
         """
+        check_kind("other", other, Regimen, "a Regimen")
         if after is None and self._open_end():
             raise InputError(
                 "after",
@@ -318,7 +337,7 @@ class Regimen:
 
     def for_subjects(self, subjects: Sequence[int] | np.ndarray) -> Regimen:
         """Records for every subject (-1) written out, one for each of `subjects` (n,)."""
-        ids = np.asarray(subjects, dtype=np.int64)
+        ids = _ids(subjects)
         shared = self.columns["subject"] == EVERYONE
         if not shared.any():
             return self
@@ -407,6 +426,34 @@ class Regimen:
         return len(self) == 0 or bool(self.span <= self.columns["time"].max())
 
 
+_ID = "a subject id >= 0, or -1 for every subject"
+
+
+def _whole(name: str, value: Any, expected: str) -> int:
+    number = check_real(
+        name, int(value) if isinstance(value, (bool, np.bool_)) else value, expected
+    )
+    if not (number == np.floor(number) and abs(number) < 2**53):
+        raise InputError(name, value, expected)
+    return int(number)
+
+
+def _ids(subjects: Any) -> np.ndarray:
+    """Subject ids (n,)."""
+    named = isinstance(subjects, (str, bytes, Mapping)) or not np.iterable(subjects)
+    ids = None if named else np.asarray(list(subjects))
+    if ids is None or ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise InputError("subjects", subjects, "whole numbers, one id per subject")
+    return ids.astype(np.int64)
+
+
+def _regimens(given: Any) -> list[Regimen]:
+    regimens = list(given) if np.iterable(given) and not isinstance(given, Mapping) else [None]
+    for regimen in regimens:
+        check_kind("regimens", regimen, Regimen, "an iterable of Regimens")
+    return regimens
+
+
 def combine(regimens: Sequence[Regimen]) -> Regimen:
     """All records of all `regimens` in one; it ends when the last of them ends."""
     regimens = list(regimens)
@@ -441,6 +488,8 @@ def _single(
         )
     if not isinstance(compartment, str):
         raise InputError("compartment", compartment, "the name of a compartment")
+    check_kind("reset", reset, (bool, np.bool_), "True or False")
+    subject = _whole("subject", subject, _ID)
     row: dict[str, Any] = {
         "route": route,
         "compartment": compartment,
@@ -456,8 +505,8 @@ def _single(
     if duration is not None:
         row["duration"] = quantity(duration, "h", "duration", positive=True)
     row["interdose_interval"] = quantity(interval, "h", "interval", minimum=0)
-    row["additional_doses"] = additional_doses
-    row["steady_state"] = int(steady_state)
+    row["additional_doses"] = _whole("additional_doses", additional_doses, "a whole number >= 0")
+    row["steady_state"] = _whole("steady_state", steady_state, "True, False, 1 or 2")
     row["lag_time"] = quantity(lag, "h", "lag", minimum=0)
     row["bioavailability"] = quantity(bioavailability, "1", "bioavailability", minimum=0)
     interval_end = row["interdose_interval"] * (1 + row["additional_doses"])

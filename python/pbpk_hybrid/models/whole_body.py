@@ -32,7 +32,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from .._core.arguments import check_kind
+from .._core.arguments import check_kind, check_mapping
 from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
@@ -99,6 +99,7 @@ def whole_body_system(
     InputError : a value the model needs is missing or cannot be (names the field, the compound and the subject)
     """
     check_kind("compound", compound, Compound, "a Compound")
+    check_mapping("factors", factors, "a mapping: parameter -> factors")
     check_kind("physiology", physiology, xr.Dataset, "a physiology Dataset")
     check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
     for name, value in (("partition_method", partition_method), ("hepatic_model", hepatic_model)):

@@ -164,11 +164,11 @@ def nca(
 def _duration(value: Any, route: str, n: int) -> np.ndarray:
     from .._core.units import quantity
 
+    if isinstance(value, (Mapping, xr.Dataset)):
+        raise InputError("infusion_duration", value, f"one number [h] or {n} of them")
     if isinstance(value, str) or np.ndim(value) == 0:
         value = quantity(value, "h", "infusion_duration", minimum=0)
-    else:
-        if isinstance(value, (Mapping, xr.Dataset)):
-            raise InputError("infusion_duration", value, f"one number [h] or {n} of them")
+    elif np.asarray(value).dtype.kind not in "fiu":
         each = np.ravel(np.asarray(value, dtype=object))
         value = [quantity(v, "h", "infusion_duration", minimum=0) for v in each]
     duration = np.asarray(value, dtype=float)

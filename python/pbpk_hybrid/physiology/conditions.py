@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_choice
+from .._core.errors import InputError
 from .._core.units import quantity
-from .enzymes import multiply_activity
+from .enzymes import check_people, multiply_activity
 from .individual import reference_individual
 from .organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 
@@ -73,10 +74,11 @@ def with_renal_impairment(
     ------
     UnknownNameError, InputError : an unknown stage, both or neither, a GFR above what the people have
     """
+    check_people(people)
     if (stage is None) == (egfr is None):
         raise InputError("stage, egfr", (stage, egfr), "one of the two")
-    if stage is not None and stage not in RENAL_STAGES:
-        raise unknown_name("stage", stage, RENAL_STAGES)
+    if stage is not None:
+        check_choice("stage", stage, RENAL_STAGES)
     indexed = (
         RENAL_STAGES[stage]
         if stage is not None
@@ -107,8 +109,8 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
     ------
     UnknownNameError : another class
     """
-    if child_pugh not in CIRRHOSIS:
-        raise unknown_name("child_pugh", child_pugh, CIRRHOSIS)
+    check_people(people)
+    check_choice("child_pugh", child_pugh, CIRRHOSIS)
     f = CIRRHOSIS[child_pugh]
     organs = [str(o) for o in people["organ"].values]
     flow = people["blood_flow"].transpose("subject", "organ").values.copy()

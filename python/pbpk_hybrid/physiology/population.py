@@ -50,6 +50,8 @@ from .variability import (
     truncated_normal,
 )
 
+#: drawn by one call; about 30 GB of organs
+MOST_SUBJECTS = 100_000_000
 _BLOCK = 20_000  # people at a time: bounds the memory of the temporaries
 
 
@@ -105,6 +107,13 @@ def sample_population(
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InputError("n", n, "a whole number of subjects >= 1")
+    if n > MOST_SUBJECTS:
+        raise InputError(
+            "n",
+            n if n < 10**15 else "more than 10^15",
+            f"at most {MOST_SUBJECTS} subjects at a time",
+            hint="Cohort and simulate_cohort draw any number in chunks",
+        )
     species = check_species(species)
     rng, seed = generator(seed)
     filters = {

@@ -14,6 +14,7 @@ from ._core import schemas
 from ._core.arguments import check_kind, check_mapping, check_names
 from ._core.errors import InputError, SolveError, SubjectFailedWarning, unknown_name
 from ._core.provenance import provenance
+from ._core.random import check_seed
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
@@ -107,7 +108,7 @@ def simulate(
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
-    _check_arguments(compound, options, variability, absorption, kp, store)
+    _check_arguments(compound, options, variability, absorption, kp, store, seed)
     if chunks is not None or store is not None or client is not None:
         from .scale import (
             simulate_cohort,
@@ -192,7 +193,8 @@ def simulate(
     )
 
 
-def _check_arguments(compound, options, variability, absorption, kp, store) -> None:
+def _check_arguments(compound, options, variability, absorption, kp, store, seed) -> None:
+    check_seed(seed)
     check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
     check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
     check_kind(
@@ -234,6 +236,7 @@ def simulate_system(
     options = SolverOptions() if options is None else options
     check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
     sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
+    check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(regimen)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)

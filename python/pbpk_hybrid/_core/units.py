@@ -471,6 +471,8 @@ class _Reader:
                 sign, joined, divided = (outer, -outer)[mark == "/"], True, divided or mark == "/"
             else:
                 if not joined and divided:
+                    if found["name"]:
+                        _look_up(found["name"])  # a word that is no unit is told first
                     raise _UnitTextError("write '/' before every divisor: mL/min/kg")
                 sign = sign if joined else outer
                 if mark == "(":

@@ -69,6 +69,7 @@ def _curated_index() -> dict[str, str]:
 
 def list_compounds(curated: bool | None = None) -> list[str]:
     """Names of all known compounds: curated (True), of the httk table only (False), or both (None)."""
+    check_kind("curated", curated, (bool, type(None)), "True, False or None")
     names = [] if curated is False else list(curated_names())
     if curated is not True:
         names += [row[0] for row in httk_table().rows if row[0].lower() not in _curated_index()]
@@ -86,6 +87,7 @@ def search_compounds(
     ``name, collection, cas, dtxsid, formula, molar_mass, has`` - the last names the values that are known
     """
     check_kind("text", text, str, "part of a name or number")
+    check_kind("curated", curated, (bool, type(None)), "True, False or None")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
         raise InputError("limit", limit, "a whole number >= 0")
     needle = text.strip().lower()

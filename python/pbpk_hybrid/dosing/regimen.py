@@ -440,10 +440,15 @@ def _whole(name: str, value: Any, expected: str) -> int:
 
 def _ids(subjects: Any) -> np.ndarray:
     """Subject ids (n,)."""
-    named = isinstance(subjects, (str, bytes, Mapping)) or not np.iterable(subjects)
-    ids = None if named else np.asarray(list(subjects))
-    if ids is None or ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-        raise InputError("subjects", subjects, "whole numbers, one id per subject")
+    expected = "whole numbers, one id per subject"
+    if isinstance(subjects, (str, bytes, Mapping)) or not np.iterable(subjects):
+        raise InputError("subjects", subjects, expected)
+    try:
+        ids = np.asarray(subjects if hasattr(subjects, "__array__") else list(subjects))
+    except ValueError as err:  # lists of different lengths
+        raise InputError("subjects", subjects, expected) from err
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise InputError("subjects", subjects, expected)
     return ids.astype(np.int64)
 
 

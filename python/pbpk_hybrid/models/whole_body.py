@@ -33,7 +33,7 @@ import numpy as np
 import xarray as xr
 
 from .._core.arguments import check_kind, check_mapping
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, SchemaError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
 from .distribution import tissue_partition
@@ -100,7 +100,9 @@ def whole_body_system(
     """
     check_kind("compound", compound, Compound, "a Compound")
     check_mapping("factors", factors, "a mapping: parameter -> factors")
-    check_kind("physiology", physiology, xr.Dataset, "a physiology Dataset")
+    if not isinstance(physiology, xr.Dataset) or "species" not in physiology:
+        raise SchemaError("physiology", type(physiology).__name__, "a physiology Dataset")
+    check_kind("enzymes_apart", enzymes_apart, (bool, np.bool_), "True or False")
     check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
     for name, value in (("partition_method", partition_method), ("hepatic_model", hepatic_model)):
         check_kind(name, value, (str, type(None)), "the name of a method")

@@ -19,7 +19,7 @@ import xarray as xr
 
 from .._core.arguments import check_kind, check_real
 from .._core.errors import InputError, SchemaError, unknown_name
-from .._core.random import generator
+from .._core.random import check_seed, generator
 
 _MEMORY = "; quoted from memory, to check"
 _SALEM = "Salem et al. (2014) Clin Pharmacokinet 53:625" + _MEMORY
@@ -126,6 +126,7 @@ def with_enzymes(
     check_humans(people)
     check_kind("by_age", by_age, (bool, np.bool_), "True or False")
     check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
+    check_seed(seed)
     n = people.sizes["subject"]
     out = people
     if by_age:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.random import generator
 from . import regressions as r
@@ -114,6 +115,8 @@ def sample_population(
             f"at most {MOST_SUBJECTS} subjects at a time",
             hint="Cohort and simulate_cohort draw any number in chunks",
         )
+    for name, flag in (("weighted", weighted), ("gfr_scatter", gfr_scatter)):
+        check_kind(name, flag, (bool, np.bool_), "True or False")
     species = check_species(species)
     rng, seed = generator(seed)
     filters = {

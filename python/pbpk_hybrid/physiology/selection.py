@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.arguments import check_names
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from . import regressions as r
@@ -80,7 +81,7 @@ def bounds(field: str, value: Any) -> Bounds:
 
 def ethnicities(value: Any) -> tuple[str, ...]:
     """The survey's names for the ethnicities asked for (one name or several, any case)."""
-    wanted = [value] if isinstance(value, str) else list(value)
+    wanted = check_names("ethnicity", value, "one name or several: " + ", ".join(ETHNICITIES))
     known = {name.lower(): name for name in ETHNICITIES}
     for name in wanted:
         if str(name).lower() not in known:

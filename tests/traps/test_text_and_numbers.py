@@ -366,8 +366,12 @@ def test_regimens_refuse_other_numbers_at_once(text, words):
 def test_counts_of_doses_have_a_limit_in_python_too():
     with pytest.raises(InputError, match="at most 100000 doses"):
         ph.Regimen.oral(5).repeat(1, 10**9)
-    with pytest.raises(InputError, match="additional_doses"):
-        ph.Regimen.oral(5, interval=1, additional_doses=10**9)
+    endless = ph.Regimen.oral(
+        5, interval=1, additional_doses=10**9
+    )  # those after 2 h are never written
+    ph.simulate("theophylline", endless, times=[0.0, 1.0, 2.0])
+    with pytest.raises(InputError, match="additional_doses.*at most 100000 doses"):
+        ph.simulate("theophylline", endless, times=[0.0, 1e9])
 
 
 # ------------------------------------------------------------------------------------------------ command line, page

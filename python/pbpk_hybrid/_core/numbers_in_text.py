@@ -146,4 +146,5 @@ def _commas(number: str, rest: str) -> str:
 
 
 def _joined(number: str, rest: str) -> str:
-    return f"{number} {rest.strip()}".strip()
+    rest = rest.strip()
+    return f"{number} {rest}" if rest[:1].isalpha() or rest[:1] == "%" else number + rest

@@ -168,12 +168,6 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     )
     refuse(~np.isin(c["steady_state"], (0, 1, 2)), "steady_state", "0, 1 or 2")
     refuse(c["additional_doses"] < 0, "additional_doses", "a whole number >= 0")
-    refuse(
-        c["additional_doses"] >= MOST_DOSES,
-        "additional_doses",
-        f"a whole number below {MOST_DOSES}",
-        "for a steady state give steady_state=1 instead of very many doses",
-    )
 
     for name in (
         "amount",

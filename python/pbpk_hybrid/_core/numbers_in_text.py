@@ -146,5 +146,4 @@ def _commas(number: str, rest: str) -> str:
 
 
 def _joined(number: str, rest: str) -> str:
-    rest = rest.strip()
-    return f"{number} {rest}" if rest[:1].isalpha() or rest[:1] == "%" else number + rest
+    return number + rest.rstrip()

@@ -131,7 +131,7 @@ def import_sbml(
     MissingDependencyError : python-libsbml is not installed (extra ``sbml``)
     """
     sbml = require("libsbml", "sbml", "SBML")
-    text, name = read_text(source)
+    text, name, elements = read_text(source)
     document = sbml.readSBMLFromString(text)
     errors = [document.getError(i) for i in range(document.getNumErrors())]
     fatal = [e for e in errors if e.getSeverity() >= sbml.LIBSBML_SEV_ERROR]
@@ -149,7 +149,7 @@ def import_sbml(
             f"{count} species, {model.getNumReactions()} reactions",
             f"at most {MOST_STATES} species and {MOST_REACTIONS} reactions",
         )
-    reader = _Reader(sbml, document, name, drop_outputs)
+    reader = _Reader(sbml, document, name, elements, drop_outputs)
     try:
         return reader.read(time_unit, substance_unit, molar_mass)
     except Unsupported as err:
@@ -160,7 +160,7 @@ def import_sbml(
 class _Reader:
     """Collects everything that does not fit before it complains."""
 
-    def __init__(self, sbml: Any, document: Any, name: str, drop_outputs: bool):
+    def __init__(self, sbml: Any, document: Any, name: str, elements: int, drop_outputs: bool):
         self.sbml, self.document, self.model, self.file = sbml, document, document.getModel(), name
         self.drop_outputs = drop_outputs
         self.unsupported: list[str] = []
@@ -177,7 +177,8 @@ class _Reader:
         self.positive: dict[int, str] = {}  # states in max(state, 0) -> where
         self.factor: dict[str, float] = {}  # species -> its conversion factor
         functions = {f.getId(): f for f in self.items(self.model.getListOfFunctionDefinitions())}
-        self.formulas = Formulas(sbml, functions, lambda s: self.positive.setdefault(s, self.at))
+        took = lambda state: self.positive.setdefault(state, self.at)
+        self.formulas = Formulas(sbml, functions, elements, took)
         self.at = ""
 
     def items(self, many: Any) -> list[Any]:
@@ -399,6 +400,28 @@ class _Reader:
         for name, state in self.states.items():
             factor = 1.0 / self.volume[name] if name in self.volume else 1.0
             self.known[name] = species(state, factor)
+        self._rules_in_order()
+
+    def _rules_in_order(self) -> None:
+        """Resolve assignment rules, those first that others use, so that long chains need no depth."""
+        rules = {v: r.getMath() for v, r in self.rules.items() if r.isAssignment()}
+        uses = {v: self.formulas.names(m) & set(rules) for v, m in rules.items()}
+        used_by: dict[str, list[str]] = {v: [] for v in rules}
+        for v, many in uses.items():
+            for u in many:
+                used_by[u].append(v)
+        ready = [v for v, many in uses.items() if not many]
+        while ready:
+            v = ready.pop()
+            self.at = f"assignment rule of {v}"
+            try:
+                self._resolve(v)
+            except Unsupported as err:
+                self.empty.setdefault(v, str(err))  # said where it is used
+            for w in used_by[v]:
+                uses[w].discard(v)
+                if not uses[w]:
+                    ready.append(w)
 
     def _species(self, s: Any) -> None:
         sid = s.getId()

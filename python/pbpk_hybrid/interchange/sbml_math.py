@@ -20,20 +20,22 @@ Term = tuple[Polynomial, Polynomial]  # numerator, denominator
 
 ONE: Polynomial = {(): 1.0}
 MOST_TERMS, MOST_DEPTH = 2000, 150
-MOST_NODES, MOST_PRODUCTS = 500_000, 3_000_000
+MOST_PRODUCTS = 500_000
+NODES, NODES_PER_ELEMENT = 20_000, 20  # functions written out may be this much larger than the file
 
 
 class Work:
     """What has been done for one file; over the limits it raises Unsupported."""
 
-    def __init__(self) -> None:
+    def __init__(self, elements: int = 0) -> None:
         self.nodes = self.products = self.depth = 0
+        self.most_nodes = NODES + NODES_PER_ELEMENT * elements
 
     def node(self) -> None:
         self.nodes += 1
-        if self.nodes > MOST_NODES:
+        if self.nodes > self.most_nodes:
             raise Unsupported(
-                f"formulas of more than {MOST_NODES} parts, functions and rules written out"
+                f"formulas of more than {self.most_nodes} parts, functions and rules written out"
             )
 
     def product(self, n: int) -> None:
@@ -45,9 +47,9 @@ class Work:
 _work: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
-def start_work() -> Work:
-    """Count anew, for one file."""
-    work = Work()
+def start_work(elements: int = 0) -> Work:
+    """Count anew, for one file of so many XML elements."""
+    work = Work(elements)
     _work.set(work)
     return work
 
@@ -112,9 +114,11 @@ def simplify(terms: list[Term]) -> list[Term]:
     rest = []
     for n, d in terms:
         if set(d) == {()}:
-            plain = add(plain, {m: x / d[()] for m, x in n.items()})
+            for m, x in n.items():
+                plain[m] = plain.get(m, 0.0) + x / d[()]
         elif n:
             rest.append((n, d))
+    plain = {m: x for m, x in plain.items() if x != 0.0}
     return [(plain, ONE), *rest] if plain or not rest else rest
 
 
@@ -172,18 +176,19 @@ class Formulas:
     ----------
     sbml : libsbml
     functions : id -> FunctionDefinition
+    elements : of the file
     positive : takes the state in ``max(state, 0)``, which is read as the state; the caller sees to it that it holds
     """
 
     def __init__(
-        self, sbml: Any, functions: Mapping[str, Any], positive: Callable[[int], None]
+        self,
+        sbml: Any,
+        functions: Mapping[str, Any],
+        elements: int,
+        positive: Callable[[int], None],
     ) -> None:
-        self.sbml, self.functions, self.positive, self.work = (
-            sbml,
-            functions,
-            positive,
-            start_work(),
-        )
+        self.sbml, self.functions, self.positive = sbml, functions, positive
+        self.work = start_work(elements)
 
     def evaluate(self, node: Any, resolve: Callable[[str], list[Term]]) -> list[Term]:
         """The terms of an AST. `resolve` gives those of a symbol.
@@ -227,7 +232,7 @@ class Formulas:
         }
         if n not in allowed.get(kind, (n,)):
             raise Unsupported(f"an operator with {n} arguments")
-        inner = [self.evaluate(node.getChild(i), resolve) for i in range(n)]
+        inner = [self.evaluate(child, resolve) for child in self._operands(node, kind, n)]
         if kind == sbml.AST_PLUS:
             return simplify([t for terms in inner for t in terms]) if inner else constant(0.0)
         if kind == sbml.AST_MINUS:
@@ -246,6 +251,30 @@ class Formulas:
                 raise Unsupported("an exponent that depends on species")
             return power(inner[0], exponent)
         return self._other(node, kind, inner)
+
+    def _operands(self, node: Any, kind: int, n: int) -> list[Any]:
+        """The arguments; those of a sum of sums, or a product of products, in one row, as libsbml keeps them nested."""
+        if kind not in (self.sbml.AST_PLUS, self.sbml.AST_TIMES):
+            return [node.getChild(i) for i in range(n)]
+        out, waiting = [], [node]
+        while waiting:
+            self.work.node()
+            one = waiting.pop()
+            if one is not None and one.getType() == kind:
+                waiting += [one.getChild(i) for i in reversed(range(one.getNumChildren()))]
+            else:
+                out.append(one)
+        return out
+
+    def names(self, node: Any) -> set[str]:
+        """All symbols in a formula."""
+        found, waiting = set(), [] if node is None else [node]
+        while waiting:
+            one = waiting.pop()
+            if one.getType() == self.sbml.AST_NAME:
+                found.add(one.getName())
+            waiting += [one.getChild(i) for i in range(one.getNumChildren())]
+        return found
 
     def _other(self, node: Any, kind: int, inner: list[list[Term]]) -> list[Term]:
         """A function of numbers, or max(state, 0)."""

@@ -149,7 +149,7 @@ def import_pksim_snapshot(
 _ELSEWHERE = {
     "Simulations": "only which processes they use is read; what they change of compounds and individuals is not",
     "ExpressionProfiles": "only reference concentrations of enzymes are read; expression outside the liver is not",
-    "Populations": "populations are generated anew with pbpk_hybrid.generate_population",
+    "Populations": "populations are generated anew with pbpk_hybrid.sample_population",
     "Protocols": "write the doses as a Regimen",
     "Formulations": "write the absorption as absorption_rate, lag time or transit compartments",
     "ObservedData": "read observations with pbpk_hybrid.read_nonmem or a Dataset",
@@ -306,7 +306,8 @@ class CompoundReader:
     def _pka(self) -> None:
         sites: dict[str, list[float]] = {"Acid": [], "Base": []}
         for i, site in enumerate(objects(self.entry, "PkaTypes", self.where)):
-            kind, where = site.get("Type"), f"{self.where}.PkaTypes[{i}]"
+            where = f"{self.where}.PkaTypes[{i}]"
+            kind = text_of(site, "Type", where)
             self.rest(site, where, ("Type", "Pka"))
             if kind in sites:
                 sites[kind].append(value_of({"Value": site.get("Pka")}, "1", where))

@@ -20,6 +20,7 @@ from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
 from .simulation import COVARIATES, as_regimen, simulate_system
 from .solvers.base import SolverOptions
+from .solvers.time_grid import TimeGrid
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 _OPTIONS = (
@@ -39,9 +40,10 @@ Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name ->
 def simulate_together(
     compounds: Given,
     population: xr.Dataset | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     enzyme_half_lives: Mapping[str, float] | None = None,
     partition_method: str | None = None,
     hepatic_model: str | None = None,
@@ -62,6 +64,7 @@ def simulate_together(
     compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
         How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.interactions`.
     compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
+    areas : compartments whose exact AUC and AUMC are kept; None: every "<compound>:plasma" that is saved
     enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
     absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
     Others as in :func:`simulate`.
@@ -102,6 +105,7 @@ def simulate_together(
         regimen,
         times,
         compartments=compartments,
+        areas=areas,
         backend=backend,
         options=options,
         sensitivities=sensitivities,
@@ -112,6 +116,7 @@ def simulate_together(
             "population_seed": people.attrs.get("seed"),
             **warn_of_phenotypes([c for c, _ in pairs], people),
         },
+        as_given=[(c.name, own) for c, own in pairs if own is not None],
     )
     return ds.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
@@ -165,7 +170,7 @@ def interaction(
     )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
-    curves = []
+    curves, areas = [], []
     for key in options:
         check_choice(key, key, _OPTIONS, what="an option of interaction")
     gut = check_mapping(
@@ -178,10 +183,19 @@ def interaction(
         )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
         ds = simulate_together(
-            given, population, times, compartments=[name], absorption=own, **options
+            given,
+            population,
+            times,
+            compartments=[name],
+            areas=[name],
+            absorption=own,
+            **options,
         )
-        curves.append(ds["concentration"].values[:, times >= victim_time, 0])
-    (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
+        curve = ds["concentration"].values[:, times >= victim_time, 0]
+        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
+        curves.append(curve)
+        areas.append(_area(clock, curve, area[:, -1] - area[:, 0], extrapolate))
+    (auc_a, tail_a), (auc_b, tail_b) = areas
     per_subject = {
         "auc_alone": (auc_a, "mg*h/L"),
         "auc_together": (auc_b, "mg*h/L"),
@@ -207,13 +221,10 @@ def interaction(
     )
 
 
-def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(AUC, its part beyond the last time): linear up, logarithmic down."""
-    before, after, dt = c[:, :-1], c[:, 1:], np.diff(t)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = (before - after) * dt / np.log(before / after)
-    falling = (after < before * (1 - 1e-9)) & (after > 0)
-    area = np.where(falling, log, (before + after) * dt / 2).sum(axis=1)
+def _area(
+    t: np.ndarray, c: np.ndarray, area: np.ndarray, extrapolate: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(AUC, its part beyond the last time), with the area that the integrator found up to it."""
     tail = np.zeros(len(c))
     if extrapolate:
         with np.errstate(divide="ignore", invalid="ignore"):

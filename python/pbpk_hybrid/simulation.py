@@ -15,11 +15,12 @@ from ._core.provenance import provenance
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
+from .dosing.records import dose_table
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
-from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
+from .solvers.doses import dose_stops, last_dose_time, steady_state_stops, subject_ids
 from .solvers.select import choose_backend
 from .variability import Variability
 
@@ -164,8 +165,8 @@ def simulate(
         permeability_limited=permeability_limited,
         absorption=absorption,
     )
-    if absorption is not None:
-        regimen = absorption.release(as_regimen(regimen))
+    given = as_regimen(regimen)
+    regimen = given if absorption is None else absorption.release(given)
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:
         facts["variability"] = str(variability)
@@ -183,6 +184,7 @@ def simulate(
         raise_on_failure=raise_on_failure,
         progress=progress,
         facts=facts,
+        as_given=[("", given)],
     )
     return ds.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
@@ -203,6 +205,7 @@ def simulate_system(
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
     facts: Mapping[str, Any] | None = None,
+    as_given: Sequence[tuple[str, Regimen]] | None = None,
 ) -> xr.Dataset:
     """The same for any System: what :func:`simulate` does once the model is built.
 
@@ -211,6 +214,8 @@ def simulate_system(
     body_weight : (n_subjects,) [kg], for doses per kg
     lag_time : [h] added to doses of route "oral"
     facts : further attributes of the result
+    as_given : (name of a compound or "", its regimen) pairs for the dose records of the result, where `regimen` is not
+        what was given but what became of it (released by a formulation, addressed to one of several compounds)
     Others as in :func:`simulate`.
     """
     options = options or SolverOptions()
@@ -233,9 +238,11 @@ def simulate_system(
     result.status[failed] = Status.NO_STEADY_STATE
     result.amount[failed] = np.nan
     _report_failures(system, result, raise_on_failure)
-    return _dataset(
+    ds = _dataset(
         system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
     )
+    given = [("", regimen)] if as_given is None else as_given
+    return ds.assign(_dose_records(system, given, body_weight, grid[-1]))
 
 
 def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
@@ -251,6 +258,16 @@ def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
         type(regimen).__name__,
         "a Regimen, a regimen Dataset or text such as '100 mg oral'",
     )
+
+
+def _dose_records(system: System, given, body_weight, horizon: float) -> dict[str, Any]:
+    """The dose records up to the last time as variables of a simulation Dataset."""
+    table = dose_table(given, subject_ids(system), body_weight=body_weight, horizon=horizon)
+    both = ("subject", "dose_record")
+    return {
+        name: (both[-values.ndim :], values, schemas.attrs("simulation", name))
+        for name, values in table.items()
+    }
 
 
 def _times(times, regimen: Regimen) -> np.ndarray:

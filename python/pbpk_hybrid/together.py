@@ -93,6 +93,7 @@ def simulate_together(
             "population_seed": people.attrs.get("seed"),
             **warn_of_phenotypes([c for c, _ in pairs], people),
         },
+        as_given=[(c.name, own) for c, own in pairs if own is not None],
     )
     return ds.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}

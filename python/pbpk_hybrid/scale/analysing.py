@@ -17,6 +17,7 @@ from .run import Work, run_work
 from .store import open_cohort, run_record
 
 _TEMPLATE = 4
+_READ = ("concentration", "dose", "status")  # and the dose records and areas
 _TEXT = "flag_reasons"  # says in words what `flags` says in bits; too wide for a million rows
 
 
@@ -50,7 +51,11 @@ class Analysis:
         from ..nca import nca
 
         ds = open_cohort(self.path).isel(subject=slice(first, last))
-        needed = [v for v in ("concentration", "dose", "status") if v in ds.variables]
+        needed = [
+            v
+            for v in map(str, ds.variables)
+            if v in _READ or v.startswith(("dose_", "cumulative_"))
+        ]
         part = ds[needed].load()
         if np.ndim(self.dose) == 1 and not isinstance(self.dose, str):
             dose: Any = np.asarray(self.dose, dtype=float)[first:last]

@@ -63,8 +63,7 @@ def dose_stops(
         c = regimen.columns
         lag = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag_time, c["lag_time"])
         regimen = Regimen({**c, "lag_time": lag}, span=regimen.span)
-    labels = np.asarray(system.subjects)
-    ids = labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
+    ids = subject_ids(system)
     names = {
         own: system.states[system.targets[r]]
         for r, own in ROUTE_COMPARTMENT.items()
@@ -75,6 +74,12 @@ def dose_stops(
     )
     state = np.array([system.targets[name] for name in events.compartments], dtype=np.int64)
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
+
+
+def subject_ids(system: System) -> np.ndarray:
+    """(n_subjects,) the ids by which a regimen knows the subjects: their labels where these are whole numbers."""
+    labels = np.asarray(system.subjects)
+    return labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
 
 
 def last_dose_time(regimen: Regimen) -> float:

@@ -230,8 +230,8 @@ def _put(
     found: dict[str, np.ndarray], name: str, who: np.ndarray, values: np.ndarray, shape
 ) -> None:
     if name not in found:
-        kind = values.dtype if values.dtype.kind == "i" else float
-        found[name] = np.zeros(shape, kind) if kind != float else np.full(shape, np.nan)
+        whole = values.dtype.kind in "iu"
+        found[name] = np.zeros(shape, values.dtype) if whole else np.full(shape, np.nan)
     if len(shape) == 1:
         found[name][who] = values[:, 0] if values.ndim == 2 else values
     elif values.ndim == 1:

@@ -18,7 +18,7 @@ from .profiles import Profiles, numbers
 COMPARTMENT, SEVERAL = "compartment", "several"
 #: names under which plasma and blood go in models and data
 CENTRAL = ("plasma", "serum", "blood", "central", "venous_blood", "arterial_blood")
-_GIVE = "for a single dose of other data: route='iv_bolus', 'iv_infusion' or 'oral'; on the command line --route"
+_GIVE = "data without dose records do not say it; on the command line: --route"
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,7 +329,9 @@ def _routes(profiles: Profiles, route: str | None) -> np.ndarray:
     known = profiles.route
     if known is None or not np.any(known != ""):
         if route is None:
-            raise InputError("route", None, "how the dose was given", hint=_GIVE)
+            raise InputError(
+                "route", None, "how the dose was given: iv_bolus, iv_infusion or oral", hint=_GIVE
+            )
         return np.full(n, route, dtype=object)
     unclear = ~np.isin(known, ROUTES)
     if route is None and unclear.any():

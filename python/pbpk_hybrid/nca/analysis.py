@@ -15,6 +15,7 @@ samples below quantification and choice of the terminal window as documented for
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,10 @@ def nca(
     if not isinstance(options, NCAOptions):
         raise InputError("options", type(options).__name__, "NCAOptions")
     profiles = read_profiles(data, compartment, lloq, compound)
+    if options.auc_method is not None:
+        profiles = replace(profiles, integral=None)
+    if options.adj_r2_factor is None:
+        options = replace(options, adj_r2_factor=1e-4 if profiles.integral is None else 1e-6)
     plans = plans_for(data, profiles, dose, route, infusion_duration, compartment, options)
     central = compartment.split(":")[-1] in CENTRAL or not _is_tissue(data)
     repeated = any(p.repeated for p in plans)
@@ -242,7 +247,7 @@ def _put(
 
 def _attrs(data, profiles: Profiles, plans: list[Plan], compartment: str, options: NCAOptions):
     source = data.attrs if isinstance(data, xr.Dataset) else {}
-    exact = profiles.integral is not None and options.auc_method is None
+    exact = profiles.integral is not None
     routes = dict.fromkeys(r for p in plans for r in p.route)
     times = {float(p.time[p.only or 0]) for p in plans if len(p.time)}
     intervals = {float(x) for p in plans for x in p.interval[p.steady > 0]} if plans else set()

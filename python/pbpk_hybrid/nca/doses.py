@@ -34,10 +34,11 @@ class Plan:
     interval : (n_doses,) [h] II of a steady-state record, else NaN
     steady : (n_doses,) 0, 1 or 2, as SS of NONMEM
     fresh : (n_doses,) bool: nothing is left of earlier doses
+    leaps : (n_doses,) bool: the saved value at `stop` is that after a bolus or a reset, not the trough before it
     amount : (n_rows, n_doses) [mg] as given, NaN where unknown
     entered : (n_rows, n_doses) [mg] what an intravenous clearance counts: amount x stated bioavailability
     duration : (n_rows, n_doses) [h]
-    jumps : a curve's value at the time of a bolus is the one after it (simulations), not the sample before
+    simulated : a curve's value at the time of a bolus is the one after it, not the sample before it
     own : the doses are of the compound that is analysed
     only : the one dose that is wanted; None: all
     """
@@ -49,10 +50,11 @@ class Plan:
     interval: np.ndarray
     steady: np.ndarray
     fresh: np.ndarray
+    leaps: np.ndarray
     amount: np.ndarray
     entered: np.ndarray
     duration: np.ndarray
-    jumps: bool = False
+    simulated: bool = False
     own: bool = True
     only: int | None = None
 
@@ -97,11 +99,24 @@ def _from_records(ds: xr.Dataset, profiles: Profiles, compartment: str) -> list[
     n = len(profiles.subject)
     columns = (of.time, of.route, of.steady_state, of.interval, of.reset, of.lag_time)
     if n and all(_same_for_all(c) for c in columns):
-        return [_plan(of, slice(None), own)]
+        return [_seen(_plan(of, slice(None), own), profiles)]
     keys: dict[tuple, list[int]] = {}
     for i in range(n):
         keys.setdefault(tuple(c[i].tobytes() for c in columns), []).append(i)
-    return [_plan(of, np.array(rows), own) for rows in keys.values()]
+    return [_seen(_plan(of, np.array(rows), own), profiles) for rows in keys.values()]
+
+
+def _seen(plan: Plan, profiles: Profiles) -> Plan:
+    """The plan without doses given at the very last time or later, of which nothing is to be seen."""
+    seen = int(np.sum(plan.time < profiles.time[-1])) if profiles.time.size else 0
+    if seen in (0, len(plan.time)):
+        return plan
+    cut = {
+        name: getattr(plan, name)[:seen]
+        for name in ("time", "stop", "route", "interval", "steady", "fresh", "leaps")
+    }
+    wide = {name: getattr(plan, name)[:, :seen] for name in ("amount", "entered", "duration")}
+    return replace(plan, **cut, **wide)
 
 
 def _same_for_all(column: np.ndarray) -> bool:
@@ -150,18 +165,22 @@ def _plan(r, rows, own: bool) -> Plan:
     )
     fresh = np.array([k == 0 or bool((empties == t).any()) for k, t in enumerate(times)], bool)
     fresh[1:] |= np.isin(stop[:-1], empties)
+    routes = tuple(_route(r, first, rows, g, duration) for g in groups)
+    steady = np.array([max(r.steady_state[first][g]) for g in groups], dtype=int)
+    leap = np.isin(routes, ("iv_bolus", COMPARTMENT, SEVERAL)) | (steady > 0) | fresh
     return Plan(
         rows,
         times,
         stop,
-        tuple(_route(r, first, rows, g, duration) for g in groups),
+        routes,
         np.array([r.interval[first][i] for i in lead]),
-        np.array([max(r.steady_state[first][g]) for g in groups], dtype=int),
+        steady,
         fresh,
+        np.r_[leap[1:], False] | (stop < after) if len(times) else leap,
         _summed(amount, groups),
         _summed(amount * share, groups),
         _longest(duration, groups),
-        jumps=True,
+        simulated=True,
         own=own,
     )
 
@@ -299,6 +318,7 @@ def _from_parameters(
                 np.full(k, np.nan),
                 np.zeros(k, dtype=int),
                 np.arange(k) == 0,
+                np.zeros(k, dtype=bool),
                 size,
                 size,
                 np.repeat(lengths[rows][:, None], k, axis=1),

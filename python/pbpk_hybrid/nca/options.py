@@ -22,11 +22,14 @@ class NCAOptions:
     auc_method : None: areas of a simulation as the solver integrated them, and "linear_up_log_down" where there are none;
         or by name "linear_up_log_down", "linear", "linear_log" (log after Tmax) or "log", for simulations too
     min_points : points that a terminal fit needs at least
-    adj_r2_factor : windows whose adjusted R2 is within this of the best count as equal; the longest of them wins
+    adj_r2_factor : windows whose adjusted R2 is within this of the best count as equal; the longest of them wins. None: 1e-4,
+        and 1e-6 for a simulation with the solver's areas, where no noise is to be averaged out and a long window only
+        takes in the end of distribution
     include_tmax : let the terminal fit start at Tmax; None: only after an iv bolus
     lambda_z_range : (first, last) time after the dose [h]: fit all points in it, choose nothing
     min_adj_r2, min_span_ratio, max_extrapolated : limits beyond which a subject is flagged (adjusted R2; window length
-        in half-lives; extrapolated part of AUC_inf [%])
+        in half-lives, of a simulation with the solver's areas the length of the whole decline; extrapolated part of
+        AUC_inf [%])
     max_first_interval : [%] of AUC_inf: an intravenous dose whose first interval between samples holds more is flagged,
         for a trapezoid cannot follow what happens there
     steady_state_tolerance : [%] of repeated equal doses: by how much AUC_tau may still rise, judged from its last
@@ -47,7 +50,7 @@ class NCAOptions:
 
     auc_method: str | None = None
     min_points: int = 3
-    adj_r2_factor: float = 1e-4
+    adj_r2_factor: float | None = None
     include_tmax: bool | None = None
     lambda_z_range: tuple[float, float] | None = None
     min_adj_r2: float = 0.9
@@ -77,7 +80,8 @@ class NCAOptions:
             raise InputError("min_points", self.min_points, "an integer >= 3")
         if self.dose_time is not None:
             _finite("dose_time", self.dose_time)
-        _at_least("adj_r2_factor", self.adj_r2_factor, 0.0)
+        if self.adj_r2_factor is not None:
+            _at_least("adj_r2_factor", self.adj_r2_factor, 0.0)
         _at_least("min_span_ratio", self.min_span_ratio, 0.0)
         _at_least("max_extrapolated", self.max_extrapolated, 0.0)
         _at_least("max_first_interval", self.max_first_interval, 0.0)

@@ -44,6 +44,9 @@ class Profiles:
     failed: np.ndarray | None = None  # (n_subjects,) bool
     coords: dict[str, Any] = field(default_factory=dict)
     simulated: bool = False
+    floor: np.ndarray | None = (
+        None  # (n_subjects, 1) [mg/L] below which a simulated curve is noise of the solver
+    )
     integral: Integral | None = None  # of a simulation whose solver integrated the curve
     route: np.ndarray | None = None  # (n_subjects,) text, "" where the samples do not say
     duration: np.ndarray | None = None  # (n_subjects,) [h]
@@ -65,6 +68,7 @@ class Profiles:
             below=pick(self.below),
             subject=self.subject[rows],
             failed=pick(self.failed),
+            floor=pick(self.floor),
             integral=None if self.integral is None else self.integral.take(rows),
         )
 
@@ -141,8 +145,15 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
         status != 0,
         coords,
         simulated=True,
+        floor=_noise(ds) * np.fmax.reduce(values, axis=1, initial=0.0)[:, None],
         integral=_integral(ds, compartment, time),
     )
+
+
+def _noise(ds: xr.Dataset) -> float:
+    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose) rules: nothing is fitted there."""
+    rtol = ds.attrs.get("rtol", 0.0)
+    return 5e-3 * float(rtol) if isinstance(rtol, (int, float, np.number)) else 0.0
 
 
 def _integral(ds: xr.Dataset, compartment: str, time: np.ndarray) -> Integral | None:
@@ -398,8 +409,9 @@ def clean(
         keep = ~np.isnan(value)
         inside = (time >= 0 if first else time > 0) & (time <= length if last else time < length)
         keep &= inside
-        negative = np.any(keep & (value < 0), axis=1)
-        blq = value <= 0
+        floor = 0.0 if p.floor is None else p.floor[rows]
+        negative = np.any(keep & (value < -floor), axis=1)
+        blq = value <= floor
         if lloq is not None:
             blq |= value < lloq
     if below is not None:  # a value reported as below quantification may be missing

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from .area import tail_areas
-from .doses import COMPARTMENT, SEVERAL, Plan
+from .doses import SEVERAL, Plan
 from .flags import Flag
 from .integral import OFF_GRID, at_time
 from .options import NCAOptions
@@ -29,6 +29,7 @@ from .single import (
     INTRAVENOUS,
     block_reasons,
     clearances,
+    decline,
     end_missed,
     first_share,
     interval_metrics,
@@ -65,7 +66,7 @@ def analyse_repeated(
         empty = np.zeros(n, int) if name == "flags" else np.full(n, np.nan)
         out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)
     _clear(out, plan, rows, lengths, clear, options)
-    del out["rest"]
+    del out["rest"], out["beyond"]
     if plan.only is not None:
         out = {name: values[:, plan.only : plan.only + 1] for name, values in out.items()}
     return out
@@ -94,8 +95,8 @@ def _interval(
 ) -> dict[str, np.ndarray]:
     start_time, final = float(plan.time[k]), k == len(plan.time) - 1
     route, duration = plan.route[k], plan.duration[rows, k]
-    jump = not final and plan.jumps and _jumps(plan, k + 1)
-    window = {"first": plan.jumps or k == 0 or route != "iv_bolus", "last": not jump}
+    jump = bool(plan.leaps[k])
+    window = {"first": plan.simulated or k == 0 or route != "iv_bolus", "last": not jump}
     reach = length if np.isfinite(length) else np.inf
     block = clean(profiles, rows, start_time, reach, options, **window)
     n = len(block.time)
@@ -121,15 +122,17 @@ def _interval(
     if final:
         out.update(terminal_variables(fit))
         fitted = tail_block.last >= 0
-        reasons.update(terminal_reasons(fitted, fit, out["span_ratio"], options))
-    elif plan.jumps:
+        top = peak(tail_block.time, tail_block.concentration)[1]
+        span = decline(fit, top, profiles.integral is not None)
+        reasons.update(terminal_reasons(fitted, fit, span, options))
+    elif plan.simulated:
         fit = _last_slope(block, fit)
     left = None if plan.fresh[k] and not plan.steady[k] else _left(profiles, plan, k, rows, options)
     start = with_start(block, route, bool(plan.steady[k]) and left is None, left)
     if route == "iv_bolus":
         out["c0"] = start.c0
     exact = guess = None
-    if profiles.integral is not None and options.auc_method is None:
+    if profiles.integral is not None:
         exact, rest, guess = _integrated(profiles, plan, k, rows, length, tail_block, fit)
         out["rest"] = rest
     if np.isfinite(length):
@@ -138,10 +141,12 @@ def _interval(
         if not final:
             del metrics["accumulation"]
         out.update(metrics)
+        far, cfar = _last(tail_block)
+        beyond, _ = tail_areas(cfar, fit.lambda_z, far, length - far)
+        out["beyond"] = np.where(far < length, beyond / out["auc_tau"], 0.0)
         short = quantifiable & (tlast < length * (1 - 1e-6)) & ~(jump & (tlast > 0.99 * length))
         reasons[Flag.TAU_EXTRAPOLATED] = short if exact is None or final else short & False
         if exact is None:
-            far, cfar = _last(tail_block)
             out["rest"] = _rest(start, tail_block, far, cfar, fit, out["auc_tau"], options)
             if route in INTRAVENOUS:
                 length_of = duration if route == "iv_infusion" else None
@@ -152,6 +157,7 @@ def _interval(
     else:
         reasons[Flag.INTERVAL_UNKNOWN] = np.ones(n, bool)
     out.setdefault("rest", np.full(n, np.nan))
+    out.setdefault("beyond", np.zeros(n))
     if exact is None:
         reasons[Flag.START_INSERTED] = start.inserted
         reasons[Flag.C0_IS_FIRST_VALUE] = start.flat
@@ -162,15 +168,6 @@ def _interval(
         mask[where] |= flag.value
     out["flags"] = mask
     return out
-
-
-def _jumps(plan: Plan, k: int) -> bool:
-    """Whether the curve leaps at a dose: the saved value is the one after it, not the trough before."""
-    return (
-        plan.route[k] in ("iv_bolus", COMPARTMENT, SEVERAL)
-        or bool(plan.steady[k])
-        or bool(plan.fresh[k])
-    )
 
 
 def _last(block) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +209,7 @@ def _left(profiles: Profiles, plan: Plan, k: int, rows: slice, options: NCAOptio
         float(plan.time[k - 1]),
         float(plan.time[k] - plan.time[k - 1]),
         options,
-        last=not plan.jumps,
+        last=not plan.simulated,
     )
     time, value = _last(before)
     with np.errstate(invalid="ignore"):
@@ -285,6 +282,9 @@ def _clear(
     steady, equal, single = _steady(plan, rows, lengths, area, options)
     several = np.array([r == SEVERAL for r in plan.route])
     steady &= ~several
+    guessed = out["beyond"] * 100.0 > options.max_extrapolated
+    steady &= ~guessed
+    out["flags"][guessed] |= Flag.HIGH_EXTRAPOLATION.value
     flags = out["flags"]
     flags[:, several] |= Flag.SEVERAL_ROUTES.value
     known = ~np.isnan(area)

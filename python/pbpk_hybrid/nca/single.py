@@ -55,7 +55,7 @@ def analyse_single(
     fit = fit_terminal(block.time, block.concentration, block.last, tmax, bolus, options, after)
     start = with_start(block, route, options.steady_state)
     guess = np.zeros(len(index))
-    exact = profiles.integral if options.auc_method is None and not options.steady_state else None
+    exact = profiles.integral if not options.steady_state else None
     if exact is not None:
         auc_last, aumc_last, guess = _integrated(profiles, rows, block, start_time)
         auc_last = np.where(quantifiable, auc_last, np.nan)
@@ -100,7 +100,7 @@ def analyse_single(
             interval_metrics(start, tmax, tlast, clast, fit, float(options.tau), options, ends)
         )
     out.update(_disposition(out, dose, plan.entered[rows, 0], route, duration, clear, options))
-    mask = _flags(block, fit, out, dose, start, options)
+    mask = _flags(block, fit, out, start, exact is not None, options)
     if exact is None:
         mask[share > options.max_first_interval] |= Flag.FIRST_INTERVAL_LARGE.value
         if route == "iv_infusion":
@@ -327,12 +327,12 @@ def clearances(dose, entered, auc, lambda_z, mrt, route: str) -> dict[str, np.nd
     return {"cl_f": clearance, "vz_f": clearance / lambda_z}
 
 
-def _flags(block: Block, fit: TerminalFit, out, dose, start: Start, options: NCAOptions):
+def _flags(block: Block, fit: TerminalFit, out, start: Start, exact: bool, options: NCAOptions):
     quantifiable = block.last >= 0
     with np.errstate(invalid="ignore"):
         reasons = {
             **block_reasons(block),
-            **terminal_reasons(quantifiable, fit, out["span_ratio"], options),
+            **terminal_reasons(quantifiable, fit, decline(fit, out["tmax"], exact), options),
             Flag.HIGH_EXTRAPOLATION: out["auc_extrapolated_obs"] > options.max_extrapolated,
             Flag.START_INSERTED: start.inserted,
             Flag.C0_IS_FIRST_VALUE: start.flat,
@@ -343,6 +343,11 @@ def _flags(block: Block, fit: TerminalFit, out, dose, start: Start, options: NCA
     for flag, where in reasons.items():
         mask[where] |= flag.value
     return mask
+
+
+def decline(fit: TerminalFit, tmax: np.ndarray, exact: bool) -> np.ndarray:
+    """(n_subjects,) half-lives that tell of the terminal slope: of the window; of a curve without noise, all since Tmax."""
+    return (fit.last - (tmax if exact else fit.first)) * fit.lambda_z / np.log(2.0)
 
 
 def block_reasons(block: Block) -> dict[Flag, np.ndarray]:

@@ -85,7 +85,7 @@ def fit_terminal(
     declining = enough & (slope < 0)
     score = np.where(declining, adj_r2, -np.inf)
     best = score.max(axis=1, initial=-np.inf)
-    equal = declining & (score >= best[:, None] - options.adj_r2_factor)
+    equal = declining & (score >= best[:, None] - (options.adj_r2_factor or 0.0))
     start = np.argmax(equal, axis=1)  # the first true one has the most points
     found = equal.any(axis=1)
 

@@ -20,6 +20,8 @@ from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
+from .solvers.areas import area_names, of_concentrations
+from .solvers.areas import solve as solve_with_areas
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops, subject_ids
 from .solvers.select import choose_backend
 from .variability import Variability
@@ -44,6 +46,7 @@ def simulate(
     times: Sequence[float] | np.ndarray | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
     variability: Variability | None = None,
@@ -74,6 +77,7 @@ def simulate(
     times : (n_times,) [h], ascending; None: 97 times over 24 h after the last dose
     compartments : what to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them. For large
         populations name what you need: memory is subjects x times x compartments x 8 bytes.
+    areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
     backend : "auto", "embedded" or "julia"
     options : tolerances and method, see SolverOptions
     variability : differences between subjects in clearance and absorption; None: none
@@ -91,7 +95,10 @@ def simulate(
     Returns
     -------
     Dataset of schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg], mass_balance_error,
-    status, and with `sensitivities` also concentration_sensitivity(subject, time, compartment, parameter)
+    status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and cumulative_aumc [mg*h^2/L] (integrals of C and of
+    t x C from the start, by the integrator), the dose records dose_time, dose_amount, dose_route, ... (see
+    :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also concentration_sensitivity(subject, time,
+    compartment, parameter)
 
     Raises
     ------
@@ -176,6 +183,7 @@ def simulate(
         regimen,
         times,
         compartments=compartments,
+        areas=areas,
         backend=backend,
         options=options,
         sensitivities=sensitivities,
@@ -197,6 +205,7 @@ def simulate_system(
     times: Sequence[float] | np.ndarray | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
     sensitivities: Sequence[str] = (),
@@ -233,10 +242,13 @@ def simulate_system(
         )
     start = float(min(grid[0], doses.first_time))
     stops, failed = steady_state_stops(system, doses, chosen, options)
-    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities))
-    result = chosen.solve(problem, options, progress)
+    wanted = area_names(system, saved, areas)
+    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities), wanted)
+    result = solve_with_areas(chosen, problem, options, progress)
     result.status[failed] = Status.NO_STEADY_STATE
-    result.amount[failed] = np.nan
+    for values in (result.amount, result.area, result.moment):
+        if values is not None:
+            values[failed] = np.nan
     _report_failures(system, result, raise_on_failure)
     ds = _dataset(
         system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
@@ -338,6 +350,11 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
     warnings.warn(text + "; their values are NaN", SubjectFailedWarning, stacklevel=4)
 
 
+def _relative(balance: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """balance / given where something was given; into the memory of `balance`."""
+    return np.divide(balance, given, out=balance, where=given > 0)
+
+
 def _dataset(
     system, problem: Problem, result: Trajectories, regimen: Regimen, facts, doses
 ) -> xr.Dataset:
@@ -372,13 +389,23 @@ def _dataset(
         ),
     }
     if result.balance is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(result.given > 0, result.balance / result.given, result.balance)
         variables["mass_balance_error"] = (
             dims[:2],
-            relative,
+            _relative(result.balance, result.given),
             schemas.attrs("simulation", "mass_balance_error"),
         )
+    if result.area is not None:
+        pairs = zip(
+            ("cumulative_auc", "cumulative_aumc"), of_concentrations(problem, result), strict=True
+        )
+        variables |= {
+            name: (
+                ("subject", "time", "auc_compartment"),
+                values,
+                schemas.attrs("simulation", name),
+            )
+            for name, values in pairs
+        }
     if result.sensitivity is not None:
         slope = result.sensitivity * factors[:, None, :, None]
         for q, d in enumerate(result.derivatives):
@@ -404,6 +431,8 @@ def _dataset(
         "compartment": np.array(problem.saved, dtype=str),
         "dose": ("subject", doses.first_dose, {"units": "mg", "long_name": "first dose"}),
     }
+    if result.area is not None:
+        coords["auc_compartment"] = np.array(problem.areas, dtype=str)
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
     return xr.Dataset(

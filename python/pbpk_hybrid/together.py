@@ -29,6 +29,7 @@ def simulate_together(
     times: Sequence[float] | np.ndarray | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     enzyme_half_lives: Mapping[str, float] | None = None,
     partition_method: str | None = None,
     hepatic_model: str | None = None,
@@ -49,6 +50,7 @@ def simulate_together(
     compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
         How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.interactions`.
     compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
+    areas : compartments whose exact AUC and AUMC are kept; None: every "<compound>:plasma" that is saved
     enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
     absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
     Others as in :func:`simulate`.
@@ -83,6 +85,7 @@ def simulate_together(
         regimen,
         times,
         compartments=compartments,
+        areas=areas,
         backend=backend,
         options=options,
         sensitivities=sensitivities,

@@ -188,6 +188,7 @@ class Problem:
     start_time : [h] time at which `y0` holds; at most times[0] and the first stop
     y0 : (n_subjects or 1, n_states) [mg], None for zero; it does not depend on the parameters
     parameters : names of the system's parameters to differentiate the saved sums by
+    areas : names of the system's observables to integrate over time, from `start_time` on
     """
 
     system: System
@@ -197,6 +198,7 @@ class Problem:
     start_time: float = 0.0
     y0: np.ndarray | None = None
     parameters: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
 
     @property
     def start(self) -> np.ndarray:
@@ -222,6 +224,9 @@ class Problem:
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
         return [self.system.observables[name].terms for name in self.saved]
 
+    def area_terms(self) -> list[tuple[tuple[int, float], ...]]:
+        return [self.system.observables[name].terms for name in self.areas]
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
@@ -239,6 +244,9 @@ class Trajectories:
     facts : attributes for provenance (backend, method, ...)
     sensitivity : (n_subjects, n_times, n_saved, n_parameters) d(amount)/d(parameter); None if none was asked for
     derivatives : how the coefficients depend on those parameters
+    area, moment : (n_subjects, n_times, n_areas) [mg*h], [mg*h^2] integrals of the problem's area sums and of time x the
+        sums, from the problem's start to each time (time counted from 0 h); None if none was asked for. They go on through
+        doses and resets. As integrals of concentrations: :func:`.areas.of_concentrations`
     """
 
     amount: np.ndarray
@@ -250,6 +258,8 @@ class Trajectories:
     facts: dict[str, Any] = field(default_factory=dict)
     sensitivity: np.ndarray | None = None
     derivatives: tuple[ParameterDerivative, ...] = ()
+    area: np.ndarray | None = None
+    moment: np.ndarray | None = None
 
 
 def smallest_problem() -> Problem:
@@ -268,9 +278,13 @@ class Availability:
 
 
 class Backend(Protocol):
-    """What every backend offers; one contract test suite runs over all of them."""
+    """What every backend offers; one contract test suite runs over all of them.
+
+    Where `integrates_areas` is not set, :func:`.areas.solve` makes states of a problem's areas; `solve` does not see them.
+    """
 
     name: str
+    integrates_areas: bool
 
     def available(self) -> Availability: ...
 

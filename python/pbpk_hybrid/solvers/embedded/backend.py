@@ -18,6 +18,7 @@ class EmbeddedBackend:
     """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use and cached on disk."""
 
     name = "embedded"
+    integrates_areas = True
 
     def available(self) -> Availability:
         try:
@@ -48,7 +49,7 @@ class EmbeddedBackend:
         if failed.any():
             result.amount[failed] = np.nan
             result.final[failed] = np.nan
-            for optional in (result.balance, result.sensitivity):
+            for optional in (result.balance, result.sensitivity, result.area, result.moment):
                 if optional is not None:
                     optional[failed] = np.nan
         return result
@@ -56,6 +57,7 @@ class EmbeddedBackend:
 
 def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
     from . import pack, rosenbrock
+    from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
     from .tableaus import tableau
@@ -79,6 +81,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     statistics = np.zeros((packs, 3), dtype=np.int64)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
+    area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
     kd = kd_values = dpars = n_par = sensitivity = None
     if derivatives:
         kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
@@ -93,6 +96,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             sens = pack.sensitivity_scratch(
                 system, method.stages, len(derivatives), kd, n_par, sensitivity
             )
+        areas = area_arrays(system, problem.area_terms(), method, area, moment)
         rate = aligned_lanes(n)
 
         def worker(task: int) -> None:
@@ -125,6 +129,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 sens,
                 kd_values,
                 dpars,
+                areas,
                 n_subjects,
                 a,
                 b,
@@ -155,6 +160,8 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         },
         sensitivity=sensitivity,
         derivatives=tuple(derivatives),
+        area=area if problem.areas else None,
+        moment=moment if problem.areas else None,
     )
 
 
@@ -168,10 +175,9 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
             once.final[0],
         )
         result.status[s], result.steps[s] = once.status[0], once.steps[0]
-        if result.balance is not None:
-            result.balance[s] = once.balance[0]
-        if result.sensitivity is not None:
-            result.sensitivity[s] = once.sensitivity[0]
+        for name in ("balance", "sensitivity", "area", "moment"):
+            if (whole := getattr(result, name)) is not None:
+                whole[s] = getattr(once, name)[0]
 
 
 def warm_up() -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
+from .areas import advance_areas, prepare_areas, save_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
@@ -398,6 +399,7 @@ def integrate_pack(
     balance,
     given,
     sens,
+    area,
     first,
     count,
     statistics,
@@ -414,6 +416,7 @@ def integrate_pack(
     work : tuple of scratch arrays, see pack.scratch
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
     sens : SensitivityArrays of the pack, or None: only the state is integrated
+    area : AreaArrays, for none or some integrals over time
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
@@ -435,6 +438,9 @@ def integrate_pack(
     stop = 0
     accepted, rejected = 0, 0
     infusing = False
+    areas = len(area.ptr) > 1
+    for i in range(len(area.now)):
+        store(area.now, i, splat(0.0))
     while True:
         # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
         fresh = False
@@ -459,6 +465,8 @@ def integrate_pack(
             _save_balance(
                 n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
             )
+            if areas:
+                save_areas(area, 0.0, 0.0, t, first, count, row)
             if sens is not None:
                 for block in range(len(sens.s) // (n * BLOCK)):
                     save_block(
@@ -542,6 +550,8 @@ def integrate_pack(
                         count,
                     )
                 prepared = False
+                if areas:
+                    prepare_areas(area, n, stages, z, row < n_times and times[row] < now)
                 while row < n_times and times[row] < now:
                     if not prepared:
                         _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
@@ -562,6 +572,8 @@ def integrate_pack(
                         count,
                         row,
                     )
+                    if areas:
+                        save_areas(area, step, theta, times[row], first, count, row)
                     so_far = put_in + (times[row] - t) * flow_in
                     _save_balance(
                         n,
@@ -582,6 +594,8 @@ def integrate_pack(
                 for i in range(n):
                     store(y, i, load(z, last_z + i))
                 put_in = put_in + (now - t) * flow_in
+                if areas:
+                    advance_areas(area, step, now)
                 t = now
                 accepted += 1
                 refused = False
@@ -647,6 +661,7 @@ def integrate_packs(
     sens,
     kd_values,
     dpars,
+    area,
     n_subjects,
     from_pack,
     to_pack,
@@ -682,6 +697,7 @@ def integrate_packs(
             balance,
             given,
             _of_pack(sens, kd_values, dpars, pack),
+            area,
             first,
             min(LANES, n_subjects - first),
             statistics[pack],

@@ -65,6 +65,24 @@ class Tableau:
             1.0 - d.sum(axis=1), d, 1.0 - a.sum(axis=1), a, -h.sum(axis=1), np.ascontiguousarray(h)
         )
 
+    @cached_property
+    def area_weights(self) -> AreaWeights:
+        """Weights of the stages' sums in integrals over time; see :mod:`.areas`."""
+        w = self.stage_weights
+        once = self.gamma * np.linalg.inv(np.eye(self.stages) - w.D)
+        twice = once @ once
+        arrays = (once[-1], twice[-1], w.H @ once, w.H @ twice)
+        return AreaWeights(*map(np.ascontiguousarray, arrays))
+
+
+class AreaWeights(NamedTuple):
+    """Weights of the stages in A and B at the end of a step (q, r) and in their D_m (hq, hr)."""
+
+    q: np.ndarray
+    r: np.ndarray
+    hq: np.ndarray
+    hr: np.ndarray
+
 
 class StageWeights(NamedTuple):
     """Weights of y (c, a, h) and of z_1..z_S (D, A, H) in x, in u, and in the dense output's D_m."""

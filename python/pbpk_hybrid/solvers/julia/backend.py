@@ -24,6 +24,7 @@ class JuliaBackend:
     """
 
     name = "julia"
+    integrates_areas = False
 
     def available(self) -> Availability:
         from . import runtime

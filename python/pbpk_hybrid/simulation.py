@@ -22,8 +22,15 @@ from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.areas import area_names, of_concentrations
 from .solvers.areas import solve as solve_with_areas
-from .solvers.doses import dose_stops, last_dose_time, steady_state_stops, subject_ids
+from .solvers.doses import (
+    dose_stops,
+    last_dose_time,
+    last_interval,
+    steady_state_stops,
+    subject_ids,
+)
 from .solvers.select import choose_backend
+from .solvers.time_grid import LONGEST, TimeGrid, default_times
 from .variability import Variability
 
 #: covariates that go along into the result
@@ -43,7 +50,7 @@ def simulate(
     compound: Compound | str,
     regimen: Regimen | xr.Dataset | str,
     population: xr.Dataset | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
@@ -74,7 +81,9 @@ def simulate(
     compound : a Compound or the name of one in the database
     regimen : a Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``
     population : physiology Dataset (one species); None: the reference human
-    times : (n_times,) [h], ascending; None: 97 times over 24 h after the last dose
+    times : (n_times,) [h], ascending; None: dense after every dose and just before the next, until 99 % of the area under
+        the curve that the last dose leaves is behind in the median person (attribute ``time_grid`` says until when); a
+        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end
     compartments : what to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them. For large
         populations name what you need: memory is subjects x times x compartments x 8 bytes.
     areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
@@ -202,7 +211,7 @@ def simulate(
 def simulate_system(
     system: System,
     regimen: Regimen | xr.Dataset | str,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
@@ -230,9 +239,11 @@ def simulate_system(
     options = options or SolverOptions()
     regimen = as_regimen(regimen)
     chosen, reason = choose_backend(backend)
-    grid = _times(times, regimen)
+    automatic = times is None or isinstance(times, TimeGrid)
+    grid = np.empty(0) if automatic else _times(times)
     saved = _saved(system, compartments)
-    doses = dose_stops(system, regimen, grid[-1], body_weight=body_weight, lag_time=lag_time or 0.0)
+    horizon = last_dose_time(regimen) + LONGEST if automatic else grid[-1]
+    doses = dose_stops(system, regimen, horizon, body_weight=body_weight, lag_time=lag_time or 0.0)
     if sensitivities and doses.steady_state:
         raise InputError(
             "sensitivities",
@@ -240,8 +251,19 @@ def simulate_system(
             "a regimen without steady-state records",
             hint="give enough doses before the time of interest instead of SS",
         )
-    start = float(min(grid[0], doses.first_time))
     stops, failed = steady_state_stops(system, doses, chosen, options)
+    facts = dict(facts or {})
+    if automatic:
+        grid, facts["time_grid"] = default_times(
+            system,
+            stops,
+            chosen,
+            options,
+            wanted=times,
+            interval=last_interval(regimen),
+            start=float(min(0.0, doses.first_time)),
+        )
+    start = float(min(grid[0], doses.first_time))
     wanted = area_names(system, saved, areas)
     problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities), wanted)
     result = solve_with_areas(chosen, problem, options, progress)
@@ -250,9 +272,7 @@ def simulate_system(
         if values is not None:
             values[failed] = np.nan
     _report_failures(system, result, raise_on_failure)
-    ds = _dataset(
-        system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
-    )
+    ds = _dataset(system, problem, result, regimen, {"backend_reason": reason, **facts}, doses)
     given = [("", regimen)] if as_given is None else as_given
     return ds.assign(_dose_records(system, given, body_weight, grid[-1]))
 
@@ -282,12 +302,7 @@ def _dose_records(system: System, given, body_weight, horizon: float) -> dict[st
     }
 
 
-def _times(times, regimen: Regimen) -> np.ndarray:
-    if times is None:
-        last = last_dose_time(regimen)
-        return np.unique(
-            np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)]
-        )
+def _times(times) -> np.ndarray:
     if isinstance(times, str):
         raise InputError("times", times, "numbers [h]")
     grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])

@@ -18,6 +18,7 @@ from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
 from .simulation import COVARIATES, as_regimen, simulate_system
 from .solvers.base import SolverOptions
+from .solvers.time_grid import TimeGrid
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
@@ -26,7 +27,7 @@ Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name ->
 def simulate_together(
     compounds: Given,
     population: xr.Dataset | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
     areas: Sequence[str] | None = None,
@@ -150,7 +151,7 @@ def interaction(
     )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
-    curves = []
+    curves, areas = [], []
     gut = dict(options.pop("absorption", None) or {})
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
@@ -159,10 +160,19 @@ def interaction(
         )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
         ds = simulate_together(
-            given, population, times, compartments=[name], absorption=own, **options
+            given,
+            population,
+            times,
+            compartments=[name],
+            areas=[name],
+            absorption=own,
+            **options,
         )
-        curves.append(ds["concentration"].values[:, times >= victim_time, 0])
-    (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
+        curve = ds["concentration"].values[:, times >= victim_time, 0]
+        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
+        curves.append(curve)
+        areas.append(_area(clock, curve, area[:, -1] - area[:, 0], extrapolate))
+    (auc_a, tail_a), (auc_b, tail_b) = areas
     per_subject = {
         "auc_alone": (auc_a, "mg*h/L"),
         "auc_together": (auc_b, "mg*h/L"),
@@ -188,13 +198,10 @@ def interaction(
     )
 
 
-def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(AUC, its part beyond the last time): linear up, logarithmic down."""
-    before, after, dt = c[:, :-1], c[:, 1:], np.diff(t)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = (before - after) * dt / np.log(before / after)
-    falling = (after < before * (1 - 1e-9)) & (after > 0)
-    area = np.where(falling, log, (before + after) * dt / 2).sum(axis=1)
+def _area(
+    t: np.ndarray, c: np.ndarray, area: np.ndarray, extrapolate: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(AUC, its part beyond the last time), with the area that the integrator found up to it."""
     tail = np.zeros(len(c))
     if extrapolate:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -18,7 +18,7 @@ from ..cli.subjects import draw
 from ..compounds import get_compound
 from ..dosing import Regimen
 from ..nca import nca
-from ..simulation import simulate
+from ..simulation import TimeGrid, simulate
 from ..variability import Variability
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def simulate_choice(choice: Choice) -> Study:
         drug,
         regimen,
         people,
-        np.linspace(0.0, choice.hours, 145),
+        TimeGrid(until=choice.hours),
         compartments=("plasma",),
         variability=Variability() if choice.variability else None,
         seed=choice.seed,

@@ -59,7 +59,11 @@ def simulate(
     egfr: EGFR = None,
     population: Generator = "survey",
     times: Annotated[
-        str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')
+        str | None,
+        typer.Option(
+            help='[h] "first:last:step" or a list with commas; none: dense after every dose, until 99 % of the area '
+            "under the curve is behind in the median subject."
+        ),
     ] = None,
     compartments: Annotated[
         str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
@@ -152,7 +156,7 @@ def simulate(
             **{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None}
         )
         _known_kind(kind)
-        grid = parse_times(times) if times is not None else _default_times(regimen, known)
+        grid = parse_times(times) if times is not None else _default_times(known, one)
         _, number = generator(seed)
         if out.suffix == ".zarr":
             from .cohort import Chunks, simulate_to_store
@@ -254,28 +258,15 @@ def _known_kind(kind: str) -> None:
     check_kind(kind, ("band", "spaghetti"))
 
 
-def _default_times(regimen: Regimen, known) -> np.ndarray | None:
-    """Close after each dose, wider later; to the end of the observations, at least a day after the last dose."""
-    import numpy as np
+def _default_times(known, one):
+    """As everywhere; a single dose at least to the end of the observations that it is compared with."""
+    from ..solvers import TimeGrid
+    from .study import matching
 
-    from .study import dose_times
-
-    doses = dose_times(regimen)
-    if not doses.size:
-        return None
-    after = 24.0
-    if len(doses) > 1:
-        after = max(after, float(doses[-1] - doses[-2]))
-    elif known is not None:
-        after = max(after, float(np.ceil(np.nanmax(known["time"].values))))
-    end = doses[-1] + after
-    # 15 minutes for six hours after each dose and a day after the last, one hour for a week, then six
-    close = (doses[:, None] + np.arange(0, 6.1, 0.25)).ravel()
-    wide = [np.arange(0, min(end, 168) + 0.1), np.arange(168, end + 0.1, 6)]
-    grid = np.unique(
-        np.concatenate([close, doses[-1] + np.arange(0, 24.1, 0.25), *wide, [end]]).round(9)
-    )
-    return grid[grid <= end]
+    compared = known if one is None or one.amount <= 0 else matching(known, one, one.amount)
+    if one is None or compared is None:
+        return TimeGrid()
+    return TimeGrid(at_least=float(compared["time"].max()))
 
 
 def _analysis(sim: xr.Dataset) -> xr.Dataset | None:
@@ -339,4 +330,6 @@ def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
         screen.print(f"compared with {credit(compared)}", soft_wrap=True)
     elif known is not None:
         screen.print("published observations are known, but none of this dose and route")
+    if "time_grid" in sim.attrs:
+        screen.print(f"times: {sim.attrs['time_grid']} (--times for others)", soft_wrap=True)
     screen.print("written: " + ", ".join(map(str, files)), soft_wrap=True)

@@ -16,7 +16,7 @@ from .._core.errors import InputError, SubjectFailedWarning
 from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation import simulate
-from ..solvers import SolverOptions
+from ..solvers import SolverOptions, TimeGrid
 from ..variability import Variability
 from .cohort import (
     BLOCK,
@@ -41,11 +41,12 @@ class Study:
     compound: Compound
     regimen: Regimen
     population: Cohort | xr.Dataset
-    times: np.ndarray
+    times: np.ndarray | TimeGrid | None
     variability: Variability | None
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
+    time_grid: str = ""  # where the times were chosen: what they reach
 
     @property
     def n(self) -> int:
@@ -60,6 +61,8 @@ class Study:
         """Some of the first block's people, with attributes of the whole cohort instead of theirs."""
         few = self._simulate(block_of(self.population, 0).isel(subject=slice(0, _TEMPLATE)), (0,))
         facts = {"block": BLOCK, "seed": self.seed}
+        if self.time_grid:
+            facts["time_grid"] = self.time_grid
         if isinstance(self.population, Cohort):
             facts |= {
                 "population_seed": self.population.seed,
@@ -147,7 +150,7 @@ def simulate_cohort(
     compound: Compound | str,
     regimen: Regimen | str,
     population: Cohort | xr.Dataset,
-    times: Sequence[float] | np.ndarray,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     store: str | os.PathLike,
     chunks: int = 10_000,
@@ -237,18 +240,22 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
         raise InputError(
             "seed", None, "a non-negative integer, for the variability between subjects"
         )
-    if times is None:
-        raise InputError("times", None, "the times to save [h]")
     # one process per core: threads inside would only compete
     options = keywords.get("options") or SolverOptions()
     if options.threads is None:
         keywords["options"] = dataclasses.replace(options, threads=1)
-    return Study(
+    automatic = times is None or isinstance(times, TimeGrid)
+    study = Study(
         compound,
         regimen,
         population,
-        np.asarray(times, dtype=float),
+        times if automatic else np.asarray(times, dtype=float),
         variability,
         None if seed is None else int(seed),
         keywords,
     )
+    if not automatic:
+        return study
+    # found once, with the first people, so that all chunks have the same
+    few = study.template()
+    return dataclasses.replace(study, times=few["time"].values, time_grid=few.attrs["time_grid"])

@@ -9,6 +9,7 @@ import numpy as np
 from .._core.errors import InputError, unknown_name
 from ..dosing import DoseEvents, Regimen, expand
 from ..dosing.events import BOLUS, OTHER, RATE, RESET, ROUTE_COMPARTMENT, STEADY
+from ..dosing.table import is_dose
 from ..models.system import System
 from . import base
 from .base import StopTable
@@ -76,6 +77,15 @@ def dose_stops(
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
 
 
+def just_before(time: np.ndarray | float) -> np.ndarray | float:
+    """The time [h] at which a trough is read that is taken right before a dose at `time`: 1e-9 of it, at least 1e-9 h, earlier.
+
+    A saved value at the time of a dose sees the dose. The distance is large enough to be told apart after rounding to nine
+    decimals, and small enough (4 microseconds to a few milliseconds) for no concentration to change by more than 1e-6.
+    """
+    return time - 1e-9 * np.maximum(1.0, np.abs(time))
+
+
 def subject_ids(system: System) -> np.ndarray:
     """(n_subjects,) the ids by which a regimen knows the subjects: their labels where these are whole numbers."""
     labels = np.asarray(system.subjects)
@@ -88,6 +98,20 @@ def last_dose_time(regimen: Regimen) -> float:
     if not len(regimen):
         return 0.0
     return float(np.max(c["time"] + c["additional_doses"] * c["interdose_interval"]))
+
+
+def last_interval(regimen: Regimen) -> float:
+    """[h] from the last dose to where the next one would be: its II, or the time since the dose before; 0 for one dose."""
+    c = regimen.columns
+    dose = np.flatnonzero(is_dose(c) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0)))
+    if not dose.size:
+        return 0.0
+    ends = c["time"][dose] + c["additional_doses"][dose] * c["interdose_interval"][dose]
+    last = dose[np.argmax(ends)]
+    if c["interdose_interval"][last] > 0:
+        return float(c["interdose_interval"][last])
+    earlier = np.unique(ends[ends < ends.max()])
+    return float(ends.max() - earlier[-1]) if earlier.size else 0.0
 
 
 def _check_targets(system: System, regimen: Regimen) -> None:

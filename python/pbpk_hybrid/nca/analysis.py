@@ -198,7 +198,9 @@ def _run(profiles: Profiles, plans: list[Plan], shape, central: bool, repeated: 
                 _put(found, name, who, values, shape)
             _put({"x": doses}, "x", who, given, shape)
             _put({"x": starts}, "x", who, when, shape)
-    if not repeated and np.isnan(doses).all():  # nothing known: left out instead of NaN
+    if (
+        not repeated and np.isnan(doses).all() and all(len(p.time) for p in plans)
+    ):  # nothing known: left out instead of NaN
         found["flags"] &= ~Flag.DOSE_UNKNOWN.value
         for name in ("cl", "vz", "vss", "cl_f", "vz_f"):
             found.pop(name, None)

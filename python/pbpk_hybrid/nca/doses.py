@@ -85,6 +85,12 @@ def plans_for(
         plans = _from_records(data, profiles, compartment)
         _agree(plans, profiles, dose, route, duration, options)
         return plans if options.dose_time is None else [_only(p, options) for p in plans]
+    if isinstance(data, xr.Dataset) and "dose_subject" in data.variables:
+        if options.dose_time is None and not options.steady_state:
+            plans = _from_samples(data, profiles, route)
+            if plans is not None:
+                _agree(plans, profiles, dose, None, duration, options)
+                return plans
     return _from_parameters(data, profiles, dose, route, duration, options)
 
 
@@ -211,7 +217,7 @@ def _route(r, first: int, rows, group: list[int], duration: np.ndarray) -> str:
 
 def _agree(plans, profiles, dose, route, duration, options: NCAOptions) -> None:
     """Parameters that say what the records say are welcome; others are refused."""
-    hint = "leave it out: the simulation carries its dose records"
+    hint = "leave it out: the data carry their dose records"
     for plan in plans:
         who = profiles.subject[plan.rows]
         known = {*plan.route}
@@ -266,7 +272,7 @@ def _agree_tau(plan: Plan, options: NCAOptions) -> None:
             tau,
             "the dosing interval of the records: "
             + ", ".join(f"{x:g} h" for x in np.unique(known.round(9))[:5]),
-            hint="leave it out: the simulation carries its dose records",
+            hint="leave it out: the data carry their dose records",
         )
 
 
@@ -283,6 +289,52 @@ def _only(plan: Plan, options: NCAOptions) -> Plan:
             + (" ... h" if len(plan.time) > 8 else " h"),
         )
     return replace(plan, only=int(near[0]))
+
+
+def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list[Plan] | None:
+    """Plans from the dose records of a data set (NONMEM); None where they are not of these profiles.
+
+    Such a file says into which compartment a dose went, not whether that is a vein: an infusion is one into the blood, any
+    other dose needs `route`.
+    """
+    from ..results.doses import DoseRecords
+
+    who = np.asarray(ds["dose_subject"].values).astype(str)
+    labels = np.array([str(s) for s in profiles.subject])
+    if not np.isin(labels, who).all():
+        return None
+    index = [np.flatnonzero(who == s) for s in labels]
+    width = max(len(i) for i in index)
+    columns = {}
+    for name in DoseRecords.__dataclass_fields__:
+        values = np.asarray(ds[f"dose_{name}"].values)
+        values = values if values.dtype.kind in "fiu" else values.astype(str)
+        empty = np.nan if values.dtype.kind == "f" else 0 if values.dtype.kind in "iu" else ""
+        columns[name] = np.full((len(labels), width), empty, dtype=values.dtype)
+        for row, where in enumerate(index):
+            columns[name][row, : len(where)] = values[where]
+    infused = np.nan_to_num(columns["duration"]) > 0
+    dosed = columns["amount"] > 0
+    if route is None and (dosed & ~infused).any():
+        raise InputError(
+            "route", None, "how the doses were given: iv_bolus, iv_infusion or oral", hint=_GIVE
+        )
+    stated = np.where(infused, "iv_infusion", route or "")
+    if route is not None and (dosed & (stated != route)).any():
+        raise InputError(
+            "route",
+            route,
+            "iv_infusion for the infusions of the data set",
+            hint="leave `route` out",
+        )
+    columns["route"] = np.where(dosed, stated, "")
+    records = DoseRecords(**columns)
+    keys: dict[tuple, list[int]] = {}
+    for i in range(len(labels)):
+        parts = (records.time, records.route, records.steady_state, records.interval, records.reset)
+        keys.setdefault(tuple(c[i].tobytes() for c in parts), []).append(i)
+    plans = [_plan(records, np.array(rows), True) for rows in keys.values()]
+    return [replace(p, simulated=False, leaps=np.zeros(len(p.time), dtype=bool)) for p in plans]
 
 
 # ------------------------------------------------------------------------------------------------- parameters

@@ -464,6 +464,9 @@ def _window(p: Profiles, rows: slice, start: float, length: float):
     else:
         time = p.time[rows] - start
     value = p.concentration[rows, cut]
+    if not value.shape[1]:  # no saved time lies in the window
+        nothing = np.full((len(value), 1), np.nan)
+        return nothing, nothing, None, None, 0
     lloq = None if p.lloq is None else p.lloq[rows, cut]
     below = None if p.below is None else p.below[rows, cut]
     # rows in memory: running sums over a transposed layout cost twice the time

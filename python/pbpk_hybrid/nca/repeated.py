@@ -41,6 +41,7 @@ from .single import (
 from .terminal import TerminalFit, fit_terminal
 
 _SAME = 1e-6  # amounts, durations and lengths of intervals closer than this (relative) are equal
+_COUNTS = ("flags", "lambda_z_points")
 _STILL = 1e-6  # relative differences below this are the solver's, not accumulation
 
 
@@ -63,7 +64,7 @@ def analyse_repeated(
     n = len(columns[0]["cmax"])
     out = {}
     for name in names:
-        empty = np.zeros(n, int) if name == "flags" else np.full(n, np.nan)
+        empty = np.zeros(n, int) if name in _COUNTS else np.full(n, np.nan)
         out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)
     _clear(out, plan, rows, lengths, clear, options)
     del out["rest"], out["beyond"]

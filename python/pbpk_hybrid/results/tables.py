@@ -47,8 +47,8 @@ LABELS = {
     "cavg": "Cavg",
     "ctrough": "Ctrough",
     "fluctuation": "fluctuation",
-    "accumulation_auc": "AUC(tau) / first",
-    "accumulation": "accumulation",
+    "accumulation_auc": "accumulation",
+    "accumulation": "accumulation",  # by lambda_z; not shown where it was seen
 }
 
 
@@ -84,8 +84,9 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
         }
         return pd.concat(parts, names=["interval"])
     names = [v for v in SHOWN if v in numeric] if variables is None else list(variables)
-    if "interval_number" in result.coords and variables is None:
-        names = [v for v in names if np.isfinite(result[v].values).any()]
+    seen = result.get("accumulation_auc")
+    if variables is None and seen is not None and np.isfinite(seen.values).any():
+        names = [v for v in names if v != "accumulation"]
     rows = []
     for name in names:
         if name not in numeric:

@@ -30,7 +30,7 @@ from .solvers.doses import (
     subject_ids,
 )
 from .solvers.select import choose_backend
-from .solvers.time_grid import LONGEST, TimeGrid, default_times
+from .solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
 from .variability import Variability
 
 #: covariates that go along into the result
@@ -241,6 +241,8 @@ def simulate_system(
     chosen, reason = choose_backend(backend)
     automatic = times is None or isinstance(times, TimeGrid)
     grid = np.empty(0) if automatic else _times(times)
+    if automatic:  # before a million additional doses are written out
+        refuse_many(int(regimen.columns["additional_doses"].max(initial=0)))
     saved = _saved(system, compartments)
     horizon = last_dose_time(regimen) + LONGEST if automatic else grid[-1]
     doses = dose_stops(system, regimen, horizon, body_weight=body_weight, lag_time=lag_time or 0.0)

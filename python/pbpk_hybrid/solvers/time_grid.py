@@ -48,6 +48,7 @@ _LATER = np.unique(np.concatenate([np.arange(step, end + step / 2, step) for end
 _AROUND = (
     1.2  # ratio of points about a peak: ((1.2 - 1)^2)/8 = 0.5 % at most for first-order curves
 )
+_EVERY = 0.125  # h: where subjects are dosed at times of their own
 _NEAR = 1e-5  # h: points closer to a change than this are left out
 
 
@@ -116,19 +117,31 @@ def default_times(
     """
     wanted = wanted or TimeGrid()
     changes = _changes(stops)
-    if len(changes) > MOST:
-        raise InputError(
-            "times",
-            None,
-            f"the times to save [h], where doses and infusions change the input {len(changes)} times",
-            hint=f"times are chosen for you for at most {MOST} changes",
-        )
+    refuse_many(len(changes))
     last = float(changes.time[-1]) if len(changes) else 0.0
     curves = _curves(system, stops, changes, backend, options, start) if len(changes) else None
     end, note = _horizon(curves, last, interval, wanted)
     if len(changes) > PEAKS:
         note += f"; few points a dose, since the input changes {len(changes)} times"
-    return _grid(changes, curves, end, last + interval), note
+    times = _grid(changes, curves, end, last + interval)
+    if not stops.shared:  # one subject's peak may lie behind another one's dose
+        times = np.union1d(times, np.arange(0.0, end, max(_EVERY, end / MOST)))
+    return times, note
+
+
+def refuse_many(changes: int) -> None:
+    """
+    Raises
+    ------
+    InputError : so many changes of what enters that no default times make sense
+    """
+    if changes > MOST:
+        raise InputError(
+            "times",
+            None,
+            f"the times to save [h], where doses and infusions change the input {changes} times",
+            hint=f"times are chosen for you for at most {MOST} changes",
+        )
 
 
 def _changes(stops: StopTable) -> _Changes:
@@ -331,4 +344,4 @@ def _peaks(curves: _Curves | None, time: float, span: float, ratio: float) -> np
     return points[points < span]
 
 
-__all__ = ["TimeGrid", "default_times"]
+__all__ = ["TimeGrid", "default_times", "refuse_many"]

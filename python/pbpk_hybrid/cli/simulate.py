@@ -28,11 +28,9 @@ from .subjects import (
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
     from ..compounds import Compound
-    from ..dosing import Regimen
 
 
 def simulate(

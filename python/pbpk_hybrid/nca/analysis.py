@@ -251,7 +251,7 @@ def _attrs(data, profiles: Profiles, plans: list[Plan], compartment: str, option
     source = data.attrs if isinstance(data, xr.Dataset) else {}
     exact = profiles.integral is not None
     routes = dict.fromkeys(r for p in plans for r in p.route)
-    times = {float(p.time[p.only or 0]) for p in plans if len(p.time)}
+    times = {float(p.time[p.only or 0]) for p in plans if p.only is not None or len(p.time) == 1}
     intervals = {float(x) for p in plans for x in p.interval[p.steady > 0]} if plans else set()
     tau = (
         options.tau

@@ -147,6 +147,7 @@ def simulate(
             chunks=10_000 if chunks is None else chunks,
             client=client,
             compartments=compartments or ("plasma",),
+            areas=areas,
             backend=backend,
             options=options,
             variability=variability,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._core.errors import InputError
+from .._core.units import quantity
 from ..models.system import System
 from .areas import solve
 from .base import ADD, KEEP, RATE, Backend, Problem, SolverOptions, Status, StopTable
@@ -60,16 +61,20 @@ class TimeGrid:
     ----------
     until : [h] last time; None: as the curve needs
     at_least : [h] the last time is not earlier than this, e.g. that of the last observation
+
+    Raises
+    ------
+    InputError, UnitError : a time that cannot be used
     """
 
     until: float | None = None
     at_least: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.until is not None and not (np.isfinite(self.until) and self.until > 0):
-            raise InputError("until", self.until, "a time > 0 [h]")
-        if not (np.isfinite(self.at_least) and self.at_least >= 0):
-            raise InputError("at_least", self.at_least, "a time >= 0 [h]")
+        if self.until is not None:
+            until = quantity(self.until, "h", "until", positive=True)
+            object.__setattr__(self, "until", until)
+        object.__setattr__(self, "at_least", quantity(self.at_least, "h", "at_least", minimum=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +151,7 @@ def refuse_many(changes: int) -> None:
 
 def _changes(stops: StopTable) -> _Changes:
     """Times of the stops that matter: a formulation that releases in 60 pieces of nearly one rate changes little 58 times."""
-    value = np.atleast_2d(stops.value)
+    value = np.nan_to_num(np.atleast_2d(stops.value))  # NaN: a steady state that was not found
     size = np.abs(value).max(axis=0)
     signed = np.where(np.abs(value.min(axis=0)) > value.max(axis=0), -size, size)
     key = np.stack([stops.subject, stops.time])

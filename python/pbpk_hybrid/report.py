@@ -33,6 +33,7 @@ _NCA = (
     ("cl_f", "clearance / F"),
     ("vz", "volume Vz"),
     ("vz_f", "volume Vz / F"),
+    ("vss", "volume Vss"),
     ("mrt", "mean residence time"),
 )
 _COVARIATES = (
@@ -163,6 +164,13 @@ def _image(figure: Figure, alt: str) -> str:
 def _exposure(result: xr.Dataset | None) -> list[str]:
     if result is None:
         return []
+    from .results import last_interval
+
+    heading = "noncompartmental analysis"
+    if "interval" in result.dims:
+        n = result.sizes["interval"]
+        result = last_interval(result)
+        heading += f", last of {n} dosing intervals"
     given = [
         (name, label)
         for name, label in _NCA
@@ -171,8 +179,20 @@ def _exposure(result: xr.Dataset | None) -> list[str]:
     rows = [_spread(label, result[name]) for name, label in given]
     return [
         "<h2>Exposure</h2>",
-        _table(("noncompartmental analysis", "unit", "median", "5 %", "95 %", "n"), rows),
+        _table((heading, "unit", "median", "5 %", "95 %", "n"), rows),
+        *_doubts(result),
     ]
+
+
+def _doubts(result: xr.Dataset) -> list[str]:
+    """How many subjects are flagged, and why."""
+    if "flag_reasons" not in result:
+        return []
+    reasons, counts = np.unique(result["flag_reasons"].values.astype(str), return_counts=True)
+    lines = [
+        f"{c} of {counts.sum()} subjects: {r}" for r, c in zip(reasons, counts, strict=True) if r
+    ]
+    return [f'<p class="w">{_text(line)}</p>' for line in lines]
 
 
 def _people(sim: xr.Dataset) -> list[str]:

@@ -60,7 +60,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A simulation, its analysis (None where doses are repeated), and published samples of the same dose (or None)."""
+    """A simulation, its analysis (None where no dose was given), and published samples of the same dose (or None)."""
 
     simulation: xr.Dataset
     analysis: xr.Dataset | None
@@ -77,10 +77,10 @@ class Study:
         return figure
 
     def table(self) -> pd.DataFrame | None:
-        """Summary of the noncompartmental analysis over people."""
-        from ..results import nca_summary
+        """Summary of the noncompartmental analysis over people; of several doses, of the last dosing interval."""
+        from ..results import last_interval, nca_summary
 
-        return None if self.analysis is None else nca_summary(self.analysis)
+        return None if self.analysis is None else nca_summary(last_interval(self.analysis))
 
     def netcdf(self) -> bytes:
         """The simulation as a netCDF file."""
@@ -144,12 +144,8 @@ def simulate_choice(choice: Choice) -> Study:
         seed=choice.seed,
     )
     one = single_dose(regimen)
-    analysis = None
-    if one is not None:
-        length = one.duration if one.route == "iv_infusion" else 0.0
-        analysis = nca(result, route=one.route, infusion_duration=length)
     observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))
-    return Study(result, analysis, observed)
+    return Study(result, nca(result) if len(regimen) else None, observed)
 
 
 def forecast_pasted(

@@ -33,24 +33,40 @@ def nca(
             help="Simulation (.nc, .zarr), or .csv with subject, time [h], concentration [mg/L]."
         ),
     ],
-    route: Annotated[str, typer.Option(help="iv_bolus, iv_infusion or oral.")] = "oral",
+    route: Annotated[
+        str | None,
+        typer.Option(help="iv_bolus, iv_infusion or oral; none: the file's own, and no guess."),
+    ] = None,
     dose: Annotated[
         str | None, typer.Option(help='Such as "320 mg"; none: the file\'s own.')
     ] = None,
-    infusion_duration: Annotated[str, typer.Option(help='Such as "2 h", for iv_infusion.')] = "0",
+    infusion_duration: Annotated[
+        str | None, typer.Option(help='Such as "2 h", for iv_infusion; none: the file\'s own.')
+    ] = None,
     lloq: Annotated[
         str | None, typer.Option(help='Limit of quantification, such as "0.05 mg/L".')
     ] = None,
     compartment: Annotated[str, typer.Option(help="Compartment of the simulation.")] = "plasma",
     method: Annotated[
-        str, typer.Option(help="linear_up_log_down, linear, linear_log or log.")
-    ] = "linear_up_log_down",
+        str | None,
+        typer.Option(
+            help="linear_up_log_down, linear, linear_log or log; none: areas of a simulation as "
+            "integrated, and linear_up_log_down for samples."
+        ),
+    ] = None,
     tau: Annotated[
-        float | None, typer.Option(parser=number_option("h"), help="Dosing interval [h].")
+        float | None,
+        typer.Option(
+            parser=number_option("h"), help="Dosing interval [h]; a simulation knows its own."
+        ),
     ] = None,
     dose_time: Annotated[
-        float, typer.Option(parser=number_option("h"), help="Time of the dose [h].")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            parser=number_option("h"),
+            help="Time of the dose [h]; of several in a simulation, the one wanted.",
+        ),
+    ] = None,
     steady_state: Annotated[
         bool, typer.Option("--steady-state", help="The interval is at steady state.")
     ] = False,
@@ -65,7 +81,11 @@ def nca(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Noncompartmental analysis of every subject in FILE; prints a summary and, with --out, writes each subject's values."""
+    """Noncompartmental analysis of every subject in FILE; prints a summary and, with --out, writes each subject's values.
+
+    A simulation carries its doses: nothing needs to be said of them. Other files need --dose and --route, unless their
+    columns say it. Of several doses each dosing interval is analysed; the summary is of the last.
+    """
     with reporting(debug):
         from ..nca import NCAOptions
         from ..nca import nca as analyse
@@ -109,7 +129,7 @@ def nca(
                 save_results(result, out)
         if not quiet:
             screen = console()
-            screen.print(nca_table(result, title=f"{file.name}, {compartment}, {route}"))
+            screen.print(nca_table(result, title=f"{file.name}, {compartment}, {result.route}"))
             if out is not None:
                 screen.print(f"written: {out}", soft_wrap=True)
 

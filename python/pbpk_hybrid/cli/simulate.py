@@ -28,22 +28,9 @@ from .subjects import (
 from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
     from ..compounds import Compound
-    from ..dosing import Regimen
-
-_INTERVAL = (
-    "cmax",
-    "tmax",
-    "auc_tau",
-    "cavg",
-    "ctrough",
-    "fluctuation",
-    "half_life",
-    "accumulation",
-)
 
 
 def simulate(
@@ -234,7 +221,7 @@ def simulate(
         sim.attrs.update(regimen=text, seed=number)
         compared = matching(known, one, float(sim["dose"].median()))
         with stage("analysing, drawing and writing", quiet):
-            result = _analysis(sim, regimen, one)
+            result = _analysis(sim)
             files = _write(sim, result, compared, kind, text, out)
             if report is not None:
                 from ..report import write_report
@@ -283,27 +270,15 @@ def _default_times(known, one):
     return TimeGrid(at_least=float(compared["time"].max()))
 
 
-def _analysis(sim: xr.Dataset, regimen: Regimen, one) -> xr.Dataset | None:
-    """A single dose is analysed whole; of several doses the exposure over the last interval."""
-    from ..nca import NCAOptions, nca
-    from .study import dose_times
+def _analysis(sim: xr.Dataset) -> xr.Dataset | None:
+    """What ``pbpk-hybrid nca`` makes of the file: the doses are in the Dataset."""
+    from ..nca import nca
 
-    if "plasma" not in sim["compartment"].values:
+    if "plasma" not in sim["compartment"].values or not bool(
+        (sim["dose_time"].values <= float(sim["time"][-1])).any()
+    ):
         return None
-    if one is not None:
-        return nca(
-            sim,
-            route=one.route,
-            infusion_duration=one.duration if one.route == "iv_infusion" else 0.0,
-        )
-    doses = dose_times(regimen)
-    if not doses.size or doses[-1] >= sim["time"].values[-1]:
-        return None
-    interval = float(doses[-1] - doses[-2]) if len(doses) > 1 else None
-    options = NCAOptions(dose_time=float(doses[-1]), tau=interval)
-    # The route only decides what happens before the first sample, and there is a sample at the last dose; clearance needs
-    # a single dose or a steady state, so no dose is passed on.
-    return nca(sim.drop_vars("dose"), route="oral", options=options)
+    return nca(sim)
 
 
 def _write(sim, result, compared, kind: str, dose: str, out: Path) -> list[Path]:
@@ -343,12 +318,8 @@ def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
     screen.print(_title(sim, dose), style="bold", soft_wrap=True)
     screen.print(simulation_table(sim))
     if result is not None:
-        after = float(result.attrs.get("dose_time", 0.0))
-        if after:  # AUC to infinity of the last of several doses is nobody's number
-            title = f"plasma, dosing interval after the last dose (at {after:g} h)"
-            screen.print(nca_table(result, [v for v in _INTERVAL if v in result], title=title))
-        else:
-            screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
+        screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
+        if "auc_extrapolated_obs" in result:
             part = float(result["auc_extrapolated_obs"].median())
             if part > 20:
                 screen.print(

@@ -20,6 +20,7 @@ from .._core.provenance import provenance
 from .._core.schemas import attrs, validate
 from .._core.units import quantity
 from .nonmem_table import RecordTable
+from .records import with_doses
 from .regimen import Regimen
 from .table import COLUMNS, check_rows
 
@@ -94,6 +95,7 @@ def read_nonmem(
     _check_order(table)
     regimen = _regimen(table, evid, scale, compartments, modelled_rate)
     observations = _observations(table, evid, scale, matrix, study or Path(path).name, reference)
+    observations = with_doses(observations, regimen)
     return NonmemData(regimen, observations, _covariates(table, scale))
 
 

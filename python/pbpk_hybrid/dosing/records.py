@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 
+from .._core.schemas import attrs as _attrs
 from .events import BOLUS, RESET, _cancelled_by_resets, _dose_times, body_weights
 from .regimen import Regimen
 from .table import EVERYONE, is_dose
@@ -194,4 +196,29 @@ def _joined(columns: list[np.ndarray]) -> np.ndarray:
     return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=-1)
 
 
-__all__ = ["NAMES", "PADDING", "dose_table"]
+def with_doses(observations: xr.Dataset, regimen: Regimen) -> xr.Dataset:
+    """Samples with the dose records of their subjects beside them, so that an analysis knows what was given.
+
+    Doses per kg are left without amount (NaN). The records are one list over ``dose_record`` with their subject's label in
+    ``dose_subject``.
+    """
+    c = regimen.columns
+    ids = np.unique(c["subject"][c["subject"] != EVERYONE])
+    ids = ids if ids.size else np.zeros(1, dtype=np.int64)
+    weight = np.full(ids.size, np.nan) if (c["amount_per_kg"] > 0).any() else None
+    table = dose_table([("", regimen)], ids, body_weight=weight, horizon=_last_time(observations))
+    shape = (ids.size, max(np.shape(v)[-1] for v in table.values()))
+    full = {k: np.broadcast_to(v, shape).ravel() for k, v in table.items()}
+    keep = np.isfinite(full["dose_time"])
+    who = np.repeat(ids.astype(str), shape[1])[keep]
+    columns = {k: ("dose_record", v[keep], _attrs("simulation", k)) for k, v in full.items()}
+    label = {"units": "", "long_name": "subject that got the dose"}
+    return observations.assign({**columns, "dose_subject": ("dose_record", who, label)})
+
+
+def _last_time(observations: xr.Dataset) -> float:
+    times = observations["time"].values
+    return float(times.max()) if times.size else 0.0
+
+
+__all__ = ["NAMES", "PADDING", "dose_table", "with_doses"]

@@ -28,7 +28,7 @@ class Analysis:
     path: str
     subjects: int
     dose: Any
-    route: str
+    route: str | None
     infusion_duration: Any
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
@@ -88,8 +88,8 @@ class Analysis:
 def nca_cohort(
     simulation: str | os.PathLike,
     dose: Any = None,
-    route: str = "iv_bolus",
-    infusion_duration: Any = 0.0,
+    route: str | None = None,
+    infusion_duration: Any = None,
     *,
     store: str | os.PathLike,
     chunks: int = 10_000,
@@ -104,7 +104,8 @@ def nca_cohort(
     Parameters
     ----------
     simulation : store of :func:`simulate_cohort`, complete
-    dose, route, infusion_duration : as in :func:`pbpk_hybrid.nca`; a dose per subject as an array (n,)
+    dose, route, infusion_duration : as in :func:`pbpk_hybrid.nca`, for stores of older versions: a simulation carries its
+        dose records; a dose per subject as an array (n,)
     store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
         stopped is finished by the same call
     keywords : further ones of :func:`pbpk_hybrid.nca` (lloq, compartment, compound, options)

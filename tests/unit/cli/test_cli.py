@@ -117,7 +117,17 @@ def test_several_doses_are_analysed_after_the_last_one(tmp_path):
         "-o",
         tmp_path,
     )
-    assert "after the last dose (at 48 h)" in result.stdout and "AUC(tau)" in result.stdout
+    assert "dosing interval 3, from 48 h" in result.stdout and "AUC(tau)" in result.stdout
+    with (tmp_path / "nca.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["subject"], r["interval"]) for r in rows] == [
+        (s, i) for s in ("0", "1") for i in "123"
+    ]
+    again = run("nca", tmp_path / "simulation.nc", "-o", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "nca.csv").read_bytes()
+    # the same numbers in the same table
+    table = [line for line in result.stdout.splitlines() if "AUC(tau)" in line]
+    assert table and table[0] in again.stdout.splitlines()
     time = open_results(tmp_path / "simulation.nc").time.values
     # the last interval is whole, and the curve goes on until 99 % of the area is behind (formerly cut off at 72 h)
     assert 72.0 in time and time[-1] > 72
@@ -284,7 +294,7 @@ def test_population_is_summarised_and_written(tmp_path):
 
 
 def test_nca_of_a_simulation_file_is_the_one_of_the_main_job(simulated, tmp_path):
-    run("nca", simulated[1] / "simulation.nc", "--route", "oral", "-o", tmp_path / "nca.csv")
+    run("nca", simulated[1] / "simulation.nc", "-o", tmp_path / "nca.csv")
     assert (tmp_path / "nca.csv").read_bytes() == (simulated[1] / "nca.csv").read_bytes()
 
 

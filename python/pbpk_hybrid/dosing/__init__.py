@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .events import DoseEvents, expand
+from .events import DoseEvents, expand, just_before
 from .nonmem import NonmemData, read_nonmem
 from .nonmem_writer import write_nonmem
 from .regimen import Regimen
@@ -14,6 +14,7 @@ __all__ = [
     "Regimen",
     "SteadyStates",
     "expand",
+    "just_before",
     "read_nonmem",
     "write_nonmem",
 ]

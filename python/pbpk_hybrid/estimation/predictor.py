@@ -10,7 +10,7 @@ import xarray as xr
 
 from .._core import schemas
 from .._core.errors import InputError, unknown_name
-from ..dosing import Regimen
+from ..dosing import Regimen, just_before
 from ..models.named import named, own_values, with_values
 from ..models.system import System
 from ..solvers.base import Problem, SolverOptions
@@ -20,7 +20,10 @@ from ..solvers.select import choose_backend
 
 @dataclass(frozen=True)
 class Data:
-    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation."""
+    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation.
+
+    `at` is the time at which to look: just before `time` where the sample was taken before a dose of the same time.
+    """
 
     value: np.ndarray
     lloq: np.ndarray
@@ -30,6 +33,7 @@ class Data:
     compartment: np.ndarray  # number in `compartments`
     compartments: tuple[str, ...]
     labels: np.ndarray
+    at: np.ndarray
 
     def __len__(self) -> int:
         return len(self.value)
@@ -107,7 +111,40 @@ def read_observations(
         where[keep],
         used,
         who[keep],
+        _when(observation, time)[keep],
     )
+
+
+def _when(observation: xr.Dataset, time: np.ndarray) -> np.ndarray:
+    if "before_dose" not in observation:
+        return time
+    return np.where(observation["before_dose"].values.astype(bool), just_before(time), time)
+
+
+def _of_the_only_one(system: System, regimen: Regimen, data: Data) -> Regimen:
+    """The doses of one patient for a model of one subject, whatever number either has.
+
+    Raises
+    ------
+    InputError : doses of several patients, or samples of others than the one who has the doses
+    """
+    who = regimen.columns["subject"]
+    own = np.unique(who[who >= 0])
+    if system.n_subjects > 1 or not own.size:
+        return regimen
+    labels = list(dict.fromkeys(data.labels.tolist()))
+    if own.size > 1 or len(labels) > 1:
+        raise InputError(
+            "model",
+            "1 subject",
+            f"one subject for each patient: doses are for {own.size}, samples from {len(labels)}",
+            hint="build the model from one person per ID, with their IDs as coordinate subject",
+        )
+    if labels[0].isdigit() and int(labels[0]) != own[0] and own[0] != 0:
+        raise InputError(
+            "observation.subject", labels[0], f"the subject of the doses, {int(own[0])}"
+        )
+    return Regimen({**regimen.columns, "subject": np.full(len(who), -1)}, span=regimen.span)
 
 
 class Predictor:
@@ -137,11 +174,12 @@ class Predictor:
                 "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"
             )
         self.backend, _ = choose_backend(backend)
-        self.times, self.row = np.unique(data.time, return_inverse=True)
+        self.times, self.row = np.unique(data.at, return_inverse=True)
         if isinstance(regimen, str):
             regimen = Regimen.parse(regimen)
         elif isinstance(regimen, xr.Dataset):
             regimen = Regimen.from_dataset(regimen)
+        regimen = _of_the_only_one(system, regimen, data)
         doses = dose_stops(
             system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time
         )
@@ -150,7 +188,8 @@ class Predictor:
                 "regimen",
                 "a steady-state record (SS)",
                 "doses given one by one",
-                hint="give enough doses before the first observation instead of SS",
+                hint="the sensitivities of a steady state are not known: record the doses that led to it, such as "
+                "20 doses II apart by ADDL 20, and let the time of the samples follow",
             )
         self.stops, _ = steady_state_stops(system, doses, self.backend, self.options)
         self.start = float(min(self.times[0], doses.first_time))

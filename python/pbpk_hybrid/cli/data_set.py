@@ -34,6 +34,10 @@ Analyte = Annotated[
     str | None, typer.Option(help="Which samples, where ANALYTE has several values.")
 ]
 Cmt = Annotated[str | None, typer.Option(help="Which samples, where their CMT has several values.")]
+Occasions = Annotated[
+    str | None,
+    typer.Option(help="reset: where OCC or PERIOD changes, everybody starts empty, at any time."),
+]
 Ignore = Annotated[
     list[str] | None, typer.Option(help="A column to leave out unread; may be repeated.")
 ]

@@ -16,6 +16,7 @@ from .data_set import (
     Dvid,
     Ignore,
     Missing,
+    Occasions,
     Route,
     people_of,
     read_data_set,
@@ -84,6 +85,7 @@ def fit(
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
     baseline: Baseline = False,
+    occasions: Occasions = None,
     ignore: Ignore = None,
     missing: Missing = None,
     quiet: Quiet = False,
@@ -117,6 +119,7 @@ def fit(
             dvid=dvid,
             analyte=analyte,
             cmt=cmt,
+            occasions=occasions,
             lloq=lloq,
         )
         notes: list[str] = []

@@ -16,6 +16,7 @@ from .data_set import (
     Dvid,
     Ignore,
     Missing,
+    Occasions,
     Route,
     covariates_of,
     read_data_set,
@@ -51,6 +52,7 @@ def forecast(
         str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
     ] = None,
     baseline: Baseline = False,
+    occasions: Occasions = None,
     ignore: Ignore = None,
     missing: Missing = None,
     compartments: Annotated[
@@ -92,6 +94,7 @@ def forecast(
             dvid=dvid,
             analyte=analyte,
             cmt=cmt,
+            occasions=occasions,
             lloq=lloq,
         )
         regimen, notes = study.regimen, []

@@ -75,6 +75,7 @@ def read_nonmem(
     lloq: float | str | None = None,
     columns: Mapping[str, str] | None = None,
     ignore: Sequence[str] = (),
+    occasions: str | None = None,
     modelled_rate: str | float | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
     matrix: str = "plasma",
@@ -98,6 +99,8 @@ def read_nonmem(
     lloq : limit of quantification, in the unit of DV or text with a unit: samples below it are censored
     columns : our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}``
     ignore : columns to leave out unread
+    occasions : "reset": where OCC (or PERIOD) changes within a subject all compartments are emptied and time may start
+        anew. None: an occasion changes nothing, and time starts anew only at EVID 3 and 4
     modelled_rate : column name or number, the rate for RATE -1
     missing : column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS": ["99"]}``
     matrix, study, reference : for the observations
@@ -117,7 +120,7 @@ def read_nonmem(
     scale = _Scale(table, amount_unit, time_unit, concentration_unit)
     names = _names_of(compartments)
     evid, coded = _event_ids(table)
-    table.run_on(evid)
+    table.run_on(evid, occasions)
     regimen, assumed = _regimen(table, evid, coded, scale, names, route, modelled_rate)
     choices = Choices(dvid, analyte, cmt, lloq, names, matrix, study, reference)
     observations = observations_of(table, evid, scale.time, scale.concentration, choices)
@@ -267,6 +270,12 @@ def _regimen(
     route, compartment, assumed = _places(
         t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, way
     )
+    t.refuse(
+        dose & ~np.isin(t.number("SS", 0), (0, 1, 2)),
+        "SS",
+        "0, 1 or 2 (steady_state)",
+        hint='a code for "not given" is said by missing={"SS": ["99"]} (--missing SS=99)',
+    )
     for item in ("ADDL", "SS"):
         value = t.number(item, 0)
         t.refuse(dose & (value != np.floor(value)), item, "a whole number")
@@ -301,7 +310,27 @@ def _regimen(
     }
     check_rows(full, row_label=[t.where(r) for r in rows])
     end = c["time"] + c["interdose_interval"] * (1 + c["additional_doses"])
+    full = _with_resets(full, rows, np.flatnonzero(t.resets), t, scale)
     return Regimen(full, span=float(end.max(initial=0.0))), assumed
+
+
+def _with_resets(
+    full: dict[str, np.ndarray], rows: np.ndarray, at: np.ndarray, t: RecordTable, scale: _Scale
+) -> dict[str, np.ndarray]:
+    """The records with a reset before each row of `at`, in the order of the file."""
+    if not at.size:
+        return full
+    more = {
+        name: np.full(at.size, default, dtype=full[name].dtype)
+        for name, (_k, default, *_r) in COLUMNS.items()
+    }
+    more |= {
+        "subject": t.id[at],
+        "time": t.time[at] * scale.time,
+        "evid": np.full(at.size, 3),
+    }
+    order = np.argsort(np.concatenate([rows, at - 0.5]), kind="stable")
+    return {name: np.concatenate([full[name], more[name]])[order] for name in COLUMNS}
 
 
 def _infusions(
@@ -451,7 +480,7 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
     )
     usual = {a: names[0] for names, _ in PEOPLE.values() for a in names[:1]}
     for column in t.table.header:
-        if column in t.names.values():
+        if column in t.names.values() and column != t.names.get("OCC"):
             continue
         try:
             values = _carried(t.floats(column, np.nan), first, count)

@@ -145,7 +145,7 @@ def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartme
 
 def _before_dose(t: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Whether a dose or reset of the same subject and time follows in the file."""
-    changes = (evid == 1) | (evid >= 3)
+    changes = (evid == 1) | (evid >= 3) | t.resets
     out = np.zeros(len(t.line), bool)
     for i in range(len(t.line) - 2, -1, -1):
         if t.id[i] == t.id[i + 1] and t.time[i] == t.time[i + 1]:

@@ -221,26 +221,30 @@ class RecordTable:
             self.table.where,
         )
 
-    def run_on(self, evid: np.ndarray) -> None:
+    def run_on(self, evid: np.ndarray, occasions: str | None) -> None:
         """Let time run on where it starts anew at a reset (EVID 3 or 4), as it may in NONMEM.
+
+        `occasions` "reset": a change of the occasion is a reset too.
 
         Raises
         ------
         FileFormatError : a subject's records apart, times that run back elsewhere
         """
         self._refuse_scattered()
+        self.resets = self._new_occasions(occasions)
+        starts = (evid >= 3) | self.resets
         shift = np.zeros(len(self.time))
         anew = 0
         for i in range(1, len(self.time)):
             if self.id[i] != self.id[i - 1]:
                 continue
             shift[i] = shift[i - 1]
-            if evid[i] >= 3 and self.time[i] < self.time[i - 1]:
+            if starts[i] and self.time[i] < self.time[i - 1]:
                 shift[i] += self.time[i - 1] - self.time[i]
                 anew += 1
         if anew:
             self.notes.append(
-                f"time starts anew at {anew} resets (EVID 3 or 4): it runs on from the record before"
+                f"time starts anew at {anew} resets: it runs on from the record before"
             )
             self.time = self.time + shift
         i = first_back(self.time, self.id)
@@ -248,6 +252,11 @@ class RecordTable:
             hint = "sort the records; time may start anew only at a reset (EVID 3 or 4)"
             if self.translated and "DATE" not in self.names:
                 hint = "add a column DATE where a clock passes midnight"
+            elif self.has("OCC") and self.field(i, "OCC") != self.field(i - 1, "OCC"):
+                hint = (
+                    f"if {self.names['OCC']} {self.field(i, 'OCC')} starts with nobody having drug left, read it "
+                    'with occasions="reset" (--occasions reset)'
+                )
             raise FileFormatError(
                 self.where(i, "TIME"),
                 self.table.text[self.names["TIME"]][i]
@@ -257,6 +266,23 @@ class RecordTable:
                 subject=self.label[i],
                 hint=hint,
             )
+
+    def _new_occasions(self, occasions: str | None) -> np.ndarray:
+        """Records at which an occasion begins that a reset opens."""
+        out = np.zeros(len(self.line), bool)
+        if occasions is None:
+            return out
+        if occasions != "reset":
+            raise FileFormatError("occasions", occasions, "reset, or nothing")
+        if not self.has("OCC"):
+            raise FileFormatError(
+                f"{self.table.name}, columns", self.table.header, "a column OCC or PERIOD"
+            )
+        for i in range(1, len(out)):
+            same = self.id[i] == self.id[i - 1]
+            out[i] = same and self.field(i, "OCC") != self.field(i - 1, "OCC")
+        self.notes.append(f"{int(out.sum())} changes of {self.names['OCC']} empty all compartments")
+        return out
 
     def _refuse_scattered(self) -> None:
         if not self.id.size:

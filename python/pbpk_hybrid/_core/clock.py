@@ -60,7 +60,7 @@ def elapsed_hours(
     ------
     FileFormatError : what is no time or date, dates of two kinds, or elapsed times beside dates
     """
-    out = np.empty(len(times))
+    days, seconds = np.zeros(len(times)), np.empty(len(times))
     kinds: dict[str, int] = {}
     for i, text in enumerate(times):
         moment = _MOMENT.fullmatch(text)
@@ -68,7 +68,7 @@ def elapsed_hours(
             raise FileFormatError(
                 f"{where(i)}, TIME", text, "a time of day", hint="the date stands in two columns"
             )
-        clock = _hours(moment["clock"] if moment else text, where(i))
+        clock = _seconds(moment["clock"] if moment else text, where(i))
         day, kind = 0.0, "none"
         if moment:
             day, kind = _day(moment["date"], "DAT2", where(i)), "calendar"
@@ -76,7 +76,7 @@ def elapsed_hours(
             day = _day(dates[i], order, where(i))
             kind = "number" if parse_number(dates[i]) is not None else "calendar"
         kinds.setdefault(kind, i)
-        out[i] = 24.0 * day + clock
+        days[i], seconds[i] = day, clock
     if len(kinds) > 1:
         first, second = list(kinds)[:2]
         raise FileFormatError(
@@ -85,27 +85,27 @@ def elapsed_hours(
             f"dates of one kind; the first is {(dates or times)[kinds[first]]!r}",
         )
     _refuse_elapsed(times, dates, who, where)
-    start: dict[str, float] = {}
-    for i, subject in enumerate(who):
-        start.setdefault(subject, out[i])
-        out[i] -= start[subject]
-    return out
+    first: dict[str, int] = {}
+    begin = np.array([first.setdefault(subject, i) for i, subject in enumerate(who)], np.int64)
+    # in whole seconds, so that 8:20 and 20:20 are 12 h apart to the last digit
+    return (86400.0 * (days - days[begin]) + (seconds - seconds[begin])) / 3600.0
 
 
-def _hours(text: str, where: str) -> float:
+def _seconds(text: str, where: str) -> float:
+    """Seconds since midnight."""
     found = _CLOCK.fullmatch(text.strip())
     if not found:
         number = parse_number(text.strip())
         if number is None or not np.isfinite(number):
             raise FileFormatError(f"{where}, TIME", text, "a clock time such as 8:30, or hours")
-        return number
+        return 3600.0 * number
     hour, minute, second = int(found["h"]), int(found["m"]), float(found["s"] or 0)
     half = (found["half"] or "").lower()
     if minute > 59 or second >= 60 or (half and not 1 <= hour <= 12):
         raise FileFormatError(f"{where}, TIME", text, "a clock time such as 8:30")
     if half:
         hour = hour % 12 + 12 * (half == "pm")
-    return hour + minute / 60 + second / 3600
+    return 3600.0 * hour + 60.0 * minute + second
 
 
 def _day(text: str, order: str, where: str) -> float:

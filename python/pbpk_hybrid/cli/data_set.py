@@ -70,6 +70,7 @@ def read_data_set(
     if route not in (None, "iv", "oral"):
         raise InputError("--route", route, "iv or oral")
     names = parse_compartments(compartment)
+    _check_compartments(path, names)
     data = read_nonmem(
         path,
         route=route,
@@ -78,7 +79,6 @@ def read_data_set(
         missing=_missing(missing),
         **options,
     )
-    _check_compartments(data, names)
     if route is None:
         _check_routes(data, names)
     if not (data.regimen.columns["amount"] > 0).any():
@@ -113,12 +113,14 @@ def _missing(texts: list[str] | None) -> dict[str, list[str]]:
     return out
 
 
-def _check_compartments(data: NonmemData, names: Mapping[int | str, str]) -> None:
+def _check_compartments(path: Path, names: Mapping[int | str, str]) -> None:
     """Every compartment that was named is in the file."""
     if not names:
         return
-    known = data.observations.attrs["compartments"].split("\n")
-    if known == [""]:
+    from ..dosing import compartments_of
+
+    known = compartments_of(path)
+    if not known:
         raise InputError("--compartment", next(iter(names)), "a data set with a column CMT")
     for key in names:
         if key not in {k.upper() for k in known}:

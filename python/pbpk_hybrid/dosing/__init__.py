@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .events import DoseEvents, expand, just_before
-from .nonmem import NonmemData, read_nonmem
+from .nonmem import NonmemData, compartments_of, read_nonmem
 from .nonmem_writer import write_nonmem
 from .regimen import Regimen
 from .steady import SteadyStates
@@ -13,6 +13,7 @@ __all__ = [
     "NonmemData",
     "Regimen",
     "SteadyStates",
+    "compartments_of",
     "expand",
     "just_before",
     "read_nonmem",

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._core.columns import PEOPLE, ROUTES
+from .._core.columns import ALIASES, PEOPLE, ROUTES
 from .._core.errors import FileFormatError
 from .._core.provenance import provenance
+from .._core.table_files import read_table, texts, value_key
 from .nonmem_samples import Choices, observations_of
 from .nonmem_table import RecordTable
 from .regimen import Regimen
@@ -130,7 +131,6 @@ def read_nonmem(
     observations.attrs |= {
         "notes": "\n".join(table.notes),
         "doses_of_unknown_route": assumed,
-        "compartments": "\n".join(sorted({k for k in compartment_keys(table).tolist() if k})),
     }
     return NonmemData(regimen, observations, covariates)
 
@@ -195,6 +195,19 @@ def _names_of(compartments: Mapping[int | str, str] | None) -> dict[str, str] | 
     if compartments is None:
         return None
     return {str(k).strip().upper(): str(v) for k, v in compartments.items()}
+
+
+def compartments_of(source: Any) -> list[str]:
+    """All values of CMT in a data set, as text; none where it has no such column.
+
+    Raises
+    ------
+    FileFormatError : no such file, or not a table
+    """
+    table = read_table(source, keys=("ID", "TIME"))
+    column = table.find(ALIASES["CMT"], "CMT")
+    found = texts(table, column, range(len(table))) if column else {}
+    return sorted(k for k in found if k not in ("", "0"))
 
 
 # ------------------------------------------------------------------------------------------------ events
@@ -423,7 +436,12 @@ def _places(
             dose[rows] & (key[rows] != "") & ~np.isin(np.char.upper(key[rows]), list(compartments))
         )
         known = ", ".join(f"{k} ({v})" for k, v in compartments.items())
-        t.refuse(bad, "CMT" if t.has("CMT") else "EVID", f"one of {known}")
+        t.refuse(
+            bad,
+            "CMT" if t.has("CMT") else "EVID",
+            f"one of {known}",
+            hint="compartments= (--compartment) has no name for it",
+        )
         name = np.array([compartments.get(k.upper(), "iv") for k in key[rows].tolist()], dtype=str)
     route = np.where(name == "iv", iv, np.where(name == "oral", "oral", "compartment"))
     return route, np.where(np.isin(name, ("iv", "oral")), "", name), assumed
@@ -431,8 +449,6 @@ def _places(
 
 def compartment_keys(t: RecordTable) -> np.ndarray:
     """CMT of every record as text: a number or a name; "" for 0 or not given, the default compartment."""
-    from .._core.table_files import value_key
-
     out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
     negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
     t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")

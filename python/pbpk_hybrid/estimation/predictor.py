@@ -77,7 +77,7 @@ def read_observations(
             f"observation.value[{bad[0]}]",
             float(value[bad[0]]),
             "a number > 0 [mg/L] with this error model",
-            hint="mark values below quantification with censored = 1 and their lloq",
+            hint="mark values below quantification with censored = 1 and their lloq (--lloq)",
         )
     time = observation["time"].values.astype(float)
     if (bad := np.flatnonzero(time < 0)).size:

@@ -163,10 +163,25 @@ def test_a_weight_that_changes_is_refused_by_name_or_taken_at_the_start(two_peop
     pd.testing.assert_series_equal(value, fit(two_people, tmp_path)[1])
 
 
-def test_steady_state_records_say_what_to_do(two_people, tmp_path):
-    frame = two_people.assign(SS=(two_people["EVID"] == 1).astype(int), II=12)
-    said, _ = fit(frame, tmp_path, code=2)
-    assert "SS" in said and "ADDL" in said
+def test_a_steady_state_is_fitted_from_its_record(tmp_path):
+    person = ph.reference_individual("human", body_weight=73.0)
+    values = curve("200 mg oral q12h ss", person)[
+        :5
+    ]  # by the engine's search for the periodic state
+    rows = "ID,TIME,AMT,CMT,EVID,SS,II,DV,WT\n1,0,200,1,1,1,12,.,73\n"
+    rows += "".join(
+        f"1,{t},.,2,0,.,.,{c!r},73\n" for t, c in zip(HOURS[:5], map(float, values), strict=True)
+    )
+    said, value = fit(rows, tmp_path, "--error", "lognormal")
+    assert value["clint.liver"] == pytest.approx(1.0, rel=1e-3) and "5 observations" in said
+    assert "note: steady states (SS) are 16 doses" in said
+    alone = rows.replace(",1,12,", ",0,0,")
+    assert fit(alone, tmp_path, "--error", "lognormal")[1]["clint.liver"] < 0.8
+    late = rows.replace("\n1,0,200", "\n1,-1,200").replace(
+        "\n1,-1,200", "\n1,0,100,1,1,0,0,.,73\n1,0.2,200"
+    )
+    said, _ = fit(late, tmp_path, code=2)
+    assert "SS" in said and "ADDL" in said and "first record" in said
 
 
 NEONATE = "ID,TIME,AMT,DV,EVID,WT\n1,0,25,.,1,1.4\n1,2,,17.3,0,1.4\n"

@@ -160,6 +160,8 @@ def fit(
             plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
         if quiet:
             return
+        if doses := found.facts.get("steady_state_doses"):
+            typer.echo(f"note: steady states (SS) are {doses} doses before the record")
         _show(found, estimates, level, out)
 
 

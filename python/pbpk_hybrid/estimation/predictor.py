@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,7 @@ from ..models.system import System
 from ..solvers.base import Problem, SolverOptions
 from ..solvers.doses import dose_stops, steady_state_stops
 from ..solvers.select import choose_backend
+from .steady import SETTLED, TRIED, check, has_steady_state, written_out
 
 
 @dataclass(frozen=True)
@@ -174,27 +176,66 @@ class Predictor:
                 "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"
             )
         self.backend, _ = choose_backend(backend)
-        self.times, self.row = np.unique(data.at, return_inverse=True)
         if isinstance(regimen, str):
             regimen = Regimen.parse(regimen)
         elif isinstance(regimen, xr.Dataset):
             regimen = Regimen.from_dataset(regimen)
         regimen = _of_the_only_one(system, regimen, data)
-        doses = dose_stops(
-            system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time
-        )
-        if doses.steady_state:
-            raise InputError(
-                "regimen",
-                "a steady-state record (SS)",
-                "doses given one by one",
-                hint="the sensitivities of a steady state are not known: record the doses that led to it, such as "
-                "20 doses II apart by ADDL 20, and let the time of the samples follow",
-            )
-        self.stops, _ = steady_state_stops(system, doses, self.backend, self.options)
-        self.start = float(min(self.times[0], doses.first_time))
         self.own = own_values(self.system)
         self.calls = 0
+        self.steady_doses = 0
+        how = {"system": system, "body_weight": body_weight, "lag_time": lag_time}
+        if has_steady_state(regimen):
+            self._settle(regimen, how)
+        else:
+            self._dose(regimen, 0.0, how)
+
+    def _dose(self, regimen: Regimen, later: float, how: Mapping[str, Any]) -> None:
+        """Take these doses, `later` [h] than the observations count."""
+        time = self.data.time + later
+        at = np.where(self.data.at < self.data.time, just_before(time), time)
+        self.times, self.row = np.unique(at, return_inverse=True)
+        doses = dose_stops(regimen=regimen, horizon=self.times[-1], **how)
+        self.stops, _ = steady_state_stops(how["system"], doses, self.backend, self.options)
+        self.start = float(min(self.times[0], doses.first_time))
+
+    def _settle(self, regimen: Regimen, how: Mapping[str, Any]) -> None:
+        """Write steady states out as doses, as many as the predictions need, and as many again.
+
+        Raises
+        ------
+        InputError : a steady state in the middle of a record, or one that is not near after 512 doses
+        """
+        labels = np.asarray(self.system.subjects)
+        check(regimen, self.data, labels if labels.dtype.kind in "iu" else np.arange(len(labels)))
+        self._given, self._how = regimen, how
+        last = None
+        for n in TRIED:
+            self._dose(*written_out(regimen, n), how)
+            value, _ = self({}, slopes=False)
+            if not np.isfinite(value).all():
+                return  # the fit says that the model cannot be integrated at its initial values
+            if last is not None and np.abs(value - last).max() <= SETTLED * np.abs(value).max():
+                self.steady_doses = n
+                return
+            last = value
+        raise InputError(
+            "regimen",
+            "a steady-state record (SS)",
+            f"a steady state that {TRIED[-1]} doses reach",
+            hint="give the doses that were taken one by one, or by ADDL and II",
+        )
+
+    def unsettled(self, values: Mapping[str, np.ndarray]) -> float:
+        """By how much, relative to the largest, predictions change with twice as many doses before the steady states."""
+        if not self.steady_doses:
+            return 0.0
+        value, _ = self(values, slopes=False)
+        kept = self.times, self.row, self.stops, self.start
+        self._dose(*written_out(self._given, 2 * self.steady_doses), self._how)
+        more, _ = self(values, slopes=False)
+        self.times, self.row, self.stops, self.start = kept
+        return float(np.abs(more - value).max() / np.abs(more).max())
 
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True

@@ -75,6 +75,14 @@ def test_a_frame_is_read_as_its_file_is(tmp_path):
         assert two.regimen == one.regimen
         assert two.observations["value"].values.tolist() == [3.25]
         assert two.covariates["WT"].values.tolist() == [70.0]
+    gaps = pd.DataFrame(
+        {"ID": ["a", "a"], "TIME": [0, 1], "AMT": pd.array([5, None], dtype="Int64")}
+    )
+    assert read_nonmem(gaps.assign(DV=[None, 3.0])).observations["value"].values.tolist() == [3.0]
+    clock = gaps.assign(
+        TIME=pd.to_datetime(["2024-02-29 22:00", "2024-03-01 01:30"]), DV=[None, 3.0]
+    )
+    assert read_nonmem(clock).observations["time"].values.tolist() == [3.5]
     frame.loc[1, "DV"] = np.inf
     with pytest.raises(FileFormatError, match="DataFrame, row 2, DV"):
         read_nonmem(frame)
@@ -418,6 +426,13 @@ def test_a_reset_wipes_the_doses_recorded_before_it_only(tmp_path, records, dose
         one_compartment(), everyone, [10.5, 11.5, 20], backend="embedded"
     ).concentration.sel(compartment="central")
     np.testing.assert_allclose(run.values[0], doses * bateman([0.5, 1.5, 10]), rtol=1e-5, atol=1e-9)
+
+
+def test_a_column_of_doses_without_amounts_is_pointed_at(tmp_path):
+    data = read(tmp_path, "ID,TIME,DOSE,DV\n1,0,100,.\n1,1,.,3\n")
+    assert len(data.regimen) == 0 and 'columns={"AMT": "DOSE"}' in notes(data)
+    data = read(tmp_path, "ID,TIME,DOSE,DV\n1,0,100,.\n1,1,.,3\n", columns={"AMT": "DOSE"})
+    assert data.regimen.columns["amount"].tolist() == [100.0]
 
 
 def test_another_subjects_reset_wipes_nothing():

@@ -105,6 +105,16 @@ def test_records_that_are_no_samples_are_left_out(tmp_path):
     assert nca(tmp_path, excluded)[0].loc["1", "cmax"] == 5.0
 
 
+@pytest.mark.parametrize("head", ["ADDL", "SS"])
+def test_a_record_of_several_doses_gives_no_dose(tmp_path, head):
+    text = f"ID,TIME,AMT,DV,II,{head}\n1,0,100,.,12,1\n" + "".join(
+        f"1,{t},.,{c},.,.\n" for t, c in ((1, 8), (2, 4), (3, 2), (4, 1))
+    )
+    table, said = nca(tmp_path, text)
+    assert "cl_f" not in table and "several doses" in said
+    assert nca(tmp_path, text.replace(",12,1", ",0,0"))[0].loc["1", "dose"] == 100.0
+
+
 def test_units_stand_in_the_header_or_on_the_command_line(tmp_path):
     text = "Subject,Time (min),Conc (ng/mL),Dose (ug)\n1,0,8000,1e5\n1,60,4000,1e5\n1,120,2000,1e5\n1,180,1000,1e5\n"
     table, said = nca(tmp_path, text)

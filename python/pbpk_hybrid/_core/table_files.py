@@ -337,7 +337,7 @@ def _listed(column: Any) -> list:
 
 
 def _cell(value: Any) -> str:
-    if value is None or value != value:  # NaN, NaT
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return ""
     if isinstance(value, bool | np.bool_):
         return str(int(value))

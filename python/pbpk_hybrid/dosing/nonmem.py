@@ -213,6 +213,12 @@ def compartments_of(source: Any) -> list[str]:
 # ------------------------------------------------------------------------------------------------ events
 def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
     """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID names, else -1."""
+    if not t.has("AMT"):
+        named = next((h for h in t.table.header if t.table.base[h].startswith("DOSE")), None)
+        t.notes.append(
+            "no column AMT: no doses are read"
+            + (f'; columns={{"AMT": "{named}"}} takes them from {named}' if named else "")
+        )
     gives = (t.number("AMT", 0) != 0) | ((t.number("RATE", 0) > 0) & (t.number("SS", 0) > 0))
     coded = np.full(gives.size, -1, np.int64)
     if not t.has("EVID"):

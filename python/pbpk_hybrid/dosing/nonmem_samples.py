@@ -80,14 +80,7 @@ def observations_of(
         ds["cmt"] = _compartments(t, rows)
     before = _before_dose(t, evid, rows)
     if before.any():
-        ds["before_dose"] = (
-            "sample",
-            before.astype(np.int64),
-            {
-                "units": "1",
-                "long_name": "1 where the sample was taken just before a dose or reset of the same time",
-            },
-        )
+        ds["before_dose"] = ("sample", before.astype(np.int64), attrs("observation", "before_dose"))
     if t.has("OCC"):
         t.notes.append(
             f"{t.names['OCC']}: occasions of a subject are not told apart, its parameters are the same in all"

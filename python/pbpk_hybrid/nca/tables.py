@@ -280,15 +280,15 @@ class _Reader:
             return None
         amount = self.t.factor(amounts, None, "mg", "AMT") * self.t.floats(amounts, 0)
         out = np.full(len(self.t), np.nan)
-        several = 0
+        repeated, several = self.repeated(), 0
         # doses belong to the subject (and period): the labels of its profiles begin with theirs
         for name in dict.fromkeys(profile[i] for i in np.flatnonzero(samples)):
             mine = [i for i in given if name == profile[i] or name.startswith(profile[i] + ", ")]
             rows = [i for i in np.flatnonzero(samples) if profile[i] == name]
-            if len(mine) == 1:
+            if len(mine) == 1 and not repeated[mine[0]]:
                 out[rows] = amount[mine[0]]
                 hours[rows] -= hours[mine[0]]
-            several += len(mine) > 1
+            several += len(mine) > 1 or bool(repeated[mine].any())
         if several:
             self.notes.append(
                 f"{several} profiles have several doses: the file's doses are not used, times are those of the file"
@@ -297,6 +297,15 @@ class _Reader:
             self.notes.append("doses from AMT, times since the dose")
             return out
         return None
+
+    def repeated(self) -> np.ndarray:
+        """Records that stand for several doses: with ADDL, or at steady state (SS)."""
+        out = np.zeros(len(self.t), bool)
+        for item in ("ADDL", "SS"):
+            column = self.column(item, ALIASES[item], needed=False)
+            if column is not None:
+                out |= self.t.floats(column, 0) > 0
+        return out
 
     def dose_column(self, column: str, profile, samples) -> np.ndarray:
         factor = self.t.factor(column, None, "mg", "dose")

@@ -146,6 +146,8 @@ def test_names_of_subjects_are_kept_whole(tmp_path):
         # and 10-12 8, 10-14 10 are 0 and 50
         ("DATE,TIME", ["10-12,8", "10-14,10", "10-14,11"], [50, 51]),
         ("DATE,TIME", ["1,8", "1,9", "2,20"], [1, 36]),
+        ("DATE,TIME", ["12/31/99,0", "1/1/00,0", "1/2/00,1"], [24, 49]),
+        ("DATE,TIME", ["12/31/00,0", "1/1/01,0", "1/2/2001,1"], [24, 49]),
         ("DAT1,TIME", ["31/12/2023,23:00", "1/1/2024,1:00", "29/2/2024,23:00"], [2, 24 * 60]),
         ("DAT2,TIME", ["24-2-28,0", "24-2-29,0", "24-3-1,0"], [24, 48]),
         ("DAT3,TIME", ["24-28-2,0", "24-29-2,0", "24-1-3,0"], [24, 48]),
@@ -198,6 +200,20 @@ def test_time_starts_anew_at_a_reset_and_nowhere_else(tmp_path):
     refused(tmp_path, text.replace("1,0,5,4", "1,0,5,1"), "line 4", "TIME", "EVID 3 or 4")
 
 
+def test_every_subject_has_its_own_clock_resets_and_troughs(tmp_path):
+    text = HEAD + "1,8:00,5,1,.\n1,9:00,.,0,1\n2,10:00,7,1,.\n2,10:30,.,0,2\n"
+    data = read(tmp_path, text)
+    assert data.regimen.columns["time"].tolist() == [0, 0]
+    assert data.observations["time"].values.tolist() == [1, 0.5]
+    text = HEAD + "1,0,5,1,.\n1,5,.,0,1\n2,5,7,1,.\n2,6,.,0,2\n"
+    assert "before_dose" not in read(tmp_path, text).observations
+    text = HEAD + "1,0,5,1,.\n1,24,.,0,1\n1,0,5,4,.\n1,3,.,0,1\n2,3,7,1,.\n2,5,.,0,2\n2,5,7,4,.\n"
+    data = read(tmp_path, text)
+    assert data.regimen.columns["time"].tolist() == [0, 24, 3, 5]
+    assert data.observations["time"].values.tolist() == [24, 27, 5]
+    assert data.observations["before_dose"].values.tolist() == [1, 0, 1]
+
+
 def test_occasions_reset_only_where_the_caller_says_so(tmp_path):
     text = "ID,TIME,AMT,EVID,DV,OCC\n1,0,5,1,.,1\n1,24,.,0,1,1\n1,0,5,1,.,2\n1,2,.,0,3,2\n"
     refused(tmp_path, text, "line 4", "TIME", 'occasions="reset"')
@@ -223,6 +239,22 @@ def test_rate_and_duration_must_agree(tmp_path):
     assert read(tmp_path, head + "1,0,300,.,4\n").regimen.columns["duration"].tolist() == [4]
     refused(tmp_path, head + "1,0,300,75,2\n", "line 2", "DUR", "AMT/RATE")
     refused(tmp_path, head + "1,0,300,0,4\n", "line 2", "DUR", "RATE 0", "RATE -2")
+
+
+def test_minutes_and_micrograms_reach_every_item_of_a_dose(tmp_path):
+    head = "ID,TIME,AMT,II,ADDL,ALAG,"
+    rows = "1,60,5000,720,2,30,"
+    for item, value, name, expected in (("DUR", 120, "duration", 2.0), ("RATE", 50, "rate", 3.0)):
+        c = read(
+            tmp_path, f"{head}{item}\n{rows}{value}\n", time_unit="min", amount_unit="ug"
+        ).regimen.columns
+        assert c["time"][0] == pytest.approx(1.0) and c["amount"][0] == pytest.approx(5.0)
+        assert c["interdose_interval"][0] == pytest.approx(12.0)
+        assert c["lag_time"][0] == pytest.approx(0.5) and c[name][0] == pytest.approx(expected)
+    own = f"{head}RATE (mg/h)\n1,60,5000,720,2,30,3\n".replace("II,", "II (min),")
+    c = read(tmp_path, own, amount_unit="ug").regimen.columns
+    assert c["rate"][0] == 3.0 and c["interdose_interval"][0] == pytest.approx(12.0)
+    assert c["lag_time"][0] == 30.0 and c["time"][0] == 60.0
 
 
 def test_a_duration_of_an_infusion_is_simulated(tmp_path):
@@ -486,6 +518,21 @@ def test_a_sample_recorded_before_the_dose_of_its_time_is_the_trough(tmp_path):
         text.replace(f"1,12,.,0,{values[1]!r}\n1,12,300,1,.\n", "1,12,300,1,.\n1,12,.,0,60\n"),
     )
     assert "before_dose" not in after.observations
+
+
+def test_a_forecast_takes_the_trough_before_the_dose(tmp_path):
+    pytest.importorskip("torch")
+    from pbpk_hybrid.learn.transformer._patients import read_patients
+
+    data = read(tmp_path, HEAD + "1,0,.,0,0\n" + TROUGHS.format(9, 2, 11, 3))
+    (patient,), dropped = read_patients(data.observations, data.regimen, {"subject": ["1"]})
+    assert dropped == 1  # recorded before the first dose
+    later = patient.doses.time[1]
+    assert (
+        later == 12.0 and patient.time[1] < later and patient.time[1] == pytest.approx(12, abs=2e-4)
+    )
+    assert np.float32(patient.time[1]) < np.float32(later)
+    assert patient.time[[0, 2, 3]].tolist() == [1, 13, 24]
 
 
 def test_the_trough_stays_before_the_dose_when_written(tmp_path):

@@ -380,6 +380,13 @@ SCHEMAS: dict[str, tuple[Variable, ...]] = {
         _v("lloq", ("sample",), "mg/L", "lower limit of quantification", nan=True, minimum=0),
         _v("censored", ("sample",), "1", "1 where the value is below lloq", kind="int"),
         _v(
+            "before_dose",
+            ("sample",),
+            "1",
+            "1 where the sample was taken just before a dose or reset of the same time",
+            kind="int",
+        ),
+        _v(
             "matrix", ("sample",), "", "plasma, blood, serum or an organ", required=True, kind="str"
         ),
         _v(

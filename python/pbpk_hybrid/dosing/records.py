@@ -6,7 +6,7 @@ Events (:mod:`.events`) say what the solver does; records say what a person was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -196,10 +196,12 @@ def _joined(columns: list[np.ndarray]) -> np.ndarray:
     return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=-1)
 
 
-def with_doses(observations: xr.Dataset, regimen: Regimen) -> xr.Dataset:
+def with_doses(
+    observations: xr.Dataset, regimen: Regimen, labels: Mapping[int, str] | None = None
+) -> xr.Dataset:
     """Samples with the dose records of their subjects beside them, so that an analysis knows what was given.
 
-    Doses per kg are left without amount (NaN). The records are one list over ``dose_record`` with their subject's label in
+    `labels` names subjects that go by number in the regimen. Doses per kg are left without amount (NaN). The records are one list over ``dose_record`` with their subject's label in
     ``dose_subject``.
     """
     c = regimen.columns
@@ -210,7 +212,8 @@ def with_doses(observations: xr.Dataset, regimen: Regimen) -> xr.Dataset:
     shape = (ids.size, max(np.shape(v)[-1] for v in table.values()))
     full = {k: np.broadcast_to(v, shape).ravel() for k, v in table.items()}
     keep = np.isfinite(full["dose_time"])
-    who = np.repeat(ids.astype(str), shape[1])[keep]
+    names = [str(i) if labels is None else labels.get(int(i), str(i)) for i in ids]
+    who = np.repeat(np.array(names, dtype=str), shape[1])[keep]
     columns = {k: ("dose_record", v[keep], _attrs("simulation", k)) for k, v in full.items()}
     label = {"units": "", "long_name": "subject that got the dose"}
     return observations.assign({**columns, "dose_subject": ("dose_record", who, label)})

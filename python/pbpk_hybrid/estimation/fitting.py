@@ -18,6 +18,7 @@ from .error_models import as_error_model
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
 from .predictor import Predictor, read_observations
+from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,6 +177,7 @@ def fit(
         if best is None or found[1] < best[1]:
             best = found
     u, value, converged = best
+    warn_if_unsettled(objective, u)
     covariance, how = covariance_at(objective, u)
     facts = {
         "estimation": "maximum a posteriori" if any(objective.priors) else "maximum likelihood",
@@ -186,6 +188,7 @@ def fit(
         "observations": len(objective.data),
         "starts": starts,
         "seed": seed,
+        "steady_state_doses": objective.predictor.steady_doses,
     }
     return Fit(
         objective.names,

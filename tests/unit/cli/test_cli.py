@@ -320,8 +320,8 @@ def test_nca_reads_csv_files_with_blq_as_text(tmp_path):
     ("content", "says"),
     [
         ("a,b\n1,2\n", "time"),
-        ("time,conc\n0,1\nx,2\n", "row 3"),
-        ("time,conc\n0,1\n1,high\n", "row 3"),
+        ("time,conc\n0,1\nx,2\n", "line 3"),
+        ("time,conc\n0,1\n1,high\n", "line 3"),
         ("", "CSV"),
     ],
 )

@@ -19,6 +19,7 @@ from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
+from .solvers.signs import why_negative
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
 from .solvers.select import choose_backend
 from .variability import Variability
@@ -309,12 +310,15 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
         return
     first = failed[0]
     status = Status(int(result.status[first]))
+    advice = status.advice
+    if status == Status.NEGATIVE_AMOUNT:
+        advice = why_negative(system, first)
     names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (
         ", ..." if failed.size > 5 else ""
     )
     text = (
         f"{failed.size} of {system.n_subjects} subjects could not be integrated ({names}); "
-        f"subject {system.subjects[first]}: {status.advice}"
+        f"subject {system.subjects[first]}: {advice}"
     )
     if raise_on_failure:
         raise SolveError(text)

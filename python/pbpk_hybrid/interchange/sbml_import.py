@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from .._core.errors import FileFormatError, InputError
 from .._core.optional import require
 from ..dosing import Regimen
 from ..dosing.regimen import combine
-from ..models.system import Observable, Reaction, System
+from ..models.system import Observable, Reaction, System, signed_by_equations
 from .sbml_math import (
     Polynomial,
     Term,
@@ -200,6 +200,10 @@ class _Reader:
             observables,
             attrs=facts,
         )
+        # a file does not say which species are deviations: those that its equations can take below zero may be
+        may_be = signed_by_equations(system)
+        signed = tuple(s for s, yes in zip(names, may_be, strict=True) if yes or initial.get(s, 0) < 0)
+        system = replace(system, signed=signed)
         return ImportedModel(system, initial, tuple(self.notes))
 
     # -- what is there ------------------------------------------------------------------------------------------------

@@ -249,6 +249,7 @@ def _system(
         parameters=values,
         assemble=assemble,
         attrs=facts,
+        signed=(),
     )
 
 

@@ -351,6 +351,7 @@ class _Builder:
             rows += [change, self.number[TURNOVER_STATE]]
             columns += [change, change]
         reactions += self.structure()
+        changes = [f"enzyme_change:{e}" for e in self.enzymes]
         observables |= {k: observables[self.members[0].prefix + k] for k in ("plasma", "blood")}
         return System(
             self.states,
@@ -367,6 +368,7 @@ class _Builder:
             subjects=first.subjects,
             parameters=self.parameters,
             assemble=self,
+            signed=(*changes, TURNOVER_STATE) if changes else (),
             attrs={
                 **first.attrs,
                 "model": "interacting_compounds",

@@ -13,6 +13,7 @@ import numpy as np
 
 from .._core.errors import InputError
 from .base import ADD, KEEP, Problem, SolverOptions, Status, Trajectories
+from .signs import judge_signs
 
 
 def solve_exactly(
@@ -46,11 +47,13 @@ def solve_exactly(
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects, n_times)) if system.closed else None
     final = np.empty((n_subjects, n))
+    lowest = np.zeros(n_subjects)
     start = problem.start
     for s in range(n_subjects):
         y = start[s if len(start) > 1 else 0].astype(float).copy()
         path, gave = _one(system.matrix(s), problem, s, y)
         amount[s], given[s], final[s] = path @ sums, gave, path[-1]
+        lowest[s] = path[:, system.guarded].min(initial=0.0)
         if balance is not None:
             balance[s] = path.sum(axis=1) - gave
         if progress is not None:
@@ -58,7 +61,7 @@ def solve_exactly(
     status = np.zeros(n_subjects, dtype=np.int8)
     bad = ~np.isfinite(amount).all(axis=(1, 2))
     status[bad] = Status.NOT_FINITE
-    return Trajectories(
+    result = Trajectories(
         amount,
         balance,
         given,
@@ -71,6 +74,8 @@ def solve_exactly(
             "method_reference": "Van Loan (1978), Higham (2005)",
         },
     )
+    judge_signs(problem, options, result, lowest)
+    return result
 
 
 def _one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from .dosing import Regimen
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
+from .models.links import warn_of_strangers
 from .simulation import COVARIATES, as_regimen, simulate_system
 from .solvers.base import SolverOptions
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
+#: whether `interaction`, which knows the victim, has said what changes nothing
+_judged: ContextVar[bool] = ContextVar("judged", default=False)
 Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
 
 
@@ -60,11 +64,18 @@ def simulate_together(
     Raises
     ------
     InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+
+    Warns
+    -----
+    NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
+        that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
     """
     from .physiology import check_physiology, reference_individual
 
     pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
     people = reference_individual("human") if population is None else check_physiology(population)
+    if not _judged.get():
+        warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
     system = interacting_system(
         [c for c, _ in pairs],
         people,
@@ -132,6 +143,10 @@ def interaction(
     Raises
     ------
     InputError : a time or duration that makes no sense; as :func:`simulate_together`
+
+    Warns
+    -----
+    NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
     """
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:
@@ -148,15 +163,22 @@ def interaction(
     name = f"{drug.name}:{compartment}"
     curves = []
     gut = dict(options.pop("absorption", None) or {})
+    compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    species = "human" if population is None else str(population["species"].values[0])
+    warn_of_strangers(compounds, species, drug.name)
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
         here = (
             {_compound(c).name for c, _ in given} if not others else set(gut)
         )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
-        ds = simulate_together(
-            given, population, times, compartments=[name], absorption=own, **options
-        )
+        token = _judged.set(True)
+        try:
+            ds = simulate_together(
+                given, population, times, compartments=[name], absorption=own, **options
+            )
+        finally:
+            _judged.reset(token)
         curves.append(ds["concentration"].values[:, times >= victim_time, 0])
     (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
     per_subject = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError
-from .terminal import Debug, Quiet, console, reporting, stage, staged_folder
+from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,6 +68,7 @@ def fit(
 ) -> None:
     """Estimate parameters of a compound from concentrations, by maximum likelihood or with priors."""
     with reporting(debug):
+        check_folder(out)
         from ..compounds import get_compound, load_compound_file
         from ..dosing import read_nonmem
         from ..estimation import (

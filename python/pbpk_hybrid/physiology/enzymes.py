@@ -11,13 +11,14 @@ Ontogeny, with age in years, scaled to 1 at the age cap and 1 beyond:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, NoEffectWarning, nearest_names, unknown_name
 from .._core.random import generator
 
 _MEMORY = "; quoted from memory, to check"
@@ -121,6 +122,10 @@ def with_enzymes(
     Raises
     ------
     InputError, UnknownNameError : animals, an enzyme or phenotype that is not known, a variation below 0, no seed
+
+    Warns
+    -----
+    NoEffectWarning : a variation of an enzyme that nothing here knows; it counts for compounds that name it so
     """
     check_humans(people)
     n = people.sizes["subject"]
@@ -140,6 +145,7 @@ def with_enzymes(
             if not isinstance(variation, Mapping)
             else (dict.fromkeys(names, VARIATION) | {k: float(v) for k, v in variation.items()})
         )
+        warn_of_unknown("variation", given, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
         factors = activity_factors(given, n, rng)
         if (
             "CYP3A4" in factors
@@ -208,6 +214,26 @@ def activity_factors(
         sigma = np.sqrt(np.log1p(float(cv) ** 2))
         factors[name] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
     return factors
+
+
+def warn_of_unknown(field: str, given: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """
+    Warns
+    -----
+    NoEffectWarning : names that are not known, with the nearest that are
+    """
+    known = list(dict.fromkeys(known))
+    bases = {name.split(".")[0] for name in known}
+    for name in given:
+        if name in known or name.split(".")[0] in bases:
+            continue
+        near = nearest_names(name, known)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        warnings.warn(
+            f"{field}[{name!r}]: no {kind} of this name is known; it changes only compounds that name it so; {hint}",
+            NoEffectWarning,
+            stacklevel=3,
+        )
 
 
 def check_humans(people: xr.Dataset) -> None:

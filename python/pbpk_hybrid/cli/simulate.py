@@ -25,7 +25,17 @@ from .subjects import (
     Workers,
     draw,
 )
-from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, check_folder, console, reporting, stage, staged_folder
+from .terminal import (
+    SUBJECTS_FAILED,
+    Debug,
+    Quiet,
+    Seed,
+    check_folder,
+    console,
+    reporting,
+    stage,
+    staged_folder,
+)
 
 if TYPE_CHECKING:
     import numpy as np

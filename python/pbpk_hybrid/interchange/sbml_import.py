@@ -202,7 +202,9 @@ class _Reader:
         )
         # a file does not say which species are deviations: those that its equations can take below zero may be
         may_be = signed_by_equations(system)
-        signed = tuple(s for s, yes in zip(names, may_be, strict=True) if yes or initial.get(s, 0) < 0)
+        signed = tuple(
+            s for s, yes in zip(names, may_be, strict=True) if yes or initial.get(s, 0) < 0
+        )
         system = replace(system, signed=signed)
         return ImportedModel(system, initial, tuple(self.notes))
 

@@ -129,7 +129,11 @@ def _warn_of_names(compounds: Sequence[Compound]) -> None:
                     f"transporter; {did}"
                 )
         for m in c.metabolism:
-            if m.metabolite and m.metabolite not in names and (near := nearest_names(m.metabolite, names)):
+            if (
+                m.metabolite
+                and m.metabolite not in names
+                and (near := nearest_names(m.metabolite, names))
+            ):
                 if near[0] != c.name:
                     _warn(
                         f"the metabolite {m.metabolite!r} of {c.name} is not followed: no compound here has this name; did "

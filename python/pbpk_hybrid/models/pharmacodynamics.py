@@ -192,7 +192,9 @@ def _extended(
     old = {k: o for k, o in system.observables.items()}
     here = Observable((system.n_states,), np.ones(1), offset=c.observable_offset.get(name))
     blocks = c.reaction_parameters[len(system.reactions) :]
-    deviations = [s for s, no_amount in zip(system.states, system.may_be_negative, strict=True) if no_amount]
+    deviations = [
+        s for s, no_amount in zip(system.states, system.may_be_negative, strict=True) if no_amount
+    ]
     signed = (*deviations, name)  # a response deviates from its baseline; an effect follows a sum
     return replace(
         base,

@@ -180,7 +180,7 @@ class System:
     attrs : facts for provenance
     signed : names of the states that may be negative because they are deviations from a baseline, not amounts; all
         others are amounts, and a result in which one falls below zero is not a success (``Status.NEGATIVE_AMOUNT``).
-        None: of a closed system no state; of any other those that its equations can take below zero
+        None: those that the reactions can take below zero; where the system is not closed, also those that K can
 
     Raises
     ------
@@ -327,7 +327,7 @@ class System:
         """(n_states,) True for the states that are no amounts; see `signed`."""
         if self.signed is not None:
             return np.array([name in self.signed for name in self.states])
-        return np.zeros(self.n_states, dtype=bool) if self.closed else signed_by_equations(self)
+        return signed_by_equations(self, flows=not self.closed)
 
     @cached_property
     def guarded(self) -> np.ndarray:
@@ -392,15 +392,16 @@ class System:
         )
 
 
-def signed_by_equations(system: System) -> np.ndarray:
+def signed_by_equations(system: System, *, flows: bool = True) -> np.ndarray:
     """(n_states,) True for states that the equations can take below zero, and for what those drive.
 
-    These are states that something takes from whatever they hold (a negative entry of K beside the diagonal, a reaction
-    of which the state is no reactant), and enzymes as deviations from their baseline.
+    These are states that something takes from whatever they hold (a reaction of which the state is no reactant; with
+    `flows` also a negative entry of K beside the diagonal), and enzymes as deviations from their baseline.
     """
     out = np.zeros(system.n_states, dtype=bool)
     beside = system.k_row != system.k_col
-    out[system.k_row[beside & np.any(system.k_value < 0, axis=0)]] = True
+    if flows:
+        out[system.k_row[beside & np.any(system.k_value < 0, axis=0)]] = True
     drivers = []
     for r in system.reactions:
         change = {r.reactants[1]} if r.law == "enzymatic" else set()  # 1 + e is never below zero

@@ -228,7 +228,11 @@ def warn_of_unknown(field: str, given: Iterable[str], known: Iterable[str], kind
         if name in known or name.split(".")[0] in bases:
             continue
         near = nearest_names(name, known)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"known: {', '.join(known)}"
+        )
         warnings.warn(
             f"{field}[{name!r}]: no {kind} of this name is known; it changes only compounds that name it so; {hint}",
             NoEffectWarning,

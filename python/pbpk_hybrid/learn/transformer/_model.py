@@ -20,7 +20,16 @@ from ..._core.provenance import provenance
 from ..._core.random import generator
 from ...compounds import Compound, get_compound
 from ...physiology import SPECIES
-from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..checkpoints import (
+    check_array,
+    check_finite,
+    check_sizes,
+    load_checkpoint,
+    load_weights,
+    reading,
+    save_checkpoint,
+    settings_of,
+)
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from ._anchor import anchors, describe
@@ -56,6 +65,37 @@ _NUMERIC = [
     *range(6),
     *(len(COVARIATES) + i for i in range(len(DESCRIPTORS)) if DESCRIPTORS[i] != "log_dose_over_km"),
 ]
+
+
+#: what a checkpoint may ask for: (least, largest)
+_LIMITS: dict[str, tuple[float, float]] = {
+    "width": (1, 4096),
+    "heads": (1, 256),
+    "encoder_layers": (1, 128),
+    "refine_layers": (1, 128),
+    "hypotheses": (1, 256),
+    "anchored": (1, 256),
+    "summaries": (1, 256),
+    "seed": (0, 2**63 - 1),
+}
+
+
+def _reference_of(stored: Any) -> dict[str, np.ndarray]:
+    """Mean and covariance of what the corpus tells of patients, from a checkpoint.
+
+    Raises
+    ------
+    CheckpointError : other names, shapes, or numbers that are no covariance
+    """
+    n = len(_NUMERIC)
+    mean = check_array("reference/mean", np.array(stored["mean"], dtype=float), (n,))
+    cov = check_array("reference/covariance", np.array(stored["covariance"], dtype=float), (n, n))
+    if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+        raise CheckpointError("reference", "NaN or infinity", "finite numbers")
+    size = np.abs(cov).max()
+    if np.abs(cov - cov.T).max() > 1e-6 * size or np.linalg.eigvalsh(cov).min() <= 0:
+        raise CheckpointError("reference/covariance", "not one", "a positive definite matrix")
+    return {"mean": mean, "covariance": cov}
 
 
 class Forecaster:
@@ -166,13 +206,18 @@ class Forecaster:
         tensors, config = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
-        try:
-            settings, reference = config["config"], config["reference"]
-        except KeyError as missing:
-            raise CheckpointError("config", sorted(config), f"an entry {missing}") from missing
-        module = new_module(ForecasterConfig.from_dict(settings))
-        load_weights(module, tensors)
-        return cls(module, reference)
+        for entry in ("config", "reference"):
+            if entry not in config:
+                raise CheckpointError("config", sorted(config), f"an entry {entry!r}")
+        with reading(path):
+            settings = dict(config["config"])
+            corpus = ForecasterConfig.from_dict({"corpus": settings.get("corpus", {})}).corpus
+            found = settings_of(ForecasterConfig, settings, _LIMITS, corpus=corpus)
+            check_finite(tensors)
+            check_sizes(lambda: ForecasterModule(found), tensors)
+            module = new_module(found)
+            load_weights(module, tensors)
+            return cls(module, _reference_of(config["reference"]))
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write weights and settings as one safetensors file.

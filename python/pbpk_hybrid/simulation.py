@@ -10,7 +10,13 @@ import numpy as np
 import xarray as xr
 
 from ._core import schemas
-from ._core.errors import InputError, SolveError, SubjectFailedWarning, unknown_name
+from ._core.errors import (
+    InputError,
+    NoEffectWarning,
+    SolveError,
+    SubjectFailedWarning,
+    unknown_name,
+)
 from ._core.provenance import provenance
 from ._core.units import quantity
 from .compounds import Compound, get_compound
@@ -19,9 +25,9 @@ from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
-from .solvers.signs import why_negative
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
 from .solvers.select import choose_backend
+from .solvers.signs import why_negative
 from .variability import Variability
 
 #: covariates that go along into the result
@@ -101,7 +107,8 @@ def simulate(
     Warns
     -----
     SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name
+    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name; a gut model without oral
+        doses
     """
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
@@ -166,6 +173,7 @@ def simulate(
         absorption=absorption,
     )
     if absorption is not None:
+        warn_of_idle_gut(as_regimen(regimen), compound.name)
         regimen = absorption.release(as_regimen(regimen))
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:
@@ -216,6 +224,8 @@ def simulate_system(
     """
     options = options or SolverOptions()
     regimen = as_regimen(regimen)
+    if isinstance(sensitivities, str):
+        sensitivities = (sensitivities,)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)
     saved = _saved(system, compartments)
@@ -237,6 +247,20 @@ def simulate_system(
     return _dataset(
         system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
     )
+
+
+def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
+    """
+    Warns
+    -----
+    NoEffectWarning : a model of the gut for a regimen without oral doses
+    """
+    if not (regimen.columns["route"] == "oral").any():
+        warnings.warn(
+            f"the gut model of {compound} changes nothing: none of its doses is oral ({regimen})",
+            NoEffectWarning,
+            stacklevel=3,
+        )
 
 
 def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:

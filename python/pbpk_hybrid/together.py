@@ -18,7 +18,7 @@ from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
 from .models.links import warn_of_strangers
-from .simulation import COVARIATES, as_regimen, simulate_system
+from .simulation import COVARIATES, as_regimen, simulate_system, warn_of_idle_gut
 from .solvers.base import SolverOptions
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
@@ -68,7 +68,7 @@ def simulate_together(
     Warns
     -----
     NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
-        that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
+        with effects that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
     """
     from .physiology import check_physiology, reference_individual
 
@@ -88,6 +88,8 @@ def simulate_together(
     for compound, own in pairs:
         if own is not None:
             gut = (absorption or {}).get(compound.name)
+            if gut is not None:
+                warn_of_idle_gut(own, compound.name)
             regimen = regimen + _addressed(own, compound, gut)
     ds = simulate_system(
         system,

@@ -152,7 +152,8 @@ class _Builder:
             for e in m.compound.enzyme_effects
             if e.kind not in _REVERSIBLE
         }
-        warn_of_idle_half_lives(half_lives, slowly)
+        if len(self.members) > 1:  # one alone is what several are compared with
+            warn_of_idle_half_lives(half_lives, slowly)
         out = {}
         for key in dict.fromkeys(used):
             enzyme, organ = key.split(".")
@@ -353,7 +354,6 @@ class _Builder:
             rows += [change, self.number[TURNOVER_STATE]]
             columns += [change, change]
         reactions += self.structure()
-        changes = [f"enzyme_change:{e}" for e in self.enzymes]
         observables |= {k: observables[self.members[0].prefix + k] for k in ("plasma", "blood")}
         return System(
             self.states,
@@ -370,7 +370,6 @@ class _Builder:
             subjects=first.subjects,
             parameters=self.parameters,
             assemble=self,
-            signed=(*changes, TURNOVER_STATE) if changes else (),
             attrs={
                 **first.attrs,
                 "model": "interacting_compounds",

@@ -64,7 +64,8 @@ def warn_of_strangers(
     Warns
     -----
     NoEffectWarning : an effect whose enzyme is nobody's, under a name that the package does not know or that is spelt like
-        one of theirs; a metabolite spelt like one of the compounds; a compound that has nothing to do with the others
+        one of theirs; a metabolite spelt like one of the compounds; a compound with effects that has nothing to do with the
+        others, or that does not reach the victim
     """
     compounds = [c.for_species(species) for c in compounds]
     if len(compounds) < 2:
@@ -80,7 +81,7 @@ def warn_of_strangers(
         return
     for c in compounds:
         others = [o for o in compounds if o is not c]
-        if not any(acts_on(c, o) or acts_on(o, c) for o in others):
+        if c.enzyme_effects and not any(acts_on(c, o) or acts_on(o, c) for o in others):
             _warn(_nothing(c, *others))
 
 

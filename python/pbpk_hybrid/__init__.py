@@ -9,6 +9,7 @@ Names are loaded on first use, so that importing the package takes milliseconds.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ._core.lazy import lazy_names
@@ -79,6 +80,9 @@ _WHERE = {
 }
 _names, __getattr__ = lazy_names(__name__, _WHERE)
 __all__ = ["__version__", *_names]
+
+if "xarray" in sys.modules:  # then its Datasets have `.pk` at once; else with the first of ours
+    from ._core import accessor as _accessor
 
 if TYPE_CHECKING:
     from ._core.errors import (

@@ -1,4 +1,4 @@
-"""Simulation results: the accessor ``ds.pk``, files, tables. Importing this room registers the accessor."""
+"""Simulation results: the accessor ``ds.pk``, files, tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ds.pk``: what one does with a simulation, as methods of the Dataset."""
+"""``ds.pk``: what one does with a simulation, as methods of the Dataset. Registered by :mod:`.._core.accessor`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from . import curves
 from .storage import save_results
 
 
-@xr.register_dataset_accessor("pk")
 class PKAccessor:
     """Pharmacokinetic view of a Dataset of schema ``simulation``.
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._core.errors import BackendUnavailableError, InputError, SolveError
+from ..._core.optional import install_hint
 from ..base import Availability
 from ..threads import thread_count
 
@@ -37,7 +38,7 @@ def available() -> Availability:
         return Availability(True, "Julia runs in this process")
     if importlib.util.find_spec("juliacall") is None:
         return Availability(
-            False, f'juliacall is not installed; pip install "pbpk-hybrid[julia]" and {_SETUP}'
+            False, f"juliacall is not installed; {install_hint('julia')}, then {_SETUP}"
         )
     exe, project = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
     if exe or project:

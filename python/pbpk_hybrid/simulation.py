@@ -69,8 +69,8 @@ def simulate(
     """Concentrations of a compound over time in every person (or animal) of a population.
 
     >>> import pbpk_hybrid as ph
-    >>> people = ph.sample_population(1000, seed=1)                                       # doctest: +SKIP
-    >>> ph.simulate("theophylline", "320 mg oral", people, times=range(25))               # doctest: +SKIP
+    >>> people = ph.sample_population(1000, seed=1)
+    >>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))
 
     Parameters
     ----------

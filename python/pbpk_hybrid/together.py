@@ -46,7 +46,11 @@ def simulate_together(
     """Several compounds in every person of a population, with what they do to each other's enzymes.
 
     >>> import pbpk_hybrid as ph
-    >>> ph.simulate_together({"midazolam": "7.5 mg oral", "fluconazole": "400 mg oral q24h x3"})    # doctest: +SKIP
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
+    >>> both["concentration"].sel(compartment="midazolam:plasma").dims
+    ('subject', 'time')
 
     Parameters
     ----------
@@ -125,7 +129,12 @@ def interaction(
 ) -> xr.Dataset:
     """AUC and Cmax of a drug with others over those of the drug alone, in every person.
 
-    >>> ph.interaction(("midazolam", "7.5 mg oral"), {"fluconazole": "400 mg oral"}, victim_time=2)   # doctest: +SKIP
+    >>> import pbpk_hybrid as ph
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
+    >>> bool(found["auc_ratio"][0] > 1)
+    True
 
     Parameters
     ----------

@@ -173,6 +173,7 @@ def plain_unit(unit: str) -> str:
 def normalise_units(text: str) -> str:
     """Spellings of in vitro units that pint cannot know, made into ones that it does.
 
+    >>> from pbpk_hybrid.compounds._fields import normalise_units
     >>> normalise_units("20 uL/min/1e6 cells")
     '20 uL/min/million_cells'
     >>> normalise_units("8 µL/min/mg protein")

@@ -86,7 +86,7 @@ class PCDM:
 
     >>> from pbpk_hybrid.learn import PCDM
     >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
-    >>> women = PCDM.load().sample(500, asked, seed=1)                                                # doctest: +SKIP
+    >>> women = PCDM.load().sample(500, asked, seed=1)
 
     A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
     (:mod:`._coordinates`), given sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and

@@ -103,8 +103,10 @@ class Forecaster:
 
     >>> import pbpk_hybrid as ph
     >>> from pbpk_hybrid.learn import Forecaster
-    >>> forecaster = Forecaster.load()                                                         # doctest: +SKIP
-    >>> forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))      # doctest: +SKIP
+    >>> forecaster = Forecaster.load()
+    >>> samples = ph.observations("theophylline", "shipped")
+    >>> samples = samples.isel(sample=samples["subject"].values == "1").isel(sample=slice(1, 4))
+    >>> ahead = forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))
 
     Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune` adapts it to a study.
     """

@@ -15,7 +15,7 @@ from .base import Problem, SolverOptions, Status, Trajectories
 #: An amount may be below zero by so many times the tolerance of a step (absolute, plus relative to what was given). An
 #: error of a step is a root mean square over the states, so one state may have sqrt(n) times it, and errors of several
 #: steps add up; what is left of the factor is margin.
-MARGIN = 200.0
+MARGIN = 10.0
 _ROUNDING = 1e-10  # of what was given: never judge closer than this
 
 

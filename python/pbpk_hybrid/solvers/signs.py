@@ -42,22 +42,24 @@ def judge_signs(
 
     Parameters
     ----------
-    lowest : (n_subjects,) [mg] smallest amount that the integrator met in the guarded states; None: only the saved
-        amounts and the last state are looked at
+    lowest : (n_subjects,) [mg] smallest amount that the integrator met in the guarded states, after any step; None: the
+        saved amounts are looked at. The last state is in either case.
     """
     guarded = problem.system.guarded
     if not guarded.size:
         return
     smallest = result.final[:, guarded].min(axis=1)
-    sums = [
-        o
-        for o, terms in enumerate(problem.saved_terms())
-        if all(weight > 0 and state in guarded for state, weight in terms)
-    ]
-    for o in sums:
-        smallest = np.minimum(smallest, result.amount[:, :, o].min(axis=1))
     if lowest is not None:
         smallest = np.minimum(smallest, lowest)
+    else:
+        amounts = set(guarded.tolist())
+        sums = [
+            o
+            for o, terms in enumerate(problem.saved_terms())
+            if all(weight > 0 and state in amounts for state, weight in terms)
+        ]
+        if sums:
+            smallest = np.minimum(smallest, result.amount.min(axis=1)[:, sums].min(axis=1))
     bad = (result.status == Status.SUCCESS) & (
         smallest < -allowed_below_zero(problem, options, result)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ._core import schemas
+from ._core.arguments import check_kind, check_mapping, check_names
 from ._core.errors import (
     InputError,
     NoEffectWarning,
@@ -18,6 +20,7 @@ from ._core.errors import (
     unknown_name,
 )
 from ._core.provenance import provenance
+from ._core.random import check_seed
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
@@ -113,6 +116,7 @@ def simulate(
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
+    _check_arguments(compound, options, variability, absorption, kp, store, seed)
     if chunks is not None or store is not None or client is not None:
         from .scale import (
             simulate_cohort,
@@ -198,6 +202,22 @@ def simulate(
     )
 
 
+def _check_arguments(compound, options, variability, absorption, kp, store, seed) -> None:
+    check_seed(seed)
+    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
+    check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
+    check_kind(
+        "variability",
+        variability,
+        (Variability, type(None)),
+        "Variability(...) or None",
+        hint="such as Variability(intrinsic_clearance=0.3, absorption_rate=0.3)",
+    )
+    check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
+    check_mapping("kp", kp, "a mapping: organ -> tissue:plasma partition coefficient")
+    check_kind("store", store, (str, os.PathLike, type(None)), "the name of a .zarr store")
+
+
 def simulate_system(
     system: System,
     regimen: Regimen | xr.Dataset | str,
@@ -222,10 +242,12 @@ def simulate_system(
     facts : further attributes of the result
     Others as in :func:`simulate`.
     """
-    options = options or SolverOptions()
+    options = SolverOptions() if options is None else options
+    check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
+    sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
+    check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(regimen)
-    if isinstance(sensitivities, str):
-        sensitivities = (sensitivities,)
+    _check_amount_unit(system, regimen)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)
     saved = _saved(system, compartments)
@@ -263,6 +285,30 @@ def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
         )
 
 
+def _check_amount_unit(system: System, regimen: Regimen) -> None:
+    """Refuse doses in another unit of amount than the model's; an imported model may be in moles."""
+    unit, theirs = system.attrs.get("amount_unit", "mg"), getattr(regimen, "unit", "mg")
+    if unit != theirs and len(regimen):
+        raise InputError(
+            "regimen",
+            f"doses in {theirs}",
+            f"doses in the unit of the model, {unit}",
+            hint="use the imported model's regimen and dose(), or import it in mg "
+            "(import_sbml with molar_mass= or substance_unit=)",
+        )
+
+
+def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
+    """Units of a model whose amounts are not in mg, in place of those of the schema."""
+    if unit == "mg":
+        return dataset
+    for name in ("amount", "dose", "concentration", "concentration_sensitivity"):
+        if name in dataset.variables:
+            attrs = dataset[name].attrs
+            attrs["units"] = attrs["units"].replace("mg", unit)
+    return dataset
+
+
 def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
     """A regimen from whatever describes one."""
     if isinstance(regimen, Regimen):
@@ -284,7 +330,7 @@ def _times(times, regimen: Regimen) -> np.ndarray:
         return np.unique(
             np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)]
         )
-    if isinstance(times, str):
+    if isinstance(times, (str, bytes, Mapping, xr.Dataset)):
         raise InputError("times", times, "numbers [h]")
     grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
     if grid.size == 0:
@@ -306,7 +352,7 @@ def _times(times, regimen: Regimen) -> np.ndarray:
 def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...]:
     if compartments is None:
         return tuple(system.observables)
-    names = (compartments,) if isinstance(compartments, str) else tuple(compartments)
+    names = check_names("compartments", compartments, "names of compartments, such as 'plasma'")
     if not names:
         raise InputError("compartments", names, "at least one compartment")
     for name in names:
@@ -417,7 +463,7 @@ def _dataset(
     }
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
-    return xr.Dataset(
+    dataset = xr.Dataset(
         variables,
         coords,
         attrs=provenance(
@@ -430,3 +476,4 @@ def _dataset(
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )
+    return _label_amounts(dataset, system.attrs.get("amount_unit", "mg"))

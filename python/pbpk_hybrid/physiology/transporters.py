@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from .._core.random import generator
+from .._core.arguments import check_kind
+from .._core.random import check_seed, generator
 from .enzymes import (
     activity_factors,
     assign_phenotypes,
@@ -88,6 +89,8 @@ def with_transporters(
     NoEffectWarning : a variation of a transporter that nothing here knows; it counts for compounds that name it so
     """
     check_humans(people)
+    check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
+    check_seed(seed)
     n, out, rng = people.sizes["subject"], people, None
     if phenotypes == "population" or variation is not None:
         rng, _ = generator(seed_of(seed, people))

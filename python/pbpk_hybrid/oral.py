@@ -32,8 +32,11 @@ def bioavailability(
     Fa is what left the gut lumen for the wall by `duration`, Fg the share of it that the wall let pass, Fh what a
     well-stirred liver lets pass on the first way through, Q/(Q + fu/BP CLint), and F their product.
 
-    >>> ph.bioavailability("metoprolol", "100 mg oral",
-    ...     absorption=ph.GutAbsorption(effective_permeability=1.34))                  # doctest: +SKIP
+    >>> import pbpk_hybrid as ph
+    >>> gut = ph.GutAbsorption(effective_permeability=1.34)
+    >>> found = ph.bioavailability("metoprolol", "100 mg oral", absorption=gut)
+    >>> bool(0 < found["f"][0] < found["fa"][0] <= 1)
+    True
 
     Parameters
     ----------

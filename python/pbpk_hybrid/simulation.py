@@ -12,7 +12,13 @@ import xarray as xr
 
 from ._core import schemas
 from ._core.arguments import check_kind, check_mapping, check_names
-from ._core.errors import InputError, SolveError, SubjectFailedWarning, unknown_name
+from ._core.errors import (
+    InputError,
+    NoEffectWarning,
+    SolveError,
+    SubjectFailedWarning,
+    unknown_name,
+)
 from ._core.provenance import provenance
 from ._core.random import check_seed
 from ._core.units import quantity
@@ -33,6 +39,7 @@ from .solvers.doses import (
     subject_ids,
 )
 from .solvers.select import choose_backend
+from .solvers.signs import why_negative
 from .solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
 from .variability import Variability
 
@@ -76,8 +83,8 @@ def simulate(
     """Concentrations of a compound over time in every person (or animal) of a population.
 
     >>> import pbpk_hybrid as ph
-    >>> people = ph.sample_population(1000, seed=1)                                       # doctest: +SKIP
-    >>> ph.simulate("theophylline", "320 mg oral", people, times=range(25))               # doctest: +SKIP
+    >>> people = ph.sample_population(1000, seed=1)
+    >>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))
 
     Parameters
     ----------
@@ -120,7 +127,8 @@ def simulate(
     Warns
     -----
     SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name
+    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name; a gut model without oral
+        doses
     """
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
@@ -187,6 +195,8 @@ def simulate(
         absorption=absorption,
     )
     given = as_regimen(regimen)
+    if absorption is not None:
+        warn_of_idle_gut(given, compound.name)
     regimen = given if absorption is None else absorption.release(given)
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
     if variability is not None:
@@ -305,6 +315,20 @@ def simulate_system(
     return _label_amounts(ds, system.attrs.get("amount_unit", "mg"))
 
 
+def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
+    """
+    Warns
+    -----
+    NoEffectWarning : a model of the gut for a regimen without oral doses
+    """
+    if not (regimen.columns["route"] == "oral").any():
+        warnings.warn(
+            f"the gut model of {compound} changes nothing: none of its doses is oral ({regimen})",
+            NoEffectWarning,
+            stacklevel=3,
+        )
+
+
 def _check_amount_unit(system: System, regimen: Regimen) -> None:
     """Refuse doses in another unit of amount than the model's; an imported model may be in moles."""
     unit, theirs = system.attrs.get("amount_unit", "mg"), getattr(regimen, "unit", "mg")
@@ -413,12 +437,15 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
         return
     first = failed[0]
     status = Status(int(result.status[first]))
+    advice = status.advice
+    if status == Status.NEGATIVE_AMOUNT:
+        advice = why_negative(system, first)
     names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (
         ", ..." if failed.size > 5 else ""
     )
     text = (
         f"{failed.size} of {system.n_subjects} subjects could not be integrated ({names}); "
-        f"subject {system.subjects[first]}: {status.advice}"
+        f"subject {system.subjects[first]}: {advice}"
     )
     if raise_on_failure:
         raise SolveError(text)

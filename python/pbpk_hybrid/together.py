@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,14 @@ from .dosing import Regimen
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
-from .simulation import COVARIATES, as_regimen, simulate_system
+from .models.links import warn_of_strangers
+from .simulation import COVARIATES, as_regimen, simulate_system, warn_of_idle_gut
 from .solvers.base import SolverOptions
 from .solvers.time_grid import TimeGrid
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
+#: whether `interaction`, which knows the victim, has said what changes nothing
+_judged: ContextVar[bool] = ContextVar("judged", default=False)
 _OPTIONS = (
     "enzyme_half_lives",
     "partition_method",
@@ -57,7 +61,11 @@ def simulate_together(
     """Several compounds in every person of a population, with what they do to each other's enzymes.
 
     >>> import pbpk_hybrid as ph
-    >>> ph.simulate_together({"midazolam": "7.5 mg oral", "fluconazole": "400 mg oral q24h x3"})    # doctest: +SKIP
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
+    >>> both["concentration"].sel(compartment="midazolam:plasma").dims
+    ('subject', 'time')
 
     Parameters
     ----------
@@ -76,6 +84,11 @@ def simulate_together(
     Raises
     ------
     InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+
+    Warns
+    -----
+    NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
+        with effects that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
     """
     from .physiology import check_physiology, reference_individual
 
@@ -87,6 +100,8 @@ def simulate_together(
     for name, gut in absorption.items():
         check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
     people = reference_individual("human") if population is None else check_physiology(population)
+    if not _judged.get():
+        warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
     system = interacting_system(
         [c for c, _ in pairs],
         people,
@@ -99,6 +114,8 @@ def simulate_together(
     for compound, own in pairs:
         if own is not None:
             gut = (absorption or {}).get(compound.name)
+            if gut is not None:
+                warn_of_idle_gut(own, compound.name)
             regimen = regimen + _addressed(own, compound, gut)
     ds = simulate_system(
         system,
@@ -136,7 +153,12 @@ def interaction(
 ) -> xr.Dataset:
     """AUC and Cmax of a drug with others over those of the drug alone, in every person.
 
-    >>> ph.interaction(("midazolam", "7.5 mg oral"), {"fluconazole": "400 mg oral"}, victim_time=2)   # doctest: +SKIP
+    >>> import pbpk_hybrid as ph
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
+    >>> bool(found["auc_ratio"][0] > 1)
+    True
 
     Parameters
     ----------
@@ -156,6 +178,10 @@ def interaction(
     Raises
     ------
     InputError : a time or duration that makes no sense; as :func:`simulate_together`
+
+    Warns
+    -----
+    NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
     """
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:
@@ -176,21 +202,28 @@ def interaction(
     gut = check_mapping(
         "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
     )
+    compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    species = "human" if population is None else str(population["species"].values[0])
+    warn_of_strangers(compounds, species, drug.name)
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
         here = (
             {_compound(c).name for c, _ in given} if not others else set(gut)
         )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
-        ds = simulate_together(
-            given,
-            population,
-            times,
-            compartments=[name],
-            areas=[name],
-            absorption=own,
-            **options,
-        )
+        token = _judged.set(True)
+        try:
+            ds = simulate_together(
+                given,
+                population,
+                times,
+                compartments=[name],
+                areas=[name],
+                absorption=own,
+                **options,
+            )
+        finally:
+            _judged.reset(token)
         curve = ds["concentration"].values[:, times >= victim_time, 0]
         area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
         curves.append(curve)

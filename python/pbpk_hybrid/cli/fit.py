@@ -23,7 +23,7 @@ from .data_set import (
     say_notes,
 )
 from .parsing import number_option
-from .terminal import Debug, Quiet, console, reporting, stage, staged_folder
+from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,6 +97,7 @@ def fit(
 ) -> None:
     """Estimate parameters of a compound from concentrations, by maximum likelihood or with priors."""
     with reporting(debug):
+        check_folder(out)
         from ..compounds import get_compound, load_compound_file
         from ..estimation import (
             LogNormal,

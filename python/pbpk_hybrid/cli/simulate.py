@@ -25,7 +25,17 @@ from .subjects import (
     Workers,
     draw,
 )
-from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
+from .terminal import (
+    SUBJECTS_FAILED,
+    Debug,
+    Quiet,
+    Seed,
+    check_folder,
+    console,
+    reporting,
+    stage,
+    staged_folder,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -131,6 +141,8 @@ def simulate(
         from ..variability import Variability
         from .study import known_choice, matching, published, single_dose, usual_dose
 
+        if out.suffix != ".zarr":
+            check_folder(out)
         # everything that can be refused is looked at before the work begins
         drug = _compound(compound, compound_file)
         # the store keeps no observations beside the curves: they are read only to fill in what was not said

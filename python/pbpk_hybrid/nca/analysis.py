@@ -102,6 +102,7 @@ def nca(
     Other data need to be told how the dose was given:
 
     >>> import numpy as np
+    >>> from pbpk_hybrid import nca
     >>> t = np.arange(25.0)
     >>> result = nca((t, 10 * np.exp(-0.1 * t)), dose=100, route="iv_bolus")
     >>> round(float(result.cl[0]), 6)

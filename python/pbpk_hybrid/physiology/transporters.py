@@ -12,7 +12,14 @@ import xarray as xr
 
 from .._core.arguments import check_kind
 from .._core.random import check_seed, generator
-from .enzymes import activity_factors, assign_phenotypes, check_humans, multiply_activity, seed_of
+from .enzymes import (
+    activity_factors,
+    assign_phenotypes,
+    check_humans,
+    multiply_activity,
+    seed_of,
+    warn_of_unknown,
+)
 
 #: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Frequencies follow
 #: Hardy and Weinberg from the allele's; activities are the reciprocals of what substrates' AUC are raised to. All quoted
@@ -76,6 +83,10 @@ def with_transporters(
     Raises
     ------
     InputError, UnknownNameError : animals, a transporter or phenotype that is not known, a variation below 0, no seed
+
+    Warns
+    -----
+    NoEffectWarning : a variation of a transporter that nothing here knows; it counts for compounds that name it so
     """
     check_humans(people)
     check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
@@ -89,6 +100,7 @@ def with_transporters(
         given = (
             variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
         )
+        warn_of_unknown("variation", given, TRANSPORTERS, "transporter")
         out = multiply_activity(out, activity_factors(given, n, rng))
     return out
 

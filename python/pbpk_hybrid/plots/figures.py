@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,9 @@ def profile_figure(
     left, right = figure.subplots(1, 2)
     options = {"kind": kind, "compartment": compartment, "dose_normalise": dose_normalise}
     time_profile(sim, observations, **options, ax=left)
-    time_profile(sim, observations, **options, log=True, legend=False, ax=right)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the observations are")  # said once, on the left
+        time_profile(sim, observations, **options, log=True, legend=False, ax=right)
     right.set_ylabel("")
     figure.suptitle(title or _title(sim), fontsize="large", x=0.012, ha="left")
     return figure

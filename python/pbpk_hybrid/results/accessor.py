@@ -17,8 +17,8 @@ class PKAccessor:
     """Pharmacokinetic view of a Dataset of schema ``simulation``.
 
     >>> import pbpk_hybrid as ph
-    >>> sim = ph.simulate("theophylline", "320 mg oral", times=range(25))                 # doctest: +SKIP
-    >>> sim.pk.plasma.max(), sim.pk.nca().half_life                                       # doctest: +SKIP
+    >>> sim = ph.simulate("theophylline", "320 mg oral", times=range(25))
+    >>> highest, half_life = sim.pk.plasma.max(), sim.pk.nca().half_life
     """
 
     def __init__(self, ds: xr.Dataset) -> None:

@@ -167,7 +167,7 @@ def simulate_cohort(
 
     >>> from pbpk_hybrid.scale import Cohort, simulate_cohort
     >>> people = Cohort(1_000_000, seed=1)
-    >>> simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")            # doctest: +SKIP
+    >>> cohort = simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")
 
     A run that was stopped, by whatever, is finished by calling it again in the same words: finished chunks are checked
     and kept. Numbers do not depend on `chunks`, on the number of workers, or on what went wrong on the way.

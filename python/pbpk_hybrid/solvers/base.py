@@ -28,6 +28,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NOT_FINITE = 3
     NO_STEADY_STATE = 4
+    NEGATIVE_AMOUNT = 5
 
     @property
     def advice(self) -> str:
@@ -37,6 +38,8 @@ class Status(IntEnum):
             Status.STEP_TOO_SMALL: "the step became too small; look for parameters of extreme size in this subject",
             Status.NOT_FINITE: "a value became infinite or NaN; look at this subject's parameters and doses",
             Status.NO_STEADY_STATE: "no steady state was found; the drug accumulates without end in this subject",
+            Status.NEGATIVE_AMOUNT: "an amount fell below zero, beyond what the tolerance explains; take a smaller "
+            "rtol (1e-10), or a larger constant (Km) where it is many decades below the dose",
         }[self]
 
 

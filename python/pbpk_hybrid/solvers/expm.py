@@ -13,6 +13,7 @@ import numpy as np
 
 from .._core.errors import InputError
 from .base import ADD, KEEP, Problem, SolverOptions, Status, Trajectories
+from .signs import judge_signs
 
 
 def solve_exactly(
@@ -45,6 +46,7 @@ def solve_exactly(
     balance = np.empty((n_subjects, n_times)) if system.closed else None
     area, moment = (np.empty((n_subjects, n_times, n_areas)) for _ in range(2))
     final = np.empty((n_subjects, n))
+    lowest = np.zeros(n_subjects)
     start = problem.start
     for s in range(n_subjects):
         y = np.r_[start[s if len(start) > 1 else 0], np.zeros(2 * n_areas)]
@@ -53,6 +55,7 @@ def solve_exactly(
         area[s] = path[:, n : n + n_areas]
         # dA/dt = sum, dB/dt = A: the integral of t x sum is t A - B
         moment[s] = problem.times[:, None] * area[s] - path[:, n + n_areas :]
+        lowest[s] = path[:, :n][:, system.guarded].min(initial=0.0)
         if balance is not None:
             balance[s] = path[:, :n].sum(axis=1) - gave
         if progress is not None:
@@ -60,7 +63,7 @@ def solve_exactly(
     status = np.zeros(n_subjects, dtype=np.int8)
     bad = ~np.isfinite(amount).all(axis=(1, 2))
     status[bad] = Status.NOT_FINITE
-    return Trajectories(
+    result = Trajectories(
         amount,
         balance,
         given,
@@ -75,6 +78,8 @@ def solve_exactly(
         area=area if n_areas else None,
         moment=moment if n_areas else None,
     )
+    judge_signs(problem, options, result, lowest)
+    return result
 
 
 def _sums(n: int, terms: list[tuple[tuple[int, float], ...]]) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ...models.derivatives import parameter_derivatives
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
+from ..signs import judge_signs
 from ..threads import run_in_threads, thread_count
 
 #: packs per task: small enough to share evenly and to report progress, large enough not to be felt
@@ -43,7 +44,8 @@ class EmbeddedBackend:
             from ..expm import solve_exactly
 
             return solve_exactly(problem, options, progress)
-        result = _integrate(problem, options, progress)
+        result, lowest = _integrate(problem, options, progress)
+        judge_signs(problem, options, result, lowest)
         _retry_failed(problem, options, result)
         failed = result.status != Status.SUCCESS
         if failed.any():
@@ -55,7 +57,10 @@ class EmbeddedBackend:
         return result
 
 
-def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
+def _integrate(
+    problem: Problem, options: SolverOptions, progress
+) -> tuple[Trajectories, np.ndarray]:
+    """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
     from . import pack, rosenbrock
     from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
@@ -79,6 +84,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))
     statistics = np.zeros((packs, 3), dtype=np.int64)
+    lowest = aligned_lanes(packs, 1)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
     area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
@@ -134,6 +140,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 a,
                 b,
                 statistics,
+                lowest,
             )
             if progress is not None:
                 progress(min(b * LANES, n_subjects) - a * LANES)
@@ -143,7 +150,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     run_in_threads(-(-packs // _PACKS_PER_TASK), thread_count(options.threads), make_worker)
     final = y.transpose(0, 2, 1).reshape(packs * LANES, n)[:n_subjects][:, system.plan.place]
     per_subject = np.repeat(statistics, LANES, axis=0)[:n_subjects]
-    return Trajectories(
+    trajectories = Trajectories(
         amount=out,
         balance=balance if system.closed else None,
         given=given,
@@ -163,12 +170,15 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         area=area if problem.areas else None,
         moment=moment if problem.areas else None,
     )
+    return trajectories, lowest.reshape(-1)[:n_subjects]
 
 
 def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories) -> None:
     """Integrate every subject of a failed pack alone, so that only the one to blame is lost."""
     for s in np.flatnonzero(result.status != Status.SUCCESS):
-        once = _integrate(problem.take(int(s)), options, None)
+        alone = problem.take(int(s))
+        once, lowest = _integrate(alone, options, None)
+        judge_signs(alone, options, once, lowest)
         result.amount[s], result.given[s], result.final[s] = (
             once.amount[0],
             once.given[0],

@@ -24,7 +24,7 @@ from ..base import ADD, KEEP, RATE, Status
 from .areas import advance_areas, prepare_areas, save_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .hill import hill_linearise, hill_rate
-from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
+from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
@@ -43,6 +43,7 @@ Structure = namedtuple(
     "s_ptr s_state "  # stoichiometry: states
     "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
     "out_ptr out_state "  # saved sums: states
+    "guarded "  # states that must not fall below zero; see System.guarded
     "hill "  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
     "enzymatic",  # the same for the law `enzymatic`
 )
@@ -403,6 +404,7 @@ def integrate_pack(
     first,
     count,
     statistics,
+    lowest,
 ):
     """Integrate one pack over all its events and saved times.
 
@@ -419,6 +421,7 @@ def integrate_pack(
     area : AreaArrays, for none or some integrals over time
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
+    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where none was below; written here
     """
     u, z, lu, slope, dense = work
     n = len(y)
@@ -437,6 +440,7 @@ def integrate_pack(
     h = 0.0
     stop = 0
     accepted, rejected = 0, 0
+    store(lowest, 0, splat(0.0))
     infusing = False
     areas = len(area.ptr) > 1
     for i in range(len(area.now)):
@@ -593,6 +597,11 @@ def integrate_pack(
                     row += 1
                 for i in range(n):
                     store(y, i, load(z, last_z + i))
+                if len(st.guarded):
+                    least = load(lowest, 0)
+                    for g in range(len(st.guarded)):
+                        least = lane_min(load(y, entry(st.guarded, g)), least)
+                    store(lowest, 0, least)
                 put_in = put_in + (now - t) * flow_in
                 if areas:
                     advance_areas(area, step, now)
@@ -666,6 +675,7 @@ def integrate_packs(
     from_pack,
     to_pack,
     statistics,
+    lowest,
 ):
     """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
     for pack in range(from_pack, to_pack):
@@ -701,4 +711,5 @@ def integrate_packs(
             first,
             min(LANES, n_subjects - first),
             statistics[pack],
+            lowest[pack],
         )

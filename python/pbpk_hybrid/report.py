@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ._core.basis import basis_in_words
 from ._core.errors import InputError
 from ._core.files import atomic_path
 from .compounds import Compound
@@ -97,6 +98,7 @@ def write_report(
     )
     parts = [
         f"<h1>{_text(title)}</h1>",
+        *_basis(sim),
         *_warnings(sim),
         *_figures(sim, observed, kind),
         *_exposure(result),
@@ -117,6 +119,14 @@ def write_report(
     with atomic_path(target) as draft:
         draft.write_text(page, encoding="utf-8")
     return target
+
+
+def _basis(sim: xr.Dataset) -> list[str]:
+    basis = basis_in_words(sim.attrs)
+    varied = str(sim.attrs.get("variability", ""))
+    between = [f"between people, beside their anatomy: {varied}"] if varied else []
+    text = "; ".join([*([basis] if basis else []), *between])
+    return [f"<p>Basis: {_text(text)}.</p>"] if text else []
 
 
 def _warnings(sim: xr.Dataset) -> list[str]:

@@ -17,7 +17,7 @@ from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation import simulate
 from ..solvers import SolverOptions
-from ..variability import Variability
+from ..variability import Draws, Variability, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,
@@ -42,7 +42,7 @@ class Study:
     regimen: Regimen
     population: Cohort | xr.Dataset
     times: np.ndarray
-    variability: Variability | None
+    variability: Draws | None
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
@@ -128,7 +128,7 @@ class Study:
 class _ByBlock:
     """Variability that draws every block of subjects from its own stream."""
 
-    of: Variability
+    of: Draws
     seeds: tuple[int, ...]
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -154,7 +154,7 @@ def simulate_cohort(
     client: Any = None,
     workers: int | None = None,
     compartments: Sequence[str] = ("plasma",),
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     seed: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -179,10 +179,12 @@ def simulate_cohort(
         None: processes on this machine
     workers : processes when `client` is None; None: one per core; 1: in this process
     compartments : what to save
-    variability, seed : as in simulate; `seed` None takes the cohort's
+    variability, seed : as in simulate (a Cohort is drawn at random, so "default" is ``Variability()``); `seed` None takes
+        the cohort's
     overwrite : replace a store that is there
     progress : called with numbers of subjects done
-    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, partition_method, kp, hepatic_model)
+    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, clearance, distribution, partition_method,
+        kp, hepatic_model)
 
     Returns
     -------
@@ -233,6 +235,7 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
             )
     if seed is None:
         seed = population.seed if isinstance(population, Cohort) else population.attrs.get("seed")
+    variability = resolve_variability(variability, population)
     if variability is not None and seed is None:
         raise InputError(
             "seed", None, "a non-negative integer, for the variability between subjects"

@@ -144,9 +144,7 @@ def warfarin() -> list[dict]:
                 "dose": float("nan"),
                 "duration": 0.0,
                 "per_weight": False,
-                "clearance": clearance_of(
-                    samples.index.values, samples.values, dose, "oral", 0.0
-                ),
+                "clearance": clearance_of(samples.index.values, samples.values, dose, "oral", 0.0),
                 "age": float(person["age"].iloc[0]),
                 "weight": float(person["wt"].iloc[0]),
             }
@@ -321,9 +319,7 @@ def write(rows, few, best: tuple[float, float], interval, by_age) -> None:
         for r in rows
     ]
     judged = [r for r in rows if r["role"] == "judged"]
-    worst = max(
-        abs(r["observed"] - r[who]) for r in judged for who in ("volunteers", "adults")
-    )
+    worst = max(abs(r["observed"] - r[who]) for r in judged for who in ("volunteers", "adults"))
     default = ph.Variability()
     text = [
         "# Variability of clearance between people",

@@ -239,7 +239,8 @@ def _citations(sim: xr.Dataset, compound: Compound | None) -> list[str]:
         if sim.attrs.get(k)
     ]
     if compound is not None:
-        texts += [str(s) for s in compound.sources.values()]
+        # why a basis is the default is a reason, not a work to cite
+        texts += [str(s) for k, s in compound.sources.items() if not k.endswith("_basis")]
     unique = list(dict.fromkeys(t.strip() for text in texts for t in text.split("; ") if t.strip()))
     return [
         "<h2>References</h2>",

@@ -41,6 +41,8 @@ def simulate_together(
 ) -> xr.Dataset:
     """Several compounds in every person of a population, with what they do to each other's enzymes.
 
+    People differ by their anatomy and phenotypes alone: there is no `variability` here, other than in :func:`simulate`.
+
     >>> import pbpk_hybrid as ph
     >>> ph.simulate_together({"midazolam": "7.5 mg oral", "fluconazole": "400 mg oral q24h x3"})    # doctest: +SKIP
 
@@ -91,6 +93,7 @@ def simulate_together(
         progress=progress,
         facts={
             "population_seed": people.attrs.get("seed"),
+            "variability": "none",
             **warn_of_phenotypes([c for c, _ in pairs], people),
         },
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._core.errors import InputError
 from ..compounds import Compound
 
+
 def on_basis(
     compound: Compound, clearance: str | None = None, distribution: str | None = None
 ) -> Compound:

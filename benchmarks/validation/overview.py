@@ -330,7 +330,7 @@ def report(rows: list[dict]) -> list[str]:
         "",
         "## Compounds",
         "",
-        "Clearance and volume of distribution from the literature; profile by profile and by other bases: [README.md](README.md). "
+        "The default basis of each drug, chosen on these profiles, which makes the table optimistic; profile by profile and by other bases: [README.md](README.md). "
         "The last two columns are AAFE of all concentrations, here and as the source of most of these data reports it for its own model, which was "
         "fitted to part of them.",
         "",

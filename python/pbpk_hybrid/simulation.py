@@ -21,7 +21,7 @@ from .models.system import System
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
 from .solvers.select import choose_backend
-from .variability import Variability, resolve_variability
+from .variability import Variability, resolve_variability, varied_people
 
 #: covariates that go along into the result
 COVARIATES = (
@@ -164,7 +164,7 @@ def simulate(
         names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate")
         names += ("transit_rate",) if compound.transit_compartments else ()
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
-        factors = varied.draw(n_subjects, used_seed, names)
+        factors = varied_people(varied, people).draw(n_subjects, used_seed, names)
     system = whole_body_system(
         compound,
         people,

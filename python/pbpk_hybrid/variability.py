@@ -116,6 +116,43 @@ def resolve_variability(given: Any, population: Any) -> Draws | None:
     )
 
 
+#: labels up to here are numbers of draws; beyond, somebody numbered the subjects by other means
+_MOST_DRAWS = 5_000_000
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """Draws in which each subject has a row of his own, whoever else is simulated with him."""
+
+    of: Draws
+    rows: np.ndarray  # (n,)
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,) of the n rows."""
+        drawn = self.of.draw(int(self.rows.max()) + 1, seed, parameters)
+        return {name: values[self.rows] for name, values in drawn.items()}
+
+    def __str__(self) -> str:
+        return str(self.of)
+
+
+def draw_rows(population: xr.Dataset) -> np.ndarray:
+    """(n,) the draw that each subject takes: that of his label, so that a part of a population holds the same people.
+
+    Labels that are no such numbers, or that two subjects share, count for nothing: then subjects are numbered as they stand.
+    """
+    count = np.arange(population.sizes["subject"])
+    labels = population["subject"].values if "subject" in population.coords else count
+    if labels.dtype.kind not in "iu" or len(np.unique(labels)) < len(labels):
+        return count
+    return labels.astype(int) if 0 <= labels.min() and labels.max() < _MOST_DRAWS else count
+
+
+def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
+    """The same draws, row by row as :func:`draw_rows` says; of one that counts by other means, itself."""
+    return ByRow(varied, draw_rows(population)) if isinstance(varied, Variability) else varied
+
+
 def _drawn(population: Any) -> bool:
     if isinstance(population, xr.Dataset):
         return population.attrs.get("seed") is not None

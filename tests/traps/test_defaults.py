@@ -153,6 +153,15 @@ def test_people_drawn_at_random_vary_by_default_and_reference_individuals_do_not
     assert run(unknown).attrs["variability"] == "none"
 
 
+def test_a_part_of_a_population_holds_the_same_people():
+    people = ph.sample_population(6, seed=4)
+    run = lambda who: ph.simulate(  # noqa: E731
+        "theophylline", "320 mg oral", who, TIMES, compartments=["plasma"]
+    )["concentration"]
+    whole, order = run(people), [5, 2]
+    np.testing.assert_allclose(run(people.isel(subject=order)), whole[order], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
@@ -334,6 +343,21 @@ def test_a_cohort_varies_by_default(tmp_path):
     assert silent.attrs["variability"] == str(ph.Variability())
     with pytest.raises(InputError, match="variability"):
         simulate_cohort(*given, store=tmp_path / "c.zarr", workers=1, variability="much")
+
+
+@pytest.mark.parametrize("labels", [None, [f"person {i}" for i in range(2100)]])
+def test_a_store_holds_the_same_people_as_a_run_in_memory(labels, tmp_path):
+    pytest.importorskip("zarr")
+    from pbpk_hybrid.scale import BLOCK
+
+    people = ph.sample_population(BLOCK + 100, seed=8)
+    if labels is not None:
+        people = people.assign_coords(subject=labels)
+    given = ("theophylline", "320 mg oral", people, [0.0, 6.0])
+    memory = ph.simulate(*given, compartments=["plasma"])
+    store = ph.simulate(*given, chunks=BLOCK, store=tmp_path / "x.zarr")
+    np.testing.assert_allclose(store["concentration"], memory["concentration"], rtol=1e-4)
+    assert store.attrs["variability"] == memory.attrs["variability"] == str(ph.Variability())
 
 
 def test_the_command_names_the_basis_and_refuses_another_word(tmp_path):

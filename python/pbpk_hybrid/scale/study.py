@@ -17,7 +17,7 @@ from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation import simulate
 from ..solvers import SolverOptions
-from ..variability import Draws, Variability, resolve_variability
+from ..variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,
@@ -46,6 +46,7 @@ class Study:
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
+    rows: np.ndarray | None = None  # of such a population, the draw that each subject takes
 
     @property
     def n(self) -> int:
@@ -80,7 +81,11 @@ class Study:
 
     def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
         variability, seed = self.variability, None
-        if variability is not None:
+        if variability is not None and self.rows is not None:
+            # as simulate draws for a population that is there
+            first, seed = (blocks[0] - self.first_block) * BLOCK, self.seed
+            variability = ByRow(variability, self.rows[first : first + people.sizes["subject"]])
+        elif variability is not None:
             seed = stream(self.seed, blocks[0], 1)
             variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
         with warnings.catch_warnings():
@@ -108,7 +113,8 @@ class Study:
         if isinstance(self.population, Cohort):
             return self
         people = self.population.isel(subject=slice(first, last))
-        return dataclasses.replace(self, population=people, first_block=first // BLOCK)
+        rows = None if self.rows is None else self.rows[first:last]
+        return dataclasses.replace(self, population=people, first_block=first // BLOCK, rows=rows)
 
     def request(self) -> dict[str, Any]:
         """The same as plain JSON, to know a run again."""
@@ -254,4 +260,5 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
         variability,
         None if seed is None else int(seed),
         keywords,
+        rows=draw_rows(population) if isinstance(population, xr.Dataset) else None,
     )

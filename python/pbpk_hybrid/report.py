@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ._core.basis import basis_in_words
 from ._core.errors import InputError
 from ._core.files import atomic_path
 from .compounds import Compound
@@ -98,6 +99,7 @@ def write_report(
     )
     parts = [
         f"<h1>{_text(title)}</h1>",
+        *_basis(sim),
         *_warnings(sim),
         *_figures(sim, observed, kind),
         *_exposure(result),
@@ -118,6 +120,14 @@ def write_report(
     with atomic_path(target) as draft:
         draft.write_text(page, encoding="utf-8")
     return target
+
+
+def _basis(sim: xr.Dataset) -> list[str]:
+    basis = basis_in_words(sim.attrs)
+    varied = str(sim.attrs.get("variability", ""))
+    between = [f"between people, beside their anatomy: {varied}"] if varied else []
+    text = "; ".join([*([basis] if basis else []), *between])
+    return [f"<p>Basis: {_text(text)}.</p>"] if text else []
 
 
 def _warnings(sim: xr.Dataset) -> list[str]:
@@ -249,7 +259,8 @@ def _citations(sim: xr.Dataset, compound: Compound | None) -> list[str]:
         if sim.attrs.get(k)
     ]
     if compound is not None:
-        texts += [str(s) for s in compound.sources.values()]
+        # why a basis is the default is a reason, not a work to cite
+        texts += [str(s) for k, s in compound.sources.items() if not k.endswith("_basis")]
     unique = list(dict.fromkeys(t.strip() for text in texts for t in text.split("; ") if t.strip()))
     return [
         "<h2>References</h2>",

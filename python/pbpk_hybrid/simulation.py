@@ -28,9 +28,9 @@ from .dosing.records import dose_table
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
-from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.areas import area_names, of_concentrations
 from .solvers.areas import solve as solve_with_areas
+from .solvers.base import Problem, SolverOptions, Status, Trajectories
 from .solvers.doses import (
     dose_stops,
     last_dose_time,
@@ -41,7 +41,7 @@ from .solvers.doses import (
 from .solvers.select import choose_backend
 from .solvers.signs import why_negative
 from .solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
-from .variability import Variability
+from .variability import Variability, resolve_variability, varied_people
 
 #: covariates that go along into the result
 COVARIATES = (
@@ -66,9 +66,11 @@ def simulate(
     areas: Sequence[str] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     seed: int | None = None,
     sensitivities: Sequence[str] = (),
+    clearance: str | None = None,
+    distribution: str | None = None,
     partition_method: str | None = None,
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
@@ -99,9 +101,15 @@ def simulate(
     areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
     backend : "auto", "embedded" or "julia"
     options : tolerances and method, see SolverOptions
-    variability : differences between subjects in clearance and absorption; None: none
+    variability : differences between subjects in enzyme activity and absorption: "default" (``Variability()`` for people
+        drawn at random, none for reference individuals and people of a file), None or False (none), True, a coefficient
+        of variation for both (0.3 for 30 %), or a Variability; attribute ``variability`` says which
     seed : of the variability; None takes the population's own seed
     sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
+    clearance : "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the compound's own
+        basis, for curated drugs the one that was validated best (its file says so); attribute ``clearance_basis``
+    distribution : "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume); None: the
+        compound's own; attribute ``distribution_basis``
     partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
     absorption : model of the gut (dissolution, transit, permeation) for oral doses; None: first-order absorption
     raise_on_failure : raise SolveError instead of flagging failed subjects
@@ -165,6 +173,8 @@ def simulate(
             variability=variability,
             seed=seed,
             sensitivities=sensitivities,
+            clearance=clearance,
+            distribution=distribution,
             partition_method=partition_method,
             kp=kp,
             hepatic_model=hepatic_model,
@@ -178,15 +188,18 @@ def simulate(
     n_subjects = people.sizes["subject"]
     factors: dict[str, np.ndarray] = {}
     used_seed = None
-    if variability is not None:
+    varied = resolve_variability(variability, people)
+    if varied is not None:
         used_seed = _seed(seed, people)
         names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate")
         names += ("transit_rate",) if compound.transit_compartments else ()
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
-        factors = variability.draw(n_subjects, used_seed, names)
+        factors = varied_people(varied, people).draw(n_subjects, used_seed, names)
     system = whole_body_system(
         compound,
         people,
+        clearance=clearance,
+        distribution=distribution,
         partition_method=partition_method,
         kp=kp,
         hepatic_model=hepatic_model,
@@ -199,8 +212,7 @@ def simulate(
         warn_of_idle_gut(given, compound.name)
     regimen = given if absorption is None else absorption.release(given)
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
-    if variability is not None:
-        facts["variability"] = str(variability)
+    facts["variability"] = "none" if varied is None else str(varied)
     facts |= warn_of_phenotypes((compound.for_species(str(people["species"].values[0])),), people)
     ds = simulate_system(
         system,

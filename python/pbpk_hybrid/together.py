@@ -60,6 +60,8 @@ def simulate_together(
 ) -> xr.Dataset:
     """Several compounds in every person of a population, with what they do to each other's enzymes.
 
+    People differ by their anatomy and phenotypes alone: there is no `variability` here, other than in :func:`simulate`.
+
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
     >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
@@ -131,6 +133,7 @@ def simulate_together(
         progress=progress,
         facts={
             "population_seed": people.attrs.get("seed"),
+            "variability": "none",
             **warn_of_phenotypes([c for c, _ in pairs], people),
         },
         as_given=[(c.name, own) for c, own in pairs if own is not None],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .._core.numbers_in_text import NUMBER
 from .._core.units import quantity
@@ -21,7 +22,6 @@ from ..compounds import get_compound
 from ..dosing import Regimen
 from ..nca import nca
 from ..simulation import TimeGrid, simulate
-from ..variability import Variability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,7 @@ class Choice:
     age, sex, bmi, egfr : filters or conditions such as "20-60", "female"; "" for none
     hours : [h] simulated after the start
     variability : whether enzyme activity and absorption differ between people
+    clearance, distribution : basis such as "in_vitro", "predicted"; "" for the compound's own
     """
 
     compound: str
@@ -56,6 +57,8 @@ class Choice:
     egfr: str = ""
     hours: float = 24.0
     variability: bool = True
+    clearance: str = ""
+    distribution: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,11 @@ class Study:
         from ..results import last_interval, nca_summary
 
         return None if self.analysis is None else nca_summary(last_interval(self.analysis))
+
+    def basis(self) -> str:
+        """What clearance and distribution stand on, and how people differ beside their anatomy."""
+        attrs = self.simulation.attrs
+        return f"{basis_in_words(attrs)}; variability: {attrs['variability']}"
 
     def netcdf(self) -> bytes:
         """The simulation as a netCDF file."""
@@ -140,8 +148,10 @@ def simulate_choice(choice: Choice) -> Study:
         people,
         TimeGrid(until=choice.hours),
         compartments=("plasma",),
-        variability=Variability() if choice.variability else None,
+        variability="default" if choice.variability else None,
         seed=choice.seed,
+        clearance=choice.clearance or None,
+        distribution=choice.distribution or None,
     )
     one = single_dose(regimen)
     observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))

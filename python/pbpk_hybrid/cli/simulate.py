@@ -82,6 +82,20 @@ def simulate(
             help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
         ),
     ] = True,
+    clearance: Annotated[
+        str | None,
+        typer.Option(
+            help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
+            "[default: the compound's own]."
+        ),
+    ] = None,
+    distribution: Annotated[
+        str | None,
+        typer.Option(
+            help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the measured "
+            "volume) [default: the compound's own]."
+        ),
+    ] = None,
     partition_method: Annotated[
         str | None, typer.Option(help="Method for the partition coefficients.")
     ] = None,
@@ -138,7 +152,6 @@ def simulate(
         from .._core.random import generator
         from ..dosing import Regimen
         from ..solvers import SolverOptions
-        from ..variability import Variability
         from .study import known_choice, matching, published, single_dose, usual_dose
 
         if out.suffix != ".zarr":
@@ -194,7 +207,9 @@ def simulate(
                     "compartments": parse_names(compartments) or ("plasma",),
                     "backend": backend,
                     "options": options,
-                    "variability": Variability() if variability else None,
+                    "variability": "default" if variability else None,
+                    "clearance": clearance,
+                    "distribution": distribution,
                     "partition_method": partition_method,
                     "hepatic_model": hepatic_model,
                 },
@@ -224,8 +239,10 @@ def simulate(
                 compartments=parse_names(compartments),
                 backend=backend,
                 options=options,
-                variability=Variability() if variability else None,
+                variability="default" if variability else None,
                 seed=number,
+                clearance=clearance,
+                distribution=distribution,
                 partition_method=partition_method,
                 hepatic_model=hepatic_model,
                 progress=progress,

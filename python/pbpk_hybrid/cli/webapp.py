@@ -19,7 +19,6 @@ from .._core.errors import InputError
 from .._core.optional import require
 from .terminal import Debug, Quiet, console, reporting
 
-
 #: seconds that the server has to end by itself
 GRACE = 5.0
 

@@ -108,7 +108,7 @@ def virtual_bioequivalence(
     subjects: int = 24,
     trials: int = 500,
     seed: int = 0,
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     limits: tuple[float, float] = (0.8, 1.25),
     alpha: float = 0.05,
 ) -> xr.Dataset:
@@ -124,7 +124,7 @@ def virtual_bioequivalence(
     population : the people trials draw from, at least as many as `subjects`
     times : [h] of the samples
     within_cv : within-subject coefficient of variation (log-normal)
-    variability : between people, in clearance and absorption
+    variability : between people, in clearance and absorption, as in :func:`pbpk_hybrid.simulate`
 
     Returns
     -------

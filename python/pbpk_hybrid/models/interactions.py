@@ -33,8 +33,8 @@ from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
 from .enzymes import pathway_shares, turnover_rate
-from .system import Coefficients, Observable, Reaction, System
 from .links import warn_of_idle_half_lives
+from .system import Coefficients, Observable, Reaction, System
 from .transport import Carrier, side
 from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, whole_body_system
 

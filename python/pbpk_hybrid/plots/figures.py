@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .._core.files import atomic_path
 from ..results.curves import succeeded
@@ -34,6 +35,8 @@ def profile_figure(
 ) -> Figure:
     """Concentration over time on a linear and on a log axis, side by side, with a title of compound, dose and n.
 
+    A line below says what clearance and distribution stand on, where the Dataset tells.
+
     Parameters
     ----------
     sim, observations, kind, compartment, dose_normalise : as in :func:`time_profile`
@@ -56,6 +59,8 @@ def profile_figure(
         time_profile(sim, observations, **options, log=True, legend=False, ax=right)
     right.set_ylabel("")
     figure.suptitle(title or _title(sim), fontsize="large", x=0.012, ha="left")
+    if basis := basis_in_words(sim.attrs):
+        figure.supxlabel(basis, fontsize="x-small", color="0.35", x=0.012, ha="left")
     return figure
 
 

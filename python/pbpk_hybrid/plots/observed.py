@@ -11,7 +11,6 @@ import xarray as xr
 from .._core.errors import InputError, OutOfRangeWarning, unknown_name
 from .._core.schemas import validate
 
-
 #: doses count as the same within this ratio: people in one study get different amounts
 SAME_DOSE = 1.25
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
 
 #: in the order of the table; those that the analysis has are shown
@@ -211,9 +212,11 @@ def simulation_table(ds: xr.Dataset, title: str | None = None):
         facts["largest mass balance error"] = (
             f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
         )
-    for key in ("compound", "regimen", "species", "backend", "method", "seed", "population_seed"):
-        if key in ds.attrs:
-            facts[key.replace("_", " ")] = ds.attrs[key]
+    shown = ("compound", "regimen", "species", "basis", "variability", "backend", "method")
+    for key in (*shown, "seed", "population_seed"):
+        value = basis_in_words(ds.attrs) if key == "basis" else ds.attrs.get(key, "")
+        if value != "":
+            facts[key.replace("_", " ")] = value
     for key, value in facts.items():
         table.add_row(key, str(value))
     return table

@@ -17,7 +17,7 @@ from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation import simulate
 from ..solvers import SolverOptions, TimeGrid
-from ..variability import Variability
+from ..variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,
@@ -42,10 +42,11 @@ class Study:
     regimen: Regimen
     population: Cohort | xr.Dataset
     times: np.ndarray | TimeGrid | None
-    variability: Variability | None
+    variability: Draws | None
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
+    rows: np.ndarray | None = None  # of such a population, the draw that each subject takes
     time_grid: str = ""  # where the times were chosen: what they reach
 
     @property
@@ -83,7 +84,11 @@ class Study:
 
     def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
         variability, seed = self.variability, None
-        if variability is not None:
+        if variability is not None and self.rows is not None:
+            # as simulate draws for a population that is there
+            first, seed = (blocks[0] - self.first_block) * BLOCK, self.seed
+            variability = ByRow(variability, self.rows[first : first + people.sizes["subject"]])
+        elif variability is not None:
             seed = stream(self.seed, blocks[0], 1)
             variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
         with warnings.catch_warnings():
@@ -111,7 +116,8 @@ class Study:
         if isinstance(self.population, Cohort):
             return self
         people = self.population.isel(subject=slice(first, last))
-        return dataclasses.replace(self, population=people, first_block=first // BLOCK)
+        rows = None if self.rows is None else self.rows[first:last]
+        return dataclasses.replace(self, population=people, first_block=first // BLOCK, rows=rows)
 
     def request(self) -> dict[str, Any]:
         """The same as plain JSON, to know a run again."""
@@ -131,7 +137,7 @@ class Study:
 class _ByBlock:
     """Variability that draws every block of subjects from its own stream."""
 
-    of: Variability
+    of: Draws
     seeds: tuple[int, ...]
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -157,7 +163,7 @@ def simulate_cohort(
     client: Any = None,
     workers: int | None = None,
     compartments: Sequence[str] = ("plasma",),
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     seed: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -182,10 +188,12 @@ def simulate_cohort(
         None: processes on this machine
     workers : processes when `client` is None; None: one per core; 1: in this process
     compartments : what to save
-    variability, seed : as in simulate; `seed` None takes the cohort's
+    variability, seed : as in simulate (a Cohort is drawn at random, so "default" is ``Variability()``); `seed` None takes
+        the cohort's
     overwrite : replace a store that is there
     progress : called with numbers of subjects done
-    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, partition_method, kp, hepatic_model)
+    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, clearance, distribution, partition_method,
+        kp, hepatic_model)
 
     Returns
     -------
@@ -236,6 +244,7 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
             )
     if seed is None:
         seed = population.seed if isinstance(population, Cohort) else population.attrs.get("seed")
+    variability = resolve_variability(variability, population)
     if variability is not None and seed is None:
         raise InputError(
             "seed", None, "a non-negative integer, for the variability between subjects"
@@ -253,6 +262,7 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
         variability,
         None if seed is None else int(seed),
         keywords,
+        rows=draw_rows(population) if isinstance(population, xr.Dataset) else None,
     )
     if not automatic:
         return study

@@ -65,7 +65,8 @@ def judge_signs(
     )
     if bad.any():
         result.status[bad] = Status.NEGATIVE_AMOUNT
-        for values in (result.amount, result.final, result.balance, result.sensitivity):
+        of_time = (result.amount, result.balance, result.sensitivity, result.area, result.moment)
+        for values in (result.final, *of_time):
             if values is not None:
                 values[bad] = np.nan
 

@@ -99,7 +99,7 @@ def test_options_reach_the_engine(tmp_path):
     sim = open_results(tmp_path / "simulation.nc")
     assert list(sim.compartment.values) == ["plasma", "liver"] and sim.sizes["time"] == 25
     assert (sim.sex == "female").all() and ((sim.age >= 20) & (sim.age <= 40)).all()
-    assert "variability" not in sim.attrs and sim.attrs["rtol"] == 1e-7
+    assert sim.attrs["variability"] == "none" and sim.attrs["rtol"] == 1e-7
     with (tmp_path / "nca.csv").open() as file:
         assert {"cl", "vss"} <= set(next(csv.reader(file)))
 

@@ -50,9 +50,7 @@ def test_a_drawn_population_is_the_one_that_is_simulated(simulation, tmp_path):
 
 def test_an_analysis_of_a_store_is_that_of_its_simulation(simulation, tmp_path):
     whole = ph.nca(ph.open_results(simulation), route="oral")
-    result = nca_cohort(
-        simulation, store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1
-    )
+    result = nca_cohort(simulation, store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1)
     same(result, whole.drop_vars("flag_reasons"))
     doses = np.linspace(100.0, 300.0, N)
     with pytest.raises(InputError, match="dose of the records, 320 mg"):  # it knows what was given

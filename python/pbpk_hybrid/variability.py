@@ -35,8 +35,8 @@ class Variability:
     Parameters
     ----------
     intrinsic_clearance : of hepatic CLint per gram of liver, and of Vmax. 0.17 is the maximum likelihood (90 % interval 0 to
-        0.39) of clearances of single people after cimetidine and midazolam, beside the scatter of liver mass, flow and GFR
-        that the population has; checked on theophylline and warfarin, which did not choose it
+        0.4) of clearances of single people after cimetidine and midazolam, beside the scatter of liver mass, flow and GFR
+        that the population has; checked on theophylline and warfarin, which are not in the likelihood
         (benchmarks/validation/variability.md)
     fraction_unbound : of fu in plasma; 0 by default
     absorption_rate : of ka (and the transit rate); 0.30 by default, the value of httk's Monte Carlo for in vitro inputs

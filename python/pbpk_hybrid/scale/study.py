@@ -15,9 +15,9 @@ import xarray as xr
 from .._core.errors import InputError, SubjectFailedWarning
 from ..compounds import Compound, get_compound
 from ..dosing import Regimen
-from ..simulation import simulate
+from ..simulation.single import simulate
+from ..simulation.variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from ..solvers import SolverOptions, TimeGrid
-from ..variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,

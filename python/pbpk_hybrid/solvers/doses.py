@@ -10,7 +10,7 @@ from .._core.errors import InputError, unknown_name
 from ..dosing import DoseEvents, Regimen, expand
 from ..dosing.events import BOLUS, OTHER, RATE, RESET, ROUTE_COMPARTMENT, STEADY
 from ..dosing.table import is_dose
-from ..models.system import System
+from ..models.system.system import System
 from . import base
 from .base import StopTable
 

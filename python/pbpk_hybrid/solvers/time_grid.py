@@ -14,7 +14,7 @@ import numpy as np
 from .._core.errors import InputError
 from .._core.units import quantity
 from ..dosing import just_before
-from ..models.system import System
+from ..models.system.system import System
 from .areas import solve
 from .base import ADD, KEEP, RATE, Backend, Problem, SolverOptions, Status, StopTable
 

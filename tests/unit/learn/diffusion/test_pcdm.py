@@ -20,11 +20,11 @@ from pbpk_hybrid._core.errors import (
     UnknownNameError,
 )
 from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig
-from pbpk_hybrid.learn.diffusion._conditions import check, random_features
-from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates
-from pbpk_hybrid.learn.diffusion._physics import violation
-from pbpk_hybrid.learn.diffusion._ranges import mirror
-from pbpk_hybrid.learn.diffusion._sampler import project, schedule
+from pbpk_hybrid.learn.diffusion.conditions import check, random_features
+from pbpk_hybrid.learn.diffusion.coordinates import MEASURED, NAMES, Coordinates
+from pbpk_hybrid.learn.diffusion.physics_loss import violation
+from pbpk_hybrid.learn.diffusion.ranges import mirror
+from pbpk_hybrid.learn.diffusion.sampler import project, schedule
 from pbpk_hybrid.physiology import (
     ORGANS,
     check_physiology,

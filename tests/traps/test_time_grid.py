@@ -8,8 +8,8 @@ import xarray as xr
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.app.work import Choice, simulate_choice
+from pbpk_hybrid.dosing import just_before
 from pbpk_hybrid.solvers import TimeGrid
-from pbpk_hybrid.solvers.doses import just_before
 
 R = ph.Regimen
 MINE = ph.Compound.create(

@@ -77,15 +77,6 @@ def dose_stops(
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
 
 
-def just_before(time: np.ndarray | float) -> np.ndarray | float:
-    """The time [h] at which a trough is read that is taken right before a dose at `time`: 1e-9 of it, at least 1e-9 h, earlier.
-
-    A saved value at the time of a dose sees the dose. The distance is large enough to be told apart after rounding to nine
-    decimals, and small enough (4 microseconds to a few milliseconds) for no concentration to change by more than 1e-6.
-    """
-    return time - 1e-9 * np.maximum(1.0, np.abs(time))
-
-
 def subject_ids(system: System) -> np.ndarray:
     """(n_subjects,) the ids by which a regimen knows the subjects: their labels where these are whole numbers."""
     labels = np.asarray(system.subjects)

@@ -134,7 +134,12 @@ def test_without_juliacall_the_reason_names_the_way_out(monkeypatch):
     monkeypatch.setattr(runtime, "_bridge", None)
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
     state = runtime.available()
-    assert not state.ok and "pip install" in state.reason and "juliacall" in state.reason and "julia setup" in state.reason
+    assert (
+        not state.ok
+        and "pip install" in state.reason
+        and "juliacall" in state.reason
+        and "julia setup" in state.reason
+    )
     with pytest.raises(ph.BackendUnavailableError, match="juliacall is not installed"):
         runtime.start()
     assert status()["ready"] is False

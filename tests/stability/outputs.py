@@ -80,9 +80,12 @@ def cases() -> Iterator[tuple[str, Callable[[], xr.Dataset]]]:
     yield "sensitivities", _sensitivities
     yield "antibody", _antibody
     yield "large molecule", _two_pore
-    yield "httk pbtk", lambda: ph.simulate_system(ph.httk_pbtk("midazolam"), "1 mg iv", [1, 2, 8])[
-        ["concentration"]
-    ]
+    yield (
+        "httk pbtk",
+        lambda: ph.simulate_system(ph.httk_pbtk("midazolam"), "1 mg iv", [1, 2, 8])[
+            ["concentration"]
+        ],
+    )
     yield "virtual patients", _pcdm
     yield "forecast", _forecast
     yield "scaling", _scaling

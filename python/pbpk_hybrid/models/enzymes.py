@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 _RATES = "kdeg [1/h] of public whole-body model code (mrgsolve, kdeg_1a2 0.018, kdeg_2c9 0.0067, kdeg_2c19 0.027); read there"
 _OSP_2C8 = "t1/2 (liver) of CYP2C8 in the cimetidine model of Open Systems Pharmacology; read there"
 _ASSUMED = "assumed, see docs/assumptions.md"
-_WANG = (
-    "kdeg 0.03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than 0.0077/h; read in: its abstract and table 6"
-)
+_WANG = "kdeg 0.03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than 0.0077/h; read in: its abstract and table 6"
 #: enzyme -> organ -> (half-life of the protein [h], source)
 TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP3A4": {"liver": (23.1, _WANG), "gut": (23.1, _WANG)},

@@ -227,9 +227,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
                 "duration": lambda **k: Regimen.infusion(amount, extent, time, **k),
                 "rate": lambda **k: Regimen.infusion(amount, time=time, rate=extent, **k),
                 "oral": lambda **k: Regimen.oral(amount, time, **k),
-            }[
-                kind
-            ](
+            }[kind](
                 lag=lag,
                 bioavailability=f,
                 **({"interval": extent, "additional_doses": n} if n else {}),

@@ -367,3 +367,44 @@ def test_enzymes_vary_by_thirty_percent_unless_told():
         values = drawn.sel(enzyme=enzyme).values
         assert values.mean() == pytest.approx(1.0, abs=4 * cv / np.sqrt(3000)), enzyme
         assert np.log(values).std() == pytest.approx(np.sqrt(np.log1p(cv**2)), rel=0.06), enzyme
+
+
+# ---------------------------------------------------------------------- animals
+@pytest.mark.parametrize(("species", "usual"), [("rat", 0.25), ("mouse", 0.02), ("dog", 10.0)])
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_an_animal_has_organs_by_weight_and_flows_by_its_three_quarter_power(
+    species, usual, factor
+):
+    animal = ph.reference_individual(species)
+    weight = number(animal, "body_weight")
+    assert weight == pytest.approx(usual, rel=0.1)
+    other = ph.reference_individual(species, body_weight=weight * factor)
+    slow = {0.5: 0.594604, 2.0: 1.681793}[factor]
+    for organ in ("liver", "muscle", "venous_blood"):
+        assert mass(other, organ) == pytest.approx(mass(animal, organ) * factor), organ
+    for organ in ("liver", "kidney", "lung"):
+        assert flow(other, organ) == pytest.approx(flow(animal, organ) * slow, rel=1e-5), organ
+    for name in ("gfr", "cardiac_output"):
+        assert number(other, name) == pytest.approx(number(animal, name) * slow, rel=1e-5), name
+
+
+def test_random_animals_filter_and_pump_by_the_three_quarter_power_of_their_weight():
+    rats = ph.sample_population(4000, "rat", seed=1, body_weight=(0.13, 0.48))
+    size = np.log(rats["body_weight"].values)
+    for name in ("gfr", "cardiac_output"):
+        values = np.log(rats[name].values)
+        slope, scatter = np.polyfit(size, values, 1)[0], values.std() / size.std() / np.sqrt(4000)
+        assert slope == pytest.approx(0.75, abs=4 * scatter), name
+        assert 4 * scatter < 0.2  # told from 1
+
+
+def test_a_heavy_man_clears_what_is_filtered_by_his_own_kidneys_and_not_per_kilogram():
+    """Whole renal clearance goes with GFR, which weight alone does not change in adults of one height."""
+    man = ph.reference_individual("human")
+    heavy = ph.reference_individual("human", body_weight=142, height=176)
+    drug = ph.get_compound("cimetidine")
+    renal = [
+        float(ph.whole_body_system(drug, p).parameters["clearance_renal"][0]) for p in (man, heavy)
+    ]
+    ratio = number(heavy, "gfr") / number(man, "gfr")
+    assert renal[1] / renal[0] == pytest.approx(ratio) and ratio < 142 / 73 * 0.9

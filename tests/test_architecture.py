@@ -52,10 +52,11 @@ ALLOWED = {
     },  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
-    "report": {"_core", "compounds", "plots"},
+    "report": {"_core", "compounds", "results", "plots"},
     "interchange": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "estimation": {
         "_core",
+        "results",
         "physiology",
         "compounds",
         "dosing",

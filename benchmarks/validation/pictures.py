@@ -122,8 +122,8 @@ def multiples(panels, path: Path) -> None:
                 ax.fill_between(
                     p["grid"], *np.maximum(p["band"], 1e-12), color=BAND, alpha=0.6, lw=0
                 )
-            if "in_vivo_volume" in p:
-                ax.plot(p["grid"], p["in_vivo_volume"], color=BLUE, lw=1.6)
+            if "default" in p:
+                ax.plot(p["grid"], p["default"], color=BLUE, lw=1.6)
             if "in_vivo" in p:
                 ax.plot(p["grid"], p["in_vivo"], color=ORANGE, lw=1.2, ls="--")
             error = np.where(np.isfinite(p["error"]), p["error"], 0)
@@ -169,7 +169,7 @@ def multiples(panels, path: Path) -> None:
         fig.supxlabel("time after dose [h]", fontsize=10)
         fig.supylabel("plasma (or blood) concentration [mg/L]", fontsize=10)
         handles = [
-            plt.Line2D([], [], color=BLUE, lw=1.6, label="typical person, CL and Vss in vivo"),
+            plt.Line2D([], [], color=BLUE, lw=1.6, label="typical person, default basis"),
             plt.Rectangle((0, 0), 1, 1, fc=BAND, alpha=0.6, label="5-95 % of 200 virtual people"),
             plt.Line2D(
                 [],

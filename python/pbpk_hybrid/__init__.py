@@ -1,8 +1,8 @@
 """pbpk_hybrid: physiologically based pharmacokinetics in virtual populations.
 
 >>> import pbpk_hybrid as ph
->>> people = ph.sample_population(1000, seed=1)                                           # doctest: +SKIP
->>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))          # doctest: +SKIP
+>>> people = ph.sample_population(1000, seed=1)
+>>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))
 
 Names are loaded on first use, so that importing the package takes milliseconds.
 """

@@ -32,15 +32,18 @@ def bioavailability(
     Fa is what left the gut lumen for the wall by `duration`, Fg the share of it that the wall let pass, Fh what a
     well-stirred liver lets pass on the first way through, Q/(Q + fu/BP CLint), and F their product.
 
-    >>> ph.bioavailability("metoprolol", "100 mg oral",
-    ...     absorption=ph.GutAbsorption(effective_permeability=1.34))                  # doctest: +SKIP
+    >>> import pbpk_hybrid as ph
+    >>> gut = ph.GutAbsorption(effective_permeability=1.34)
+    >>> found = ph.bioavailability("metoprolol", "100 mg oral", absorption=gut)
+    >>> bool(0 < found["f"][0] < found["fa"][0] <= 1)
+    True
 
     Parameters
     ----------
     regimen : one oral dose
     absorption : the model of the gut; None: first-order absorption with the compound's own fractions
     duration : [h] after which what is still in the lumen counts as not absorbed
-    options : passed to :func:`simulate`
+    options : passed to :func:`simulate`; without `variability` people differ by their anatomy alone
 
     Returns
     -------
@@ -80,6 +83,8 @@ def bioavailability(
             hint="compare AUCs after oral and intravenous doses instead",
         )
     people = reference_individual("human") if population is None else population
+    # Fh below is of each person's own anatomy; a liver varied in the simulation alone would not be the same one
+    options = {"variability": None, **options}
     ds = simulate(drug, given, people, [0.0, duration], absorption=absorption, **options)
     amount = ds["amount"].isel(time=-1)
     # not the result's own first dose: that of a formulation with timed release is its first piece
@@ -94,7 +99,9 @@ def bioavailability(
     fa = 1 - left / dose
     with np.errstate(invalid="ignore"):
         fg = 1 - amount.sel(compartment=METABOLISED_GUT).values / (fa * dose)
-    system = whole_body_system(drug, people, absorption=absorption)
+    same = ("clearance", "distribution", "partition_method", "kp", "hepatic_model")
+    chosen = {name: options[name] for name in same if name in options}
+    system = whole_body_system(drug, people, absorption=absorption, **chosen)
     p = system.parameters
     graph = system.assemble.graph
     flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ._core.basis import basis_in_words
 from ._core.errors import InputError
 from ._core.files import atomic_path
 from .compounds import Compound
@@ -33,6 +34,7 @@ _NCA = (
     ("cl_f", "clearance / F"),
     ("vz", "volume Vz"),
     ("vz_f", "volume Vz / F"),
+    ("vss", "volume Vss"),
     ("mrt", "mean residence time"),
 )
 _COVARIATES = (
@@ -97,6 +99,7 @@ def write_report(
     )
     parts = [
         f"<h1>{_text(title)}</h1>",
+        *_basis(sim),
         *_warnings(sim),
         *_figures(sim, observed, kind),
         *_exposure(result),
@@ -117,6 +120,14 @@ def write_report(
     with atomic_path(target) as draft:
         draft.write_text(page, encoding="utf-8")
     return target
+
+
+def _basis(sim: xr.Dataset) -> list[str]:
+    basis = basis_in_words(sim.attrs)
+    varied = str(sim.attrs.get("variability", ""))
+    between = [f"between people, beside their anatomy: {varied}"] if varied else []
+    text = "; ".join([*([basis] if basis else []), *between])
+    return [f"<p>Basis: {_text(text)}.</p>"] if text else []
 
 
 def _warnings(sim: xr.Dataset) -> list[str]:
@@ -163,6 +174,13 @@ def _image(figure: Figure, alt: str) -> str:
 def _exposure(result: xr.Dataset | None) -> list[str]:
     if result is None:
         return []
+    from .results import last_interval
+
+    heading = "noncompartmental analysis"
+    if "interval" in result.dims:
+        n = result.sizes["interval"]
+        result = last_interval(result)
+        heading += f", last of {n} dosing intervals"
     given = [
         (name, label)
         for name, label in _NCA
@@ -171,8 +189,20 @@ def _exposure(result: xr.Dataset | None) -> list[str]:
     rows = [_spread(label, result[name]) for name, label in given]
     return [
         "<h2>Exposure</h2>",
-        _table(("noncompartmental analysis", "unit", "median", "5 %", "95 %", "n"), rows),
+        _table((heading, "unit", "median", "5 %", "95 %", "n"), rows),
+        *_doubts(result),
     ]
+
+
+def _doubts(result: xr.Dataset) -> list[str]:
+    """How many subjects are flagged, and why."""
+    if "flag_reasons" not in result:
+        return []
+    reasons, counts = np.unique(result["flag_reasons"].values.astype(str), return_counts=True)
+    lines = [
+        f"{c} of {counts.sum()} subjects: {r}" for r, c in zip(reasons, counts, strict=True) if r
+    ]
+    return [f'<p class="w">{_text(line)}</p>' for line in lines]
 
 
 def _people(sim: xr.Dataset) -> list[str]:
@@ -229,7 +259,8 @@ def _citations(sim: xr.Dataset, compound: Compound | None) -> list[str]:
         if sim.attrs.get(k)
     ]
     if compound is not None:
-        texts += [str(s) for s in compound.sources.values()]
+        # why a basis is the default is a reason, not a work to cite
+        texts += [str(s) for k, s in compound.sources.items() if not k.endswith("_basis")]
     unique = list(dict.fromkeys(t.strip() for text in texts for t in text.split("; ") if t.strip()))
     return [
         "<h2>References</h2>",

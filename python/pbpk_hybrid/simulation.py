@@ -12,19 +12,36 @@ import xarray as xr
 
 from ._core import schemas
 from ._core.arguments import check_kind, check_mapping, check_names
-from ._core.errors import InputError, SolveError, SubjectFailedWarning, unknown_name
+from ._core.errors import (
+    InputError,
+    NoEffectWarning,
+    SolveError,
+    SubjectFailedWarning,
+    unknown_name,
+)
 from ._core.provenance import provenance
 from ._core.random import check_seed
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
+from .dosing.records import dose_table
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.system import System
+from .solvers.areas import area_names, of_concentrations
+from .solvers.areas import solve as solve_with_areas
 from .solvers.base import Problem, SolverOptions, Status, Trajectories
-from .solvers.doses import dose_stops, last_dose_time, steady_state_stops
+from .solvers.doses import (
+    dose_stops,
+    last_dose_time,
+    last_interval,
+    steady_state_stops,
+    subject_ids,
+)
 from .solvers.select import choose_backend
-from .variability import Variability
+from .solvers.signs import why_negative
+from .solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
+from .variability import Variability, resolve_variability, varied_people
 
 #: covariates that go along into the result
 COVARIATES = (
@@ -43,14 +60,17 @@ def simulate(
     compound: Compound | str,
     regimen: Regimen | xr.Dataset | str,
     population: xr.Dataset | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     seed: int | None = None,
     sensitivities: Sequence[str] = (),
+    clearance: str | None = None,
+    distribution: str | None = None,
     partition_method: str | None = None,
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
@@ -65,22 +85,31 @@ def simulate(
     """Concentrations of a compound over time in every person (or animal) of a population.
 
     >>> import pbpk_hybrid as ph
-    >>> people = ph.sample_population(1000, seed=1)                                       # doctest: +SKIP
-    >>> ph.simulate("theophylline", "320 mg oral", people, times=range(25))               # doctest: +SKIP
+    >>> people = ph.sample_population(1000, seed=1)
+    >>> result = ph.simulate("theophylline", "320 mg oral", people, times=range(25))
 
     Parameters
     ----------
     compound : a Compound or the name of one in the database
     regimen : a Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``
     population : physiology Dataset (one species); None: the reference human
-    times : (n_times,) [h], ascending; None: 97 times over 24 h after the last dose
+    times : (n_times,) [h], ascending; None: dense after every dose and just before the next, until 99 % of the area under
+        the curve that the last dose leaves is behind in the median person (attribute ``time_grid`` says until when); a
+        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end
     compartments : what to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them. For large
         populations name what you need: memory is subjects x times x compartments x 8 bytes.
+    areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
     backend : "auto", "embedded" or "julia"
     options : tolerances and method, see SolverOptions
-    variability : differences between subjects in clearance and absorption; None: none
+    variability : differences between subjects in enzyme activity and absorption: "default" (``Variability()`` for people
+        drawn at random, none for reference individuals and people of a file), None or False (none), True, a coefficient
+        of variation for both (0.3 for 30 %), or a Variability; attribute ``variability`` says which
     seed : of the variability; None takes the population's own seed
     sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
+    clearance : "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the compound's own
+        basis, for curated drugs the one that was validated best (its file says so); attribute ``clearance_basis``
+    distribution : "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume); None: the
+        compound's own; attribute ``distribution_basis``
     partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
     absorption : model of the gut (dissolution, transit, permeation) for oral doses; None: first-order absorption
     raise_on_failure : raise SolveError instead of flagging failed subjects
@@ -93,7 +122,10 @@ def simulate(
     Returns
     -------
     Dataset of schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg], mass_balance_error,
-    status, and with `sensitivities` also concentration_sensitivity(subject, time, compartment, parameter)
+    status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and cumulative_aumc [mg*h^2/L] (integrals of C and of
+    t x C from the start, by the integrator), the dose records dose_time, dose_amount, dose_route, ... (see
+    :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also concentration_sensitivity(subject, time,
+    compartment, parameter)
 
     Raises
     ------
@@ -103,12 +135,13 @@ def simulate(
     Warns
     -----
     SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name
+    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name; a gut model without oral
+        doses
     """
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
-    _check_arguments(compound, options, variability, absorption, kp, store, seed)
+    _check_arguments(compound, options, absorption, kp, store, seed)
     if chunks is not None or store is not None or client is not None:
         from .scale import (
             simulate_cohort,
@@ -134,11 +167,14 @@ def simulate(
             chunks=10_000 if chunks is None else chunks,
             client=client,
             compartments=compartments or ("plasma",),
+            areas=areas,
             backend=backend,
             options=options,
             variability=variability,
             seed=seed,
             sensitivities=sensitivities,
+            clearance=clearance,
+            distribution=distribution,
             partition_method=partition_method,
             kp=kp,
             hepatic_model=hepatic_model,
@@ -152,15 +188,18 @@ def simulate(
     n_subjects = people.sizes["subject"]
     factors: dict[str, np.ndarray] = {}
     used_seed = None
-    if variability is not None:
+    varied = resolve_variability(variability, people)
+    if varied is not None:
         used_seed = _seed(seed, people)
         names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate")
         names += ("transit_rate",) if compound.transit_compartments else ()
         names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
-        factors = variability.draw(n_subjects, used_seed, names)
+        factors = varied_people(varied, people).draw(n_subjects, used_seed, names)
     system = whole_body_system(
         compound,
         people,
+        clearance=clearance,
+        distribution=distribution,
         partition_method=partition_method,
         kp=kp,
         hepatic_model=hepatic_model,
@@ -168,17 +207,19 @@ def simulate(
         permeability_limited=permeability_limited,
         absorption=absorption,
     )
+    given = as_regimen(regimen)
     if absorption is not None:
-        regimen = absorption.release(as_regimen(regimen))
+        warn_of_idle_gut(given, compound.name)
+    regimen = given if absorption is None else absorption.release(given)
     facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
-    if variability is not None:
-        facts["variability"] = str(variability)
+    facts["variability"] = "none" if varied is None else str(varied)
     facts |= warn_of_phenotypes((compound.for_species(str(people["species"].values[0])),), people)
     ds = simulate_system(
         system,
         regimen,
         times,
         compartments=compartments,
+        areas=areas,
         backend=backend,
         options=options,
         sensitivities=sensitivities,
@@ -187,23 +228,17 @@ def simulate(
         raise_on_failure=raise_on_failure,
         progress=progress,
         facts=facts,
+        as_given=[("", given)],
     )
     return ds.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
     )
 
 
-def _check_arguments(compound, options, variability, absorption, kp, store, seed) -> None:
+def _check_arguments(compound, options, absorption, kp, store, seed) -> None:
     check_seed(seed)
     check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
     check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
-    check_kind(
-        "variability",
-        variability,
-        (Variability, type(None)),
-        "Variability(...) or None",
-        hint="such as Variability(intrinsic_clearance=0.3, absorption_rate=0.3)",
-    )
     check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
     check_mapping("kp", kp, "a mapping: organ -> tissue:plasma partition coefficient")
     check_kind("store", store, (str, os.PathLike, type(None)), "the name of a .zarr store")
@@ -212,9 +247,10 @@ def _check_arguments(compound, options, variability, absorption, kp, store, seed
 def simulate_system(
     system: System,
     regimen: Regimen | xr.Dataset | str,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     backend: str = "auto",
     options: SolverOptions | None = None,
     sensitivities: Sequence[str] = (),
@@ -223,6 +259,7 @@ def simulate_system(
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
     facts: Mapping[str, Any] | None = None,
+    as_given: Sequence[tuple[str, Regimen]] | None = None,
 ) -> xr.Dataset:
     """The same for any System: what :func:`simulate` does once the model is built.
 
@@ -231,6 +268,8 @@ def simulate_system(
     body_weight : (n_subjects,) [kg], for doses per kg
     lag_time : [h] added to doses of route "oral"
     facts : further attributes of the result
+    as_given : (name of a compound or "", its regimen) pairs for the dose records of the result, where `regimen` is not
+        what was given but what became of it (released by a formulation, addressed to one of several compounds)
     Others as in :func:`simulate`.
     """
     options = SolverOptions() if options is None else options
@@ -240,9 +279,13 @@ def simulate_system(
     regimen = as_regimen(regimen)
     _check_amount_unit(system, regimen)
     chosen, reason = choose_backend(backend)
-    grid = _times(times, regimen)
+    automatic = times is None or isinstance(times, TimeGrid)
+    grid = np.empty(0) if automatic else _times(times)
+    if automatic:  # before a million additional doses are written out
+        refuse_many(int(regimen.columns["additional_doses"].max(initial=0)))
     saved = _saved(system, compartments)
-    doses = dose_stops(system, regimen, grid[-1], body_weight=body_weight, lag_time=lag_time or 0.0)
+    horizon = last_dose_time(regimen) + LONGEST if automatic else grid[-1]
+    doses = dose_stops(system, regimen, horizon, body_weight=body_weight, lag_time=lag_time or 0.0)
     if sensitivities and doses.steady_state:
         raise InputError(
             "sensitivities",
@@ -250,16 +293,45 @@ def simulate_system(
             "a regimen without steady-state records",
             hint="give enough doses before the time of interest instead of SS",
         )
-    start = float(min(grid[0], doses.first_time))
     stops, failed = steady_state_stops(system, doses, chosen, options)
-    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities))
-    result = chosen.solve(problem, options, progress)
+    facts = dict(facts or {})
+    if automatic:
+        grid, facts["time_grid"] = default_times(
+            system,
+            stops,
+            chosen,
+            options,
+            wanted=times,
+            interval=last_interval(regimen),
+            start=float(min(0.0, doses.first_time)),
+        )
+    start = float(min(grid[0], doses.first_time))
+    wanted = area_names(system, saved, areas)
+    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities), wanted)
+    result = solve_with_areas(chosen, problem, options, progress)
     result.status[failed] = Status.NO_STEADY_STATE
-    result.amount[failed] = np.nan
+    for values in (result.amount, result.area, result.moment):
+        if values is not None:
+            values[failed] = np.nan
     _report_failures(system, result, raise_on_failure)
-    return _dataset(
-        system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
-    )
+    ds = _dataset(system, problem, result, regimen, {"backend_reason": reason, **facts}, doses)
+    given = [("", regimen)] if as_given is None else as_given
+    ds = ds.assign(_dose_records(system, given, body_weight, grid[-1]))
+    return _label_amounts(ds, system.attrs.get("amount_unit", "mg"))
+
+
+def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
+    """
+    Warns
+    -----
+    NoEffectWarning : a model of the gut for a regimen without oral doses
+    """
+    if not (regimen.columns["route"] == "oral").any():
+        warnings.warn(
+            f"the gut model of {compound} changes nothing: none of its doses is oral ({regimen})",
+            NoEffectWarning,
+            stacklevel=3,
+        )
 
 
 def _check_amount_unit(system: System, regimen: Regimen) -> None:
@@ -279,7 +351,15 @@ def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
     """Units of a model whose amounts are not in mg, in place of those of the schema."""
     if unit == "mg":
         return dataset
-    for name in ("amount", "dose", "concentration", "concentration_sensitivity"):
+    for name in (
+        "amount",
+        "dose",
+        "concentration",
+        "concentration_sensitivity",
+        "cumulative_auc",
+        "cumulative_aumc",
+        "dose_amount",
+    ):
         if name in dataset.variables:
             attrs = dataset[name].attrs
             attrs["units"] = attrs["units"].replace("mg", unit)
@@ -301,12 +381,17 @@ def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
     )
 
 
-def _times(times, regimen: Regimen) -> np.ndarray:
-    if times is None:
-        last = last_dose_time(regimen)
-        return np.unique(
-            np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)]
-        )
+def _dose_records(system: System, given, body_weight, horizon: float) -> dict[str, Any]:
+    """The dose records up to the last time as variables of a simulation Dataset."""
+    table = dose_table(given, subject_ids(system), body_weight=body_weight, horizon=horizon)
+    both = ("subject", "dose_record")
+    return {
+        name: (both[-values.ndim :], values, schemas.attrs("simulation", name))
+        for name, values in table.items()
+    }
+
+
+def _times(times) -> np.ndarray:
     if isinstance(times, (str, bytes, Mapping, xr.Dataset)):
         raise InputError("times", times, "numbers [h]")
     grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
@@ -357,16 +442,24 @@ def _report_failures(system: System, result: Trajectories, raise_on_failure: boo
         return
     first = failed[0]
     status = Status(int(result.status[first]))
+    advice = status.advice
+    if status == Status.NEGATIVE_AMOUNT:
+        advice = why_negative(system, first)
     names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (
         ", ..." if failed.size > 5 else ""
     )
     text = (
         f"{failed.size} of {system.n_subjects} subjects could not be integrated ({names}); "
-        f"subject {system.subjects[first]}: {status.advice}"
+        f"subject {system.subjects[first]}: {advice}"
     )
     if raise_on_failure:
         raise SolveError(text)
     warnings.warn(text + "; their values are NaN", SubjectFailedWarning, stacklevel=4)
+
+
+def _relative(balance: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """balance / given where something was given; into the memory of `balance`."""
+    return np.divide(balance, given, out=balance, where=given > 0)
 
 
 def _dataset(
@@ -403,13 +496,23 @@ def _dataset(
         ),
     }
     if result.balance is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = np.where(result.given > 0, result.balance / result.given, result.balance)
         variables["mass_balance_error"] = (
             dims[:2],
-            relative,
+            _relative(result.balance, result.given),
             schemas.attrs("simulation", "mass_balance_error"),
         )
+    if result.area is not None:
+        pairs = zip(
+            ("cumulative_auc", "cumulative_aumc"), of_concentrations(problem, result), strict=True
+        )
+        variables |= {
+            name: (
+                ("subject", "time", "auc_compartment"),
+                values,
+                schemas.attrs("simulation", name),
+            )
+            for name, values in pairs
+        }
     if result.sensitivity is not None:
         slope = result.sensitivity * factors[:, None, :, None]
         for q, d in enumerate(result.derivatives):
@@ -435,6 +538,8 @@ def _dataset(
         "compartment": np.array(problem.saved, dtype=str),
         "dose": ("subject", doses.first_dose, {"units": "mg", "long_name": "first dose"}),
     }
+    if result.area is not None:
+        coords["auc_compartment"] = np.array(problem.areas, dtype=str)
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
     dataset = xr.Dataset(
@@ -450,4 +555,4 @@ def _dataset(
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )
-    return _label_amounts(dataset, system.attrs.get("amount_unit", "mg"))
+    return dataset

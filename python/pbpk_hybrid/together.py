@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ from .dosing import Regimen
 from .models.absorption import GutAbsorption
 from .models.enzymes import warn_of_phenotypes
 from .models.interactions import interacting_system
-from .simulation import COVARIATES, as_regimen, simulate_system
+from .models.links import warn_of_strangers
+from .simulation import COVARIATES, as_regimen, simulate_system, warn_of_idle_gut
 from .solvers.base import SolverOptions
+from .solvers.time_grid import TimeGrid
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
+#: whether `interaction`, which knows the victim, has said what changes nothing
+_judged: ContextVar[bool] = ContextVar("judged", default=False)
 _OPTIONS = (
     "enzyme_half_lives",
     "partition_method",
@@ -39,9 +44,10 @@ Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name ->
 def simulate_together(
     compounds: Given,
     population: xr.Dataset | None = None,
-    times: Sequence[float] | np.ndarray | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
     enzyme_half_lives: Mapping[str, float] | None = None,
     partition_method: str | None = None,
     hepatic_model: str | None = None,
@@ -54,14 +60,21 @@ def simulate_together(
 ) -> xr.Dataset:
     """Several compounds in every person of a population, with what they do to each other's enzymes.
 
+    People differ by their anatomy and phenotypes alone: there is no `variability` here, other than in :func:`simulate`.
+
     >>> import pbpk_hybrid as ph
-    >>> ph.simulate_together({"midazolam": "7.5 mg oral", "fluconazole": "400 mg oral q24h x3"})    # doctest: +SKIP
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
+    >>> both["concentration"].sel(compartment="midazolam:plasma").dims
+    ('subject', 'time')
 
     Parameters
     ----------
     compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
         How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.interactions`.
     compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
+    areas : compartments whose exact AUC and AUMC are kept; None: every "<compound>:plasma" that is saved
     enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
     absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
     Others as in :func:`simulate`.
@@ -73,6 +86,11 @@ def simulate_together(
     Raises
     ------
     InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+
+    Warns
+    -----
+    NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
+        with effects that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
     """
     from .physiology import check_physiology, reference_individual
 
@@ -84,6 +102,8 @@ def simulate_together(
     for name, gut in absorption.items():
         check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
     people = reference_individual("human") if population is None else check_physiology(population)
+    if not _judged.get():
+        warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
     system = interacting_system(
         [c for c, _ in pairs],
         people,
@@ -96,12 +116,15 @@ def simulate_together(
     for compound, own in pairs:
         if own is not None:
             gut = (absorption or {}).get(compound.name)
+            if gut is not None:
+                warn_of_idle_gut(own, compound.name)
             regimen = regimen + _addressed(own, compound, gut)
     ds = simulate_system(
         system,
         regimen,
         times,
         compartments=compartments,
+        areas=areas,
         backend=backend,
         options=options,
         sensitivities=sensitivities,
@@ -110,8 +133,10 @@ def simulate_together(
         progress=progress,
         facts={
             "population_seed": people.attrs.get("seed"),
+            "variability": "none",
             **warn_of_phenotypes([c for c, _ in pairs], people),
         },
+        as_given=[(c.name, own) for c, own in pairs if own is not None],
     )
     return ds.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
@@ -131,7 +156,12 @@ def interaction(
 ) -> xr.Dataset:
     """AUC and Cmax of a drug with others over those of the drug alone, in every person.
 
-    >>> ph.interaction(("midazolam", "7.5 mg oral"), {"fluconazole": "400 mg oral"}, victim_time=2)   # doctest: +SKIP
+    >>> import pbpk_hybrid as ph
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
+    >>> bool(found["auc_ratio"][0] > 1)
+    True
 
     Parameters
     ----------
@@ -151,6 +181,10 @@ def interaction(
     Raises
     ------
     InputError : a time or duration that makes no sense; as :func:`simulate_together`
+
+    Warns
+    -----
+    NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
     """
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:
@@ -165,23 +199,39 @@ def interaction(
     )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
-    curves = []
+    curves, areas = [], []
     for key in options:
         check_choice(key, key, _OPTIONS, what="an option of interaction")
     gut = check_mapping(
         "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
     )
+    compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    species = "human" if population is None else str(population["species"].values[0])
+    warn_of_strangers(compounds, species, drug.name)
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
         here = (
             {_compound(c).name for c, _ in given} if not others else set(gut)
         )  # alone, the others' guts are not needed
         own = {k: v for k, v in gut.items() if k in here}
-        ds = simulate_together(
-            given, population, times, compartments=[name], absorption=own, **options
-        )
-        curves.append(ds["concentration"].values[:, times >= victim_time, 0])
-    (auc_a, tail_a), (auc_b, tail_b) = (_area(clock, c, extrapolate) for c in curves)
+        token = _judged.set(True)
+        try:
+            ds = simulate_together(
+                given,
+                population,
+                times,
+                compartments=[name],
+                areas=[name],
+                absorption=own,
+                **options,
+            )
+        finally:
+            _judged.reset(token)
+        curve = ds["concentration"].values[:, times >= victim_time, 0]
+        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
+        curves.append(curve)
+        areas.append(_area(clock, curve, area[:, -1] - area[:, 0], extrapolate))
+    (auc_a, tail_a), (auc_b, tail_b) = areas
     per_subject = {
         "auc_alone": (auc_a, "mg*h/L"),
         "auc_together": (auc_b, "mg*h/L"),
@@ -207,13 +257,10 @@ def interaction(
     )
 
 
-def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(AUC, its part beyond the last time): linear up, logarithmic down."""
-    before, after, dt = c[:, :-1], c[:, 1:], np.diff(t)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log = (before - after) * dt / np.log(before / after)
-    falling = (after < before * (1 - 1e-9)) & (after > 0)
-    area = np.where(falling, log, (before + after) * dt / 2).sum(axis=1)
+def _area(
+    t: np.ndarray, c: np.ndarray, area: np.ndarray, extrapolate: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(AUC, its part beyond the last time), with the area that the integrator found up to it."""
     tail = np.zeros(len(c))
     if extrapolate:
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -2,17 +2,30 @@
 
 Organ sizes, flows, hematocrit and GFR vary in the population already. Enzyme activity and absorption do not follow
 from anatomy; they get log-normal multipliers here, stated in the result's attributes.
+
+The default, everywhere (Python, command line, app, cohorts): people who were drawn at random differ by ``Variability()``,
+subjects who were not (reference individuals, people of a file) do not.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+import xarray as xr
 
 from ._core.arguments import check_real
 from ._core.errors import InputError
 from ._core.random import generator
+
+_STREAM = 1
+
+
+class Draws(Protocol):
+    """Anything that draws multipliers as :class:`Variability` does."""
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -21,13 +34,15 @@ class Variability:
 
     Parameters
     ----------
-    intrinsic_clearance : of hepatic CLint and Vmax; 0.30 is what httk's Monte Carlo uses for CLint (Wambaugh et al.
-        2019, Toxicol Sci 172:235)
+    intrinsic_clearance : of hepatic CLint per gram of liver, and of Vmax. 0.17 is the maximum likelihood (90 % interval 0 to
+        0.39) of clearances of single people after cimetidine and midazolam, beside the scatter of liver mass, flow and GFR
+        that the population has; checked on theophylline and warfarin, which did not choose it
+        (benchmarks/validation/variability.md)
     fraction_unbound : of fu in plasma; 0 by default
     absorption_rate : of ka (and the transit rate); 0.30 by default, the value of httk's Monte Carlo for in vitro inputs
     """
 
-    intrinsic_clearance: float = 0.30
+    intrinsic_clearance: float = 0.17
     fraction_unbound: float = 0.0
     absorption_rate: float = 0.30
 
@@ -41,7 +56,8 @@ class Variability:
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""
-        rng, _ = generator(seed)
+        # a stream of its own: a population drawn with the same seed must not share its numbers
+        rng = np.random.default_rng((generator(seed)[1], _STREAM))
         sets = (
             (self.intrinsic_clearance, lambda p: p == "clint.liver" or p.startswith("vmax[")),
             (self.fraction_unbound, lambda p: p == "fraction_unbound_plasma"),
@@ -61,3 +77,84 @@ class Variability:
 
 
 NO_VARIABILITY = Variability(0.0, 0.0, 0.0)
+
+
+def resolve_variability(given: Any, population: Any) -> Draws | None:
+    """What `variability` of simulate means for a population.
+
+    Parameters
+    ----------
+    given : "default": ``Variability()`` for people drawn at random (a population that names its seed), none for others; None,
+        False or "none": none; True: ``Variability()``; a number: that coefficient of variation for intrinsic clearance and
+        absorption rate (1 = 100 %); a Variability
+    population : physiology Dataset, or a Cohort
+
+    Returns
+    -------
+    what draws the multipliers, or None
+
+    Raises
+    ------
+    InputError : anything else, and coefficients outside 0 to 5
+    """
+    if isinstance(given, np.bool_):
+        given = bool(given)
+    if given is None or given is False or (isinstance(given, str) and given == "none"):
+        return None
+    if given is True:
+        return Variability()
+    if isinstance(given, str) and given == "default":
+        return Variability() if _drawn(population) else None
+    if isinstance(given, (int, float, np.number)):
+        return Variability(intrinsic_clearance=float(given), absorption_rate=float(given))
+    if callable(getattr(given, "draw", None)):
+        return given
+    raise InputError(
+        "variability",
+        given,
+        '"default", None, True, False, a coefficient of variation from 0 to 5 (0.3 for 30 %), or a Variability',
+        hint="Variability(intrinsic_clearance=0.3, absorption_rate=0.5) sets each by itself",
+    )
+
+
+#: labels up to here are numbers of draws; beyond, somebody numbered the subjects by other means
+_MOST_DRAWS = 5_000_000
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """Draws in which each subject has a row of his own, whoever else is simulated with him."""
+
+    of: Draws
+    rows: np.ndarray  # (n,)
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,) of the n rows."""
+        drawn = self.of.draw(int(self.rows.max()) + 1, seed, parameters)
+        return {name: values[self.rows] for name, values in drawn.items()}
+
+    def __str__(self) -> str:
+        return str(self.of)
+
+
+def draw_rows(population: xr.Dataset) -> np.ndarray:
+    """(n,) the draw that each subject takes: that of his label, so that a part of a population holds the same people.
+
+    Labels that are no such numbers, or that two subjects share, count for nothing: then subjects are numbered as they stand.
+    """
+    count = np.arange(population.sizes["subject"])
+    labels = population["subject"].values if "subject" in population.coords else count
+    if labels.dtype.kind not in "iu" or len(np.unique(labels)) < len(labels):
+        return count
+    return labels.astype(int) if 0 <= labels.min() and labels.max() < _MOST_DRAWS else count
+
+
+def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
+    """The same draws, row by row as :func:`draw_rows` says; of one that counts by other means, itself."""
+    return ByRow(varied, draw_rows(population)) if isinstance(varied, Variability) else varied
+
+
+def _drawn(population: Any) -> bool:
+    if isinstance(population, xr.Dataset):
+        return population.attrs.get("seed") is not None
+    return getattr(population, "seed", None) is not None

@@ -297,7 +297,13 @@ def test_a_gut_model_inside_several_compounds_is_that_of_one_alone():
         ph.GutAbsorption(formulation="weibull", release_time=2.0),
     ):
         alone = ph.simulate(
-            drug, "50 mg oral", people, times, absorption=gut, compartments=["plasma"]
+            drug,
+            "50 mg oral",
+            people,
+            times,
+            absorption=gut,
+            compartments=["plasma"],
+            variability=None,  # several compounds together have none
         )
         both = ph.simulate_together(
             {drug: "50 mg oral", eternal(): "1 mg iv"},

@@ -123,15 +123,21 @@ def unknown_name(
 ) -> UnknownNameError:
     """An :class:`UnknownNameError` that suggests the nearest known names."""
     known = [str(k) for k in known]
-    lowered = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(str(value).lower(), list(lowered), n=3, cutoff=0.55)
+    near = nearest_names(value, known, 0.55)
     if near:
-        hint = "did you mean " + " or ".join(repr(lowered[k]) for k in near) + "?"
+        hint = "did you mean " + " or ".join(map(repr, near)) + "?"
     elif len(known) <= 25:
         hint = "known: " + ", ".join(known)
     else:
         hint = f"{len(known)} names are known"
     return UnknownNameError(field, value, what or "a known name", hint=hint)
+
+
+def nearest_names(value: Any, known: Iterable[str], cutoff: float = 0.75) -> list[str]:
+    """At most three of the known names that `value` may be another spelling of, the nearest first."""
+    lowered = {str(k).lower(): str(k) for k in known}
+    near = difflib.get_close_matches(str(value).lower(), list(lowered), n=3, cutoff=cutoff)
+    return [lowered[k] for k in near]
 
 
 def _short(value: Any, limit: int = 120) -> str:

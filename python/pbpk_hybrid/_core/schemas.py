@@ -41,6 +41,8 @@ def _v(name, dims, units, long_name, **kw) -> Variable:
 
 _SUBJECT = ("subject",)
 _SO = ("subject", "organ")
+_AREA = ("subject", "time", "auc_compartment")
+_DOSE = (("dose_record",), ("subject", "dose_record"))
 
 SCHEMAS: dict[str, tuple[Variable, ...]] = {
     "physiology": (
@@ -293,6 +295,76 @@ SCHEMAS: dict[str, tuple[Variable, ...]] = {
             required=True,
             kind="int",
         ),
+        _v(
+            "cumulative_auc",
+            _AREA,
+            "mg*h/L",
+            "integral of the concentration from the start of the simulation",
+            nan=True,
+        ),
+        _v(
+            "cumulative_aumc",
+            _AREA,
+            "mg*h^2/L",
+            "integral of time x concentration from the start of the simulation; time from 0 h",
+            nan=True,
+        ),
+        _v("dose_time", _DOSE, "h", "time of the dose record", nan=True),
+        _v("dose_amount", _DOSE, "mg", "dose as given", nan=True, minimum=0),
+        _v("dose_duration", _DOSE, "h", "infusion duration; 0 for a bolus", nan=True, minimum=0),
+        _v(
+            "dose_route",
+            _DOSE,
+            "",
+            "route (iv_bolus, iv_infusion, oral, or compartment); empty for a reset without a dose",
+            kind="str",
+        ),
+        _v(
+            "dose_compartment",
+            _DOSE,
+            "",
+            "state that receives the dose; empty for the route's own",
+            kind="str",
+        ),
+        _v("dose_compound", _DOSE, "", "compound; empty where there is only one", kind="str"),
+        _v(
+            "dose_interval",
+            _DOSE,
+            "h",
+            "interval between the doses of a steady-state record, else NaN",
+            nan=True,
+            minimum=0,
+        ),
+        _v(
+            "dose_steady_state",
+            _DOSE,
+            "1",
+            "0 none, 1 start at steady state, 2 add steady state",
+            kind="int",
+        ),
+        _v(
+            "dose_bioavailability",
+            _DOSE,
+            "1",
+            "fraction of the dose that enters, as stated in the record",
+            nan=True,
+            minimum=0,
+        ),
+        _v(
+            "dose_lag_time",
+            _DOSE,
+            "h",
+            "lag before the dose enters, as stated in the record",
+            nan=True,
+            minimum=0,
+        ),
+        _v(
+            "dose_reset",
+            _DOSE,
+            "1",
+            "1 where the body is emptied at the time of the record, else 0",
+            kind="int",
+        ),
     ),
     "observation": (
         _v("time", ("sample",), "h", "time after the first dose", required=True),
@@ -307,6 +379,13 @@ SCHEMAS: dict[str, tuple[Variable, ...]] = {
         ),
         _v("lloq", ("sample",), "mg/L", "lower limit of quantification", nan=True, minimum=0),
         _v("censored", ("sample",), "1", "1 where the value is below lloq", kind="int"),
+        _v(
+            "before_dose",
+            ("sample",),
+            "1",
+            "1 where the sample was taken just before a dose or reset of the same time",
+            kind="int",
+        ),
         _v(
             "matrix", ("sample",), "", "plasma, blood, serum or an organ", required=True, kind="str"
         ),

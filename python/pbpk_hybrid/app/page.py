@@ -54,6 +54,12 @@ def simulation() -> None:
             right.text_input("eGFR [mL/min/1.73 m2]", ""),
         )
         varied = right.checkbox("enzymes and absorption vary", True)
+        clearance = left.selectbox(
+            "clearance", ("", "in_vivo", "in_vitro"), help="empty: the compound's own basis"
+        )
+        distribution = left.selectbox(
+            "distribution", ("", "predicted", "in_vivo"), help="empty: the compound's own basis"
+        )
         asked = st.form_submit_button("simulate")
     if asked:
         choice = Choice(
@@ -68,12 +74,15 @@ def simulation() -> None:
             egfr,
             float(hours),
             varied,
+            clearance,
+            distribution,
         )
         st.session_state["study"] = tried(simulate_choice, choice)
     study: Study | None = st.session_state.get("study")
     if study is None:
         return
     st.pyplot(study.figure())
+    st.caption(study.basis())
     table = study.table()
     if table is not None:
         st.subheader("noncompartmental analysis")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .._core.numbers_in_text import NUMBER
 from .._core.units import quantity
@@ -20,8 +21,7 @@ from ..cli.subjects import draw
 from ..compounds import get_compound
 from ..dosing import Regimen
 from ..nca import nca
-from ..simulation import simulate
-from ..variability import Variability
+from ..simulation import TimeGrid, simulate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,7 @@ class Choice:
     age, sex, bmi, egfr : filters or conditions such as "20-60", "female"; "" for none
     hours : [h] simulated after the start
     variability : whether enzyme activity and absorption differ between people
+    clearance, distribution : basis such as "in_vitro", "predicted"; "" for the compound's own
     """
 
     compound: str
@@ -56,11 +57,13 @@ class Choice:
     egfr: str = ""
     hours: float = 24.0
     variability: bool = True
+    clearance: str = ""
+    distribution: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A simulation, its analysis (None where doses are repeated), and published samples of the same dose (or None)."""
+    """A simulation, its analysis (None where no dose was given), and published samples of the same dose (or None)."""
 
     simulation: xr.Dataset
     analysis: xr.Dataset | None
@@ -77,10 +80,15 @@ class Study:
         return figure
 
     def table(self) -> pd.DataFrame | None:
-        """Summary of the noncompartmental analysis over people."""
-        from ..results import nca_summary
+        """Summary of the noncompartmental analysis over people; of several doses, of the last dosing interval."""
+        from ..results import last_interval, nca_summary
 
-        return None if self.analysis is None else nca_summary(self.analysis)
+        return None if self.analysis is None else nca_summary(last_interval(self.analysis))
+
+    def basis(self) -> str:
+        """What clearance and distribution stand on, and how people differ beside their anatomy."""
+        attrs = self.simulation.attrs
+        return f"{basis_in_words(attrs)}; variability: {attrs['variability']}"
 
     def netcdf(self) -> bytes:
         """The simulation as a netCDF file."""
@@ -138,18 +146,16 @@ def simulate_choice(choice: Choice) -> Study:
         drug,
         regimen,
         people,
-        np.linspace(0.0, choice.hours, 145),
+        TimeGrid(until=choice.hours),
         compartments=("plasma",),
-        variability=Variability() if choice.variability else None,
+        variability="default" if choice.variability else None,
         seed=choice.seed,
+        clearance=choice.clearance or None,
+        distribution=choice.distribution or None,
     )
     one = single_dose(regimen)
-    analysis = None
-    if one is not None:
-        length = one.duration if one.route == "iv_infusion" else 0.0
-        analysis = nca(result, route=one.route, infusion_duration=length)
     observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))
-    return Study(result, analysis, observed)
+    return Study(result, nca(result) if len(regimen) else None, observed)
 
 
 def forecast_pasted(

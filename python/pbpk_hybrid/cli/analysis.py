@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .._core.errors import FileFormatError, InputError, SchemaError
+from .._core.errors import InputError, SchemaError
 from .parsing import number_option
 from .subjects import Chunk, Overwrite, Scheduler, Workers
 from .terminal import Debug, Quiet, console, reporting, write_table
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
 
     from .cohort import Chunks
 
-#: column names of CSV files that are understood, in small letters
-_COLUMNS = {
-    "subject": ("subject", "id", "subject_id"),
-    "time": ("time", "time [h]", "time_h"),
-    "value": ("concentration", "conc", "value", "dv", "concentration [mg/l]"),
-    "dose": ("dose", "dose [mg]", "dose_mg"),
-}
-
 
 def nca(
     file: Annotated[
@@ -33,27 +26,52 @@ def nca(
             help="Simulation (.nc, .zarr), or .csv with subject, time [h], concentration [mg/L]."
         ),
     ],
-    route: Annotated[str, typer.Option(help="iv_bolus, iv_infusion or oral.")] = "oral",
+    route: Annotated[
+        str | None,
+        typer.Option(help="iv_bolus, iv_infusion or oral; none: the file's own, and no guess."),
+    ] = None,
     dose: Annotated[
         str | None, typer.Option(help='Such as "320 mg"; none: the file\'s own.')
     ] = None,
-    infusion_duration: Annotated[str, typer.Option(help='Such as "2 h", for iv_infusion.')] = "0",
+    infusion_duration: Annotated[
+        str | None, typer.Option(help='Such as "2 h", for iv_infusion; none: the file\'s own.')
+    ] = None,
     lloq: Annotated[
         str | None, typer.Option(help='Limit of quantification, such as "0.05 mg/L".')
     ] = None,
     compartment: Annotated[str, typer.Option(help="Compartment of the simulation.")] = "plasma",
     method: Annotated[
-        str, typer.Option(help="linear_up_log_down, linear, linear_log or log.")
-    ] = "linear_up_log_down",
+        str | None,
+        typer.Option(
+            help="linear_up_log_down, linear, linear_log or log; none: areas of a simulation as "
+            "integrated, and linear_up_log_down for samples."
+        ),
+    ] = None,
     tau: Annotated[
-        float | None, typer.Option(parser=number_option("h"), help="Dosing interval [h].")
+        float | None,
+        typer.Option(
+            parser=number_option("h"), help="Dosing interval [h]; a simulation knows its own."
+        ),
     ] = None,
     dose_time: Annotated[
-        float, typer.Option(parser=number_option("h"), help="Time of the dose [h].")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            parser=number_option("h"),
+            help="Time of the dose [h]; of several in a simulation, the one wanted.",
+        ),
+    ] = None,
     steady_state: Annotated[
         bool, typer.Option("--steady-state", help="The interval is at steady state.")
     ] = False,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="Unit of the concentrations in a .csv; none: that of the header, else mg/L."
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column of a .csv to leave out unread.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="File for the results: .csv, .nc or, of any size, .zarr."),
@@ -65,7 +83,11 @@ def nca(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Noncompartmental analysis of every subject in FILE; prints a summary and, with --out, writes each subject's values."""
+    """Noncompartmental analysis of every subject in FILE; prints a summary and, with --out, writes each subject's values.
+
+    A simulation carries its doses: nothing needs to be said of them. Other files need --dose and --route, unless their
+    columns say it. Of several doses each dosing interval is analysed; the summary is of the last.
+    """
     with reporting(debug):
         from ..nca import NCAOptions
         from ..nca import nca as analyse
@@ -92,7 +114,7 @@ def nca(
                 options=options,
             )
         else:
-            data = _read(file)
+            data = _read(file, unit, ignore or (), quiet)
             result = analyse(
                 data,
                 dose,
@@ -109,7 +131,7 @@ def nca(
                 save_results(result, out)
         if not quiet:
             screen = console()
-            screen.print(nca_table(result, title=f"{file.name}, {compartment}, {route}"))
+            screen.print(nca_table(result, title=f"{file.name}, {compartment}, {result.route}"))
             if out is not None:
                 screen.print(f"written: {out}", soft_wrap=True)
 
@@ -127,69 +149,20 @@ def _to_store(
         return nca_cohort(file, dose, route, infusion_duration, store=out, **how, **keywords)
 
 
-def _read(file: Path) -> xr.Dataset:
+def _read(file: Path, unit: str | None, ignore: Sequence[str], quiet: bool) -> xr.Dataset:
     from ..results import open_results
 
-    if file.suffix.lower() != ".csv":
-        ds = open_results(file, schema=None)
-        if "concentration" not in ds.variables and "sample" not in ds.dims:
-            raise SchemaError("file", str(file), "a simulation or observation Dataset")
-        return ds
-    return _read_csv(file)
+    if file.name.lower().endswith((".csv", ".csv.gz", ".txt", ".tsv", ".dat")):
+        from ..nca.tables import read_profile_table
 
-
-def _read_csv(file: Path) -> xr.Dataset:
-    import numpy as np
-    import pandas as pd
-    import xarray as xr
-
-    from .._core.schemas import attrs
-
-    try:
-        table = pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        raise FileFormatError(
-            "file", str(file), "a CSV file that can be read", hint=str(error)
-        ) from error
-    names = {str(c).strip().lower(): c for c in table.columns}
-    found = {
-        key: next((names[n] for n in known if n in names), None) for key, known in _COLUMNS.items()
-    }
-    for key in ("time", "value"):
-        if found[key] is None:
-            raise FileFormatError(
-                "file", list(map(str, table.columns)), f"a column {' or '.join(_COLUMNS[key][:3])}"
-            )
-    n = len(table)
-    data = {
-        "subject": (
-            "sample",
-            table[found["subject"]].astype(str).to_numpy(str)
-            if found["subject"]
-            else np.full(n, "1"),
-        ),
-        "matrix": ("sample", np.full(n, "plasma")),
-        "study": ("sample", np.full(n, file.stem)),
-        "reference": ("sample", np.full(n, str(file))),
-    }
-    for key in ("time", "value", "dose"):
-        if found[key] is not None:
-            numbers = pd.to_numeric(table[found[key]], errors="coerce")
-            bad = numbers.isna() & table[found[key]].notna() & (key != "value")
-            if bad.any():  # a concentration may be text such as "BLQ"
-                row = int(np.flatnonzero(bad)[0])
-                raise FileFormatError(
-                    f"{found[key]} (row {row + 2})", str(table[found[key]].iloc[row]), "a number"
-                )
-            unit = {"units": "mg"} if key == "dose" else attrs("observation", key)
-            data[key] = ("sample", numbers.to_numpy(float), unit)
-    text = table[found["value"]].astype(object).fillna("").astype(str).str.strip().str.lower()
-    blq = text.str.startswith(("<", "blq", "bql", "bloq", "lloq")).to_numpy()
-    unreadable = np.isnan(data["value"][1]) & ~blq & ~text.isin(("nan", "", ".", "na")).to_numpy()
-    if unreadable.any():
-        row = int(np.flatnonzero(unreadable)[0])
-        raise FileFormatError(
-            f"{found['value']} (row {row + 2})", text.iloc[row], 'a number, "BLQ" or nothing'
-        )
-    data["censored"] = ("sample", blq.astype(int))
-    return xr.Dataset(data)
+        observations, notes = read_profile_table(file, unit=unit, ignore=tuple(ignore))
+        for note in () if quiet else notes:
+            typer.echo("note: " + note)
+        return observations
+    for option, given in (("--unit", unit), ("--ignore", ignore)):
+        if given:
+            raise InputError(option, given, "a .csv file, to which alone it applies")
+    ds = open_results(file, schema=None)
+    if "concentration" not in ds.variables and "sample" not in ds.dims:
+        raise SchemaError("file", str(file), "a simulation or observation Dataset")
+    return ds

@@ -91,6 +91,8 @@ def show(
         table = Table("field", "value", "source", title=compound.name, title_justify="left")
         for field in dataclasses.fields(compound):
             value = getattr(compound, field.name)
+            if field.name == "clearance_basis":
+                value = compound.resolved_clearance_basis
             if (
                 field.name in ("name", "sources", "species_values")
                 or value is None

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._core.errors import InputError
+from .data_set import (
+    Analyte,
+    Baseline,
+    Cmt,
+    Compartment,
+    Dvid,
+    Ignore,
+    Missing,
+    Occasions,
+    Route,
+    people_of,
+    read_data_set,
+    say_notes,
+)
 from .parsing import number_option
-from .terminal import Debug, Quiet, console, reporting, stage, staged_folder
+from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from ..dosing import NonmemData
 
 
 def fit(
     data: Annotated[
         Path,
         typer.Argument(
-            help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg) is each person's weight."
+            help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg), AGE (years), HT (cm), SEX of people."
         ),
     ],
     compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
@@ -53,12 +68,17 @@ def fit(
     error: Annotated[
         str, typer.Option(help="additive, proportional, combined or lognormal.")
     ] = "proportional",
-    unit: Annotated[str, typer.Option(help="Unit of DV.")] = "mg/L",
-    amount: Annotated[str, typer.Option(help="Unit of AMT.")] = "mg",
-    compartment: Annotated[
-        list[str] | None,
-        typer.Option(help='"1=oral": what a number of CMT means: oral, iv or a compartment.'),
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
     ] = None,
+    amount: Annotated[
+        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
+    ] = None,
+    route: Route = None,
+    compartment: Compartment = None,
+    dvid: Dvid = None,
+    analyte: Analyte = None,
+    cmt: Cmt = None,
     lloq: Annotated[
         str | None,
         typer.Option(help='Limit of quantification, in the unit of DV or such as "5 ng/mL": M3.'),
@@ -68,13 +88,17 @@ def fit(
         float, typer.Option(parser=number_option("1"), help="Of the intervals.")
     ] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
+    baseline: Baseline = False,
+    occasions: Occasions = None,
+    ignore: Ignore = None,
+    missing: Missing = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Estimate parameters of a compound from concentrations, by maximum likelihood or with priors."""
     with reporting(debug):
+        check_folder(out)
         from ..compounds import get_compound, load_compound_file
-        from ..dosing import read_nonmem
         from ..estimation import (
             LogNormal,
             Parameter,
@@ -89,15 +113,24 @@ def fit(
             raise InputError("--level", level, "a number between 0 and 1")
         is_file = Path(compound).suffix in (".yaml", ".yml", ".toml")
         drug = load_compound_file(compound) if is_file else get_compound(compound)
-        table = read_nonmem(
+        table = read_data_set(
             data,
+            route=route,
+            compartment=compartment,
+            ignore=ignore,
+            missing=missing,
             amount_unit=amount,
             concentration_unit=unit,
-            compartments=_compartments(compartment) or None,
-            missing={"DV": ["BLQ", "NA"]},
+            dvid=dvid,
+            analyte=analyte,
+            cmt=cmt,
+            occasions=occasions,
+            lloq=lloq,
         )
-        people = _people(table, species)
-        observed = table.observations if lloq is None else _censor(table.observations, lloq, unit)
+        notes: list[str] = []
+        people = people_of(table.covariates, species, baseline, notes)
+        observed = _after_the_first_dose(table, notes)
+        say_notes(table, quiet, notes)
         system = whole_body_system(drug, people)
         parameters = {
             name: Parameter(factor=True, targets=(name,)) for name in dict.fromkeys(parameter)
@@ -132,6 +165,8 @@ def fit(
             plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
         if quiet:
             return
+        if doses := found.facts.get("steady_state_doses"):
+            typer.echo(f"note: steady states (SS) are {doses} doses before the record")
         _show(found, estimates, level, out)
 
 
@@ -158,50 +193,35 @@ def _show(found, estimates, level: float, out: Path) -> None:
     screen.print(f"written: {out}", soft_wrap=True)
 
 
-def _people(table, species: str) -> xr.Dataset:
-    """One reference individual per ID, of the weight in WT where there is one."""
-    import numpy as np
-    import xarray as xr
-
-    from ..physiology import reference_individual
-
-    ids = table.covariates["subject"].values
-    known = "WT" in table.covariates and table.covariates["WT"].dims == ("subject",)
-    weights = table.covariates["WT"].values.astype(float) if known else [None] * len(ids)
-    each = [reference_individual(species, body_weight=w) for w in weights]
-    people = xr.concat(
-        each, "subject", data_vars="all", coords="minimal", compat="override", join="override"
-    )
-    return people.assign_coords(subject=np.asarray(ids, dtype=int))
-
-
-def _censor(observed: xr.Dataset, lloq: str, unit: str) -> xr.Dataset:
-    """Values below the limit, zeros among them, as censored ones."""
+def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
+    """Without samples from before anything has entered, of which the model says 0 and an error model nothing."""
     import numpy as np
 
-    from .._core.numbers_in_text import split_number
-    from .._core.units import quantity
-
-    given = split_number(lloq, "--lloq", f"a number [{unit}]", f"0.05 {unit}")
-    text = lloq if given.unit else f"{lloq} {unit}"
-    limit = quantity(text, "mg/L", "--lloq", positive=True)
-    value = observed["value"].values
-    below = ~(value >= limit)
-    return observed.assign(
-        value=("sample", np.where(below, np.nan, value), observed["value"].attrs),
-        lloq=("sample", np.full(len(value), limit), {"units": "mg/L"}),
-        censored=("sample", below.astype(int)),
+    c, observed = table.regimen.columns, table.observations
+    labels = [str(s) for s in table.covariates["subject"].values]
+    ids = [int(s) for s in labels] if all(s.isdigit() for s in labels) else list(range(len(labels)))
+    number = dict(zip(labels, ids, strict=True))
+    dose = (c["evid"] == 1) | (c["evid"] == 4)
+    keep = np.ones(observed.sizes["sample"], dtype=bool)
+    before = (
+        observed["before_dose"].values.astype(bool)
+        if "before_dose" in observed
+        else np.zeros(len(keep), dtype=bool)
     )
-
-
-def _compartments(texts: list[str] | None) -> dict[int, str]:
-    out = {}
-    for text in texts or []:
-        number, equals, name = text.partition("=")
-        if not equals or not re.fullmatch(r"[0-9]{1,9}", number.strip()) or not name.strip():
-            raise InputError("--compartment", text, 'text such as "1=oral"')
-        out[int(number)] = name.strip()
-    return out
+    for i, subject in enumerate(observed["subject"].values):
+        mine = np.flatnonzero(dose & (c["subject"] == number[str(subject)]))
+        if not mine.size:
+            raise InputError("data", "no dose", "a dose for every person", subject=subject)
+        entry = c["time"][mine] + c["lag_time"][mine]
+        first = mine[np.argmin(entry)]
+        at_once = c["route"][first] == "iv_bolus" or c["steady_state"][first] > 0
+        time = float(observed["time"].values[i])
+        keep[i] = time > entry.min() or (time == entry.min() and at_once and not before[i])
+    if not keep.all():
+        notes.append(
+            f"{int((~keep).sum())} samples from before the first dose entered are left out"
+        )
+    return observed.isel(sample=np.flatnonzero(keep))
 
 
 def _prior(text: str) -> tuple[str, float, float]:

@@ -8,12 +8,23 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
+from .data_set import (
+    Analyte,
+    Baseline,
+    Cmt,
+    Compartment,
+    Dvid,
+    Ignore,
+    Missing,
+    Occasions,
+    Route,
+    covariates_of,
+    read_data_set,
+    say_notes,
+)
 from .parsing import parse_names, parse_times
 from .subjects import Chunk, Overwrite, Scheduler, Workers
 from .terminal import Debug, Quiet, reporting, stage, write_table
-
-#: columns of the data set -> covariates
-_COVARIATES = {"WT": "body_weight", "AGE": "age", "HT": "height", "SEX": "sex"}
 
 
 def forecast(
@@ -24,12 +35,26 @@ def forecast(
         ),
     ],
     times: Annotated[str, typer.Option(help='[h] "first:last:step" or a list with commas.')],
-    route: Annotated[str, typer.Option(help="Of all doses: iv or oral.")] = "iv",
+    route: Route = None,
+    compartment: Compartment = None,
+    dvid: Dvid = None,
+    analyte: Analyte = None,
+    cmt: Cmt = None,
+    lloq: Annotated[float | None, typer.Option(help="Limit of quantification, unit of DV.")] = None,
     compound: Annotated[
         str | None, typer.Option(help="Name of a compound in the database, if it is one.")
     ] = None,
     species: Annotated[str, typer.Option(help="Of all subjects.")] = "human",
-    unit: Annotated[str, typer.Option(help="Of the concentrations in DV.")] = "mg/L",
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
+    ] = None,
+    amount: Annotated[
+        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
+    ] = None,
+    baseline: Baseline = False,
+    occasions: Occasions = None,
+    ignore: Ignore = None,
+    missing: Missing = None,
     compartments: Annotated[
         str, typer.Option(help='What to forecast, such as "plasma,liver".')
     ] = "plasma",
@@ -51,28 +76,35 @@ def forecast(
     with reporting(debug):
         if out.suffix not in (".nc", ".csv", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .nc, .csv or .zarr")
-        if route not in ("iv", "oral"):
-            raise InputError("--route", route, "iv or oral")
         grid = parse_times(times)
         import numpy as np
         import xarray as xr
 
-        from ..dosing import Regimen, read_nonmem
         from ..learn.transformer import Forecaster
         from ..results.storage import save_results
 
-        study = read_nonmem(data, concentration_unit=unit)
-        c = study.regimen.columns
-        way = (
-            "oral"
-            if route == "oral"
-            else np.where((c["duration"] > 0) | (c["rate"] > 0), "iv_infusion", "iv_bolus")
+        study = read_data_set(
+            data,
+            route=route,
+            compartment=compartment,
+            ignore=ignore,
+            missing=missing,
+            amount_unit=amount,
+            concentration_unit=unit,
+            dvid=dvid,
+            analyte=analyte,
+            cmt=cmt,
+            occasions=occasions,
+            lloq=lloq,
         )
-        regimen = Regimen(
-            {**c, "route": np.where(c["evid"] == 1, way, ""), "compartment": ""},
-            span=study.regimen.span,
-        )
-        people, sites = _people(study.covariates, species), parse_names(compartments) or ("plasma",)
+        regimen, notes = study.regimen, []
+        people = {
+            "subject": [str(s) for s in study.covariates["subject"].values],
+            "species": species,
+            **covariates_of(study.covariates, baseline, notes),
+        }
+        sites = parse_names(compartments) or ("plasma",)
+        say_notes(study, quiet, notes)
         if out.suffix == ".zarr":
             from ..scale import forecast_cohort
             from .cohort import Chunks
@@ -109,17 +141,3 @@ def forecast(
         if not quiet:
             n = result.sizes["subject"]
             typer.echo(f"{n} subjects, {len(grid)} times; written: {out}")
-
-
-def _people(covariates, species: str) -> dict[str, object]:
-    """The covariates of the data set by our names; those that change within a subject are left out."""
-    given: dict[str, object] = {
-        "subject": [str(s) for s in covariates["subject"].values],
-        "species": species,
-    }
-    names = {str(n).upper(): str(n) for n in covariates.data_vars}
-    for column, name in _COVARIATES.items():
-        if column in names and covariates[names[column]].dims == ("subject",):
-            values = covariates[names[column]].values
-            given[name] = [str(v).lower() if name == "sex" else float(v) for v in values]
-    return given

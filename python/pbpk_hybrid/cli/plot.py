@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .._core.errors import InputError, NoEffectWarning
 from .parsing import parse_names
 from .terminal import Debug, Quiet, console, reporting
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def plot(
@@ -33,7 +38,8 @@ def plot(
     observed: Annotated[
         str | None,
         typer.Option(
-            help="Compound whose published observations to lay over it; none: no observations."
+            help="Compound whose published observations to lay over it; none: no observations. Of a file of your own: "
+            "time_profile(sim, observations) in Python."
         ),
     ] = None,
     quiet: Quiet = False,
@@ -45,10 +51,25 @@ def plot(
 
         from ..plots import organ_panels, profile_figure, save_figure
         from ..results import open_results
-        from .study import published
 
         sim = open_results(file)
+        if log and organs is None:
+            _no_effect(
+                "--log changes nothing without --organs: a linear and a log axis are drawn anyway"
+            )
         if organs is not None:
+            for option, given in (
+                ("--observed", observed is not None),
+                ("--compartment", compartment != "plasma"),
+                ("--dose-normalise", dose_normalise),
+            ):
+                if given:
+                    raise InputError(
+                        "--organs",
+                        organs,
+                        f"no {option} beside it",
+                        hint="leave out one of the two",
+                    )
             names = parse_names(organs)
             count = len(names) if names else sim.sizes["compartment"]
             columns = min(4, count)
@@ -56,11 +77,7 @@ def plot(
             figure = Figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
             organ_panels(sim, names, kind=kind, log=log, columns=columns, figure=figure)
         else:
-            data = (
-                None
-                if observed is None
-                else published(observed, str(sim.attrs.get("species", "human")))
-            )
+            data = None if observed is None else _observations(sim, observed)
             figure = Figure(figsize=(9.2, 3.9), layout="constrained")
             profile_figure(
                 sim,
@@ -72,3 +89,52 @@ def plot(
             )
         save_figure(figure, out)
         console(quiet).print(f"written: {out}", soft_wrap=True)
+
+
+def _no_effect(text: str) -> None:
+    warnings.warn(text, NoEffectWarning, stacklevel=2)
+
+
+def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
+    """Published plasma observations of a compound in the species of the simulation.
+
+    Raises
+    ------
+    UnknownNameError, InputError : a file, an unknown compound, or one without such observations
+    """
+    from ..compounds import get_compound
+    from .study import published
+
+    if Path(name).suffix.lower() in _FILES or Path(name).is_file():
+        raise InputError(
+            "--observed",
+            name,
+            "the name of a compound, whose published observations are drawn",
+            hint="for a file of your own, in Python: pbpk_hybrid.plots.time_profile(sim, observations)",
+        )
+    compound = get_compound(name).name
+    species = str(sim.attrs.get("species", "human"))
+    found = published(compound, species)
+    if found is None:
+        raise InputError(
+            "--observed",
+            name,
+            f"a compound with plasma observations in the {species}",
+            hint="pbpk-hybrid compounds NAME lists what is known of a compound",
+        )
+    return found
+
+
+_FILES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".xlsx",
+    ".xls",
+    ".nc",
+    ".zarr",
+    ".parquet",
+    ".json",
+    ".dat",
+    ".gz",
+)

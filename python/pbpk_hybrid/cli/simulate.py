@@ -25,25 +25,22 @@ from .subjects import (
     Workers,
     draw,
 )
-from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, staged_folder
+from .terminal import (
+    SUBJECTS_FAILED,
+    Debug,
+    Quiet,
+    Seed,
+    check_folder,
+    console,
+    reporting,
+    stage,
+    staged_folder,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
     from ..compounds import Compound
-    from ..dosing import Regimen
-
-_INTERVAL = (
-    "cmax",
-    "tmax",
-    "auc_tau",
-    "cavg",
-    "ctrough",
-    "fluctuation",
-    "half_life",
-    "accumulation",
-)
 
 
 def simulate(
@@ -70,7 +67,11 @@ def simulate(
     egfr: EGFR = None,
     population: Generator = "survey",
     times: Annotated[
-        str | None, typer.Option(help='[h] "first:last:step" or a list with commas.')
+        str | None,
+        typer.Option(
+            help='[h] "first:last:step" or a list with commas; none: dense after every dose, until 99 % of the area '
+            "under the curve is behind in the median subject."
+        ),
     ] = None,
     compartments: Annotated[
         str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
@@ -81,6 +82,20 @@ def simulate(
             help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
         ),
     ] = True,
+    clearance: Annotated[
+        str | None,
+        typer.Option(
+            help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
+            "[default: the compound's own]."
+        ),
+    ] = None,
+    distribution: Annotated[
+        str | None,
+        typer.Option(
+            help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the measured "
+            "volume) [default: the compound's own]."
+        ),
+    ] = None,
     partition_method: Annotated[
         str | None, typer.Option(help="Method for the partition coefficients.")
     ] = None,
@@ -137,9 +152,10 @@ def simulate(
         from .._core.random import generator
         from ..dosing import Regimen
         from ..solvers import SolverOptions
-        from ..variability import Variability
         from .study import known_choice, matching, published, single_dose, usual_dose
 
+        if out.suffix != ".zarr":
+            check_folder(out)
         # everything that can be refused is looked at before the work begins
         drug = _compound(compound, compound_file)
         # the store keeps no observations beside the curves: they are read only to fill in what was not said
@@ -166,7 +182,7 @@ def simulate(
             **{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None}
         )
         _known_kind(kind)
-        grid = parse_times(times) if times is not None else _default_times(regimen, known)
+        grid = parse_times(times) if times is not None else _default_times(known, one)
         _, number = generator(seed)
         if out.suffix == ".zarr":
             from .cohort import Chunks, simulate_to_store
@@ -191,7 +207,9 @@ def simulate(
                     "compartments": parse_names(compartments) or ("plasma",),
                     "backend": backend,
                     "options": options,
-                    "variability": Variability() if variability else None,
+                    "variability": "default" if variability else None,
+                    "clearance": clearance,
+                    "distribution": distribution,
                     "partition_method": partition_method,
                     "hepatic_model": hepatic_model,
                 },
@@ -221,8 +239,10 @@ def simulate(
                 compartments=parse_names(compartments),
                 backend=backend,
                 options=options,
-                variability=Variability() if variability else None,
+                variability="default" if variability else None,
                 seed=number,
+                clearance=clearance,
+                distribution=distribution,
                 partition_method=partition_method,
                 hepatic_model=hepatic_model,
                 progress=progress,
@@ -230,7 +250,7 @@ def simulate(
         sim.attrs.update(regimen=text, seed=number)
         compared = matching(known, one, float(sim["dose"].median()))
         with stage("analysing, drawing and writing", quiet):
-            result = _analysis(sim, regimen, one)
+            result = _analysis(sim)
             files = _write(sim, result, compared, kind, text, out)
             if report is not None:
                 from ..report import write_report
@@ -268,51 +288,26 @@ def _known_kind(kind: str) -> None:
     check_kind(kind, ("band", "spaghetti"))
 
 
-def _default_times(regimen: Regimen, known) -> np.ndarray | None:
-    """Close after each dose, wider later; to the end of the observations, at least a day after the last dose."""
-    import numpy as np
+def _default_times(known, one):
+    """As everywhere; a single dose at least to the end of the observations that it is compared with."""
+    from ..solvers import TimeGrid
+    from .study import matching
 
-    from .study import dose_times
+    compared = known if one is None or one.amount <= 0 else matching(known, one, one.amount)
+    if one is None or compared is None:
+        return TimeGrid()
+    return TimeGrid(at_least=float(compared["time"].max()))
 
-    doses = dose_times(regimen)
-    if not doses.size:
+
+def _analysis(sim: xr.Dataset) -> xr.Dataset | None:
+    """What ``pbpk-hybrid nca`` makes of the file: the doses are in the Dataset."""
+    from ..nca import nca
+
+    if "plasma" not in sim["compartment"].values or not bool(
+        (sim["dose_time"].values <= float(sim["time"][-1])).any()
+    ):
         return None
-    after = 24.0
-    if len(doses) > 1:
-        after = max(after, float(doses[-1] - doses[-2]))
-    elif known is not None:
-        after = max(after, float(np.ceil(np.nanmax(known["time"].values))))
-    end = doses[-1] + after
-    # 15 minutes for six hours after each dose and a day after the last, one hour for a week, then six
-    close = (doses[:, None] + np.arange(0, 6.1, 0.25)).ravel()
-    wide = [np.arange(0, min(end, 168) + 0.1), np.arange(168, end + 0.1, 6)]
-    grid = np.unique(
-        np.concatenate([close, doses[-1] + np.arange(0, 24.1, 0.25), *wide, [end]]).round(9)
-    )
-    return grid[grid <= end]
-
-
-def _analysis(sim: xr.Dataset, regimen: Regimen, one) -> xr.Dataset | None:
-    """A single dose is analysed whole; of several doses the exposure over the last interval."""
-    from ..nca import NCAOptions, nca
-    from .study import dose_times
-
-    if "plasma" not in sim["compartment"].values:
-        return None
-    if one is not None:
-        return nca(
-            sim,
-            route=one.route,
-            infusion_duration=one.duration if one.route == "iv_infusion" else 0.0,
-        )
-    doses = dose_times(regimen)
-    if not doses.size or doses[-1] >= sim["time"].values[-1]:
-        return None
-    interval = float(doses[-1] - doses[-2]) if len(doses) > 1 else None
-    options = NCAOptions(dose_time=float(doses[-1]), tau=interval)
-    # The route only decides what happens before the first sample, and there is a sample at the last dose; clearance needs
-    # a single dose or a steady state, so no dose is passed on.
-    return nca(sim.drop_vars("dose"), route="oral", options=options)
+    return nca(sim)
 
 
 def _write(sim, result, compared, kind: str, dose: str, out: Path) -> list[Path]:
@@ -352,12 +347,8 @@ def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
     screen.print(_title(sim, dose), style="bold", soft_wrap=True)
     screen.print(simulation_table(sim))
     if result is not None:
-        after = float(result.attrs.get("dose_time", 0.0))
-        if after:  # AUC to infinity of the last of several doses is nobody's number
-            title = f"plasma, dosing interval after the last dose (at {after:g} h)"
-            screen.print(nca_table(result, [v for v in _INTERVAL if v in result], title=title))
-        else:
-            screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
+        screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
+        if "auc_extrapolated_obs" in result:
             part = float(result["auc_extrapolated_obs"].median())
             if part > 20:
                 screen.print(
@@ -369,4 +360,6 @@ def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
         screen.print(f"compared with {credit(compared)}", soft_wrap=True)
     elif known is not None:
         screen.print("published observations are known, but none of this dose and route")
+    if "time_grid" in sim.attrs:
+        screen.print(f"times: {sim.attrs['time_grid']} (--times for others)", soft_wrap=True)
     screen.print("written: " + ", ".join(map(str, files)), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -82,7 +83,8 @@ def _our_warnings(debug: bool) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
-        for category in (errors.SubjectFailedWarning, errors.OutOfRangeWarning):
+        said = (errors.SubjectFailedWarning, errors.OutOfRangeWarning, errors.NoEffectWarning)
+        for category in said:
             warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield
@@ -126,6 +128,21 @@ def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable
         yield lambda done: bar.advance(task, done)
 
 
+def check_folder(out: Path) -> None:
+    """
+    Raises
+    ------
+    InputError : a name for a folder that looks like a file's, such as ``x.nc``; a folder of that name would be made
+    """
+    if out.suffix and re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,11}", out.suffix) and not out.is_dir():
+        raise errors.InputError(
+            "--out",
+            str(out),
+            "the name of a folder",
+            hint=f"several files are written into it; for {out.name} give --out {out.with_suffix('')}",
+        )
+
+
 @contextlib.contextmanager
 def staged_folder(folder: Path) -> Iterator[Path]:
     """A scratch folder whose files move to `folder` together when the block ends without an error.
@@ -134,9 +151,10 @@ def staged_folder(folder: Path) -> Iterator[Path]:
 
     Raises
     ------
-    InputError : `folder` cannot be made or written, or is a file
+    InputError : `folder` cannot be made or written, is a file, or has the name of one
     """
     folder = folder.expanduser()
+    check_folder(folder)
     made = [p for p in (folder, *folder.parents) if not p.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, console, reporting
+from .terminal import Debug, Quiet, check_folder, console, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
 
 
@@ -29,6 +29,7 @@ def allometry(
 ) -> None:
     """Train Neural Allometry on the shipped cross-species table."""
     with reporting(debug, "the state of the run is kept: the same command goes on"):
+        check_folder(out)
         from .._core.errors import CheckpointError
         from ..learn.allometry import AllometryConfig, NeuralAllometry
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, reporting
+from .terminal import Debug, Quiet, check_folder, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
 
 
@@ -30,6 +30,7 @@ def pcdm(
 ) -> None:
     """Train the physiologically constrained diffusion model on the people of NHANES; writes pcdm.safetensors into --out."""
     with reporting(debug, kept="the last state is kept: the same command goes on"):
+        check_folder(out)
         from dataclasses import replace
 
         from ..learn.diffusion import PCDM, PCDMConfig

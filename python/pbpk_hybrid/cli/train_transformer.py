@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, reporting
+from .terminal import Debug, Quiet, check_folder, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, app
 
 
@@ -35,6 +35,7 @@ def transformer(
 ) -> None:
     """Train the forecaster on patients that are simulated as it goes; writes forecaster.safetensors into --out."""
     with reporting(debug, kept="the last state is kept: the same command goes on"):
+        check_folder(out)
         from dataclasses import replace
 
         from ..learn.transformer import Forecaster, ForecasterConfig

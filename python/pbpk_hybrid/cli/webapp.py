@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +18,9 @@ import typer
 from .._core.errors import InputError
 from .._core.optional import require
 from .terminal import Debug, Quiet, console, reporting
+
+#: seconds that the server has to end by itself
+GRACE = 5.0
 
 
 def free_port() -> int:
@@ -62,12 +69,44 @@ def app(
         chosen = port or free_port()
         if not quiet:
             console().print(f"http://127.0.0.1:{chosen}  (Ctrl-C ends it)", soft_wrap=True)
-        server = subprocess.Popen(command(chosen), env=os.environ | {"MPLBACKEND": "Agg"})
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            server.terminate()
-            server.wait()
-            code = 0
+        with _signals_as_interrupts():
+            server = subprocess.Popen(command(chosen), env=os.environ | {"MPLBACKEND": "Agg"})
+            try:
+                code = server.wait()
+            except KeyboardInterrupt:
+                code = 0
+            finally:
+                end(server)
         if code:
             raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP end this process as Ctrl-C does: by way of the code that ends the server."""
+    names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's, and its handlers stay as they are
+        return
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(getattr(signal, n), interrupt) for n in names}
+    try:
+        yield
+    finally:
+        for n, handler in before.items():
+            signal.signal(getattr(signal, n), handler)
+
+
+def end(server: subprocess.Popen) -> None:
+    """Ask the server to end, and end it where it does not."""
+    if server.poll() is not None:
+        return
+    server.terminate()
+    try:
+        server.wait(GRACE)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        server.kill()
+        server.wait()

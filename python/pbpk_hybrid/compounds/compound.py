@@ -210,7 +210,8 @@ class Compound:
     def create(cls, **values: Any) -> Compound:
         """A checked compound from plain numbers, strings with units, or pint quantities.
 
-        >>> Compound.create(name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %").molar_mass
+        >>> import pbpk_hybrid as ph
+        >>> ph.Compound.create(name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %").molar_mass
         325.8
 
         Raises

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .events import DoseEvents, expand
-from .nonmem import NonmemData, read_nonmem
+from .events import DoseEvents, expand, just_before
+from .nonmem import NonmemData, compartments_of, read_nonmem
 from .nonmem_writer import write_nonmem
 from .regimen import Regimen
 from .steady import SteadyStates
@@ -13,7 +13,9 @@ __all__ = [
     "NonmemData",
     "Regimen",
     "SteadyStates",
+    "compartments_of",
     "expand",
+    "just_before",
     "read_nonmem",
     "write_nonmem",
 ]

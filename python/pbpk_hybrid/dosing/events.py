@@ -28,8 +28,10 @@ Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T 
   doses that have not entered, additional doses. NONMEM's help states this for SS = 1 ("infusions in progress or
   pending additional doses are cancelled", SS data item) and calls EVID 3 the more complete reset; some other tools
   let additional doses go on after EVID 3. Doses of :meth:`Regimen.repeat` are records of their own and do go on.
-  "Earlier" is by the time of the record; at equal times the reset comes first whatever the order of rows. A second
-  record with SS = 1 at the same time for the same subject is refused (it would erase the first): use SS = 2.
+  "Earlier" is by the time of the record and, at equal times, by the order of rows: a dose recorded before a reset of
+  the same time is wiped by it, one recorded after it is given (NONMEM processes records in their order; results of
+  NONMEM 7.6 in FeRx-NLME/ferx-core#1587). A second record with SS = 1 at the same time for the same subject is refused
+  (it would erase the first): use SS = 2.
 - **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as
   an ordinary dose at time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to
   what is there.
@@ -249,7 +251,7 @@ def expand(
     parts.add(r, index, entry[flow] + duration[r], RATE, place[r], -rate[r], per_kg[r])
 
     e = parts.arrays()
-    e = _cancelled_by_resets(e, c["time"])
+    e = _cancelled_by_resets(e)
     keep = e["time"] <= end
     order = np.lexsort((e["record"], e["kind"], e["time"], e["subject"]))
     order = order[keep[order]]
@@ -257,6 +259,16 @@ def expand(
     return DoseEvents(
         **e, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight
     )
+
+
+def just_before(time: Any) -> np.ndarray:
+    """The times [h] at which a simulation shows what was there before the events of `time`: 1e-9 of it, at least 1e-9 h, earlier.
+
+    A saved value at the time of a dose sees the dose. The distance is large enough to be told apart after rounding to nine
+    decimals, and small enough (4 microseconds to a few milliseconds) for no concentration to change by more than 1e-6.
+    """
+    time = np.asarray(time, dtype=float)
+    return time - 1e-9 * np.maximum(1.0, np.abs(time))
 
 
 class _Parts:
@@ -416,24 +428,22 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
     return rows, np.repeat(first, extra + 1) + k * np.repeat(ii, extra + 1)
 
 
-def _cancelled_by_resets(
-    e: dict[str, np.ndarray], record_time: np.ndarray
-) -> dict[str, np.ndarray]:
+def _cancelled_by_resets(e: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Without what earlier records would still give at or after the next reset of their subject."""
     reset = e["kind"] == RESET
     if not reset.any():
         return e
-    # rank times, so that (subject, time) becomes one sortable integer
-    recorded = record_time[e["record"]]
-    ranks, rank = np.unique(np.concatenate([recorded, e["time"][reset]]), return_inverse=True)
-    width = ranks.size + 1
-    key = (e["subject"] + 1) * width + rank[: recorded.size]
-    reset_key = np.sort((e["subject"][reset] + 1) * width + rank[recorded.size :])
-    following = np.searchsorted(reset_key, key, side="right")  # first reset later than the record
+    # rows are sorted by subject, then time, then order: a record is earlier if its row is
+    at, place = e["record"][reset], (e["subject"][reset] + 1)
+    width = int(e["record"].max()) + 2
+    order = np.argsort(place * width + at, kind="stable")
+    reset_key, when = (place * width + at)[order], e["time"][reset][order]
+    key = (e["subject"] + 1) * width + e["record"]
+    following = np.searchsorted(reset_key, key, side="right")  # first reset recorded later
     known = following < reset_key.size
-    candidate = reset_key[np.where(known, following, 0)]
-    same = known & (candidate // width == e["subject"] + 1)
-    next_reset = np.where(same, ranks[candidate % width], np.inf)
+    candidate = np.where(known, following, 0)
+    same = known & (reset_key[candidate] // width == e["subject"] + 1)
+    next_reset = np.where(same, when[candidate], np.inf)
     keep = e["time"] < next_reset
     return {name: column[keep] for name, column in e.items()}
 
@@ -449,4 +459,5 @@ __all__ = [
     "DoseEvents",
     "SteadyStates",
     "expand",
+    "just_before",
 ]

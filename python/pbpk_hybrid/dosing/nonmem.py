@@ -1,33 +1,46 @@
 """NONMEM-style data sets: read and write.
 
-Columns understood (all in upper or all in lower case): ID TIME AMT RATE DUR ADDL II SS CMT EVID DV MDV, and
-ALAG and BIOAV for what NONMEM takes from the model: lag [time] and bioavailability of the dose. All others
-are covariates and are carried along. ``.`` and an empty field mean "not given". RATE -2 takes the duration
-from DUR, RATE -1 the rate from DUR's sibling, the argument `modelled_rate`.
+What each column means
+----------------------
+Names count in any case, a unit may stand behind them (``TIME (min)``, ``Conc (ng/mL)``). Doses: ``AMT RATE DUR ADDL II
+SS CMT EVID``, with ``TINF`` for ``DUR``, ``ROUTE`` (iv, oral), and ``ALAG`` and ``BIOAV`` for what NONMEM takes from the
+model: lag [time] and bioavailability of the dose. Samples: ``DV MDV``; ``CENS`` (1: below DV), ``LIMIT``, ``BLQ`` and
+``LLOQ``; ``DVID``, ``YTYPE``, ``ANALYTE`` and ``CMT`` of samples, of which one value is chosen. Rows: ``C`` and ``EXCL``
+leave records out, ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and clock times become elapsed hours. All others are covariates.
+``.``, NA and an empty field mean "not given"; ``<0.5`` in DV means below 0.5.
+
+RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument `modelled_rate`. Without a rate, a
+DUR > 0 makes an infusion of that length (as in rxode2 and Monolix).
+
+Records of equal time keep their order: a sample recorded before a dose is the trough (``before_dose`` 1 in the
+observations), and a reset wipes the doses recorded before it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._core.columns import ALIASES, PEOPLE, ROUTES
 from .._core.errors import FileFormatError
 from .._core.provenance import provenance
-from .._core.schemas import attrs, validate
-from .._core.units import quantity
+from .._core.table_files import read_table, texts, value_key
+from .nonmem_samples import Choices, observations_of
 from .nonmem_table import RecordTable
+from .records import with_doses
 from .regimen import Regimen
 from .table import COLUMNS, check_rows
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: items that must be 0 in a record that gives no dose
-DOSE_ITEMS = ("AMT", "RATE", "ADDL", "II", "SS")
+#: items that mean nothing in a record that gives no dose, where files carry them all the same
+FILLED_DOWN = ("RATE", "ADDL", "II", "SS")
+#: EVID of nlmixr and RxODE: 100 n + 1 is a bolus into compartment n
+_CODED_BOLUS = 1
 
 
 class NonmemData(NamedTuple):
@@ -36,7 +49,9 @@ class NonmemData(NamedTuple):
     Parameters
     ----------
     regimen : doses, one subject id each
-    observations : Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment number as ``cmt``
+    observations : Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment as ``cmt`` and, where some
+        sample was recorded before a dose of the same time, ``before_dose``; ``attrs["notes"]`` says what was assumed or
+        left out, a line each
     covariates : Dataset; columns that are constant within each subject over ``subject``, others over
         ``record`` (with
         ``record_subject`` and ``record_time``)
@@ -48,167 +63,262 @@ class NonmemData(NamedTuple):
 
 
 def read_nonmem(
-    path: str | os.PathLike,
+    path: str | os.PathLike | Any,
     *,
-    amount_unit: str = "mg",
-    time_unit: str = "h",
-    concentration_unit: str = "mg/L",
-    compartments: Mapping[int, str] | None = None,
+    amount_unit: str | None = None,
+    time_unit: str | None = None,
+    concentration_unit: str | None = None,
+    compartments: Mapping[int | str, str] | None = None,
+    route: str | None = None,
     dv: str = "DV",
+    dvid: Any = None,
+    analyte: str | None = None,
+    cmt: Any = None,
+    lloq: float | str | None = None,
     columns: Mapping[str, str] | None = None,
+    ignore: Sequence[str] = (),
+    occasions: str | None = None,
     modelled_rate: str | float | None = None,
     missing: Mapping[str, Sequence[str]] | None = None,
     matrix: str = "plasma",
     study: str = "",
     reference: str = "",
 ) -> NonmemData:
-    """Read a NONMEM-style CSV data set (also .csv.gz).
+    """Read a NONMEM-style data set: a CSV file (also .csv.gz) or a DataFrame.
 
     Parameters
     ----------
-    path : the file; the first line holds the names, lines that start with ``#`` are skipped
+    path : the file, or a pandas or polars DataFrame. The first line holds the names; lines that start with ``#`` are
+        skipped (``#ID,TIME,...`` as the first line holds names). Columns are separated by commas, semicolons, tabs or blanks
     amount_unit, time_unit, concentration_unit : units of AMT, of TIME and II (and DUR, ALAG), and of DV; RATE
-        is in amount_unit/time_unit
-    compartments : compartment number -> name; the names ``"iv"`` and ``"oral"`` mean the model's own
-        compartments of those routes. None: the number as text; without a CMT column, all doses are
+        is in amount_unit/time_unit. None: what the header says, else mg, h and mg/L
+    compartments : CMT -> name; the names ``"iv"`` and ``"oral"`` mean the model's own compartments of those routes. The
+        name of samples' CMT is their matrix, ``"plasma"`` or another. None: CMT as it stands
+    route : "iv" or "oral", of all doses, whatever their CMT. None: by CMT or a column ROUTE; without either, doses are
         intravenous
-    dv : name of the column with the observed concentration
+    dv : name of the column with the observed concentration; DV may also be called CONC
+    dvid, analyte, cmt : which samples, where DVID (or YTYPE), ANALYTE or CMT of samples has several values
+    lloq : limit of quantification, in the unit of DV or text with a unit: samples below it are censored
     columns : our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}``
+    ignore : columns to leave out unread
+    occasions : "reset": where OCC (or PERIOD) changes within a subject all compartments are emptied and time may start
+        anew. None: an occasion changes nothing, and time starts anew only at EVID 3 and 4
     modelled_rate : column name or number, the rate for RATE -1
     missing : column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS": ["99"]}``
     matrix, study, reference : for the observations
 
     Returns
     -------
-    NonmemData : (regimen, observations, covariates)
+    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where they have names, ``subject`` holds
+    the names and the regimen numbers them 0, 1, ... in their order
 
     Raises
     ------
-    FileFormatError : a value that is no number (NA included), mixed case, times that run back, an ID that
-        comes twice; names the line of the file
+    FileFormatError : a value that is no number, times that run back, an ID that comes twice, samples of several kinds
+        without a choice, a column that changes what rows mean and cannot be used; names the line of the file
     InputError : a record that contradicts itself
     """
-    table = RecordTable.read(Path(path), {**(columns or {}), "DV": dv}, missing or {})
-    scale = _Scale(amount_unit, time_unit, concentration_unit)
-    evid = _event_ids(table)
-    _check_order(table)
-    regimen = _regimen(table, evid, scale, compartments, modelled_rate)
-    observations = _observations(table, evid, scale, matrix, study or Path(path).name, reference)
-    return NonmemData(regimen, observations, _covariates(table, scale))
+    table = RecordTable(path, {**(columns or {}), "DV": dv}, missing or {}, ignore)
+    scale = _Scale(table, amount_unit, time_unit, concentration_unit)
+    names = _names_of(compartments)
+    evid, coded = _event_ids(table)
+    table.run_on(evid, occasions)
+    regimen, assumed = _regimen(table, evid, coded, scale, names, route, modelled_rate)
+    choices = Choices(dvid, analyte, cmt, lloq, names, matrix, study, reference)
+    observations = observations_of(table, evid, scale.time, scale.concentration, choices)
+    covariates = _covariates(table, scale)
+    labels = [str(s) for s in covariates["subject"].values]
+    numbered = all(s.isdigit() for s in labels)
+    of_number = {int(s) if numbered else i: s for i, s in enumerate(labels)}
+    observations = with_doses(observations, regimen, of_number)
+    if assumed:
+        table.notes.append(f"{assumed} doses say no route: intravenous")
+    observations.attrs |= {
+        "notes": "\n".join(table.notes),
+        "doses_of_unknown_route": assumed,
+    }
+    return NonmemData(regimen, observations, covariates)
 
 
 class _Scale:
     """Factors from the file's units to ours."""
 
-    def __init__(self, amount: str, time: str, concentration: str) -> None:
-        self.amount = quantity(f"1 {amount}", "mg", "amount_unit")
-        self.time = quantity(f"1 {time}", "h", "time_unit")
-        self.concentration = quantity(f"1 {concentration}", "mg/L", "concentration_unit")
+    def __init__(
+        self, t: RecordTable, amount: str | None, time: str | None, concentration: str | None
+    ) -> None:
+        def factor(item: str, given: str | None, unit: str, option: str, otherwise: float = 1.0):
+            column = t.names.get(item)
+            if given is None and t.table.unit.get(column) is None:
+                return otherwise
+            return t.table.factor(column, given, unit, option)
 
-
-def _event_ids(t: RecordTable) -> np.ndarray:
-    """EVID as given, or 1 where there is a dose."""
-    gives = (t.number("AMT", 0) != 0) | ((t.number("RATE", 0) > 0) & (t.number("SS", 0) > 0))
-    if not t.has("EVID"):
-        return np.where(gives, 1, 0)
-    evid = t.number("EVID", 0)
-    bad = ~np.isin(evid, (0, 1, 2, 3, 4))
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise FileFormatError(
-            f"{t.where(i)}, EVID", float(evid[i]), "0, 1, 2, 3 or 4", subject=int(t.id[i])
-        )
-    for item in DOSE_ITEMS:
-        value = t.number(item, 0)
-        bad = np.isin(evid, (0, 2, 3)) & (value != 0)
-        if bad.any():
-            i = int(np.argmax(bad))
+        self.amount = factor("AMT", amount, "mg", "amount_unit")
+        self.time = factor("TIME", time, "h", "time_unit")
+        if t.translated and self.time != 1.0:
             raise FileFormatError(
-                f"{t.where(i)}, {item}",
-                float(value[i]),
-                f"0 in a record with EVID {int(evid[i])}",
-                subject=int(t.id[i]),
+                f"{t.table.name}, column {t.names['TIME']!r}",
+                time or t.table.unit[t.names["TIME"]],
+                "h where clock times or dates are",
             )
-    return evid.astype(np.int64)
-
-
-def _check_order(t: RecordTable) -> None:
-    starts = (
-        np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0]))
-        if t.id.size
-        else np.empty(0, np.int64)
-    )
-    _, first = np.unique(t.id[starts], return_index=True)
-    again = np.setdiff1d(np.arange(starts.size), first)
-    if again.size:
-        row = int(starts[again[0]])
-        raise FileFormatError(
-            f"{t.where(row)}, ID",
-            int(t.id[row]),
-            "all records of a subject together",
-            subject=int(t.id[row]),
+        self.concentration = factor(
+            "DV", _unit_column(t, concentration), "mg/L", "concentration_unit"
         )
-    back = (np.diff(t.time) < 0) & (np.diff(t.id) == 0)
-    if back.any():
-        i = int(np.argmax(back)) + 1
+        self.rate = factor("RATE", None, "mg/h", "RATE", self.amount / self.time)
+        self.interval = factor("II", None, "h", "II", self.time)
+        self.duration = factor("DUR", None, "h", "DUR", self.time)
+        self.lag = factor("ALAG", None, "h", "ALAG", self.time)
+
+
+def _unit_column(t: RecordTable, given: str | None) -> str | None:
+    """The unit that a column of units says, where it is one."""
+    if not t.has("UNIT"):
+        return given
+    column = t.names["UNIT"]
+    said = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
+    if len(said) > 1:
         raise FileFormatError(
-            f"{t.where(i)}, TIME",
-            float(t.time[i]),
-            f"a time >= {t.time[i - 1]:g} of the record before",
-            subject=int(t.id[i]),
-            hint="sort the records; let time run on after a reset",
+            f"{t.table.name}, column {column!r}",
+            sorted(said),
+            "one unit",
+            hint="convert the values",
+        )
+    if said and given is None:
+        return said.pop()
+    if said and t.table.factor(None, said.pop(), "mg/L", column) != t.table.factor(
+        None, given, "mg/L", "concentration_unit"
+    ):
+        raise FileFormatError(
+            f"{t.table.name}, column {column!r}",
+            t.table.text[column][0],
+            f"the unit given, {given}",
+        )
+    return given
+
+
+def _names_of(compartments: Mapping[int | str, str] | None) -> dict[str, str] | None:
+    """CMT as text in capitals -> name."""
+    if compartments is None:
+        return None
+    return {str(k).strip().upper(): str(v) for k, v in compartments.items()}
+
+
+def compartments_of(source: Any) -> list[str]:
+    """All values of CMT in a data set, as text; none where it has no such column.
+
+    Raises
+    ------
+    FileFormatError : no such file, or not a table
+    """
+    table = read_table(source, keys=("ID", "TIME"))
+    column = table.find(ALIASES["CMT"], "CMT")
+    found = texts(table, column, range(len(table))) if column else {}
+    return sorted(k for k in found if k not in ("", "0"))
+
+
+# ------------------------------------------------------------------------------------------------ events
+def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
+    """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID names, else -1."""
+    if not t.has("AMT"):
+        named = next((h for h in t.table.header if t.table.base[h].startswith("DOSE")), None)
+        t.notes.append(
+            "no column AMT: no doses are read"
+            + (f'; columns={{"AMT": "{named}"}} takes them from {named}' if named else "")
+        )
+    gives = (t.number("AMT", 0) != 0) | ((t.number("RATE", 0) > 0) & (t.number("SS", 0) > 0))
+    coded = np.full(gives.size, -1, np.int64)
+    if not t.has("EVID"):
+        _refuse_dose_with_sample(t, gives)
+        return np.where(gives, 1, 0), coded
+    evid = t.number("EVID", 0)
+    bolus = (evid > 100) & (evid < 10000) & (evid % 100 == _CODED_BOLUS)
+    if bolus.any():
+        coded[bolus] = (evid[bolus] // 100).astype(np.int64)
+        evid = np.where(bolus, 1, evid)
+        t.notes.append(
+            f"{int(bolus.sum())} records with EVID 100 n + 1 (RxODE) are doses into compartment n"
+        )
+    t.refuse(
+        ~np.isin(evid, (0, 1, 2, 3, 4)),
+        "EVID",
+        "0, 1, 2, 3 or 4",
+        hint="codes of RxODE: write EVID 1 with CMT, RATE and AMT" if (evid > 100).any() else "",
+    )
+    none = np.isin(evid, (0, 2, 3))
+    for code in (0, 2, 3):
+        t.refuse(
+            (evid == code) & (t.number("AMT", 0) != 0), "AMT", f"0 in a record with EVID {code}"
+        )
+    carried = [
+        item for item in FILLED_DOWN if t.has(item) and (none & (t.number(item, 0) != 0)).any()
+    ]
+    if carried:
+        t.notes.append(
+            ", ".join(carried) + " of records without a dose mean nothing and were not used"
+        )
+    return evid.astype(np.int64), coded
+
+
+def _refuse_dose_with_sample(t: RecordTable, gives: np.ndarray) -> None:
+    """Without EVID, a row with an amount and a concentration may be either, or both."""
+    if not t.has("DV"):
+        return
+    both = [
+        i
+        for i in np.flatnonzero(gives)
+        if t.field(i, "DV") not in ("", "0", "0.0") and t.number("MDV", 0)[i] == 0
+    ]
+    if both:
+        i = both[0]
+        raise FileFormatError(
+            t.where(i, "DV"),
+            t.field(i, "DV"),
+            "'.' in a record with a dose",
+            subject=t.label[i],
+            hint="write doses and samples in rows of their own, or add EVID or MDV",
         )
 
 
 def _regimen(
-    t: RecordTable, evid: np.ndarray, scale: _Scale, compartments, modelled_rate
-) -> Regimen:
+    t: RecordTable,
+    evid: np.ndarray,
+    coded: np.ndarray,
+    scale: _Scale,
+    compartments: dict[str, str] | None,
+    way: str | None,
+    modelled_rate,
+) -> tuple[Regimen, int]:
+    """The doses, and of how many nothing says the route."""
     rows = np.flatnonzero(evid > 0)
-    rate = t.number("RATE", 0)
-    bad = (rate < 0) & ~np.isin(rate, (-1, -2))
-    _refuse(t, bad, "RATE", rate, "a rate >= 0, -1 (modelled rate) or -2 (modelled duration)")
-    duration = np.zeros(rate.size)
-    two = rate == -2
-    if two.any():
-        if not t.has("DUR"):
-            raise FileFormatError(
-                f"{t.where(int(np.argmax(two)))}, RATE", -2, "a column DUR with the duration"
-            )
-        duration = np.where(two, t.number("DUR", 0), 0.0)
-        _refuse(t, two & (duration <= 0), "DUR", duration, "a duration > 0 with RATE -2")
-    one = rate == -1
-    if one.any():
-        if modelled_rate is None:
-            raise FileFormatError(
-                f"{t.where(int(np.argmax(one)))}, RATE", -1, "modelled_rate given to the reader"
-            )
-        known = (
-            t.floats(modelled_rate, 0)
-            if isinstance(modelled_rate, str)
-            else np.full(rate.size, float(modelled_rate))
-        )
-        _refuse(t, one & (known <= 0), "RATE", known, "a modelled rate > 0 with RATE -1")
-        rate = np.where(one, known, rate)
-    rate = np.where(two, 0.0, rate)
-
-    flows = (rate > 0) | (duration > 0)
-    route, compartment = _places(t, rows, flows, compartments)
     dose = np.isin(evid, (1, 4))
+    rate, duration = _infusions(t, dose, modelled_rate, scale)
+    route, compartment, assumed = _places(
+        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, way
+    )
+    t.refuse(
+        dose & ~np.isin(t.number("SS", 0), (0, 1, 2)),
+        "SS",
+        "0, 1 or 2 (steady_state)",
+        hint='a code for "not given" is said by missing={"SS": ["99"]} (--missing SS=99)',
+    )
     for item in ("ADDL", "SS"):
         value = t.number(item, 0)
-        _refuse(t, value != np.floor(value), item, value, "a whole number")
+        t.refuse(dose & (value != np.floor(value)), item, "a whole number")
+
+    def of_doses(values: np.ndarray, otherwise: float = 0) -> np.ndarray:
+        return np.where(dose, values, otherwise)
+
     c = {
         "subject": t.id,
         "time": t.time * scale.time,
         "evid": evid,
-        "amount": t.number("AMT", 0) * scale.amount,
-        "rate": rate * scale.amount / scale.time,
-        "duration": duration * scale.time,
-        "interdose_interval": t.number("II", 0) * scale.time,
-        "additional_doses": t.number("ADDL", 0).astype(np.int64),
-        "steady_state": t.number("SS", 0).astype(np.int64),
-        "lag_time": np.where(dose, t.number("ALAG", 0), 0.0) * scale.time,
-        "bioavailability": np.where(dose, t.number("BIOAV", 1), 1.0),
+        "amount": of_doses(t.number("AMT", 0)) * scale.amount,
+        "rate": of_doses(rate) * scale.rate,
+        "duration": of_doses(duration) * scale.duration,
+        "interdose_interval": of_doses(t.number("II", 0)) * scale.interval,
+        "additional_doses": of_doses(t.number("ADDL", 0)).astype(np.int64),
+        "steady_state": of_doses(t.number("SS", 0)).astype(np.int64),
+        "lag_time": of_doses(t.number("ALAG", 0)) * scale.lag,
+        "bioavailability": of_doses(t.number("BIOAV", 1), 1.0),
     }
     c = {name: column[rows] for name, column in c.items()}
     # NONMEM ignores an interval that nothing uses, as files carry one in every dose
@@ -222,89 +332,167 @@ def _regimen(
         name: c.get(name, np.full(rows.size, default))
         for name, (_k, default, *_r) in COLUMNS.items()
     }
-    check_rows(full, row_label=[f"{t.path.name}, line {t.line[r]}" for r in rows])
+    check_rows(full, row_label=[t.where(r) for r in rows])
     end = c["time"] + c["interdose_interval"] * (1 + c["additional_doses"])
-    return Regimen(full, span=float(end.max(initial=0.0)))
+    full = _with_resets(full, rows, np.flatnonzero(t.resets), t, scale)
+    return Regimen(full, span=float(end.max(initial=0.0))), assumed
+
+
+def _with_resets(
+    full: dict[str, np.ndarray], rows: np.ndarray, at: np.ndarray, t: RecordTable, scale: _Scale
+) -> dict[str, np.ndarray]:
+    """The records with a reset before each row of `at`, in the order of the file."""
+    if not at.size:
+        return full
+    more = {
+        name: np.full(at.size, default, dtype=full[name].dtype)
+        for name, (_k, default, *_r) in COLUMNS.items()
+    }
+    more |= {
+        "subject": t.id[at],
+        "time": t.time[at] * scale.time,
+        "evid": np.full(at.size, 3),
+    }
+    order = np.argsort(np.concatenate([rows, at - 0.5]), kind="stable")
+    return {name: np.concatenate([full[name], more[name]])[order] for name in COLUMNS}
+
+
+def _infusions(
+    t: RecordTable, dose: np.ndarray, modelled_rate, scale: _Scale
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rate and duration of every record [units of the file]; at most one of them is not 0."""
+    rate, length = np.where(dose, t.number("RATE", 0), 0.0), np.where(dose, t.number("DUR", 0), 0.0)
+    t.refuse(
+        (rate < 0) & ~np.isin(rate, (-1, -2)),
+        "RATE",
+        "a rate >= 0, -1 (modelled rate) or -2 (modelled duration)",
+    )
+    two, one = rate == -2, rate == -1
+    if two.any() and not t.has("DUR"):
+        raise FileFormatError(
+            t.where(int(np.argmax(two)), "RATE"), -2, "a column DUR with the duration"
+        )
+    t.refuse(two & (length <= 0), "DUR", "a duration > 0 with RATE -2")
+    if one.any():
+        if modelled_rate is None:
+            raise FileFormatError(
+                t.where(int(np.argmax(one)), "RATE"), -1, "modelled_rate given to the reader"
+            )
+        known = (
+            t.floats(modelled_rate, 0)
+            if isinstance(modelled_rate, str)
+            else np.full(rate.size, float(modelled_rate))
+        )
+        if (one & (known <= 0)).any():
+            i = int(np.argmax(one & (known <= 0)))
+            raise FileFormatError(
+                t.where(i, "RATE"), float(known[i]), "a modelled rate > 0 with RATE -1"
+            )
+        rate = np.where(one, known, rate)
+    rate = np.where(two, 0.0, rate)
+    return rate, _durations(t, two, one, rate, length, scale)
+
+
+def _durations(t: RecordTable, two, one, rate, length, scale: _Scale) -> np.ndarray:
+    """The duration where it rules: of RATE -2 and, where the file has no rate, of a DUR > 0."""
+    if "DUR" in t.names and t.names["DUR"].upper() not in ("DUR", "TINF") and t.has("RATE"):
+        return np.where(two, length, 0.0)  # a column that the caller named: the duration of RATE -2
+    t.refuse(length < 0, "DUR", "a duration >= 0")
+    plain = (length > 0) & ~two & ~one
+    both = plain & (rate > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_rate = t.number("AMT", 0) * scale.amount / (rate * scale.rate)
+    t.refuse(
+        both & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
+        "DUR",
+        "AMT/RATE, or no DUR beside a RATE",
+    )
+    zero = np.array([t.field(i, "RATE") != "" for i in range(len(t.line))], bool)
+    t.refuse(
+        plain & (rate == 0) & zero,
+        "DUR",
+        "no duration beside RATE 0, which is a bolus",
+        hint="write RATE -2 for an infusion over DUR, or '.' in RATE",
+    )
+    return np.where(two | (plain & (rate == 0)), length, 0.0)
 
 
 def _places(
-    t: RecordTable, rows: np.ndarray, flows: np.ndarray, compartments
-) -> tuple[np.ndarray, np.ndarray]:
-    """Route and compartment of `rows`."""
+    t: RecordTable, rows: np.ndarray, dose: np.ndarray, flows, coded, compartments, way: str | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Route and compartment of `rows`, and for how many doses nothing says either."""
+    assumed = 0
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
-    _refuse(
-        t,
-        t.number("CMT", 0) < 0,
-        "CMT",
-        t.number("CMT", 0),
-        "a compartment number >= 0 (compartments are never off here)",
-    )
-    if not t.has("CMT"):
-        return iv, np.full(rows.size, "", dtype=object).astype(str)
-    number = t.number("CMT", 0)[rows].astype(np.int64)
-    # 0 or not given is the default compartment
-    if compartments is None:
-        name = np.array(["iv" if n == 0 else str(n) for n in number], dtype=str)
-    else:
-        dose = np.isin(t.number("EVID", 1)[rows], (1, 4))
-        bad = np.zeros(len(t.line), bool)
-        bad[rows] = dose & (number != 0) & ~np.isin(number, list(compartments))
-        known = ", ".join(f"{k} ({v})" for k, v in compartments.items())
-        _refuse(t, bad, "CMT", t.number("CMT", 0), f"one of {known}")
-        name = np.array([compartments.get(n, "iv") for n in number.tolist()], dtype=str)
-    route = np.where(name == "iv", iv, np.where(name == "oral", "oral", "compartment"))
-    return route, np.where(np.isin(name, ("iv", "oral")), "", name)
-
-
-def _refuse(t: RecordTable, bad: np.ndarray, item: str, value: np.ndarray, expected: str) -> None:
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise FileFormatError(
-            f"{t.where(i)}, {item}", float(value[i]), expected, subject=int(t.id[i])
-        )
-
-
-def _observations(
-    t: RecordTable, evid: np.ndarray, scale: _Scale, matrix: str, study: str, reference: str
-) -> xr.Dataset:
-    import xarray as xr
-
-    rows = (
-        np.flatnonzero((evid == 0) & (t.number("MDV", 0) == 0))
-        if t.has("DV")
-        else np.empty(0, np.int64)
-    )
-    value = t.number("DV", np.nan)[rows] * scale.concentration
-    # a negative concentration is a simulated or misread one: say so here, where the line is known
-    bad = np.zeros(evid.size, bool)
-    bad[rows] = value < 0
-    _refuse(t, bad, "DV", t.number("DV", np.nan), "a concentration >= 0, or MDV 1")
-    n = rows.size
-
-    def text(name: str, values: Any) -> tuple:
-        return ("sample", np.asarray(values, dtype=object), attrs("observation", name))
-
-    ds = xr.Dataset(
-        {
-            "time": ("sample", t.time[rows] * scale.time, attrs("observation", "time")),
-            "value": ("sample", value, attrs("observation", "value")),
-            "matrix": text("matrix", [matrix] * n),
-            "subject": text("subject", [str(i) for i in t.id[rows]]),
-            "study": text("study", [study] * n),
-            "reference": text("reference", [reference] * n),
-        },
-        attrs=provenance(schema="observation", source=str(t.path.name)),
-    )
+    key = compartment_keys(t)
+    own = coded >= 0
     if t.has("CMT"):
-        ds["cmt"] = (
-            "sample",
-            t.number("CMT", 0)[rows].astype(np.int64),
-            {"long_name": "compartment number in the file"},
+        clash = own & np.array(
+            [k not in ("", str(n)) for k, n in zip(key, coded, strict=True)], bool
         )
-    return validate(ds, "observation")
+        t.refuse(clash, "CMT", "the compartment that EVID names")
+    key = np.where(own, coded.astype(str), key)
+    if way is not None:
+        if way not in ("iv", "oral"):
+            raise FileFormatError("route", way, "iv or oral")
+        name = np.full(rows.size, way)
+    elif t.has("ROUTE"):
+        name = _routes(t, rows, dose, key, compartments)
+    elif compartments is None:
+        assumed = int(np.sum(dose[rows] & (key[rows] == "")))
+        name = np.array(["iv" if k == "" else k for k in key[rows]], dtype=str)
+    else:
+        assumed = int(np.sum(dose[rows] & (key[rows] == "")))
+        bad = np.zeros(len(t.line), bool)
+        bad[rows] = (
+            dose[rows] & (key[rows] != "") & ~np.isin(np.char.upper(key[rows]), list(compartments))
+        )
+        known = ", ".join(f"{k} ({v})" for k, v in compartments.items())
+        t.refuse(
+            bad,
+            "CMT" if t.has("CMT") else "EVID",
+            f"one of {known}",
+            hint="compartments= (--compartment) has no name for it",
+        )
+        name = np.array([compartments.get(k.upper(), "iv") for k in key[rows].tolist()], dtype=str)
+    route = np.where(name == "iv", iv, np.where(name == "oral", "oral", "compartment"))
+    return route, np.where(np.isin(name, ("iv", "oral")), "", name), assumed
 
 
+def compartment_keys(t: RecordTable) -> np.ndarray:
+    """CMT of every record as text: a number or a name; "" for 0 or not given, the default compartment."""
+    out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
+    negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
+    t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
+    odd = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
+    t.refuse(odd, "CMT", "a whole number, or a name")
+    return np.array(["" if k == "0" else k for k in out], dtype=str)
+
+
+def _routes(t: RecordTable, rows, dose, key, compartments) -> np.ndarray:
+    """Routes by a column of that name, which CMT must not contradict."""
+    out = []
+    for i in rows:
+        word = t.field(i, "ROUTE")
+        if not dose[i]:
+            out.append("iv")
+            continue
+        known = ROUTES.get(word.lower())
+        if known is None:
+            raise FileFormatError(
+                t.where(i, "ROUTE"), word, "iv or oral in a record with a dose", subject=t.label[i]
+            )
+        named = (compartments or {}).get(key[i].upper())
+        if named in ("iv", "oral") and named != known:
+            raise FileFormatError(
+                t.where(i, "ROUTE"), word, f"{named}, as CMT {key[i]} is", subject=t.label[i]
+            )
+        out.append(known)
+    return np.array(out, dtype=str)
+
+
+# ------------------------------------------------------------------------------------------------ covariates
 def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
+    """All other columns. Those of people, WT, AGE, HT and SEX, have these names in capitals and say their unit."""
     import xarray as xr
 
     first = (
@@ -313,29 +501,44 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
         else np.empty(0, np.int64)
     )
     count = np.diff(np.append(first, t.id.size))
+    who = t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
     ds = xr.Dataset(
-        coords={"subject": ("subject", t.id[first])}, attrs=provenance(source=str(t.path.name))
+        coords={"subject": ("subject", who)}, attrs=provenance(source=str(t.table.name))
     )
-    for column in t.text:
-        if column in t.names.values():
+    usual = {a: names[0] for names, _ in PEOPLE.values() for a in names[:1]}
+    for column in t.table.header:
+        if column in t.names.values() and column != t.names.get("OCC"):
             continue
         try:
-            values = t.floats(column, np.nan)
-            same = (values == np.repeat(values[first], count)) | (
-                np.isnan(values) & np.isnan(np.repeat(values[first], count))
-            )
-        except FileFormatError:  # a covariate may be text, or hold NA
-            values = np.asarray(t.text[column], dtype=object)
+            values = _carried(t.floats(column, np.nan), first, count)
             same = values == np.repeat(values[first], count)
-        if np.all(same):
-            ds[column] = ("subject", values[first])
-        else:
-            ds[column] = ("record", values)
+            same |= np.isnan(values) & np.isnan(np.repeat(values[first], count))
+        except FileFormatError:  # a covariate may be text
+            values = np.asarray(t.table.text[column], dtype=object)
+            same = values == np.repeat(values[first], count)
+        base = t.table.base[column]
+        name = usual.get(base, column if column not in t.table.unit else base)
+        attrs = {"units": t.table.unit[column]} if column in t.table.unit else {}
+        ds[name] = ("subject", values[first], attrs) if np.all(same) else ("record", values, attrs)
     if "record" in ds.dims:
-        ds["record_subject"] = ("record", t.id)
+        ds["record_subject"] = ("record", np.repeat(who, count))
         ds["record_time"] = (
             "record",
             t.time * scale.time,
             {"units": "h", "long_name": "time of the record"},
         )
     return ds
+
+
+def _carried(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Where a number is not given, the one before within the subject, or the first that follows."""
+    if not np.isnan(values).any():
+        return values
+    out = values.copy()
+    for a, n in zip(first, count, strict=True):
+        mine = out[a : a + n]
+        known = np.flatnonzero(~np.isnan(mine))
+        if known.size:
+            before = np.searchsorted(known, np.arange(n), side="right") - 1
+            out[a : a + n] = mine[known[np.maximum(before, 0)]]
+    return out

@@ -34,7 +34,7 @@ def write_nonmem(
 
     Units are mg, h and mg/L. A dose ordered by its duration is written with RATE -2 and DUR, so that a
     bioavailability means the same when read back; ALAG and BIOAV are written if a dose has them. At equal
-    times doses come before observations.
+    times doses come before observations, save those that ``before_dose`` says were taken before.
 
     Parameters
     ----------
@@ -59,9 +59,8 @@ def write_nonmem(
     ids = _ids_to_write(regimen, observations, covariates, subjects)
     rows = _dose_rows(regimen.for_subjects(ids), ids, body_weight, compartments)
     rows += _observation_rows(observations, ids)
-    rows.sort(
-        key=lambda r: (r["ID"], r["TIME"], r["EVID"] == 0)
-    )  # stable: a dose before an observation
+    # stable: a sample taken before the dose, the doses, the other samples
+    rows.sort(key=lambda r: (r["ID"], r["TIME"], 0 if r.get("BEFORE") else 1 + (r["EVID"] == 0)))
     extra = {}
     if covariates is not None:
         extra = {
@@ -197,6 +196,7 @@ def _observation_rows(observations, ids: np.ndarray) -> list[dict[str, Any]]:
         return []
     who = _observed_ids(observations)
     cmt = observations["cmt"].values if "cmt" in observations else None
+    before = observations["before_dose"].values if "before_dose" in observations else None
     rows = []
     for i, subject in enumerate(who.tolist()):
         if subject not in ids:
@@ -209,7 +209,9 @@ def _observation_rows(observations, ids: np.ndarray) -> list[dict[str, Any]]:
             "MDV": int(np.isnan(value)),
             "DV": "." if np.isnan(value) else value,
         }
-        rows.append(row if cmt is None else row | {"CMT": int(cmt[i])})
+        if before is not None:
+            row["BEFORE"] = bool(before[i])  # only to sort by
+        rows.append(row if cmt is None else row | {"CMT": cmt[i]})
     return rows
 
 

@@ -42,6 +42,7 @@ class Regimen:
 
     Examples
     --------
+    >>> from pbpk_hybrid import Regimen
     >>> Regimen.oral("50 mg").repeat("12 h", 3).columns["time"].tolist()
     [0.0, 12.0, 24.0]
     """

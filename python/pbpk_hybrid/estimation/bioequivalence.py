@@ -21,6 +21,7 @@ from .._core.provenance import provenance
 from .._core.random import generator
 from ..compounds import Compound
 from ..nca import nca
+from ..results import last_interval
 from ..simulation import simulate
 from ..variability import Variability
 
@@ -107,14 +108,15 @@ def virtual_bioequivalence(
     subjects: int = 24,
     trials: int = 500,
     seed: int = 0,
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     limits: tuple[float, float] = (0.8, 1.25),
     alpha: float = 0.05,
 ) -> xr.Dataset:
     """Many virtual two-period crossover trials of two formulations in the same people.
 
     Both formulations are simulated in the whole population, with the same anatomy and enzymes of each person in both
-    periods; each trial draws `subjects` of them, and every AUC and Cmax varies by `within_cv` between periods.
+    periods; each trial draws `subjects` of them, and every AUC and Cmax varies by `within_cv` between periods. Of one dose
+    the AUC is that to the last time, of several doses that of the last dosing interval.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def virtual_bioequivalence(
     population : the people trials draw from, at least as many as `subjects`
     times : [h] of the samples
     within_cv : within-subject coefficient of variation (log-normal)
-    variability : between people, in clearance and absorption
+    variability : between people, in clearance and absorption, as in :func:`pbpk_hybrid.simulate`
 
     Returns
     -------
@@ -155,11 +157,9 @@ def virtual_bioequivalence(
             seed=used,
             raise_on_failure=True,
         )
-        table = nca(run)
-        exposure[label] = {
-            "auc": table["auc_last"].values.ravel(),
-            "cmax": table["cmax"].values.ravel(),
-        }
+        table = last_interval(nca(run))
+        area = "auc_tau" if "auc_tau" in table else "auc_last"
+        exposure[label] = {"auc": table[area].values, "cmax": table["cmax"].values}
     sd = np.sqrt(np.log1p(within_cv**2))
     who = np.stack([rng.permutation(people)[:subjects] for _ in range(trials)])
     noise = sd * rng.standard_normal((2, 2, trials, subjects))

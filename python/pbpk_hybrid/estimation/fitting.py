@@ -18,6 +18,7 @@ from .error_models import as_error_model
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
 from .predictor import Predictor, read_observations
+from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,8 +130,20 @@ def fit(
 ) -> Fit:
     """Estimate parameters that all subjects share.
 
-    >>> fit(system, observed, ["clint.liver", "kp.adipose"], {"kp.adipose": LogNormal(10, 0.3)},
-    ...     regimen="25 mg over 20 min")                                                   # doctest: +SKIP
+    >>> import numpy as np, xarray as xr, pbpk_hybrid as ph
+    >>> from pbpk_hybrid.estimation import LogNormal, fit
+    >>> person = ph.reference_individual("human")
+    >>> system = ph.whole_body_system(ph.get_compound("midazolam"), person)
+    >>> given, hours = "5 mg iv over 20 min", [1.0, 2.0, 4.0, 8.0]
+    >>> truth = ph.simulate_system(system, given, hours)["concentration"].sel(compartment="plasma")
+    >>> observed = xr.Dataset(
+    ...     {"time": ("sample", hours), "value": ("sample", 1.1 * truth.values[0])}
+    ...     | {n: ("sample", np.full(4, t)) for n, t in (("matrix", "plasma"), ("subject", "0"))}
+    ...     | {n: ("sample", np.full(4, "mine")) for n in ("study", "reference")}
+    ... )
+    >>> found = fit(system, observed, ["clint.liver"], {"clint.liver": LogNormal(1000, 0.5)}, regimen=given)
+    >>> found.converged
+    True
 
     Parameters
     ----------
@@ -176,6 +189,7 @@ def fit(
         if best is None or found[1] < best[1]:
             best = found
     u, value, converged = best
+    warn_if_unsettled(objective, u)
     covariance, how = covariance_at(objective, u)
     facts = {
         "estimation": "maximum a posteriori" if any(objective.priors) else "maximum likelihood",
@@ -186,6 +200,7 @@ def fit(
         "observations": len(objective.data),
         "starts": starts,
         "seed": seed,
+        "steady_state_doses": objective.predictor.steady_doses,
     }
     return Fit(
         objective.names,

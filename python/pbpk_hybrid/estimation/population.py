@@ -30,6 +30,7 @@ from .error_models import Terms, terms
 from .fitting import make_objective, prediction_dataset
 from .objective import Objective
 from .parameters import Parameter, Prior, Scale
+from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -322,6 +323,7 @@ def fit_population(
     value = objective.minus_two_log(x)
     covariance = _covariance(objective, x) if standard_errors else np.full((len(x), len(x)), np.nan)
     eta, _, curve, *_ = objective.modes(x, objective.eta)
+    warn_if_unsettled(shared, x)
     facts = {
         "estimation": "Laplace's approximation, conditional with interaction",
         "error_model": shared.error.kind,
@@ -329,6 +331,7 @@ def fit_population(
         "evaluations": shared.predictor.calls,
         "observations": len(shared.data),
         "subjects": model.n_subjects,
+        "steady_state_doses": shared.predictor.steady_doses,
     }
     values = np.array([float(s.back(v)) for s, v in zip(objective.scales, x, strict=True)])
     return PopulationFit(

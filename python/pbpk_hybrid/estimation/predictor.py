@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core import schemas
 from .._core.errors import InputError, unknown_name
-from ..dosing import Regimen
+from ..dosing import Regimen, just_before
 from ..models.named import named, own_values, with_values
 from ..models.system import System
 from ..solvers.base import Problem, SolverOptions
 from ..solvers.doses import dose_stops, steady_state_stops
 from ..solvers.select import choose_backend
+from .steady import SETTLED, TRIED, check, has_steady_state, written_out
 
 
 @dataclass(frozen=True)
 class Data:
-    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation."""
+    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation.
+
+    `at` is the time at which to look: just before `time` where the sample was taken before a dose of the same time.
+    """
 
     value: np.ndarray
     lloq: np.ndarray
@@ -30,6 +35,7 @@ class Data:
     compartment: np.ndarray  # number in `compartments`
     compartments: tuple[str, ...]
     labels: np.ndarray
+    at: np.ndarray
 
     def __len__(self) -> int:
         return len(self.value)
@@ -73,7 +79,7 @@ def read_observations(
             f"observation.value[{bad[0]}]",
             float(value[bad[0]]),
             "a number > 0 [mg/L] with this error model",
-            hint="mark values below quantification with censored = 1 and their lloq",
+            hint="mark values below quantification with censored = 1 and their lloq (--lloq)",
         )
     time = observation["time"].values.astype(float)
     if (bad := np.flatnonzero(time < 0)).size:
@@ -107,7 +113,40 @@ def read_observations(
         where[keep],
         used,
         who[keep],
+        _when(observation, time)[keep],
     )
+
+
+def _when(observation: xr.Dataset, time: np.ndarray) -> np.ndarray:
+    if "before_dose" not in observation:
+        return time
+    return np.where(observation["before_dose"].values.astype(bool), just_before(time), time)
+
+
+def _of_the_only_one(system: System, regimen: Regimen, data: Data) -> Regimen:
+    """The doses of one patient for a model of one subject, whatever number either has.
+
+    Raises
+    ------
+    InputError : doses of several patients, or samples of others than the one who has the doses
+    """
+    who = regimen.columns["subject"]
+    own = np.unique(who[who >= 0])
+    if system.n_subjects > 1 or not own.size:
+        return regimen
+    labels = list(dict.fromkeys(data.labels.tolist()))
+    if own.size > 1 or len(labels) > 1:
+        raise InputError(
+            "model",
+            "1 subject",
+            f"one subject for each patient: doses are for {own.size}, samples from {len(labels)}",
+            hint="build the model from one person per ID, with their IDs as coordinate subject",
+        )
+    if labels[0].isdigit() and int(labels[0]) != own[0] and own[0] != 0:
+        raise InputError(
+            "observation.subject", labels[0], f"the subject of the doses, {int(own[0])}"
+        )
+    return Regimen({**regimen.columns, "subject": np.full(len(who), -1)}, span=regimen.span)
 
 
 class Predictor:
@@ -137,25 +176,66 @@ class Predictor:
                 "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"
             )
         self.backend, _ = choose_backend(backend)
-        self.times, self.row = np.unique(data.time, return_inverse=True)
         if isinstance(regimen, str):
             regimen = Regimen.parse(regimen)
         elif isinstance(regimen, xr.Dataset):
             regimen = Regimen.from_dataset(regimen)
-        doses = dose_stops(
-            system, regimen, self.times[-1], body_weight=body_weight, lag_time=lag_time
-        )
-        if doses.steady_state:
-            raise InputError(
-                "regimen",
-                "a steady-state record (SS)",
-                "doses given one by one",
-                hint="give enough doses before the first observation instead of SS",
-            )
-        self.stops, _ = steady_state_stops(system, doses, self.backend, self.options)
-        self.start = float(min(self.times[0], doses.first_time))
+        regimen = _of_the_only_one(system, regimen, data)
         self.own = own_values(self.system)
         self.calls = 0
+        self.steady_doses = 0
+        how = {"system": system, "body_weight": body_weight, "lag_time": lag_time}
+        if has_steady_state(regimen):
+            self._settle(regimen, how)
+        else:
+            self._dose(regimen, 0.0, how)
+
+    def _dose(self, regimen: Regimen, later: float, how: Mapping[str, Any]) -> None:
+        """Take these doses, `later` [h] than the observations count."""
+        time = self.data.time + later
+        at = np.where(self.data.at < self.data.time, just_before(time), time)
+        self.times, self.row = np.unique(at, return_inverse=True)
+        doses = dose_stops(regimen=regimen, horizon=self.times[-1], **how)
+        self.stops, _ = steady_state_stops(how["system"], doses, self.backend, self.options)
+        self.start = float(min(self.times[0], doses.first_time))
+
+    def _settle(self, regimen: Regimen, how: Mapping[str, Any]) -> None:
+        """Write steady states out as doses, as many as the predictions need, and as many again.
+
+        Raises
+        ------
+        InputError : a steady state in the middle of a record, or one that is not near after 512 doses
+        """
+        labels = np.asarray(self.system.subjects)
+        check(regimen, self.data, labels if labels.dtype.kind in "iu" else np.arange(len(labels)))
+        self._given, self._how = regimen, how
+        last = None
+        for n in TRIED:
+            self._dose(*written_out(regimen, n), how)
+            value, _ = self({}, slopes=False)
+            if not np.isfinite(value).all():
+                return  # the fit says that the model cannot be integrated at its initial values
+            if last is not None and np.abs(value - last).max() <= SETTLED * np.abs(value).max():
+                self.steady_doses = n
+                return
+            last = value
+        raise InputError(
+            "regimen",
+            "a steady-state record (SS)",
+            f"a steady state that {TRIED[-1]} doses reach",
+            hint="give the doses that were taken one by one, or by ADDL and II",
+        )
+
+    def unsettled(self, values: Mapping[str, np.ndarray]) -> float:
+        """By how much, relative to the largest, predictions change with twice as many doses before the steady states."""
+        if not self.steady_doses:
+            return 0.0
+        value, _ = self(values, slopes=False)
+        kept = self.times, self.row, self.stops, self.start
+        self._dose(*written_out(self._given, 2 * self.steady_doses), self._how)
+        more, _ = self(values, slopes=False)
+        self.times, self.row, self.stops, self.start = kept
+        return float(np.abs(more - value).max() / np.abs(more).max())
 
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True

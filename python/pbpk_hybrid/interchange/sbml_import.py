@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from .._core.errors import FileFormatError, InputError
 from .._core.optional import require
 from ..dosing import Regimen
 from ..dosing.regimen import combine
-from ..models.system import Observable, Reaction, System
+from ..models.system import Observable, Reaction, System, signed_by_equations
 from .sbml_file import read_text
 from .sbml_laws import saturable, scaled, scaled_observable, vanishing
 from .sbml_math import (
@@ -211,6 +211,12 @@ class _Reader:
         self._stop()
         system = self._system(k, reactions, observables, unit, scale)
         initial = {s: a * scale[self.states[s]] for s, a in initial.items()}
+        # a file does not say which species are deviations: those that its equations can take below zero may be
+        may_be = signed_by_equations(system)
+        signed = (
+            s for s, yes in zip(self.states, may_be, strict=True) if yes or initial.get(s, 0) < 0
+        )
+        system = replace(system, signed=tuple(signed))
         return ImportedModel(system, initial, tuple(self.notes), unit, self.constants)
 
     def _stop(self) -> None:

@@ -7,20 +7,28 @@ of this package, of the right kind and version, and not larger than it says it i
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .._core.errors import CheckpointError
+import numpy as np
+
+from .._core.errors import CheckpointError, MissingDependencyError
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
 
 #: largest file that is read, in bytes: far above anything this package writes
 LARGEST = 2 * 1024**3
+#: largest number among the weights; those of the shipped networks are below 300
+LARGEST_WEIGHT = 1e6
 _KEY = "pbpk_hybrid"
+_MAY_BE_NONE = ("patience",)
 
 
 def save_checkpoint(
@@ -93,7 +101,7 @@ def read_config(path: str | os.PathLike, *, kind: str, format_version: int) -> d
     safe_open = require("safetensors", "learn", "checkpoints").safe_open
     try:
         with safe_open(path, framework="pt") as file:
-            head = json.loads((file.metadata() or {})[_KEY])
+            head = json.loads((file.metadata() or {})[_KEY], parse_constant=_no_number)
         found, version, config = head["kind"], head["format_version"], head["config"]
     except KeyError as error:
         raise CheckpointError(
@@ -138,7 +146,141 @@ def load_checkpoint(
     """
     config = read_config(path, kind=kind, format_version=format_version)
     load_file = require("safetensors.torch", "learn", "checkpoints").load_file
-    return load_file(_existing(path), device="cpu"), config
+    with reading(path):
+        return load_file(_existing(path), device="cpu"), config
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike | None) -> Iterator[None]:
+    """Whatever goes wrong while a model is put together from a file is the file's fault, and said so.
+
+    Raises
+    ------
+    CheckpointError : instead of every other error but that of a package that is not installed
+    """
+    try:
+        yield
+    except (CheckpointError, MissingDependencyError):
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            "path",
+            "the shipped checkpoint" if path is None else str(path),
+            "a whole checkpoint of this component",
+            hint=f"{type(error).__name__}: {_first_line(error)}",
+        ) from error
+
+
+def settings_of(
+    kind: type, given: Any, limits: Mapping[str, tuple[float, float]], **more: Any
+) -> Any:
+    """The settings of a component, a dataclass, from a checkpoint's plain values.
+
+    Every size is held to its limits before anything is built by it: one number in the file must not cost gigabytes or
+    hours.
+
+    Parameters
+    ----------
+    kind : the dataclass; its defaults say which type each value has
+    limits : name -> (least, largest) of numbers; numbers without limits only have to be finite
+    more : fields that were read already
+
+    Raises
+    ------
+    CheckpointError : not a table, an unknown name, a value of another type, not finite, or beyond its limits
+    """
+    if not isinstance(given, Mapping):
+        raise CheckpointError("config", type(given).__name__, "a JSON object of settings")
+    usual = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    for name, value in given.items():
+        field = f"config.{name}"
+        if name not in usual:
+            raise CheckpointError(field, value, f"a setting of {kind.__name__}")
+        if name in more or not isinstance(usual[name], (bool, int, float)):
+            continue
+        least, largest = limits.get(name, (-math.inf, math.inf))
+        if value is None and name in _MAY_BE_NONE:
+            continue
+        if isinstance(usual[name], bool):
+            if not isinstance(value, bool):
+                raise CheckpointError(field, value, "true or false")
+        elif isinstance(value, bool) or not isinstance(
+            value, int if isinstance(usual[name], int) else (int, float)
+        ):
+            raise CheckpointError(field, value, f"a number like {usual[name]!r}")
+        elif not (math.isfinite(value) and least <= value <= largest):
+            raise CheckpointError(field, value, f"a number from {least:g} to {largest:g}")
+    with reading("config"):
+        return kind(**{k: v for k, v in given.items() if k not in more}, **more)
+
+
+def check_finite(tensors: Mapping[str, Any], infinite: Sequence[str] = ()) -> None:
+    """
+    Parameters
+    ----------
+    infinite : names of tensors in which infinity has a meaning
+
+    Raises
+    ------
+    CheckpointError : a number that is NaN, infinite, or larger than any weight is (:data:`LARGEST_WEIGHT`)
+    """
+    for name, tensor in tensors.items():
+        if not tensor.dtype.is_floating_point:
+            continue
+        size = tensor.abs()
+        bad = size.isnan() if name in infinite else ~(size <= LARGEST_WEIGHT)
+        if bad.any():
+            raise CheckpointError(
+                f"tensor {name}",
+                float(tensor[bad][0]),
+                f"numbers of at most {LARGEST_WEIGHT:g} in size",
+                hint=f"{int(bad.sum())} of {bad.numel()} are not",
+            )
+
+
+def check_array(
+    name: str,
+    array: Any,
+    shape: tuple[int | None, ...],
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Any:
+    """`array`, a tensor or numpy array, if it has this shape (None: any length) and lies in [low, high].
+
+    Raises
+    ------
+    CheckpointError
+    """
+    found = tuple(array.shape)
+    if len(found) != len(shape) or any(
+        n is not None and n != m for n, m in zip(shape, found, strict=True)
+    ):
+        raise CheckpointError(f"tensor {name}", found, f"shape {shape}")
+    if array.size if isinstance(array, np.ndarray) else array.numel():
+        least, largest = float(array.min()), float(array.max())
+        if not (least >= low and largest <= high):
+            raise CheckpointError(
+                f"tensor {name}", (least, largest), f"numbers from {low:g} to {high:g}"
+            )
+    return array
+
+
+def check_sizes(build: Callable[[], Any], tensors: Mapping[str, Any]) -> None:
+    """Compare the network that the settings ask for with the weights in the file, before memory is spent on it.
+
+    Parameters
+    ----------
+    build : makes the network; it is called on torch's meta device, which has shapes and no numbers
+
+    Raises
+    ------
+    CheckpointError : names that are missing, too many, or of another shape
+    """
+    import torch
+
+    with torch.device("meta"):
+        module = build()
+    _compare(module.state_dict(), tensors)
 
 
 def load_weights(module, tensors: Mapping[str, Any]) -> None:
@@ -148,7 +290,11 @@ def load_weights(module, tensors: Mapping[str, Any]) -> None:
     ------
     CheckpointError : names that are missing, too many, or of another shape
     """
-    own = module.state_dict()
+    _compare(module.state_dict(), tensors)
+    module.load_state_dict(dict(tensors))
+
+
+def _compare(own: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
     missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
     if missing or extra:
         raise CheckpointError(
@@ -159,7 +305,12 @@ def load_weights(module, tensors: Mapping[str, Any]) -> None:
             raise CheckpointError(
                 f"tensor {name}", tuple(tensors[name].shape), f"shape {tuple(tensor.shape)}"
             )
-    module.load_state_dict(dict(tensors))
+        if tensor.dtype.is_floating_point != tensors[name].dtype.is_floating_point:
+            raise CheckpointError(f"tensor {name}", str(tensors[name].dtype), str(tensor.dtype))
+
+
+def _no_number(text: str):
+    raise ValueError(f"{text} is no number")
 
 
 def _existing(path: str | os.PathLike) -> Path:

@@ -23,15 +23,16 @@ What of the segments' numbers was read stands beside them; the others are assume
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .._core.arguments import check_choice, check_real
-from .._core.errors import InputError
+from .._core.errors import InputError, NoEffectWarning
 from ..compounds import Compound
 from .clearance import absorption_rate_from_caco2
 from .ionisation import ionisation
@@ -118,6 +119,27 @@ class GutAbsorption:
         if self.formulation in ("weibull", "zero_order") and self.release_time is None:
             raise InputError(
                 "absorption.release_time", None, f"a number > 0 [h] for {self.formulation}"
+            )
+
+        self._warn_of_idle_fields()
+
+    def _warn_of_idle_fields(self) -> None:
+        """
+        Warns
+        -----
+        NoEffectWarning : values that this formulation does not read
+        """
+        usual = {f.name: f.default for f in fields(self)}
+        idle = [] if self.solid else ["particle_radius", "particle_density"]
+        idle += [] if self.formulation in ("weibull", "zero_order") else ["release_time"]
+        idle += [] if self.formulation == "weibull" else ["release_shape"]
+        given = [n for n in idle if getattr(self, n) != usual[n]]
+        if given:
+            warnings.warn(
+                f"{', '.join(given)} of the gut model changes nothing with the formulation {self.formulation!r}; others: "
+                f"{', '.join(f for f in FORMULATIONS if f != self.formulation)}",
+                NoEffectWarning,
+                stacklevel=4,
             )
 
     @property

@@ -232,6 +232,7 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
         targets,
         n_subjects=len(weight),
         attrs={"model": "minimal_antibody", "compound": a.name},
+        signed=tuple(s for s in states if s.endswith(("_change", "_balance"))),
     )
 
 

@@ -2,8 +2,13 @@
 
 In vivo clearance belongs to the species' reference individual; a total one is split by the fraction excreted, a hepatic
 one stands beside filtration (fraction unbound x GFR x ``gfr_fraction``). It is turned into intrinsic clearance per gram
-of liver and into renal clearance per GFR there, and scaled to each subject by liver mass, hepatocellularity and
-GFR. In vitro clearance is scaled by each subject's own liver.
+of liver and into renal clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro clearance is
+scaled by each subject's own liver mass and cells or microsomal protein per gram.
+
+Cells per gram of liver are a factor from the test tube to the liver, so they do not touch clearance that was measured in
+people: what a gram of liver clears differs between people by :class:`pbpk_hybrid.Variability`, which was calibrated on
+clearance in people and so holds the cells already. Nor does clearance in people follow the fall of cells with age (to
+half from 22 to 63 years by Barter et al. 2007): see benchmarks/validation/variability.md.
 """
 
 from __future__ import annotations
@@ -64,7 +69,7 @@ def elimination_parameters(
             _, fraction = _in_vivo(compound, model)
     elif basis == "in_vivo":
         per_gram, fraction = _in_vivo(compound, model)
-        clint = per_gram * _liver_mass(physiology) * _cells(physiology)
+        clint = per_gram * _liver_mass(physiology)
     elif basis == "in_vitro":
         clint, fraction = _in_vitro(compound, physiology), compound.gfr_fraction
     else:
@@ -142,7 +147,7 @@ def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
     clint = float(
         clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name)
     )
-    per_gram = clint / float((_liver_mass(person) * _cells(person))[0])
+    per_gram = clint / float(_liver_mass(person)[0])
     if compound.clearance_hepatic is not None:
         return per_gram, compound.gfr_fraction
     return per_gram, float(gfr_fraction_from_clearance(renal, float(person["gfr"][0]), fu))

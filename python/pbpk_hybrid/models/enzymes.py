@@ -135,6 +135,24 @@ def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tup
     return () if differ & named else tuple(sorted(differ))
 
 
+def _phenotypes_without_effect(
+    compounds: Iterable[Compound], physiology: xr.Dataset
+) -> tuple[str, ...]:
+    """Enzymes and transporters of phenotypes that no compound names.
+
+    All of them where none is named; else those of a phenotype that everybody has, and that was therefore asked for.
+    """
+    prefix = "phenotype_"
+    asked = [str(v)[len(prefix) :] for v in physiology.data_vars if str(v).startswith(prefix)]
+    named = {m.enzyme for c in compounds for m in c.metabolism}
+    named |= {t.name for c in compounds for t in c.transporters}
+    labels = {e: set(physiology[prefix + e].values.tolist()) for e in asked if e not in named}
+    idle = [e for e, given in labels.items() if given != {"normal"}]
+    if len(labels) < len(asked):
+        idle = [e for e in idle if physiology.sizes["subject"] > 1 and len(labels[e]) == 1]
+    return tuple(idle)
+
+
 def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) -> dict[str, str]:
     """The attribute ``enzymes_without_effect`` of a result, and a warning where phenotypes were given to no avail.
 
@@ -144,7 +162,7 @@ def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) ->
     """
     compounds = tuple(compounds)
     idle = without_effect(compounds, physiology)
-    asked = [e for e in idle if f"phenotype_{e}" in physiology]
+    asked = _phenotypes_without_effect(compounds, physiology)
     if asked:
         names = ", ".join(c.name for c in compounds)
         warnings.warn(

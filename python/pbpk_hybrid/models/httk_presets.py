@@ -81,8 +81,9 @@ def httk_pbtk(
     """httk's ``pbtk``: gut, liver, kidney, lung, rest, arterial and venous blood; flow-limited.
 
     >>> import pbpk_hybrid as ph
-    >>> ph.simulate_system(ph.httk_pbtk("theophylline"), ph.Regimen.oral("1 mg/kg"), range(25), body_weight=[70.0])
-    ... # doctest: +SKIP
+    >>> system = ph.httk_pbtk("theophylline")
+    >>> oral = ph.Regimen.oral("1 mg/kg")
+    >>> result = ph.simulate_system(system, oral, range(25), body_weight=[70.0])
 
     Parameters
     ----------
@@ -249,6 +250,7 @@ def _system(
         parameters=values,
         assemble=assemble,
         attrs=facts,
+        signed=(),
     )
 
 

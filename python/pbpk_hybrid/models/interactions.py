@@ -33,6 +33,7 @@ from .._core.errors import InputError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
 from .enzymes import pathway_shares, turnover_rate
+from .links import warn_of_idle_half_lives
 from .system import Coefficients, Observable, Reaction, System
 from .transport import Carrier, side
 from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, whole_body_system
@@ -151,6 +152,8 @@ class _Builder:
             for e in m.compound.enzyme_effects
             if e.kind not in _REVERSIBLE
         }
+        if len(self.members) > 1:  # one alone is what several are compared with
+            warn_of_idle_half_lives(half_lives, slowly)
         out = {}
         for key in dict.fromkeys(used):
             enzyme, organ = key.split(".")

@@ -192,6 +192,10 @@ def _extended(
     old = {k: o for k, o in system.observables.items()}
     here = Observable((system.n_states,), np.ones(1), offset=c.observable_offset.get(name))
     blocks = c.reaction_parameters[len(system.reactions) :]
+    deviations = [
+        s for s, no_amount in zip(system.states, system.may_be_negative, strict=True) if no_amount
+    ]
+    signed = (*deviations, name)  # a response deviates from its baseline; an effect follows a sum
     return replace(
         base,
         states=(*system.states, name),
@@ -205,6 +209,7 @@ def _extended(
         observables={**old, name: here},
         parameters=parameters,
         assemble=assemble,
+        signed=signed,
     )
 
 

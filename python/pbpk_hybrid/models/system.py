@@ -178,6 +178,9 @@ class System:
     assemble : function of a mapping of parameters to :class:`Coefficients`; works on complex numbers. Without it
         every K entry (``"K[to,from]"``) and reaction constant is a parameter of its own.
     attrs : facts for provenance
+    signed : names of the states that may be negative because they are deviations from a baseline, not amounts; all
+        others are amounts, and a result in which one falls below zero is not a success (``Status.NEGATIVE_AMOUNT``).
+        None: those that the reactions can take below zero; where the system is not closed, also those that K can
 
     Raises
     ------
@@ -196,6 +199,7 @@ class System:
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
     assemble: Callable[[Mapping[str, np.ndarray]], Coefficients] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    signed: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _set = lambda name, value: object.__setattr__(self, name, value)
@@ -245,6 +249,9 @@ class System:
                 "each position at most once",
                 hint="add the values of doubled entries",
             )
+        for name in self.signed or ():
+            if name not in self.states:
+                raise unknown_name("signed", name, self.states, what="a state of the model")
         self._finite(
             "k_value",
             self.k_value,
@@ -315,6 +322,24 @@ class System:
             tied and all(abs(sum(r.stoichiometry.values())) < 1e-12 for r in self.reactions)
         )
 
+    @cached_property
+    def may_be_negative(self) -> np.ndarray:
+        """(n_states,) True for the states that are no amounts; see `signed`."""
+        if self.signed is not None:
+            return np.array([name in self.signed for name in self.states])
+        return signed_by_equations(self, flows=not self.closed)
+
+    @cached_property
+    def guarded(self) -> np.ndarray:
+        """Numbers of the states whose sign an integration has to keep, and could lose.
+
+        None in a linear system without negative entries beside the diagonal: exp(K t) has no negative entry then.
+        """
+        beside = self.k_row != self.k_col
+        if self.linear and not (self.k_value[:, beside] < 0).any():
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(~self.may_be_negative)
+
     def jacobian_pattern(self) -> tuple[np.ndarray, np.ndarray]:
         """(rows, columns) of every entry of d(dy/dt)/dy that can be non-zero, without doubles."""
         entries = dict.fromkeys(zip(self.k_row.tolist(), self.k_col.tolist(), strict=True))
@@ -365,3 +390,32 @@ class System:
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},
         )
+
+
+def signed_by_equations(system: System, *, flows: bool = True) -> np.ndarray:
+    """(n_states,) True for states that the equations can take below zero, and for what those drive.
+
+    These are states that something takes from whatever they hold (a reaction of which the state is no reactant; with
+    `flows` also a negative entry of K beside the diagonal), and enzymes as deviations from their baseline.
+    """
+    out = np.zeros(system.n_states, dtype=bool)
+    beside = system.k_row != system.k_col
+    if flows:
+        out[system.k_row[beside & np.any(system.k_value < 0, axis=0)]] = True
+    drivers = []
+    for r in system.reactions:
+        change = {r.reactants[1]} if r.law == "enzymatic" else set()  # 1 + e is never below zero
+        out[list(change)] = True
+        out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True
+        drivers.append((set(r.reactants) - change, [s for s in r.stoichiometry if s not in change]))
+    moved = beside & np.any(system.k_value != 0, axis=0)
+    edges = list(zip(system.k_row[moved], system.k_col[moved], strict=True))
+    while True:
+        before = out.sum()
+        for to, of in edges:
+            out[to] |= out[of]
+        for reactants, targets in drivers:
+            if out[list(reactants)].any():
+                out[targets] = True
+        if out.sum() == before:
+            return out

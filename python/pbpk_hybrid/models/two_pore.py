@@ -316,6 +316,7 @@ def two_pore_system(
         subjects=physiology["subject"].values if "subject" in physiology.coords else np.arange(n),
         parameters=parameters,
         assemble=build,
+        signed=tuple(s for s in build.states if "_change" in s or s.endswith("_balance")),
         attrs={
             "model": "whole_body_two_pore",
             "compound": protein.name,

@@ -36,6 +36,7 @@ from .._core.arguments import check_kind, check_mapping
 from .._core.errors import InputError, SchemaError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
+from .basis import clearance_in_words, on_basis
 from .distribution import tissue_partition
 from .elimination_parameters import elimination_parameters
 from .enzymes import enzyme_shares, fraction_gut, gut_wall
@@ -64,6 +65,8 @@ def whole_body_system(
     compound: Compound,
     physiology: xr.Dataset,
     *,
+    clearance: str | None = None,
+    distribution: str | None = None,
     partition_method: str | None = None,
     kp: Mapping[str, float] | None = None,
     hepatic_model: str | None = None,
@@ -78,6 +81,8 @@ def whole_body_system(
     ----------
     compound : values of the subjects' species are used (``compound.for_species``)
     physiology : schema ``physiology``; all subjects of one species
+    clearance, distribution : override the compound's ``clearance_basis`` ("in_vivo", "in_vitro") and
+        ``distribution_basis`` ("predicted", "in_vivo")
     partition_method : overrides the compound's own; default Rodgers & Rowland
     kp : tissue:plasma partition coefficients by organ that override everything else, the factor of
         ``distribution_basis="in_vivo"`` included
@@ -107,10 +112,10 @@ def whole_body_system(
     for name, value in (("partition_method", partition_method), ("hepatic_model", hepatic_model)):
         check_kind(name, value, (str, type(None)), "the name of a method")
     species = _one_species(physiology)
-    compound = compound.for_species(species)
+    compound = on_basis(compound.for_species(species), clearance, distribution)
     organs = tuple(str(o) for o in physiology["organ"].values)
     graph = whole_body_graph(organs)
-    partition, distribution = tissue_partition(compound, graph, partition_method, kp)
+    partition, distributed = tissue_partition(compound, graph, partition_method, kp)
     barriers = choose_barriers(compound, graph, permeability_limited)
     if absorption is not None:  # the gut model says what is absorbed, and how fast
         compound = compound.replace(
@@ -213,9 +218,9 @@ def whole_body_system(
             "partition_method": "given"
             if kp
             else (partition_method or compound.partition_method or "rodgers_rowland"),
-            "clearance_basis": compound.resolved_clearance_basis or "none",
+            "clearance_basis": clearance_in_words(compound),
             "hepatic_model": hepatic_model or compound.hepatic_model or "well_stirred",
-            **distribution,
+            **distributed,
         },
     )
 

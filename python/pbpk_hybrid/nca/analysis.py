@@ -6,26 +6,30 @@ r"""Noncompartmental analysis of every subject of a Dataset at once.
 
    CL = D/AUC_\infty,\quad V_z = CL/\lambda_z,\quad MRT = AUMC_\infty/AUC_\infty - T_{inf}/2,\quad V_{ss} = CL \cdot MRT
 
+The areas of a simulation are those that the solver integrated; of other data, trapezoids. Several doses, and doses at
+steady state: :mod:`.repeated`.
+
 Sources: Gabrielsson & Weiner (2016) Pharmacokinetic and Pharmacodynamic Data Analysis, 5th ed., section 2.8; rules for
-samples below quantification and choice of the terminal window as documented for PKNCA 0.12 and Phoenix WinNonlin.
+samples below quantification and choice of the terminal window as documented for PKNCA 0.12 (lambda_z never from before the end of an infusion: humanpred/pknca#440) and Phoenix WinNonlin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core.arguments import check_choice, check_kind
+from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.provenance import provenance
-from .area import segment_areas, value_at
+from .doses import CENTRAL, Plan, plans_for
 from .flags import Flag, flag_variables
-from .options import ROUTES, NCAOptions
-from .profiles import Block, blocks, read_dose, read_profiles
-from .terminal import TerminalFit, fit_terminal
+from .options import NCAOptions
+from .profiles import Profiles, blocks, read_profiles
+from .repeated import analyse_repeated
+from .single import analyse_single
 
 # name -> (units, long_name), in the order of the result
 VARIABLES: dict[str, tuple[str, str]] = {
@@ -43,6 +47,11 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "auc_inf_pred": ("mg*h/L", "AUC to infinity, from the fitted last concentration"),
     "auc_extrapolated_obs": ("%", "part of auc_inf_obs that is extrapolated"),
     "auc_extrapolated_pred": ("%", "part of auc_inf_pred that is extrapolated"),
+    "auc_first_interval": (
+        "%",
+        "part of auc_inf_obs (of several doses: auc_tau) before the first sample after an intravenous dose, by the "
+        "trapezoid from C0",
+    ),
     "aumc_last": ("mg*h^2/L", "AUMC from the dose to tlast"),
     "aumc_inf_obs": ("mg*h^2/L", "AUMC to infinity, from the observed last concentration"),
     "aumc_inf_pred": ("mg*h^2/L", "AUMC to infinity, from the fitted last concentration"),
@@ -68,23 +77,32 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "fluctuation": ("%", "(Cmax - Cmin) / Cavg over the dosing interval"),
     "swing": ("%", "(Cmax - Cmin) / Cmin over the dosing interval"),
     "accumulation": ("1", "accumulation ratio 1 / (1 - exp(-lambda_z tau))"),
+    "accumulation_auc": ("1", "AUC over the dosing interval over that of the first"),
 }
 
 
 def nca(
     data: Any,
     dose: Any = None,
-    route: str = "iv_bolus",
-    infusion_duration: Any = 0.0,
+    route: str | None = None,
+    infusion_duration: Any = None,
     *,
     lloq: Any = None,
     compartment: str = "plasma",
     compound: str | None = None,
     options: NCAOptions | None = None,
 ) -> xr.Dataset:
-    """Noncompartmental analysis of each subject.
+    """Noncompartmental analysis of each subject; of several doses, of each dosing interval.
+
+    A simulation carries its dose records, and its analysis needs nothing else:
+
+    >>> import pbpk_hybrid as ph
+    >>> ph.nca(ph.simulate("theophylline", "320 mg oral")).cl_f                           # doctest: +SKIP
+
+    Other data need to be told how the dose was given:
 
     >>> import numpy as np
+    >>> from pbpk_hybrid import nca
     >>> t = np.arange(25.0)
     >>> result = nca((t, 10 * np.exp(-0.1 * t)), dose=100, route="iv_bolus")
     >>> round(float(result.cl[0]), 6)
@@ -95,297 +113,162 @@ def nca(
     data : Dataset of schema ``simulation`` or ``observation`` (grouped by profile or subject, serum taken as plasma), or
         ``(time, concentration)``: time (n_points,) or (n_subjects, n_points) [h], strictly increasing, concentration
         (n_points,) or (n_subjects, n_points) [mg/L], NaN where there is no sample
-    dose : [mg] one number, text such as "320 mg", (n_subjects,), or a mapping subject -> dose; None: the Dataset's own
-        ``dose``. Without a dose the results that need one are left out.
-    route : "iv_bolus", "iv_infusion" or "oral"
-    infusion_duration : [h] one number or (n_subjects,), for "iv_infusion"
+    dose : [mg] of data without dose records: one number, text such as "320 mg", (n_subjects,), or a mapping subject ->
+        dose; None: the samples' own ``dose``. Without a dose the results that need one are left out.
+    route : of data without dose records: "iv_bolus", "iv_infusion" or "oral"; None: the samples' own ``route``. There is no
+        default.
+    infusion_duration : [h] of data without dose records: one number or (n_subjects,), for "iv_infusion"; None: the samples'
+        own ``infusion_duration``
     lloq : [mg/L] limit of quantification: one number, one per subject, or like the concentrations; None: an observation
         Dataset's own. Values at or below zero are always below quantification.
-    compartment : compartment of the simulation, or matrix of the observations
+    compartment : compartment of the simulation, or matrix of the observations. Clearance comes from plasma or blood only.
     compound : where a simulation has more than one
     options : rules of the analysis
 
     Returns
     -------
-    Dataset over ``subject`` with the variables of ``VARIABLES`` that the route, dose and options allow, ``flags`` and
-    ``flag_reasons``. What cannot be computed for a subject is NaN, and a flag says why.
+    Dataset with the variables of ``VARIABLES`` that the routes, doses and options allow, ``flags`` and ``flag_reasons``.
+    One dose: over ``subject``, with a coordinate ``dose``. Several doses: over (``subject``, ``interval``), the dosing
+    intervals counted from 1, with coordinates ``dose`` and ``dose_time``; a subject with fewer doses has NaN at the end.
+    Clearance is given where an interval is at steady state (a record with SS, or equal doses whose ``auc_tau`` rises by no
+    more than ``options.steady_state_tolerance``), the terminal slope after the last dose. One dose at steady state: the
+    same variables over ``subject``. What cannot be computed is NaN, and a flag says why.
 
     Raises
     ------
-    InputError, SchemaError, UnknownNameError : input that cannot be used; names the field and the subject
+    InputError, SchemaError, UnknownNameError : input that cannot be used; no route where the data hold none; a dose, route,
+        interval or duration that contradicts the dose records. Names the field and the subject.
     """
     options = options if options is not None else NCAOptions()
     if not isinstance(options, NCAOptions):
         raise InputError("options", type(options).__name__, "NCAOptions")
-    check_choice("route", route, ROUTES)
     check_kind("compartment", compartment, str, "the name of a compartment")
     check_kind("compound", compound, (str, type(None)), "the name of a compound")
     profiles = read_profiles(data, compartment, lloq, compound)
-    n = len(profiles.subject)
-    doses = read_dose(dose, profiles)
-    duration = _duration(infusion_duration, route, n)
-    parts = []
-    for block in blocks(profiles, options):
-        failed = profiles.failed[block.rows] if profiles.failed is not None else None
-        part_dose = None if doses is None else doses[block.rows]
-        parts.append(_analyse(block, part_dose, route, duration[block.rows], failed, options))
-    names = parts[0] if parts else {}
+    if options.auc_method is not None:
+        profiles = replace(profiles, integral=None)
+    if options.adj_r2_factor is None:
+        options = replace(options, adj_r2_factor=1e-4 if profiles.integral is None else 1e-6)
+    plans = plans_for(data, profiles, dose, route, infusion_duration, compartment, options)
+    central = compartment.split(":")[-1] in CENTRAL or not _is_tissue(data)
+    repeated = any(p.repeated for p in plans)
+    columns = max([1 if p.only is not None else len(p.time) for p in plans], default=1)
+    several = repeated and columns > 1
+    shape = (len(profiles.subject), max(columns, 1)) if several else (len(profiles.subject),)
+    dims = ("subject", "interval")[: len(shape)]
+    found, doses, starts = _run(profiles, plans, shape, central, repeated, options)
     data_vars: dict[str, Any] = {
-        name: (
-            "subject",
-            np.concatenate([p[name] for p in parts]),
-            {"units": VARIABLES[name][0], "long_name": VARIABLES[name][1]},
-        )
-        for name in VARIABLES
-        if name in names
+        name: (dims, found[name], {"units": unit, "long_name": text})
+        for name, (unit, text) in VARIABLES.items()
+        if name in found
     }
-    mask = np.concatenate([p["flags"] for p in parts]) if parts else np.zeros(0, dtype=np.int32)
-    data_vars.update(flag_variables(mask))
+    data_vars.update(flag_variables(found["flags"], dims))
     coords: dict[str, Any] = {"subject": profiles.subject, **profiles.coords}
-    if doses is not None:
-        coords["dose"] = ("subject", doses, {"units": "mg", "long_name": "dose"})
-    source = data.attrs if isinstance(data, xr.Dataset) else {}
-    return xr.Dataset(
-        data_vars,
-        coords,
-        attrs=provenance(
-            title="noncompartmental analysis",
-            route=route,
-            compartment=compartment,
-            auc_method=options.auc_method,
-            dose_time=options.dose_time,
-            tau=options.tau,
-            steady_state=options.steady_state,
-            compound=source.get("compound", source.get("compounds")),
-        ),
-    )
-
-
-def _duration(value: Any, route: str, n: int) -> np.ndarray:
-    from .._core.units import quantity
-
-    if isinstance(value, (Mapping, xr.Dataset)):
-        raise InputError("infusion_duration", value, f"one number [h] or {n} of them")
-    if isinstance(value, str) or np.ndim(value) == 0:
-        value = quantity(value, "h", "infusion_duration", minimum=0)
-    elif np.asarray(value).dtype.kind not in "fiu":
-        each = np.ravel(np.asarray(value, dtype=object))
-        value = [quantity(v, "h", "infusion_duration", minimum=0) for v in each]
-    duration = np.asarray(value, dtype=float)
-    if duration.ndim and duration.shape != (n,):
-        raise InputError(
-            "infusion_duration", duration.shape, f"one number [h] or {n} of them, one per subject"
+    if several:
+        coords["interval"] = (
+            "interval",
+            np.arange(1, shape[1] + 1),
+            {"units": "1", "long_name": "number of the dosing interval"},
         )
-    if route == "iv_infusion":
-        if not np.all(duration > 0):
-            raise InputError("infusion_duration", value, "a number > 0 [h] for route 'iv_infusion'")
-    elif np.any(duration != 0):
-        raise InputError(
-            "infusion_duration", value, f"0 for route '{route}'", hint="use route='iv_infusion'"
-        )
-    return np.broadcast_to(duration, (n,))
+        coords["dose_time"] = (dims, starts, {"units": "h", "long_name": "time of the dose"})
+    if not np.isnan(doses).all():
+        coords["dose"] = (dims, doses, {"units": "mg", "long_name": "dose"})
+    return xr.Dataset(data_vars, coords, attrs=_attrs(data, profiles, plans, compartment, options))
 
 
-def _analyse(
-    block: Block,
-    dose: np.ndarray | None,
-    route: str,
-    duration: np.ndarray,
-    failed: np.ndarray | None,
-    options: NCAOptions,
-) -> dict[str, np.ndarray]:
-    rows = np.arange(len(block.time))
-    quantifiable = block.last >= 0
-    cmax = np.where(
-        block.empty,
-        np.nan,
-        np.max(np.nan_to_num(block.concentration, nan=-np.inf), axis=1, initial=0.0),
-    )
-    peak = np.argmax(np.nan_to_num(block.concentration, nan=-np.inf), axis=1)
-    tmax = np.where(quantifiable, block.time[rows, peak], np.nan)
-    anchor = np.clip(block.last, 0, None)
-    tlast = np.where(quantifiable, block.time[rows, anchor], np.nan)
-    clast = np.where(quantifiable, block.concentration[rows, anchor], np.nan)
-    fit = fit_terminal(
-        block.time, block.concentration, block.last, tmax, route == "iv_bolus", options
-    )
-    time, concentration, c0, inserted, flat_start = _with_start(block, route, options)
-    auc_last, aumc_last = _areas_to(time, concentration, tlast, tmax, options)
-    # nothing quantifiable: the area is zero, not unknown
-    zero = ~quantifiable & ~block.empty
-    auc_last, aumc_last = np.where(zero, 0.0, auc_last), np.where(zero, 0.0, aumc_last)
-    out = {
-        "cmax": cmax,
-        "tmax": tmax,
-        "tlast": tlast,
-        "clast_obs": clast,
-        "clast_pred": fit.clast_pred,
-        "auc_last": auc_last,
-        "aumc_last": aumc_last,
-        "lambda_z": fit.lambda_z,
-        "half_life": np.log(2.0) / fit.lambda_z,
-        "lambda_z_first": fit.first,
-        "lambda_z_last": fit.last,
-        "lambda_z_points": fit.points,
-        "lambda_z_r2": fit.r2,
-        "lambda_z_adj_r2": fit.adj_r2,
-        "span_ratio": (fit.last - fit.first) * fit.lambda_z / np.log(2.0),
-    }
-    if route == "iv_bolus":
-        out["c0"] = c0
-    for kind, c in (("obs", clast), ("pred", fit.clast_pred)):
-        tail = c / fit.lambda_z
-        out[f"auc_inf_{kind}"] = auc_last + tail
-        out[f"auc_extrapolated_{kind}"] = 100.0 * tail / (auc_last + tail)
-        out[f"aumc_inf_{kind}"] = aumc_last + tail * tlast + tail / fit.lambda_z
-    if options.tau is not None:
-        out.update(_interval(time, concentration, tmax, tlast, clast, fit, options))
-    out.update(_disposition(out, dose, route, duration, options))
-    out["flags"] = _flags(block, fit, out, dose, inserted, flat_start, failed, options)
-    return out
+def _is_tissue(data: Any) -> bool:
+    """Whether the data come from a body with organs, so that a name that is not plasma or blood is a tissue."""
+    if not isinstance(data, xr.Dataset):
+        return False
+    if "sample" in data.dims or "species" in data.coords:
+        return True
+    names = data["compartment"].values if "compartment" in data.coords else ()
+    return any(str(c).split(":")[-1] in CENTRAL for c in names)
 
 
-def _with_start(block: Block, route: str, options: NCAOptions):
-    """The profile with a value at the dose time.
+def _run(profiles: Profiles, plans: list[Plan], shape, central: bool, repeated: bool, options):
+    """(name -> values of `shape`, doses, dose times) of all plans, block by block."""
+    found: dict[str, np.ndarray] = {"flags": np.zeros(shape, dtype=np.int32)}
+    doses, starts = np.full(shape, np.nan), np.full(shape, np.nan)
+    for plan in plans:
+        mine = profiles.take(plan.rows)
+        numbers = np.arange(shape[0])[plan.rows]
+        for rows in blocks(len(numbers)):
+            who = numbers[rows]
+            part, given, when = _block(mine, plan, rows, central, repeated, options)
+            if profiles.failed is not None:
+                part["flags"][mine.failed[rows]] |= Flag.SIMULATION_FAILED.value
+            for name, values in part.items():
+                _put(found, name, who, values, shape)
+            _put({"x": doses}, "x", who, given, shape)
+            _put({"x": starts}, "x", who, when, shape)
+    if (
+        not repeated and np.isnan(doses).all() and all(len(p.time) for p in plans)
+    ):  # nothing known: left out instead of NaN
+        found["flags"] &= ~Flag.DOSE_UNKNOWN.value
+        for name in ("cl", "vz", "vss", "cl_f", "vz_f"):
+            found.pop(name, None)
+    return found, doses, starts
 
-    A bolus gets C0 (log-linear through the first two samples; the first sample where these do not decline). Other
-    routes get 0, or at steady state the minimum of the interval, when the first sample is later than the dose.
-    """
-    rows = np.arange(len(block.time))
-    time, concentration = block.time, block.concentration
-    has = ~block.empty & (block.last >= 0)
-    at_zero = has & (time[:, 0] == 0)
-    flat_start = np.zeros(len(time), dtype=bool)
-    c0 = np.full(len(time), np.nan)
-    if route == "iv_bolus":
-        measured = at_zero & (concentration[:, 0] > 0)
-        # the first two quantifiable samples after the dose
-        good = (concentration > 0) & (time > 0)
-        i = np.argmax(good, axis=1)
-        rest = good & (np.arange(time.shape[1]) > i[:, None])
-        j = np.argmax(rest, axis=1)
-        c1, c2, t1, t2 = (
-            concentration[rows, i],
-            concentration[rows, j],
-            time[rows, i],
-            time[rows, j],
-        )
-        declines = rest.any(axis=1) & (c2 < c1)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            line = c1 * (c1 / c2) ** (t1 / (t2 - t1))
-        back = np.where(declines, line, c1)
-        c0 = np.where(has, np.where(measured, concentration[:, 0], back), np.nan)
-        flat_start = has & ~measured & ~declines
-        changed = has & ~measured
-        start = c0
+
+def _block(profiles: Profiles, plan: Plan, rows: slice, central: bool, repeated: bool, options):
+    clear = central and plan.own
+    if not len(plan.time):  # nothing was given
+        n = len(profiles.concentration[rows])
+        nothing = np.full(n, np.nan)
+        return {"flags": np.full(n, Flag.DOSE_UNKNOWN.value, dtype=np.int32)}, nothing, nothing
+    dose = plan.amount[rows] if plan.own else np.full(plan.amount[rows].shape, np.nan)
+    time = np.broadcast_to(plan.time, dose.shape)
+    if repeated and plan.repeated:
+        part = analyse_repeated(profiles, plan, rows, clear, options)
+        if plan.only is not None:
+            dose, time = (x[:, plan.only : plan.only + 1] for x in (dose, time))
     else:
-        changed = has & ~at_zero
-        minimum = np.min(
-            np.where(np.isnan(concentration), np.inf, concentration), axis=1, initial=np.inf
-        )
-        start = minimum if options.steady_state else np.zeros(len(time))
-    if not changed.any():
-        return time, concentration, c0, changed, flat_start
-    shift = changed & ~at_zero
-    end = np.full((len(time), 1), np.nan)
-    shifted_time = np.concatenate([np.zeros((len(time), 1)), time], axis=1)
-    shifted = np.concatenate([start[:, None], concentration], axis=1)
-    time = np.where(shift[:, None], shifted_time, np.concatenate([time, end], axis=1))
-    concentration = np.where(shift[:, None], shifted, np.concatenate([concentration, end], axis=1))
-    replace = changed & at_zero  # a sample at the dose time without drug: taken before the bolus
-    concentration[replace, 0] = start[replace]
-    return time, concentration, c0, changed, flat_start
-
-
-def _areas_to(time, concentration, end, tmax, options: NCAOptions) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and AUMC from the first sample to the sample at `end`."""
-    auc, aumc = segment_areas(time, concentration, options.auc_method, tmax)
-    inside = time[:, 1:] <= end[:, None]
-    known = ~np.isnan(end)
-    return (
-        np.where(known, np.sum(np.where(inside, auc, 0.0), axis=1), np.nan),
-        np.where(known, np.sum(np.where(inside, aumc, 0.0), axis=1), np.nan),
-    )
-
-
-def _interval(
-    time, concentration, tmax, tlast, clast, fit: TerminalFit, options: NCAOptions
-) -> dict[str, np.ndarray]:
-    """Metrics of the dosing interval that begins at the dose."""
-    tau = float(options.tau or 0.0)
-    at_tau = value_at(
-        time, concentration, tau, options.auc_method, tmax, fit.lambda_z, clast, tlast
-    )
-    # samples before tau and no later than tlast, then the value at tau
-    keep = (time < tau) & (time <= tlast[:, None])
-    count = keep.sum(axis=1)
-    end = np.full((len(time), 1), np.nan)
-    t = np.concatenate([np.where(keep, time, np.nan), end], axis=1)
-    c = np.concatenate([np.where(keep, concentration, np.nan), end], axis=1)
-    rows = np.arange(len(time))
-    t[rows, count], c[rows, count] = tau, at_tau
-    auc, aumc = _areas_to(t, c, np.where(np.isnan(at_tau), np.nan, tau), tmax, options)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        highest = np.max(np.where(np.isnan(c), -np.inf, c), axis=1)
-        lowest = np.min(np.where(np.isnan(c), np.inf, c), axis=1)
-        known = ~np.isnan(auc)
-        cavg = auc / tau
-        return {
-            "auc_tau": auc,
-            "aumc_tau": aumc,
-            "cavg": cavg,
-            "ctrough": at_tau,
-            "cmin_tau": np.where(known, lowest, np.nan),
-            "fluctuation": np.where(known, 100.0 * (highest - lowest) / cavg, np.nan),
-            "swing": np.where(known & (lowest > 0), 100.0 * (highest - lowest) / lowest, np.nan),
-            "accumulation": -1.0 / np.expm1(-fit.lambda_z * tau),
+        part = {
+            k: v[:, None] for k, v in analyse_single(profiles, plan, rows, clear, options).items()
         }
+    part.pop("dose_time", None)
+    if plan.own:
+        part["flags"][np.isnan(dose)] |= Flag.DOSE_UNKNOWN.value
+    else:
+        part["flags"] |= Flag.OTHER_COMPOUND.value
+    if not central:
+        part["flags"] |= Flag.NOT_PLASMA.value
+    return part, dose, time
 
 
-def _disposition(
-    out, dose, route: str, duration: np.ndarray, options: NCAOptions
-) -> dict[str, np.ndarray]:
-    auc, aumc = out["auc_inf_obs"], out["aumc_inf_obs"]
-    if options.steady_state:
-        tau = float(options.tau or 0.0)
-        aumc = out["aumc_tau"] + tau * (auc - out["auc_tau"])
-        auc = out["auc_tau"]
-    result = {"mrt": aumc / auc - duration / 2.0}
-    if dose is None:
-        return result
-    clearance = dose / auc
-    volume = clearance / out["lambda_z"]
-    if route == "oral":
-        return {**result, "cl_f": clearance, "vz_f": volume}
-    return {**result, "cl": clearance, "vz": volume, "vss": clearance * result["mrt"]}
+def _put(
+    found: dict[str, np.ndarray], name: str, who: np.ndarray, values: np.ndarray, shape
+) -> None:
+    if name not in found:
+        whole = values.dtype.kind in "iu"
+        found[name] = np.zeros(shape, values.dtype) if whole else np.full(shape, np.nan)
+    if len(shape) == 1:
+        found[name][who] = values[:, 0] if values.ndim == 2 else values
+    elif values.ndim == 1:
+        found[name][who] = values[:, None]
+    else:
+        found[name][who, : values.shape[1]] = values
 
 
-def _flags(
-    block: Block, fit: TerminalFit, out, dose, inserted, flat_start, failed, options: NCAOptions
-) -> np.ndarray:
-    mask = np.zeros(len(block.time), dtype=np.int32)
-    quantifiable = block.last >= 0
-    fitted = fit.points > 0
-    with np.errstate(invalid="ignore"):
-        reasons = {
-            Flag.NO_DATA: block.empty,
-            Flag.ALL_BELOW_LLOQ: ~quantifiable & ~block.empty,
-            Flag.TOO_FEW_POINTS: quantifiable & fit.too_few,
-            Flag.NO_DECLINE: quantifiable & fit.rising,
-            Flag.LOW_ADJ_R2: fitted & (fit.adj_r2 < options.min_adj_r2),
-            Flag.SHORT_SPAN: fitted & (out["span_ratio"] < options.min_span_ratio),
-            Flag.HIGH_EXTRAPOLATION: fitted
-            & (out["auc_extrapolated_obs"] > options.max_extrapolated),
-            Flag.START_INSERTED: inserted,
-            Flag.C0_IS_FIRST_VALUE: flat_start,
-            Flag.NEGATIVE_VALUE: block.negative,
-        }
-        if options.tau is not None:
-            reasons[Flag.TAU_EXTRAPOLATED] = quantifiable & (out["tlast"] < options.tau)
-    if failed is not None:
-        reasons[Flag.SIMULATION_FAILED] = failed
-    if dose is not None:
-        reasons[Flag.DOSE_UNKNOWN] = np.isnan(dose)
-    for flag, where in reasons.items():
-        mask[where] |= flag.value
-    return mask
+def _attrs(data, profiles: Profiles, plans: list[Plan], compartment: str, options: NCAOptions):
+    source = data.attrs if isinstance(data, xr.Dataset) else {}
+    exact = profiles.integral is not None
+    routes = dict.fromkeys(r for p in plans for r in p.route)
+    times = {float(p.time[p.only or 0]) for p in plans if p.only is not None or len(p.time) == 1}
+    intervals = {float(x) for p in plans for x in p.interval[p.steady > 0]} if plans else set()
+    tau = (
+        options.tau
+        if options.tau is not None
+        else (intervals.pop() if len(intervals) == 1 else None)
+    )
+    return provenance(
+        title="noncompartmental analysis",
+        route=", ".join(routes),
+        compartment=compartment,
+        auc_method="integrated by the solver" if exact else options.rule,
+        dose_time=times.pop() if len(times) == 1 else None,
+        tau=tau,
+        steady_state=options.steady_state,
+        compound=source.get("compound", source.get("compounds")),
+    )

@@ -107,3 +107,21 @@ def value_at(
         inside = np.where(has_both & (at <= tlast), between, np.nan)
         out = np.where(at > tlast, beyond, inside)
     return np.where((before >= 0) & (t1 == at), c1, out)
+
+
+def tail_areas(
+    clast: np.ndarray, lambda_z: np.ndarray, tlast: np.ndarray, length: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """AUC and AUMC of the terminal exponential from tlast on for `length` [h] (inf: all of it), whatever the rule before.
+
+    PKNCA and Phoenix WinNonlin extrapolate so for every rule: a straight line beyond the last sample belongs to none.
+    """
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        decay = np.exp(-lambda_z * length)
+        rest = np.where(
+            np.isinf(length),
+            0.0,
+            decay * (1.0 + lambda_z * np.where(np.isinf(length), 0.0, length)),
+        )
+        auc = clast * (1.0 - decay) / lambda_z
+        return auc, tlast * auc + clast * (1.0 - rest) / lambda_z**2

@@ -24,6 +24,15 @@ class Flag(IntFlag):
     NEGATIVE_VALUE = 1024
     DOSE_UNKNOWN = 2048
     TAU_EXTRAPOLATED = 4096
+    FIRST_INTERVAL_LARGE = 8192
+    INFUSION_END_MISSED = 16384
+    NOT_STEADY_STATE = 32768
+    UNEQUAL_DOSES = 65536
+    SEVERAL_ROUTES = 131072
+    DOSE_OFF_GRID = 262144
+    OTHER_COMPOUND = 524288
+    NOT_PLASMA = 1048576
+    INTERVAL_UNKNOWN = 2097152
 
 
 WORDS = {
@@ -40,6 +49,15 @@ WORDS = {
     Flag.NEGATIVE_VALUE: "negative value taken as below quantification",
     Flag.DOSE_UNKNOWN: "dose unknown",
     Flag.TAU_EXTRAPOLATED: "last part of the dosing interval extrapolated",
+    Flag.FIRST_INTERVAL_LARGE: "much of AUC lies before the first sample after the dose",
+    Flag.INFUSION_END_MISSED: "no sample near the end of the infusion, its peak is missed",
+    Flag.NOT_STEADY_STATE: "not at steady state: no clearance from this interval",
+    Flag.UNEQUAL_DOSES: "doses differ in amount, route or interval: no clearance",
+    Flag.SEVERAL_ROUTES: "doses by several routes at once: no clearance",
+    Flag.DOSE_OFF_GRID: "a dose lies between two times of the curve, its area is split by estimate",
+    Flag.OTHER_COMPOUND: "no dose of this compound was given: no clearance",
+    Flag.NOT_PLASMA: "not plasma or blood: no clearance",
+    Flag.INTERVAL_UNKNOWN: "length of the dosing interval unknown: no AUC_tau, no clearance",
 }
 
 #: flags that put a number in doubt; the others tell of ordinary steps of the method
@@ -51,8 +69,10 @@ def describe(mask: int) -> str:
     return "; ".join(WORDS[f] for f in Flag if int(mask) & f)
 
 
-def flag_variables(mask: np.ndarray) -> dict[str, xr.Variable]:
-    """``flags`` (CF flag_masks) and ``flag_reasons`` (text), over subject."""
+def flag_variables(
+    mask: np.ndarray, dims: tuple[str, ...] = ("subject",)
+) -> dict[str, xr.Variable]:
+    """``flags`` (CF flag_masks) and ``flag_reasons`` (text), over subject and, of several doses, interval."""
     kinds, where = np.unique(mask, return_inverse=True)
     words = np.array([describe(int(k)) for k in kinds], dtype=str)
     attrs = {
@@ -62,8 +82,8 @@ def flag_variables(mask: np.ndarray) -> dict[str, xr.Variable]:
         "flag_meanings": " ".join(f.name.lower() for f in Flag),
     }
     return {
-        "flags": xr.Variable("subject", mask.astype(np.int32), attrs),
+        "flags": xr.Variable(dims, mask.astype(np.int32), attrs),
         "flag_reasons": xr.Variable(
-            "subject", words[where], {"units": "", "long_name": "flags in words"}
+            dims, words[where].reshape(mask.shape), {"units": "", "long_name": "flags in words"}
         ),
     }

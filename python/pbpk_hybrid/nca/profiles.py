@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,21 @@ from .._core.errors import InputError, SchemaError, unknown_name
 from .._core.units import quantity
 from .options import NCAOptions
 
-#: subjects worked on at a time, so that 100,000 subjects need little more memory than their concentrations
-BLOCK = 4096
+#: subjects worked on at a time: arrays this small are handed out again by the allocator, larger ones cost page faults (2 x time)
+BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Integral:
+    """Areas from the solver: the exact integrals of C and of t C up to each time."""
+
+    time: np.ndarray  # (n_points,) [h]
+    auc: np.ndarray  # (n_subjects, n_points) [mg/L h]
+    aumc: np.ndarray  # (n_subjects, n_points) [mg/L h^2], time counted from 0 h
+
+    def take(self, rows: slice | np.ndarray) -> Integral:
+        """Some of the subjects."""
+        return Integral(self.time, self.auc[rows], self.aumc[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +43,34 @@ class Profiles:
     dose: np.ndarray | None = None  # (n_subjects,) [mg]
     failed: np.ndarray | None = None  # (n_subjects,) bool
     coords: dict[str, Any] = field(default_factory=dict)
+    simulated: bool = False
+    floor: np.ndarray | None = (
+        None  # (n_subjects, 1) [mg/L] below which a simulated curve is noise of the solver
+    )
+    integral: Integral | None = None  # of a simulation whose solver integrated the curve
+    route: np.ndarray | None = None  # (n_subjects,) text, "" where the samples do not say
+    duration: np.ndarray | None = None  # (n_subjects,) [h]
+    dose_times: list[tuple[float, ...]] | None = None  # [h] of each profile, () where not said
+
+    def take(self, rows: slice | np.ndarray) -> Profiles:
+        """Some of the subjects; coordinates stay behind."""
+        if isinstance(rows, slice) and rows == slice(None):
+            return self
+
+        def pick(values):
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            time=self.time if self.time.ndim == 1 else self.time[rows],
+            concentration=self.concentration[rows],
+            lloq=pick(self.lloq),
+            below=pick(self.below),
+            subject=self.subject[rows],
+            failed=pick(self.failed),
+            floor=pick(self.floor),
+            integral=None if self.integral is None else self.integral.take(rows),
+        )
 
 
 def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None = None) -> Profiles:
@@ -103,7 +144,33 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
         dose,
         status != 0,
         coords,
+        simulated=True,
+        floor=_noise(ds) * np.fmax.reduce(values, axis=1, initial=0.0)[:, None],
+        integral=_integral(ds, compartment, time),
     )
+
+
+def _noise(ds: xr.Dataset) -> float:
+    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose) rules: nothing is fitted there."""
+    rtol = ds.attrs.get("rtol", 0.0)
+    return 5e-3 * float(rtol) if isinstance(rtol, (int, float, np.number)) else 0.0
+
+
+def _integral(ds: xr.Dataset, compartment: str, time: np.ndarray) -> Integral | None:
+    """The solver's areas of one compartment; None where the file has none of it."""
+    if "cumulative_auc" not in ds.variables or "cumulative_aumc" not in ds.variables:
+        return None
+    names = [str(c) for c in ds["auc_compartment"].values]
+    if compartment not in names:
+        return None
+    at = names.index(compartment)
+    auc, aumc = (
+        np.asarray(
+            ds[name].transpose("subject", "time", "auc_compartment").values[:, :, at], dtype=float
+        )
+        for name in ("cumulative_auc", "cumulative_aumc")
+    )
+    return Integral(time, auc, aumc)
 
 
 def _position(compound: str, known: list[str]) -> int:
@@ -154,10 +221,58 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
     if limits is None and "lloq" in ds:
         limits = packed(column("lloq").astype(float)[order])
     below = packed(column("censored")[order] == 1, False) if "censored" in ds else None
-    dose = None
-    if "dose" in ds and ds["dose"].dims == ("sample",):
-        dose = packed(column("dose").astype(float)[order])[:, 0]
-    return Profiles(packed(time), packed(value), limits, below, np.array(labels), dose)
+
+    def stated(name: str) -> np.ndarray | None:
+        """(n_profiles,) a column that holds for the whole profile."""
+        if name not in ds or ds[name].dims != ("sample",):
+            return None
+        values = column(name)[order]
+        if values.dtype.kind not in "fiu":
+            values = values.astype(str)
+            _one_each(name, values, group, labels)
+            return values[start]
+        values = values.astype(float)
+        known = ~np.isnan(values)  # a dose may stand beside one sample of a profile only
+        _one_each(name, values[known], group[known], labels)
+        out = np.full(len(labels), np.nan)
+        out[group[known]] = values[known]
+        return out
+
+    times = stated("dose_times")
+    return Profiles(
+        packed(time),
+        packed(value),
+        limits,
+        below,
+        np.array(labels),
+        stated("dose"),
+        route=stated("route"),
+        duration=stated("infusion_duration"),
+        dose_times=None if times is None else [_dose_times(t) for t in times],
+    )
+
+
+def _one_each(name: str, values: np.ndarray, group: np.ndarray, labels: list[str]) -> None:
+    at = np.flatnonzero((values[1:] != values[:-1]) & (group[1:] == group[:-1]))
+    if at.size:
+        i = int(at[0])
+        raise InputError(
+            name,
+            f"{values[i]} and {values[i + 1]}",
+            f"one {name} for all samples of a profile",
+            subject=labels[group[i]],
+            hint="a profile of its own (column `profile`) for each treatment or period",
+        )
+
+
+def _dose_times(text: str) -> tuple[float, ...]:
+    """Times of all doses [h] from "0;24;48"; () for none."""
+    try:
+        return tuple(float(t) for t in text.split(";") if t.strip())
+    except ValueError:
+        raise InputError(
+            "dose_times", text, "times [h] separated by ';', such as '0;24;48'"
+        ) from None
 
 
 def _groups(ds: xr.Dataset, column) -> tuple[list[str], np.ndarray]:
@@ -175,8 +290,8 @@ def _groups(ds: xr.Dataset, column) -> tuple[list[str], np.ndarray]:
 
 
 def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
-    values = _numbers("concentration", concentration)
-    times = _numbers("time", time)
+    values = numbers("concentration", concentration)
+    times = numbers("time", time)
     values = values[None, :] if values.ndim == 1 else values
     if values.ndim != 2 or values.shape[1] == 0:
         raise InputError(
@@ -196,7 +311,7 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
     return Profiles(times, values, _lloq(lloq, values), None, np.arange(len(values)))
 
 
-def _numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
+def numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
     """An array of numbers; with a `unit` text such as "5 mg" is read too, without one it is refused."""
     try:
         given = np.asarray(value)
@@ -261,7 +376,7 @@ def _lloq(lloq: Any, values: np.ndarray) -> np.ndarray | None:
         return None
     if isinstance(lloq, str):
         lloq = quantity(lloq, "mg/L", "lloq", minimum=0)
-    limit = _numbers("lloq", lloq, "mg/L")
+    limit = numbers("lloq", lloq, "mg/L")
     if limit.ndim == 1 and limit.shape == values.shape[:1] != values.shape[1:]:
         limit = limit[:, None]
     if limit.ndim and limit.shape not in ((len(values), 1), values.shape):
@@ -273,38 +388,6 @@ def _lloq(lloq: Any, values: np.ndarray) -> np.ndarray | None:
     return np.broadcast_to(limit, values.shape)
 
 
-def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
-    """(n_subjects,) [mg]; None where no dose is known at all.
-
-    Raises
-    ------
-    InputError : not positive, or not one per subject
-    """
-    n = len(profiles.subject)
-    if dose is None:
-        return None if profiles.dose is None else np.where(profiles.dose > 0, profiles.dose, np.nan)
-    if isinstance(dose, Mapping):
-        table = {str(k): v for k, v in dose.items()}
-        missing = [str(s) for s in profiles.subject if str(s) not in table]
-        if missing:
-            raise InputError("dose", sorted(table), "a dose for every subject", subject=missing[0])
-        dose = [
-            quantity(table[str(s)], "mg", "dose", positive=True, subject=s)
-            for s in profiles.subject
-        ]
-    if isinstance(dose, str) or np.ndim(dose) == 0:
-        return np.full(n, quantity(dose, "mg", "dose", positive=True))
-    values = _numbers("dose", dose, "mg")
-    if values.shape != (n,):
-        raise InputError("dose", values.shape, f"one number [mg] or {n} of them, one per subject")
-    bad = np.flatnonzero(~(values > 0) & ~np.isnan(values))
-    if bad.size:
-        raise InputError(
-            "dose", float(values[bad[0]]), "a number > 0 [mg]", subject=profiles.subject[bad[0]]
-        )
-    return values
-
-
 @dataclass(frozen=True, eq=False)
 class Block:
     """Some subjects, cleaned: times after the dose; samples packed to the left, NaN behind them."""
@@ -313,41 +396,54 @@ class Block:
     time: np.ndarray
     concentration: np.ndarray
     last: np.ndarray  # index of the last quantifiable sample, -1: none
+    column: np.ndarray  # the same as an index into the samples as given
     empty: np.ndarray  # bool: no sample at all
     negative: np.ndarray  # bool: a negative value was taken as below quantification
 
 
-def blocks(profiles: Profiles, options: NCAOptions) -> Iterator[Block]:
-    """Cleaned blocks of subjects: window cut out, BLQ rule applied."""
-    n = len(profiles.subject)
+def blocks(n: int) -> Iterator[slice]:
+    """Slices of at most BLOCK subjects."""
     for start in range(0, n, BLOCK):
-        rows = slice(start, min(n, start + BLOCK))
-        yield _clean(profiles, rows, options)
+        yield slice(start, min(n, start + BLOCK))
 
 
-def _clean(p: Profiles, rows: slice, options: NCAOptions) -> Block:
-    value = p.concentration[rows]
-    time = (
-        np.broadcast_to(p.time if p.time.ndim == 1 else p.time[rows], value.shape)
-        - options.dose_time
-    )
+def clean(
+    p: Profiles,
+    rows: slice,
+    start: float,
+    length: float,
+    options: NCAOptions,
+    *,
+    first: bool = True,
+    last: bool = True,
+) -> Block:
+    """The samples of a block from `start` [h] for `length` [h], BLQ rules applied.
+
+    Parameters
+    ----------
+    first, last : whether samples at the very start and end belong to it
+    """
+    value, time, lloq, below, offset = _window(p, rows, start, length)
     with np.errstate(invalid="ignore"):
-        keep = ~np.isnan(value) & (time >= 0) & (time <= options.last_time)
-        negative = np.any(keep & (value < 0), axis=1)
-        blq = value <= 0
-        if p.lloq is not None:
-            blq |= value < p.lloq[rows]
-    if p.below is not None:  # a value reported as below quantification may be missing
-        below = p.below[rows] & (time >= 0) & (time <= options.last_time)
+        keep = ~np.isnan(value)
+        inside = (time >= 0 if first else time > 0) & (time <= length if last else time < length)
+        keep &= inside
+        floor = 0.0 if p.floor is None else p.floor[rows]
+        negative = np.any(keep & (value < -floor), axis=1)
+        blq = value <= floor
+        if lloq is not None:
+            blq |= value < lloq
+    if below is not None:  # a value reported as below quantification may be missing
+        below = below & inside
         blq |= below
         keep |= below
     good = keep & ~blq
     any_good = good.any(axis=1)
     width = value.shape[1]
-    first = np.where(any_good, np.argmax(good, axis=1), width)
-    final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1), width)
+    head = np.where(any_good, np.argmax(good, axis=1) if width else 0, width)
+    final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1) if width else 0, width)
     index = np.arange(width)
-    early, late = index < first[:, None], index > final[:, None]
+    early, late = index < head[:, None], index > final[:, None]
     for where, rule in (
         (early, options.blq_first),
         (late, options.blq_last),
@@ -355,11 +451,43 @@ def _clean(p: Profiles, rows: slice, options: NCAOptions) -> Block:
     ):
         if rule == "drop":
             keep &= ~(blq & where)
-    order = np.argsort(~keep, axis=1, kind="stable")
+    value = np.where(blq, 0.0, value)
     count = keep.sum(axis=1)
     packed = index < count[:, None]
-    value = np.where(packed, np.take_along_axis(np.where(blq, 0.0, value), order, axis=1), np.nan)
-    time = np.where(packed, np.take_along_axis(time, order, axis=1), np.nan)
+    if np.array_equal(keep, packed):  # nothing lies between: the usual case of a simulation
+        order = None
+        value, time = np.where(packed, value, np.nan), np.where(packed, time, np.nan)
+    else:
+        order = np.argsort(~keep, axis=1, kind="stable")
+        value = np.where(packed, np.take_along_axis(value, order, axis=1), np.nan)
+        time = np.where(packed, np.take_along_axis(time, order, axis=1), np.nan)
     positive = value > 0
-    last = np.where(positive.any(axis=1), width - 1 - np.argmax(positive[:, ::-1], axis=1), -1)
-    return Block(rows, time, value, last, count == 0, negative)
+    end = np.where(
+        positive.any(axis=1), width - 1 - np.argmax(positive[:, ::-1], axis=1) if width else 0, -1
+    )
+    column = np.clip(end, 0, None)
+    if order is not None:
+        column = order[np.arange(len(order)), column]
+    return Block(rows, time, value, end, column + offset, count == 0, negative)
+
+
+def _window(p: Profiles, rows: slice, start: float, length: float):
+    """The columns that can lie in a window: (value, time after the start, lloq, below, first column)."""
+    cut = slice(None)
+    if p.time.ndim == 1:
+        cut = slice(
+            int(np.searchsorted(p.time, start)),
+            int(np.searchsorted(p.time, start + length * (1 + 1e-9), side="right")),
+        )
+        time = p.time[cut] - start
+    else:
+        time = p.time[rows] - start
+    value = p.concentration[rows, cut]
+    if not value.shape[1]:  # no saved time lies in the window
+        nothing = np.full((len(value), 1), np.nan)
+        return nothing, nothing, None, None, 0
+    lloq = None if p.lloq is None else p.lloq[rows, cut]
+    below = None if p.below is None else p.below[rows, cut]
+    # rows in memory: running sums over a transposed layout cost twice the time
+    times = np.ascontiguousarray(np.broadcast_to(time, value.shape))
+    return value, times, lloq, below, cut.start or 0

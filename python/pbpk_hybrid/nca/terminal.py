@@ -2,7 +2,8 @@ r"""The terminal slope: log-linear regression over the best window of last point
 
 .. math:: \ln C = a - \lambda_z t
 
-Every window of the last k quantifiable points, k >= 3, that begins after Tmax is fitted; among the windows that
+Every window of the last k quantifiable points, k >= 3, that begins after Tmax and after the end of the last infusion (as
+PKNCA does since 0.12: the input that still runs hides the elimination) is fitted; among the windows that
 decline, those whose adjusted R2 is within 1e-4 of the best are equal, and the one with most points wins (the rule of
 Phoenix WinNonlin and PKNCA). All windows of all subjects are fitted at once from running sums.
 """
@@ -38,6 +39,7 @@ def fit_terminal(
     tmax: np.ndarray,
     bolus: bool,
     options: NCAOptions,
+    after: np.ndarray | None = None,
 ) -> TerminalFit:
     """Terminal fit of every subject.
 
@@ -47,6 +49,7 @@ def fit_terminal(
     last : (n_subjects,) index of the last quantifiable sample, -1 where there is none
     tmax : (n_subjects,) [h]
     bolus : an iv bolus, where the window may begin at Tmax
+    after : (n_subjects,) [h] end of the infusion: only later points are used; None: no infusion
     """
     n_subjects, n_points = time.shape
     rows = np.arange(n_subjects)
@@ -59,6 +62,8 @@ def fit_terminal(
         usable &= time >= tmax[:, None]
     else:
         usable &= time > tmax[:, None]
+    if after is not None:
+        usable &= time > after[:, None]
     # Both axes are counted from the last point: its neighbours are then near zero and the sums keep their digits.
     anchor = np.clip(last, 0, None)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -80,7 +85,7 @@ def fit_terminal(
     declining = enough & (slope < 0)
     score = np.where(declining, adj_r2, -np.inf)
     best = score.max(axis=1, initial=-np.inf)
-    equal = declining & (score >= best[:, None] - options.adj_r2_factor)
+    equal = declining & (score >= best[:, None] - (options.adj_r2_factor or 0.0))
     start = np.argmax(equal, axis=1)  # the first true one has the most points
     found = equal.any(axis=1)
 

@@ -7,13 +7,14 @@ Where the numbers of pregnancy were read stands at :func:`reference_pregnancy`.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core.arguments import check_choice
-from .._core.errors import InputError
+from .._core.errors import InputError, NoEffectWarning
 from .._core.units import quantity
 from .enzymes import check_people, multiply_activity
 from .individual import reference_individual
@@ -81,6 +82,9 @@ def with_renal_impairment(
 ) -> xr.Dataset:
     """People with a lower GFR; everything else is unchanged.
 
+    Somebody whose GFR is lower already (age takes its share: creatinine-based GFR falls with it) keeps
+    their own, and a warning says how many did.
+
     Parameters
     ----------
     stage : "mild", "moderate", "severe" or "failure" (:data:`RENAL_STAGES`)
@@ -88,7 +92,11 @@ def with_renal_impairment(
 
     Raises
     ------
-    UnknownNameError, InputError : an unknown stage, both or neither, a GFR above what the people have
+    UnknownNameError, InputError : an unknown stage, both or neither, a GFR above what any of the people has
+
+    Warns
+    -----
+    NoEffectWarning : some of the people have less already
     """
     check_people(people)
     if (stage is None) == (egfr is None):
@@ -102,16 +110,26 @@ def with_renal_impairment(
     )
     surface = np.sqrt(people["body_weight"].values * people["height"].values / 3600)  # Mosteller
     gfr = indexed * surface / 1.73 * 0.06
-    above = gfr > people["gfr"].values
-    if above.any():
-        s = int(np.argmax(above))
+    own = people["gfr"].values
+    kept = gfr >= own
+    if kept.all():
+        s = int(np.argmax(own / surface))
+        has = own[s] / surface[s] * 1.73 / 0.06
         raise InputError(
-            "egfr",
-            indexed,
-            f"less than the person has, {people['gfr'].values[s]:.3g} L/h in all",
-            subject=s,
+            "egfr" if stage is None else "stage",
+            indexed if stage is None else f"{stage} ({indexed:g} mL/min/1.73 m^2)",
+            f"less than somebody of these people has: at most {has:.3g} mL/min/1.73 m^2",
+            subject=people["subject"].values[s] if "subject" in people.coords else s,
+            hint="take a more severe stage, a lower egfr, or people with better kidneys (egfr=(low, high) when drawing them)",
         )
-    return people.assign(gfr=("subject", gfr, people["gfr"].attrs))
+    if kept.any():
+        warnings.warn(
+            f"{kept.sum()} of {kept.size} people have a GFR below {indexed:g} mL/min/1.73 m^2 already and keep it; draw people "
+            "with egfr=(low, high) for a group of one stage",
+            NoEffectWarning,
+            stacklevel=2,
+        )
+    return people.assign(gfr=("subject", np.minimum(gfr, own), people["gfr"].attrs))
 
 
 def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:

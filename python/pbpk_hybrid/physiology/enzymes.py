@@ -11,14 +11,15 @@ Ontogeny, with age in years, scaled to 1 at the age cap and 1 beyond:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core.arguments import check_kind, check_real
-from .._core.errors import InputError, SchemaError, unknown_name
+from .._core.errors import InputError, NoEffectWarning, SchemaError, nearest_names, unknown_name
 from .._core.random import check_seed, generator
 
 _TABLE = (
@@ -130,6 +131,10 @@ def with_enzymes(
     Raises
     ------
     InputError, UnknownNameError : animals, an enzyme or phenotype that is not known, a variation below 0, no seed
+
+    Warns
+    -----
+    NoEffectWarning : a variation of an enzyme that nothing here knows; it counts for compounds that name it so
     """
     check_humans(people)
     check_kind("by_age", by_age, (bool, np.bool_), "True or False")
@@ -152,6 +157,7 @@ def with_enzymes(
             if not isinstance(variation, Mapping)
             else (dict.fromkeys(names, VARIATION) | dict(variation))
         )
+        warn_of_unknown("variation", given, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
         factors = activity_factors(given, n, rng)
         if (
             "CYP3A4" in factors
@@ -222,6 +228,30 @@ def activity_factors(
         sigma = np.sqrt(np.log1p(float(cv) ** 2))
         factors[name] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
     return factors
+
+
+def warn_of_unknown(field: str, given: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """
+    Warns
+    -----
+    NoEffectWarning : names that are not known, with the nearest that are
+    """
+    known = list(dict.fromkeys(known))
+    bases = {name.split(".")[0] for name in known}
+    for name in given:
+        if name in known or name.split(".")[0] in bases:
+            continue
+        near = nearest_names(name, known)
+        hint = (
+            f"did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else f"known: {', '.join(known)}"
+        )
+        warnings.warn(
+            f"{field}[{name!r}]: no {kind} of this name is known; it changes only compounds that name it so; {hint}",
+            NoEffectWarning,
+            stacklevel=3,
+        )
 
 
 def check_people(people: xr.Dataset) -> None:

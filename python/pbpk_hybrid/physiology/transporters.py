@@ -12,7 +12,14 @@ import xarray as xr
 
 from .._core.arguments import check_kind
 from .._core.random import check_seed, generator
-from .enzymes import activity_factors, assign_phenotypes, check_humans, multiply_activity, seed_of
+from .enzymes import (
+    activity_factors,
+    assign_phenotypes,
+    check_humans,
+    multiply_activity,
+    seed_of,
+    warn_of_unknown,
+)
 
 #: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Activities are about
 #: the reciprocals of what substrates' AUC are raised to; those of OATP1B1 are assumed (docs/assumptions.md).
@@ -81,6 +88,10 @@ def with_transporters(
     Raises
     ------
     InputError, UnknownNameError : animals, a transporter or phenotype that is not known, a variation below 0, no seed
+
+    Warns
+    -----
+    NoEffectWarning : a variation of a transporter that nothing here knows; it counts for compounds that name it so
     """
     check_humans(people)
     check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
@@ -94,6 +105,7 @@ def with_transporters(
         given = (
             variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
         )
+        warn_of_unknown("variation", given, TRANSPORTERS, "transporter")
         out = multiply_activity(out, activity_factors(given, n, rng))
     return out
 

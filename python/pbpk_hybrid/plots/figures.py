@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .._core.files import atomic_path
 from ..results.curves import succeeded
@@ -33,6 +35,8 @@ def profile_figure(
 ) -> Figure:
     """Concentration over time on a linear and on a log axis, side by side, with a title of compound, dose and n.
 
+    A line below says what clearance and distribution stand on, where the Dataset tells.
+
     Parameters
     ----------
     sim, observations, kind, compartment, dose_normalise : as in :func:`time_profile`
@@ -50,9 +54,13 @@ def profile_figure(
     left, right = figure.subplots(1, 2)
     options = {"kind": kind, "compartment": compartment, "dose_normalise": dose_normalise}
     time_profile(sim, observations, **options, ax=left)
-    time_profile(sim, observations, **options, log=True, legend=False, ax=right)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the observations are")  # said once, on the left
+        time_profile(sim, observations, **options, log=True, legend=False, ax=right)
     right.set_ylabel("")
     figure.suptitle(title or _title(sim), fontsize="large", x=0.012, ha="left")
+    if basis := basis_in_words(sim.attrs):
+        figure.supxlabel(basis, fontsize="x-small", color="0.35", x=0.012, ha="left")
     return figure
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, OutOfRangeWarning, unknown_name
 from .._core.schemas import validate
+
+#: doses count as the same within this ratio: people in one study get different amounts
+SAME_DOSE = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,40 @@ class Observed:
     def label(self) -> str:
         n = len(np.unique(self.profile))
         return f"observed (n = {n})" if n > 1 else "observed"
+
+
+def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> None:
+    """Say where observations are of something else than what was simulated.
+
+    Warns
+    -----
+    OutOfRangeWarning : another compound or species, or doses more than a quarter from every simulated one
+    """
+
+    def say(text: str) -> None:
+        warnings.warn(f"the observations are {text}", OutOfRangeWarning, stacklevel=4)
+
+    for name in ("compound", "species"):
+        mine = str(sim.attrs.get(name, "")).lower()
+        if not mine or name not in ds:
+            continue
+        theirs = sorted({str(v).lower() for v in np.ravel(ds[name].values)} - {""})
+        if theirs and mine not in theirs:
+            say(f"of {', '.join(theirs)}, and the simulation is of {mine}")
+    if per_dose or "dose" not in ds or "dose" not in sim.coords:
+        return
+    dose = np.ravel(ds["dose"].values).astype(float)
+    own = np.ravel(sim["dose"].values).astype(float)
+    dose, own = dose[dose > 0], own[own > 0]
+    if not (dose.size and own.size):
+        return
+    other = (dose < own.min() / SAME_DOSE) | (dose > own.max() * SAME_DOSE)
+    if other.any():
+        span = lambda v: f"{v.min():.3g}" + (f" to {v.max():.3g}" if v.max() > v.min() else "")
+        say(
+            f"after other doses in {other.sum()} of {other.size} samples: {span(dose[other])} mg, and {span(own)} mg were "
+            "simulated; divide both by dose (dose_normalise, --dose-normalise), or leave these samples out"
+        )
 
 
 def read_observed(ds: xr.Dataset, compartment: str, per_dose: bool = False) -> Observed:

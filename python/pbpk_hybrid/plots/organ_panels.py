@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
 from ..results.curves import compartment_names
 from . import style
@@ -89,7 +90,8 @@ def organ_panels(
         -columns:
     ]:  # the lowest panel of each column, also where the last row is short
         ax.tick_params(labelbottom=True)
-    figure.supxlabel("time [h]", fontsize="medium")
+    basis = basis_in_words(sim.attrs)
+    figure.supxlabel("time [h]" + (f"\n{basis}" if basis else ""), fontsize="medium")
     figure.supylabel("concentration [mg/L]", fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()
     style.solid(

@@ -10,7 +10,7 @@ import xarray as xr
 from .._core.errors import InputError
 from ..results.curves import concentration, quantiles, subject_dose, succeeded
 from . import style
-from .observed import Observed, read_observed
+from .observed import Observed, read_observed, warn_of_others
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def time_profile(
 
     Warns
     -----
-    OutOfRangeWarning : zero or negative values on a log scale
+    OutOfRangeWarning : zero or negative values on a log scale; observations of another compound, species or dose
     """
     style.check_kind(kind, ("band", "spaghetti"))
     if not (len(interval) == 2 and 0 <= interval[0] < 0.5 < interval[1] <= 1):
@@ -66,6 +66,8 @@ def time_profile(
     low, middle, high = quantiles(
         sim, (interval[0], 0.5, interval[1]), compartment, per_dose=dose_normalise
     ).values
+    if observations is not None:
+        warn_of_others(sim, observations, dose_normalise)
     points = (
         None if observations is None else read_observed(observations, compartment, dose_normalise)
     )

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from .accessor import PKAccessor
+from .doses import DoseRecords, dose_records, has_dose_records
 from .storage import open_results, save_results
-from .tables import nca_summary, nca_table, simulation_table
+from .tables import last_interval, nca_summary, nca_table, simulation_table
 
 __all__ = [
+    "DoseRecords",
     "PKAccessor",
+    "dose_records",
+    "has_dose_records",
+    "last_interval",
     "nca_summary",
     "nca_table",
     "open_results",

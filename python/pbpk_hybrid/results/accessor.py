@@ -17,8 +17,8 @@ class PKAccessor:
     """Pharmacokinetic view of a Dataset of schema ``simulation``.
 
     >>> import pbpk_hybrid as ph
-    >>> sim = ph.simulate("theophylline", "320 mg oral", times=range(25))                 # doctest: +SKIP
-    >>> sim.pk.plasma.max(), sim.pk.nca(route="oral").half_life                           # doctest: +SKIP
+    >>> sim = ph.simulate("theophylline", "320 mg oral", times=range(25))
+    >>> highest, half_life = sim.pk.plasma.max(), sim.pk.nca().half_life
     """
 
     def __init__(self, ds: xr.Dataset) -> None:
@@ -49,9 +49,13 @@ class PKAccessor:
 
     # The rooms used below stand to the right of this one: imported on call, so that nothing here depends on them.
     def nca(
-        self, dose: Any = None, route: str = "iv_bolus", infusion_duration: Any = 0.0, **kwargs: Any
+        self,
+        dose: Any = None,
+        route: str | None = None,
+        infusion_duration: Any = None,
+        **kwargs: Any,
     ) -> xr.Dataset:
-        """Noncompartmental analysis of every subject; see :func:`pbpk_hybrid.nca.nca`."""
+        """Noncompartmental analysis of every subject, by the dose records; see :func:`pbpk_hybrid.nca.nca`."""
         from ..nca import nca
 
         return nca(self._ds, dose, route, infusion_duration, **kwargs)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
 
 #: in the order of the table; those that the analysis has are shown
@@ -26,6 +27,8 @@ SHOWN = (
     "auc_tau",
     "cavg",
     "ctrough",
+    "fluctuation",
+    "accumulation_auc",
     "accumulation",
 )
 LABELS = {
@@ -44,7 +47,9 @@ LABELS = {
     "auc_tau": "AUC(tau)",
     "cavg": "Cavg",
     "ctrough": "Ctrough",
-    "accumulation": "accumulation",
+    "fluctuation": "fluctuation",
+    "accumulation_auc": "accumulation",
+    "accumulation": "accumulation",  # by lambda_z; not shown where it was seen
 }
 
 
@@ -55,12 +60,13 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
 
     Parameters
     ----------
-    result : Dataset over subject, as returned by :func:`pbpk_hybrid.nca.nca`
+    result : Dataset over subject, or over subject and dosing interval, as returned by :func:`pbpk_hybrid.nca.nca`
     variables : None: the usual ones that are there
 
     Returns
     -------
-    pandas.DataFrame indexed by variable with columns units, n, geometric_mean, geometric_cv, median, p05, p95; n counts the
+    pandas.DataFrame indexed by variable, or by interval and variable (one interval: ``nca_summary(last_interval(result))``),
+    with columns units, n, geometric_mean, geometric_cv, median, p05, p95; n counts the
     subjects with a value, the geometric columns are NaN where one of these is not positive
 
     Raises
@@ -72,7 +78,16 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
     if "subject" not in result.dims:
         raise InputError("result", dict(result.sizes), "a Dataset over subject")
     numeric = [str(v) for v in result.data_vars if result[v].dtype.kind == "f"]
+    if "interval" in result.dims:
+        parts = {
+            int(k): nca_summary(result.sel(interval=k), variables)
+            for k in result["interval"].values
+        }
+        return pd.concat(parts, names=["interval"])
     names = [v for v in SHOWN if v in numeric] if variables is None else list(variables)
+    seen = result.get("accumulation_auc")
+    if variables is None and seen is not None and np.isfinite(seen.values).any():
+        names = [v for v in names if v != "accumulation"]
     rows = []
     for name in names:
         if name not in numeric:
@@ -103,10 +118,36 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
     return pd.DataFrame(rows, columns=columns).set_index("variable")
 
 
+def last_interval(result: xr.Dataset) -> xr.Dataset:
+    """The last dosing interval of each subject: `result` over subject, with its number as coordinate ``interval_number``.
+
+    A Dataset without the dimension ``interval`` comes back as it is.
+    """
+    if "interval" not in result.dims:
+        return result
+    given = np.isfinite(result["dose_time"].transpose("subject", "interval").values)
+    last = np.where(given.any(axis=1), given.shape[1] - 1 - np.argmax(given[:, ::-1], axis=1), 0)
+    out = result.isel(interval=xr.DataArray(last, dims="subject"))
+    return out.rename({"interval": "interval_number"})
+
+
+def _range(values: np.ndarray) -> str:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "-"
+    low, high = values.min(), values.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def nca_table(result: xr.Dataset, variables: Sequence[str] | None = None, title: str | None = None):
-    """The summary as a ``rich.table.Table``; print it with ``rich.print``."""
+    """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several doses, of the last dosing interval."""
     from rich.table import Table
 
+    if "interval" in result.dims:
+        result = last_interval(result)
+        number_, start = result["interval_number"].values, result["dose_time"].values
+        which = f"dosing interval {_range(number_)}, from {_range(start)} h"
+        title = f"{title}, {which}" if title else which
     summary = nca_summary(result, variables)
     table = Table(
         title=title, title_justify="left", caption=_caption(result), caption_justify="left"
@@ -171,9 +212,11 @@ def simulation_table(ds: xr.Dataset, title: str | None = None):
         facts["largest mass balance error"] = (
             f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
         )
-    for key in ("compound", "regimen", "species", "backend", "method", "seed", "population_seed"):
-        if key in ds.attrs:
-            facts[key.replace("_", " ")] = ds.attrs[key]
+    shown = ("compound", "regimen", "species", "basis", "variability", "backend", "method")
+    for key in (*shown, "seed", "population_seed"):
+        value = basis_in_words(ds.attrs) if key == "basis" else ds.attrs.get(key, "")
+        if value != "":
+            facts[key.replace("_", " ")] = value
     for key, value in facts.items():
         table.add_row(key, str(value))
     return table

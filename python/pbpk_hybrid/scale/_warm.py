@@ -6,8 +6,6 @@ import contextlib
 
 
 def _load() -> None:
-    import distributed
-    import zarr
 
     from ..physiology import sample_population
     from ..simulation import simulate

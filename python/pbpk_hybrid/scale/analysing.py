@@ -17,6 +17,7 @@ from .run import Work, run_work
 from .store import open_cohort, run_record
 
 _TEMPLATE = 4
+_READ = ("concentration", "dose", "status")  # and the dose records and areas
 _TEXT = "flag_reasons"  # says in words what `flags` says in bits; too wide for a million rows
 
 
@@ -27,7 +28,7 @@ class Analysis:
     path: str
     subjects: int
     dose: Any
-    route: str
+    route: str | None
     infusion_duration: Any
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,7 +51,11 @@ class Analysis:
         from ..nca import nca
 
         ds = open_cohort(self.path).isel(subject=slice(first, last))
-        needed = [v for v in ("concentration", "dose", "status") if v in ds.variables]
+        needed = [
+            v
+            for v in map(str, ds.variables)
+            if v in _READ or v.startswith(("dose_", "cumulative_"))
+        ]
         part = ds[needed].load()
         if np.ndim(self.dose) == 1 and not isinstance(self.dose, str):
             dose: Any = np.asarray(self.dose, dtype=float)[first:last]
@@ -83,8 +88,8 @@ class Analysis:
 def nca_cohort(
     simulation: str | os.PathLike,
     dose: Any = None,
-    route: str = "iv_bolus",
-    infusion_duration: Any = 0.0,
+    route: str | None = None,
+    infusion_duration: Any = None,
     *,
     store: str | os.PathLike,
     chunks: int = 10_000,
@@ -99,7 +104,8 @@ def nca_cohort(
     Parameters
     ----------
     simulation : store of :func:`simulate_cohort`, complete
-    dose, route, infusion_duration : as in :func:`pbpk_hybrid.nca`; a dose per subject as an array (n,)
+    dose, route, infusion_duration : as in :func:`pbpk_hybrid.nca`, for stores of older versions: a simulation carries its
+        dose records; a dose per subject as an array (n,)
     store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
         stopped is finished by the same call
     keywords : further ones of :func:`pbpk_hybrid.nca` (lloq, compartment, compound, options)

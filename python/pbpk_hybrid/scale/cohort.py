@@ -22,6 +22,21 @@ from .._core.errors import InputError, unknown_name
 #: subjects in a block; a multiple of every backend's lanes, small against memory, large against the cost of a call
 BLOCK = 2000
 GENERATORS = ("survey", "pcdm")
+#: keywords that say who is drawn; the generators take some of them each
+FILTERS = (
+    "age",
+    "sex",
+    "body_weight",
+    "height",
+    "bmi",
+    "hematocrit",
+    "serum_creatinine",
+    "gfr",
+    "egfr",
+    "ethnicity",
+    "weighted",
+    "gfr_scatter",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,8 @@ class Cohort:
 
     Raises
     ------
-    InputError : n or seed that make no sense; filters are checked when the first people are drawn
+    InputError, UnknownNameError : n or seed that make no sense, a filter or generator that does not exist; the values of
+        filters are checked when the first people are drawn
     """
 
     n: int
@@ -62,6 +78,9 @@ class Cohort:
                 "human",
                 hint="the diffusion model knows people only",
             )
+        for name in self.filters:
+            if name not in FILTERS:
+                raise unknown_name("cohort.filters", name, FILTERS, what="a filter")
 
     @property
     def blocks(self) -> int:

@@ -71,7 +71,7 @@ def draw_cohort(
 
     >>> from pbpk_hybrid.scale import Cohort, draw_cohort
     >>> women = Cohort(1_000_000, seed=1, filters={"sex": "female", "age": (60, 80)}, generator="pcdm")
-    >>> draw_cohort(women, store="women.zarr")                                                       # doctest: +SKIP
+    >>> drawn = draw_cohort(women, store="women.zarr")
 
     Parameters
     ----------

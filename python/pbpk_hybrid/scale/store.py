@@ -222,7 +222,11 @@ class CohortStore:
                 array = group.create_array(
                     name,
                     shape=shape,
-                    chunks=(self.chunk, *values.shape[1:]) if subject else shape or (1,),
+                    chunks=tuple(
+                        max(1, size)
+                        for size in ((self.chunk, *values.shape[1:]) if subject else shape)
+                    )
+                    or (1,),
                     dtype=kind,
                     fill_value=np.nan if values.dtype.kind == "f" else None,
                     config={"write_empty_chunks": True},

@@ -16,8 +16,8 @@ from .._core.errors import InputError, SubjectFailedWarning
 from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation import simulate
-from ..solvers import SolverOptions
-from ..variability import Variability
+from ..solvers import SolverOptions, TimeGrid
+from ..variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,
@@ -41,11 +41,13 @@ class Study:
     compound: Compound
     regimen: Regimen
     population: Cohort | xr.Dataset
-    times: np.ndarray
-    variability: Variability | None
+    times: np.ndarray | TimeGrid | None
+    variability: Draws | None
     seed: int | None
     keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
     first_block: int = 0  # the block that a population which is there begins with
+    rows: np.ndarray | None = None  # of such a population, the draw that each subject takes
+    time_grid: str = ""  # where the times were chosen: what they reach
 
     @property
     def n(self) -> int:
@@ -60,6 +62,8 @@ class Study:
         """Some of the first block's people, with attributes of the whole cohort instead of theirs."""
         few = self._simulate(block_of(self.population, 0).isel(subject=slice(0, _TEMPLATE)), (0,))
         facts = {"block": BLOCK, "seed": self.seed}
+        if self.time_grid:
+            facts["time_grid"] = self.time_grid
         if isinstance(self.population, Cohort):
             facts |= {
                 "population_seed": self.population.seed,
@@ -80,7 +84,11 @@ class Study:
 
     def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
         variability, seed = self.variability, None
-        if variability is not None:
+        if variability is not None and self.rows is not None:
+            # as simulate draws for a population that is there
+            first, seed = (blocks[0] - self.first_block) * BLOCK, self.seed
+            variability = ByRow(variability, self.rows[first : first + people.sizes["subject"]])
+        elif variability is not None:
             seed = stream(self.seed, blocks[0], 1)
             variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
         with warnings.catch_warnings():
@@ -108,7 +116,8 @@ class Study:
         if isinstance(self.population, Cohort):
             return self
         people = self.population.isel(subject=slice(first, last))
-        return dataclasses.replace(self, population=people, first_block=first // BLOCK)
+        rows = None if self.rows is None else self.rows[first:last]
+        return dataclasses.replace(self, population=people, first_block=first // BLOCK, rows=rows)
 
     def request(self) -> dict[str, Any]:
         """The same as plain JSON, to know a run again."""
@@ -128,7 +137,7 @@ class Study:
 class _ByBlock:
     """Variability that draws every block of subjects from its own stream."""
 
-    of: Variability
+    of: Draws
     seeds: tuple[int, ...]
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -147,14 +156,14 @@ def simulate_cohort(
     compound: Compound | str,
     regimen: Regimen | str,
     population: Cohort | xr.Dataset,
-    times: Sequence[float] | np.ndarray,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
     store: str | os.PathLike,
     chunks: int = 10_000,
     client: Any = None,
     workers: int | None = None,
     compartments: Sequence[str] = ("plasma",),
-    variability: Variability | None = None,
+    variability: Variability | float | bool | str | None = "default",
     seed: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -164,7 +173,7 @@ def simulate_cohort(
 
     >>> from pbpk_hybrid.scale import Cohort, simulate_cohort
     >>> people = Cohort(1_000_000, seed=1)
-    >>> simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")            # doctest: +SKIP
+    >>> cohort = simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")
 
     A run that was stopped, by whatever, is finished by calling it again in the same words: finished chunks are checked
     and kept. Numbers do not depend on `chunks`, on the number of workers, or on what went wrong on the way.
@@ -179,10 +188,12 @@ def simulate_cohort(
         None: processes on this machine
     workers : processes when `client` is None; None: one per core; 1: in this process
     compartments : what to save
-    variability, seed : as in simulate; `seed` None takes the cohort's
+    variability, seed : as in simulate (a Cohort is drawn at random, so "default" is ``Variability()``); `seed` None takes
+        the cohort's
     overwrite : replace a store that is there
     progress : called with numbers of subjects done
-    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, partition_method, kp, hepatic_model)
+    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, clearance, distribution, partition_method,
+        kp, hepatic_model)
 
     Returns
     -------
@@ -233,22 +244,28 @@ def _study(compound, regimen, population, times, variability, seed, keywords) ->
             )
     if seed is None:
         seed = population.seed if isinstance(population, Cohort) else population.attrs.get("seed")
+    variability = resolve_variability(variability, population)
     if variability is not None and seed is None:
         raise InputError(
             "seed", None, "a non-negative integer, for the variability between subjects"
         )
-    if times is None:
-        raise InputError("times", None, "the times to save [h]")
     # one process per core: threads inside would only compete
     options = keywords.get("options") or SolverOptions()
     if options.threads is None:
         keywords["options"] = dataclasses.replace(options, threads=1)
-    return Study(
+    automatic = times is None or isinstance(times, TimeGrid)
+    study = Study(
         compound,
         regimen,
         population,
-        np.asarray(times, dtype=float),
+        times if automatic else np.asarray(times, dtype=float),
         variability,
         None if seed is None else int(seed),
         keywords,
+        rows=draw_rows(population) if isinstance(population, xr.Dataset) else None,
     )
+    if not automatic:
+        return study
+    # found once, with the first people, so that all chunks have the same
+    few = study.template()
+    return dataclasses.replace(study, times=few["time"].values, time_grid=few.attrs["time_grid"])

@@ -46,7 +46,8 @@ def client_of(client: Any, workers: int) -> Iterator[Any]:
     distributed = require("distributed", "scale", "a cohort over several processes")
     import dask
 
-    # no dashboard: a port that nobody asked for; workers may die some times before a chunk is given up
+    # no dashboard: a port that nobody asked for; and the scheduler's own page, which it opens all the same, at a free port
+    # of this machine, so that two runs never meet on dask's 8787. Workers may die some times before a chunk is given up
     settings = {
         "distributed.scheduler.allowed-failures": 10,
         "distributed.worker.daemon": True,
@@ -59,6 +60,7 @@ def client_of(client: Any, workers: int) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as active,

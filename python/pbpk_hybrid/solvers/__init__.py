@@ -14,6 +14,7 @@ _WHERE = {
         "Availability",
         "METHODS",
     ),
+    "time_grid": ("TimeGrid",),
     "select": ("choose_backend", "get_backend", "availability", "BACKENDS"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

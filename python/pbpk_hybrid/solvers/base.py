@@ -28,6 +28,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NOT_FINITE = 3
     NO_STEADY_STATE = 4
+    NEGATIVE_AMOUNT = 5
 
     @property
     def advice(self) -> str:
@@ -37,6 +38,8 @@ class Status(IntEnum):
             Status.STEP_TOO_SMALL: "the step became too small; look for parameters of extreme size in this subject",
             Status.NOT_FINITE: "a value became infinite or NaN; look at this subject's parameters and doses",
             Status.NO_STEADY_STATE: "no steady state was found; the drug accumulates without end in this subject",
+            Status.NEGATIVE_AMOUNT: "an amount fell below zero, beyond what the tolerance explains; take a smaller "
+            "rtol (1e-10), or a larger constant (Km) where it is many decades below the dose",
         }[self]
 
 
@@ -192,6 +195,7 @@ class Problem:
     start_time : [h] time at which `y0` holds; at most times[0] and the first stop
     y0 : (n_subjects or 1, n_states) [mg], None for zero; it does not depend on the parameters
     parameters : names of the system's parameters to differentiate the saved sums by
+    areas : names of the system's observables to integrate over time, from `start_time` on
     """
 
     system: System
@@ -201,6 +205,7 @@ class Problem:
     start_time: float = 0.0
     y0: np.ndarray | None = None
     parameters: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
 
     @property
     def start(self) -> np.ndarray:
@@ -226,6 +231,9 @@ class Problem:
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
         return [self.system.observables[name].terms for name in self.saved]
 
+    def area_terms(self) -> list[tuple[tuple[int, float], ...]]:
+        return [self.system.observables[name].terms for name in self.areas]
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectories:
@@ -243,6 +251,9 @@ class Trajectories:
     facts : attributes for provenance (backend, method, ...)
     sensitivity : (n_subjects, n_times, n_saved, n_parameters) d(amount)/d(parameter); None if none was asked for
     derivatives : how the coefficients depend on those parameters
+    area, moment : (n_subjects, n_times, n_areas) [mg*h], [mg*h^2] integrals of the problem's area sums and of time x the
+        sums, from the problem's start to each time (time counted from 0 h); None if none was asked for. They go on through
+        doses and resets. As integrals of concentrations: :func:`.areas.of_concentrations`
     """
 
     amount: np.ndarray
@@ -254,6 +265,8 @@ class Trajectories:
     facts: dict[str, Any] = field(default_factory=dict)
     sensitivity: np.ndarray | None = None
     derivatives: tuple[ParameterDerivative, ...] = ()
+    area: np.ndarray | None = None
+    moment: np.ndarray | None = None
 
 
 def smallest_problem() -> Problem:
@@ -272,9 +285,13 @@ class Availability:
 
 
 class Backend(Protocol):
-    """What every backend offers; one contract test suite runs over all of them."""
+    """What every backend offers; one contract test suite runs over all of them.
+
+    Where `integrates_areas` is not set, :func:`.areas.solve` makes states of a problem's areas; `solve` does not see them.
+    """
 
     name: str
+    integrates_areas: bool
 
     def available(self) -> Availability: ...
 

@@ -9,6 +9,7 @@ import numpy as np
 from .._core.errors import InputError, unknown_name
 from ..dosing import DoseEvents, Regimen, expand
 from ..dosing.events import BOLUS, OTHER, RATE, RESET, ROUTE_COMPARTMENT, STEADY
+from ..dosing.table import is_dose
 from ..models.system import System
 from . import base
 from .base import StopTable
@@ -63,8 +64,7 @@ def dose_stops(
         c = regimen.columns
         lag = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag_time, c["lag_time"])
         regimen = Regimen({**c, "lag_time": lag}, span=regimen.span)
-    labels = np.asarray(system.subjects)
-    ids = labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
+    ids = subject_ids(system)
     names = {
         own: system.states[system.targets[r]]
         for r, own in ROUTE_COMPARTMENT.items()
@@ -77,12 +77,32 @@ def dose_stops(
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
 
 
+def subject_ids(system: System) -> np.ndarray:
+    """(n_subjects,) the ids by which a regimen knows the subjects: their labels where these are whole numbers."""
+    labels = np.asarray(system.subjects)
+    return labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
+
+
 def last_dose_time(regimen: Regimen) -> float:
     """Time of the last dose record, additional doses included [h]."""
     c = regimen.columns
     if not len(regimen):
         return 0.0
     return float(np.max(c["time"] + c["additional_doses"] * c["interdose_interval"]))
+
+
+def last_interval(regimen: Regimen) -> float:
+    """[h] from the last dose to where the next one would be: its II, or the time since the dose before; 0 for one dose."""
+    c = regimen.columns
+    dose = np.flatnonzero(is_dose(c) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0)))
+    if not dose.size:
+        return 0.0
+    ends = c["time"][dose] + c["additional_doses"][dose] * c["interdose_interval"][dose]
+    last = dose[np.argmax(ends)]
+    if c["interdose_interval"][last] > 0:
+        return float(c["interdose_interval"][last])
+    earlier = np.unique(ends[ends < ends.max()])
+    return float(ends.max() - earlier[-1]) if earlier.size else 0.0
 
 
 def _check_targets(system: System, regimen: Regimen) -> None:

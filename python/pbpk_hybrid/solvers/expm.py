@@ -13,6 +13,7 @@ import numpy as np
 
 from .._core.errors import InputError
 from .base import ADD, KEEP, Problem, SolverOptions, Status, Trajectories
+from .signs import judge_signs
 
 
 def solve_exactly(
@@ -38,27 +39,31 @@ def solve_exactly(
             "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
         )
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
-    sums = np.zeros((n, len(problem.saved)))
-    for o, terms in enumerate(problem.saved_terms()):
-        for state, weight in terms:
-            sums[state, o] += weight
+    n_areas = len(problem.areas)
+    sums, area_sums = (_sums(n, terms) for terms in (problem.saved_terms(), problem.area_terms()))
     amount = np.empty((n_subjects, n_times, len(problem.saved)))
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects, n_times)) if system.closed else None
+    area, moment = (np.empty((n_subjects, n_times, n_areas)) for _ in range(2))
     final = np.empty((n_subjects, n))
+    lowest = np.zeros(n_subjects)
     start = problem.start
     for s in range(n_subjects):
-        y = start[s if len(start) > 1 else 0].astype(float).copy()
-        path, gave = _one(system.matrix(s), problem, s, y)
-        amount[s], given[s], final[s] = path @ sums, gave, path[-1]
+        y = np.r_[start[s if len(start) > 1 else 0], np.zeros(2 * n_areas)]
+        path, gave = _one(_with_areas(system.matrix(s), area_sums), problem, s, y)
+        amount[s], given[s], final[s] = path[:, :n] @ sums, gave, path[-1, :n]
+        area[s] = path[:, n : n + n_areas]
+        # dA/dt = sum, dB/dt = A: the integral of t x sum is t A - B
+        moment[s] = problem.times[:, None] * area[s] - path[:, n + n_areas :]
+        lowest[s] = path[:, :n][:, system.guarded].min(initial=0.0)
         if balance is not None:
-            balance[s] = path.sum(axis=1) - gave
+            balance[s] = path[:, :n].sum(axis=1) - gave
         if progress is not None:
             progress(1)
     status = np.zeros(n_subjects, dtype=np.int8)
     bad = ~np.isfinite(amount).all(axis=(1, 2))
     status[bad] = Status.NOT_FINITE
-    return Trajectories(
+    result = Trajectories(
         amount,
         balance,
         given,
@@ -70,14 +75,37 @@ def solve_exactly(
             "method": "expm",
             "method_reference": "Van Loan (1978), Higham (2005)",
         },
+        area=area if n_areas else None,
+        moment=moment if n_areas else None,
     )
+    judge_signs(problem, options, result, lowest)
+    return result
+
+
+def _sums(n: int, terms: list[tuple[tuple[int, float], ...]]) -> np.ndarray:
+    """(n, number of sums) weights of the states in each sum."""
+    out = np.zeros((n, len(terms)))
+    for o, pairs in enumerate(terms):
+        for state, weight in pairs:
+            out[state, o] += weight
+    return out
+
+
+def _with_areas(k: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """K with two rows more for each sum: dA/dt = sum, then dB/dt = A."""
+    n, a = sums.shape
+    big = np.zeros((n + 2 * a, n + 2 * a))
+    big[:n, :n] = k
+    big[n : n + a, :n] = sums.T
+    big[n + a :, n : n + a] = np.eye(a)
+    return big
 
 
 def _one(
     k: np.ndarray, problem: Problem, subject: int, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All states (n_times, n) of one subject, and what was given."""
-    stops = problem.stops
+    """All states (n_times, n) of one subject, and what was given; rows of `k` beyond the system's are never reset."""
+    stops, n = problem.stops, problem.system.n_states
     mine = np.flatnonzero((stops.subject == -1) | (stops.subject == subject))
     value = (
         stops.value
@@ -106,7 +134,7 @@ def _one(
             e = acts[at]
             advance(stops.time[e])
             if stops.kind[e] == KEEP:
-                y, rate, gave = y * value[e], rate * value[e], gave * value[e]
+                y[:n], rate, gave = y[:n] * value[e], rate * value[e], gave * value[e]
             elif stops.kind[e] == ADD:
                 y[stops.state[e]] += value[e]
                 gave += value[e]

@@ -282,7 +282,7 @@ def _lasting_states(system: System) -> np.ndarray:
 
 def _signed_states(system: System) -> np.ndarray:
     """(n_states,) True for deviations, which may be negative: a reaction takes from them without needing them."""
-    out = np.zeros(system.n_states, dtype=bool)
+    out = system.may_be_negative.copy()
     for r in system.reactions:
         out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True
     return out

@@ -41,7 +41,8 @@ def test_downloads_hold_what_was_simulated(study, tmp_path):
 
 def test_the_numbers_are_those_of_a_script(study):
     people = ph.sample_population(20, seed=1, age=(20, 50))
-    times = np.linspace(0.0, 24.0, 145)
+    times = study.simulation["time"].values  # the common grid, up to the hours that were asked for
+    assert times[-1] == 24.0
     same = ph.simulate(
         "theophylline",
         "320 mg oral",
@@ -54,10 +55,16 @@ def test_the_numbers_are_those_of_a_script(study):
     np.testing.assert_array_equal(same["concentration"], study.simulation["concentration"])
 
 
-def test_repeated_doses_have_no_single_dose_analysis():
+def test_repeated_doses_are_analysed_by_interval():
     study = simulate_choice(Choice("theophylline", "200 mg oral q12h x3", subjects=3, hours=36.0))
-    assert study.analysis is None and study.table() is None
-    assert "cmax_mg_per_l" in io.BytesIO(study.csv()).readline().decode()
+    assert study.analysis.sizes["interval"] == 3
+    # the table is of the last interval, and no accumulated area stands over one dose
+    table = study.table()
+    assert table.loc["auc_tau", "n"] == 3 and "auc_inf_obs" not in table.index
+    np.testing.assert_allclose(
+        table.loc["auc_tau", "median"], study.analysis.auc_tau[:, -1].median(), rtol=1e-12
+    )
+    assert io.BytesIO(study.csv()).readline().decode().startswith("subject,interval,cmax")
 
 
 @pytest.mark.parametrize(

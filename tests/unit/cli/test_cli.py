@@ -99,7 +99,7 @@ def test_options_reach_the_engine(tmp_path):
     sim = open_results(tmp_path / "simulation.nc")
     assert list(sim.compartment.values) == ["plasma", "liver"] and sim.sizes["time"] == 25
     assert (sim.sex == "female").all() and ((sim.age >= 20) & (sim.age <= 40)).all()
-    assert "variability" not in sim.attrs and sim.attrs["rtol"] == 1e-7
+    assert sim.attrs["variability"] == "none" and sim.attrs["rtol"] == 1e-7
     with (tmp_path / "nca.csv").open() as file:
         assert {"cl", "vss"} <= set(next(csv.reader(file)))
 
@@ -117,8 +117,21 @@ def test_several_doses_are_analysed_after_the_last_one(tmp_path):
         "-o",
         tmp_path,
     )
-    assert "after the last dose (at 48 h)" in result.stdout and "AUC(tau)" in result.stdout
-    assert float(open_results(tmp_path / "simulation.nc").time[-1]) == 72
+    assert "dosing interval 3, from 48 h" in result.stdout and "AUC(tau)" in result.stdout
+    with (tmp_path / "nca.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["subject"], r["interval"]) for r in rows] == [
+        (s, i) for s in ("0", "1") for i in "123"
+    ]
+    again = run("nca", tmp_path / "simulation.nc", "-o", tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "nca.csv").read_bytes()
+    # the same numbers in the same table
+    table = [line for line in result.stdout.splitlines() if "AUC(tau)" in line]
+    assert table and table[0] in again.stdout.splitlines()
+    time = open_results(tmp_path / "simulation.nc").time.values
+    # the last interval is whole, and the curve goes on until 99 % of the area is behind (formerly cut off at 72 h)
+    assert 72.0 in time and time[-1] > 72
+    assert "99% of the area under the curve" in " ".join(result.stdout.split())
 
 
 def test_a_compound_of_ones_own_is_read_from_a_file(tmp_path):
@@ -281,7 +294,7 @@ def test_population_is_summarised_and_written(tmp_path):
 
 
 def test_nca_of_a_simulation_file_is_the_one_of_the_main_job(simulated, tmp_path):
-    run("nca", simulated[1] / "simulation.nc", "--route", "oral", "-o", tmp_path / "nca.csv")
+    run("nca", simulated[1] / "simulation.nc", "-o", tmp_path / "nca.csv")
     assert (tmp_path / "nca.csv").read_bytes() == (simulated[1] / "nca.csv").read_bytes()
 
 
@@ -307,8 +320,8 @@ def test_nca_reads_csv_files_with_blq_as_text(tmp_path):
     ("content", "says"),
     [
         ("a,b\n1,2\n", "time"),
-        ("time,conc\n0,1\nx,2\n", "row 3"),
-        ("time,conc\n0,1\n1,high\n", "row 3"),
+        ("time,conc\n0,1\nx,2\n", "line 3"),
+        ("time,conc\n0,1\n1,high\n", "line 3"),
         ("", "CSV"),
     ],
 )

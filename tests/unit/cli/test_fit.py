@@ -79,11 +79,13 @@ def test_a_fit_writes_estimates_predictions_and_pictures(data, tmp_path, more):
         (("-p", "clearance"), "clearance"),
         (("-p", "clint.liver", "--prior", "clint.liver=x"), "--prior"),
         (("-p", "clint.liver", "--compartment", "oral"), "--compartment"),
+        (("-p", "clint.liver", "--compartment", "3=plasma"), "a value of CMT in the data set"),
         (("-p", "clint.liver", "--error", "poisson"), "poisson"),
         (("-p", "clint.liver", "--level", "2"), "--level"),
         (("-p", "clint.liver", "--random", "kp.liver"), "kp.liver"),
     ],
 )
 def test_bad_arguments_exit_with_two_and_leave_nothing(data, tmp_path, args, message):
-    text = run(data, "--compound", "theophylline", "--out", tmp_path / "out", *args, code=2)
+    usual = ["--compound", "theophylline", "--compartment", "1=oral"]
+    text = run(data, *usual, "--out", tmp_path / "out", *args, code=2)
     assert message in text and not (tmp_path / "out").exists()

@@ -74,7 +74,8 @@ def test_every_subject_of_a_data_set_is_forecast(study, trained, tmp_path):
 
 def test_quantiles_go_into_a_table_too(study, trained, tmp_path):
     out = tmp_path / "f.csv"
-    assert run(study, "--times", "1,2", "--checkpoint", trained, "-o", out, "-q").exit_code == 0
+    words = ["--times", "1,2", "--route", "iv", "--checkpoint", trained, "-o", out, "-q"]
+    assert run(study, *words).exit_code == 0
     table = pd.read_csv(out)
     assert len(table) == 2 * 2 * 5 and set(table["quantile"]) == {0.05, 0.25, 0.5, 0.75, 0.95}
 
@@ -91,6 +92,7 @@ def test_quantiles_go_into_a_table_too(study, trained, tmp_path):
 def test_bad_words_are_named(study, trained, tmp_path, words, said):
     default = [] if "--checkpoint" in words else ["--checkpoint", trained]
     where = [] if "--out" in words else ["--out", tmp_path / "f.nc"]
-    result = run(study, "--times", "1,2", *default, *where, *words)
+    route = [] if "--route" in words else ["--route", "iv"]
+    result = run(study, "--times", "1,2", *default, *where, *route, *words)
     assert result.exit_code == 2 and said in result.output
     assert not (tmp_path / "f.nc").exists()

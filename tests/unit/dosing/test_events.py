@@ -150,9 +150,14 @@ def test_horizon_before_everything_leaves_nothing():
 # ---- resets ------------------------------------------------------------------------------------------------------
 
 
-def test_at_equal_times_reset_comes_before_dose_and_stop():
-    r = Regimen.bolus(1, 5) + Regimen.other(5) + Regimen.infusion(2, 1, time=5) + Regimen.reset(5)
-    assert expand(r, 1).kind.tolist() == [RESET, RATE, BOLUS, OTHER, RATE]
+def test_at_equal_times_a_reset_wipes_what_was_recorded_before_it_and_nothing_after():
+    # NONMEM processes records in their order (NONMEM 7.6 in FeRx-NLME/ferx-core#1587)
+    doses = Regimen.bolus(1, 5) + Regimen.other(5) + Regimen.infusion(2, 1, time=5)
+    assert expand(doses + Regimen.reset(5), 1).kind.tolist() == [RESET]
+    after = expand(Regimen.reset(5) + doses, 1)
+    assert after.kind.tolist() == [RESET, RATE, BOLUS, OTHER, RATE]
+    twice = expand(Regimen.bolus(100, 5) + Regimen.bolus(100, 5, reset=True), 1)
+    assert rows(twice) == [(5.0, RESET, 0.0), (5.0, BOLUS, 100.0)]
 
 
 def test_a_reset_switches_off_a_running_infusion():

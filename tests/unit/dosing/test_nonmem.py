@@ -107,8 +107,7 @@ def test_compartment_numbers_become_names(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ID,time,AMT\n1,0,100\n", ["columns", "upper or all in lower"]),
-        ("ID,Time,AMT\n1,0,100\n", ["columns", "upper or all in lower"]),
+        ("ID,time,TIME,AMT\n1,0,0,100\n", ["columns", "'time'", "'TIME'", "once"]),
         ("TIME,AMT\n0,100\n", ["column ID"]),
         ("ID,TIME,AMT,AMT\n1,0,1,1\n", ["AMT", "once"]),
         ("ID,TIME,AMT\n1,0,100\n1,NA,100\n", ["line 3", "TIME", "'NA'", "subject 1"]),

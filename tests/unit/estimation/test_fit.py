@@ -224,8 +224,9 @@ BAD = {
     "prior name": (dict(priors={"v": LogNormal(1, 1)}), "v"),
     "prior kind": (dict(priors={"cl": 3.0}), "Normal"),
     "starts": (dict(starts=0), "starts"),
+    # one at the first record is fitted (tests/traps); here samples come before it
     "steady state": (
-        dict(regimen=ph.Regimen.oral(100, steady_state=1, interval=12)),
+        dict(regimen=ph.Regimen.oral(100, 5.0, steady_state=1, interval=12)),
         "steady-state",
     ),
     "route": (dict(regimen="100 mg iv over 1 h"), "route"),

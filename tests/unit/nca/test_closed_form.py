@@ -48,7 +48,7 @@ def test_one_compartment_bolus_is_exact(k, volume, dose):
 @settings(max_examples=30, deadline=None)
 def test_bolus_without_a_sample_at_zero_is_extrapolated_back_to_the_same_numbers(k, volume):
     time = np.array([0.25, 0.5, 1, 2, 4, 6.0]) / k
-    result = nca((time, 10 / volume * np.exp(-k * time)), dose=10).isel(subject=0)
+    result = nca((time, 10 / volume * np.exp(-k * time)), dose=10, route="iv_bolus").isel(subject=0)
     np.testing.assert_allclose(result.c0, 10 / volume, rtol=EXACT)
     np.testing.assert_allclose(result.auc_inf_obs, 10 / volume / k, rtol=EXACT)
     np.testing.assert_allclose(result.vss, volume, rtol=EXACT)
@@ -58,7 +58,7 @@ def test_bolus_without_a_sample_at_zero_is_extrapolated_back_to_the_same_numbers
 def test_a_sample_taken_just_before_the_bolus_is_replaced_by_c0():
     time = np.array([0.0, 0.25, 0.5, 1, 2, 4, 6])
     curve = np.where(time > 0, 5 * np.exp(-0.3 * time), 0.0)
-    result = nca((time, curve), dose=10).isel(subject=0)
+    result = nca((time, curve), dose=10, route="iv_bolus").isel(subject=0)
     np.testing.assert_allclose(result.auc_inf_obs, 5 / 0.3, rtol=EXACT)
 
 
@@ -174,7 +174,9 @@ def test_exposure_is_proportional_to_dose_and_the_rest_does_not_change(factor, s
 def test_a_later_dose_gives_the_same_numbers(shift):
     time = np.array([0.0, 0.5, 1, 2, 4, 8, 12])
     curve = 3 * np.exp(-0.2 * time)
-    result = nca((time + shift, curve), dose=1, options=NCAOptions(dose_time=shift))
+    result = nca(
+        (time + shift, curve), dose=1, options=NCAOptions(dose_time=shift), route="iv_bolus"
+    )
     # adding the shift rounds the times to the spacing of doubles near 500
     np.testing.assert_allclose(result.mrt, 5.0, rtol=1e-9)
     np.testing.assert_allclose(result.tmax, 0.0, atol=1e-9)
@@ -184,7 +186,9 @@ def test_steady_state_interval_gives_the_clearance_and_mrt_of_a_single_dose():
     k, tau, volume = 0.15, 12.0, 20.0
     time = np.array([0.0, 1, 2, 4, 6, 8, 10, 12])
     curve = 100 / volume * np.exp(-k * time) / -np.expm1(-k * tau)
-    r = nca((time, curve), dose=100, options=NCAOptions(tau=tau, steady_state=True)).isel(subject=0)
+    r = nca(
+        (time, curve), dose=100, options=NCAOptions(tau=tau, steady_state=True), route="iv_bolus"
+    ).isel(subject=0)
     top, bottom = curve[0], curve[-1]
     for name, value in {
         "auc_tau": 100 / volume / k,
@@ -206,7 +210,9 @@ def test_steady_state_interval_gives_the_clearance_and_mrt_of_a_single_dose():
 def test_interval_is_interpolated_or_extrapolated_to_tau(last):
     k, tau = 0.15, 10.5
     time = np.linspace(0, last, 7)
-    r = nca((time, 5 * np.exp(-k * time)), options=NCAOptions(tau=tau)).isel(subject=0)
+    r = nca((time, 5 * np.exp(-k * time)), options=NCAOptions(tau=tau), route="iv_bolus").isel(
+        subject=0
+    )
     np.testing.assert_allclose(r.ctrough, 5 * np.exp(-k * tau), rtol=EXACT)
     np.testing.assert_allclose(r.auc_tau, 5 * -np.expm1(-k * tau) / k, rtol=EXACT)
     assert ("interval extrapolated" in str(r.flag_reasons.values)) == (last < tau)

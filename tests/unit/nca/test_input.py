@@ -52,18 +52,18 @@ def observation(**columns):
 
 
 def test_simulation_brings_its_dose_and_covariates():
-    result = nca(simulation())
+    result = nca(simulation(), route="iv_bolus")
     np.testing.assert_allclose(result.cl, [1.0, 2.0, 3.0], rtol=1e-10)
     assert float(result.body_weight[0]) == 70 and result.body_weight.attrs["units"] == "kg"
     assert result.attrs["compound"] == "test"
 
 
 def test_other_compartments_can_be_analysed():
-    np.testing.assert_allclose(nca(simulation(), compartment="liver").cmax, 20.0)
+    np.testing.assert_allclose(nca(simulation(), compartment="liver", route="iv_bolus").cmax, 20.0)
 
 
 def test_failed_subjects_are_nan_and_flagged_and_the_others_are_not():
-    result = nca(simulation(failed=[1]))
+    result = nca(simulation(failed=[1]), route="iv_bolus")
     assert result.flags.values[1] == Flag.SIMULATION_FAILED | Flag.NO_DATA
     assert "simulation failed" in str(result.flag_reasons.values[1])
     assert np.isnan(result.cl[1]) and result.flags.values[0] == 0
@@ -71,10 +71,16 @@ def test_failed_subjects_are_nan_and_flagged_and_the_others_are_not():
 
 def test_doses_may_be_text_arrays_or_a_mapping():
     sim = simulation()
-    np.testing.assert_allclose(nca(sim, dose="0.2 g").cl, [2.0, 4.0, 6.0], rtol=1e-10)
-    np.testing.assert_allclose(nca(sim, dose=[100.0, 50.0, 100.0]).cl, [1.0, 1.0, 3.0], rtol=1e-10)
     np.testing.assert_allclose(
-        nca(sim, dose={0: 100, 1: "50 mg", 2: 100}).cl, [1.0, 1.0, 3.0], rtol=1e-10
+        nca(sim, dose="0.2 g", route="iv_bolus").cl, [2.0, 4.0, 6.0], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        nca(sim, dose=[100.0, 50.0, 100.0], route="iv_bolus").cl, [1.0, 1.0, 3.0], rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        nca(sim, dose={0: 100, 1: "50 mg", 2: 100}, route="iv_bolus").cl,
+        [1.0, 1.0, 3.0],
+        rtol=1e-10,
     )
 
 
@@ -83,14 +89,22 @@ def test_observations_are_grouped_by_subject_in_order_of_appearance_whatever_the
     subject = np.repeat(["20", "3"], 5)
     value = np.where(subject == "20", 5 * np.exp(-0.5 * t), 8 * np.exp(-0.25 * t))
     order = [0, 5, 3, 2, 1, 4, 9, 8, 7, 6]
-    result = nca(observation(time=t[order], value=value[order], subject=subject[order]), dose=10)
+    result = nca(
+        observation(time=t[order], value=value[order], subject=subject[order]),
+        dose=10,
+        route="iv_bolus",
+    )
     assert list(result.subject.values) == ["20", "3"]
     np.testing.assert_allclose(result.lambda_z, [0.5, 0.25], rtol=1e-10)
 
 
 def test_the_same_subject_label_in_two_studies_is_two_people():
     t = np.tile([0.0, 1, 2, 4], 2)
-    result = nca(observation(time=t, value=np.exp(-t), study=np.repeat(["A", "B"], 4)), dose=1)
+    result = nca(
+        observation(time=t, value=np.exp(-t), study=np.repeat(["A", "B"], 4)),
+        dose=1,
+        route="iv_bolus",
+    )
     assert list(result.subject.values) == ["A: 1", "B: 1"]
 
 
@@ -98,7 +112,11 @@ def test_limits_and_censoring_of_the_observations_are_obeyed():
     t = np.array([0.0, 1, 2, 3, 4, 5])
     value = np.array([8.0, 4, 2, 1, 0.2, np.nan])
     lloq = np.array([np.nan, np.nan, np.nan, np.nan, 0.5, 0.5])
-    result = nca(observation(time=t, value=value, lloq=lloq, censored=[0, 0, 0, 0, 0, 1]), dose=1)
+    result = nca(
+        observation(time=t, value=value, lloq=lloq, censored=[0, 0, 0, 0, 0, 1]),
+        dose=1,
+        route="iv_bolus",
+    )
     assert float(result.tlast[0]) == 3
     np.testing.assert_allclose(result.lambda_z, np.log(2), rtol=1e-10)
 
@@ -108,9 +126,9 @@ def test_other_matrices_are_left_out():
     ds = observation(
         time=t, value=np.array([8.0, 4, 2, 1, 99, 99]), matrix=["plasma"] * 4 + ["blood"] * 2
     )
-    assert float(nca(ds).cmax[0]) == 8
+    assert float(nca(ds, route="iv_bolus").cmax[0]) == 8
     with pytest.raises(UnknownNameError, match="urine"):
-        nca(ds, compartment="urine")
+        nca(ds, compartment="urine", route="iv_bolus")
 
 
 def test_input_is_left_as_it_was():
@@ -148,7 +166,7 @@ def test_input_is_left_as_it_was():
 )
 def test_bad_arguments_are_named(kwargs, error, words):
     with pytest.raises(error, match=words):
-        nca(simulation(), **kwargs)
+        nca(simulation(), **{"route": "iv_bolus", **kwargs})
 
 
 @pytest.mark.parametrize(
@@ -165,21 +183,21 @@ def test_bad_arguments_are_named(kwargs, error, words):
 )
 def test_bad_arrays_are_named(time, concentration, words):
     with pytest.raises(InputError, match=words):
-        nca((time, concentration))
+        nca((time, concentration), route="iv_bolus")
 
 
 def test_wrong_kinds_of_data_are_refused():
     with pytest.raises(InputError, match="simulation or observation"):
-        nca([1, 2, 3])
+        nca([1, 2, 3], route="iv_bolus")
     with pytest.raises(SchemaError):
-        nca(xr.Dataset({"x": ("y", [1.0])}))
+        nca(xr.Dataset({"x": ("y", [1.0])}), route="iv_bolus")
     with pytest.raises(SchemaError, match="status"):
-        nca(simulation().drop_vars("status"))
+        nca(simulation().drop_vars("status"), route="iv_bolus")
 
 
 def test_repeated_samples_of_one_subject_are_refused_by_name():
     with pytest.raises(InputError, match="subject 1"):
-        nca(observation(time=[0.0, 1, 1, 2], value=[4.0, 3, 3, 1]))
+        nca(observation(time=[0.0, 1, 1, 2], value=[4.0, 3, 3, 1]), route="iv_bolus")
 
 
 @pytest.mark.parametrize(
@@ -207,4 +225,4 @@ def test_the_name_in_the_top_package_can_be_called_whichever_was_imported_first(
     room = importlib.import_module("pbpk_hybrid.nca")
     assert sys.modules["pbpk_hybrid.nca"] is room
     curve = (np.arange(5.0), np.exp(-np.arange(5.0)))
-    xr.testing.assert_equal(room(curve), nca(curve))
+    xr.testing.assert_equal(room(curve, route="iv_bolus"), nca(curve, route="iv_bolus"))

@@ -70,9 +70,10 @@ def test_more_subjects_than_one_block_give_the_same_numbers():
     rng = np.random.default_rng(1)
     time = np.linspace(0, 10, 9)
     curve = np.exp(-rng.uniform(0.1, 0.5, (4500, 1)) * time)
-    result = nca((time, curve))
+    result = nca((time, curve), route="iv_bolus")
     np.testing.assert_array_equal(
-        result.isel(subject=slice(4400, None)).auc_last, nca((time, curve[4400:])).auc_last
+        result.isel(subject=slice(4400, None)).auc_last,
+        nca((time, curve[4400:]), route="iv_bolus").auc_last,
     )
 
 
@@ -164,7 +165,7 @@ def test_nothing_quantifiable_gives_zero_exposure_and_nothing_measured_gives_nan
 
 
 def test_every_variable_has_units_and_a_long_name():
-    result = nca((TIME, np.exp(-TIME)), dose=1, options=NCAOptions(tau=8.0))
+    result = nca((TIME, np.exp(-TIME)), dose=1, options=NCAOptions(tau=8.0), route="iv_bolus")
     for name, values in result.data_vars.items():
         assert "units" in values.attrs and values.attrs["long_name"], name
     assert (
@@ -174,7 +175,7 @@ def test_every_variable_has_units_and_a_long_name():
 
 def test_parameters_that_need_a_dose_are_left_out_without_one_and_follow_the_route():
     curve = (TIME, np.exp(-TIME))
-    assert "cl" not in nca(curve)
-    assert {"cl", "vz", "vss", "c0"} <= set(nca(curve, dose=1).data_vars)
+    assert "cl" not in nca(curve, route="iv_bolus")
+    assert {"cl", "vz", "vss", "c0"} <= set(nca(curve, dose=1, route="iv_bolus").data_vars)
     oral = nca(curve, dose=1, route="oral")
     assert {"cl_f", "vz_f"} <= set(oral.data_vars) and not {"cl", "vss", "c0"} & set(oral.data_vars)

@@ -149,7 +149,7 @@ def test_two_runs_at_once_into_one_store_are_refused(tmp_path):
 
 
 def test_a_subject_that_fails_is_named_and_the_others_stand(tmp_path):
-    options = ph.SolverOptions(max_steps=112)  # enough for most, not for all
+    options = ph.SolverOptions(max_steps=102)  # enough for most, not for all
     with pytest.warns(SubjectFailedWarning, match="could not be integrated"):
         ds = run(tmp_path / "x.zarr", n=300, options=options)
     failed = ds["status"].values != 0

@@ -50,17 +50,11 @@ def test_a_drawn_population_is_the_one_that_is_simulated(simulation, tmp_path):
 
 def test_an_analysis_of_a_store_is_that_of_its_simulation(simulation, tmp_path):
     whole = ph.nca(ph.open_results(simulation), route="oral")
-    result = nca_cohort(
-        simulation, None, "oral", store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1
-    )
+    result = nca_cohort(simulation, store=tmp_path / "nca.zarr", chunks=BLOCK, workers=1)
     same(result, whole.drop_vars("flag_reasons"))
     doses = np.linspace(100.0, 300.0, N)
-    result = nca_cohort(
-        simulation, doses, "oral", store=tmp_path / "doses.zarr", chunks=BLOCK, workers=1
-    )
-    np.testing.assert_allclose(
-        result["cl_f"].values, doses / 320.0 * whole["cl_f"].values, rtol=1e-12
-    )
+    with pytest.raises(InputError, match="dose of the records, 320 mg"):  # it knows what was given
+        nca_cohort(simulation, doses, store=tmp_path / "doses.zarr", chunks=BLOCK, workers=1)
 
 
 def test_a_stopped_analysis_is_finished_and_another_one_is_refused(simulation, tmp_path):
@@ -71,7 +65,7 @@ def test_a_stopped_analysis_is_finished_and_another_one_is_refused(simulation, t
     with pytest.raises(KeyboardInterrupt):
         nca_cohort(simulation, None, "oral", store=store, chunks=BLOCK, workers=1, progress=stop)
     with pytest.raises(StoreError, match="route"):
-        nca_cohort(simulation, None, "iv_bolus", store=store, chunks=BLOCK, workers=1)
+        nca_cohort(simulation, store=store, chunks=BLOCK, workers=1)
     done = []
     result = nca_cohort(
         simulation, None, "oral", store=store, chunks=BLOCK, workers=1, progress=done.append

@@ -16,14 +16,23 @@ import xarray as xr
 from ..._core.errors import CheckpointError, InputError, unknown_name
 from ..._core.provenance import provenance
 from ...compounds import Compound
-from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..checkpoints import (
+    check_array,
+    check_finite,
+    check_sizes,
+    load_checkpoint,
+    load_weights,
+    reading,
+    save_checkpoint,
+    settings_of,
+)
 from ..training import TrainingLog
 from . import _blend, _path
 from ._calibration import GROUPS, LEVELS, factor
 from ._config import AllometryConfig
 from ._data import PARAMETERS, Table, load_table
 from ._encoder import HUMAN, N_BLOCK, Encoder, logit
-from ._features import Features, features
+from ._features import SLICES, Features, features
 from ._integration import adaptive
 from ._left_out import calibrate, classical, combine, leant, posteriors
 from ._module import AllometryModule, Way
@@ -43,12 +52,23 @@ _NAMES = {
 }
 
 
+#: what a checkpoint may ask for: (least, largest)
+_LIMITS: dict[str, tuple[float, float]] = {
+    "folds": (2, 1000),
+    "seeds": (1, 1000),
+    "landmarks": (0, 100_000),
+    "trees": (0, 100_000),
+    "hidden": (1, 4096),
+}
+_MOST_STRUCTURES = 100_000
+
+
 class NeuralAllometry:
     """A continuous law from mouse to man; see the equations in :mod:`pbpk_hybrid.learn.allometry._module`.
 
     >>> from pbpk_hybrid.learn import NeuralAllometry
-    >>> model = NeuralAllometry.load()                                                          # doctest: +SKIP
-    >>> model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})           # doctest: +SKIP
+    >>> model = NeuralAllometry.load()
+    >>> found = model.predict("CC(=O)Oc1ccccc1C(=O)O", {"rat": {"clearance": "9 mL/min/kg"}})
     """
 
     def __init__(
@@ -119,49 +139,40 @@ class NeuralAllometry:
         tensors, config = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
-        try:
-            settings = AllometryConfig(**config["config"])
-            arrays = {
-                n.removeprefix("encoder/"): t.numpy()
-                for n, t in tensors.items()
-                if n.startswith("encoder/")
-            }
-            prior = None
-            if "coefficients" in arrays:
-                structures = Structures(
-                    _unpacked("fingerprint", arrays),
-                    arrays["descriptors"],
-                    arrays["mean"],
-                    arrays["scale"],
-                )
-                prior = StructurePrior(
-                    structures, arrays["coefficients"].astype(float), arrays["prior_mean"]
-                )
-            encoder = Encoder(
-                prior,
-                arrays["centre"],
-                arrays["told_scale"],
-                _unpacked("landmark_prints", arrays),
-                arrays["projection"].astype(float),
-                arrays["offset"],
-                _trees(arrays),
-            )
-            calibration, shares = (
-                arrays["calibration"],
-                arrays.get("shares"),
-            )  # models of before have no shares
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                "config", str(error), "a whole checkpoint of neural allometry"
-            ) from error
+        with reading(path):
+            return cls._from_checkpoint(tensors, config)
+
+    @classmethod
+    def _from_checkpoint(
+        cls, tensors: dict[str, torch.Tensor], stored: dict[str, Any]
+    ) -> NeuralAllometry:
+        """Everything is looked at before a network is built."""
+        settings = settings_of(AllometryConfig, stored["config"], _LIMITS)
+        for name, own in (("species", list(_path.KNOT_SPECIES)), ("levels", list(LEVELS))):
+            if stored.get(name) != own:
+                raise CheckpointError(name, stored.get(name), f"those of this version: {own}")
+        check_finite(tensors, infinite=("encoder/scale",))
+        arrays = {
+            n.removeprefix("encoder/"): t.numpy()
+            for n, t in tensors.items()
+            if n.startswith("encoder/")
+        }
+        encoder = _encoder_of(arrays)
+        calibration = check_array(
+            "calibration", arrays["calibration"], (3, GROUPS, len(LEVELS)), 0.0
+        )
+        shares = arrays.get("shares")  # models of before have none
+        if shares is not None:
+            check_array("shares", shares, (GROUPS,), 0.0, 1.0)
         modules = []
         for i, kind in enumerate(settings.kinds):
-            modules.append(build(settings, encoder, kind))
             prefix = f"module{i}/"
-            load_weights(
-                modules[i],
-                {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)},
-            )
+            weights = {
+                n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)
+            }
+            check_sizes(lambda kind=kind: build(settings, encoder, kind), weights)
+            modules.append(build(settings, encoder, kind))
+            load_weights(modules[i], weights)
             modules[i].eval()
         return cls(encoder, modules, settings, calibration, shares)
 
@@ -549,8 +560,54 @@ def _packed(name: str, counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    of_row = arrays[f"{name}/rows"]
+def _encoder_of(arrays: Mapping[str, np.ndarray]) -> Encoder:
+    """
+    Raises
+    ------
+    CheckpointError, KeyError : arrays whose shapes or values do not fit together
+    """
+    prior, told = None, 0
+    if "coefficients" in arrays:
+        prints = _unpacked("fingerprint", arrays, SLICES["maccs"].stop)
+        mean = check_array("mean", arrays["mean"], (None,))
+        n, told = len(prints), len(mean)
+        scale = check_array("scale", arrays["scale"], (told,), 1e-12)
+        descriptors = check_array("descriptors", arrays["descriptors"], (n, told), -5.0, 5.0)
+        coefficients = check_array("coefficients", arrays["coefficients"], (n, 3))
+        prior = StructurePrior(
+            Structures(prints, descriptors, mean, scale),
+            coefficients.astype(float),
+            check_array("prior_mean", arrays["prior_mean"], (3,)),
+        )
+    landmarks = _unpacked("landmark_prints", arrays, SLICES["pharmacophore"].stop)
+    projection = check_array("projection", arrays["projection"], (len(landmarks), None))
+    return Encoder(
+        prior,
+        check_array("centre", arrays["centre"], (3,)),
+        check_array("told_scale", arrays["told_scale"], (3,), 1e-12),
+        landmarks,
+        projection.astype(float),
+        check_array("offset", arrays["offset"], (projection.shape[1],)),
+        _trees(arrays, told),
+    )
+
+
+def _unpacked(name: str, arrays: Mapping[str, np.ndarray], width: int) -> np.ndarray:
+    """
+    Raises
+    ------
+    CheckpointError, KeyError : not the counts of fingerprints of this width
+    """
+    of_row = check_array(f"{name}/rows", arrays[f"{name}/rows"], (None,), 0, width)
+    columns = check_array(f"{name}/columns", arrays[f"{name}/columns"], (None,), 0, width - 1)
+    check_array(f"{name}/counts", arrays[f"{name}/counts"], (len(columns),), 0, 255)
+    check_array(f"{name}/width", arrays[f"{name}/width"], (1,), width, width)
+    if len(of_row) > _MOST_STRUCTURES or int(of_row.sum()) != len(columns):
+        raise CheckpointError(
+            f"tensor {name}/rows",
+            f"{len(of_row)} rows of {int(of_row.sum())} entries",
+            f"at most {_MOST_STRUCTURES} rows of {len(columns)} entries",
+        )
     out = np.zeros((len(of_row), int(arrays[f"{name}/width"][0])), dtype=np.uint8)
     out[np.repeat(np.arange(len(of_row)), of_row), arrays[f"{name}/columns"]] = arrays[
         f"{name}/counts"
@@ -558,9 +615,18 @@ def _unpacked(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return out
 
 
-def _trees(arrays: Mapping[str, np.ndarray]) -> Trees | None:
+def _trees(arrays: Mapping[str, np.ndarray], descriptors: int) -> Trees | None:
+    """
+    Raises
+    ------
+    CheckpointError : trees that are none, see :meth:`Trees.check`
+    """
     found = {n.removeprefix("trees/"): a for n, a in arrays.items() if n.startswith("trees/")}
-    return Trees(**found) if found else None
+    if not found:
+        return None
+    trees = Trees(**found)
+    trees.check(descriptors + SLICES["maccs"].stop)
+    return trees
 
 
 @lru_cache(maxsize=32)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ..._core.errors import CheckpointError
 from ..._core.optional import require
+from ..checkpoints import check_array
 from ._features import Features
 
 LEAF, SHARE = 3, 0.15  # compounds in a leaf, share of the columns looked at per split
@@ -95,6 +97,44 @@ class Trees:
                 node = np.where(inner, np.where(low, self.left[node], self.right[node]), node)
             out[:, p] = self.value[node].mean(1)
         return out
+
+    def check(self, columns: int) -> None:
+        """Whether these are trees: every way from a root ends at a leaf.
+
+        Children stand behind their parent, as scikit-learn numbers them, so no way can go round in a circle.
+
+        Parameters
+        ----------
+        columns : descriptors and fingerprints; trees that see the kernel's predictions have REPEAT more for each
+
+        Raises
+        ------
+        CheckpointError : names the array
+        """
+        n = len(self.feature)
+        for name in ("threshold", "left", "right", "value"):
+            check_array(f"trees/{name}", getattr(self, name), (n,))
+        stacked = check_array("trees/stacked", self.stacked, (None,), 0, 1)
+        parameters = len(stacked)
+        of = check_array("trees/of", self.of, (None,), 0, parameters - 1)
+        roots = check_array("trees/roots", self.roots, (len(of),), 0, n - 1)
+        check_array("trees/feature", self.feature, (n,), -1, columns + REPEAT * parameters - 1)
+        if not n or parameters != 3 or (np.diff(roots) <= 0).any() or roots[0] != 0:
+            raise CheckpointError("tensor trees/roots", "out of order", "roots that rise from 0")
+        inner = np.flatnonzero(self.feature >= 0)
+        tree = np.searchsorted(roots, inner, side="right") - 1
+        ends = np.append(roots[1:], n)[tree]
+        for name in ("left", "right"):
+            child = getattr(self, name)[inner].astype(np.int64)
+            if not ((child > inner) & (child < ends)).all():
+                raise CheckpointError(
+                    f"tensor trees/{name}",
+                    "a child before its node",
+                    "nodes of one tree, parents first",
+                )
+        plain = stacked[of[tree]] == 0
+        if (self.feature[inner][plain] >= columns).any():
+            raise CheckpointError("tensor trees/feature", columns, f"columns below {columns}")
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {f.name: getattr(self, f.name) for f in fields(self)}

@@ -163,7 +163,9 @@ def scaled_system(compound: Compound, species: str) -> System:
     blood, tissue = (part * weight for part in equilibrium_volume(drug, kp))
     assemble = _Scaled(inner, kp, fe, np.asarray(flow, dtype=float), blood, tissue)
     start = {"clearance": np.array([0.1 * float(flow[0])]), "volume": np.array([blood + tissue])}
-    return with_parameters(replace(inner, assemble=assemble, parameters=start), **start)
+    # what the liver cannot clear is put on the kidney, whatever flows through it: its amount is no amount then
+    inner = replace(inner, assemble=assemble, parameters=start, signed=("kidney",))
+    return with_parameters(inner, **start)
 
 
 def with_parameters(system: System, clearance, volume) -> System:

@@ -111,7 +111,7 @@ RESIDUALS = (
     "microsomal_protein",
 )
 NAMES = (*MEASURED, *RESIDUALS)
-_KNOTS = 257  # of the table of each distribution, even in z
+KNOTS = 257  # of the table of each distribution, even in z
 _REACH = 4.0  # z at which the tables end; beyond, the last slope goes on
 _OUTERMOST = 5  # people at each end beyond whom a table is no longer counted but continued
 _TAIL = 2.25  # z beyond which people tell the slope of that
@@ -209,7 +209,7 @@ class Coordinates:
     def __init__(self, tables: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> None:
         self.tables = tables  # (sex, measured, knot): value at z; sex 0 female, 1 male
         self.mean, self.scale = mean, scale  # of the residuals, (residual,)
-        self.grid = torch.linspace(-_REACH, _REACH, _KNOTS, dtype=torch.float64)
+        self.grid = torch.linspace(-_REACH, _REACH, KNOTS, dtype=torch.float64)
 
     @classmethod
     def fit(cls, ds: xr.Dataset, weight: np.ndarray, seed: int) -> Coordinates:
@@ -218,8 +218,8 @@ class Coordinates:
 
         rng = np.random.default_rng(seed)
         male = ds["sex"].values == "male"
-        probability = ndtr(np.linspace(-_REACH, _REACH, _KNOTS))
-        tables = np.empty((2, len(MEASURED), _KNOTS))
+        probability = ndtr(np.linspace(-_REACH, _REACH, KNOTS))
+        tables = np.empty((2, len(MEASURED), KNOTS))
         for sex in (0, 1):
             rows = male == bool(sex)
             for k, name in enumerate(MEASURED):

@@ -18,12 +18,31 @@ from ..._core.random import generator
 from ...physiology import check_physiology
 from ...physiology.dataset import build
 from ...physiology.nhanes import ETHNICITIES
-from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..checkpoints import (
+    check_array,
+    check_finite,
+    check_sizes,
+    load_checkpoint,
+    load_weights,
+    reading,
+    save_checkpoint,
+    settings_of,
+)
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from ._conditions import DERIVED, Condition, check, features, groups, random_features, scores
 from ._config import PCDMConfig
-from ._coordinates import MEASURED, NAMES, POOLED, UNITS, Coordinates, Decoded, ethnicity_codes
+from ._coordinates import (
+    KNOTS,
+    MEASURED,
+    NAMES,
+    POOLED,
+    RESIDUALS,
+    UNITS,
+    Coordinates,
+    Decoded,
+    ethnicity_codes,
+)
 from ._module import CONDITIONS, Denoiser
 from ._physics import violation
 from ._ranges import mirror
@@ -31,6 +50,21 @@ from ._sampler import project, sample
 
 KIND, FORMAT = "pcdm", 2
 SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
+#: what a checkpoint may ask for: (least, largest)
+_LIMITS: dict[str, tuple[float, float]] = {
+    "width": (1, 8192),
+    "blocks": (1, 128),
+    "steps": (1, 1000),
+    "pool": (1, 10_000_000),
+    "batch_size": (1, 10_000_000),
+    "noise_sd": (0.0, 100.0),
+    "sigma_min": (1e-6, 1e3),
+    "sigma_max": (1e-6, 1e6),
+    "rho": (0.1, 100.0),
+    "release": (0.0, 1e6),
+    "condition_share": (0.0, 1.0),
+    "measured_weight": (0.0, 1e6),
+}
 SMALLEST = 500  #: people: fewer do not support a joint distribution of this many quantities
 _NEEDED = (
     "sex",
@@ -52,7 +86,7 @@ class PCDM:
 
     >>> from pbpk_hybrid.learn import PCDM
     >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
-    >>> women = PCDM.load().sample(500, asked, seed=1)                                                # doctest: +SKIP
+    >>> women = PCDM.load().sample(500, asked, seed=1)
 
     A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
     (:mod:`._coordinates`), given sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and
@@ -382,14 +416,12 @@ class PCDM:
         tensors, stored = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
-        try:
-            config = PCDMConfig(**stored["config"])
-            ranges = {str(k): (float(a), float(b)) for k, (a, b) in stored["ranges"].items()}
-            coordinates = Coordinates(tensors["tables"], tensors["mean"], tensors["scale"])
-            logs, shares = tensors["logs"], tensors["shares"]
-            pool = {name: tensors[f"pool/{name}"] for name in ("x", "group")}
-        except (KeyError, TypeError, ValueError, InputError) as error:
-            raise CheckpointError("config", repr(error), "the configuration of a PCDM") from error
+        with reading(path):
+            return cls._from_checkpoint(tensors, stored)
+
+    @classmethod
+    def _from_checkpoint(cls, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> PCDM:
+        """Everything is looked at before the network is built."""
         if stored.get("names") != list(NAMES) or stored.get("ethnicities") != list(ETHNICITIES):
             raise CheckpointError(
                 "names",
@@ -397,12 +429,33 @@ class PCDM:
                 "the coordinates of this version",
                 hint="train it again",
             )
-        module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
-        load_weights(
-            module,
-            {k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")},
+        config = settings_of(PCDMConfig, stored["config"], _LIMITS)
+        check_finite(tensors)
+        groups = 2 * len(ETHNICITIES)
+        tables = check_array("tables", tensors["tables"], (2, len(MEASURED), KNOTS))
+        if not (tables.diff(dim=-1) >= 0).all():
+            raise CheckpointError("tensor tables", "falling values", "values that rise with z")
+        coordinates = Coordinates(
+            tables,
+            check_array("mean", tensors["mean"], (len(RESIDUALS),)),
+            check_array("scale", tensors["scale"], (len(RESIDUALS),), low=1e-9),
         )
-        return cls(config, module, coordinates, logs, shares, ranges, pool)
+        logs = check_array("logs", tensors["logs"], (len(DERIVED), 2))
+        check_array("logs", logs[:, 1], (len(DERIVED),), low=1e-9)
+        shares = check_array("shares", tensors["shares"], (2, len(ETHNICITIES)), 0.0, 1.0)
+        if abs(float(shares.sum()) - 1.0) > 1e-6:
+            raise CheckpointError("tensor shares", float(shares.sum()), "shares that add to 1")
+        x = check_array("pool/x", tensors["pool/x"], (None, len(POOLED)))
+        group = check_array("pool/group", tensors["pool/group"], (len(x),), 0, groups - 1)
+        ranges = _ranges_of(stored["ranges"])
+        weights = {
+            k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
+        }
+        build = lambda: Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+        check_sizes(build, weights)
+        module = build()
+        load_weights(module, weights)
+        return cls(config, module, coordinates, logs, shares, ranges, {"x": x, "group": group})
 
     def _groups(
         self, n: int, asked: Condition, gen: torch.Generator
@@ -554,6 +607,24 @@ class PCDM:
             xs.append(self._coordinates.pooled(people).half())
             codes.append((people.people.male.long() * len(ETHNICITIES) + code).to(torch.uint8))
         self._pool = {"x": torch.cat(xs), "group": torch.cat(codes)}
+
+
+def _ranges_of(stored: Any) -> dict[str, tuple[float, float]]:
+    """Name -> (low, high) of the people trained on, from a checkpoint.
+
+    Raises
+    ------
+    CheckpointError : an unknown name, or no two numbers in order
+    """
+    out = {}
+    for name, ends in dict(stored).items():
+        if name not in UNITS:
+            raise CheckpointError("ranges", name, f"one of {', '.join(UNITS)}")
+        low, high = (float(v) for v in ends)
+        if not (np.isfinite([low, high]).all() and low <= high):
+            raise CheckpointError(f"ranges.{name}", ends, "a lower and an upper end")
+        out[name] = (low, high)
+    return out
 
 
 def _turns(people: int, n: int, gen: torch.Generator) -> torch.Tensor:

@@ -120,6 +120,8 @@ class MLPField(NativeField):
 
     Examples
     --------
+    >>> import torch
+    >>> from pbpk_hybrid.learn import MLPField
     >>> field = MLPField(2, hidden=(16,), n_parameters=3)
     >>> field(0.0, torch.zeros(5, 2), torch.ones(5, 3)).shape
     torch.Size([5, 2])

@@ -70,8 +70,11 @@ def odeint(
     (a context vector per subject made by another network, then a dense network in time, say) can use both: compute the
     context in PyTorch and pass it as `parameters`, through which gradients flow on:
 
-    >>> encoder, field = nn.Linear(5, 4), MLPField(3, hidden=(32,), n_parameters=4)     # doctest: +SKIP
-    >>> y = odeint(field, y0, times, encoder(covariates))                               # doctest: +SKIP
+    >>> import torch
+    >>> from pbpk_hybrid.learn import MLPField, odeint
+    >>> encoder, field = torch.nn.Linear(5, 4), MLPField(3, hidden=(32,), n_parameters=4)
+    >>> y0, times, covariates = torch.ones(2, 3), torch.linspace(0.0, 1.0, 5), torch.randn(2, 5)
+    >>> y = odeint(field, y0, times, encoder(covariates))
 
     Parameters
     ----------

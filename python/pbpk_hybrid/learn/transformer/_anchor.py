@@ -101,6 +101,7 @@ def anchors(
                 compartments=names,
                 backend="embedded",
                 options=SolverOptions(rtol=1e-4, threads=1),
+                variability=None,  # the typical person of this body: the samples say what is different
             )
         except InputError as error:
             warnings.warn(

@@ -110,7 +110,8 @@ class Part:
 class Corpus:
     """Batches by number.
 
-    >>> batch = Corpus(CorpusOptions(batch_size=64)).batch(seed=1, step=0)                     # doctest: +SKIP
+    >>> from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
+    >>> batch = Corpus(CorpusOptions(batch_size=64)).batch(seed=1, step=0)
     """
 
     def __init__(self, options: CorpusOptions | None = None) -> None:

@@ -20,7 +20,16 @@ from ..._core.provenance import provenance
 from ..._core.random import generator
 from ...compounds import Compound, get_compound
 from ...physiology import SPECIES
-from ..checkpoints import load_checkpoint, load_weights, save_checkpoint
+from ..checkpoints import (
+    check_array,
+    check_finite,
+    check_sizes,
+    load_checkpoint,
+    load_weights,
+    reading,
+    save_checkpoint,
+    settings_of,
+)
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from ._anchor import anchors, describe
@@ -58,13 +67,46 @@ _NUMERIC = [
 ]
 
 
+#: what a checkpoint may ask for: (least, largest)
+_LIMITS: dict[str, tuple[float, float]] = {
+    "width": (1, 4096),
+    "heads": (1, 256),
+    "encoder_layers": (1, 128),
+    "refine_layers": (1, 128),
+    "hypotheses": (1, 256),
+    "anchored": (1, 256),
+    "summaries": (1, 256),
+    "seed": (0, 2**63 - 1),
+}
+
+
+def _reference_of(stored: Any) -> dict[str, np.ndarray]:
+    """Mean and covariance of what the corpus tells of patients, from a checkpoint.
+
+    Raises
+    ------
+    CheckpointError : other names, shapes, or numbers that are no covariance
+    """
+    n = len(_NUMERIC)
+    mean = check_array("reference/mean", np.array(stored["mean"], dtype=float), (n,))
+    cov = check_array("reference/covariance", np.array(stored["covariance"], dtype=float), (n, n))
+    if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+        raise CheckpointError("reference", "NaN or infinity", "finite numbers")
+    size = np.abs(cov).max()
+    if np.abs(cov - cov.T).max() > 1e-6 * size or np.linalg.eigvalsh(cov).min() <= 0:
+        raise CheckpointError("reference/covariance", "not one", "a positive definite matrix")
+    return {"mean": mean, "covariance": cov}
+
+
 class Forecaster:
     """A pretrained forecaster: one network for all compounds, species and regimens.
 
     >>> import pbpk_hybrid as ph
     >>> from pbpk_hybrid.learn import Forecaster
-    >>> forecaster = Forecaster.load()                                                         # doctest: +SKIP
-    >>> forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))      # doctest: +SKIP
+    >>> forecaster = Forecaster.load()
+    >>> samples = ph.observations("theophylline", "shipped")
+    >>> samples = samples.isel(sample=samples["subject"].values == "1").isel(sample=slice(1, 4))
+    >>> ahead = forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))
 
     Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune` adapts it to a study.
     """
@@ -166,13 +208,18 @@ class Forecaster:
         tensors, config = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
-        try:
-            settings, reference = config["config"], config["reference"]
-        except KeyError as missing:
-            raise CheckpointError("config", sorted(config), f"an entry {missing}") from missing
-        module = new_module(ForecasterConfig.from_dict(settings))
-        load_weights(module, tensors)
-        return cls(module, reference)
+        for entry in ("config", "reference"):
+            if entry not in config:
+                raise CheckpointError("config", sorted(config), f"an entry {entry!r}")
+        with reading(path):
+            settings = dict(config["config"])
+            corpus = ForecasterConfig.from_dict({"corpus": settings.get("corpus", {})}).corpus
+            found = settings_of(ForecasterConfig, settings, _LIMITS, corpus=corpus)
+            check_finite(tensors)
+            check_sizes(lambda: ForecasterModule(found), tensors)
+            module = new_module(found)
+            load_weights(module, tensors)
+            return cls(module, _reference_of(config["reference"]))
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write weights and settings as one safetensors file.

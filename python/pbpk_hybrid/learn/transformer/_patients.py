@@ -22,6 +22,7 @@ from ._batch import COVARIATES, DESCRIPTORS, MATRICES, SITES, Batch
 
 #: most doses, observations and other patients that one patient's context may hold
 MOST_DOSES, MOST_OBSERVATIONS, MOST_OTHERS = 512, 64, 64
+_BEFORE = 1e-4  # h before a dose at which a sample recorded before it counts
 _STEADY_DOSES = 60  # earlier doses by which a steady state is written out
 _KNOWN = ("species", "body_weight", "age", "sex", "height", "hematocrit", "gfr")
 
@@ -322,6 +323,10 @@ def _observations(patients: list[Patient], observation: xr.Dataset | None, where
         if "censored" in observation
         else np.zeros(time.shape, bool)
     )
+    if "before_dose" in observation:
+        # earlier by more than single precision rounds, so that the dose of the same time is still to come
+        early = np.maximum(_BEFORE, 5e-7 * np.abs(time))
+        time = np.where(observation["before_dose"].values.astype(bool), time - early, time)
     matrix = [str(m).lower() for m in observation["matrix"].values]
     subject = observation["subject"].values.astype(str)
     dropped = 0
@@ -370,7 +375,7 @@ def _one(
         )
     if np.isnan(value[i]) and not below[i]:
         return 1
-    if time[i] < patient.doses.first - 1e-9:
+    if time[i] < patient.doses.first - 2 * _BEFORE:
         raise InputError(
             f"{where}observation.time[{i}]",
             float(time[i]),
@@ -378,6 +383,8 @@ def _one(
             subject=label,
             hint="predose samples say nothing about this drug",
         )
+    if time[i] < patient.doses.first - 1e-9:
+        return 1  # recorded before the first dose
     first = patient.doses.time <= patient.doses.first + 1e-9
     at_once = bool((first & ~patient.doses.oral & (patient.doses.duration == 0)).any())
     if time[i] <= patient.doses.first + 1e-9 and not at_once:

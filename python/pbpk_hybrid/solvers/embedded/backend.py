@@ -8,6 +8,7 @@ import numpy as np
 
 from ...models.derivatives import parameter_derivatives
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
+from ..signs import judge_signs
 from ..threads import run_in_threads, thread_count
 
 #: packs per task: small enough to share evenly and to report progress, large enough not to be felt
@@ -18,6 +19,7 @@ class EmbeddedBackend:
     """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use and cached on disk."""
 
     name = "embedded"
+    integrates_areas = True
 
     def available(self) -> Availability:
         try:
@@ -42,20 +44,25 @@ class EmbeddedBackend:
             from ..expm import solve_exactly
 
             return solve_exactly(problem, options, progress)
-        result = _integrate(problem, options, progress)
+        result, lowest = _integrate(problem, options, progress)
+        judge_signs(problem, options, result, lowest)
         _retry_failed(problem, options, result)
         failed = result.status != Status.SUCCESS
         if failed.any():
             result.amount[failed] = np.nan
             result.final[failed] = np.nan
-            for optional in (result.balance, result.sensitivity):
+            for optional in (result.balance, result.sensitivity, result.area, result.moment):
                 if optional is not None:
                     optional[failed] = np.nan
         return result
 
 
-def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
+def _integrate(
+    problem: Problem, options: SolverOptions, progress
+) -> tuple[Trajectories, np.ndarray]:
+    """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
     from . import pack, rosenbrock
+    from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
     from .tableaus import tableau
@@ -77,8 +84,10 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))
     statistics = np.zeros((packs, 3), dtype=np.int64)
+    lowest = aligned_lanes(packs, 1)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
+    area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
     kd = kd_values = dpars = n_par = sensitivity = None
     if derivatives:
         kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
@@ -93,6 +102,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             sens = pack.sensitivity_scratch(
                 system, method.stages, len(derivatives), kd, n_par, sensitivity
             )
+        areas = area_arrays(system, problem.area_terms(), method, area, moment)
         rate = aligned_lanes(n)
 
         def worker(task: int) -> None:
@@ -125,10 +135,12 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 sens,
                 kd_values,
                 dpars,
+                areas,
                 n_subjects,
                 a,
                 b,
                 statistics,
+                lowest,
             )
             if progress is not None:
                 progress(min(b * LANES, n_subjects) - a * LANES)
@@ -138,7 +150,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     run_in_threads(-(-packs // _PACKS_PER_TASK), thread_count(options.threads), make_worker)
     final = y.transpose(0, 2, 1).reshape(packs * LANES, n)[:n_subjects][:, system.plan.place]
     per_subject = np.repeat(statistics, LANES, axis=0)[:n_subjects]
-    return Trajectories(
+    trajectories = Trajectories(
         amount=out,
         balance=balance if system.closed else None,
         given=given,
@@ -155,23 +167,27 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         },
         sensitivity=sensitivity,
         derivatives=tuple(derivatives),
+        area=area if problem.areas else None,
+        moment=moment if problem.areas else None,
     )
+    return trajectories, lowest.reshape(-1)[:n_subjects]
 
 
 def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories) -> None:
     """Integrate every subject of a failed pack alone, so that only the one to blame is lost."""
     for s in np.flatnonzero(result.status != Status.SUCCESS):
-        once = _integrate(problem.take(int(s)), options, None)
+        alone = problem.take(int(s))
+        once, lowest = _integrate(alone, options, None)
+        judge_signs(alone, options, once, lowest)
         result.amount[s], result.given[s], result.final[s] = (
             once.amount[0],
             once.given[0],
             once.final[0],
         )
         result.status[s], result.steps[s] = once.status[0], once.steps[0]
-        if result.balance is not None:
-            result.balance[s] = once.balance[0]
-        if result.sensitivity is not None:
-            result.sensitivity[s] = once.sensitivity[0]
+        for name in ("balance", "sensitivity", "area", "moment"):
+            if (whole := getattr(result, name)) is not None:
+                whole[s] = getattr(once, name)[0]
 
 
 def warm_up() -> None:

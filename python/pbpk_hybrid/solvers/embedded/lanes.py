@@ -129,6 +129,16 @@ def lane_max(typingctx, a, b):
 
 
 @intrinsic
+def lane_min(typingctx, a, b):
+    """The smaller of two, lane by lane; NaN in `a` gives `b`."""
+
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[0], args[1])
+
+    return lanes(lanes, lanes), codegen
+
+
+@intrinsic
 def lane(typingctx, value, index):
     """One lane as a float."""
 

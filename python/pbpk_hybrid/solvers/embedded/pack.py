@@ -88,6 +88,7 @@ def structure(
         j_entry,
         out_ptr,
         out_state,
+        place[system.guarded],
     ]
     unread = np.zeros(1, dtype=np.int64)
     hill = unread if any(code in (2, 3) for code in law) else None

@@ -21,9 +21,10 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
+from .areas import advance_areas, prepare_areas, save_areas, write_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .hill import hill_linearise, hill_rate
-from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
+from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
@@ -42,6 +43,7 @@ Structure = namedtuple(
     "s_ptr s_state "  # stoichiometry: states
     "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
     "out_ptr out_state "  # saved sums: states
+    "guarded "  # states that must not fall below zero; see System.guarded
     "hill "  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
     "enzymatic",  # the same for the law `enzymatic`
 )
@@ -398,9 +400,11 @@ def integrate_pack(
     balance,
     given,
     sens,
+    area,
     first,
     count,
     statistics,
+    lowest,
 ):
     """Integrate one pack over all its events and saved times.
 
@@ -414,8 +418,10 @@ def integrate_pack(
     work : tuple of scratch arrays, see pack.scratch
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
     sens : SensitivityArrays of the pack, or None: only the state is integrated
+    area : AreaArrays, for none or some integrals over time
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
+    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where none was below; written here
     """
     u, z, lu, slope, dense = work
     n = len(y)
@@ -434,7 +440,11 @@ def integrate_pack(
     h = 0.0
     stop = 0
     accepted, rejected = 0, 0
+    store(lowest, 0, splat(0.0))
     infusing = False
+    areas = len(area.ptr) > 1
+    for i in range(len(area.now)):
+        store(area.now, i, splat(0.0))
     while True:
         # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
         fresh = False
@@ -459,6 +469,8 @@ def integrate_pack(
             _save_balance(
                 n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
             )
+            if areas:
+                save_areas(area, 0.0, 0.0, t, row)
             if sens is not None:
                 for block in range(len(sens.s) // (n * BLOCK)):
                     save_block(
@@ -542,6 +554,8 @@ def integrate_pack(
                         count,
                     )
                 prepared = False
+                if areas:
+                    prepare_areas(area, n, stages, z, row < n_times and times[row] < now)
                 while row < n_times and times[row] < now:
                     if not prepared:
                         _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
@@ -562,6 +576,8 @@ def integrate_pack(
                         count,
                         row,
                     )
+                    if areas:
+                        save_areas(area, step, theta, times[row], row)
                     so_far = put_in + (times[row] - t) * flow_in
                     _save_balance(
                         n,
@@ -581,7 +597,14 @@ def integrate_pack(
                     row += 1
                 for i in range(n):
                     store(y, i, load(z, last_z + i))
+                if len(st.guarded):
+                    least = load(lowest, 0)
+                    for g in range(len(st.guarded)):
+                        least = lane_min(load(y, entry(st.guarded, g)), least)
+                    store(lowest, 0, least)
                 put_in = put_in + (now - t) * flow_in
+                if areas:
+                    advance_areas(area, step, now)
                 t = now
                 accepted += 1
                 refused = False
@@ -647,10 +670,12 @@ def integrate_packs(
     sens,
     kd_values,
     dpars,
+    area,
     n_subjects,
     from_pack,
     to_pack,
     statistics,
+    lowest,
 ):
     """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
     for pack in range(from_pack, to_pack):
@@ -682,7 +707,11 @@ def integrate_packs(
             balance,
             given,
             _of_pack(sens, kd_values, dpars, pack),
+            area,
             first,
             min(LANES, n_subjects - first),
             statistics[pack],
+            lowest[pack],
         )
+        if len(area.ptr) > 1:
+            write_areas(area, first, min(LANES, n_subjects - first))

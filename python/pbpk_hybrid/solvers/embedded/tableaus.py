@@ -65,6 +65,15 @@ class Tableau:
             1.0 - d.sum(axis=1), d, 1.0 - a.sum(axis=1), a, -h.sum(axis=1), np.ascontiguousarray(h)
         )
 
+    @cached_property
+    def area_weights(self) -> np.ndarray:
+        """(2 + 2 n_dense, stages) weights of the stages' sums in A and B, in turn: at a step's end, then in their D_m."""
+        w = self.stage_weights
+        once = self.gamma * np.linalg.inv(np.eye(self.stages) - w.D)
+        twice = once @ once
+        pairs = [(once[-1], twice[-1]), *zip(w.H @ once, w.H @ twice, strict=True)]
+        return np.ascontiguousarray([row for pair in pairs for row in pair])
+
 
 class StageWeights(NamedTuple):
     """Weights of y (c, a, h) and of z_1..z_S (D, A, H) in x, in u, and in the dense output's D_m."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
+from ..signs import judge_signs
 from ..threads import thread_count
 
 #: one call into Julia lasts about this long [s]; between calls Ctrl-C and progress are served
@@ -24,6 +25,7 @@ class JuliaBackend:
     """
 
     name = "julia"
+    integrates_areas = False
 
     def available(self) -> Availability:
         from . import runtime
@@ -63,6 +65,7 @@ class JuliaBackend:
         )
         _in_turns(flat.address, options.method, threads, problem.system.n_subjects, progress)
         result = flat.result
+        judge_signs(problem, options, result)
         result.facts.update(
             backend="julia",
             method=options.method,

@@ -1,0 +1,295 @@
+"""The samples of a NONMEM-style data set: which records count, where they were taken, what is below quantification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._core.errors import FileFormatError, unknown_name
+from .._core.provenance import provenance
+from .._core.schemas import attrs, validate
+from .._core.table_files import flags, listed, parse_below, parse_number, texts, value_key
+from .._core.units import quantity
+from .nonmem_table import RecordTable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: names of compartments that doses enter and that say nothing about what was sampled
+_DOSED = ("iv", "venous_blood", "arterial_blood")
+#: MDV: 100 and 101 are NONMEM 7's, left out of the fit as 0 and 1 + 100
+_MDV = (0, 1, 100, 101)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the caller says about samples; see :func:`.nonmem.read_nonmem`."""
+
+    dvid: Any
+    analyte: str | None
+    cmt: Any
+    lloq: float | str | None
+    compartments: dict[str, str] | None
+    matrix: str
+    study: str
+    reference: str
+
+
+def observations_of(
+    t: RecordTable, evid: np.ndarray, time_factor: float, factor: float, choices: Choices
+) -> xr.Dataset:
+    """Dataset of schema ``observation``; `factor` from the unit of DV to mg/L.
+
+    Raises
+    ------
+    FileFormatError : samples of several kinds without a choice, values that are no concentration
+    """
+    import xarray as xr
+
+    rows = _sampled(t, evid)
+    for item, chosen, option in (
+        ("DVID", choices.dvid, "dvid"),
+        ("ANALYTE", choices.analyte, "analyte"),
+        ("CMT", choices.cmt, "cmt"),
+    ):
+        rows = _chosen(t, rows, item, chosen, option, choices.compartments)
+    matrix = _matrices(t, rows, choices)
+    value, limit, below = _values(t, rows, factor, choices.lloq)
+    n = rows.size
+
+    def text(name: str, values: Any) -> tuple:
+        return ("sample", np.asarray(values, dtype=object), attrs("observation", name))
+
+    ds = xr.Dataset(
+        {
+            "time": ("sample", t.time[rows] * time_factor, attrs("observation", "time")),
+            "value": ("sample", value, attrs("observation", "value")),
+            "matrix": text("matrix", matrix),
+            "subject": text("subject", [t.label[i] for i in rows]),
+            "study": text("study", [choices.study or t.table.name] * n),
+            "reference": text("reference", [choices.reference] * n),
+        },
+        attrs=provenance(schema="observation", source=str(t.table.name)),
+    )
+    if np.isfinite(limit).any() or below.any():
+        ds["lloq"] = ("sample", limit, attrs("observation", "lloq"))
+        ds["censored"] = ("sample", below.astype(np.int64), attrs("observation", "censored"))
+    if t.has("CMT"):
+        ds["cmt"] = _compartments(t, rows)
+    before = _before_dose(t, evid, rows)
+    if before.any():
+        ds["before_dose"] = ("sample", before.astype(np.int64), attrs("observation", "before_dose"))
+    if t.has("OCC"):
+        t.notes.append(
+            f"{t.names['OCC']}: occasions of a subject are not told apart, its parameters are the same in all"
+        )
+    return validate(ds, "observation")
+
+
+# ------------------------------------------------------------------------------------------------ which records
+def _sampled(t: RecordTable, evid: np.ndarray) -> np.ndarray:
+    """Rows with EVID 0 and MDV 0."""
+    if not t.has("DV"):
+        if (evid == 0).any():
+            t.notes.append("no column DV: the records with EVID 0 are not samples")
+        return np.empty(0, np.int64)
+    mdv = t.number("MDV", 0)
+    t.refuse(~np.isin(mdv, _MDV), "MDV", "0 or 1")
+    if t.names["DV"].upper() != "DV":
+        t.notes.append(f"concentrations from column {t.names['DV']}")
+    return np.flatnonzero((evid == 0) & (mdv % 100 == 0))
+
+
+def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartments) -> np.ndarray:
+    """The rows with the value chosen of a column that tells samples of different kinds apart."""
+    if not t.has(item):
+        if chosen is not None:
+            raise FileFormatError(f"{t.table.name}, columns", t.table.header, f"a column {item}")
+        return rows
+    column = t.names[item]
+    found = texts(t.table, column, rows)
+    if chosen is None:
+        # what is sampled in which compartment is told by the caller's names
+        if len(found) > 1 and not (item == "CMT" and compartments is not None):
+            raise FileFormatError(
+                f"{t.table.name}, column {column!r} of the samples",
+                listed(found),
+                "samples of one kind",
+                hint=f"choose one with {option}= (--{option} on the command line)",
+            )
+        return rows
+    key = value_key(str(chosen))
+    near = {k.lower(): k for k in found}
+    if key.lower() not in near:
+        raise unknown_name(
+            option, str(chosen), found, what=f"a value of {column} among the samples"
+        )
+    out = np.array(
+        [i for i in rows if value_key(t.table.text[column][i]).lower() == key.lower()], np.int64
+    )
+    if out.size < rows.size:
+        t.notes.append(
+            f"{out.size} samples with {column} {near[key.lower()]} used, {rows.size - out.size} others left out"
+        )
+    return out
+
+
+def _before_dose(t: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether a dose or reset of the same subject and time follows in the file."""
+    changes = (evid == 1) | (evid >= 3) | t.resets
+    out = np.zeros(len(t.line), bool)
+    for i in range(len(t.line) - 2, -1, -1):
+        if t.id[i] == t.id[i + 1] and t.time[i] == t.time[i + 1]:
+            out[i] = out[i + 1] or changes[i + 1]
+    return out[rows]
+
+
+# ------------------------------------------------------------------------------------------------ where
+def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
+    """What was sampled: by a column of matrices, else by the names of CMT, else the caller's matrix."""
+    if t.has("MATRIX"):
+        words = [t.field(i, "MATRIX").lower() for i in rows]
+        return [w or choices.matrix for w in words]
+    names = choices.compartments
+    if not t.has("CMT") or names is None or choices.cmt is not None:
+        return [choices.matrix] * rows.size
+    found = texts(t.table, t.names["CMT"], rows)
+    named = {k: names.get(k.upper()) for k in found if k not in ("", "0")}
+    # one compartment without a name beside names of dosed ones only: that of the samples
+    lone = len(named) == 1 and all(v in ("oral", *_DOSED) for v in names.values())
+    for key, name in named.items():
+        if name is None and not lone:
+            raise FileFormatError(
+                f"{t.table.name}, column {t.names['CMT']!r} of the samples",
+                listed(found),
+                "compartments that have names: "
+                + ", ".join(f"{k} ({v})" for k, v in names.items()),
+                hint=f"name {key} too, or choose the samples with cmt= or dvid= (--cmt, --dvid)",
+            )
+        if name == "oral":
+            raise FileFormatError(
+                f"{t.table.name}, column {t.names['CMT']!r} of the samples",
+                key,
+                "a compartment in which samples are taken, not that of oral doses",
+                hint="write '.' in CMT of samples from plasma",
+            )
+    if lone and None in named.values():
+        t.notes.append(f"samples of CMT {next(iter(named))} read as {choices.matrix}")
+    place = {k: choices.matrix if v is None or v in _DOSED else v for k, v in named.items()}
+    return [place.get(value_key(t.table.text[t.names["CMT"]][i]), choices.matrix) for i in rows]
+
+
+def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
+    keys = [value_key(t.field(i, "CMT")) or "0" for i in rows]
+    numbers = all(k.isdigit() for k in keys)
+    values = np.array(keys, dtype=np.int64) if numbers else np.array(keys, dtype=object)
+    return ("sample", values, {"long_name": "compartment in the file"})
+
+
+# ------------------------------------------------------------------------------------------------ what was measured
+def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None):
+    """Value, limit [mg/L] and whether below it. What is missing is missing, never below."""
+    n = rows.size
+    value, limit, below = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
+    if not n:
+        return value, limit, below
+    general = _limit(lloq, factor)
+    own = t.number("LLOQ", np.nan) * (_own_factor(t, factor) if t.has("LLOQ") else factor)
+    flagged = (
+        flags(
+            t.table,
+            t.names["BLQ"],
+            yes=("y", "yes", "true", "blq", "bql"),
+            no=("n", "no", "false"),
+            what="0 or 1",
+        )
+        if t.has("BLQ")
+        else np.zeros(len(t.line), bool)
+    )
+    cens = t.number("CENS", 0)
+    sampled = np.zeros(len(t.line), bool)
+    sampled[rows] = True
+    t.refuse(sampled & ~np.isin(cens, (-1, 0, 1)), "CENS", "0, or 1 where the value is below DV")
+    t.refuse(
+        sampled & (cens == -1),
+        "CENS",
+        "0 or 1",
+        hint="values above a limit (-1) cannot be used: leave the record out (MDV 1)",
+    )
+    _look_at_limits(t, sampled)
+    for k, i in enumerate(rows):
+        limit[k] = own[i] if own[i] > 0 else general
+        text = t.field(i, "DV")
+        number, said = parse_number(text), parse_below(text)
+        if text and number is None and said is None:
+            raise FileFormatError(
+                t.where(i, "DV"),
+                text,
+                "a finite number, or '.' where it is not given",
+                subject=t.label[i],
+                hint=f"write {text.replace(',', '.')}"
+                if "," in text
+                else "a value below a limit is <0.5",
+            )
+        if said is not None and said == said:
+            below[k], limit[k] = True, said * factor
+        elif cens[i] == 1:
+            below[k] = True
+            if number is not None and number > 0:
+                limit[k] = number * factor
+        elif said is not None or flagged[i]:
+            below[k] = True
+        elif number is not None:
+            value[k] = number * factor
+            below[k] = abs(value[k]) < limit[k]
+        if below[k]:
+            value[k] = np.nan
+            if not limit[k] > 0:
+                raise FileFormatError(
+                    t.where(i, "DV"),
+                    text,
+                    "the limit that the value is below",
+                    subject=t.label[i],
+                    hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as the value",
+                )
+    bad = np.zeros(len(t.line), bool)
+    bad[rows] = value < 0
+    t.refuse(
+        bad,
+        "DV",
+        "a concentration >= 0, or MDV 1",
+        hint="logarithms are not read" if (value < 0).sum() > 0.2 * n else "",
+    )
+    return value, limit, below
+
+
+def _limit(lloq: float | str | None, factor: float) -> float:
+    if lloq is None:
+        return np.nan
+    if isinstance(lloq, str) and parse_number(lloq.strip()) is None:
+        return quantity(lloq, "mg/L", "lloq", positive=True)
+    return quantity(float(lloq) * factor, "mg/L", "lloq", positive=True)
+
+
+def _own_factor(t: RecordTable, factor: float) -> float:
+    column = t.names["LLOQ"]
+    return t.table.factor(column, None, "mg/L", "LLOQ") if column in t.table.unit else factor
+
+
+def _look_at_limits(t: RecordTable, sampled: np.ndarray) -> None:
+    """LIMIT is the lower end of an interval: only 0 can be taken for "below"."""
+    if not t.has("LIMIT"):
+        return
+    lower = t.number("LIMIT", 0)
+    t.refuse(
+        sampled & (lower != 0),
+        "LIMIT",
+        "0 or '.': intervals with a lower end are not fitted",
+        hint="leave the record out (MDV 1), or the column (ignore=, --ignore)",
+    )
+    if any(t.field(i, "LIMIT") for i in np.flatnonzero(sampled)):
+        t.notes.append(
+            "LIMIT 0 is not used: censored values count as below the limit (M3), not as above 0"
+        )

@@ -233,4 +233,27 @@ def test_what_is_missing_is_named():
         ph.simulate(drug(), "1 mg oral", absorption=ph.GutAbsorption())
     with pytest.raises(ph.InputError, match="one oral dose"):
         ph.bioavailability(drug(), "1 mg iv", absorption=solution(1.0))
-    assert GASTRIC_RESIDENCE["fed"] > GASTRIC_RESIDENCE["fasted"]
+
+
+@pytest.mark.parametrize(("food", "residence"), [("fasted", 0.25), ("fed", 1.0)])
+def test_the_stomach_empties_at_one_rate_that_food_slows(food, residence):
+    assert GASTRIC_RESIDENCE[food] == residence
+    times = np.array([0.0, 0.1, 0.25, 0.5, 1.0, 2.0])
+    ds = ph.simulate(drug(), "10 mg oral", times=times, absorption=solution(8.0, food=food))
+    left = ds["amount"].sel(compartment="stomach.dissolved").values[0]
+    np.testing.assert_allclose(left, 10 * np.exp(-times / residence), rtol=1e-4, atol=1e-6)
+
+
+def test_food_delays_a_solution_by_the_longer_stay_in_the_stomach_and_nothing_else():
+    """Mean time of absorption: stomach, then 1/(ka + kt) in each segment it reaches; only the first differs."""
+    fa, mean = {}, {}
+    times = np.r_[0.0, np.geomspace(1e-3, 80, 4000)]
+    for food in ("fasted", "fed"):
+        model = solution(8.0, food=food)
+        ds = ph.simulate(drug(), "10 mg oral", times=times, absorption=model)
+        segments = [f"{s}.dissolved" for s in SMALL_INTESTINE]
+        rate = ds["amount"].sel(compartment=segments).sum("compartment").values[0]
+        mean[food] = np.trapezoid(times * rate, times) / np.trapezoid(rate, times)
+        fa[food] = float(ph.bioavailability(drug(), "10 mg oral", absorption=model)["fa"][0])
+    assert fa["fed"] == pytest.approx(fa["fasted"], rel=1e-6)
+    assert mean["fed"] - mean["fasted"] == pytest.approx(0.75, rel=2e-3)

@@ -24,7 +24,7 @@ from pbpk_hybrid.learn.diffusion.conditions import check, random_features
 from pbpk_hybrid.learn.diffusion.coordinates import MEASURED, NAMES, Coordinates
 from pbpk_hybrid.learn.diffusion.physics_loss import violation
 from pbpk_hybrid.learn.diffusion.ranges import mirror
-from pbpk_hybrid.learn.diffusion.sampler import project, schedule
+from pbpk_hybrid.learn.diffusion.sampler import project, sample, schedule
 from pbpk_hybrid.physiology import (
     ORGANS,
     check_physiology,
@@ -252,12 +252,33 @@ def test_more_people_than_the_pool_has_are_still_different_people(model):
 
 
 def test_guided_sampling_tells_the_network_and_still_holds(model):
-    people = model.sample(30, {"age": (40, 70)}, seed=1, guidance=1.5)
-    assert (
-        people.attrs["pool_members"] == 0
-        and people["age"].min() >= 40
-        and people["age"].max() <= 70
-    )
+    found = {g: model.sample(30, {"age": (40, 70)}, seed=1, guidance=g) for g in (1.5, 3.0)}
+    for guidance, people in found.items():
+        assert people.attrs["pool_members"] == 0 and people.attrs["guidance"] == guidance
+        assert people["age"].min() >= 40 and people["age"].max() <= 70
+    # the same noise, led further
+    assert not np.array_equal(found[1.5]["volume"], found[3.0]["volume"])
+
+
+class _Told:
+    """A network whose answer is 1 for those who are told something, and 0.25 for the others."""
+
+    def modulation(self, level, group, told):
+        return [told[:, 0, 0].float()]
+
+    def denoise(self, x, sigma, shifts):
+        return (0.25 + 0.75 * shifts[0])[:, None].expand_as(x)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5, 3.0])
+def test_guidance_leads_from_the_free_answer_through_the_told_one(guidance):
+    """D = D_free + g (D_told - D_free): at g = 1 the told answer, beyond it further the same way."""
+    x, group = torch.randn(4, 3), torch.zeros(4, 2)
+    told = torch.ones(4, 2, 3)
+    found = sample(_Told(), TINY, x, group, told, guidance)
+    np.testing.assert_allclose(found, 0.25 + guidance * 0.75, rtol=1e-5)
+    untold = sample(_Told(), TINY, x, group, torch.zeros(4, 2, 3), guidance)
+    np.testing.assert_allclose(untold, 0.25, rtol=1e-5)
 
 
 def test_the_people_do_not_depend_on_the_number_of_threads(model):

@@ -141,7 +141,7 @@ def simulate(
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
-    _check_arguments(compound, options, variability, absorption, kp, store, seed)
+    _check_arguments(compound, options, absorption, kp, store, seed)
     if chunks is not None or store is not None or client is not None:
         from .scale import (
             simulate_cohort,
@@ -235,17 +235,10 @@ def simulate(
     )
 
 
-def _check_arguments(compound, options, variability, absorption, kp, store, seed) -> None:
+def _check_arguments(compound, options, absorption, kp, store, seed) -> None:
     check_seed(seed)
     check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
     check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
-    check_kind(
-        "variability",
-        variability,
-        (Variability, type(None)),
-        "Variability(...) or None",
-        hint="such as Variability(intrinsic_clearance=0.3, absorption_rate=0.3)",
-    )
     check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
     check_mapping("kp", kp, "a mapping: organ -> tissue:plasma partition coefficient")
     check_kind("store", store, (str, os.PathLike, type(None)), "the name of a .zarr store")

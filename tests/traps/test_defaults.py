@@ -363,6 +363,10 @@ def test_a_store_holds_the_same_people_as_a_run_in_memory(labels, tmp_path):
 def test_the_command_names_the_basis_and_refuses_another_word(tmp_path):
     text = run(*WORDS, "--distribution", "predicted", "-o", tmp_path).stdout
     assert "clearance measured in vivo, Kp predicted" in text
+    pytest.importorskip("zarr")
+    words = ("--times", "0,1", "--workers", 1, "--no-variability")
+    text = run(*WORDS, *words, "-o", tmp_path / "c.zarr").stdout
+    assert "clearance measured in vivo, Kp scaled" in text and "variability: none" in text
     refused = run(*WORDS, "--distribution", "measured", "-o", tmp_path / "no", code=2)
     assert "predicted, in_vivo" in refused.output and not (tmp_path / "no").exists()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
 from .subjects import parse_filters
 from .terminal import console, stage
@@ -76,6 +77,10 @@ def simulate_to_store(
         names = ", ".join(ds["compartment"].values)
         console().print(
             f"written: {out}: {subjects} subjects x {ds.sizes['time']} times ({names}), {failed} failed, seed {seed}",
+            soft_wrap=True,
+        )
+        console().print(
+            f"basis: {basis_in_words(ds.attrs)}; variability: {ds.attrs['variability']}",
             soft_wrap=True,
         )
     return failed

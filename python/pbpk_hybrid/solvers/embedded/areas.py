@@ -20,12 +20,15 @@ import numpy as np
 from numba import njit
 
 from ...models.system import System
-from .lanes import aligned_lanes, entry, lane, load, splat, store
+from .lanes import aligned_lanes, entry, load, splat, store
 from .tableaus import Tableau
 
-#: What one thread needs for its areas: sums (ptr, state, weight), weights of the stages at a step's end (q, r) and in its
-#: dense output (hq, hr), scratch, integrals up to now (rows A and M of each area), and where results go
-AreaArrays = namedtuple("AreaArrays", "ptr state weight q r hq hr stage part now area moment")
+#: What one thread needs for its areas: sums (ptr, state, weight), weights of the stages (table of `rows` rows, see
+#: Tableau.area_weights), scratch, integrals up to now (rows A and M of each area) and at the saved times of one pack, and
+#: where results go
+AreaArrays = namedtuple(
+    "AreaArrays", "ptr state weight table rows stage part now saved area moment"
+)
 
 
 def area_arrays(
@@ -45,10 +48,12 @@ def area_arrays(
         np.ascontiguousarray(ptr, dtype=np.int64),
         np.array(state, dtype=np.int64),
         np.array(weight, dtype=float),
-        *weights,
+        weights,
+        len(weights),
         aligned_lanes(method.stages),
         aligned_lanes(max(1, n * 2 * (1 + len(method.H)))),
         aligned_lanes(max(1, 2 * n)),
+        aligned_lanes(max(1, 2 * n * area.shape[1])),
         area,
         moment,
     )
@@ -57,34 +62,30 @@ def area_arrays(
 @njit(cache=True, nogil=True, forceinline=True)
 def prepare_areas(area, n, stages, z, inside):
     """Integrals over an accepted step in units of h and h^2, and, if something is saved `inside`, their dense output."""
-    n_dense = len(area.hq)
-    rows = 2 * (1 + n_dense)
+    rows = area.rows
     for o in range(len(area.ptr) - 1):
-        a, b = splat(0.0), splat(0.0)
+        first, last = entry(area.ptr, o), entry(area.ptr, o + 1)
         for k in range(stages):
-            s = splat(0.0)
-            for e in range(entry(area.ptr, o), entry(area.ptr, o + 1)):
-                s = s + area.weight[e] * load(z, k * n + entry(area.state, e))
+            i = k * n
+            s = area.weight[first] * load(z, i + entry(area.state, first))
+            for e in range(first + 1, last):
+                s = s + area.weight[e] * load(z, i + entry(area.state, e))
             store(area.stage, k, s)
-            a = a + area.q[k] * s
-            b = b + area.r[k] * s
-        store(area.part, o * rows, a)
-        store(area.part, o * rows + 1, b)
-        if inside:
-            for m in range(n_dense):
-                a, b = splat(0.0), splat(0.0)
-                for k in range(stages):
-                    s = load(area.stage, k)
-                    a = a + area.hq[m, k] * s
-                    b = b + area.hr[m, k] * s
-                store(area.part, o * rows + 2 + 2 * m, a)
-                store(area.part, o * rows + 3 + 2 * m, b)
+        for r in range(0, rows if inside else 2, 2):
+            s = load(area.stage, 0)
+            a, b = area.table[r, 0] * s, area.table[r + 1, 0] * s
+            for k in range(1, stages):
+                s = load(area.stage, k)
+                a = a + area.table[r, k] * s
+                b = b + area.table[r + 1, k] * s
+            store(area.part, o * rows + r, a)
+            store(area.part, o * rows + r + 1, b)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def advance_areas(area, step, now):
     """Add a prepared step that ends at `now`."""
-    rows = 2 * (1 + len(area.hq))
+    rows = area.rows
     for o in range(len(area.ptr) - 1):
         a = step * load(area.part, o * rows)
         b = step * step * load(area.part, o * rows + 1)
@@ -93,22 +94,33 @@ def advance_areas(area, step, now):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def save_areas(area, step, theta, at, first, count, row):
-    """Write the integrals up to time `at`, theta of a prepared step along (0: those up to now)."""
-    n_dense = len(area.hq)
-    rows = 2 * (1 + n_dense)
-    for o in range(len(area.ptr) - 1):
+def save_areas(area, step, theta, at, row):
+    """Keep the integrals up to time `at`, theta of a prepared step along (0: those up to now)."""
+    rows = area.rows
+    n_areas = len(area.ptr) - 1
+    for o in range(n_areas):
         total, moment = load(area.now, 2 * o), load(area.now, 2 * o + 1)
         if theta > 0.0:
             a, b = splat(0.0), splat(0.0)
-            for m in range(n_dense - 1, -1, -1):
-                a = load(area.part, o * rows + 2 + 2 * m) + theta * a
-                b = load(area.part, o * rows + 3 + 2 * m) + theta * b
+            for m in range(rows - 2, 0, -2):
+                a = load(area.part, o * rows + m) + theta * a
+                b = load(area.part, o * rows + m + 1) + theta * b
             along = step * theta
             a = along * (load(area.part, o * rows) + (1.0 - theta) * a)
             b = along * step * (load(area.part, o * rows + 1) + (1.0 - theta) * b)
             total = total + a
             moment = moment + at * a - b
-        for l in range(count):
-            area.area[first + l, row, o] = lane(total, l)
-            area.moment[first + l, row, o] = lane(moment, l)
+        store(area.saved, 2 * (row * n_areas + o), total)
+        store(area.saved, 2 * (row * n_areas + o) + 1, moment)
+
+
+@njit(cache=True, nogil=True)
+def write_areas(area, first, count):
+    """Copy what was kept of a pack to its subjects: subject by subject, since that is how the results lie in memory."""
+    n_times, n_areas = area.area.shape[1:]
+    for l in range(count):
+        to_area, to_moment = area.area[first + l], area.moment[first + l]
+        for row in range(n_times):
+            for o in range(n_areas):
+                to_area[row, o] = area.saved[2 * (row * n_areas + o), l]
+                to_moment[row, o] = area.saved[2 * (row * n_areas + o) + 1, l]

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
-from .areas import advance_areas, prepare_areas, save_areas
+from .areas import advance_areas, prepare_areas, save_areas, write_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
@@ -470,7 +470,7 @@ def integrate_pack(
                 n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
             )
             if areas:
-                save_areas(area, 0.0, 0.0, t, first, count, row)
+                save_areas(area, 0.0, 0.0, t, row)
             if sens is not None:
                 for block in range(len(sens.s) // (n * BLOCK)):
                     save_block(
@@ -577,7 +577,7 @@ def integrate_pack(
                         row,
                     )
                     if areas:
-                        save_areas(area, step, theta, times[row], first, count, row)
+                        save_areas(area, step, theta, times[row], row)
                     so_far = put_in + (times[row] - t) * flow_in
                     _save_balance(
                         n,
@@ -713,3 +713,5 @@ def integrate_packs(
             statistics[pack],
             lowest[pack],
         )
+        if len(area.ptr) > 1:
+            write_areas(area, first, min(LANES, n_subjects - first))

@@ -66,22 +66,13 @@ class Tableau:
         )
 
     @cached_property
-    def area_weights(self) -> AreaWeights:
-        """Weights of the stages' sums in integrals over time; see :mod:`.areas`."""
+    def area_weights(self) -> np.ndarray:
+        """(2 + 2 n_dense, stages) weights of the stages' sums in A and B, in turn: at a step's end, then in their D_m."""
         w = self.stage_weights
         once = self.gamma * np.linalg.inv(np.eye(self.stages) - w.D)
         twice = once @ once
-        arrays = (once[-1], twice[-1], w.H @ once, w.H @ twice)
-        return AreaWeights(*map(np.ascontiguousarray, arrays))
-
-
-class AreaWeights(NamedTuple):
-    """Weights of the stages in A and B at the end of a step (q, r) and in their D_m (hq, hr)."""
-
-    q: np.ndarray
-    r: np.ndarray
-    hq: np.ndarray
-    hr: np.ndarray
+        pairs = [(once[-1], twice[-1]), *zip(w.H @ once, w.H @ twice, strict=True)]
+        return np.ascontiguousarray([row for pair in pairs for row in pair])
 
 
 class StageWeights(NamedTuple):

@@ -50,7 +50,7 @@ def infused(t, dose, length, k, tau):
 
 def steady(amount, tau, compartment, **more):
     return ph.Regimen.dose(
-        amount, compartment=compartment, steady_state=1, interdose_interval=tau, **more
+        amount, compartment=compartment, steady_state=1, interval=tau, **more
     )
 
 
@@ -62,7 +62,7 @@ def test_everybody_has_the_steady_state_of_their_own_interval_phase_compartment_
             steady(100, 8, "depot"),
             steady(300, 12, "central", duration=3),
             steady(100, 12, "central"),
-            steady(100, 8, "depot", lag_time=lag),
+            steady(100, 8, "depot", lag=lag),
         ]
     )
     t = np.linspace(0.0, 7.9, 80)
@@ -95,7 +95,7 @@ def test_saturable_steady_states_are_everybodys_own_too():
     for who, (amount, tau) in enumerate(plans):
         n = int(240 / tau)
         train = ph.Regimen.dose(
-            amount, compartment="depot", additional_doses=n, interdose_interval=tau
+            amount, compartment="depot", additional_doses=n, interval=tau
         )
         long = ph.simulate_system(system.take([who]), train, [n * tau + x for x in t])
         np.testing.assert_allclose(

@@ -125,7 +125,7 @@ def _stands(c, index: np.ndarray, row: np.ndarray, entry: np.ndarray) -> np.ndar
         "record": np.r_[row, resets],
         "number": np.r_[np.arange(n), np.full(resets.size, -1)],
     }
-    left = _cancelled_by_resets(events, c["time"])["number"]
+    left = _cancelled_by_resets(events)["number"]
     out = np.zeros(n, bool)
     out[left[left >= 0]] = True
     return out | (c["evid"][row] == 3)

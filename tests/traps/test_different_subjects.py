@@ -49,9 +49,7 @@ def infused(t, dose, length, k, tau):
 
 
 def steady(amount, tau, compartment, **more):
-    return ph.Regimen.dose(
-        amount, compartment=compartment, steady_state=1, interval=tau, **more
-    )
+    return ph.Regimen.dose(amount, compartment=compartment, steady_state=1, interval=tau, **more)
 
 
 def test_everybody_has_the_steady_state_of_their_own_interval_phase_compartment_and_length():
@@ -94,9 +92,7 @@ def test_saturable_steady_states_are_everybodys_own_too():
     )["concentration"].sel(compartment="central")
     for who, (amount, tau) in enumerate(plans):
         n = int(240 / tau)
-        train = ph.Regimen.dose(
-            amount, compartment="depot", additional_doses=n, interval=tau
-        )
+        train = ph.Regimen.dose(amount, compartment="depot", additional_doses=n, interval=tau)
         long = ph.simulate_system(system.take([who]), train, [n * tau + x for x in t])
         np.testing.assert_allclose(
             once[who].values, long["concentration"].sel(compartment="central")[0], rtol=2e-5

@@ -31,7 +31,7 @@ def same_people(a: xr.Dataset, b: xr.Dataset) -> None:
 @pytest.mark.parametrize("n", [7, BLOCK + 300], ids=["less than a block", "more than a block"])
 @pytest.mark.parametrize(
     ("words", "filters"),
-    [((), {}), (("--sex", "0.3", "--age", "30-60"), {"sex": 0.3, "age": (30, 60)})],
+    [((), {}), (("--sex", "0.3", "--age", "30-60"), {"sex": 0.3, "age": (30.0, 60.0)})],
     ids=["anybody", "filtered"],
 )
 def test_a_population_is_the_same_in_a_file_a_store_and_python(n, words, filters, tmp_path):

@@ -22,6 +22,7 @@ PURPOSES = (
     "enzyme phenotypes",
     "transporters",
     "transporter phenotypes",
+    "trials",
 )
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pbpk_hybrid.models.examples import yardstick_parameters, yardstick_system
-from pbpk_hybrid.models.system import System
+from pbpk_hybrid.models.system.examples import yardstick_parameters, yardstick_system
+from pbpk_hybrid.models.system.system import System
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.embedded.backend import EmbeddedBackend
 

@@ -33,7 +33,7 @@ SECOND_CORE = 1.6  #: as in engine_speed.py
 WARM_UP = 14
 _FIRST = """
 import json, time
-from pbpk_hybrid.models.examples import yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_system
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.select import get_backend
 import numpy as np

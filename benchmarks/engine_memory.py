@@ -18,8 +18,8 @@ _CODE = """
 import json, resource, sys, time
 import numpy as np
 import pbpk_hybrid as ph
-from pbpk_hybrid import simulation
-from pbpk_hybrid.models import whole_body
+from pbpk_hybrid.simulation import single as simulation
+from pbpk_hybrid.models.small_molecules import whole_body
 from pbpk_hybrid.solvers.embedded import backend
 
 n = int(sys.argv[1])

@@ -14,8 +14,8 @@ import numpy as np
 from _harness import Report, arguments, interleave
 from _yardstick import DOSE, TIMES, ours, system
 
-from pbpk_hybrid.models.examples import random_system
-from pbpk_hybrid.models.system import Reaction, System
+from pbpk_hybrid.models.system.examples import random_system
+from pbpk_hybrid.models.system.system import Reaction, System
 from pbpk_hybrid.solvers.base import ADD, Problem, StopTable
 
 SIZES = (15, 30, 60, 100, 150)

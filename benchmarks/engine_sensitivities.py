@@ -14,7 +14,7 @@ from _harness import Report, arguments, interleave
 from _yardstick import DOSE, STATES, TIMES, ours, problem
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.derivatives import parameter_names
+from pbpk_hybrid.models.system.derivatives import parameter_names
 from pbpk_hybrid.solvers.base import ADD, Problem, StopTable
 
 COUNTS = (4, 8, 12, 20)

@@ -63,7 +63,7 @@ def part(name, run):
     run()
     out[name] = since(t)
 def rooms():
-    import pbpk_hybrid.simulation, pbpk_hybrid.models.whole_body, pbpk_hybrid.physiology
+    import pbpk_hybrid.simulation.single, pbpk_hybrid.models.small_molecules.whole_body, pbpk_hybrid.physiology
 def people():
     import pbpk_hybrid as ph
     global who

@@ -22,7 +22,7 @@ import time
 import numpy as np
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import yardstick_parameters, yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_parameters, yardstick_system
 
 TIMES = np.linspace(0.0, 24.0, 97)
 RTOL, ATOL, DOSE = 1e-6, 1e-9, 100.0

@@ -24,11 +24,11 @@ from pbpk_hybrid.learn.allometry import (
     load_table,
     scaffold_folds,
 )
-from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
-from pbpk_hybrid.learn.allometry._encoder import HUMAN, Encoder, states
-from pbpk_hybrid.learn.allometry._left_out import calibrate
-from pbpk_hybrid.learn.allometry._structure import Structures
-from pbpk_hybrid.learn.allometry._training import fit_members
+from pbpk_hybrid.learn.allometry.cross_validation import calibrate
+from pbpk_hybrid.learn.allometry.data import N_FOLDS, PARAMETERS
+from pbpk_hybrid.learn.allometry.encoder import HUMAN, Encoder, states
+from pbpk_hybrid.learn.allometry.structure import Structures
+from pbpk_hybrid.learn.allometry.training import fit_members
 
 SOURCES = {
     "none": (),

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from pbpk_hybrid.learn.allometry import NeuralAllometry, load_table
-from pbpk_hybrid.learn.allometry._data import PARAMETERS
-from pbpk_hybrid.learn.allometry._encoder import states
-from pbpk_hybrid.learn.allometry._path import KNOT_SPECIES
+from pbpk_hybrid.learn.allometry.bodies import KNOT_SPECIES
+from pbpk_hybrid.learn.allometry.data import PARAMETERS
+from pbpk_hybrid.learn.allometry.encoder import states
 from pbpk_hybrid.models import scaling
 
 RESULTS = Path(__file__).resolve().parent / "results"

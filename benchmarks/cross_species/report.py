@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from pbpk_hybrid.learn.allometry import baselines, load_table
-from pbpk_hybrid.learn.allometry._data import N_FOLDS, PARAMETERS
-from pbpk_hybrid.learn.allometry._encoder import HUMAN, states
-from pbpk_hybrid.learn.allometry._path import KNOT_SPECIES
+from pbpk_hybrid.learn.allometry.bodies import KNOT_SPECIES
+from pbpk_hybrid.learn.allometry.data import N_FOLDS, PARAMETERS
+from pbpk_hybrid.learn.allometry.encoder import HUMAN, states
 
 RESULTS = Path(__file__).resolve().parent / "results"
 MODEL = "Neural Allometry"

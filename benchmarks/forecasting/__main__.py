@@ -41,8 +41,8 @@ from studies import CLASSIC, mavoglurant, osp, pkdb
 
 from pbpk_hybrid.compounds import get_compound
 from pbpk_hybrid.learn.transformer import Forecaster
-from pbpk_hybrid.learn.transformer._anchor import anchors, describe
-from pbpk_hybrid.learn.transformer._patients import read_patients
+from pbpk_hybrid.learn.transformer.data import read_patients
+from pbpk_hybrid.learn.transformer.mechanistic_curve import anchors, describe
 
 RESULTS = HERE.parent / "results"
 SHOWN = (1, 2, 3, 5)

@@ -12,10 +12,10 @@ from scipy.special import ndtr
 from scipy.stats import norm
 from scores import mixture_crps, table_row
 
-from pbpk_hybrid.learn.transformer._features import prepare
-from pbpk_hybrid.learn.transformer._model import with_context
-from pbpk_hybrid.learn.transformer._patients import collate
-from pbpk_hybrid.learn.transformer._typical import TypicalCurve
+from pbpk_hybrid.learn.transformer.context_curve import TypicalCurve
+from pbpk_hybrid.learn.transformer.data import collate
+from pbpk_hybrid.learn.transformer.features import prepare
+from pbpk_hybrid.learn.transformer.model import with_context
 
 LEVELS = torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])
 FOLDS = 5

@@ -16,12 +16,12 @@ import xarray as xr
 
 from pbpk_hybrid import Regimen, simulate_system
 from pbpk_hybrid.estimation import LogNormal, Parameter, fit
-from pbpk_hybrid.learn.transformer._batch import SITES
-from pbpk_hybrid.learn.transformer._corpus import _TOLERANCE, Part, _stops
-from pbpk_hybrid.learn.transformer._designs import GRID
+from pbpk_hybrid.learn.transformer.batch import SITES
+from pbpk_hybrid.learn.transformer.corpus import _TOLERANCE, Part, _stops
+from pbpk_hybrid.learn.transformer.corpus_designs import GRID
 from pbpk_hybrid.models import mixed_cohort_system
-from pbpk_hybrid.models.named import own_values, with_values
-from pbpk_hybrid.models.system import Coefficients, System
+from pbpk_hybrid.models.system.named import own_values, with_values
+from pbpk_hybrid.models.system.system import Coefficients, System
 from pbpk_hybrid.physiology import ORGANS
 from pbpk_hybrid.physiology.organs import TISSUES
 from pbpk_hybrid.solvers.base import Problem, SolverOptions

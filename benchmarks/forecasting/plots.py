@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from contenders import LEVELS, first, in_folds
 
-from pbpk_hybrid.learn.transformer._features import prepare
-from pbpk_hybrid.learn.transformer._model import with_context
-from pbpk_hybrid.learn.transformer._patients import collate
+from pbpk_hybrid.learn.transformer.data import collate
+from pbpk_hybrid.learn.transformer.features import prepare
+from pbpk_hybrid.learn.transformer.model import with_context
 
 
 def over_observations(model, studies: dict, path: Path, shown: int = 3, each: int = 3) -> None:

@@ -33,8 +33,8 @@ from contenders import Points, by_baseline, by_network
 from studies import indometacin, theophylline
 
 from pbpk_hybrid.learn.transformer import Forecaster
-from pbpk_hybrid.learn.transformer._patients import collate, read_patients
-from pbpk_hybrid.learn.transformer._typical import TypicalCurve
+from pbpk_hybrid.learn.transformer.context_curve import TypicalCurve
+from pbpk_hybrid.learn.transformer.data import collate, read_patients
 
 RESULTS = HERE.parent / "results"
 #: mean and sd of log-RMSE over people, arXiv 2604.17670

@@ -30,8 +30,8 @@ from torch.nn.functional import softplus
 from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from pbpk_hybrid.learn.training import TrainingOptions, train
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
-from pbpk_hybrid.learn.transformer._batch import SITES, Batch
-from pbpk_hybrid.learn.transformer._features import (
+from pbpk_hybrid.learn.transformer.batch import SITES, Batch
+from pbpk_hybrid.learn.transformer.features import (
     FOURIER,
     STATIC,
     Prepared,
@@ -39,8 +39,8 @@ from pbpk_hybrid.learn.transformer._features import (
     since_last_dose,
     time_features,
 )
-from pbpk_hybrid.learn.transformer._kernels import BANK, exposures
-from pbpk_hybrid.learn.transformer._likelihood import Mixture, negative_log_likelihood
+from pbpk_hybrid.learn.transformer.likelihood import Mixture, negative_log_likelihood
+from pbpk_hybrid.learn.transformer.superposition import BANK, exposures
 
 _TIME = 2 * FOURIER + 1
 KIND = "forecasting baseline"

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pbpk_hybrid.learn.transformer import ForecasterConfig
-from pbpk_hybrid.learn.transformer._training import new_module, train_module
+from pbpk_hybrid.learn.transformer.training import new_module, train_module
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -39,11 +39,11 @@ from virtual_map import VirtualMap, doses_of
 
 from pbpk_hybrid import Regimen
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions, Forecaster
-from pbpk_hybrid.learn.transformer._batch import DESCRIPTORS, SITES
-from pbpk_hybrid.learn.transformer._corpus import Part
-from pbpk_hybrid.learn.transformer._designs import GRID
-from pbpk_hybrid.learn.transformer._features import prepare
-from pbpk_hybrid.learn.transformer._patients import Patient
+from pbpk_hybrid.learn.transformer.batch import DESCRIPTORS, SITES
+from pbpk_hybrid.learn.transformer.corpus import Part
+from pbpk_hybrid.learn.transformer.corpus_designs import GRID
+from pbpk_hybrid.learn.transformer.data import Patient
+from pbpk_hybrid.learn.transformer.features import prepare
 from pbpk_hybrid.physiology import SPECIES
 
 RESULTS = HERE.parent / "results"

@@ -13,9 +13,9 @@ from baselines import MapForecaster, Prior, two_compartments
 from scipy.optimize import least_squares
 
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
-from pbpk_hybrid.learn.transformer._batch import SITES
-from pbpk_hybrid.learn.transformer._designs import GRID
-from pbpk_hybrid.learn.transformer._patients import Doses
+from pbpk_hybrid.learn.transformer.batch import SITES
+from pbpk_hybrid.learn.transformer.corpus_designs import GRID
+from pbpk_hybrid.learn.transformer.data import Doses
 
 #: sd of ln concentration of a sample, root mean square over the corpus' studies
 _NOISE = 0.2

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pbpk_hybrid.models.system import Reaction, System
+from pbpk_hybrid.models.system.system import Reaction, System
 from pbpk_hybrid.solvers.base import RATE, Problem, StopTable
 
 #: subjects that are compared with the reference
@@ -443,7 +443,7 @@ _PS = {
 def permeability() -> StiffProblem:
     """Every tissue as blood, interstitium and cells; nine transit compartments; bile by a gallbladder: 60 states, linear."""
     from pbpk_hybrid import Compound, sample_population
-    from pbpk_hybrid.models.whole_body import whole_body_system
+    from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 
     kp = {
         "lung": 0.9,
@@ -485,7 +485,7 @@ def permeability() -> StiffProblem:
     return StiffProblem(
         "permeability",
         f"Permeability-limited whole body ({model.n_states} states, linear, 160 people)",
-        "pbpk_hybrid.models.permeability",
+        "pbpk_hybrid.models.small_molecules.permeability",
         model,
         y0,
         np.linspace(0.0, 24.0, 97),

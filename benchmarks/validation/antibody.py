@@ -188,7 +188,7 @@ def tissues() -> list[str]:
 
 def fragments() -> list[str]:
     """Lines on albumin and fragments, whose plasma curves follow from their size and the uptake by endosomes."""
-    from pbpk_hybrid.models.two_pore import PROTEINS
+    from pbpk_hybrid.models.large_molecules.two_pore import PROTEINS
 
     published = {
         "IgG1": "21 days",

@@ -48,7 +48,7 @@ from pictures import pairs, quantiles, ranges, violations
 import pbpk_hybrid as ph
 from pbpk_hybrid.learn import PCDM
 from pbpk_hybrid.physiology import ORGANS, check_plausibility, training_people
-from pbpk_hybrid.physiology.plausibility import RULES, Body, body_of
+from pbpk_hybrid.physiology.plausibility.rules import RULES, Body, body_of
 
 DRUGS = (("midazolam", "5 mg oral", 24.0), ("theophylline", "320 mg oral", 48.0))
 
@@ -557,7 +557,7 @@ CONDITIONS = (
 
 def _conditions(report: Report, model: PCDM, test, quick: bool) -> float:
     """Generated people under a condition against the model's own people who satisfy it by chance, and real ones."""
-    from pbpk_hybrid.learn.diffusion._conditions import check
+    from pbpk_hybrid.learn.diffusion.conditions import check
 
     free = model.sample(3000 if quick else 40_000, seed=77)
     rows, most = [], 0.0

@@ -25,17 +25,17 @@ import xarray as xr
 
 from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from pbpk_hybrid.learn.diffusion import PCDMConfig
-from pbpk_hybrid.learn.diffusion._conditions import groups
-from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, Coordinates, ethnicity_codes
-from pbpk_hybrid.learn.diffusion._module import CONDITIONS, Denoiser
-from pbpk_hybrid.learn.diffusion._physics import _SCALE
-from pbpk_hybrid.learn.diffusion._sampler import sample
+from pbpk_hybrid.learn.diffusion.conditions import groups
+from pbpk_hybrid.learn.diffusion.coordinates import MEASURED, Coordinates, ethnicity_codes
+from pbpk_hybrid.learn.diffusion.module import CONDITIONS, Denoiser
+from pbpk_hybrid.learn.diffusion.physics_loss import _SCALE
+from pbpk_hybrid.learn.diffusion.sampler import sample
 from pbpk_hybrid.learn.training import TrainingOptions, train
 from pbpk_hybrid.physiology import ORGANS, RULES, training_people
+from pbpk_hybrid.physiology.adults.survey import ETHNICITIES
 from pbpk_hybrid.physiology.dataset import body_surface_area
-from pbpk_hybrid.physiology.nhanes import ETHNICITIES
 from pbpk_hybrid.physiology.organs import FULL_FLOW_ORGANS, SYSTEMIC_ORGANS
-from pbpk_hybrid.physiology.plausibility import Body
+from pbpk_hybrid.physiology.plausibility.rules import Body
 
 KIND, FORMAT = "unconstrained people", 1
 _SINGLE = (

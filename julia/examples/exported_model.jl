@@ -1,5 +1,5 @@
 # A model from Python:
-#     from pbpk_hybrid.models.examples import yardstick_system
+#     from pbpk_hybrid.models.system.examples import yardstick_system
 #     from pbpk_hybrid.solvers.julia.export import save_system
 #     save_system(yardstick_system(1000), "yardstick.json")
 # then: julia --project=. --threads=auto julia/examples/exported_model.jl yardstick.json

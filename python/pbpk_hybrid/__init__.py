@@ -16,13 +16,13 @@ from ._core.lazy import lazy_names
 from ._core.provenance import VERSION as __version__
 
 _WHERE = {
-    "simulation": ("simulate", "simulate_system"),
-    "oral": ("bioavailability",),
-    "models.absorption": ("GutAbsorption",),
-    "models.antibody": ("Antibody", "antibody_system"),
-    "models.two_pore": ("Pores", "two_pore_system"),
-    "together": ("simulate_together", "interaction"),
-    "variability": ("Variability", "NO_VARIABILITY"),
+    "simulation.single": ("simulate", "simulate_system"),
+    "simulation.oral": ("bioavailability",),
+    "models.small_molecules.absorption": ("GutAbsorption",),
+    "models.large_molecules.antibody": ("Antibody", "antibody_system"),
+    "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
+    "simulation.interactions": ("simulate_together", "interaction"),
+    "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
         "reference_individual",
@@ -124,11 +124,10 @@ if TYPE_CHECKING:
         whole_body_graph,
         whole_body_system,
     )
-    from .models.absorption import GutAbsorption
-    from .models.antibody import Antibody, antibody_system
-    from .models.two_pore import Pores, two_pore_system
+    from .models.large_molecules.antibody import Antibody, antibody_system
+    from .models.large_molecules.two_pore import Pores, two_pore_system
+    from .models.small_molecules.absorption import GutAbsorption
     from .nca import nca
-    from .oral import bioavailability
     from .physiology import (
         check_physiology,
         reference_child,
@@ -142,10 +141,11 @@ if TYPE_CHECKING:
         with_transporters,
     )
     from .results import open_results
-    from .simulation import simulate, simulate_system
+    from .simulation.interactions import interaction, simulate_together
+    from .simulation.oral import bioavailability
+    from .simulation.single import simulate, simulate_system
+    from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
-    from .together import interaction, simulate_together
-    from .variability import NO_VARIABILITY, Variability
 
 
 def __dir__() -> list[str]:

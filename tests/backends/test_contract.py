@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 from pbpk_hybrid.solvers.areas import of_concentrations, with_area_states
 from pbpk_hybrid.solvers.areas import solve as solve_with_areas
 from pbpk_hybrid.solvers.base import ADD, KEEP, RATE, Problem, SolverOptions, Status, StopTable

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid._core.errors import InputError, SolveError
-from pbpk_hybrid.models.examples import yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_system
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.select import availability, get_backend
 
@@ -31,7 +31,7 @@ pytestmark = [
 PRELUDE = """
 import os, signal, sys, threading, time
 import numpy as np
-from pbpk_hybrid.models.examples import yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_system
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.select import get_backend
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 from pbpk_hybrid.solvers.base import ADD, JULIA_METHODS, METHODS, Problem, SolverOptions, StopTable
 from pbpk_hybrid.solvers.julia import runtime
 from pbpk_hybrid.solvers.julia.convert import flatten

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, Status, StopTable
 from pbpk_hybrid.solvers.select import availability, get_backend
 

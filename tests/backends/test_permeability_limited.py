@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 from pbpk_hybrid.solvers.base import Problem
 from pbpk_hybrid.solvers.doses import dose_stops, steady_state_stops
 from pbpk_hybrid.solvers.expm import solve_exactly

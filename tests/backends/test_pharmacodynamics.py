@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import with_effect_compartment, with_indirect_response
-from pbpk_hybrid.models.examples import yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_system
 from pbpk_hybrid.solvers.base import ADD, Problem, SolverOptions, Status, StopTable
 
 TIMES = np.linspace(0.0, 36.0, 37)

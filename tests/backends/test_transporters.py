@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.interactions import interacting_system
+from pbpk_hybrid.models.small_molecules.interactions import interacting_system
 
 STATIN = ph.Compound.create(
     name="statin",

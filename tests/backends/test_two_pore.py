@@ -8,7 +8,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.two_pore import PROTEINS, two_pore_system
+from pbpk_hybrid.models.large_molecules.two_pore import PROTEINS, two_pore_system
 from pbpk_hybrid.solvers.base import Problem
 from pbpk_hybrid.solvers.doses import dose_stops, steady_state_stops
 from pbpk_hybrid.solvers.expm import solve_exactly

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.pharmacodynamics import with_effect_compartment, with_indirect_response
-from pbpk_hybrid.models.system import signed_by_equations
+from pbpk_hybrid.models.effects import with_effect_compartment, with_indirect_response
+from pbpk_hybrid.models.system.system import signed_by_equations
 from pbpk_hybrid.solvers.base import ADD, Problem, StopTable, Trajectories
 from pbpk_hybrid.solvers.signs import allowed_below_zero, judge_signs, why_negative
 

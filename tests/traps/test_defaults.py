@@ -15,7 +15,7 @@ import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid.cli.app import app
 from pbpk_hybrid.compounds import list_compounds
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 
 ROOT = Path(__file__).parents[2]
 PROFILES = ROOT / "benchmarks" / "validation" / "results" / "profiles.csv"
@@ -73,7 +73,7 @@ def test_a_result_and_a_person_who_reads_it_learn_the_basis(tmp_path):
     from rich.console import Console
 
     from pbpk_hybrid.plots import organ_panels, profile_figure
-    from pbpk_hybrid.report import write_report
+    from pbpk_hybrid.report.html import write_report
     from pbpk_hybrid.results import simulation_table
 
     screen = Console(width=160, record=True, file=io.StringIO())

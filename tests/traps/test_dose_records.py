@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.absorption import GutAbsorption
+from pbpk_hybrid.models.small_molecules.absorption import GutAbsorption
 from pbpk_hybrid.results import dose_records, open_results, save_results
 
 R = ph.Regimen

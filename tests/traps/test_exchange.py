@@ -15,7 +15,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.interchange import export_sbml, import_pksim_snapshot, import_sbml
-from pbpk_hybrid.models.examples import yardstick_system
+from pbpk_hybrid.models.system.examples import yardstick_system
 
 PERSON = ph.reference_individual("human")
 GFR = float(PERSON["gfr"][0]) * 1000 / 60 / float(PERSON["body_weight"][0])  # mL/min/kg

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 from pbpk_hybrid.physiology import reference_individual
 
 DRUGS = ph.list_compounds(True)

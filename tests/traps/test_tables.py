@@ -15,7 +15,7 @@ import pytest
 import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import FileFormatError, InputError, UnknownNameError
 from pbpk_hybrid.dosing import Regimen, expand, just_before, read_nonmem, write_nonmem
-from pbpk_hybrid.models.system import Observable, System
+from pbpk_hybrid.models.system.system import Observable, System
 
 HEAD = "ID,TIME,AMT,EVID,DV\n"
 
@@ -522,7 +522,7 @@ def test_a_sample_recorded_before_the_dose_of_its_time_is_the_trough(tmp_path):
 
 def test_a_forecast_takes_the_trough_before_the_dose(tmp_path):
     pytest.importorskip("torch")
-    from pbpk_hybrid.learn.transformer._patients import read_patients
+    from pbpk_hybrid.learn.transformer.data import read_patients
 
     data = read(tmp_path, HEAD + "1,0,.,0,0\n" + TROUGHS.format(9, 2, 11, 3))
     (patient,), dropped = read_patients(data.observations, data.regimen, {"subject": ["1"]})

@@ -397,7 +397,7 @@ def test_ages_in_months_reach_the_population():
 
 
 def test_scaling_refuses_decimal_commas_and_clearances_without_unit():
-    from pbpk_hybrid.learn.allometry._sources import parse_sources as read
+    from pbpk_hybrid.learn.allometry.sources import parse_sources as read
 
     with pytest.raises(InputError, match="point"):
         parse_sources(["rat: clearance=35 mL/min/kg, fup=0,2"])

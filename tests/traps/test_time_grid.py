@@ -8,8 +8,8 @@ import xarray as xr
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.app.work import Choice, simulate_choice
+from pbpk_hybrid.dosing import just_before
 from pbpk_hybrid.solvers import TimeGrid
-from pbpk_hybrid.solvers.doses import just_before
 
 R = ph.Regimen
 MINE = ph.Compound.create(
@@ -147,7 +147,7 @@ def test_more_changes_than_anyone_looks_at_are_refused_with_what_to_do():
 
 
 def test_many_doses_keep_the_number_of_points_bounded():
-    from pbpk_hybrid.models.examples import yardstick_system
+    from pbpk_hybrid.models.system.examples import yardstick_system
     from pbpk_hybrid.solvers.base import ADD, SolverOptions, StopTable
     from pbpk_hybrid.solvers.select import get_backend
     from pbpk_hybrid.solvers.time_grid import default_times
@@ -162,7 +162,7 @@ def test_many_doses_keep_the_number_of_points_bounded():
 
 
 def test_a_formulation_that_releases_in_pieces_counts_as_one_dose():
-    from pbpk_hybrid.models.absorption import GutAbsorption
+    from pbpk_hybrid.models.small_molecules.absorption import GutAbsorption
 
     gut = GutAbsorption(formulation="zero_order", release_time=6.0, effective_permeability=5.0)
     ds = ph.simulate("midazolam", "7.5 mg oral", absorption=gut, compartments=["plasma"])

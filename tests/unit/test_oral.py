@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.absorption import FLUID, GASTRIC_RESIDENCE, SMALL_INTESTINE
+from pbpk_hybrid.models.small_molecules.absorption import FLUID, GASTRIC_RESIDENCE, SMALL_INTESTINE
 
 
 def drug(**more) -> ph.Compound:

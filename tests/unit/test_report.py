@@ -10,7 +10,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import InputError
-from pbpk_hybrid.report import write_report
+from pbpk_hybrid.report.html import write_report
 
 
 class Page(HTMLParser):

@@ -11,16 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pbpk_hybrid.models import binding, httk_css, httk_parameters
-from pbpk_hybrid.models import partition_equations as eq
-from pbpk_hybrid.models.clearance import clint_liver_from_hepatocytes, hepatic_clearance
-from pbpk_hybrid.models.httk_parameterisation import (
+from pbpk_hybrid.models import httk_css, httk_parameters
+from pbpk_hybrid.models.httk.parameterisation import (
     httk_steady_state_parameters,
     volume_of_distribution,
 )
-from pbpk_hybrid.models.ionisation import distribution_coefficient, ionisation
-from pbpk_hybrid.models.partition import PEARCE_REGRESSION
-from pbpk_hybrid.physiology.composition import tissue_composition
+from pbpk_hybrid.models.small_molecules import binding
+from pbpk_hybrid.models.small_molecules import partition_equations as eq
+from pbpk_hybrid.models.small_molecules.clearance import (
+    clint_liver_from_hepatocytes,
+    hepatic_clearance,
+)
+from pbpk_hybrid.models.small_molecules.ionisation import distribution_coefficient, ionisation
+from pbpk_hybrid.models.small_molecules.partition import PEARCE_REGRESSION
+from pbpk_hybrid.physiology.tables.composition import tissue_composition
 
 FILE = Path(__file__).parents[1] / "data" / "httk" / "httk_human_compound_reference.csv"
 TISSUES = (

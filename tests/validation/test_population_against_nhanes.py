@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid.physiology import RULES, check_plausibility, sample_population
-from pbpk_hybrid.physiology.httk_population import read_httk_population
-from pbpk_hybrid.physiology.nhanes import adults
+from pbpk_hybrid.physiology.adults.survey import adults
+from pbpk_hybrid.physiology.plausibility.httk_population import read_httk_population
 
 N = 20_000
 HTTK_POP = (

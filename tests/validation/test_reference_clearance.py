@@ -14,7 +14,7 @@ import pytest
 import pbpk_hybrid as ph
 from pbpk_hybrid._core.errors import InputError, OutOfRangeWarning
 from pbpk_hybrid.compounds import Compound, get_compound, list_compounds
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 from pbpk_hybrid.physiology.organs import PORTAL_ORGANS
 
 BLOOD = ("arterial_blood", "venous_blood")

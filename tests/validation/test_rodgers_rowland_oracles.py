@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid.compounds import Compound
-from pbpk_hybrid.models import partition_equations as eq
-from pbpk_hybrid.models.partition import partition_coefficients
-from pbpk_hybrid.physiology.composition import tissue_composition
+from pbpk_hybrid.models.small_molecules import partition_equations as eq
+from pbpk_hybrid.models.small_molecules.partition import partition_coefficients
+from pbpk_hybrid.physiology.tables.composition import tissue_composition
 
 DATA = Path(__file__).parents[1] / "data"
 TISSUES = (

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from pbpk_hybrid.learn.diffusion import PCDM
-from pbpk_hybrid.learn.diffusion._model import SHIPPED
+from pbpk_hybrid.learn.diffusion.model import SHIPPED
 from pbpk_hybrid.physiology import check_plausibility, training_people
 
 N = 10_000

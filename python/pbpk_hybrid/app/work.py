@@ -21,7 +21,7 @@ from ..cli.subjects import draw
 from ..compounds import get_compound
 from ..dosing import Regimen
 from ..nca import nca
-from ..simulation import TimeGrid, simulate
+from ..simulation.single import TimeGrid, simulate
 
 if TYPE_CHECKING:
     import pandas as pd

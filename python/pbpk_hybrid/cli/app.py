@@ -8,9 +8,6 @@ import typer
 
 from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
 from . import scale as _scale
-from . import train_allometry as _train_allometry
-from . import train_pcdm as _train_pcdm
-from . import train_transformer as _train_transformer
 from . import webapp as _webapp
 
 app = typer.Typer(

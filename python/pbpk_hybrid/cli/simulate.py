@@ -133,9 +133,9 @@ def simulate(
             from ..scale.workers import warm_up
 
             warm_up(workers)  # they load the engine while this process does
-        from .. import simulation
         from .._core.random import generator
         from ..dosing import Regimen
+        from ..simulation import single as simulation
         from ..solvers import SolverOptions
         from .study import known_choice, matching, published, single_dose, usual_dose
 
@@ -238,7 +238,7 @@ def simulate(
             result = _analysis(sim)
             files = _write(sim, result, compared, kind, text, out)
             if report is not None:
-                from ..report import write_report
+                from ..report.html import write_report
 
                 files.append(
                     write_report(

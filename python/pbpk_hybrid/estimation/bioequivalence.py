@@ -22,8 +22,8 @@ from .._core.random import generator, stream
 from ..compounds import Compound
 from ..nca import nca
 from ..results import last_interval
-from ..simulation import simulate
-from ..variability import Variability
+from ..simulation.single import simulate
+from ..simulation.variability import Variability
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import xarray as xr
 from .._core.errors import InputError, SolveError
 from .._core.provenance import provenance
 from ..dosing import Regimen
-from ..models.system import System
+from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from .error_models import as_error_model
 from .objective import Objective

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
-from ..models.derivatives import parameter_names
-from ..models.named import own_values
-from ..models.system import System
+from ..models.system.derivatives import parameter_names
+from ..models.system.named import own_values
+from ..models.system.system import System
 
 SCALES = ("log", "logit", "linear")
 

@@ -24,7 +24,7 @@ import xarray as xr
 
 from .._core.errors import InputError, SolveError, unknown_name
 from ..dosing import Regimen
-from ..models.system import System
+from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from .error_models import Terms, terms
 from .fitting import make_objective, prediction_dataset

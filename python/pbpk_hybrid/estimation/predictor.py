@@ -12,8 +12,8 @@ import xarray as xr
 from .._core import schemas
 from .._core.errors import InputError, unknown_name
 from ..dosing import Regimen, just_before
-from ..models.named import named, own_values, with_values
-from ..models.system import System
+from ..models.system.named import named, own_values, with_values
+from ..models.system.system import System
 from ..solvers.base import Problem, SolverOptions
 from ..solvers.doses import dose_stops, steady_state_stops
 from ..solvers.select import choose_backend

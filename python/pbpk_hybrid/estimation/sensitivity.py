@@ -14,11 +14,11 @@ from .._core.errors import InputError, unknown_name
 from .._core.optional import require
 from .._core.provenance import provenance
 from ..dosing import Regimen
-from ..models.derivatives import parameter_names
-from ..models.named import named, own_values, with_values
-from ..models.system import System
+from ..models.system.derivatives import parameter_names
+from ..models.system.named import named, own_values, with_values
+from ..models.system.system import System
 from ..nca.area import segment_areas
-from ..simulation import simulate_system
+from ..simulation.single import simulate_system
 from ..solvers.base import SolverOptions
 from .parameters import LogNormal
 

@@ -32,7 +32,7 @@ import xarray as xr
 from .._core.errors import FileFormatError, InputError, PBPKError
 from ..compounds import Compound
 from ..physiology import reference_individual
-from ..physiology.child import reference_child
+from ..physiology.children.reference import reference_child
 from .pksim_file import Choice, objects, read_snapshot, text_of, value_of
 from .pksim_processes import (
     BY_SPECIES,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..models.clearance import MICROSOMAL_PROTEIN, gfr_fraction_from_clearance
+from ..models.small_molecules.clearance import MICROSOMAL_PROTEIN, gfr_fraction_from_clearance
 from ..physiology import reference_individual
 from .pksim_file import text_of, value_of
 

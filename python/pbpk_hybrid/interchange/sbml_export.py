@@ -27,7 +27,7 @@ from .._core.optional import require
 from .._core.provenance import VERSION
 from ..dosing import Regimen
 from ..dosing.table import EVERYONE
-from ..models.system import Reaction, System
+from ..models.system.system import Reaction, System
 from ..solvers import base
 from ..solvers.doses import dose_stops, steady_state_stops
 from .sbml_units import unit_of_export

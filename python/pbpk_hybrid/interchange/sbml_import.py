@@ -22,7 +22,7 @@ from .._core.errors import FileFormatError, InputError
 from .._core.optional import require
 from ..dosing import Regimen
 from ..dosing.regimen import combine
-from ..models.system import Observable, Reaction, System, signed_by_equations
+from ..models.system.system import Observable, Reaction, System, signed_by_equations
 from .sbml_file import read_text
 from .sbml_laws import saturable, scaled, scaled_observable, vanishing
 from .sbml_math import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models.system import Observable, Reaction
+from ..models.system.system import Observable, Reaction
 from .sbml_math import Polynomial, Unsupported
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .child import reference_child
-from .composition import METHODS, tissue_composition
-from .conditions import reference_pregnancy, with_hepatic_impairment, with_renal_impairment
+from .adults.training_people import training_people
+from .children.reference import reference_child
+from .conditions.disease import reference_pregnancy, with_hepatic_impairment, with_renal_impairment
+from .conditions.enzymes import ontogeny, with_enzymes
+from .conditions.transporters import with_transporters
 from .dataset import check_physiology
-from .enzymes import ontogeny, with_enzymes
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
-from .people import training_people
-from .plausibility import CHILD_RULES, RULES, check_plausibility, check_ranks, summary
+from .plausibility.rules import CHILD_RULES, RULES, check_plausibility, check_ranks, summary
 from .population import sample_population
-from .transporters import with_transporters
+from .tables.composition import METHODS, tissue_composition
 
 __all__ = [
     "BLOOD_POOLS",

@@ -10,9 +10,8 @@ import xarray as xr
 from .._core.arguments import check_choice, check_kind
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
-from . import regressions as r
-from .dataset import body_surface_area, build
-from .human import (
+from .adults import regressions as r
+from .adults.body import (
     INDEX,
     People,
     close_flows,
@@ -20,6 +19,7 @@ from .human import (
     expected_cardiac_output,
     expected_masses,
 )
+from .dataset import body_surface_area, build
 from .organs import ORGANS, SEXES, SPECIES
 from .species import SpeciesReference, reference
 
@@ -56,7 +56,7 @@ def reference_individual(
     """The reference individual of a species, as a physiology Dataset with one subject.
 
     Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm). With other covariates the organ
-    masses and flows follow the regressions of :mod:`pbpk_hybrid.physiology.human` without variability. A weight given
+    masses and flows follow the regressions of :mod:`pbpk_hybrid.physiology.adults.body` without variability. A weight given
     without a height keeps the reference height; a height given without a weight keeps the reference BMI.
 
     Animals: the reference animal; with another body weight, volumes scale with weight and flows and GFR with

@@ -22,11 +22,8 @@ import xarray as xr
 from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.random import BLOCK, block_seed, block_sizes, generator
-from . import regressions as r
-from .animals import sample_animals
-from .child_population import only_children, sample_children
-from .dataset import build
-from .human import (
+from .adults import regressions as r
+from .adults.body import (
     INDEX,
     People,
     by_sex,
@@ -35,11 +32,9 @@ from .human import (
     expected_cardiac_output,
     expected_masses,
 )
-from .individual import check_species
-from .redraws import PERSON_ROUNDS, SOFT_ROUNDS, draw_until_fit
-from .selection import Selection, female_fraction, select
-from .species import reference
-from .variability import (
+from .adults.redraws import PERSON_ROUNDS, SOFT_ROUNDS, draw_until_fit
+from .adults.selection import Selection, female_fraction, select
+from .adults.variability import (
     CUT,
     FAT_SD_LOGIT,
     GFR_SD_LN,
@@ -51,6 +46,11 @@ from .variability import (
     sd_ln,
     truncated_normal,
 )
+from .animals.population import sample_animals
+from .children.population import only_children, sample_children
+from .dataset import build
+from .individual import check_species
+from .species import reference
 
 #: drawn by one call; about 30 GB of organs
 MOST_SUBJECTS = 100_000_000

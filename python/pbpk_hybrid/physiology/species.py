@@ -16,9 +16,9 @@ from functools import cache
 import numpy as np
 
 from .._core.errors import FlowBalanceError
-from .corrections import httk_rate, notes
 from .organs import ORGANS, PORTAL_ORGANS
-from .tables import compphysiol, httk_physiology, httk_tissue, mcnally, own_reference
+from .tables.corrections import httk_rate, notes
+from .tables.files import compphysiol, httk_physiology, httk_tissue, mcnally, own_reference
 
 Sourced = dict[str, tuple[float, str]]  # organ or parameter -> (value, source)
 

@@ -6,13 +6,11 @@ import contextlib
 
 
 def _load() -> None:
-    import distributed
-    import zarr
 
     from ..physiology import sample_population
-    from ..simulation import simulate
+    from ..simulation.single import simulate
     from ..solvers import SolverOptions
-    from ..variability import Variability
+    from ..simulation.variability import Variability
 
     # one thread: a process that has threads must not be forked
     simulate(

@@ -16,9 +16,9 @@ from .._core.errors import InputError, SubjectFailedWarning
 from .._core.random import block_seed
 from ..compounds import Compound, get_compound
 from ..dosing import Regimen
-from ..simulation import simulate
+from ..simulation.single import simulate
+from ..simulation.variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from ..solvers import SolverOptions, TimeGrid
-from ..variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from .cohort import (
     BLOCK,
     Cohort,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
-from ..models.system import Observable, System
+from ..models.system.system import Observable, System
 from .base import KEEP, Backend, Problem, SolverOptions, StopTable, Trajectories
 
 _TOTAL = "all states"

@@ -11,8 +11,8 @@ import numpy as np
 
 from .._core.arguments import check_choice, check_real
 from .._core.errors import InputError
-from ..models.derivatives import ParameterDerivative
-from ..models.system import System
+from ..models.system.derivatives import ParameterDerivative
+from ..models.system.system import System
 
 #: methods every backend may offer; "expm" is exact for linear systems
 METHODS = ("rodas5p", "rodas4", "rodas4p", "expm")

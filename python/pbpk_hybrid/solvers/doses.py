@@ -10,7 +10,7 @@ from .._core.errors import InputError, unknown_name
 from ..dosing import DoseEvents, Regimen, expand
 from ..dosing.events import BOLUS, OTHER, RATE, RESET, ROUTE_COMPARTMENT, STEADY
 from ..dosing.table import is_dose
-from ..models.system import System
+from ..models.system.system import System
 from . import base
 from .base import StopTable
 
@@ -75,15 +75,6 @@ def dose_stops(
     )
     state = np.array([system.targets[name] for name in events.compartments], dtype=np.int64)
     return Doses(events, state, _first_dose(regimen, ids, body_weight))
-
-
-def just_before(time: np.ndarray | float) -> np.ndarray | float:
-    """The time [h] at which a trough is read that is taken right before a dose at `time`: 1e-9 of it, at least 1e-9 h, earlier.
-
-    A saved value at the time of a dose sees the dose. The distance is large enough to be told apart after rounding to nine
-    decimals, and small enough (4 microseconds to a few milliseconds) for no concentration to change by more than 1e-6.
-    """
-    return time - 1e-9 * np.maximum(1.0, np.abs(time))
 
 
 def subject_ids(system: System) -> np.ndarray:

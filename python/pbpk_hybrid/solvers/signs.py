@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models.system import System
+from ..models.system.system import System
 from .base import Problem, SolverOptions, Status, Trajectories
 
 #: An amount may be below zero by so many times the tolerance of a step (absolute, plus relative to what was given). An

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..models.system import System
+from ..models.system.system import System
 from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
 from .expm import step
 

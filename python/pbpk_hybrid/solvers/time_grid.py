@@ -13,10 +13,10 @@ import numpy as np
 
 from .._core.errors import InputError
 from .._core.units import quantity
-from ..models.system import System
+from ..dosing import just_before
+from ..models.system.system import System
 from .areas import solve
 from .base import ADD, KEEP, RATE, Backend, Problem, SolverOptions, Status, StopTable
-from .doses import just_before
 
 #: share of the area after the last dose that the grid covers in the median person
 SHARE = 0.99

@@ -194,7 +194,7 @@ def test_usage_errors_have_code_2():
 
 
 def test_failed_subjects_are_code_3_and_the_rest_is_written(tmp_path, monkeypatch):
-    from pbpk_hybrid import simulation
+    from pbpk_hybrid.simulation import single as simulation
 
     real = simulation.simulate
 

@@ -19,7 +19,7 @@ from pbpk_hybrid.compounds import (
     search_compounds,
 )
 from pbpk_hybrid.compounds.httk_table import httk_compound, httk_table
-from pbpk_hybrid.models.clearance import absorption_rate_from_caco2, split_clearance
+from pbpk_hybrid.models.small_molecules.clearance import absorption_rate_from_caco2, split_clearance
 
 CURATED = list_compounds(curated=True)
 

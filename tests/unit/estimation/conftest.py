@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.system import Coefficients
+from pbpk_hybrid.models.system.system import Coefficients
 
 
 def one_compartment(n=1, ka=1.5, cl=3.0, v=30.0, subjects=None):

@@ -11,7 +11,7 @@ import pbpk_hybrid as ph
 from pbpk_hybrid.compounds.curated import curated_names
 from pbpk_hybrid.interchange import export_sbml
 from pbpk_hybrid.models import with_indirect_response
-from pbpk_hybrid.models.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 
 pytest.importorskip("libsbml", exc_type=ImportError)
 with warnings.catch_warnings():

@@ -8,7 +8,7 @@ import pytest
 import pbpk_hybrid as ph
 from pbpk_hybrid.interchange import export_sbml, import_sbml
 from pbpk_hybrid.models import with_effect_compartment, with_indirect_response
-from pbpk_hybrid.models.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 
 pytest.importorskip("libsbml", exc_type=ImportError)
 

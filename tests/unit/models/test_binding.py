@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbpk_hybrid.models import binding
+from pbpk_hybrid.models.small_molecules import binding
 
 
 def test_fraction_unbound_correction_only_lowers():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
-from pbpk_hybrid.models import clearance as cl
+from pbpk_hybrid.models.small_molecules import clearance as cl
 
 clints = st.floats(1e-4, 1e7)
 flows = st.floats(1e-3, 500)

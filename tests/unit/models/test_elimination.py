@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbpk_hybrid.models.elimination import minimum_degree_order, plan_elimination
+from pbpk_hybrid.models.system.elimination_order import minimum_degree_order, plan_elimination
 
 
 def factorise(plan, matrix):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pbpk_hybrid import FlowBalanceError, InputError
 from pbpk_hybrid._core.errors import UnknownNameError
-from pbpk_hybrid.models.graph import OrganGraph, whole_body_graph
+from pbpk_hybrid.models.system.graph import OrganGraph, whole_body_graph
 from pbpk_hybrid.physiology.organs import ORGANS, PORTAL_ORGANS
 
 GRAPH = whole_body_graph(ORGANS)

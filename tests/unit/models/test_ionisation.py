@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbpk_hybrid.models.ionisation import (
+from pbpk_hybrid.models.small_molecules.ionisation import (
     anion_ratio,
     cation_ratio,
     charge_ratio,

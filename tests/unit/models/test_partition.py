@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from pbpk_hybrid._core.errors import InputError, OutOfRangeWarning, UnknownNameError
 from pbpk_hybrid.compounds import Compound, get_compound, list_compounds
-from pbpk_hybrid.models import partition_equations as eq
-from pbpk_hybrid.models.partition import (
+from pbpk_hybrid.models.small_molecules import partition_equations as eq
+from pbpk_hybrid.models.small_molecules.partition import (
     METHODS,
     REFERENCE_HEMATOCRIT,
     blood_to_plasma_ratio,
     partition_coefficients,
 )
-from pbpk_hybrid.physiology.composition import tissue_composition
 from pbpk_hybrid.physiology.organs import SPECIES, TISSUES
+from pbpk_hybrid.physiology.tables.composition import tissue_composition
 
 PREDICTIVE = METHODS[:-1]
 

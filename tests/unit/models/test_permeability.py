@@ -8,7 +8,7 @@ import pytest
 import pbpk_hybrid as ph
 from pbpk_hybrid import Compound, InputError, simulate
 from pbpk_hybrid._core.errors import UnknownNameError
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 from pbpk_hybrid.physiology import reference_individual
 
 TISSUES = (

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import emax, with_effect_compartment, with_indirect_response
-from pbpk_hybrid.models.system import HILL_FLOOR, hill_share
+from pbpk_hybrid.models.system.system import HILL_FLOOR, hill_share
 
 TIMES = np.linspace(0.0, 48.0, 49)
 TIGHT = ph.SolverOptions(rtol=1e-10)

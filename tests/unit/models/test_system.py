@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import random_system, yardstick_system
-from pbpk_hybrid.models.system import Reaction, System
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
+from pbpk_hybrid.models.system.system import Reaction, System
 
 
 def two_states(**changes) -> System:

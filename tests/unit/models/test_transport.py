@@ -7,7 +7,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid import Compound, InputError
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 
 TISSUES = (
     "lung",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.two_pore import (
+from pbpk_hybrid.models.large_molecules.two_pore import (
     PROTEINS,
     Pores,
     pore_exchange,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.derivatives import parameter_names
-from pbpk_hybrid.models.whole_body import DEPOT, LUMEN, SINKS, whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import DEPOT, LUMEN, SINKS, whole_body_system
+from pbpk_hybrid.models.system.derivatives import parameter_names
 from pbpk_hybrid.physiology.organs import ORGANS, PORTAL_ORGANS, SPECIES
 
 

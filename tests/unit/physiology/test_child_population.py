@@ -7,8 +7,8 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.physiology import check_physiology, check_plausibility
-from pbpk_hybrid.physiology.child import maturation_of_filtration, reference_children
-from pbpk_hybrid.physiology.enzymes import ontogeny
+from pbpk_hybrid.physiology.children.reference import maturation_of_filtration, reference_children
+from pbpk_hybrid.physiology.conditions.enzymes import ontogeny
 
 
 @pytest.fixture(scope="module")

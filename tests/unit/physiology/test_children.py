@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pbpk_hybrid.physiology import RULES, check_ranks, sample_population, summary
-from pbpk_hybrid.physiology.children import reference_height, reference_mass, usual_range
-from pbpk_hybrid.physiology.nhanes import children
+from pbpk_hybrid.physiology.adults.regressions import haycock_surface
+from pbpk_hybrid.physiology.adults.survey import children
+from pbpk_hybrid.physiology.children.usual import reference_height, reference_mass, usual_range
 from pbpk_hybrid.physiology.organs import ORGANS
-from pbpk_hybrid.physiology.plausibility import Body, check, check_bodies, check_plausibility
-from pbpk_hybrid.physiology.regressions import haycock_surface
+from pbpk_hybrid.physiology.plausibility.rules import Body, check, check_bodies, check_plausibility
 
 # ICRP 89 Tables 2.8 and 2.9: sex, age, weight, height, liver, brain
 ICRP = (

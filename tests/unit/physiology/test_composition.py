@@ -7,8 +7,8 @@ import pytest
 
 from pbpk_hybrid._core.errors import UnknownNameError
 from pbpk_hybrid.physiology import METHODS, ORGANS, SPECIES, tissue_composition
-from pbpk_hybrid.physiology.composition import COMPOSITION_ORGANS
 from pbpk_hybrid.physiology.organs import BLOOD_POOLS, TISSUES
+from pbpk_hybrid.physiology.tables.composition import COMPOSITION_ORGANS
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,8 +10,13 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import whole_body_system
-from pbpk_hybrid.physiology.conditions import CIRRHOSIS, RENAL_STAGES
-from pbpk_hybrid.physiology.enzymes import ONTOGENY, PHENOTYPES, STRAIGHT_ONTOGENY, ontogeny
+from pbpk_hybrid.physiology.conditions.disease import CIRRHOSIS, RENAL_STAGES
+from pbpk_hybrid.physiology.conditions.enzymes import (
+    ONTOGENY,
+    PHENOTYPES,
+    STRAIGHT_ONTOGENY,
+    ontogeny,
+)
 
 PEDIATRICS = Path(__file__).parents[4] / "shared" / "data" / "osp" / "Pediatrics.csv"
 

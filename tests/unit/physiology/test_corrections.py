@@ -5,9 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pbpk_hybrid.physiology import SPECIES, reference_individual, regressions
-from pbpk_hybrid.physiology.corrections import CORRECTIONS, httk_rate, mcnally_reference_mass, notes
-from pbpk_hybrid.physiology.tables import compphysiol, httk_physiology, httk_tissue, mcnally, rows
+from pbpk_hybrid.physiology import SPECIES, reference_individual
+from pbpk_hybrid.physiology.adults import regressions
+from pbpk_hybrid.physiology.tables.corrections import (
+    CORRECTIONS,
+    httk_rate,
+    mcnally_reference_mass,
+    notes,
+)
+from pbpk_hybrid.physiology.tables.files import (
+    compphysiol,
+    httk_physiology,
+    httk_tissue,
+    mcnally,
+    rows,
+)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pbpk_hybrid.physiology import (
     reference_individual,
     sample_population,
 )
-from pbpk_hybrid.physiology.nhanes import adults
+from pbpk_hybrid.physiology.adults.survey import adults
 from pbpk_hybrid.physiology.organs import SYSTEMIC_ORGANS
 
 EXACT = 1e-12  # rounding of a sum of 16 numbers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pbpk_hybrid.physiology import regressions as r
+from pbpk_hybrid.physiology.adults import regressions as r
 
 MAN, WOMAN = np.array([True]), np.array([False])
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import pbpk_hybrid.results
 from pbpk_hybrid._core.errors import InputError, SchemaError, UnknownNameError
 from pbpk_hybrid.nca import nca
 

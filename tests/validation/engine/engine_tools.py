@@ -10,7 +10,7 @@ from hypothesis import settings
 from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.system import Observable
+from pbpk_hybrid.models.system.system import Observable
 
 TIGHT = ph.SolverOptions(rtol=1e-10)
 EXACT = ph.SolverOptions(method="expm")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.system import Coefficients
+from pbpk_hybrid.models.system.system import Coefficients
 
 BLOOD_TO_PLASMA, FRACTION_UNBOUND_PLASMA = 0.61, 0.028
 CLINT = 1391.56  # L/h, unbound

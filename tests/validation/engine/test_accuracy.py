@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.compounds import list_compounds
-from pbpk_hybrid.models.examples import random_system, yardstick_system
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 
 DAY = np.linspace(0.0, 24.0, 97)
 PROMISED = 1e-5  # of the default tolerances, for any model

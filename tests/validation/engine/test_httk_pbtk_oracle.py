@@ -11,7 +11,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import httk_parameters
-from pbpk_hybrid.models.httk_presets import PARAMETERS
+from pbpk_hybrid.models.httk.presets import PARAMETERS
 
 NEEDED = PARAMETERS["pbtk"]
 

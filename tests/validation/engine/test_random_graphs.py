@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.examples import random_system
+from pbpk_hybrid.models.system.examples import random_system
 
 FEW = few(15)
 TIMES = np.linspace(0.0, 30.0, 61)

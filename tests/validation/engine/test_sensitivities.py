@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.derivatives import parameter_names
-from pbpk_hybrid.models.examples import random_system, yardstick_system
-from pbpk_hybrid.models.whole_body import whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
+from pbpk_hybrid.models.system.derivatives import parameter_names
+from pbpk_hybrid.models.system.examples import random_system, yardstick_system
 
 TIMES = np.linspace(0.0, 24.0, 25)
 FINE = ph.SolverOptions(rtol=1e-12)

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.models.whole_body import SINKS, whole_body_system
+from pbpk_hybrid.models.small_molecules.whole_body import SINKS, whole_body_system
 from pbpk_hybrid.physiology.organs import PORTAL_ORGANS, SPECIES
 
 FEW = few(12)

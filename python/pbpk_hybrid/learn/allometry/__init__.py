@@ -5,9 +5,9 @@ from __future__ import annotations
 from ..._core.lazy import lazy_names
 
 _WHERE = {
-    "_model": ("NeuralAllometry",),
-    "_config": ("AllometryConfig",),
-    "_data": ("Table", "load_table", "scaffold_folds"),
+    "model": ("NeuralAllometry",),
+    "config": ("AllometryConfig",),
+    "data": ("Table", "load_table", "scaffold_folds"),
     "engine": ("prediction_to_compound",),
     "curves": ("Curve", "fine_tune", "scaled_system"),
 }

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..._core.optional import require
 from ...models import scaling
-from ._data import Table
-from ._features import FINGERPRINT_SIZE
+from .data import Table
+from .features import FINGERPRINT_SIZE
 
 ANIMALS = ("rat", "dog", "monkey")
 _HUMAN = scaling.TABLE_WEIGHT["human"]
@@ -113,7 +113,7 @@ def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
 def _mass_and_acceptors(table: Table):
     if table.features is None:
         return None
-    from ._features import molecule
+    from .features import molecule
 
     module = require("rdkit.Chem.Descriptors", "learn", "structures")
     mols = [molecule(s) for s in table.smiles]

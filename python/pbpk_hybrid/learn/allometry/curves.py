@@ -20,16 +20,16 @@ from torch import Tensor
 from ..._core.errors import InputError
 from ...compounds import Compound
 from ...dosing import Regimen
-from ...models.distribution import equilibrium_volume
-from ...models.graph import whole_body_graph
-from ...models.partition import partition_coefficients
-from ...models.system import System
-from ...models.whole_body import whole_body_system
+from ...models.small_molecules.distribution import equilibrium_volume
+from ...models.small_molecules.partition import partition_coefficients
+from ...models.small_molecules.whole_body import whole_body_system
+from ...models.system.graph import whole_body_graph
+from ...models.system.system import System
 from ...physiology import SPECIES, reference_individual
-from ...simulation import simulate_system
-from ._model import NeuralAllometry, _structure_of
-from ._sources import parse_sources
-from ._training import NU
+from ...simulation.single import simulate_system
+from .model import NeuralAllometry, _structure_of
+from .sources import parse_sources
+from .training import NU
 
 #: names of the two parameters of :func:`scaled_system` [L/h], [L], of the reference individual
 PARAMETERS = ("clearance", "volume")

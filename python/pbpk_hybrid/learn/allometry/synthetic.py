@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.scaling import TABLE_WEIGHT
-from ._data import PARAMETERS, SPECIES, Table
+from .data import PARAMETERS, SPECIES, Table
 
 
 def power_law_table(
@@ -64,9 +64,9 @@ def engine_compounds(n: int, *, seed: int) -> list:
 
 def engine_values(compound, species: str) -> tuple[float, float, float]:
     """Plasma clearance [L/h] and Vss [L] of the animal of the usual weight, and fu, as the engine's equations have them."""
-    from ...models.elimination_parameters import elimination_parameters
-    from ...models.graph import whole_body_graph
-    from ...models.partition import blood_to_plasma_ratio, partition_coefficients
+    from ...models.small_molecules.elimination_parameters import elimination_parameters
+    from ...models.small_molecules.partition import blood_to_plasma_ratio, partition_coefficients
+    from ...models.system.graph import whole_body_graph
     from ...physiology import BLOOD_POOLS, ORGANS, reference_individual
 
     own, body = compound.for_species(species), reference_individual(species)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._config import PCDMConfig
-from ._model import PCDM
+from .config import PCDMConfig
+from .model import PCDM
 
 __all__ = ["PCDM", "PCDMConfig"]

@@ -20,10 +20,10 @@ from __future__ import annotations
 from ..._core.lazy import lazy_names
 
 _WHERE = {
-    "_fields": ("NativeField", "MLPField", "GraphField"),
-    "_scaling_field": ("ScalingField",),
-    "_odeint": ("odeint", "BACKENDS"),
-    "_weights": ("weight_layout", "flatten_weights", "unflatten_weights", "n_weights"),
+    "fields": ("NativeField", "MLPField", "GraphField"),
+    "scaling_field": ("ScalingField",),
+    "integration": ("odeint", "BACKENDS"),
+    "weights": ("weight_layout", "flatten_weights", "unflatten_weights", "n_weights"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)
 

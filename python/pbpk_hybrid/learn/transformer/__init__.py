@@ -5,9 +5,9 @@ from __future__ import annotations
 from ..._core.lazy import lazy_names
 
 _WHERE = {
-    "_model": ("Forecaster",),
-    "_config": ("ForecasterConfig",),
-    "_corpus": ("Corpus", "CorpusOptions"),
-    "_patients": ("subject_ids",),
+    "model": ("Forecaster",),
+    "config": ("ForecasterConfig",),
+    "corpus": ("Corpus", "CorpusOptions"),
+    "data": ("subject_ids",),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -19,7 +19,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from ...models.system import System
+from ...models.system.system import System
 from .lanes import aligned_lanes, entry, load, splat, store
 from .tableaus import Tableau
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...models.derivatives import parameter_derivatives
+from ...models.system.derivatives import parameter_derivatives
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..signs import judge_signs
 from ..threads import run_in_threads, thread_count

@@ -1,6 +1,6 @@
 """The rate law ``enzymatic``: v = N/D, N = k (1 + e) a, D = F + r a B, F = 1 + sum c i, B = 1 + sum q i.
 
-Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see :class:`pbpk_hybrid.models.system.Reaction`. Systems
+Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see :class:`pbpk_hybrid.models.system.system.Reaction`. Systems
 without it are compiled without any of this.
 """
 

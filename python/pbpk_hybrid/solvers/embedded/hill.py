@@ -10,7 +10,7 @@ import math
 
 from numba import njit
 
-from ...models.system import HILL_FLOOR
+from ...models.system.system import HILL_FLOOR
 from .lanes import LANES, entry, lane, load, splat, store, with_lane
 
 FLOOR = float(HILL_FLOOR)

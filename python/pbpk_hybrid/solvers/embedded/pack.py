@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...models.derivatives import ParameterDerivative
-from ...models.system import RATE_LAWS, System
+from ...models.system.derivatives import ParameterDerivative
+from ...models.system.system import RATE_LAWS, System
 from .lanes import LANES, aligned_lanes
 from .rosenbrock import SensitivityArrays, Structure
 from .sensitivity import BLOCK, KDerivative

@@ -2,7 +2,7 @@
 
 :func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one the worst of them needs.
 Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
-solves along the organ graph (:mod:`pbpk_hybrid.models.elimination`), and SIMD (:mod:`.lanes`).
+solves along the organ graph (:mod:`pbpk_hybrid.models.system.elimination_order`), and SIMD (:mod:`.lanes`).
 
 With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a stage is one sum and one solve,
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.system import RATE_LAWS
+from ...models.system.system import RATE_LAWS
 from ..base import Problem, SolverOptions, Trajectories
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._core.files import atomic_path
-from ...models.system import System
+from ...models.system.system import System
 
 #: written into the file and checked by Julia
 FORMAT = "pbpk_hybrid system 1"

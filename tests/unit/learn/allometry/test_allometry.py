@@ -14,13 +14,13 @@ from pbpk_hybrid.compounds import Compound
 from pbpk_hybrid.learn.allometry import (
     AllometryConfig,
     NeuralAllometry,
-    _path,
+    bodies,
     prediction_to_compound,
     scaffold_folds,
 )
-from pbpk_hybrid.learn.allometry._blend import share
-from pbpk_hybrid.learn.allometry._calibration import GROUPS, LEVELS, quantiles
-from pbpk_hybrid.learn.allometry._features import features
+from pbpk_hybrid.learn.allometry.blending import share
+from pbpk_hybrid.learn.allometry.calibration import GROUPS, LEVELS, quantiles
+from pbpk_hybrid.learn.allometry.features import features
 from pbpk_hybrid.learn.allometry.synthetic import power_law_table
 from pbpk_hybrid.physiology import reference_individual
 
@@ -125,8 +125,8 @@ def leaning(model, share=0.4):
 
 def test_human_clearance_leans_on_the_monkeys_by_liver_flow(model):
     plain, leant = leaning(model, 0.0).predict(None, ANIMALS), leaning(model).predict(None, ANIMALS)
-    q = np.exp(_path.processes()[0])
-    human, monkey = (_path.KNOT_SPECIES.index(s) for s in ("human", "monkey"))
+    q = np.exp(bodies.processes()[0])
+    human, monkey = (bodies.KNOT_SPECIES.index(s) for s in ("human", "monkey"))
     scaled = 3.5 * q[human] / q[monkey]
     expected = float(plain["clearance"]) ** 0.6 * scaled**0.4
     assert float(leant["clearance"]) == pytest.approx(expected, rel=1e-6)
@@ -321,8 +321,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_model(model, tmp_path):
 
 def test_trees_as_arrays_predict_what_scikit_learn_predicts():
     ensemble = pytest.importorskip("sklearn.ensemble")
-    from pbpk_hybrid.learn.allometry import _trees
-    from pbpk_hybrid.learn.allometry._features import Features
+    from pbpk_hybrid.learn.allometry import trees as _trees
+    from pbpk_hybrid.learn.allometry.features import Features
 
     rng = np.random.default_rng(1)
     n, blank = 60, ("",) * 60
@@ -351,19 +351,19 @@ def test_trees_as_arrays_predict_what_scikit_learn_predicts():
 
 
 def test_the_path_passes_through_the_species_and_is_smooth():
-    value, _ = _path.basis(_path.KNOTS)
-    assert value == pytest.approx(np.eye(len(_path.KNOTS)), abs=1e-12)
+    value, _ = bodies.basis(bodies.KNOTS)
+    assert value == pytest.approx(np.eye(len(bodies.KNOTS)), abs=1e-12)
     x, h = np.linspace(-6, 7, 200), 1e-6
-    numeric = (_path.basis(x + h)[0] - _path.basis(x - h)[0]) / (2 * h)
-    assert np.allclose(numeric, _path.basis(x)[1], atol=1e-4)  # curvature jumps at the species
+    numeric = (bodies.basis(x + h)[0] - bodies.basis(x - h)[0]) / (2 * h)
+    assert np.allclose(numeric, bodies.basis(x)[1], atol=1e-4)  # curvature jumps at the species
 
 
 def test_breakpoints_go_from_start_to_end_by_every_species():
-    points = _path.breakpoints([np.log(0.25), np.log(70.0)], [np.log(70.0), np.log(5.0)])
+    points = bodies.breakpoints([np.log(0.25), np.log(70.0)], [np.log(70.0), np.log(5.0)])
     assert points[:, 0] == pytest.approx(np.log([0.25, 70.0])) and points[:, -1] == pytest.approx(
         np.log([70.0, 5.0])
     )
-    assert set(np.round(_path.KNOTS[1:], 9)) <= set(np.round(points[0], 9))
+    assert set(np.round(bodies.KNOTS[1:], 9)) <= set(np.round(points[0], 9))
 
 
 def test_salts_charges_and_isomers_are_one_structure():
@@ -389,7 +389,7 @@ def test_calibration_finds_the_factor_of_overconfident_deviations():
 
 
 def test_the_shipped_table_is_whole_and_split_by_scaffold():
-    from pbpk_hybrid.learn.allometry._data import FOLDER, N_FOLDS, read_csv
+    from pbpk_hybrid.learn.allometry.data import FOLDER, N_FOLDS, read_csv
 
     rows = read_csv(FOLDER / "splits.csv")
     fold_of: dict[str, set] = {}
@@ -402,7 +402,7 @@ def test_the_shipped_table_is_whole_and_split_by_scaffold():
 
 
 def test_the_shipped_model_loads_is_small_and_knows_what_it_learned(shipped):
-    from pbpk_hybrid.learn.allometry._model import SHIPPED
+    from pbpk_hybrid.learn.allometry.model import SHIPPED
 
     assert SHIPPED.stat().st_size < 5_000_000
     assert shipped._shares[0] == 0.0 and np.all(
@@ -431,7 +431,7 @@ def test_what_is_missing_widens_the_intervals(shipped, name):
 
 
 def test_a_compound_from_outside_the_table_is_predicted_whatever_the_order(shipped):
-    from pbpk_hybrid.learn.allometry._data import FOLDER, read_csv
+    from pbpk_hybrid.learn.allometry.data import FOLDER, read_csv
 
     ozanimod = "CC(C)Oc1ccc(cc1C#N)-c1nc(no1)-c1cccc2c1CCC2NCCO"
     assert features([ozanimod]).keys[0] not in {

@@ -20,11 +20,11 @@ from pbpk_hybrid._core.errors import (
     UnknownNameError,
 )
 from pbpk_hybrid.learn.diffusion import PCDM, PCDMConfig
-from pbpk_hybrid.learn.diffusion._conditions import check, random_features
-from pbpk_hybrid.learn.diffusion._coordinates import MEASURED, NAMES, Coordinates
-from pbpk_hybrid.learn.diffusion._physics import violation
-from pbpk_hybrid.learn.diffusion._ranges import mirror
-from pbpk_hybrid.learn.diffusion._sampler import project, sample, schedule
+from pbpk_hybrid.learn.diffusion.conditions import check, random_features
+from pbpk_hybrid.learn.diffusion.coordinates import MEASURED, NAMES, Coordinates
+from pbpk_hybrid.learn.diffusion.physics_loss import violation
+from pbpk_hybrid.learn.diffusion.ranges import mirror
+from pbpk_hybrid.learn.diffusion.sampler import project, sample, schedule
 from pbpk_hybrid.physiology import (
     ORGANS,
     check_physiology,
@@ -200,10 +200,10 @@ def test_guidance_without_a_condition_changes_nothing():
 
 
 def test_the_guidance_that_was_asked_for_reaches_the_sampler(model, monkeypatch):
-    from pbpk_hybrid.learn.diffusion import _model
+    from pbpk_hybrid.learn.diffusion import model as module
 
-    seen, real = [], _model.sample
-    monkeypatch.setattr(_model, "sample", lambda *a: seen.append(a[5]) or real(*a))
+    seen, real = [], module.sample
+    monkeypatch.setattr(module, "sample", lambda *a: seen.append(a[5]) or real(*a))
     people = model.sample(20, {"age": (40, 70)}, seed=1, guidance=1.5)
     assert set(seen) == {1.5} and people.attrs["guidance"] == 1.5
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pbpk_hybrid.learn.transformer import CorpusOptions, Forecaster, ForecasterConfig
-from pbpk_hybrid.learn.transformer._training import new_module
+from pbpk_hybrid.learn.transformer.training import new_module
 
 sys.path.insert(0, str(Path(__file__).parent))  # for forecaster_samples
 

@@ -5,8 +5,8 @@ import pytest
 
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
-from pbpk_hybrid.learn.transformer._batch import DESCRIPTORS, SITES
-from pbpk_hybrid.learn.transformer._prior import compound_rows, pool
+from pbpk_hybrid.learn.transformer.batch import DESCRIPTORS, SITES
+from pbpk_hybrid.learn.transformer.corpus_prior import compound_rows, pool
 
 OPTIONS = CorpusOptions(batch_size=64, doses=6)
 

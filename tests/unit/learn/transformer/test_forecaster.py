@@ -20,7 +20,7 @@ from pbpk_hybrid._core.errors import (
 from pbpk_hybrid._core.schemas import validate
 from pbpk_hybrid.learn.checkpoints import save_checkpoint
 from pbpk_hybrid.learn.transformer import Forecaster, ForecasterConfig
-from pbpk_hybrid.learn.transformer._patients import MOST_DOSES, MOST_OBSERVATIONS, read_patients
+from pbpk_hybrid.learn.transformer.data import MOST_DOSES, MOST_OBSERVATIONS, read_patients
 
 GRID = [1.0, 4.0, 12.0]
 DOSE = Regimen.oral(100.0)
@@ -270,8 +270,8 @@ def test_impossible_weights_and_samples_are_flagged(untrained):
 
 
 def test_the_corpus_has_no_weight_that_is_flagged():
-    from pbpk_hybrid.learn.transformer._model import WEIGHTS
-    from pbpk_hybrid.learn.transformer._prior import pool
+    from pbpk_hybrid.learn.transformer.corpus_prior import pool
+    from pbpk_hybrid.learn.transformer.model import WEIGHTS
 
     people = pool()
     for species, (low, high) in WEIGHTS.items():

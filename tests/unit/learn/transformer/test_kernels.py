@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from pbpk_hybrid.learn.transformer import _kernels as k
-from pbpk_hybrid.learn.transformer._features import Prepared
+from pbpk_hybrid.learn.transformer import superposition as k
+from pbpk_hybrid.learn.transformer.features import Prepared
 
 T = lambda x: torch.tensor(x, dtype=torch.float64)
 rates = st.floats(1e-3, 10.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pbpk_hybrid.learn.transformer._likelihood import Mixture, negative_log_likelihood
+from pbpk_hybrid.learn.transformer.likelihood import Mixture, negative_log_likelihood
 
 
 @pytest.fixture

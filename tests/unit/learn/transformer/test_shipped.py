@@ -9,8 +9,8 @@ import pbpk_hybrid as ph
 from pbpk_hybrid.dosing import Regimen
 from pbpk_hybrid.learn import Forecaster
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
-from pbpk_hybrid.learn.transformer._features import prepare
-from pbpk_hybrid.learn.transformer._model import SHIPPED
+from pbpk_hybrid.learn.transformer.features import prepare
+from pbpk_hybrid.learn.transformer.model import SHIPPED
 
 
 @pytest.fixture(scope="module")

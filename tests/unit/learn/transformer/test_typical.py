@@ -7,8 +7,8 @@ from forecaster_samples import observed
 
 from pbpk_hybrid.dosing import Regimen
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
-from pbpk_hybrid.learn.transformer._patients import collate, read_patients
-from pbpk_hybrid.learn.transformer._typical import TypicalCurve
+from pbpk_hybrid.learn.transformer.context_curve import TypicalCurve
+from pbpk_hybrid.learn.transformer.data import collate, read_patients
 
 TIMES = np.array([0.5, 1.0, 2.0, 4.0, 8.0, 12.0])
 

@@ -1,0 +1,112 @@
+"""What the members say of compounds they have not seen: calibration of the intervals, and shares of the classical method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from . import blending as _blend
+from . import bodies as _path
+from .calibration import GROUPS, quantiles
+from .config import AllometryConfig
+from .encoder import HUMAN
+from .module import AllometryModule
+from .training import Problem, posterior
+
+MONKEY = _path.KNOT_SPECIES.index(_blend.SPECIES)
+#: sets of sources that the intervals are calibrated on
+SETS = ((), ("rat",), ("rat", "dog"), ("rat", "dog", "monkey"))
+
+
+def posteriors(
+    modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of all members of all modules."""
+    mean, sd = zip(*(posterior(m, problem, keep, known) for m in modules), strict=True)
+    return torch.cat(mean), torch.cat(sd)
+
+
+def combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over members, and the standard deviation of their mixture."""
+    return mean.mean(0).numpy(), (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt().numpy()
+
+
+def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
+    """(n_cases,) ln human clearance by the monkey's, NaN where the monkey's is not among the sources kept or the case is
+    about another species.
+    """
+    cases = problem.cases
+    monkey = problem.full[:, MONKEY, 0].numpy().astype(float)[cases.compound]
+    usable = keep[:, MONKEY, 0].numpy() & (cases.target == HUMAN)
+    scaled = _blend.by_liver_flow(monkey, _path.KNOTS[MONKEY], _path.KNOTS[HUMAN])
+    return np.where(usable, scaled, np.nan)
+
+
+def leant(centre: np.ndarray, by_monkey: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """`centre` (n, 3) with its clearance moved towards `by_monkey` (n,), where that is known, by `share` (n,)."""
+    out = centre.copy()
+    out[:, 0] += np.where(np.isfinite(by_monkey), share * (by_monkey - centre[:, 0]), 0.0)
+    return out
+
+
+def left_out(
+    modules: Sequence[AllometryModule],
+    config: AllometryConfig,
+    problem: Problem,
+    inner: np.ndarray,
+    known: bool,
+    sources,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """For each inner fold: rows of its human cases with all of `sources`, per parameter (rows, 3); mean and standard
+    deviation of the members that left them out; what the monkey's clearance says.
+    """
+    cases = problem.cases
+    human = np.flatnonzero(cases.target == HUMAN)
+    member_fold = np.tile(np.arange(config.members) % config.folds, len(modules))
+    keep = problem.present.clone()
+    keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in sources]] = (
+        False
+    )
+    with torch.no_grad():
+        mean, sd = posteriors(modules, problem, keep, torch.full((problem.n,), known))
+    count = keep[..., :2].any(-1).sum(1).numpy()
+    by_monkey = classical(problem, keep)
+    for fold in range(config.folds):
+        rows = human[(inner[cases.compound[human]] == fold) & (count[human] == len(sources))]
+        if len(rows):
+            out = torch.tensor(np.flatnonzero(member_fold == fold))
+            yield rows, *combine(mean[out][:, rows], sd[out][:, rows]), by_monkey[rows]
+
+
+def calibrate(
+    modules: Sequence[AllometryModule],
+    config: AllometryConfig,
+    problem: Problem,
+    inner: np.ndarray,
+    known: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical method (GROUPS,)."""
+    observed = problem.cases.observed
+    found: dict[int, list] = {}
+    for sources in _blend.SETS:
+        for rows, centre, _, by_monkey in left_out(modules, config, problem, inner, known, sources):
+            group = min(len(sources), GROUPS - 1)
+            found.setdefault(group, []).append((centre[:, 0], by_monkey, observed[rows, 0]))
+    shares = _blend.shares(found)
+    z: list[list] = [[] for _ in range(3)]
+    groups: list[list] = [[] for _ in range(3)]
+    for sources in SETS:
+        group = min(len(sources), GROUPS - 1)
+        for rows, centre, spread, by_monkey in left_out(
+            modules, config, problem, inner, known, sources
+        ):
+            centre = leant(centre, by_monkey, np.full(len(rows), shares[group]))
+            error = (observed[rows] - centre) / spread
+            for p in range(3):
+                some = error[np.isfinite(error[:, p]), p]
+                z[p].append(some)
+                groups[p].append(np.full(len(some), group))
+    join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)
+    return np.stack([quantiles(join(z[p]), join(groups[p])) for p in range(3)]), shares

@@ -1,0 +1,163 @@
+"""The cross-species table: clearance, volume and unbound fraction per species, joined by structure, split by scaffold."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..._core.errors import FileFormatError, InputError
+from ...models.scaling import TABLE_WEIGHT
+from .features import Features, features
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "pksmart"
+PARAMETERS = ("clearance", "volume", "fraction_unbound")
+#: species of a table's columns, in the order of arrays
+SPECIES = ("mouse", "rat", "rabbit", "monkey", "dog", "human")
+N_FOLDS = 10
+#: largest unbound fraction that the logit takes; tables round to 1
+LARGEST_FU = 0.99
+_COLUMN = {"clearance": "CL_mL_min_kg", "volume": "VDss_L_kg", "fraction_unbound": "fup"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of `weights` [kg]; NaN where
+    unknown.
+    """
+
+    names: tuple[str, ...]
+    smiles: tuple[str | None, ...]
+    keys: tuple[str, ...]
+    scaffolds: tuple[str, ...]
+    folds: np.ndarray
+    values: np.ndarray
+    species: tuple[str, ...]
+    weights: np.ndarray
+    features: Features | None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, rows) -> Table:
+        rows = (
+            np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=int)
+        )
+        pick = lambda values: tuple(values[i] for i in rows)
+        return replace(
+            self,
+            names=pick(self.names),
+            smiles=pick(self.smiles),
+            keys=pick(self.keys),
+            scaffolds=pick(self.scaffolds),
+            folds=self.folds[rows],
+            values=self.values[rows],
+            features=None if self.features is None else self.features.take(rows),
+        )
+
+    def parameter(self, name: str, species: str, *, per_kg: bool = False) -> np.ndarray:
+        """(n,) one parameter in one species [L/h, L or 1], or per kg of body weight."""
+        s = self.species.index(species)
+        values = self.values[:, s, PARAMETERS.index(name)]
+        return values / self.weights[s] if per_kg and name != "fraction_unbound" else values
+
+    def has(self, name: str, species) -> np.ndarray:
+        """(n,) whether a parameter is known in all of `species`."""
+        return np.all([np.isfinite(self.parameter(name, s)) for s in species], axis=0)
+
+
+@lru_cache(maxsize=1)
+def load_table() -> Table:
+    """Animal and human table as one, one row per structure; duplicates are averaged on the log scale.
+
+    Left out: values of zero or less (7-hydroxystaurosporine's human clearance is rounded to 0).
+    """
+    rows: dict[str, dict] = {}
+    texts, entries = [], []
+    for name in ("Animal_PK_data.csv", "Human_PK_data.csv"):
+        for row in read_csv(FOLDER / name):
+            texts.append(row["smiles_r"])
+            entries.append(row)
+    found = features(texts, texts)
+    first: dict[str, int] = {}
+    for i, (row, key) in enumerate(zip(entries, found.keys, strict=True)):
+        first.setdefault(key, i)
+        kept = rows.setdefault(
+            key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False}
+        )
+        kept["name"] = kept["name"] or row.get("NAME", "")
+        animal = "rat_fup" in row
+        for s in SPECIES:
+            for p, column in _COLUMN.items():
+                number = _positive(row.get(f"{s}_{column}"))
+                # both tables hold the human values of shared compounds: the animal table's are taken once
+                if number is not None and not (
+                    s == "human" and not animal and (s, p, "animal") in kept["values"]
+                ):
+                    kept["values"].setdefault((s, p, "animal" if animal else "human"), []).append(
+                        number
+                    )
+    values = np.full((len(rows), len(SPECIES), len(PARAMETERS)), np.nan)
+    weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
+    for i, kept in enumerate(rows.values()):
+        for (s, p, _), numbers in kept["values"].items():
+            j, k = SPECIES.index(s), PARAMETERS.index(p)
+            scale = {"clearance": 0.06 * weights[j], "volume": weights[j], "fraction_unbound": 1.0}[
+                p
+            ]
+            values[i, j, k] = np.exp(np.mean(np.log(numbers))) * scale
+    keys = tuple(rows)
+    part = found.take([first[k] for k in keys])
+    folds = _folds(keys)
+    return Table(
+        tuple(r["name"] or r["smiles"] for r in rows.values()),
+        tuple(r["smiles"] for r in rows.values()),
+        keys,
+        part.scaffolds,
+        folds,
+        values,
+        SPECIES,
+        weights,
+        part,
+    )
+
+
+def scaffold_folds(scaffolds, n_folds: int, seed: int) -> np.ndarray:
+    """(n,) fold of each compound; compounds of one scaffold share it, and folds are about equally large.
+
+    Scaffolds go in random order, each to the fold that is smallest so far.
+    """
+    names, group, counts = np.unique(np.asarray(scaffolds), return_inverse=True, return_counts=True)
+    if len(names) < n_folds:
+        raise InputError("n_folds", n_folds, f"at most the number of scaffolds, {len(names)}")
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-np.minimum(counts[order], 5), kind="stable")]  # the big ones first
+    size, fold = np.zeros(n_folds, dtype=int), np.empty(len(names), dtype=int)
+    for g in order:
+        fold[g] = int(np.argmin(size))
+        size[fold[g]] += counts[g]
+    return fold[group]
+
+
+def _folds(keys) -> np.ndarray:
+    table = {row["key"]: int(row["fold"]) for row in read_csv(FOLDER / "splits.csv")}
+    return np.array([table.get(k, -1) for k in keys])
+
+
+def _positive(text: str | None) -> float | None:
+    if text is None or not text.strip():
+        return None
+    number = float(text)
+    return number if number > 0 else None
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file as dictionaries."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError("path", str(path), "a CSV file", hint=str(error)) from error

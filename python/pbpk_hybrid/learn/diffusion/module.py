@@ -1,0 +1,100 @@
+"""The denoiser: a residual network of a person's coordinates, noise level, sex, ethnicity and conditions."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .config import PCDMConfig
+
+#: what ranges can be asked for; the first five are measured
+CONDITIONS = (
+    "age",
+    "body_weight",
+    "height",
+    "hematocrit",
+    "serum_creatinine",
+    "bmi",
+    "egfr",
+    "gfr",
+)
+#: features per condition: asked or not, lower end, upper end
+_PER_CONDITION = 3
+
+
+class Denoiser(nn.Module):
+    """Preconditioned denoiser D(x; sigma, c) of Karras et al. (2022, arXiv 2206.00364), eq. 7, with sigma_data = 1.
+
+    .. math:: D = c_{skip} x + c_{out} F(c_{in} x; \\tfrac14 \\ln\\sigma, c),\\quad c_{skip} = 1/(\\sigma^2 + 1),\\;
+              c_{out} = \\sigma/\\sqrt{\\sigma^2 + 1},\\; c_{in} = 1/\\sqrt{\\sigma^2 + 1}
+
+    This parametrisation is chosen because the coordinates have unit variance by construction, so that no schedule has to be
+    tuned,
+    and because c_skip gives the network nothing to do where there is little noise: residuals that are independent stay so.
+
+    Shapes
+    ------
+    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity; conditions : (n, 8, 3)
+    returns (n, dimension)
+    """
+
+    def __init__(self, config: PCDMConfig, dimension: int, groups: int) -> None:
+        super().__init__()
+        width = config.width
+        self.register_buffer("frequencies", torch.exp(torch.linspace(0.0, 3.0, 16)))
+        self.enter = nn.Linear(dimension, width)
+        self.context = nn.Sequential(
+            nn.Linear(32 + groups + len(CONDITIONS) * _PER_CONDITION, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+        )
+        self.blocks = nn.ModuleList(Block(width) for _ in range(config.blocks))
+        self.leave = nn.Linear(width, dimension)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
+    ) -> torch.Tensor:
+        shifts = self.modulation(sigma, group, conditions)
+        return self.denoise(x, sigma[:, None], shifts)
+
+    def modulation(
+        self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """What noise level, group and conditions do to each block, (n, 2 width) each."""
+        noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies
+        c = self.context(torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1))
+        return [block.modulate(c) for block in self.blocks]
+
+    def denoise(
+        self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]
+    ) -> torch.Tensor:
+        """D for people whose modulation is known; `sigma` (n, 1) or (1, 1).
+
+        In sampling everybody has the same noise level and there are few kinds of people (sex, ethnicity; a condition is the
+        same for all), so that the modulation, half of the work, is done once a kind.
+        """
+        variance = sigma**2 + 1
+        h = self.enter(x / variance.sqrt())
+        for block, shift in zip(self.blocks, shifts, strict=True):
+            h = block(h, shift)
+        return x / variance + sigma / variance.sqrt() * self.leave(h)
+
+
+class Block(nn.Module):
+    """h + W2 silu(W1 norm(h)(1 + a(c)) + b(c)): context scales and shifts, nothing else mixes with it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulate = nn.Linear(width, 2 * width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        for layer in (self.modulate, self.second):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, h: torch.Tensor, modulation: torch.Tensor) -> torch.Tensor:
+        scale, shift = modulation.chunk(2, dim=1)
+        return h + self.second(nn.functional.silu(self.first(self.norm(h) * (1 + scale) + shift)))

@@ -1,0 +1,187 @@
+"""From noise to people: DPM-Solver++(2M) on the Karras schedule, guidance, and the projection onto the rules."""
+
+from __future__ import annotations
+
+import torch
+
+from ...physiology import PORTAL_ORGANS, RULES
+from ...physiology.plausibility.rules import SCALED, organ_excess
+from .config import PCDMConfig
+from .coordinates import RESIDUALS, Coordinates, Decoded
+
+#: rules on what was measured alone: nothing of the organs can mend them, and real people break them as rarely
+MEASURED_RULES = frozenset({"S1", "S2_weight", "S2_height", "S2_bmi", "S3_creatinine"})
+_HARD = tuple(rule for rule in RULES if rule.kind == "hard")
+_ORGAN = tuple(rule for rule in RULES if rule.id not in MEASURED_RULES)
+
+
+def schedule(config: PCDMConfig) -> torch.Tensor:
+    """(steps + 1,) noise levels, falling; the last is 0 (Karras et al. 2022, eq. 5)."""
+    ramp = torch.linspace(0, 1, config.steps, dtype=torch.float64)
+    top, bottom = config.sigma_max ** (1 / config.rho), config.sigma_min ** (1 / config.rho)
+    return torch.cat(
+        [(top + ramp * (bottom - top)) ** config.rho, torch.zeros(1, dtype=torch.float64)]
+    )
+
+
+@torch.no_grad()
+def sample(
+    module,
+    config: PCDMConfig,
+    x: torch.Tensor,
+    group: torch.Tensor,
+    told: torch.Tensor,
+    guidance: float,
+    start: tuple[list[int], torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Coordinates from standard normal `x` (n, dimension), by the probability-flow ODE.
+
+    DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a step where Heun takes two.
+
+    .. math:: D = D_\\varnothing + g\\,(D_c - D_\\varnothing)
+
+    with guidance g (Ho & Salimans 2022); g = 1 is the conditional distribution itself.
+
+    `start` (columns, values) gives some coordinates a value: they are held at it, under the noise of each level, down to
+    the level ``config.release``, while the others come to fit them, and then go free. Where the values are the model's own,
+    so is what comes out: noise added to people and taken away again gives other people of the same distribution.
+    """
+    sigmas = schedule(config).float()
+    # who is of the same kind is told the same: the network's context is worked out once a kind and noise level
+    kinds, kind = torch.unique(torch.cat([group, told.flatten(1)], 1), dim=0, return_inverse=True)
+    kind_group, kind_told = (
+        kinds[:, : group.shape[1]],
+        kinds[:, group.shape[1] :].reshape(-1, *told.shape[1:]),
+    )
+    guided = guidance != 1.0 and bool(told[:, :, 0].any())
+    levels = [sigma.expand(len(kinds)) for sigma in sigmas[:-1]]
+    told_shifts = [module.modulation(level, kind_group, kind_told) for level in levels]
+    free_shifts = (
+        [module.modulation(level, kind_group, torch.zeros_like(kind_told)) for level in levels]
+        if guided
+        else None
+    )
+
+    def denoise(x: torch.Tensor, i: int, who: torch.Tensor) -> torch.Tensor:
+        sigma = sigmas[i].reshape(1, 1)
+        d = module.denoise(x, sigma, [shift[who] for shift in told_shifts[i]])
+        if free_shifts is not None:
+            free = module.denoise(x, sigma, [shift[who] for shift in free_shifts[i]])
+            d = free + guidance * (d - free)
+        return d
+
+    return _solve(x, kind, sigmas, denoise, start, config.release)
+
+
+def _solve(
+    x: torch.Tensor, who: torch.Tensor, sigmas: torch.Tensor, denoise, start, release: float
+) -> torch.Tensor:
+    """DPM-Solver++(2M) from the first of `sigmas` to the last, which is 0."""
+    x = x * sigmas[0]
+    if start is not None:
+        x[:, start[0]] += start[1]
+    before = None
+    for i in range(len(sigmas) - 1):
+        now, following = sigmas[i], sigmas[i + 1]
+        d = denoise(x, i, who)
+        if start is not None and now > release:
+            d[:, start[0]] = start[1]
+        if following == 0:
+            return d
+        h = torch.log(now / following)
+        if before is None:
+            corrected = d
+        else:
+            ratio = torch.log(sigmas[i - 1] / now) / h
+            corrected = (1 + 0.5 / ratio) * d - 0.5 / ratio * before
+        x = (following / now) * x - torch.expm1(-h) * corrected
+        before = d
+    return x
+
+
+def project(
+    coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor, rounded: bool
+) -> tuple[Decoded, torch.Tensor, int]:
+    """People from coordinates, with organs moved no further than needed for the rules.
+
+    The linear rules (closures) hold by decoding. Where another rule on organs, flows or filtration is broken, the residuals
+    that the rule is about (``_ABOUT``; everything else stays) are drawn towards the expected body of those covariates,
+    x -> s x, by the largest s of .95, .9, ..., 0 that mends it. If that does not, all residuals of the person are.
+    Covariates stay as they were drawn, and everyone else stays untouched.
+
+    Returns
+    -------
+    people, hard : who still breaks a hard rule (to be drawn again), moved : how many were moved
+    """
+    people = coordinates.decode(x, male, rounded=rounded)
+    beyond = torch.stack([rule.residual(people.body()) > 0 for rule in _ORGAN], 1)
+    broken = beyond.any(1).nonzero().ravel()
+    found = len(broken)
+    if not found:
+        return people, _broken(people, _HARD), 0
+    off = organ_excess(people.body())[broken] > 0
+    about = ((beyond[broken].double() @ _ABOUT_TABLE + off.double() @ _SCALED_TABLE) > 0).double()
+    factor = torch.ones(found, len(RESIDUALS), dtype=torch.float64)
+    left = torch.arange(found)
+    for involved in (about, torch.ones_like(about)):
+        for step in range(19, -1, -1):
+            if not len(left):
+                break
+            factor[left] = 1 + involved[left] * (step / 20 - 1)
+            rows = broken[left]
+            part = coordinates.decode(x[rows], male[rows], rounded=rounded, organs=factor[left])
+            left = left[_broken(part, _ORGAN)]
+    factor[left] = (
+        1.0  # the covariates alone break a soft rule: these people keep the organs they were drawn with
+    )
+    mended = coordinates.decode(x[broken], male[broken], rounded=rounded, organs=factor)
+    people.replace(broken, mended)
+    return people, _broken(people, _HARD), found - len(left)
+
+
+_FAT_AND_MASSES = tuple(name for name in RESIDUALS if name == "fat" or name.startswith("mass of "))
+
+
+def _about(rule_id: str) -> tuple[str, ...]:
+    """The residuals that decide whether a rule holds."""
+    # S8 is about each organ by itself, see _SCALED_TABLE
+    flows = tuple(name for name in RESIDUALS if name.startswith("flow of "))
+    known = {
+        "H5": ("gfr",),
+        "S3_gfr": ("gfr",),
+        "S4_adipose": ("fat",),
+        "S4_lean": ("fat",),
+        "S8": (),
+        "S7_liver": tuple(f"flow of {o}" for o in ("liver", *PORTAL_ORGANS)),
+    }
+    if rule_id in known:
+        return known[rule_id]
+    start, _, organ = rule_id.partition("_")
+    if start == "S5":
+        return (f"mass of {organ}",)
+    if start == "S7":
+        return (f"flow of {organ}",)
+    return _FAT_AND_MASSES + flows
+
+
+#: (rule, residual): 1 where the residual decides
+_ABOUT_TABLE = torch.tensor(
+    [[float(name in _about(rule.id)) for name in RESIDUALS] for rule in _ORGAN], dtype=torch.float64
+)
+
+#: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left, by fat and all others
+_SCALED_TABLE = torch.tensor(
+    [
+        [
+            float(name in (_FAT_AND_MASSES if organ == "muscle" else (f"mass of {organ}",)))
+            for name in RESIDUALS
+        ]
+        for organ in SCALED
+    ],
+    dtype=torch.float64,
+)
+
+
+def _broken(people: Decoded, rules) -> torch.Tensor:
+    body = people.body()
+    return torch.stack([rule.residual(body) > 0 for rule in rules]).any(0)

@@ -1,0 +1,1 @@
+"""The generic models of the R package httk, with httk's own parameters."""

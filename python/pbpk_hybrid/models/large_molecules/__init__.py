@@ -1,0 +1,1 @@
+"""Antibodies and other proteins."""

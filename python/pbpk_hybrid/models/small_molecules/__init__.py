@@ -1,0 +1,1 @@
+"""Whole-body models of small molecules: partition, clearance, absorption, barriers, transport, interactions."""

@@ -1,0 +1,89 @@
+"""The people of NHANES 2013-2018 from whom human populations are drawn.
+
+The US National Health and Nutrition Examination Survey (CDC/NCHS, public domain), as prepared by httk: sex, ethnicity, age
+in months, weight, height, serum creatinine, hematocrit and the six-year examination weight. Adults of 18 to 79 years with
+all measurements: 12,713 people in the shipped file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+
+from ..tables.files import rows
+
+ETHNICITIES = (
+    "Mexican American",
+    "Non-Hispanic Black",
+    "Non-Hispanic White",
+    "Other",
+    "Other Hispanic",
+)
+ADULT_AGE = 18.0  # year
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Columns of the survey, one entry per adult with all measurements."""
+
+    person: np.ndarray  # NHANES sequence number
+    male: np.ndarray  # bool
+    age: np.ndarray  # year, from months
+    body_weight: np.ndarray  # kg
+    height: np.ndarray  # cm
+    serum_creatinine: np.ndarray  # mg/dL
+    hematocrit: np.ndarray  # fraction
+    ethnicity: np.ndarray  # text
+    weight: np.ndarray  # people of the US population this person stands for
+
+    @property
+    def body_mass_index(self) -> np.ndarray:
+        return self.body_weight / (self.height / 100) ** 2
+
+
+@lru_cache(maxsize=1)
+def adults() -> Survey:
+    """All adults with weight, height, creatinine and hematocrit measured."""
+    survey = _everybody()
+    keep = survey.age >= ADULT_AGE
+    for values in (survey.serum_creatinine, survey.hematocrit, survey.body_weight, survey.height):
+        keep &= np.isfinite(values) & (values > 0)
+    return _some(survey, keep)
+
+
+@lru_cache(maxsize=1)
+def children() -> Survey:
+    """All people below 18 with weight and height; hematocrit is NaN below 1 year, creatinine below 12, and where missing."""
+    survey = _everybody()
+    keep = survey.age < ADULT_AGE
+    for values in (survey.body_weight, survey.height):
+        keep &= np.isfinite(values) & (values > 0)
+    return _some(survey, keep)
+
+
+def _some(survey: Survey, keep: np.ndarray) -> Survey:
+    return Survey(*(getattr(survey, field.name)[keep] for field in fields(Survey)))
+
+
+def _everybody() -> Survey:
+    """The whole table; what was not measured is NaN."""
+    table = rows("nhanes")
+
+    def column(name: str) -> np.ndarray:
+        return np.array(
+            [float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table]
+        )
+
+    return Survey(
+        person=column("seqn").astype(np.int64),
+        male=np.array([row["riagendr"] for row in table]) == "Male",
+        age=column("ridexagm") / 12,
+        body_weight=column("bmxwt"),
+        height=column("bmxhtlenavg"),
+        serum_creatinine=column("lbxscr"),
+        hematocrit=column("lbxhct") / 100,
+        ethnicity=np.array([row["ridreth1"] for row in table]),
+        weight=column("wtmec6yr"),
+    )

@@ -1,0 +1,1 @@
+"""Animals: random animals around the reference of their species."""

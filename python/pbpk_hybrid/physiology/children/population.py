@@ -1,0 +1,275 @@
+"""Random children: those of NHANES with the organs of the ICRP reference child of their age and variability about it.
+
+Sex, age, weight, height, hematocrit and ethnicity are those of a real child of the survey, drawn with the survey weights.
+With the reference child (:func:`.child.reference_child`) of that age and sex, weight W_0, height H_0, surface S_0, BMI B_0:
+
+- lung, heart, kidney, gut, spleen, pancreas, stomach, liver, bone: its mass x (H/H_0)^(3/4); brain: its mass; skin and
+  blood: its mass x S/S_0 (Haycock et al. 1978); rest: x W/W_0. Each with the variability of adults, :mod:`.variability`
+- adipose tissue: its share of body weight + .0151 x 1.17 (B - B_0), at least 5 %, and scatter as in adults. 1.51 % body
+  fat per unit of BMI: Deurenberg et al. (1991) Br J Nutr 65:105, for children; quoted from memory, to check. 1.17:
+  adipose tissue per fat of the ICRP adults
+- muscle: the exact remainder of body weight
+- cardiac output: its own x (W/W_0)^(3/4); organs their share of it x 5 %, rest the exact remainder
+- GFR: as in the reference child by weight and age (Rhodin et al. 2009), with the scatter of adults about their estimate
+- hematocrit below one year, where the survey has none: that of the reference child with the survey children's spread
+
+A draw of organs that breaks a plausibility rule of children (organs, adipose tissue, GFR) is drawn again, as in
+:mod:`.population`; rules on what was measured are left to the children of the survey.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..._core.errors import InputError
+from ..adults import regressions as r
+from ..adults.body import INDEX, SCALED_ORGANS
+from ..adults.redraws import draw_until_fit
+from ..adults.selection import bounds, ethnicities
+from ..adults.survey import ADULT_AGE, Survey, children
+from ..adults.variability import (
+    CUT,
+    FAT_SD_LOGIT,
+    GFR_SD_LN,
+    HEPATOCELLULARITY_SD_LN,
+    MICROSOMAL_PROTEIN_SD_LN,
+    flow_factors,
+    log_normal_factor,
+    mass_factors,
+    truncated_normal,
+)
+from ..conditions.enzymes import with_enzymes
+from ..dataset import build
+from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
+from ..plausibility.rules import RULES, Body, check_bodies
+from ..species import reference
+from .reference import maturation_of_filtration, reference_children
+
+FAT_PER_BMI = 0.0151 * 1.17  # share of adipose tissue per kg/m^2
+LEAST_FAT = 0.05
+#: rules that a draw of organs decides
+_DRAWN = ("S3_gfr", "S4_adipose", "S5_liver", "S5_heart", "S5_skin", "S5_stomach", "S5_brain", "S8")
+_MEASURED = ("age", "body_weight", "height", "bmi", "hematocrit")
+
+
+def sample_children(
+    n: int,
+    rng: np.random.Generator,
+    seed: Any,
+    filters: dict[str, Any],
+    women: float | None,
+    *,
+    weighted: bool,
+    scatter: bool,
+) -> xr.Dataset:
+    """n children of the survey with organs and enzymes of their age: what ``sample_population`` does below 18 years.
+
+    Parameters
+    ----------
+    filters : as of ``sample_population``; creatinine, GFR and eGFR are not for children
+    women : share of girls, or None
+
+    Raises
+    ------
+    InputError : a filter that is not for children, or that nobody passes
+    """
+    survey = children()
+    keep = np.ones(survey.age.size, dtype=bool)
+    for field, value in filters.items():
+        if value is None:
+            continue
+        if field == "ethnicity":
+            keep &= np.isin(survey.ethnicity, ethnicities(value))
+        elif field in _MEASURED:
+            low, high = bounds(field, value)
+            measured = survey.body_mass_index if field == "bmi" else getattr(survey, field)
+            keep &= (measured >= low) & (measured <= high)
+        else:
+            raise InputError(
+                field, value, "nothing for children", hint="their GFR follows from weight and age"
+            )
+        if not keep.any():
+            raise InputError(
+                field,
+                value,
+                "children of the survey who qualify",
+                hint="nobody in NHANES 2013-2018 qualifies",
+            )
+    strata = (
+        [(n, None)] if women is None else [(round(n * women), False), (n - round(n * women), True)]
+    )
+    blocks, counts = [], np.zeros(4)
+    for size, male in strata:
+        if size == 0:
+            continue
+        index = np.flatnonzero(keep if male is None else keep & (survey.male == male))
+        if not index.size:
+            raise InputError(
+                "sex",
+                women,
+                f"children of both sexes, but no {'boy' if male else 'girl'} qualifies",
+            )
+        block, count = _draw(rng, survey, index, size, weighted, scatter)
+        blocks.append(block)
+        counts += count
+    columns = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+    if len(blocks) > 1:
+        order = rng.permutation(n)
+        columns = {name: values[order] for name, values in columns.items()}
+    draws, thrown, soft, replaced = counts
+    mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+    columns["nhanes_person"] = (
+        columns.pop("person"),
+        "1",
+        "NHANES sequence number of the person drawn",
+    )
+    return with_enzymes(
+        build(
+            mass,
+            flow,
+            "human",
+            columns,
+            {
+                "method": "children of NHANES 2013-2018 with organs of the ICRP reference child and variability",
+                "seed": seed,
+                "weighted": weighted,
+                "filters": "; ".join(
+                    f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None
+                ),
+                "redrawn_fraction": float(thrown / draws),
+                "soft_rule_exceptions": int(soft),
+                "replaced_people": int(replaced),
+                "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
+                "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003",
+                "notes": __doc__.strip(),
+            },
+        )
+    )
+
+
+def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatter: bool):
+    """n children of `index` with organs; and the counts of :func:`.redraws.draw_until_fit`."""
+    weight = survey.weight[index] if weighted else np.ones(index.size)
+    cumulative = np.cumsum(weight)
+
+    def someone(size: int) -> np.ndarray:
+        place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
+        return index[np.minimum(place, index.size - 1)]
+
+    return draw_until_fit(
+        n,
+        someone,
+        lambda who: _organs(rng, survey, who, scatter),
+        "children could not be given organs that fit their weight and height in {} draws; the filters leave only children "
+        "far from the reference: widen body_weight, height or bmi",
+    )
+
+
+def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
+    male, age, weight, height = (
+        survey.male[who],
+        survey.age[who],
+        survey.body_weight[who],
+        survey.height[who],
+    )
+    n, typical = who.size, reference_children(male, age)
+    surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
+    size = np.ones((n, len(ORGANS)))
+    tall = (height / typical["height"]) ** 0.75
+    for organ in (*SCALED_ORGANS, "bone"):
+        size[:, INDEX[organ]] = tall
+    for organ in ("skin", *BLOOD_POOLS):
+        size[:, INDEX[organ]] = surface / r.haycock_surface(typical["weight"], typical["height"])
+    size[:, INDEX["rest"]] = weight / typical["weight"]
+    mass = typical["mass"] * size * mass_factors(rng, male)
+    fat = typical["mass"][:, INDEX["adipose"]] / typical["weight"]
+    fat = np.maximum(
+        fat + FAT_PER_BMI * (bmi - typical["weight"] / (typical["height"] / 100) ** 2), LEAST_FAT
+    )
+    fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
+    mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
+    mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
+
+    output = typical["cardiac_output"] * (weight / typical["weight"]) ** 0.75
+    flow = typical["flow_share"] * output[:, None] * flow_factors(rng, n)
+    flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
+    flow[:, INDEX["rest"]] = output - flow[
+        :, [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
+    ].sum(axis=1)
+
+    adult = {sex: reference("human", sex) for sex in ("male", "female")}
+    by_sex = lambda f: np.where(male, f(adult["male"]), f(adult["female"]))
+    z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
+    gfr = (
+        by_sex(lambda a: a.gfr)
+        * (weight / by_sex(lambda a: a.body_weight)) ** 0.75
+        * maturation_of_filtration(age)
+    )
+    gfr = gfr * np.exp(GFR_SD_LN * z)
+    hematocrit, missing = survey.hematocrit[who].copy(), ~np.isfinite(survey.hematocrit[who])
+    spread = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
+    hematocrit[missing] = (typical["hematocrit"] * log_normal_factor(rng, spread, n))[missing]
+
+    hard = (
+        (mass > 0).all(axis=1)
+        & (flow > 0).all(axis=1)
+        & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
+    )
+    unknown = np.full(n, np.nan)
+    body = Body(
+        mass, flow, male, weight, height, hematocrit, gfr, output, unknown, bmi, surface, age
+    )
+    rules = tuple(rule for rule in RULES if rule.id in _DRAWN)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        broken = (
+            check_bodies(body, rules)["violated"].transpose("rule", "subject").values.any(axis=0)
+        )
+    return {
+        "mass": mass,
+        "blood_flow": flow,
+        "sex": np.where(male, "male", "female"),
+        "age": age,
+        "body_weight": weight,
+        "height": height,
+        "hematocrit": hematocrit,
+        "gfr": gfr,
+        "cardiac_output": output,
+        "body_surface_area": surface,
+        "body_mass_index": bmi,
+        "hepatocellularity": by_sex(lambda a: a.hepatocellularity)
+        * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
+        "microsomal_protein": r.microsomal_protein(age)
+        * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
+        "ethnicity": survey.ethnicity[who],
+        "person": survey.person[who],
+        "hard": hard,
+        "good": hard & ~broken,
+    }
+
+
+def only_children(age: Any) -> bool:
+    """Whether an age filter asks for children.
+
+    Raises
+    ------
+    InputError : a range with children and adults
+    """
+    if age is None:
+        return False
+    low, high = bounds("age", age)
+    if low >= ADULT_AGE:
+        return False
+    if high > ADULT_AGE:
+        raise InputError(
+            "age",
+            age,
+            "a range below 18 years or one from 18 to 79",
+            hint="draw children and adults apart: their organs follow other recipes",
+        )
+    return True
+
+
+__all__ = ["only_children", "sample_children"]

@@ -1,0 +1,1 @@
+"""Bodies and enzymes other than usual: disease, pregnancy, age, genotype."""

@@ -1,0 +1,1 @@
+"""Rules that a body must obey, and who breaks them."""

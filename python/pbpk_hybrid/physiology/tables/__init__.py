@@ -1,0 +1,1 @@
+"""The shipped tables, their corrections, and tissue composition."""

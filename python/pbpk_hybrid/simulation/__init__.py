@@ -1,0 +1,1 @@
+"""Simulations: one compound, several at once, their variability; what bioavailability they give."""

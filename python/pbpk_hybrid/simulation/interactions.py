@@ -1,0 +1,338 @@
+"""Several compounds at once, and what one does to the other's exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core import schemas
+from .._core.arguments import check_choice, check_kind, check_mapping
+from .._core.errors import InputError
+from .._core.provenance import provenance
+from .._core.units import quantity
+from ..compounds import Compound, get_compound
+from ..dosing import Regimen
+from ..models.small_molecules.absorption import GutAbsorption
+from ..models.small_molecules.enzymes import warn_of_phenotypes
+from ..models.small_molecules.interactions import interacting_system
+from ..models.small_molecules.links import warn_of_strangers
+from ..solvers.base import SolverOptions
+from ..solvers.time_grid import TimeGrid
+from .single import COVARIATES, as_regimen, simulate_system, warn_of_idle_gut
+
+_SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
+#: whether `interaction`, which knows the victim, has said what changes nothing
+_judged: ContextVar[bool] = ContextVar("judged", default=False)
+_OPTIONS = (
+    "enzyme_half_lives",
+    "partition_method",
+    "hepatic_model",
+    "absorption",
+    "backend",
+    "options",
+    "sensitivities",
+    "raise_on_failure",
+    "progress",
+)
+Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
+
+
+def simulate_together(
+    compounds: Given,
+    population: xr.Dataset | None = None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
+    *,
+    compartments: Sequence[str] | None = None,
+    areas: Sequence[str] | None = None,
+    enzyme_half_lives: Mapping[str, float] | None = None,
+    partition_method: str | None = None,
+    hepatic_model: str | None = None,
+    absorption: Mapping[str, GutAbsorption] | None = None,
+    backend: str = "auto",
+    options: SolverOptions | None = None,
+    sensitivities: Sequence[str] = (),
+    raise_on_failure: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> xr.Dataset:
+    """Several compounds in every person of a population, with what they do to each other's enzymes.
+
+    People differ by their anatomy and phenotypes alone: there is no `variability` here, other than in :func:`simulate`.
+
+    >>> import pbpk_hybrid as ph
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
+    >>> both["concentration"].sel(compartment="midazolam:plasma").dims
+    ('subject', 'time')
+
+    Parameters
+    ----------
+    compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
+        How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.small_molecules.interactions`.
+    compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
+    areas : compartments whose exact AUC and AUMC are kept; None: every "<compound>:plasma" that is saved
+    enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
+    absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
+    Others as in :func:`simulate`.
+
+    Returns
+    -------
+    simulation Dataset, compartments named ``midazolam:plasma`` and so on
+
+    Raises
+    ------
+    InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+
+    Warns
+    -----
+    NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
+        with effects that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
+    """
+    from ..physiology import check_physiology, reference_individual
+
+    pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
+    enzyme_half_lives = check_mapping(
+        "enzyme_half_lives", enzyme_half_lives, "a mapping: 'CYP3A4.liver' -> [h]"
+    )
+    absorption = check_mapping("absorption", absorption, "a mapping: compound -> GutAbsorption")
+    for name, gut in absorption.items():
+        check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
+    people = reference_individual("human") if population is None else check_physiology(population)
+    if not _judged.get():
+        warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
+    system = interacting_system(
+        [c for c, _ in pairs],
+        people,
+        enzyme_half_lives=enzyme_half_lives,
+        partition_method=partition_method,
+        hepatic_model=hepatic_model,
+        absorption=absorption,
+    )
+    regimen = Regimen.empty()
+    for compound, own in pairs:
+        if own is not None:
+            gut = (absorption or {}).get(compound.name)
+            if gut is not None:
+                warn_of_idle_gut(own, compound.name)
+            regimen = regimen + _addressed(own, compound, gut)
+    ds = simulate_system(
+        system,
+        regimen,
+        times,
+        compartments=compartments,
+        areas=areas,
+        backend=backend,
+        options=options,
+        sensitivities=sensitivities,
+        body_weight=people["body_weight"].values,
+        raise_on_failure=raise_on_failure,
+        progress=progress,
+        facts={
+            "population_seed": people.attrs.get("seed"),
+            "variability": "none",
+            **warn_of_phenotypes([c for c, _ in pairs], people),
+        },
+        as_given=[(c.name, own) for c, own in pairs if own is not None],
+    )
+    return ds.assign_coords(
+        {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
+    )
+
+
+def interaction(
+    victim: tuple[Compound | str, Any] | Given,
+    perpetrators: Given,
+    population: xr.Dataset | None = None,
+    *,
+    victim_time: float = 0.0,
+    duration: float = 96.0,
+    compartment: str = "plasma",
+    extrapolate: bool = True,
+    **options: Any,
+) -> xr.Dataset:
+    """AUC and Cmax of a drug with others over those of the drug alone, in every person.
+
+    >>> import pbpk_hybrid as ph
+    >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
+    >>> bool(found["auc_ratio"][0] > 1)
+    True
+
+    Parameters
+    ----------
+    victim : (compound or name, regimen that starts at 0)
+    perpetrators : compound or name -> regimen, as in :func:`simulate_together`; metabolites with None
+    victim_time : [h] after the first dose of the perpetrators at which the victim's regimen starts
+    duration : [h] of the victim's curve that is simulated
+    compartment : of the victim, whose concentration counts
+    extrapolate : add C_last/lambda_z to both AUCs, lambda_z from the last two times
+    options : passed to :func:`simulate_together`
+
+    Returns
+    -------
+    Dataset over subject: ``auc_alone``, ``auc_together`` [mg h/L], ``auc_ratio``, ``cmax_alone``, ``cmax_together`` [mg/L],
+    ``cmax_ratio``, ``extrapolated`` (largest share of an AUC beyond `duration`)
+
+    Raises
+    ------
+    InputError : a time or duration that makes no sense; as :func:`simulate_together`
+
+    Warns
+    -----
+    NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
+    """
+    pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
+    if len(pairs) != 1:
+        raise InputError("victim", [str(c) for c, _ in pairs], "one compound with its regimen")
+    victim_time = quantity(victim_time, "h", "victim_time", minimum=0)
+    duration = quantity(duration, "h", "duration", positive=True)
+    check_kind("compartment", compartment, str, "the name of a compartment of the victim")
+    check_kind("extrapolate", extrapolate, (bool, np.bool_), "True or False")
+    drug, regimen = _compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
+    clock = np.unique(
+        np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
+    )
+    times = np.unique(np.r_[0.0, victim_time + clock])
+    name = f"{drug.name}:{compartment}"
+    curves, areas = [], []
+    for key in options:
+        check_choice(key, key, _OPTIONS, what="an option of interaction")
+    gut = check_mapping(
+        "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
+    )
+    compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    species = "human" if population is None else str(population["species"].values[0])
+    warn_of_strangers(compounds, species, drug.name)
+    for others in ([], _pairs(perpetrators)):
+        given = [(drug, regimen), *others]
+        here = (
+            {_compound(c).name for c, _ in given} if not others else set(gut)
+        )  # alone, the others' guts are not needed
+        own = {k: v for k, v in gut.items() if k in here}
+        token = _judged.set(True)
+        try:
+            ds = simulate_together(
+                given,
+                population,
+                times,
+                compartments=[name],
+                areas=[name],
+                absorption=own,
+                **options,
+            )
+        finally:
+            _judged.reset(token)
+        curve = ds["concentration"].values[:, times >= victim_time, 0]
+        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
+        curves.append(curve)
+        areas.append(_area(clock, curve, area[:, -1] - area[:, 0], extrapolate))
+    (auc_a, tail_a), (auc_b, tail_b) = areas
+    per_subject = {
+        "auc_alone": (auc_a, "mg*h/L"),
+        "auc_together": (auc_b, "mg*h/L"),
+        "auc_ratio": (auc_b / auc_a, "1"),
+        "cmax_alone": (curves[0].max(axis=1), "mg/L"),
+        "cmax_together": (curves[1].max(axis=1), "mg/L"),
+        "cmax_ratio": (curves[1].max(axis=1) / curves[0].max(axis=1), "1"),
+        "extrapolated": (np.maximum(tail_a / auc_a, tail_b / auc_b), "1"),
+    }
+    return xr.Dataset(
+        {
+            k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")})
+            for k, (v, u) in per_subject.items()
+        },
+        {"subject": ds["subject"].values},
+        attrs=provenance(
+            victim=drug.name,
+            victim_time=victim_time,
+            compounds=ds.attrs["compounds"],
+            enzymes=ds.attrs["enzymes"],
+            schema_version=schemas.SCHEMA_VERSION,
+        ),
+    )
+
+
+def _area(
+    t: np.ndarray, c: np.ndarray, area: np.ndarray, extrapolate: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """(AUC, its part beyond the last time), with the area that the integrator found up to it."""
+    tail = np.zeros(len(c))
+    if extrapolate:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            tail = c[:, -1] * (t[-1] - t[-2]) / np.log(c[:, -2] / c[:, -1])
+        tail = np.where(np.isfinite(tail) & (tail > 0), tail, 0.0)
+    return area + tail, tail
+
+
+def _pairs(given: Given) -> list[tuple[Any, Any]]:
+    known = isinstance(given, (Mapping, list, tuple))
+    pairs = list(given.items() if isinstance(given, Mapping) else given) if known else [None]
+    if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
+        raise InputError(
+            "compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs"
+        )
+    return pairs
+
+
+def _compound(given: Compound | str) -> Compound:
+    check_kind("compound", given, (Compound, str), "a Compound or the name of one")
+    return get_compound(given) if isinstance(given, str) else given
+
+
+def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) -> Regimen:
+    """The regimen with every dose released by its formulation, sent to this compound's own states, its lag time put in."""
+    c = regimen.columns
+    steady = np.flatnonzero(c["steady_state"] != 0)
+    if steady.size:
+        every = float(c["interdose_interval"][steady[0]])
+        hint = "give the doses before it one by one, until the compounds and the enzymes they change stand still"
+        if every > 0:  # half-lives of enzymes are a day and more
+            hint += f": e.g. 'q{every:g}h x{int(np.ceil(_SETTLED / every)) + 1}', and look after the last"
+        raise InputError(
+            "regimen",
+            str(regimen),
+            "doses, not steady-state records: compounds that change each other's "
+            "enzymes have no steady state of their own",
+            subject=compound.name,
+            hint=hint,
+        )
+    if gut is not None:
+        regimen = gut.release(regimen)
+        c = regimen.columns
+    if np.any(c["evid"] >= 3):
+        raise InputError(
+            "regimen",
+            str(regimen),
+            "doses, no resets: they would reset every compound",
+            subject=compound.name,
+        )
+    place = np.where(c["compartment"] != "", c["compartment"], c["route"])
+    if (
+        np.any((c["evid"] == 1) & (c["route"] == "oral"))
+        and compound.absorption_rate is None
+        and gut is None
+    ):
+        raise InputError(
+            "absorption_rate", None, "a number > 0 [1/h] for oral doses", subject=compound.name
+        )
+    lag = compound.absorption_lag_time or 0.0
+    lags = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag, c["lag_time"])
+    sent = np.array([f"{compound.name}:{p}" if p else "" for p in place], dtype=object)
+    return Regimen(
+        {
+            **c,
+            "compartment": sent.astype(
+                c["compartment"].dtype if c["compartment"].dtype == object else str
+            ),
+            "lag_time": lags,
+        },
+        span=regimen.span,
+    )
+
+
+__all__ = ["interaction", "simulate_together"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 import xml.etree.ElementTree as ElementTree
 
@@ -11,7 +12,7 @@ import pytest
 import pbpk_hybrid as ph
 from pbpk_hybrid._core.random import BLOCK
 from pbpk_hybrid.interchange import export_sbml
-from pbpk_hybrid.models.system import Observable, Reaction, System
+from pbpk_hybrid.models import Observable, Reaction, System
 
 KA, K, V = 0.9, np.array([0.10, 0.20, 0.15, 0.12, 0.30]), 20.0
 
@@ -175,6 +176,21 @@ def test_what_a_store_tells_of_everybody_is_of_people_not_of_chunks(tmp_path):
         assert ds.attrs["redrawn_fraction"] == pytest.approx(mean, rel=1e-12)
         for name in ("soft_rule_exceptions", "replaced_people"):
             assert ds.attrs[name] == sum(p.attrs[name] for p in parts)
+
+
+def test_a_store_weighs_its_chunks_by_people_and_adds_up_what_is_counted(tmp_path):
+    pytest.importorskip("zarr")
+    from pbpk_hybrid.scale.store import CohortStore
+
+    store = CohortStore(tmp_path / "x.zarr", BLOCK, BLOCK + 50)
+    store.journal.mkdir()
+    for i, (share, count) in enumerate(((0.1, 3), (0.9, 4))):
+        record = {"averaged": {"rejected_fraction": share}, "summed": {"replaced_people": count}}
+        (store.journal / f"chunk-{i:06d}.json").write_text(json.dumps(record))
+    told = store._over_all()
+    expected = (BLOCK * 0.1 + 50 * 0.9) / (BLOCK + 50)
+    assert told["rejected_fraction"] == pytest.approx(expected, rel=1e-12)
+    assert told["replaced_people"] == 7
 
 
 def test_means_over_parts_are_weighted_by_people():

@@ -24,6 +24,7 @@ _WORDS = {
 def basis_in_words(attrs: Mapping[str, Any]) -> str:
     """What clearance and distribution of a simulation stand on; "" where its attributes do not tell.
 
+    >>> from pbpk_hybrid._core.basis import basis_in_words
     >>> basis_in_words({"clearance_basis": "in_vivo", "distribution_basis": "predicted"})
     'clearance measured in vivo, Kp predicted'
     """

@@ -97,7 +97,7 @@ def nca(
     A simulation carries its dose records, and its analysis needs nothing else:
 
     >>> import pbpk_hybrid as ph
-    >>> ph.nca(ph.simulate("theophylline", "320 mg oral")).cl_f                           # doctest: +SKIP
+    >>> clearance = ph.nca(ph.simulate("theophylline", "320 mg oral"))["cl_f"]
 
     Other data need to be told how the dose was given:
 

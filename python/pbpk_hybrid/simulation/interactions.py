@@ -186,6 +186,8 @@ def interaction(
     -----
     NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
     """
+    from .physiology import check_physiology
+
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:
         raise InputError("victim", [str(c) for c, _ in pairs], "one compound with its regimen")
@@ -206,6 +208,8 @@ def interaction(
         "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
     )
     compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    if population is not None:
+        population = check_physiology(population)
     species = "human" if population is None else str(population["species"].values[0])
     warn_of_strangers(compounds, species, drug.name)
     for others in ([], _pairs(perpetrators)):

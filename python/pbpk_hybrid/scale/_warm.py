@@ -6,6 +6,8 @@ import contextlib
 
 
 def _load() -> None:
+    import distributed  # noqa: F401
+    import zarr  # noqa: F401
 
     from ..physiology import sample_population
     from ..simulation.single import simulate

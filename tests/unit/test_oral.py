@@ -74,6 +74,46 @@ def test_mass_is_kept_whatever_the_formulation(absorption):
     assert float(ds["amount"].sel(compartment="metabolised")[0, -1]) > 1.0
 
 
+@pytest.mark.parametrize("radius", [10.0, 60.0], ids=["thin layer", "layer of 30 um"])
+@pytest.mark.parametrize("dose", [1e-3, 400.0], ids=["sink", "saturating"])
+def test_particles_dissolve_by_the_equation_of_noyes_and_whitney(radius, dose):
+    """The stomach by itself: what dissolves there depends on nothing that comes after.
+
+    3 D/(rho h r), D = 9.9e-5 M^-.453 cm2/s, h = min(r, 30 um); 285 mL of fluid, a residence of .25 h. Without saturation
+    solid is dose exp(-(1/.25 + z S) t) and dissolved dose exp(-t/.25) less that.
+    """
+    from scipy.integrate import solve_ivp
+
+    solubility, r = 500.0, radius * 1e-4  # mg/L, cm
+    z = 3 * 9.9e-5 * 300.0**-0.453 * 3600 / (1.2e3 * min(r, 30e-4) * r) * 1e-3  # L/(mg h)
+    emptying, fluid = 1 / 0.25, 0.045 + 0.24
+    t = np.array([0.02, 0.1, 0.3, 0.8])
+    ds = ph.simulate(
+        drug(),
+        f"{dose} mg oral",
+        times=t,
+        absorption=particles(solubility=solubility, particle_radius=radius),
+        options=ph.SolverOptions(rtol=1e-9),
+    )
+    solid, dissolved = (
+        ds["amount"].sel(compartment=f"stomach.{kind}").values[0] for kind in ("solid", "dissolved")
+    )
+
+    def slope(_, x):
+        flux = z * x[0] * (solubility - x[1] / fluid)
+        return [-flux - emptying * x[0], flux - emptying * x[1]]
+
+    right = solve_ivp(slope, (0, 1), [dose, 0], "LSODA", t, rtol=1e-11, atol=1e-13 * dose).y
+    np.testing.assert_allclose(solid, right[0], rtol=1e-5, atol=1e-8 * dose)
+    np.testing.assert_allclose(dissolved, right[1], rtol=1e-5, atol=1e-8 * dose)
+    if dose < 1:
+        closed = dose * np.exp(-(emptying + z * solubility) * t)
+        np.testing.assert_allclose(solid, closed, rtol=1e-4, atol=1e-8 * dose)
+        np.testing.assert_allclose(dissolved, dose * np.exp(-emptying * t) - closed, rtol=1e-4)
+    else:
+        assert dissolved.max() > 0.25 * solubility * fluid  # the fluid does fill
+
+
 def test_fine_soluble_particles_are_a_solution_and_coarse_or_insoluble_ones_absorb_less():
     fa = {
         name: float(ph.bioavailability(drug(), "100 mg oral", absorption=a)["fa"][0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .data_set import (
     Analyte,
@@ -22,6 +23,7 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
+from .model_options import Clearance, Distribution, HepaticModel, PartitionMethod
 from .parsing import number_option
 from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
 
@@ -88,6 +90,10 @@ def fit(
         float, typer.Option(parser=number_option("1"), help="Of the intervals.")
     ] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
+    clearance: Clearance = None,
+    distribution: Distribution = None,
+    partition_method: PartitionMethod = None,
+    hepatic_model: HepaticModel = None,
     baseline: Baseline = False,
     occasions: Occasions = None,
     ignore: Ignore = None,
@@ -131,7 +137,14 @@ def fit(
         people = people_of(table.covariates, species, baseline, notes)
         observed = _after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
-        system = whole_body_system(drug, people)
+        system = whole_body_system(
+            drug,
+            people,
+            clearance=clearance,
+            distribution=distribution,
+            partition_method=partition_method,
+            hepatic_model=hepatic_model,
+        )
         parameters = {
             name: Parameter(factor=True, targets=(name,)) for name in dict.fromkeys(parameter)
         }
@@ -167,6 +180,7 @@ def fit(
             return
         if doses := found.facts.get("steady_state_doses"):
             typer.echo(f"note: steady states (SS) are {doses} doses before the record")
+        typer.echo(f"model: {basis_in_words(system.attrs)}")
         _show(found, estimates, level, out)
 
 

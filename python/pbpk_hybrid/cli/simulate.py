@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError
+from .model_options import Clearance, Distribution, HepaticModel, PartitionMethod
 from .parsing import number_option, parse_names, parse_times
 from .subjects import (
     BMI,
@@ -82,26 +83,10 @@ def simulate(
             help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
         ),
     ] = True,
-    clearance: Annotated[
-        str | None,
-        typer.Option(
-            help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
-            "[default: the compound's own]."
-        ),
-    ] = None,
-    distribution: Annotated[
-        str | None,
-        typer.Option(
-            help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the measured "
-            "volume) [default: the compound's own]."
-        ),
-    ] = None,
-    partition_method: Annotated[
-        str | None, typer.Option(help="Method for the partition coefficients.")
-    ] = None,
-    hepatic_model: Annotated[
-        str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
-    ] = None,
+    clearance: Clearance = None,
+    distribution: Distribution = None,
+    partition_method: PartitionMethod = None,
+    hepatic_model: HepaticModel = None,
     backend: Annotated[str, typer.Option(help="auto, embedded or julia.")] = "auto",
     method: Annotated[
         str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")

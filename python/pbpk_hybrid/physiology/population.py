@@ -13,6 +13,7 @@ the hard ones; one for whom none does is replaced. How often each happened is in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import xarray as xr
 
 from .._core.arguments import check_kind
 from .._core.errors import InputError
-from .._core.random import generator
+from .._core.random import BLOCK, block_seed, block_sizes, generator
 from .adults import regressions as r
 from .adults.body import (
     INDEX,
@@ -53,7 +54,6 @@ from .species import reference
 
 #: drawn by one call; about 30 GB of organs
 MOST_SUBJECTS = 100_000_000
-_BLOCK = 20_000  # people at a time: bounds the memory of the temporaries
 
 
 def sample_population(
@@ -80,7 +80,8 @@ def sample_population(
     ----------
     n : number of subjects, at least 1; exactly n come back
     species : one of ``SPECIES``; the filters below are for "human" alone, except `sex` and `body_weight`
-    seed : non-negative integer, Generator, or None (drawn and stored in the attributes)
+    seed : non-negative integer, Generator, or None (drawn and stored in the attributes). A seed gives the same people
+        here, on the command line and in a :class:`pbpk_hybrid.scale.Cohort` of `n`
     age : (low, high) or one number [year]; None: adults, 18 to 79. A range below 18: children, see :mod:`.child_population`,
         with the activity of their enzymes by age; one that holds both is refused
     sex : "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as in the population)
@@ -119,6 +120,22 @@ def sample_population(
         check_kind(name, flag, (bool, np.bool_), "True or False")
     species = check_species(species)
     rng, seed = generator(seed)
+    if n > BLOCK:
+        asked = {
+            "age": age,
+            "sex": sex,
+            "body_weight": body_weight,
+            "height": height,
+            "bmi": bmi,
+            "hematocrit": hematocrit,
+            "serum_creatinine": serum_creatinine,
+            "gfr": gfr,
+            "egfr": egfr,
+            "ethnicity": ethnicity,
+            "weighted": weighted,
+            "gfr_scatter": gfr_scatter,
+        }
+        return _in_blocks(int(n), species, seed, asked)
     filters = {
         "age": age,
         "body_weight": body_weight,
@@ -152,10 +169,8 @@ def sample_population(
         strata = [(females, False), (int(n) - females, True)]
     blocks, counts = [], np.zeros(4)
     for size, male in strata:
-        for start in range(0, size, _BLOCK):
-            block, count = _draw_people(
-                rng, chosen, min(_BLOCK, size - start), male, bool(gfr_scatter)
-            )
+        if size:
+            block, count = _draw_people(rng, chosen, size, male, bool(gfr_scatter))
             blocks.append(block)
             counts += count
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -191,6 +206,48 @@ def sample_population(
             "notes": "\n".join(reference("human", "male").notes),
         },
     )
+
+
+def sample_block(
+    n: int, block: int, species: str, seed: int, asked: Mapping[str, Any]
+) -> xr.Dataset:
+    """One block of the people of ``sample_population(n, species, seed=seed, **asked)``, numbered as among all of them.
+
+    Every block has a stream of its own, so that it holds the same people wherever it is drawn.
+    """
+    first, size = block * BLOCK, block_sizes(n)[block]
+    asked, said = dict(asked), asked.get("sex")
+    women = female_fraction(said)
+    if n > BLOCK and women is not None and 0 < women < 1:
+        # counted over all blocks, so that roundings do not add up
+        asked["sex"] = (round((first + size) * women) - round(first * women)) / size
+    people = sample_population(size, species, seed=block_seed(seed, block), **asked)
+    if "filters" in people.attrs and women is not None:
+        people.attrs["filters"] = people.attrs["filters"].replace(
+            f"sex={asked['sex']!r}", f"sex={said!r}"
+        )
+    return people.assign_coords(subject=np.arange(first, first + size))
+
+
+def _in_blocks(n: int, species: str, seed: int, asked: Mapping[str, Any]) -> xr.Dataset:
+    """All blocks in one Dataset, with the attributes of all."""
+    parts = [sample_block(n, b, species, seed, asked) for b in range(len(block_sizes(n)))]
+    people = xr.concat(
+        parts,
+        "subject",
+        combine_attrs="override",
+        data_vars="minimal",
+        coords="minimal",
+        join="override",
+        compat="override",
+    )
+    people.attrs["seed"] = seed
+    if "redrawn_fraction" in people.attrs:
+        draws = sum(p.sizes["subject"] / (1 - p.attrs["redrawn_fraction"]) for p in parts)
+        people.attrs["redrawn_fraction"] = 1 - n / draws
+        for name in ("soft_rule_exceptions", "replaced_people"):
+            people.attrs[name] = sum(p.attrs[name] for p in parts)
+    return people
 
 
 def _draw_people(

@@ -20,7 +20,7 @@ import xarray as xr
 
 from ..._core.arguments import check_kind, check_real
 from ..._core.errors import InputError, NoEffectWarning, SchemaError, nearest_names, unknown_name
-from ..._core.random import check_seed, generator
+from ..._core.random import check_seed, stream
 
 _TABLE = (
     "; read in: a public table of ontogeny parameters (R) that names as its sources Salem et al. (2014) Clin Pharmacokinet "
@@ -146,9 +146,8 @@ def with_enzymes(
         age = people["age"].values
         names = (*ONTOGENY, *STRAIGHT_ONTOGENY)
         out = multiply_activity(out, {name: ontogeny(name, age) for name in names})
-    drawn = phenotypes == "population" or variation is not None
-    rng, _ = generator(seed_of(seed, people)) if drawn else (None, None)
     if phenotypes is not None:
+        rng = own_stream(seed, people, "enzyme phenotypes") if phenotypes == "population" else None
         out = assign_phenotypes(out, phenotypes, PHENOTYPES, rng, "enzyme")
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
@@ -158,7 +157,7 @@ def with_enzymes(
             else (dict.fromkeys(names, VARIATION) | dict(variation))
         )
         warn_of_unknown("variation", given, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
-        factors = activity_factors(given, n, rng)
+        factors = activity_factors(given, n, own_stream(seed, people, "enzymes"))
         if (
             "CYP3A4" in factors
         ):  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
@@ -308,13 +307,17 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
     )
 
 
-def seed_of(seed: int | None, people: xr.Dataset) -> int:
-    if seed is not None:
-        return seed
-    own = people.attrs.get("seed")
-    if own is None:
+def own_stream(seed: int | None, people: xr.Dataset, purpose: str) -> np.random.Generator:
+    """The stream of one purpose, of the seed or the population's own: shared with nothing else that is drawn.
+
+    Raises
+    ------
+    InputError : there is no seed
+    """
+    used = people.attrs.get("seed") if seed is None else seed
+    if used is None:
         raise InputError("seed", None, "a non-negative integer, for what is drawn")
-    return int(own)
+    return stream(int(used), purpose)
 
 
 __all__ = ["ONTOGENY", "PHENOTYPES", "ontogeny", "with_enzymes"]

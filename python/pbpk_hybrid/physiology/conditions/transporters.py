@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import xarray as xr
 
 from ..._core.arguments import check_kind
-from ..._core.random import check_seed, generator
+from ..._core.random import check_seed
 from .enzymes import (
     activity_factors,
     assign_phenotypes,
     check_humans,
     multiply_activity,
-    seed_of,
+    own_stream,
     warn_of_unknown,
 )
 
@@ -96,17 +96,19 @@ def with_transporters(
     check_humans(people)
     check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
     check_seed(seed)
-    n, out, rng = people.sizes["subject"], people, None
-    if phenotypes == "population" or variation is not None:
-        rng, _ = generator(seed_of(seed, people))
+    n, out = people.sizes["subject"], people
     if phenotypes is not None:
+        drawn = phenotypes == "population"
+        rng = own_stream(seed, people, "transporter phenotypes") if drawn else None
         out = assign_phenotypes(out, phenotypes, TRANSPORTER_PHENOTYPES, rng, "transporter")
     if variation is not None:
         given = (
             variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
         )
         warn_of_unknown("variation", given, TRANSPORTERS, "transporter")
-        out = multiply_activity(out, activity_factors(given, n, rng))
+        out = multiply_activity(
+            out, activity_factors(given, n, own_stream(seed, people, "transporters"))
+        )
     return out
 
 

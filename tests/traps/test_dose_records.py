@@ -171,7 +171,8 @@ def test_chunks_of_a_cohort_keep_records_and_areas(tmp_path):
     np.testing.assert_allclose(r.amount[:, 1], 0.1 * ds["body_weight"].values)
     assert ds["dose_time"].dims == ("dose_record",) and ds["dose_time"].values.tolist() == [0, 24]
     people = cohort.people(1)
-    alone = ph.simulate("midazolam", "0.1 mg/kg iv q24h x2", people, **keywords)
+    # a block names its own seed; the variability of the cohort is drawn from the cohort's
+    alone = ph.simulate("midazolam", "0.1 mg/kg iv q24h x2", people, seed=4, **keywords)
     np.testing.assert_allclose(
         ds["cumulative_auc"].values[2000:], alone["cumulative_auc"].values, rtol=1e-9
     )

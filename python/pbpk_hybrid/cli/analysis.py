@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError, SchemaError
+from .options import Chunk, Debug, Overwrite, Quiet, Scheduler, Workers
 from .parsing import number_option
-from .subjects import Chunk, Overwrite, Scheduler, Workers
-from .terminal import Debug, Quiet, console, reporting, write_table
+from .terminal import console, reporting, write_table
 
 if TYPE_CHECKING:
     import xarray as xr

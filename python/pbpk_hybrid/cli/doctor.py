@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import NOT_AVAILABLE, Debug, console, reporting
+from .options import Debug
+from .terminal import NOT_AVAILABLE, console, reporting
 
 _BASE = (
     "numpy",

@@ -22,8 +22,9 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
+from .options import Debug, Quiet
 from .parsing import number_option
-from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
+from .terminal import check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr

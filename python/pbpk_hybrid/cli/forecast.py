@@ -22,9 +22,9 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
+from .options import Chunk, Debug, Overwrite, Quiet, Scheduler, Workers
 from .parsing import parse_names, parse_times
-from .subjects import Chunk, Overwrite, Scheduler, Workers
-from .terminal import Debug, Quiet, reporting, stage, write_table
+from .terminal import reporting, stage, write_table
 
 
 def forecast(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError, NoEffectWarning
+from .options import Debug, Quiet
 from .parsing import parse_names
-from .terminal import Debug, Quiet, console, reporting
+from .terminal import console, reporting
 
 if TYPE_CHECKING:
     import xarray as xr

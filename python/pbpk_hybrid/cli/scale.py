@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
+from .options import Debug, Quiet
 from .parsing import number_option
-from .terminal import Debug, Quiet, console, reporting, write_table
+from .terminal import console, reporting, write_table
 
 _FIELDS = ("clearance", "volume", "fup", "body_weight")
 

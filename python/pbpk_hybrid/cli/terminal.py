@@ -12,7 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
-
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Seed = Annotated[
-    int | None,
-    typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported."),
-]
 
 
 def exit_code(error: BaseException) -> int:

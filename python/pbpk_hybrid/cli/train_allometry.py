@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, check_folder, console, reporting
+from .options import Debug, Quiet
+from .terminal import check_folder, console, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
 
 

@@ -17,7 +17,8 @@ import typer
 
 from .._core.errors import InputError
 from .._core.optional import require
-from .terminal import Debug, Quiet, console, reporting
+from .options import Debug, Quiet
+from .terminal import console, reporting
 
 #: seconds that the server has to end by itself
 GRACE = 5.0

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.arguments import check_kind, check_real
+from .._core.arguments import check_kind
 from .._core.errors import InputError
-from .._core.units import quantity, says_per_kg
+from .._core.html_table import html_table
+from .._core.units import quantity
+from .dataset import from_dataset, to_dataset
+from .dose_record import dose_record, subject_id
+from .language import Part, Phase, parse
 from .table import COLUMNS, EVERYONE, check_count, concatenate, is_dose, make_columns
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
@@ -167,7 +172,7 @@ class Regimen:
             {
                 "time": quantity(time, "h", "time"),
                 "evid": 3,
-                "subject": _whole("subject", subject, _ID),
+                "subject": subject_id(subject),
             }
         )
 
@@ -178,7 +183,7 @@ class Regimen:
             {
                 "time": quantity(time, "h", "time"),
                 "evid": 2,
-                "subject": _whole("subject", subject, _ID),
+                "subject": subject_id(subject),
             }
         )
 
@@ -235,9 +240,13 @@ class Regimen:
     @classmethod
     def parse(cls, text: str) -> Regimen:
         """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h x20"``; see :mod:`.language`."""
-        from .language import parse
-
-        return parse(text)
+        phases = parse(text)
+        whole = _from_phase(phases[0])
+        for phase in phases[1:]:
+            if phase.after is None and whole._open_end():
+                raise phase.missing_after()
+            whole = whole.then(_from_phase(phase), after=phase.after)
+        return whole
 
     # ---- changing -----------------------------------------------------------------------------------------------
 
@@ -375,6 +384,35 @@ class Regimen:
         )
         return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
 
+    def _repr_html_(self) -> str:
+        table = self.to_dataframe()
+        units = table.attrs["units"]
+        header = [f"{name} [{units[name]}]" if units[name] else name for name in table.columns]
+        return html_table(repr(self), header, table.itertuples(index=False))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The records as a table, without the columns that say nothing here.
+
+        Returns
+        -------
+        DataFrame
+            One row per record, in the order of the regimen; columns as in :mod:`.table`. A column
+            that holds its default in every row is left out, except ``subject``, ``time``, ``route``
+            and ``amount``. ``attrs["units"]`` maps column to unit.
+        """
+        import pandas as pd
+
+        always = ("subject", "time", "route", "amount")
+        shown = [
+            name
+            for name, (_kind, default, *_rest) in COLUMNS.items()
+            if name in always or np.any(self.columns[name] != default)
+        ]
+        table = pd.DataFrame({name: self.columns[name] for name in shown})
+        units = {name: COLUMNS[name][2] for name in shown}
+        table.attrs["units"] = {name: "" if unit == "1" else unit for name, unit in units.items()}
+        return table
+
     @property
     def shared(self) -> bool:
         """True if every record is for every subject."""
@@ -389,16 +427,13 @@ class Regimen:
 
     def to_dataset(self) -> xr.Dataset:
         """The regimen as a Dataset of schema ``regimen``; see :mod:`.dataset`."""
-        from .dataset import to_dataset
-
-        return to_dataset(self)
+        return to_dataset(self.columns, self.span)
 
     @classmethod
     def from_dataset(cls, ds: xr.Dataset) -> Regimen:
         """The regimen of a Dataset of schema ``regimen``; see :mod:`.dataset`."""
-        from .dataset import from_dataset
-
-        return from_dataset(ds)
+        columns, span = from_dataset(ds)
+        return cls(columns, span=span)
 
     # ---- private ------------------------------------------------------------------------------------------------
 
@@ -425,18 +460,6 @@ class Regimen:
     def _open_end(self) -> bool:
         """True if the last record is a dose at once and nothing says when its interval ends."""
         return len(self) == 0 or bool(self.span <= self.columns["time"].max())
-
-
-_ID = "a subject id >= 0, or -1 for every subject"
-
-
-def _whole(name: str, value: Any, expected: str) -> int:
-    number = check_real(
-        name, int(value) if isinstance(value, (bool, np.bool_)) else value, expected
-    )
-    if not (number == np.floor(number) and abs(number) < 2**53):
-        raise InputError(name, value, expected)
-    return int(number)
 
 
 def _ids(subjects: Any) -> np.ndarray:
@@ -468,65 +491,21 @@ def combine(regimens: Sequence[Regimen]) -> Regimen:
     return Regimen(concatenate([r.columns for r in regimens]), span=max(r.span for r in regimens))
 
 
-def _single(
-    amount: Any,
-    time: Any,
-    *,
-    route: str,
-    compartment: str,
-    duration: Any = None,
-    rate: Any = None,
-    interval: Any = 0.0,
-    additional_doses: int = 0,
-    steady_state: bool | int = 0,
-    lag: Any = 0.0,
-    bioavailability: Any = 1.0,
-    reset: bool = False,
-    subject: int = EVERYONE,
-) -> Regimen:
-    """One dose record; parameters as in :meth:`Regimen.dose`."""
-    if duration is not None and rate is not None:
-        raise InputError(
-            "rate",
-            rate,
-            f"no rate beside duration={duration!r}",
-            hint="give the rate or the duration, not both",
-        )
-    if not isinstance(compartment, str):
-        raise InputError("compartment", compartment, "the name of a compartment")
-    check_kind("reset", reset, (bool, np.bool_), "True or False")
-    subject = _whole("subject", subject, _ID)
-    row: dict[str, Any] = {
-        "route": route,
-        "compartment": compartment,
-        "evid": 4 if reset else 1,
-        "subject": subject,
-    }
-    row["time"] = quantity(time, "h", "time")
-    mass, per_kg = _per_kg(amount, "mg", "amount")
-    row["amount_per_kg" if per_kg else "amount"] = mass
-    if rate is not None:
-        value, per_kg = _per_kg(rate, "mg/h", "rate", positive=True)
-        row["rate_per_kg" if per_kg else "rate"] = value
-    if duration is not None:
-        row["duration"] = quantity(duration, "h", "duration", positive=True)
-    row["interdose_interval"] = quantity(interval, "h", "interval", minimum=0)
-    row["additional_doses"] = _whole("additional_doses", additional_doses, "a whole number >= 0")
-    row["steady_state"] = _whole("steady_state", steady_state, "True, False, 1 or 2")
-    row["lag_time"] = quantity(lag, "h", "lag", minimum=0)
-    row["bioavailability"] = quantity(bioavailability, "1", "bioavailability", minimum=0)
-    interval_end = row["interdose_interval"] * (1 + row["additional_doses"])
-    length = row.get("duration", 0.0)
-    if "rate" in row and "amount" in row:
-        length = row["amount"] / row["rate"]
-    elif "rate_per_kg" in row and "amount_per_kg" in row:
-        length = row["amount_per_kg"] / row["rate_per_kg"]
-    return Regimen(row, span=row["time"] + (interval_end or length))
+def _single(amount: Any, time: Any, **options: Any) -> Regimen:
+    """One dose record; parameters as in :func:`.dose_record.dose_record`."""
+    row, span = dose_record(amount, time, **options)
+    return Regimen(row, span=span)
 
 
-def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, bool]:
-    """A number in `unit`, or per kg of body weight if it says so: (number, is it per kg)."""
-    per_kg = says_per_kg(value)
-    if per_kg:
-        unit = {"mg": "mg/kg", "mg/h": "mg/h/kg"}[unit]
-    return quantity(value, unit, name, minimum=0, **bounds), per_kg
+def _from_phase(phase: Phase) -> Regimen:
+    """The parts of a phase of the regimen language, all at the same time."""
+    return combine([_from_part(part) for part in phase.parts])
+
+
+def _from_part(part: Part) -> Regimen:
+    dose = Regimen(part.columns, span=part.span)
+    if part.interval is None:
+        return dose
+    repeated = dose.repeat(part.interval, part.count)
+    # it ends one interval after the last dose, wherever the infusion ends
+    return Regimen(repeated.columns, span=part.start + part.interval * part.count)

@@ -44,7 +44,9 @@ from ..adults.variability import (
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
 from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
-from ..plausibility.rules import RULES, Body, check_bodies
+from ..plausibility.body import Body
+from ..plausibility.check import check_bodies
+from ..plausibility.rules import RULES
 from ..species import reference
 from .reference import maturation_of_filtration, reference_children
 

@@ -19,7 +19,7 @@ from ..._core.errors import FileFormatError
 from ..._core.numbers_in_text import NUMBER, meant
 from ..adults.body import INDEX
 from ..dataset import body_surface_area
-from .rules import Body
+from .body import Body
 
 _PARTS = {
     "lung": ["Lung"],

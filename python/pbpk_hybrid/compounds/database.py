@@ -1,13 +1,19 @@
-"""Looking compounds up: the curated ones first, then the 2,815 chemicals of the httk table."""
+"""Looking compounds up: the curated ones first, then the 2,815 chemicals of the httk table.
+
+And compounds from files, which may start from a known one.
+"""
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from .._core.arguments import check_choice, check_kind
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, PBPKError, unknown_name
 from .compound import Compound
+from .compound_files import read_compound_values
 from .curated import curated_compound, curated_names
 from .httk_table import httk_compound, httk_table
 
@@ -47,6 +53,31 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
             return httk_compound(number, **values)
     known = list(curated_names()) if collection == "curated" else [r[0] for r in httk_table().rows]
     raise unknown_name("compound", name, [*_curated_index(), *known], what="a known compound")
+
+
+def load_compound_file(path: str | os.PathLike) -> Compound:
+    """A compound from a TOML or YAML file whose keys are the fields of :class:`Compound`.
+
+    Values are numbers in the documented unit or strings with a unit; ``[sources]``, ``[kp]`` and
+    ``[species_values.rat]`` are tables. A key ``compound`` may hold all of it. An option
+    ``base = "midazolam"`` starts from a known compound and changes what the file gives.
+
+    Raises
+    ------
+    FileFormatError
+        The file does not exist, cannot be read as TOML or YAML, or holds no mapping.
+    InputError, UnitError, UnknownNameError
+        As :meth:`Compound.create`, the message naming the file.
+    """
+    values = read_compound_values(path)
+    base = values.pop("base", None)
+    try:
+        if base is not None:
+            return get_compound(base).replace(**values)
+        return Compound.create(**values)
+    except PBPKError as err:
+        err.add_note(f"while reading {Path(path).expanduser()}")
+        raise
 
 
 @cache

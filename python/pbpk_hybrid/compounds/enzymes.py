@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._core.errors import InputError, unknown_name
-from ._fields import Number, parse_number
+from ._fields import Number, as_records, parse_number
 
 #: kind of effect -> the constants it needs
 EFFECTS: Mapping[str, tuple[str, ...]] = {
@@ -81,20 +81,16 @@ class EnzymeEffect:
     emax: float | None = None
 
 
-def parse_records(where: str, kind: type, given: Any, molar_mass: float | None) -> tuple:
+def parse_records(where: str, kind: type, value: Any, molar_mass: float | None) -> tuple:
     """Checked :class:`Metabolism` or :class:`EnzymeEffect` records; constants may be molar if `molar_mass` is given.
 
     Raises
     ------
     UnknownNameError, UnitError, InputError : names the record and the field
     """
-    if isinstance(given, (kind, Mapping)):
-        given = (given,)
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(
-            where, given, f"a list of records, each with {', '.join(f.name for f in fields(kind))}"
-        )
-    return tuple(_one(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(given))
+    names = ", ".join(f.name for f in fields(kind))
+    items = as_records(where, value, kind, f"a list of records, each with {names}")
+    return tuple(_one(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(items))
 
 
 def _one(where: str, kind: type, item: Any, molar_mass: float | None):

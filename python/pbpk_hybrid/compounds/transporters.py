@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .._core.errors import InputError, unknown_name
-from ._fields import TISSUES, Number, check_organ, parse_number
+from ._fields import TISSUES, Number, as_records, check_organ, parse_number
 
 DIRECTIONS = ("uptake", "efflux", "secretion")
 BARRIERS = ("cells", "capillary")
@@ -76,22 +76,16 @@ class Transporter:
         return self.clint if self.clint is not None else self.jmax / self.km
 
 
-def parse_transporters(where: str, given: Any, molar_mass: float | None) -> tuple[Transporter, ...]:
+def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tuple[Transporter, ...]:
     """Checked transporters; constants may be molar if `molar_mass` is given.
 
     Raises
     ------
     UnknownNameError, UnitError, InputError : names the transporter and the field
     """
-    if isinstance(given, (Transporter, Mapping)):
-        given = (given,)
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(
-            where,
-            given,
-            f"a list of transporters, each with {', '.join(f.name for f in fields(Transporter))}",
-        )
-    out = tuple(_one(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(given))
+    names = ", ".join(f.name for f in fields(Transporter))
+    items = as_records(where, value, Transporter, f"a list of transporters, each with {names}")
+    out = tuple(_one(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(items))
     labels = [t.label for t in out]
     if len(set(labels)) < len(labels):
         raise InputError(

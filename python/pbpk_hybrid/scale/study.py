@@ -24,6 +24,7 @@ from .cohort import (
     block_of,
     concatenated,
     fingerprint,
+    request_text,
     labels_of,
     size_of,
     stream,
@@ -123,13 +124,13 @@ class Study:
         """The same as plain JSON, to know a run again."""
         people = self.population
         return {
-            "compound": repr(self.compound),
+            "compound": request_text(self.compound),
             "regimen": fingerprint(self.regimen.to_dataset()),
             "population": people.request() if isinstance(people, Cohort) else fingerprint(people),
             "times": self.times.tolist(),
             "variability": repr(self.variability),
             "seed": self.seed,
-            "keywords": repr(sorted(self.keywords.items())),
+            "keywords": request_text(self.keywords),
         }
 
 

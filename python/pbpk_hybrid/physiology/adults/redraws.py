@@ -61,4 +61,29 @@ def draw_until_fit(
     raise SolveError(f"{pending.size} of {n} {failure.format(MAX_ROUNDS)}")
 
 
-__all__ = ["PERSON_ROUNDS", "SOFT_ROUNDS", "draw_until_fit"]
+def joined(
+    blocks: list[dict[str, np.ndarray]], n: int, rng: np.random.Generator, *, mix: bool
+) -> dict[str, np.ndarray | tuple]:
+    """The columns (n, ...) of all blocks; the person's number with unit and meaning.
+
+    `mix`: shuffle the subjects, where the sexes were drawn one after the other.
+    """
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    if mix:
+        order = rng.permutation(n)
+        columns = {name: values[order] for name, values in columns.items()}
+    person = (columns.pop("person"), "1", "NHANES sequence number of the person drawn")
+    return {**columns, "nhanes_person": person}
+
+
+def count_attributes(counts: np.ndarray) -> dict[str, float | int]:
+    """Attributes from the four counts of :func:`draw_until_fit`."""
+    draws, thrown, soft, replaced = counts
+    return {
+        "redrawn_fraction": float(thrown / draws),
+        "soft_rule_exceptions": int(soft),
+        "replaced_people": int(replaced),
+    }
+
+
+__all__ = ["PERSON_ROUNDS", "SOFT_ROUNDS", "count_attributes", "draw_until_fit", "joined"]

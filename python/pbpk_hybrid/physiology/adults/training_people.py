@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError, unknown_name
-from ..population import complete
+from .population import complete
 from .survey import adults
 
 SPLITS = ("train", "validation", "test")

@@ -27,7 +27,7 @@ import xarray as xr
 from ..._core.errors import InputError
 from ..adults import regressions as r
 from ..adults.body import INDEX, SCALED_ORGANS
-from ..adults.redraws import draw_until_fit
+from ..adults.redraws import count_attributes, draw_until_fit, joined
 from ..adults.selection import bounds, ethnicities
 from ..adults.survey import ADULT_AGE, Survey, children
 from ..adults.variability import (
@@ -117,17 +117,8 @@ def sample_children(
         block, count = _draw(rng, survey, index, size, weighted, scatter)
         blocks.append(block)
         counts += count
-    columns = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
-    if len(blocks) > 1:
-        order = rng.permutation(n)
-        columns = {name: values[order] for name, values in columns.items()}
-    draws, thrown, soft, replaced = counts
+    columns = joined(blocks, n, rng, mix=len(blocks) > 1)
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-    columns["nhanes_person"] = (
-        columns.pop("person"),
-        "1",
-        "NHANES sequence number of the person drawn",
-    )
     return with_enzymes(
         build(
             mass,
@@ -141,9 +132,7 @@ def sample_children(
                 "filters": "; ".join(
                     f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None
                 ),
-                "redrawn_fraction": float(thrown / draws),
-                "soft_rule_exceptions": int(soft),
-                "replaced_people": int(replaced),
+                **count_attributes(counts),
                 "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
                 "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003",
                 "notes": __doc__.strip(),

@@ -20,11 +20,11 @@ def generator(
     InputError : if `seed` is neither None, a non-negative integer nor a Generator
     """
     if isinstance(seed, np.random.Generator):
-        drawn = int(seed.integers(0, 2**63 - 1))
-        return np.random.default_rng(drawn), drawn
+        seed_drawn = int(seed.integers(0, 2**63 - 1))
+        return np.random.default_rng(seed_drawn), seed_drawn
     if seed is None:
-        drawn = int(np.random.SeedSequence().entropy % (2**63))
-        return np.random.default_rng(drawn), drawn
+        seed_drawn = int(np.random.SeedSequence().entropy % (2**63))
+        return np.random.default_rng(seed_drawn), seed_drawn
     check_seed(seed, field)
     return np.random.default_rng(int(seed)), int(seed)
 

@@ -474,8 +474,8 @@ def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         labels = {d: _label(da, d, i) for d, i in zip(da.dims, where, strict=True)}
         subject = labels.pop("subject", None)
-        place = "".join(f"[{d}={x}]" for d, x in labels.items())
-        raise SchemaError(name + place, float(values[where]), what, subject=subject)
+        position = "".join(f"[{d}={x}]" for d, x in labels.items())
+        raise SchemaError(name + position, float(values[where]), what, subject=subject)
 
 
 def _label(da: xr.DataArray, dim: str, index: int):

@@ -199,14 +199,16 @@ class Table:
         FileFormatError : header and caller disagree
         UnitError : text that is no unit of this kind
         """
-        own = self.unit.get(column) if column else None
-        by_header = _factor(own, unit, f"{self.name}, column {column!r}") if own else None
+        header_unit = self.unit.get(column) if column else None
+        by_header = (
+            _factor(header_unit, unit, f"{self.name}, column {column!r}") if header_unit else None
+        )
         by_caller = _factor(given, unit, option) if given is not None else None
-        both = by_header is not None and by_caller is not None
-        if both and not np.isclose(by_header, by_caller, rtol=1e-9, atol=0):
+        contradicting = by_header is not None and by_caller is not None
+        if contradicting and not np.isclose(by_header, by_caller, rtol=1e-9, atol=0):
             raise FileFormatError(
                 f"{self.name}, column {column!r}",
-                own,
+                header_unit,
                 f"the unit given by {option}, {given}",
                 hint=f"correct the header or leave out {option}",
             )
@@ -525,7 +527,7 @@ def listed(values: Mapping[str, int]) -> str:
     return ", ".join(f"{k or 'not given'} ({n} record{'s' * (n > 1)})" for k, n in values.items())
 
 
-def first_back(time: np.ndarray, who: np.ndarray) -> int | None:
+def first_back(time: np.ndarray, subject: np.ndarray) -> int | None:
     """The first row whose time is before that of the row above, of the same subject."""
-    back = (np.diff(time) < 0) & (who[1:] == who[:-1])
+    back = (np.diff(time) < 0) & (subject[1:] == subject[:-1])
     return int(np.argmax(back)) + 1 if back.any() else None

@@ -271,7 +271,7 @@ def _from_text(
     if not percent and "%" in split.unit:
         raise UnitError(field, split.text, "a number without a unit", subject=subject)
     try:
-        given = read_unit(split.unit)
+        found = read_unit(split.unit)
     except _UnitTextError as err:
         raise UnitError(
             field,
@@ -281,7 +281,7 @@ def _from_text(
             hint=str(err),
         ) from None
     return _float(
-        split.number * _ratio(given, unit, field, split.text, molar_mass, subject),
+        split.number * _ratio(found, unit, field, split.text, molar_mass, subject),
         split.text,
         field,
         unit,
@@ -290,25 +290,25 @@ def _from_text(
 
 
 def _ratio(
-    given: Unit, unit: str, field: str, text: Any, molar_mass: float | None, subject: Any
+    found: Unit, unit: str, field: str, text: Any, molar_mass: float | None, subject: Any
 ) -> Fraction:
-    """What a number in `given` is to be multiplied by, to be in `unit`."""
+    """What a number in `found` is to be multiplied by, to be in `unit`."""
     target = _target(unit)
-    ratio = given.factor / target.factor
+    ratio = found.factor / target.factor
     per_protein = unit == "uL/min/mg"
-    if (given.note == "protein" and not per_protein) or (
-        given.note == "body weight" and per_protein
+    if (found.note == "protein" and not per_protein) or (
+        found.note == "body weight" and per_protein
     ):
         raise UnitError(
             field,
             text,
-            f"a value in {_shown(unit)}, not per kg or mg of {given.note}",
+            f"a value in {_shown(unit)}, not per kg or mg of {found.note}",
             subject=subject,
         )
-    if given.dimensions == target.dimensions:
+    if found.dimensions == target.dimensions:
         return ratio
     # a molar amount or concentration where a mass is wanted (or the reverse)
-    sign = _moles_to_mass(given.dimensions, target.dimensions)
+    sign = _moles_to_mass(found.dimensions, target.dimensions)
     if sign and molar_mass is not None:
         return ratio * Fraction(molar_mass) ** sign
     raise UnitError(
@@ -322,12 +322,12 @@ def _ratio(
     )
 
 
-def _moles_to_mass(given: Dimensions, target: Dimensions) -> int:
+def _moles_to_mass(found: Dimensions, target: Dimensions) -> int:
     """The power of the molar mass that makes one of the other: 1, -1, or 0 where none does."""
-    if _NONE in (given, target):
+    if _NONE in (found, target):
         return 0
     for sign in (1, -1):
-        if target == tuple(d + sign * m for d, m in zip(given, _MOLAR_MASS, strict=True)):
+        if target == tuple(d + sign * m for d, m in zip(found, _MOLAR_MASS, strict=True)):
             return sign
     return 0
 
@@ -338,10 +338,10 @@ def _from_pint(value: Any, unit: str, field: str, molar_mass: float | None, subj
     if not math.isfinite(number):
         return number
     try:
-        given = read_unit(format(value.units, "D"))
+        found = read_unit(format(value.units, "D"))
     except _UnitTextError:
         return _by_its_registry(value, unit, field, subject)
-    ratio = _ratio(given, unit, field, str(value), molar_mass, subject)
+    ratio = _ratio(found, unit, field, str(value), molar_mass, subject)
     return _float(Fraction(number) * ratio, str(value), field, unit, subject)
 
 

@@ -196,9 +196,9 @@ def _per_subject(covariates: xr.Dataset, column: str, baseline: bool, notes: lis
     values = covariates[column]
     if values.dims == ("subject",):
         return values.values
-    who, subjects = covariates["record_subject"].values, covariates["subject"].values
+    record_subject, subjects = covariates["record_subject"].values, covariates["subject"].values
     first = {}
-    for i, (subject, value) in enumerate(zip(who, values.values, strict=True)):
+    for i, (subject, value) in enumerate(zip(record_subject, values.values, strict=True)):
         if value != first.setdefault(subject, value) and not baseline:
             raise InputError(
                 column,
@@ -253,19 +253,21 @@ def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[
     subjects = covariates["subject"].values
     each, children = [], 0
     for i, subject in enumerate(subjects):
-        mine = {name: values[i] for name, values in known.items()}
+        subject_values = {name: values[i] for name, values in known.items()}
         try:
-            if species == "human" and mine.get("age", 18.0) < 18:
-                mine.pop("height", None)  # a child's follows from its age
-                each.append(reference_child(**mine))
+            if species == "human" and subject_values.get("age", 18.0) < 18:
+                subject_values.pop("height", None)  # a child's follows from its age
+                each.append(reference_child(**subject_values))
                 children += 1
             else:
                 if species != "human":
-                    mine = {k: v for k, v in mine.items() if k in ("sex", "body_weight")}
-                each.append(reference_individual(species, **mine))
+                    subject_values = {
+                        k: v for k, v in subject_values.items() if k in ("sex", "body_weight")
+                    }
+                each.append(reference_individual(species, **subject_values))
         except InputError as error:
             hint = error.hint
-            young = "age" not in mine and mine.get("body_weight", 99.0) < 30
+            young = "age" not in subject_values and subject_values.get("body_weight", 99.0) < 30
             if species == "human" and error.field == "body_weight" and young:
                 hint = "a column AGE (years) below 18 makes a child of this weight"
             elif error.field == "height":
@@ -274,10 +276,14 @@ def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[
             raise type(error)(
                 error.field, value, error.expected, subject=subject, hint=hint
             ) from None
-    said = ", ".join(n.replace("_", " ") for n in known)
+    columns = ", ".join(n.replace("_", " ") for n in known)
     notes.append(
         f"people: {len(each)} of species {species}"
-        + (f", by {said}" if said else "; no weight, age or sex known: the reference individual")
+        + (
+            f", by {columns}"
+            if columns
+            else "; no weight, age or sex known: the reference individual"
+        )
         + (f"; {children} children" if children else "")
     )
     people = xr.concat(

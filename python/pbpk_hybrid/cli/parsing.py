@@ -78,14 +78,14 @@ def parse_range(text: str | None, field: str) -> Any:
         except InputError as error:
             raise InputError(field, text, wanted, hint=error.hint) from error
         return text if number.unit else quantity(text, "1", field)
-    low, own, high, unit = found.groups()
-    if unit is None and own is None:
+    low, low_unit, high, high_unit = found.groups()
+    if high_unit is None and low_unit is None:
         return quantity(low, "1", field), quantity(high, "1", field)
-    if unit is None:
+    if high_unit is None:
         raise InputError(
-            field, text, wanted, hint=f"give the unit after the second number: {high} {own}"
+            field, text, wanted, hint=f"give the unit after the second number: {high} {low_unit}"
         )
-    return f"{low} {own or unit}", f"{high} {unit}"
+    return f"{low} {low_unit or high_unit}", f"{high} {high_unit}"
 
 
 def parse_sex(text: str | None) -> Any:

@@ -23,8 +23,8 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
     if out is not None and out.suffix not in (".nc", ".zarr"):
         raise InputError("--out", str(out), "a name that ends in .nc or .zarr")
     if path.name.endswith((".csv", ".csv.gz")):
-        from ..physiology.plausibility.httk_population import read_httk_population
         from ..physiology.plausibility.check import check_bodies
+        from ..physiology.plausibility.httk_population import read_httk_population
 
         body = read_httk_population(path)
         result, ranks = check_bodies(body), None

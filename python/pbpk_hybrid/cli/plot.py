@@ -59,12 +59,12 @@ def plot(
                 "--log changes nothing without --organs: a linear and a log axis are drawn anyway"
             )
         if organs is not None:
-            for option, given in (
+            for option, value in (
                 ("--observed", observed is not None),
                 ("--compartment", compartment != "plasma"),
                 ("--dose-normalise", dose_normalise),
             ):
-                if given:
+                if value:
                     raise InputError(
                         "--organs",
                         organs,

@@ -149,7 +149,7 @@ def simulate(
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def read_study(asked: StudyOptions, output: OutputOptions) -> Study:
+def read_study(options: StudyOptions, output: OutputOptions) -> Study:
     """Compound, regimen, times and observations from the options.
 
     Raises
@@ -165,23 +165,23 @@ def read_study(asked: StudyOptions, output: OutputOptions) -> Study:
 
     if not output.is_store:
         check_folder(output.out)
-    compound = read_compound(asked.compound, asked.compound_file)
-    known_choice(asked.observed)
+    compound = read_compound(options.compound, options.compound_file)
+    known_choice(options.observed)
     # a store keeps no observations beside the curves: they only fill in dose and times
-    needed = not output.is_store or asked.dose is None or asked.times is None
-    observations = published(compound.name, asked.species, asked.observed) if needed else None
-    dose = asked.dose or usual_dose(observations)
+    needed = not output.is_store or options.dose is None or options.times is None
+    observations = published(compound.name, options.species, options.observed) if needed else None
+    dose = options.dose or usual_dose(observations)
     if dose is None:
         raise InputError(
             "--dose",
             None,
             'a dose such as "100 mg oral"',
-            hint=f"no usual dose of {compound.name} in {asked.species} is known here",
+            hint=f"no usual dose of {compound.name} in {options.species} is known here",
         )
     regimen = Regimen.parse(dose)
     single = single_dose(regimen)
-    if asked.times is not None:
-        times = parse_times(asked.times)
+    if options.times is not None:
+        times = parse_times(options.times)
     else:
         times = default_times(observations, single)
     return Study(compound, dose, regimen, single, times, observations)

@@ -42,12 +42,12 @@ def single_dose(regimen: Regimen) -> SingleDose | None:
 def dose_times(regimen: Regimen) -> np.ndarray:
     """Times of all doses [h], ascending, additional ones included."""
     c = regimen.columns
-    given = np.flatnonzero(
+    doses = np.flatnonzero(
         np.isin(c["evid"], (1, 4)) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0))
     )
     times = [
         c["time"][i] + c["interdose_interval"][i] * np.arange(c["additional_doses"][i] + 1)
-        for i in given
+        for i in doses
     ]
     return np.unique(np.concatenate(times)) if times else np.empty(0)
 
@@ -126,12 +126,12 @@ def matching(ds: xr.Dataset | None, dose: SingleDose | None, amount: float) -> x
     if ds is None or dose is None or not amount > 0:
         return None
     route = ds["route"].values.astype(str)
-    given = ds["dose"].values
+    dose_amount = ds["dose"].values
     duration = ds["infusion_duration"].values
     # "iv" says that the source does not tell a bolus from a short infusion
     keep = np.isin(route, [dose.route, "iv"]) if dose.route == "iv_bolus" else route == dose.route
     with np.errstate(invalid="ignore", divide="ignore"):
-        keep &= (given <= amount * _SAME) & (given >= amount / _SAME)
+        keep &= (dose_amount <= amount * _SAME) & (dose_amount >= amount / _SAME)
         if dose.route == "iv_infusion":
             keep &= (duration <= dose.duration * _SAME) & (duration >= dose.duration / _SAME)
     keep &= np.isin(ds["dose_times"].values.astype(str), ["", "0", "0.0"])

@@ -50,18 +50,18 @@ def reporting(debug: bool = False, kept: str = "nothing was written") -> Iterato
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except (errors.PBPKError, OSError) as error:
-            _say(error, debug)
+            _print_error(error, debug)
             raise typer.Exit(exit_code(error)) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            _say(error, debug, "unexpected error: " + type(error).__name__ + ": ")
+            _print_error(error, debug, "unexpected error: " + type(error).__name__ + ": ")
             if not debug:
                 typer.echo("run again with --debug to see where; please report it", err=True)
             raise typer.Exit(UNEXPECTED) from None
 
 
-def _say(error: BaseException, debug: bool, prefix: str = "error: ") -> None:
+def _print_error(error: BaseException, debug: bool, prefix: str = "error: ") -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
     typer.echo(prefix + " ".join(str(error).split()), err=True)
@@ -74,8 +74,8 @@ def _our_warnings(debug: bool) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
-        said = (errors.SubjectFailedWarning, errors.OutOfRangeWarning, errors.NoEffectWarning)
-        for category in said:
+        shown = (errors.SubjectFailedWarning, errors.OutOfRangeWarning, errors.NoEffectWarning)
+        for category in shown:
             warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield

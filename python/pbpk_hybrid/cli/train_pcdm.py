@@ -37,9 +37,10 @@ def pcdm(
         from ..learn.diffusion import PCDM, PCDMConfig
         from ..physiology import training_people
 
-        given = {"training_steps": steps, "physics_weight": physics_weight}
+        settings = {"training_steps": steps, "physics_weight": physics_weight}
         config = replace(
-            PCDMConfig(projection=projection), **{k: v for k, v in given.items() if v is not None}
+            PCDMConfig(projection=projection),
+            **{k: v for k, v in settings.items() if v is not None},
         )
         model = PCDM.fit(
             training_people("train", copies=copies, seed=seed),

@@ -38,9 +38,9 @@ def check_consistency(c: Compound) -> None:
 
 def _check_in_vivo(c: Compound) -> None:
     """One clearance in vivo for each species, total or hepatic."""
-    own = {name: getattr(c, name) for name in IN_VIVO}
+    clearances = {name: getattr(c, name) for name in IN_VIVO}
     for prefix, values in (
-        ("", own),
+        ("", clearances),
         *((f"species_values.{s}.", v) for s, v in c.species_values.items()),
     ):
         if all(values.get(name) is not None for name in IN_VIVO):

@@ -41,8 +41,8 @@ def one_line(c: Compound) -> str:
 
 def value_rows(c: Compound) -> list[tuple[str, Any, str, str]]:
     """(field, value, unit, source) of every value that is given, of other species at the end."""
-    own = {f.name: getattr(c, f.name) for f in fields(c) if f.name not in _NOT_VALUES}
-    rows = list(_rows(own, c.sources, ""))
+    values_given = {f.name: getattr(c, f.name) for f in fields(c) if f.name not in _NOT_VALUES}
+    rows = list(_rows(values_given, c.sources, ""))
     for species, values in c.species_values.items():
         rows += _rows(values, c.sources, f"{species}.")
     return rows

@@ -90,10 +90,12 @@ def parse_records(where: str, kind: type, value: Any, molar_mass: float | None) 
     """
     names = ", ".join(f.name for f in fields(kind))
     items = as_records(where, value, kind, f"a list of records, each with {names}")
-    return tuple(_one(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(items))
+    return tuple(
+        _parse_record(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(items)
+    )
 
 
-def _one(where: str, kind: type, item: Any, molar_mass: float | None):
+def _parse_record(where: str, kind: type, item: Any, molar_mass: float | None):
     if isinstance(item, kind):
         item = record(item)
     if not isinstance(item, Mapping):

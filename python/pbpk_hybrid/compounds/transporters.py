@@ -85,7 +85,9 @@ def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tupl
     """
     names = ", ".join(f.name for f in fields(Transporter))
     items = as_records(where, value, Transporter, f"a list of transporters, each with {names}")
-    out = tuple(_one(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(items))
+    out = tuple(
+        _parse_transporter(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(items)
+    )
     labels = [t.label for t in out]
     if len(set(labels)) < len(labels):
         raise InputError(
@@ -94,7 +96,7 @@ def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tupl
     return out
 
 
-def _one(where: str, item: Any, molar_mass: float | None) -> Transporter:
+def _parse_transporter(where: str, item: Any, molar_mass: float | None) -> Transporter:
     if isinstance(item, Transporter):
         item = {f.name: getattr(item, f.name) for f in fields(Transporter)}
     if not isinstance(item, Mapping):

@@ -141,25 +141,25 @@ class DoseEvents:
 
     def for_subject(self, index: int) -> DoseEvents:
         """The events of one subject as shared events of a single subject, with body weight multiplied in."""
-        mine = np.ones(len(self), bool) if self.shared else self.subject == index
+        selected = np.ones(len(self), bool) if self.shared else self.subject == index
         value = self.values_for(index, index + 1)
-        value = value[0][mine] if value.ndim == 2 else value[mine]
+        value = value[0][selected] if value.ndim == 2 else value[selected]
         rows = np.flatnonzero(
-            np.isin(np.arange(len(self.steady)), value[self.kind[mine] == STEADY])
+            np.isin(np.arange(len(self.steady)), value[self.kind[selected] == STEADY])
         )
         steady = self.steady.take(
             rows, self.body_weight[index] if self.body_weight is not None else None
         )
-        renumbered = np.where(self.kind[mine] == STEADY, np.searchsorted(rows, value), value)
+        renumbered = np.where(self.kind[selected] == STEADY, np.searchsorted(rows, value), value)
         weight = None if self.body_weight is None else self.body_weight[index : index + 1]
         return DoseEvents(
-            np.full(int(mine.sum()), EVERYONE),
-            self.time[mine],
-            self.kind[mine],
-            self.compartment[mine],
+            np.full(int(selected.sum()), EVERYONE),
+            self.time[selected],
+            self.kind[selected],
+            self.compartment[selected],
             renumbered,
-            np.zeros(int(mine.sum()), bool),
-            self.record[mine],
+            np.zeros(int(selected.sum()), bool),
+            self.record[selected],
             self.compartments,
             steady,
             1,
@@ -221,7 +221,7 @@ def expand(
             hint="shift the regimen or give an earlier start",
         )
     size, per_kg, rate, duration = _effective(c, weight, index)
-    names, place = _compartments(c, route_compartments or {})
+    names, state = _compartments(c, route_compartments or {})
 
     parts = _Parts()
     dose = is_dose(c)
@@ -232,10 +232,10 @@ def expand(
     others = np.flatnonzero(c["evid"] == 2)
     parts.add(others, index, c["time"][others], OTHER)
 
-    steady = steady_states(c, np.flatnonzero(dose & ss), index, place, size, per_kg, rate, duration)
+    steady = steady_states(c, np.flatnonzero(dose & ss), index, state, size, per_kg, rate, duration)
     parts.add(steady.record, index, steady.time, STEADY, value=np.arange(len(steady), dtype=float))
     for rows, at, change in steady.running():
-        parts.add(rows, index, at, RATE, place[rows], change, per_kg[rows])
+        parts.add(rows, index, at, RATE, state[rows], change, per_kg[rows])
 
     # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of its own
     giving = np.flatnonzero(dose & ~(ss & (c["interdose_interval"] == 0)))
@@ -244,11 +244,11 @@ def expand(
     rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
     at_once = (rate[rows] == 0) & (duration[rows] == 0) & ~_ordered_as_infusion(c)[rows]
     b = rows[at_once]
-    parts.add(b, index, entry[at_once], BOLUS, place[b], size[b], per_kg[b])
+    parts.add(b, index, entry[at_once], BOLUS, state[b], size[b], per_kg[b])
     flow = ~at_once & (duration[rows] > 0)  # F = 0 leaves an infusion of no length
     r = rows[flow]
-    parts.add(r, index, entry[flow], RATE, place[r], rate[r], per_kg[r])
-    parts.add(r, index, entry[flow] + duration[r], RATE, place[r], -rate[r], per_kg[r])
+    parts.add(r, index, entry[flow], RATE, state[r], rate[r], per_kg[r])
+    parts.add(r, index, entry[flow] + duration[r], RATE, state[r], -rate[r], per_kg[r])
 
     e = parts.arrays()
     e = _cancelled_by_resets(e)
@@ -357,10 +357,12 @@ def _effective(c, weight, index):
     f = c["bioavailability"]
     per_kg = (c["amount_per_kg"] > 0) | (c["rate_per_kg"] > 0)
     ordered = c["amount"] + c["amount_per_kg"]
-    own = (c["amount_per_kg"] > 0) & (c["rate"] > 0)  # written out per subject: resolve to mg now
-    if own.any():
-        ordered = np.where(own, ordered * weight[np.where(own, index, 0)], ordered)
-        per_kg = per_kg & ~own
+    per_subject = (c["amount_per_kg"] > 0) & (
+        c["rate"] > 0
+    )  # written out per subject: resolve to mg now
+    if per_subject.any():
+        ordered = np.where(per_subject, ordered * weight[np.where(per_subject, index, 0)], ordered)
+        per_kg = per_kg & ~per_subject
     size = f * ordered
     ordered_rate = c["rate"] + c["rate_per_kg"]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -376,7 +378,7 @@ def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, 
     for name in route_compartments:
         if name not in ("iv", "oral"):
             raise unknown_name("route_compartments", name, ("iv", "oral"))
-    place = np.full(c["time"].size, -1, dtype=np.int64)
+    state = np.full(c["time"].size, -1, dtype=np.int64)
     dose = is_dose(c)
     named = c["compartment"] != ""
     names: list[str] = []
@@ -386,14 +388,14 @@ def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, 
             names.append(name)
         return names.index(name)
 
-    for route, own in ROUTE_COMPARTMENT.items():
+    for route, default_compartment in ROUTE_COMPARTMENT.items():
         rows = dose & ~named & (c["route"] == route)
         if rows.any():
-            place[rows] = slot(route_compartments.get(own, own))
+            state[rows] = slot(route_compartments.get(default_compartment, default_compartment))
     if named.any():
         for name in np.unique(c["compartment"][named]).tolist():
-            place[dose & (c["compartment"] == name)] = slot(name)
-    return tuple(names), place
+            state[dose & (c["compartment"] == name)] = slot(name)
+    return tuple(names), state
 
 
 def _refuse_two_fresh_starts(c, index, ids) -> None:
@@ -419,8 +421,8 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
     ii, extra = c["interdose_interval"][giving], c["additional_doses"][giving]
     if np.isfinite(end):  # do not write out a million additional doses that nobody sees
         with np.errstate(divide="ignore", invalid="ignore"):
-            seen = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
-        extra = np.clip(np.minimum(extra, seen), 0, None).astype(np.int64)
+            started = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
+        extra = np.clip(np.minimum(extra, started), 0, None).astype(np.int64)
     check_count("additional_doses", int(extra.max(initial=0)))  # before they are written out
     rows = np.repeat(giving, extra + 1)
     starts = np.cumsum(extra + 1) - (extra + 1)

@@ -146,11 +146,13 @@ class _Scale:
     def __init__(
         self, t: RecordTable, amount: str | None, time: str | None, concentration: str | None
     ) -> None:
-        def factor(item: str, given: str | None, unit: str, option: str, otherwise: float = 1.0):
+        def factor(
+            item: str, caller_unit: str | None, unit: str, option: str, otherwise: float = 1.0
+        ):
             column = t.names.get(item)
-            if given is None and t.table.unit.get(column) is None:
+            if caller_unit is None and t.table.unit.get(column) is None:
                 return otherwise
-            return t.table.factor(column, given, unit, option)
+            return t.table.factor(column, caller_unit, unit, option)
 
         self.amount = factor("AMT", amount, "mg", "amount_unit")
         self.time = factor("TIME", time, "h", "time_unit")
@@ -169,30 +171,30 @@ class _Scale:
         self.lag = factor("ALAG", None, "h", "ALAG", self.time)
 
 
-def _unit_column(t: RecordTable, given: str | None) -> str | None:
+def _unit_column(t: RecordTable, unit: str | None) -> str | None:
     """The unit that a column of units says, where it is one."""
     if not t.has("UNIT"):
-        return given
+        return unit
     column = t.names["UNIT"]
-    said = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
-    if len(said) > 1:
+    named = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
+    if len(named) > 1:
         raise FileFormatError(
             f"{t.table.name}, column {column!r}",
-            sorted(said),
+            sorted(named),
             "one unit",
             hint="convert the values",
         )
-    if said and given is None:
-        return said.pop()
-    if said and t.table.factor(None, said.pop(), "mg/L", column) != t.table.factor(
-        None, given, "mg/L", "concentration_unit"
+    if named and unit is None:
+        return named.pop()
+    if named and t.table.factor(None, named.pop(), "mg/L", column) != t.table.factor(
+        None, unit, "mg/L", "concentration_unit"
     ):
         raise FileFormatError(
             f"{t.table.name}, column {column!r}",
             t.table.text[column][0],
-            f"the unit given, {given}",
+            f"the unit given, {unit}",
         )
-    return given
+    return unit
 
 
 def _names_of(compartments: Mapping[int | str, str] | None) -> dict[str, str] | None:
@@ -262,13 +264,13 @@ def _refuse_dose_with_sample(t: RecordTable, gives: np.ndarray) -> None:
     """Without EVID, a row with an amount and a concentration may be either, or both."""
     if not t.has("DV"):
         return
-    both = [
+    dose_and_sample = [
         i
         for i in np.flatnonzero(gives)
         if t.field(i, "DV") not in ("", "0", "0.0") and t.number("MDV", 0)[i] == 0
     ]
-    if both:
-        i = both[0]
+    if dose_and_sample:
+        i = dose_and_sample[0]
         raise FileFormatError(
             t.where(i, "DV"),
             t.field(i, "DV"),
@@ -284,15 +286,15 @@ def _regimen(
     coded: np.ndarray,
     scale: _Scale,
     compartments: dict[str, str] | None,
-    way: str | None,
+    declared_route: str | None,
     modelled_rate,
 ) -> tuple[Regimen, int]:
     """The doses, and of how many nothing says the route."""
     rows = np.flatnonzero(evid > 0)
     dose = np.isin(evid, (1, 4))
     rate, duration = _infusions(t, dose, modelled_rate, scale)
-    route, compartment, assumed = _places(
-        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, way
+    route, compartment, assumed = _routes_and_compartments(
+        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, declared_route
     )
     t.refuse(
         dose & ~np.isin(t.number("SS", 0), (0, 1, 2)),
@@ -367,43 +369,49 @@ def _infusions(
         "RATE",
         "a rate >= 0, -1 (modelled rate) or -2 (modelled duration)",
     )
-    two, one = rate == -2, rate == -1
-    if two.any() and not t.has("DUR"):
+    modelled_duration, rate_is_modelled = rate == -2, rate == -1
+    if modelled_duration.any() and not t.has("DUR"):
         raise FileFormatError(
-            t.where(int(np.argmax(two)), "RATE"), -2, "a column DUR with the duration"
+            t.where(int(np.argmax(modelled_duration)), "RATE"), -2, "a column DUR with the duration"
         )
-    t.refuse(two & (length <= 0), "DUR", "a duration > 0 with RATE -2")
-    if one.any():
+    t.refuse(modelled_duration & (length <= 0), "DUR", "a duration > 0 with RATE -2")
+    if rate_is_modelled.any():
         if modelled_rate is None:
             raise FileFormatError(
-                t.where(int(np.argmax(one)), "RATE"), -1, "modelled_rate given to the reader"
+                t.where(int(np.argmax(rate_is_modelled)), "RATE"),
+                -1,
+                "modelled_rate given to the reader",
             )
         known = (
             t.floats(modelled_rate, 0)
             if isinstance(modelled_rate, str)
             else np.full(rate.size, float(modelled_rate))
         )
-        if (one & (known <= 0)).any():
-            i = int(np.argmax(one & (known <= 0)))
+        if (rate_is_modelled & (known <= 0)).any():
+            i = int(np.argmax(rate_is_modelled & (known <= 0)))
             raise FileFormatError(
                 t.where(i, "RATE"), float(known[i]), "a modelled rate > 0 with RATE -1"
             )
-        rate = np.where(one, known, rate)
-    rate = np.where(two, 0.0, rate)
-    return rate, _durations(t, two, one, rate, length, scale)
+        rate = np.where(rate_is_modelled, known, rate)
+    rate = np.where(modelled_duration, 0.0, rate)
+    return rate, _durations(t, modelled_duration, rate_is_modelled, rate, length, scale)
 
 
-def _durations(t: RecordTable, two, one, rate, length, scale: _Scale) -> np.ndarray:
+def _durations(
+    t: RecordTable, modelled_duration, modelled_rate, rate, length, scale: _Scale
+) -> np.ndarray:
     """The duration where it rules: of RATE -2 and, where the file has no rate, of a DUR > 0."""
     if "DUR" in t.names and t.names["DUR"].upper() not in ("DUR", "TINF") and t.has("RATE"):
-        return np.where(two, length, 0.0)  # a column that the caller named: the duration of RATE -2
+        return np.where(
+            modelled_duration, length, 0.0
+        )  # a column that the caller named: the duration of RATE -2
     t.refuse(length < 0, "DUR", "a duration >= 0")
-    plain = (length > 0) & ~two & ~one
-    both = plain & (rate > 0)
+    plain = (length > 0) & ~modelled_duration & ~modelled_rate
+    contradicting = plain & (rate > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_rate = t.number("AMT", 0) * scale.amount / (rate * scale.rate)
     t.refuse(
-        both & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
+        contradicting & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
         "DUR",
         "AMT/RATE, or no DUR beside a RATE",
     )
@@ -414,27 +422,33 @@ def _durations(t: RecordTable, two, one, rate, length, scale: _Scale) -> np.ndar
         "no duration beside RATE 0, which is a bolus",
         hint="write RATE -2 for an infusion over DUR, or '.' in RATE",
     )
-    return np.where(two | (plain & (rate == 0)), length, 0.0)
+    return np.where(modelled_duration | (plain & (rate == 0)), length, 0.0)
 
 
-def _places(
-    t: RecordTable, rows: np.ndarray, dose: np.ndarray, flows, coded, compartments, way: str | None
+def _routes_and_compartments(
+    t: RecordTable,
+    rows: np.ndarray,
+    dose: np.ndarray,
+    flows,
+    coded,
+    compartments,
+    declared_route: str | None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Route and compartment of `rows`, and for how many doses nothing says either."""
     assumed = 0
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
     key = compartment_keys(t)
-    own = coded >= 0
+    has_code = coded >= 0
     if t.has("CMT"):
-        clash = own & np.array(
+        clash = has_code & np.array(
             [k not in ("", str(n)) for k, n in zip(key, coded, strict=True)], bool
         )
         t.refuse(clash, "CMT", "the compartment that EVID names")
-    key = np.where(own, coded.astype(str), key)
-    if way is not None:
-        if way not in ("iv", "oral"):
-            raise FileFormatError("route", way, "iv or oral")
-        name = np.full(rows.size, way)
+    key = np.where(has_code, coded.astype(str), key)
+    if declared_route is not None:
+        if declared_route not in ("iv", "oral"):
+            raise FileFormatError("route", declared_route, "iv or oral")
+        name = np.full(rows.size, declared_route)
     elif t.has("ROUTE"):
         name = _routes(t, rows, dose, key, compartments)
     elif compartments is None:
@@ -463,8 +477,8 @@ def compartment_keys(t: RecordTable) -> np.ndarray:
     out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
     negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
     t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
-    odd = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
-    t.refuse(odd, "CMT", "a whole number, or a name")
+    decimal = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
+    t.refuse(decimal, "CMT", "a whole number, or a name")
     return np.array(["" if k == "0" else k for k in out], dtype=str)
 
 
@@ -501,9 +515,11 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
         else np.empty(0, np.int64)
     )
     count = np.diff(np.append(first, t.id.size))
-    who = t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
+    subject_labels = (
+        t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
+    )
     ds = xr.Dataset(
-        coords={"subject": ("subject", who)}, attrs=provenance(source=str(t.table.name))
+        coords={"subject": ("subject", subject_labels)}, attrs=provenance(source=str(t.table.name))
     )
     usual = {a: names[0] for names, _ in PEOPLE.values() for a in names[:1]}
     for column in t.table.header:
@@ -521,7 +537,7 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
         attrs = {"units": t.table.unit[column]} if column in t.table.unit else {}
         ds[name] = ("subject", values[first], attrs) if np.all(same) else ("record", values, attrs)
     if "record" in ds.dims:
-        ds["record_subject"] = ("record", np.repeat(who, count))
+        ds["record_subject"] = ("record", np.repeat(subject_labels, count))
         ds["record_time"] = (
             "record",
             t.time * scale.time,
@@ -536,9 +552,9 @@ def _carried(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.nda
         return values
     out = values.copy()
     for a, n in zip(first, count, strict=True):
-        mine = out[a : a + n]
-        known = np.flatnonzero(~np.isnan(mine))
+        block = out[a : a + n]
+        known = np.flatnonzero(~np.isnan(block))
         if known.size:
             before = np.searchsorted(known, np.arange(n), side="right") - 1
-            out[a : a + n] = mine[known[np.maximum(before, 0)]]
+            out[a : a + n] = block[known[np.maximum(before, 0)]]
     return out

@@ -68,10 +68,10 @@ def write_nonmem(
             for n in covariates.data_vars
             if covariates[n].dims == ("subject",)
         }
-        place = {int(s): i for i, s in enumerate(covariates["subject"].values)}
+        row_of = {int(s): i for i, s in enumerate(covariates["subject"].values)}
         for row in rows:
             row |= {
-                name: values[place[row["ID"]]] if row["ID"] in place else "."
+                name: values[row_of[row["ID"]]] if row["ID"] in row_of else "."
                 for name, values in extra.items()
             }
     names = [
@@ -106,11 +106,11 @@ def write_nonmem(
 
 
 def _ids_to_write(regimen: Regimen, observations, covariates, subjects) -> np.ndarray:
-    own = regimen.columns["subject"]
+    dosed = regimen.columns["subject"]
     if subjects is not None:
         ids = np.asarray(subjects, dtype=np.int64)
     else:
-        found = set(own[own != EVERYONE].tolist())
+        found = set(dosed[dosed != EVERYONE].tolist())
         if observations is not None:
             found |= set(_observed_ids(observations).tolist())
         if covariates is not None:
@@ -194,11 +194,11 @@ def _number_of(route: str, compartment: str, number: Mapping[str, int], compartm
 def _observation_rows(observations, ids: np.ndarray) -> list[dict[str, Any]]:
     if observations is None:
         return []
-    who = _observed_ids(observations)
+    observed_ids = _observed_ids(observations)
     cmt = observations["cmt"].values if "cmt" in observations else None
     before = observations["before_dose"].values if "before_dose" in observations else None
     rows = []
-    for i, subject in enumerate(who.tolist()):
+    for i, subject in enumerate(observed_ids.tolist()):
         if subject not in ids:
             continue
         value = float(observations["value"].values[i])

@@ -58,7 +58,7 @@ def dose_table(
     parts = [_rows(name, r, ids, body_weight, horizon) for name, r in regimens]
     if all(shared for _, shared in parts):
         return _shared([rows for rows, _ in parts])
-    return _own([rows for rows, _ in parts], len(ids))
+    return _one_row_per_subject([rows for rows, _ in parts], len(ids))
 
 
 def _rows(name: str, regimen: Regimen, ids, body_weight, horizon) -> tuple[dict, bool]:
@@ -165,20 +165,20 @@ def _shared(parts: list[dict]) -> dict[str, np.ndarray]:
     return {k: v[..., order] for k, v in joined.items()}
 
 
-def _own(parts: list[dict], n: int) -> dict[str, np.ndarray]:
+def _one_row_per_subject(parts: list[dict], n: int) -> dict[str, np.ndarray]:
     """Each subject's own list, padded to the longest."""
     written = [_for_each(p, n) for p in parts]
     rows = {k: _joined([p[k] for p in written]) for k in ("subject", *NAMES)}
     order = np.lexsort((rows["dose_time"], rows["subject"]))
     rows = {k: v[order] for k, v in rows.items()}
     counts = np.bincount(rows["subject"], minlength=n)
-    place = np.arange(rows["subject"].size) - np.repeat(np.cumsum(counts) - counts, counts)
+    position = np.arange(rows["subject"].size) - np.repeat(np.cumsum(counts) - counts, counts)
     width = int(counts.max(initial=0))
     out = {}
     for name, empty in PADDING.items():
         values = rows[name]
         table = np.full((n, width), empty, dtype=values.dtype if values.size else None)
-        table[rows["subject"], place] = values
+        table[rows["subject"], position] = values
         out[name] = table
     return out
 
@@ -213,10 +213,10 @@ def with_doses(
     full = {k: np.broadcast_to(v, shape).ravel() for k, v in table.items()}
     keep = np.isfinite(full["dose_time"])
     names = [str(i) if labels is None else labels.get(int(i), str(i)) for i in ids]
-    who = np.repeat(np.array(names, dtype=str), shape[1])[keep]
+    subject = np.repeat(np.array(names, dtype=str), shape[1])[keep]
     columns = {k: ("dose_record", v[keep], _attrs("simulation", k)) for k, v in full.items()}
     label = {"units": "", "long_name": "subject that got the dose"}
-    return observations.assign({**columns, "dose_subject": ("dose_record", who, label)})
+    return observations.assign({**columns, "dose_subject": ("dose_record", subject, label)})
 
 
 def _last_time(observations: xr.Dataset) -> float:

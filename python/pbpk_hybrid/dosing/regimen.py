@@ -207,15 +207,15 @@ class Regimen:
         if len(set(ids)) != len(ids):
             raise InputError("subjects", ids, "ids that differ from each other")
         parts = []
-        for who, regimen in zip(ids, regimens, strict=True):
+        for subject, regimen in zip(ids, regimens, strict=True):
             if np.any(regimen.columns["subject"] != EVERYONE):
                 raise InputError(
                     "regimens",
                     regimen.columns["subject"].tolist(),
                     "regimens without subjects of their own",
-                    subject=who,
+                    subject=subject,
                 )
-            parts.append(regimen._with(subject=np.full(len(regimen), who)))
+            parts.append(regimen._with(subject=np.full(len(regimen), subject)))
         return combine(parts)
 
     @classmethod
@@ -267,18 +267,18 @@ class Regimen:
         check_count("n", n)
         c = self.columns
         first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
-        many = {name: np.repeat(column, n) for name, column in c.items()}
-        many["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
-        many["steady_state"] = np.where(first, many["steady_state"], 0)
-        many["evid"] = np.where(~first & (many["evid"] == 4), 1, many["evid"])
+        repeated = {name: np.repeat(column, n) for name, column in c.items()}
+        repeated["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
+        repeated["steady_state"] = np.where(first, repeated["steady_state"], 0)
+        repeated["evid"] = np.where(~first & (repeated["evid"] == 4), 1, repeated["evid"])
         # an interval that served the steady state only would now be a contradiction
-        idle = (many["steady_state"] == 0) & (many["additional_doses"] == 0)
-        many["interdose_interval"] = np.where(idle, 0.0, many["interdose_interval"])
+        idle = (repeated["steady_state"] == 0) & (repeated["additional_doses"] == 0)
+        repeated["interdose_interval"] = np.where(idle, 0.0, repeated["interdose_interval"])
         if np.any((c["steady_state"] == 1) & (c["interdose_interval"] == 0)) and n > 1:
             raise InputError(
                 "n", n, "1 for the steady state of a constant infusion, which is no dose to repeat"
             )
-        return Regimen(many, span=tau * n)
+        return Regimen(repeated, span=tau * n)
 
     def shift(self, by: Any) -> Regimen:
         """Everything later by `by` [h] (or earlier, if negative)."""
@@ -289,12 +289,12 @@ class Regimen:
         """Shifted so that the first record is at `time` [h]."""
         start = quantity(time, "h", "time")
         first = float(self.columns["time"].min()) if len(self) else 0.0
-        moved = self.shift(start - first)
+        shifted = self.shift(start - first)
         if len(self) == 0 or first == 0.0:
-            return moved
+            return shifted
         # start + (t - first) and t + (start - first) may differ in the last digit: `time` is what was asked for
-        exact = np.where(self.columns["time"] == first, start, moved.columns["time"])
-        return moved._with(time=exact)
+        exact = np.where(self.columns["time"] == first, start, shifted.columns["time"])
+        return shifted._with(time=exact)
 
     def __add__(self, other: Regimen) -> Regimen:
         if not isinstance(other, Regimen):
@@ -351,12 +351,12 @@ class Regimen:
         shared = self.columns["subject"] == EVERYONE
         if not shared.any():
             return self
-        many = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
-        many["subject"] = np.repeat(ids, int(shared.sum()))
+        copies = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
+        copies["subject"] = np.repeat(ids, int(shared.sum()))
         if shared.all():
-            return Regimen(many, span=self.span)
-        own = {name: column[~shared] for name, column in self.columns.items()}
-        return Regimen(concatenate([many, own]), span=self.span)
+            return Regimen(copies, span=self.span)
+        individual = {name: column[~shared] for name, column in self.columns.items()}
+        return Regimen(concatenate([copies, individual]), span=self.span)
 
     # ---- asking -------------------------------------------------------------------------------------------------
 
@@ -376,11 +376,11 @@ class Regimen:
         c = self.columns
         if len(self) == 0:
             return "Regimen(no records)"
-        who = np.unique(c["subject"])
+        ids = np.unique(c["subject"])
         subjects = (
             "every subject"
-            if who.size == 1 and who[0] == EVERYONE
-            else f"{np.count_nonzero(who >= 0)} subjects"
+            if ids.size == 1 and ids[0] == EVERYONE
+            else f"{np.count_nonzero(ids >= 0)} subjects"
         )
         return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
 
@@ -446,12 +446,12 @@ class Regimen:
                 [quantity(v, unit, name, minimum=0, subject=i) for i, v in enumerate(value)]
             )
             written = self.for_subjects(np.arange(values.size))
-            who = written.columns["subject"]
-            if np.any(who >= values.size):
+            ids = written.columns["subject"]
+            if np.any(ids >= values.size):
                 raise InputError(
-                    name, values.size, f"a value for each subject up to {int(who.max())}"
+                    name, values.size, f"a value for each subject up to {int(ids.max())}"
                 )
-            column = values[who]
+            column = values[ids]
         else:
             written = self
             column = np.full(len(self), quantity(value, unit, name, minimum=0))
@@ -476,8 +476,8 @@ def _ids(subjects: Any) -> np.ndarray:
     return ids.astype(np.int64)
 
 
-def _regimens(given: Any) -> list[Regimen]:
-    regimens = list(given) if np.iterable(given) and not isinstance(given, Mapping) else [None]
+def _regimens(value: Any) -> list[Regimen]:
+    regimens = list(value) if np.iterable(value) and not isinstance(value, Mapping) else [None]
     for regimen in regimens:
         check_kind("regimens", regimen, Regimen, "an iterable of Regimens")
     return regimens

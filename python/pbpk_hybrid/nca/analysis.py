@@ -191,17 +191,17 @@ def _run(profiles: Profiles, plans: list[Plan], shape, central: bool, repeated: 
     found: dict[str, np.ndarray] = {"flags": np.zeros(shape, dtype=np.int32)}
     doses, starts = np.full(shape, np.nan), np.full(shape, np.nan)
     for plan in plans:
-        mine = profiles.take(plan.rows)
+        of_plan = profiles.take(plan.rows)
         numbers = np.arange(shape[0])[plan.rows]
         for rows in blocks(len(numbers)):
-            who = numbers[rows]
-            part, given, when = _block(mine, plan, rows, central, repeated, options)
+            subjects = numbers[rows]
+            part, dose, when = _block(of_plan, plan, rows, central, repeated, options)
             if profiles.failed is not None:
-                part["flags"][mine.failed[rows]] |= Flag.SIMULATION_FAILED.value
+                part["flags"][of_plan.failed[rows]] |= Flag.SIMULATION_FAILED.value
             for name, values in part.items():
-                _put(found, name, who, values, shape)
-            _put({"x": doses}, "x", who, given, shape)
-            _put({"x": starts}, "x", who, when, shape)
+                _put(found, name, subjects, values, shape)
+            _put({"x": doses}, "x", subjects, dose, shape)
+            _put({"x": starts}, "x", subjects, when, shape)
     if (
         not repeated and np.isnan(doses).all() and all(len(p.time) for p in plans)
     ):  # nothing known: left out instead of NaN
@@ -238,17 +238,17 @@ def _block(profiles: Profiles, plan: Plan, rows: slice, central: bool, repeated:
 
 
 def _put(
-    found: dict[str, np.ndarray], name: str, who: np.ndarray, values: np.ndarray, shape
+    found: dict[str, np.ndarray], name: str, subjects: np.ndarray, values: np.ndarray, shape
 ) -> None:
     if name not in found:
         whole = values.dtype.kind in "iu"
         found[name] = np.zeros(shape, values.dtype) if whole else np.full(shape, np.nan)
     if len(shape) == 1:
-        found[name][who] = values[:, 0] if values.ndim == 2 else values
+        found[name][subjects] = values[:, 0] if values.ndim == 2 else values
     elif values.ndim == 1:
-        found[name][who] = values[:, None]
+        found[name][subjects] = values[:, None]
     else:
-        found[name][who, : values.shape[1]] = values
+        found[name][subjects, : values.shape[1]] = values
 
 
 def _attrs(data, profiles: Profiles, plans: list[Plan], compartment: str, options: NCAOptions):

@@ -209,12 +209,12 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
             hint="average repeated samples, or select one study",
         )
     start = np.searchsorted(group, np.arange(len(labels)))
-    place = np.arange(len(group)) - start[group]
-    shape = (len(labels), int(place.max()) + 1)
+    position = np.arange(len(group)) - start[group]
+    shape = (len(labels), int(position.max()) + 1)
 
     def packed(values: np.ndarray, fill: Any = np.nan) -> np.ndarray:
         out = np.full(shape, fill)
-        out[group, place] = values
+        out[group, position] = values
         return out
 
     limits = _lloq(lloq, packed(value))
@@ -314,13 +314,13 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
 def numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
     """An array of numbers; with a `unit` text such as "5 mg" is read too, without one it is refused."""
     try:
-        given = np.asarray(value)
-        if given.dtype.kind in "fiu":
-            out = given.astype(float, copy=False)
+        array = np.asarray(value)
+        if array.dtype.kind in "fiu":
+            out = array.astype(float, copy=False)
         else:  # numpy makes numbers of "1_0" and of True
-            given = np.asarray(value, dtype=object)
-            read = [_one_number(name, v, unit) for v in given.ravel()]
-            out = np.array(read, dtype=float).reshape(given.shape)
+            array = np.asarray(value, dtype=object)
+            read = [_one_number(name, v, unit) for v in array.ravel()]
+            out = np.array(read, dtype=float).reshape(array.shape)
     except (TypeError, ValueError) as err:
         if isinstance(err, InputError):
             raise

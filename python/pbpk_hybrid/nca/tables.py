@@ -99,10 +99,10 @@ class _Reader:
     def read(self) -> ProfileTable:
         import xarray as xr
 
-        who = self.subjects()
-        hours = self.hours(who)
+        subjects = self.subjects()
+        hours = self.hours(subjects)
         samples, doses = self.kinds()
-        parts, profile = self.profiles(who, samples)
+        parts, profile = self.profiles(subjects, samples)
         self.refuse_running_back(hours, profile, samples)
         dose = self.doses(profile, samples, doses, hours)
         value, limit, below = self.values(samples)
@@ -112,11 +112,11 @@ class _Reader:
             return ("sample", np.array([values[i] for i in rows], dtype=str))
 
         study = parts.get("study") or [self.t.name.removesuffix(".gz").removesuffix(".csv")] * len(
-            who
+            subjects
         )
         data = {
-            "subject": text(who),
-            "matrix": text(parts.get("matrix") or ["plasma"] * len(who)),
+            "subject": text(subjects),
+            "matrix": text(parts.get("matrix") or ["plasma"] * len(subjects)),
             "study": text(study),
             "reference": ("sample", np.full(rows.size, self.t.name)),
             "profile": text(profile),
@@ -172,8 +172,8 @@ class _Reader:
                 who,
                 self.t.where,
             )
-        said = self.time in self.t.unit
-        if not said:
+        has_unit = self.time in self.t.unit
+        if not has_unit:
             self.notes.append("times taken in h")
         factor = self.t.factor(self.time, None, "h", "time")
         return factor * self.t.floats(self.time, None, subject=lambda i: who[i])
@@ -275,20 +275,22 @@ class _Reader:
             self.used.append(column)
             return self.dose_column(column, profile, samples)
         amounts = self.t.find(ALIASES["AMT"], "AMT")
-        given = np.flatnonzero(doses)
-        if amounts is None or not given.size:
+        dose_rows = np.flatnonzero(doses)
+        if amounts is None or not dose_rows.size:
             return None
         amount = self.t.factor(amounts, None, "mg", "AMT") * self.t.floats(amounts, 0)
         out = np.full(len(self.t), np.nan)
         repeated, several = self.repeated(), 0
         # doses belong to the subject (and period): the labels of its profiles begin with theirs
         for name in dict.fromkeys(profile[i] for i in np.flatnonzero(samples)):
-            mine = [i for i in given if name == profile[i] or name.startswith(profile[i] + ", ")]
+            profile_rows = [
+                i for i in dose_rows if name == profile[i] or name.startswith(profile[i] + ", ")
+            ]
             rows = [i for i in np.flatnonzero(samples) if profile[i] == name]
-            if len(mine) == 1 and not repeated[mine[0]]:
-                out[rows] = amount[mine[0]]
-                hours[rows] -= hours[mine[0]]
-            several += len(mine) > 1 or bool(repeated[mine].any())
+            if len(profile_rows) == 1 and not repeated[profile_rows[0]]:
+                out[rows] = amount[profile_rows[0]]
+                hours[rows] -= hours[profile_rows[0]]
+            several += len(profile_rows) > 1 or bool(repeated[profile_rows].any())
         if several:
             self.notes.append(
                 f"{several} profiles have several doses: the file's doses are not used, times are those of the file"
@@ -327,13 +329,13 @@ class _Reader:
     def concentration_factor(self, unit: str | None) -> float:
         column = self.column("units", ALIASES["UNIT"], needed=False)
         if column is not None:
-            said = {f for f in self.t.text[column] if not is_missing(f)}
-            if len(said) > 1:
+            units = {f for f in self.t.text[column] if not is_missing(f)}
+            if len(units) > 1:
                 raise FileFormatError(
-                    f"{self.t.name}, column {column!r}", sorted(said), "one unit in all rows"
+                    f"{self.t.name}, column {column!r}", sorted(units), "one unit in all rows"
                 )
-            if said:
-                self.t.unit.setdefault(self.value, said.pop())
+            if units:
+                self.t.unit.setdefault(self.value, units.pop())
         if unit is None and self.value not in self.t.unit:
             self.notes.append("concentrations taken in mg/L (--unit)")
         return self.t.factor(self.value, unit, "mg/L", "--unit")
@@ -346,13 +348,15 @@ class _Reader:
         lloq = self.column("LLOQ", ALIASES["LLOQ"], needed=False)
         limit = np.full(n, np.nan)
         if lloq is not None:
-            own = self.t.factor(lloq, None, "mg/L", "LLOQ") if lloq in self.t.unit else self.factor
-            limit = own * self.t.floats(lloq, np.nan)
+            limit_factor = (
+                self.t.factor(lloq, None, "mg/L", "LLOQ") if lloq in self.t.unit else self.factor
+            )
+            limit = limit_factor * self.t.floats(lloq, np.nan)
         value, below = np.full(n, np.nan), np.zeros(n, bool)
         for i in np.flatnonzero(samples):
             field = self.t.text[self.value][i]
-            number, said = parse_number(field), parse_below(field)
-            if said is None and number is None and not is_missing(field):
+            number, below_limit = parse_number(field), parse_below(field)
+            if below_limit is None and number is None and not is_missing(field):
                 raise FileFormatError(
                     self.t.where(i, self.value),
                     field,
@@ -360,9 +364,9 @@ class _Reader:
                     subject=self.t.text[self.subject][i] if self.subject else None,
                     hint=f"write {field.replace(',', '.')}" if "," in field else "",
                 )
-            if said is not None:
+            if below_limit is not None:
                 below[i] = True
-                limit[i] = said * self.factor if np.isfinite(said) else limit[i]
+                limit[i] = below_limit * self.factor if np.isfinite(below_limit) else limit[i]
             elif cens[i]:
                 below[i] = True
                 limit[i] = number * self.factor if number else limit[i]

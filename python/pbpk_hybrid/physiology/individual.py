@@ -105,7 +105,7 @@ def reference_individual(
     return ds
 
 
-def _facts(ref: SpeciesReference) -> dict[str, Any]:
+def _attributes(ref: SpeciesReference) -> dict[str, Any]:
     whole = "; ".join(
         f"{name}: {source}" for name, source in ref.sources.items() if "." not in name
     )
@@ -123,23 +123,23 @@ def _animal(ref: SpeciesReference, body_weight) -> xr.Dataset:
             )
     ratio = weight / ref.body_weight
     flow_ratio = ratio**0.75
-    one = np.ones(1)
+    ones = np.ones(1)
     return build(
         ref.mass[None, :] * ratio,
         ref.blood_flow[None, :] * flow_ratio,
         ref.species,
         {
             "sex": np.array([ref.sex]),
-            "age": one * np.nan,
-            "body_weight": one * weight,
-            "height": one * np.nan,
-            "hematocrit": one * ref.hematocrit,
-            "gfr": one * ref.gfr * flow_ratio,
-            "cardiac_output": one * ref.cardiac_output * flow_ratio,
-            "hepatocellularity": one * ref.hepatocellularity,
-            "microsomal_protein": one * ref.microsomal_protein,
+            "age": ones * np.nan,
+            "body_weight": ones * weight,
+            "height": ones * np.nan,
+            "hematocrit": ones * ref.hematocrit,
+            "gfr": ones * ref.gfr * flow_ratio,
+            "cardiac_output": ones * ref.cardiac_output * flow_ratio,
+            "hepatocellularity": ones * ref.hepatocellularity,
+            "microsomal_protein": ones * ref.microsomal_protein,
         },
-        _facts(ref),
+        _attributes(ref),
     )
 
 
@@ -181,7 +181,7 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
     surface_ref = body_surface_area(ref.body_weight, ref.height)
     # same filtration per body surface, and the decline with age of CKD-EPI 2021 (.9938 a year)
     gfr = ref.gfr * surface / surface_ref * 0.9938 ** (people.age - ref.age)
-    one = np.ones(1)
+    ones = np.ones(1)
     return build(
         mass,
         close_flows(people, output),
@@ -191,13 +191,13 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
             "age": people.age,
             "body_weight": people.weight,
             "height": people.height,
-            "hematocrit": one * ref.hematocrit,
+            "hematocrit": ones * ref.hematocrit,
             "gfr": gfr,
             "cardiac_output": output,
             "body_surface_area": surface,
             "body_mass_index": people.body_mass_index,
-            "hepatocellularity": one * ref.hepatocellularity,
-            "microsomal_protein": one * ref.microsomal_protein,
+            "hepatocellularity": ones * ref.hepatocellularity,
+            "microsomal_protein": ones * ref.microsomal_protein,
         },
-        _facts(ref),
+        _attributes(ref),
     )

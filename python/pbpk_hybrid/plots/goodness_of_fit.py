@@ -64,14 +64,14 @@ def goodness_of_fit(
         if labels is not None and len(labels) != p.size:
             raise InputError(field, len(labels), f"{p.size} labels, one per value")
     p, o = style.positive(p, "the predictions"), style.positive(o, "the observations")
-    both = np.isfinite(p) & np.isfinite(o)
-    if not both.any():
+    known = np.isfinite(p) & np.isfinite(o)
+    if not known.any():
         raise InputError("predicted", p, "at least one pair of positive values")
     ax = style.axes(ax, (4.4, 4.2))
     margin = 1.8 if names is None else 3.5  # room for the names
     low, high = (
-        min(p[both].min(), o[both].min()) / margin,
-        max(p[both].max(), o[both].max()) * margin,
+        min(p[known].min(), o[known].min()) / margin,
+        max(p[known].max(), o[known].max()) * margin,
     )
     line = np.array([low, high])
     ax.fill_between(
@@ -86,10 +86,10 @@ def goodness_of_fit(
     ax.plot(line, line, color=style.GREY, linewidth=1.0, label="identity")
     kinds = np.full(p.size, "") if groups is None else np.asarray(groups).astype(str)
     for i, kind in enumerate(dict.fromkeys(kinds)):
-        mine = both & (kinds == kind)
+        of_kind = known & (kinds == kind)
         ax.plot(
-            o[mine],
-            p[mine],
+            o[of_kind],
+            p[of_kind],
             linestyle="none",
             marker=style.MARKERS[i % len(style.MARKERS)],
             markersize=5.5,
@@ -100,15 +100,15 @@ def goodness_of_fit(
             label=kind or None,
             zorder=3,
         )
-    error = np.log10(p[both] / o[both])
+    error = np.log10(p[known] / o[known])
     outside = np.abs(error) > np.log10(fold)
     if names is not None:
-        texts = np.asarray(names).astype(str)[both]
+        texts = np.asarray(names).astype(str)[known]
         for j in np.flatnonzero(outside):
             above = error[j] > 0  # away from the band, where there is room
             ax.annotate(
                 texts[j],
-                (o[both][j], p[both][j]),
+                (o[known][j], p[known][j]),
                 xytext=(-5, 3) if above else (5, -3),
                 fontsize="x-small",
                 textcoords="offset points",

@@ -81,10 +81,10 @@ def time_profile(
             style.positive(v, f"the {compartment} concentration", zero | style.before_arrival(v))
             for v in (low, middle, high)
         )
-    one = n == 1
-    if kind == "spaghetti" and not one:
+    single_subject = n == 1
+    if kind == "spaghetti" and not single_subject:
         _lines(ax, sim, time, compartment, log, dose_normalise, color, n)
-    elif not one:
+    elif not single_subject:
         # where the lower edge is not positive the band reaches down to the frame of a log plot
         floor = (
             np.where(np.isnan(low) & ~np.isnan(high), np.nanmin(low, initial=np.inf), low)
@@ -95,8 +95,8 @@ def time_profile(
         ax.fill_between(
             time, floor, high, color=color, alpha=0.22, linewidth=0, label=percent, zorder=1.5
         )
-    own = "simulated" if one else "simulated median"
-    ax.plot(time, middle, color=color, linewidth=1.9, label=label or own, zorder=2.5)
+    curve_label = "simulated" if single_subject else "simulated median"
+    ax.plot(time, middle, color=color, linewidth=1.9, label=label or curve_label, zorder=2.5)
     if points is not None:
         _points(ax, points, log)
     _finish(ax, time, compartment, dose_normalise, log, (low, middle, high), points)
@@ -191,7 +191,7 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     if not finite.size:
         return
     if not log:
-        ax.set_ylim(0, _room(time, edges, points, float(finite.max())))
+        ax.set_ylim(0, _upper_limit(time, edges, points, float(finite.max())))
         return
     # the steep first rise is left to run out of the frame: what counts on a log scale is the decline
     low, middle, _ = edges
@@ -205,7 +205,7 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     )
 
 
-def _room(time, edges, points: Observed | None, highest: float) -> float:
+def _upper_limit(time, edges, points: Observed | None, highest: float) -> float:
     """Top of a linear axis: higher where curves or samples would run into the legend, upper right."""
     middle = 0.5 * (time[0] + time[-1])
     tail = edges[2][time > middle]

@@ -85,8 +85,8 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
         }
         return pd.concat(parts, names=["interval"])
     names = [v for v in SHOWN if v in numeric] if variables is None else list(variables)
-    seen = result.get("accumulation_auc")
-    if variables is None and seen is not None and np.isfinite(seen.values).any():
+    accumulation = result.get("accumulation_auc")
+    if variables is None and accumulation is not None and np.isfinite(accumulation.values).any():
         names = [v for v in names if v != "accumulation"]
     rows = []
     for name in names:
@@ -125,8 +125,10 @@ def last_interval(result: xr.Dataset) -> xr.Dataset:
     """
     if "interval" not in result.dims:
         return result
-    given = np.isfinite(result["dose_time"].transpose("subject", "interval").values)
-    last = np.where(given.any(axis=1), given.shape[1] - 1 - np.argmax(given[:, ::-1], axis=1), 0)
+    has_dose = np.isfinite(result["dose_time"].transpose("subject", "interval").values)
+    last = np.where(
+        has_dose.any(axis=1), has_dose.shape[1] - 1 - np.argmax(has_dose[:, ::-1], axis=1), 0
+    )
     out = result.isel(interval=xr.DataArray(last, dims="subject"))
     return out.rename({"interval": "interval_number"})
 
@@ -203,20 +205,20 @@ def simulation_table(ds: xr.Dataset, title: str | None = None):
     table.add_column()
     failed = int(np.count_nonzero(ds["status"].values))
     n = ds.sizes["subject"]
-    facts: dict[str, object] = {
+    attributes: dict[str, object] = {
         "subjects": n if not failed else f"{n}, of which {failed} failed",
         "times": f"{ds.sizes['time']} from {float(ds['time'][0]):g} to {float(ds['time'][-1]):g} h",
         "compartments": ds.sizes["compartment"],
     }
     if "mass_balance_error" in ds and np.isfinite(ds["mass_balance_error"].values).any():
-        facts["largest mass balance error"] = (
+        attributes["largest mass balance error"] = (
             f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
         )
     shown = ("compound", "regimen", "species", "basis", "variability", "backend", "method")
     for key in (*shown, "seed", "population_seed"):
         value = basis_in_words(ds.attrs) if key == "basis" else ds.attrs.get(key, "")
         if value != "":
-            facts[key.replace("_", " ")] = value
-    for key, value in facts.items():
+            attributes[key.replace("_", " ")] = value
+    for key, value in attributes.items():
         table.add_row(key, str(value))
     return table

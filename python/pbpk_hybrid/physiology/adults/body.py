@@ -58,10 +58,10 @@ class People:
 
 def by_sex(male: np.ndarray, value) -> np.ndarray:
     """`value` of the reference man where `male`, of the reference woman elsewhere; `value` maps a reference to data."""
-    man, woman = (
+    male_value, female_value = (
         np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female")
     )
-    return where(male.reshape((-1,) + (1,) * man.ndim), man, woman)
+    return where(male.reshape((-1,) + (1,) * male_value.ndim), male_value, female_value)
 
 
 def expected_masses(people: People) -> np.ndarray:

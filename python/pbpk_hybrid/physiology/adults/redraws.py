@@ -15,7 +15,7 @@ MAX_ROUNDS = 240
 
 def draw_until_fit(
     n: int,
-    somebody: Callable[[int], np.ndarray],
+    draw_people: Callable[[int], np.ndarray],
     organs: Callable[[np.ndarray], dict[str, np.ndarray]],
     failure: str,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -23,7 +23,7 @@ def draw_until_fit(
 
     Parameters
     ----------
-    somebody : size -> (size,) people, by number
+    draw_people : size -> (size,) people, by number
     organs : (m,) people -> name -> (m, ...) of one draw; ``hard`` and ``good`` (m,) say whether it satisfies the hard rules,
         and all rules
     failure : what follows "k of n" where draws run out; {} stands for how many
@@ -32,13 +32,13 @@ def draw_until_fit(
     ------
     SolveError : people are left without organs after 240 rounds
     """
-    who = somebody(n)
+    people = draw_people(n)
     result: dict[str, np.ndarray] = {}
     pending = np.arange(n)
     tries = np.zeros(n, dtype=int)
     draws = thrown = soft = replaced = 0
     for _ in range(MAX_ROUNDS):
-        trial = organs(who[pending])
+        trial = organs(people[pending])
         hard, good = trial.pop("hard"), trial.pop("good")
         tries[pending] += 1
         excused = hard & ~good & (tries[pending] >= SOFT_ROUNDS)
@@ -55,7 +55,7 @@ def draw_until_fit(
             return result, np.array([draws, thrown, soft, replaced])
         hopeless = pending[tries[pending] >= PERSON_ROUNDS]
         if hopeless.size:
-            who[hopeless] = somebody(hopeless.size)
+            people[hopeless] = draw_people(hopeless.size)
             tries[hopeless] = 0
             replaced += hopeless.size
     raise SolveError(f"{pending.size} of {n} {failure.format(MAX_ROUNDS)}")

@@ -182,10 +182,12 @@ def _keep(passes, reach, filters) -> np.ndarray:
             expected = "people of the survey who qualify"
             if field in reach and among.any():
                 low, high = reach[field][0][among].min(), reach[field][1][among].max()
-                who = (
+                qualifying = (
                     "among those who pass the other filters" if len(passes) > 1 else "in the survey"
                 )
-                expected = f"a range that overlaps {low:.4g} to {high:.4g} {UNITS[field]} ({who})"
+                expected = (
+                    f"a range that overlaps {low:.4g} to {high:.4g} {UNITS[field]} ({qualifying})"
+                )
             raise InputError(
                 field, filters.get(field), expected, hint="nobody in NHANES 2013-2018 qualifies"
             )

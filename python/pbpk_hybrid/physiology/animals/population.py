@@ -79,9 +79,9 @@ def sample_animals(
     hematocrit = ref.hematocrit * np.exp(sd_ln(CV["hematocrit"][0]) * _normal(rng, n, 1)[:, 0])
     # the scatter of GFR ends where all plasma that reaches the kidney would be filtered (rule H5)
     gfr = ref.gfr * ratio**0.75
-    room = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
+    highest_z = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
     gfr = gfr * np.exp(
-        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, room), n)
+        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, highest_z), n)
     )
     return build(
         mass,

@@ -146,46 +146,50 @@ def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatte
     weight = survey.weight[index] if weighted else np.ones(index.size)
     cumulative = np.cumsum(weight)
 
-    def someone(size: int) -> np.ndarray:
-        place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        return index[np.minimum(place, index.size - 1)]
+    def draw_children(size: int) -> np.ndarray:
+        position = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
+        return index[np.minimum(position, index.size - 1)]
 
     return draw_until_fit(
         n,
-        someone,
+        draw_children,
         lambda who: _organs(rng, survey, who, scatter),
         "children could not be given organs that fit their weight and height in {} draws; the filters leave only children "
         "far from the reference: widen body_weight, height or bmi",
     )
 
 
-def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
+def _organs(rng, survey: Survey, index: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
     male, age, weight, height = (
-        survey.male[who],
-        survey.age[who],
-        survey.body_weight[who],
-        survey.height[who],
+        survey.male[index],
+        survey.age[index],
+        survey.body_weight[index],
+        survey.height[index],
     )
-    n, typical = who.size, reference_children(male, age)
+    n, reference_child = index.size, reference_children(male, age)
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
     size = np.ones((n, len(ORGANS)))
-    tall = (height / typical["height"]) ** 0.75
+    tall = (height / reference_child["height"]) ** 0.75
     for organ in (*SCALED_ORGANS, "bone"):
         size[:, INDEX[organ]] = tall
     for organ in ("skin", *BLOOD_POOLS):
-        size[:, INDEX[organ]] = surface / r.haycock_surface(typical["weight"], typical["height"])
-    size[:, INDEX["rest"]] = weight / typical["weight"]
-    mass = typical["mass"] * size * mass_factors(rng, male)
-    fat = typical["mass"][:, INDEX["adipose"]] / typical["weight"]
+        size[:, INDEX[organ]] = surface / r.haycock_surface(
+            reference_child["weight"], reference_child["height"]
+        )
+    size[:, INDEX["rest"]] = weight / reference_child["weight"]
+    mass = reference_child["mass"] * size * mass_factors(rng, male)
+    fat = reference_child["mass"][:, INDEX["adipose"]] / reference_child["weight"]
     fat = np.maximum(
-        fat + FAT_PER_BMI * (bmi - typical["weight"] / (typical["height"] / 100) ** 2), LEAST_FAT
+        fat
+        + FAT_PER_BMI * (bmi - reference_child["weight"] / (reference_child["height"] / 100) ** 2),
+        LEAST_FAT,
     )
     fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
     mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
     mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
 
-    output = typical["cardiac_output"] * (weight / typical["weight"]) ** 0.75
-    flow = typical["flow_share"] * output[:, None] * flow_factors(rng, n)
+    output = reference_child["cardiac_output"] * (weight / reference_child["weight"]) ** 0.75
+    flow = reference_child["flow_share"] * output[:, None] * flow_factors(rng, n)
     flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
     flow[:, INDEX["rest"]] = output - flow[
         :, [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
@@ -200,9 +204,11 @@ def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np
         * maturation_of_filtration(age)
     )
     gfr = gfr * np.exp(GFR_SD_LN * z)
-    hematocrit, missing = survey.hematocrit[who].copy(), ~np.isfinite(survey.hematocrit[who])
-    spread = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
-    hematocrit[missing] = (typical["hematocrit"] * log_normal_factor(rng, spread, n))[missing]
+    hematocrit, missing = survey.hematocrit[index].copy(), ~np.isfinite(survey.hematocrit[index])
+    sd_ln = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
+    hematocrit[missing] = (reference_child["hematocrit"] * log_normal_factor(rng, sd_ln, n))[
+        missing
+    ]
 
     hard = (
         (mass > 0).all(axis=1)
@@ -234,8 +240,8 @@ def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np
         * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
         "microsomal_protein": r.microsomal_protein(age)
         * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
-        "ethnicity": survey.ethnicity[who],
-        "person": survey.person[who],
+        "ethnicity": survey.ethnicity[index],
+        "person": survey.person[index],
         "hard": hard,
         "good": hard & ~broken,
     }

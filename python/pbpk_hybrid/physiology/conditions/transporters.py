@@ -97,11 +97,11 @@ def with_transporters(
     if phenotypes is not None:
         out = assign_phenotypes(out, phenotypes, TRANSPORTER_PHENOTYPES, rng, "transporter")
     if variation is not None:
-        given = (
+        activities = (
             variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
         )
-        warn_of_unknown("variation", given, TRANSPORTERS, "transporter")
-        out = multiply_activity(out, activity_factors(given, n, rng))
+        warn_of_unknown("variation", activities, TRANSPORTERS, "transporter")
+        out = multiply_activity(out, activity_factors(activities, n, rng))
     return out
 
 

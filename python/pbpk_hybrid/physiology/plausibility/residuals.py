@@ -24,9 +24,9 @@ def outside(value, low, high) -> np.ndarray:
     return maximum(low - value, value - high)
 
 
-def bound_by_sex(body: Body, value, men, women) -> np.ndarray:
-    low = where(body.male, men[0], women[0])
-    high = where(body.male, men[1], women[1])
+def bound_by_sex(body: Body, value, male, female) -> np.ndarray:
+    low = where(body.male, male[0], female[0])
+    high = where(body.male, male[1], female[1])
     return outside(value, low, high)
 
 
@@ -81,12 +81,12 @@ def organ_excess(body: Body) -> np.ndarray:
 
 def _beyond_spread(body: Body, expected) -> np.ndarray:
     index = [INDEX[o] for o in SCALED]
-    men, women = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
+    cv_male, cv_female = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
     # McNally et al. 2014 for muscle, whose organ_cv is 0 because closure makes it
-    men[SCALED.index("muscle")] = women[SCALED.index("muscle")] = 0.27
-    spread = where(body.male[:, None], sd_ln(men), sd_ln(women))
+    cv_male[SCALED.index("muscle")] = cv_female[SCALED.index("muscle")] = 0.27
+    sd = where(body.male[:, None], sd_ln(cv_male), sd_ln(cv_female))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return abs(log(body.mass[:, index] / expected)) - CUT * spread - 1e-9
+        return abs(log(body.mass[:, index] / expected)) - CUT * sd - 1e-9
 
 
 def child_definitions(body: Body) -> np.ndarray:

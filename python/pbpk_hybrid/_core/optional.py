@@ -15,7 +15,8 @@ def require(module: str, extra: str, purpose: str = "") -> ModuleType:
 
     Raises
     ------
-    MissingDependencyError : if `module` cannot be imported; the inner reason is in ``__cause__``
+    MissingDependencyError
+        If `module` cannot be imported; the inner reason is in ``__cause__``.
     """
     try:
         return importlib.import_module(module)

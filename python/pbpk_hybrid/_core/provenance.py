@@ -11,7 +11,8 @@ VERSION = "0.1.0"
 def provenance(**attributes: Any) -> dict[str, Any]:
     """Attributes for a Dataset: package version, time of making, and the given facts.
 
-    netCDF knows no None and no bool: None is left out, bool becomes 0 or 1, sequences become text.
+    netCDF knows no None and no bool: None is left out, bool becomes 0 or 1, sequences
+    become text.
     """
     attrs: dict[str, Any] = {
         "Conventions": "CF-1.11",

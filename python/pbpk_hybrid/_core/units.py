@@ -1,13 +1,14 @@
 """Canonical units inside, text with units at the border.
 
-Inside the package: time h, volume L, amount mg, concentration mg/L, flow L/h, body mass kg, height cm,
-age year. A plain number is taken in the documented unit of its field; text such as ``"0.5 mg/L"`` is
-converted. What text may say is in :mod:`.numbers_in_text`: one decimal number, then a unit.
+Inside the package: time h, volume L, amount mg, concentration mg/L, flow L/h, body mass
+kg, height cm, age year. A plain number is taken in the documented unit of its field;
+text such as ``"0.5 mg/L"`` is converted. What text may say is in
+:mod:`.numbers_in_text`: one decimal number, then a unit.
 
-Units are those of the tables below and no others, so that no text is ever evaluated: SI units and prefixes
-(SI Brochure, 9th ed., BIPM 2019, tables 2, 4, 7 and 8), the Julian year of 365.25 days (IAU), and pound,
-ounce, inch and foot (NIST SP 811, 2008, appendix B.8). Factors are exact fractions: the same quantity in two
-notations is the same float.
+Units are those of the tables below and no others, so that no text is ever evaluated: SI
+units and prefixes (SI Brochure, 9th ed., BIPM 2019, tables 2, 4, 7 and 8), the Julian
+year of 365.25 days (IAU), and pound, ounce, inch and foot (NIST SP 811, 2008, appendix
+B.8). Factors are exact fractions: the same quantity in two notations is the same float.
 """
 
 from __future__ import annotations
@@ -185,18 +186,31 @@ def quantity(
 
     Parameters
     ----------
-    value : number (already in `unit`), text with a unit such as ``"80 mL/min"``, or pint quantity
-    unit : the canonical unit, e.g. ``"L/h"``; ``"1"`` for a dimensionless field
-    field : name used in the error
-    molar_mass : [g/mol], allows molar amounts and concentrations where mass is expected
-    positive, minimum, maximum : bounds, in `unit`
-    percent : whether "%" makes sense where `unit` is "1" (it does not for a logarithm or a count)
-    possible : the units to name where text has none and needs one; "" for the usual ones of `unit`
+    value
+        Number (already in `unit`), text with a unit such as ``"80 mL/min"``, or pint
+        quantity.
+    unit
+        The canonical unit, e.g. ``"L/h"``; ``"1"`` for a dimensionless field.
+    field
+        Name used in the error.
+    molar_mass
+        [g/mol], allows molar amounts and concentrations where mass is expected.
+    positive, minimum, maximum
+        Bounds, in `unit`.
+    percent
+        Whether "%" makes sense where `unit` is "1" (it does not for a logarithm or a
+        count).
+    possible
+        The units to name where text has none and needs one; "" for the usual ones of
+        `unit`.
 
     Raises
     ------
-    UnitError : unknown unit, a unit of another dimension, or text without the unit that it needs
-    InputError : not exactly one finite number, or out of bounds
+    UnitError
+        Unknown unit, a unit of another dimension, or text without the unit that it
+        needs.
+    InputError
+        Not exactly one finite number, or out of bounds.
     """
     number = _magnitude(value, unit, field, molar_mass, subject, percent, possible)
     shown = _shown(unit)
@@ -333,7 +347,9 @@ def _moles_to_mass(found: Dimensions, target: Dimensions) -> int:
 
 
 def _from_pint(value: Any, unit: str, field: str, molar_mass: float | None, subject: Any) -> float:
-    """A pint quantity: its number as it is, its unit by our table, or by its own registry where we have none."""
+    """A pint quantity: its number as it is, its unit by our table, or by its own
+    registry where we have none.
+    """
     number = _magnitude(value.magnitude, unit, field, molar_mass, subject, True, "")
     if not math.isfinite(number):
         return number
@@ -387,7 +403,7 @@ def _example(unit: str, digits: str = "1") -> str:
     return f"{digits} {_shown(unit)}"
 
 
-# ------------------------------------------------------------------------------------------------ units as text
+# ---- units as text ------------------------------------------------------------------------------
 #: the longest that makes sense is "nmol/min/1e6 hepatocytes"
 _LONGEST = 80
 _LARGEST_POWER = 4
@@ -412,11 +428,13 @@ _TOKEN = re.compile(
 
 @lru_cache(maxsize=512)
 def read_unit(text: str) -> Unit:
-    """The unit that `text` says, such as ``mL/min/kg``, ``uL/(min*mg)``, ``h-1`` or ``uL/min/1e6 cells``.
+    """The unit that `text` says, such as ``mL/min/kg``, ``uL/(min*mg)``, ``h-1`` or
+    ``uL/min/1e6 cells``.
 
     Raises
     ------
-    ValueError : says what cannot be understood
+    ValueError
+        Says what cannot be understood.
     """
     if len(text) > _LONGEST:
         raise _UnitTextError(f"a unit has at most {_LONGEST} characters")
@@ -425,7 +443,9 @@ def read_unit(text: str) -> Unit:
 
 
 def _plain(text: str) -> tuple[str, str]:
-    """Signs of print as signs of typing; what stands for one unit in one word; and of what a mass is said to be."""
+    """Signs of print as signs of typing; what stands for one unit in one word; and of
+    what a mass is said to be.
+    """
     text = text.replace("µ", "u").replace("μ", "u").replace("−", "-")
     text = _SUPERSCRIPT.sub(lambda m: "^" + m[1].translate(_SUPERSCRIPTS), text)
     text = re.sub("[·⋅×]", "*", text)

@@ -86,9 +86,9 @@ def nca(
 
     Prints a summary and, with --out, writes the values of each subject.
 
-    A simulation carries its doses: nothing needs to be said of them. Other files need --dose and
-    --route, unless their columns say it. Of several doses each dosing interval is analysed; the
-    summary is of the last.
+    A simulation carries its doses: nothing needs to be said of them. Other files need
+    --dose and --route, unless their columns say it. Of several doses each dosing
+    interval is analysed; the summary is of the last.
     """
     with reporting(debug):
         from ..nca import NCAOptions

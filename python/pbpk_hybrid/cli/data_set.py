@@ -1,4 +1,7 @@
-"""What ``fit`` and ``forecast`` share: reading the data set, whose route is said and never assumed, and its people."""
+"""Reading a data set of doses and samples, and its people, for ``fit`` and ``forecast``.
+
+The route of a dose is stated by the user or the file, and never assumed.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ def read_data_set(
 
     Raises
     ------
-    InputError : no route of some dose, a compartment that the file does not have
+    InputError
+        no route of some dose, a compartment that the file does not have.
     """
     from ..dosing import read_nonmem
 
@@ -91,7 +95,8 @@ def parse_compartments(texts: list[str] | None) -> dict[int | str, str]:
 
     Raises
     ------
-    InputError : text of another form, one compartment twice
+    InputError
+        Text of another form, one compartment twice.
     """
     out: dict[int | str, str] = {}
     for text in texts or []:
@@ -155,13 +160,15 @@ def say_notes(data: NonmemData, quiet: bool, more: Iterable[str] = ()) -> None:
             typer.echo("note: " + note)
 
 
-# ------------------------------------------------------------------------------------------------ people
+# ---- people -------------------------------------------------------------------------------------
 def covariates_of(covariates: xr.Dataset, baseline: bool, notes: list[str]) -> dict[str, list[Any]]:
     """What the data set says of people, by our names and in our units: a value for each subject.
 
     Raises
     ------
-    InputError : a covariate that changes within a subject (unless `baseline`), a sex or number that cannot be read
+    InputError
+        A covariate that changes within a subject (unless `baseline`), a sex or number
+        that cannot be read.
     """
     found: dict[str, list[Any]] = {}
     used: set[str] = set()
@@ -244,7 +251,9 @@ def _numbers(values, column: str, name: str, unit: str, covariates: xr.Dataset) 
 
 
 def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[str]) -> xr.Dataset:
-    """One reference individual per ID, of the weight, age, height and sex in the data set; below 18 years a child."""
+    """One reference individual per ID, of the weight, age, height and sex in the data
+    set; below 18 years a child.
+    """
     import xarray as xr
 
     from ..physiology import reference_child, reference_individual

@@ -98,7 +98,9 @@ def fit(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Estimate parameters of a compound from concentrations, by maximum likelihood or with priors."""
+    """Estimate parameters of a compound from concentrations, by maximum likelihood or
+    with priors.
+    """
     settings = Estimation(parameter, random or [], prior or [], error, starts)
     with reporting(debug):
         check_folder(out)
@@ -224,7 +226,9 @@ def _show(found, estimates, level: float, out: Path) -> None:
 
 
 def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
-    """Without samples from before anything has entered, of which the model says 0 and an error model nothing."""
+    """Without samples from before anything has entered, of which the model says 0 and
+    an error model nothing.
+    """
     import numpy as np
 
     c, observed = table.regimen.columns, table.observations

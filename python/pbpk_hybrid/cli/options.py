@@ -1,7 +1,7 @@
 """The options that several commands share, and those of `simulate`, as typer sees them.
 
-A command names an option by the type of its parameter, such as ``seed: Seed = None``; the help
-text, the unit and the limits are written here once.
+A command names an option by the type of its parameter, such as ``seed: Seed = None``;
+the help text, the unit and the limits are written here once.
 """
 
 from __future__ import annotations

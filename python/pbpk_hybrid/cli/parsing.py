@@ -30,7 +30,8 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
 
     Raises
     ------
-    InputError : not of this form, not ascending, or more than 100,000 times
+    InputError
+        Not of this form, not ascending, or more than 100,000 times.
     """
     import numpy as np
 
@@ -60,13 +61,15 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
 
 
 def parse_range(text: str | None, field: str) -> Any:
-    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts: ("6 months", "2 years").
+    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts:
+    ("6 months", "2 years").
 
     A unit after the second number is that of both.
 
     Raises
     ------
-    InputError : neither one number nor two
+    InputError
+        Neither one number nor two.
     """
     if text is None:
         return None
@@ -93,7 +96,8 @@ def parse_sex(text: str | None) -> Any:
 
     Raises
     ------
-    InputError : something with a digit in it that is not one number
+    InputError
+        Something with a digit in it that is not one number.
     """
     if text is None or not re.search(r"\d", text):
         return text

@@ -9,7 +9,9 @@ from .terminal import console
 
 
 def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
-    """Print the rates by rule and, with `out`, write rule x subject; returns whether no hard rule is broken."""
+    """Print the rates by rule and, with `out`, write rule x subject; returns whether no
+    hard rule is broken.
+    """
     from rich.table import Table
 
     from ..physiology import check_plausibility, check_ranks

@@ -101,7 +101,8 @@ def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
 
     Raises
     ------
-    UnknownNameError, InputError : a file, an unknown compound, or one without such observations
+    UnknownNameError, InputError
+        A file, an unknown compound, or one without such observations.
     """
     from ..compounds import get_compound
     from .study import published

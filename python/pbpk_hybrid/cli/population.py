@@ -72,7 +72,8 @@ def population(
 ) -> None:
     """Draw virtual subjects; print a summary and, with --out, write them. Or: check FILE.
 
-    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks a hard one.
+    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks
+    a hard one.
     """
     with reporting(debug):
         if subjects == "check":

@@ -124,11 +124,13 @@ def _show(predictions: dict[str, Prediction], title: str, level: float) -> None:
 
 
 def parse(texts: list[str]) -> dict[str, dict[str, str]]:
-    """``"rat: clearance=35 mL/min/kg, fup=0.2"`` -> {"rat": {"clearance": "35 mL/min/kg", "fup": "0.2"}}.
+    """``"rat: clearance=35 mL/min/kg, fup=0.2"`` -> {"rat": {"clearance": "35
+    mL/min/kg", "fup": "0.2"}}.
 
     Raises
     ------
-    InputError : text of another form, or a species given twice
+    InputError
+        Text of another form, or a species given twice.
     """
     out: dict[str, dict[str, str]] = {}
     for text in texts:

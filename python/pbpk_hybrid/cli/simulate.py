@@ -1,7 +1,8 @@
 """``pbpk-hybrid simulate``: a compound in a population; curves, analysis and figure in a folder.
 
-The command reads its options (:func:`read_request`), draws the subjects, integrates, analyses and
-writes (:func:`simulate_to_folder`), or streams a cohort into a store (:func:`stream_to_store`).
+The command reads its options (:func:`read_study`), draws the subjects, integrates,
+analyses and writes (:func:`simulate_to_folder`), or streams a cohort into a store
+(:func:`stream_to_store`).
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ def simulate(
 ) -> None:
     """Simulate a compound in virtual subjects.
 
-    Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each subject) and
-    profile.png into the folder --out. Files of these names are replaced.
+    Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each
+    subject) and profile.png into the folder --out. Files of these names are replaced.
     """
     output = OutputOptions(out, report, kind, quiet)
     filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
@@ -155,8 +156,8 @@ def read_study(options: StudyOptions, output: OutputOptions) -> Study:
     Raises
     ------
     InputError
-        No compound or two, no dose where none is usual, times that cannot be read, or a name of
-        a file where ``--out`` needs that of a folder.
+        No compound or two, no dose where none is usual, times that cannot be read, or a
+        name of a file where ``--out`` needs that of a folder.
     UnknownNameError
         A compound, a word of the dose or a collection of observations that does not exist.
     """

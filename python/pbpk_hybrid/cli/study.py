@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ..dosing import Regimen
 
 CHOICES = ("auto", "none", "shipped", "osp", "cvtdb")
-#: a published dose counts as the simulated one within this ratio: people in one study get different amounts
+#: a published dose counts as the simulated one within this ratio: people in one study get
+#: different amounts
 _SAME = 1.25
 
 
@@ -65,11 +66,13 @@ def known_choice(choice: str) -> None:
 def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | None:
     """Plasma observations of a compound alone in one species; None where there are none.
 
-    "auto" takes what ships with the package, and other collections only where nothing ships.
+    "auto" takes what ships with the package, and other collections only where nothing
+    ships.
 
     Raises
     ------
-    UnknownNameError : an unknown choice
+    UnknownNameError
+        An unknown choice.
     """
     from ..compounds import observations
 
@@ -93,7 +96,9 @@ def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | Non
 
 
 def usual_dose(ds: xr.Dataset | None) -> str | None:
-    """The dose given in most profiles, in words that a regimen understands; None where none is known well enough."""
+    """The dose given in most profiles, in words that a regimen understands; None where
+    none is known well enough.
+    """
     if ds is None:
         return None
     first = np.unique(ds["profile"].values, return_index=True)[1]
@@ -121,7 +126,8 @@ def matching(ds: xr.Dataset | None, dose: SingleDose | None, amount: float) -> x
 
     Parameters
     ----------
-    amount : [mg] what the simulated subjects got, as a median
+    amount
+        [mg] what the simulated subjects got, as a median.
     """
     if ds is None or dose is None or not amount > 0:
         return None

@@ -23,12 +23,13 @@ class SubjectChoice:
     ----------
     count : int
         Number of subjects.
-    species : str
+    species
+        Str.
     generator : str
         ``"survey"`` or ``"pcdm"``.
     filters : mapping
-        Texts of ``--age``, ``--sex``, ``--body-weight``, ``--bmi`` and ``--egfr``; None for an
-        option that is not given.
+        Texts of ``--age``, ``--sex``, ``--body-weight``, ``--bmi`` and ``--egfr``; None
+        for an option that is not given.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
     """
@@ -90,16 +91,19 @@ def draw(
 
     Parameters
     ----------
-    n : int
-    species : str
-    seed : int
+    n
+        Int.
+    species
+        Str.
+    seed
+        Int.
     generator : str
         ``"survey"`` or ``"pcdm"``.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
     **filters : str or None
-        Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi`` [kg/m2] and
-        ``egfr`` [mL/min/1.73 m2].
+        Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
+        [kg/m2] and ``egfr`` [mL/min/1.73 m2].
 
     Returns
     -------

@@ -1,4 +1,6 @@
-"""What all commands share: exit codes, errors as one line, warnings, progress, files that appear together or not at all."""
+"""What all commands share: exit codes, errors as one line, warnings, progress, files
+that appear together or not at all.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def exit_code(error: BaseException) -> int:
 
 @contextlib.contextmanager
 def reporting(debug: bool = False, kept: str = "nothing was written") -> Iterator[None]:
-    """Errors become one line on stderr and an exit code; our own warnings one line each. `kept`: what Ctrl-C leaves."""
+    """Errors become one line on stderr and an exit code; our own warnings one line
+    each. `kept`: what Ctrl-C leaves.
+    """
     with _our_warnings(debug):
         try:
             yield
@@ -90,7 +94,8 @@ def console(quiet: bool = False) -> Console:
 
 @contextlib.contextmanager
 def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr while the block runs; yields the function to call with numbers of things done.
+    """A progress bar on stderr while the block runs; yields the function to call with
+    numbers of things done.
 
     Nothing is drawn when `quiet` or when stderr is not a terminal.
     """
@@ -138,11 +143,13 @@ def check_folder(out: Path) -> None:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """A scratch folder whose files move to `folder` together when the block ends without an error.
 
-    On an error nothing appears, and a `folder` that was not there before is not left behind.
+    On an error nothing appears, and a `folder` that was not there before is not left
+    behind.
 
     Raises
     ------
-    InputError : `folder` cannot be made or written, is a file, or has the name of one
+    InputError
+        `folder` cannot be made or written, is a file, or has the name of one.
     """
     folder = folder.expanduser()
     check_folder(folder)

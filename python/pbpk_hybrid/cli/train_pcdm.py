@@ -1,4 +1,6 @@
-"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the shipped checkpoint."""
+"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the
+shipped checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def pcdm(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the physiologically constrained diffusion model on the people of NHANES; writes pcdm.safetensors into --out."""
+    """Train the physiologically constrained diffusion model on the people of NHANES;
+    writes pcdm.safetensors into --out.
+    """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
         from dataclasses import replace

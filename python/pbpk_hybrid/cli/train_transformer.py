@@ -34,7 +34,9 @@ def transformer(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the forecaster on patients that are simulated as it goes; writes forecaster.safetensors into --out."""
+    """Train the forecaster on patients that are simulated as it goes; writes
+    forecaster.safetensors into --out.
+    """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
         from dataclasses import replace

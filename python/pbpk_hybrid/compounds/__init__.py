@@ -1,4 +1,6 @@
-"""Compounds: what is known about each drug, where it was published, and what was measured in people."""
+"""Compounds: what is known about each drug, where it was published, and what was
+measured in people.
+"""
 
 from __future__ import annotations
 

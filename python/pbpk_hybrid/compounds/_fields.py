@@ -225,7 +225,9 @@ def check_organ(field: str, organ: Any, organs: tuple[str, ...] = ORGANS) -> str
 
 
 def parse_kp(field: str, value: Any) -> Mapping[str, float]:
-    """Tissue:plasma partition coefficients by organ (blood is not a tissue: it has the blood:plasma ratio)."""
+    """Tissue:plasma partition coefficients by organ (blood is not a tissue: it has the
+    blood:plasma ratio).
+    """
     if not isinstance(value, Mapping):
         raise InputError(field, value, "a mapping: organ -> tissue:plasma partition coefficient")
     out = {}

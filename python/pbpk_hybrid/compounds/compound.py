@@ -36,55 +36,107 @@ _NEVER_BORROWED = (*IN_VIVO, "fraction_excreted_renal", "volume_steady_state")
 class Compound:
     """One drug. Plain numbers in the unit named here; ``None`` means not given.
 
-    Build it with :meth:`create`, which converts units and checks every value; the bare constructor stores what it
-    is given and is meant for code that already holds checked numbers.
+    Build it with :meth:`create`, which converts units and checks every value; the bare
+    constructor stores what it is given and is meant for code that already holds checked
+    numbers.
 
     Parameters
     ----------
-    name : the compound's name
-    molar_mass : [g/mol]
-    log_p : log10 octanol:water partition coefficient of the neutral form
-    log_membrane_affinity : log10 phospholipid membrane:water coefficient of the neutral form; predicted if None
-    pka_acid, pka_base : pKa of acidic sites, and of the conjugate acids of basic sites; empty for none
-    fraction_unbound_plasma : (0, 1]
-    blood_to_plasma_ratio : whole blood over plasma concentration
-    clint_hepatocyte : in vitro intrinsic clearance [uL/min/1e6 cell]
-    fraction_unbound_hepatocyte : fraction unbound in that incubation (0, 1]
-    clint_microsome : in vitro intrinsic clearance [uL/min/mg of microsomal protein]
-    fraction_unbound_microsome : fraction unbound in that incubation (0, 1]
-    clearance_plasma : total plasma clearance measured in vivo [mL/min/kg], liver and kidney together
-    clearance_hepatic : plasma clearance of the liver alone, measured in vivo [mL/min/kg]; instead of `clearance_plasma`.
-        The kidney adds its own, fraction unbound x GFR x `gfr_fraction`, and so do `saturable` pathways
-    fraction_excreted_renal : share of `clearance_plasma` that leaves unchanged in urine, [0, 1]
-    clearance_basis : ``"in_vivo"`` (from `clearance_plasma` or `clearance_hepatic`) or ``"in_vitro"`` (from the CLint
-        values); None means in vivo where it is given, else in vitro (see :attr:`resolved_clearance_basis`)
-    volume_steady_state : plasma volume of distribution at steady state measured in vivo [L/kg]
-    distribution_basis : ``"predicted"`` (Kp as the partition method says) or ``"in_vivo"``: all Kp times one factor, so that
-        the reference individual of the species has `volume_steady_state`. The factor comes from the literature's volume,
-        not from a concentration-time profile.
-    gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance and with
-        `clearance_hepatic`; default 1; 0 for a compound that is not filtered
-    biliary_clearance : intrinsic biliary clearance of unbound drug from liver cells, per body weight [mL/min/kg], beside
-        all other clearance; bile goes to the gut lumen and is absorbed again (enterohepatic recirculation)
-    gallbladder_emptying_rate : first-order rate at which the gallbladder empties [1/h]; None: bile flows to the lumen at
-        once
-    permeability_surface_area : organ -> permeability-surface product of its cell membranes for unbound drug [L/h per kg of
-        tissue]; organs named here are permeability-limited
-    capillary_permeability_surface_area : the same of the capillary wall; an organ without a value has blood and
-        interstitium in equilibrium
-    saturable : Michaelis-Menten pathways
-    metabolism : which enzymes do the metabolism in liver and gut wall, and in what shares; see :class:`.enzymes.Metabolism`
-    enzyme_effects : enzymes and transporters that the compound inhibits, inactivates or induces; see
-        :class:`.enzymes.EnzymeEffect`
-    transporters : active uptake, efflux and secretion by organ; see :class:`.transporters.Transporter`
-    absorption_rate : first-order absorption from the gut lumen [1/h]
-    fraction_absorbed, fraction_gut : fraction of an oral dose that enters the gut wall, and that passes it
-    absorption_lag_time : [h];  transit_compartments : count;  transit_rate : [1/h]
-    caco2_permeability : apparent permeability [1e-6 cm/s]
-    kp : measured tissue:plasma partition coefficients by organ
-    partition_method, hepatic_model : names of methods; None leaves the choice to the model
-    species_values : for each species the fields that differ there; see :meth:`for_species`
-    sources : citation for each field;  notes : remarks;  identifiers : cas, dtxsid, formula;  aliases : other names
+    name
+        The compound's name.
+    molar_mass
+        [g/mol].
+    log_p
+        log10 octanol:water partition coefficient of the neutral form.
+    log_membrane_affinity
+        log10 phospholipid membrane:water coefficient of the neutral form; predicted if
+        None.
+    pka_acid, pka_base
+        pKa of acidic sites, and of the conjugate acids of basic sites; empty for none.
+    fraction_unbound_plasma
+        (0, 1].
+    blood_to_plasma_ratio
+        Whole blood over plasma concentration.
+    clint_hepatocyte
+        In vitro intrinsic clearance [uL/min/1e6 cell].
+    fraction_unbound_hepatocyte
+        Fraction unbound in that incubation (0, 1].
+    clint_microsome
+        In vitro intrinsic clearance [uL/min/mg of microsomal protein].
+    fraction_unbound_microsome
+        Fraction unbound in that incubation (0, 1].
+    clearance_plasma
+        Total plasma clearance measured in vivo [mL/min/kg], liver and kidney together.
+    clearance_hepatic
+        Plasma clearance of the liver alone, measured in vivo [mL/min/kg]; instead of
+        `clearance_plasma`. The kidney adds its own, fraction unbound x GFR x
+        `gfr_fraction`, and so do `saturable` pathways.
+    fraction_excreted_renal
+        Share of `clearance_plasma` that leaves unchanged in urine, [0, 1].
+    clearance_basis
+        ``"in_vivo"`` (from `clearance_plasma` or `clearance_hepatic`) or ``"in_vitro"``
+        (from the CLint values); None means in vivo where it is given, else in vitro
+        (see :attr:`resolved_clearance_basis`).
+    volume_steady_state
+        Plasma volume of distribution at steady state measured in vivo [L/kg].
+    distribution_basis
+        ``"predicted"`` (Kp as the partition method says) or ``"in_vivo"``: all Kp times
+        one factor, so that the reference individual of the species has
+        `volume_steady_state`. The factor comes from the literature's volume, not from a
+        concentration-time profile.
+    gfr_fraction
+        Renal clearance over (fraction unbound x GFR), used with in vitro clearance and
+        with `clearance_hepatic`; default 1; 0 for a compound that is not filtered.
+    biliary_clearance
+        Intrinsic biliary clearance of unbound drug from liver cells, per body weight
+        [mL/min/kg], beside all other clearance; bile goes to the gut lumen and is
+        absorbed again (enterohepatic recirculation).
+    gallbladder_emptying_rate
+        first-order rate at which the gallbladder empties [1/h]; None: bile flows to the
+        lumen at once.
+    permeability_surface_area
+        Organ -> permeability-surface product of its cell membranes for unbound drug
+        [L/h per kg of tissue]; organs named here are permeability-limited.
+    capillary_permeability_surface_area
+        The same of the capillary wall; an organ without a value has blood and
+        interstitium in equilibrium.
+    saturable
+        Michaelis-Menten pathways.
+    metabolism
+        Which enzymes do the metabolism in liver and gut wall, and in what shares; see
+        :class:`.enzymes.Metabolism`.
+    enzyme_effects
+        Enzymes and transporters that the compound inhibits, inactivates or induces; see
+        :class:`.enzymes.EnzymeEffect`.
+    transporters
+        Active uptake, efflux and secretion by organ; see
+        :class:`.transporters.Transporter`.
+    absorption_rate
+        first-order absorption from the gut lumen [1/h].
+    fraction_absorbed, fraction_gut
+        Fraction of an oral dose that enters the gut wall, and that passes it.
+    absorption_lag_time
+        [h].
+    transit_compartments
+        Count.
+    transit_rate
+        [1/h].
+    caco2_permeability
+        Apparent permeability [1e-6 cm/s].
+    kp
+        Measured tissue:plasma partition coefficients by organ.
+    partition_method, hepatic_model
+        Names of methods; None leaves the choice to the model.
+    species_values
+        For each species the fields that differ there; see :meth:`for_species`.
+    sources
+        Citation for each field.
+    notes
+        Remarks.
+    identifiers
+        Cas, dtxsid, formula.
+    aliases
+        Other names.
     """
 
     name: str
@@ -142,9 +194,12 @@ class Compound:
 
         Raises
         ------
-        UnknownNameError : an unknown field, organ, species or method; the nearest names are suggested
-        UnitError : a unit that is unknown or of another dimension
-        InputError : a missing name, a value that is not finite or out of its range
+        UnknownNameError
+            An unknown field, organ, species or method; the nearest names are suggested.
+        UnitError
+            A unit that is unknown or of another dimension.
+        InputError
+            A missing name, a value that is not finite or out of its range.
         """
         known = field_names()
         for key in values:
@@ -177,7 +232,8 @@ class Compound:
     def replace(self, **changes: Any) -> Compound:
         """A copy with some fields changed; the changes are checked as in :meth:`create`.
 
-        A changed value loses its citation unless `sources` is given too: the new number is not the cited one.
+        A changed value loses its citation unless `sources` is given too: the new number
+        is not the cited one.
         """
         known = field_names()
         for key in changes:
@@ -192,14 +248,17 @@ class Compound:
     def for_species(self, species: str) -> Compound:
         """This compound with the values of `species` put in.
 
-        A field without a value for `species` keeps the compound's own value, except what was measured in vivo: per kg
-        it differs several-fold between species, so `clearance_plasma`, `clearance_hepatic`,
-        `fraction_excreted_renal` and `volume_steady_state` become None unless `species_values` gives them (or the compound's own species is
-        `species`; the default is human). The basis that would need such a value falls back with it.
+        A field without a value for `species` keeps the compound's own value, except
+        what was measured in vivo: per kg it differs several-fold between species, so
+        `clearance_plasma`, `clearance_hepatic`, `fraction_excreted_renal` and
+        `volume_steady_state` become None unless `species_values` gives them (or the
+        compound's own species is `species`; the default is human). The basis that would
+        need such a value falls back with it.
 
         Raises
         ------
-        UnknownNameError : if `species` is not one of the seven
+        UnknownNameError
+            If `species` is not one of the seven.
         """
         species = parse_choice("species", species)
         changes = self._values_of(species)
@@ -233,7 +292,9 @@ class Compound:
     # ---------------------------------------------------------------- reading
     @property
     def resolved_clearance_basis(self) -> str | None:
-        """``"in_vivo"`` or ``"in_vitro"``: which clearance values a model should use; None if there are none."""
+        """``"in_vivo"`` or ``"in_vitro"``: which clearance values a model should use;
+        None if there are none.
+        """
         if self.clearance_basis is not None:
             return self.clearance_basis
         if self.clearance_plasma is not None or self.clearance_hepatic is not None:
@@ -250,7 +311,9 @@ class Compound:
         return "acid" if self.pka_acid else "base" if self.pka_base else "neutral"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python values of every field that is given, such that ``Compound.create(**d)`` equals the compound."""
+        """Plain Python values of every field that is given, such that
+        ``Compound.create(**d)`` equals the compound.
+        """
         values = {}
         for field_ in fields(self):
             value = getattr(self, field_.name)

@@ -95,10 +95,12 @@ def _yaml(text: str, path: Path) -> Any:
 
 @cache
 def _yaml_loader() -> type:
-    """A safe loader in which plain words mean what the core schema of YAML 1.2.2 (section 10.3.2) says.
+    """A safe loader in which plain words mean what the core schema of YAML 1.2.2
+    (section 10.3.2) says.
 
-    PyYAML follows YAML 1.1, where 1e3 is text, 010 is eight, 1:30 is ninety, 1_000 is a thousand, and yes, no and
-    on are true and false. A key that comes twice is refused; PyYAML takes the last.
+    PyYAML follows YAML 1.1, where 1e3 is text, 010 is eight, 1:30 is ninety, 1_000 is a
+    thousand, and yes, no and on are true and false. A key that comes twice is refused;
+    PyYAML takes the last.
     """
     import yaml
 

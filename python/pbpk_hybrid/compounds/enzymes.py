@@ -45,11 +45,17 @@ class Metabolism:
 
     Parameters
     ----------
-    enzyme : e.g. ``"CYP3A4"``
-    fraction : of the organ's intrinsic clearance, [0, 1]; what the pathways leave is metabolism that nothing changes
-    organ : ``"liver"`` or ``"gut"`` (the wall, on first pass)
-    km : [mg/L] unbound; None: the pathway does not saturate
-    metabolite : name of the compound that is formed; it is followed where it is simulated too
+    enzyme
+        e.g. ``"CYP3A4"``.
+    fraction
+        Of the organ's intrinsic clearance, [0, 1]; what the pathways leave is
+        metabolism that nothing changes.
+    organ
+        ``"liver"`` or ``"gut"`` (the wall, on first pass).
+    km
+        [mg/L] unbound; None: the pathway does not saturate.
+    metabolite
+        Name of the compound that is formed; it is followed where it is simulated too.
     """
 
     enzyme: str
@@ -65,12 +71,20 @@ class EnzymeEffect:
 
     Parameters
     ----------
-    enzyme : e.g. ``"CYP3A4"``, ``"OATP1B1"``
-    kind : ``"competitive"``, ``"noncompetitive"``, ``"uncompetitive"`` (all reversible), ``"inactivation"``
-        (mechanism-based) or ``"induction"``
-    ki : [mg/L], unbound; of inactivation the concentration of half the largest rate, KI
-    kinact : [1/h]
-    ec50 : [mg/L], unbound;  emax : largest rise of the synthesis, as a fold of its baseline (8 gives ninefold synthesis)
+    enzyme
+        e.g. ``"CYP3A4"``, ``"OATP1B1"``.
+    kind
+        ``"competitive"``, ``"noncompetitive"``, ``"uncompetitive"`` (all reversible),
+        ``"inactivation"`` (mechanism-based) or ``"induction"``.
+    ki
+        [mg/L], unbound; of inactivation the concentration of half the largest rate, KI.
+    kinact
+        [1/h].
+    ec50
+        [mg/L], unbound.
+    emax
+        Largest rise of the synthesis, as a fold of its baseline (8 gives ninefold
+        synthesis).
     """
 
     enzyme: str
@@ -82,11 +96,13 @@ class EnzymeEffect:
 
 
 def parse_records(where: str, kind: type, value: Any, molar_mass: float | None) -> tuple:
-    """Checked :class:`Metabolism` or :class:`EnzymeEffect` records; constants may be molar if `molar_mass` is given.
+    """Checked :class:`Metabolism` or :class:`EnzymeEffect` records; constants may be
+    molar if `molar_mass` is given.
 
     Raises
     ------
-    UnknownNameError, UnitError, InputError : names the record and the field
+    UnknownNameError, UnitError, InputError
+        Names the record and the field.
     """
     names = ", ".join(f.name for f in fields(kind))
     items = as_records(where, value, kind, f"a list of records, each with {names}")

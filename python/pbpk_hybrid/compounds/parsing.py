@@ -56,7 +56,9 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 def parse_fields(
     values: Mapping[str, Any], molar_mass: float | None, prefix: str
 ) -> dict[str, Any]:
-    """The fields that may differ between species, parsed; `prefix` goes before the name in errors."""
+    """The fields that may differ between species, parsed; `prefix` goes before the name
+    in errors.
+    """
     parsed: dict[str, Any] = {}
     for key, spec in NUMBERS.items():
         if key != "molar_mass" and values.get(key) is not None:

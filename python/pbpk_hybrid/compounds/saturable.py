@@ -23,10 +23,14 @@ class SaturablePathway:
 
     Parameters
     ----------
-    name : the enzyme or transporter, e.g. ``"CYP3A4"``
-    organ : where it acts, ``"liver"`` by default
-    vmax : [mg/h per kg of body weight]
-    km : [mg/L], unbound concentration
+    name
+        The enzyme or transporter, e.g. ``"CYP3A4"``.
+    organ
+        Where it acts, ``"liver"`` by default.
+    vmax
+        [mg/h per kg of body weight].
+    km
+        [mg/L], unbound concentration.
     """
 
     name: str
@@ -38,12 +42,15 @@ class SaturablePathway:
     def create(
         cls, *, molar_mass: float | None = None, where: str = "saturable", **values: Any
     ) -> SaturablePathway:
-        """A checked pathway; `vmax` and `km` may be molar (``"3 nmol/min/kg"``, ``"2.5 uM"``) if `molar_mass` is given.
+        """A checked pathway; `vmax` and `km` may be molar (``"3 nmol/min/kg"``, ``"2.5
+        uM"``) if `molar_mass` is given.
 
         Raises
         ------
-        UnknownNameError : an unknown field or organ
-        UnitError, InputError : a unit of another dimension; vmax or km not > 0
+        UnknownNameError
+            An unknown field or organ.
+        UnitError, InputError
+            A unit of another dimension; vmax or km not > 0.
         """
         known = [f.name for f in fields(cls)]
         for key in values:

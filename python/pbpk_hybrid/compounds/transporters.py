@@ -31,20 +31,29 @@ _NUMBERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Transporter:
-    """Active transport of a compound in one organ, by the unbound concentration on the side it takes from.
+    """Active transport of a compound in one organ, by the unbound concentration on the
+    side it takes from.
 
     .. math:: J = CL_{int,T}\\,C_u, \\qquad J = \\frac{J_{max} C_u}{K_m + C_u}
 
     Parameters
     ----------
-    name : e.g. ``"OATP1B1"``, ``"P-gp"``; by it people's activities and other compounds' effects find it
-    organ : a tissue
-    direction : ``"uptake"`` (into the cells), ``"efflux"`` (out of them), both across a barrier, or ``"secretion"``
-        (out of the cells into bile, urine or the gut lumen, of liver, kidney, gut)
-    barrier : ``"cells"`` (their membrane) or ``"capillary"`` (its wall, e.g. the blood-brain barrier: efflux takes from the
-        interstitium and gives to the blood)
-    clint : [L/h per kg of tissue], does not saturate; or
-    jmax, km : [mg/h per kg of tissue], [mg/L] unbound
+    name
+        e.g. ``"OATP1B1"``, ``"P-gp"``; by it people's activities and other compounds'
+        effects find it.
+    organ
+        A tissue.
+    direction
+        ``"uptake"`` (into the cells), ``"efflux"`` (out of them), both across a
+        barrier, or ``"secretion"`` (out of the cells into bile, urine or the gut lumen,
+        of liver, kidney, gut).
+    barrier
+        ``"cells"`` (their membrane) or ``"capillary"`` (its wall, e.g. the blood-brain
+        barrier: efflux takes from the interstitium and gives to the blood).
+    clint
+        [L/h per kg of tissue], does not saturate; or.
+    jmax, km
+        [mg/h per kg of tissue], [mg/L] unbound.
 
     Notes
     -----
@@ -81,7 +90,8 @@ def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tupl
 
     Raises
     ------
-    UnknownNameError, UnitError, InputError : names the transporter and the field
+    UnknownNameError, UnitError, InputError
+        Names the transporter and the field.
     """
     names = ", ".join(f.name for f in fields(Transporter))
     items = as_records(where, value, Transporter, f"a list of transporters, each with {names}")

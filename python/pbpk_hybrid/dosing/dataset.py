@@ -16,8 +16,9 @@ from .table import COLUMNS
 def to_dataset(columns: Mapping[str, np.ndarray], span: float) -> xr.Dataset:
     """Dataset over ``event`` of a dose table that ends at `span` [h].
 
-    Where the rate was ordered, ``duration`` holds amount/rate for the reader's convenience (0 if it depends
-    on body weight) and ``rate`` or ``rate_per_kg`` says that the rate rules.
+    Where the rate was ordered, ``duration`` holds amount/rate for the reader's
+    convenience (0 if it depends on body weight) and ``rate`` or ``rate_per_kg`` says
+    that the rate rules.
     """
     c = dict(columns)
     c["duration"] = np.where(c["duration"] > 0, c["duration"], _nominal_duration(c))
@@ -39,8 +40,10 @@ def from_dataset(ds: xr.Dataset) -> tuple[dict[str, np.ndarray], float]:
 
     Raises
     ------
-    SchemaError : the Dataset does not follow the schema
-    InputError : a duration that contradicts amount and rate
+    SchemaError
+        The Dataset does not follow the schema.
+    InputError
+        A duration that contradicts amount and rate.
     """
     validate(ds, "regimen")
     c = {name: ds[name].values for name in COLUMNS if name in ds.variables}

@@ -10,8 +10,8 @@ closer)::
     10 mg/kg at 5 mg/kg/h
     100 mg po q24h ss and 50 mg iv at 6 h
 
-A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5 mg/kg``); the other words
-may come in any order:
+A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5
+mg/kg``); the other words may come in any order:
 
 ======================================= ===========================================================================
 ``iv``, ``bolus``, ``intravenous``      into the blood; with ``over`` or ``at`` a rate: an infusion
@@ -29,9 +29,9 @@ may come in any order:
 ``reset``                               empties all compartments first
 ======================================= ===========================================================================
 
-Without a route an infusion is intravenous; a dose at once needs its route. ``then`` starts the next part one
-interval after the last dose of a repeated dose, or at the end of a single infusion; after a single dose at
-once it needs ``after``.
+Without a route an infusion is intravenous; a dose at once needs its route. ``then``
+starts the next part one interval after the last dose of a repeated dose, or at the end
+of a single infusion; after a single dose at once it needs ``after``.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class Part:
         Dose table of one row, see :mod:`.table`.
     span : float, hour
         End of the dose's interval or infusion.
-    start : float, hour
+    start
+        Float, hour.
     interval : float or None, hour
         None for a dose that is not repeated.
     count : int
@@ -129,7 +130,8 @@ class Phase:
     after : float or None, hour
         Time from the end of the phase before; None: not given.
     field, word : str
-        What an error about this phase names: the place of its ``then``, and the word as typed.
+        What an error about this phase names: the place of its ``then``, and the word as
+        typed.
     """
 
     parts: tuple[Part, ...]

@@ -9,11 +9,12 @@ model: lag [time] and bioavailability of the dose. Samples: ``DV MDV``; ``CENS``
 leave records out, ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and clock times become elapsed hours. All others are covariates.
 ``.``, NA and an empty field mean "not given"; ``<0.5`` in DV means below 0.5.
 
-RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument `modelled_rate`. Without a rate, a
-DUR > 0 makes an infusion of that length (as in rxode2 and Monolix).
+RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument
+`modelled_rate`. Without a rate, a DUR > 0 makes an infusion of that length (as in
+rxode2 and Monolix).
 
-Records of equal time keep their order: a sample recorded before a dose is the trough (``before_dose`` 1 in the
-observations), and a reset wipes the doses recorded before it.
+Records of equal time keep their order: a sample recorded before a dose is the trough
+(``before_dose`` 1 in the observations), and a reset wipes the doses recorded before it.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class NonmemData(NamedTuple):
 
     Parameters
     ----------
-    regimen : doses, one subject id each
-    observations : Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment as ``cmt`` and, where some
-        sample was recorded before a dose of the same time, ``before_dose``; ``attrs["notes"]`` says what was assumed or
-        left out, a line each
-    covariates : Dataset; columns that are constant within each subject over ``subject``, others over
-        ``record`` (with
-        ``record_subject`` and ``record_time``)
+    regimen
+        Doses, one subject id each.
+    observations
+        Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment as
+        ``cmt`` and, where some sample was recorded before a dose of the same time,
+        ``before_dose``; ``attrs["notes"]`` says what was assumed or left out, a line
+        each.
+    covariates
+        Dataset; columns that are constant within each subject over ``subject``, others
+        over ``record`` (with ``record_subject`` and ``record_time``).
     """
 
     regimen: Regimen
@@ -88,35 +92,59 @@ def read_nonmem(
 
     Parameters
     ----------
-    path : the file, or a pandas or polars DataFrame. The first line holds the names; lines that start with ``#`` are
-        skipped (``#ID,TIME,...`` as the first line holds names). Columns are separated by commas, semicolons, tabs or blanks
-    amount_unit, time_unit, concentration_unit : units of AMT, of TIME and II (and DUR, ALAG), and of DV; RATE
-        is in amount_unit/time_unit. None: what the header says, else mg, h and mg/L
-    compartments : CMT -> name; the names ``"iv"`` and ``"oral"`` mean the model's own compartments of those routes. The
-        name of samples' CMT is their matrix, ``"plasma"`` or another. None: CMT as it stands
-    route : "iv" or "oral", of all doses, whatever their CMT. None: by CMT or a column ROUTE; without either, doses are
-        intravenous
-    dv : name of the column with the observed concentration; DV may also be called CONC
-    dvid, analyte, cmt : which samples, where DVID (or YTYPE), ANALYTE or CMT of samples has several values
-    lloq : limit of quantification, in the unit of DV or text with a unit: samples below it are censored
-    columns : our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}``
-    ignore : columns to leave out unread
-    occasions : "reset": where OCC (or PERIOD) changes within a subject all compartments are emptied and time may start
-        anew. None: an occasion changes nothing, and time starts anew only at EVID 3 and 4
-    modelled_rate : column name or number, the rate for RATE -1
-    missing : column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS": ["99"]}``
-    matrix, study, reference : for the observations
+    path
+        The file, or a pandas or polars DataFrame. The first line holds the names; lines
+        that start with ``#`` are skipped (``#ID,TIME,...`` as the first line holds
+        names). Columns are separated by commas, semicolons, tabs or blanks.
+    amount_unit, time_unit, concentration_unit
+        Units of AMT, of TIME and II (and DUR, ALAG), and of DV; RATE is in
+        amount_unit/time_unit. None: what the header says, else mg, h and mg/L.
+    compartments
+        CMT -> name; the names ``"iv"`` and ``"oral"`` mean the model's own compartments
+        of those routes. The name of samples' CMT is their matrix, ``"plasma"`` or
+        another. None: CMT as it stands.
+    route
+        "iv" or "oral", of all doses, whatever their CMT. None: by CMT or a column
+        ROUTE; without either, doses are intravenous.
+    dv
+        Name of the column with the observed concentration; DV may also be called CONC.
+    dvid, analyte, cmt
+        Which samples, where DVID (or YTYPE), ANALYTE or CMT of samples has several
+        values.
+    lloq
+        Limit of quantification, in the unit of DV or text with a unit: samples below it
+        are censored.
+    columns
+        Our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR":
+        "dur2"}``.
+    ignore
+        Columns to leave out unread.
+    occasions
+        "reset": where OCC (or PERIOD) changes within a subject all compartments are
+        emptied and time may start anew. None: an occasion changes nothing, and time
+        starts anew only at EVID 3 and 4.
+    modelled_rate
+        Column name or number, the rate for RATE -1.
+    missing
+        Column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS":
+        ["99"]}``.
+    matrix, study, reference
+        For the observations.
 
     Returns
     -------
-    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where they have names, ``subject`` holds
-    the names and the regimen numbers them 0, 1, ... in their order
+    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where
+    they have names, ``subject`` holds the names and the regimen numbers them 0, 1, ...
+    in their order
 
     Raises
     ------
-    FileFormatError : a value that is no number, times that run back, an ID that comes twice, samples of several kinds
-        without a choice, a column that changes what rows mean and cannot be used; names the line of the file
-    InputError : a record that contradicts itself
+    FileFormatError
+        A value that is no number, times that run back, an ID that comes twice, samples
+        of several kinds without a choice, a column that changes what rows mean and
+        cannot be used; names the line of the file.
+    InputError
+        A record that contradicts itself.
     """
     table = RecordTable(path, {**(columns or {}), "DV": dv}, missing or {}, ignore)
     scale = _Scale(table, amount_unit, time_unit, concentration_unit)
@@ -209,7 +237,8 @@ def compartments_of(source: Any) -> list[str]:
 
     Raises
     ------
-    FileFormatError : no such file, or not a table
+    FileFormatError
+        no such file, or not a table.
     """
     table = read_table(source, keys=("ID", "TIME"))
     column = table.find(ALIASES["CMT"], "CMT")
@@ -217,9 +246,11 @@ def compartments_of(source: Any) -> list[str]:
     return sorted(k for k in found if k not in ("", "0"))
 
 
-# ------------------------------------------------------------------------------------------------ events
+# ---- events -------------------------------------------------------------------------------------
 def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
-    """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID names, else -1."""
+    """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID
+    names, else -1.
+    """
     if not t.has("AMT"):
         named = next((h for h in t.table.header if t.table.base[h].startswith("DOSE")), None)
         t.notes.append(
@@ -473,7 +504,9 @@ def _routes_and_compartments(
 
 
 def compartment_keys(t: RecordTable) -> np.ndarray:
-    """CMT of every record as text: a number or a name; "" for 0 or not given, the default compartment."""
+    """CMT of every record as text: a number or a name; "" for 0 or not given, the
+    default compartment.
+    """
     out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
     negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
     t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
@@ -504,9 +537,11 @@ def _routes(t: RecordTable, rows, dose, key, compartments) -> np.ndarray:
     return np.array(out, dtype=str)
 
 
-# ------------------------------------------------------------------------------------------------ covariates
+# ---- covariates ---------------------------------------------------------------------------------
 def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
-    """All other columns. Those of people, WT, AGE, HT and SEX, have these names in capitals and say their unit."""
+    """All other columns. Those of people, WT, AGE, HT and SEX, have these names in
+    capitals and say their unit.
+    """
     import xarray as xr
 
     first = (

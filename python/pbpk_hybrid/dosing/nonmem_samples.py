@@ -1,4 +1,6 @@
-"""The samples of a NONMEM-style data set: which records count, where they were taken, what is below quantification."""
+"""The samples of a NONMEM-style data set: which records count, where they were taken,
+what is below quantification.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def observations_of(
 
     Raises
     ------
-    FileFormatError : samples of several kinds without a choice, values that are no concentration
+    FileFormatError
+        Samples of several kinds without a choice, values that are no concentration.
     """
     import xarray as xr
 
@@ -88,7 +91,7 @@ def observations_of(
     return validate(ds, "observation")
 
 
-# ------------------------------------------------------------------------------------------------ which records
+# ---- which records ------------------------------------------------------------------------------
 def _sampled(t: RecordTable, evid: np.ndarray) -> np.ndarray:
     """Rows with EVID 0 and MDV 0."""
     if not t.has("DV"):
@@ -146,9 +149,11 @@ def _before_dose(t: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarr
     return out[rows]
 
 
-# ------------------------------------------------------------------------------------------------ where
+# ---- where --------------------------------------------------------------------------------------
 def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
-    """What was sampled: by a column of matrices, else by the names of CMT, else the caller's matrix."""
+    """What was sampled: by a column of matrices, else by the names of CMT, else the
+    caller's matrix.
+    """
     if t.has("MATRIX"):
         words = [t.field(i, "MATRIX").lower() for i in rows]
         return [w or choices.matrix for w in words]
@@ -188,7 +193,7 @@ def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
     return ("sample", values, {"long_name": "compartment in the file"})
 
 
-# ------------------------------------------------------------------------------------------------ what was measured
+# ---- what was measured --------------------------------------------------------------------------
 def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None):
     """Value, limit [mg/L] and whether below it. What is missing is missing, never below."""
     n = rows.size

@@ -32,21 +32,29 @@ def write_nonmem(
 ) -> Path:
     """Write a NONMEM-style CSV data set; the file appears whole or not at all.
 
-    Units are mg, h and mg/L. A dose ordered by its duration is written with RATE -2 and DUR, so that a
-    bioavailability means the same when read back; ALAG and BIOAV are written if a dose has them. At equal
-    times doses come before observations, save those that ``before_dose`` says were taken before.
+    Units are mg, h and mg/L. A dose ordered by its duration is written with RATE -2 and
+    DUR, so that a bioavailability means the same when read back; ALAG and BIOAV are
+    written if a dose has them. At equal times doses come before observations, save
+    those that ``before_dose`` says were taken before.
 
     Parameters
     ----------
-    path : where to write
-    regimen : Regimen; doses for every subject are written out for `subjects`
-    observations : Dataset of schema ``observation``; its subject labels must be integers
-    covariates : Dataset over ``subject``, as :func:`read_nonmem` gives (variables over ``record`` are left
-        out)
-    subjects : ids; None: those of the regimen, the observations and the covariates
-    body_weight : (n_subjects,) or one number [kg], needed for doses per kg
-    compartments : compartment number -> name, as in :func:`read_nonmem`; None: compartment names must be
-        numbers
+    path
+        Where to write.
+    regimen
+        Regimen; doses for every subject are written out for `subjects`.
+    observations
+        Dataset of schema ``observation``; its subject labels must be integers.
+    covariates
+        Dataset over ``subject``, as :func:`read_nonmem` gives (variables over
+        ``record`` are left out).
+    subjects
+        Ids; None: those of the regimen, the observations and the covariates.
+    body_weight
+        (n_subjects,) or one number [kg], needed for doses per kg.
+    compartments
+        Compartment number -> name, as in :func:`read_nonmem`; None: compartment names
+        must be numbers.
 
     Returns
     -------
@@ -54,7 +62,9 @@ def write_nonmem(
 
     Raises
     ------
-    InputError : a compartment without a number, doses per kg without body weight, or no subject to write
+    InputError
+        A compartment without a number, doses per kg without body weight, or no subject
+        to write.
     """
     ids = _ids_to_write(regimen, observations, covariates, subjects)
     rows = _dose_rows(regimen.for_subjects(ids), ids, body_weight, compartments)

@@ -1,8 +1,8 @@
 """Who gets how much, where and when.
 
-A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in :mod:`.table`), built from single
-doses by repeating, shifting and combining. What the numbers mean when they are given, and in which order, is
-written in :mod:`.events`.
+A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in
+:mod:`.table`), built from single doses by repeating, shifting and combining. What the
+numbers mean when they are given, and in which order, is written in :mod:`.events`.
 """
 
 from __future__ import annotations
@@ -31,19 +31,25 @@ if TYPE_CHECKING:
 class Regimen:
     """A frozen table of dose records.
 
-    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`, :meth:`dose`,
-    :meth:`reset`, :meth:`other`, :meth:`per_subject` or :meth:`parse`; combine with ``+`` (at the same time)
-    and :meth:`then` (one after the other). Every method returns a new regimen.
+    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`,
+    :meth:`dose`, :meth:`reset`, :meth:`other`, :meth:`per_subject` or :meth:`parse`;
+    combine with ``+`` (at the same time) and :meth:`then` (one after the other). Every
+    method returns a new regimen.
 
     Parameters
     ----------
-    columns : one read-only array per column of :data:`.table.COLUMNS`, sorted by subject and time
-    span : [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end of the last dosing
-        interval, or of the infusion of a single dose
+    columns
+        One read-only array per column of :data:`.table.COLUMNS`, sorted by subject and
+        time.
+    span
+        [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end
+        of the last dosing interval, or of the infusion of a single dose.
 
     Raises
     ------
-    InputError, UnitError : a value that cannot be used; names the column, the value, the row and the subject
+    InputError, UnitError
+        A value that cannot be used; names the column, the value, the row and the
+        subject.
 
     Examples
     --------
@@ -60,7 +66,7 @@ class Regimen:
         object.__setattr__(self, "columns", make_columns(self.columns))
         object.__setattr__(self, "span", quantity(self.span, "h", "span"))
 
-    # ---- making -------------------------------------------------------------------------------------------------
+    # ---- making ---------------------------------------------------------------------------------
 
     @classmethod
     def empty(cls) -> Regimen:
@@ -75,10 +81,14 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg], or [mg/kg] as a string such as ``"5 mg/kg"``
-        time : [h]
-        compartment : state that receives it; "" for the model's own intravenous compartment
-        options : see :meth:`dose`
+        amount
+            [mg], or [mg/kg] as a string such as ``"5 mg/kg"``.
+        time
+            [h].
+        compartment
+            State that receives it; "" for the model's own intravenous compartment.
+        options
+            See :meth:`dose`.
         """
         return _single(amount, time, route="iv_bolus", compartment=compartment, **options)
 
@@ -99,11 +109,16 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg] or ``"mg/kg"``
-        duration : [h]
-        time : [h]
-        rate : [mg/h], or ``"mg/h/kg"`` with an amount per kg
-        options : see :meth:`dose`
+        amount
+            [mg] or ``"mg/kg"``.
+        duration
+            [h].
+        time
+            [h].
+        rate
+            [mg/h], or ``"mg/h/kg"`` with an amount per kg.
+        options
+            See :meth:`dose`.
         """
         if duration is None and rate is None:
             raise InputError(
@@ -126,7 +141,9 @@ class Regimen:
     def oral(
         cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
     ) -> Regimen:
-        """An oral dose: it enters the model's absorption compartment (parameters as in :meth:`bolus`)."""
+        """An oral dose: it enters the model's absorption compartment (parameters as in
+        :meth:`bolus`).
+        """
         return _single(amount, time, route="oral", compartment=compartment, **options)
 
     @classmethod
@@ -135,18 +152,29 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg] or ``"mg/kg"``
-        time : [h]
-        compartment : name of the state
-        duration, rate : [h] or [mg/h] of an infusion; neither for a bolus
-        interval : II [h]
-        additional_doses : ADDL
-        steady_state : True or 1: start at the steady state of this dose every `interval`; 2: add that steady
-            state to what is there (meaningful for linear kinetics)
-        lag : [h] before the dose enters
-        bioavailability : fraction that enters
-        reset : empty all compartments and stop all infusions first (EVID 4)
-        subject : subject id; -1 for every subject
+        amount
+            [mg] or ``"mg/kg"``.
+        time
+            [h].
+        compartment
+            Name of the state.
+        duration, rate
+            [h] or [mg/h] of an infusion; neither for a bolus.
+        interval
+            II [h].
+        additional_doses
+            ADDL.
+        steady_state
+            True or 1: start at the steady state of this dose every `interval`; 2: add
+            that steady state to what is there (meaningful for linear kinetics).
+        lag
+            [h] before the dose enters.
+        bioavailability
+            Fraction that enters.
+        reset
+            Empty all compartments and stop all infusions first (EVID 4).
+        subject
+            Subject id; -1 for every subject.
         """
         return _single(amount, time, route="compartment", compartment=compartment, **options)
 
@@ -154,7 +182,9 @@ class Regimen:
     def constant_infusion_steady_state(
         cls, rate: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
     ) -> Regimen:
-        """Start at the steady state of a constant infusion, which ends at `time` (AMT 0, RATE, SS 1, II 0)."""
+        """Start at the steady state of a constant infusion, which ends at `time` (AMT
+        0, RATE, SS 1, II 0).
+        """
         return _single(
             0.0,
             time,
@@ -195,8 +225,10 @@ class Regimen:
 
         Parameters
         ----------
-        regimens : n regimens, each for every subject (subject -1)
-        subjects : n subject ids; None: 0, 1, ..., n - 1
+        regimens
+            n regimens, each for every subject (subject -1).
+        subjects
+            n subject ids; None: 0, 1, ..., n - 1.
         """
         regimens = _regimens(regimens)
         if subjects is not None:
@@ -226,10 +258,14 @@ class Regimen:
 
         Parameters
         ----------
-        loading, maintenance : regimens that start at time 0
-        interval : [h] between maintenance doses
-        n : number of maintenance doses
-        delay : [h] from the loading dose to the first maintenance dose; None: `interval`
+        loading, maintenance
+            Regimens that start at time 0.
+        interval
+            [h] between maintenance doses.
+        n
+            Number of maintenance doses.
+        delay
+            [h] from the loading dose to the first maintenance dose; None: `interval`.
         """
         check_kind("loading", loading, Regimen, "a Regimen")
         check_kind("maintenance", maintenance, Regimen, "a Regimen")
@@ -239,7 +275,9 @@ class Regimen:
 
     @classmethod
     def parse(cls, text: str) -> Regimen:
-        """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h x20"``; see :mod:`.language`."""
+        """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h
+        x20"``; see :mod:`.language`.
+        """
         phases = parse(text)
         whole = _from_phase(phases[0])
         for phase in phases[1:]:
@@ -248,18 +286,21 @@ class Regimen:
             whole = whole.then(_from_phase(phase), after=phase.after)
         return whole
 
-    # ---- changing -----------------------------------------------------------------------------------------------
+    # ---- changing -------------------------------------------------------------------------------
 
     def repeat(self, interval: Any, n: int) -> Regimen:
         """The regimen `n` times, every `interval`: the first time included.
 
-        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4; unlike ADDL, each
-        copy is a record of its own, so a later reset does not cancel those recorded after it.
+        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4;
+        unlike ADDL, each copy is a record of its own, so a later reset does not cancel
+        those recorded after it.
 
         Parameters
         ----------
-        interval : [h]
-        n : number of times, at least 1
+        interval
+            [h].
+        n
+            Number of times, at least 1.
         """
         tau = quantity(interval, "h", "interval", positive=True)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
@@ -292,7 +333,8 @@ class Regimen:
         shifted = self.shift(start - first)
         if len(self) == 0 or first == 0.0:
             return shifted
-        # start + (t - first) and t + (start - first) may differ in the last digit: `time` is what was asked for
+        # start + (t - first) and t + (start - first) may differ in the last digit: `time` is
+        # what was asked for
         exact = np.where(self.columns["time"] == first, start, shifted.columns["time"])
         return shifted._with(time=exact)
 
@@ -306,14 +348,17 @@ class Regimen:
 
         Parameters
         ----------
-        other : regimen that counts its times from its own start
-        after : [h] from this regimen's end (:attr:`span`: one interval after the last dose of a repeated
-            dose, the end of a single infusion) to the start of `other`; it must be given where this regimen
-            ends with a single dose at once
+        other
+            Regimen that counts its times from its own start.
+        after
+            [h] from this regimen's end (:attr:`span`: one interval after the last dose
+            of a repeated dose, the end of a single infusion) to the start of `other`;
+            it must be given where this regimen ends with a single dose at once.
 
         Raises
         ------
-        InputError : if it is not clear when this regimen ends
+        InputError
+            If it is not clear when this regimen ends.
         """
         check_kind("other", other, Regimen, "a Regimen")
         if after is None and self._open_end():
@@ -331,7 +376,9 @@ class Regimen:
 
         Parameters
         ----------
-        lag : [h], or (n_subjects,) [h] for subjects 0, 1, ...: the regimen is then written out per subject
+        lag
+            [h], or (n_subjects,) [h] for subjects 0, 1, ...: the regimen is then
+            written out per subject.
         """
         return self._with_value("lag_time", lag, "h")
 
@@ -340,8 +387,9 @@ class Regimen:
 
         Parameters
         ----------
-        fraction : number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then written out per
-            subject
+        fraction
+            Number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then
+            written out per subject.
         """
         return self._with_value("bioavailability", fraction, "1")
 
@@ -358,7 +406,7 @@ class Regimen:
         individual = {name: column[~shared] for name, column in self.columns.items()}
         return Regimen(concatenate([copies, individual]), span=self.span)
 
-    # ---- asking -------------------------------------------------------------------------------------------------
+    # ---- asking ---------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return int(self.columns["time"].size)
@@ -435,7 +483,7 @@ class Regimen:
         columns, span = from_dataset(ds)
         return cls(columns, span=span)
 
-    # ---- private ------------------------------------------------------------------------------------------------
+    # ---- private --------------------------------------------------------------------------------
 
     def _with(self, **columns: Any) -> Regimen:
         return Regimen({**self.columns, **columns}, span=self.span)

@@ -1,7 +1,7 @@
 """The columns of a dose table, and the rules every row obeys.
 
-A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not apply to a row is 0 (or
-""):
+A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not
+apply to a row is 0 (or ""):
 
 ================== ============ ==============================================================================
 column             unit         meaning
@@ -79,8 +79,8 @@ _DTYPE = {"i": np.int64, "f": np.float64, "U": np.str_}
 def make_columns(values: Mapping[str, Any], n: int | None = None) -> dict[str, np.ndarray]:
     """All columns of a dose table, read-only, from those that are given.
 
-    Values are broadcast to one length, missing columns filled with their default, the rows checked
-    and sorted by (subject, time); rows of equal time keep their order.
+    Values are broadcast to one length, missing columns filled with their default, the
+    rows checked and sorted by (subject, time); rows of equal time keep their order.
 
     Parameters
     ----------
@@ -94,7 +94,8 @@ def make_columns(values: Mapping[str, Any], n: int | None = None) -> dict[str, n
     UnknownNameError
         A column that does not exist.
     InputError
-        Values of another number or kind than the column has, or rows that contradict themselves.
+        Values of another number or kind than the column has, or rows that contradict
+        themselves.
     """
     for name in values:
         if name not in COLUMNS:

@@ -1,4 +1,6 @@
-"""What was given to whom: from dose records, columns of samples or parameters to one plan per group of subjects."""
+"""What was given to whom: from dose records, columns of samples or parameters to one
+plan per group of subjects.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,37 @@ class Plan:
 
     Parameters
     ----------
-    rows : subjects, in order
-    time : (n_doses,) [h]
-    stop : (n_doses,) [h] when the body is emptied or the next dose comes; inf for none
-    route : (n_doses,) one of ROUTES, COMPARTMENT or SEVERAL
-    interval : (n_doses,) [h] II of a steady-state record, else NaN
-    steady : (n_doses,) 0, 1 or 2, as SS of NONMEM
-    fresh : (n_doses,) bool: nothing is left of earlier doses
-    leaps : (n_doses,) bool: the saved value at `stop` is that after a bolus or a reset, not the trough before it
-    amount : (n_rows, n_doses) [mg] as given, NaN where unknown
-    entered : (n_rows, n_doses) [mg] what an intravenous clearance counts: amount x stated bioavailability
-    duration : (n_rows, n_doses) [h]
-    simulated : a curve's value at the time of a bolus is the one after it, not the sample before it
-    own : the doses are of the compound that is analysed
-    only : the one dose that is wanted; None: all
+    rows
+        Subjects, in order.
+    time
+        (n_doses,) [h].
+    stop
+        (n_doses,) [h] when the body is emptied or the next dose comes; inf for none.
+    route
+        (n_doses,) one of ROUTES, COMPARTMENT or SEVERAL.
+    interval
+        (n_doses,) [h] II of a steady-state record, else NaN.
+    steady
+        (n_doses,) 0, 1 or 2, as SS of NONMEM.
+    fresh
+        (n_doses,) bool: nothing is left of earlier doses.
+    leaps
+        (n_doses,) bool: the saved value at `stop` is that after a bolus or a reset, not
+        the trough before it.
+    amount
+        (n_rows, n_doses) [mg] as given, NaN where unknown.
+    entered
+        (n_rows, n_doses) [mg] what an intravenous clearance counts: amount x stated
+        bioavailability.
+    duration
+        (n_rows, n_doses) [h].
+    simulated
+        A curve's value at the time of a bolus is the one after it, not the sample
+        before it.
+    own
+        The doses are of the compound that is analysed.
+    only
+        The one dose that is wanted; None: all.
     """
 
     rows: slice | np.ndarray
@@ -78,7 +97,8 @@ def plans_for(
 
     Raises
     ------
-    InputError, UnknownNameError : no route; parameters that contradict the data; a dose time that is none
+    InputError, UnknownNameError
+        no route; parameters that contradict the data; a dose time that is none.
     """
     if route is not None:
         check_choice("route", route, ROUTES)
@@ -95,7 +115,7 @@ def plans_for(
     return _from_parameters(data, profiles, dose, route, duration, options)
 
 
-# ------------------------------------------------------------------------------------------------- records
+# ---- records ------------------------------------------------------------------------------------
 def _from_records(ds: xr.Dataset, profiles: Profiles, compartment: str) -> list[Plan]:
     from ..results.doses import dose_records
 
@@ -117,7 +137,9 @@ def _from_records(ds: xr.Dataset, profiles: Profiles, compartment: str) -> list[
 
 
 def _doses_within_samples(plan: Plan, profiles: Profiles) -> Plan:
-    """The plan without doses given at the very last time or later, of which nothing is to be seen."""
+    """The plan without doses given at the very last time or later, of which nothing is
+    to be seen.
+    """
     doses_seen = int(np.sum(plan.time < profiles.time[-1])) if profiles.time.size else 0
     if doses_seen in (0, len(plan.time)):
         return plan
@@ -139,7 +161,9 @@ def _same_for_all(column: np.ndarray) -> bool:
 
 
 def _compound_of(ds: xr.Dataset, compartment: str) -> str:
-    """The compound whose curve a compartment holds: ``midazolam:plasma``; bare names are of the first compound."""
+    """The compound whose curve a compartment holds: ``midazolam:plasma``; bare names
+    are of the first compound.
+    """
     if ":" in compartment:
         return compartment.split(":")[0]
     return str(ds.attrs.get("compounds", "")).split(",")[0].strip()
@@ -296,10 +320,11 @@ def _only(plan: Plan, options: NCAOptions) -> Plan:
 
 
 def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list[Plan] | None:
-    """Plans from the dose records of a data set (NONMEM); None where they are not of these profiles.
+    """Plans from the dose records of a data set (NONMEM); None where they are not of
+    these profiles.
 
-    Such a file says into which compartment a dose went, not whether that is a vein: an infusion is one into the blood, any
-    other dose needs `route`.
+    Such a file says into which compartment a dose went, not whether that is a vein: an
+    infusion is one into the blood, any other dose needs `route`.
     """
     from ..results.doses import DoseRecords
 
@@ -341,7 +366,7 @@ def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list
     return [replace(p, simulated=False, leaps=np.zeros(len(p.time), dtype=bool)) for p in plans]
 
 
-# ------------------------------------------------------------------------------------------------- parameters
+# ---- parameters ---------------------------------------------------------------------------------
 def _from_parameters(
     data: Any, profiles: Profiles, dose: Any, route: str | None, duration: Any, options: NCAOptions
 ) -> list[Plan]:
@@ -384,7 +409,9 @@ def _from_parameters(
 
 
 def _check_old_file(data: Any, options: NCAOptions) -> None:
-    """A simulation of an older version says in words what was given; several doses are not taken for one."""
+    """A simulation of an older version says in words what was given; several doses are
+    not taken for one.
+    """
     if not (isinstance(data, xr.Dataset) and "concentration" in data.variables):
         return
     text = str(data.attrs.get("regimen", ""))
@@ -494,7 +521,8 @@ def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
 
     Raises
     ------
-    InputError : not positive, or not one per subject
+    InputError
+        Not positive, or not one per subject.
     """
     n = len(profiles.subject)
     if dose is None:

@@ -1,7 +1,9 @@
-"""Concentrations in a CSV file or a DataFrame, as samples of profiles for noncompartmental analysis.
+"""Concentrations in a CSV file or a DataFrame, as samples of profiles for
+noncompartmental analysis.
 
-A profile is what one subject has of one analyte in one period, of one treatment and study, in one matrix. Records with EVID
-other than 0 or with MDV 1 are no samples. Nothing is guessed: what cannot be told apart is refused with the line.
+A profile is what one subject has of one analyte in one period, of one treatment and
+study, in one matrix. Records with EVID other than 0 or with MDV 1 are no samples.
+Nothing is guessed: what cannot be told apart is refused with the line.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ class ProfileTable(NamedTuple):
 
     Parameters
     ----------
-    observations : Dataset of schema ``observation`` with ``profile`` (the label of each sample's profile), and ``dose`` [mg]
-        where the file says it
-    notes : what was assumed, left out or not used, one sentence each
+    observations
+        Dataset of schema ``observation`` with ``profile`` (the label of each sample's
+        profile), and ``dose`` [mg] where the file says it.
+    notes
+        What was assumed, left out or not used, one sentence each.
     """
 
     observations: xr.Dataset
@@ -52,22 +56,28 @@ def read_profile_table(
 ) -> ProfileTable:
     """Read concentrations of any number of subjects.
 
-    Columns (in any case, a unit may stand behind each: ``Time (h)``, ``Conc (ng/mL)``): a subject (subject, ID), time,
-    concentration (conc, DV), and where there are, dose, analyte, period, treatment, study, matrix; EVID, AMT, MDV, CENS, BLQ
-    and LLOQ as in :func:`pbpk_hybrid.dosing.read_nonmem`. ``<0.5`` and BLQ are values below quantification; ``.``, NA and
-    nothing are missing.
+    Columns (in any case, a unit may stand behind each: ``Time (h)``, ``Conc (ng/mL)``):
+    a subject (subject, ID), time, concentration (conc, DV), and where there are, dose,
+    analyte, period, treatment, study, matrix; EVID, AMT, MDV, CENS, BLQ and LLOQ as in
+    :func:`pbpk_hybrid.dosing.read_nonmem`. ``<0.5`` and BLQ are values below
+    quantification; ``.``, NA and nothing are missing.
 
     Parameters
     ----------
-    source : path of the file (CSV, also .gz), or DataFrame
-    unit : of the concentrations; None: that of the header, else mg/L
-    ignore : columns to leave out unread
+    source
+        Path of the file (CSV, also .gz), or DataFrame.
+    unit
+        Of the concentrations; None: that of the header, else mg/L.
+    ignore
+        Columns to leave out unread.
 
     Raises
     ------
-    FileFormatError : no such file or column, a row without a subject, a value that is no number, rows of one profile whose
-        time runs back; names the line
-    UnitError : a unit that is none of concentration or time
+    FileFormatError
+        no such file or column, a row without a subject, a value that is no number, rows
+        of one profile whose time runs back; names the line.
+    UnitError
+        A unit that is none of concentration or time.
     """
     table = read_table(source, keys=("TIME",))
     table.drop(ignore)
@@ -218,7 +228,9 @@ class _Reader:
     def profiles(
         self, who: list[str], samples: np.ndarray
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """The columns that tell profiles apart, and each row's label: the subject, then what differs within subjects."""
+        """The columns that tell profiles apart, and each row's label: the subject, then
+        what differs within subjects.
+        """
         parts: dict[str, list[str]] = {}
         label = list(who)
         for name, names in (*PROFILES.items(), ("matrix", ALIASES["MATRIX"])):
@@ -266,7 +278,8 @@ class _Reader:
             last[profile[i]] = (hours[i], i)
 
     def doses(self, profile, samples, doses, hours) -> np.ndarray | None:
-        """The dose of each row's profile [mg]: of a column dose, or of the profile's only record with an amount.
+        """The dose of each row's profile [mg]: of a column dose, or of the profile's
+        only record with an amount.
 
         Times count from that record.
         """

@@ -1,4 +1,6 @@
-"""Physiology: species, organs, reference individuals, virtual populations, tissue composition, plausibility."""
+"""Physiology: species, organs, reference individuals, virtual populations, tissue
+composition, plausibility.
+"""
 
 from __future__ import annotations
 

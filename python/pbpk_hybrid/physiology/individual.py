@@ -55,12 +55,14 @@ def reference_individual(
 ) -> xr.Dataset:
     """The reference individual of a species, as a physiology Dataset with one subject.
 
-    Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm). With other covariates the organ
-    masses and flows follow the regressions of :mod:`pbpk_hybrid.physiology.adults.body` without variability. A weight given
-    without a height keeps the reference height; a height given without a weight keeps the reference BMI.
+    Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm).
+    With other covariates the organ masses and flows follow the regressions of
+    :mod:`pbpk_hybrid.physiology.adults.body` without variability. A weight given
+    without a height keeps the reference height; a height given without a weight keeps
+    the reference BMI.
 
-    Animals: the reference animal; with another body weight, volumes scale with weight and flows and GFR with
-    weight^(3/4):
+    Animals: the reference animal; with another body weight, volumes scale with weight
+    and flows and GFR with weight^(3/4):
 
     .. math:: V = V_{ref} (W/W_{ref}), \\qquad Q = Q_{ref} (W/W_{ref})^{3/4}
 
@@ -68,21 +70,33 @@ def reference_individual(
 
     Parameters
     ----------
-    species : one of ``SPECIES``
-    sex : "male" or "female"; animals may leave it out (their tables do not tell the sexes apart)
-    body_weight : [kg] or a string with a unit, human 30 to 250, animals a quarter to four times the reference
-    height : [cm], human only, 130 to 220
-    age : [year], human only, 18 to 100
+    species
+        One of ``SPECIES``.
+    sex
+        "male" or "female"; animals may leave it out (their tables do not tell the sexes
+        apart).
+    body_weight
+        [kg] or a string with a unit, human 30 to 250, animals a quarter to four times
+        the reference.
+    height
+        [cm], human only, 130 to 220.
+    age
+        [year], human only, 18 to 100.
 
     Returns
     -------
-    physiology Dataset, 1 subject; coordinates ``volume_source`` and ``blood_flow_source`` over ``organ`` say where each
-    reference number is from, attribute ``notes`` lists the corrections made to the tables.
+    Dataset
+        Physiology Dataset, 1 subject; coordinates ``volume_source`` and
+        ``blood_flow_source`` over ``organ`` say where each reference number is from,
+        attribute ``notes`` lists the corrections made to the tables.
 
     Raises
     ------
-    UnknownNameError : unknown species or sex, with the nearest names
-    InputError : a weight, height or age out of range, or together impossible (no room for muscle)
+    UnknownNameError
+        Unknown species or sex, with the nearest names.
+    InputError
+        A weight, height or age out of range, or together impossible (no room for
+        muscle).
     """
     species, sex = check_species(species), check_sex(check_species(species), sex)
     ref = reference(species, sex)

@@ -46,33 +46,57 @@ def sample_population(
 
     Parameters
     ----------
-    n : number of subjects, at least 1; exactly n come back
-    species : one of ``SPECIES``; the filters below are for "human" alone, except `sex` and `body_weight`
-    seed : non-negative integer, Generator, or None (drawn and stored in the attributes)
-    age : (low, high) or one number [year]; None: adults, 18 to 79. A range below 18: children, see :mod:`.children.population`,
-        with the activity of their enzymes by age; one that holds both is refused
-    sex : "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as in the population)
-    body_weight : (low, high) [kg]
-    height : (low, high) [cm]
-    bmi : (low, high) [kg/m^2]
-    hematocrit : (low, high) [1]
-    serum_creatinine : (low, high) [mg/dL]
-    gfr : (low, high) [L/h], of the individual filtration rate
-    egfr : (low, high) [mL/min/1.73 m^2], of the same rate indexed to body surface, for stages of renal function
-    ethnicity : one name or several, as coded in NHANES
-    weighted : draw with the survey weights (True) or each survey person alike
-    gfr_scatter : let GFR scatter around the CKD-EPI estimate (True) or equal it
+    n
+        Number of subjects, at least 1; exactly n come back.
+    species
+        One of ``SPECIES``; the filters below are for "human" alone, except `sex` and
+        `body_weight`.
+    seed
+        non-negative integer, Generator, or None (drawn and stored in the attributes).
+    age
+        (low, high) or one number [year]; None: adults, 18 to 79. A range below 18:
+        children, see :mod:`.children.population`, with the activity of their enzymes by
+        age; one that holds both is refused.
+    sex
+        "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as
+        in the population).
+    body_weight
+        (low, high) [kg].
+    height
+        (low, high) [cm].
+    bmi
+        (low, high) [kg/m^2].
+    hematocrit
+        (low, high) [1].
+    serum_creatinine
+        (low, high) [mg/dL].
+    gfr
+        (low, high) [L/h], of the individual filtration rate.
+    egfr
+        (low, high) [mL/min/1.73 m^2], of the same rate indexed to body surface, for
+        stages of renal function.
+    ethnicity
+        One name or several, as coded in NHANES.
+    weighted
+        Draw with the survey weights (True) or each survey person alike.
+    gfr_scatter
+        Let GFR scatter around the CKD-EPI estimate (True) or equal it.
 
     Returns
     -------
-    physiology Dataset; attributes ``seed``, ``redrawn_fraction`` (organ draws thrown away), ``soft_rule_exceptions``
-    and ``replaced_people``; variable ``nhanes_person`` names the survey person.
+    Dataset
+        Physiology Dataset; attributes ``seed``, ``redrawn_fraction`` (organ draws
+        thrown away), ``soft_rule_exceptions`` and ``replaced_people``; variable
+        ``nhanes_person`` names the survey person.
 
     Raises
     ------
-    InputError : n or a filter that makes no sense, or that nobody of the survey passes (names the field and the range
-        available); children together with adults; creatinine or GFR of children
-    UnknownNameError : unknown species, sex or ethnicity
+    InputError
+        n or a filter that makes no sense, or that nobody of the survey passes (names
+        the field and the range available); children together with adults; creatinine or
+        GFR of children.
+    UnknownNameError
+        Unknown species, sex or ethnicity.
     """
     _check_count(n)
     for name, flag in (("weighted", weighted), ("gfr_scatter", gfr_scatter)):

@@ -1,11 +1,15 @@
-"""Reference bodies: one per species, two for man, put together from the tables, closed, every number with its source.
+"""Reference bodies: one per species, two for man, put together from the tables, closed,
+every number with its source.
 
-Closure. Organ masses add to the body weight and systemic organ flows to the cardiac output: the compartment ``rest``
-(everything that is not an organ of its own, gut contents included) takes what is left, and must be positive.
+Closure. Organ masses add to the body weight and systemic organ flows to the cardiac
+output: the compartment ``rest`` (everything that is not an organ of its own, gut
+contents included) takes what is left, and must be positive.
 
-Blood. All blood is in ``arterial_blood`` and ``venous_blood``; organ masses are tissue without blood where the
-source says so (ICRP 89: heart and lungs "tissue only"). Oxygenated blood (left heart, pulmonary veins, arteries, half the
-capillaries) is arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (Brown et al. 1997 via compphysiol).
+Blood. All blood is in ``arterial_blood`` and ``venous_blood``; organ masses are tissue
+without blood where the source says so (ICRP 89: heart and lungs "tissue only").
+Oxygenated blood (left heart, pulmonary veins, arteries, half the capillaries) is
+arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (Brown et al. 1997 via
+compphysiol).
 """
 
 from __future__ import annotations
@@ -48,7 +52,9 @@ class SpeciesReference:
 
 @cache
 def reference(species: str, sex: str) -> SpeciesReference:
-    """The reference body of a species; `sex` is "male" or "female" for man and carries no numbers for animals."""
+    """The reference body of a species; `sex` is "male" or "female" for man and carries
+    no numbers for animals.
+    """
     if species == "human":
         return _human(sex)
     return _minipig(sex) if species == "minipig" else _httk_animal(species, sex)
@@ -128,7 +134,7 @@ def _liver_cells(species: str) -> Sourced:
     return table
 
 
-# --- man -------------------------------------------------------------------------------------------------------------
+# ---- man ----------------------------------------------------------------------------------------
 
 ICRP_MASS = {
     "lung": ("lung_tissue_only",),
@@ -165,7 +171,9 @@ _ICRP_FLOW = {
 
 
 def arterial_share() -> float:
-    """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half and half)."""
+    """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half
+    and half).
+    """
     t = {k: v for k, (v, _) in compphysiol("human35m", "fregVtbl").items()}
     arterial = (
         t["left_heart"]
@@ -240,7 +248,7 @@ def _human(sex: str) -> SpeciesReference:
     return _close("human", sex, whole, mass, flow, height=icrp("BH"), age=icrp("age"))
 
 
-# --- animals ---------------------------------------------------------------------------------------------------------
+# ---- animals ------------------------------------------------------------------------------------
 
 _HTTK_TISSUES = (
     "lung",
@@ -333,7 +341,9 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
 
 
 def _leave_rest_mass(mass: Sourced, weight: float) -> None:
-    """httk gives the monkey man's bone fraction, which leaves .1 % of it for everything else; bone makes room."""
+    """httk gives the monkey man's bone fraction, which leaves .1 % of it for everything
+    else; bone makes room.
+    """
     value, source = mass["bone"]
     others = sum(m for m, _ in mass.values()) - value
     mass["bone"] = (
@@ -358,7 +368,9 @@ def _blood(mass: Sourced, blood: float, source: str) -> None:
 def _portal(
     flow: Sourced, species: str, liver: tuple[float, str], spleen: tuple[float, str] | None
 ) -> None:
-    """Hepatic artery from Davies & Morris; the portal flow left after the spleen is shared as in man (ICRP 89)."""
+    """Hepatic artery from Davies & Morris; the portal flow left after the spleen is
+    shared as in man (ICRP 89).
+    """
     artery, artery_source = _measured(species, "liver", "flow_hepatic_artery")
     flow["liver"] = (artery * _L_PER_H, artery_source)
     portal = liver[0] - flow["liver"][0]
@@ -378,7 +390,9 @@ def _portal(
 
 
 def _leave_rest(flow: Sourced, species: str, output: float) -> None:
-    """Where the organ flows leave nothing for the rest, scale the ones that are estimates (rabbit only)."""
+    """Where the organ flows leave nothing for the rest, scale the ones that are
+    estimates (rabbit only).
+    """
     available = (1 - _MIN_REST) * output - sum(value for value, _ in flow.values())
     if available >= 0 or species != "rabbit":
         return

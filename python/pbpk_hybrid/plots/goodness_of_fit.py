@@ -35,25 +35,36 @@ def goodness_of_fit(
 
     Parameters
     ----------
-    predicted, observed : (n,) in the same unit
-    groups : (n,) labels; one colour and marker each
-    names : (n,) texts written beside the points that lie outside the band
-    quantity, units : what is compared, for the axes
-    fold : half width of the band, > 1
-    statistics : write n, the share within the band, AAFE and AFE into a corner
-    ax : axes to draw on; None: a new figure
+    predicted, observed
+        (n,) in the same unit.
+    groups
+        (n,) labels; one colour and marker each.
+    names
+        (n,) texts written beside the points that lie outside the band.
+    quantity, units
+        What is compared, for the axes.
+    fold
+        Half width of the band, > 1.
+    statistics
+        Write n, the share within the band, AAFE and AFE into a corner.
+    ax
+        Axes to draw on; None: a new figure.
 
     Returns
     -------
-    the axes
+    Axes
+        The axes.
 
     Raises
     ------
-    InputError : different lengths, nothing to draw, or fold <= 1
+    InputError
+        Different lengths, nothing to draw, or fold <= 1.
 
     Warns
     -----
-    OutOfRangeWarning : zero or negative values, which a log scale cannot show; they are left out of the statistics too
+    OutOfRangeWarning
+        Zero or negative values, which a log scale cannot show; they are left out of the
+        statistics too.
     """
     p, o = _pairs(predicted, observed, fold, groups, names)
     known = np.isfinite(p) & np.isfinite(o)

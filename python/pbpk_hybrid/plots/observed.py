@@ -36,7 +36,9 @@ def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> N
 
     Warns
     -----
-    OutOfRangeWarning : another compound or species, or doses more than a quarter from every simulated one
+    OutOfRangeWarning
+        Another compound or species, or doses more than a quarter from every simulated
+        one.
     """
 
     def warn(text: str) -> None:
@@ -70,9 +72,12 @@ def read_observed(ds: xr.Dataset, compartment: str, per_dose: bool = False) -> O
 
     Raises
     ------
-    SchemaError : not an observation Dataset
-    UnknownNameError : no sample of this matrix
-    InputError : `per_dose` and a dose is missing
+    SchemaError
+        Not an observation Dataset.
+    UnknownNameError
+        no sample of this matrix.
+    InputError
+        `per_dose` and a dose is missing.
     """
     validate(ds, "observation", field="observations")
     matrix = np.asarray(ds["matrix"].values).astype(str)

@@ -1,4 +1,6 @@
-"""A simulation as one HTML page that needs nothing else: figures inside, every parameter with its source, how to cite."""
+"""A simulation as one HTML page that needs nothing else: figures inside, every
+parameter with its source, how to cite.
+"""
 
 from __future__ import annotations
 
@@ -71,14 +73,22 @@ def write_report(
 
     Parameters
     ----------
-    path : file name ending in ``.html``; replaced when the new one is whole
-    sim : Dataset of schema ``simulation``
-    compound : its parameters and their sources are listed
-    result : noncompartmental analysis of `sim`, see :func:`pbpk_hybrid.nca`
-    observed : observations drawn over the curves
-    title : heading; None: compound and species
-    command : the command or call that reproduces `sim`
-    kind : "band" (median, 5-95 %) or "spaghetti"
+    path
+        File name ending in ``.html``; replaced when the new one is whole.
+    sim
+        Dataset of schema ``simulation``.
+    compound
+        Its parameters and their sources are listed.
+    result
+        Noncompartmental analysis of `sim`, see :func:`pbpk_hybrid.nca`.
+    observed
+        Observations drawn over the curves.
+    title
+        Heading; None: compound and species.
+    command
+        The command or call that reproduces `sim`.
+    kind
+        "band" (median, 5-95 %) or "spaghetti".
 
     Returns
     -------
@@ -86,7 +96,8 @@ def write_report(
 
     Raises
     ------
-    InputError : another ending, or `sim` is not a simulation
+    InputError
+        Another ending, or `sim` is not a simulation.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() not in (".html", ".htm"):

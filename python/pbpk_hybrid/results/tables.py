@@ -56,22 +56,28 @@ LABELS = {
 def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
     r"""Summary of a noncompartmental analysis over its subjects.
 
-    Geometric CV = :math:`100 \sqrt{e^{s^2} - 1}` with s the standard deviation of the logs (n - 1).
+    Geometric CV = :math:`100 \sqrt{e^{s^2} - 1}` with s the standard deviation of the
+    logs (n - 1).
 
     Parameters
     ----------
-    result : Dataset over subject, or over subject and dosing interval, as returned by :func:`pbpk_hybrid.nca.nca`
-    variables : None: the usual ones that are there
+    result
+        Dataset over subject, or over subject and dosing interval, as returned by
+        :func:`pbpk_hybrid.nca.nca`.
+    variables
+        None: the usual ones that are there.
 
     Returns
     -------
-    pandas.DataFrame indexed by variable, or by interval and variable (one interval: ``nca_summary(last_interval(result))``),
-    with columns units, n, geometric_mean, geometric_cv, median, p05, p95; n counts the
-    subjects with a value, the geometric columns are NaN where one of these is not positive
+    pandas.DataFrame indexed by variable, or by interval and variable (one interval:
+    ``nca_summary(last_interval(result))``), with columns units, n, geometric_mean,
+    geometric_cv, median, p05, p95; n counts the subjects with a value, the geometric
+    columns are NaN where one of these is not positive
 
     Raises
     ------
-    UnknownNameError : a variable that `result` does not have
+    UnknownNameError
+        A variable that `result` does not have.
     """
     import pandas as pd
 
@@ -119,7 +125,8 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
 
 
 def last_interval(result: xr.Dataset) -> xr.Dataset:
-    """The last dosing interval of each subject: `result` over subject, with its number as coordinate ``interval_number``.
+    """The last dosing interval of each subject: `result` over subject, with its number
+    as coordinate ``interval_number``.
 
     A Dataset without the dimension ``interval`` comes back as it is.
     """
@@ -142,7 +149,9 @@ def _range(values: np.ndarray) -> str:
 
 
 def nca_table(result: xr.Dataset, variables: Sequence[str] | None = None, title: str | None = None):
-    """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several doses, of the last dosing interval."""
+    """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several
+    doses, of the last dosing interval.
+    """
     from rich.table import Table
 
     if "interval" in result.dims:

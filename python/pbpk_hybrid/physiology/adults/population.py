@@ -1,14 +1,16 @@
 """Random adults: people of NHANES with organs by regression and variability.
 
-Sex, age, weight, height, hematocrit, creatinine and ethnicity are those of a real person of NHANES 2013-2018, drawn
-with the survey weights, so their joint distribution is that of the US population; nothing is resmoothed, and a
-person's weight and height stay exactly as measured. Organs follow the recipe of :mod:`.body` with the variability of
-:mod:`.variability`. GFR is CKD-EPI 2021 from the creatinine, with its scatter of 21 %, taken off the 1.73 m^2 by the
-person's own surface.
+Sex, age, weight, height, hematocrit, creatinine and ethnicity are those of a real
+person of NHANES 2013-2018, drawn with the survey weights, so their joint distribution
+is that of the US population; nothing is resmoothed, and a person's weight and height
+stay exactly as measured. Organs follow the recipe of :mod:`.body` with the variability
+of :mod:`.variability`. GFR is CKD-EPI 2021 from the creatinine, with its scatter of 21
+%, taken off the 1.73 m^2 by the person's own surface.
 
-A draw of organs that breaks a rule (muscle left over outside a plausible range, filtration above renal plasma flow, ...)
-is drawn again for the same person. A person for whom no draw satisfies the soft rules keeps the last that satisfies
-the hard ones; one for whom none does is replaced. How often each happened is in the attributes.
+A draw of organs that breaks a rule (muscle left over outside a plausible range,
+filtration above renal plasma flow, ...) is drawn again for the same person. A person
+for whom no draw satisfies the soft rules keeps the last that satisfies the hard ones;
+one for whom none does is replaced. How often each happened is in the attributes.
 """
 
 from __future__ import annotations
@@ -63,8 +65,10 @@ def sample_adults(
 
     Parameters
     ----------
-    n : int
-    rng : Generator
+    n
+        Int.
+    rng
+        Generator.
     seed : int or None
         For the attributes.
     filters, sex
@@ -182,8 +186,8 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     Parameters
     ----------
     persons : (n,) int
-        NHANES sequence numbers of adults; one may be given several times and gets other organs
-        each time.
+        NHANES sequence numbers of adults; one may be given several times and gets other
+        organs each time.
     seed : int
         Of the organs.
 

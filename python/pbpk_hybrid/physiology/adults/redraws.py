@@ -23,14 +23,18 @@ def draw_until_fit(
 
     Parameters
     ----------
-    draw_people : size -> (size,) people, by number
-    organs : (m,) people -> name -> (m, ...) of one draw; ``hard`` and ``good`` (m,) say whether it satisfies the hard rules,
-        and all rules
-    failure : what follows "k of n" where draws run out; {} stands for how many
+    draw_people
+        Size -> (size,) people, by number.
+    organs
+        (m,) people -> name -> (m, ...) of one draw; ``hard`` and ``good`` (m,) say
+        whether it satisfies the hard rules, and all rules.
+    failure
+        What follows "k of n" where draws run out; {} stands for how many.
 
     Raises
     ------
-    SolveError : people are left without organs after 240 rounds
+    SolveError
+        People are left without organs after 240 rounds.
     """
     people = draw_people(n)
     result: dict[str, np.ndarray] = {}

@@ -1,9 +1,10 @@
 """Who may be drawn: turns the filters of :func:`sample_population` into a draw from the survey.
 
-A filter on measured quantities (age, weight, ...) keeps the survey people inside it. A filter on the filtration rate acts
-on the individual rate, which scatters around the estimate from creatinine: a person is drawn in proportion to the survey
-weight times the probability that this scatter lands inside, and the scatter is then drawn inside (conditional sampling, not
-rejection).
+A filter on measured quantities (age, weight, ...) keeps the survey people inside it. A
+filter on the filtration rate acts on the individual rate, which scatters around the
+estimate from creatinine: a person is drawn in proportion to the survey weight times the
+probability that this scatter lands inside, and the scatter is then drawn inside
+(conditional sampling, not rejection).
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def bounds(field: str, value: Any) -> Bounds:
 
     Raises
     ------
-    InputError : not a pair, not numbers, or upside down
+    InputError
+        Not a pair, not numbers, or upside down.
     """
     unit = UNITS[field]
     if field == "age" and not isinstance(value, (tuple, list, np.ndarray)):
@@ -112,7 +114,9 @@ def select(
 
     Raises
     ------
-    InputError : a filter that nobody passes, naming it and the range available among those who pass the others
+    InputError
+        A filter that nobody passes, naming it and the range available among those who
+        pass the others.
     """
     survey = adults()
     estimated = r.ckd_epi_2021(survey.male, survey.age, survey.serum_creatinine)

@@ -1,8 +1,9 @@
 """Random animals: log-normal variation around the reference animal, closed by construction.
 
-Organ fractions of body weight and of cardiac output are multiplied by log-normal factors and divided by their sum, so
-masses add to the body weight and flows to the cardiac output whatever is drawn. The CVs are stated in :data:`CV`; no
-common source gives them for all species, so organ CVs are those of man by analogy.
+Organ fractions of body weight and of cardiac output are multiplied by log-normal
+factors and divided by their sum, so masses add to the body weight and flows to the
+cardiac output whatever is drawn. The CVs are stated in :data:`CV`; no common source
+gives them for all species, so organ CVs are those of man by analogy.
 """
 
 from __future__ import annotations

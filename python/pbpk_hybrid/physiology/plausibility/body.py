@@ -19,13 +19,18 @@ class Body:
 
     Parameters
     ----------
-    mass, flow : (subject, organ) in the order of ``ORGANS``, kg and L/h
-    male : (subject,) bool
-    weight, height : (subject,), kg and cm
-    hematocrit : (subject,)
+    mass, flow
+        (subject, organ) in the order of ``ORGANS``, kg and L/h.
+    male
+        (subject,) bool.
+    weight, height
+        (subject,), kg and cm.
+    hematocrit
+        (subject,).
     gfr, output : (subject,), L/h
         Glomerular filtration rate and cardiac output.
-    creatinine : (subject,), mg/dL
+    creatinine
+        (subject,), mg/dL.
     bmi, surface : (subject,), kg/m^2 and m^2
         As the Dataset states them.
     age : (subject,), year

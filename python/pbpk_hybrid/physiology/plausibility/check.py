@@ -18,18 +18,24 @@ def check_plausibility(ds: xr.Dataset, rules: tuple[Rule, ...] = RULES) -> xr.Da
 
     Parameters
     ----------
-    ds : physiology Dataset; it need not be closed (that is what H2 and H3 find out)
-    rules : rules to apply, default all
+    ds
+        Physiology Dataset; it need not be closed (that is what H2 and H3 find out).
+    rules
+        Rules to apply, default all.
 
     Returns
     -------
-    Dataset over ``rule`` and ``subject``: ``residual`` (positive: broken; NaN: does not apply), ``violated`` (bool);
-    coordinates ``kind``, ``text``, ``unit``, ``source`` over ``rule``; attributes ``hard_violation_rate`` and
-    ``soft_violation_rate``, the fractions of subjects that break at least one rule of the kind.
+    Dataset
+        Dataset over ``rule`` and ``subject``: ``residual`` (positive: broken; NaN: does
+        not apply), ``violated`` (bool); coordinates ``kind``, ``text``, ``unit``,
+        ``source`` over ``rule``; attributes ``hard_violation_rate`` and
+        ``soft_violation_rate``, the fractions of subjects that break at least one rule
+        of the kind.
 
     Raises
     ------
-    SchemaError : not a physiology Dataset
+    SchemaError
+        Not a physiology Dataset.
     """
     validate(ds, "physiology")
     subject = ds["subject"].values if "subject" in ds.coords else None
@@ -47,8 +53,10 @@ def check_bodies(
 
     Parameters
     ----------
-    body : Body
-    rules : tuple of Rule
+    body
+        Body.
+    rules
+        Tuple of Rule.
     human : (subject,) bool or None
         Where the soft rules apply; None: everywhere.
     subject : (subject,) or None
@@ -86,7 +94,9 @@ def check_bodies(
 
 
 def _residuals(body: Body, rules: tuple[Rule, ...], human: np.ndarray) -> np.ndarray:
-    """(rule, subject) residuals: adults by the rules, children by theirs, NaN where none applies."""
+    """(rule, subject) residuals: adults by the rules, children by theirs, NaN where
+    none applies.
+    """
     # an age that is not known counts as adult
     young = human & (body.age < ADULT_AGE) if body.age is not None else np.zeros_like(human)
     children = body.subset(young) if young.any() else None
@@ -110,21 +120,25 @@ def _text_for_children(rule: Rule) -> str:
 def check_ranks(population: xr.Dataset) -> xr.Dataset:
     """S9: how quantities go together in the adults of a population.
 
-    Heavier people have more adipose tissue (rank correlation above 0.5), older people filter less per body surface (below
-    0), men have the higher mean hematocrit. A filtered population (one age, one weight) may rightly break them.
+    Heavier people have more adipose tissue (rank correlation above 0.5), older people
+    filter less per body surface (below 0), men have the higher mean hematocrit. A
+    filtered population (one age, one weight) may rightly break them.
 
     Parameters
     ----------
-    population : physiology Dataset
+    population
+        Physiology Dataset.
 
     Returns
     -------
-    Dataset over ``rule``: ``value``, ``bound``, ``violated``; NaN and False where there are not at least 20 adults (or 20 of
-    each sex) with the quantities
+    Dataset
+        Dataset over ``rule``: ``value``, ``bound``, ``violated``; NaN and False where
+        there are not at least 20 adults (or 20 of each sex) with the quantities.
 
     Raises
     ------
-    SchemaError : not a physiology Dataset
+    SchemaError
+        Not a physiology Dataset.
     """
     validate(population, "physiology")
     body = body_of(population)

@@ -1,7 +1,8 @@
 """How far a body is beyond a bound: negative or zero where the bound is kept.
 
-Each function takes a :class:`.body.Body` of numpy arrays or torch tensors and returns (subject,), in
-the unit of its rule. Functions that end in a bound return such a function.
+Each function takes a :class:`.body.Body` of numpy arrays or torch tensors and returns
+(subject,), in the unit of its rule. Functions that end in a bound return such a
+function.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """Rules that a body must obey.
 
-Hard rules (H) are definitions and conservation laws: no subject may break one. Soft rules (S) are
-wide bounds of what is seen in adults: less than 0.1 % of the NHANES people fall outside each bound
-on a measured quantity, so a small rate is normal and none at all would be suspicious.
+Hard rules (H) are definitions and conservation laws: no subject may break one. Soft
+rules (S) are wide bounds of what is seen in adults: less than 0.1 % of the NHANES
+people fall outside each bound on a measured quantity, so a small rate is normal and
+none at all would be suspicious.
 
-Children below 18 have their own bounds under the same names (:data:`CHILD_RULES`): of the children
-of NHANES by age and sex, and of the ICRP reference child of that age. Not evaluated are flows and
-cardiac output of children (S6, S7), their lean mass (S4_lean), what the survey did not measure at
-an age, and the soft rules for animals. S9, on ranks, is about a population and not about a subject:
-:func:`.check.check_ranks`.
+Children below 18 have their own bounds under the same names (:data:`CHILD_RULES`): of
+the children of NHANES by age and sex, and of the ICRP reference child of that age. Not
+evaluated are flows and cardiac output of children (S6, S7), their lean mass (S4_lean),
+what the survey did not measure at an age, and the soft rules for animals. S9, on ranks,
+is about a population and not about a subject: :func:`.check.check_ranks`.
 
-A rule's residual (:mod:`.residuals`) is how far a subject is beyond the bound, in the rule's unit:
-negative or zero is satisfied.
+A rule's residual (:mod:`.residuals`) is how far a subject is beyond the bound, in the
+rule's unit: negative or zero is satisfied.
 """
 
 from __future__ import annotations

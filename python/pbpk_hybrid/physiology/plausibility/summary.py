@@ -1,4 +1,6 @@
-"""Three numbers that describe a population: hard rules, soft rules, and soft rules in real people."""
+"""Three numbers that describe a population: hard rules, soft rules, and soft rules in
+real people.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def summary(population: xr.Dataset) -> dict[str, float]:
 
     Raises
     ------
-    SchemaError : not a physiology Dataset
+    SchemaError
+        Not a physiology Dataset.
     """
     result = check_plausibility(population)
     return {

@@ -166,7 +166,7 @@ def mavoglurant(single_occasion: bool = True) -> Study:
 
 
 def indometacin() -> Study:
-    """Six people, an intravenous injection, 11 samples in 8 h (Kwan et al. 1976); the dose is quoted from memory."""
+    """Six people, an intravenous injection, 11 samples in 8 h (Kwan et al. 1976); the dose is assumed, see docs/assumptions.md."""
     t = pd.read_csv(R / "Indometh.csv").rename(columns={"Subject": "subject", "conc": "value"})
     people = t[["subject"]].drop_duplicates()
     doses = people.assign(time=0.0, amount=25.0, route="iv_bolus", duration=0.0)

@@ -1,6 +1,6 @@
 """The drugs of the interaction benchmark, each value with its source. Nothing was fitted to an interaction by this project;
 where the source itself fitted a constant to interactions it says so. Values of handbooks and papers that are in no table of
-benchmarks/data are as commonly quoted; they were not checked against the originals.
+benchmarks/data and were not read count as assumed (docs/assumptions.md); rifampicin's were read in its US label.
 
 "OSP" is osp_compound_parameters.csv in benchmarks/data/osp (Open Systems Pharmacology, GPL-2); "httk" is httk 2.7.4.
 """

@@ -8,8 +8,8 @@ size of the uptake, only on this share, on rifampicin's unbound concentration an
 Open Systems Pharmacology model of rifampicin). Nothing is fitted. Studies: every single dose of rifampicin with
 pitavastatin, rosuvastatin or pravastatin in the collection DDI_ratios.csv (no licence: it is in no checkout), but the three
 rosuvastatin rows of Mori 2019, which hold the values of atorvastatin in the same study, and older entries of studies that
-the collection holds twice. Rifampicin has the clearance and volume of a single intravenous dose of 600 mg (US label: .14
-L/h/kg, .64 L/kg; from memory, to check), not the induced ones of `drugs.py`. Writes transport.md and results/transport.csv.
+the collection holds twice. Rifampicin has the clearance and volume of a single intravenous dose of 600 mg (0.14
+L/h/kg, 0.64 L/kg; read in: US label of rifampin for injection), not the induced ones of `drugs.py`. Writes transport.md and results/transport.csv.
 """
 
 from __future__ import annotations
@@ -48,19 +48,21 @@ STUDIES = (
     "17217",
     "17220",
 )
-#: molar mass, log P, pKa, fu, blood:plasma, plasma clearance [mL/min/kg], share excreted in urine, Vss [L/kg]; from memory,
-#: to check: pitavastatin US label (oral clearance 43.4 L/h, F .51, 148 L); rosuvastatin Martin et al. (2003) Clin Ther
-#: 25:2553; pravastatin Goodman & Gilman 12th ed., appendix II
+#: molar mass, log P, pKa, fu, blood:plasma, plasma clearance [mL/min/kg], share excreted in urine, Vss [L/kg]. Rosuvastatin:
+#: 48.9 L/h, 28 % of it renal, 134 L in men of 77.6 kg, Martin et al. (2003) Clin Ther 25:2553, abstract. Pravastatin: 13.5 and
+#: 6.3 mL/min/kg, 0.5 L/kg, Singhvi et al. (1990) Br J Clin Pharmacol 29:239, abstract; half bound, Quion & Jones (1994) Clin
+#: Pharmacokinet 27:94, abstract. Pitavastatin: oral clearance 43.4 L/h and 148 L per 70 kg (assumed) times its bioavailability
+#: of 0.51 (US label). The rest, and what of pitavastatin goes to urine, is assumed (docs/assumptions.md)
 STATINS = {
     "pitavastatin": (421.5, 3.5, 4.6, 0.01, 0.58, 5.2, 0.02, 2.1),
-    "rosuvastatin": (481.5, 1.9, 4.6, 0.12, 0.69, 11.6, 0.28, 1.9),
-    "pravastatin": (424.5, 2.2, 4.7, 0.50, 0.56, 13.5, 0.47, 0.46),
+    "rosuvastatin": (481.5, 1.9, 4.6, 0.12, 0.69, 10.5, 0.28, 1.73),
+    "pravastatin": (424.5, 2.2, 4.7, 0.50, 0.56, 13.5, 0.47, 0.5),
 }
-#: published ratio of AUC, SLCO1B1 521CC over TT; from memory, to check
+#: published ratio of AUC, SLCO1B1 521CC (or two *15 alleles) over TT, read in the abstracts; None: none was read
 GENOTYPE = {
-    "pitavastatin": (3.1, "Ieiri et al. 2007"),
-    "rosuvastatin": (1.65, "Pasanen et al. 2007"),
-    "pravastatin": (1.91, "Niemi et al. 2006"),
+    "pitavastatin": (3.08, "Ieiri et al. 2007, 250 over 81.1 ng h/mL"),
+    "rosuvastatin": (None, ""),
+    "pravastatin": (3.32, "Niemi et al. 2006, men; alike in women"),
 }
 
 
@@ -184,7 +186,7 @@ def main() -> None:
     ]
     text += ["| statin | published | predicted |", "| --- | --- | --- |"]
     text += [
-        f"| {n} | {v} ({source}; from memory) | {genotype(n):.2f} |"
+        f"| {n} | {f'{v} ({source})' if v else 'not read'} | {genotype(n):.2f} |"
         for n, (v, source) in GENOTYPE.items()
     ]
     (HERE / "transport.md").write_text("\n".join(text) + "\n")

@@ -23,7 +23,8 @@ HERE = Path(__file__).parent
 DATA = HERE.parent / "data"
 MODELS = {"two_pore": "two-pore, all organs", "minimal": "minimal"}
 IGG = ph.Antibody(name="IgG1")
-#: antibody in tissue over plasma [%], whole tissue: Shah & Betts (2013) mAbs 5:297; quoted from memory, to check
+#: antibody in tissue over plasma [%], whole tissue: Shah & Betts (2013) mAbs 5:297, table 1. All but brain,
+#: pancreas and stomach (assumed, docs/assumptions.md) read in: public code, shahbetts.m; gut is their small intestine
 TISSUES = {
     "adipose": 4.78,
     "bone": 7.27,
@@ -263,7 +264,7 @@ def main() -> None:
         "",
     ]
     lines += [
-        "Over plasma, two weeks after a dose; published: Shah & Betts (2013), quoted from memory.",
+        "Over plasma, two weeks after a dose; published: Shah & Betts (2013); brain, pancreas and stomach assumed.",
         "",
         *tissues(),
         "",
@@ -271,7 +272,7 @@ def main() -> None:
     lines += [
         "## Other proteins",
         "",
-        "By size alone; the clearance of IgG1 and albumin is given. Published: from memory.",
+        "By size alone; the clearance of IgG1 and albumin is given. Published: idarucizumab by its US label (Fab), albumin in [two_pore.py](../../python/pbpk_hybrid/models/large_molecules/two_pore.py); IgG1 assumed.",
         "",
     ]
     lines += [*fragments(), "", "## Profile by profile", ""]

@@ -138,7 +138,7 @@ def test_units_stand_in_the_header_or_on_the_command_line(tmp_path):
 def test_what_is_not_used_and_what_is_assumed_is_said(tmp_path):
     _, said = nca(tmp_path, "id,time,conc,site,colour\n1,0,8,x,red\n1,1,4,x,red\n1,2,2,x,red\n")
     assert "not used: site, colour" in said and "taken in mg/L" in said
-    quiet = CliRunner().invoke(app, ["nca", str(tmp_path / "data.csv"), "-q"])
+    quiet = CliRunner().invoke(app, ["nca", str(tmp_path / "data.csv"), "--route", "oral", "-q"])
     assert quiet.exit_code == 0 and "note" not in quiet.output
 
 

@@ -176,9 +176,9 @@ def test_hostile_arguments_end_in_typed_errors_or_not_at_all(
     ("call", "error", "words"),
     [
         (
-            lambda: ph.simulate("theophylline", "320 mg oral", variability=0.3),
+            lambda: ph.simulate("theophylline", "320 mg oral", variability="much"),
             ph.InputError,
-            ("variability: got 0.3", "Variability(intrinsic_clearance=0.3"),
+            ("variability: got 'much'", "Variability(intrinsic_clearance=0.3"),
         ),
         (
             lambda: ph.simulate("theophylline", "320 mg oral", options={"rtol": 1e-6}),

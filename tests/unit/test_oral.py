@@ -74,6 +74,46 @@ def test_mass_is_kept_whatever_the_formulation(absorption):
     assert float(ds["amount"].sel(compartment="metabolised")[0, -1]) > 1.0
 
 
+@pytest.mark.parametrize("radius", [10.0, 60.0], ids=["thin layer", "layer of 30 um"])
+@pytest.mark.parametrize("dose", [1e-3, 400.0], ids=["sink", "saturating"])
+def test_particles_dissolve_by_the_equation_of_noyes_and_whitney(radius, dose):
+    """The stomach by itself: what dissolves there depends on nothing that comes after.
+
+    3 D/(rho h r), D = 9.9e-5 M^-.453 cm2/s, h = min(r, 30 um); 285 mL of fluid, a residence of .25 h. Without saturation
+    solid is dose exp(-(1/.25 + z S) t) and dissolved dose exp(-t/.25) less that.
+    """
+    from scipy.integrate import solve_ivp
+
+    solubility, r = 500.0, radius * 1e-4  # mg/L, cm
+    z = 3 * 9.9e-5 * 300.0**-0.453 * 3600 / (1.2e3 * min(r, 30e-4) * r) * 1e-3  # L/(mg h)
+    emptying, fluid = 1 / 0.25, 0.045 + 0.24
+    t = np.array([0.02, 0.1, 0.3, 0.8])
+    ds = ph.simulate(
+        drug(),
+        f"{dose} mg oral",
+        times=t,
+        absorption=particles(solubility=solubility, particle_radius=radius),
+        options=ph.SolverOptions(rtol=1e-9),
+    )
+    solid, dissolved = (
+        ds["amount"].sel(compartment=f"stomach.{kind}").values[0] for kind in ("solid", "dissolved")
+    )
+
+    def slope(_, x):
+        flux = z * x[0] * (solubility - x[1] / fluid)
+        return [-flux - emptying * x[0], flux - emptying * x[1]]
+
+    right = solve_ivp(slope, (0, 1), [dose, 0], "LSODA", t, rtol=1e-11, atol=1e-13 * dose).y
+    np.testing.assert_allclose(solid, right[0], rtol=1e-5, atol=1e-8 * dose)
+    np.testing.assert_allclose(dissolved, right[1], rtol=1e-5, atol=1e-8 * dose)
+    if dose < 1:
+        closed = dose * np.exp(-(emptying + z * solubility) * t)
+        np.testing.assert_allclose(solid, closed, rtol=1e-4, atol=1e-8 * dose)
+        np.testing.assert_allclose(dissolved, dose * np.exp(-emptying * t) - closed, rtol=1e-4)
+    else:
+        assert dissolved.max() > 0.25 * solubility * fluid  # the fluid does fill
+
+
 def test_fine_soluble_particles_are_a_solution_and_coarse_or_insoluble_ones_absorb_less():
     fa = {
         name: float(ph.bioavailability(drug(), "100 mg oral", absorption=a)["fa"][0])
@@ -233,4 +273,27 @@ def test_what_is_missing_is_named():
         ph.simulate(drug(), "1 mg oral", absorption=ph.GutAbsorption())
     with pytest.raises(ph.InputError, match="one oral dose"):
         ph.bioavailability(drug(), "1 mg iv", absorption=solution(1.0))
-    assert GASTRIC_RESIDENCE["fed"] > GASTRIC_RESIDENCE["fasted"]
+
+
+@pytest.mark.parametrize(("food", "residence"), [("fasted", 0.25), ("fed", 1.0)])
+def test_the_stomach_empties_at_one_rate_that_food_slows(food, residence):
+    assert GASTRIC_RESIDENCE[food] == residence
+    times = np.array([0.0, 0.1, 0.25, 0.5, 1.0, 2.0])
+    ds = ph.simulate(drug(), "10 mg oral", times=times, absorption=solution(8.0, food=food))
+    left = ds["amount"].sel(compartment="stomach.dissolved").values[0]
+    np.testing.assert_allclose(left, 10 * np.exp(-times / residence), rtol=1e-4, atol=1e-6)
+
+
+def test_food_delays_a_solution_by_the_longer_stay_in_the_stomach_and_nothing_else():
+    """Mean time of absorption: stomach, then 1/(ka + kt) in each segment it reaches; only the first differs."""
+    fa, mean = {}, {}
+    times = np.r_[0.0, np.geomspace(1e-3, 80, 4000)]
+    for food in ("fasted", "fed"):
+        model = solution(8.0, food=food)
+        ds = ph.simulate(drug(), "10 mg oral", times=times, absorption=model)
+        segments = [f"{s}.dissolved" for s in SMALL_INTESTINE]
+        rate = ds["amount"].sel(compartment=segments).sum("compartment").values[0]
+        mean[food] = np.trapezoid(times * rate, times) / np.trapezoid(rate, times)
+        fa[food] = float(ph.bioavailability(drug(), "10 mg oral", absorption=model)["fa"][0])
+    assert fa["fed"] == pytest.approx(fa["fasted"], rel=1e-6)
+    assert mean["fed"] - mean["fasted"] == pytest.approx(0.75, rel=2e-3)

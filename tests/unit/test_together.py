@@ -78,6 +78,39 @@ def test_reversible_inhibition_at_constant_concentration_is_the_static_ratio(kin
     )  # trapezoid of 300 points
 
 
+@pytest.mark.parametrize("kind", ["competitive", "noncompetitive", "uncompetitive"])
+def test_inhibition_of_a_saturable_enzyme_has_its_closed_form(kind):
+    """A victim infused until nothing changes, cleared by one saturable enzyme of the liver alone.
+
+    With x = Cu/Km and w = rate / (CLint Km), elimination balances the infusion where x/(F + x B) = w, so
+    x = w F/(1 - w B); F = 1 + I/Ki competitive, B = 1 + I/Ki uncompetitive, both noncompetitive (Cornish-Bowden 2012).
+    """
+    drug = eternal(effect(kind, ki=0.5))
+    i = unbound_concentration(drug, "20 mg iv", 200.0)
+    more = 1 + i / 0.5
+    assert 1.3 < more < 3.0
+    km = 0.3
+    sold = victim(metabolism=[{"enzyme": "CYP3A4", "fraction": 1.0, "km": km}])
+    one = ph.whole_body_system(sold, ph.reference_individual("human"))
+    clint = float(one.parameters["clint.liver"][0])
+    w = 0.25
+    rate = w * clint * km
+    given = ph.Regimen.infusion(rate * 600.0, 600.0)
+    ratio = {}
+    for name, drugs in {
+        "alone": {sold: given},
+        "inhibited": {sold: given, drug: "20 mg iv"},
+    }.items():
+        ds = ph.simulate_together(drugs, times=[400.0, 599.0], compartments=["victim:liver"])
+        early, late = ds["concentration"].values[0, :, 0]
+        assert early == pytest.approx(late, rel=1e-6)  # it has settled
+        ratio[name] = late
+    free = 1.0 if kind == "uncompetitive" else more
+    bound = 1.0 if kind == "competitive" else more
+    expected = free * (1 - w) / (1 - w * bound)
+    assert ratio["inhibited"] / ratio["alone"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_inactivation_at_constant_concentration_is_the_static_ratio():
     drug = eternal(effect("inactivation", ki=1.0, kinact=0.3))
     i = unbound_concentration(drug, "60 mg iv", WAIT)

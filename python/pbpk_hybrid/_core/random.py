@@ -1,10 +1,29 @@
-"""Random numbers always by explicit seed."""
+"""Random numbers always by explicit seed, and a stream of its own for whatever draws from it.
+
+Everything random about a study follows from one seed. Who draws what has to draw from another stream of it: people who
+were chosen, and given phenotypes, with the same numbers would be people whose phenotype depends on who they are. So a
+stream is known by (seed, purpose, block) (numpy's SeedSequence mixes all three); block counts blocks of :data:`BLOCK`
+subjects, so that any block can be drawn anywhere and holds the same people.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .errors import InputError
+
+#: subjects in a block; a multiple of every backend's lanes, small against memory, large against the cost of a call
+BLOCK = 2000
+#: what streams are for; the place in this list is part of the stream, so that new ones go to the end
+PURPOSES = (
+    "people",
+    "variability",
+    "enzymes",
+    "enzyme phenotypes",
+    "transporters",
+    "transporter phenotypes",
+    "trials",
+)
 
 
 def generator(
@@ -42,3 +61,22 @@ def check_seed(seed: int | np.random.Generator | None, field: str = "seed") -> N
         return
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(field, seed, "a non-negative integer")
+
+
+def stream(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
+    """The stream of a seed for one purpose and block of subjects; people of block 0 have the seed's own."""
+    return np.random.default_rng((seed, PURPOSES.index(purpose), block))
+
+
+def block_seed(seed: int, block: int) -> int:
+    """The seed of one block of people; that of block 0 is the seed itself."""
+    if block == 0:
+        return seed
+    key = (seed, PURPOSES.index("people"), block)
+    state = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    return int(state[0]) << 31 | int(state[1]) >> 1
+
+
+def block_sizes(n: int) -> list[int]:
+    """How many of n subjects each block holds."""
+    return [min(BLOCK, n - first) for first in range(0, n, BLOCK)]

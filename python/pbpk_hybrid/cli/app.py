@@ -8,6 +8,9 @@ import typer
 
 from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
 from . import scale as _scale
+from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
+from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
+from . import train_transformer as _train_transformer  # noqa: F401 - registers its command
 from . import webapp as _webapp
 
 app = typer.Typer(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .data_set import (
     Analyte,
@@ -23,7 +24,7 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
-from .options import Debug, Quiet
+from .options import Clearance, Debug, Distribution, HepaticModel, PartitionMethod, Quiet
 from .parsing import number_option
 from .terminal import check_folder, console, reporting, stage, staged_folder
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ..compounds import Compound
-    from ..dosing import NonmemData, Regimen
+    from ..dosing import NonmemData
+    from ..models import System
 
 
 def fit(
@@ -91,6 +93,10 @@ def fit(
         float, typer.Option(parser=number_option("1"), help="Of the intervals.")
     ] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
+    clearance: Clearance = None,
+    distribution: Distribution = None,
+    partition_method: PartitionMethod = None,
+    hepatic_model: HepaticModel = None,
     baseline: Baseline = False,
     occasions: Occasions = None,
     ignore: Ignore = None,
@@ -102,8 +108,16 @@ def fit(
     with priors.
     """
     settings = Estimation(parameter, random or [], prior or [], error, starts)
+    model_choices = {
+        "clearance": clearance,
+        "distribution": distribution,
+        "partition_method": partition_method,
+        "hepatic_model": hepatic_model,
+    }
     with reporting(debug):
         check_folder(out)
+        from ..models import whole_body_system
+
         if not 0 < level < 1:
             raise InputError("--level", level, "a number between 0 and 1")
         drug = _read_compound(compound)
@@ -125,14 +139,21 @@ def fit(
         people = people_of(table.covariates, species, baseline, notes)
         observed = _after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
+        system = whole_body_system(drug, people, **model_choices)
+        doses = {
+            "regimen": table.regimen,
+            "body_weight": people["body_weight"].values,
+            "lag_time": drug.absorption_lag_time or 0.0,
+        }
         with stage("estimating", quiet):
-            found = _estimate(settings, drug, table.regimen, people, observed)
+            found = _estimate(settings, system, observed, doses)
         estimates = found.table(level)
         _write(found, estimates, out, hierarchical=bool(settings.random))
         if quiet:
             return
-        if doses := found.facts.get("steady_state_doses"):
-            typer.echo(f"note: steady states (SS) are {doses} doses before the record")
+        if steady := found.facts.get("steady_state_doses"):
+            typer.echo(f"note: steady states (SS) are {steady} doses before the record")
+        typer.echo(f"model: {basis_in_words(system.attrs)}")
         _show(found, estimates, level, out)
 
 
@@ -155,31 +176,21 @@ def _read_compound(name: str) -> Compound:
     return load_compound_file(name) if is_file else get_compound(name)
 
 
-def _estimate(
-    settings: Estimation,
-    drug: Compound,
-    regimen: Regimen,
-    people: xr.Dataset,
-    observed: xr.Dataset,
-):
-    """The fit: hierarchical where parameters differ between subjects."""
+def _estimate(settings: Estimation, system: System, observed: xr.Dataset, doses: dict[str, Any]):
+    """The fit: hierarchical where parameters differ between subjects.
+
+    `doses`: regimen, body weights [kg] and lag time [h].
+    """
     from ..estimation import LogNormal, Parameter, fit_population
     from ..estimation import fit as fit_together
-    from ..models import whole_body_system
 
-    system = whole_body_system(drug, people)
     names = dict.fromkeys(settings.parameters)  # each once, in order
     parameters = {name: Parameter(factor=True, targets=(name,)) for name in names}
     priors = {}
     for text in settings.priors:
         name, median, sd = _prior(text)
         priors[name] = LogNormal(median, sd)
-    common = {
-        "regimen": regimen,
-        "error": settings.error,
-        "body_weight": people["body_weight"].values,
-        "lag_time": drug.absorption_lag_time or 0.0,
-    }
+    common = {**doses, "error": settings.error}
     if settings.random:
         return fit_population(system, observed, parameters, settings.random, priors, **common)
     return fit_together(system, observed, parameters, priors, starts=settings.starts, **common)

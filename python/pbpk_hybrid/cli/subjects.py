@@ -124,13 +124,19 @@ def draw(
 
     parsed = parse_filters(filters)
     if generator == "pcdm":
-        from ..learn.diffusion import PCDM
+        from .._core.random import block_sizes
+        from ..scale.cohort import concatenated, diffusion_block, with_attrs
+        from ..scale.store import over_all
 
         if species != "human":
             raise InputError(
                 "--species", species, "human", hint="the diffusion model knows people only"
             )
-        return PCDM.load().sample(n, parsed, seed=seed, extrapolate=extrapolate)
+        parts = [
+            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate)
+            for b in range(len(block_sizes(n)))
+        ]
+        return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})
     if extrapolate:
         raise InputError(
             "--extrapolate",

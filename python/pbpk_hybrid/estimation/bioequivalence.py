@@ -18,7 +18,7 @@ import xarray as xr
 
 from .._core.errors import InputError
 from .._core.provenance import provenance
-from .._core.random import generator
+from .._core.random import generator, stream
 from ..compounds import Compound
 from ..nca import nca
 from ..results import last_interval
@@ -144,7 +144,8 @@ def virtual_bioequivalence(
         raise InputError("subjects", subjects, f"at most the {people} people of the population")
     if not (np.isfinite(within_cv) and 0 <= within_cv <= 2):
         raise InputError("within_cv", within_cv, "a number from 0 to 2")
-    rng, used = generator(seed)
+    _, used = generator(seed)
+    rng = stream(used, "trials")  # the population may have been drawn with the same seed
     exposure = {}
     for label, (compound, regimen) in (("reference", reference), ("test", test)):
         run = simulate(

@@ -6,6 +6,7 @@ Adults are in :mod:`.adults.population`, children in :mod:`.children.population`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import xarray as xr
 
 from .._core.arguments import check_kind
 from .._core.errors import InputError
-from .._core.random import generator
+from .._core.random import BLOCK, block_seed, block_sizes, generator
 from .adults.population import sample_adults
 from .adults.selection import female_fraction
 from .animals.population import sample_animals
@@ -114,14 +115,59 @@ def sample_population(
         "egfr": egfr,
         "ethnicity": ethnicity,
     }
+    options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if n > BLOCK:
+        return _in_blocks(int(n), species, seed, {**filters, "sex": sex, **options})
     if species != "human":
         _check_animal_filters(species, filters)
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
-    options = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
+    drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
     women = female_fraction(sex)
     if only_children(age):
-        return sample_children(int(n), rng, seed, filters, women, **options)
-    return sample_adults(int(n), rng, seed, filters, sex, **options)
+        return sample_children(int(n), rng, seed, filters, women, **drawing)
+    return sample_adults(int(n), rng, seed, filters, sex, **drawing)
+
+
+def sample_block(
+    n: int, block: int, species: str, seed: int, options: Mapping[str, Any]
+) -> xr.Dataset:
+    """One block of the people of ``sample_population(n, species, seed=seed, **options)``.
+
+    They are numbered as among all of them. Every block has a stream of its own, so that it holds the same people wherever it is drawn.
+    """
+    first, size = block * BLOCK, block_sizes(n)[block]
+    options, sex = dict(options), options.get("sex")
+    women = female_fraction(sex)
+    if n > BLOCK and women is not None and 0 < women < 1:
+        # counted over all blocks, so that roundings do not add up
+        options["sex"] = (round((first + size) * women) - round(first * women)) / size
+    people = sample_population(size, species, seed=block_seed(seed, block), **options)
+    if "filters" in people.attrs and women is not None:
+        people.attrs["filters"] = people.attrs["filters"].replace(
+            f"sex={options['sex']!r}", f"sex={sex!r}"
+        )
+    return people.assign_coords(subject=np.arange(first, first + size))
+
+
+def _in_blocks(n: int, species: str, seed: int, options: Mapping[str, Any]) -> xr.Dataset:
+    """All blocks in one Dataset, with the attributes of all."""
+    parts = [sample_block(n, b, species, seed, options) for b in range(len(block_sizes(n)))]
+    people = xr.concat(
+        parts,
+        "subject",
+        combine_attrs="override",
+        data_vars="minimal",
+        coords="minimal",
+        join="override",
+        compat="override",
+    )
+    people.attrs["seed"] = seed
+    if "redrawn_fraction" in people.attrs:
+        draws = sum(p.sizes["subject"] / (1 - p.attrs["redrawn_fraction"]) for p in parts)
+        people.attrs["redrawn_fraction"] = 1 - n / draws
+        for name in ("soft_rule_exceptions", "replaced_people"):
+            people.attrs[name] = sum(p.attrs[name] for p in parts)
+    return people
 
 
 def _check_count(n: Any) -> None:

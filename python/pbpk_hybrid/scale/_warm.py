@@ -6,11 +6,13 @@ import contextlib
 
 
 def _load() -> None:
+    import distributed  # noqa: F401
+    import zarr  # noqa: F401
 
     from ..physiology import sample_population
     from ..simulation.single import simulate
-    from ..solvers import SolverOptions
     from ..simulation.variability import Variability
+    from ..solvers import SolverOptions
 
     # one thread: a process that has threads must not be forked
     simulate(

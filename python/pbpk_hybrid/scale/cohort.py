@@ -1,9 +1,9 @@
 """Who is simulated, in blocks that anyone can draw anywhere and get the same people.
 
 A cohort is cut into blocks of :data:`BLOCK` subjects. Block b draws its people and their variability from streams that
-depend on (seed, b) alone (numpy's SeedSequence with b as spawn key), and is integrated by itself. Numbers therefore depend
-neither on how blocks are gathered into chunks nor on which worker takes them, to the last bit; and the first people of a
-large cohort are those of a small one.
+depend on (seed, b) alone (:mod:`pbpk_hybrid._core.random`), and is integrated by itself. Numbers therefore depend
+neither on how blocks are gathered into chunks nor on which worker takes them, to the last bit; and the people are those
+that :func:`pbpk_hybrid.sample_population` draws with the same number and seed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, unknown_name
+from .._core.random import BLOCK, block_seed
 from ..compounds import Compound
 
-#: subjects in a block; a multiple of every backend's lanes, small against memory, large against the cost of a call
-BLOCK = 2000
 GENERATORS = ("survey", "pcdm")
 #: keywords that say who is drawn; the generators take some of them each
 FILTERS = (
@@ -95,19 +94,11 @@ class Cohort:
         ------
         InputError : filters that make no sense or that nobody passes
         """
-        # the last block is drawn whole and cut, so that its people do not depend on n
-        seed = stream(self.seed, block, 0)
         if self.generator == "pcdm":
-            people = _diffusion_model().sample(BLOCK, dict(self.filters), seed=seed)
-        else:
-            from ..physiology import sample_population
+            return diffusion_block(self.n, block, self.seed, dict(self.filters))
+        from ..physiology.population import sample_block
 
-            people = sample_population(BLOCK, self.species, seed=seed, **self.filters)
-        first = block * BLOCK
-        size = min(BLOCK, self.n - first)
-        return people.isel(subject=slice(0, size)).assign_coords(
-            subject=np.arange(first, first + size)
-        )
+        return sample_block(self.n, block, self.species, self.seed, self.filters)
 
     def request(self) -> dict[str, Any]:
         """All but the number of people, as plain JSON."""
@@ -119,18 +110,24 @@ class Cohort:
         }
 
 
+def diffusion_block(
+    n: int, block: int, seed: int, condition: Mapping[str, Any], *, extrapolate: bool = False
+) -> xr.Dataset:
+    """One block of n people of the diffusion model, numbered as among all of them."""
+    first = block * BLOCK
+    size = min(BLOCK, n - first)
+    people = _diffusion_model().sample(
+        size, dict(condition), seed=block_seed(seed, block), extrapolate=extrapolate
+    )
+    return people.assign_coords(subject=np.arange(first, first + size))
+
+
 @functools.lru_cache(maxsize=1)
 def _diffusion_model():
     """The shipped model, read once in each process."""
     from ..learn import PCDM
 
     return PCDM.load()
-
-
-def stream(seed: int, block: int, purpose: int) -> int:
-    """Seed of one block for one purpose (0 people, 1 variability)."""
-    state = np.random.SeedSequence(seed, spawn_key=(block, purpose)).generate_state(2, np.uint32)
-    return int(state[0]) << 31 | int(state[1]) >> 1
 
 
 def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:

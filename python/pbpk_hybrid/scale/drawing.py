@@ -13,7 +13,7 @@ import xarray as xr
 from .._core.errors import InputError
 from .cohort import BLOCK, Cohort, concatenated, labels_of, with_attrs
 from .run import Work, run_work
-from .store import AVERAGED
+from .store import AVERAGED, SUMMED, over_all
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,14 @@ class Drawing:
         people = self.cohort.people(0)
         facts = {"block": BLOCK, "seed": self.cohort.seed, "generator": self.cohort.generator}
         return with_attrs(
-            people, {k: v for k, v in people.attrs.items() if k not in AVERAGED} | facts
+            people, {k: v for k, v in people.attrs.items() if k not in (*AVERAGED, *SUMMED)} | facts
         )
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
         """Subjects first to last; what the generator says of its blocks is averaged over them."""
         parts = [self.cohort.people(b) for b in range(first // BLOCK, -(-last // BLOCK))]
         people = concatenated(parts)
-        means = {
-            k: float(np.mean([p.attrs[k] for p in parts])) for k in AVERAGED if k in parts[0].attrs
-        }
-        return with_attrs(people, {**people.attrs, **means})
+        return with_attrs(people, {**people.attrs, **over_all(parts)})
 
     def part(self, first: int, last: int) -> Work:
         """All of it: people are drawn from the seed."""

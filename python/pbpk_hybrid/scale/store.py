@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from .._core.optional import require
 #: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a
 #: declared one for a mask and hand out floats
 _UNREACHED = -1
-#: attributes of a chunk whose mean over the subjects is told of the store
-AVERAGED = ("rejected_fraction", "projected_fraction", "mirrored_fraction")
+#: attributes of a chunk whose mean over the subjects is told of the store, and those whose sum is
+AVERAGED = ("rejected_fraction", "projected_fraction", "mirrored_fraction", "redrawn_fraction")
+SUMMED = ("soft_rule_exceptions", "replaced_people")
 #: least number of characters of a column of text: the first subjects need not have the longest
 _WIDTH = 32
 
@@ -148,6 +149,7 @@ class CohortStore:
                 },
                 "failed": int((ds["status"].values != 0).sum()) if "status" in ds else 0,
                 "averaged": {name: float(ds.attrs[name]) for name in AVERAGED if name in ds.attrs},
+                "summed": {name: int(ds.attrs[name]) for name in SUMMED if name in ds.attrs},
             }
             with atomic_path(self.journal / f"chunk-{i:06d}.json") as draft:
                 draft.write_text(json.dumps(record))
@@ -173,17 +175,19 @@ class CohortStore:
             group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
             if "status" in group:
                 group.attrs["failed_subjects"] = self.failed()
-            group.attrs.update(self._averages())
+            group.attrs.update(self._over_all())
             group.attrs["complete"] = 1
 
-    def _averages(self) -> dict[str, float]:
-        """Means over the subjects of what the chunks say of themselves."""
+    def _over_all(self) -> dict[str, float]:
+        """Means and sums over the subjects of what the chunks say of themselves."""
         sums: dict[str, float] = {}
         for i in range(self.chunks):
             first, last = self.bounds(i)
             record = _read_json(self.journal / f"chunk-{i:06d}.json") or {}
             for name, value in record.get("averaged", {}).items():
                 sums[name] = sums.get(name, 0.0) + value * (last - first) / self.n
+            for name, value in record.get("summed", {}).items():
+                sums[name] = sums.get(name, 0) + value
         return sums
 
     def open(self) -> xr.Dataset:
@@ -258,6 +262,17 @@ class CohortStore:
             yield
         except OSError as error:
             raise storage_error(error, self.path) from error
+
+
+def over_all(parts: Sequence[xr.Dataset]) -> dict[str, float]:
+    """The attributes that are means or sums over the subjects of all parts."""
+    sizes = [p.sizes["subject"] for p in parts]
+    told = {
+        k: float(np.average([p.attrs[k] for p in parts], weights=sizes))
+        for k in AVERAGED
+        if k in parts[0].attrs
+    }
+    return told | {k: sum(p.attrs[k] for p in parts) for k in SUMMED if k in parts[0].attrs}
 
 
 def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset:

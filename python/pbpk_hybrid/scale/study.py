@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, SubjectFailedWarning
+from .._core.random import block_seed
 from ..compounds import Compound, get_compound
 from ..dosing import Regimen
 from ..simulation.single import simulate
@@ -27,7 +28,6 @@ from .cohort import (
     labels_of,
     request_text,
     size_of,
-    stream,
     with_attrs,
 )
 from .run import run_work
@@ -89,9 +89,13 @@ class Study:
             # as simulate draws for a population that is there
             first, seed = (blocks[0] - self.first_block) * BLOCK, self.seed
             variability = ByRow(variability, self.rows[first : first + people.sizes["subject"]])
+        elif isinstance(variability, Variability):
+            # as simulate draws for the same people at once
+            first, seed = blocks[0] * BLOCK, self.seed
+            variability = ByRow(variability, np.arange(first, first + people.sizes["subject"]))
         elif variability is not None:
-            seed = stream(self.seed, blocks[0], 1)
-            variability = _ByBlock(variability, tuple(stream(self.seed, b, 1) for b in blocks))
+            seeds = tuple(block_seed(self.seed, b) for b in blocks)
+            seed, variability = seeds[0], _ByBlock(variability, seeds)
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", SubjectFailedWarning

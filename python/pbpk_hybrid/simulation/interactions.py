@@ -186,7 +186,7 @@ def interaction(
     -----
     NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
     """
-    from .physiology import check_physiology
+    from ..physiology import check_physiology
 
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:

@@ -275,6 +275,8 @@ def simulate_system(
     options = SolverOptions() if options is None else options
     check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
     sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
+    if areas is not None:
+        areas = check_names("areas", areas, "names of compartments, such as 'plasma'")
     check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(regimen)
     _check_amount_unit(system, regimen)

@@ -17,9 +17,7 @@ import xarray as xr
 
 from .._core.arguments import check_real
 from .._core.errors import InputError
-from .._core.random import generator
-
-_STREAM = 1
+from .._core.random import BLOCK, generator, stream
 
 
 class Draws(Protocol):
@@ -56,17 +54,20 @@ class Variability:
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""
-        # a stream of its own: a population drawn with the same seed must not share its numbers
-        rng = np.random.default_rng((generator(seed)[1], _STREAM))
+        return self.draw_rows(np.arange(n), seed, parameters)
+
+    def draw_rows(
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...]
+    ) -> dict[str, np.ndarray]:
+        """The same for some subjects alone, by their numbers: (rows,)."""
         sets = (
             (self.intrinsic_clearance, lambda p: p == "clint.liver" or p.startswith("vmax[")),
             (self.fraction_unbound, lambda p: p == "fraction_unbound_plasma"),
             (self.absorption_rate, lambda p: p in ("absorption_rate", "transit_rate")),
         )
         factors: dict[str, np.ndarray] = {}
-        # a row per subject, so that the first subjects' numbers do not depend on n; drawn even where unused, so that one cv
-        # does not change the others' numbers
-        normal = rng.standard_normal((n, len(sets)))
+        # drawn even where unused, so that one cv does not change the others' numbers
+        normal = _standard_normal(rows, generator(seed)[1], len(sets))
         for (cv, concerns), z in zip(sets, normal.T, strict=True):
             if cv == 0.0:
                 continue
@@ -74,6 +75,17 @@ class Variability:
             factor = np.exp(sigma * z - 0.5 * sigma**2)
             factors |= {p: factor for p in parameters if concerns(p)}
         return factors
+
+
+def _standard_normal(rows: np.ndarray, seed: int, width: int) -> np.ndarray:
+    """(rows, width) where each subject has numbers of its own, whoever else is drawn: a row of its block's stream."""
+    out = np.empty((len(rows), width))
+    for block in np.unique(rows // BLOCK):
+        mine = rows // BLOCK == block
+        place = rows[mine] % BLOCK
+        drawn = stream(seed, "variability", int(block)).standard_normal((place.max() + 1, width))
+        out[mine] = drawn[place]
+    return out
 
 
 NO_VARIABILITY = Variability(0.0, 0.0, 0.0)
@@ -125,13 +137,12 @@ _MOST_DRAWS = 5_000_000
 class ByRow:
     """Draws in which each subject has a row of his own, whoever else is simulated with him."""
 
-    of: Draws
+    of: Variability
     rows: np.ndarray  # (n,)
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) of the n rows."""
-        drawn = self.of.draw(int(self.rows.max()) + 1, seed, parameters)
-        return {name: values[self.rows] for name, values in drawn.items()}
+        return self.of.draw_rows(self.rows, seed, parameters)
 
     def __str__(self) -> str:
         return str(self.of)

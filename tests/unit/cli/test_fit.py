@@ -73,6 +73,44 @@ def test_a_fit_writes_estimates_predictions_and_pictures(data, tmp_path, more):
     assert ("individuals.csv" in files) == bool(more)
 
 
+MODELS = {
+    "--distribution": {"distribution": "predicted"},
+    "--clearance": {"clearance": "in_vitro"},
+    "--partition-method": {"partition_method": "berezhkovskiy", "distribution": "predicted"},
+    "--hepatic-model": {"hepatic_model": "parallel_tube", "clearance": "in_vitro"},
+}
+
+
+@pytest.mark.parametrize("option", MODELS)
+def test_a_fit_is_of_the_model_that_was_asked_for(option, tmp_path):
+    """Samples without error, made with clearance 1.3 times the model's: the model they were made with finds 1.3."""
+    keywords = MODELS[option]
+    person = ph.reference_individual("human", body_weight=70.0)
+    drug, factors = ph.get_compound("midazolam"), {"clint.liver": np.array([1.3])}
+    system = ph.whole_body_system(drug, person, factors=factors, **keywords)
+    curve = ph.simulate_system(system, "100 mg iv over 1 h", TIMES, compartments=["plasma"])
+    rows = [{"ID": 1, "TIME": 0.0, "AMT": 100.0, "RATE": 100.0, "DV": ".", "EVID": 1}]
+    for t, c in zip(TIMES, curve["concentration"].values[0, :, 0], strict=True):
+        rows.append({"ID": 1, "TIME": t, "AMT": 0.0, "RATE": ".", "DV": c, "EVID": 0})
+    path = tmp_path / "data.csv"
+    pd.DataFrame(rows).assign(WT=70.0).to_csv(path, index=False)
+    common = (path, "--compound", "midazolam", "-p", "clint.liver", "--error", "additive")
+    common += ("--route", "iv")
+    words = {"--" + k.replace("_", "-"): v for k, v in keywords.items()}
+    estimate = {}
+    for name, chosen in {
+        "asked": words,
+        "without": {k: v for k, v in words.items() if k != option},
+    }.items():
+        options = [word for pair in chosen.items() for word in pair]
+        text = run(*common, *options, "--out", tmp_path / name)
+        table = pd.read_csv(tmp_path / name / "estimates.csv", index_col=0)
+        estimate[name] = table.loc["clint.liver", "value"]
+        assert "model: clearance" in text
+    assert estimate["asked"] == pytest.approx(1.3, rel=1e-3)
+    assert abs(estimate["without"] / 1.3 - 1) > 0.01
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

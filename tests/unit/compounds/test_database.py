@@ -101,6 +101,7 @@ def test_calculated_absorption_rates_are_what_their_source_says(name):
 def test_values_said_to_come_from_httk_are_in_httk(name):
     c = get_compound(name)
     table = get_compound(c.identifiers["cas"], collection="httk")
+    compared = 0
     for key, source in c.sources.items():
         if not source.endswith("in httk 2.7.4") or key in (
             "molar_mass",
@@ -115,7 +116,11 @@ def test_values_said_to_come_from_httk_are_in_httk(name):
             if species
             else (getattr(c, field), getattr(table, field))
         )
-        assert ours == pytest.approx(theirs, rel=5e-3, abs=5e-3 if field == "log_p" else 0), key
+        # log P is given to two decimals, all else as it stands there
+        rounded = {"rel": 0, "abs": 5e-3} if key == "log_p" else {"rel": 1e-12}
+        assert ours == pytest.approx(theirs, **rounded), key
+        compared += 1
+    assert compared >= 2
 
 
 @pytest.mark.parametrize(

@@ -256,3 +256,50 @@ def test_the_exact_method_refuses_a_response_and_solves_an_effect_compartment():
     assert float(ds["concentration"].sel(compartment="effect")[0, 0]) == pytest.approx(
         3 * (1 - np.exp(-1.0)), rel=1e-10
     )
+
+
+@pytest.mark.parametrize("power", [0.6, 1.0, 2.0, 3.7])
+@pytest.mark.parametrize("x", [2e-9, 1e-6, 1e-3, 0.5, 1.0, 3.0, 50.0])
+def test_derivatives_of_the_hill_law_are_those_of_complex_steps(x, power):
+    """Of phi and of the closed form of phi_a; a complex step has no difference to lose digits in."""
+    from pbpk_hybrid.solvers.embedded.hill import second
+
+    half, h = 0.7, 1e-30
+    a = x * half
+
+    def phi(a, k, g):
+        return 1 / (1 + (k / a) ** g)
+
+    def phi_a(a, k, g):
+        return g / a * (k / a) ** g / (1 + (k / a) ** g) ** 2
+
+    steps = ((a * h * 1j, 0, 0), (0, half * h * 1j, 0), (0, 0, h * 1j))
+    widths = (a * h, half * h, h)
+    given = second(a, half, power)
+    right = [phi(a, half, power)]
+    for f in (phi, phi_a):
+        for step, width in zip(steps, widths, strict=True):
+            where = (a + step[0], half + step[1], power + step[2])
+            right.append(complex(f(*where)).imag / width)
+    for name, value, expected in zip(
+        ("phi", "a", "K", "g", "aa", "aK", "ag"), given, right, strict=True
+    ):
+        scale = abs(expected)
+        if name in ("aa", "aK", "ag"):  # where it changes sign, next to what it is a difference of
+            scale += 1e-3 * abs(right[1]) / {"aa": a, "aK": half, "ag": 1.0}[name]
+        assert abs(value - expected) <= 1e-9 * scale, (name, value, expected)
+
+
+def test_the_hill_law_is_a_straight_line_below_a_billionth_of_its_half():
+    from pbpk_hybrid.solvers.embedded.hill import second
+
+    half, power = 0.7, 1.5
+    phi, by_a, by_half, by_power, aa, a_half, a_power = second(4e-10 * half, half, power)
+    end = (1e-9) ** power / (1 + 1e-9**power)
+    slope = end / (1e-9 * half)
+    assert phi == pytest.approx(0.4 * end, rel=1e-12) and by_a == pytest.approx(slope, rel=1e-12)
+    assert by_half == pytest.approx(-phi / half, rel=1e-12) and aa == 0.0
+    by_end = np.log(1e-9) * end * (1 - end)
+    assert by_power == pytest.approx(0.4 * by_end, rel=1e-12)
+    assert a_half == pytest.approx(-slope / half, rel=1e-12)
+    assert a_power == pytest.approx(by_end / (1e-9 * half), rel=1e-12)

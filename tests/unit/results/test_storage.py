@@ -137,3 +137,34 @@ def test_files_that_are_not_results_are_refused_by_name(tmp_path):
 def test_saving_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match="Dataset"):
         storage.save_results([1, 2], tmp_path / "a.nc")
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+@pytest.mark.parametrize("fill", [0.0, np.nan, 1.25], ids=["zeros", "nothing but NaN", "constant"])
+def test_a_large_result_that_packs_well_is_no_bomb(ending, fill, make_simulation, tmp_path):
+    """72 MB of the same number: more than a file may always unpack to, and as small on disk as our own files get."""
+    if ending == "zarr":
+        pytest.importorskip("zarr", reason="zarr is in the extra 'scale'")
+    sim = make_simulation(n=1000, times=np.linspace(0, 300, 1501))
+    sim["amount"] = sim["amount"].copy(data=np.full(sim["amount"].shape, fill))
+    sim["concentration"] = sim["concentration"].copy(data=np.full(sim["amount"].shape, fill))
+    assert sim.nbytes > 64 * 1024**2
+    path = sim.pk.save(tmp_path / f"large.{ending}")
+    back = open_results(path)
+    assert back.sizes == sim.sizes
+    np.testing.assert_array_equal(back["amount"].values[::100], sim["amount"].values[::100])
+
+
+def test_the_limit_of_what_a_small_file_may_unpack_to(tmp_path, monkeypatch):
+    """Just within and just beyond: 64 MiB at any rate, otherwise 1,100 times the file."""
+    path = tmp_path / "a.nc"
+    path.write_bytes(b"x" * 1000)
+    monkeypatch.setattr(storage, "_UNPACKED", 500_000)
+    for numbers, refused in ((1_100_000 // 8, False), (1_100_000 // 8 + 1, True)):
+        ds = xr.Dataset({"x": ("y", np.zeros(numbers))})
+        if refused:
+            with pytest.raises(FileFormatError, match="1000 bytes"):
+                storage._refuse_bombs(ds, path)
+        else:
+            storage._refuse_bombs(ds, path)
+    assert storage._RATIO["file"] == 1100

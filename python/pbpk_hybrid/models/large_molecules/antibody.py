@@ -46,10 +46,10 @@ STATES = (
 )
 TARGET_STATES = ("complex", "target_change", "target_balance", "internalised")
 
-#: of a person of 71 kg, Cao et al. (2013), quoted from memory, to check: plasma and lymph volume, interstitial fluid [L],
-#: lymph flow [L/h]; shares of tight tissues in volume and flow, available share of the fluid, reflection where lymph leaves
-#: the tissues
-WEIGHT, PLASMA, LYMPH, INTERSTITIUM, LYMPH_FLOW = 71.0, 2.6, 5.2, 15.6, 2.9 / 24
+#: of a person of 70 kg, Cao et al. (2013), read in: the model files Cao_2013_*.R of nlmixr2lib and public code of minimal
+#: models (lymph volume): plasma and lymph volume, interstitial fluid [L], lymph flow [L/h]; shares of tight tissues in volume
+#: and flow, available share of the fluid, reflection where lymph leaves the tissues
+WEIGHT, PLASMA, LYMPH, INTERSTITIUM, LYMPH_FLOW = 70.0, 2.6, 5.2, 15.6, 2.9 / 24
 TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 
 
@@ -57,21 +57,19 @@ TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 class Antibody:
     """A therapeutic antibody.
 
-    Defaults that name a paper are quoted from memory, to check; the reflections lie in the ranges of the abstract of Cao et
-    al. (2013), .883 to .987 and .311 to .837.
+    The reflections lie in the ranges of the abstract of Cao et al. (2013), 0.883 to 0.987 and 0.311 to 0.837. Defaults
+    without a source that was read are assumed (docs/assumptions.md).
 
     Parameters
     ----------
     name : e.g. "trastuzumab";  molar_mass : [g/mol]
-    clearance : linear clearance of a person of 71 kg [L/h]; default .22 L/day, usual for IgG1 (Dirks & Meibohm 2010, Clin
-        Pharmacokinet 49:633: .2 to .5 L/day)
-    salvage : FR, share of what endosomes take up that FcRn gives back while in excess; default .87: people without it have
-        IgG of a half-life of 3 days instead of 23 (Waldmann & Terry 1990, J Clin Invest 86:2093)
-    reflection_tight, reflection_leaky : of the capillaries; .95 and .60, inside the range Cao et al. (2013) find for IgG
-    degradation_rate, recycling_rate : of free and of bound antibody in endosomes [1/h]: Shah & Betts (2012) J Pharmacokinet
-        Pharmacodyn 39:67
+    clearance : linear clearance of a person of 70 kg [L/h]; default 0.22 L/day, assumed
+    salvage : FR, share of what endosomes take up that FcRn gives back while in excess; default 0.87, assumed
+    reflection_tight, reflection_leaky : of the capillaries; 0.95 (assumed so by Cao et al. 2013, table 1) and 0.60 (assumed)
+    degradation_rate, recycling_rate : of free and of bound antibody in endosomes [1/h]; 42.9 of Shah & Betts (2012) J
+        Pharmacokinet Pharmacodyn 39:67, read in: Shah_2012_mAb_PBPK.R of nlmixr2lib; recycling assumed
     fcrn_capacity : antibody that free FcRn of the body can hold [mg]; assumed, large against any dose of a drug
-    absorption_rate : of a subcutaneous dose [1/h];  bioavailability : of it (usual: Dirks & Meibohm 2010)
+    absorption_rate : of a subcutaneous dose [1/h];  bioavailability : of it; both assumed
     target : baseline concentration in plasma [nmol/L]; None: none
     target_on : [1/(nmol/L)/h];  target_off, target_turnover, internalisation : [1/h]; no defaults are meant to be anybody's
     hydrodynamic_radius : Stokes radius [nm]; None: by molar mass.  sieving : glomerular sieving coefficient; None: 0 where

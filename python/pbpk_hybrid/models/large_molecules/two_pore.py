@@ -34,13 +34,14 @@ venous plasma or in the interstitium of organs.
 
 Sources
 -------
-Pores of 4.5 and 25 nm as in PK-Sim (Niederalt et al. 2018, J Pharmacokinet Pharmacodyn 45:235), :math:`\\alpha_L` of liver
-and spleen, pressures, the radius and the sieving coefficient by molar mass (Li & Shah 2019, J Pharmacokinet Pharmacodyn
-46:305, who take 4.44 and 22.85 nm): quoted from memory, to check; :math:`\\alpha_L = .042`, the pressures, reflections and
-the radius were seen again in public code of Li & Shah's model (they print x = .38, the product of their factors is .34).
-Lymph: 8 L a day are filtered in man (Levick & Michel 2010, Cardiovasc Res 87:198; from memory), shared out by plasma flow
-as Shah & Betts (2012, J Pharmacokinet Pharmacodyn 39:67) do, the lung by its bronchial flow, the brain not at all
-(assumed). Lymph nodes: Shah & Betts (2012). Fractions of blood and interstitium: as in :mod:`.permeability`.
+Pores of 4.5 and 25 nm and a share of 0.8 for the large ones in liver and spleen: read in a simulation file of PK-Sim
+(tests/PKSim.Tests/Data/simple_simulation.pkml, which has 0.8 in bone too and pores of 9 and 33 nm in these three organs; here
+bone is an organ like the others and all pores are the same). :math:`\\alpha_L = 0.042`, the pressures, reflections, the radius
+and the sieving coefficient: read in public code of the model of Li & Shah (2019, J Pharmacokinet Pharmacodyn 46:305; they print
+x = 0.38, the product of their factors is 0.34). Lymph: 8 L a day are filtered in humans (assumed), shared out by plasma flow as
+Shah & Betts (2012, J Pharmacokinet Pharmacodyn 39:67) do, the lung by its bronchial flow, the brain not at all (assumed).
+Lymph nodes: Shah & Betts (2012), read in: the model file Shah_2012_mAb_PBPK.R of nlmixr2lib. What is assumed stands on
+docs/assumptions.md. Fractions of blood and interstitium: as in :mod:`.permeability`.
 """
 
 from __future__ import annotations
@@ -59,13 +60,14 @@ from ..system.system import Coefficients, Observable, Reaction, System
 from .antibody import AVAILABLE, WEIGHT, Antibody
 
 BOLTZMANN, BODY_TEMPERATURE, MMHG = 1.380649e-23, 310.15, 133.322  # J/K, K, Pa
-#: share of cardiac plasma output that is filtered: 8 L a day over 214.5 L/h of the reference man (module's text)
+#: share of cardiac plasma output that is filtered: 8 L a day (assumed) over 214.5 L/h of the reference man
 LYMPH_SHARE = 8.0 / 24 / 214.5
-#: bronchial flow over cardiac output, ICRP 89 (from memory, to check): the lung's part in the lymph
+#: bronchial flow over cardiac output, the lung's part in the lymph; read in: NRC (1999) Risk Assessment of Radon in Drinking
+#: Water, table A-1 (lung tissue, 2.5 %)
 BRONCHIAL = 0.025
-#: volume of lymph nodes [L] of a person of 71 kg: Shah & Betts (2012)
-LYMPH_NODES = 0.274
-#: organs with sinusoids: their large pores' share of the hydraulic conductivity (PK-Sim's, from memory, to check)
+#: volume of lymph nodes [L] of a person of this weight [kg]: Shah & Betts (2012)
+LYMPH_NODES, NODES_WEIGHT = 0.274, 71.0
+#: organs with sinusoids: their large pores' share of the hydraulic conductivity (PK-Sim's, see the module's text)
 SINUSOIDS = {"liver": 0.8, "spleen": 0.8}
 
 SHARED = ("lymph", "degraded", "filtered", "subcutaneous", "not_absorbed")
@@ -141,7 +143,11 @@ def stokes_radius(molar_mass: float) -> float:
 
 
 def sieving_coefficient(molar_mass: float) -> float:
-    """Glomerular sieving: exp(1 - 8.7/(1 + exp(.028 (72.3 - M)))), M in kg/mol (Li & Shah 2019, from memory)."""
+    """Glomerular sieving: exp(1 - 8.7/(1 + exp(0.028 (72.3 - M)))), M in kg/mol (Li & Shah 2019, equation 8).
+
+    Read in public code of their model, which has the other sign of the exponent and remarks that large proteins would then be
+    filtered more; with this sign filtration falls with size.
+    """
     return float(np.exp(1.0 - 8.7 / (1.0 + np.exp(0.028 * (72.3 - molar_mass / 1000.0)))))
 
 
@@ -217,7 +223,7 @@ def two_pore_system(
     Parameters
     ----------
     protein : an antibody or any other protein, by its molar mass and radius; clearance is of endosomes and is scaled from a
-        person of 71 kg by weight to the power 3/4; renal filtration comes on top
+        person of 70 kg by weight to the power 3/4; renal filtration comes on top
     physiology : schema ``physiology``; all subjects of one species
     pores : of the capillaries
     lymph_share : lymph flow of the body over cardiac plasma output
@@ -358,7 +364,7 @@ def _parameters(
         "degradation_rate": np.array([protein.degradation_rate]),
         "recycling_rate": np.array([protein.recycling_rate]),
         "fcrn_capacity": protein.fcrn_capacity * size,
-        "volume.lymph": LYMPH_NODES * size,
+        "volume.lymph": LYMPH_NODES * size * WEIGHT / NODES_WEIGHT,
         "absorption_rate": np.array([protein.absorption_rate]),
         "bioavailability": np.array([protein.bioavailability]),
     }
@@ -543,9 +549,10 @@ class _Assembler:
         )
 
 
-#: other proteins, for their size; clearance and salvage as far as published. Radius of albumin: 3.5 nm (Rippe & Haraldsson
-#: 1994). Fragments: fluid-phase uptake of an IgG without salvage, .22/.13 L/day, and filtration by size. Albumin: plasma
-#: half-life 19 days, catabolic rate 9 % of the plasma's a day, hardly filtered (charge). All quoted from memory, to check.
+#: other proteins, for their size. Fragments: fluid-phase uptake of an IgG without salvage, 0.22/0.13 L/day, and filtration by
+#: size. Albumin: half-life 19 days (read in: abstract of G. Brown on variations of the albumin gene), 10 to 15 g made a day at
+#: 35 to 50 g/L (read in: a review of albumin's sulfhydryl groups), hardly filtered (charge); its clearance, salvage and radius
+#: are assumed (docs/assumptions.md).
 PROTEINS: dict[str, Antibody] = {
     "IgG1": Antibody(name="IgG1"),
     "albumin": Antibody(

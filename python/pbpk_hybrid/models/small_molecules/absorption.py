@@ -18,7 +18,7 @@ Diffusion coefficient at 37 degrees: 9.9e-5 M^-0.453 cm^2/s (Avdeef 2010, Pharm 
 there is no nucleation. Release by a Weibull function or at constant rate enters the segment where an intact tablet is at
 that time.
 
-Sources of the segments' numbers stand beside them; they are as commonly quoted, not checked against the originals.
+What of the segments' numbers was read stands beside them; the others are assumed (docs/assumptions.md), after the papers named.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ FLUID = {"fasted": (0.045 + 0.24, 0.105, 0.013), "fed": (0.686 + 0.24, 0.054, 0.
 GASTRIC_RESIDENCE = {"fasted": 0.25, "fed": 1.0}
 #: bile salts of the small intestine [mol/L]: Galia et al. (1998) Pharm Res 15:698 (FaSSIF, FeSSIF)
 BILE_SALTS = {"fasted": 0.003, "fed": 0.015}
-SMALL_INTESTINAL_TRANSIT = 3.32  # h, Yu & Amidon (1999)
+SMALL_INTESTINAL_TRANSIT = 3.32  # h, 199 min: abstract of doi 10.1016/0378-5173(96)04592-9
 COLONIC_RESIDENCE = 16.8  # h, caecum and ascending colon, Agoram et al. (2001)
-INTESTINAL_RADIUS = 1.75  # cm, Yu & Amidon (1999)
+# cm; with 3.32 h it gives (2 Peff/R) 3.32/7 = 0.54 Peff of Yu & Amidon (1999), whose abstract has F = 1 - (1 + 0.54 Peff)^-7
+INTESTINAL_RADIUS = 1.75
 LAYER = 30e-4  # cm, Hintz & Johnson (1989)
 WATER = 55.5  # mol/L
 _RELEASE_PIECES = 60

@@ -25,25 +25,24 @@ if TYPE_CHECKING:
 
     from ...compounds import Compound
 
-_YANG = "Yang et al. (2008) Curr Drug Metab 9:384, review of turnover half-lives in vivo and in vitro; from memory, to check"
-_WANG = (
-    "kdeg .03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than .0077/h (published: 26 to 140 h); from "
-    "memory, to check"
-)
+_RATES = "kdeg [1/h] of public whole-body model code (mrgsolve, kdeg_1a2 0.018, kdeg_2c9 0.0067, kdeg_2c19 0.027); read there"
+_OSP_2C8 = "t1/2 (liver) of CYP2C8 in the cimetidine model of Open Systems Pharmacology; read there"
+_ASSUMED = "assumed, see docs/assumptions.md"
+_WANG = "kdeg 0.03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than 0.0077/h; read in: its abstract and table 6"
 #: enzyme -> organ -> (half-life of the protein [h], source)
 TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP3A4": {"liver": (23.1, _WANG), "gut": (23.1, _WANG)},
-    "CYP1A2": {"liver": (39.0, _YANG)},
-    "CYP2B6": {"liver": (32.0, _YANG)},
-    "CYP2C8": {"liver": (23.0, _YANG)},
-    "CYP2C9": {"liver": (104.0, _YANG)},
-    "CYP2C19": {"liver": (26.0, _YANG)},
-    "CYP2D6": {"liver": (51.0, _YANG)},
-    "CYP2E1": {"liver": (50.0, _YANG)},
+    "CYP1A2": {"liver": (39.0, _RATES)},
+    "CYP2B6": {"liver": (32.0, _ASSUMED)},
+    "CYP2C8": {"liver": (23.0, _OSP_2C8)},
+    "CYP2C9": {"liver": (104.0, _RATES)},
+    "CYP2C19": {"liver": (26.0, _RATES)},
+    "CYP2D6": {"liver": (51.0, _ASSUMED)},
+    "CYP2E1": {"liver": (50.0, _ASSUMED)},
 }
-#: blood flow of the villi [L/h] and volume of the enterocytes [L] of the reference man: Yang et al. (2007) Curr Drug Metab
-#: 8:676 (flow, 300 mL/min; from memory, to check); the volume is assumed, and only sets how fast the wall fills, in seconds
-#: to minutes, not what it metabolises
+#: blood flow of the villi [L/h] and volume of the enterocytes [L] of the reference man. Flow: of the microvilli of a person of
+#: about 70 kg, read in: httk (Qvilli of its model of gut availability); the volume is assumed, and only sets how fast the wall
+#: fills, in seconds to minutes, not what it metabolises (docs/assumptions.md)
 GUT_WALL_FLOW, GUT_WALL_VOLUME = 18.0, 0.12
 
 

@@ -14,8 +14,7 @@ E and secretion B, at low concentration,
     CL_h = \\frac{Q_h\\,f_{u,b}\\,CL_{u}}{Q_h + f_{u,b}\\,CL_{u}}, \\qquad
     CL_{u} = (PS + U)\\,\\frac{CL_{int} + B}{PS + E + CL_{int} + B}
 
-(extended clearance: Sirianni & Pang 1997, J Pharmacokinet Biopharm 25:449; Shitara, Horie & Sugiyama 2006, Eur J Pharm Sci
-27:425; reference from memory). With clearance measured in vivo CLint is what gives, at a normal activity of the
+(extended clearance, the steady state of the two equations above; the tests derive it). With clearance measured in vivo CLint is what gives, at a normal activity of the
 transporters, the unbound clearance that it would give without barrier; secretion comes on top, as `biliary_clearance` does.
 """
 

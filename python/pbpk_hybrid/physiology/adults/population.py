@@ -48,8 +48,6 @@ from .variability import (
     truncated_normal,
 )
 
-_BLOCK = 20_000  # people at a time: bounds the memory of the temporaries
-
 
 def sample_adults(
     n: int,
@@ -91,8 +89,8 @@ def sample_adults(
         strata = [(females, False), (n - females, True)]
     blocks, counts = [], np.zeros(4)
     for size, male in strata:
-        for start in range(0, size, _BLOCK):
-            block, count = _draw_people(rng, selection, min(_BLOCK, size - start), male, scatter)
+        if size:
+            block, count = _draw_people(rng, selection, size, male, scatter)
             blocks.append(block)
             counts += count
     columns = joined(blocks, n, rng, mix=len(strata) > 1)

@@ -6,7 +6,7 @@ With the reference child (:func:`.child.reference_child`) of that age and sex, w
 - lung, heart, kidney, gut, spleen, pancreas, stomach, liver, bone: its mass x (H/H_0)^(3/4); brain: its mass; skin and
   blood: its mass x S/S_0 (Haycock et al. 1978); rest: x W/W_0. Each with the variability of adults, :mod:`.variability`
 - adipose tissue: its share of body weight + .0151 x 1.17 (B - B_0), at least 5 %, and scatter as in adults. 1.51 % body
-  fat per unit of BMI: Deurenberg et al. (1991) Br J Nutr 65:105, for children; quoted from memory, to check. 1.17:
+  fat per unit of BMI: Deurenberg et al. (1991) Br J Nutr 65:105, for children to 15 years; read in: its abstract. 1.17:
   adipose tissue per fat of the ICRP adults
 - muscle: the exact remainder of body weight
 - cardiac output: its own x (W/W_0)^(3/4); organs their share of it x 5 %, rest the exact remainder

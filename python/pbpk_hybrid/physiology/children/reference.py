@@ -3,8 +3,10 @@
 - organ masses, weight, height: ICRP 89 at 0, 1, 5, 10 and 15 years, straight lines between; from 15 to the adult at 20
 - cardiac output: ICRP 89, at the same ages; every organ's share goes by its mass and the adult's flow per mass
 - GFR: the adult's x (W/W_adult)^(3/4) x PMA^3.4/(47.7^3.4 + PMA^3.4), postmenstrual age PMA in weeks (Rhodin et al. 2009,
-  Pediatr Nephrol 24:67; quoted from memory, the same in public code of others), for term birth at 40 weeks
-- hematocrit: Dallman & Siimes (1979) J Pediatr 94:26, medians, rounded; quoted from memory, to check
+  Pediatr Nephrol 24:67; read in: public code that quotes its abstract, where the adult filters 121.2 mL/min per 70 kg),
+  for term birth at 40 weeks
+- hematocrit: Dallman (1977) in Rudolph, Pediatrics, 16th ed., p. 1111, means at one week, 0.5 to 2, 2 to 6, 6 to 12 and 12
+  to 18 years; read in: appendix 11 of Nathan & Oski's Hematology of Infancy and Childhood, 5th ed., as reprinted
 - microsomal protein: Barter et al. (2008); hepatocytes per gram as in adults
 - enzymes: :func:`.enzymes.with_enzymes`, applied here
 """
@@ -29,10 +31,11 @@ from ..tables.files import compphysiol
 
 ADULT_AT = 20.0  # year
 _AGES = (0.0, 1.0, 5.0, 10.0, 15.0)
-#: [L/min] at _AGES, ICRP 89 Table 2.39; quoted from memory, to check
+#: [L/min] at _AGES, ICRP 89. 0.6, 1.2 and 5.0 were read in NRC (1999) Risk Assessment of Radon in Drinking Water, appendix
+#: A, after Williams (1993), who has 3.7 and 6.2 at 5 and 15 years; 3.4 and 6.1 are assumed (docs/assumptions.md)
 _CARDIAC_OUTPUT = (0.6, 1.2, 3.4, 5.0, 6.1)
-#: at _AGES; boys and girls differ from 15 years on; quoted from memory, to check
-_HEMATOCRIT = {"male": (0.54, 0.36, 0.38, 0.40, 0.43), "female": (0.54, 0.36, 0.38, 0.40, 0.41)}
+#: at _AGES; boys and girls differ from 15 years on; Dallman (1977), see above
+_HEMATOCRIT = {"male": (0.54, 0.36, 0.37, 0.40, 0.43), "female": (0.54, 0.36, 0.37, 0.40, 0.41)}
 _WEEKS = 365.25 / 7
 
 
@@ -99,7 +102,7 @@ def reference_child(
         },
         {
             "method": "reference child",
-            "sources": "ICRP 89 via compphysiol; Rhodin et al. 2009; Dallman & Siimes 1979; "
+            "sources": "ICRP 89 via compphysiol; Rhodin et al. 2009; Dallman 1977; "
             "Barter et al. 2008; Haycock et al. 1978",
             "notes": __doc__.strip(),
         },

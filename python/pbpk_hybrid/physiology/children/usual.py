@@ -3,7 +3,7 @@
 ICRP Publication 89 gives reference bodies at birth, 1, 5, 10 and 15 years (the last by sex); between them the logarithms of
 mass and height are interpolated in age, and adult values are reached at 18. The survey has 7,353 people below 18 with weight
 and height, 6,448 of them (from 1 year) with hematocrit and 2,104 (from 12 years) with creatinine. All numbers are read from
-the package's files (compphysiol, NHANES); none is quoted from memory.
+the package's files (compphysiol, NHANES); each was read there.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each function takes people and gives back a copy that closes on body weight and cardiac output as before. What it does not
 change it leaves as it was: plasma proteins (so a compound's unbound fraction) above all, which should be changed with them.
-The polynomials of pregnancy are as commonly quoted from their papers, not checked against the originals.
+Where the numbers of pregnancy were read stands at :func:`reference_pregnancy`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from ..individual import reference_individual
 from ..organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 from .enzymes import check_people, multiply_activity
 
-#: GFR [mL/min/1.73 m^2], middle of FDA's (2020) categories: 60 to 89, 30 to 59, 15 to 29, below 15; from memory, to check
+#: GFR [mL/min/1.73 m^2]: assumed (docs/assumptions.md), about the middle of FDA's categories mild, 60 to below 90, and
+#: moderate, 30 to below 60 (read in: US label of idarucizumab, 12.3), and of kidney failure, below 15 (read in: Clin Transl
+#: Sci 14:1689, table 1, on FDA's draft guidance of 2020), with what lies between them for severe
 RENAL_STAGES = {"mild": 75.0, "moderate": 45.0, "severe": 22.0, "failure": 8.0}
 
 _CYTOCHROMES = ("CYP3A4", "CYP1A2", "CYP2E1", "CYP2B6", "CYP2C8", "CYP2C9", "CYP2C19", "CYP2D6")
 #: Child-Pugh class -> factor of the healthy value. Edginton & Willmann (2008) Clin Pharmacokinet 47:743; the enzymes after
-#: CYP2E1 from Johnson et al. (2010) Clin Pharmacokinet 49:189, as tabulated by Open Systems Pharmacology;
-#: enzymes are per gram of functional liver
+#: CYP2E1 from Johnson et al. (2010) Clin Pharmacokinet 49:189; read in: the table of disease factors in the description of
+#: Open Systems Pharmacology's populations with hepatic impairment, which has all but functional_mass (assumed,
+#: docs/assumptions.md); enzymes are per gram of functional liver
 CIRRHOSIS: dict[str, dict[str, Any]] = {
     "A": {
         "portal": 0.40,
@@ -58,6 +61,19 @@ CIRRHOSIS: dict[str, dict[str, Any]] = {
         "functional_mass": 0.28,
         "enzymes": (0.4, 0.1, 0.83, 0.8, 0.32, 0.33, 0.12, 0.11),
     },
+}
+
+#: quantity -> coefficients of the powers of the gestational age [week], relative to the woman before; see reference_pregnancy
+PREGNANCY: dict[str, tuple[float, ...]] = {
+    "body_weight": (1.0, 0.00560, 0.000054),
+    "cardiac_output": (1.0, 0.01965, -0.000292),
+    "plasma": (1.0, -0.00892, 0.00168, -0.000028),
+    "red_cells": (1.0, 0.00658),
+    "renal_flow": (1.0, 0.05022, -0.00125),
+    "gfr": (1.0, 0.02839, -0.000502),
+    "CYP3A4": (1.0, 0.02983, -0.00074),
+    "CYP2D6": (1.0, 0.02270, -0.00035),
+    "CYP1A2": (1.0, -0.03581, 0.00050),
 }
 
 
@@ -168,12 +184,16 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
 def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     """The reference woman at a gestational age, as a physiology Dataset with one subject.
 
-    With GA in weeks, relative to GA = 0 (Abduljalil et al. 2012, Clin Pharmacokinet 51:365):
+    With GA in weeks, relative to GA = 0 (Gaohua et al. 2012, Br J Clin Pharmacol 74:873, table 2; read in: the model file
+    Gaohua_2012_pregnancy_pbpk_midazolam.R of nlmixr2lib):
 
-    - body weight 61.1 + .2409 GA + .0038 GA^2 kg; cardiac output 301 + 5.916 GA - .088 GA^2 L/h
-    - plasma 2.50 - .0223 GA + .0042 GA^2 - .00007 GA^3 L; hematocrit 39.1 - .0544 GA - .0021 GA^2 %
-    - GFR 114 + 3.2367 GA - .0572 GA^2 mL/min, the flow of the kidney with it
-    - CYP3A4 1 + .0129 GA, CYP2D6 1 + .0163 GA, CYP1A2 1 - .0177 GA (Gaohua et al. 2012, Br J Clin Pharmacol 74:873)
+    - body weight 1 + 0.00560 GA + 0.000054 GA^2; cardiac output 1 + 0.01965 GA - 0.000292 GA^2
+    - plasma 1 - 0.00892 GA + 0.00168 GA^2 - 0.000028 GA^3; red cells 1 + 0.00658 GA; the hematocrit follows from both
+    - flow of the kidney 1 + 0.05022 GA - 0.00125 GA^2
+    - CYP3A4 1 + 0.02983 GA - 0.00074 GA^2, CYP2D6 1 + 0.02270 GA - 0.00035 GA^2, CYP1A2 1 - 0.03581 GA + 0.00050 GA^2
+
+    GFR 1 + 0.02839 GA - 0.000502 GA^2 is assumed (docs/assumptions.md); at 36 weeks it is 1.37, Xia et al. (2013) AAPS J
+    15:1012, table IV, have 13.8/9.9 in late pregnancy.
 
     Uterus, fetus, placenta and gained fat are in ``rest``, which takes what is left of weight and flow.
 
@@ -188,22 +208,22 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     ga = quantity(gestational_age, "week", "gestational_age")
     if not 0 <= ga <= 40:
         raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
-    relative = lambda *c: sum(k * ga**i for i, k in enumerate(c)) / c[0]
+    relative = lambda polynomial: sum(k * ga**i for i, k in enumerate(polynomial))
     woman = reference_individual("human", "female")
     organs = [str(o) for o in woman["organ"].values]
     mass = (woman["volume"] * woman["density"]).transpose("subject", "organ").values.copy()
     flow = woman["blood_flow"].transpose("subject", "organ").values.copy()
-    hematocrit = woman["hematocrit"].values * relative(39.1, -0.0544, -0.0021)
-    plasma = relative(2.50, -0.0223, 0.0042, -0.00007)
-    blood = plasma * (1 - woman["hematocrit"].values) / (1 - hematocrit)
+    cells = woman["hematocrit"].values * relative(PREGNANCY["red_cells"])
+    blood = (1 - woman["hematocrit"].values) * relative(PREGNANCY["plasma"]) + cells
+    hematocrit = cells / blood
     at = organs.index
     for organ in ("arterial_blood", "venous_blood"):
         mass[:, at(organ)] *= blood
-    weight = woman["body_weight"].values * relative(61.1, 0.2409, 0.0038)
+    weight = woman["body_weight"].values * relative(PREGNANCY["body_weight"])
     mass[:, at("rest")] += weight - mass.sum(axis=1)
-    filtration = relative(114.0, 3.2367, -0.0572)
-    output = woman["cardiac_output"].values * relative(301.0, 5.916, -0.088)
-    flow[:, at("kidney")] *= filtration
+    filtration = relative(PREGNANCY["gfr"])
+    output = woman["cardiac_output"].values * relative(PREGNANCY["cardiac_output"])
+    flow[:, at("kidney")] *= relative(PREGNANCY["renal_flow"])
     systemic = [at(o) for o in SYSTEMIC_ORGANS]
     flow[:, at("rest")] += output - flow[:, systemic].sum(axis=1)
     flow[:, [at(o) for o in FULL_FLOW_ORGANS]] = output[:, None]
@@ -216,12 +236,13 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
         gfr=("subject", woman["gfr"].values * filtration, woman["gfr"].attrs),
     )
     out.attrs = {**woman.attrs, "method": f"reference woman, {ga:g} weeks pregnant"}
-    factors = {"CYP3A4": 1 + 0.0129 * ga, "CYP2D6": 1 + 0.0163 * ga, "CYP1A2": 1 - 0.0177 * ga}
-    return multiply_activity(out, {k: np.array([v]) for k, v in factors.items()})
+    enzymes = ("CYP3A4", "CYP2D6", "CYP1A2")
+    return multiply_activity(out, {e: np.array([relative(PREGNANCY[e])]) for e in enzymes})
 
 
 __all__ = [
     "CIRRHOSIS",
+    "PREGNANCY",
     "RENAL_STAGES",
     "reference_pregnancy",
     "with_hepatic_impairment",

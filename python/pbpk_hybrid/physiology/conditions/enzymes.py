@@ -20,23 +20,27 @@ import xarray as xr
 
 from ..._core.arguments import check_kind, check_real
 from ..._core.errors import InputError, NoEffectWarning, SchemaError, nearest_names, unknown_name
-from ..._core.random import check_seed, generator
+from ..._core.random import check_seed, stream
 
-_MEMORY = "; quoted from memory, to check"
-_SALEM = "Salem et al. (2014) Clin Pharmacokinet 53:625" + _MEMORY
-_UPRETI = "Upreti & Wahlstrom (2016) J Clin Pharmacol 56:266" + _MEMORY
-_JOHNSON = "Johnson, Rostami-Hodjegan & Tucker (2006) Clin Pharmacokinet 45:931" + _MEMORY
-_UGT = "as used in paediatric models beside Salem (2014) and Upreti & Wahlstrom (2016), read from a public parameter table"
+_TABLE = (
+    "; read in: a public table of ontogeny parameters (R) that names as its sources Salem et al. (2014) Clin Pharmacokinet "
+    "53:625 and Upreti & Wahlstrom (2016) J Clin Pharmacol 56:266"
+)
+_REVIEW = ", and in Br J Clin Pharmacol 88:4267 (doi 10.1111/bcp.14821), table 1"
+_SALEM = "Salem et al. (2014)" + _TABLE
+_UPRETI = "in use beside Upreti & Wahlstrom (2016)" + _TABLE
+_UGT = "in use beside Salem et al. (2014) and Upreti & Wahlstrom (2016)" + _TABLE
+_RATIO = "age^1.41/(1.13 + age^1.41); read in: public code of caffeine's clearance in children (R, function KCYP1A2)"
 #: enzyme -> (F_max, F_birth, age_50 [year], n, age cap [year], source)
 ONTOGENY: dict[str, tuple[float, float, float, float, float, str]] = {
     "CYP3A4": (1.06, 0.11, 0.64, 1.91, 25.0, _SALEM),
-    "CYP3A4.gut": (1.059, 0.42, 2.357, 1.0, 18.0, _JOHNSON),
-    "CYP1A2": (1.0, 0.0, 1.13 ** (1 / 1.41), 1.41, 25.0, _JOHNSON),
+    "CYP3A4.gut": (1.059, 0.42, 2.357, 1.0, 18.0, _UPRETI),
+    "CYP1A2": (1.0, 0.0, 1.13 ** (1 / 1.41), 1.41, 25.0, _RATIO),
     "CYP2B6": (1.0, 0.277, 1.537, 1.73, 25.0, _UPRETI),
     "CYP2C8": (1.053, 0.41, 0.366, 0.68, 20.0, _UPRETI),
-    "CYP2C9": (0.98, 0.17, 0.0157, 0.53, 5.0, _UPRETI),
-    "CYP2C19": (0.98, 0.30, 0.29, 2.44, 5.0, _UPRETI),
-    "CYP2D6": (1.0, 0.036, 0.1, 1.0, 10.0, _JOHNSON),
+    "CYP2C9": (0.98, 0.17, 0.0157, 0.53, 5.0, _UPRETI + _REVIEW),
+    "CYP2C19": (0.98, 0.30, 0.29, 2.44, 5.0, _UPRETI + _REVIEW),
+    "CYP2D6": (1.0, 0.036, 0.1, 1.0, 10.0, _UPRETI + _REVIEW),
     "CYP2E1": (0.99, 0.0, 0.23, 0.5, 18.0, _UPRETI),
     "UGT1A1": (1.0, 0.0, 0.183, 1.105, 25.0, _UGT),
     "UGT1A4": (1.028, 0.05, 1.042, 1.36, 20.0, _UGT),
@@ -46,28 +50,32 @@ ONTOGENY: dict[str, tuple[float, float, float, float, float, str]] = {
 #: enzymes whose activity grows in a straight line: enzyme -> (at birth, per year, source)
 STRAIGHT_ONTOGENY = {"UGT2B7": (0.113, 0.0425, _UGT), "UGT2B15": (0.495, 0.025, _UGT)}
 
-#: enzyme -> phenotype -> (activity relative to normal metabolisers, frequency in Europeans). Frequencies: CPIC's tables
-#: (2C19 Lima et al. 2021, 2D6 Crews et al. 2021, 2C9 Theken et al. 2020), rounded. Activities follow the activity scores of
-#: the same guidelines relative to a score of 2; those of increased function (2C19) and of 2C9 are assumed. All quoted from
-#: memory, to check.
+#: enzyme -> phenotype -> (activity relative to normal metabolisers, frequency in Europeans). Frequencies: CYP2D6 and CYP2C19
+#: Genet Med 21:1345 (doi 10.1038/s41436-018-0337-5), table 2, genome sequencing, normal what is left; CYP2C9 59, 487 and 1037
+#: of 1583 people, Clin Pharmacol Ther 107:617 (doi 10.1002/cpt.1665), table 2; both read. Activities are assumed
+#: (docs/assumptions.md).
 PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
     "CYP2D6": {
-        "poor": (0.0, 0.065),
-        "intermediate": (0.5, 0.12),
-        "normal": (1.0, 0.785),
-        "ultrarapid": (2.0, 0.03),
+        "poor": (0.0, 0.0496),
+        "intermediate": (0.5, 0.0393),
+        "normal": (1.0, 0.8875),
+        "ultrarapid": (2.0, 0.0236),
     },
     "CYP2C19": {
-        "poor": (0.0, 0.024),
-        "intermediate": (0.5, 0.26),
-        "normal": (1.0, 0.40),
-        "rapid": (1.25, 0.27),
-        "ultrarapid": (1.5, 0.046),
+        "poor": (0.0, 0.0244),
+        "intermediate": (0.5, 0.236),
+        "normal": (1.0, 0.359),
+        "rapid": (1.25, 0.312),
+        "ultrarapid": (1.5, 0.0686),
     },
-    "CYP2C9": {"poor": (0.2, 0.026), "intermediate": (0.6, 0.35), "normal": (1.0, 0.624)},
+    "CYP2C9": {
+        "poor": (0.2, 59 / 1583),
+        "intermediate": (0.6, 487 / 1583),
+        "normal": (1.0, 1037 / 1583),
+    },
 }
 #: coefficient of variation of an enzyme's activity between people of one age and genotype: what httk's Monte Carlo takes for
-#: intrinsic clearance (Wambaugh et al. 2019, Toxicol Sci 172:235; from memory, to check)
+#: intrinsic clearance (clint.pop.cv = 0.3; read in: a vignette of httk, after Wambaugh et al. 2019, doi 10.1093/toxsci/kfz205)
 VARIATION = 0.30
 
 
@@ -138,9 +146,8 @@ def with_enzymes(
         age = people["age"].values
         names = (*ONTOGENY, *STRAIGHT_ONTOGENY)
         out = multiply_activity(out, {name: ontogeny(name, age) for name in names})
-    drawn = phenotypes == "population" or variation is not None
-    rng, _ = generator(seed_of(seed, people)) if drawn else (None, None)
     if phenotypes is not None:
+        rng = own_stream(seed, people, "enzyme phenotypes") if phenotypes == "population" else None
         out = assign_phenotypes(out, phenotypes, PHENOTYPES, rng, "enzyme")
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
@@ -150,7 +157,7 @@ def with_enzymes(
             else (dict.fromkeys(names, VARIATION) | dict(variation))
         )
         warn_of_unknown("variation", given, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
-        factors = activity_factors(given, n, rng)
+        factors = activity_factors(given, n, own_stream(seed, people, "enzymes"))
         if (
             "CYP3A4" in factors
         ):  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
@@ -300,13 +307,17 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
     )
 
 
-def seed_of(seed: int | None, people: xr.Dataset) -> int:
-    if seed is not None:
-        return seed
-    own = people.attrs.get("seed")
-    if own is None:
+def own_stream(seed: int | None, people: xr.Dataset, purpose: str) -> np.random.Generator:
+    """The stream of one purpose, of the seed or the population's own: shared with nothing else that is drawn.
+
+    Raises
+    ------
+    InputError : there is no seed
+    """
+    used = people.attrs.get("seed") if seed is None else seed
+    if used is None:
         raise InputError("seed", None, "a non-negative integer, for what is drawn")
-    return int(own)
+    return stream(int(used), purpose)
 
 
 __all__ = ["ONTOGENY", "PHENOTYPES", "ontogeny", "with_enzymes"]

@@ -11,31 +11,36 @@ from collections.abc import Mapping
 import xarray as xr
 
 from ..._core.arguments import check_kind
-from ..._core.random import check_seed, generator
+from ..._core.random import check_seed
 from .enzymes import (
     activity_factors,
     assign_phenotypes,
     check_humans,
     multiply_activity,
-    seed_of,
+    own_stream,
     warn_of_unknown,
 )
 
-#: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Frequencies follow
-#: Hardy and Weinberg from the allele's; activities are the reciprocals of what substrates' AUC are raised to. All quoted
-#: from memory, to check.
-_SLCO1B1 = "SLCO1B1 521T>C, allele .16; AUC about 1.5-fold (TC), 2.9-fold (CC) of simvastatin acid, pitavastatin (Niemi 2011)"
-_ABCG2 = "ABCG2 421C>A, allele .11; rosuvastatin AUC about 1.2-fold (CA), 2.4-fold (AA) (Keskitalo et al. 2009)"
+#: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Activities are about
+#: the reciprocals of what substrates' AUC are raised to; those of OATP1B1 are assumed (docs/assumptions.md).
+_SLCO1B1 = (
+    "frequencies: 1172, 371 and 36 of 1579 people, Clin Pharmacol Ther 107:617 (2020), doi 10.1002/cpt.1665, table 2 (read); "
+    "pitavastatin AUC 1.8-fold (one *15 allele), 3.1-fold (two): Ieiri et al. (2007) Clin Pharmacol Ther 82:541, abstract"
+)
+_ABCG2 = (
+    "ABCG2 421C>A, allele .095 by Hardy and Weinberg; rosuvastatin AUC 1.22-fold (CA), 2.44-fold (AA): Keskitalo et al. (2009) "
+    "Clin Pharmacol Ther 86:197, abstract"
+)
 TRANSPORTER_PHENOTYPES: dict[str, dict[str, tuple[float, float, str]]] = {
     "OATP1B1": {
-        "normal": (1.0, 0.7056, _SLCO1B1),
-        "decreased": (0.65, 0.2688, _SLCO1B1),
-        "poor": (0.35, 0.0256, _SLCO1B1),
+        "normal": (1.0, 1172 / 1579, _SLCO1B1),
+        "decreased": (0.65, 371 / 1579, _SLCO1B1),
+        "poor": (0.35, 36 / 1579, _SLCO1B1),
     },
     "BCRP": {
-        "normal": (1.0, 0.7921, _ABCG2),
-        "decreased": (0.8, 0.1958, _ABCG2),
-        "poor": (0.4, 0.0121, _ABCG2),
+        "normal": (1.0, 0.905**2, _ABCG2),
+        "decreased": (1 / 1.22, 2 * 0.905 * 0.095, _ABCG2),
+        "poor": (1 / 2.44, 0.095**2, _ABCG2),
     },
 }
 #: transporters that vary if a single coefficient of variation is given
@@ -91,17 +96,19 @@ def with_transporters(
     check_humans(people)
     check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
     check_seed(seed)
-    n, out, rng = people.sizes["subject"], people, None
-    if phenotypes == "population" or variation is not None:
-        rng, _ = generator(seed_of(seed, people))
+    n, out = people.sizes["subject"], people
     if phenotypes is not None:
+        drawn = phenotypes == "population"
+        rng = own_stream(seed, people, "transporter phenotypes") if drawn else None
         out = assign_phenotypes(out, phenotypes, TRANSPORTER_PHENOTYPES, rng, "transporter")
     if variation is not None:
-        activities = (
+        given = (
             variation if isinstance(variation, Mapping) else dict.fromkeys(TRANSPORTERS, variation)
         )
-        warn_of_unknown("variation", activities, TRANSPORTERS, "transporter")
-        out = multiply_activity(out, activity_factors(activities, n, rng))
+        warn_of_unknown("variation", given, TRANSPORTERS, "transporter")
+        out = multiply_activity(
+            out, activity_factors(given, n, own_stream(seed, people, "transporters"))
+        )
     return out
 
 

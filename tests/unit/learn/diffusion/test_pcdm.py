@@ -24,7 +24,7 @@ from pbpk_hybrid.learn.diffusion.conditions import check, random_features
 from pbpk_hybrid.learn.diffusion.coordinates import MEASURED, NAMES, Coordinates
 from pbpk_hybrid.learn.diffusion.physics_loss import violation
 from pbpk_hybrid.learn.diffusion.ranges import mirror
-from pbpk_hybrid.learn.diffusion.sampler import project, schedule
+from pbpk_hybrid.learn.diffusion.sampler import project, sample, schedule
 from pbpk_hybrid.physiology import (
     ORGANS,
     check_physiology,
@@ -166,6 +166,48 @@ def test_the_schedule_falls_from_the_largest_noise_to_none():
     assert (levels.diff() < 0).all()
 
 
+class _Told:
+    """A network that says of everybody what it was told, and 5 where it was told nothing."""
+
+    def modulation(self, sigma, group, told):
+        said = torch.where(told[:, :, 0] > 0, told[:, :, 1], torch.tensor(5.0))
+        return [said[:, :1]]
+
+    def denoise(self, x, sigma, shifts):
+        return shifts[0].expand(len(x), x.shape[1])
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 1.5, 3.0])
+def test_guidance_goes_beyond_the_condition_by_what_it_says(guidance):
+    """D = D_0 + g (D_c - D_0) (Ho & Salimans 2022): told 2 where 5 is the free answer, 1.5 gives .5."""
+    told = torch.zeros(3, 1, 3)
+    told[:, 0, 0], told[:, 0, 1] = 1.0, torch.tensor([2.0, 2.0, 7.0])
+    out = sample(
+        _Told(),
+        TINY,
+        torch.randn(3, 4, generator=torch.Generator().manual_seed(1)),
+        torch.zeros(3, 2),
+        told,
+        guidance,
+    )
+    expected = torch.tensor([5 + guidance * (c - 5) for c in (2.0, 2.0, 7.0)])
+    torch.testing.assert_close(out, expected[:, None].expand(3, 4))
+
+
+def test_guidance_without_a_condition_changes_nothing():
+    out = sample(_Told(), TINY, torch.randn(2, 4), torch.zeros(2, 2), torch.zeros(2, 1, 3), 3.0)
+    torch.testing.assert_close(out, torch.full((2, 4), 5.0))
+
+
+def test_the_guidance_that_was_asked_for_reaches_the_sampler(model, monkeypatch):
+    from pbpk_hybrid.learn.diffusion import model as module
+
+    seen, real = [], module.sample
+    monkeypatch.setattr(module, "sample", lambda *a: seen.append(a[5]) or real(*a))
+    people = model.sample(20, {"age": (40, 70)}, seed=1, guidance=1.5)
+    assert set(seen) == {1.5} and people.attrs["guidance"] == 1.5
+
+
 def test_exactly_the_number_asked_for_and_no_hard_violation(model):
     for n in (1, 7, 2500):
         people = check_physiology(model.sample(n, seed=n))
@@ -252,12 +294,33 @@ def test_more_people_than_the_pool_has_are_still_different_people(model):
 
 
 def test_guided_sampling_tells_the_network_and_still_holds(model):
-    people = model.sample(30, {"age": (40, 70)}, seed=1, guidance=1.5)
-    assert (
-        people.attrs["pool_members"] == 0
-        and people["age"].min() >= 40
-        and people["age"].max() <= 70
-    )
+    found = {g: model.sample(30, {"age": (40, 70)}, seed=1, guidance=g) for g in (1.5, 3.0)}
+    for guidance, people in found.items():
+        assert people.attrs["pool_members"] == 0 and people.attrs["guidance"] == guidance
+        assert people["age"].min() >= 40 and people["age"].max() <= 70
+    # the same noise, led further
+    assert not np.array_equal(found[1.5]["volume"], found[3.0]["volume"])
+
+
+class _Told:
+    """A network whose answer is 1 for those who are told something, and 0.25 for the others."""
+
+    def modulation(self, level, group, told):
+        return [told[:, 0, 0].float()]
+
+    def denoise(self, x, sigma, shifts):
+        return (0.25 + 0.75 * shifts[0])[:, None].expand_as(x)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5, 3.0])
+def test_guidance_leads_from_the_free_answer_through_the_told_one(guidance):
+    """D = D_free + g (D_told - D_free): at g = 1 the told answer, beyond it further the same way."""
+    x, group = torch.randn(4, 3), torch.zeros(4, 2)
+    told = torch.ones(4, 2, 3)
+    found = sample(_Told(), TINY, x, group, told, guidance)
+    np.testing.assert_allclose(found, 0.25 + guidance * 0.75, rtol=1e-5)
+    untold = sample(_Told(), TINY, x, group, torch.zeros(4, 2, 3), guidance)
+    np.testing.assert_allclose(untold, 0.25, rtol=1e-5)
 
 
 def test_the_people_do_not_depend_on_the_number_of_threads(model):

@@ -33,17 +33,24 @@ from .body import (
     expected_cardiac_output,
     expected_masses,
 )
-from .redraws import PERSON_ROUNDS, SOFT_ROUNDS, count_attributes, draw_until_fit, joined
+from .redraws import (
+    PERSON_ROUNDS,
+    SOFT_ROUNDS,
+    count_attributes,
+    draw_until_fit,
+    hard_rules_hold,
+    joined,
+)
 from .selection import Selection, female_fraction, select
 from .variability import (
     CUT,
-    FAT_SD_LOGIT,
     GFR_SD_LN,
     HEPATOCELLULARITY_SD_LN,
     MICROSOMAL_PROTEIN_SD_LN,
     flow_factors,
     log_normal_factor,
     mass_factors,
+    scatter_fat,
     sd_ln,
     truncated_normal,
 )
@@ -135,7 +142,7 @@ def _draw_organs(
         survey.male[index], survey.age[index], survey.body_weight[index], survey.height[index]
     )
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
-    fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
+    fat = scatter_fat(rng, fat)
     mass = close_masses(expected_masses(people) * mass_factors(rng, people.male), people, fat)
     output = expected_cardiac_output(people)
     flow = close_flows(people, output, flow_factors(rng, n))
@@ -147,11 +154,7 @@ def _draw_organs(
     )
     gfr = selection.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
     hematocrit = survey.hematocrit[index]
-    hard = (
-        (mass > 0).all(axis=1)
-        & (flow > 0).all(axis=1)
-        & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
-    )
+    hard = hard_rules_hold(mass, flow, gfr, hematocrit)
     return {
         "mass": mass,
         "blood_flow": flow,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..._core.errors import SolveError
+from .body import INDEX
 
 SOFT_ROUNDS = 12  # draws per person before soft rules are given up for that person
 PERSON_ROUNDS = 24  # draws per person before the person is replaced
@@ -65,6 +66,14 @@ def draw_until_fit(
     raise SolveError(f"{pending.size} of {n} {failure.format(MAX_ROUNDS)}")
 
 
+def hard_rules_hold(
+    mass: np.ndarray, flow: np.ndarray, gfr: np.ndarray, hematocrit: np.ndarray
+) -> np.ndarray:
+    """(subject,) masses and flows (subject, organ) are positive, GFR is at most renal plasma flow."""
+    renal_plasma_flow = flow[:, INDEX["kidney"]] * (1 - hematocrit)
+    return (mass > 0).all(axis=1) & (flow > 0).all(axis=1) & (gfr <= renal_plasma_flow)
+
+
 def joined(
     blocks: list[dict[str, np.ndarray]], n: int, rng: np.random.Generator, *, mix: bool
 ) -> dict[str, np.ndarray | tuple]:
@@ -90,4 +99,11 @@ def count_attributes(counts: np.ndarray) -> dict[str, float | int]:
     }
 
 
-__all__ = ["PERSON_ROUNDS", "SOFT_ROUNDS", "count_attributes", "draw_until_fit", "joined"]
+__all__ = [
+    "PERSON_ROUNDS",
+    "SOFT_ROUNDS",
+    "count_attributes",
+    "draw_until_fit",
+    "hard_rules_hold",
+    "joined",
+]

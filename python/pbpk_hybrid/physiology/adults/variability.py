@@ -104,3 +104,9 @@ def flow_factors(rng: np.random.Generator, n: int) -> np.ndarray:
 def log_normal_factor(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
     """exp(sigma z) with z cut at 3.5 standard deviations; median 1."""
     return np.exp(sigma * truncated_normal(rng, -CUT, CUT, n))
+
+
+def scatter_fat(rng: np.random.Generator, fraction: np.ndarray) -> np.ndarray:
+    """(subject,) fat fractions with normal scatter of their logit, cut at :data:`CUT` sd."""
+    z = truncated_normal(rng, -CUT, CUT, fraction.size)
+    return 1 / (1 + (1 - fraction) / fraction * np.exp(-FAT_SD_LOGIT * z))

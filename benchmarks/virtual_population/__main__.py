@@ -48,7 +48,8 @@ from pictures import pairs, quantiles, ranges, violations
 import pbpk_hybrid as ph
 from pbpk_hybrid.learn import PCDM
 from pbpk_hybrid.physiology import ORGANS, check_plausibility, training_people
-from pbpk_hybrid.physiology.plausibility.rules import RULES, Body, body_of
+from pbpk_hybrid.physiology.plausibility.body import Body, body_of
+from pbpk_hybrid.physiology.plausibility.rules import RULES
 
 DRUGS = (("midazolam", "5 mg oral", 24.0), ("theophylline", "320 mg oral", 48.0))
 

@@ -35,7 +35,7 @@ from pbpk_hybrid.physiology import ORGANS, RULES, training_people
 from pbpk_hybrid.physiology.adults.survey import ETHNICITIES
 from pbpk_hybrid.physiology.dataset import body_surface_area
 from pbpk_hybrid.physiology.organs import FULL_FLOW_ORGANS, SYSTEMIC_ORGANS
-from pbpk_hybrid.physiology.plausibility.rules import Body
+from pbpk_hybrid.physiology.plausibility.body import Body
 
 KIND, FORMAT = "unconstrained people", 1
 _SINGLE = (

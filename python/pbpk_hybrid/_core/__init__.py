@@ -1,1 +1,3 @@
-"""What every room may use: errors, units, schemas, files, seeds, provenance. Imports nothing of the package."""
+"""What every room may use: errors, units, schemas, files, seeds, provenance. Imports
+nothing of the package.
+"""

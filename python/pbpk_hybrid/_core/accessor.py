@@ -1,7 +1,8 @@
 """``ds.pk`` on every Dataset, from the moment the package makes or reads one.
 
-The accessor's methods live in :mod:`pbpk_hybrid.results`. What is registered here only looks them up
-when somebody asks, so that every module that makes a Dataset has the accessor and none pays for it.
+The accessor's methods live in :mod:`pbpk_hybrid.results`. What is registered here only
+looks them up when somebody asks, so that every module that makes a Dataset has the
+accessor and none pays for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Is an argument of the kind that a function needs? Said by name before anything is done with it."""
+"""Is an argument of the kind that a function needs? Said by name before anything is
+done with it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def check_mapping(field: str, value: Any, expected: str) -> dict:
 
     Raises
     ------
-    InputError : it is no mapping of names
+    InputError
+        It is no mapping of names.
     """
     if value is None:
         return {}
@@ -40,7 +43,8 @@ def check_names(field: str, value: Any, expected: str) -> tuple[str, ...]:
 
     Raises
     ------
-    InputError : something that is no text among them
+    InputError
+        Something that is no text among them.
     """
     if isinstance(value, str):
         return (str(value),)
@@ -62,7 +66,8 @@ def check_choice(field: str, value: Any, known: Iterable[str], what: str = "") -
 
     Raises
     ------
-    UnknownNameError : it is not; the nearest names are suggested
+    UnknownNameError
+        It is not; the nearest names are suggested.
     """
     known = tuple(known)
     if not isinstance(value, str) or value not in known:
@@ -75,7 +80,8 @@ def check_real(field: str, value: Any, expected: str) -> float:
 
     Raises
     ------
-    InputError : anything else
+    InputError
+        Anything else.
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(
         value, (int, float, np.integer, np.floating)

@@ -1,4 +1,6 @@
-"""The basis of a simulation in words: the same in the table on the screen, under a figure and in a report."""
+"""The basis of a simulation in words: the same in the table on the screen, under a
+figure and in a report.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ _WORDS = {
 
 
 def basis_in_words(attrs: Mapping[str, Any]) -> str:
-    """What clearance and distribution of a simulation stand on; "" where its attributes do not tell.
+    """What clearance and distribution of a simulation stand on; "" where its attributes
+    do not tell.
 
     >>> from pbpk_hybrid._core.basis import basis_in_words
     >>> basis_in_words({"clearance_basis": "in_vivo", "distribution_basis": "predicted"})

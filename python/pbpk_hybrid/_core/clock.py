@@ -1,9 +1,11 @@
 """Clock times and dates as elapsed hours, by the rules of NM-TRAN.
 
-NONMEM help, data items TIME and DATE: if any time holds a colon, or there is a date, all times become hours since the
-first record of the individual. The date's name is its order: DATE month day year, DAT1 day month year, DAT2 year month
-day, DAT3 year day month; one number alone is a day; two are month and day in that order. Beyond NM-TRAN, a date that
-begins with a year of four digits is read as year month day under every name, for it can be nothing else.
+NONMEM help, data items TIME and DATE: if any time holds a colon, or there is a date,
+all times become hours since the first record of the individual. The date's name is its
+order: DATE month day year, DAT1 day month year, DAT2 year month day, DAT3 year day
+month; one number alone is a day; two are month and day in that order. Beyond NM-TRAN, a
+date that begins with a year of four digits is read as year month day under every name,
+for it can be nothing else.
 """
 
 from __future__ import annotations
@@ -50,15 +52,21 @@ def elapsed_hours(
 
     Parameters
     ----------
-    times : clock times or hours
-    dates : days or dates, or None
-    order : name of the column of dates, one of DATE_ORDERS
-    who : subject of each record
-    where : of a row, for messages
+    times
+        Clock times or hours.
+    dates
+        Days or dates, or None.
+    order
+        Name of the column of dates, one of DATE_ORDERS.
+    who
+        Subject of each record.
+    where
+        Of a row, for messages.
 
     Raises
     ------
-    FileFormatError : what is no time or date, dates of two kinds, or elapsed times beside dates
+    FileFormatError
+        What is no time or date, dates of two kinds, or elapsed times beside dates.
     """
     days, seconds = np.zeros(len(times)), np.empty(len(times))
     kinds: dict[str, int] = {}
@@ -148,7 +156,9 @@ def _example(order: str) -> str:
 
 
 def _refuse_elapsed(times, dates, who, where) -> None:
-    """Hours beyond a day beside dates that move on are elapsed already; the dates would count them twice."""
+    """Hours beyond a day beside dates that move on are elapsed already; the dates would
+    count them twice.
+    """
     if dates is None:
         return
     first: dict[str, str] = {}

@@ -1,4 +1,6 @@
-"""What the names of columns in data sets mean, in capitals: the first of each row is the usual one."""
+"""What the names of columns in data sets mean, in capitals: the first of each row is
+the usual one.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Every exception the package raises on purpose.
 
 All derive from :class:`PBPKError`; bad input also derives from :class:`ValueError`, so
-``except ValueError`` works for users who do not know the tree. A message says which field, the value
-got, what was expected, which subject (when one is to blame), and the way out.
+``except ValueError`` works for users who do not know the tree. A message says which
+field, the value got, what was expected, which subject (when one is to blame), and the
+way out.
 """
 
 from __future__ import annotations
@@ -21,11 +22,16 @@ class InputError(PBPKError, ValueError):
 
     Parameters
     ----------
-    field : the name of the offending field, as the user typed or would type it
-    value : the value got
-    expected : what is allowed, in words with units
-    subject : the subject to blame, when there is one
-    hint : what to do instead
+    field
+        The name of the offending field, as the user typed or would type it.
+    value
+        The value got.
+    expected
+        What is allowed, in words with units.
+    subject
+        The subject to blame, when there is one.
+    hint
+        What to do instead.
     """
 
     def __init__(
@@ -87,7 +93,9 @@ class FileFormatError(InputError):
 
 
 class CheckpointError(InputError):
-    """A checkpoint of a learned component that cannot be read, or not by this version, or not for this use."""
+    """A checkpoint of a learned component that cannot be read, or not by this version,
+    or not for this use.
+    """
 
 
 class MissingDependencyError(PBPKError, ImportError):
@@ -134,7 +142,9 @@ def unknown_name(
 
 
 def nearest_names(value: Any, known: Iterable[str], cutoff: float = 0.75) -> list[str]:
-    """At most three of the known names that `value` may be another spelling of, the nearest first."""
+    """At most three of the known names that `value` may be another spelling of, the
+    nearest first.
+    """
     lowered = {str(k).lower(): str(k) for k in known}
     near = difflib.get_close_matches(str(value).lower(), list(lowered), n=3, cutoff=cutoff)
     return [lowered[k] for k in near]

@@ -16,11 +16,13 @@ from .errors import InputError
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
-    Works for files and for folders (zarr). On any error nothing is left at `path` that was not there before.
+    Works for files and for folders (zarr). On any error nothing is left at `path` that
+    was not there before.
 
     Raises
     ------
-    InputError : if the folder of `path` cannot be made or written
+    InputError
+        If the folder of `path` cannot be made or written.
     """
     final = Path(path).expanduser()
     try:

@@ -15,8 +15,10 @@ def lazy_names(
 
     Parameters
     ----------
-    package : its ``__name__``
-    where : submodule -> names it defines
+    package
+        Its ``__name__``.
+    where
+        Submodule -> names it defines.
     """
     module_of = {name: module for module, names in where.items() for name in names}
 
@@ -24,7 +26,8 @@ def lazy_names(
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f".{module_of[name]}", package), name)
-        # a function may be named as its room (`nca`): importing the room put the module there, the function wins
+        # a function may be named as its room (`nca`): importing the room put the module there,
+        # the function wins
         setattr(sys.modules[package], name, value)
         return value
 

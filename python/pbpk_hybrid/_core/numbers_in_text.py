@@ -1,4 +1,5 @@
-"""Text that holds one decimal number and perhaps a unit: taken apart, or refused with what was probably meant.
+"""Text that holds one decimal number and perhaps a unit: taken apart, or refused with
+what was probably meant.
 
 Grammar::
 
@@ -7,8 +8,8 @@ Grammar::
            | the same, then "x 10^" [sign] digits                       "2 x 10^-6"
     unit   = see units.read_unit
 
-Nothing is evaluated and nothing is left out: two numbers, a range, a limit, a spread, a separator of
-thousands and a decimal comma are refused.
+Nothing is evaluated and nothing is left out: two numbers, a range, a limit, a spread, a
+separator of thousands and a decimal comma are refused.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ _RANGE = re.compile(r"\s*(?:[-–—−~]|\.\.+|to\b)\s*\d", re.ASCII)
 
 @dataclass(frozen=True)
 class Split:
-    """The number of a text as an exact fraction and as written, and the text of its unit ("" for none)."""
+    """The number of a text as an exact fraction and as written, and the text of its
+    unit ("" for none).
+    """
 
     text: str
     number: Fraction
@@ -62,8 +65,11 @@ def split_number(text: str, field: str, expected: str, example: str, subject: An
 
     Raises
     ------
-    InputError : not exactly one decimal number with, perhaps, a unit; the hint says what was probably meant
-    UnitError : text without any digit
+    InputError
+        Not exactly one decimal number with, perhaps, a unit; the hint says what was
+        probably meant.
+    UnitError
+        Text without any digit.
     """
     text = str(text)
     wanted = f"{expected}, or a number and a unit such as {example!r}"
@@ -92,7 +98,9 @@ def _exact(digits: str, ten: str | None, text: str, field: str, subject: Any) ->
 
 
 def meant(text: str) -> str:
-    """What was probably meant by text that is not one number and a unit; "" if that cannot be told."""
+    """What was probably meant by text that is not one number and a unit; "" if that
+    cannot be told.
+    """
     text = text.strip()
     if not text:
         return "the text is empty"

@@ -15,7 +15,8 @@ def require(module: str, extra: str, purpose: str = "") -> ModuleType:
 
     Raises
     ------
-    MissingDependencyError : if `module` cannot be imported; the inner reason is in ``__cause__``
+    MissingDependencyError
+        If `module` cannot be imported; the inner reason is in ``__cause__``.
     """
     try:
         return importlib.import_module(module)
@@ -35,8 +36,8 @@ def install_hint(extra: str) -> str:
         lines = importlib.metadata.requires("pbpk-hybrid") or []
     except importlib.metadata.PackageNotFoundError:
         lines = []
-    own = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
-    packages = [line.split(";")[0].strip() for line in lines if own.search(line)]
+    of_extra = re.compile(rf"""extra\s*==\s*["']{re.escape(extra)}["']""")
+    packages = [line.split(";")[0].strip() for line in lines if of_extra.search(line)]
     if not packages:
         return f'install the extra "{extra}": pip install ".[{extra}]" in a checkout of pbpk_hybrid'
     return f'install the extra "{extra}": pip install ' + " ".join(f'"{p}"' for p in packages)

@@ -8,17 +8,18 @@ from typing import Any
 VERSION = "0.1.0"
 
 
-def provenance(**facts: Any) -> dict[str, Any]:
+def provenance(**attributes: Any) -> dict[str, Any]:
     """Attributes for a Dataset: package version, time of making, and the given facts.
 
-    netCDF knows no None and no bool: None is left out, bool becomes 0 or 1, sequences become text.
+    netCDF knows no None and no bool: None is left out, bool becomes 0 or 1, sequences
+    become text.
     """
     attrs: dict[str, Any] = {
         "Conventions": "CF-1.11",
         "pbpk_hybrid_version": VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    for name, value in facts.items():
+    for name, value in attributes.items():
         if value is None:
             continue
         if isinstance(value, bool):

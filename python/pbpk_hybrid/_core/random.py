@@ -31,19 +31,20 @@ def generator(
 ) -> tuple[np.random.Generator, int]:
     """A numpy Generator and the integer that reproduces it.
 
-    ``None`` draws a seed from the operating system and returns it, so that it can be stored in the
-    result's attributes.
+    ``None`` draws a seed from the operating system and returns it, so that it can be
+    stored in the result's attributes.
 
     Raises
     ------
-    InputError : if `seed` is neither None, a non-negative integer nor a Generator
+    InputError
+        If `seed` is neither None, a non-negative integer nor a Generator.
     """
     if isinstance(seed, np.random.Generator):
-        drawn = int(seed.integers(0, 2**63 - 1))
-        return np.random.default_rng(drawn), drawn
+        seed_drawn = int(seed.integers(0, 2**63 - 1))
+        return np.random.default_rng(seed_drawn), seed_drawn
     if seed is None:
-        drawn = int(np.random.SeedSequence().entropy % (2**63))
-        return np.random.default_rng(drawn), drawn
+        seed_drawn = int(np.random.SeedSequence().entropy % (2**63))
+        return np.random.default_rng(seed_drawn), seed_drawn
     check_seed(seed, field)
     return np.random.default_rng(int(seed)), int(seed)
 
@@ -53,7 +54,8 @@ def check_seed(seed: int | np.random.Generator | None, field: str = "seed") -> N
 
     Raises
     ------
-    InputError : neither None, a non-negative integer nor a Generator
+    InputError
+        Neither None, a non-negative integer nor a Generator.
     """
     if seed is None or isinstance(seed, np.random.Generator):
         return

@@ -1,8 +1,8 @@
 """The five Dataset schemas that cross a room's border, and the one function that checks them.
 
-Every variable has CF ``units`` and ``long_name``. Dims are singular nouns. ``required`` variables must be
-there; any other listed variable may be; unlisted variables are allowed and left alone, so that users can carry
-their own columns.
+Every variable has CF ``units`` and ``long_name``. Dims are singular nouns. ``required``
+variables must be there; any other listed variable may be; unlisted variables are
+allowed and left alone, so that users can carry their own columns.
 """
 
 from __future__ import annotations
@@ -424,8 +424,10 @@ def validate(ds: xr.Dataset, schema: str, *, field: str | None = None) -> xr.Dat
 
     Raises
     ------
-    SchemaError : not a Dataset, a missing variable, wrong dims, units or type, NaN or a value out of range; the
-        message names the variable, the value, the subject and what was expected
+    SchemaError
+        Not a Dataset, a missing variable, wrong dims, units or type, NaN or a value out
+        of range; the message names the variable, the value, the subject and what was
+        expected.
     """
     if schema not in SCHEMAS:
         raise unknown_name("schema", schema, SCHEMAS)
@@ -474,8 +476,8 @@ def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         labels = {d: _label(da, d, i) for d, i in zip(da.dims, where, strict=True)}
         subject = labels.pop("subject", None)
-        place = "".join(f"[{d}={x}]" for d, x in labels.items())
-        raise SchemaError(name + place, float(values[where]), what, subject=subject)
+        position = "".join(f"[{d}={x}]" for d, x in labels.items())
+        raise SchemaError(name + position, float(values[where]), what, subject=subject)
 
 
 def _label(da: xr.DataArray, dim: str, index: int):

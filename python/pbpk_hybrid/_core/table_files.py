@@ -1,7 +1,9 @@
-"""Tables from strangers: CSV files and DataFrames as columns of text, and the strict reading of their values.
+"""Tables from strangers: CSV files and DataFrames as columns of text, and the strict
+reading of their values.
 
-One reader for every door (NONMEM-style data sets, tables for noncompartmental analysis). A table is never repaired by
-guessing: what can be read in two ways is refused with the line and what to write instead.
+One reader for every door (NONMEM-style data sets, tables for noncompartmental
+analysis). A table is never repaired by guessing: what can be read in two ways is
+refused with the line and what to write instead.
 """
 
 from __future__ import annotations
@@ -64,14 +66,18 @@ def is_missing(text: str, more: Iterable[str] = ()) -> bool:
 
 
 def parse_number(text: str) -> float | None:
-    """The number that a field is, or None. Digits of other scripts, ``1_000`` and ``inf`` are no numbers."""
+    """The number that a field is, or None. Digits of other scripts, ``1_000`` and
+    ``inf`` are no numbers.
+    """
     if not text.isascii() or not _NUMBER.fullmatch(text):
         return None
     return float(text.lower().replace("d", "e"))
 
 
 def parse_below(text: str) -> float | None:
-    """``<0.5`` -> 0.5; a word such as BLQ -> NaN (below a limit that the field does not say); else None."""
+    """``<0.5`` -> 0.5; a word such as BLQ -> NaN (below a limit that the field does not
+    say); else None.
+    """
     if text.lower() in _BELOW_WORDS:
         return np.nan
     found = _BELOW.fullmatch(text)
@@ -79,7 +85,9 @@ def parse_below(text: str) -> float | None:
 
 
 def canonical(name: str) -> str:
-    """A column's name in capitals, without a leading ``#`` and with ``_`` for blanks, dots and dashes."""
+    """A column's name in capitals, without a leading ``#`` and with ``_`` for blanks,
+    dots and dashes.
+    """
     return re.sub(r"[\s.\-]+", "_", name.strip().lstrip("#").strip()).upper()
 
 
@@ -88,11 +96,16 @@ class Table:
 
     Parameters
     ----------
-    name : of the file, for messages
-    header : names as they stand in the file
-    rows : text of every field
-    line : number of the line of each row
-    word : what the number counts, "line" of a file or "row" of a DataFrame
+    name
+        Of the file, for messages.
+    header
+        Names as they stand in the file.
+    rows
+        Text of every field.
+    line
+        Number of the line of each row.
+    word
+        What the number counts, "line" of a file or "row" of a DataFrame.
     """
 
     def __init__(
@@ -132,7 +145,8 @@ class Table:
 
         Raises
         ------
-        FileFormatError : no such column
+        FileFormatError
+            no such column.
         """
         for name in names:
             found = [h for h in self.header if h == name or self.base[h] == canonical(name)]
@@ -150,13 +164,18 @@ class Table:
 
         Parameters
         ----------
-        aliases : the usual name first
-        item : what is looked for, for messages
-        ordered : the first name that is there wins; False: two columns that differ are refused
+        aliases
+            The usual name first.
+        item
+            What is looked for, for messages.
+        ordered
+            The first name that is there wins; False: two columns that differ are
+            refused.
 
         Raises
         ------
-        FileFormatError : several columns could be meant
+        FileFormatError
+            Several columns could be meant.
         """
         hits = [
             (alias, ending, h)
@@ -189,24 +208,32 @@ class Table:
 
         Parameters
         ----------
-        column : its header may name a unit
-        given : what the caller says, or None
-        unit : the unit wanted, also that of a column of which nobody says anything
-        option : name of the caller's parameter, for messages
+        column
+            Its header may name a unit.
+        given
+            What the caller says, or None.
+        unit
+            The unit wanted, also that of a column of which nobody says anything.
+        option
+            Name of the caller's parameter, for messages.
 
         Raises
         ------
-        FileFormatError : header and caller disagree
-        UnitError : text that is no unit of this kind
+        FileFormatError
+            Header and caller disagree.
+        UnitError
+            Text that is no unit of this kind.
         """
-        own = self.unit.get(column) if column else None
-        by_header = _factor(own, unit, f"{self.name}, column {column!r}") if own else None
+        header_unit = self.unit.get(column) if column else None
+        by_header = (
+            _factor(header_unit, unit, f"{self.name}, column {column!r}") if header_unit else None
+        )
         by_caller = _factor(given, unit, option) if given is not None else None
-        both = by_header is not None and by_caller is not None
-        if both and not np.isclose(by_header, by_caller, rtol=1e-9, atol=0):
+        contradicting = by_header is not None and by_caller is not None
+        if contradicting and not np.isclose(by_header, by_caller, rtol=1e-9, atol=0):
             raise FileFormatError(
                 f"{self.name}, column {column!r}",
-                own,
+                header_unit,
                 f"the unit given by {option}, {given}",
                 hint=f"correct the header or leave out {option}",
             )
@@ -226,13 +253,17 @@ class Table:
 
         Parameters
         ----------
-        missing : texts that mean "not given" here, besides MISSING
-        subject : function of the row that names its subject, for messages
-        rows : rows to look at; the others are `default`
+        missing
+            Texts that mean "not given" here, besides MISSING.
+        subject
+            Function of the row that names its subject, for messages.
+        rows
+            Rows to look at; the others are `default`.
 
         Raises
         ------
-        FileFormatError : a field that is no finite number
+        FileFormatError
+            A field that is no finite number.
         """
         empty = frozenset(map(str, missing))
         out = np.full(len(self), np.nan if default is None else default, float)
@@ -283,23 +314,28 @@ def _number_hint(field: str) -> str:
     return ""
 
 
-# ------------------------------------------------------------------------------------------------ reading
+# ---- reading ------------------------------------------------------------------------------------
 def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
     """Read a CSV file (also .gz), or take a pandas or polars DataFrame.
 
-    Files are UTF-8 text with one line of names. Columns are separated by commas, semicolons, tabs or (where there are none
-    of these) blanks. A first line that begins with ``#`` and holds all of `keys` is the line of names; other lines that
-    begin with ``#``, and lines of nothing but separators, are skipped. Decimal commas are read where semicolons or tabs
-    separate the columns and no number can be taken for one with thousands' separators.
+    Files are UTF-8 text with one line of names. Columns are separated by commas,
+    semicolons, tabs or (where there are none of these) blanks. A first line that begins
+    with ``#`` and holds all of `keys` is the line of names; other lines that begin with
+    ``#``, and lines of nothing but separators, are skipped. Decimal commas are read
+    where semicolons or tabs separate the columns and no number can be taken for one
+    with thousands' separators.
 
     Parameters
     ----------
-    source : path, or DataFrame
-    keys : canonical names that a header has
+    source
+        Path, or DataFrame.
+    keys
+        Canonical names that a header has.
 
     Raises
     ------
-    FileFormatError : no such file, not a table, lines of unequal length, ambiguous numbers
+    FileFormatError
+        no such file, not a table, lines of unequal length, ambiguous numbers.
     """
     if hasattr(source, "columns") and hasattr(source, "__getitem__"):
         return _from_frame(source)
@@ -447,7 +483,8 @@ def _decimal_commas(path: Path, rows: list[tuple[int, list[str]]]) -> None:
 
     Raises
     ------
-    FileFormatError : points and commas in one file, or commas that may separate thousands
+    FileFormatError
+        Points and commas in one file, or commas that may separate thousands.
     """
     commas = [
         (n, f) for n, row in rows for f in row if _COMMA.fullmatch(f) or _THOUSANDS.fullmatch(f)
@@ -482,7 +519,8 @@ def flags(
 
     Raises
     ------
-    FileFormatError : another word
+    FileFormatError
+        Another word.
     """
     yes, no = frozenset(yes), frozenset(no)
     out = np.zeros(len(table), bool)
@@ -498,7 +536,8 @@ def flags(
 
 
 def texts(table: Table, column: str, rows: Iterable[int]) -> dict[str, int]:
-    """The distinct values of a column in some rows, in their order, with how often they occur; "" for not given.
+    """The distinct values of a column in some rows, in their order, with how often they
+    occur; "" for not given.
 
     Numbers that are equal are one value however they are written (1 and 1.0).
     """
@@ -525,7 +564,7 @@ def listed(values: Mapping[str, int]) -> str:
     return ", ".join(f"{k or 'not given'} ({n} record{'s' * (n > 1)})" for k, n in values.items())
 
 
-def first_back(time: np.ndarray, who: np.ndarray) -> int | None:
+def first_back(time: np.ndarray, subject: np.ndarray) -> int | None:
     """The first row whose time is before that of the row above, of the same subject."""
-    back = (np.diff(time) < 0) & (who[1:] == who[:-1])
+    back = (np.diff(time) < 0) & (subject[1:] == subject[:-1])
     return int(np.argmax(back)) + 1 if back.any() else None

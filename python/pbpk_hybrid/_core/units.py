@@ -1,13 +1,14 @@
 """Canonical units inside, text with units at the border.
 
-Inside the package: time h, volume L, amount mg, concentration mg/L, flow L/h, body mass kg, height cm,
-age year. A plain number is taken in the documented unit of its field; text such as ``"0.5 mg/L"`` is
-converted. What text may say is in :mod:`.numbers_in_text`: one decimal number, then a unit.
+Inside the package: time h, volume L, amount mg, concentration mg/L, flow L/h, body mass
+kg, height cm, age year. A plain number is taken in the documented unit of its field;
+text such as ``"0.5 mg/L"`` is converted. What text may say is in
+:mod:`.numbers_in_text`: one decimal number, then a unit.
 
-Units are those of the tables below and no others, so that no text is ever evaluated: SI units and prefixes
-(SI Brochure, 9th ed., BIPM 2019, tables 2, 4, 7 and 8), the Julian year of 365.25 days (IAU), and pound,
-ounce, inch and foot (NIST SP 811, 2008, appendix B.8). Factors are exact fractions: the same quantity in two
-notations is the same float.
+Units are those of the tables below and no others, so that no text is ever evaluated: SI
+units and prefixes (SI Brochure, 9th ed., BIPM 2019, tables 2, 4, 7 and 8), the Julian
+year of 365.25 days (IAU), and pound, ounce, inch and foot (NIST SP 811, 2008, appendix
+B.8). Factors are exact fractions: the same quantity in two notations is the same float.
 """
 
 from __future__ import annotations
@@ -185,18 +186,31 @@ def quantity(
 
     Parameters
     ----------
-    value : number (already in `unit`), text with a unit such as ``"80 mL/min"``, or pint quantity
-    unit : the canonical unit, e.g. ``"L/h"``; ``"1"`` for a dimensionless field
-    field : name used in the error
-    molar_mass : [g/mol], allows molar amounts and concentrations where mass is expected
-    positive, minimum, maximum : bounds, in `unit`
-    percent : whether "%" makes sense where `unit` is "1" (it does not for a logarithm or a count)
-    possible : the units to name where text has none and needs one; "" for the usual ones of `unit`
+    value
+        Number (already in `unit`), text with a unit such as ``"80 mL/min"``, or pint
+        quantity.
+    unit
+        The canonical unit, e.g. ``"L/h"``; ``"1"`` for a dimensionless field.
+    field
+        Name used in the error.
+    molar_mass
+        [g/mol], allows molar amounts and concentrations where mass is expected.
+    positive, minimum, maximum
+        Bounds, in `unit`.
+    percent
+        Whether "%" makes sense where `unit` is "1" (it does not for a logarithm or a
+        count).
+    possible
+        The units to name where text has none and needs one; "" for the usual ones of
+        `unit`.
 
     Raises
     ------
-    UnitError : unknown unit, a unit of another dimension, or text without the unit that it needs
-    InputError : not exactly one finite number, or out of bounds
+    UnitError
+        Unknown unit, a unit of another dimension, or text without the unit that it
+        needs.
+    InputError
+        Not exactly one finite number, or out of bounds.
     """
     number = _magnitude(value, unit, field, molar_mass, subject, percent, possible)
     shown = _shown(unit)
@@ -271,7 +285,7 @@ def _from_text(
     if not percent and "%" in split.unit:
         raise UnitError(field, split.text, "a number without a unit", subject=subject)
     try:
-        given = read_unit(split.unit)
+        found = read_unit(split.unit)
     except _UnitTextError as err:
         raise UnitError(
             field,
@@ -281,7 +295,7 @@ def _from_text(
             hint=str(err),
         ) from None
     return _float(
-        split.number * _ratio(given, unit, field, split.text, molar_mass, subject),
+        split.number * _ratio(found, unit, field, split.text, molar_mass, subject),
         split.text,
         field,
         unit,
@@ -290,25 +304,25 @@ def _from_text(
 
 
 def _ratio(
-    given: Unit, unit: str, field: str, text: Any, molar_mass: float | None, subject: Any
+    found: Unit, unit: str, field: str, text: Any, molar_mass: float | None, subject: Any
 ) -> Fraction:
-    """What a number in `given` is to be multiplied by, to be in `unit`."""
+    """What a number in `found` is to be multiplied by, to be in `unit`."""
     target = _target(unit)
-    ratio = given.factor / target.factor
+    ratio = found.factor / target.factor
     per_protein = unit == "uL/min/mg"
-    if (given.note == "protein" and not per_protein) or (
-        given.note == "body weight" and per_protein
+    if (found.note == "protein" and not per_protein) or (
+        found.note == "body weight" and per_protein
     ):
         raise UnitError(
             field,
             text,
-            f"a value in {_shown(unit)}, not per kg or mg of {given.note}",
+            f"a value in {_shown(unit)}, not per kg or mg of {found.note}",
             subject=subject,
         )
-    if given.dimensions == target.dimensions:
+    if found.dimensions == target.dimensions:
         return ratio
     # a molar amount or concentration where a mass is wanted (or the reverse)
-    sign = _moles_to_mass(given.dimensions, target.dimensions)
+    sign = _moles_to_mass(found.dimensions, target.dimensions)
     if sign and molar_mass is not None:
         return ratio * Fraction(molar_mass) ** sign
     raise UnitError(
@@ -322,26 +336,28 @@ def _ratio(
     )
 
 
-def _moles_to_mass(given: Dimensions, target: Dimensions) -> int:
+def _moles_to_mass(found: Dimensions, target: Dimensions) -> int:
     """The power of the molar mass that makes one of the other: 1, -1, or 0 where none does."""
-    if _NONE in (given, target):
+    if _NONE in (found, target):
         return 0
     for sign in (1, -1):
-        if target == tuple(d + sign * m for d, m in zip(given, _MOLAR_MASS, strict=True)):
+        if target == tuple(d + sign * m for d, m in zip(found, _MOLAR_MASS, strict=True)):
             return sign
     return 0
 
 
 def _from_pint(value: Any, unit: str, field: str, molar_mass: float | None, subject: Any) -> float:
-    """A pint quantity: its number as it is, its unit by our table, or by its own registry where we have none."""
+    """A pint quantity: its number as it is, its unit by our table, or by its own
+    registry where we have none.
+    """
     number = _magnitude(value.magnitude, unit, field, molar_mass, subject, True, "")
     if not math.isfinite(number):
         return number
     try:
-        given = read_unit(format(value.units, "D"))
+        found = read_unit(format(value.units, "D"))
     except _UnitTextError:
         return _by_its_registry(value, unit, field, subject)
-    ratio = _ratio(given, unit, field, str(value), molar_mass, subject)
+    ratio = _ratio(found, unit, field, str(value), molar_mass, subject)
     return _float(Fraction(number) * ratio, str(value), field, unit, subject)
 
 
@@ -387,7 +403,7 @@ def _example(unit: str, digits: str = "1") -> str:
     return f"{digits} {_shown(unit)}"
 
 
-# ------------------------------------------------------------------------------------------------ units as text
+# ---- units as text ------------------------------------------------------------------------------
 #: the longest that makes sense is "nmol/min/1e6 hepatocytes"
 _LONGEST = 80
 _LARGEST_POWER = 4
@@ -412,11 +428,13 @@ _TOKEN = re.compile(
 
 @lru_cache(maxsize=512)
 def read_unit(text: str) -> Unit:
-    """The unit that `text` says, such as ``mL/min/kg``, ``uL/(min*mg)``, ``h-1`` or ``uL/min/1e6 cells``.
+    """The unit that `text` says, such as ``mL/min/kg``, ``uL/(min*mg)``, ``h-1`` or
+    ``uL/min/1e6 cells``.
 
     Raises
     ------
-    ValueError : says what cannot be understood
+    ValueError
+        Says what cannot be understood.
     """
     if len(text) > _LONGEST:
         raise _UnitTextError(f"a unit has at most {_LONGEST} characters")
@@ -425,7 +443,9 @@ def read_unit(text: str) -> Unit:
 
 
 def _plain(text: str) -> tuple[str, str]:
-    """Signs of print as signs of typing; what stands for one unit in one word; and of what a mass is said to be."""
+    """Signs of print as signs of typing; what stands for one unit in one word; and of
+    what a mass is said to be.
+    """
     text = text.replace("µ", "u").replace("μ", "u").replace("−", "-")
     text = _SUPERSCRIPT.sub(lambda m: "^" + m[1].translate(_SUPERSCRIPTS), text)
     text = re.sub("[·⋅×]", "*", text)

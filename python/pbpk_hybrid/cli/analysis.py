@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._core.errors import InputError, SchemaError
+from .cohort import Chunks
+from .options import Chunk, Debug, Overwrite, Quiet, Scheduler, Workers
 from .parsing import number_option
-from .subjects import Chunk, Overwrite, Scheduler, Workers
-from .terminal import Debug, Quiet, console, reporting, write_table
+from .terminal import console, reporting, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from .cohort import Chunks
 
 
 def nca(
@@ -83,52 +82,33 @@ def nca(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Noncompartmental analysis of every subject in FILE; prints a summary and, with --out, writes each subject's values.
+    """Noncompartmental analysis of every subject in FILE.
 
-    A simulation carries its doses: nothing needs to be said of them. Other files need --dose and --route, unless their
-    columns say it. Of several doses each dosing interval is analysed; the summary is of the last.
+    Prints a summary and, with --out, writes the values of each subject.
+
+    A simulation carries its doses: nothing needs to be said of them. Other files need
+    --dose and --route, unless their columns say it. Of several doses each dosing
+    interval is analysed; the summary is of the last.
     """
     with reporting(debug):
         from ..nca import NCAOptions
         from ..nca import nca as analyse
-        from ..results import nca_table, save_results
+        from ..results import nca_table
 
         if out is not None and out.suffix not in (".csv", ".nc", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .csv, .nc or .zarr")
         options = NCAOptions(
             auc_method=method, tau=tau, dose_time=dose_time, steady_state=steady_state
         )
+        doses = (dose, route, infusion_duration)
+        keywords = {"lloq": lloq, "compartment": compartment, "options": options}
         if out is not None and out.suffix == ".zarr":
-            from .cohort import Chunks
-
             chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
-            result = _to_store(
-                file,
-                out,
-                chunks,
-                dose,
-                route,
-                infusion_duration,
-                lloq=lloq,
-                compartment=compartment,
-                options=options,
-            )
+            result = _to_store(file, out, chunks, doses, keywords)
         else:
-            data = _read(file, unit, ignore or (), quiet)
-            result = analyse(
-                data,
-                dose,
-                route,
-                infusion_duration,
-                lloq=lloq,
-                compartment=compartment,
-                options=options,
-            )
-        if out is not None and out.suffix != ".zarr":
-            if out.suffix == ".csv":
-                write_table(result.to_dataframe(), out)
-            else:
-                save_results(result, out)
+            result = analyse(_read(file, unit, ignore or (), quiet), *doses, **keywords)
+            if out is not None:
+                _write(result, out)
         if not quiet:
             screen = console()
             screen.print(nca_table(result, title=f"{file.name}, {compartment}, {result.route}"))
@@ -136,8 +116,21 @@ def nca(
                 screen.print(f"written: {out}", soft_wrap=True)
 
 
+def _write(result: xr.Dataset, out: Path) -> None:
+    from ..results import save_results
+
+    if out.suffix == ".csv":
+        write_table(result.to_dataframe(), out)
+    else:
+        save_results(result, out)
+
+
 def _to_store(
-    file: Path, out: Path, chunks: Chunks, dose, route, infusion_duration, **keywords
+    file: Path,
+    out: Path,
+    chunks: Chunks,
+    doses: tuple[str | None, str | None, str | None],
+    keywords: dict[str, Any],
 ) -> xr.Dataset:
     """Analyse a store of any size chunk by chunk, into another one."""
     from ..scale import nca_cohort, open_cohort
@@ -145,8 +138,8 @@ def _to_store(
     if file.suffix != ".zarr":
         raise InputError("FILE", str(file), "a store, NAME.zarr, when --out is one")
     n = open_cohort(file).sizes.get("subject", 0)
-    with chunks.run("analysing", n) as how:
-        return nca_cohort(file, dose, route, infusion_duration, store=out, **how, **keywords)
+    with chunks.run("analysing", n) as chunk_keywords:
+        return nca_cohort(file, *doses, store=out, **chunk_keywords, **keywords)
 
 
 def _read(file: Path, unit: str | None, ignore: Sequence[str], quiet: bool) -> xr.Dataset:
@@ -159,9 +152,9 @@ def _read(file: Path, unit: str | None, ignore: Sequence[str], quiet: bool) -> x
         for note in () if quiet else notes:
             typer.echo("note: " + note)
         return observations
-    for option, given in (("--unit", unit), ("--ignore", ignore)):
-        if given:
-            raise InputError(option, given, "a .csv file, to which alone it applies")
+    for option, value in (("--unit", unit), ("--ignore", ignore)):
+        if value:
+            raise InputError(option, value, "a .csv file, to which alone it applies")
     ds = open_results(file, schema=None)
     if "concentration" not in ds.variables and "sample" not in ds.dims:
         raise SchemaError("file", str(file), "a simulation or observation Dataset")

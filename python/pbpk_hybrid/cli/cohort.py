@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.basis import basis_in_words
-from .._core.errors import InputError, unknown_name
-from .subjects import parse_filters
+from .._core.errors import InputError
 from .terminal import console, stage
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ..compounds import Compound
     from ..dosing import Regimen
     from ..scale import Cohort
+    from ..solvers import TimeGrid
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,27 @@ class Chunks:
 def simulate_to_store(
     compound: Compound,
     regimen: Regimen,
-    times: np.ndarray | None,
+    times: np.ndarray | TimeGrid | None,
     out: Path,
     *,
-    subjects: int,
-    species: str,
-    seed: int,
-    filters: Mapping[str, str | None],
+    cohort: Cohort,
     chunks: Chunks,
     keywords: Mapping[str, Any],
-    generator: str = "survey",
 ) -> int:
-    """Run or finish the cohort in `out`; returns how many subjects failed."""
+    """Simulate `cohort` into the store `out`, or finish it; returns the number of failed subjects.
+
+    Parameters
+    ----------
+    times : array, hour
+        Saved times; a :class:`~pbpk_hybrid.solvers.TimeGrid` chooses them.
+    keywords : mapping
+        Model choices, as of :func:`pbpk_hybrid.simulate`.
+
+    Raises
+    ------
+    InputError
+        No times.
+    """
     from ..scale import simulate_cohort
 
     if times is None:
@@ -69,51 +78,32 @@ def simulate_to_store(
             'the times to save [h], such as "0:24:0.5"',
             hint="this regimen suggests none",
         )
-    cohort = cohort_of(subjects, species, seed, generator, filters)
-    with chunks.run("simulating", subjects) as how:
-        ds = simulate_cohort(compound, regimen, cohort, times, store=out, **how, **keywords)
+    with chunks.run("simulating", cohort.n) as chunk_keywords:
+        ds = simulate_cohort(
+            compound, regimen, cohort, times, store=out, **chunk_keywords, **keywords
+        )
     failed = int(ds.attrs["failed_subjects"])
     if not chunks.quiet:
         names = ", ".join(ds["compartment"].values)
-        console().print(
-            f"written: {out}: {subjects} subjects x {ds.sizes['time']} times ({names}), {failed} failed, seed {seed}",
+        screen = console()
+        screen.print(
+            f"written: {out}: {cohort.n} subjects x {ds.sizes['time']} times ({names}), "
+            f"{failed} failed, seed {cohort.seed}",
             soft_wrap=True,
         )
-        console().print(
+        screen.print(
             f"basis: {basis_in_words(ds.attrs)}; variability: {ds.attrs['variability']}",
             soft_wrap=True,
         )
     return failed
 
 
-def population_to_store(
-    out: Path,
-    *,
-    subjects: int,
-    species: str,
-    seed: int,
-    generator: str,
-    filters: Mapping[str, str | None],
-    chunks: Chunks,
-) -> xr.Dataset:
-    """Draw or finish the population in `out`."""
+def population_to_store(out: Path, *, cohort: Cohort, chunks: Chunks) -> xr.Dataset:
+    """Draw `cohort` into the store `out`, or finish it."""
     from ..scale import draw_cohort
 
-    cohort = cohort_of(subjects, species, seed, generator, filters)
-    with chunks.run("drawing", subjects) as how:
-        return draw_cohort(cohort, store=out, **how)
-
-
-def cohort_of(
-    n: int, species: str, seed: int, generator: str, filters: Mapping[str, str | None]
-) -> Cohort:
-    """Who is asked for; the filters are the texts of the options."""
-    from ..scale import Cohort
-    from ..scale.cohort import GENERATORS
-
-    if generator not in GENERATORS:
-        raise unknown_name("--generator", generator, GENERATORS)
-    return Cohort(n, seed, species, parse_filters(filters), generator)
+    with chunks.run("drawing", cohort.n) as chunk_keywords:
+        return draw_cohort(cohort, store=out, **chunk_keywords)
 
 
 @contextlib.contextmanager

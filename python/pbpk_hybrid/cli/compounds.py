@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, console, reporting
+from .options import Debug
+from .terminal import console, reporting
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, search and show compounds."

@@ -1,4 +1,7 @@
-"""What ``fit`` and ``forecast`` share: reading the data set, whose route is said and never assumed, and its people."""
+"""Reading a data set of doses and samples, and its people, for ``fit`` and ``forecast``.
+
+The route of a dose is stated by the user or the file, and never assumed.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ def read_data_set(
 
     Raises
     ------
-    InputError : no route of some dose, a compartment that the file does not have
+    InputError
+        no route of some dose, a compartment that the file does not have.
     """
     from ..dosing import read_nonmem
 
@@ -91,7 +95,8 @@ def parse_compartments(texts: list[str] | None) -> dict[int | str, str]:
 
     Raises
     ------
-    InputError : text of another form, one compartment twice
+    InputError
+        Text of another form, one compartment twice.
     """
     out: dict[int | str, str] = {}
     for text in texts or []:
@@ -155,13 +160,15 @@ def say_notes(data: NonmemData, quiet: bool, more: Iterable[str] = ()) -> None:
             typer.echo("note: " + note)
 
 
-# ------------------------------------------------------------------------------------------------ people
+# ---- people -------------------------------------------------------------------------------------
 def covariates_of(covariates: xr.Dataset, baseline: bool, notes: list[str]) -> dict[str, list[Any]]:
     """What the data set says of people, by our names and in our units: a value for each subject.
 
     Raises
     ------
-    InputError : a covariate that changes within a subject (unless `baseline`), a sex or number that cannot be read
+    InputError
+        A covariate that changes within a subject (unless `baseline`), a sex or number
+        that cannot be read.
     """
     found: dict[str, list[Any]] = {}
     used: set[str] = set()
@@ -196,9 +203,9 @@ def _per_subject(covariates: xr.Dataset, column: str, baseline: bool, notes: lis
     values = covariates[column]
     if values.dims == ("subject",):
         return values.values
-    who, subjects = covariates["record_subject"].values, covariates["subject"].values
+    record_subject, subjects = covariates["record_subject"].values, covariates["subject"].values
     first = {}
-    for i, (subject, value) in enumerate(zip(who, values.values, strict=True)):
+    for i, (subject, value) in enumerate(zip(record_subject, values.values, strict=True)):
         if value != first.setdefault(subject, value) and not baseline:
             raise InputError(
                 column,
@@ -244,7 +251,9 @@ def _numbers(values, column: str, name: str, unit: str, covariates: xr.Dataset) 
 
 
 def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[str]) -> xr.Dataset:
-    """One reference individual per ID, of the weight, age, height and sex in the data set; below 18 years a child."""
+    """One reference individual per ID, of the weight, age, height and sex in the data
+    set; below 18 years a child.
+    """
     import xarray as xr
 
     from ..physiology import reference_child, reference_individual
@@ -253,19 +262,21 @@ def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[
     subjects = covariates["subject"].values
     each, children = [], 0
     for i, subject in enumerate(subjects):
-        mine = {name: values[i] for name, values in known.items()}
+        subject_values = {name: values[i] for name, values in known.items()}
         try:
-            if species == "human" and mine.get("age", 18.0) < 18:
-                mine.pop("height", None)  # a child's follows from its age
-                each.append(reference_child(**mine))
+            if species == "human" and subject_values.get("age", 18.0) < 18:
+                subject_values.pop("height", None)  # a child's follows from its age
+                each.append(reference_child(**subject_values))
                 children += 1
             else:
                 if species != "human":
-                    mine = {k: v for k, v in mine.items() if k in ("sex", "body_weight")}
-                each.append(reference_individual(species, **mine))
+                    subject_values = {
+                        k: v for k, v in subject_values.items() if k in ("sex", "body_weight")
+                    }
+                each.append(reference_individual(species, **subject_values))
         except InputError as error:
             hint = error.hint
-            young = "age" not in mine and mine.get("body_weight", 99.0) < 30
+            young = "age" not in subject_values and subject_values.get("body_weight", 99.0) < 30
             if species == "human" and error.field == "body_weight" and young:
                 hint = "a column AGE (years) below 18 makes a child of this weight"
             elif error.field == "height":
@@ -274,10 +285,14 @@ def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[
             raise type(error)(
                 error.field, value, error.expected, subject=subject, hint=hint
             ) from None
-    said = ", ".join(n.replace("_", " ") for n in known)
+    columns = ", ".join(n.replace("_", " ") for n in known)
     notes.append(
         f"people: {len(each)} of species {species}"
-        + (f", by {said}" if said else "; no weight, age or sex known: the reference individual")
+        + (
+            f", by {columns}"
+            if columns
+            else "; no weight, age or sex known: the reference individual"
+        )
         + (f"; {children} children" if children else "")
     )
     people = xr.concat(

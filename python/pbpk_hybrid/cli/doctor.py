@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import NOT_AVAILABLE, Debug, console, reporting
+from .options import Debug
+from .terminal import NOT_AVAILABLE, console, reporting
 
 _BASE = (
     "numpy",
@@ -42,14 +43,14 @@ def doctor(
 ) -> None:
     """Say what is installed, and which backend would run and why. Exit code 4 if none can."""
     with reporting(debug):
-        facts = examine()
+        findings = examine()
         if as_json:
             import json
 
-            typer.echo(json.dumps(facts, indent=2))
+            typer.echo(json.dumps(findings, indent=2))
         else:
-            _print(facts)
-        if facts["would_run"] is None:
+            _print(findings)
+        if findings["would_run"] is None:
             raise typer.Exit(NOT_AVAILABLE)
 
 
@@ -102,18 +103,18 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _print(facts: dict) -> None:
+def _print(findings: dict) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     screen = console()
     screen.print(
-        f"pbpk_hybrid {facts['pbpk_hybrid']}, Python {facts['python']}, {facts['platform']}, "
-        f"{facts['processors']} processors, {facts['threads']} threads",
+        f"pbpk_hybrid {findings['pbpk_hybrid']}, Python {findings['python']}, {findings['platform']}, "
+        f"{findings['processors']} processors, {findings['threads']} threads",
         soft_wrap=True,
     )
     table = Table("", "package", "version", title="packages", title_justify="left")
-    for group, names in {"base": facts["packages"], **facts["extras"]}.items():
+    for group, names in {"base": findings["packages"], **findings["extras"]}.items():
         for i, (name, version) in enumerate(names.items()):
             missing = (
                 "[red]missing[/red]"
@@ -123,15 +124,17 @@ def _print(facts: dict) -> None:
             table.add_row(group if i == 0 else "", name, version or missing)
     screen.print(table)
     table = Table("backend", "can run", "why", title="backends", title_justify="left")
-    for name, state in facts["backends"].items():
+    for name, state in findings["backends"].items():
         table.add_row(name, "yes" if state["ok"] else "no", escape(state["reason"]))
     screen.print(table)
-    if facts["would_run"] is None:
-        screen.print(f"[red]no backend would run[/red]: {escape(facts['reason'])}", soft_wrap=True)
+    if findings["would_run"] is None:
+        screen.print(
+            f"[red]no backend would run[/red]: {escape(findings['reason'])}", soft_wrap=True
+        )
     else:
         screen.print(
-            f"[bold]{facts['would_run']}[/bold] would run. {escape(facts['reason'])}",
+            f"[bold]{findings['would_run']}[/bold] would run. {escape(findings['reason'])}",
             soft_wrap=True,
         )
-    for name, value in facts["environment"].items():
+    for name, value in findings["environment"].items():
         screen.print(f"{name}={value}", soft_wrap=True)

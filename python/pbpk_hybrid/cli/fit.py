@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,14 +24,16 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
-from .model_options import Clearance, Distribution, HepaticModel, PartitionMethod
+from .options import Clearance, Debug, Distribution, HepaticModel, PartitionMethod, Quiet
 from .parsing import number_option
-from .terminal import Debug, Quiet, check_folder, console, reporting, stage, staged_folder
+from .terminal import check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ..compounds import Compound
     from ..dosing import NonmemData
+    from ..models import System
 
 
 def fit(
@@ -101,24 +104,23 @@ def fit(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Estimate parameters of a compound from concentrations, by maximum likelihood or with priors."""
+    """Estimate parameters of a compound from concentrations, by maximum likelihood or
+    with priors.
+    """
+    settings = Estimation(parameter, random or [], prior or [], error, starts)
+    model_choices = {
+        "clearance": clearance,
+        "distribution": distribution,
+        "partition_method": partition_method,
+        "hepatic_model": hepatic_model,
+    }
     with reporting(debug):
         check_folder(out)
-        from ..compounds import get_compound, load_compound_file
-        from ..estimation import (
-            LogNormal,
-            Parameter,
-            fit_population,
-            plot_observed_predicted,
-            plot_residuals,
-        )
-        from ..estimation import fit as estimate
         from ..models import whole_body_system
 
         if not 0 < level < 1:
             raise InputError("--level", level, "a number between 0 and 1")
-        is_file = Path(compound).suffix in (".yaml", ".yml", ".toml")
-        drug = load_compound_file(compound) if is_file else get_compound(compound)
+        drug = _read_compound(compound)
         table = read_data_set(
             data,
             route=route,
@@ -137,51 +139,78 @@ def fit(
         people = people_of(table.covariates, species, baseline, notes)
         observed = _after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
-        system = whole_body_system(
-            drug,
-            people,
-            clearance=clearance,
-            distribution=distribution,
-            partition_method=partition_method,
-            hepatic_model=hepatic_model,
-        )
-        parameters = {
-            name: Parameter(factor=True, targets=(name,)) for name in dict.fromkeys(parameter)
-        }
-        priors = {}
-        for text in prior or []:
-            name, median, sd = _prior(text)
-            priors[name] = LogNormal(median, sd)
-        common = {
+        system = whole_body_system(drug, people, **model_choices)
+        doses = {
             "regimen": table.regimen,
-            "error": error,
             "body_weight": people["body_weight"].values,
             "lag_time": drug.absorption_lag_time or 0.0,
         }
         with stage("estimating", quiet):
-            if random:
-                found = fit_population(system, observed, parameters, random, priors, **common)
-            else:
-                found = estimate(system, observed, parameters, priors, starts=starts, **common)
+            found = _estimate(settings, system, observed, doses)
         estimates = found.table(level)
-        import matplotlib
-
-        matplotlib.use("Agg")
-        with staged_folder(out) as folder:
-            estimates.to_csv(folder / "estimates.csv")
-            found.predictions().to_dataframe().to_csv(folder / "predictions.csv", index=False)
-            if random:
-                found.individuals().to_dataframe().to_csv(folder / "individuals.csv")
-            plot_observed_predicted(found).figure.savefig(
-                folder / "observed_predicted.png", dpi=150
-            )
-            plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
+        _write(found, estimates, out, hierarchical=bool(settings.random))
         if quiet:
             return
-        if doses := found.facts.get("steady_state_doses"):
-            typer.echo(f"note: steady states (SS) are {doses} doses before the record")
+        if steady := found.facts.get("steady_state_doses"):
+            typer.echo(f"note: steady states (SS) are {steady} doses before the record")
         typer.echo(f"model: {basis_in_words(system.attrs)}")
         _show(found, estimates, level, out)
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """What is estimated and how, as typed."""
+
+    parameters: list[str]
+    random: list[str]  # parameters that differ between subjects
+    priors: list[str]
+    error: str
+    starts: int
+
+
+def _read_compound(name: str) -> Compound:
+    """A known compound, or one from a file."""
+    from ..compounds import get_compound, load_compound_file
+
+    is_file = Path(name).suffix in (".yaml", ".yml", ".toml")
+    return load_compound_file(name) if is_file else get_compound(name)
+
+
+def _estimate(settings: Estimation, system: System, observed: xr.Dataset, doses: dict[str, Any]):
+    """The fit: hierarchical where parameters differ between subjects.
+
+    `doses`: regimen, body weights [kg] and lag time [h].
+    """
+    from ..estimation import LogNormal, Parameter, fit_population
+    from ..estimation import fit as fit_together
+
+    names = dict.fromkeys(settings.parameters)  # each once, in order
+    parameters = {name: Parameter(factor=True, targets=(name,)) for name in names}
+    priors = {}
+    for text in settings.priors:
+        name, median, sd = _prior(text)
+        priors[name] = LogNormal(median, sd)
+    common = {**doses, "error": settings.error}
+    if settings.random:
+        return fit_population(system, observed, parameters, settings.random, priors, **common)
+    return fit_together(system, observed, parameters, priors, starts=settings.starts, **common)
+
+
+def _write(found, estimates, out: Path, *, hierarchical: bool) -> None:
+    """Estimates, predictions, individual values of a hierarchical fit, and two figures."""
+    import matplotlib
+
+    from ..estimation import plot_observed_predicted, plot_residuals
+
+    matplotlib.use("Agg")
+    with staged_folder(out) as folder:
+        estimates.to_csv(folder / "estimates.csv")
+        found.predictions().to_dataframe().to_csv(folder / "predictions.csv", index=False)
+        if hierarchical:
+            found.individuals().to_dataframe().to_csv(folder / "individuals.csv")
+        figure = plot_observed_predicted(found).figure
+        figure.savefig(folder / "observed_predicted.png", dpi=150)
+        plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
 
 
 def _show(found, estimates, level: float, out: Path) -> None:
@@ -208,7 +237,9 @@ def _show(found, estimates, level: float, out: Path) -> None:
 
 
 def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
-    """Without samples from before anything has entered, of which the model says 0 and an error model nothing."""
+    """Without samples from before anything has entered, of which the model says 0 and
+    an error model nothing.
+    """
     import numpy as np
 
     c, observed = table.regimen.columns, table.observations
@@ -223,11 +254,11 @@ def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
         else np.zeros(len(keep), dtype=bool)
     )
     for i, subject in enumerate(observed["subject"].values):
-        mine = np.flatnonzero(dose & (c["subject"] == number[str(subject)]))
-        if not mine.size:
+        own_doses = np.flatnonzero(dose & (c["subject"] == number[str(subject)]))
+        if not own_doses.size:
             raise InputError("data", "no dose", "a dose for every person", subject=subject)
-        entry = c["time"][mine] + c["lag_time"][mine]
-        first = mine[np.argmin(entry)]
+        entry = c["time"][own_doses] + c["lag_time"][own_doses]
+        first = own_doses[np.argmin(entry)]
         at_once = c["route"][first] == "iv_bolus" or c["steady_state"][first] > 0
         time = float(observed["time"].values[i])
         keep[i] = time > entry.min() or (time == entry.min() and at_once and not before[i])

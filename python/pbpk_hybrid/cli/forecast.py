@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .._core.errors import InputError
+from .cohort import Chunks
 from .data_set import (
     Analyte,
     Baseline,
@@ -22,9 +23,14 @@ from .data_set import (
     read_data_set,
     say_notes,
 )
+from .options import Chunk, Debug, Overwrite, Quiet, Scheduler, Workers
 from .parsing import parse_names, parse_times
-from .subjects import Chunk, Overwrite, Scheduler, Workers
-from .terminal import Debug, Quiet, reporting, stage, write_table
+from .terminal import reporting, stage, write_table
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..dosing import NonmemData
 
 
 def forecast(
@@ -77,12 +83,6 @@ def forecast(
         if out.suffix not in (".nc", ".csv", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .nc, .csv or .zarr")
         grid = parse_times(times)
-        import numpy as np
-        import xarray as xr
-
-        from ..learn.transformer import Forecaster
-        from ..results.storage import save_results
-
         study = read_data_set(
             data,
             route=route,
@@ -97,47 +97,77 @@ def forecast(
             occasions=occasions,
             lloq=lloq,
         )
-        regimen, notes = study.regimen, []
+        notes: list[str] = []
         people = {
             "subject": [str(s) for s in study.covariates["subject"].values],
             "species": species,
             **covariates_of(study.covariates, baseline, notes),
         }
-        sites = parse_names(compartments) or ("plasma",)
+        wanted = {
+            "times": grid,
+            "compound": compound,
+            "compartments": parse_names(compartments) or ("plasma",),
+        }
         say_notes(study, quiet, notes)
         if out.suffix == ".zarr":
-            from ..scale import forecast_cohort
-            from .cohort import Chunks
-
-            who = people.pop("subject")
-            known = xr.Dataset(
-                {k: ("subject", np.broadcast_to(v, len(who))) for k, v in people.items()},
-                {"subject": who},
-            )
-            with Chunks(chunk, workers, scheduler, overwrite, quiet).run(
-                "forecasting", len(who)
-            ) as how:
-                result = forecast_cohort(
-                    study.observations,
-                    regimen,
-                    known,
-                    times=grid,
-                    store=out,
-                    checkpoint=checkpoint,
-                    compound=compound,
-                    compartments=sites,
-                    **how,
-                )
+            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
+            result = _to_store(study, people, checkpoint, out, chunks, wanted)
         else:
             with stage("forecasting", quiet):
-                result = Forecaster.load(checkpoint).forecast(
-                    study.observations, regimen, people, compound, times=grid, compartments=sites
-                )
-            if out.suffix == ".csv":
-                table = result["concentration_quantile"].to_dataframe().reset_index()
-                write_table(table.set_index("subject"), out)
-            else:
-                save_results(result, out)
+                result = _to_file(study, people, checkpoint, out, wanted)
         if not quiet:
             n = result.sizes["subject"]
             typer.echo(f"{n} subjects, {len(grid)} times; written: {out}")
+
+
+def _to_store(
+    study: NonmemData,
+    people: dict[str, Any],
+    checkpoint: Path | None,
+    out: Path,
+    chunks: Chunks,
+    wanted: dict[str, Any],
+) -> xr.Dataset:
+    """Forecast chunk by chunk into the store `out`."""
+    import numpy as np
+    import xarray as xr
+
+    from ..scale import forecast_cohort
+
+    labels = people["subject"]
+    values = {name: value for name, value in people.items() if name != "subject"}
+    physiology = xr.Dataset(
+        {name: ("subject", np.broadcast_to(v, len(labels))) for name, v in values.items()},
+        {"subject": labels},
+    )
+    with chunks.run("forecasting", len(labels)) as chunk_keywords:
+        return forecast_cohort(
+            study.observations,
+            study.regimen,
+            physiology,
+            store=out,
+            checkpoint=checkpoint,
+            **wanted,
+            **chunk_keywords,
+        )
+
+
+def _to_file(
+    study: NonmemData,
+    people: dict[str, Any],
+    checkpoint: Path | None,
+    out: Path,
+    wanted: dict[str, Any],
+) -> xr.Dataset:
+    """Forecast at once and write `out`."""
+    from ..learn.transformer import Forecaster
+    from ..results.storage import save_results
+
+    forecaster = Forecaster.load(checkpoint)
+    result = forecaster.forecast(study.observations, study.regimen, people, **wanted)
+    if out.suffix == ".csv":
+        table = result["concentration_quantile"].to_dataframe().reset_index()
+        write_table(table.set_index("subject"), out)
+    else:
+        save_results(result, out)
+    return result

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, reporting
+from .options import Debug
+from .terminal import reporting
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -30,7 +30,8 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
 
     Raises
     ------
-    InputError : not of this form, not ascending, or more than 100,000 times
+    InputError
+        Not of this form, not ascending, or more than 100,000 times.
     """
     import numpy as np
 
@@ -60,13 +61,15 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
 
 
 def parse_range(text: str | None, field: str) -> Any:
-    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts: ("6 months", "2 years").
+    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts:
+    ("6 months", "2 years").
 
     A unit after the second number is that of both.
 
     Raises
     ------
-    InputError : neither one number nor two
+    InputError
+        Neither one number nor two.
     """
     if text is None:
         return None
@@ -78,14 +81,14 @@ def parse_range(text: str | None, field: str) -> Any:
         except InputError as error:
             raise InputError(field, text, wanted, hint=error.hint) from error
         return text if number.unit else quantity(text, "1", field)
-    low, own, high, unit = found.groups()
-    if unit is None and own is None:
+    low, low_unit, high, high_unit = found.groups()
+    if high_unit is None and low_unit is None:
         return quantity(low, "1", field), quantity(high, "1", field)
-    if unit is None:
+    if high_unit is None:
         raise InputError(
-            field, text, wanted, hint=f"give the unit after the second number: {high} {own}"
+            field, text, wanted, hint=f"give the unit after the second number: {high} {low_unit}"
         )
-    return f"{low} {own or unit}", f"{high} {unit}"
+    return f"{low} {low_unit or high_unit}", f"{high} {high_unit}"
 
 
 def parse_sex(text: str | None) -> Any:
@@ -93,7 +96,8 @@ def parse_sex(text: str | None) -> Any:
 
     Raises
     ------
-    InputError : something with a digit in it that is not one number
+    InputError
+        Something with a digit in it that is not one number.
     """
     if text is None or not re.search(r"\d", text):
         return text

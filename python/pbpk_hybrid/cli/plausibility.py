@@ -9,11 +9,13 @@ from .terminal import console
 
 
 def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
-    """Print the rates by rule and, with `out`, write rule x subject; returns whether no hard rule is broken."""
+    """Print the rates by rule and, with `out`, write rule x subject; returns whether no
+    hard rule is broken.
+    """
     from rich.table import Table
 
     from ..physiology import check_plausibility, check_ranks
-    from ..physiology.plausibility.rules import soft_rate_of_real_people
+    from ..physiology.plausibility.summary import soft_rate_of_real_people
     from ..results import open_results, save_results
 
     if path is None:
@@ -23,8 +25,8 @@ def check_file(path: Path | None, out: Path | None, quiet: bool) -> bool:
     if out is not None and out.suffix not in (".nc", ".zarr"):
         raise InputError("--out", str(out), "a name that ends in .nc or .zarr")
     if path.name.endswith((".csv", ".csv.gz")):
+        from ..physiology.plausibility.check import check_bodies
         from ..physiology.plausibility.httk_population import read_httk_population
-        from ..physiology.plausibility.rules import check_bodies
 
         body = read_httk_population(path)
         result, ranks = check_bodies(body), None

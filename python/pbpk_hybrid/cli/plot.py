@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError, NoEffectWarning
+from .options import Debug, Quiet
 from .parsing import parse_names
-from .terminal import Debug, Quiet, console, reporting
+from .terminal import console, reporting
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,12 +59,12 @@ def plot(
                 "--log changes nothing without --organs: a linear and a log axis are drawn anyway"
             )
         if organs is not None:
-            for option, given in (
+            for option, value in (
                 ("--observed", observed is not None),
                 ("--compartment", compartment != "plasma"),
                 ("--dose-normalise", dose_normalise),
             ):
-                if given:
+                if value:
                     raise InputError(
                         "--organs",
                         organs,
@@ -100,7 +101,8 @@ def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
 
     Raises
     ------
-    UnknownNameError, InputError : a file, an unknown compound, or one without such observations
+    UnknownNameError, InputError
+        A file, an unknown compound, or one without such observations.
     """
     from ..compounds import get_compound
     from .study import published

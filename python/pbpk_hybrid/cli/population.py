@@ -1,31 +1,23 @@
-"""``pbpk-hybrid population``: draw virtual subjects and look at them."""
+"""``pbpk-hybrid population``: draw virtual subjects into a file, and look at them."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._core.errors import InputError
-from .subjects import (
-    BMI,
-    EGFR,
-    Age,
-    BodyWeight,
-    Chunk,
-    Extrapolate,
-    Generator,
-    Overwrite,
-    Scheduler,
-    Sex,
-    Species,
-    Workers,
-    draw,
-)
-from .terminal import SUBJECTS_FAILED, Debug, Quiet, Seed, console, reporting, stage, write_table
+from . import options as opt
+from .cohort import Chunks, population_to_store
+from .subjects import SubjectChoice
+from .terminal import SUBJECTS_FAILED, console, reporting, stage, write_table
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: variables in the printed summary
 _SHOWN = (
     "age",
     "body_weight",
@@ -36,42 +28,52 @@ _SHOWN = (
     "cardiac_output",
     "serum_creatinine",
 )
+#: attribute of the population -> the sentence that it ends
+_REMARKS = {
+    "extrapolated": "nobody was trained on in the range given of",
+    "beyond_training": "beyond the people trained on, where nobody is drawn:",
+}
+
+CountOrCheck = Annotated[
+    str, typer.Argument(help='Number of virtual subjects; or "check", to check those of FILE.')
+]
+CheckedFile = Annotated[
+    Path | None, typer.Argument(help="With check: .nc or .zarr, or .csv of httk-pop.")
+]
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        help="File to write: .nc (everything), .csv (per subject) or .zarr (any number).",
+    ),
+]
 
 
 def population(
-    subjects: Annotated[
-        str, typer.Argument(help='Number of virtual subjects; or "check", to check those of FILE.')
-    ],
-    file: Annotated[
-        Path | None, typer.Argument(help="With check: .nc or .zarr, or .csv of httk-pop.")
-    ] = None,
-    species: Species = "human",
-    age: Age = None,
-    sex: Sex = None,
-    body_weight: BodyWeight = None,
-    bmi: BMI = None,
-    egfr: EGFR = None,
-    generator_name: Generator = "survey",
-    extrapolate: Extrapolate = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="File to write: .nc (everything), .csv (per subject) or .zarr (any number).",
-        ),
-    ] = None,
-    chunk: Chunk = 10_000,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-    overwrite: Overwrite = False,
-    seed: Seed = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    subjects: CountOrCheck,
+    file: CheckedFile = None,
+    species: opt.Species = "human",
+    age: opt.Age = None,
+    sex: opt.Sex = None,
+    body_weight: opt.BodyWeight = None,
+    bmi: opt.BMI = None,
+    egfr: opt.EGFR = None,
+    generator_name: opt.Generator = "survey",
+    extrapolate: opt.Extrapolate = False,
+    out: OutFile = None,
+    chunk: opt.Chunk = 10_000,
+    workers: opt.Workers = None,
+    scheduler: opt.Scheduler = None,
+    overwrite: opt.Overwrite = False,
+    seed: opt.Seed = None,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
 ) -> None:
-    """Draw virtual subjects; print a summary and, with --out, write them. Or: population check FILE.
+    """Draw virtual subjects; print a summary and, with --out, write them. Or: check FILE.
 
-    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks a hard one.
+    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks
+    a hard one.
     """
     with reporting(debug):
         if subjects == "check":
@@ -80,79 +82,92 @@ def population(
             if not check_file(file, out, quiet):
                 raise typer.Exit(SUBJECTS_FAILED)
             return
-        if not re.fullmatch(r"[0-9]{1,12}", subjects) or int(subjects) < 1 or file is not None:
-            raise InputError(
-                "SUBJECTS", subjects, 'a number of subjects of at least 1, or "check" and a FILE'
-            )
-        n = int(subjects)
-        import numpy as np
-        from rich.table import Table
-
         from .._core.random import generator
-        from ..results import save_results
-        from ..results.tables import number
 
-        if out is not None and out.suffix not in (".nc", ".csv", ".zarr"):
-            raise InputError("--out", str(out), "a name that ends in .nc, .zarr or .csv")
-        _, used = generator(seed)
+        count = read_count(subjects, file)
+        check_out(out, extrapolate)
+        seed_used = generator(seed)[1]
         filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
+        choice = SubjectChoice(count, species, generator_name, filters, extrapolate)
         if out is not None and out.suffix == ".zarr":
-            if extrapolate:
-                raise InputError(
-                    "--extrapolate", str(out), "a file .nc or .csv, which is drawn at once"
-                )
-            from .cohort import Chunks, population_to_store
-
-            people = population_to_store(
-                out,
-                subjects=n,
-                species=species,
-                seed=used,
-                generator=generator_name,
-                filters=filters,
-                chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
-            )
+            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
+            people = population_to_store(out, cohort=choice.cohort(seed_used), chunks=chunks)
         else:
-            with stage(f"drawing {n} {species} subjects", quiet):
-                people = draw(
-                    n, species, used, generator=generator_name, extrapolate=extrapolate, **filters
-                )
-        if out is not None and out.suffix != ".zarr":
-            if out.suffix == ".csv":
-                write_table(
-                    people[
-                        [
-                            v
-                            for v in people.variables
-                            if people[v].dims == ("subject",) and v != "subject"
-                        ]
-                    ].to_dataframe(),
-                    out,
-                )
-            else:
-                save_results(people, out, schema="physiology")
-        if quiet:
-            return
-        females = int(np.count_nonzero(people["sex"].values == "female"))
-        title = f"{n} {species} subjects, {females} female, seed {used}"
-        table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
-        for name in _SHOWN:
-            if name in people and people[name].dims == ("subject",):
-                values = people[name].values.astype(float)
-                values = values[np.isfinite(values)]
-                if values.size:
-                    low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-                    unit = str(people[name].attrs.get("units", ""))
-                    table.add_row(
-                        name.replace("_", " "), unit, number(middle), number(low), number(high)
-                    )
-        screen = console()
-        screen.print(table)
-        for fact, text in (
-            ("extrapolated", "nobody was trained on in the asked range of"),
-            ("beyond_training", "asked for beyond the people trained on, where nobody is drawn:"),
-        ):
-            if people.attrs.get(fact, "no") != "no":
-                screen.print(f"{text} {people.attrs[fact]}", soft_wrap=True)
-        if out is not None:
-            screen.print(f"written: {out}", soft_wrap=True)
+            with stage(f"drawing {count} {species} subjects", quiet):
+                people = choice.draw(seed_used)
+            if out is not None:
+                write_population(people, out)
+        if not quiet:
+            print_population(people, choice, seed_used, out)
+
+
+def read_count(text: str, file: Path | None) -> int:
+    """The number of subjects.
+
+    Raises
+    ------
+    InputError
+        Not a whole number of at least 1, or a file beside it.
+    """
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1 or file is not None:
+        raise InputError(
+            "SUBJECTS", text, 'a number of subjects of at least 1, or "check" and a FILE'
+        )
+    return int(text)
+
+
+def check_out(out: Path | None, extrapolate: bool) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A name with another ending than .nc, .csv and .zarr; a store with ``--extrapolate``.
+    """
+    if out is None:
+        return
+    if out.suffix not in (".nc", ".csv", ".zarr"):
+        raise InputError("--out", str(out), "a name that ends in .nc, .zarr or .csv")
+    if out.suffix == ".zarr" and extrapolate:
+        raise InputError("--extrapolate", str(out), "a file .nc or .csv, which is drawn at once")
+
+
+def write_population(people: xr.Dataset, out: Path) -> None:
+    """Everything as NetCDF, or one row for each subject as CSV."""
+    from ..results import save_results
+
+    if out.suffix == ".csv":
+        columns = [v for v in people.variables if people[v].dims == ("subject",) and v != "subject"]
+        write_table(people[columns].to_dataframe(), out)
+    else:
+        save_results(people, out, schema="physiology")
+
+
+def print_population(
+    people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
+) -> None:
+    """Print median and 5 to 95 % of the summary variables, and what the generator remarks."""
+    import numpy as np
+    from rich.table import Table
+
+    from ..results.tables import number
+
+    females = int(np.count_nonzero(people["sex"].values == "female"))
+    title = f"{choice.count} {choice.species} subjects, {females} female, seed {seed}"
+    table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
+    for name in _SHOWN:
+        if name not in people or people[name].dims != ("subject",):
+            continue
+        values = people[name].values.astype(float)
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, median, high = np.quantile(values, (0.05, 0.5, 0.95))
+            unit = str(people[name].attrs.get("units", ""))
+            label = name.replace("_", " ")
+            table.add_row(label, unit, number(median), number(low), number(high))
+    screen = console()
+    screen.print(table)
+    for attribute, text in _REMARKS.items():
+        if people.attrs.get(attribute, "no") != "no":
+            screen.print(f"{text} {people.attrs[attribute]}", soft_wrap=True)
+    if out is not None:
+        screen.print(f"written: {out}", soft_wrap=True)

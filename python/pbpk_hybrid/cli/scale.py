@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from .._core.errors import InputError
+from .options import Debug, Quiet
 from .parsing import number_option
-from .terminal import Debug, Quiet, console, reporting, write_table
+from .terminal import console, reporting, write_table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _FIELDS = ("clearance", "volume", "fup", "body_weight")
 
@@ -52,10 +56,7 @@ def scale(
         sources = parse(source or [])
         if not sources and smiles is None:
             raise InputError("--source", None, "at least one source species, or --smiles")
-        from rich.table import Table
-
         from ..learn import NeuralAllometry
-        from ..results.tables import number
 
         found = NeuralAllometry.load(checkpoint).predict(
             smiles,
@@ -65,53 +66,71 @@ def scale(
             level=level,
             extrapolate=extrapolate,
         )
-        names = [v for v in found.data_vars if f"{v}_lower" in found]
-        if out is not None and out.suffix == ".nc":
-            from .._core.files import atomic_path
-
-            with atomic_path(out) as draft:
-                found.to_netcdf(draft, engine="netcdf4")
-        elif out is not None:
-            import pandas as pd
-
-            rows = {
-                v: [
-                    float(found[v]),
-                    float(found[f"{v}_lower"]),
-                    float(found[f"{v}_upper"]),
-                    found[v].attrs["units"],
-                ]
-                for v in names
-            }
-            write_table(
-                pd.DataFrame.from_dict(
-                    rows, orient="index", columns=["value", "lower", "upper", "unit"]
-                ).rename_axis("parameter"),
-                out,
+        predictions = {
+            name: Prediction(
+                float(found[name]),
+                float(found[f"{name}_lower"]),
+                float(found[f"{name}_upper"]),
+                found[name].attrs["units"],
             )
+            for name in found.data_vars
+            if f"{name}_lower" in found
+        }
+        if out is not None:
+            _write(found, predictions, out)
         if quiet:
             return
-        title = f"{target}, {found.attrs['body_weight']:g} kg, from {', '.join(sources) or 'structure alone'}"
-        table = Table(
-            "", "unit", "value", f"{100 * level:g} % interval", title=title, title_justify="left"
-        )
-        for v in names:
-            reach = f"{number(float(found[f'{v}_lower']))} to {number(float(found[f'{v}_upper']))}"
-            table.add_row(
-                v.replace("_", " "), found[v].attrs["units"], number(float(found[v])), reach
-            )
-        screen = console()
-        screen.print(table)
+        basis = ", ".join(sources) or "structure alone"
+        _show(predictions, f"{target}, {found.attrs['body_weight']:g} kg, from {basis}", level)
         if out is not None:
-            screen.print(f"written: {out}", soft_wrap=True)
+            console().print(f"written: {out}", soft_wrap=True)
+
+
+class Prediction(NamedTuple):
+    """A predicted value with its interval."""
+
+    value: float
+    lower: float
+    upper: float
+    unit: str
+
+
+def _write(found: xr.Dataset, predictions: dict[str, Prediction], out: Path) -> None:
+    if out.suffix == ".nc":
+        from .._core.files import atomic_path
+
+        with atomic_path(out) as draft:
+            found.to_netcdf(draft, engine="netcdf4")
+        return
+    import pandas as pd
+
+    table = pd.DataFrame.from_dict(
+        predictions, orient="index", columns=["value", "lower", "upper", "unit"]
+    )
+    write_table(table.rename_axis("parameter"), out)
+
+
+def _show(predictions: dict[str, Prediction], title: str, level: float) -> None:
+    from rich.table import Table
+
+    from ..results.tables import number
+
+    interval = f"{100 * level:g} % interval"
+    table = Table("", "unit", "value", interval, title=title, title_justify="left")
+    for name, p in predictions.items():
+        limits = f"{number(p.lower)} to {number(p.upper)}"
+        table.add_row(name.replace("_", " "), p.unit, number(p.value), limits)
+    console().print(table)
 
 
 def parse(texts: list[str]) -> dict[str, dict[str, str]]:
-    """``"rat: clearance=35 mL/min/kg, fup=0.2"`` -> {"rat": {"clearance": "35 mL/min/kg", "fup": "0.2"}}.
+    """``"rat: clearance=35 mL/min/kg, fup=0.2"`` -> {"rat": {"clearance": "35
+    mL/min/kg", "fup": "0.2"}}.
 
     Raises
     ------
-    InputError : text of another form, or a species given twice
+    InputError
+        Text of another form, or a species given twice.
     """
     out: dict[str, dict[str, str]] = {}
     for text in texts:

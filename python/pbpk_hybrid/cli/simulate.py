@@ -1,265 +1,201 @@
-"""``pbpk-hybrid simulate``: a compound in a population; curves, analysis and figure into one folder."""
+"""``pbpk-hybrid simulate``: a compound in a population; curves, analysis and figure in a folder.
+
+The command reads its options (:func:`read_study`), draws the subjects, integrates,
+analyses and writes (:func:`simulate_to_folder`), or streams a cohort into a store
+(:func:`stream_to_store`).
+"""
 
 from __future__ import annotations
 
-import shlex
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from .._core.errors import InputError
-from .model_options import Clearance, Distribution, HepaticModel, PartitionMethod
-from .parsing import number_option, parse_names, parse_times
-from .subjects import (
-    BMI,
-    EGFR,
-    Age,
-    BodyWeight,
-    Chunk,
-    Generator,
-    Overwrite,
-    Scheduler,
-    Sex,
-    Species,
-    Workers,
-    draw,
-)
-from .terminal import (
-    SUBJECTS_FAILED,
-    Debug,
-    Quiet,
-    Seed,
-    check_folder,
-    console,
-    reporting,
-    stage,
-    staged_folder,
-)
+from . import options as opt
+from .parsing import parse_names, parse_times
+from .simulate_output import Results, print_summary, write_results
+from .subjects import SubjectChoice
+from .terminal import SUBJECTS_FAILED, check_folder, reporting, stage
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from ..compounds import Compound
+    from ..dosing import Regimen
+    from ..solvers import TimeGrid
+    from .cohort import Chunks
+    from .study import SingleDose
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What is simulated and what it is compared with, as typed."""
+
+    compound: str | None
+    compound_file: Path | None
+    dose: str | None
+    times: str | None
+    observed: str
+    species: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is simulated and what it is compared with, read and checked."""
+
+    compound: Compound
+    dose: str
+    regimen: Regimen
+    single_dose: SingleDose | None  # None: the regimen has several doses
+    times: np.ndarray | TimeGrid  # [h]
+    observations: xr.Dataset | None
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written where."""
+
+    out: Path
+    report: Path | None
+    kind: str
+    quiet: bool
+
+    @property
+    def is_store(self) -> bool:
+        """True for ``--out NAME.zarr``."""
+        return self.out.suffix == ".zarr"
 
 
 def simulate(
-    compound: Annotated[
-        str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")
-    ] = None,
-    compound_file: Annotated[
-        Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
-    ] = None,
-    dose: Annotated[
-        str | None,
-        typer.Option(
-            help='Such as "320 mg oral" or "100 mg iv over 2 h q24h x7"; none: the usual dose of the published studies.'
-        ),
-    ] = None,
-    subjects: Annotated[
-        int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")
-    ] = 100,
-    species: Species = "human",
-    age: Age = None,
-    sex: Sex = None,
-    body_weight: BodyWeight = None,
-    bmi: BMI = None,
-    egfr: EGFR = None,
-    population: Generator = "survey",
-    times: Annotated[
-        str | None,
-        typer.Option(
-            help='[h] "first:last:step" or a list with commas; none: dense after every dose, until 99 % of the area '
-            "under the curve is behind in the median subject."
-        ),
-    ] = None,
-    compartments: Annotated[
-        str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
-    ] = None,
-    variability: Annotated[
-        bool,
-        typer.Option(
-            help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
-        ),
-    ] = True,
-    clearance: Clearance = None,
-    distribution: Distribution = None,
-    partition_method: PartitionMethod = None,
-    hepatic_model: HepaticModel = None,
-    backend: Annotated[str, typer.Option(help="auto, embedded or julia.")] = "auto",
-    method: Annotated[
-        str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
-    ] = None,
-    rtol: Annotated[
-        float | None,
-        typer.Option(
-            parser=number_option("1"), help="Relative tolerance per step [default: 2e-7]."
-        ),
-    ] = None,
-    observed: Annotated[
-        str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
-    ] = "auto",
-    kind: Annotated[
-        str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")
-    ] = "band",
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.",
-        ),
-    ] = Path("results"),
-    report: Annotated[
-        Path | None, typer.Option(help="Also write this self-contained HTML report.")
-    ] = None,
-    chunk: Chunk = 10_000,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-    overwrite: Overwrite = False,
-    seed: Seed = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    compound: opt.CompoundName = None,
+    compound_file: opt.CompoundFile = None,
+    dose: opt.Dose = None,
+    subjects: opt.SubjectCount = 100,
+    species: opt.Species = "human",
+    age: opt.Age = None,
+    sex: opt.Sex = None,
+    body_weight: opt.BodyWeight = None,
+    bmi: opt.BMI = None,
+    egfr: opt.EGFR = None,
+    population: opt.Generator = "survey",
+    times: opt.Times = None,
+    compartments: opt.Compartments = None,
+    variability: opt.Variability = True,
+    clearance: opt.Clearance = None,
+    distribution: opt.Distribution = None,
+    partition_method: opt.PartitionMethod = None,
+    hepatic_model: opt.HepaticModel = None,
+    backend: opt.Backend = "auto",
+    method: opt.Method = None,
+    rtol: opt.RelativeTolerance = None,
+    observed: opt.Observed = "auto",
+    kind: opt.FigureKind = "band",
+    out: opt.OutFolder = Path("results"),
+    report: opt.ReportFile = None,
+    chunk: opt.Chunk = 10_000,
+    workers: opt.Workers = None,
+    scheduler: opt.Scheduler = None,
+    overwrite: opt.Overwrite = False,
+    seed: opt.Seed = None,
+    quiet: opt.Quiet = False,
+    debug: opt.Debug = False,
 ) -> None:
     """Simulate a compound in virtual subjects.
 
-    Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each subject) and profile.png into the
-    folder --out. Files of these names are replaced.
+    Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each
+    subject) and profile.png into the folder --out. Files of these names are replaced.
     """
+    output = OutputOptions(out, report, kind, quiet)
+    filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
+    choice = SubjectChoice(subjects, species, population, filters)
+    study_options = StudyOptions(compound, compound_file, dose, times, observed, species)
+    model: dict[str, Any] = {
+        "backend": backend,
+        "variability": "default" if variability else None,
+        "clearance": clearance,
+        "distribution": distribution,
+        "partition_method": partition_method,
+        "hepatic_model": hepatic_model,
+    }
     resumable = "finished chunks are kept: the same command with the same --seed goes on"
-    with reporting(debug, resumable if out.suffix == ".zarr" else "nothing was written"):
-        if out.suffix == ".zarr" and subjects > chunk and scheduler is None:
+    with reporting(debug, resumable if output.is_store else "nothing was written"):
+        if output.is_store and subjects > chunk and scheduler is None:
             from ..scale.workers import warm_up
 
             warm_up(workers)  # they load the engine while this process does
         from .._core.random import generator
-        from ..dosing import Regimen
-        from ..simulation import single as simulation
-        from ..solvers import SolverOptions
-        from .study import known_choice, matching, published, single_dose, usual_dose
+        from .cohort import Chunks
 
-        if out.suffix != ".zarr":
-            check_folder(out)
         # everything that can be refused is looked at before the work begins
-        drug = _compound(compound, compound_file)
-        # the store keeps no observations beside the curves: they are read only to fill in what was not said
-        known_choice(observed)
-        needed = out.suffix != ".zarr" or dose is None or times is None
-        known = published(drug.name, species, observed) if needed else None
-        text = dose or usual_dose(known)
-        if text is None:
-            raise InputError(
-                "--dose",
-                None,
-                'a dose such as "100 mg oral"',
-                hint=f"no usual dose of {drug.name} in {species} is known here",
-            )
-        regimen = Regimen.parse(text)
-        one = single_dose(regimen)
-        if report is not None and (
-            report.suffix.lower() not in (".html", ".htm") or out.suffix == ".zarr"
-        ):
-            raise InputError(
-                "--report", str(report), "a name that ends in .html, and --out a folder"
-            )
-        options = SolverOptions(
-            **{k: v for k, v in (("method", method), ("rtol", rtol)) if v is not None}
-        )
-        _known_kind(kind)
-        grid = parse_times(times) if times is not None else _default_times(known, one)
-        _, number = generator(seed)
-        if out.suffix == ".zarr":
-            from .cohort import Chunks, simulate_to_store
-
-            failed = simulate_to_store(
-                drug,
-                regimen,
-                grid,
-                out,
-                subjects=subjects,
-                species=species,
-                seed=number,
-                filters={
-                    "age": age,
-                    "sex": sex,
-                    "body_weight": body_weight,
-                    "bmi": bmi,
-                    "egfr": egfr,
-                },
-                chunks=Chunks(chunk, workers, scheduler, overwrite, quiet),
-                keywords={
-                    "compartments": parse_names(compartments) or ("plasma",),
-                    "backend": backend,
-                    "options": options,
-                    "variability": "default" if variability else None,
-                    "clearance": clearance,
-                    "distribution": distribution,
-                    "partition_method": partition_method,
-                    "hepatic_model": hepatic_model,
-                },
-                generator=population,
-            )
-            if failed:
-                raise typer.Exit(SUBJECTS_FAILED)
-            return
-        with stage(f"drawing {subjects} {species} subjects", quiet):
-            people = draw(
-                subjects,
-                species,
-                number,
-                generator=population,
-                age=age,
-                sex=sex,
-                body_weight=body_weight,
-                bmi=bmi,
-                egfr=egfr,
-            )
-        with stage("integrating", quiet, subjects) as progress:
-            sim = simulation.simulate(
-                drug,
-                regimen,
-                people,
-                grid,
-                compartments=parse_names(compartments),
-                backend=backend,
-                options=options,
-                variability="default" if variability else None,
-                seed=number,
-                clearance=clearance,
-                distribution=distribution,
-                partition_method=partition_method,
-                hepatic_model=hepatic_model,
-                progress=progress,
-            )
-        sim.attrs.update(regimen=text, seed=number)
-        compared = matching(known, one, float(sim["dose"].median()))
-        with stage("analysing, drawing and writing", quiet):
-            result = _analysis(sim)
-            files = _write(sim, result, compared, kind, text, out)
-            if report is not None:
-                from ..report.html import write_report
-
-                files.append(
-                    write_report(
-                        report,
-                        sim,
-                        compound=drug,
-                        result=result,
-                        observed=compared,
-                        kind=kind,
-                        title=_title(sim, text),
-                        command=_command(sys.argv),
-                    )
-                )
-        failed = int((sim["status"].values != 0).sum())
-        if not quiet:
-            _report(sim, result, compared, known, text, files)
+        study = read_study(study_options, output)
+        check_output(output)
+        model["options"] = solver_options(method, rtol)
+        seed_used = generator(seed)[1]
+        saved = parse_names(compartments)
+        if output.is_store:
+            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
+            model["compartments"] = saved or ("plasma",)
+            failed = stream_to_store(study, choice, seed_used, model, chunks, output)
+        else:
+            model["compartments"] = saved
+            failed = simulate_to_folder(study, choice, seed_used, model, output)
         if failed:
             raise typer.Exit(SUBJECTS_FAILED)
 
 
-def _compound(name: str | None, file: Path | None) -> Compound:
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def read_study(options: StudyOptions, output: OutputOptions) -> Study:
+    """Compound, regimen, times and observations from the options.
+
+    Raises
+    ------
+    InputError
+        No compound or two, no dose where none is usual, times that cannot be read, or a
+        name of a file where ``--out`` needs that of a folder.
+    UnknownNameError
+        A compound, a word of the dose or a collection of observations that does not exist.
+    """
+    from ..dosing import Regimen
+    from .study import known_choice, published, single_dose, usual_dose
+
+    if not output.is_store:
+        check_folder(output.out)
+    compound = read_compound(options.compound, options.compound_file)
+    known_choice(options.observed)
+    # a store keeps no observations beside the curves: they only fill in dose and times
+    needed = not output.is_store or options.dose is None or options.times is None
+    observations = published(compound.name, options.species, options.observed) if needed else None
+    dose = options.dose or usual_dose(observations)
+    if dose is None:
+        raise InputError(
+            "--dose",
+            None,
+            'a dose such as "100 mg oral"',
+            hint=f"no usual dose of {compound.name} in {options.species} is known here",
+        )
+    regimen = Regimen.parse(dose)
+    single = single_dose(regimen)
+    if options.times is not None:
+        times = parse_times(options.times)
+    else:
+        times = default_times(observations, single)
+    return Study(compound, dose, regimen, single, times, observations)
+
+
+def read_compound(name: str | None, file: Path | None) -> Compound:
+    """The compound by name, or from a file.
+
+    Raises
+    ------
+    InputError
+        Both are given, or neither.
+    """
     from ..compounds import get_compound, load_compound_file
 
     if (name is None) == (file is None):
@@ -267,25 +203,105 @@ def _compound(name: str | None, file: Path | None) -> Compound:
     return get_compound(name) if name is not None else load_compound_file(file)
 
 
-def _known_kind(kind: str) -> None:
-    from ..plots.style import check_kind
-
-    check_kind(kind, ("band", "spaghetti"))
-
-
-def _default_times(known, one):
-    """As everywhere; a single dose at least to the end of the observations that it is compared with."""
+def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> TimeGrid:
+    """The usual grid; after a single dose it reaches the last observation it is compared with."""
     from ..solvers import TimeGrid
     from .study import matching
 
-    compared = known if one is None or one.amount <= 0 else matching(known, one, one.amount)
-    if one is None or compared is None:
+    if dose is None:
         return TimeGrid()
-    return TimeGrid(at_least=float(compared["time"].max()))
+    # the amount of a dose per kg is known only once the subjects are drawn
+    compared = matching(observations, dose, dose.amount) if dose.amount > 0 else observations
+    return TimeGrid() if compared is None else TimeGrid(at_least=float(compared["time"].max()))
 
 
-def _analysis(sim: xr.Dataset) -> xr.Dataset | None:
-    """What ``pbpk-hybrid nca`` makes of the file: the doses are in the Dataset."""
+def check_output(output: OutputOptions) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A report that is not an HTML file, or one beside a store; an unknown kind of figure.
+    """
+    from ..plots.style import check_kind
+
+    report = output.report
+    if report is not None and (report.suffix.lower() not in (".html", ".htm") or output.is_store):
+        raise InputError("--report", str(report), "a name that ends in .html, and --out a folder")
+    check_kind(output.kind, ("band", "spaghetti"))
+
+
+def solver_options(method: str | None, rtol: float | None):
+    """:class:`~pbpk_hybrid.solvers.SolverOptions` with the defaults for what is not given."""
+    from ..solvers import SolverOptions
+
+    chosen = {"method": method, "rtol": rtol}
+    return SolverOptions(**{name: value for name, value in chosen.items() if value is not None})
+
+
+# ---- running ------------------------------------------------------------------------------------
+
+
+def stream_to_store(
+    study: Study,
+    choice: SubjectChoice,
+    seed: int,
+    model: dict[str, Any],
+    chunks: Chunks,
+    output: OutputOptions,
+) -> int:
+    """Simulate in chunks into the store ``--out``; returns the number of failed subjects."""
+    from .cohort import simulate_to_store
+
+    return simulate_to_store(
+        study.compound,
+        study.regimen,
+        study.times,
+        output.out,
+        cohort=choice.cohort(seed),
+        chunks=chunks,
+        keywords=model,
+    )
+
+
+def simulate_to_folder(
+    study: Study, choice: SubjectChoice, seed: int, model: dict[str, Any], output: OutputOptions
+) -> int:
+    """Draw, integrate, analyse and write; returns the number of failed subjects."""
+    from ..simulation import single as simulation
+    from .study import matching
+
+    with stage(f"drawing {choice.count} {choice.species} subjects", output.quiet):
+        people = choice.draw(seed)
+    with stage("integrating", output.quiet, choice.count) as progress:
+        sim = simulation.simulate(
+            study.compound,
+            study.regimen,
+            people,
+            study.times,
+            seed=seed,
+            progress=progress,
+            **model,
+        )
+    sim.attrs.update(regimen=study.dose, seed=seed)
+    with stage("analysing, drawing and writing", output.quiet):
+        results = Results(
+            sim=sim,
+            nca=analyse(sim),
+            compared=matching(study.observations, study.single_dose, float(sim["dose"].median())),
+            dose=study.dose,
+            observations_known=study.observations is not None,
+        )
+        files = write_results(results, study.compound, output)
+    if not output.quiet:
+        print_summary(results, files)
+    return int((sim["status"].values != 0).sum())
+
+
+def analyse(sim: xr.Dataset) -> xr.Dataset | None:
+    """What ``pbpk-hybrid nca`` makes of the file; None without plasma or without a dose.
+
+    The doses are in the Dataset.
+    """
     from ..nca import nca
 
     if "plasma" not in sim["compartment"].values or not bool(
@@ -293,58 +309,3 @@ def _analysis(sim: xr.Dataset) -> xr.Dataset | None:
     ):
         return None
     return nca(sim)
-
-
-def _write(sim, result, compared, kind: str, dose: str, out: Path) -> list[Path]:
-    from matplotlib.figure import Figure
-
-    from ..plots import profile_figure, save_figure
-    from ..results import save_results
-    from .terminal import write_table
-
-    with staged_folder(out) as folder:
-        save_results(sim, folder / "simulation.nc")
-        names = ["simulation.nc"]
-        if result is not None:
-            write_table(result.to_dataframe(), folder / "nca.csv")
-            # a Figure of its own, so that no window system is asked for
-            figure = Figure(figsize=(9.2, 3.9), layout="constrained")
-            profile_figure(sim, compared, kind=kind, title=_title(sim, dose), figure=figure)
-            save_figure(figure, folder / "profile.png")
-            names += ["nca.csv", "profile.png"]
-    return [out / name for name in names]
-
-
-def _command(arguments: list[str]) -> str:
-    return " ".join(["pbpk-hybrid", *map(shlex.quote, arguments[1:])])
-
-
-def _title(sim: xr.Dataset, dose: str) -> str:
-    n = int((sim["status"].values == 0).sum())
-    return f"{sim.attrs.get('compound', '')}, {dose}, {n} virtual {sim.attrs.get('species', '')} subject{'s' if n != 1 else ''}"
-
-
-def _report(sim, result, compared, known, dose: str, files: list[Path]) -> None:
-    from ..results import nca_table, simulation_table
-    from .study import credit
-
-    screen = console()
-    screen.print(_title(sim, dose), style="bold", soft_wrap=True)
-    screen.print(simulation_table(sim))
-    if result is not None:
-        screen.print(nca_table(result, title="plasma, noncompartmental analysis"))
-        if "auc_extrapolated_obs" in result:
-            part = float(result["auc_extrapolated_obs"].median())
-            if part > 20:
-                screen.print(
-                    f"{part:.0f} % of the AUC is extrapolated in the median subject: take AUC(0-inf), t1/2 and "
-                    "what follows from them with care, or simulate longer (--times)",
-                    soft_wrap=True,
-                )
-    if compared is not None:
-        screen.print(f"compared with {credit(compared)}", soft_wrap=True)
-    elif known is not None:
-        screen.print("published observations are known, but none of this dose and route")
-    if "time_grid" in sim.attrs:
-        screen.print(f"times: {sim.attrs['time_grid']} (--times for others)", soft_wrap=True)
-    screen.print("written: " + ", ".join(map(str, files)), soft_wrap=True)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ..dosing import Regimen
 
 CHOICES = ("auto", "none", "shipped", "osp", "cvtdb")
-#: a published dose counts as the simulated one within this ratio: people in one study get different amounts
+#: a published dose counts as the simulated one within this ratio: people in one study get
+#: different amounts
 _SAME = 1.25
 
 
@@ -42,12 +43,12 @@ def single_dose(regimen: Regimen) -> SingleDose | None:
 def dose_times(regimen: Regimen) -> np.ndarray:
     """Times of all doses [h], ascending, additional ones included."""
     c = regimen.columns
-    given = np.flatnonzero(
+    doses = np.flatnonzero(
         np.isin(c["evid"], (1, 4)) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0))
     )
     times = [
         c["time"][i] + c["interdose_interval"][i] * np.arange(c["additional_doses"][i] + 1)
-        for i in given
+        for i in doses
     ]
     return np.unique(np.concatenate(times)) if times else np.empty(0)
 
@@ -65,11 +66,13 @@ def known_choice(choice: str) -> None:
 def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | None:
     """Plasma observations of a compound alone in one species; None where there are none.
 
-    "auto" takes what ships with the package, and other collections only where nothing ships.
+    "auto" takes what ships with the package, and other collections only where nothing
+    ships.
 
     Raises
     ------
-    UnknownNameError : an unknown choice
+    UnknownNameError
+        An unknown choice.
     """
     from ..compounds import observations
 
@@ -93,7 +96,9 @@ def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | Non
 
 
 def usual_dose(ds: xr.Dataset | None) -> str | None:
-    """The dose given in most profiles, in words that a regimen understands; None where none is known well enough."""
+    """The dose given in most profiles, in words that a regimen understands; None where
+    none is known well enough.
+    """
     if ds is None:
         return None
     first = np.unique(ds["profile"].values, return_index=True)[1]
@@ -121,17 +126,18 @@ def matching(ds: xr.Dataset | None, dose: SingleDose | None, amount: float) -> x
 
     Parameters
     ----------
-    amount : [mg] what the simulated subjects got, as a median
+    amount
+        [mg] what the simulated subjects got, as a median.
     """
     if ds is None or dose is None or not amount > 0:
         return None
     route = ds["route"].values.astype(str)
-    given = ds["dose"].values
+    dose_amount = ds["dose"].values
     duration = ds["infusion_duration"].values
     # "iv" says that the source does not tell a bolus from a short infusion
     keep = np.isin(route, [dose.route, "iv"]) if dose.route == "iv_bolus" else route == dose.route
     with np.errstate(invalid="ignore", divide="ignore"):
-        keep &= (given <= amount * _SAME) & (given >= amount / _SAME)
+        keep &= (dose_amount <= amount * _SAME) & (dose_amount >= amount / _SAME)
         if dose.route == "iv_infusion":
             keep &= (duration <= dose.duration * _SAME) & (duration >= dose.duration / _SAME)
     keep &= np.isin(ds["dose_times"].values.astype(str), ["", "0", "0.0"])

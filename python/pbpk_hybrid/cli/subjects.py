@@ -1,11 +1,10 @@
-"""Which virtual subjects: the options that `simulate` and `population` share, and the drawing."""
+"""Which virtual subjects the options ask for, and drawing them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import InputError, unknown_name
 from .parsing import parse_range, parse_sex
@@ -13,49 +12,70 @@ from .parsing import parse_range, parse_sex
 if TYPE_CHECKING:
     import xarray as xr
 
-Species = Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")]
-Age = Annotated[str | None, typer.Option(help='[year], such as "20-60".')]
-Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")]
-BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
-BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
-EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+    from ..scale import Cohort
 
-Generator = Annotated[
-    str,
-    typer.Option(
-        "--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn)."
-    ),
-]
-Extrapolate = Annotated[
-    bool,
-    typer.Option(
-        "--extrapolate",
-        help="With pcdm: also ranges in which nobody was trained on; the result is marked.",
-    ),
-]
-Chunk = Annotated[
-    int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")
-]
-Scheduler = Annotated[
-    str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")
-]
+
+@dataclass(frozen=True)
+class SubjectChoice:
+    """The subjects that the options describe.
+
+    Parameters
+    ----------
+    count : int
+        Number of subjects.
+    species
+        Str.
+    generator : str
+        ``"survey"`` or ``"pcdm"``.
+    filters : mapping
+        Texts of ``--age``, ``--sex``, ``--body-weight``, ``--bmi`` and ``--egfr``; None
+        for an option that is not given.
+    extrapolate : bool
+        With ``"pcdm"``: allow ranges without training subjects.
+    """
+
+    count: int
+    species: str
+    generator: str
+    filters: Mapping[str, str | None]
+    extrapolate: bool = False
+
+    def draw(self, seed: int) -> xr.Dataset:
+        """The physiology Dataset of these subjects; errors as of :func:`draw`."""
+        return draw(
+            self.count,
+            self.species,
+            seed,
+            generator=self.generator,
+            extrapolate=self.extrapolate,
+            **self.filters,
+        )
+
+    def cohort(self, seed: int) -> Cohort:
+        """These subjects, to be drawn in chunks.
+
+        Raises
+        ------
+        UnknownNameError
+            A generator that does not exist.
+        """
+        from ..scale import Cohort
+        from ..scale.cohort import GENERATORS
+
+        if self.generator not in GENERATORS:
+            raise unknown_name("--generator", self.generator, GENERATORS)
+        return Cohort(self.count, seed, self.species, parse_filters(self.filters), self.generator)
 
 
 def parse_filters(filters: Mapping[str, str | None]) -> dict[str, Any]:
-    """What the texts of the options above ask for; options that were not given are left out."""
-    given = {"sex": parse_sex(filters["sex"])}
-    given |= {
+    """Filters of a population from the texts of the options; options not given are left out."""
+    parsed = {"sex": parse_sex(filters["sex"])}
+    parsed |= {
         name: parse_range(text, "--" + name.replace("_", "-"))
         for name, text in filters.items()
         if name != "sex"
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in parsed.items() if value is not None}
 
 
 def draw(
@@ -67,13 +87,42 @@ def draw(
     extrapolate: bool = False,
     **filters: str | None,
 ) -> xr.Dataset:
-    """`n` subjects; the filters are the texts of the options above."""
+    """`n` virtual subjects.
+
+    Parameters
+    ----------
+    n
+        Int.
+    species
+        Str.
+    seed
+        Int.
+    generator : str
+        ``"survey"`` or ``"pcdm"``.
+    extrapolate : bool
+        With ``"pcdm"``: allow ranges without training subjects.
+    **filters : str or None
+        Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
+        [kg/m2] and ``egfr`` [mL/min/1.73 m2].
+
+    Returns
+    -------
+    Dataset
+        Physiology of the subjects.
+
+    Raises
+    ------
+    UnknownNameError
+        A generator or species that does not exist.
+    InputError
+        A filter that cannot be read, or an option that the generator does not have.
+    """
     from ..physiology import sample_population
 
     if generator not in ("survey", "pcdm"):
         raise unknown_name("--generator", generator, ("survey", "pcdm"))
 
-    given = parse_filters(filters)
+    parsed = parse_filters(filters)
     if generator == "pcdm":
         from .._core.random import block_sizes
         from ..scale.cohort import concatenated, diffusion_block, with_attrs
@@ -84,7 +133,7 @@ def draw(
                 "--species", species, "human", hint="the diffusion model knows people only"
             )
         parts = [
-            diffusion_block(n, b, seed, given, extrapolate=extrapolate)
+            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate)
             for b in range(len(block_sizes(n)))
         ]
         return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})
@@ -95,4 +144,4 @@ def draw(
             "the generator pcdm",
             hint="a survey has nobody outside its ranges",
         )
-    return sample_population(n, species, seed=seed, **given)
+    return sample_population(n, species, seed=seed, **parsed)

@@ -1,4 +1,6 @@
-"""What all commands share: exit codes, errors as one line, warnings, progress, files that appear together or not at all."""
+"""What all commands share: exit codes, errors as one line, warnings, progress, files
+that appear together or not at all.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -22,15 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
-
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Seed = Annotated[
-    int | None,
-    typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported."),
-]
 
 
 def exit_code(error: BaseException) -> int:
@@ -48,7 +41,9 @@ def exit_code(error: BaseException) -> int:
 
 @contextlib.contextmanager
 def reporting(debug: bool = False, kept: str = "nothing was written") -> Iterator[None]:
-    """Errors become one line on stderr and an exit code; our own warnings one line each. `kept`: what Ctrl-C leaves."""
+    """Errors become one line on stderr and an exit code; our own warnings one line
+    each. `kept`: what Ctrl-C leaves.
+    """
     with _our_warnings(debug):
         try:
             yield
@@ -59,18 +54,18 @@ def reporting(debug: bool = False, kept: str = "nothing was written") -> Iterato
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except (errors.PBPKError, OSError) as error:
-            _say(error, debug)
+            _print_error(error, debug)
             raise typer.Exit(exit_code(error)) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            _say(error, debug, "unexpected error: " + type(error).__name__ + ": ")
+            _print_error(error, debug, "unexpected error: " + type(error).__name__ + ": ")
             if not debug:
                 typer.echo("run again with --debug to see where; please report it", err=True)
             raise typer.Exit(UNEXPECTED) from None
 
 
-def _say(error: BaseException, debug: bool, prefix: str = "error: ") -> None:
+def _print_error(error: BaseException, debug: bool, prefix: str = "error: ") -> None:
     if debug:
         traceback.print_exc(file=sys.stderr)
     typer.echo(prefix + " ".join(str(error).split()), err=True)
@@ -83,8 +78,8 @@ def _our_warnings(debug: bool) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("default" if debug else "ignore")
-        said = (errors.SubjectFailedWarning, errors.OutOfRangeWarning, errors.NoEffectWarning)
-        for category in said:
+        shown = (errors.SubjectFailedWarning, errors.OutOfRangeWarning, errors.NoEffectWarning)
+        for category in shown:
             warnings.simplefilter("always", category)
         warnings.showwarning = show
         yield
@@ -99,7 +94,8 @@ def console(quiet: bool = False) -> Console:
 
 @contextlib.contextmanager
 def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr while the block runs; yields the function to call with numbers of things done.
+    """A progress bar on stderr while the block runs; yields the function to call with
+    numbers of things done.
 
     Nothing is drawn when `quiet` or when stderr is not a terminal.
     """
@@ -147,11 +143,13 @@ def check_folder(out: Path) -> None:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """A scratch folder whose files move to `folder` together when the block ends without an error.
 
-    On an error nothing appears, and a `folder` that was not there before is not left behind.
+    On an error nothing appears, and a `folder` that was not there before is not left
+    behind.
 
     Raises
     ------
-    InputError : `folder` cannot be made or written, is a file, or has the name of one
+    InputError
+        `folder` cannot be made or written, is a file, or has the name of one.
     """
     folder = folder.expanduser()
     check_folder(folder)

@@ -1,4 +1,6 @@
-"""``pbpk-hybrid train``: the training of the learned components, one command each; their options in common."""
+"""``pbpk-hybrid train``: the training of the learned components, one command each;
+their options in common.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, check_folder, console, reporting
+from .options import Debug, Quiet
+from .terminal import check_folder, console, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
 
 
@@ -38,9 +39,9 @@ def allometry(
             raise CheckpointError(
                 "--out", str(path), "a file that is not there yet", hint="--overwrite replaces it"
             )
-        given = {k: v for k, v in (("steps", steps), ("seeds", members)) if v is not None}
+        settings = {k: v for k, v in (("steps", steps), ("seeds", members)) if v is not None}
         model = NeuralAllometry.fit(
-            config=AllometryConfig(seed=seed, **given),
+            config=AllometryConfig(seed=seed, **settings),
             folder=out,
             progress=not quiet,
             max_minutes=max_minutes,

@@ -1,4 +1,6 @@
-"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the shipped checkpoint."""
+"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the
+shipped checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, check_folder, reporting
+from .options import Debug, Quiet
+from .terminal import check_folder, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
 
 
@@ -28,7 +31,9 @@ def pcdm(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the physiologically constrained diffusion model on the people of NHANES; writes pcdm.safetensors into --out."""
+    """Train the physiologically constrained diffusion model on the people of NHANES;
+    writes pcdm.safetensors into --out.
+    """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
         from dataclasses import replace
@@ -36,9 +41,10 @@ def pcdm(
         from ..learn.diffusion import PCDM, PCDMConfig
         from ..physiology import training_people
 
-        given = {"training_steps": steps, "physics_weight": physics_weight}
+        settings = {"training_steps": steps, "physics_weight": physics_weight}
         config = replace(
-            PCDMConfig(projection=projection), **{k: v for k, v in given.items() if v is not None}
+            PCDMConfig(projection=projection),
+            **{k: v for k, v in settings.items() if v is not None},
         )
         model = PCDM.fit(
             training_people("train", copies=copies, seed=seed),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Debug, Quiet, check_folder, reporting
+from .options import Debug, Quiet
+from .terminal import check_folder, reporting
 from .train import Folder, MaxMinutes, Steps, Threads, app
 
 
@@ -33,7 +34,9 @@ def transformer(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the forecaster on patients that are simulated as it goes; writes forecaster.safetensors into --out."""
+    """Train the forecaster on patients that are simulated as it goes; writes
+    forecaster.safetensors into --out.
+    """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
         from dataclasses import replace

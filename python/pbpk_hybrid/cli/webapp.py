@@ -17,7 +17,8 @@ import typer
 
 from .._core.errors import InputError
 from .._core.optional import require
-from .terminal import Debug, Quiet, console, reporting
+from .options import Debug, Quiet
+from .terminal import console, reporting
 
 #: seconds that the server has to end by itself
 GRACE = 5.0
@@ -83,7 +84,9 @@ def app(
 
 @contextlib.contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
-    """SIGTERM and SIGHUP end this process as Ctrl-C does: by way of the code that ends the server."""
+    """SIGTERM and SIGHUP end this process as Ctrl-C does: by way of the code that ends
+    the server.
+    """
     names = [n for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's, and its handlers stay as they are

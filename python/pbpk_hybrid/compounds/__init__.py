@@ -1,10 +1,11 @@
-"""Compounds: what is known about each drug, where it was published, and what was measured in people."""
+"""Compounds: what is known about each drug, where it was published, and what was
+measured in people.
+"""
 
 from __future__ import annotations
 
 from .compound import Compound, SaturablePathway
-from .curated import load_compound_file
-from .database import get_compound, list_compounds, search_compounds
+from .database import get_compound, list_compounds, load_compound_file, search_compounds
 from .dataset import compounds_from_dataset, compounds_to_dataset
 from .enzymes import EnzymeEffect, Metabolism
 from .observations import list_observations, observations

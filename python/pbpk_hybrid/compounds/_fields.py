@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +32,7 @@ ORGANS = (
     "liver",
     "rest",
 )
-# tests check that both equal physiology's: rooms of the same level do not import each other
+# tests check that both equal physiology's: modules of the same level do not import each other
 TISSUES = ORGANS[2:]
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -225,7 +225,9 @@ def check_organ(field: str, organ: Any, organs: tuple[str, ...] = ORGANS) -> str
 
 
 def parse_kp(field: str, value: Any) -> Mapping[str, float]:
-    """Tissue:plasma partition coefficients by organ (blood is not a tissue: it has the blood:plasma ratio)."""
+    """Tissue:plasma partition coefficients by organ (blood is not a tissue: it has the
+    blood:plasma ratio).
+    """
     if not isinstance(value, Mapping):
         raise InputError(field, value, "a mapping: organ -> tissue:plasma partition coefficient")
     out = {}
@@ -244,6 +246,38 @@ def parse_permeability(field: str, value: Any) -> Mapping[str, float]:
         check_organ(f"{field}.{organ}", organ, TISSUES)
         out[organ] = quantity(ps, "L/h/kg", f"{field}.{organ}", positive=True)
     return MappingProxyType(out)
+
+
+def as_records(field: str, value: Any, kind: type, expected: str) -> Iterable[Any]:
+    """One record or several as an iterable; the records themselves are not looked at.
+
+    Raises
+    ------
+    InputError
+        Text, or a value that cannot be iterated over.
+    """
+    if isinstance(value, (kind, Mapping)):
+        return (value,)
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise InputError(field, value, expected)
+    return value
+
+
+def parse_texts(field: str, value: Any) -> tuple[str, ...]:
+    """One text or several; None: none.
+
+    Raises
+    ------
+    InputError
+        Not text.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if not hasattr(value, "__iter__") or not all(isinstance(t, str) for t in value):
+        raise InputError(field, value, "text or a list of texts")
+    return tuple(value)
 
 
 def parse_text_map(field: str, value: Any) -> Mapping[str, str]:

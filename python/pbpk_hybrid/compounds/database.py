@@ -1,13 +1,19 @@
-"""Looking compounds up: the curated ones first, then the 2,815 chemicals of the httk table."""
+"""Looking compounds up: the curated ones first, then the 2,815 chemicals of the httk table.
+
+And compounds from files, which may start from a known one.
+"""
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from .._core.arguments import check_choice, check_kind
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, PBPKError, unknown_name
 from .compound import Compound
+from .compound_files import read_compound_values
 from .curated import curated_compound, curated_names
 from .httk_table import httk_compound, httk_table
 
@@ -19,18 +25,25 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
 
     Parameters
     ----------
-    name : for instance ``"midazolam"``, ``"59467-70-8"`` or ``"DTXSID5023320"``
-    collection : ``"curated"`` or ``"httk"``; None looks in both, the curated first
-    values : fields that take the place of the known ones, with units as in :meth:`Compound.create`
+    name
+        For instance ``"midazolam"``, ``"59467-70-8"`` or ``"DTXSID5023320"``.
+    collection
+        ``"curated"`` or ``"httk"``; None looks in both, the curated first.
+    values
+        Fields that take the place of the known ones, with units as in
+        :meth:`Compound.create`.
 
     Returns
     -------
-    Compound, with a citation for every value and for_species values where known
+    Compound
+        Compound, with a citation for every value and for_species values where known.
 
     Raises
     ------
-    UnknownNameError : no such compound; the nearest names are suggested
-    InputError : httk has no molar mass for it and none is given in `values`
+    UnknownNameError
+        no such compound; the nearest names are suggested.
+    InputError
+        Httk has no molar mass for it and none is given in `values`.
     """
     if collection is not None:
         check_choice("collection", collection, COLLECTIONS)
@@ -47,6 +60,32 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
             return httk_compound(number, **values)
     known = list(curated_names()) if collection == "curated" else [r[0] for r in httk_table().rows]
     raise unknown_name("compound", name, [*_curated_index(), *known], what="a known compound")
+
+
+def load_compound_file(path: str | os.PathLike) -> Compound:
+    """A compound from a TOML or YAML file whose keys are the fields of :class:`Compound`.
+
+    Values are numbers in the documented unit or strings with a unit; ``[sources]``,
+    ``[kp]`` and ``[species_values.rat]`` are tables. A key ``compound`` may hold all of
+    it. An option ``base = "midazolam"`` starts from a known compound and changes what
+    the file gives.
+
+    Raises
+    ------
+    FileFormatError
+        The file does not exist, cannot be read as TOML or YAML, or holds no mapping.
+    InputError, UnitError, UnknownNameError
+        As :meth:`Compound.create`, the message naming the file.
+    """
+    values = read_compound_values(path)
+    base = values.pop("base", None)
+    try:
+        if base is not None:
+            return get_compound(base).replace(**values)
+        return Compound.create(**values)
+    except PBPKError as err:
+        err.add_note(f"while reading {Path(path).expanduser()}")
+        raise
 
 
 @cache
@@ -68,7 +107,9 @@ def _curated_index() -> dict[str, str]:
 
 
 def list_compounds(curated: bool | None = None) -> list[str]:
-    """Names of all known compounds: curated (True), of the httk table only (False), or both (None)."""
+    """Names of all known compounds: curated (True), of the httk table only (False), or
+    both (None).
+    """
     check_kind("curated", curated, (bool, type(None)), "True, False or None")
     names = [] if curated is False else list(curated_names())
     if curated is not True:
@@ -83,8 +124,10 @@ def search_compounds(
 
     Returns
     -------
-    list of rows, best first (name starts with the text, then the rest; curated before others), each with
-    ``name, collection, cas, dtxsid, formula, molar_mass, has`` - the last names the values that are known
+    list[dict[str, Any]]
+        List of rows, best first (name starts with the text, then the rest; curated
+        before others), each with ``name, collection, cas, dtxsid, formula, molar_mass,
+        has`` - the last names the values that are known.
     """
     check_kind("text", text, str, "part of a name or number")
     check_kind("curated", curated, (bool, type(None)), "True, False or None")

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset:
     """A Dataset of schema ``compound``: one variable per numeric field, NaN where it is not given.
 
-    What does not fit an array (names of methods, pathways, species values, citations) travels as JSON in ``record``, from
-    which :func:`compounds_from_dataset` restores the compounds exactly; the numeric variables win where both
-    differ, so that they can be edited.
+    What does not fit an array (names of methods, pathways, species values, citations)
+    travels as JSON in ``record``, from which :func:`compounds_from_dataset` restores
+    the compounds exactly; the numeric variables win where both differ, so that they can
+    be edited.
     """
     import xarray as xr
 
@@ -74,12 +75,15 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
 
 
 def compounds_from_dataset(ds: xr.Dataset) -> list[Compound]:
-    """The compounds of a Dataset of schema ``compound``; only molar mass and fraction unbound need to be there.
+    """The compounds of a Dataset of schema ``compound``; only molar mass and fraction
+    unbound need to be there.
 
     Raises
     ------
-    SchemaError : the Dataset does not follow the schema
-    InputError, UnknownNameError : a value out of range
+    SchemaError
+        The Dataset does not follow the schema.
+    InputError, UnknownNameError
+        A value out of range.
     """
     from .._core.schemas import validate
 

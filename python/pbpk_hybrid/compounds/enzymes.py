@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._core.errors import InputError, unknown_name
-from ._fields import Number, parse_number
+from ._fields import Number, as_records, parse_number
 
 #: kind of effect -> the constants it needs
 EFFECTS: Mapping[str, tuple[str, ...]] = {
@@ -45,11 +45,17 @@ class Metabolism:
 
     Parameters
     ----------
-    enzyme : e.g. ``"CYP3A4"``
-    fraction : of the organ's intrinsic clearance, [0, 1]; what the pathways leave is metabolism that nothing changes
-    organ : ``"liver"`` or ``"gut"`` (the wall, on first pass)
-    km : [mg/L] unbound; None: the pathway does not saturate
-    metabolite : name of the compound that is formed; it is followed where it is simulated too
+    enzyme
+        e.g. ``"CYP3A4"``.
+    fraction
+        Of the organ's intrinsic clearance, [0, 1]; what the pathways leave is
+        metabolism that nothing changes.
+    organ
+        ``"liver"`` or ``"gut"`` (the wall, on first pass).
+    km
+        [mg/L] unbound; None: the pathway does not saturate.
+    metabolite
+        Name of the compound that is formed; it is followed where it is simulated too.
     """
 
     enzyme: str
@@ -65,12 +71,20 @@ class EnzymeEffect:
 
     Parameters
     ----------
-    enzyme : e.g. ``"CYP3A4"``, ``"OATP1B1"``
-    kind : ``"competitive"``, ``"noncompetitive"``, ``"uncompetitive"`` (all reversible), ``"inactivation"``
-        (mechanism-based) or ``"induction"``
-    ki : [mg/L], unbound; of inactivation the concentration of half the largest rate, KI
-    kinact : [1/h]
-    ec50 : [mg/L], unbound;  emax : largest rise of the synthesis, as a fold of its baseline (8 gives ninefold synthesis)
+    enzyme
+        e.g. ``"CYP3A4"``, ``"OATP1B1"``.
+    kind
+        ``"competitive"``, ``"noncompetitive"``, ``"uncompetitive"`` (all reversible),
+        ``"inactivation"`` (mechanism-based) or ``"induction"``.
+    ki
+        [mg/L], unbound; of inactivation the concentration of half the largest rate, KI.
+    kinact
+        [1/h].
+    ec50
+        [mg/L], unbound.
+    emax
+        Largest rise of the synthesis, as a fold of its baseline (8 gives ninefold
+        synthesis).
     """
 
     enzyme: str
@@ -81,23 +95,23 @@ class EnzymeEffect:
     emax: float | None = None
 
 
-def parse_records(where: str, kind: type, given: Any, molar_mass: float | None) -> tuple:
-    """Checked :class:`Metabolism` or :class:`EnzymeEffect` records; constants may be molar if `molar_mass` is given.
+def parse_records(where: str, kind: type, value: Any, molar_mass: float | None) -> tuple:
+    """Checked :class:`Metabolism` or :class:`EnzymeEffect` records; constants may be
+    molar if `molar_mass` is given.
 
     Raises
     ------
-    UnknownNameError, UnitError, InputError : names the record and the field
+    UnknownNameError, UnitError, InputError
+        Names the record and the field.
     """
-    if isinstance(given, (kind, Mapping)):
-        given = (given,)
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(
-            where, given, f"a list of records, each with {', '.join(f.name for f in fields(kind))}"
-        )
-    return tuple(_one(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(given))
+    names = ", ".join(f.name for f in fields(kind))
+    items = as_records(where, value, kind, f"a list of records, each with {names}")
+    return tuple(
+        _parse_record(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(items)
+    )
 
 
-def _one(where: str, kind: type, item: Any, molar_mass: float | None):
+def _parse_record(where: str, kind: type, item: Any, molar_mass: float | None):
     if isinstance(item, kind):
         item = record(item)
     if not isinstance(item, Mapping):

@@ -99,11 +99,13 @@ def httk_table() -> HttkTable:
 
 
 def httk_bioavailability(name: str, species: str) -> tuple[float | None, float | None]:
-    """(oral bioavailability, fraction that passes the liver) measured in vivo, as the table has them for a species.
+    """(oral bioavailability, fraction that passes the liver) measured in vivo, as the
+    table has them for a species.
 
     Raises
     ------
-    KeyError : the table does not know the name, CAS number or DTXSID
+    KeyError
+        The table does not know the name, CAS number or DTXSID.
     """
     record = httk_table().record(httk_table().index[name.strip().lower()])
     label = species.capitalize()
@@ -113,14 +115,16 @@ def httk_bioavailability(name: str, species: str) -> tuple[float | None, float |
 def httk_compound(number: int, **values: Any) -> Compound:
     """A row as a :class:`Compound`; `values` take the place of what the table says.
 
-    What is done to the table's entries, each with a note in ``Compound.notes``: a fraction unbound of 0 is "below the
-    limit of detection" and left out, as is one that is no number ("<0.01") or far above 1; a CLint whose slope is not
-    significant (p > 0.05) is 0, as in httk; a fraction absorbed or passing the gut above 1 (rounding in its source) is 1.
-    Ranges "value,low,high,p" give their value.
+    What is done to the table's entries, each with a note in ``Compound.notes``: a
+    fraction unbound of 0 is "below the limit of detection" and left out, as is one that
+    is no number ("<0.01") or far above 1; a CLint whose slope is not significant (p >
+    0.05) is 0, as in httk; a fraction absorbed or passing the gut above 1 (rounding in
+    its source) is 1. Ranges "value,low,high,p" give their value.
 
     Raises
     ------
-    InputError : the table has no molar mass (NA or 0) and none is given
+    InputError
+        The table has no molar mass (NA or 0) and none is given.
     """
     r = httk_table().record(number)
     name = r["Compound"].strip()
@@ -229,7 +233,9 @@ def _measured(
 
 
 def _number(text: str) -> float | None:
-    """The first number of 'value,low,high,p'; None for an empty cell, NA or words ("<0.01", "No analytical method")."""
+    """The first number of 'value,low,high,p'; None for an empty cell, NA or words
+    ("<0.01", "No analytical method").
+    """
     try:
         value = float(text.split(",", 1)[0])
     except ValueError:

@@ -1,7 +1,9 @@
-"""What the Open Systems Pharmacology collection says elsewhere about its own profiles, and its slips.
+"""What the Open Systems Pharmacology collection says elsewhere about its own profiles,
+and its slips.
 
-Only what the source itself shows is used: another row of the same study, a protocol of the model that a profile belongs to,
-or a curve that contradicts its label. Every correction leaves a note in the column ``group``.
+Only what the source itself shows is used: another row of the same study, a protocol of
+the model that a profile belongs to, or a curve that contradicts its label. Every
+correction leaves a note in the column ``group``.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ def corrected(table: dict[str, tuple[str, str, str]], dataset: str, label: str) 
 
 @cache
 def infusion_durations(folder: Path) -> dict[str, float | None]:
-    """Data set -> infusion duration [h] of the protocol by which its model simulates it; None for several steps."""
+    """Data set -> infusion duration [h] of the protocol by which its model simulates
+    it; None for several steps.
+    """
     path = folder / DURATIONS
     if not path.is_file():
         return {}

@@ -1,4 +1,6 @@
-"""Readers of the observation collections: each turns a file into records, one per sample (see ``COLUMNS``)."""
+"""Readers of the observation collections: each turns a file into records, one per
+sample (see ``COLUMNS``).
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def record(**values: Any) -> dict[str, Any]:
     return out
 
 
-# ------------------------------------------------------------------------------------------------- OSP
+# ---- OSP ----------------------------------------------------------------------------------------
 _MOLECULE = {  # labels as they stand in the files -> compound
     "fluvoxaminekjujhöjö": "fluvoxamine",
     "clarithromycin test old": "clarithromycin",
@@ -94,7 +96,9 @@ _TO_MG_L = {"mg/l": 1.0, "µg/ml": 1.0, "ug/ml": 1.0, "ng/ml": 1e-3, "µg/l": 1e
 
 
 def read_osp(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]]:
-    """Rows of osp_observed_data.csv.gz: concentrations in blood, plasma or serum of the compound `name` (None: all)."""
+    """Rows of osp_observed_data.csv.gz: concentrations in blood, plasma or serum of the
+    compound `name` (None: all).
+    """
     import pandas as pd
 
     table = pd.read_csv(path, low_memory=False)
@@ -203,7 +207,8 @@ def _concentration_factor(unit: str, molar_mass: float) -> float:
 
 
 def osp_dose(dose: Any, dataset: str) -> tuple[float, float]:
-    """Dose [mg] and dose per body weight [mg/kg] of a label such as ``"15 µg/kg"``; NaN for what it does not say.
+    """Dose [mg] and dose per body weight [mg/kg] of a label such as ``"15 µg/kg"``; NaN
+    for what it does not say.
 
     A bare number is mg, or mg/kg where the data set's name says so.
     """
@@ -220,7 +225,9 @@ def osp_dose(dose: Any, dataset: str) -> tuple[float, float]:
 
 
 def osp_route(route: Any, formulation: Any, dataset: str) -> tuple[str, float]:
-    """Route and infusion duration [h] (NaN where a duration is not reported) from the labels of a profile."""
+    """Route and infusion duration [h] (NaN where a duration is not reported) from the
+    labels of a profile.
+    """
     text = _text(route).lower()
     words = f"{text} {_text(formulation).lower()} {dataset.lower()}"
     minutes = _INFUSION.search(words)
@@ -243,8 +250,9 @@ def osp_route(route: Any, formulation: Any, dataset: str) -> tuple[str, float]:
 def dosing_times(label: Any, hours: np.ndarray) -> tuple[str, float]:
     """Times of all doses, from the first one, as text; and the clock time of the first dose.
 
-    Understood: a number, ``"0-12-24"``, ``"S0-T8-R7"`` (start 0, every 8 h, 7 doses) and sums of them. A single time later
-    than the first sample is a slip of the source and taken as 0. An empty text means that the label says nothing.
+    Understood: a number, ``"0-12-24"``, ``"S0-T8-R7"`` (start 0, every 8 h, 7 doses)
+    and sums of them. A single time later than the first sample is a slip of the source
+    and taken as 0. An empty text means that the label says nothing.
     """
     text = _text(label).replace(" ", "").strip()
     if not text:
@@ -271,9 +279,11 @@ def dosing_times(label: Any, hours: np.ndarray) -> tuple[str, float]:
     return ";".join(f"{t - times[0]:g}" for t in times), times[0]
 
 
-# ------------------------------------------------------------------------------------------------- PBPK_PC
-# Dose, route and unit of each file as stated in that repository's scripts (metrumresearchgroup/PBPK_PC 75a5944).
-# Not listed: thiopental (whose dose per enantiomer is not clear) and drugs that are not curated here.
+# ---- PBPK_PC ------------------------------------------------------------------------------------
+# Dose, route and unit of each file as stated in that repository's scripts
+# (metrumresearchgroup/PBPK_PC 75a5944).
+# Not listed: thiopental (whose dose per enantiomer is not clear) and drugs that are not curated
+# here.
 PBPK_PC: dict[str, dict[str, Any]] = {
     "alfentanil": dict(
         file="obs_alfentanil.csv", value="conc", factor=1e-3, dose=3.5, route="iv_bolus"
@@ -327,12 +337,14 @@ def read_pbpk_pc(path: Path, name: str, dtxsid: str) -> list[dict[str, Any]]:
     ]
 
 
-# ------------------------------------------------------------------------------------------------- CvTdb
+# ---- CvTdb --------------------------------------------------------------------------------------
 _MINUTES = {"seconds": 1 / 3600, "minute": 1 / 60, "minutes": 1 / 60}
 
 
 def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]]:
-    """Rows of the CvTdb export: parent compound after a dose of itself (`name` None: all compounds)."""
+    """Rows of the CvTdb export: parent compound after a dose of itself (`name` None:
+    all compounds).
+    """
     import pandas as pd
 
     table = pd.read_csv(path, low_memory=False)

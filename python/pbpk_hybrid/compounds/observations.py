@@ -1,7 +1,9 @@
-"""Observed concentrations as ``observation`` Datasets: mg/L, h, and what a simulation needs to repeat each profile.
+"""Observed concentrations as ``observation`` Datasets: mg/L, h, and what a simulation
+needs to repeat each profile.
 
-Two small data sets ship with the package. Larger collections under other licences are read from a folder: the argument
-`folder`, else the environment variable ``PBPK_HYBRID_DATA``, else ``benchmarks/data`` of a source checkout.
+Two small data sets ship with the package. Larger collections under other licences are
+read from a folder: the argument `folder`, else the environment variable
+``PBPK_HYBRID_DATA``, else ``benchmarks/data`` of a source checkout.
 """
 
 from __future__ import annotations
@@ -44,20 +46,29 @@ def observations(
 
     Parameters
     ----------
-    name : compound name, alias, CAS number or DTXSID
-    collection : "shipped", "osp" (Open Systems Pharmacology; humans), "cvtdb" (US EPA; mostly rat and mouse) or "pbpk_pc"
-        (Metrum's PBPK_PC; humans; its data have no licence and are in no release); None takes all that are there
-    folder : folder that holds ``osp/``, ``cvtdb/`` and ``pbpk_pc/``; default as in the module's description
+    name
+        Compound name, alias, CAS number or DTXSID.
+    collection
+        "shipped", "osp" (Open Systems Pharmacology; humans), "cvtdb" (US EPA; mostly
+        rat and mouse) or "pbpk_pc" (Metrum's PBPK_PC; humans; its data have no licence
+        and are in no release); None takes all that are there.
+    folder
+        Folder that holds ``osp/``, ``cvtdb/`` and ``pbpk_pc/``; default as in the
+        module's description.
 
     Returns
     -------
-    Dataset of schema ``observation`` over ``sample``, with the further columns of ``COLUMNS``; samples of one
-    profile stand together, ordered by time. Time starts at the first dose.
+    Dataset
+        Dataset of schema ``observation`` over ``sample``, with the further columns of
+        ``COLUMNS``; samples of one profile stand together, ordered by time. Time starts
+        at the first dose.
 
     Raises
     ------
-    UnknownNameError : unknown compound or collection
-    InputError : no observations of this compound, or the collection's folder is not there
+    UnknownNameError
+        Unknown compound or collection.
+    InputError
+        no observations of this compound, or the collection's folder is not there.
     """
     if collection is not None:
         check_choice("collection", collection, COLLECTIONS)
@@ -166,7 +177,7 @@ def _dataset(records: list[dict[str, Any]], name: str) -> xr.Dataset:
     return validate(ds, "observation")
 
 
-# ------------------------------------------------------------------------------------------------- shipped
+# ---- shipped ------------------------------------------------------------------------------------
 def _theophylline() -> list[dict[str, Any]]:
     out = []
     with (SHIPPED / "Theophylline.csv").open(encoding="utf-8") as file:

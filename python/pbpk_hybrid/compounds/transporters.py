@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .._core.errors import InputError, unknown_name
-from ._fields import TISSUES, Number, check_organ, parse_number
+from ._fields import TISSUES, Number, as_records, check_organ, parse_number
 
 DIRECTIONS = ("uptake", "efflux", "secretion")
 BARRIERS = ("cells", "capillary")
@@ -31,20 +31,29 @@ _NUMBERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Transporter:
-    """Active transport of a compound in one organ, by the unbound concentration on the side it takes from.
+    """Active transport of a compound in one organ, by the unbound concentration on the
+    side it takes from.
 
     .. math:: J = CL_{int,T}\\,C_u, \\qquad J = \\frac{J_{max} C_u}{K_m + C_u}
 
     Parameters
     ----------
-    name : e.g. ``"OATP1B1"``, ``"P-gp"``; by it people's activities and other compounds' effects find it
-    organ : a tissue
-    direction : ``"uptake"`` (into the cells), ``"efflux"`` (out of them), both across a barrier, or ``"secretion"``
-        (out of the cells into bile, urine or the gut lumen, of liver, kidney, gut)
-    barrier : ``"cells"`` (their membrane) or ``"capillary"`` (its wall, e.g. the blood-brain barrier: efflux takes from the
-        interstitium and gives to the blood)
-    clint : [L/h per kg of tissue], does not saturate; or
-    jmax, km : [mg/h per kg of tissue], [mg/L] unbound
+    name
+        e.g. ``"OATP1B1"``, ``"P-gp"``; by it people's activities and other compounds'
+        effects find it.
+    organ
+        A tissue.
+    direction
+        ``"uptake"`` (into the cells), ``"efflux"`` (out of them), both across a
+        barrier, or ``"secretion"`` (out of the cells into bile, urine or the gut lumen,
+        of liver, kidney, gut).
+    barrier
+        ``"cells"`` (their membrane) or ``"capillary"`` (its wall, e.g. the blood-brain
+        barrier: efflux takes from the interstitium and gives to the blood).
+    clint
+        [L/h per kg of tissue], does not saturate; or.
+    jmax, km
+        [mg/h per kg of tissue], [mg/L] unbound.
 
     Notes
     -----
@@ -76,22 +85,19 @@ class Transporter:
         return self.clint if self.clint is not None else self.jmax / self.km
 
 
-def parse_transporters(where: str, given: Any, molar_mass: float | None) -> tuple[Transporter, ...]:
+def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tuple[Transporter, ...]:
     """Checked transporters; constants may be molar if `molar_mass` is given.
 
     Raises
     ------
-    UnknownNameError, UnitError, InputError : names the transporter and the field
+    UnknownNameError, UnitError, InputError
+        Names the transporter and the field.
     """
-    if isinstance(given, (Transporter, Mapping)):
-        given = (given,)
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
-        raise InputError(
-            where,
-            given,
-            f"a list of transporters, each with {', '.join(f.name for f in fields(Transporter))}",
-        )
-    out = tuple(_one(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(given))
+    names = ", ".join(f.name for f in fields(Transporter))
+    items = as_records(where, value, Transporter, f"a list of transporters, each with {names}")
+    out = tuple(
+        _parse_transporter(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(items)
+    )
     labels = [t.label for t in out]
     if len(set(labels)) < len(labels):
         raise InputError(
@@ -100,7 +106,7 @@ def parse_transporters(where: str, given: Any, molar_mass: float | None) -> tupl
     return out
 
 
-def _one(where: str, item: Any, molar_mass: float | None) -> Transporter:
+def _parse_transporter(where: str, item: Any, molar_mass: float | None) -> Transporter:
     if isinstance(item, Transporter):
         item = {f.name: getattr(item, f.name) for f in fields(Transporter)}
     if not isinstance(item, Mapping):

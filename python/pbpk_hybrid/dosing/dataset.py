@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from .._core.schemas import validate
-from .regimen import Regimen
 from .table import COLUMNS
 
 
-def to_dataset(regimen: Regimen) -> xr.Dataset:
-    """Dataset over ``event``.
+def to_dataset(columns: Mapping[str, np.ndarray], span: float) -> xr.Dataset:
+    """Dataset over ``event`` of a dose table that ends at `span` [h].
 
-    Where the rate was ordered, ``duration`` holds amount/rate for the reader's convenience (0 if it depends
-    on body weight) and ``rate`` or ``rate_per_kg`` says that the rate rules.
+    Where the rate was ordered, ``duration`` holds amount/rate for the reader's
+    convenience (0 if it depends on body weight) and ``rate`` or ``rate_per_kg`` says
+    that the rate rules.
     """
-    c = dict(regimen.columns)
+    c = dict(columns)
     c["duration"] = np.where(c["duration"] > 0, c["duration"], _nominal_duration(c))
     data = {}
     for name, (kind, _default, unit, long_name) in COLUMNS.items():
@@ -27,18 +29,21 @@ def to_dataset(regimen: Regimen) -> xr.Dataset:
             attrs["units"] = unit
         values = c[name].astype(object) if kind == "U" else c[name].copy()
         data[name] = ("event", values, attrs)
-    ds = xr.Dataset(data, attrs=provenance(schema="regimen", span=regimen.span, span_units="h"))
+    ds = xr.Dataset(data, attrs=provenance(schema="regimen", span=span, span_units="h"))
     return validate(ds, "regimen")
 
 
-def from_dataset(ds: xr.Dataset) -> Regimen:
-    """Regimen of a Dataset of schema ``regimen``; optional variables take their defaults, others are left
-    alone.
+def from_dataset(ds: xr.Dataset) -> tuple[dict[str, np.ndarray], float]:
+    """Columns of a dose table and its span [h] from a Dataset of schema ``regimen``.
+
+    Optional variables take their defaults, others are left alone.
 
     Raises
     ------
-    SchemaError : the Dataset does not follow the schema
-    InputError : a row that contradicts itself
+    SchemaError
+        The Dataset does not follow the schema.
+    InputError
+        A duration that contradicts amount and rate.
     """
     validate(ds, "regimen")
     c = {name: ds[name].values for name in COLUMNS if name in ds.variables}
@@ -62,7 +67,7 @@ def from_dataset(ds: xr.Dataset) -> Regimen:
             )
         c["duration"] = np.where(rated, 0.0, c["duration"])
     end = float(np.max(c["time"] + c["duration"])) if c["time"].size else 0.0
-    return Regimen(c, span=float(ds.attrs.get("span", end)))
+    return c, float(ds.attrs.get("span", end))
 
 
 def _nominal_duration(c) -> np.ndarray:

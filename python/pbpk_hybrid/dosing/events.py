@@ -1,8 +1,9 @@
 """From dose records to what happens when.
 
-:func:`expand` turns a :class:`~pbpk_hybrid.dosing.Regimen` into :class:`DoseEvents`: flat arrays of jumps and
-rate changes, sorted by (subject, time, kind), ready for any solver. Nothing about records, ADDL, SS, lag or
-bioavailability is left for the solver, except to find each steady state.
+:func:`expand` turns a :class:`~pbpk_hybrid.dosing.Regimen` into :class:`DoseEvents`:
+flat arrays of jumps and rate changes, sorted by (subject, time, kind), ready for any
+solver. Nothing about records, ADDL, SS, lag or bioavailability is left for the solver,
+except to find each steady state.
 
 Kinds, in the order in which they apply at equal times (then the solver's output is taken):
 
@@ -15,32 +16,39 @@ Kinds, in the order in which they apply at equal times (then the solver's output
 ``OTHER``      nothing; the solver stops (EVID 2)
 =============  ======================================================================================================
 
-Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T duration, II interval):
+Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T
+duration, II interval):
 
-- **Lag** moves the dose, never the reset nor the steady state: they hold at the time of the record.
-- **Bioavailability**: a bolus gives F D. Where the *rate* was ordered (RATE > 0, or -1 with its modelled
-  value) the rate stays R and the infusion takes F D/R. Where the *duration* was ordered (RATE -2) it stays T
-  and the rate is F D/T. (That F shortens an infusion of given rate is intended:
-  metrumresearchgroup/mrgsolve#954.)
-- **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID 4) nor steady state is
-  repeated (nlmixr2/rxode2#1351). Infusions longer than II overlap.
-- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give: running infusions, lagged
-  doses that have not entered, additional doses. NONMEM's help states this for SS = 1 ("infusions in progress or
-  pending additional doses are cancelled", SS data item) and calls EVID 3 the more complete reset; some other tools
-  let additional doses go on after EVID 3. Doses of :meth:`Regimen.repeat` are records of their own and do go on.
-  "Earlier" is by the time of the record and, at equal times, by the order of rows: a dose recorded before a reset of
-  the same time is wiped by it, one recorded after it is given (NONMEM processes records in their order; results of
-  NONMEM 7.6 in FeRx-NLME/ferx-core#1587). A second record with SS = 1 at the same time for the same subject is refused
-  (it would erase the first): use SS = 2.
-- **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to, then the dose itself as
-  an ordinary dose at time + lag. SS = 1 is a RESET and then the steady state; SS = 2 adds the steady state to
-  what is there.
+- **Lag** moves the dose, never the reset nor the steady state: they hold at the time of
+  the record.
+- **Bioavailability**: a bolus gives F D. Where the *rate* was ordered (RATE > 0, or -1
+  with its modelled value) the rate stays R and the infusion takes F D/R. Where the
+  *duration* was ordered (RATE -2) it stays T and the rate is F D/T. (That F shortens an
+  infusion of given rate is intended: metrumresearchgroup/mrgsolve#954.)
+- **ADDL**: further doses at time + k II, k = 1..ADDL, plain doses: neither reset (EVID
+  4) nor steady state is repeated (nlmixr2/rxode2#1351). Infusions longer than II
+  overlap.
+- **Reset** (EVID 3, 4) and SS = 1 also cancel what earlier records still had to give:
+  running infusions, lagged doses that have not entered, additional doses. NONMEM's help
+  states this for SS = 1 ("infusions in progress or pending additional doses are
+  cancelled", SS data item) and calls EVID 3 the more complete reset; some other tools
+  let additional doses go on after EVID 3. Doses of :meth:`Regimen.repeat` are records
+  of their own and do go on. "Earlier" is by the time of the record and, at equal times,
+  by the order of rows: a dose recorded before a reset of the same time is wiped by it,
+  one recorded after it is given (NONMEM processes records in their order; results of
+  NONMEM 7.6 in FeRx-NLME/ferx-core#1587). A second record with SS = 1 at the same time
+  for the same subject is refused (it would erase the first): use SS = 2.
+- **Steady state**: the state that doses at time - k II (k = 1, 2, ...) have led to,
+  then the dose itself as an ordinary dose at time + lag. SS = 1 is a RESET and then the
+  steady state; SS = 2 adds the steady state to what is there.
 
-  With a lag L the implied doses are lagged as well: at the record's time the previous one entered II - L ago
-  (NONMEM help, "SS dose event record"; metrumresearchgroup/mrgsolve#264), so the state is the periodic one at
-  ``phase`` = II - L (II for no lag: the trough just before the dose). If L >= II, implied doses that are still on
-  their way enter at time + L - k II and the phase is II - (L mod II). There NONMEM clamps the phase to 0 and drops
-  those on their way (measured in FeRx-NLME/ferx-core#1125); the true steady state is given here.
+  With a lag L the implied doses are lagged as well: at the record's time the previous
+  one entered II - L ago (NONMEM help, "SS dose event record";
+  metrumresearchgroup/mrgsolve#264), so the state is the periodic one at ``phase`` = II -
+  L (II for no lag: the trough just before the dose). If L >= II, implied doses that
+  are still on their way enter at time + L - k II and the phase is II - (L mod II).
+  There NONMEM clamps the phase to 0 and drops those on their way (measured in
+  FeRx-NLME/ferx-core#1125); the true steady state is given here.
 
   An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
   ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more from phase 0 for ``pulse_duration`` =
@@ -48,15 +56,17 @@ Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T 
   - R at the time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple of II within 1e-9, there
   is no pulse (metrumresearchgroup/mrgsolve#947).
 
-  SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that ends at the record;
-  ``interval`` is 0 and ``base_rate`` = R. F does not apply, since there is no amount. The rate does not run on.
+  SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that
+  ends at the record; ``interval`` is 0 and ``base_rate`` = R. F does not apply, since
+  there is no amount. The rate does not run on.
 
-Shared and per-subject events: if every record is for every subject, all events have ``subject`` -1 and are
-stored once, however many subjects there are. Doses per kg stay shared where only their size depends on body
-weight: ``per_kg`` marks values in mg/kg (or mg/h/kg), to be multiplied by the subject's body weight
-(:meth:`DoseEvents.values_for` does that). Records are written out per subject if some are for one subject
-only, or if a dose per kg at a rate in mg/h gives each subject another duration. Hence ``subject`` is -1
-everywhere or nowhere.
+Shared and per-subject events: if every record is for every subject, all events have
+``subject`` -1 and are stored once, however many subjects there are. Doses per kg stay
+shared where only their size depends on body weight: ``per_kg`` marks values in mg/kg
+(or mg/h/kg), to be multiplied by the subject's body weight
+(:meth:`DoseEvents.values_for` does that). Records are written out per subject if some
+are for one subject only, or if a dose per kg at a rate in mg/h gives each subject
+another duration. Hence ``subject`` is -1 everywhere or nowhere.
 """
 
 from __future__ import annotations
@@ -75,7 +85,8 @@ from .table import EVERYONE, check_count, is_dose
 
 RESET, STEADY, RATE, BOLUS, OTHER = 0, 1, 2, 3, 4
 
-#: compartment name under which a route's own compartment is listed, unless `route_compartments` says otherwise
+#: compartment name under which a route's own compartment is listed, unless `route_compartments`
+#: says otherwise
 ROUTE_COMPARTMENT = {"iv_bolus": "iv", "iv_infusion": "iv", "oral": "oral"}
 
 
@@ -85,18 +96,30 @@ class DoseEvents:
 
     Parameters
     ----------
-    subject : (n,) index into the subjects given to :func:`expand`; -1 in all places if shared by all
-    time : (n,) [h]
-    kind : (n,) RESET, STEADY, RATE, BOLUS or OTHER
-    compartment : (n,) index into `compartments`; -1 for RESET, STEADY and OTHER
-    value : (n,) [mg] for BOLUS, change of [mg/h] for RATE, row of `steady` for STEADY, else 0; per kg where
-        `per_kg`
-    per_kg : (n,) True where `value` has to be multiplied by body weight
-    record : (n,) row of the expanded regimen from which the event comes (for messages)
-    compartments : names; "iv" and "oral" stand for the model's own compartment of the route
-    steady : the steady states to find
-    n_subjects : number of subjects
-    body_weight : (n_subjects,) [kg] or None
+    subject
+        (n,) index into the subjects given to :func:`expand`; -1 in all places if shared
+        by all.
+    time
+        (n,) [h].
+    kind
+        (n,) RESET, STEADY, RATE, BOLUS or OTHER.
+    compartment
+        (n,) index into `compartments`; -1 for RESET, STEADY and OTHER.
+    value
+        (n,) [mg] for BOLUS, change of [mg/h] for RATE, row of `steady` for STEADY, else
+        0; per kg where `per_kg`.
+    per_kg
+        (n,) True where `value` has to be multiplied by body weight.
+    record
+        (n,) row of the expanded regimen from which the event comes (for messages).
+    compartments
+        Names; "iv" and "oral" stand for the model's own compartment of the route.
+    steady
+        The steady states to find.
+    n_subjects
+        Number of subjects.
+    body_weight
+        (n_subjects,) [kg] or None.
     """
 
     subject: np.ndarray
@@ -129,37 +152,42 @@ class DoseEvents:
 
         Returns
         -------
-        (n,) if no value differs between subjects that share an event, else (stop - first, n) for subjects
-        first..stop
+        array
+            (n,) if no value differs between subjects that share an event, else (stop -
+            first, n) for subjects first..stop.
         """
         return self._weighted(self.value, self.per_kg, self.subject, first, stop)
 
     def steady_values_for(self, name: str, first: int = 0, stop: int | None = None) -> np.ndarray:
-        """Column `name` (amount, base_rate or pulse_rate) of `steady` with body weight multiplied in, shaped likewise."""
+        """Column `name` (amount, base_rate or pulse_rate) of `steady` with body weight
+        multiplied in, shaped likewise.
+        """
         s = self.steady
         return self._weighted(getattr(s, name), s.per_kg, s.subject, first, stop)
 
     def for_subject(self, index: int) -> DoseEvents:
-        """The events of one subject as shared events of a single subject, with body weight multiplied in."""
-        mine = np.ones(len(self), bool) if self.shared else self.subject == index
+        """The events of one subject as shared events of a single subject, with body
+        weight multiplied in.
+        """
+        selected = np.ones(len(self), bool) if self.shared else self.subject == index
         value = self.values_for(index, index + 1)
-        value = value[0][mine] if value.ndim == 2 else value[mine]
+        value = value[0][selected] if value.ndim == 2 else value[selected]
         rows = np.flatnonzero(
-            np.isin(np.arange(len(self.steady)), value[self.kind[mine] == STEADY])
+            np.isin(np.arange(len(self.steady)), value[self.kind[selected] == STEADY])
         )
         steady = self.steady.take(
             rows, self.body_weight[index] if self.body_weight is not None else None
         )
-        renumbered = np.where(self.kind[mine] == STEADY, np.searchsorted(rows, value), value)
+        renumbered = np.where(self.kind[selected] == STEADY, np.searchsorted(rows, value), value)
         weight = None if self.body_weight is None else self.body_weight[index : index + 1]
         return DoseEvents(
-            np.full(int(mine.sum()), EVERYONE),
-            self.time[mine],
-            self.kind[mine],
-            self.compartment[mine],
+            np.full(int(selected.sum()), EVERYONE),
+            self.time[selected],
+            self.kind[selected],
+            self.compartment[selected],
             renumbered,
-            np.zeros(int(mine.sum()), bool),
-            self.record[mine],
+            np.zeros(int(selected.sum()), bool),
+            self.record[selected],
             self.compartments,
             steady,
             1,
@@ -188,13 +216,19 @@ def expand(
 
     Parameters
     ----------
-    regimen : Regimen
-    subjects : number of subjects (ids 0, 1, ...), or (n_subjects,) their integer ids
-    body_weight : (n_subjects,) or one number [kg], needed for doses per kg
-    horizon : [h] last time of interest; later events are left out. None: no limit
-    start : [h] first time of the simulation; a record before it is refused
-    route_compartments : names of the model's own compartments, e.g. ``{"iv": "venous_blood", "oral":
-        "gut_lumen"}``
+    regimen
+        Regimen.
+    subjects
+        Number of subjects (ids 0, 1, ...), or (n_subjects,) their integer ids.
+    body_weight
+        (n_subjects,) or one number [kg], needed for doses per kg.
+    horizon
+        [h] last time of interest; later events are left out. None: no limit.
+    start
+        [h] first time of the simulation; a record before it is refused.
+    route_compartments
+        Names of the model's own compartments, e.g. ``{"iv": "venous_blood", "oral":
+        "gut_lumen"}``.
 
     Returns
     -------
@@ -202,8 +236,11 @@ def expand(
 
     Raises
     ------
-    InputError : a record before `start`, no body weight for a dose per kg, two SS = 1 records at one time
-    UnknownNameError : a subject of the regimen that is not in `subjects`
+    InputError
+        A record before `start`, no body weight for a dose per kg, two SS = 1 records at
+        one time.
+    UnknownNameError
+        A subject of the regimen that is not in `subjects`.
     """
     ids = _subject_ids(subjects)
     weight = body_weights(regimen, body_weight, ids)
@@ -221,7 +258,7 @@ def expand(
             hint="shift the regimen or give an earlier start",
         )
     size, per_kg, rate, duration = _effective(c, weight, index)
-    names, place = _compartments(c, route_compartments or {})
+    names, state = _compartments(c, route_compartments or {})
 
     parts = _Parts()
     dose = is_dose(c)
@@ -232,23 +269,24 @@ def expand(
     others = np.flatnonzero(c["evid"] == 2)
     parts.add(others, index, c["time"][others], OTHER)
 
-    steady = steady_states(c, np.flatnonzero(dose & ss), index, place, size, per_kg, rate, duration)
+    steady = steady_states(c, np.flatnonzero(dose & ss), index, state, size, per_kg, rate, duration)
     parts.add(steady.record, index, steady.time, STEADY, value=np.arange(len(steady), dtype=float))
     for rows, at, change in steady.running():
-        parts.add(rows, index, at, RATE, place[rows], change, per_kg[rows])
+        parts.add(rows, index, at, RATE, state[rows], change, per_kg[rows])
 
-    # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of its own
+    # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of
+    # its own
     giving = np.flatnonzero(dose & ~(ss & (c["interdose_interval"] == 0)))
     rows, entry = _dose_times(c, giving, end)
     implied_rows, implied_entry = steady.on_their_way()
     rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
     at_once = (rate[rows] == 0) & (duration[rows] == 0) & ~_ordered_as_infusion(c)[rows]
     b = rows[at_once]
-    parts.add(b, index, entry[at_once], BOLUS, place[b], size[b], per_kg[b])
+    parts.add(b, index, entry[at_once], BOLUS, state[b], size[b], per_kg[b])
     flow = ~at_once & (duration[rows] > 0)  # F = 0 leaves an infusion of no length
     r = rows[flow]
-    parts.add(r, index, entry[flow], RATE, place[r], rate[r], per_kg[r])
-    parts.add(r, index, entry[flow] + duration[r], RATE, place[r], -rate[r], per_kg[r])
+    parts.add(r, index, entry[flow], RATE, state[r], rate[r], per_kg[r])
+    parts.add(r, index, entry[flow] + duration[r], RATE, state[r], -rate[r], per_kg[r])
 
     e = parts.arrays()
     e = _cancelled_by_resets(e)
@@ -262,10 +300,12 @@ def expand(
 
 
 def just_before(time: Any) -> np.ndarray:
-    """The times [h] at which a simulation shows what was there before the events of `time`: 1e-9 of it, at least 1e-9 h, earlier.
+    """The times [h] at which a simulation shows what was there before the events of
+    `time`: 1e-9 of it, at least 1e-9 h, earlier.
 
-    A saved value at the time of a dose sees the dose. The distance is large enough to be told apart after rounding to nine
-    decimals, and small enough (4 microseconds to a few milliseconds) for no concentration to change by more than 1e-6.
+    A saved value at the time of a dose sees the dose. The distance is large enough to
+    be told apart after rounding to nine decimals, and small enough (4 microseconds to a
+    few milliseconds) for no concentration to change by more than 1e-6.
     """
     time = np.asarray(time, dtype=float)
     return time - 1e-9 * np.maximum(1.0, np.abs(time))
@@ -331,9 +371,12 @@ def body_weights(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndar
 
 
 def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
-    """The rows to expand and, for each, the subject's index (-1 in all places if they stay shared)."""
+    """The rows to expand and, for each, the subject's index (-1 in all places if they
+    stay shared).
+    """
     c = regimen.columns
-    # a rate in mg/h with an amount in mg/kg: the duration, not only the size, is another for each subject
+    # a rate in mg/h with an amount in mg/kg: the duration, not only the size, is another for
+    # each subject
     own_duration = (c["amount_per_kg"] > 0) & (c["rate"] > 0)
     if regimen.shared and not own_duration.any():
         return c, c["subject"]
@@ -353,14 +396,18 @@ def _ordered_as_infusion(c: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _effective(c, weight, index):
-    """After bioavailability: bolus size, is it per kg, rate and duration of each row (0 where not an infusion)."""
+    """After bioavailability: bolus size, is it per kg, rate and duration of each row (0
+    where not an infusion).
+    """
     f = c["bioavailability"]
     per_kg = (c["amount_per_kg"] > 0) | (c["rate_per_kg"] > 0)
     ordered = c["amount"] + c["amount_per_kg"]
-    own = (c["amount_per_kg"] > 0) & (c["rate"] > 0)  # written out per subject: resolve to mg now
-    if own.any():
-        ordered = np.where(own, ordered * weight[np.where(own, index, 0)], ordered)
-        per_kg = per_kg & ~own
+    per_subject = (c["amount_per_kg"] > 0) & (
+        c["rate"] > 0
+    )  # written out per subject: resolve to mg now
+    if per_subject.any():
+        ordered = np.where(per_subject, ordered * weight[np.where(per_subject, index, 0)], ordered)
+        per_kg = per_kg & ~per_subject
     size = f * ordered
     ordered_rate = c["rate"] + c["rate_per_kg"]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -376,7 +423,7 @@ def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, 
     for name in route_compartments:
         if name not in ("iv", "oral"):
             raise unknown_name("route_compartments", name, ("iv", "oral"))
-    place = np.full(c["time"].size, -1, dtype=np.int64)
+    state = np.full(c["time"].size, -1, dtype=np.int64)
     dose = is_dose(c)
     named = c["compartment"] != ""
     names: list[str] = []
@@ -386,14 +433,14 @@ def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, 
             names.append(name)
         return names.index(name)
 
-    for route, own in ROUTE_COMPARTMENT.items():
+    for route, default_compartment in ROUTE_COMPARTMENT.items():
         rows = dose & ~named & (c["route"] == route)
         if rows.any():
-            place[rows] = slot(route_compartments.get(own, own))
+            state[rows] = slot(route_compartments.get(default_compartment, default_compartment))
     if named.any():
         for name in np.unique(c["compartment"][named]).tolist():
-            place[dose & (c["compartment"] == name)] = slot(name)
-    return tuple(names), place
+            state[dose & (c["compartment"] == name)] = slot(name)
+    return tuple(names), state
 
 
 def _refuse_two_fresh_starts(c, index, ids) -> None:
@@ -419,8 +466,8 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
     ii, extra = c["interdose_interval"][giving], c["additional_doses"][giving]
     if np.isfinite(end):  # do not write out a million additional doses that nobody sees
         with np.errstate(divide="ignore", invalid="ignore"):
-            seen = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
-        extra = np.clip(np.minimum(extra, seen), 0, None).astype(np.int64)
+            started = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
+        extra = np.clip(np.minimum(extra, started), 0, None).astype(np.int64)
     check_count("additional_doses", int(extra.max(initial=0)))  # before they are written out
     rows = np.repeat(giving, extra + 1)
     starts = np.cumsum(extra + 1) - (extra + 1)

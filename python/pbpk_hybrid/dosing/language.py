@@ -10,8 +10,8 @@ closer)::
     10 mg/kg at 5 mg/kg/h
     100 mg po q24h ss and 50 mg iv at 6 h
 
-A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5 mg/kg``); the other words
-may come in any order:
+A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5
+mg/kg``); the other words may come in any order:
 
 ======================================= ===========================================================================
 ``iv``, ``bolus``, ``intravenous``      into the blood; with ``over`` or ``at`` a rate: an infusion
@@ -29,23 +29,26 @@ may come in any order:
 ``reset``                               empties all compartments first
 ======================================= ===========================================================================
 
-Without a route an infusion is intravenous; a dose at once needs its route. ``then`` starts the next part one
-interval after the last dose of a repeated dose, or at the end of a single infusion; after a single dose at
-once it needs ``after``.
+Without a route an infusion is intravenous; a dose at once needs its route. ``then``
+starts the next part one interval after the last dose of a repeated dose, or at the end
+of a single infusion; after a single dose at once it needs ``after``.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .._core.errors import InputError, UnknownNameError, unknown_name
 from .._core.numbers_in_text import NUMBER, meant
 from .._core.units import quantity
-from .regimen import Regimen, _single
-from .table import MOST_DOSES, check_count
+from .dose_record import dose_record
+from .table import MOST_DOSES, check_count, make_columns
 
 INTERVALS = {
     "qd": 24.0,
@@ -92,17 +95,86 @@ _COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Part:
+    """One dose, once or repeated.
+
+    Parameters
+    ----------
+    columns : mapping
+        Dose table of one row, see :mod:`.table`.
+    span : float, hour
+        End of the dose's interval or infusion.
+    start
+        Float, hour.
+    interval : float or None, hour
+        None for a dose that is not repeated.
+    count : int
+        Number of doses.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    span: float
+    start: float
+    interval: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Parts that start together.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        Joined by ``and``.
+    after : float or None, hour
+        Time from the end of the phase before; None: not given.
+    field, word : str
+        What an error about this phase names: the place of its ``then``, and the word as
+        typed.
+    """
+
+    parts: tuple[Part, ...]
+    after: float | None = None
+    field: str = ""
+    word: str = ""
+
+    def missing_after(self) -> InputError:
+        """The error where the phase before has no end that ``then`` could mean."""
+        return InputError(
+            self.field,
+            self.word,
+            "'then after' and a time, such as 'then after 12 h'",
+            hint="what comes before is a single dose at once, which has no interval that could end",
+        )
+
+
+@dataclass(frozen=True)
 class _Word:
     text: str
     column: int  # from 1
 
+    @property
+    def field(self) -> str:
+        """What an error names as the place of the word."""
+        return f"regimen, column {self.column}"
 
-def parse(text: str) -> Regimen:
-    """The regimen that `text` describes.
+
+class _Option(NamedTuple):
+    """An option of a part: its name, its value, and the word that an error about it names."""
+
+    name: str
+    value: Any
+    word: _Word
+
+
+def parse(text: str) -> list[Phase]:
+    """The phases that `text` describes, in order.
 
     Raises
     ------
-    InputError, UnknownNameError : names the word that cannot be understood and its column in the text
+    InputError, UnknownNameError
+        Names the word that cannot be understood and its column in the text.
     """
     if not isinstance(text, str):
         raise InputError("regimen", text, 'text such as "100 mg iv q12h x4"')
@@ -116,7 +188,7 @@ def parse(text: str) -> Regimen:
     words = _words(text)
     if not words:
         raise InputError("regimen", text, 'text such as "100 mg iv q12h x4"')
-    return _Parser(words).regimen()
+    return _Parser(words).phases()
 
 
 def _words(text: str) -> list[_Word]:
@@ -133,16 +205,21 @@ def _words(text: str) -> list[_Word]:
 
 
 class _Parser:
-    def __init__(self, words: list[_Word]) -> None:
-        self._words, self._at = words, 0
+    """Recursive descent over the words: phases, parts, options."""
 
-    # ---- words --------------------------------------------------------------------------------------------------
+    def __init__(self, words: list[_Word]) -> None:
+        self._words, self._position = words, 0
+
+    # ---- words ----------------------------------------------------------------------------------
 
     def _peek(self) -> str:
-        return self._words[self._at].text.lower() if self._at < len(self._words) else ""
+        """The next word in small letters; "" at the end."""
+        if self._position == len(self._words):
+            return ""
+        return self._words[self._position].text.lower()
 
     def _next(self, expected: str) -> _Word:
-        if self._at == len(self._words):
+        if self._position == len(self._words):
             last = self._words[-1]
             raise InputError(
                 "regimen",
@@ -150,188 +227,200 @@ class _Parser:
                 expected,
                 hint=f"the text ends after {last.text!r} at column {last.column}",
             )
-        self._at += 1
-        return self._words[self._at - 1]
-
-    @staticmethod
-    def _where(word: _Word) -> str:
-        return f"regimen, column {word.column}"
+        self._position += 1
+        return self._words[self._position - 1]
 
     def _measure(self, expected: str) -> tuple[str, _Word]:
         """A number and its unit, as one text."""
         number = self._next(expected)
         if not NUMBER.fullmatch(number.text):
             hint = meant(number.text) if re.search(r"\d", number.text) else ""
-            raise InputError(self._where(number), number.text, expected, hint=hint)
+            raise InputError(number.field, number.text, expected, hint=hint)
         unit = self._next(f"a unit after {number.text!r}")
         low = unit.text.lower()
         if unit.text[0] in "0123456789+-.,<>±" or low in WORDS or _INTERVAL.fullmatch(low):
             hint = meant(f"{number.text} {unit.text}") if re.search(r"\d", unit.text) else ""
-            raise InputError(
-                self._where(unit), unit.text, f"a unit after {number.text!r}", hint=hint
-            )
+            raise InputError(unit.field, unit.text, f"a unit after {number.text!r}", hint=hint)
         return f"{number.text} {unit.text}", number
 
     def _hours(self, expected: str) -> float:
         text, word = self._measure(expected)
-        return self._convert(text, "h", word, minimum=0)
+        return quantity(text, "h", word.field, minimum=0)
 
-    def _convert(self, text: str, unit: str, word: _Word, **bounds: Any) -> float:
-        return quantity(text, unit, self._where(word), **bounds)
+    # ---- grammar --------------------------------------------------------------------------------
 
-    # ---- grammar ------------------------------------------------------------------------------------------------
-
-    def regimen(self) -> Regimen:
-        whole = self._together()
+    def phases(self) -> list[Phase]:
+        phases = [Phase(self._parts())]
         while self._peek() == "then":
             then = self._next("then")
-            wait = None
+            after = None
             if self._peek() == "after":
                 self._next("after")
-                wait = self._hours("a time such as '12 h' after 'after'")
-            following = self._together()
-            if wait is None and whole._open_end():
-                raise InputError(
-                    self._where(then),
-                    then.text,
-                    "'then after' and a time, such as 'then after 12 h'",
-                    hint="what comes before is a single dose at once, which has no interval that could end",
-                )
-            whole = whole.then(following, after=wait)
-        return whole
+                after = self._hours("a time such as '12 h' after 'after'")
+            phases.append(Phase(self._parts(), after, then.field, then.text))
+        return phases
 
-    def _together(self) -> Regimen:
-        whole = self._part()
+    def _parts(self) -> tuple[Part, ...]:
+        parts = [self._part()]
         while self._peek() == "and":
             self._next("and")
-            whole = whole + self._part()
-        return whole
+            parts.append(self._part())
+        return tuple(parts)
 
-    def _part(self) -> Regimen:
+    def _part(self) -> Part:
         amount, first = self._measure("a dose such as '100 mg' or '5 mg/kg'")
-        said: dict[str, Any] = {}
-
-        def say(what: str, value: Any, word: _Word) -> None:
-            if what in said:
-                raise InputError(self._where(word), word.text, f"the {what} only once in a part")
-            said[what] = value
-
+        options: dict[str, Any] = {}
         while self._peek() not in ("", "then", "and"):
-            self._option(say)
-        return self._build(amount, first, said)
+            name, value, word = self._option()
+            if name in options:
+                raise InputError(word.field, word.text, f"the {name} only once in a part")
+            options[name] = value
+        return _build_part(amount, first.field, options)
 
-    def _option(self, say: Any) -> None:
+    def _option(self) -> _Option:
         word = self._next("a word")
         low = word.text.lower()
+        if low in _OPTIONS:
+            return _OPTIONS[low](self, word)
         if low in ROUTE_WORDS:
-            say("route", ROUTE_WORDS[low], word)
-        elif low == "into":
-            say("compartment", self._next("the name of a compartment after 'into'").text, word)
-        elif low == "over":
-            say("duration", self._hours("a duration such as '2 h' after 'over'"), word)
-        elif low == "at":
-            text, number = self._measure(
-                "a rate such as '50 mg/h' or a time such as '6 h' after 'at'"
-            )
-            if "/" in text:
-                say("rate", text, number)
-            else:
-                say("start", self._convert(text, "h", number, minimum=0), number)
-        elif low in INTERVALS:
-            say("interval", INTERVALS[low], word)
-        elif low == "every":
-            say("interval", self._hours("an interval such as '12 h' after 'every'"), word)
-        elif match := _INTERVAL.fullmatch(low):
-            say("interval", self._convert(f"{match[1]} {match[2]}", "h", word, positive=True), word)
-        elif match := _TIMES.fullmatch(low):
-            say("number of doses", self._count(match[1], word), word)
-        elif low == "x":
-            say(
-                "number of doses",
-                self._count(self._next("a number of doses after 'x'").text, word),
-                word,
-            )
-        elif low == "for":
-            say("length", self._hours("a length such as '10 days' after 'for'"), word)
-        elif low == "ss":
-            say("steady state", True, word)
-        elif low == "lag":
-            say("lag", self._hours("a time such as '0.5 h' after 'lag'"), word)
-        elif low == "f":
-            fraction = self._next("a number after 'f'")
-            text = fraction.text
-            if self._peek() == "%":
-                text += self._next("%").text
-            say("bioavailability", self._convert(text, "1", fraction, minimum=0), word)
-        elif low == "reset":
-            say("reset", True, word)
-        elif re.match(r"[qx][\d.]", low):
-            kind = "an interval such as 'q12h'" if low[0] == "q" else "a number of doses, 'x7'"
-            raise UnknownNameError(self._where(word), word.text, kind, hint=meant(word.text[1:]))
-        else:
-            raise unknown_name(
-                self._where(word),
-                word.text,
-                (*WORDS, "q12h", "x7"),
-                what="a word of the regimen language",
-            )
+            return _Option("route", ROUTE_WORDS[low], word)
+        if low in INTERVALS:
+            return _Option("interval", INTERVALS[low], word)
+        if low in _FLAGS:
+            return _Option(_FLAGS[low], True, word)
+        if low in _HOURS:
+            name, expected = _HOURS[low]
+            return _Option(name, self._hours(expected), word)
+        if match := _INTERVAL.fullmatch(low):
+            hours = quantity(f"{match[1]} {match[2]}", "h", word.field, positive=True)
+            return _Option("interval", hours, word)
+        if match := _TIMES.fullmatch(low):
+            return _Option("number of doses", _dose_count(match[1], word), word)
+        raise _unknown_word(word)
 
-    def _count(self, text: str, word: _Word) -> int:
-        count = int(text) if _COUNT.fullmatch(text) else MOST_DOSES + 1 if text.isdecimal() else 0
-        if count < 1:
-            raise InputError(self._where(word), text, "a whole number of doses >= 1, such as 'x7'")
-        check_count(self._where(word), count, text)
-        return count
+    def _compartment(self, word: _Word) -> _Option:
+        name = self._next("the name of a compartment after 'into'")
+        return _Option("compartment", name.text, word)
 
-    def _build(self, amount: str, first: _Word, said: dict[str, Any]) -> Regimen:
-        where, value = self._where(first), amount
-        flows = "duration" in said or "rate" in said
-        if "route" not in said and "compartment" not in said and not flows:
-            raise InputError(where, value, "a route ('iv', 'po' or 'into NAME') for a dose at once")
-        if "interval" not in said:
-            for word in ("number of doses", "length", "steady state"):
-                if word in said:
-                    raise InputError(where, value, f"an interval such as 'q12h' with the {word}")
-        elif not {"number of doses", "length", "steady state"} & set(said):
-            raise InputError(
-                where, value, "how many doses ('x7' or 'for 10 days') or 'ss' with an interval"
-            )
-        if "number of doses" in said and "length" in said:
-            raise InputError(where, value, "'x7' or 'for 10 days', not both")
+    def _rate_or_start(self, _word: _Word) -> _Option:
+        text, number = self._measure("a rate such as '50 mg/h' or a time such as '6 h' after 'at'")
+        if "/" in text:
+            return _Option("rate", text, number)
+        return _Option("start", quantity(text, "h", number.field, minimum=0), number)
 
-        route = said.get("route", "iv" if flows and "compartment" not in said else "")
-        kind = {"iv": "iv_infusion" if flows else "iv_bolus", "oral": "oral", "": "compartment"}[
-            route
-        ]
-        ss = bool(said.get("steady state"))
-        try:
-            part = _single(
-                amount,
-                said.get("start", 0.0),
-                route=kind,
-                compartment=said.get("compartment", ""),
-                duration=said.get("duration"),
-                rate=said.get("rate"),
-                interval=said["interval"] if ss else 0.0,
-                steady_state=ss,
-                lag=said.get("lag", 0.0),
-                bioavailability=said.get("bioavailability", 1.0),
-                reset=said.get("reset", False),
-            )
-        except InputError as err:
-            raise type(err)(
-                f"{where}: {err.field}", err.value, err.expected, hint=err.hint
-            ) from err
-        if "interval" not in said:
-            return part
-        n = said.get("number of doses", 1)
-        if "length" in said:
-            n = max(1, math.ceil(min(said["length"] / said["interval"], 1e12) - 1e-9))
-            check_count(f"{where}: number of doses", n)
-        return _repeat(part, said["interval"], n, said.get("start", 0.0))
+    def _number_of_doses(self, word: _Word) -> _Option:
+        count = self._next("a number of doses after 'x'")
+        return _Option("number of doses", _dose_count(count.text, word), word)
+
+    def _bioavailability(self, word: _Word) -> _Option:
+        fraction = self._next("a number after 'f'")
+        text = fraction.text
+        if self._peek() == "%":
+            text += self._next("%").text
+        return _Option("bioavailability", quantity(text, "1", fraction.field, minimum=0), word)
 
 
-def _repeat(part: Regimen, interval: float, n: int, start: float) -> Regimen:
-    """`n` doses, over n intervals after `start`."""
-    many = part.repeat(interval, n)
-    return Regimen(many.columns, span=start + interval * n)
+#: words with a rule of their own
+_OPTIONS = {
+    "into": _Parser._compartment,
+    "at": _Parser._rate_or_start,
+    "x": _Parser._number_of_doses,
+    "f": _Parser._bioavailability,
+}
+#: words that stand alone
+_FLAGS = {"ss": "steady state", "reset": "reset"}
+#: words before a time: name of the option, and what is expected
+_HOURS = {
+    "over": ("duration", "a duration such as '2 h' after 'over'"),
+    "every": ("interval", "an interval such as '12 h' after 'every'"),
+    "for": ("length", "a length such as '10 days' after 'for'"),
+    "lag": ("lag", "a time such as '0.5 h' after 'lag'"),
+}
+
+
+def _unknown_word(word: _Word) -> UnknownNameError:
+    low = word.text.lower()
+    if re.match(r"[qx][\d.]", low):
+        expected = "an interval such as 'q12h'" if low[0] == "q" else "a number of doses, 'x7'"
+        return UnknownNameError(word.field, word.text, expected, hint=meant(word.text[1:]))
+    known = (*WORDS, "q12h", "x7")
+    return unknown_name(word.field, word.text, known, what="a word of the regimen language")
+
+
+def _dose_count(text: str, word: _Word) -> int:
+    count = int(text) if _COUNT.fullmatch(text) else 0
+    if text.isascii() and text.isdecimal() and len(text) > 9:
+        count = MOST_DOSES + 1  # more digits than _COUNT reads
+    if count < 1:
+        raise InputError(word.field, text, "a whole number of doses >= 1, such as 'x7'")
+    check_count(word.field, count, text)
+    return count
+
+
+# ---- from options to a dose ---------------------------------------------------------------------
+
+_REPEATS = ("number of doses", "length", "steady state")
+
+
+def _build_part(amount: str, field: str, options: dict[str, Any]) -> Part:
+    """The part, checked; errors name `field`, the place of its dose."""
+    _check_options(amount, field, options)
+    steady_state = "steady state" in options
+    start = options.get("start", 0.0)
+    try:
+        row, span = dose_record(
+            amount,
+            start,
+            route=_route(options),
+            compartment=options.get("compartment", ""),
+            duration=options.get("duration"),
+            rate=options.get("rate"),
+            interval=options["interval"] if steady_state else 0.0,
+            steady_state=steady_state,
+            lag=options.get("lag", 0.0),
+            bioavailability=options.get("bioavailability", 1.0),
+            reset=options.get("reset", False),
+        )
+        columns = make_columns(row)
+    except InputError as err:
+        raise type(err)(f"{field}: {err.field}", err.value, err.expected, hint=err.hint) from err
+    interval = options.get("interval")
+    count = options.get("number of doses", 1)
+    if interval is not None and "length" in options:
+        # 1e-9: ten days hold ten intervals of 24 h, whatever the last digit
+        count = max(1, math.ceil(min(options["length"] / interval, 1e12) - 1e-9))
+        check_count(f"{field}: number of doses", count)
+    return Part(columns, span, start, interval, count)
+
+
+def _has_infusion(options: dict[str, Any]) -> bool:
+    return "duration" in options or "rate" in options
+
+
+def _check_options(amount: str, field: str, options: dict[str, Any]) -> None:
+    """
+    Raises
+    ------
+    InputError
+        Options that contradict each other, or one that is missing.
+    """
+    if not (options.keys() & {"route", "compartment"} or _has_infusion(options)):
+        raise InputError(field, amount, "a route ('iv', 'po' or 'into NAME') for a dose at once")
+    repeats = [name for name in _REPEATS if name in options]
+    if "interval" not in options and repeats:
+        raise InputError(field, amount, f"an interval such as 'q12h' with the {repeats[0]}")
+    if "interval" in options and not repeats:
+        raise InputError(
+            field, amount, "how many doses ('x7' or 'for 10 days') or 'ss' with an interval"
+        )
+    if "number of doses" in options and "length" in options:
+        raise InputError(field, amount, "'x7' or 'for 10 days', not both")
+
+
+def _route(options: dict[str, Any]) -> str:
+    """The route as the dose table names it."""
+    infusion = _has_infusion(options)
+    word = options.get("route", "iv" if infusion and "compartment" not in options else "")
+    if word == "iv":
+        return "iv_infusion" if infusion else "iv_bolus"
+    return word or "compartment"

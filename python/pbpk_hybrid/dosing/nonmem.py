@@ -9,11 +9,12 @@ model: lag [time] and bioavailability of the dose. Samples: ``DV MDV``; ``CENS``
 leave records out, ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and clock times become elapsed hours. All others are covariates.
 ``.``, NA and an empty field mean "not given"; ``<0.5`` in DV means below 0.5.
 
-RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument `modelled_rate`. Without a rate, a
-DUR > 0 makes an infusion of that length (as in rxode2 and Monolix).
+RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument
+`modelled_rate`. Without a rate, a DUR > 0 makes an infusion of that length (as in
+rxode2 and Monolix).
 
-Records of equal time keep their order: a sample recorded before a dose is the trough (``before_dose`` 1 in the
-observations), and a reset wipes the doses recorded before it.
+Records of equal time keep their order: a sample recorded before a dose is the trough
+(``before_dose`` 1 in the observations), and a reset wipes the doses recorded before it.
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class NonmemData(NamedTuple):
 
     Parameters
     ----------
-    regimen : doses, one subject id each
-    observations : Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment as ``cmt`` and, where some
-        sample was recorded before a dose of the same time, ``before_dose``; ``attrs["notes"]`` says what was assumed or
-        left out, a line each
-    covariates : Dataset; columns that are constant within each subject over ``subject``, others over
-        ``record`` (with
-        ``record_subject`` and ``record_time``)
+    regimen
+        Doses, one subject id each.
+    observations
+        Dataset of schema ``observation`` (EVID 0, MDV 0), with the compartment as
+        ``cmt`` and, where some sample was recorded before a dose of the same time,
+        ``before_dose``; ``attrs["notes"]`` says what was assumed or left out, a line
+        each.
+    covariates
+        Dataset; columns that are constant within each subject over ``subject``, others
+        over ``record`` (with ``record_subject`` and ``record_time``).
     """
 
     regimen: Regimen
@@ -88,35 +92,59 @@ def read_nonmem(
 
     Parameters
     ----------
-    path : the file, or a pandas or polars DataFrame. The first line holds the names; lines that start with ``#`` are
-        skipped (``#ID,TIME,...`` as the first line holds names). Columns are separated by commas, semicolons, tabs or blanks
-    amount_unit, time_unit, concentration_unit : units of AMT, of TIME and II (and DUR, ALAG), and of DV; RATE
-        is in amount_unit/time_unit. None: what the header says, else mg, h and mg/L
-    compartments : CMT -> name; the names ``"iv"`` and ``"oral"`` mean the model's own compartments of those routes. The
-        name of samples' CMT is their matrix, ``"plasma"`` or another. None: CMT as it stands
-    route : "iv" or "oral", of all doses, whatever their CMT. None: by CMT or a column ROUTE; without either, doses are
-        intravenous
-    dv : name of the column with the observed concentration; DV may also be called CONC
-    dvid, analyte, cmt : which samples, where DVID (or YTYPE), ANALYTE or CMT of samples has several values
-    lloq : limit of quantification, in the unit of DV or text with a unit: samples below it are censored
-    columns : our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR": "dur2"}``
-    ignore : columns to leave out unread
-    occasions : "reset": where OCC (or PERIOD) changes within a subject all compartments are emptied and time may start
-        anew. None: an occasion changes nothing, and time starts anew only at EVID 3 and 4
-    modelled_rate : column name or number, the rate for RATE -1
-    missing : column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS": ["99"]}``
-    matrix, study, reference : for the observations
+    path
+        The file, or a pandas or polars DataFrame. The first line holds the names; lines
+        that start with ``#`` are skipped (``#ID,TIME,...`` as the first line holds
+        names). Columns are separated by commas, semicolons, tabs or blanks.
+    amount_unit, time_unit, concentration_unit
+        Units of AMT, of TIME and II (and DUR, ALAG), and of DV; RATE is in
+        amount_unit/time_unit. None: what the header says, else mg, h and mg/L.
+    compartments
+        CMT -> name; the names ``"iv"`` and ``"oral"`` mean the model's own compartments
+        of those routes. The name of samples' CMT is their matrix, ``"plasma"`` or
+        another. None: CMT as it stands.
+    route
+        "iv" or "oral", of all doses, whatever their CMT. None: by CMT or a column
+        ROUTE; without either, doses are intravenous.
+    dv
+        Name of the column with the observed concentration; DV may also be called CONC.
+    dvid, analyte, cmt
+        Which samples, where DVID (or YTYPE), ANALYTE or CMT of samples has several
+        values.
+    lloq
+        Limit of quantification, in the unit of DV or text with a unit: samples below it
+        are censored.
+    columns
+        Our name -> name in the file, e.g. ``{"ALAG": "lagt", "BIOAV": "bioav", "DUR":
+        "dur2"}``.
+    ignore
+        Columns to leave out unread.
+    occasions
+        "reset": where OCC (or PERIOD) changes within a subject all compartments are
+        emptied and time may start anew. None: an occasion changes nothing, and time
+        starts anew only at EVID 3 and 4.
+    modelled_rate
+        Column name or number, the rate for RATE -1.
+    missing
+        Column -> texts that mean "not given" there, besides ``.``, e.g. ``{"SS":
+        ["99"]}``.
+    matrix, study, reference
+        For the observations.
 
     Returns
     -------
-    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where they have names, ``subject`` holds
-    the names and the regimen numbers them 0, 1, ... in their order
+    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where
+    they have names, ``subject`` holds the names and the regimen numbers them 0, 1, ...
+    in their order
 
     Raises
     ------
-    FileFormatError : a value that is no number, times that run back, an ID that comes twice, samples of several kinds
-        without a choice, a column that changes what rows mean and cannot be used; names the line of the file
-    InputError : a record that contradicts itself
+    FileFormatError
+        A value that is no number, times that run back, an ID that comes twice, samples
+        of several kinds without a choice, a column that changes what rows mean and
+        cannot be used; names the line of the file.
+    InputError
+        A record that contradicts itself.
     """
     table = RecordTable(path, {**(columns or {}), "DV": dv}, missing or {}, ignore)
     scale = _Scale(table, amount_unit, time_unit, concentration_unit)
@@ -146,11 +174,13 @@ class _Scale:
     def __init__(
         self, t: RecordTable, amount: str | None, time: str | None, concentration: str | None
     ) -> None:
-        def factor(item: str, given: str | None, unit: str, option: str, otherwise: float = 1.0):
+        def factor(
+            item: str, caller_unit: str | None, unit: str, option: str, otherwise: float = 1.0
+        ):
             column = t.names.get(item)
-            if given is None and t.table.unit.get(column) is None:
+            if caller_unit is None and t.table.unit.get(column) is None:
                 return otherwise
-            return t.table.factor(column, given, unit, option)
+            return t.table.factor(column, caller_unit, unit, option)
 
         self.amount = factor("AMT", amount, "mg", "amount_unit")
         self.time = factor("TIME", time, "h", "time_unit")
@@ -169,30 +199,30 @@ class _Scale:
         self.lag = factor("ALAG", None, "h", "ALAG", self.time)
 
 
-def _unit_column(t: RecordTable, given: str | None) -> str | None:
+def _unit_column(t: RecordTable, unit: str | None) -> str | None:
     """The unit that a column of units says, where it is one."""
     if not t.has("UNIT"):
-        return given
+        return unit
     column = t.names["UNIT"]
-    said = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
-    if len(said) > 1:
+    named = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
+    if len(named) > 1:
         raise FileFormatError(
             f"{t.table.name}, column {column!r}",
-            sorted(said),
+            sorted(named),
             "one unit",
             hint="convert the values",
         )
-    if said and given is None:
-        return said.pop()
-    if said and t.table.factor(None, said.pop(), "mg/L", column) != t.table.factor(
-        None, given, "mg/L", "concentration_unit"
+    if named and unit is None:
+        return named.pop()
+    if named and t.table.factor(None, named.pop(), "mg/L", column) != t.table.factor(
+        None, unit, "mg/L", "concentration_unit"
     ):
         raise FileFormatError(
             f"{t.table.name}, column {column!r}",
             t.table.text[column][0],
-            f"the unit given, {given}",
+            f"the unit given, {unit}",
         )
-    return given
+    return unit
 
 
 def _names_of(compartments: Mapping[int | str, str] | None) -> dict[str, str] | None:
@@ -207,7 +237,8 @@ def compartments_of(source: Any) -> list[str]:
 
     Raises
     ------
-    FileFormatError : no such file, or not a table
+    FileFormatError
+        no such file, or not a table.
     """
     table = read_table(source, keys=("ID", "TIME"))
     column = table.find(ALIASES["CMT"], "CMT")
@@ -215,9 +246,11 @@ def compartments_of(source: Any) -> list[str]:
     return sorted(k for k in found if k not in ("", "0"))
 
 
-# ------------------------------------------------------------------------------------------------ events
+# ---- events -------------------------------------------------------------------------------------
 def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
-    """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID names, else -1."""
+    """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID
+    names, else -1.
+    """
     if not t.has("AMT"):
         named = next((h for h in t.table.header if t.table.base[h].startswith("DOSE")), None)
         t.notes.append(
@@ -262,13 +295,13 @@ def _refuse_dose_with_sample(t: RecordTable, gives: np.ndarray) -> None:
     """Without EVID, a row with an amount and a concentration may be either, or both."""
     if not t.has("DV"):
         return
-    both = [
+    dose_and_sample = [
         i
         for i in np.flatnonzero(gives)
         if t.field(i, "DV") not in ("", "0", "0.0") and t.number("MDV", 0)[i] == 0
     ]
-    if both:
-        i = both[0]
+    if dose_and_sample:
+        i = dose_and_sample[0]
         raise FileFormatError(
             t.where(i, "DV"),
             t.field(i, "DV"),
@@ -284,15 +317,15 @@ def _regimen(
     coded: np.ndarray,
     scale: _Scale,
     compartments: dict[str, str] | None,
-    way: str | None,
+    declared_route: str | None,
     modelled_rate,
 ) -> tuple[Regimen, int]:
     """The doses, and of how many nothing says the route."""
     rows = np.flatnonzero(evid > 0)
     dose = np.isin(evid, (1, 4))
     rate, duration = _infusions(t, dose, modelled_rate, scale)
-    route, compartment, assumed = _places(
-        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, way
+    route, compartment, assumed = _routes_and_compartments(
+        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, declared_route
     )
     t.refuse(
         dose & ~np.isin(t.number("SS", 0), (0, 1, 2)),
@@ -367,43 +400,49 @@ def _infusions(
         "RATE",
         "a rate >= 0, -1 (modelled rate) or -2 (modelled duration)",
     )
-    two, one = rate == -2, rate == -1
-    if two.any() and not t.has("DUR"):
+    modelled_duration, rate_is_modelled = rate == -2, rate == -1
+    if modelled_duration.any() and not t.has("DUR"):
         raise FileFormatError(
-            t.where(int(np.argmax(two)), "RATE"), -2, "a column DUR with the duration"
+            t.where(int(np.argmax(modelled_duration)), "RATE"), -2, "a column DUR with the duration"
         )
-    t.refuse(two & (length <= 0), "DUR", "a duration > 0 with RATE -2")
-    if one.any():
+    t.refuse(modelled_duration & (length <= 0), "DUR", "a duration > 0 with RATE -2")
+    if rate_is_modelled.any():
         if modelled_rate is None:
             raise FileFormatError(
-                t.where(int(np.argmax(one)), "RATE"), -1, "modelled_rate given to the reader"
+                t.where(int(np.argmax(rate_is_modelled)), "RATE"),
+                -1,
+                "modelled_rate given to the reader",
             )
         known = (
             t.floats(modelled_rate, 0)
             if isinstance(modelled_rate, str)
             else np.full(rate.size, float(modelled_rate))
         )
-        if (one & (known <= 0)).any():
-            i = int(np.argmax(one & (known <= 0)))
+        if (rate_is_modelled & (known <= 0)).any():
+            i = int(np.argmax(rate_is_modelled & (known <= 0)))
             raise FileFormatError(
                 t.where(i, "RATE"), float(known[i]), "a modelled rate > 0 with RATE -1"
             )
-        rate = np.where(one, known, rate)
-    rate = np.where(two, 0.0, rate)
-    return rate, _durations(t, two, one, rate, length, scale)
+        rate = np.where(rate_is_modelled, known, rate)
+    rate = np.where(modelled_duration, 0.0, rate)
+    return rate, _durations(t, modelled_duration, rate_is_modelled, rate, length, scale)
 
 
-def _durations(t: RecordTable, two, one, rate, length, scale: _Scale) -> np.ndarray:
+def _durations(
+    t: RecordTable, modelled_duration, modelled_rate, rate, length, scale: _Scale
+) -> np.ndarray:
     """The duration where it rules: of RATE -2 and, where the file has no rate, of a DUR > 0."""
     if "DUR" in t.names and t.names["DUR"].upper() not in ("DUR", "TINF") and t.has("RATE"):
-        return np.where(two, length, 0.0)  # a column that the caller named: the duration of RATE -2
+        return np.where(
+            modelled_duration, length, 0.0
+        )  # a column that the caller named: the duration of RATE -2
     t.refuse(length < 0, "DUR", "a duration >= 0")
-    plain = (length > 0) & ~two & ~one
-    both = plain & (rate > 0)
+    plain = (length > 0) & ~modelled_duration & ~modelled_rate
+    contradicting = plain & (rate > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_rate = t.number("AMT", 0) * scale.amount / (rate * scale.rate)
     t.refuse(
-        both & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
+        contradicting & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
         "DUR",
         "AMT/RATE, or no DUR beside a RATE",
     )
@@ -414,27 +453,33 @@ def _durations(t: RecordTable, two, one, rate, length, scale: _Scale) -> np.ndar
         "no duration beside RATE 0, which is a bolus",
         hint="write RATE -2 for an infusion over DUR, or '.' in RATE",
     )
-    return np.where(two | (plain & (rate == 0)), length, 0.0)
+    return np.where(modelled_duration | (plain & (rate == 0)), length, 0.0)
 
 
-def _places(
-    t: RecordTable, rows: np.ndarray, dose: np.ndarray, flows, coded, compartments, way: str | None
+def _routes_and_compartments(
+    t: RecordTable,
+    rows: np.ndarray,
+    dose: np.ndarray,
+    flows,
+    coded,
+    compartments,
+    declared_route: str | None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Route and compartment of `rows`, and for how many doses nothing says either."""
     assumed = 0
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
     key = compartment_keys(t)
-    own = coded >= 0
+    has_code = coded >= 0
     if t.has("CMT"):
-        clash = own & np.array(
+        clash = has_code & np.array(
             [k not in ("", str(n)) for k, n in zip(key, coded, strict=True)], bool
         )
         t.refuse(clash, "CMT", "the compartment that EVID names")
-    key = np.where(own, coded.astype(str), key)
-    if way is not None:
-        if way not in ("iv", "oral"):
-            raise FileFormatError("route", way, "iv or oral")
-        name = np.full(rows.size, way)
+    key = np.where(has_code, coded.astype(str), key)
+    if declared_route is not None:
+        if declared_route not in ("iv", "oral"):
+            raise FileFormatError("route", declared_route, "iv or oral")
+        name = np.full(rows.size, declared_route)
     elif t.has("ROUTE"):
         name = _routes(t, rows, dose, key, compartments)
     elif compartments is None:
@@ -459,12 +504,14 @@ def _places(
 
 
 def compartment_keys(t: RecordTable) -> np.ndarray:
-    """CMT of every record as text: a number or a name; "" for 0 or not given, the default compartment."""
+    """CMT of every record as text: a number or a name; "" for 0 or not given, the
+    default compartment.
+    """
     out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
     negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
     t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
-    odd = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
-    t.refuse(odd, "CMT", "a whole number, or a name")
+    decimal = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
+    t.refuse(decimal, "CMT", "a whole number, or a name")
     return np.array(["" if k == "0" else k for k in out], dtype=str)
 
 
@@ -490,9 +537,11 @@ def _routes(t: RecordTable, rows, dose, key, compartments) -> np.ndarray:
     return np.array(out, dtype=str)
 
 
-# ------------------------------------------------------------------------------------------------ covariates
+# ---- covariates ---------------------------------------------------------------------------------
 def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
-    """All other columns. Those of people, WT, AGE, HT and SEX, have these names in capitals and say their unit."""
+    """All other columns. Those of people, WT, AGE, HT and SEX, have these names in
+    capitals and say their unit.
+    """
     import xarray as xr
 
     first = (
@@ -501,9 +550,11 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
         else np.empty(0, np.int64)
     )
     count = np.diff(np.append(first, t.id.size))
-    who = t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
+    subject_labels = (
+        t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
+    )
     ds = xr.Dataset(
-        coords={"subject": ("subject", who)}, attrs=provenance(source=str(t.table.name))
+        coords={"subject": ("subject", subject_labels)}, attrs=provenance(source=str(t.table.name))
     )
     usual = {a: names[0] for names, _ in PEOPLE.values() for a in names[:1]}
     for column in t.table.header:
@@ -521,7 +572,7 @@ def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
         attrs = {"units": t.table.unit[column]} if column in t.table.unit else {}
         ds[name] = ("subject", values[first], attrs) if np.all(same) else ("record", values, attrs)
     if "record" in ds.dims:
-        ds["record_subject"] = ("record", np.repeat(who, count))
+        ds["record_subject"] = ("record", np.repeat(subject_labels, count))
         ds["record_time"] = (
             "record",
             t.time * scale.time,
@@ -536,9 +587,9 @@ def _carried(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.nda
         return values
     out = values.copy()
     for a, n in zip(first, count, strict=True):
-        mine = out[a : a + n]
-        known = np.flatnonzero(~np.isnan(mine))
+        block = out[a : a + n]
+        known = np.flatnonzero(~np.isnan(block))
         if known.size:
             before = np.searchsorted(known, np.arange(n), side="right") - 1
-            out[a : a + n] = mine[known[np.maximum(before, 0)]]
+            out[a : a + n] = block[known[np.maximum(before, 0)]]
     return out

@@ -1,4 +1,6 @@
-"""The samples of a NONMEM-style data set: which records count, where they were taken, what is below quantification."""
+"""The samples of a NONMEM-style data set: which records count, where they were taken,
+what is below quantification.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def observations_of(
 
     Raises
     ------
-    FileFormatError : samples of several kinds without a choice, values that are no concentration
+    FileFormatError
+        Samples of several kinds without a choice, values that are no concentration.
     """
     import xarray as xr
 
@@ -88,7 +91,7 @@ def observations_of(
     return validate(ds, "observation")
 
 
-# ------------------------------------------------------------------------------------------------ which records
+# ---- which records ------------------------------------------------------------------------------
 def _sampled(t: RecordTable, evid: np.ndarray) -> np.ndarray:
     """Rows with EVID 0 and MDV 0."""
     if not t.has("DV"):
@@ -146,9 +149,11 @@ def _before_dose(t: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarr
     return out[rows]
 
 
-# ------------------------------------------------------------------------------------------------ where
+# ---- where --------------------------------------------------------------------------------------
 def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
-    """What was sampled: by a column of matrices, else by the names of CMT, else the caller's matrix."""
+    """What was sampled: by a column of matrices, else by the names of CMT, else the
+    caller's matrix.
+    """
     if t.has("MATRIX"):
         words = [t.field(i, "MATRIX").lower() for i in rows]
         return [w or choices.matrix for w in words]
@@ -177,8 +182,8 @@ def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
             )
     if lone and None in named.values():
         t.notes.append(f"samples of CMT {next(iter(named))} read as {choices.matrix}")
-    place = {k: choices.matrix if v is None or v in _DOSED else v for k, v in named.items()}
-    return [place.get(value_key(t.table.text[t.names["CMT"]][i]), choices.matrix) for i in rows]
+    matrix = {k: choices.matrix if v is None or v in _DOSED else v for k, v in named.items()}
+    return [matrix.get(value_key(t.table.text[t.names["CMT"]][i]), choices.matrix) for i in rows]
 
 
 def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
@@ -188,7 +193,7 @@ def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
     return ("sample", values, {"long_name": "compartment in the file"})
 
 
-# ------------------------------------------------------------------------------------------------ what was measured
+# ---- what was measured --------------------------------------------------------------------------
 def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None):
     """Value, limit [mg/L] and whether below it. What is missing is missing, never below."""
     n = rows.size
@@ -196,7 +201,7 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
     if not n:
         return value, limit, below
     general = _limit(lloq, factor)
-    own = t.number("LLOQ", np.nan) * (_own_factor(t, factor) if t.has("LLOQ") else factor)
+    limits = t.number("LLOQ", np.nan) * (_own_factor(t, factor) if t.has("LLOQ") else factor)
     flagged = (
         flags(
             t.table,
@@ -220,10 +225,10 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
     )
     _look_at_limits(t, sampled)
     for k, i in enumerate(rows):
-        limit[k] = own[i] if own[i] > 0 else general
+        limit[k] = limits[i] if limits[i] > 0 else general
         text = t.field(i, "DV")
-        number, said = parse_number(text), parse_below(text)
-        if text and number is None and said is None:
+        number, below_limit = parse_number(text), parse_below(text)
+        if text and number is None and below_limit is None:
             raise FileFormatError(
                 t.where(i, "DV"),
                 text,
@@ -233,13 +238,13 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
                 if "," in text
                 else "a value below a limit is <0.5",
             )
-        if said is not None and said == said:
-            below[k], limit[k] = True, said * factor
+        if below_limit is not None and below_limit == below_limit:
+            below[k], limit[k] = True, below_limit * factor
         elif cens[i] == 1:
             below[k] = True
             if number is not None and number > 0:
                 limit[k] = number * factor
-        elif said is not None or flagged[i]:
+        elif below_limit is not None or flagged[i]:
             below[k] = True
         elif number is not None:
             value[k] = number * factor

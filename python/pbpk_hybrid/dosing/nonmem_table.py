@@ -1,7 +1,8 @@
-"""The records of a NONMEM-style data set: which columns mean what, which rows count, and the numbers in them.
+"""The records of a NONMEM-style data set: which columns mean what, which rows count,
+and the numbers in them.
 
-Every column is understood (:mod:`pbpk_hybrid._core.columns`), or a covariate, or refused by name: nothing that changes
-what a row means is carried along unread.
+Every column is understood (:mod:`pbpk_hybrid._core.columns`), or a covariate, or
+refused by name: nothing that changes what a row means is carried along unread.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ class RecordTable:
 
     Attributes
     ----------
-    table : the text
-    names : item -> column of the file
-    label : name of each record's subject, as it stands in the file
-    id : (n,) number of each record's subject: the name itself where all are whole numbers, else its place, 0, 1, ...
-    time : (n,) [unit of the file]
-    notes : what was assumed or left out, one sentence each
+    table
+        The text.
+    names
+        Item -> column of the file.
+    label
+        Name of each record's subject, as it stands in the file.
+    id
+        (n,) number of each record's subject: the name itself where all are whole
+        numbers, else its place, 0, 1, ...
+    time
+        (n,) [unit of the file].
+    notes
+        What was assumed or left out, one sentence each.
     """
 
     def __init__(
@@ -228,7 +236,8 @@ class RecordTable:
 
         Raises
         ------
-        FileFormatError : a subject's records apart, times that run back elsewhere
+        FileFormatError
+            A subject's records apart, times that run back elsewhere.
         """
         self._refuse_scattered()
         self.resets = self._new_occasions(occasions)

@@ -32,21 +32,29 @@ def write_nonmem(
 ) -> Path:
     """Write a NONMEM-style CSV data set; the file appears whole or not at all.
 
-    Units are mg, h and mg/L. A dose ordered by its duration is written with RATE -2 and DUR, so that a
-    bioavailability means the same when read back; ALAG and BIOAV are written if a dose has them. At equal
-    times doses come before observations, save those that ``before_dose`` says were taken before.
+    Units are mg, h and mg/L. A dose ordered by its duration is written with RATE -2 and
+    DUR, so that a bioavailability means the same when read back; ALAG and BIOAV are
+    written if a dose has them. At equal times doses come before observations, save
+    those that ``before_dose`` says were taken before.
 
     Parameters
     ----------
-    path : where to write
-    regimen : Regimen; doses for every subject are written out for `subjects`
-    observations : Dataset of schema ``observation``; its subject labels must be integers
-    covariates : Dataset over ``subject``, as :func:`read_nonmem` gives (variables over ``record`` are left
-        out)
-    subjects : ids; None: those of the regimen, the observations and the covariates
-    body_weight : (n_subjects,) or one number [kg], needed for doses per kg
-    compartments : compartment number -> name, as in :func:`read_nonmem`; None: compartment names must be
-        numbers
+    path
+        Where to write.
+    regimen
+        Regimen; doses for every subject are written out for `subjects`.
+    observations
+        Dataset of schema ``observation``; its subject labels must be integers.
+    covariates
+        Dataset over ``subject``, as :func:`read_nonmem` gives (variables over
+        ``record`` are left out).
+    subjects
+        Ids; None: those of the regimen, the observations and the covariates.
+    body_weight
+        (n_subjects,) or one number [kg], needed for doses per kg.
+    compartments
+        Compartment number -> name, as in :func:`read_nonmem`; None: compartment names
+        must be numbers.
 
     Returns
     -------
@@ -54,7 +62,9 @@ def write_nonmem(
 
     Raises
     ------
-    InputError : a compartment without a number, doses per kg without body weight, or no subject to write
+    InputError
+        A compartment without a number, doses per kg without body weight, or no subject
+        to write.
     """
     ids = _ids_to_write(regimen, observations, covariates, subjects)
     rows = _dose_rows(regimen.for_subjects(ids), ids, body_weight, compartments)
@@ -68,10 +78,10 @@ def write_nonmem(
             for n in covariates.data_vars
             if covariates[n].dims == ("subject",)
         }
-        place = {int(s): i for i, s in enumerate(covariates["subject"].values)}
+        row_of = {int(s): i for i, s in enumerate(covariates["subject"].values)}
         for row in rows:
             row |= {
-                name: values[place[row["ID"]]] if row["ID"] in place else "."
+                name: values[row_of[row["ID"]]] if row["ID"] in row_of else "."
                 for name, values in extra.items()
             }
     names = [
@@ -106,11 +116,11 @@ def write_nonmem(
 
 
 def _ids_to_write(regimen: Regimen, observations, covariates, subjects) -> np.ndarray:
-    own = regimen.columns["subject"]
+    dosed = regimen.columns["subject"]
     if subjects is not None:
         ids = np.asarray(subjects, dtype=np.int64)
     else:
-        found = set(own[own != EVERYONE].tolist())
+        found = set(dosed[dosed != EVERYONE].tolist())
         if observations is not None:
             found |= set(_observed_ids(observations).tolist())
         if covariates is not None:
@@ -194,11 +204,11 @@ def _number_of(route: str, compartment: str, number: Mapping[str, int], compartm
 def _observation_rows(observations, ids: np.ndarray) -> list[dict[str, Any]]:
     if observations is None:
         return []
-    who = _observed_ids(observations)
+    observed_ids = _observed_ids(observations)
     cmt = observations["cmt"].values if "cmt" in observations else None
     before = observations["before_dose"].values if "before_dose" in observations else None
     rows = []
-    for i, subject in enumerate(who.tolist()):
+    for i, subject in enumerate(observed_ids.tolist()):
         if subject not in ids:
             continue
         value = float(observations["value"].values[i])

@@ -1,7 +1,8 @@
 """The dose records of a simulation, as a table beside its curves: what was given, when, to whom.
 
-Events (:mod:`.events`) say what the solver does; records say what a person was given: one row per dose, additional doses
-(ADDL) written out, doses per kg in mg, and rows that empty the body marked. The analysis of a curve reads them.
+Events (:mod:`.events`) say what the solver does; records say what a person was given:
+one row per dose, additional doses (ADDL) written out, doses per kg in mg, and rows that
+empty the body marked. The analysis of a curve reads them.
 """
 
 from __future__ import annotations
@@ -44,25 +45,34 @@ def dose_table(
 
     Parameters
     ----------
-    regimens : (name of the compound, its regimen) pairs; the name is "" where there is one compound
-    ids : (n_subjects,) ids of the subjects
-    body_weight : (n_subjects,) [kg], for doses per kg
-    horizon : [h] doses recorded later are left out
+    regimens
+        (name of the compound, its regimen) pairs; the name is "" where there is one
+        compound.
+    ids
+        (n_subjects,) ids of the subjects.
+    body_weight
+        (n_subjects,) [kg], for doses per kg.
+    horizon
+        [h] doses recorded later are left out.
 
     Returns
     -------
-    columns of :data:`PADDING`, each (n_records,) where it is the same for all subjects, else (n_subjects, n_records).
-    Where subjects have regimens of their own, shorter lists are padded at the end. A row with a reset and no route is a
-    reset without a dose (EVID 3).
+    dict[str, array]
+        Columns of :data:`PADDING`, each (n_records,) where it is the same for all
+        subjects, else (n_subjects, n_records). Where subjects have regimens of their
+        own, shorter lists are padded at the end. A row with a reset and no route is a
+        reset without a dose (EVID 3).
     """
     parts = [_rows(name, r, ids, body_weight, horizon) for name, r in regimens]
     if all(shared for _, shared in parts):
         return _shared([rows for rows, _ in parts])
-    return _own([rows for rows, _ in parts], len(ids))
+    return _one_row_per_subject([rows for rows, _ in parts], len(ids))
 
 
 def _rows(name: str, regimen: Regimen, ids, body_weight, horizon) -> tuple[dict, bool]:
-    """Long columns of one compound's records with `subject` (index, -1 for all), and whether they are shared."""
+    """Long columns of one compound's records with `subject` (index, -1 for all), and
+    whether they are shared.
+    """
     shared = regimen.shared
     c = (regimen if shared else regimen.for_subjects(ids)).columns
     index = c["subject"] if shared else _index(c["subject"], ids)
@@ -113,7 +123,9 @@ def _index(subject: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def _stands(c, index: np.ndarray, row: np.ndarray, entry: np.ndarray) -> np.ndarray:
-    """(n,) False for doses that a later reset (EVID 3 or 4, SS 1) cancels before they enter; as the solver does it."""
+    """(n,) False for doses that a later reset (EVID 3 or 4, SS 1) cancels before they
+    enter; as the solver does it.
+    """
     resets = np.flatnonzero((c["evid"] >= 3) | (c["steady_state"] == 1))
     if not resets.size:
         return np.ones(row.size, bool)
@@ -132,7 +144,9 @@ def _stands(c, index: np.ndarray, row: np.ndarray, entry: np.ndarray) -> np.ndar
 
 
 def _sizes(c, row, index, weight) -> tuple[np.ndarray, np.ndarray]:
-    """Amount [mg] and length of the infusion [h] of each row: (n,), or (n_subjects, n) where body weight decides."""
+    """Amount [mg] and length of the infusion [h] of each row: (n,), or (n_subjects, n)
+    where body weight decides.
+    """
     plain, per_kg = c["amount"][row], c["amount_per_kg"][row]
     rate, rate_per_kg = c["rate"][row], c["rate_per_kg"][row]
     f = c["bioavailability"][row]
@@ -165,20 +179,20 @@ def _shared(parts: list[dict]) -> dict[str, np.ndarray]:
     return {k: v[..., order] for k, v in joined.items()}
 
 
-def _own(parts: list[dict], n: int) -> dict[str, np.ndarray]:
+def _one_row_per_subject(parts: list[dict], n: int) -> dict[str, np.ndarray]:
     """Each subject's own list, padded to the longest."""
     written = [_for_each(p, n) for p in parts]
     rows = {k: _joined([p[k] for p in written]) for k in ("subject", *NAMES)}
     order = np.lexsort((rows["dose_time"], rows["subject"]))
     rows = {k: v[order] for k, v in rows.items()}
     counts = np.bincount(rows["subject"], minlength=n)
-    place = np.arange(rows["subject"].size) - np.repeat(np.cumsum(counts) - counts, counts)
+    position = np.arange(rows["subject"].size) - np.repeat(np.cumsum(counts) - counts, counts)
     width = int(counts.max(initial=0))
     out = {}
     for name, empty in PADDING.items():
         values = rows[name]
         table = np.full((n, width), empty, dtype=values.dtype if values.size else None)
-        table[rows["subject"], place] = values
+        table[rows["subject"], position] = values
         out[name] = table
     return out
 
@@ -199,10 +213,12 @@ def _joined(columns: list[np.ndarray]) -> np.ndarray:
 def with_doses(
     observations: xr.Dataset, regimen: Regimen, labels: Mapping[int, str] | None = None
 ) -> xr.Dataset:
-    """Samples with the dose records of their subjects beside them, so that an analysis knows what was given.
+    """Samples with the dose records of their subjects beside them, so that an analysis
+    knows what was given.
 
-    `labels` names subjects that go by number in the regimen. Doses per kg are left without amount (NaN). The records are one list over ``dose_record`` with their subject's label in
-    ``dose_subject``.
+    `labels` names subjects that go by number in the regimen. Doses per kg are left
+    without amount (NaN). The records are one list over ``dose_record`` with their
+    subject's label in ``dose_subject``.
     """
     c = regimen.columns
     ids = np.unique(c["subject"][c["subject"] != EVERYONE])
@@ -213,10 +229,10 @@ def with_doses(
     full = {k: np.broadcast_to(v, shape).ravel() for k, v in table.items()}
     keep = np.isfinite(full["dose_time"])
     names = [str(i) if labels is None else labels.get(int(i), str(i)) for i in ids]
-    who = np.repeat(np.array(names, dtype=str), shape[1])[keep]
+    subject = np.repeat(np.array(names, dtype=str), shape[1])[keep]
     columns = {k: ("dose_record", v[keep], _attrs("simulation", k)) for k, v in full.items()}
     label = {"units": "", "long_name": "subject that got the dose"}
-    return observations.assign({**columns, "dose_subject": ("dose_record", who, label)})
+    return observations.assign({**columns, "dose_subject": ("dose_record", subject, label)})
 
 
 def _last_time(observations: xr.Dataset) -> float:

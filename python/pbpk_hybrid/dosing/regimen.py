@@ -1,8 +1,8 @@
 """Who gets how much, where and when.
 
-A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in :mod:`.table`), built from single
-doses by repeating, shifting and combining. What the numbers mean when they are given, and in which order, is
-written in :mod:`.events`.
+A :class:`Regimen` is a frozen event table with NONMEM semantics (columns in
+:mod:`.table`), built from single doses by repeating, shifting and combining. What the
+numbers mean when they are given, and in which order, is written in :mod:`.events`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.arguments import check_kind, check_real
+from .._core.arguments import check_kind
 from .._core.errors import InputError
-from .._core.units import quantity, says_per_kg
+from .._core.html_table import html_table
+from .._core.units import quantity
+from .dataset import from_dataset, to_dataset
+from .dose_record import dose_record, subject_id
+from .language import Part, Phase, parse
 from .table import COLUMNS, EVERYONE, check_count, concatenate, is_dose, make_columns
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 
@@ -26,19 +31,25 @@ if TYPE_CHECKING:
 class Regimen:
     """A frozen table of dose records.
 
-    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`, :meth:`dose`,
-    :meth:`reset`, :meth:`other`, :meth:`per_subject` or :meth:`parse`; combine with ``+`` (at the same time)
-    and :meth:`then` (one after the other). Every method returns a new regimen.
+    Build it with the class methods :meth:`bolus`, :meth:`infusion`, :meth:`oral`,
+    :meth:`dose`, :meth:`reset`, :meth:`other`, :meth:`per_subject` or :meth:`parse`;
+    combine with ``+`` (at the same time) and :meth:`then` (one after the other). Every
+    method returns a new regimen.
 
     Parameters
     ----------
-    columns : one read-only array per column of :data:`.table.COLUMNS`, sorted by subject and time
-    span : [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end of the last dosing
-        interval, or of the infusion of a single dose
+    columns
+        One read-only array per column of :data:`.table.COLUMNS`, sorted by subject and
+        time.
+    span
+        [h] from time 0 to where a regimen that follows by :meth:`then` starts: the end
+        of the last dosing interval, or of the infusion of a single dose.
 
     Raises
     ------
-    InputError, UnitError : a value that cannot be used; names the column, the value, the row and the subject
+    InputError, UnitError
+        A value that cannot be used; names the column, the value, the row and the
+        subject.
 
     Examples
     --------
@@ -55,7 +66,7 @@ class Regimen:
         object.__setattr__(self, "columns", make_columns(self.columns))
         object.__setattr__(self, "span", quantity(self.span, "h", "span"))
 
-    # ---- making -------------------------------------------------------------------------------------------------
+    # ---- making ---------------------------------------------------------------------------------
 
     @classmethod
     def empty(cls) -> Regimen:
@@ -70,10 +81,14 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg], or [mg/kg] as a string such as ``"5 mg/kg"``
-        time : [h]
-        compartment : state that receives it; "" for the model's own intravenous compartment
-        options : see :meth:`dose`
+        amount
+            [mg], or [mg/kg] as a string such as ``"5 mg/kg"``.
+        time
+            [h].
+        compartment
+            State that receives it; "" for the model's own intravenous compartment.
+        options
+            See :meth:`dose`.
         """
         return _single(amount, time, route="iv_bolus", compartment=compartment, **options)
 
@@ -94,11 +109,16 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg] or ``"mg/kg"``
-        duration : [h]
-        time : [h]
-        rate : [mg/h], or ``"mg/h/kg"`` with an amount per kg
-        options : see :meth:`dose`
+        amount
+            [mg] or ``"mg/kg"``.
+        duration
+            [h].
+        time
+            [h].
+        rate
+            [mg/h], or ``"mg/h/kg"`` with an amount per kg.
+        options
+            See :meth:`dose`.
         """
         if duration is None and rate is None:
             raise InputError(
@@ -121,7 +141,9 @@ class Regimen:
     def oral(
         cls, amount: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
     ) -> Regimen:
-        """An oral dose: it enters the model's absorption compartment (parameters as in :meth:`bolus`)."""
+        """An oral dose: it enters the model's absorption compartment (parameters as in
+        :meth:`bolus`).
+        """
         return _single(amount, time, route="oral", compartment=compartment, **options)
 
     @classmethod
@@ -130,18 +152,29 @@ class Regimen:
 
         Parameters
         ----------
-        amount : [mg] or ``"mg/kg"``
-        time : [h]
-        compartment : name of the state
-        duration, rate : [h] or [mg/h] of an infusion; neither for a bolus
-        interval : II [h]
-        additional_doses : ADDL
-        steady_state : True or 1: start at the steady state of this dose every `interval`; 2: add that steady
-            state to what is there (meaningful for linear kinetics)
-        lag : [h] before the dose enters
-        bioavailability : fraction that enters
-        reset : empty all compartments and stop all infusions first (EVID 4)
-        subject : subject id; -1 for every subject
+        amount
+            [mg] or ``"mg/kg"``.
+        time
+            [h].
+        compartment
+            Name of the state.
+        duration, rate
+            [h] or [mg/h] of an infusion; neither for a bolus.
+        interval
+            II [h].
+        additional_doses
+            ADDL.
+        steady_state
+            True or 1: start at the steady state of this dose every `interval`; 2: add
+            that steady state to what is there (meaningful for linear kinetics).
+        lag
+            [h] before the dose enters.
+        bioavailability
+            Fraction that enters.
+        reset
+            Empty all compartments and stop all infusions first (EVID 4).
+        subject
+            Subject id; -1 for every subject.
         """
         return _single(amount, time, route="compartment", compartment=compartment, **options)
 
@@ -149,7 +182,9 @@ class Regimen:
     def constant_infusion_steady_state(
         cls, rate: Any, time: Any = 0.0, *, compartment: str = "", **options: Any
     ) -> Regimen:
-        """Start at the steady state of a constant infusion, which ends at `time` (AMT 0, RATE, SS 1, II 0)."""
+        """Start at the steady state of a constant infusion, which ends at `time` (AMT
+        0, RATE, SS 1, II 0).
+        """
         return _single(
             0.0,
             time,
@@ -167,7 +202,7 @@ class Regimen:
             {
                 "time": quantity(time, "h", "time"),
                 "evid": 3,
-                "subject": _whole("subject", subject, _ID),
+                "subject": subject_id(subject),
             }
         )
 
@@ -178,7 +213,7 @@ class Regimen:
             {
                 "time": quantity(time, "h", "time"),
                 "evid": 2,
-                "subject": _whole("subject", subject, _ID),
+                "subject": subject_id(subject),
             }
         )
 
@@ -190,8 +225,10 @@ class Regimen:
 
         Parameters
         ----------
-        regimens : n regimens, each for every subject (subject -1)
-        subjects : n subject ids; None: 0, 1, ..., n - 1
+        regimens
+            n regimens, each for every subject (subject -1).
+        subjects
+            n subject ids; None: 0, 1, ..., n - 1.
         """
         regimens = _regimens(regimens)
         if subjects is not None:
@@ -202,15 +239,15 @@ class Regimen:
         if len(set(ids)) != len(ids):
             raise InputError("subjects", ids, "ids that differ from each other")
         parts = []
-        for who, regimen in zip(ids, regimens, strict=True):
+        for subject, regimen in zip(ids, regimens, strict=True):
             if np.any(regimen.columns["subject"] != EVERYONE):
                 raise InputError(
                     "regimens",
                     regimen.columns["subject"].tolist(),
                     "regimens without subjects of their own",
-                    subject=who,
+                    subject=subject,
                 )
-            parts.append(regimen._with(subject=np.full(len(regimen), who)))
+            parts.append(regimen._with(subject=np.full(len(regimen), subject)))
         return combine(parts)
 
     @classmethod
@@ -221,10 +258,14 @@ class Regimen:
 
         Parameters
         ----------
-        loading, maintenance : regimens that start at time 0
-        interval : [h] between maintenance doses
-        n : number of maintenance doses
-        delay : [h] from the loading dose to the first maintenance dose; None: `interval`
+        loading, maintenance
+            Regimens that start at time 0.
+        interval
+            [h] between maintenance doses.
+        n
+            Number of maintenance doses.
+        delay
+            [h] from the loading dose to the first maintenance dose; None: `interval`.
         """
         check_kind("loading", loading, Regimen, "a Regimen")
         check_kind("maintenance", maintenance, Regimen, "a Regimen")
@@ -234,23 +275,32 @@ class Regimen:
 
     @classmethod
     def parse(cls, text: str) -> Regimen:
-        """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h x20"``; see :mod:`.language`."""
-        from .language import parse
+        """A regimen from words such as ``"100 mg over 2 h q24h x7 then 50 mg oral q12h
+        x20"``; see :mod:`.language`.
+        """
+        phases = parse(text)
+        whole = _from_phase(phases[0])
+        for phase in phases[1:]:
+            if phase.after is None and whole._open_end():
+                raise phase.missing_after()
+            whole = whole.then(_from_phase(phase), after=phase.after)
+        return whole
 
-        return parse(text)
-
-    # ---- changing -----------------------------------------------------------------------------------------------
+    # ---- changing -------------------------------------------------------------------------------
 
     def repeat(self, interval: Any, n: int) -> Regimen:
         """The regimen `n` times, every `interval`: the first time included.
 
-        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4; unlike ADDL, each
-        copy is a record of its own, so a later reset does not cancel those recorded after it.
+        Like ADDL, only the first copy keeps a steady-state flag or the reset of EVID 4;
+        unlike ADDL, each copy is a record of its own, so a later reset does not cancel
+        those recorded after it.
 
         Parameters
         ----------
-        interval : [h]
-        n : number of times, at least 1
+        interval
+            [h].
+        n
+            Number of times, at least 1.
         """
         tau = quantity(interval, "h", "interval", positive=True)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
@@ -258,18 +308,18 @@ class Regimen:
         check_count("n", n)
         c = self.columns
         first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
-        many = {name: np.repeat(column, n) for name, column in c.items()}
-        many["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
-        many["steady_state"] = np.where(first, many["steady_state"], 0)
-        many["evid"] = np.where(~first & (many["evid"] == 4), 1, many["evid"])
+        repeated = {name: np.repeat(column, n) for name, column in c.items()}
+        repeated["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
+        repeated["steady_state"] = np.where(first, repeated["steady_state"], 0)
+        repeated["evid"] = np.where(~first & (repeated["evid"] == 4), 1, repeated["evid"])
         # an interval that served the steady state only would now be a contradiction
-        idle = (many["steady_state"] == 0) & (many["additional_doses"] == 0)
-        many["interdose_interval"] = np.where(idle, 0.0, many["interdose_interval"])
+        idle = (repeated["steady_state"] == 0) & (repeated["additional_doses"] == 0)
+        repeated["interdose_interval"] = np.where(idle, 0.0, repeated["interdose_interval"])
         if np.any((c["steady_state"] == 1) & (c["interdose_interval"] == 0)) and n > 1:
             raise InputError(
                 "n", n, "1 for the steady state of a constant infusion, which is no dose to repeat"
             )
-        return Regimen(many, span=tau * n)
+        return Regimen(repeated, span=tau * n)
 
     def shift(self, by: Any) -> Regimen:
         """Everything later by `by` [h] (or earlier, if negative)."""
@@ -280,12 +330,13 @@ class Regimen:
         """Shifted so that the first record is at `time` [h]."""
         start = quantity(time, "h", "time")
         first = float(self.columns["time"].min()) if len(self) else 0.0
-        moved = self.shift(start - first)
+        shifted = self.shift(start - first)
         if len(self) == 0 or first == 0.0:
-            return moved
-        # start + (t - first) and t + (start - first) may differ in the last digit: `time` is what was asked for
-        exact = np.where(self.columns["time"] == first, start, moved.columns["time"])
-        return moved._with(time=exact)
+            return shifted
+        # start + (t - first) and t + (start - first) may differ in the last digit: `time` is
+        # what was asked for
+        exact = np.where(self.columns["time"] == first, start, shifted.columns["time"])
+        return shifted._with(time=exact)
 
     def __add__(self, other: Regimen) -> Regimen:
         if not isinstance(other, Regimen):
@@ -297,14 +348,17 @@ class Regimen:
 
         Parameters
         ----------
-        other : regimen that counts its times from its own start
-        after : [h] from this regimen's end (:attr:`span`: one interval after the last dose of a repeated
-            dose, the end of a single infusion) to the start of `other`; it must be given where this regimen
-            ends with a single dose at once
+        other
+            Regimen that counts its times from its own start.
+        after
+            [h] from this regimen's end (:attr:`span`: one interval after the last dose
+            of a repeated dose, the end of a single infusion) to the start of `other`;
+            it must be given where this regimen ends with a single dose at once.
 
         Raises
         ------
-        InputError : if it is not clear when this regimen ends
+        InputError
+            If it is not clear when this regimen ends.
         """
         check_kind("other", other, Regimen, "a Regimen")
         if after is None and self._open_end():
@@ -322,7 +376,9 @@ class Regimen:
 
         Parameters
         ----------
-        lag : [h], or (n_subjects,) [h] for subjects 0, 1, ...: the regimen is then written out per subject
+        lag
+            [h], or (n_subjects,) [h] for subjects 0, 1, ...: the regimen is then
+            written out per subject.
         """
         return self._with_value("lag_time", lag, "h")
 
@@ -331,8 +387,9 @@ class Regimen:
 
         Parameters
         ----------
-        fraction : number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then written out per
-            subject
+        fraction
+            Number >= 0, or (n_subjects,) for subjects 0, 1, ...: the regimen is then
+            written out per subject.
         """
         return self._with_value("bioavailability", fraction, "1")
 
@@ -342,14 +399,14 @@ class Regimen:
         shared = self.columns["subject"] == EVERYONE
         if not shared.any():
             return self
-        many = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
-        many["subject"] = np.repeat(ids, int(shared.sum()))
+        copies = {name: np.tile(column[shared], ids.size) for name, column in self.columns.items()}
+        copies["subject"] = np.repeat(ids, int(shared.sum()))
         if shared.all():
-            return Regimen(many, span=self.span)
-        own = {name: column[~shared] for name, column in self.columns.items()}
-        return Regimen(concatenate([many, own]), span=self.span)
+            return Regimen(copies, span=self.span)
+        individual = {name: column[~shared] for name, column in self.columns.items()}
+        return Regimen(concatenate([copies, individual]), span=self.span)
 
-    # ---- asking -------------------------------------------------------------------------------------------------
+    # ---- asking ---------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return int(self.columns["time"].size)
@@ -367,13 +424,42 @@ class Regimen:
         c = self.columns
         if len(self) == 0:
             return "Regimen(no records)"
-        who = np.unique(c["subject"])
+        ids = np.unique(c["subject"])
         subjects = (
             "every subject"
-            if who.size == 1 and who[0] == EVERYONE
-            else f"{np.count_nonzero(who >= 0)} subjects"
+            if ids.size == 1 and ids[0] == EVERYONE
+            else f"{np.count_nonzero(ids >= 0)} subjects"
         )
         return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
+
+    def _repr_html_(self) -> str:
+        table = self.to_dataframe()
+        units = table.attrs["units"]
+        header = [f"{name} [{units[name]}]" if units[name] else name for name in table.columns]
+        return html_table(repr(self), header, table.itertuples(index=False))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The records as a table, without the columns that say nothing here.
+
+        Returns
+        -------
+        DataFrame
+            One row per record, in the order of the regimen; columns as in :mod:`.table`. A column
+            that holds its default in every row is left out, except ``subject``, ``time``, ``route``
+            and ``amount``. ``attrs["units"]`` maps column to unit.
+        """
+        import pandas as pd
+
+        always = ("subject", "time", "route", "amount")
+        shown = [
+            name
+            for name, (_kind, default, *_rest) in COLUMNS.items()
+            if name in always or np.any(self.columns[name] != default)
+        ]
+        table = pd.DataFrame({name: self.columns[name] for name in shown})
+        units = {name: COLUMNS[name][2] for name in shown}
+        table.attrs["units"] = {name: "" if unit == "1" else unit for name, unit in units.items()}
+        return table
 
     @property
     def shared(self) -> bool:
@@ -389,18 +475,15 @@ class Regimen:
 
     def to_dataset(self) -> xr.Dataset:
         """The regimen as a Dataset of schema ``regimen``; see :mod:`.dataset`."""
-        from .dataset import to_dataset
-
-        return to_dataset(self)
+        return to_dataset(self.columns, self.span)
 
     @classmethod
     def from_dataset(cls, ds: xr.Dataset) -> Regimen:
         """The regimen of a Dataset of schema ``regimen``; see :mod:`.dataset`."""
-        from .dataset import from_dataset
+        columns, span = from_dataset(ds)
+        return cls(columns, span=span)
 
-        return from_dataset(ds)
-
-    # ---- private ------------------------------------------------------------------------------------------------
+    # ---- private --------------------------------------------------------------------------------
 
     def _with(self, **columns: Any) -> Regimen:
         return Regimen({**self.columns, **columns}, span=self.span)
@@ -411,12 +494,12 @@ class Regimen:
                 [quantity(v, unit, name, minimum=0, subject=i) for i, v in enumerate(value)]
             )
             written = self.for_subjects(np.arange(values.size))
-            who = written.columns["subject"]
-            if np.any(who >= values.size):
+            ids = written.columns["subject"]
+            if np.any(ids >= values.size):
                 raise InputError(
-                    name, values.size, f"a value for each subject up to {int(who.max())}"
+                    name, values.size, f"a value for each subject up to {int(ids.max())}"
                 )
-            column = values[who]
+            column = values[ids]
         else:
             written = self
             column = np.full(len(self), quantity(value, unit, name, minimum=0))
@@ -425,18 +508,6 @@ class Regimen:
     def _open_end(self) -> bool:
         """True if the last record is a dose at once and nothing says when its interval ends."""
         return len(self) == 0 or bool(self.span <= self.columns["time"].max())
-
-
-_ID = "a subject id >= 0, or -1 for every subject"
-
-
-def _whole(name: str, value: Any, expected: str) -> int:
-    number = check_real(
-        name, int(value) if isinstance(value, (bool, np.bool_)) else value, expected
-    )
-    if not (number == np.floor(number) and abs(number) < 2**53):
-        raise InputError(name, value, expected)
-    return int(number)
 
 
 def _ids(subjects: Any) -> np.ndarray:
@@ -453,8 +524,8 @@ def _ids(subjects: Any) -> np.ndarray:
     return ids.astype(np.int64)
 
 
-def _regimens(given: Any) -> list[Regimen]:
-    regimens = list(given) if np.iterable(given) and not isinstance(given, Mapping) else [None]
+def _regimens(value: Any) -> list[Regimen]:
+    regimens = list(value) if np.iterable(value) and not isinstance(value, Mapping) else [None]
     for regimen in regimens:
         check_kind("regimens", regimen, Regimen, "an iterable of Regimens")
     return regimens
@@ -468,65 +539,21 @@ def combine(regimens: Sequence[Regimen]) -> Regimen:
     return Regimen(concatenate([r.columns for r in regimens]), span=max(r.span for r in regimens))
 
 
-def _single(
-    amount: Any,
-    time: Any,
-    *,
-    route: str,
-    compartment: str,
-    duration: Any = None,
-    rate: Any = None,
-    interval: Any = 0.0,
-    additional_doses: int = 0,
-    steady_state: bool | int = 0,
-    lag: Any = 0.0,
-    bioavailability: Any = 1.0,
-    reset: bool = False,
-    subject: int = EVERYONE,
-) -> Regimen:
-    """One dose record; parameters as in :meth:`Regimen.dose`."""
-    if duration is not None and rate is not None:
-        raise InputError(
-            "rate",
-            rate,
-            f"no rate beside duration={duration!r}",
-            hint="give the rate or the duration, not both",
-        )
-    if not isinstance(compartment, str):
-        raise InputError("compartment", compartment, "the name of a compartment")
-    check_kind("reset", reset, (bool, np.bool_), "True or False")
-    subject = _whole("subject", subject, _ID)
-    row: dict[str, Any] = {
-        "route": route,
-        "compartment": compartment,
-        "evid": 4 if reset else 1,
-        "subject": subject,
-    }
-    row["time"] = quantity(time, "h", "time")
-    mass, per_kg = _per_kg(amount, "mg", "amount")
-    row["amount_per_kg" if per_kg else "amount"] = mass
-    if rate is not None:
-        value, per_kg = _per_kg(rate, "mg/h", "rate", positive=True)
-        row["rate_per_kg" if per_kg else "rate"] = value
-    if duration is not None:
-        row["duration"] = quantity(duration, "h", "duration", positive=True)
-    row["interdose_interval"] = quantity(interval, "h", "interval", minimum=0)
-    row["additional_doses"] = _whole("additional_doses", additional_doses, "a whole number >= 0")
-    row["steady_state"] = _whole("steady_state", steady_state, "True, False, 1 or 2")
-    row["lag_time"] = quantity(lag, "h", "lag", minimum=0)
-    row["bioavailability"] = quantity(bioavailability, "1", "bioavailability", minimum=0)
-    interval_end = row["interdose_interval"] * (1 + row["additional_doses"])
-    length = row.get("duration", 0.0)
-    if "rate" in row and "amount" in row:
-        length = row["amount"] / row["rate"]
-    elif "rate_per_kg" in row and "amount_per_kg" in row:
-        length = row["amount_per_kg"] / row["rate_per_kg"]
-    return Regimen(row, span=row["time"] + (interval_end or length))
+def _single(amount: Any, time: Any, **options: Any) -> Regimen:
+    """One dose record; parameters as in :func:`.dose_record.dose_record`."""
+    row, span = dose_record(amount, time, **options)
+    return Regimen(row, span=span)
 
 
-def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, bool]:
-    """A number in `unit`, or per kg of body weight if it says so: (number, is it per kg)."""
-    per_kg = says_per_kg(value)
-    if per_kg:
-        unit = {"mg": "mg/kg", "mg/h": "mg/h/kg"}[unit]
-    return quantity(value, unit, name, minimum=0, **bounds), per_kg
+def _from_phase(phase: Phase) -> Regimen:
+    """The parts of a phase of the regimen language, all at the same time."""
+    return combine([_from_part(part) for part in phase.parts])
+
+
+def _from_part(part: Part) -> Regimen:
+    dose = Regimen(part.columns, span=part.span)
+    if part.interval is None:
+        return dose
+    repeated = dose.repeat(part.interval, part.count)
+    # it ends one interval after the last dose, wherever the infusion ends
+    return Regimen(repeated.columns, span=part.start + part.interval * part.count)

@@ -2,13 +2,14 @@
 
 For each record the solver has to find the periodic state of
 
-    dy/dt = f(y) + base_rate + pulse_rate [phase < pulse_duration],     y gains `amount` at phase 0,
-    period `interval`
+    dy/dt = f(y) + base_rate + pulse_rate [phase < pulse_duration],     y gains `amount`
+    at phase 0, period `interval`
 
-at ``phase``, counted from the moment the previous implied dose entered; 0 < phase <= interval, so the dose at
-the end of the period is not in it. ``interval`` 0 means a constant input: f(y) + base_rate = 0. For linear
-kinetics dy/dt = M y + u the state at phase
-``interval`` is (I - e^(M II))^-1 times what one period's input has become by the end of the period.
+at ``phase``, counted from the moment the previous implied dose entered; 0 < phase <=
+interval, so the dose at the end of the period is not in it. ``interval`` 0 means a
+constant input: f(y) + base_rate = 0. For linear kinetics dy/dt = M y + u the state at
+phase ``interval`` is (I - e^(M II))^-1 times what one period's input has become by the
+end of the period.
 """
 
 from __future__ import annotations
@@ -28,24 +29,42 @@ class SteadyStates:
 
     Parameters
     ----------
-    subject : (m,) index, or -1 if shared
-    time : (m,) [h] time of the record, at which the state holds
-    compartment : (m,) index into the events' compartments
-    flag : (m,) SS: 1 (a RESET event comes first) or 2
-    amount : (m,) [mg] bolus at phase 0, after F; 0 for an infusion
-    rate : (m,) [mg/h] of one infusion, after F; 0 for a bolus
-    duration : (m,) [h] of one infusion, after F
-    interval : (m,) [h]; 0 for a constant infusion
-    lag : (m,) [h]
-    bioavailability : (m,) already in `amount`, `rate` and `duration`
-    phase : (m,) [h] phase of the periodic state that holds at `time`
-    base_rate : (m,) [mg/h] rate that never stops, from infusions longer than the interval
-    pulse_rate : (m,) [mg/h] rate on top of it from phase 0 to `pulse_duration`
-    pulse_duration : (m,) [h] in [0, interval)
-    n_running : (m,) implied infusions still running at `time`
-    n_on_their_way : (m,) implied doses that have not entered yet at `time` (lag >= interval)
-    per_kg : (m,) True where amount and rates have to be multiplied by body weight
-    record : (m,) row of the expanded regimen
+    subject
+        (m,) index, or -1 if shared.
+    time
+        (m,) [h] time of the record, at which the state holds.
+    compartment
+        (m,) index into the events' compartments.
+    flag
+        (m,) SS: 1 (a RESET event comes first) or 2.
+    amount
+        (m,) [mg] bolus at phase 0, after F; 0 for an infusion.
+    rate
+        (m,) [mg/h] of one infusion, after F; 0 for a bolus.
+    duration
+        (m,) [h] of one infusion, after F.
+    interval
+        (m,) [h]; 0 for a constant infusion.
+    lag
+        (m,) [h].
+    bioavailability
+        (m,) already in `amount`, `rate` and `duration`.
+    phase
+        (m,) [h] phase of the periodic state that holds at `time`.
+    base_rate
+        (m,) [mg/h] rate that never stops, from infusions longer than the interval.
+    pulse_rate
+        (m,) [mg/h] rate on top of it from phase 0 to `pulse_duration`.
+    pulse_duration
+        (m,) [h] in [0, interval).
+    n_running
+        (m,) implied infusions still running at `time`.
+    n_on_their_way
+        (m,) implied doses that have not entered yet at `time` (lag >= interval).
+    per_kg
+        (m,) True where amount and rates have to be multiplied by body weight.
+    record
+        (m,) row of the expanded regimen.
     """
 
     subject: np.ndarray
@@ -81,12 +100,16 @@ class SteadyStates:
         return SteadyStates(**out)
 
     def stop_times(self, row: int) -> np.ndarray:
-        """When the implied infusions that run at the record's time end [h], last first: (n_running,)."""
+        """When the implied infusions that run at the record's time end [h], last first:
+        (n_running,).
+        """
         first = self._last_entry(np.asarray([row]))[0]
         return first - self.interval[row] * np.arange(self.n_running[row]) + self.duration[row]
 
     def running(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Rate events of implied infusions: (record, time, change of rate), first all starts, then all ends."""
+        """Rate events of implied infusions: (record, time, change of rate), first all
+        starts, then all ends.
+        """
         n = self.n_running
         some = n > 0
         yield self.record[some], self.time[some], n[some] * self.rate[some]

@@ -1,7 +1,7 @@
 """The columns of a dose table, and the rules every row obeys.
 
-A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not apply to a row is 0 (or
-""):
+A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not
+apply to a row is 0 (or ""):
 
 ================== ============ ==============================================================================
 column             unit         meaning
@@ -32,9 +32,7 @@ from typing import Any
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
-
-ROUTES = ("iv_bolus", "iv_infusion", "oral", "compartment")
-EVERYONE = -1
+from .row_rules import EVERYONE, ROUTES, ROW_RULES, RowRule, Rows, is_dose
 
 #: name -> (dtype kind, default, unit, long name)
 COLUMNS: dict[str, tuple[str, Any, str, str]] = {
@@ -63,44 +61,80 @@ COLUMNS: dict[str, tuple[str, Any, str, str]] = {
 #: doses of one repeated dose; more are a slip: once an hour for eleven years
 MOST_DOSES = 100_000
 
+__all__ = [
+    "COLUMNS",
+    "EVERYONE",
+    "MOST_DOSES",
+    "ROUTES",
+    "check_count",
+    "check_rows",
+    "concatenate",
+    "is_dose",
+    "make_columns",
+]
+
 _DTYPE = {"i": np.int64, "f": np.float64, "U": np.str_}
 
 
-def make_columns(given: Mapping[str, Any], n: int | None = None) -> dict[str, np.ndarray]:
-    """All columns, broadcast to one length, missing ones filled with their default, sorted and checked.
+def make_columns(values: Mapping[str, Any], n: int | None = None) -> dict[str, np.ndarray]:
+    """All columns of a dose table, read-only, from those that are given.
 
-    Rows are sorted by (subject, time); rows of equal time keep their order.
+    Values are broadcast to one length, missing columns filled with their default, the
+    rows checked and sorted by (subject, time); rows of equal time keep their order.
+
+    Parameters
+    ----------
+    values : mapping
+        Column -> one value, or (row,) values.
+    n : int or None
+        Number of rows; None: of the longest column.
+
+    Raises
+    ------
+    UnknownNameError
+        A column that does not exist.
+    InputError
+        Values of another number or kind than the column has, or rows that contradict
+        themselves.
     """
-    for name in given:
+    for name in values:
         if name not in COLUMNS:
             raise unknown_name("column", name, COLUMNS, what="a column of a dose table")
-    arrays = {name: np.atleast_1d(np.asarray(value)) for name, value in given.items()}
+    arrays = {name: np.atleast_1d(np.asarray(value)) for name, value in values.items()}
     if n is None:
         n = max((a.size for a in arrays.values()), default=0)
-    out = {}
+    columns = {}
     for name, (kind, default, *_rest) in COLUMNS.items():
         source = arrays.get(name, np.asarray([default]))
         if source.size not in (1, n):
             raise InputError(name, source.shape, f"one value or {n} values")
-        if kind == "i" and source.dtype.kind == "f" and not np.all(source == np.floor(source)):
-            raise InputError(name, source.tolist(), "whole numbers")
-        try:
-            typed = source.astype(_DTYPE[kind], copy=False)
-        except (TypeError, ValueError) as err:
-            raise InputError(name, source.tolist(), "numbers" if kind != "U" else "text") from err
-        out[name] = np.broadcast_to(typed, (n,))
-    check_rows(out)
-    order = np.lexsort((out["time"], out["subject"]))  # lexsort is stable
+        columns[name] = np.broadcast_to(_typed(name, source, kind), (n,))
+    check_rows(columns)
+    return _sorted_read_only(columns)
+
+
+def _typed(name: str, source: np.ndarray, kind: str) -> np.ndarray:
+    """`source` in the type of its column."""
+    if kind == "i" and source.dtype.kind == "f" and not np.all(source == np.floor(source)):
+        raise InputError(name, source.tolist(), "whole numbers")
+    try:
+        return source.astype(_DTYPE[kind], copy=False)
+    except (TypeError, ValueError) as err:
+        raise InputError(name, source.tolist(), "numbers" if kind != "U" else "text") from err
+
+
+def _sorted_read_only(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    order = np.lexsort((columns["time"], columns["subject"]))  # lexsort is stable
     in_order = bool(np.all(order[1:] > order[:-1]))  # copying is much cheaper than picking rows
-    frozen = {}
-    for name, column in out.items():
+    result = {}
+    for name, column in columns.items():
         column = column.copy() if in_order else column[order]
         column.setflags(write=False)
-        frozen[name] = column
-    return frozen
+        result[name] = column
+    return result
 
 
-def check_count(field: str, count: int, said: Any = None) -> None:
+def check_count(field: str, count: int, typed: Any = None) -> None:
     """Refuse more doses than anybody gets, before they are written out.
 
     Raises
@@ -110,14 +144,10 @@ def check_count(field: str, count: int, said: Any = None) -> None:
     if count > MOST_DOSES:
         raise InputError(
             field,
-            count if said is None else said,
+            count if typed is None else typed,
             f"at most {MOST_DOSES} doses",
             hint="for a steady state give 'ss' (steady_state=True) instead of very many doses",
         )
-
-
-def is_dose(c: Mapping[str, np.ndarray]) -> np.ndarray:
-    return (c["evid"] == 1) | (c["evid"] == 4)
 
 
 def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
@@ -125,129 +155,54 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
 
     Parameters
     ----------
-    c : all columns of a dose table
-    row_label : (n,) what to call each row in the message; None: its number from 0
+    c : mapping
+        All columns of a dose table, each (row,).
+    row_label : (row,) array or None
+        What to call each row in the message; None: its number from 0.
 
     Raises
     ------
-    InputError : names the column, the value, what was expected, the subject and the row
+    InputError
+        Names the column, the value, what was expected, the subject and the row.
     """
     if c["time"].size == 0:
         return
+    rows = Rows(c)
+    for rule in (*_NUMBER_RULES, *ROW_RULES):
+        broken = rule.broken(rows)
+        if broken.any():
+            raise _row_error(c, rule, int(np.argmax(broken)), row_label)
 
-    def refuse(bad: np.ndarray, name: str, expected: str, hint: str = "") -> None:
-        if not bad.any():
-            return
-        i = int(np.argmax(bad))
-        label = i if row_label is None else row_label[i]
-        subject = int(c["subject"][i])
-        raise InputError(
-            f"{name}[row {label}]",
-            c[name][i].item(),
-            expected,
-            subject=subject if subject != EVERYONE else None,
-            hint=hint,
-        )
 
-    for name, (kind, _default, unit, _long) in COLUMNS.items():
+def _number_rules() -> list[RowRule]:
+    """Every number is finite; every one but the time is at least 0."""
+    rules = []
+    for name, (kind, _default, unit, _long_name) in COLUMNS.items():
         if kind != "f":
             continue
-        refuse(~np.isfinite(c[name]), name, f"a finite number [{unit}]")
+        rules.append(
+            RowRule(name, lambda r, n=name: ~np.isfinite(r[n]), f"a finite number [{unit}]")
+        )
         if name != "time":
-            refuse(c[name] < 0, name, f"a number >= 0 [{unit}]")
-    dose = is_dose(c)
-    refuse(c["subject"] < EVERYONE, "subject", "a subject id >= 0, or -1 for every subject")
-    refuse(
-        ~np.isin(c["evid"], (1, 2, 3, 4)), "evid", "1 dose, 2 other, 3 reset, or 4 reset and dose"
-    )
-    refuse(dose & ~np.isin(c["route"], ROUTES), "route", "one of " + ", ".join(ROUTES))
-    refuse(
-        dose & (c["route"] == "compartment") & (c["compartment"] == ""),
-        "compartment",
-        "the name of a compartment for route 'compartment'",
-    )
-    refuse(~np.isin(c["steady_state"], (0, 1, 2)), "steady_state", "0, 1 or 2")
-    refuse(c["additional_doses"] < 0, "additional_doses", "a whole number >= 0")
+            rules.append(RowRule(name, lambda r, n=name: r[n] < 0, f"a number >= 0 [{unit}]"))
+    return rules
 
-    for name in (
-        "amount",
-        "amount_per_kg",
-        "rate",
-        "rate_per_kg",
-        "duration",
-        "interdose_interval",
-        "additional_doses",
-        "steady_state",
-    ):
-        refuse(~dose & (c[name] != 0), name, "0 for evid 2 and 3, which give no dose")
 
-    rated = (c["rate"] > 0) | (c["rate_per_kg"] > 0)
-    ss, ii = c["steady_state"], c["interdose_interval"]
-    # AMT = 0, RATE > 0, SS = 1, II = 0: the steady state of a constant infusion that ends at the record
-    constant = dose & (ss == 1) & (ii == 0) & rated & (c["amount"] == 0) & (c["amount_per_kg"] == 0)
-    refuse(
-        (c["amount"] > 0) & (c["amount_per_kg"] > 0),
-        "amount_per_kg",
-        "0 where `amount` is given",
-        "give one of the two",
-    )
-    refuse(
-        (c["rate"] > 0) & (c["rate_per_kg"] > 0),
-        "rate_per_kg",
-        "0 where `rate` is given",
-        "give one of the two",
-    )
-    refuse(
-        rated & (c["duration"] > 0),
-        "duration",
-        "0 where a rate is given",
-        "give the rate or the duration, not both",
-    )
-    refuse(
-        (c["rate_per_kg"] > 0) & (c["amount"] > 0),
-        "rate_per_kg",
-        "a dose per body weight (amount_per_kg) beside it",
-        "a rate per kg with an amount in mg would give each subject another duration",
-    )
-    refuse(
-        rated & ~constant & (c["amount"] == 0) & (c["amount_per_kg"] == 0),
-        "amount",
-        "an amount > 0 for an infusion given by its rate",
-        "only steady_state=1 with interval 0 may leave the amount at 0 (constant infusion until the record)",
-    )
-    refuse(
-        (c["route"] == "iv_bolus") & (rated | (c["duration"] > 0)),
-        "route",
-        "iv_infusion where a rate or duration is given",
-    )
-    refuse(
-        dose & (c["route"] == "iv_infusion") & ~rated & (c["duration"] == 0),
-        "duration",
-        "a duration or a rate > 0 for an infusion",
-        "use a bolus for a dose that enters at once",
-    )
-    refuse(
-        (c["additional_doses"] > 0) & (ii == 0),
-        "interdose_interval",
-        "an interval > 0 [h] with additional doses",
-    )
-    refuse(
-        (ss > 0) & (ii == 0) & ~constant,
-        "interdose_interval",
-        "an interval > 0 [h] with steady_state",
-    )
-    refuse(
-        constant & (c["additional_doses"] > 0),
-        "additional_doses",
-        "0 for the steady state of a constant infusion",
-    )
-    refuse(
-        (ii > 0) & (c["additional_doses"] == 0) & (ss == 0),
-        "additional_doses",
-        "a number > 0 (or steady_state) with an interval",
-        "an interval alone would be ignored",
+_NUMBER_RULES = _number_rules()
+
+
+def _row_error(c: Mapping[str, np.ndarray], rule: RowRule, row: int, row_label: Any) -> InputError:
+    label = row if row_label is None else row_label[row]
+    subject = int(c["subject"][row])
+    return InputError(
+        f"{rule.column}[row {label}]",
+        c[rule.column][row].item(),
+        rule.expected,
+        subject=None if subject == EVERYONE else subject,
+        hint=rule.hint,
     )
 
 
 def concatenate(tables: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The rows of all tables, one table after the other; every table has all columns."""
     return {name: np.concatenate([t[name] for t in tables]) for name in COLUMNS}

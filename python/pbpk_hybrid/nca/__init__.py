@@ -1,4 +1,6 @@
-"""Noncompartmental analysis: exposure, terminal slope, clearance and volumes of every subject at once."""
+"""Noncompartmental analysis: exposure, terminal slope, clearance and volumes of every
+subject at once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ __all__ = ["AUC_METHODS", "VARIABLES", "Flag", "NCAOptions", "describe", "nca"]
 
 
 class _Room(ModuleType):
-    """This room can be called, so that ``pbpk_hybrid.nca(...)`` works whether or not the room was imported before it."""
+    """This room can be called, so that ``pbpk_hybrid.nca(...)`` works whether or not
+    the room was imported before it.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return nca(*args, **kwargs)

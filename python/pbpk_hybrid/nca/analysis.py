@@ -4,13 +4,16 @@ r"""Noncompartmental analysis of every subject of a Dataset at once.
    AUC_\infty = AUC_{last} + C_{last}/\lambda_z,\qquad
    AUMC_\infty = AUMC_{last} + t_{last} C_{last}/\lambda_z + C_{last}/\lambda_z^2
 
-   CL = D/AUC_\infty,\quad V_z = CL/\lambda_z,\quad MRT = AUMC_\infty/AUC_\infty - T_{inf}/2,\quad V_{ss} = CL \cdot MRT
+   CL = D/AUC_\infty,\quad V_z = CL/\lambda_z,\quad MRT = AUMC_\infty/AUC_\infty -
+   T_{inf}/2,\quad V_{ss} = CL \cdot MRT
 
-The areas of a simulation are those that the solver integrated; of other data, trapezoids. Several doses, and doses at
-steady state: :mod:`.repeated`.
+The areas of a simulation are those that the solver integrated; of other data,
+trapezoids. Several doses, and doses at steady state: :mod:`.repeated`.
 
-Sources: Gabrielsson & Weiner (2016) Pharmacokinetic and Pharmacodynamic Data Analysis, 5th ed., section 2.8; rules for
-samples below quantification and choice of the terminal window as documented for PKNCA 0.12 (lambda_z never from before the end of an infusion: humanpred/pknca#440) and Phoenix WinNonlin.
+Sources: Gabrielsson & Weiner (2016) Pharmacokinetic and Pharmacodynamic Data Analysis,
+5th ed., section 2.8; rules for samples below quantification and choice of the terminal
+window as documented for PKNCA 0.12 (lambda_z never from before the end of an infusion:
+humanpred/pknca#440) and Phoenix WinNonlin.
 """
 
 from __future__ import annotations
@@ -110,34 +113,52 @@ def nca(
 
     Parameters
     ----------
-    data : Dataset of schema ``simulation`` or ``observation`` (grouped by profile or subject, serum taken as plasma), or
-        ``(time, concentration)``: time (n_points,) or (n_subjects, n_points) [h], strictly increasing, concentration
-        (n_points,) or (n_subjects, n_points) [mg/L], NaN where there is no sample
-    dose : [mg] of data without dose records: one number, text such as "320 mg", (n_subjects,), or a mapping subject ->
-        dose; None: the samples' own ``dose``. Without a dose the results that need one are left out.
-    route : of data without dose records: "iv_bolus", "iv_infusion" or "oral"; None: the samples' own ``route``. There is no
-        default.
-    infusion_duration : [h] of data without dose records: one number or (n_subjects,), for "iv_infusion"; None: the samples'
-        own ``infusion_duration``
-    lloq : [mg/L] limit of quantification: one number, one per subject, or like the concentrations; None: an observation
-        Dataset's own. Values at or below zero are always below quantification.
-    compartment : compartment of the simulation, or matrix of the observations. Clearance comes from plasma or blood only.
-    compound : where a simulation has more than one
-    options : rules of the analysis
+    data
+        Dataset of schema ``simulation`` or ``observation`` (grouped by profile or
+        subject, serum taken as plasma), or ``(time, concentration)``: time (n_points,)
+        or (n_subjects, n_points) [h], strictly increasing, concentration (n_points,) or
+        (n_subjects, n_points) [mg/L], NaN where there is no sample.
+    dose
+        [mg] of data without dose records: one number, text such as "320 mg",
+        (n_subjects,), or a mapping subject -> dose; None: the samples' own ``dose``.
+        Without a dose the results that need one are left out.
+    route
+        Of data without dose records: "iv_bolus", "iv_infusion" or "oral"; None: the
+        samples' own ``route``. There is no default.
+    infusion_duration
+        [h] of data without dose records: one number or (n_subjects,), for
+        "iv_infusion"; None: the samples' own ``infusion_duration``.
+    lloq
+        [mg/L] limit of quantification: one number, one per subject, or like the
+        concentrations; None: an observation Dataset's own. Values at or below zero are
+        always below quantification.
+    compartment
+        Compartment of the simulation, or matrix of the observations. Clearance comes
+        from plasma or blood only.
+    compound
+        Where a simulation has more than one.
+    options
+        Rules of the analysis.
 
     Returns
     -------
-    Dataset with the variables of ``VARIABLES`` that the routes, doses and options allow, ``flags`` and ``flag_reasons``.
-    One dose: over ``subject``, with a coordinate ``dose``. Several doses: over (``subject``, ``interval``), the dosing
-    intervals counted from 1, with coordinates ``dose`` and ``dose_time``; a subject with fewer doses has NaN at the end.
-    Clearance is given where an interval is at steady state (a record with SS, or equal doses whose ``auc_tau`` rises by no
-    more than ``options.steady_state_tolerance``), the terminal slope after the last dose. One dose at steady state: the
-    same variables over ``subject``. What cannot be computed is NaN, and a flag says why.
+    Dataset
+        Dataset with the variables of ``VARIABLES`` that the routes, doses and options
+        allow, ``flags`` and ``flag_reasons``. One dose: over ``subject``, with a
+        coordinate ``dose``. Several doses: over (``subject``, ``interval``), the dosing
+        intervals counted from 1, with coordinates ``dose`` and ``dose_time``; a subject
+        with fewer doses has NaN at the end. Clearance is given where an interval is at
+        steady state (a record with SS, or equal doses whose ``auc_tau`` rises by no
+        more than ``options.steady_state_tolerance``), the terminal slope after the last
+        dose. One dose at steady state: the same variables over ``subject``. What cannot
+        be computed is NaN, and a flag says why.
 
     Raises
     ------
-    InputError, SchemaError, UnknownNameError : input that cannot be used; no route where the data hold none; a dose, route,
-        interval or duration that contradicts the dose records. Names the field and the subject.
+    InputError, SchemaError, UnknownNameError
+        Input that cannot be used; no route where the data hold none; a dose, route,
+        interval or duration that contradicts the dose records. Names the field and the
+        subject.
     """
     options = options if options is not None else NCAOptions()
     if not isinstance(options, NCAOptions):
@@ -177,7 +198,9 @@ def nca(
 
 
 def _is_tissue(data: Any) -> bool:
-    """Whether the data come from a body with organs, so that a name that is not plasma or blood is a tissue."""
+    """Whether the data come from a body with organs, so that a name that is not plasma
+    or blood is a tissue.
+    """
     if not isinstance(data, xr.Dataset):
         return False
     if "sample" in data.dims or "species" in data.coords:
@@ -191,17 +214,17 @@ def _run(profiles: Profiles, plans: list[Plan], shape, central: bool, repeated: 
     found: dict[str, np.ndarray] = {"flags": np.zeros(shape, dtype=np.int32)}
     doses, starts = np.full(shape, np.nan), np.full(shape, np.nan)
     for plan in plans:
-        mine = profiles.take(plan.rows)
+        of_plan = profiles.take(plan.rows)
         numbers = np.arange(shape[0])[plan.rows]
         for rows in blocks(len(numbers)):
-            who = numbers[rows]
-            part, given, when = _block(mine, plan, rows, central, repeated, options)
+            subjects = numbers[rows]
+            part, dose, when = _block(of_plan, plan, rows, central, repeated, options)
             if profiles.failed is not None:
-                part["flags"][mine.failed[rows]] |= Flag.SIMULATION_FAILED.value
+                part["flags"][of_plan.failed[rows]] |= Flag.SIMULATION_FAILED.value
             for name, values in part.items():
-                _put(found, name, who, values, shape)
-            _put({"x": doses}, "x", who, given, shape)
-            _put({"x": starts}, "x", who, when, shape)
+                _put(found, name, subjects, values, shape)
+            _put({"x": doses}, "x", subjects, dose, shape)
+            _put({"x": starts}, "x", subjects, when, shape)
     if (
         not repeated and np.isnan(doses).all() and all(len(p.time) for p in plans)
     ):  # nothing known: left out instead of NaN
@@ -238,17 +261,17 @@ def _block(profiles: Profiles, plan: Plan, rows: slice, central: bool, repeated:
 
 
 def _put(
-    found: dict[str, np.ndarray], name: str, who: np.ndarray, values: np.ndarray, shape
+    found: dict[str, np.ndarray], name: str, subjects: np.ndarray, values: np.ndarray, shape
 ) -> None:
     if name not in found:
         whole = values.dtype.kind in "iu"
         found[name] = np.zeros(shape, values.dtype) if whole else np.full(shape, np.nan)
     if len(shape) == 1:
-        found[name][who] = values[:, 0] if values.ndim == 2 else values
+        found[name][subjects] = values[:, 0] if values.ndim == 2 else values
     elif values.ndim == 1:
-        found[name][who] = values[:, None]
+        found[name][subjects] = values[:, None]
     else:
-        found[name][who, : values.shape[1]] = values
+        found[name][subjects, : values.shape[1]] = values
 
 
 def _attrs(data, profiles: Profiles, plans: list[Plan], compartment: str, options: NCAOptions):

@@ -8,15 +8,16 @@ With :math:`L = \ln(C_1/C_2)` and :math:`\Delta = t_2 - t_1`:
    \text{log:}\quad AUC = (C_1 - C_2)\Delta / L,\qquad
    AUMC = (t_1 C_1 - t_2 C_2)\Delta/L + (C_1 - C_2)\Delta^2/L^2
 
-The log rule is exact for an exponential. Source: Gabrielsson & Weiner (2016) Pharmacokinetic and Pharmacodynamic Data
-Analysis, 5th ed., section 2.8.
+The log rule is exact for an exponential. Source: Gabrielsson & Weiner (2016)
+Pharmacokinetic and Pharmacodynamic Data Analysis, 5th ed., section 2.8.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-#: below this |L| the closed form of the log moment loses digits to cancellation; ten terms of its series do not
+#: below this |L| the closed form of the log moment loses digits to cancellation; ten terms of
+#: its series do not
 _SMALL = 0.1
 _SERIES = [(-1.0) ** n / (float(np.prod(np.arange(1, n + 1))) * (n + 2)) for n in range(10)]
 
@@ -28,9 +29,12 @@ def segment_areas(
 
     Parameters
     ----------
-    time, concentration : (n_subjects, n_points) [h], [mg/L]; NaN where there is no sample
-    method : one of ``AUC_METHODS``
-    tmax : (n_subjects,) [h], needed by "linear_log"
+    time, concentration
+        (n_subjects, n_points) [h], [mg/L]; NaN where there is no sample.
+    method
+        One of ``AUC_METHODS``.
+    tmax
+        (n_subjects,) [h], needed by "linear_log".
 
     Returns
     -------
@@ -76,17 +80,22 @@ def value_at(
     clast: np.ndarray,
     tlast: np.ndarray,
 ) -> np.ndarray:
-    """Concentration at one time: measured, interpolated by the integration rule, or beyond tlast by lambda_z.
+    """Concentration at one time: measured, interpolated by the integration rule, or
+    beyond tlast by lambda_z.
 
     Parameters
     ----------
-    time, concentration : (n_subjects, n_points), left-packed, NaN behind the last sample
-    at : [h]
-    lambda_z, clast, tlast, tmax : (n_subjects,)
+    time, concentration
+        (n_subjects, n_points), left-packed, NaN behind the last sample.
+    at
+        [h].
+    lambda_z, clast, tlast, tmax
+        (n_subjects,).
 
     Returns
     -------
-    (n_subjects,) [mg/L], NaN where it cannot be known
+    array
+        (n_subjects,) [mg/L], NaN where it cannot be known.
     """
     rows = np.arange(len(time))
     before = np.sum(time <= at, axis=1) - 1  # NaN compares false
@@ -112,9 +121,11 @@ def value_at(
 def tail_areas(
     clast: np.ndarray, lambda_z: np.ndarray, tlast: np.ndarray, length: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and AUMC of the terminal exponential from tlast on for `length` [h] (inf: all of it), whatever the rule before.
+    """AUC and AUMC of the terminal exponential from tlast on for `length` [h] (inf: all
+    of it), whatever the rule before.
 
-    PKNCA and Phoenix WinNonlin extrapolate so for every rule: a straight line beyond the last sample belongs to none.
+    PKNCA and Phoenix WinNonlin extrapolate so for every rule: a straight line beyond
+    the last sample belongs to none.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         decay = np.exp(-lambda_z * length)

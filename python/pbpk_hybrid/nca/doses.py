@@ -1,4 +1,6 @@
-"""What was given to whom: from dose records, columns of samples or parameters to one plan per group of subjects."""
+"""What was given to whom: from dose records, columns of samples or parameters to one
+plan per group of subjects.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,37 @@ class Plan:
 
     Parameters
     ----------
-    rows : subjects, in order
-    time : (n_doses,) [h]
-    stop : (n_doses,) [h] when the body is emptied or the next dose comes; inf for none
-    route : (n_doses,) one of ROUTES, COMPARTMENT or SEVERAL
-    interval : (n_doses,) [h] II of a steady-state record, else NaN
-    steady : (n_doses,) 0, 1 or 2, as SS of NONMEM
-    fresh : (n_doses,) bool: nothing is left of earlier doses
-    leaps : (n_doses,) bool: the saved value at `stop` is that after a bolus or a reset, not the trough before it
-    amount : (n_rows, n_doses) [mg] as given, NaN where unknown
-    entered : (n_rows, n_doses) [mg] what an intravenous clearance counts: amount x stated bioavailability
-    duration : (n_rows, n_doses) [h]
-    simulated : a curve's value at the time of a bolus is the one after it, not the sample before it
-    own : the doses are of the compound that is analysed
-    only : the one dose that is wanted; None: all
+    rows
+        Subjects, in order.
+    time
+        (n_doses,) [h].
+    stop
+        (n_doses,) [h] when the body is emptied or the next dose comes; inf for none.
+    route
+        (n_doses,) one of ROUTES, COMPARTMENT or SEVERAL.
+    interval
+        (n_doses,) [h] II of a steady-state record, else NaN.
+    steady
+        (n_doses,) 0, 1 or 2, as SS of NONMEM.
+    fresh
+        (n_doses,) bool: nothing is left of earlier doses.
+    leaps
+        (n_doses,) bool: the saved value at `stop` is that after a bolus or a reset, not
+        the trough before it.
+    amount
+        (n_rows, n_doses) [mg] as given, NaN where unknown.
+    entered
+        (n_rows, n_doses) [mg] what an intravenous clearance counts: amount x stated
+        bioavailability.
+    duration
+        (n_rows, n_doses) [h].
+    simulated
+        A curve's value at the time of a bolus is the one after it, not the sample
+        before it.
+    own
+        The doses are of the compound that is analysed.
+    only
+        The one dose that is wanted; None: all.
     """
 
     rows: slice | np.ndarray
@@ -78,7 +97,8 @@ def plans_for(
 
     Raises
     ------
-    InputError, UnknownNameError : no route; parameters that contradict the data; a dose time that is none
+    InputError, UnknownNameError
+        no route; parameters that contradict the data; a dose time that is none.
     """
     if route is not None:
         check_choice("route", route, ROUTES)
@@ -95,34 +115,39 @@ def plans_for(
     return _from_parameters(data, profiles, dose, route, duration, options)
 
 
-# ------------------------------------------------------------------------------------------------- records
+# ---- records ------------------------------------------------------------------------------------
 def _from_records(ds: xr.Dataset, profiles: Profiles, compartment: str) -> list[Plan]:
     from ..results.doses import dose_records
 
     records = dose_records(ds)
     compound = _compound_of(ds, compartment)
-    own = compound in records.compounds or records.compounds in ((), ("",))
-    of = records.of(compound) if own else records
+    of_compound = compound in records.compounds or records.compounds in ((), ("",))
+    of = records.of(compound) if of_compound else records
     n = len(profiles.subject)
     columns = (of.time, of.route, of.steady_state, of.interval, of.reset, of.lag_time)
     if n and all(_same_for_all(c) for c in columns):
-        return [_seen(_plan(of, slice(None), own), profiles)]
+        return [_doses_within_samples(_plan(of, slice(None), of_compound), profiles)]
     keys: dict[tuple, list[int]] = {}
     for i in range(n):
         keys.setdefault(tuple(c[i].tobytes() for c in columns), []).append(i)
-    return [_seen(_plan(of, np.array(rows), own), profiles) for rows in keys.values()]
+    return [
+        _doses_within_samples(_plan(of, np.array(rows), of_compound), profiles)
+        for rows in keys.values()
+    ]
 
 
-def _seen(plan: Plan, profiles: Profiles) -> Plan:
-    """The plan without doses given at the very last time or later, of which nothing is to be seen."""
-    seen = int(np.sum(plan.time < profiles.time[-1])) if profiles.time.size else 0
-    if seen in (0, len(plan.time)):
+def _doses_within_samples(plan: Plan, profiles: Profiles) -> Plan:
+    """The plan without doses given at the very last time or later, of which nothing is
+    to be seen.
+    """
+    doses_seen = int(np.sum(plan.time < profiles.time[-1])) if profiles.time.size else 0
+    if doses_seen in (0, len(plan.time)):
         return plan
     cut = {
-        name: getattr(plan, name)[:seen]
+        name: getattr(plan, name)[:doses_seen]
         for name in ("time", "stop", "route", "interval", "steady", "fresh", "leaps")
     }
-    wide = {name: getattr(plan, name)[:, :seen] for name in ("amount", "entered", "duration")}
+    wide = {name: getattr(plan, name)[:, :doses_seen] for name in ("amount", "entered", "duration")}
     return replace(plan, **cut, **wide)
 
 
@@ -136,13 +161,15 @@ def _same_for_all(column: np.ndarray) -> bool:
 
 
 def _compound_of(ds: xr.Dataset, compartment: str) -> str:
-    """The compound whose curve a compartment holds: ``midazolam:plasma``; bare names are of the first compound."""
+    """The compound whose curve a compartment holds: ``midazolam:plasma``; bare names
+    are of the first compound.
+    """
     if ":" in compartment:
         return compartment.split(":")[0]
     return str(ds.attrs.get("compounds", "")).split(",")[0].strip()
 
 
-def _plan(r, rows, own: bool) -> Plan:
+def _plan(r, rows, of_compound: bool) -> Plan:
     """Records of subjects dosed alike; those of one time become one dose."""
     first = 0 if isinstance(rows, slice) else int(rows[0])
     route = r.route[first]
@@ -151,10 +178,10 @@ def _plan(r, rows, own: bool) -> Plan:
     time = r.time[first] + np.where(intravenous, np.nan_to_num(r.lag_time[first]), 0.0)
     amount = np.asarray(r.amount[rows], dtype=float)
     present = np.isfinite(time)
-    given = present & (np.nan_to_num(amount) > 0).any(axis=0) & (route != "")
+    is_dose = present & (np.nan_to_num(amount) > 0).any(axis=0) & (route != "")
     empties = time[present & (r.reset[first] > 0)]
     groups: list[list[int]] = []
-    for i in sorted(np.flatnonzero(given), key=lambda i: time[i]):
+    for i in sorted(np.flatnonzero(is_dose), key=lambda i: time[i]):
         if groups and time[i] == time[groups[-1][0]]:
             groups[-1].append(i)
         else:
@@ -188,7 +215,7 @@ def _plan(r, rows, own: bool) -> Plan:
         _summed(amount * share, groups),
         _longest(duration, groups),
         simulated=True,
-        own=own,
+        own=of_compound,
     )
 
 
@@ -220,7 +247,7 @@ def _agree(plans, profiles, dose, route, duration, options: NCAOptions) -> None:
     """Parameters that say what the records say are welcome; others are refused."""
     hint = "leave it out: the data carry their dose records"
     for plan in plans:
-        who = profiles.subject[plan.rows]
+        subject = profiles.subject[plan.rows]
         known = {*plan.route}
         if route is not None and known - {route}:
             raise InputError(
@@ -238,7 +265,7 @@ def _agree(plans, profiles, dose, route, duration, options: NCAOptions) -> None:
                     "dose",
                     float(stated[i, 0]),
                     f"the dose of the records, {plan.amount[i, k]:g} mg at {plan.time[k]:g} h",
-                    subject=who[i],
+                    subject=subject[i],
                     hint=hint,
                 )
         if duration is not None:
@@ -293,18 +320,19 @@ def _only(plan: Plan, options: NCAOptions) -> Plan:
 
 
 def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list[Plan] | None:
-    """Plans from the dose records of a data set (NONMEM); None where they are not of these profiles.
+    """Plans from the dose records of a data set (NONMEM); None where they are not of
+    these profiles.
 
-    Such a file says into which compartment a dose went, not whether that is a vein: an infusion is one into the blood, any
-    other dose needs `route`.
+    Such a file says into which compartment a dose went, not whether that is a vein: an
+    infusion is one into the blood, any other dose needs `route`.
     """
     from ..results.doses import DoseRecords
 
-    who = np.asarray(ds["dose_subject"].values).astype(str)
+    dose_subject = np.asarray(ds["dose_subject"].values).astype(str)
     labels = np.array([str(s) for s in profiles.subject])
-    if not np.isin(labels, who).all():
+    if not np.isin(labels, dose_subject).all():
         return None
-    index = [np.flatnonzero(who == s) for s in labels]
+    index = [np.flatnonzero(dose_subject == s) for s in labels]
     width = max(len(i) for i in index)
     columns = {}
     for name in DoseRecords.__dataclass_fields__:
@@ -338,7 +366,7 @@ def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list
     return [replace(p, simulated=False, leaps=np.zeros(len(p.time), dtype=bool)) for p in plans]
 
 
-# ------------------------------------------------------------------------------------------------- parameters
+# ---- parameters ---------------------------------------------------------------------------------
 def _from_parameters(
     data: Any, profiles: Profiles, dose: Any, route: str | None, duration: Any, options: NCAOptions
 ) -> list[Plan]:
@@ -357,8 +385,8 @@ def _from_parameters(
         for i in range(n):
             keys.setdefault((routes[i], starts[i]), []).append(i)
     plans = []
-    for (way, times), who in keys.items():
-        rows = np.array(who) if who else slice(None)
+    for (route_name, times), subjects in keys.items():
+        rows = np.array(subjects) if subjects else slice(None)
         k = len(times)
         time = np.array(times, dtype=float)
         size = np.repeat(amount[rows][:, None], k, axis=1)
@@ -367,7 +395,7 @@ def _from_parameters(
                 rows,
                 time,
                 np.r_[time[1:], np.inf],
-                (way,) * k,
+                (route_name,) * k,
                 np.full(k, np.nan),
                 np.zeros(k, dtype=int),
                 np.arange(k) == 0,
@@ -381,7 +409,9 @@ def _from_parameters(
 
 
 def _check_old_file(data: Any, options: NCAOptions) -> None:
-    """A simulation of an older version says in words what was given; several doses are not taken for one."""
+    """A simulation of an older version says in words what was given; several doses are
+    not taken for one.
+    """
     if not (isinstance(data, xr.Dataset) and "concentration" in data.variables):
         return
     text = str(data.attrs.get("regimen", ""))
@@ -491,7 +521,8 @@ def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
 
     Raises
     ------
-    InputError : not positive, or not one per subject
+    InputError
+        Not positive, or not one per subject.
     """
     n = len(profiles.subject)
     if dose is None:

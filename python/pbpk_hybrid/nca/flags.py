@@ -72,7 +72,9 @@ def describe(mask: int) -> str:
 def flag_variables(
     mask: np.ndarray, dims: tuple[str, ...] = ("subject",)
 ) -> dict[str, xr.Variable]:
-    """``flags`` (CF flag_masks) and ``flag_reasons`` (text), over subject and, of several doses, interval."""
+    """``flags`` (CF flag_masks) and ``flag_reasons`` (text), over subject and, of
+    several doses, interval.
+    """
     kinds, where = np.unique(mask, return_inverse=True)
     words = np.array([describe(int(k)) for k in kinds], dtype=str)
     attrs = {

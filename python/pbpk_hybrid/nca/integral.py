@@ -1,4 +1,6 @@
-"""Areas of a simulated curve between any two times, from the integrals that the solver carried along."""
+"""Areas of a simulated curve between any two times, from the integrals that the solver
+carried along.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ import numpy as np
 from .area import segment_areas
 from .profiles import Integral
 
-#: share of an interval's area that may rest on an estimate where a dose lies between two saved times
+#: share of an interval's area that may rest on an estimate where a dose lies between two saved
+#: times
 OFF_GRID = 0.01
 
 
@@ -18,14 +21,20 @@ def at_time(
 
     Parameters
     ----------
-    concentration : (n_subjects, n_points) [mg/L] at the integral's times
-    when : [h]
-    start : [h] first dose: before it there is nothing
-    dose : a dose enters at `when`, so that the curve before it says nothing of the curve after it
+    concentration
+        (n_subjects, n_points) [mg/L] at the integral's times.
+    when
+        [h].
+    start
+        [h] first dose: before it there is nothing.
+    dose
+        A dose enters at `when`, so that the curve before it says nothing of the curve
+        after it.
 
     Returns
     -------
-    auc, aumc : (n_subjects,), NaN outside the times; guess : (n_subjects,) area that rests on an estimate [mg/L h]
+    auc, aumc : (n_subjects,), NaN outside the times; guess : (n_subjects,) area that
+    rests on an estimate [mg/L h]
     """
     n, last = len(concentration), len(integral.time) - 1
     zero = np.zeros(n)

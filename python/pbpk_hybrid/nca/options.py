@@ -15,37 +15,55 @@ BLQ_RULES = ("keep", "drop")
 
 @dataclass(frozen=True)
 class NCAOptions:
-    """Rules of the analysis. The defaults are those of PKNCA 0.12 and, where it has none, of Phoenix WinNonlin.
+    """Rules of the analysis. The defaults are those of PKNCA 0.12 and, where it has
+    none, of Phoenix WinNonlin.
 
     Parameters
     ----------
-    auc_method : None: areas of a simulation as the solver integrated them, and "linear_up_log_down" where there are none;
-        or by name "linear_up_log_down", "linear", "linear_log" (log after Tmax) or "log", for simulations too
-    min_points : points that a terminal fit needs at least
-    adj_r2_factor : windows whose adjusted R2 is within this of the best count as equal; the longest of them wins. None: 1e-4,
-        and 1e-6 for a simulation with the solver's areas, where no noise is to be averaged out and a long window only
-        takes in the end of distribution
-    include_tmax : let the terminal fit start at Tmax; None: only after an iv bolus
-    lambda_z_range : (first, last) time after the dose [h]: fit all points in it, choose nothing
-    min_adj_r2, min_span_ratio, max_extrapolated : limits beyond which a subject is flagged (adjusted R2; window length
-        in half-lives, of a simulation with the solver's areas the length of the whole decline; extrapolated part of
-        AUC_inf [%])
-    max_first_interval : [%] of AUC_inf: an intravenous dose whose first interval between samples holds more is flagged,
-        for a trapezoid cannot follow what happens there
-    steady_state_tolerance : [%] of repeated equal doses: by how much AUC_tau may still rise, judged from its last
-        differences, for clearance to be computed from it
-    blq_first, blq_middle, blq_last : "keep" (as 0) or "drop" values below the limit of quantification that come before the
-        first, between, and after the last quantifiable value
-    dose_time : [h] time of the dose; earlier samples are left out, and times in the result count from it. None: 0, or
-        what the dose records say; of several doses in the records a time selects one
-    end : [h] after the dose, last time used; None: all (at steady state: tau)
-    tau : [h] dosing interval; adds the interval's metrics
-    steady_state : the profile is one dosing interval at steady state: clearance comes from AUC_tau, MRT from the
-        steady-state formula
+    auc_method
+        None: areas of a simulation as the solver integrated them, and
+        "linear_up_log_down" where there are none; or by name "linear_up_log_down",
+        "linear", "linear_log" (log after Tmax) or "log", for simulations too.
+    min_points
+        Points that a terminal fit needs at least.
+    adj_r2_factor
+        Windows whose adjusted R2 is within this of the best count as equal; the longest
+        of them wins. None: 1e-4, and 1e-6 for a simulation with the solver's areas,
+        where no noise is to be averaged out and a long window only takes in the end of
+        distribution.
+    include_tmax
+        Let the terminal fit start at Tmax; None: only after an iv bolus.
+    lambda_z_range
+        (first, last) time after the dose [h]: fit all points in it, choose nothing.
+    min_adj_r2, min_span_ratio, max_extrapolated
+        Limits beyond which a subject is flagged (adjusted R2; window length in
+        half-lives, of a simulation with the solver's areas the length of the whole
+        decline; extrapolated part of AUC_inf [%]).
+    max_first_interval
+        [%] of AUC_inf: an intravenous dose whose first interval between samples holds
+        more is flagged, for a trapezoid cannot follow what happens there.
+    steady_state_tolerance
+        [%] of repeated equal doses: by how much AUC_tau may still rise, judged from its
+        last differences, for clearance to be computed from it.
+    blq_first, blq_middle, blq_last
+        "keep" (as 0) or "drop" values below the limit of quantification that come
+        before the first, between, and after the last quantifiable value.
+    dose_time
+        [h] time of the dose; earlier samples are left out, and times in the result
+        count from it. None: 0, or what the dose records say; of several doses in the
+        records a time selects one.
+    end
+        [h] after the dose, last time used; None: all (at steady state: tau).
+    tau
+        [h] dosing interval; adds the interval's metrics.
+    steady_state
+        The profile is one dosing interval at steady state: clearance comes from
+        AUC_tau, MRT from the steady-state formula.
 
     Raises
     ------
-    InputError, UnknownNameError : a value that cannot be used
+    InputError, UnknownNameError
+        A value that cannot be used.
     """
 
     auc_method: str | None = None

@@ -1,4 +1,6 @@
-"""From any accepted input to one form: samples per subject, packed to the left, cleaned of values below quantification."""
+"""From any accepted input to one form: samples per subject, packed to the left, cleaned
+of values below quantification.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from .._core.errors import InputError, SchemaError, unknown_name
 from .._core.units import quantity
 from .options import NCAOptions
 
-#: subjects worked on at a time: arrays this small are handed out again by the allocator, larger ones cost page faults (2 x time)
+#: subjects worked on at a time: arrays this small are handed out again by the allocator, larger
+#: ones cost page faults (2 x time)
 BLOCK = 1024
 
 
@@ -78,7 +81,8 @@ def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None =
 
     Raises
     ------
-    InputError, SchemaError, UnknownNameError : input that cannot be used
+    InputError, SchemaError, UnknownNameError
+        Input that cannot be used.
     """
     if isinstance(data, xr.Dataset):
         if "concentration" in data.variables:
@@ -151,7 +155,9 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
 
 
 def _noise(ds: xr.Dataset) -> float:
-    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose) rules: nothing is fitted there."""
+    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose)
+    rules: nothing is fitted there.
+    """
     rtol = ds.attrs.get("rtol", 0.0)
     return 5e-3 * float(rtol) if isinstance(rtol, (int, float, np.number)) else 0.0
 
@@ -180,7 +186,9 @@ def _position(compound: str, known: list[str]) -> int:
 
 
 def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
-    """Samples grouped by profile where the Dataset has one, else by study and subject. Serum counts as plasma."""
+    """Samples grouped by profile where the Dataset has one, else by study and subject.
+    Serum counts as plasma.
+    """
     schemas.validate(ds, "observation")
     matrix = np.asarray(ds["matrix"].values).astype(str)
     wanted = (
@@ -209,12 +217,12 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
             hint="average repeated samples, or select one study",
         )
     start = np.searchsorted(group, np.arange(len(labels)))
-    place = np.arange(len(group)) - start[group]
-    shape = (len(labels), int(place.max()) + 1)
+    position = np.arange(len(group)) - start[group]
+    shape = (len(labels), int(position.max()) + 1)
 
     def packed(values: np.ndarray, fill: Any = np.nan) -> np.ndarray:
         out = np.full(shape, fill)
-        out[group, place] = values
+        out[group, position] = values
         return out
 
     limits = _lloq(lloq, packed(value))
@@ -312,15 +320,17 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
 
 
 def numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
-    """An array of numbers; with a `unit` text such as "5 mg" is read too, without one it is refused."""
+    """An array of numbers; with a `unit` text such as "5 mg" is read too, without one
+    it is refused.
+    """
     try:
-        given = np.asarray(value)
-        if given.dtype.kind in "fiu":
-            out = given.astype(float, copy=False)
+        array = np.asarray(value)
+        if array.dtype.kind in "fiu":
+            out = array.astype(float, copy=False)
         else:  # numpy makes numbers of "1_0" and of True
-            given = np.asarray(value, dtype=object)
-            read = [_one_number(name, v, unit) for v in given.ravel()]
-            out = np.array(read, dtype=float).reshape(given.shape)
+            array = np.asarray(value, dtype=object)
+            read = [_one_number(name, v, unit) for v in array.ravel()]
+            out = np.array(read, dtype=float).reshape(array.shape)
     except (TypeError, ValueError) as err:
         if isinstance(err, InputError):
             raise
@@ -421,7 +431,8 @@ def clean(
 
     Parameters
     ----------
-    first, last : whether samples at the very start and end belong to it
+    first, last
+        Whether samples at the very start and end belong to it.
     """
     value, time, lloq, below, offset = _window(p, rows, start, length)
     with np.errstate(invalid="ignore"):
@@ -472,7 +483,9 @@ def clean(
 
 
 def _window(p: Profiles, rows: slice, start: float, length: float):
-    """The columns that can lie in a window: (value, time after the start, lloq, below, first column)."""
+    """The columns that can lie in a window: (value, time after the start, lloq, below,
+    first column).
+    """
     cut = slice(None)
     if p.time.ndim == 1:
         cut = slice(

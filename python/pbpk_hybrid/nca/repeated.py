@@ -1,14 +1,16 @@
 r"""Several doses, or one at steady state: one result per dosing interval.
 
-The area of an interval, :math:`AUC_\tau`, holds what earlier doses left. It gives a clearance only at steady state: after a
-record that starts there, or after equal doses at equal intervals whose areas have stopped rising. How far they still have
-to rise is judged from their last differences :math:`d_n = AUC_{\tau,n} - AUC_{\tau,n-1}`, which fall in a geometric series
-once one exponential is left,
+The area of an interval, :math:`AUC_\tau`, holds what earlier doses left. It gives a
+clearance only at steady state: after a record that starts there, or after equal doses
+at equal intervals whose areas have stopped rising. How far they still have to rise is
+judged from their last differences :math:`d_n = AUC_{\tau,n} - AUC_{\tau,n-1}`, which
+fall in a geometric series once one exponential is left,
 
 .. math:: AUC_{\tau,\infty} - AUC_{\tau,n} = d_n \frac{r}{1 - r},\qquad r = d_n/d_{n-1}
 
-(Aitken 1926, Proc R Soc Edinb 46:289; for one exponential it is the accumulation of Gabrielsson & Weiner 2016, section
-2.3). MRT at steady state: Perrier & Mayersohn (1982) J Pharm Sci 71:372,
+(Aitken 1926, Proc R Soc Edinb 46:289; for one exponential it is the accumulation of
+Gabrielsson & Weiner 2016, section 2.3). MRT at steady state: Perrier & Mayersohn (1982)
+J Pharm Sci 71:372,
 
 .. math:: MRT = \frac{AUMC_\tau + \tau \int_\tau^\infty C\,dt}{AUC_\tau} - T_{inf}/2
 """
@@ -52,8 +54,11 @@ def analyse_repeated(
 
     Parameters
     ----------
-    rows : the block, within the plan's subjects
-    clear : whether a dose over this curve's area is a clearance (plasma or blood; the compound's own dose)
+    rows
+        The block, within the plan's subjects.
+    clear
+        Whether a dose over this curve's area is a clearance (plasma or blood; the
+        compound's own dose).
     """
     lengths = interval_lengths(plan, options)
     columns = [
@@ -74,7 +79,8 @@ def analyse_repeated(
 
 
 def interval_lengths(plan: Plan, options: NCAOptions) -> np.ndarray:
-    """(n_doses,) [h]: to the next dose; of the last the interval of its steady state, or that before it.
+    """(n_doses,) [h]: to the next dose; of the last the interval of its steady state,
+    or that before it.
 
     NaN where nothing tells it: a last dose that is given in another way than those before.
     """
@@ -184,7 +190,9 @@ def _last(block) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _last_slope(block, fit: TerminalFit) -> TerminalFit:
-    """The decline of the last two samples: a simulated curve has no noise that more would average out."""
+    """The decline of the last two samples: a simulated curve has no noise that more
+    would average out.
+    """
     rows = np.arange(len(block.time))
     j = np.clip(block.last, 1, None)
     known = block.last >= 1
@@ -198,9 +206,11 @@ def _last_slope(block, fit: TerminalFit) -> TerminalFit:
 
 
 def _left(profiles: Profiles, plan: Plan, k: int, rows: slice, options: NCAOptions):
-    """(n_subjects,) [mg/L] what earlier doses left at the time of dose k; None where only the interval itself tells.
+    """(n_subjects,) [mg/L] what earlier doses left at the time of dose k; None where
+    only the interval itself tells.
 
-    The last sample before the dose, carried on by the decline of the last two. Never 0 (humanpred/pknca#241).
+    The last sample before the dose, carried on by the decline of the last two. Never 0
+    (humanpred/pknca#241).
     """
     if k == 0:
         return None
@@ -313,7 +323,9 @@ def _clear(
 
 
 def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
-    """(steady, equal, single): at steady state; dosed as all intervals since the start; the first dose was a first one."""
+    """(steady, equal, single): at steady state; dosed as all intervals since the start;
+    the first dose was a first one.
+    """
     amount, duration = plan.amount[rows], plan.duration[rows]
     n, doses = amount.shape
     steady, equal = np.zeros((n, doses), bool), np.zeros((n, doses), bool)

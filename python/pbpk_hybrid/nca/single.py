@@ -1,4 +1,6 @@
-"""One dose: exposure to the last sample and to infinity, clearance and volumes, of a block of subjects at a time."""
+"""One dose: exposure to the last sample and to infinity, clearance and volumes, of a
+block of subjects at a time.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,11 @@ def analyse_single(
 
     Parameters
     ----------
-    rows : the block, within the plan's subjects
-    clear : whether a dose over this curve's area is a clearance (plasma or blood; the compound's own dose)
+    rows
+        The block, within the plan's subjects.
+    clear
+        Whether a dose over this curve's area is a clearance (plasma or blood; the
+        compound's own dose).
     """
     route, start_time = plan.route[0], float(plan.time[0])
     until = min(options.last_time, float(plan.stop[0]) - start_time)
@@ -164,9 +169,10 @@ def with_start(
 ) -> Start:
     """The profile with a value at the dose time.
 
-    A bolus gets C0 (log-linear through the first two samples; the first sample where these do not decline). Other
-    routes get 0, or at steady state the minimum of the interval, or `before`, what earlier doses have left (n_subjects,)
-    [mg/L], when the first sample is later than the dose.
+    A bolus gets C0 (log-linear through the first two samples; the first sample where
+    these do not decline). Other routes get 0, or at steady state the minimum of the
+    interval, or `before`, what earlier doses have left (n_subjects,) [mg/L], when the
+    first sample is later than the dose.
     """
     rows = np.arange(len(block.time))
     time, concentration = block.time, block.concentration
@@ -237,7 +243,9 @@ def areas_to(time, concentration, end, tmax, options: NCAOptions) -> tuple[np.nd
 def first_share(
     start: Start, block: Block, duration: np.ndarray | None, options: NCAOptions
 ) -> np.ndarray:
-    """(n_subjects,) area [mg/L h] from an intravenous dose to the first sample after it (has entered)."""
+    """(n_subjects,) area [mg/L h] from an intravenous dose to the first sample after it
+    (has entered).
+    """
     after = np.zeros(len(block.time)) if duration is None else duration
     good = (block.concentration > 0) & (block.time > 0) & (block.time >= after[:, None])
     if not good.shape[1]:
@@ -255,7 +263,9 @@ def first_share(
 
 
 def end_missed(block: Block, duration: np.ndarray) -> np.ndarray:
-    """(n_subjects,) bool: no sample in the second half of the infusion nor within its length after its end."""
+    """(n_subjects,) bool: no sample in the second half of the infusion nor within its
+    length after its end.
+    """
     near = (block.time >= 0.5 * duration[:, None]) & (block.time <= 2.0 * duration[:, None])
     return ~near.any(axis=1)
 
@@ -267,7 +277,8 @@ def interval_metrics(
 
     Parameters
     ----------
-    exact : (AUC, AUMC) of the interval by the solver; None: trapezoids
+    exact
+        (AUC, AUMC) of the interval by the solver; None: trapezoids.
     """
     time, concentration = start.time, start.concentration
     at_tau = value_at(time, concentration, tau, options.rule, tmax, fit.lambda_z, clast, tlast)
@@ -346,7 +357,9 @@ def _flags(block: Block, fit: TerminalFit, out, start: Start, exact: bool, optio
 
 
 def decline(fit: TerminalFit, tmax: np.ndarray, exact: bool) -> np.ndarray:
-    """(n_subjects,) half-lives that tell of the terminal slope: of the window; of a curve without noise, all since Tmax."""
+    """(n_subjects,) half-lives that tell of the terminal slope: of the window; of a
+    curve without noise, all since Tmax.
+    """
     return (fit.last - (tmax if exact else fit.first)) * fit.lambda_z / np.log(2.0)
 
 

@@ -1,7 +1,9 @@
-"""Concentrations in a CSV file or a DataFrame, as samples of profiles for noncompartmental analysis.
+"""Concentrations in a CSV file or a DataFrame, as samples of profiles for
+noncompartmental analysis.
 
-A profile is what one subject has of one analyte in one period, of one treatment and study, in one matrix. Records with EVID
-other than 0 or with MDV 1 are no samples. Nothing is guessed: what cannot be told apart is refused with the line.
+A profile is what one subject has of one analyte in one period, of one treatment and
+study, in one matrix. Records with EVID other than 0 or with MDV 1 are no samples.
+Nothing is guessed: what cannot be told apart is refused with the line.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ class ProfileTable(NamedTuple):
 
     Parameters
     ----------
-    observations : Dataset of schema ``observation`` with ``profile`` (the label of each sample's profile), and ``dose`` [mg]
-        where the file says it
-    notes : what was assumed, left out or not used, one sentence each
+    observations
+        Dataset of schema ``observation`` with ``profile`` (the label of each sample's
+        profile), and ``dose`` [mg] where the file says it.
+    notes
+        What was assumed, left out or not used, one sentence each.
     """
 
     observations: xr.Dataset
@@ -52,22 +56,28 @@ def read_profile_table(
 ) -> ProfileTable:
     """Read concentrations of any number of subjects.
 
-    Columns (in any case, a unit may stand behind each: ``Time (h)``, ``Conc (ng/mL)``): a subject (subject, ID), time,
-    concentration (conc, DV), and where there are, dose, analyte, period, treatment, study, matrix; EVID, AMT, MDV, CENS, BLQ
-    and LLOQ as in :func:`pbpk_hybrid.dosing.read_nonmem`. ``<0.5`` and BLQ are values below quantification; ``.``, NA and
-    nothing are missing.
+    Columns (in any case, a unit may stand behind each: ``Time (h)``, ``Conc (ng/mL)``):
+    a subject (subject, ID), time, concentration (conc, DV), and where there are, dose,
+    analyte, period, treatment, study, matrix; EVID, AMT, MDV, CENS, BLQ and LLOQ as in
+    :func:`pbpk_hybrid.dosing.read_nonmem`. ``<0.5`` and BLQ are values below
+    quantification; ``.``, NA and nothing are missing.
 
     Parameters
     ----------
-    source : path of the file (CSV, also .gz), or DataFrame
-    unit : of the concentrations; None: that of the header, else mg/L
-    ignore : columns to leave out unread
+    source
+        Path of the file (CSV, also .gz), or DataFrame.
+    unit
+        Of the concentrations; None: that of the header, else mg/L.
+    ignore
+        Columns to leave out unread.
 
     Raises
     ------
-    FileFormatError : no such file or column, a row without a subject, a value that is no number, rows of one profile whose
-        time runs back; names the line
-    UnitError : a unit that is none of concentration or time
+    FileFormatError
+        no such file or column, a row without a subject, a value that is no number, rows
+        of one profile whose time runs back; names the line.
+    UnitError
+        A unit that is none of concentration or time.
     """
     table = read_table(source, keys=("TIME",))
     table.drop(ignore)
@@ -99,10 +109,10 @@ class _Reader:
     def read(self) -> ProfileTable:
         import xarray as xr
 
-        who = self.subjects()
-        hours = self.hours(who)
+        subjects = self.subjects()
+        hours = self.hours(subjects)
         samples, doses = self.kinds()
-        parts, profile = self.profiles(who, samples)
+        parts, profile = self.profiles(subjects, samples)
         self.refuse_running_back(hours, profile, samples)
         dose = self.doses(profile, samples, doses, hours)
         value, limit, below = self.values(samples)
@@ -112,11 +122,11 @@ class _Reader:
             return ("sample", np.array([values[i] for i in rows], dtype=str))
 
         study = parts.get("study") or [self.t.name.removesuffix(".gz").removesuffix(".csv")] * len(
-            who
+            subjects
         )
         data = {
-            "subject": text(who),
-            "matrix": text(parts.get("matrix") or ["plasma"] * len(who)),
+            "subject": text(subjects),
+            "matrix": text(parts.get("matrix") or ["plasma"] * len(subjects)),
             "study": text(study),
             "reference": ("sample", np.full(rows.size, self.t.name)),
             "profile": text(profile),
@@ -172,8 +182,8 @@ class _Reader:
                 who,
                 self.t.where,
             )
-        said = self.time in self.t.unit
-        if not said:
+        has_unit = self.time in self.t.unit
+        if not has_unit:
             self.notes.append("times taken in h")
         factor = self.t.factor(self.time, None, "h", "time")
         return factor * self.t.floats(self.time, None, subject=lambda i: who[i])
@@ -218,7 +228,9 @@ class _Reader:
     def profiles(
         self, who: list[str], samples: np.ndarray
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """The columns that tell profiles apart, and each row's label: the subject, then what differs within subjects."""
+        """The columns that tell profiles apart, and each row's label: the subject, then
+        what differs within subjects.
+        """
         parts: dict[str, list[str]] = {}
         label = list(who)
         for name, names in (*PROFILES.items(), ("matrix", ALIASES["MATRIX"])):
@@ -266,7 +278,8 @@ class _Reader:
             last[profile[i]] = (hours[i], i)
 
     def doses(self, profile, samples, doses, hours) -> np.ndarray | None:
-        """The dose of each row's profile [mg]: of a column dose, or of the profile's only record with an amount.
+        """The dose of each row's profile [mg]: of a column dose, or of the profile's
+        only record with an amount.
 
         Times count from that record.
         """
@@ -275,20 +288,22 @@ class _Reader:
             self.used.append(column)
             return self.dose_column(column, profile, samples)
         amounts = self.t.find(ALIASES["AMT"], "AMT")
-        given = np.flatnonzero(doses)
-        if amounts is None or not given.size:
+        dose_rows = np.flatnonzero(doses)
+        if amounts is None or not dose_rows.size:
             return None
         amount = self.t.factor(amounts, None, "mg", "AMT") * self.t.floats(amounts, 0)
         out = np.full(len(self.t), np.nan)
         repeated, several = self.repeated(), 0
         # doses belong to the subject (and period): the labels of its profiles begin with theirs
         for name in dict.fromkeys(profile[i] for i in np.flatnonzero(samples)):
-            mine = [i for i in given if name == profile[i] or name.startswith(profile[i] + ", ")]
+            profile_rows = [
+                i for i in dose_rows if name == profile[i] or name.startswith(profile[i] + ", ")
+            ]
             rows = [i for i in np.flatnonzero(samples) if profile[i] == name]
-            if len(mine) == 1 and not repeated[mine[0]]:
-                out[rows] = amount[mine[0]]
-                hours[rows] -= hours[mine[0]]
-            several += len(mine) > 1 or bool(repeated[mine].any())
+            if len(profile_rows) == 1 and not repeated[profile_rows[0]]:
+                out[rows] = amount[profile_rows[0]]
+                hours[rows] -= hours[profile_rows[0]]
+            several += len(profile_rows) > 1 or bool(repeated[profile_rows].any())
         if several:
             self.notes.append(
                 f"{several} profiles have several doses: the file's doses are not used, times are those of the file"
@@ -327,13 +342,13 @@ class _Reader:
     def concentration_factor(self, unit: str | None) -> float:
         column = self.column("units", ALIASES["UNIT"], needed=False)
         if column is not None:
-            said = {f for f in self.t.text[column] if not is_missing(f)}
-            if len(said) > 1:
+            units = {f for f in self.t.text[column] if not is_missing(f)}
+            if len(units) > 1:
                 raise FileFormatError(
-                    f"{self.t.name}, column {column!r}", sorted(said), "one unit in all rows"
+                    f"{self.t.name}, column {column!r}", sorted(units), "one unit in all rows"
                 )
-            if said:
-                self.t.unit.setdefault(self.value, said.pop())
+            if units:
+                self.t.unit.setdefault(self.value, units.pop())
         if unit is None and self.value not in self.t.unit:
             self.notes.append("concentrations taken in mg/L (--unit)")
         return self.t.factor(self.value, unit, "mg/L", "--unit")
@@ -346,13 +361,15 @@ class _Reader:
         lloq = self.column("LLOQ", ALIASES["LLOQ"], needed=False)
         limit = np.full(n, np.nan)
         if lloq is not None:
-            own = self.t.factor(lloq, None, "mg/L", "LLOQ") if lloq in self.t.unit else self.factor
-            limit = own * self.t.floats(lloq, np.nan)
+            limit_factor = (
+                self.t.factor(lloq, None, "mg/L", "LLOQ") if lloq in self.t.unit else self.factor
+            )
+            limit = limit_factor * self.t.floats(lloq, np.nan)
         value, below = np.full(n, np.nan), np.zeros(n, bool)
         for i in np.flatnonzero(samples):
             field = self.t.text[self.value][i]
-            number, said = parse_number(field), parse_below(field)
-            if said is None and number is None and not is_missing(field):
+            number, below_limit = parse_number(field), parse_below(field)
+            if below_limit is None and number is None and not is_missing(field):
                 raise FileFormatError(
                     self.t.where(i, self.value),
                     field,
@@ -360,9 +377,9 @@ class _Reader:
                     subject=self.t.text[self.subject][i] if self.subject else None,
                     hint=f"write {field.replace(',', '.')}" if "," in field else "",
                 )
-            if said is not None:
+            if below_limit is not None:
                 below[i] = True
-                limit[i] = said * self.factor if np.isfinite(said) else limit[i]
+                limit[i] = below_limit * self.factor if np.isfinite(below_limit) else limit[i]
             elif cens[i]:
                 below[i] = True
                 limit[i] = number * self.factor if number else limit[i]

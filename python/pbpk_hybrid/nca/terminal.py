@@ -2,10 +2,12 @@ r"""The terminal slope: log-linear regression over the best window of last point
 
 .. math:: \ln C = a - \lambda_z t
 
-Every window of the last k quantifiable points, k >= 3, that begins after Tmax and after the end of the last infusion (as
-PKNCA does since 0.12: the input that still runs hides the elimination) is fitted; among the windows that
-decline, those whose adjusted R2 is within 1e-4 of the best are equal, and the one with most points wins (the rule of
-Phoenix WinNonlin and PKNCA). All windows of all subjects are fitted at once from running sums.
+Every window of the last k quantifiable points, k >= 3, that begins after Tmax and after
+the end of the last infusion (as PKNCA does since 0.12: the input that still runs hides
+the elimination) is fitted; among the windows that decline, those whose adjusted R2 is
+within 1e-4 of the best are equal, and the one with most points wins (the rule of
+Phoenix WinNonlin and PKNCA). All windows of all subjects are fitted at once from
+running sums.
 """
 
 from __future__ import annotations
@@ -45,11 +47,18 @@ def fit_terminal(
 
     Parameters
     ----------
-    time, concentration : (n_subjects, n_points) [h after dose], [mg/L], left-packed, NaN behind the last sample
-    last : (n_subjects,) index of the last quantifiable sample, -1 where there is none
-    tmax : (n_subjects,) [h]
-    bolus : an iv bolus, where the window may begin at Tmax
-    after : (n_subjects,) [h] end of the infusion: only later points are used; None: no infusion
+    time, concentration
+        (n_subjects, n_points) [h after dose], [mg/L], left-packed, NaN behind the last
+        sample.
+    last
+        (n_subjects,) index of the last quantifiable sample, -1 where there is none.
+    tmax
+        (n_subjects,) [h].
+    bolus
+        An iv bolus, where the window may begin at Tmax.
+    after
+        (n_subjects,) [h] end of the infusion: only later points are used; None: no
+        infusion.
     """
     n_subjects, n_points = time.shape
     rows = np.arange(n_subjects)
@@ -64,7 +73,8 @@ def fit_terminal(
         usable &= time > tmax[:, None]
     if after is not None:
         usable &= time > after[:, None]
-    # Both axes are counted from the last point: its neighbours are then near zero and the sums keep their digits.
+    # Both axes are counted from the last point: its neighbours are then near zero and the sums
+    # keep their digits.
     anchor = np.clip(last, 0, None)
     with np.errstate(divide="ignore", invalid="ignore"):
         x = np.where(usable, time - time[rows, anchor][:, None], 0.0)

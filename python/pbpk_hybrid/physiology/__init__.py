@@ -1,4 +1,6 @@
-"""Physiology: species, organs, reference individuals, virtual populations, tissue composition, plausibility."""
+"""Physiology: species, organs, reference individuals, virtual populations, tissue
+composition, plausibility.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from .conditions.transporters import with_transporters
 from .dataset import check_physiology
 from .individual import reference_individual
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
-from .plausibility.rules import CHILD_RULES, RULES, check_plausibility, check_ranks, summary
+from .plausibility.check import check_plausibility, check_ranks
+from .plausibility.rules import CHILD_RULES, RULES
+from .plausibility.summary import summary
 from .population import sample_population
 from .tables.composition import METHODS, tissue_composition
 

@@ -1,7 +1,9 @@
-"""The few array functions that regressions and rules need, for numpy arrays and torch tensors alike.
+"""The few array functions that regressions and rules need, for numpy arrays and torch
+tensors alike.
 
-The physics-informed loss differentiates the very rules that populations are checked with, so these must work on tensors.
-torch is never imported here: a tensor can only arrive when somebody else has imported it.
+The physics-informed loss differentiates the very rules that populations are checked
+with, so these must work on tensors. torch is never imported here: a tensor can only
+arrive when somebody else has imported it.
 """
 
 from __future__ import annotations

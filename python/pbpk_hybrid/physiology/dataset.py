@@ -26,9 +26,11 @@ def build(
     covariates: Mapping[str, np.ndarray],
     facts: Mapping[str, Any],
 ) -> xr.Dataset:
-    """A physiology Dataset from organ masses [kg] and flows [L/h], both (subject, organ) in the order of ``ORGANS``.
+    """A physiology Dataset from organ masses [kg] and flows [L/h], both (subject,
+    organ) in the order of ``ORGANS``.
 
-    `covariates` are per-subject variables; a name outside the schema brings its own (values, units, long_name).
+    `covariates` are per-subject variables; a name outside the schema brings its own
+    (values, units, long_name).
     """
     rho = np.array([density()[organ][0] for organ in ORGANS])
     n = mass.shape[0]
@@ -52,36 +54,44 @@ def build(
 
 
 def body_surface_area(body_weight, height):
-    """Body surface [m^2] of an adult, Mosteller (N Engl J Med 317:1098, 1987): sqrt(W [kg] H [cm] / 3600)."""
+    """Body surface [m^2] of an adult, Mosteller (N Engl J Med 317:1098, 1987): sqrt(W
+    [kg] H [cm] / 3600).
+    """
     return sqrt(body_weight * height / 3600.0)
 
 
 def check_physiology(ds: xr.Dataset) -> xr.Dataset:
     """Check a physiology Dataset and return it unchanged.
 
-    The schema (dims, units, finite and positive values), the organ names, and three closures per subject, each to
-    1e-6 relative:
+    The schema (dims, units, finite and positive values), the organ names, and three
+    closures per subject, each to 1e-6 relative:
 
     .. math::
 
         \\sum_t V_t \\rho_t = BW, \\qquad \\sum_{t\\,systemic} Q_t = Q_{CO}, \\qquad Q_{lung} = Q_{art} = Q_{ven} = Q_{CO}
 
-    Fractions lie inside (0, 1) and the filtered plasma does not exceed the plasma flow of the kidney.
+    Fractions lie inside (0, 1) and the filtered plasma does not exceed the plasma flow
+    of the kidney.
 
     Parameters
     ----------
-    ds : physiology Dataset, dims subject and organ
+    ds
+        Physiology Dataset, dims subject and organ.
 
     Returns
     -------
-    The same Dataset.
+    Dataset
+        The same Dataset.
 
     Raises
     ------
-    SchemaError : a variable, dim, unit, organ or value that the schema does not allow
-    UnknownNameError : an organ that does not exist
-    FlowBalanceError : organ masses that do not add to the body weight, organ flows that do not add to the cardiac
-        output; names the subject with the largest gap
+    SchemaError
+        A variable, dim, unit, organ or value that the schema does not allow.
+    UnknownNameError
+        An organ that does not exist.
+    FlowBalanceError
+        Organ masses that do not add to the body weight, organ flows that do not add to
+        the cardiac output; names the subject with the largest gap.
     """
     validate(ds, "physiology")
     _check_organs(ds)

@@ -55,12 +55,14 @@ def reference_individual(
 ) -> xr.Dataset:
     """The reference individual of a species, as a physiology Dataset with one subject.
 
-    Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm). With other covariates the organ
-    masses and flows follow the regressions of :mod:`pbpk_hybrid.physiology.adults.body` without variability. A weight given
-    without a height keeps the reference height; a height given without a weight keeps the reference BMI.
+    Human: ICRP 89 man (73 kg, 176 cm, 35 years; the default) or woman (60 kg, 163 cm).
+    With other covariates the organ masses and flows follow the regressions of
+    :mod:`pbpk_hybrid.physiology.adults.body` without variability. A weight given
+    without a height keeps the reference height; a height given without a weight keeps
+    the reference BMI.
 
-    Animals: the reference animal; with another body weight, volumes scale with weight and flows and GFR with
-    weight^(3/4):
+    Animals: the reference animal; with another body weight, volumes scale with weight
+    and flows and GFR with weight^(3/4):
 
     .. math:: V = V_{ref} (W/W_{ref}), \\qquad Q = Q_{ref} (W/W_{ref})^{3/4}
 
@@ -68,21 +70,33 @@ def reference_individual(
 
     Parameters
     ----------
-    species : one of ``SPECIES``
-    sex : "male" or "female"; animals may leave it out (their tables do not tell the sexes apart)
-    body_weight : [kg] or a string with a unit, human 30 to 250, animals a quarter to four times the reference
-    height : [cm], human only, 130 to 220
-    age : [year], human only, 18 to 100
+    species
+        One of ``SPECIES``.
+    sex
+        "male" or "female"; animals may leave it out (their tables do not tell the sexes
+        apart).
+    body_weight
+        [kg] or a string with a unit, human 30 to 250, animals a quarter to four times
+        the reference.
+    height
+        [cm], human only, 130 to 220.
+    age
+        [year], human only, 18 to 100.
 
     Returns
     -------
-    physiology Dataset, 1 subject; coordinates ``volume_source`` and ``blood_flow_source`` over ``organ`` say where each
-    reference number is from, attribute ``notes`` lists the corrections made to the tables.
+    Dataset
+        Physiology Dataset, 1 subject; coordinates ``volume_source`` and
+        ``blood_flow_source`` over ``organ`` say where each reference number is from,
+        attribute ``notes`` lists the corrections made to the tables.
 
     Raises
     ------
-    UnknownNameError : unknown species or sex, with the nearest names
-    InputError : a weight, height or age out of range, or together impossible (no room for muscle)
+    UnknownNameError
+        Unknown species or sex, with the nearest names.
+    InputError
+        A weight, height or age out of range, or together impossible (no room for
+        muscle).
     """
     species, sex = check_species(species), check_sex(check_species(species), sex)
     ref = reference(species, sex)
@@ -105,7 +119,7 @@ def reference_individual(
     return ds
 
 
-def _facts(ref: SpeciesReference) -> dict[str, Any]:
+def _attributes(ref: SpeciesReference) -> dict[str, Any]:
     whole = "; ".join(
         f"{name}: {source}" for name, source in ref.sources.items() if "." not in name
     )
@@ -123,23 +137,23 @@ def _animal(ref: SpeciesReference, body_weight) -> xr.Dataset:
             )
     ratio = weight / ref.body_weight
     flow_ratio = ratio**0.75
-    one = np.ones(1)
+    ones = np.ones(1)
     return build(
         ref.mass[None, :] * ratio,
         ref.blood_flow[None, :] * flow_ratio,
         ref.species,
         {
             "sex": np.array([ref.sex]),
-            "age": one * np.nan,
-            "body_weight": one * weight,
-            "height": one * np.nan,
-            "hematocrit": one * ref.hematocrit,
-            "gfr": one * ref.gfr * flow_ratio,
-            "cardiac_output": one * ref.cardiac_output * flow_ratio,
-            "hepatocellularity": one * ref.hepatocellularity,
-            "microsomal_protein": one * ref.microsomal_protein,
+            "age": ones * np.nan,
+            "body_weight": ones * weight,
+            "height": ones * np.nan,
+            "hematocrit": ones * ref.hematocrit,
+            "gfr": ones * ref.gfr * flow_ratio,
+            "cardiac_output": ones * ref.cardiac_output * flow_ratio,
+            "hepatocellularity": ones * ref.hepatocellularity,
+            "microsomal_protein": ones * ref.microsomal_protein,
         },
-        _facts(ref),
+        _attributes(ref),
     )
 
 
@@ -181,7 +195,7 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
     surface_ref = body_surface_area(ref.body_weight, ref.height)
     # same filtration per body surface, and the decline with age of CKD-EPI 2021 (.9938 a year)
     gfr = ref.gfr * surface / surface_ref * 0.9938 ** (people.age - ref.age)
-    one = np.ones(1)
+    ones = np.ones(1)
     return build(
         mass,
         close_flows(people, output),
@@ -191,13 +205,13 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
             "age": people.age,
             "body_weight": people.weight,
             "height": people.height,
-            "hematocrit": one * ref.hematocrit,
+            "hematocrit": ones * ref.hematocrit,
             "gfr": gfr,
             "cardiac_output": output,
             "body_surface_area": surface,
             "body_mass_index": people.body_mass_index,
-            "hepatocellularity": one * ref.hepatocellularity,
-            "microsomal_protein": one * ref.microsomal_protein,
+            "hepatocellularity": ones * ref.hepatocellularity,
+            "microsomal_protein": ones * ref.microsomal_protein,
         },
-        _facts(ref),
+        _attributes(ref),
     )

@@ -1,11 +1,15 @@
-"""Reference bodies: one per species, two for man, put together from the tables, closed, every number with its source.
+"""Reference bodies: one per species, two for man, put together from the tables, closed,
+every number with its source.
 
-Closure. Organ masses add to the body weight and systemic organ flows to the cardiac output: the compartment ``rest``
-(everything that is not an organ of its own, gut contents included) takes what is left, and must be positive.
+Closure. Organ masses add to the body weight and systemic organ flows to the cardiac
+output: the compartment ``rest`` (everything that is not an organ of its own, gut
+contents included) takes what is left, and must be positive.
 
-Blood. All blood is in ``arterial_blood`` and ``venous_blood``; organ masses are tissue without blood where the
-source says so (ICRP 89: heart and lungs "tissue only"). Oxygenated blood (left heart, pulmonary veins, arteries, half the
-capillaries) is arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (Brown et al. 1997 via compphysiol).
+Blood. All blood is in ``arterial_blood`` and ``venous_blood``; organ masses are tissue
+without blood where the source says so (ICRP 89: heart and lungs "tissue only").
+Oxygenated blood (left heart, pulmonary veins, arteries, half the capillaries) is
+arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (Brown et al. 1997 via
+compphysiol).
 """
 
 from __future__ import annotations
@@ -48,7 +52,9 @@ class SpeciesReference:
 
 @cache
 def reference(species: str, sex: str) -> SpeciesReference:
-    """The reference body of a species; `sex` is "male" or "female" for man and carries no numbers for animals."""
+    """The reference body of a species; `sex` is "male" or "female" for man and carries
+    no numbers for animals.
+    """
     if species == "human":
         return _human(sex)
     return _minipig(sex) if species == "minipig" else _httk_animal(species, sex)
@@ -70,7 +76,7 @@ def density() -> Sourced:
     return table
 
 
-def _own(species: str, organ: str, parameter: str) -> tuple[float, str]:
+def _measured(species: str, organ: str, parameter: str) -> tuple[float, str]:
     row = own_reference(species)[(organ, parameter)]
     return float(row["value"]), row["source"]
 
@@ -120,15 +126,15 @@ def _frozen(values) -> np.ndarray:
 
 
 def _liver_cells(species: str) -> Sourced:
-    table: Sourced = {"hepatocellularity": _own(species, "liver", "hepatocellularity")}
+    table: Sourced = {"hepatocellularity": _measured(species, "liver", "hepatocellularity")}
     try:
-        table["microsomal_protein"] = _own(species, "liver", "microsomal_protein")
+        table["microsomal_protein"] = _measured(species, "liver", "microsomal_protein")
     except KeyError:
         table["microsomal_protein"] = (np.nan, "no published value at hand")
     return table
 
 
-# --- man -------------------------------------------------------------------------------------------------------------
+# ---- man ----------------------------------------------------------------------------------------
 
 ICRP_MASS = {
     "lung": ("lung_tissue_only",),
@@ -165,7 +171,9 @@ _ICRP_FLOW = {
 
 
 def arterial_share() -> float:
-    """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half and half)."""
+    """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half
+    and half).
+    """
     t = {k: v for k, (v, _) in compphysiol("human35m", "fregVtbl").items()}
     arterial = (
         t["left_heart"]
@@ -240,7 +248,7 @@ def _human(sex: str) -> SpeciesReference:
     return _close("human", sex, whole, mass, flow, height=icrp("BH"), age=icrp("age"))
 
 
-# --- animals ---------------------------------------------------------------------------------------------------------
+# ---- animals ------------------------------------------------------------------------------------
 
 _HTTK_TISSUES = (
     "lung",
@@ -279,10 +287,10 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
 
     mass: Sourced = {organ: httk_mass(organ) for organ in _HTTK_TISSUES}
     gut, gut_source = httk_mass("gut")
-    share, share_source = _own(species, "stomach", "share_of_gut_mass")
+    share, share_source = _measured(species, "stomach", "share_of_gut_mass")
     mass["gut"] = ((1 - share) * gut, f"{gut_source}, less the stomach")
     mass["stomach"] = (share * gut, f"{gut_source}; stomach share {share_source}")
-    fraction, source = _own(species, "pancreas", "mass_fraction")
+    fraction, source = _measured(species, "pancreas", "mass_fraction")
     mass["pancreas"] = (fraction * weight, source)
     blood = (
         body["Plasma Volume"]
@@ -333,7 +341,9 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
 
 
 def _leave_rest_mass(mass: Sourced, weight: float) -> None:
-    """httk gives the monkey man's bone fraction, which leaves .1 % of it for everything else; bone makes room."""
+    """httk gives the monkey man's bone fraction, which leaves .1 % of it for everything
+    else; bone makes room.
+    """
     value, source = mass["bone"]
     others = sum(m for m, _ in mass.values()) - value
     mass["bone"] = (
@@ -358,8 +368,10 @@ def _blood(mass: Sourced, blood: float, source: str) -> None:
 def _portal(
     flow: Sourced, species: str, liver: tuple[float, str], spleen: tuple[float, str] | None
 ) -> None:
-    """Hepatic artery from Davies & Morris; the portal flow left after the spleen is shared as in man (ICRP 89)."""
-    artery, artery_source = _own(species, "liver", "flow_hepatic_artery")
+    """Hepatic artery from Davies & Morris; the portal flow left after the spleen is
+    shared as in man (ICRP 89).
+    """
+    artery, artery_source = _measured(species, "liver", "flow_hepatic_artery")
     flow["liver"] = (artery * _L_PER_H, artery_source)
     portal = liver[0] - flow["liver"][0]
     share = {
@@ -378,12 +390,14 @@ def _portal(
 
 
 def _leave_rest(flow: Sourced, species: str, output: float) -> None:
-    """Where the organ flows leave nothing for the rest, scale the ones that are estimates (rabbit only)."""
-    room = (1 - _MIN_REST) * output - sum(value for value, _ in flow.values())
-    if room >= 0 or species != "rabbit":
+    """Where the organ flows leave nothing for the rest, scale the ones that are
+    estimates (rabbit only).
+    """
+    available = (1 - _MIN_REST) * output - sum(value for value, _ in flow.values())
+    if available >= 0 or species != "rabbit":
         return
     estimated = sum(flow[organ][0] for organ in _ESTIMATED_RABBIT_FLOWS)
-    factor = (estimated + room) / estimated
+    factor = (estimated + available) / estimated
     for organ in _ESTIMATED_RABBIT_FLOWS:
         value, source = flow[organ]
         flow[organ] = (
@@ -394,26 +408,26 @@ def _leave_rest(flow: Sourced, species: str, output: float) -> None:
 
 def _minipig(sex: str) -> SpeciesReference:
     table = own_reference("minipig")
-    weight = _own("minipig", "", "body_weight")[0]
+    weight = _measured("minipig", "", "body_weight")[0]
     mass: Sourced = {
         organ: (float(row["value"]) * weight, row["source"])
         for (organ, parameter), row in table.items()
         if parameter == "mass_fraction"
     }
-    per_kg, source = _own("minipig", "", "blood_volume")
+    per_kg, source = _measured("minipig", "", "blood_volume")
     _blood(mass, per_kg / 1000 * weight * density()["arterial_blood"][0], source)
     flow: Sourced = {
         organ: (float(row["value"]) * _L_PER_H, row["source"])
         for (organ, parameter), row in table.items()
         if parameter == "flow"
     }
-    total, source = _own("minipig", "liver", "flow_total")
+    total, source = _measured("minipig", "liver", "flow_total")
     _portal(flow, "minipig", (total * _L_PER_H, source), None)
     whole: Sourced = {
-        "body_weight": _own("minipig", "", "body_weight"),
-        "hematocrit": _own("minipig", "", "hematocrit"),
+        "body_weight": _measured("minipig", "", "body_weight"),
+        "hematocrit": _measured("minipig", "", "hematocrit"),
     } | _liver_cells("minipig")
     for name in ("cardiac_output", "gfr"):
-        value, source = _own("minipig", "", name)
+        value, source = _measured("minipig", "", name)
         whole[name] = (value * _L_PER_H, source)
     return _close("minipig", sex, whole, mass, flow)

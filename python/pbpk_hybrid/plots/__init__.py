@@ -1,4 +1,6 @@
-"""Figures. matplotlib is imported when the first one is drawn; its settings and backend are never touched."""
+"""Figures. matplotlib is imported when the first one is drawn; its settings and backend
+are never touched.
+"""
 
 from __future__ import annotations
 

@@ -33,19 +33,24 @@ def profile_figure(
     title: str | None = None,
     figure: Figure | None = None,
 ) -> Figure:
-    """Concentration over time on a linear and on a log axis, side by side, with a title of compound, dose and n.
+    """Concentration over time on a linear and on a log axis, side by side, with a title
+    of compound, dose and n.
 
     A line below says what clearance and distribution stand on, where the Dataset tells.
 
     Parameters
     ----------
-    sim, observations, kind, compartment, dose_normalise : as in :func:`time_profile`
-    title : None: from the Dataset
-    figure : figure to draw on; None: a new one
+    sim, observations, kind, compartment, dose_normalise
+        As in :func:`time_profile`.
+    title
+        None: from the Dataset.
+    figure
+        Figure to draw on; None: a new one.
 
     Returns
     -------
-    the figure
+    Figure
+        The figure.
     """
     if figure is None:
         import matplotlib.pyplot as plt
@@ -81,11 +86,13 @@ def _dose(sim: xr.Dataset) -> str:
 
 
 def save_figure(figure: Figure | Axes, path: str | os.PathLike, *, dpi: int = 200) -> Path:
-    """Write a figure (or the figure of some axes) as PNG, SVG or PDF; the file appears whole or not at all.
+    """Write a figure (or the figure of some axes) as PNG, SVG or PDF; the file appears
+    whole or not at all.
 
     Raises
     ------
-    InputError : another ending, or a place that cannot be written
+    InputError
+        Another ending, or a place that cannot be written.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() not in FORMATS:

@@ -36,31 +36,33 @@ def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> N
 
     Warns
     -----
-    OutOfRangeWarning : another compound or species, or doses more than a quarter from every simulated one
+    OutOfRangeWarning
+        Another compound or species, or doses more than a quarter from every simulated
+        one.
     """
 
-    def say(text: str) -> None:
+    def warn(text: str) -> None:
         warnings.warn(f"the observations are {text}", OutOfRangeWarning, stacklevel=4)
 
     for name in ("compound", "species"):
-        mine = str(sim.attrs.get(name, "")).lower()
-        if not mine or name not in ds:
+        simulated = str(sim.attrs.get(name, "")).lower()
+        if not simulated or name not in ds:
             continue
         theirs = sorted({str(v).lower() for v in np.ravel(ds[name].values)} - {""})
-        if theirs and mine not in theirs:
-            say(f"of {', '.join(theirs)}, and the simulation is of {mine}")
+        if theirs and simulated not in theirs:
+            warn(f"of {', '.join(theirs)}, and the simulation is of {simulated}")
     if per_dose or "dose" not in ds or "dose" not in sim.coords:
         return
     dose = np.ravel(ds["dose"].values).astype(float)
-    own = np.ravel(sim["dose"].values).astype(float)
-    dose, own = dose[dose > 0], own[own > 0]
-    if not (dose.size and own.size):
+    simulated_dose = np.ravel(sim["dose"].values).astype(float)
+    dose, simulated_dose = dose[dose > 0], simulated_dose[simulated_dose > 0]
+    if not (dose.size and simulated_dose.size):
         return
-    other = (dose < own.min() / SAME_DOSE) | (dose > own.max() * SAME_DOSE)
+    other = (dose < simulated_dose.min() / SAME_DOSE) | (dose > simulated_dose.max() * SAME_DOSE)
     if other.any():
         span = lambda v: f"{v.min():.3g}" + (f" to {v.max():.3g}" if v.max() > v.min() else "")
-        say(
-            f"after other doses in {other.sum()} of {other.size} samples: {span(dose[other])} mg, and {span(own)} mg were "
+        warn(
+            f"after other doses in {other.sum()} of {other.size} samples: {span(dose[other])} mg, and {span(simulated_dose)} mg were "
             "simulated; divide both by dose (dose_normalise, --dose-normalise), or leave these samples out"
         )
 
@@ -70,9 +72,12 @@ def read_observed(ds: xr.Dataset, compartment: str, per_dose: bool = False) -> O
 
     Raises
     ------
-    SchemaError : not an observation Dataset
-    UnknownNameError : no sample of this matrix
-    InputError : `per_dose` and a dose is missing
+    SchemaError
+        Not an observation Dataset.
+    UnknownNameError
+        no sample of this matrix.
+    InputError
+        `per_dose` and a dose is missing.
     """
     validate(ds, "observation", field="observations")
     matrix = np.asarray(ds["matrix"].values).astype(str)

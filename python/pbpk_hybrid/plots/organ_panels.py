@@ -33,20 +33,28 @@ def organ_panels(
 
     Parameters
     ----------
-    organs : compartments to show, in order; None: all that have a concentration
-    kind, log, interval : as in :func:`time_profile`
-    columns : panels in a row
-    share_y : the same concentration axis everywhere
-    figure : figure to draw on; None: a new one
+    organs
+        Compartments to show, in order; None: all that have a concentration.
+    kind, log, interval
+        As in :func:`time_profile`.
+    columns
+        Panels in a row.
+    share_y
+        The same concentration axis everywhere.
+    figure
+        Figure to draw on; None: a new one.
 
     Returns
     -------
-    (n_organs,) array of axes
+    array
+        (n_organs,) array of axes.
 
     Raises
     ------
-    UnknownNameError : a compartment that the simulation does not have
-    InputError : nothing to show, or columns < 1
+    UnknownNameError
+        A compartment that the simulation does not have.
+    InputError
+        Nothing to show, or columns < 1.
     """
     names = compartment_names(sim)
     if organs is None:

@@ -1,4 +1,5 @@
-"""What all figures share: colours that colour-blind readers can tell apart, quiet axes, ticks in hours, log scales.
+"""What all figures share: colours that colour-blind readers can tell apart, quiet axes,
+ticks in hours, log scales.
 
 Colours: Okabe & Ito (2008) Color Universal Design, https://jfly.uni-koeln.de/color/
 """
@@ -28,7 +29,8 @@ def axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.6)) -> Axes:
 
     Raises
     ------
-    InputError : something that is not a matplotlib Axes
+    InputError
+        Something that is not a matplotlib Axes.
     """
     from matplotlib.axes import Axes
 
@@ -83,11 +85,14 @@ def solid(box: Any) -> None:
 
 
 def positive(values: np.ndarray, what: str, expected_zero: np.ndarray | None = None) -> np.ndarray:
-    """Values for a log axis: what is not above zero becomes NaN, with a warning unless it is an expected zero.
+    """Values for a log axis: what is not above zero becomes NaN, with a warning unless
+    it is an expected zero.
 
     Parameters
     ----------
-    expected_zero : bool, like `values`: places where nothing has reached the compartment yet, so zero says nothing
+    expected_zero
+        Bool, like `values`: places where nothing has reached the compartment yet, so
+        zero says nothing.
     """
     with np.errstate(invalid="ignore"):
         bad = values <= 0
@@ -127,7 +132,8 @@ def check_kind(kind: str, known: tuple[str, ...]) -> str:
 
     Raises
     ------
-    UnknownNameError : otherwise
+    UnknownNameError
+        Otherwise.
     """
     from .._core.errors import unknown_name
 

@@ -37,28 +37,40 @@ def time_profile(
 
     Parameters
     ----------
-    sim : simulation Dataset; subjects whose integration failed are left out
-    observations : observation Dataset; samples below quantification are drawn at their limit, open and pointing down;
-        means with a standard deviation get error bars
-    kind : "band": median and the range between the two quantiles of `interval`; "spaghetti": a line per subject (at most
-        200 of them, evenly chosen) and the median
-    log : logarithmic concentration axis; values at or below zero are left out, with a warning except before
-        the drug arrives
-    dose_normalise : divide each concentration by its dose
-    label : of the median in the legend; None: its own
-    ax : axes to draw on; None: a new figure
+    sim
+        Simulation Dataset; subjects whose integration failed are left out.
+    observations
+        Observation Dataset; samples below quantification are drawn at their limit, open
+        and pointing down; means with a standard deviation get error bars.
+    kind
+        "band": median and the range between the two quantiles of `interval`;
+        "spaghetti": a line per subject (at most 200 of them, evenly chosen) and the
+        median.
+    log
+        Logarithmic concentration axis; values at or below zero are left out, with a
+        warning except before the drug arrives.
+    dose_normalise
+        Divide each concentration by its dose.
+    label
+        Of the median in the legend; None: its own.
+    ax
+        Axes to draw on; None: a new figure.
 
     Returns
     -------
-    the axes
+    Axes
+        The axes.
 
     Raises
     ------
-    SchemaError, UnknownNameError, InputError : data or options that cannot be drawn
+    SchemaError, UnknownNameError, InputError
+        Data or options that cannot be drawn.
 
     Warns
     -----
-    OutOfRangeWarning : zero or negative values on a log scale; observations of another compound, species or dose
+    OutOfRangeWarning
+        Zero or negative values on a log scale; observations of another compound,
+        species or dose.
     """
     style.check_kind(kind, ("band", "spaghetti"))
     if not (len(interval) == 2 and 0 <= interval[0] < 0.5 < interval[1] <= 1):
@@ -81,10 +93,10 @@ def time_profile(
             style.positive(v, f"the {compartment} concentration", zero | style.before_arrival(v))
             for v in (low, middle, high)
         )
-    one = n == 1
-    if kind == "spaghetti" and not one:
+    single_subject = n == 1
+    if kind == "spaghetti" and not single_subject:
         _lines(ax, sim, time, compartment, log, dose_normalise, color, n)
-    elif not one:
+    elif not single_subject:
         # where the lower edge is not positive the band reaches down to the frame of a log plot
         floor = (
             np.where(np.isnan(low) & ~np.isnan(high), np.nanmin(low, initial=np.inf), low)
@@ -95,8 +107,8 @@ def time_profile(
         ax.fill_between(
             time, floor, high, color=color, alpha=0.22, linewidth=0, label=percent, zorder=1.5
         )
-    own = "simulated" if one else "simulated median"
-    ax.plot(time, middle, color=color, linewidth=1.9, label=label or own, zorder=2.5)
+    curve_label = "simulated" if single_subject else "simulated median"
+    ax.plot(time, middle, color=color, linewidth=1.9, label=label or curve_label, zorder=2.5)
     if points is not None:
         _points(ax, points, log)
     _finish(ax, time, compartment, dose_normalise, log, (low, middle, high), points)
@@ -191,9 +203,10 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     if not finite.size:
         return
     if not log:
-        ax.set_ylim(0, _room(time, edges, points, float(finite.max())))
+        ax.set_ylim(0, _upper_limit(time, edges, points, float(finite.max())))
         return
-    # the steep first rise is left to run out of the frame: what counts on a log scale is the decline
+    # the steep first rise is left to run out of the frame: what counts on a log scale is the
+    # decline
     low, middle, _ = edges
     after = low[int(np.nanargmax(middle)) :] if np.isfinite(middle).any() else low
     shown = [after[np.isfinite(after)]]
@@ -205,8 +218,10 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     )
 
 
-def _room(time, edges, points: Observed | None, highest: float) -> float:
-    """Top of a linear axis: higher where curves or samples would run into the legend, upper right."""
+def _upper_limit(time, edges, points: Observed | None, highest: float) -> float:
+    """Top of a linear axis: higher where curves or samples would run into the legend,
+    upper right.
+    """
     middle = 0.5 * (time[0] + time[-1])
     tail = edges[2][time > middle]
     if points is not None:

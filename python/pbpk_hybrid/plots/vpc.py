@@ -1,4 +1,6 @@
-"""Visual predictive check: do the percentiles of the observations run where the simulated ones do?"""
+"""Visual predictive check: do the percentiles of the observations run where the
+simulated ones do?
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,21 @@ def visual_predictive_check(
     interval: tuple[float, float] = (0.05, 0.95),
     ax: Axes | None = None,
 ) -> Axes:
-    """The simulated band and median over the observations, with the observed percentiles of each time bin.
+    """The simulated band and median over the observations, with the observed
+    percentiles of each time bin.
 
     Parameters
     ----------
-    bins : number of bins with about as many samples each, or their edges [h], ascending; None: a bin for each cluster of
-        sampling times, or eight bins where the times do not cluster
+    bins
+        Number of bins with about as many samples each, or their edges [h], ascending;
+        None: a bin for each cluster of sampling times, or eight bins where the times do
+        not cluster.
     Others as in :func:`time_profile`.
 
     Returns
     -------
-    the axes
+    Axes
+        The axes.
     """
     points = read_observed(observations, compartment, dose_normalise)
     edges = _edges(points.time, bins)
@@ -105,12 +111,15 @@ def _edges(time: np.ndarray, bins: int | Sequence[float] | None) -> np.ndarray:
     return edges
 
 
-#: a cluster of sampling times ends where the next sample is this much later, relative to its own time
+#: a cluster of sampling times ends where the next sample is this much later, relative to its
+#: own time
 _GAP = 0.15
 
 
 def _clusters(time: np.ndarray) -> np.ndarray | None:
-    """Edges between clusters of times; None where a cluster would be longer than a factor of two."""
+    """Edges between clusters of times; None where a cluster would be longer than a
+    factor of two.
+    """
     t = np.unique(time[np.isfinite(time)])
     split = np.flatnonzero(np.diff(t) > _GAP * np.abs(t[1:]))
     first, last = t[np.r_[0, split + 1]], t[np.r_[split, t.size - 1]]

@@ -1,4 +1,6 @@
-"""A simulation as one HTML page that needs nothing else: figures inside, every parameter with its source, how to cite."""
+"""A simulation as one HTML page that needs nothing else: figures inside, every
+parameter with its source, how to cite.
+"""
 
 from __future__ import annotations
 
@@ -71,14 +73,22 @@ def write_report(
 
     Parameters
     ----------
-    path : file name ending in ``.html``; replaced when the new one is whole
-    sim : Dataset of schema ``simulation``
-    compound : its parameters and their sources are listed
-    result : noncompartmental analysis of `sim`, see :func:`pbpk_hybrid.nca`
-    observed : observations drawn over the curves
-    title : heading; None: compound and species
-    command : the command or call that reproduces `sim`
-    kind : "band" (median, 5-95 %) or "spaghetti"
+    path
+        File name ending in ``.html``; replaced when the new one is whole.
+    sim
+        Dataset of schema ``simulation``.
+    compound
+        Its parameters and their sources are listed.
+    result
+        Noncompartmental analysis of `sim`, see :func:`pbpk_hybrid.nca`.
+    observed
+        Observations drawn over the curves.
+    title
+        Heading; None: compound and species.
+    command
+        The command or call that reproduces `sim`.
+    kind
+        "band" (median, 5-95 %) or "spaghetti".
 
     Returns
     -------
@@ -86,7 +96,8 @@ def write_report(
 
     Raises
     ------
-    InputError : another ending, or `sim` is not a simulation
+    InputError
+        Another ending, or `sim` is not a simulation.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() not in (".html", ".htm"):
@@ -158,8 +169,8 @@ def _figures(sim: xr.Dataset, observed: xr.Dataset | None, kind: str) -> list[st
     others = ("plasma", "blood", "metabolised", "excreted", "urine")
     organs = [str(c) for c in sim["compartment"].values if str(c) not in others]
     if len(organs) > 1:
-        drawn = organ_panels(sim)
-        figure = drawn if hasattr(drawn, "savefig") else np.ravel(drawn)[0].figure
+        panels = organ_panels(sim)
+        figure = panels if hasattr(panels, "savefig") else np.ravel(panels)[0].figure
         parts.append(_image(figure, "concentration over time in organs"))
     return parts
 
@@ -186,7 +197,7 @@ def _exposure(result: xr.Dataset | None) -> list[str]:
         for name, label in _NCA
         if name in result and np.isfinite(result[name].values).any()
     ]
-    rows = [_spread(label, result[name]) for name, label in given]
+    rows = [_median_and_range(label, result[name]) for name, label in given]
     return [
         "<h2>Exposure</h2>",
         _table((heading, "unit", "median", "5 %", "95 %", "n"), rows),
@@ -206,7 +217,9 @@ def _doubts(result: xr.Dataset) -> list[str]:
 
 
 def _people(sim: xr.Dataset) -> list[str]:
-    rows = [_spread(label, sim[name]) for name, label in _COVARIATES if name in sim.coords]
+    rows = [
+        _median_and_range(label, sim[name]) for name, label in _COVARIATES if name in sim.coords
+    ]
     parts = ["<h2>Subjects</h2>"]
     if "sex" in sim.coords:
         sexes, counts = np.unique(sim["sex"].values.astype(str), return_counts=True)
@@ -274,7 +287,7 @@ def _again(sim: xr.Dataset, command: str | None) -> list[str]:
     return ["<h2>The same again</h2>", f"<p><code>{_text(command)}</code></p>"]
 
 
-def _spread(label: str, values: xr.DataArray) -> tuple[str, ...]:
+def _median_and_range(label: str, values: xr.DataArray) -> tuple[str, ...]:
     finite = values.values[np.isfinite(values.values)]
     middle = np.quantile(finite, (0.5, 0.05, 0.95)) if finite.size else (np.nan,) * 3
     return (

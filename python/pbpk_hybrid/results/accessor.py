@@ -1,4 +1,6 @@
-"""``ds.pk``: what one does with a simulation, as methods of the Dataset. Registered by :mod:`.._core.accessor`."""
+"""``ds.pk``: what one does with a simulation, as methods of the Dataset. Registered by
+:mod:`.._core.accessor`.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,17 @@ class PKAccessor:
         return curves.quantiles(self._ds, q, compartment)
 
     def to_dataframe(self, compartments: Sequence[str] | str | None = None):
-        """Long pandas table: subject, time, compartment, concentration, amount and the covariates."""
+        """Long pandas table: subject, time, compartment, concentration, amount and the
+        covariates.
+        """
         return curves.to_dataframe(self._ds, compartments)
 
     def save(self, path: str | os.PathLike, *, compression: int = 4) -> Path:
         """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
         return save_results(self._ds, path, compression=compression, schema="simulation")
 
-    # The rooms used below stand to the right of this one: imported on call, so that nothing here depends on them.
+    # The rooms used below stand to the right of this one: imported on call, so that nothing
+    # here depends on them.
     def nca(
         self,
         dose: Any = None,
@@ -55,13 +60,17 @@ class PKAccessor:
         infusion_duration: Any = None,
         **kwargs: Any,
     ) -> xr.Dataset:
-        """Noncompartmental analysis of every subject, by the dose records; see :func:`pbpk_hybrid.nca.nca`."""
+        """Noncompartmental analysis of every subject, by the dose records; see
+        :func:`pbpk_hybrid.nca.nca`.
+        """
         from ..nca import nca
 
         return nca(self._ds, dose, route, infusion_duration, **kwargs)
 
     def plot(self, observations: xr.Dataset | None = None, **kwargs: Any):
-        """Concentration over time; see :func:`pbpk_hybrid.plots.time_profile`. Returns the matplotlib axes."""
+        """Concentration over time; see :func:`pbpk_hybrid.plots.time_profile`. Returns
+        the matplotlib axes.
+        """
         from ..plots import time_profile
 
         return time_profile(self._ds, observations, **kwargs)

@@ -1,4 +1,6 @@
-"""Reading curves out of a simulation Dataset: one compartment, the subjects that were integrated, quantiles."""
+"""Reading curves out of a simulation Dataset: one compartment, the subjects that were
+integrated, quantiles.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,12 @@ def concentration(ds: xr.Dataset, compartment: str = "plasma") -> xr.DataArray:
 
     Raises
     ------
-    SchemaError : not a simulation Dataset
-    UnknownNameError : no such compartment
-    InputError : the compartment has no volume, so no concentration
+    SchemaError
+        Not a simulation Dataset.
+    UnknownNameError
+        no such compartment.
+    InputError
+        The compartment has no volume, so no concentration.
     """
     validate(ds, "simulation")
     names = compartment_names(ds)
@@ -58,16 +63,21 @@ def quantiles(
 
     Parameters
     ----------
-    q : quantiles in [0, 1]
-    per_dose : divide by each subject's dose first
+    q
+        Quantiles in [0, 1].
+    per_dose
+        Divide by each subject's dose first.
 
     Returns
     -------
-    (quantile, time) [mg/L], or [1/L] per dose; attribute ``n_subjects`` counts who went into it
+    DataArray
+        (quantile, time) [mg/L], or [1/L] per dose; attribute ``n_subjects`` counts who
+        went into it.
 
     Raises
     ------
-    InputError : a quantile outside [0, 1], no subject left, or no dose known
+    InputError
+        A quantile outside [0, 1], no subject left, or no dose known.
     """
     levels = np.atleast_1d(np.asarray(q, dtype=float))
     if levels.ndim != 1 or not np.all((levels >= 0) & (levels <= 1)):
@@ -100,7 +110,8 @@ def subject_dose(ds: xr.Dataset) -> xr.DataArray:
 
     Raises
     ------
-    InputError : the Dataset has none, or one that is not positive
+    InputError
+        The Dataset has none, or one that is not positive.
     """
     if "dose" not in ds.variables or ds["dose"].dims != ("subject",):
         raise InputError("dose", None, "a coordinate `dose` over subject [mg]")

@@ -14,24 +14,38 @@ _OPTIONAL = {"compound": "", "lag_time": 0.0, "reset": 0, "interval": np.nan, "s
 
 @dataclass(frozen=True, eq=False)
 class DoseRecords:
-    """Dose records of a simulation; every array is (n_subjects, n_records), read-only, in order of time.
+    """Dose records of a simulation; every array is (n_subjects, n_records), read-only,
+    in order of time.
 
-    Subjects with fewer records than others have rows at the end that hold nothing: ``time`` is NaN there
-    (:attr:`present`). Additional doses are written out, doses per kg are in mg.
+    Subjects with fewer records than others have rows at the end that hold nothing:
+    ``time`` is NaN there (:attr:`present`). Additional doses are written out, doses per
+    kg are in mg.
 
     Parameters
     ----------
-    time : [h] of the record (the dose enters at ``time + lag_time``)
-    amount : [mg] as given, before bioavailability; 0 for a reset without a dose
-    duration : [h] of an infusion; 0 for a bolus and an oral dose
-    route : iv_bolus, iv_infusion, oral, compartment; "" for a reset without a dose
-    compartment : state that received the dose; "" for the route's own
-    compound : "" where there is one compound
-    interval : [h] II of a steady-state record, else NaN
-    steady_state : 0, 1 (started at steady state) or 2 (steady state added)
-    bioavailability : fraction of the dose that enters, as stated in the record
-    lag_time : [h] stated in the record; a compound's own absorption lag is not in it
-    reset : 1 where the body was emptied at the time of the record (EVID 3, 4; SS 1), else 0
+    time
+        [h] of the record (the dose enters at ``time + lag_time``).
+    amount
+        [mg] as given, before bioavailability; 0 for a reset without a dose.
+    duration
+        [h] of an infusion; 0 for a bolus and an oral dose.
+    route
+        iv_bolus, iv_infusion, oral, compartment; "" for a reset without a dose.
+    compartment
+        State that received the dose; "" for the route's own.
+    compound
+        "" where there is one compound.
+    interval
+        [h] II of a steady-state record, else NaN.
+    steady_state
+        0, 1 (started at steady state) or 2 (steady state added).
+    bioavailability
+        Fraction of the dose that enters, as stated in the record.
+    lag_time
+        [h] stated in the record; a compound's own absorption lag is not in it.
+    reset
+        1 where the body was emptied at the time of the record (EVID 3, 4; SS 1), else
+        0.
     """
 
     time: np.ndarray
@@ -67,12 +81,16 @@ class DoseRecords:
 
     @property
     def end(self) -> np.ndarray:
-        """(n_subjects, n_records) [h] when the dose has entered: time + lag_time + duration; NaN for padding."""
+        """(n_subjects, n_records) [h] when the dose has entered: time + lag_time +
+        duration; NaN for padding.
+        """
         return self.time + self.lag_time + self.duration
 
     @property
     def compounds(self) -> tuple[str, ...]:
-        """Names of the compounds that were given, in order of their first record; ("",) where there is one."""
+        """Names of the compounds that were given, in order of their first record; ("",)
+        where there is one.
+        """
         return tuple(dict.fromkeys(str(c) for c in self.compound[self.present]))
 
     def of(self, compound: str) -> DoseRecords:
@@ -80,7 +98,9 @@ class DoseRecords:
 
         Parameters
         ----------
-        compound : name; where the simulation has one compound without a name, its records answer to any name
+        compound
+            Name; where the simulation has one compound without a name, its records
+            answer to any name.
         """
         keep = (self.compound == compound) | (self.compound == "")
         return replace(self, time=np.where(keep, self.time, np.nan))
@@ -91,7 +111,8 @@ def dose_records(ds: xr.Dataset) -> DoseRecords:
 
     Parameters
     ----------
-    ds : Dataset of schema ``simulation``
+    ds
+        Dataset of schema ``simulation``.
 
     Returns
     -------
@@ -99,9 +120,12 @@ def dose_records(ds: xr.Dataset) -> DoseRecords:
 
     Raises
     ------
-    SchemaError : the Dataset has no dose records (it was not made by :func:`pbpk_hybrid.simulate` or its kin, or by an
-        older version), or they have other dims than ``dose_record`` or ``(subject, dose_record)``
-    InputError : a record without amount or route
+    SchemaError
+        The Dataset has no dose records (it was not made by :func:`pbpk_hybrid.simulate`
+        or its kin, or by an older version), or they have other dims than
+        ``dose_record`` or ``(subject, dose_record)``.
+    InputError
+        A record without amount or route.
     """
     if not has_dose_records(ds):
         raise SchemaError(

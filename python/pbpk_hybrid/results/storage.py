@@ -1,4 +1,6 @@
-"""Datasets in files: netCDF by default, zarr where the name ends so. Whole or not at all, and nothing lost on the way."""
+"""Datasets in files: netCDF by default, zarr where the name ends so. Whole or not at
+all, and nothing lost on the way.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,32 @@ ZARR = ".zarr"
 def save_results(
     ds: xr.Dataset, path: str | os.PathLike, *, compression: int = 4, schema: str | None = None
 ) -> Path:
-    """Write a Dataset to `path`; an older file of that name is replaced only when the new one is complete.
+    """Write a Dataset to `path`; an older file of that name is replaced only when the
+    new one is complete.
 
     Parameters
     ----------
-    path : ends in ``.nc`` (netCDF-4) or ``.zarr`` (needs zarr)
-    compression : 0 (none) to 9
-    schema : check against it first; None: "simulation" where there is a ``concentration``, else no check
+    path
+        Ends in ``.nc`` (netCDF-4) or ``.zarr`` (needs zarr).
+    compression
+        0 (none) to 9.
+    schema
+        Check against it first; None: "simulation" where there is a ``concentration``,
+        else no check.
 
     Returns
     -------
-    the path written
+    Path
+        The path written.
 
     Raises
     ------
-    InputError : another ending, a compression out of range, or a place that cannot be written
-    SchemaError : the Dataset does not follow its schema
-    MissingDependencyError : zarr asked for and not installed
+    InputError
+        Another ending, a compression out of range, or a place that cannot be written.
+    SchemaError
+        The Dataset does not follow its schema.
+    MissingDependencyError
+        Zarr asked for and not installed.
     """
     target = Path(path).expanduser()
     if not isinstance(ds, xr.Dataset):
@@ -77,7 +88,9 @@ def save_results(
 
 
 def _portable(ds: xr.Dataset) -> xr.Dataset:
-    """The Dataset with attributes that netCDF can hold: None left out, bool as 0 or 1; old encodings dropped."""
+    """The Dataset with attributes that netCDF can hold: None left out, bool as 0 or 1;
+    old encodings dropped.
+    """
     out = ds.drop_encoding()
     out.attrs = _attrs(ds.attrs)
     for name in out.variables:
@@ -100,12 +113,15 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
 
     Parameters
     ----------
-    schema : the schema that it must follow; None: no check
+    schema
+        The schema that it must follow; None: no check.
 
     Raises
     ------
-    FileFormatError : no such file, or not a netCDF or zarr store
-    SchemaError : a Dataset of another schema
+    FileFormatError
+        no such file, or not a netCDF or zarr store.
+    SchemaError
+        A Dataset of another schema.
     """
     check_path("path", path, "the name of a .nc file or .zarr folder")
     source = Path(path).expanduser()
@@ -135,12 +151,15 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
 
 #: a file may always unpack to this [bytes] ...
 _UNPACKED = 64 * 1024**2
-#: ... and otherwise to so many times its size: deflate packs at most 1,030 to 1, zarr's compressors somewhat more
+#: ... and otherwise to so many times its size: deflate packs at most 1,030 to 1, zarr's
+#: compressors somewhat more
 _RATIO = {"file": 1100, "folder": 10_000}
 
 
 def _refuse_bombs(ds: xr.Dataset, source: Path) -> None:
-    """A small file that would unpack to more memory than it can hold numbers for is damaged or made to do harm."""
+    """A small file that would unpack to more memory than it can hold numbers for is
+    damaged or made to do harm.
+    """
     files = [source] if source.is_file() else [f for f in source.rglob("*") if f.is_file()]
     size = sum(f.stat().st_size for f in files)
     if ds.nbytes > max(_UNPACKED, _RATIO["file" if source.is_file() else "folder"] * size):

@@ -56,22 +56,28 @@ LABELS = {
 def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
     r"""Summary of a noncompartmental analysis over its subjects.
 
-    Geometric CV = :math:`100 \sqrt{e^{s^2} - 1}` with s the standard deviation of the logs (n - 1).
+    Geometric CV = :math:`100 \sqrt{e^{s^2} - 1}` with s the standard deviation of the
+    logs (n - 1).
 
     Parameters
     ----------
-    result : Dataset over subject, or over subject and dosing interval, as returned by :func:`pbpk_hybrid.nca.nca`
-    variables : None: the usual ones that are there
+    result
+        Dataset over subject, or over subject and dosing interval, as returned by
+        :func:`pbpk_hybrid.nca.nca`.
+    variables
+        None: the usual ones that are there.
 
     Returns
     -------
-    pandas.DataFrame indexed by variable, or by interval and variable (one interval: ``nca_summary(last_interval(result))``),
-    with columns units, n, geometric_mean, geometric_cv, median, p05, p95; n counts the
-    subjects with a value, the geometric columns are NaN where one of these is not positive
+    pandas.DataFrame indexed by variable, or by interval and variable (one interval:
+    ``nca_summary(last_interval(result))``), with columns units, n, geometric_mean,
+    geometric_cv, median, p05, p95; n counts the subjects with a value, the geometric
+    columns are NaN where one of these is not positive
 
     Raises
     ------
-    UnknownNameError : a variable that `result` does not have
+    UnknownNameError
+        A variable that `result` does not have.
     """
     import pandas as pd
 
@@ -85,8 +91,8 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
         }
         return pd.concat(parts, names=["interval"])
     names = [v for v in SHOWN if v in numeric] if variables is None else list(variables)
-    seen = result.get("accumulation_auc")
-    if variables is None and seen is not None and np.isfinite(seen.values).any():
+    accumulation = result.get("accumulation_auc")
+    if variables is None and accumulation is not None and np.isfinite(accumulation.values).any():
         names = [v for v in names if v != "accumulation"]
     rows = []
     for name in names:
@@ -119,14 +125,17 @@ def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
 
 
 def last_interval(result: xr.Dataset) -> xr.Dataset:
-    """The last dosing interval of each subject: `result` over subject, with its number as coordinate ``interval_number``.
+    """The last dosing interval of each subject: `result` over subject, with its number
+    as coordinate ``interval_number``.
 
     A Dataset without the dimension ``interval`` comes back as it is.
     """
     if "interval" not in result.dims:
         return result
-    given = np.isfinite(result["dose_time"].transpose("subject", "interval").values)
-    last = np.where(given.any(axis=1), given.shape[1] - 1 - np.argmax(given[:, ::-1], axis=1), 0)
+    has_dose = np.isfinite(result["dose_time"].transpose("subject", "interval").values)
+    last = np.where(
+        has_dose.any(axis=1), has_dose.shape[1] - 1 - np.argmax(has_dose[:, ::-1], axis=1), 0
+    )
     out = result.isel(interval=xr.DataArray(last, dims="subject"))
     return out.rename({"interval": "interval_number"})
 
@@ -140,7 +149,9 @@ def _range(values: np.ndarray) -> str:
 
 
 def nca_table(result: xr.Dataset, variables: Sequence[str] | None = None, title: str | None = None):
-    """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several doses, of the last dosing interval."""
+    """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several
+    doses, of the last dosing interval.
+    """
     from rich.table import Table
 
     if "interval" in result.dims:
@@ -203,20 +214,20 @@ def simulation_table(ds: xr.Dataset, title: str | None = None):
     table.add_column()
     failed = int(np.count_nonzero(ds["status"].values))
     n = ds.sizes["subject"]
-    facts: dict[str, object] = {
+    attributes: dict[str, object] = {
         "subjects": n if not failed else f"{n}, of which {failed} failed",
         "times": f"{ds.sizes['time']} from {float(ds['time'][0]):g} to {float(ds['time'][-1]):g} h",
         "compartments": ds.sizes["compartment"],
     }
     if "mass_balance_error" in ds and np.isfinite(ds["mass_balance_error"].values).any():
-        facts["largest mass balance error"] = (
+        attributes["largest mass balance error"] = (
             f"{np.nanmax(np.abs(ds['mass_balance_error'].values)):.1e}"
         )
     shown = ("compound", "regimen", "species", "basis", "variability", "backend", "method")
     for key in (*shown, "seed", "population_seed"):
         value = basis_in_words(ds.attrs) if key == "basis" else ds.attrs.get(key, "")
         if value != "":
-            facts[key.replace("_", " ")] = value
-    for key, value in facts.items():
+            attributes[key.replace("_", " ")] = value
+    for key, value in attributes.items():
         table.add_row(key, str(value))
     return table

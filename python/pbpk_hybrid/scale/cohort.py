@@ -19,6 +19,7 @@ import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from .._core.random import BLOCK, block_seed
+from ..compounds import Compound
 
 GENERATORS = ("survey", "pcdm")
 #: keywords that say who is drawn; the generators take some of them each
@@ -168,6 +169,16 @@ def with_attrs(ds: xr.Dataset, attrs: Mapping[str, Any]) -> xr.Dataset:
     ds = ds.copy()
     ds.attrs = dict(attrs)
     return ds
+
+
+def request_text(value: Any) -> str:
+    """`value` as text that differs whenever the value does: a compound with all its fields."""
+    if isinstance(value, Compound):
+        return value.full_text()
+    if isinstance(value, Mapping):  # keywords, in the order of their names
+        items = (f"({name!r}, {request_text(value[name])})" for name in sorted(value))
+        return f"[{', '.join(items)}]"
+    return repr(value)
 
 
 def fingerprint(ds: xr.Dataset) -> str:

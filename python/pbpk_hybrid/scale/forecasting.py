@@ -14,7 +14,7 @@ import xarray as xr
 
 from .._core.errors import InputError, SchemaError
 from ..dosing import Regimen
-from .cohort import BLOCK, concatenated, fingerprint, with_attrs
+from .cohort import BLOCK, concatenated, fingerprint, request_text, with_attrs
 from .run import run_work
 
 _EVERYONE = -1  # subject of a regimen's records that are for all
@@ -103,7 +103,7 @@ class Forecasting:
             "regimen": fingerprint(self.regimen.to_dataset()),
             "physiology": fingerprint(self.physiology),
             "times": self.times.tolist(),
-            "keywords": repr(sorted(self.keywords.items())),
+            "keywords": request_text(self.keywords),
         }
 
 

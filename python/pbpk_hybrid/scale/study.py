@@ -26,6 +26,7 @@ from .cohort import (
     concatenated,
     fingerprint,
     labels_of,
+    request_text,
     size_of,
     with_attrs,
 )
@@ -127,13 +128,13 @@ class Study:
         """The same as plain JSON, to know a run again."""
         people = self.population
         return {
-            "compound": repr(self.compound),
+            "compound": request_text(self.compound),
             "regimen": fingerprint(self.regimen.to_dataset()),
             "population": people.request() if isinstance(people, Cohort) else fingerprint(people),
             "times": self.times.tolist(),
             "variability": repr(self.variability),
             "seed": self.seed,
-            "keywords": repr(sorted(self.keywords.items())),
+            "keywords": request_text(self.keywords),
         }
 
 

@@ -10,7 +10,8 @@ from pbpk_hybrid.physiology.adults.regressions import haycock_surface
 from pbpk_hybrid.physiology.adults.survey import children
 from pbpk_hybrid.physiology.children.usual import reference_height, reference_mass, usual_range
 from pbpk_hybrid.physiology.organs import ORGANS
-from pbpk_hybrid.physiology.plausibility.rules import Body, check, check_bodies, check_plausibility
+from pbpk_hybrid.physiology.plausibility.body import Body
+from pbpk_hybrid.physiology.plausibility.check import check_bodies, check_plausibility
 
 # ICRP 89 Tables 2.8 and 2.9: sex, age, weight, height, liver, brain
 ICRP = (
@@ -125,7 +126,7 @@ def test_adults_are_judged_as_before_whoever_is_beside_them():
     alone = check_plausibility(people)
     mixed = people.copy(deep=True)
     mixed["age"][4] = 7.0
-    beside = check(mixed)
+    beside = check_plausibility(mixed)
     others = np.arange(30) != 4
     np.testing.assert_array_equal(
         alone["residual"].values[:, others], beside["residual"].values[:, others]

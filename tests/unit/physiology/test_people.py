@@ -9,7 +9,7 @@ from pbpk_hybrid._core.errors import InputError
 from pbpk_hybrid.physiology import RULES, check_physiology, check_plausibility, training_people
 from pbpk_hybrid.physiology.adults.survey import adults
 from pbpk_hybrid.physiology.adults.training_people import SPLITS, people_of
-from pbpk_hybrid.physiology.plausibility.rules import Body, body_of
+from pbpk_hybrid.physiology.plausibility.body import Body, body_of
 
 
 def test_every_adult_is_in_exactly_one_split():

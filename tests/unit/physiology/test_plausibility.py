@@ -81,8 +81,8 @@ def test_each_rule_sees_its_own_violation(rule):
 
 
 def test_first_rule_sees_a_negative_mass():
+    from pbpk_hybrid.physiology.plausibility.body import body_of
     from pbpk_hybrid.physiology.plausibility.rules import RULES as rules
-    from pbpk_hybrid.physiology.plausibility.rules import body_of
 
     body = body_of(reference_individual("human"))
     body.mass[0, 3] = -1.0

@@ -45,7 +45,7 @@ from ...physiology.adults.variability import (
     sd_ln,
 )
 from ...physiology.dataset import body_surface_area
-from ...physiology.plausibility.rules import Body
+from ...physiology.plausibility.body import Body
 
 MEASURED = ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
 #: resolution of the survey: what was measured is known to half of it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ...physiology import PORTAL_ORGANS, RULES
-from ...physiology.plausibility.rules import SCALED, organ_excess
+from ...physiology.plausibility.residuals import SCALED, organ_excess
 from .config import PCDMConfig
 from .coordinates import RESIDUALS, Coordinates, Decoded
 

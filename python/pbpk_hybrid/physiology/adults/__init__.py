@@ -1,1 +1,3 @@
-"""Adults: regressions on age, weight and height, the survey they are drawn from, their variability."""
+"""Adults: regressions on age, weight and height, the survey they are drawn from, their
+variability.
+"""

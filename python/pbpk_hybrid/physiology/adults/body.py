@@ -1,7 +1,7 @@
 """From a person's sex, age, weight and height to organ masses and flows that close exactly.
 
-Recipe (httk-pop, Ring et al., Environ Int 106:105, 2017, with McNally et al. 2014 and ICRP 89 as reference), made
-closure-safe:
+Recipe (httk-pop, Ring et al., Environ Int 106:105, 2017, with McNally et al. 2014 and
+ICRP 89 as reference), made closure-safe:
 
 1. organs other than those below: ICRP mass of the sex x (H/H_ref)^(3/4);
 2. brain by age, skin and blood by body surface, skeleton by age (bone mineral) and height, each as a ratio to the
@@ -15,7 +15,8 @@ closure-safe:
 6. cardiac output: ICRP x (H/H_ref)^(3/4) x decline of .5 % a year after 25; organ flows are ICRP fractions of it and
    the rest of the body takes the remainder.
 
-Between-person variability multiplies each organ (steps 1-2) and flow (6), see :mod:`.population`.
+Between-person variability multiplies each organ (steps 1-2) and flow (6), see
+:mod:`.population`.
 """
 
 from __future__ import annotations
@@ -57,15 +58,19 @@ class People:
 
 
 def by_sex(male: np.ndarray, value) -> np.ndarray:
-    """`value` of the reference man where `male`, of the reference woman elsewhere; `value` maps a reference to data."""
-    man, woman = (
+    """`value` of the reference man where `male`, of the reference woman elsewhere;
+    `value` maps a reference to data.
+    """
+    male_value, female_value = (
         np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female")
     )
-    return where(male.reshape((-1,) + (1,) * man.ndim), man, woman)
+    return where(male.reshape((-1,) + (1,) * male_value.ndim), male_value, female_value)
 
 
 def expected_masses(people: People) -> np.ndarray:
-    """Mean organ masses [kg], (n, organ); muscle and adipose are left at zero (they come after the variability)."""
+    """Mean organ masses [kg], (n, organ); muscle and adipose are left at zero (they
+    come after the variability).
+    """
     male, age = people.male, people.age
     mass = by_sex(male, lambda ref: ref.mass)
     scale = r.height_scale(people.height, by_sex(male, lambda ref: ref.height))
@@ -85,7 +90,9 @@ def expected_masses(people: People) -> np.ndarray:
 
 
 def adipose_per_fat(male: np.ndarray) -> np.ndarray:
-    """Adipose tissue per body fat of the ICRP reference person, about 1.17 (adipose tissue holds 85 % fat)."""
+    """Adipose tissue per body fat of the ICRP reference person, about 1.17 (adipose
+    tissue holds 85 % fat).
+    """
 
     def ratio(ref: SpeciesReference) -> float:
         bmi = ref.body_weight / (ref.height / 100) ** 2
@@ -106,7 +113,9 @@ def expected_cardiac_output(people: People) -> np.ndarray:
 
 
 def close_masses(mass: np.ndarray, people: People, fat: np.ndarray) -> np.ndarray:
-    """Put in adipose tissue for the fat fraction `fat` and give muscle the exact remainder of body weight."""
+    """Put in adipose tissue for the fat fraction `fat` and give muscle the exact
+    remainder of body weight.
+    """
     mass = copy(mass)
     mass[:, INDEX["adipose"]] = people.weight * fat * adipose_per_fat(people.male)
     mass[:, INDEX["muscle"]] = people.weight - mass.sum(axis=1)
@@ -114,7 +123,9 @@ def close_masses(mass: np.ndarray, people: People, fat: np.ndarray) -> np.ndarra
 
 
 def close_flows(people: People, output: np.ndarray, factor: np.ndarray | float = 1.0) -> np.ndarray:
-    """Organ flows [L/h]: ICRP fractions x `factor`, the rest of the body takes the exact remainder."""
+    """Organ flows [L/h]: ICRP fractions x `factor`, the rest of the body takes the
+    exact remainder.
+    """
     flow = (
         by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
         * output[:, None]

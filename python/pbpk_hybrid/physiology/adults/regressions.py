@@ -1,8 +1,10 @@
-"""Published regressions of human body composition, flows and filtration on sex, age, weight and height.
+"""Published regressions of human body composition, flows and filtration on sex, age,
+weight and height.
 
-All functions are vectorised, over numpy arrays and torch tensors alike.
-``male`` is a boolean array, `age` in years, `weight` in kg, `height` in cm. Those used
-as ratios to the reference person (brain, skin, blood, bone) reproduce ICRP 89 exactly at the reference covariates.
+All functions are vectorised, over numpy arrays and torch tensors alike. ``male`` is a
+boolean array, `age` in years, `weight` in kg, `height` in cm. Those used as ratios to
+the reference person (brain, skin, blood, bone) reproduce ICRP 89 exactly at the
+reference covariates.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from ..arrays import exp, log10, maximum, minimum, where
 
 
 def brain_mass(male, age):
-    """Brain [kg]: B (3.68 - 2.68 exp(-age/.89)) exp(-age/629), B = .405 (M), .373 (F). httk, Bosgra et al. 2012."""
+    """Brain [kg]: B (3.68 - 2.68 exp(-age/.89)) exp(-age/629), B = .405 (M), .373 (F).
+    httk, Bosgra et al. 2012.
+    """
     at_birth = where(male, 0.405, 0.373)
     return at_birth * (3.68 - 2.68 * exp(-age / 0.89)) * exp(-age / 629)
 
@@ -22,8 +26,9 @@ _SKIN_LIMIT = 2.2  # m^2
 def skin_mass(surface):
     """Skin [kg]: exp(1.64 BSA - 1.93), Bosgra et al., Crit Rev Toxicol 42:751 (2012).
 
-    Above 2.2 m^2 the exponential, fitted on normal people, would give 24 kg of skin to the heaviest; there skin grows
-    in proportion to the surface, that is with constant thickness.
+    Above 2.2 m^2 the exponential, fitted on normal people, would give 24 kg of skin to
+    the heaviest; there skin grows in proportion to the surface, that is with constant
+    thickness.
     """
     return exp(1.64 * minimum(surface, _SKIN_LIMIT) - 1.93) * maximum(surface / _SKIN_LIMIT, 1.0)
 
@@ -34,9 +39,11 @@ def blood_mass(male, surface):
 
 
 def bone_mineral(male, age):
-    """Bone mineral content [kg]: logistic growth (Baxter-Jones et al. 2011) and loss after 50 (Looker et al. 2009).
+    """Bone mineral content [kg]: logistic growth (Baxter-Jones et al. 2011) and loss
+    after 50 (Looker et al. 2009).
 
-    httk subtracts slope x age after 50; the slope counts from 50 here (see corrections: bone_loss_step).
+    httk subtracts slope x age after 50; the slope counts from 50 here (see corrections:
+    bone_loss_step).
     """
     grown = where(
         male,
@@ -50,11 +57,13 @@ _ESSENTIAL_FAT = (0.03, 0.10)  # of body weight, men and women
 
 
 def fat_fraction(male, age, body_mass_index):
-    """Expected body fat as a fraction of body weight, Gallagher et al., Am J Clin Nutr 72:694 (2000).
+    """Expected body fat as a fraction of body weight, Gallagher et al., Am J Clin Nutr
+    72:694 (2000).
 
     .. math:: \\%fat = 64.5 - 848/BMI + .079\\,age - 16.4\\,m + .05\\,m\\,age + 39.0\\,m/BMI, \\quad m = 1\\ (M), 0\\ (F)
 
-    Never below essential fat (3 % men, 10 % women), which the line crosses at a BMI near 16.
+    Never below essential fat (3 % men, 10 % women), which the line crosses at a BMI
+    near 16.
     """
     m = where(male, 1.0, 0.0)
     percent = (
@@ -78,12 +87,16 @@ def fat_free_mass(male, weight, body_mass_index):
 
 
 def height_scale(height, reference_height):
-    """Organ mass and cardiac output relative to the reference person: (H/H_ref)^(3/4), httk-pop (Ring et al. 2017)."""
+    """Organ mass and cardiac output relative to the reference person: (H/H_ref)^(3/4),
+    httk-pop (Ring et al. 2017).
+    """
     return (height / reference_height) ** 0.75
 
 
 def cardiac_output_age(age):
-    """Cardiac output relative to that at 25 years: 1 - .005 (age - 25) from 25 on, httk-pop (Ring et al. 2017)."""
+    """Cardiac output relative to that at 25 years: 1 - .005 (age - 25) from 25 on,
+    httk-pop (Ring et al. 2017).
+    """
     return 1 - maximum(0, 0.005 * (age - 25))
 
 
@@ -92,7 +105,8 @@ def ckd_epi_2021(male, age, creatinine):
 
     .. math:: 142 \\min(S/k, 1)^a \\max(S/k, 1)^{-1.200}\\, .9938^{age} \\times 1.012\\ [F]
 
-    k .9 (M), .7 (F); a -.302 (M), -.241 (F). Inker et al., N Engl J Med 385:1737 (2021); no race term.
+    k .9 (M), .7 (F); a -.302 (M), -.241 (F). Inker et al., N Engl J Med 385:1737
+    (2021); no race term.
     """
     ratio = creatinine / where(male, 0.9, 0.7)
     low = minimum(ratio, 1) ** where(male, -0.302, -0.241)
@@ -100,7 +114,9 @@ def ckd_epi_2021(male, age, creatinine):
 
 
 def hepatocellularity(age):
-    """Expected hepatocytes [1e6 cell/g liver]: 10^(-.66 log10(age) + 3.10) from 20 years, Barter et al. 2007."""
+    """Expected hepatocytes [1e6 cell/g liver]: 10^(-.66 log10(age) + 3.10) from 20
+    years, Barter et al. 2007.
+    """
     return 10 ** (-0.66 * log10(maximum(age, 20.0)) + 3.10)
 
 
@@ -113,5 +129,7 @@ def microsomal_protein(age):
 
 
 def haycock_surface(weight, height):
-    """Body surface [m^2] of children: .024265 W^.5378 H^.3964, Haycock et al., J Pediatr 93:62 (1978)."""
+    """Body surface [m^2] of children: .024265 W^.5378 H^.3964, Haycock et al., J
+    Pediatr 93:62 (1978).
+    """
     return 0.024265 * weight**0.5378 * height**0.3964

@@ -1,9 +1,10 @@
 """Who may be drawn: turns the filters of :func:`sample_population` into a draw from the survey.
 
-A filter on measured quantities (age, weight, ...) keeps the survey people inside it. A filter on the filtration rate acts
-on the individual rate, which scatters around the estimate from creatinine: a person is drawn in proportion to the survey
-weight times the probability that this scatter lands inside, and the scatter is then drawn inside (conditional sampling, not
-rejection).
+A filter on measured quantities (age, weight, ...) keeps the survey people inside it. A
+filter on the filtration rate acts on the individual rate, which scatters around the
+estimate from creatinine: a person is drawn in proportion to the survey weight times the
+probability that this scatter lands inside, and the scatter is then drawn inside
+(conditional sampling, not rejection).
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def bounds(field: str, value: Any) -> Bounds:
 
     Raises
     ------
-    InputError : not a pair, not numbers, or upside down
+    InputError
+        Not a pair, not numbers, or upside down.
     """
     unit = UNITS[field]
     if field == "age" and not isinstance(value, (tuple, list, np.ndarray)):
@@ -112,7 +114,9 @@ def select(
 
     Raises
     ------
-    InputError : a filter that nobody passes, naming it and the range available among those who pass the others
+    InputError
+        A filter that nobody passes, naming it and the range available among those who
+        pass the others.
     """
     survey = adults()
     estimated = r.ckd_epi_2021(survey.male, survey.age, survey.serum_creatinine)
@@ -182,10 +186,12 @@ def _keep(passes, reach, filters) -> np.ndarray:
             expected = "people of the survey who qualify"
             if field in reach and among.any():
                 low, high = reach[field][0][among].min(), reach[field][1][among].max()
-                who = (
+                qualifying = (
                     "among those who pass the other filters" if len(passes) > 1 else "in the survey"
                 )
-                expected = f"a range that overlaps {low:.4g} to {high:.4g} {UNITS[field]} ({who})"
+                expected = (
+                    f"a range that overlaps {low:.4g} to {high:.4g} {UNITS[field]} ({qualifying})"
+                )
             raise InputError(
                 field, filters.get(field), expected, hint="nobody in NHANES 2013-2018 qualifies"
             )

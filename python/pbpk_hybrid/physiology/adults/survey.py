@@ -1,8 +1,9 @@
 """The people of NHANES 2013-2018 from whom human populations are drawn.
 
-The US National Health and Nutrition Examination Survey (CDC/NCHS, public domain), as prepared by httk: sex, ethnicity, age
-in months, weight, height, serum creatinine, hematocrit and the six-year examination weight. Adults of 18 to 79 years with
-all measurements: 12,713 people in the shipped file.
+The US National Health and Nutrition Examination Survey (CDC/NCHS, public domain), as
+prepared by httk: sex, ethnicity, age in months, weight, height, serum creatinine,
+hematocrit and the six-year examination weight. Adults of 18 to 79 years with all
+measurements: 12,713 people in the shipped file.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def adults() -> Survey:
 
 @lru_cache(maxsize=1)
 def children() -> Survey:
-    """All people below 18 with weight and height; hematocrit is NaN below 1 year, creatinine below 12, and where missing."""
+    """All people below 18 with weight and height; hematocrit is NaN below 1 year,
+    creatinine below 12, and where missing.
+    """
     survey = _everybody()
     keep = survey.age < ADULT_AGE
     for values in (survey.body_weight, survey.height):

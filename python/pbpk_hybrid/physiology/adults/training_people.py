@@ -1,4 +1,6 @@
-"""Real people to learn from and to be judged by: the adults of NHANES, split by person, once and for all."""
+"""Real people to learn from and to be judged by: the adults of NHANES, split by person,
+once and for all.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError, unknown_name
-from ..population import complete
+from .population import complete
 from .survey import adults
 
 SPLITS = ("train", "validation", "test")
@@ -20,7 +22,9 @@ _FILE = Path(__file__).parents[1] / "data" / "own" / "nhanes_split.csv.gz"
 
 @lru_cache(maxsize=1)
 def _split() -> dict[int, str]:
-    """Person -> split, from the shipped file (70 % train, 10 % validation, 20 % test, by a hash of the person's number)."""
+    """Person -> split, from the shipped file (70 % train, 10 % validation, 20 % test,
+    by a hash of the person's number).
+    """
     with gzip.open(_FILE, "rt") as file:
         next(file)
         return {int(person): name for person, name in (line.strip().split(",") for line in file)}
@@ -31,7 +35,8 @@ def people_of(split: str) -> np.ndarray:
 
     Raises
     ------
-    UnknownNameError : not "train", "validation" or "test"
+    UnknownNameError
+        Not "train", "validation" or "test".
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
@@ -44,24 +49,31 @@ def training_people(
 ) -> xr.Dataset:
     """The people of a split with all measurements, completed with organ masses and flows.
 
-    Sex, ethnicity, age, weight, height, hematocrit and creatinine are the person's own; organs, flows, GFR, hepatocytes and
-    microsomal protein follow the engine's regressions with their published residual variances. People without one of the
+    Sex, ethnicity, age, weight, height, hematocrit and creatinine are the person's own;
+    organs, flows, GFR, hepatocytes and microsomal protein follow the engine's
+    regressions with their published residual variances. People without one of the
     measurements are not in it.
 
     Parameters
     ----------
-    split : "train", "validation" or "test"; nobody is in two of them
-    copies : how often each person is completed, each time with other residuals
-    seed : of the residuals
+    split
+        "train", "validation" or "test"; nobody is in two of them.
+    copies
+        How often each person is completed, each time with other residuals.
+    seed
+        Of the residuals.
 
     Returns
     -------
-    physiology Dataset with ``survey_weight`` and ``nhanes_person``
+    Dataset
+        Physiology Dataset with ``survey_weight`` and ``nhanes_person``.
 
     Raises
     ------
-    UnknownNameError : another split
-    InputError : `copies` below 1
+    UnknownNameError
+        Another split.
+    InputError
+        `copies` below 1.
     """
     if isinstance(copies, bool) or not isinstance(copies, int) or copies < 1:
         raise InputError("copies", copies, "a whole number >= 1")

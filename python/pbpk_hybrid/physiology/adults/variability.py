@@ -1,7 +1,8 @@
 """Between-person variability of organ masses and flows: truncated normal and log-normal factors.
 
-CVs by organ and sex: McNally et al., Toxicology 315:70 (2014), Table 5, as held by httk (``mcnally_dt.csv``). Each factor
-is cut where the soft plausibility rule S8 cuts: exp(+-3.5 sigma_ln) of the expected value.
+CVs by organ and sex: McNally et al., Toxicology 315:70 (2014), Table 5, as held by httk
+(``mcnally_dt.csv``). Each factor is cut where the soft plausibility rule S8 cuts:
+exp(+-3.5 sigma_ln) of the expected value.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ GFR_SD_LN = 0.2061534
 
 
 def sd_ln(cv):
-    """Standard deviation of the logarithm of a log-normal with the given coefficient of variation."""
+    """Standard deviation of the logarithm of a log-normal with the given coefficient of
+    variation.
+    """
     return np.sqrt(np.log1p(np.square(cv)))
 
 
@@ -77,7 +80,9 @@ def truncated_normal(rng: np.random.Generator, low, high, size) -> np.ndarray:
 
 
 def mass_factors(rng: np.random.Generator, male: np.ndarray) -> np.ndarray:
-    """Factors on the expected organ masses, (n, organ); both blood pools of a person share one factor."""
+    """Factors on the expected organ masses, (n, organ); both blood pools of a person
+    share one factor.
+    """
     n = male.size
     by_sex = {sex: organ_cv(sex) for sex in ("male", "female")}
     cv = np.where(male[:, None], by_sex["male"][0], by_sex["female"][0])
@@ -99,3 +104,9 @@ def flow_factors(rng: np.random.Generator, n: int) -> np.ndarray:
 def log_normal_factor(rng: np.random.Generator, sigma: float, n: int) -> np.ndarray:
     """exp(sigma z) with z cut at 3.5 standard deviations; median 1."""
     return np.exp(sigma * truncated_normal(rng, -CUT, CUT, n))
+
+
+def scatter_fat(rng: np.random.Generator, fraction: np.ndarray) -> np.ndarray:
+    """(subject,) fat fractions with normal scatter of their logit, cut at :data:`CUT` sd."""
+    z = truncated_normal(rng, -CUT, CUT, fraction.size)
+    return 1 / (1 + (1 - fraction) / fraction * np.exp(-FAT_SD_LOGIT * z))

@@ -1,8 +1,9 @@
 """Random animals: log-normal variation around the reference animal, closed by construction.
 
-Organ fractions of body weight and of cardiac output are multiplied by log-normal factors and divided by their sum, so
-masses add to the body weight and flows to the cardiac output whatever is drawn. The CVs are stated in :data:`CV`; no
-common source gives them for all species, so organ CVs are those of man by analogy.
+Organ fractions of body weight and of cardiac output are multiplied by log-normal
+factors and divided by their sum, so masses add to the body weight and flows to the
+cardiac output whatever is drawn. The CVs are stated in :data:`CV`; no common source
+gives them for all species, so organ CVs are those of man by analogy.
 """
 
 from __future__ import annotations
@@ -79,9 +80,9 @@ def sample_animals(
     hematocrit = ref.hematocrit * np.exp(sd_ln(CV["hematocrit"][0]) * _normal(rng, n, 1)[:, 0])
     # the scatter of GFR ends where all plasma that reaches the kidney would be filtered (rule H5)
     gfr = ref.gfr * ratio**0.75
-    room = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
+    highest_z = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
     gfr = gfr * np.exp(
-        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, room), n)
+        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, highest_z), n)
     )
     return build(
         mass,

@@ -26,26 +26,27 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ..adults import regressions as r
-from ..adults.body import INDEX, SCALED_ORGANS
-from ..adults.redraws import draw_until_fit
+from ..adults.body import INDEX, SCALED_ORGANS, by_sex
+from ..adults.redraws import count_attributes, draw_until_fit, hard_rules_hold, joined
 from ..adults.selection import bounds, ethnicities
 from ..adults.survey import ADULT_AGE, Survey, children
 from ..adults.variability import (
     CUT,
-    FAT_SD_LOGIT,
     GFR_SD_LN,
     HEPATOCELLULARITY_SD_LN,
     MICROSOMAL_PROTEIN_SD_LN,
     flow_factors,
     log_normal_factor,
     mass_factors,
+    scatter_fat,
     truncated_normal,
 )
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
 from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
-from ..plausibility.rules import RULES, Body, check_bodies
-from ..species import reference
+from ..plausibility.body import Body
+from ..plausibility.check import check_bodies
+from ..plausibility.rules import RULES
 from .reference import maturation_of_filtration, reference_children
 
 FAT_PER_BMI = 0.0151 * 1.17  # share of adipose tissue per kg/m^2
@@ -115,17 +116,8 @@ def sample_children(
         block, count = _draw(rng, survey, index, size, weighted, scatter)
         blocks.append(block)
         counts += count
-    columns = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
-    if len(blocks) > 1:
-        order = rng.permutation(n)
-        columns = {name: values[order] for name, values in columns.items()}
-    draws, thrown, soft, replaced = counts
+    columns = joined(blocks, n, rng, mix=len(blocks) > 1)
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-    columns["nhanes_person"] = (
-        columns.pop("person"),
-        "1",
-        "NHANES sequence number of the person drawn",
-    )
     return with_enzymes(
         build(
             mass,
@@ -139,9 +131,7 @@ def sample_children(
                 "filters": "; ".join(
                     f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None
                 ),
-                "redrawn_fraction": float(thrown / draws),
-                "soft_rule_exceptions": int(soft),
-                "replaced_people": int(replaced),
+                **count_attributes(counts),
                 "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
                 "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003",
                 "notes": __doc__.strip(),
@@ -155,78 +145,47 @@ def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatte
     weight = survey.weight[index] if weighted else np.ones(index.size)
     cumulative = np.cumsum(weight)
 
-    def someone(size: int) -> np.ndarray:
-        place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        return index[np.minimum(place, index.size - 1)]
+    def draw_children(size: int) -> np.ndarray:
+        position = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
+        return index[np.minimum(position, index.size - 1)]
 
     return draw_until_fit(
         n,
-        someone,
+        draw_children,
         lambda who: _organs(rng, survey, who, scatter),
         "children could not be given organs that fit their weight and height in {} draws; the filters leave only children "
         "far from the reference: widen body_weight, height or bmi",
     )
 
 
-def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np.ndarray]:
-    male, age, weight, height = (
-        survey.male[who],
-        survey.age[who],
-        survey.body_weight[who],
-        survey.height[who],
-    )
-    n, typical = who.size, reference_children(male, age)
+def _organs(
+    rng: np.random.Generator, survey: Survey, index: np.ndarray, scatter: bool
+) -> dict[str, np.ndarray]:
+    """One draw of organs for children of the survey, by index (m,); name -> (m, ...).
+
+    ``hard`` and ``good`` (m,) say whether it satisfies the hard rules, and all rules. The order in
+    which the parts draw from `rng` is part of what a seed means.
+    """
+    male, age = survey.male[index], survey.age[index]
+    weight, height = survey.body_weight[index], survey.height[index]
+    n, ref = index.size, reference_children(male, age)
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
-    size = np.ones((n, len(ORGANS)))
-    tall = (height / typical["height"]) ** 0.75
-    for organ in (*SCALED_ORGANS, "bone"):
-        size[:, INDEX[organ]] = tall
-    for organ in ("skin", *BLOOD_POOLS):
-        size[:, INDEX[organ]] = surface / r.haycock_surface(typical["weight"], typical["height"])
-    size[:, INDEX["rest"]] = weight / typical["weight"]
-    mass = typical["mass"] * size * mass_factors(rng, male)
-    fat = typical["mass"][:, INDEX["adipose"]] / typical["weight"]
-    fat = np.maximum(
-        fat + FAT_PER_BMI * (bmi - typical["weight"] / (typical["height"] / 100) ** 2), LEAST_FAT
-    )
-    fat = 1 / (1 + (1 - fat) / fat * np.exp(-FAT_SD_LOGIT * truncated_normal(rng, -CUT, CUT, n)))
-    mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
-    mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
-
-    output = typical["cardiac_output"] * (weight / typical["weight"]) ** 0.75
-    flow = typical["flow_share"] * output[:, None] * flow_factors(rng, n)
-    flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
-    flow[:, INDEX["rest"]] = output - flow[
-        :, [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
-    ].sum(axis=1)
-
-    adult = {sex: reference("human", sex) for sex in ("male", "female")}
-    by_sex = lambda f: np.where(male, f(adult["male"]), f(adult["female"]))
+    mass = _masses(rng, male, weight, height, ref)
+    output = ref["cardiac_output"] * (weight / ref["weight"]) ** 0.75
+    flow = _flows(rng, output, ref["flow_share"])
     z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
     gfr = (
-        by_sex(lambda a: a.gfr)
-        * (weight / by_sex(lambda a: a.body_weight)) ** 0.75
+        by_sex(male, lambda adult: adult.gfr)
+        * (weight / by_sex(male, lambda adult: adult.body_weight)) ** 0.75
         * maturation_of_filtration(age)
     )
     gfr = gfr * np.exp(GFR_SD_LN * z)
-    hematocrit, missing = survey.hematocrit[who].copy(), ~np.isfinite(survey.hematocrit[who])
-    spread = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
-    hematocrit[missing] = (typical["hematocrit"] * log_normal_factor(rng, spread, n))[missing]
-
-    hard = (
-        (mass > 0).all(axis=1)
-        & (flow > 0).all(axis=1)
-        & (gfr <= flow[:, INDEX["kidney"]] * (1 - hematocrit))
-    )
+    hematocrit = _hematocrit(rng, survey, index, ref["hematocrit"])
+    hard = hard_rules_hold(mass, flow, gfr, hematocrit)
     unknown = np.full(n, np.nan)
     body = Body(
         mass, flow, male, weight, height, hematocrit, gfr, output, unknown, bmi, surface, age
     )
-    rules = tuple(rule for rule in RULES if rule.id in _DRAWN)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        broken = (
-            check_bodies(body, rules)["violated"].transpose("rule", "subject").values.any(axis=0)
-        )
     return {
         "mass": mass,
         "blood_flow": flow,
@@ -239,15 +198,68 @@ def _organs(rng, survey: Survey, who: np.ndarray, scatter: bool) -> dict[str, np
         "cardiac_output": output,
         "body_surface_area": surface,
         "body_mass_index": bmi,
-        "hepatocellularity": by_sex(lambda a: a.hepatocellularity)
+        "hepatocellularity": by_sex(male, lambda adult: adult.hepatocellularity)
         * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
         "microsomal_protein": r.microsomal_protein(age)
         * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
-        "ethnicity": survey.ethnicity[who],
-        "person": survey.person[who],
+        "ethnicity": survey.ethnicity[index],
+        "person": survey.person[index],
         "hard": hard,
-        "good": hard & ~broken,
+        "good": hard & ~_breaks_a_rule(body),
     }
+
+
+def _masses(
+    rng: np.random.Generator,
+    male: np.ndarray,
+    weight: np.ndarray,
+    height: np.ndarray,
+    ref: dict[str, np.ndarray],
+) -> np.ndarray:
+    """(child, organ) masses [kg] that add to the weight."""
+    size = np.ones((weight.size, len(ORGANS)))
+    for organ in (*SCALED_ORGANS, "bone"):
+        size[:, INDEX[organ]] = (height / ref["height"]) ** 0.75
+    surface_ratio = r.haycock_surface(weight, height) / r.haycock_surface(
+        ref["weight"], ref["height"]
+    )
+    for organ in ("skin", *BLOOD_POOLS):
+        size[:, INDEX[organ]] = surface_ratio
+    size[:, INDEX["rest"]] = weight / ref["weight"]
+    mass = ref["mass"] * size * mass_factors(rng, male)
+    bmi_difference = weight / (height / 100) ** 2 - ref["weight"] / (ref["height"] / 100) ** 2
+    fat = ref["mass"][:, INDEX["adipose"]] / ref["weight"] + FAT_PER_BMI * bmi_difference
+    fat = scatter_fat(rng, np.maximum(fat, LEAST_FAT))
+    mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
+    mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
+    return mass
+
+
+def _flows(rng: np.random.Generator, output: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(child, organ) blood flows [L/h] that add to the cardiac output (child,)."""
+    flow = share * output[:, None] * flow_factors(rng, output.size)
+    flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
+    others = [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
+    flow[:, INDEX["rest"]] = output - flow[:, others].sum(axis=1)
+    return flow
+
+
+def _hematocrit(
+    rng: np.random.Generator, survey: Survey, index: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """(child,) as measured; where the survey has none, expected with the survey's scatter."""
+    sd_ln = np.nanstd(np.log(survey.hematocrit[survey.age >= 1]))
+    drawn = expected * log_normal_factor(rng, sd_ln, index.size)
+    measured = survey.hematocrit[index]
+    return np.where(np.isfinite(measured), measured, drawn)
+
+
+def _breaks_a_rule(body: Body) -> np.ndarray:
+    """(child,) whether the draw of organs breaks a rule that it decides."""
+    rules = tuple(rule for rule in RULES if rule.id in _DRAWN)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        violated = check_bodies(body, rules)["violated"].transpose("rule", "subject")
+    return violated.values.any(axis=0)
 
 
 def only_children(age: Any) -> bool:

@@ -69,8 +69,8 @@ def reference_child(
     sex = check_sex("human", sex)
     check_kind("enzymes", enzymes, (bool, np.bool_), "True or False")
     adult = reference("human", sex)
-    typical = reference_children(np.array([sex == "male"]), np.array([years]))
-    reference_weight, height = float(typical["weight"][0]), float(typical["height"][0])
+    average = reference_children(np.array([sex == "male"]), np.array([years]))
+    reference_weight, height = float(average["weight"][0]), float(average["height"][0])
     weight = reference_weight
     if body_weight is not None:
         weight = quantity(body_weight, "kg", "body_weight", positive=True)
@@ -78,27 +78,27 @@ def reference_child(
             low, high = reference_weight / 2, 2 * reference_weight
             raise InputError("body_weight", body_weight, f"{low:.3g} to {high:.3g} kg at this age")
     size = weight / reference_weight
-    output = float(typical["cardiac_output"][0]) * size**0.75
-    organs, flow = typical["mass"][0], typical["flow_share"][0] * output
+    output = float(average["cardiac_output"][0]) * size**0.75
+    organs, flow = average["mass"][0], average["flow_share"][0] * output
     mature = float(maturation_of_filtration(np.array([years]))[0])
-    one = np.ones(1)
+    ones = np.ones(1)
     ds = build(
         (organs * size)[None, :],
         flow[None, :],
         "human",
         {
             "sex": np.array([sex]),
-            "age": one * years,
-            "body_weight": one * weight,
-            "height": one * height,
-            "hematocrit": typical["hematocrit"],
-            "gfr": one * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature,
-            "cardiac_output": one * output,
+            "age": ones * years,
+            "body_weight": ones * weight,
+            "height": ones * height,
+            "hematocrit": average["hematocrit"],
+            "gfr": ones * adult.gfr * (weight / adult.body_weight) ** 0.75 * mature,
+            "cardiac_output": ones * output,
             # Haycock et al. (1978) J Pediatr 93:62
-            "body_surface_area": one * 0.024265 * weight**0.5378 * height**0.3964,
-            "body_mass_index": one * weight / (height / 100) ** 2,
-            "hepatocellularity": one * adult.hepatocellularity,
-            "microsomal_protein": one * r.microsomal_protein(np.array([years])),
+            "body_surface_area": ones * 0.024265 * weight**0.5378 * height**0.3964,
+            "body_mass_index": ones * weight / (height / 100) ** 2,
+            "hepatocellularity": ones * adult.hepatocellularity,
+            "microsomal_protein": ones * r.microsomal_protein(np.array([years])),
         },
         {
             "method": "reference child",

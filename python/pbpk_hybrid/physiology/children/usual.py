@@ -69,12 +69,12 @@ def _interpolate(male: np.ndarray, age: np.ndarray, which: int) -> np.ndarray:
     ages = np.array(_AGES)
     share = (age - ages[i]) / (ages[i + 1] - ages[i])
     tables = [_growth(sex)[which] for sex in ("female", "male")]
-    both = []
+    bounds = []
     for table in tables:
         s = share[:, None] if table.ndim == 2 else share
-        both.append(table[i] * (1 - s) + table[i + 1] * s)
+        bounds.append(table[i] * (1 - s) + table[i + 1] * s)
     choose = np.asarray(male, bool)
-    return np.where(choose[:, None] if both[0].ndim == 2 else choose, both[1], both[0])
+    return np.where(choose[:, None] if bounds[0].ndim == 2 else choose, bounds[1], bounds[0])
 
 
 def usual_range(name: str, male: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -115,12 +115,12 @@ def _survey_bounds(
     grid = np.linspace(root.min(), root.max(), 61)
     mean = _smooth(grid, root, y, weight)
     rest = y - np.interp(root, grid, mean)
-    spread = np.sqrt(np.maximum(_smooth(grid, root, rest**2, weight), 1e-6))
-    z = rest / np.interp(root, grid, spread)
+    sd = np.sqrt(np.maximum(_smooth(grid, root, rest**2, weight), 1e-6))
+    z = rest / np.interp(root, grid, sd)
     order = np.argsort(z)
-    place = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
-    ends = np.interp((_TAIL, 1 - _TAIL), place, z[order])
-    return grid, (mean + ends[0] * spread, mean + ends[1] * spread), float(survey.age[rows].min())
+    quantile = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
+    ends = np.interp((_TAIL, 1 - _TAIL), quantile, z[order])
+    return grid, (mean + ends[0] * sd, mean + ends[1] * sd), float(survey.age[rows].min())
 
 
 def _smooth(grid: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:

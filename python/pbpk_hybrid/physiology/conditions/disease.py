@@ -110,11 +110,11 @@ def with_renal_impairment(
     )
     surface = np.sqrt(people["body_weight"].values * people["height"].values / 3600)  # Mosteller
     gfr = indexed * surface / 1.73 * 0.06
-    own = people["gfr"].values
-    kept = gfr >= own
-    if kept.all():
-        s = int(np.argmax(own / surface))
-        has = own[s] / surface[s] * 1.73 / 0.06
+    gfr_before = people["gfr"].values
+    unchanged = gfr >= gfr_before
+    if unchanged.all():
+        s = int(np.argmax(gfr_before / surface))
+        has = gfr_before[s] / surface[s] * 1.73 / 0.06
         raise InputError(
             "egfr" if stage is None else "stage",
             indexed if stage is None else f"{stage} ({indexed:g} mL/min/1.73 m^2)",
@@ -122,14 +122,14 @@ def with_renal_impairment(
             subject=people["subject"].values[s] if "subject" in people.coords else s,
             hint="take a more severe stage, a lower egfr, or people with better kidneys (egfr=(low, high) when drawing them)",
         )
-    if kept.any():
+    if unchanged.any():
         warnings.warn(
-            f"{kept.sum()} of {kept.size} people have a GFR below {indexed:g} mL/min/1.73 m^2 already and keep it; draw people "
+            f"{unchanged.sum()} of {unchanged.size} people have a GFR below {indexed:g} mL/min/1.73 m^2 already and keep it; draw people "
             "with egfr=(low, high) for a group of one stage",
             NoEffectWarning,
             stacklevel=2,
         )
-    return people.assign(gfr=("subject", np.minimum(gfr, own), people["gfr"].attrs))
+    return people.assign(gfr=("subject", np.minimum(gfr, gfr_before), people["gfr"].attrs))
 
 
 def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
@@ -174,8 +174,8 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
         liver_function=("subject", function, text),
     )
     # the table is of the liver: the gut wall keeps its enzymes
-    own = out["enzyme"].values if "enzyme_activity" in out else ()
-    if "CYP3A4.gut" not in own:
+    enzymes_before = out["enzyme"].values if "enzyme_activity" in out else ()
+    if "CYP3A4.gut" not in enzymes_before:
         out = multiply_activity(out, {"CYP3A4.gut": np.ones(1)})
     factors = dict(zip(_CYTOCHROMES, f["enzymes"], strict=True)) | {"CYP3A4.gut": 1.0}
     return multiply_activity(out, {k: np.array([v]) for k, v in factors.items()})

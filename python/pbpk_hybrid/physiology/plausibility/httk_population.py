@@ -1,8 +1,9 @@
-"""Populations of httk-pop, as its function `httkpop_generate` writes them to CSV, read for the plausibility check.
+"""Populations of httk-pop, as its function `httkpop_generate` writes them to CSV, read
+for the plausibility check.
 
-They are not closed (organ flows leave up to a tenth of the cardiac output to nobody, body weight moves after the organs are
-drawn),
-so they cannot be simulated; the check says by how much.
+They are not closed (organ flows leave up to a tenth of the cardiac output to nobody,
+body weight moves after the organs are drawn), so they cannot be simulated; the check
+says by how much.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..._core.errors import FileFormatError
 from ..._core.numbers_in_text import NUMBER, meant
 from ..adults.body import INDEX
 from ..dataset import body_surface_area
-from .rules import Body
+from .body import Body
 
 _PARTS = {
     "lung": ["Lung"],
@@ -56,15 +57,19 @@ _COLUMNS = (
 
 
 def read_httk_population(path: str | os.PathLike) -> Body:
-    """What the plausibility rules look at, of a population in httk-pop's columns (masses kg, flows L/h, hematocrit %).
+    """What the plausibility rules look at, of a population in httk-pop's columns
+    (masses kg, flows L/h, hematocrit %).
 
     Parameters
     ----------
-    path : CSV file, ``.gz`` allowed
+    path
+        CSV file, ``.gz`` allowed.
 
     Raises
     ------
-    FileFormatError : not there, not such a table, or a value that is not a number; names the column and the line
+    FileFormatError
+        Not there, not such a table, or a value that is not a number; names the column
+        and the line.
     """
     path = Path(path).expanduser()
     try:

@@ -13,8 +13,9 @@ Three published tables, read untouched from the shipped copies:
     J Pharmacokinet Pharmacodyn 44:549, 2017) as held by httk. httk uses the human composition for all species but
     the rat; so does this function.
 
-A tissue that a table lacks gets the row of another tissue, named in ``stand_in``: gut for stomach, muscle for the
-rest of the body, and (Poulin-Theil) the rat pancreas or (Schmitt) the gut for the pancreas.
+A tissue that a table lacks gets the row of another tissue, named in ``stand_in``: gut
+for stomach, muscle for the rest of the body, and (Poulin-Theil) the rat pancreas or
+(Schmitt) the gut for the pancreas.
 """
 
 from __future__ import annotations
@@ -85,29 +86,38 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
 
     Parameters
     ----------
-    species : one of ``SPECIES``
-    method : "rodgers_rowland", "poulin_theil", "berezhkovskiy" or "schmitt"
+    species
+        One of ``SPECIES``.
+    method
+        "rodgers_rowland", "poulin_theil", "berezhkovskiy" or "schmitt".
 
     Returns
     -------
-    Dataset over ``organ`` (the 14 tissues, then ``plasma`` and ``red_cells``). Variables by method:
+    Dataset over ``organ`` (the 14 tissues, then ``plasma`` and ``red_cells``).
+    Variables by method:
 
     - rodgers_rowland: ``fraction_neutral_lipid``, ``fraction_neutral_phospholipid``,
-      ``fraction_extracellular_water``, ``fraction_intracellular_water`` [1], ``acidic_phospholipid`` [mg/g],
-      ``albumin_ratio``, ``lipoprotein_ratio``, ``fraction_vascular``, ``ph`` [1]
-    - poulin_theil, berezhkovskiy: ``fraction_water``, ``fraction_neutral_lipid``, ``fraction_phospholipid``, ``ph``
-    - schmitt: ``fraction_cells``, ``fraction_interstitium``, ``fraction_water_cells``, ``fraction_lipid_cells``,
-      ``fraction_protein_cells``, ``neutral_lipid_fraction_of_lipid``, ``neutral_phospholipid_fraction``,
-      ``acidic_phospholipid_fraction``, ``ph_cells``. Fractions of cells and interstitium are as tabled: they need not
-      add to 1 (gut: 0.9 + 0.096). For ``plasma`` the water and protein fractions are those of plasma.
+      ``fraction_extracellular_water``, ``fraction_intracellular_water`` [1],
+      ``acidic_phospholipid`` [mg/g], ``albumin_ratio``, ``lipoprotein_ratio``,
+      ``fraction_vascular``, ``ph`` [1]
+    - poulin_theil, berezhkovskiy: ``fraction_water``, ``fraction_neutral_lipid``,
+      ``fraction_phospholipid``, ``ph``
+    - schmitt: ``fraction_cells``, ``fraction_interstitium``, ``fraction_water_cells``,
+      ``fraction_lipid_cells``, ``fraction_protein_cells``,
+      ``neutral_lipid_fraction_of_lipid``, ``neutral_phospholipid_fraction``,
+      ``acidic_phospholipid_fraction``, ``ph_cells``. Fractions of cells and
+      interstitium are as tabled: they need not add to 1 (gut: 0.9 + 0.096). For
+      ``plasma`` the water and protein fractions are those of plasma.
 
-    A value that does not exist for an entry (extracellular water of red cells, albumin ratio of plasma) is NaN.
-    Coordinates ``source`` and ``stand_in`` (empty, or the tissue whose row is used) run over ``organ``; the attribute
-    ``composition_species`` says whose tissues were analysed.
+    A value that does not exist for an entry (extracellular water of red cells, albumin
+    ratio of plasma) is NaN. Coordinates ``source`` and ``stand_in`` (empty, or the
+    tissue whose row is used) run over ``organ``; the attribute ``composition_species``
+    says whose tissues were analysed.
 
     Raises
     ------
-    UnknownNameError : unknown species or method
+    UnknownNameError
+        Unknown species or method.
     """
     check_choice("species", species, SPECIES)
     check_choice("method", method, METHODS)
@@ -245,7 +255,8 @@ def _poulin_theil_human():
     sources: Sources = {}
     for row in rows("kpcoeff_poulin_theil"):
         organ = row["tissue"].lower()
-        # compphysiol has .778 where kpcoeff has .788 for the water of spleen; the difference is below 2 % and
+        # compphysiol has .778 where kpcoeff has .788 for the water of spleen; the difference is
+        # below 2 % and
         # kpcoeff's table is kept whole
         values[organ] = {
             "fraction_water": float(row["f_water"]),
@@ -297,7 +308,8 @@ def _schmitt(species: str):
                 continue
             values.setdefault(organ, {})[name] = value
             sources.setdefault(organ, f"{reference} ({measured}), via httk tissue_data.csv")
-    # plasma protein by species where httk has it (the minipig is not among its species: human value)
+    # plasma protein by species where httk has it (the minipig is not among its species: human
+    # value)
     plasma_species = "human" if species == "minipig" else species
     protein = httk_physiology(plasma_species)["Plasma Protein Volume Fraction"]
     values["plasma"] = {

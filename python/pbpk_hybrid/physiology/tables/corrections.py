@@ -1,7 +1,8 @@
 """Known slips of the shipped tables, corrected here and nowhere else.
 
-The tables under ``data/`` stay as they were published upstream; every function below that changes a number says why,
-:data:`CORRECTIONS` lists them for the notes of each Dataset, and a test pins each one.
+The tables under ``data/`` stay as they were published upstream; every function below
+that changes a number says why, :data:`CORRECTIONS` lists them for the notes of each
+Dataset, and a test pins each one.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ CORRECTIONS: tuple[Correction, ...] = (
     ),
 )
 
-# rows of httk's physiology_data.csv whose values are per kg although labelled per kg^(3/4); see CORRECTIONS
+# rows of httk's physiology_data.csv whose values are per kg although labelled per kg^(3/4); see
+# CORRECTIONS
 _PER_KG = {
     ("rabbit", "Cardiac Output"),
     ("rabbit", "GFR"),
@@ -113,7 +115,9 @@ _PER_KG = {
 
 
 def httk_rate(species: str, parameter: str) -> float:
-    """Cardiac output, GFR or urine flow of an animal of httk's average weight [mL/min], label slips corrected."""
+    """Cardiac output, GFR or urine flow of an animal of httk's average weight [mL/min],
+    label slips corrected.
+    """
     table = httk_physiology(species)
     exponent = 1.0 if (species, parameter) in _PER_KG else 0.75
     return table[parameter] * table["Average BW"] ** exponent

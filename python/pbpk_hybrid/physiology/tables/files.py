@@ -36,7 +36,9 @@ def rows(name: str) -> tuple[Row, ...]:
 
 @cache
 def httk_physiology(species: str) -> dict[str, float]:
-    """Whole-body values of httk's ``physiology_data.csv`` for one species, in the table's own units."""
+    """Whole-body values of httk's ``physiology_data.csv`` for one species, in the
+    table's own units.
+    """
     column = species.capitalize()
     return {
         row["Parameter"]: float(row[column]) for row in rows("httk_physiology") if row.get(column)
@@ -56,7 +58,9 @@ def httk_tissue(species: str, variable: str) -> dict[str, tuple[float, str]]:
 
 @cache
 def compphysiol(individual: str, parameter: str) -> dict[str, tuple[float, str]]:
-    """One parameter of compphysiol's ``physiology_records.csv``: tissue -> (value, source heading)."""
+    """One parameter of compphysiol's ``physiology_records.csv``: tissue -> (value,
+    source heading).
+    """
     return {
         row["tissue"]: (float(row["value"]), row["source_heading"].strip().rstrip(","))
         for row in rows("compphysiol")

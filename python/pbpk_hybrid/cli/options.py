@@ -1,0 +1,149 @@
+"""The options that several commands share, and those of `simulate`, as typer sees them.
+
+A command names an option by the type of its parameter, such as ``seed: Seed = None``;
+the help text, the unit and the limits are written here once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .parsing import number_option
+
+# ---- how the command runs -----------------------------------------------------------------------
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of all random draws; none: a new one, reported."),
+]
+
+# ---- virtual subjects ---------------------------------------------------------------------------
+
+SubjectCount = Annotated[
+    int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")
+]
+Species = Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")]
+Age = Annotated[str | None, typer.Option(help='[year], such as "20-60".')]
+Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")]
+BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
+BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
+EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+Generator = Annotated[
+    str,
+    typer.Option(
+        "--generator", help="survey (people of NHANES), or pcdm (the diffusion model; extra learn)."
+    ),
+]
+Extrapolate = Annotated[
+    bool,
+    typer.Option(
+        "--extrapolate",
+        help="With pcdm: also ranges in which nobody was trained on; the result is marked.",
+    ),
+]
+Variability = Annotated[
+    bool,
+    typer.Option(
+        help="Let enzyme activity and absorption differ between subjects, not only their anatomy."
+    ),
+]
+
+# ---- compound and dose --------------------------------------------------------------------------
+
+CompoundName = Annotated[
+    str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")
+]
+CompoundFile = Annotated[
+    Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
+]
+Dose = Annotated[
+    str | None,
+    typer.Option(
+        help='Such as "320 mg oral" or "100 mg iv over 2 h q24h x7"; '
+        "none: the usual dose of the published studies."
+    ),
+]
+Observed = Annotated[
+    str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
+]
+
+# ---- model choices ------------------------------------------------------------------------------
+
+Clearance = Annotated[
+    str | None,
+    typer.Option(
+        help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
+        "[default: the compound's own]."
+    ),
+]
+Distribution = Annotated[
+    str | None,
+    typer.Option(
+        help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the "
+        "measured volume) [default: the compound's own]."
+    ),
+]
+PartitionMethod = Annotated[str | None, typer.Option(help="Method for the partition coefficients.")]
+HepaticModel = Annotated[
+    str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
+]
+
+# ---- solver and saved times ---------------------------------------------------------------------
+
+Times = Annotated[
+    str | None,
+    typer.Option(
+        help='[h] "first:last:step" or a list with commas; none: dense after every dose, until '
+        "99 % of the area under the curve is behind in the median subject."
+    ),
+]
+Compartments = Annotated[
+    str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
+]
+Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
+Method = Annotated[
+    str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
+]
+RelativeTolerance = Annotated[
+    float | None,
+    typer.Option(parser=number_option("1"), help="Relative tolerance per step [default: 2e-7]."),
+]
+
+# ---- what is written ----------------------------------------------------------------------------
+
+FigureKind = Annotated[
+    str, typer.Option(help="Figure: band (median, 5-95 %) or spaghetti (a line per subject).")
+]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        help="Folder for the files; or NAME.zarr for a cohort of any size, curves only.",
+    ),
+]
+ReportFile = Annotated[
+    Path | None, typer.Option(help="Also write this self-contained HTML report.")
+]
+
+# ---- stores: cohorts of any size, in chunks -----------------------------------------------------
+
+Chunk = Annotated[
+    int, typer.Option(min=1, help="With NAME.zarr: subjects a worker holds at a time.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="With NAME.zarr: processes [default: one per core].")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")
+]

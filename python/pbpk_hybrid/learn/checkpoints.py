@@ -22,6 +22,7 @@ from .._core.errors import CheckpointError, MissingDependencyError
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
+from .parameter_names import present_names
 
 #: largest file that is read, in bytes: far above anything this package writes
 LARGEST = 2 * 1024**3
@@ -172,7 +173,7 @@ def reading(path: str | os.PathLike | None) -> Iterator[None]:
 
 
 def settings_of(
-    kind: type, given: Any, limits: Mapping[str, tuple[float, float]], **more: Any
+    kind: type, stored: Any, limits: Mapping[str, tuple[float, float]], **more: Any
 ) -> Any:
     """The settings of a component, a dataclass, from a checkpoint's plain values.
 
@@ -189,29 +190,29 @@ def settings_of(
     ------
     CheckpointError : not a table, an unknown name, a value of another type, not finite, or beyond its limits
     """
-    if not isinstance(given, Mapping):
-        raise CheckpointError("config", type(given).__name__, "a JSON object of settings")
-    usual = {f.name: getattr(kind(), f.name) for f in fields(kind)}
-    for name, value in given.items():
+    if not isinstance(stored, Mapping):
+        raise CheckpointError("config", type(stored).__name__, "a JSON object of settings")
+    defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    for name, value in stored.items():
         field = f"config.{name}"
-        if name not in usual:
+        if name not in defaults:
             raise CheckpointError(field, value, f"a setting of {kind.__name__}")
-        if name in more or not isinstance(usual[name], (bool, int, float)):
+        if name in more or not isinstance(defaults[name], (bool, int, float)):
             continue
         least, largest = limits.get(name, (-math.inf, math.inf))
         if value is None and name in _MAY_BE_NONE:
             continue
-        if isinstance(usual[name], bool):
+        if isinstance(defaults[name], bool):
             if not isinstance(value, bool):
                 raise CheckpointError(field, value, "true or false")
         elif isinstance(value, bool) or not isinstance(
-            value, int if isinstance(usual[name], int) else (int, float)
+            value, int if isinstance(defaults[name], int) else (int, float)
         ):
-            raise CheckpointError(field, value, f"a number like {usual[name]!r}")
+            raise CheckpointError(field, value, f"a number like {defaults[name]!r}")
         elif not (math.isfinite(value) and least <= value <= largest):
             raise CheckpointError(field, value, f"a number from {least:g} to {largest:g}")
     with reading("config"):
-        return kind(**{k: v for k, v in given.items() if k not in more}, **more)
+        return kind(**{k: v for k, v in stored.items() if k not in more}, **more)
 
 
 def check_finite(tensors: Mapping[str, Any], infinite: Sequence[str] = ()) -> None:
@@ -280,27 +281,38 @@ def check_sizes(build: Callable[[], Any], tensors: Mapping[str, Any]) -> None:
 
     with torch.device("meta"):
         module = build()
-    _compare(module.state_dict(), tensors)
+    _compare(module.state_dict(), present_names(type(module).__name__, tensors))
 
 
 def load_weights(module, tensors: Mapping[str, Any]) -> None:
     """Put `tensors` into a torch module; every name and shape must fit.
 
+    Names of earlier versions are understood, see :mod:`.parameter_names`.
+
     Raises
     ------
     CheckpointError : names that are missing, too many, or of another shape
     """
+    tensors = present_names(type(module).__name__, tensors)
     _compare(module.state_dict(), tensors)
-    module.load_state_dict(dict(tensors))
+    module.load_state_dict(tensors)
 
 
-def _compare(own: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+def with_prefix(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The tensors whose names start with `prefix`, under the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _compare(expected: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    missing, extra = (
+        sorted(expected.keys() - tensors.keys()),
+        sorted(tensors.keys() - expected.keys()),
+    )
     if missing or extra:
         raise CheckpointError(
             "tensors", f"missing {missing[:3]}, unknown {extra[:3]}", "the weights of this network"
         )
-    for name, tensor in own.items():
+    for name, tensor in expected.items():
         if tensor.shape != tensors[name].shape:
             raise CheckpointError(
                 f"tensor {name}", tuple(tensors[name].shape), f"shape {tuple(tensor.shape)}"

@@ -21,7 +21,8 @@ from torch import nn
 
 from .._core.errors import CheckpointError, InputError, SolveError
 from .._core.files import atomic_path
-from .checkpoints import load_checkpoint, load_weights, save_checkpoint
+from .checkpoints import load_checkpoint, load_weights, save_checkpoint, with_prefix
+from .parameter_names import present_names
 
 KIND, FORMAT = "training state", 1
 #: options that may change between a run and its resumption without changing the steps already taken
@@ -325,19 +326,16 @@ class _Run:
                     hint="give the same options, or another folder",
                 )
 
-        def part(kind: str) -> dict[str, torch.Tensor]:
-            return {
-                n.removeprefix(kind + "/"): t
-                for n, t in tensors.items()
-                if n.startswith(kind + "/")
-            }
-
-        load_weights(self.module, part("now"))
+        load_weights(self.module, with_prefix(tensors, "now/"))
         device = next(self.module.parameters()).device
-        self.average = {n: t.to(device) for n, t in part("average").items()}
-        self.best = {n: t.to(device) for n, t in part("best").items()}
+        network = type(self.module).__name__
+        average, best = (
+            present_names(network, with_prefix(tensors, kind)) for kind in ("average/", "best/")
+        )
+        self.average = {n: t.to(device) for n, t in average.items()}
+        self.best = {n: t.to(device) for n, t in best.items()}
         state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in part("optimizer").items():
+        for name, tensor in with_prefix(tensors, "optimizer/").items():
             i, key = name.split("/")
             state.setdefault(int(i), {})[key] = tensor
         whole = self.optimizer.state_dict()

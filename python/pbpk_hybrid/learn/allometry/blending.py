@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import bodies as _path
+from . import bodies
 from .calibration import GROUPS
 
 SPECIES, TARGET = "monkey", "human"
@@ -23,8 +23,8 @@ FEWEST = 20  # compounds; fewer say nothing
 
 def by_liver_flow(log_clearance, x_from, x_to):
     """ln clearance [L/h] scaled by liver blood flow between log masses `x_from` and `x_to` of the path."""
-    flow = _path.processes()[0]
-    return log_clearance + (_path.basis(x_to)[0] - _path.basis(x_from)[0]) @ flow
+    flow = bodies.processes()[0]
+    return log_clearance + (bodies.basis(x_to)[0] - bodies.basis(x_from)[0]) @ flow
 
 
 def share(model: np.ndarray, classical: np.ndarray, observed: np.ndarray) -> float:

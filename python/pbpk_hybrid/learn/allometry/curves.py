@@ -27,7 +27,8 @@ from ...models.system.graph import whole_body_graph
 from ...models.system.system import System
 from ...physiology import SPECIES, reference_individual
 from ...simulation.single import simulate_system
-from .model import NeuralAllometry, _structure_of
+from .model import NeuralAllometry, structure_features
+from .posterior import CompoundInputs, Target, member_posterior
 from .sources import parse_sources
 from .training import NU
 
@@ -39,22 +40,22 @@ LARGEST_EXTRACTION = 0.95
 SMALLEST_FACTOR = 0.02
 #: what is trained: the law. The covariance of the sources, and with it the intervals, stays
 TRAINED = (
-    "first",
-    "second",
-    "pool",
-    "field",
-    "gate_start",
-    "gate_in",
-    "gate_shift",
-    "gate_out",
+    "conv1",
+    "conv2",
+    "readout",
+    "field_weight",
+    "gate_bias_out",
+    "gate_weight_in",
+    "gate_bias_in",
+    "gate_weight_out",
     "exponent",
-    "binding",
-    "binding_block",
+    "binding_bias",
+    "binding_descriptors",
     "binding_volume",
-    "prior_shift",
-    "prior_factor",
+    "prior_bias",
+    "prior_slope",
     "prior_phi",
-    "unknown_shift",
+    "prior_bias_unknown",
 )
 
 
@@ -199,19 +200,19 @@ class _Scaled:
         )
 
     def __call__(self, p: Mapping[str, np.ndarray]):
-        given = dict(self.inner.parameters)
+        values = dict(self.inner.parameters)
         clearance, volume = p["clearance"], p["volume"]
         factor = (volume - self.blood) / self.tissue
         factor = np.where(np.real(factor) < SMALLEST_FACTOR, SMALLEST_FACTOR, factor)
-        given |= {f"kp.{organ}": value * factor for organ, value in self.kp.items()}
-        ratio = given["blood_to_plasma_ratio"]
+        values |= {f"kp.{organ}": value * factor for organ, value in self.kp.items()}
+        ratio = values["blood_to_plasma_ratio"]
         hepatic, most = clearance * (1.0 - self.fe) / ratio, LARGEST_EXTRACTION * self.flow
         rest = np.where(np.real(hepatic) > most, hepatic - most, 0.0)
         hepatic = hepatic - rest
-        unbound = given["fraction_unbound_plasma"] / ratio
-        given["clint.liver"] = hepatic / (unbound * (1.0 - hepatic / self.flow))
-        given["clearance_renal"] = clearance * self.fe + rest * ratio
-        return self.inner.assemble(given)
+        unbound = values["fraction_unbound_plasma"] / ratio
+        values["clint.liver"] = hepatic / (unbound * (1.0 - hepatic / self.flow))
+        values["clearance_renal"] = clearance * self.fe + rest * ratio
+        return self.inner.assemble(values)
 
 
 class _Simulated(torch.autograd.Function):
@@ -245,14 +246,12 @@ class _Simulated(torch.autograd.Function):
 
 
 def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
-    """(n,) ln C [mg/L] at the curve's times as law and engine foretell it; gradients reach the weights of the law."""
-    given = parse_sources(curve.sources)
-    found = _structure_of(curve.compound)
-    inputs = model._inputs(found)
-    every = [
-        model._members(m, inputs, given, curve.species, curve.weight)[0] for m in model._modules
-    ]
-    clearance, volume = torch.cat(every)[:, :2].mean(0)
+    """(n,) ln C [mg/L] at the curve's times as law and engine predict it; gradients reach the weights of the law."""
+    sources = parse_sources(curve.sources)
+    compound = CompoundInputs.of(model._encoder, structure_features(curve.compound))
+    target = Target(curve.species, curve.weight)
+    means = [member_posterior(m, compound, sources, target)[0] for m in model._modules]
+    clearance, volume = torch.cat(means)[:, :2].mean(0)
     return _Simulated.apply(clearance, volume, curve)
 
 

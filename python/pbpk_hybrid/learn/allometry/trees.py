@@ -43,13 +43,13 @@ class Trees:
         cls,
         features: Features,
         targets: np.ndarray,
-        told: np.ndarray,
+        kernel_prediction: np.ndarray,
         n_trees: int,
         parameters,
         stacked,
         seed: int,
     ) -> Trees:
-        """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where unknown); `told`
+        """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where unknown); `kernel_prediction`
         (n, n_parameters): the kernel's predictions for rows it has not seen.
         """
         ensemble = require("sklearn.ensemble", "learn", "training Neural Allometry")
@@ -57,7 +57,7 @@ class Trees:
         roots, of, first = [], [], 0
         for p in parameters:
             known = np.flatnonzero(np.isfinite(targets[:, p]))
-            x = _columns(features.take(known), told[known] if p in stacked else None)
+            x = _columns(features.take(known), kernel_prediction[known] if p in stacked else None)
             keep = np.flatnonzero((x != np.median(x, axis=0)).sum(0) >= RARE)
             forest = ensemble.ExtraTreesRegressor(
                 n_trees, min_samples_leaf=LEAF, max_features=SHARE, random_state=seed + p
@@ -80,10 +80,10 @@ class Trees:
         seen[list(stacked)] = 1
         return cls(*arrays, np.array(roots, dtype=np.int32), np.array(of, dtype=np.int32), seen)
 
-    def predict(self, features: Features, told: np.ndarray) -> np.ndarray:
-        """(n, n_parameters) of new structures; `told`: the kernel's predictions for them."""
-        out = np.full(told.shape, np.nan)
-        plain, full = _columns(features, None), _columns(features, told)
+    def predict(self, features: Features, kernel_prediction: np.ndarray) -> np.ndarray:
+        """(n, n_parameters) of new structures; `kernel_prediction`: the kernel's predictions for them."""
+        out = np.full(kernel_prediction.shape, np.nan)
+        plain, full = _columns(features, None), _columns(features, kernel_prediction)
         rows = np.arange(len(out))[:, None]
         for p in np.unique(self.of):
             x = full if self.stacked[p] else plain
@@ -140,8 +140,8 @@ class Trees:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-def _columns(features: Features, told: np.ndarray | None) -> np.ndarray:
+def _columns(features: Features, kernel_prediction: np.ndarray | None) -> np.ndarray:
     parts = [features.descriptors, features.fingerprint]
-    if told is not None:
-        parts.append(np.repeat(told, REPEAT, axis=1))
+    if kernel_prediction is not None:
+        parts.append(np.repeat(kernel_prediction, REPEAT, axis=1))
     return np.hstack(parts).astype(np.float32)

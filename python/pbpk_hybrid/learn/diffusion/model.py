@@ -27,6 +27,7 @@ from ..checkpoints import (
     reading,
     save_checkpoint,
     settings_of,
+    with_prefix,
 )
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
@@ -448,9 +449,7 @@ class PCDM:
         x = check_array("pool/x", tensors["pool/x"], (None, len(POOLED)))
         group = check_array("pool/group", tensors["pool/group"], (len(x),), 0, groups - 1)
         ranges = _ranges_of(stored["ranges"])
-        weights = {
-            k.removeprefix("network/"): v for k, v in tensors.items() if k.startswith("network/")
-        }
+        weights = with_prefix(tensors, "network/")
         build = lambda: Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
         check_sizes(build, weights)
         module = build()

@@ -79,8 +79,8 @@ class Batch:
     dose_oral, dose_mask : (B, D) bool
     obs_time : (B, N) [h];  obs_value : (B, N) [mg/L], the limit where censored;  obs_censored, obs_mask : (B, N) bool
     obs_site : (B, N) number in :data:`SITES`
-    obs_anchor : (B, N) [mg/L] what the mechanistic model says of a typical subject; NaN where there is none
-    query_time, query_anchor, query_site, query_mask : (B, Q) likewise
+    obs_reference : (B, N) [mg/L] what the mechanistic model says of a typical subject; NaN where there is none
+    query_time, query_reference, query_site, query_mask : (B, Q) likewise
     query_value, query_censored : (B, Q) what was measured there; only for training and scoring
     body_weight : (B,) [kg], always there
     covariates : (B, len(COVARIATES)), NaN where not known;  descriptors : (B, len(DESCRIPTORS))
@@ -97,11 +97,11 @@ class Batch:
     obs_censored: np.ndarray
     obs_mask: np.ndarray
     obs_site: np.ndarray
-    obs_anchor: np.ndarray
+    obs_reference: np.ndarray
     query_time: np.ndarray
     query_site: np.ndarray
     query_mask: np.ndarray
-    query_anchor: np.ndarray
+    query_reference: np.ndarray
     body_weight: np.ndarray
     covariates: np.ndarray
     descriptors: np.ndarray

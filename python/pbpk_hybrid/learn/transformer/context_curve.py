@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .batch import Batch
 from .features import Prepared, prepare
-from .module import _PARAMETERS, _log, _parameters, _starting_points
+from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .superposition import responses
 
 _STARTS = 6
@@ -41,7 +41,7 @@ class TypicalCurve:
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
-        """Set the anchors of observations and queries at the site that was fitted, where the patient is near enough."""
+        """Set the reference curve at observations and queries at the site that was fitted, where the patient is near enough."""
         if self.raw is None:
             return
         near = (
@@ -54,27 +54,29 @@ class TypicalCurve:
         ]
         use = near & np.array(routes)
         asked = prepare(batch)
-        parameters = _parameters(self.raw[None, None].expand(len(batch), 1, _PARAMETERS))
+        parameters = curve_parameters(self.raw[None, None].expand(len(batch), 1, Column.COUNT))
         scale = np.exp(asked.log_scale.numpy().astype(float))[:, None]
         for kind, time in (("obs", asked.obs_time), ("query", asked.query_time)):
             if time.shape[1] == 0:
                 continue
             curve = responses(asked, time, parameters)[..., 0].numpy() * scale
-            name = f"{kind}_anchor"
+            name = f"{kind}_reference"
             where = use[:, None] & (getattr(batch, f"{kind}_site") == self.site)
             setattr(batch, name, np.where(where, curve, getattr(batch, name)))
 
 
 def _fit(p: Prepared, site: int) -> Tensor:
     """(15,) raw parameters: the best of several starting points, all descended at once."""
-    start = _starting_points(_STARTS)
+    start = initial_hypotheses(_STARTS)
     start[:, 0] = start[torch.arange(_STARTS) // 2 * 2, 0]
     raw = start.clone().requires_grad_(True)
     mask = p.obs_mask & (p.obs_site == site)
     count = mask.sum().clamp_min(1)
 
     def each() -> Tensor:
-        curve = _log(responses(p, p.obs_time, _parameters(raw[None].expand(len(p.static), -1, -1))))
+        curve = log_concentration(
+            responses(p, p.obs_time, curve_parameters(raw[None].expand(len(p.static), -1, -1)))
+        )
         miss = curve - p.obs_log[..., None]
         miss = torch.where(p.obs_censored[..., None], miss.clamp_min(0), miss)
         robust = _ROBUST**2 * (torch.sqrt(1 + (miss / _ROBUST) ** 2) - 1)

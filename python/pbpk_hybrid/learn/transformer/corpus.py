@@ -350,7 +350,7 @@ def _measure(
 ) -> tuple[Batch, np.ndarray]:
     """What a laboratory makes of the curves: samples, errors, limits of quantification; and what is told of the patient."""
     n = len(lengths)
-    truth, anchor = curves[:n], (curves[n:] if whole_body else None)
+    truth, reference = curves[:n], (curves[n:] if whole_body else None)
     group = np.arange(n) // o.group
     groups = int(group[-1]) + 1
     each = lambda draw: draw(groups)[group]
@@ -399,8 +399,8 @@ def _measure(
         ok = ok & np.isfinite(c)
         known = (
             np.full(c.shape, np.nan)
-            if anchor is None
-            else anchor[rows, at, sites] * factor[:, None]
+            if reference is None
+            else reference[rows, at, sites] * factor[:, None]
         )
         learned = np.where(sites == site[:, None], typical[rows, at] * factor[:, None], np.nan)
         return (
@@ -443,13 +443,13 @@ def _measure(
         obs_time=obs[1],
         obs_value=obs[2],
         obs_censored=obs[3],
-        obs_anchor=either(obs[4], obs[5]),
+        obs_reference=either(obs[4], obs[5]),
         obs_site=own_site.copy(),
         query_mask=ask[0],
         query_time=ask[1],
         query_value=ask[2],
         query_censored=ask[3],
-        query_anchor=either(ask[4], ask[5]),
+        query_reference=either(ask[4], ask[5]),
         query_site=asked_site,
         **common,
     )
@@ -462,12 +462,12 @@ def _measure(
         obs_time=whole[1],
         obs_value=whole[2],
         obs_censored=whole[3],
-        obs_anchor=hide(whole[4]),
+        obs_reference=hide(whole[4]),
         obs_site=whole_site.copy(),
         query_mask=nothing.astype(bool),
         query_time=nothing,
         query_site=nothing.astype(np.int64),
-        query_anchor=nothing,
+        query_reference=nothing,
         **common,
     )
     return batch, noise[:, 0]

@@ -2,7 +2,7 @@
 
 Each subject is simulated twice: as it is, and as the mechanistic model would have it from what is known of the compound
 (no differences between subjects beyond anatomy; clearance and Kp as far off as such values usually are). The second
-curve is the *anchor* that the network is shown where a compound is given.
+curve is the *reference* that the network is shown where a compound is given.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _CLEARANCE_ERROR, _VOLUME_ERROR = (0.15, 0.8), (0.15, 0.5)
 
 @dataclass(frozen=True)
 class WholeBody:
-    """A cohort of pairs: the Systems of the truth and of the anchor are one System of 2 n subjects.
+    """A cohort of pairs: the Systems of the truth and of the reference are one System of 2 n subjects.
 
     Parameters
     ----------
-    parameters : name -> (2 n,), first the truth, then the anchor
+    parameters : name -> (2 n,), first the truth, then the reference
     typical, spread : name -> (n,) value of the typical subject of the same anatomy, and ln sd between subjects, of what
     varies;
         "kp" stands for the one factor on all partition coefficients
@@ -110,8 +110,8 @@ def draw_whole_body(
     # Kp is wrong organ by organ too, beyond the one factor
     uneven = np.exp(np.where(in_vivo_v, 0.25, 0.35)[:, None] * rng.standard_normal(kp.shape))
 
-    pair = lambda truth, anchor: np.concatenate(
-        [np.broadcast_to(truth, (n,)), np.broadcast_to(anchor, (n,))]
+    pair = lambda truth, reference: np.concatenate(
+        [np.broadcast_to(truth, (n,)), np.broadcast_to(reference, (n,))]
     )
     p = {
         "fraction_unbound_plasma": pair(

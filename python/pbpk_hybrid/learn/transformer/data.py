@@ -54,7 +54,7 @@ class Patient:
     value: np.ndarray = field(default_factory=lambda: np.zeros(0))
     censored: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     site: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    anchor: np.ndarray | None = None
+    reference: np.ndarray | None = None
     descriptors: np.ndarray = field(default_factory=lambda: np.full(len(DESCRIPTORS), np.nan))
 
 
@@ -427,14 +427,17 @@ def check_times(times: Any) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------------ to arrays
 def collate(
-    patients: Sequence[Patient], times: np.ndarray, sites: Sequence[int], anchors: np.ndarray | None
+    patients: Sequence[Patient],
+    times: np.ndarray,
+    sites: Sequence[int],
+    references: np.ndarray | None,
 ) -> Batch:
     """Patients as a Batch; every time is asked for at every site.
 
     Parameters
     ----------
     times : (n_times,) or (B, n_times) [h]
-    anchors : (B, n_times, n_sites) [mg/L] or None
+    references : (B, n_times, n_sites) [mg/L] or None
     """
     n, n_sites = len(patients), len(sites)
     most_doses = max(len(p.doses.time) for p in patients)
@@ -448,7 +451,9 @@ def collate(
 
     each = np.broadcast_to(times, (n, np.shape(times)[-1]))
     asked = np.repeat(each, n_sites, axis=1)
-    anchor = np.full(asked.shape, np.nan) if anchors is None else anchors.reshape(asked.shape)
+    reference = (
+        np.full(asked.shape, np.nan) if references is None else references.reshape(asked.shape)
+    )
     return Batch(
         dose_time=padded([p.doses.time for p in patients], most_doses),
         dose_amount=padded([p.doses.amount for p in patients], most_doses),
@@ -460,15 +465,18 @@ def collate(
         obs_censored=padded([p.censored for p in patients], most_seen, bool),
         obs_mask=padded([np.ones(len(p.time), bool) for p in patients], most_seen, bool),
         obs_site=padded([p.site for p in patients], most_seen, np.int64),
-        obs_anchor=padded(
-            [np.full(len(p.time), np.nan) if p.anchor is None else p.anchor for p in patients],
+        obs_reference=padded(
+            [
+                np.full(len(p.time), np.nan) if p.reference is None else p.reference
+                for p in patients
+            ],
             most_seen,
             fill=np.nan,
         ),
         query_time=asked,
         query_site=np.tile(np.asarray(sites, np.int64), (n, np.shape(times)[-1])),
         query_mask=np.ones(asked.shape, bool),
-        query_anchor=anchor,
+        query_reference=reference,
         body_weight=np.array([p.body_weight for p in patients]),
         covariates=np.stack([p.covariates for p in patients]),
         descriptors=np.stack([p.descriptors for p in patients]),

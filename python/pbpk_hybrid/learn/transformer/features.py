@@ -39,11 +39,11 @@ class Prepared:
     obs_censored: Tensor
     obs_mask: Tensor
     obs_site: Tensor
-    obs_anchor: Tensor
+    obs_reference: Tensor
     query_time: Tensor
     query_site: Tensor
     query_mask: Tensor
-    query_anchor: Tensor
+    query_reference: Tensor
     static: Tensor
     log_scale: Tensor
     query_log: Tensor | None = None
@@ -67,7 +67,7 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
             out = np.log(values / scale)
         return np.where(mask, np.maximum(out, -25.0), 0.0)
 
-    def anchor(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def reference(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             out = np.maximum(np.log(values / scale), -25.0)
         return np.where(mask & np.isfinite(values), out, np.nan)
@@ -89,11 +89,11 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
         obs_censored=flag(batch.obs_censored),
         obs_mask=flag(batch.obs_mask),
         obs_site=whole(batch.obs_site),
-        obs_anchor=tensor(anchor(batch.obs_anchor, batch.obs_mask)),
+        obs_reference=tensor(reference(batch.obs_reference, batch.obs_mask)),
         query_time=tensor(seen(batch.query_time, batch.query_mask)),
         query_site=whole(batch.query_site),
         query_mask=flag(batch.query_mask),
-        query_anchor=tensor(anchor(batch.query_anchor, batch.query_mask)),
+        query_reference=tensor(reference(batch.query_reference, batch.query_mask)),
         static=tensor(_static(batch, scale[:, 0])),
         log_scale=tensor(np.log(scale[:, 0])),
         **extra,

@@ -61,7 +61,7 @@ def describe(compound: Compound, species: str) -> np.ndarray:
     return out
 
 
-def anchors(
+def reference_curves(
     compound: Compound,
     patients: list[Patient],
     regimen: Regimen,
@@ -69,7 +69,7 @@ def anchors(
     times: np.ndarray,
     sites: list[int],
 ) -> np.ndarray | None:
-    """Curves of the mechanistic model for every patient, put into ``patient.anchor`` at the observations.
+    """Curves of the mechanistic model for every patient, put into ``patient.reference`` at the observations.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def anchors(
         out[rows] = result["concentration"].transpose("subject", "time", "compartment").values
     place = {s: k for k, s in enumerate(wanted)}
     for i, p in enumerate(patients):
-        p.anchor = (
+        p.reference = (
             out[i, np.searchsorted(grid, p.time), [place[int(s)] for s in p.site]]
             if len(p.time)
             else np.zeros(0)
@@ -170,4 +170,4 @@ def _only(regimen: Regimen, ids: list[int]) -> Regimen:
     )
 
 
-__all__ = ["anchors", "describe"]
+__all__ = ["describe", "reference_curves"]

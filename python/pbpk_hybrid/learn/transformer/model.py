@@ -29,6 +29,7 @@ from ..checkpoints import (
     reading,
     save_checkpoint,
     settings_of,
+    with_prefix,
 )
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
@@ -39,7 +40,7 @@ from .corpus import Corpus
 from .data import MOST_OTHERS, Patient, as_regimen, check_times, collate, read_patients
 from .features import prepare
 from .likelihood import Mixture
-from .mechanistic_curve import anchors, describe
+from .mechanistic_curve import describe, reference_curves
 from .module import ForecasterModule
 from .training import VALIDATION_SEED, batch_loss, new_module, train_module
 
@@ -192,9 +193,7 @@ class Forecaster:
         )
         kind = "average/" if averaged else "now/"
         module = new_module(config)
-        load_weights(
-            module, {n.removeprefix(kind): t for n, t in tensors.items() if n.startswith(kind)}
-        )
+        load_weights(module, with_prefix(tensors, kind))
         return cls(module, corpus_reference(config))
 
     @classmethod
@@ -301,7 +300,9 @@ class Forecaster:
         if compound is not None:
             for p in patients:
                 p.descriptors = describe(compound, p.species)
-            known = anchors(compound, patients, as_regimen(regimen), physiology, grid, sites)
+            known = reference_curves(
+                compound, patients, as_regimen(regimen), physiology, grid, sites
+            )
         batch = collate(patients, grid, sites, known)
         if others is not None:
             with_context(batch, others)
@@ -384,7 +385,9 @@ class Forecaster:
             compound = _compound(compound)
             for p in patients:
                 p.descriptors = describe(compound, p.species)
-            anchors(compound, patients, as_regimen(regimen), physiology, patients[0].time[:1], [0])
+            reference_curves(
+                compound, patients, as_regimen(regimen), physiology, patients[0].time[:1], [0]
+            )
         module = copy.deepcopy(self.module)
         corpus = Corpus(replace(self.config.corpus, batch_size=64))
         _, base = generator(seed)
@@ -422,7 +425,7 @@ class Forecaster:
         if compound is not None:
             for p in others:
                 p.descriptors = describe(compound, p.species)
-            anchors(
+            reference_curves(
                 compound,
                 others,
                 as_regimen(regimen),
@@ -540,7 +543,7 @@ def _split(rng: np.random.Generator, patients: list[Patient]) -> Batch:
                 value=p.value[:n],
                 censored=p.censored[:n],
                 site=p.site[:n],
-                anchor=None if p.anchor is None else p.anchor[:n],
+                reference=None if p.reference is None else p.reference[:n],
             )
         )
         asked.append(slice(n, None))
@@ -559,8 +562,8 @@ def _split(rng: np.random.Generator, patients: list[Patient]) -> Batch:
             p.censored[s],
             True,
         )
-        if p.anchor is not None:
-            batch.query_anchor[i, :m] = p.anchor[s]
+        if p.reference is not None:
+            batch.query_reference[i, :m] = p.reference[s]
     return batch
 
 

@@ -27,10 +27,10 @@ def new_module(config: ForecasterConfig) -> ForecasterModule:
 
 
 def batch_loss(module: ForecasterModule, batch: Batch) -> torch.Tensor:
-    """Mean negative log likelihood of what is asked in a batch."""
-    asked = prepare(batch, module.start.device)
+    """Mean negative log likelihood of the queries of a batch."""
+    queries = prepare(batch, module.device)
     return negative_log_likelihood(
-        module(batch), asked.query_log, asked.query_censored, asked.query_mask
+        module(batch), queries.query_log, queries.query_censored, queries.query_mask
     )
 
 

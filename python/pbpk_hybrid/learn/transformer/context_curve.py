@@ -17,6 +17,8 @@ from .features import Prepared, prepare
 from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .superposition import responses
 
+#: most other patients that are seen as tokens, about as many as in training; the typical curve is of all
+_MOST_TOKENS = 8
 _STARTS = 6
 _ITERATIONS = 60
 #: no typical curve for bodies that differ by more than this in ln weight
@@ -99,4 +101,14 @@ def _fit(p: Prepared, site: int) -> Tensor:
     return raw.detach()[torch.nan_to_num(cost, nan=torch.inf).argmin()]
 
 
-__all__ = ["TypicalCurve"]
+def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
+    """Let every patient of `batch` see the other patients, and the curve they have in common (fitted unless given)."""
+    (typical or TypicalCurve(others)).put(batch)
+    chosen = np.unique(
+        np.linspace(0, len(others) - 1, min(_MOST_TOKENS, len(others))).round().astype(int)
+    )
+    batch.context_batch = others.take(chosen)
+    batch.context = np.broadcast_to(np.arange(len(chosen)), (len(batch), len(chosen)))
+
+
+__all__ = ["TypicalCurve", "with_context"]

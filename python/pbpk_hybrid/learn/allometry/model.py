@@ -89,7 +89,7 @@ class NeuralAllometry:
         facts = {
             "predicts": "clearance, volume, unbound fraction with intervals",
             "species": ", ".join(bodies.KNOT_SPECIES),
-            "trained on": f"{n_structures} compounds with a structure and a human value"
+            "trained on": f"{n_structures} compounds of known structure"
             if n_structures
             else "compounds without structures",
             "members": f"{n_members} in {len(self._modules)} modules",

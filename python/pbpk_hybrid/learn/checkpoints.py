@@ -1,8 +1,10 @@
-"""Checkpoints: one safetensors file, its configuration as JSON in the file's own metadata. No pickle, nothing is executed.
+"""Checkpoints: one safetensors file, its configuration as JSON in the file's own metadata.
+No pickle, nothing is executed.
 
-The header of a safetensors file is a JSON table of names, types, shapes and offsets, followed by the raw numbers
-(https://huggingface.co/docs/safetensors). Reading one therefore cannot run code; what is checked here is that it is a file
-of this package, of the right kind and version, and not larger than it says it is allowed to be.
+The header of a safetensors file is a JSON table of names, types, shapes and offsets,
+followed by the raw numbers (https://huggingface.co/docs/safetensors). Reading one therefore
+cannot run code; what is checked here is that it is a file of this package, of the right
+kind and version, and not larger than it says it is allowed to be.
 """
 
 from __future__ import annotations
@@ -45,21 +47,30 @@ def save_checkpoint(
 
     Parameters
     ----------
-    path : file name; ``.safetensors`` is added when it has no suffix
-    tensors : name -> torch.Tensor of any shape, any device (written from the CPU, contiguous)
-    config : what is needed to use the tensors again: plain JSON values
-    kind : which component it belongs to, such as ``"pcdm"``
-    format_version : raised whenever older code could not read the file any more
-    overwrite : replace a file that is there
+    path
+        file name; ``.safetensors`` is added when it has no suffix
+    tensors
+        name -> torch.Tensor of any shape, any device (written from the CPU, contiguous)
+    config
+        what is needed to use the tensors again: plain JSON values
+    kind
+        which component it belongs to, such as ``"pcdm"``
+    format_version
+        raised whenever older code could not read the file any more
+    overwrite
+        replace a file that is there
 
     Returns
     -------
-    path : the file written
+    path
+        the file written
 
     Raises
     ------
-    CheckpointError : the file is there and `overwrite` is False, or `config` is not plain JSON
-    InputError : the folder cannot be written
+    CheckpointError
+        the file is there and `overwrite` is False, or `config` is not plain JSON
+    InputError
+        the folder cannot be written
     """
     save_file = require("safetensors.torch", "learn", "checkpoints").save_file
     path = Path(path).expanduser()
@@ -96,7 +107,9 @@ def read_config(path: str | os.PathLike, *, kind: str, format_version: int) -> d
 
     Raises
     ------
-    CheckpointError : not a file, not a safetensors file of this package, of another kind, or of another format version
+    CheckpointError
+        not a file, not a safetensors file of this package, of another kind, or of another
+        format version
     """
     path = _existing(path)
     safe_open = require("safetensors", "learn", "checkpoints").safe_open
@@ -138,12 +151,15 @@ def load_checkpoint(
 
     Returns
     -------
-    tensors : name -> torch.Tensor
-    config : as it was given to :func:`save_checkpoint`
+    tensors
+        name -> torch.Tensor
+    config
+        as it was given to :func:`save_checkpoint`
 
     Raises
     ------
-    CheckpointError : as :func:`read_config`
+    CheckpointError
+        as :func:`read_config`
     """
     config = read_config(path, kind=kind, format_version=format_version)
     load_file = require("safetensors.torch", "learn", "checkpoints").load_file
@@ -153,11 +169,13 @@ def load_checkpoint(
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike | None) -> Iterator[None]:
-    """Whatever goes wrong while a model is put together from a file is the file's fault, and said so.
+    """Whatever goes wrong while a model is put together from a file is the file's fault,
+    and said so.
 
     Raises
     ------
-    CheckpointError : instead of every other error but that of a package that is not installed
+    CheckpointError
+        instead of every other error but that of a package that is not installed
     """
     try:
         yield
@@ -177,18 +195,23 @@ def settings_of(
 ) -> Any:
     """The settings of a component, a dataclass, from a checkpoint's plain values.
 
-    Every size is held to its limits before anything is built by it: one number in the file must not cost gigabytes or
-    hours.
+    Every size is held to its limits before anything is built by it: one number in the file
+    must not cost gigabytes or hours.
 
     Parameters
     ----------
-    kind : the dataclass; its defaults say which type each value has
-    limits : name -> (least, largest) of numbers; numbers without limits only have to be finite
-    more : fields that were read already
+    kind
+        the dataclass; its defaults say which type each value has
+    limits
+        name -> (least, largest) of numbers; numbers without limits only have to be finite
+    more
+        fields that were read already
 
     Raises
     ------
-    CheckpointError : not a table, an unknown name, a value of another type, not finite, or beyond its limits
+    CheckpointError
+        not a table, an unknown name, a value of another type, not finite, or beyond its
+        limits
     """
     if not isinstance(stored, Mapping):
         raise CheckpointError("config", type(stored).__name__, "a JSON object of settings")
@@ -219,11 +242,14 @@ def check_finite(tensors: Mapping[str, Any], infinite: Sequence[str] = ()) -> No
     """
     Parameters
     ----------
-    infinite : names of tensors in which infinity has a meaning
+    infinite
+        names of tensors in which infinity has a meaning
 
     Raises
     ------
-    CheckpointError : a number that is NaN, infinite, or larger than any weight is (:data:`LARGEST_WEIGHT`)
+    CheckpointError
+        a number that is NaN, infinite, or larger than any weight is
+        (:data:`LARGEST_WEIGHT`)
     """
     for name, tensor in tensors.items():
         if not tensor.dtype.is_floating_point:
@@ -246,7 +272,8 @@ def check_array(
     low: float = -math.inf,
     high: float = math.inf,
 ) -> Any:
-    """`array`, a tensor or numpy array, if it has this shape (None: any length) and lies in [low, high].
+    """`array`, a tensor or numpy array, if it has this shape (None: any length) and lies in
+    [low, high].
 
     Raises
     ------
@@ -267,15 +294,19 @@ def check_array(
 
 
 def check_sizes(build: Callable[[], Any], tensors: Mapping[str, Any]) -> None:
-    """Compare the network that the settings ask for with the weights in the file, before memory is spent on it.
+    """Compare the network that the settings ask for with the weights in the file, before
+    memory is spent on it.
 
     Parameters
     ----------
-    build : makes the network; it is called on torch's meta device, which has shapes and no numbers
+    build
+        makes the network; it is called on torch's meta device, which has shapes and no
+        numbers
 
     Raises
     ------
-    CheckpointError : names that are missing, too many, or of another shape
+    CheckpointError
+        names that are missing, too many, or of another shape
     """
     import torch
 
@@ -291,7 +322,8 @@ def load_weights(module, tensors: Mapping[str, Any]) -> None:
 
     Raises
     ------
-    CheckpointError : names that are missing, too many, or of another shape
+    CheckpointError
+        names that are missing, too many, or of another shape
     """
     tensors = present_names(type(module).__name__, tensors)
     _compare(module.state_dict(), tensors)

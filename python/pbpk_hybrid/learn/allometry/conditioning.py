@@ -1,4 +1,6 @@
-"""The conditional mean and variance of a normal distribution, with missing values: how sources are weighed."""
+"""The conditional mean and variance of a normal distribution, with missing values: how
+sources are weighed.
+"""
 
 from __future__ import annotations
 

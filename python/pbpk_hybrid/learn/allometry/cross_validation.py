@@ -1,4 +1,6 @@
-"""What the members say of compounds they have not seen: calibration of the intervals, and shares of the classical method."""
+"""What the members say of compounds they have not seen: calibration of the intervals, and
+shares of the classical method.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ def combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarra
 
 
 def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
-    """(n_cases,) ln human clearance by the monkey's, NaN where the monkey's is not among the sources kept or the case is
-    about another species.
+    """(n_cases,) ln human clearance by the monkey's, NaN where the monkey's is not among
+    the sources kept or the case is about another species.
     """
     cases = problem.cases
     monkey = problem.filled[:, MONKEY, 0].numpy().astype(float)[cases.compound]
@@ -44,7 +46,9 @@ def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
 
 
 def shrink_to_classical(centre: np.ndarray, by_monkey: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """`centre` (n, 3) with its clearance moved towards `by_monkey` (n,), where that is known, by `share` (n,)."""
+    """`centre` (n, 3) with its clearance moved towards `by_monkey` (n,), where that is
+    known, by `share` (n,).
+    """
     out = centre.copy()
     out[:, 0] += np.where(np.isfinite(by_monkey), share * (by_monkey - centre[:, 0]), 0.0)
     return out
@@ -58,8 +62,9 @@ def held_out_predictions(
     known: bool,
     sources,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each inner fold: rows of its human cases with all of `sources`, per parameter (rows, 3); mean and standard
-    deviation of the members that left them out; what the monkey's clearance says.
+    """For each inner fold: rows of its human cases with all of `sources`, per parameter
+    (rows, 3); mean and standard deviation of the members that left them out; what the
+    monkey's clearance says.
     """
     cases = problem.cases
     human = np.flatnonzero(cases.target == HUMAN)
@@ -86,7 +91,9 @@ def calibrate(
     inner: np.ndarray,
     known: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical method (GROUPS,)."""
+    """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical
+    method (GROUPS,).
+    """
     observed = problem.cases.observed
     found: dict[int, list] = {}
     for sources in blending.SETS:

@@ -1,8 +1,10 @@
-r"""Training through the engine: concentration-time curves correct the law, by the sensitivities of the simulated ones.
+r"""Training through the engine: concentration-time curves correct the law, by the
+sensitivities of the simulated ones.
 
-The law says clearance and volume of a species; the whole-body model turns them into a curve; the distance to the measured
-curve is differentiated through both: the engine's forward sensitivities give :math:`\partial C(t)/\partial (CL, V)` exactly
-(up to the solver's tolerance), PyTorch the rest.
+The law says clearance and volume of a species; the whole-body model turns them into a
+curve; the distance to the measured curve is differentiated through both: the engine's
+forward sensitivities give :math:`\partial C(t)/\partial (CL, V)` exactly (up to the
+solver's tolerance), PyTorch the rest.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from .training import NU
 PARAMETERS = ("clearance", "volume")
 #: largest hepatic extraction; what the liver's blood flow cannot clear leaves with the kidney's
 LARGEST_EXTRACTION = 0.95
-#: smallest factor on the predicted partition coefficients: a volume near the blood's own leaves nothing for tissues
+#: smallest factor on the predicted partition coefficients: a volume near the blood's own
+#: leaves nothing for tissues
 SMALLEST_FACTOR = 0.02
 #: what is trained: the law. The covariance of the sources, and with it the intervals, stays
 TRAINED = (
@@ -65,15 +68,24 @@ class Curve:
 
     Parameters
     ----------
-    compound : what the engine needs beside clearance and volume: log_p, pKa, fraction_unbound_plasma; with a SMILES in
-        ``identifiers`` also the structure
-    species : one of the engine's species
-    dose : [mg/kg]
-    times, concentrations : (n,) [h], [mg/L], concentrations > 0
-    duration : of the infusion [h]; 0 for a bolus
-    medium : "plasma" or "blood"
-    sources : what is known of the compound in other species, as in :meth:`NeuralAllometry.predict`
-    name : for messages
+    compound
+        what the engine needs beside clearance and volume: log_p, pKa,
+        fraction_unbound_plasma; with a SMILES in ``identifiers`` also the structure
+    species
+        one of the engine's species
+    dose
+        [mg/kg]
+    times, concentrations
+        (n,) [h], [mg/L], concentrations > 0
+    duration
+        of the infusion [h]; 0 for a bolus
+    medium
+        "plasma" or "blood"
+    sources
+        what is known of the compound in other species, as in
+        :meth:`NeuralAllometry.predict`
+    name
+        for messages
     """
 
     compound: Compound
@@ -129,8 +141,9 @@ class Curve:
 
 
 def scaled_system(compound: Compound, species: str) -> System:
-    """The whole-body System of the species' reference individual with two named parameters, ``clearance`` [L/h of plasma]
-    and ``volume`` [L, steady state]; everything else as the compound has it. Sensitivities by both can be asked for.
+    """The whole-body System of the species' reference individual with two named parameters,
+    ``clearance`` [L/h of plasma] and ``volume`` [L, steady state]; everything else as the
+    compound has it. Sensitivities by both can be asked for.
     """
     person = reference_individual(species)
     drug = compound.for_species(species)
@@ -164,7 +177,8 @@ def scaled_system(compound: Compound, species: str) -> System:
     blood, tissue = (part * weight for part in equilibrium_volume(drug, kp))
     assemble = _Scaled(inner, kp, fe, np.asarray(flow, dtype=float), blood, tissue)
     start = {"clearance": np.array([0.1 * float(flow[0])]), "volume": np.array([blood + tissue])}
-    # what the liver cannot clear is put on the kidney, whatever flows through it: its amount is no amount then
+    # what the liver cannot clear is put on the kidney, whatever flows through it: its
+    # amount is no amount then
     inner = replace(inner, assemble=assemble, parameters=start, signed=("kidney",))
     return with_parameters(inner, **start)
 
@@ -179,7 +193,9 @@ def with_parameters(system: System, clearance, volume) -> System:
 
 
 class _Scaled:
-    """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass through."""
+    """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass
+    through.
+    """
 
     def __init__(
         self,
@@ -216,7 +232,9 @@ class _Scaled:
 
 
 class _Simulated(torch.autograd.Function):
-    """ln C at the curve's times from ln clearance and ln volume, both scalars; backward by the engine's sensitivities."""
+    """ln C at the curve's times from ln clearance and ln volume, both scalars; backward by
+    the engine's sensitivities.
+    """
 
     @staticmethod
     def forward(ctx, log_clearance: Tensor, log_volume: Tensor, curve: Curve) -> Tensor:
@@ -246,7 +264,9 @@ class _Simulated(torch.autograd.Function):
 
 
 def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
-    """(n,) ln C [mg/L] at the curve's times as law and engine predict it; gradients reach the weights of the law."""
+    """(n,) ln C [mg/L] at the curve's times as law and engine predict it; gradients reach
+    the weights of the law.
+    """
     sources = parse_sources(curve.sources)
     compound = CompoundInputs.of(model._encoder, structure_features(curve.compound))
     target = Target(curve.species, curve.weight)
@@ -269,15 +289,20 @@ def fine_tune(
     .. math:: \sum_i \frac{1}{n_i} \sum_j -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
               + \tfrac12 \sum_k \left(\frac{\theta_k - \theta_k^0}{\tau}\right)^2 / E
 
-    Every curve counts once, Student's t forgives a few. The weights stay near those of `model`, which saw many more
-    compounds. Intervals are those of `model`: its covariance and calibration are not trained.
+    Every curve counts once, Student's t forgives a few. The weights stay near those of
+    `model`, which saw many more compounds. Intervals are those of `model`: its covariance
+    and calibration are not trained.
 
     Parameters
     ----------
-    curves : of any compounds and species
-    steps, learning_rate : of Adam
-    error_sd : sigma, of ln C
-    anchor_sd : tau
+    curves
+        of any compounds and species
+    steps, learning_rate
+        of Adam
+    error_sd
+        sigma, of ln C
+    anchor_sd
+        tau
     """
     if not curves:
         raise InputError("curves", [], "at least one curve")

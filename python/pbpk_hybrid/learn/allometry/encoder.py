@@ -1,5 +1,5 @@
-"""From what is known of a compound to what the network sees: its own numbers, the structure's prediction, kernel
-directions.
+"""From what is known of a compound to what the network sees: its own numbers, the
+structure's prediction, kernel directions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ N_DESCRIPTORS = len(BLOCK)
 DESCRIPTOR_COLUMNS = slice(4, 4 + N_DESCRIPTORS)
 
 
-#: parameters that have trees (the unbound fraction is better without), and those whose trees see the kernel's predictions
+#: parameters that have trees (the unbound fraction is better without), and those whose
+#: trees see the kernel's predictions
 TREED, STACKED = (0, 1), (1,)
 
 
@@ -128,9 +129,11 @@ class Encoder:
         )
 
     def phi(self, features: Features | None, structure: np.ndarray) -> np.ndarray:
-        """(n, n_phi): constant, structure's predictions, block, kernel directions; without a structure only the constant.
+        """(n, n_phi): constant, structure's predictions, block, kernel directions; without
+        a structure only the constant.
 
-        Measured numbers are not in it: they enter as sources and as the unbound fraction along the way.
+        Measured numbers are not in it: they enter as sources and as the unbound fraction
+        along the way.
         """
         n = len(structure)
         out = np.zeros((n, self.n_phi))
@@ -151,10 +154,11 @@ class Encoder:
 
 
 def fill(values: np.ndarray, structure: np.ndarray) -> np.ndarray:
-    """(n, species, 3) with the gaps closed: fu by the other species or the structure, the rest by classical scaling
-    of the structure's.
+    """(n, species, 3) with the gaps closed: fu by the other species or the structure, the
+    rest by classical scaling of the structure's.
 
-    Filled numbers are only where a trajectory's other state starts and what its fu is; they are never assimilated.
+    Filled numbers are only where a trajectory's other state starts and what its fu is; they
+    are never assimilated.
     """
     out = values.copy()
     flow = bodies.processes()[0]

@@ -1,5 +1,6 @@
-"""The law integrated by an adaptive method, in Julia or by torchdiffeq: each step between two species as the
-native field :class:`pbpk_hybrid.learn.neural_ode.ScalingField`, in which everything that depends on mass alone is a cubic.
+"""The law integrated by an adaptive method, in Julia or by torchdiffeq: each step between
+two species as the native field :class:`pbpk_hybrid.learn.neural_ode.ScalingField`, in which
+everything that depends on mass alone is a cubic.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def adaptive(
     inputs: TransportInputs,
     integrator: str,
 ) -> tuple[Tensor, str]:
-    """States carried by an adaptive method, as :meth:`.AllometryModule.transport` does by fixed steps.
+    """States carried by an adaptive method, as :meth:`.AllometryModule.transport` does by
+    fixed steps.
 
     Parameters
     ----------
@@ -79,7 +81,9 @@ def scaling_field(module: AllometryModule, member: int) -> ScalingField:
 def step_parameters(
     module: AllometryModule, trajectories: Trajectories, step: int, inputs: TransportInputs
 ) -> Tensor:
-    """Parameters of :class:`ScalingField` for one step of the trajectories, (E, T, n_parameters)."""
+    """Parameters of :class:`ScalingField` for one step of the trajectories, (E, T,
+    n_parameters).
+    """
     points = trajectories.points
     a, b = points[:, step], points[:, step + 1]
     n, span = len(a), b - a
@@ -111,7 +115,9 @@ def step_parameters(
 def _linear_parts(
     points: np.ndarray, a: np.ndarray, span: np.ndarray, inputs: TransportInputs
 ) -> Tensor:
-    """(T, 5): ln mass at the start of the step and its span; logit fu there, its change, its slope."""
+    """(T, 5): ln mass at the start of the step and its span; logit fu there, its change,
+    its slope.
+    """
     length = points[:, -1] - points[:, 0]
     fu_start, change = inputs.fu_start.double(), (inputs.fu_end - inputs.fu_start).double()
     slope = torch.where(

@@ -1,4 +1,6 @@
-"""`NeuralAllometry`: clearance, volume and unbound fraction in a species without data, from animals and structure."""
+"""`NeuralAllometry`: clearance, volume and unbound fraction in a species without data, from
+animals and structure.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
 
 
 class NeuralAllometry:
-    """A continuous law from mouse to human; see the equations in :mod:`pbpk_hybrid.learn.allometry.module`.
+    """A continuous law from mouse to human; see the equations in
+    :mod:`pbpk_hybrid.learn.allometry.module`.
 
     >>> from pbpk_hybrid.learn import NeuralAllometry
     >>> model = NeuralAllometry.load()
@@ -121,11 +124,17 @@ class NeuralAllometry:
 
         Parameters
         ----------
-        table : see :func:`load_table`; structures are optional
-        config : sizes, priors, seed
-        gram : the structure kernel among the rows, where it was computed already
-        folder, progress, max_minutes, threads : as in :func:`pbpk_hybrid.learn.train`
-        encoder : of another model fitted to the same table with the same folds and seed, and its out-of-fold predictions
+        table
+            see :func:`load_table`; structures are optional
+        config
+            sizes, priors, seed
+        gram
+            the structure kernel among the rows, where it was computed already
+        folder, progress, max_minutes, threads
+            as in :func:`pbpk_hybrid.learn.train`
+        encoder
+            of another model fitted to the same table with the same folds and seed, and its
+            out-of-fold predictions
 
         Returns
         -------
@@ -150,7 +159,8 @@ class NeuralAllometry:
 
         Raises
         ------
-        CheckpointError : not a checkpoint of this kind and version
+        CheckpointError
+            not a checkpoint of this kind and version
         """
         tensors, config = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
@@ -218,34 +228,47 @@ class NeuralAllometry:
     ) -> xr.Dataset:
         """Parameters of one compound in a species, from what is known in others.
 
-        Each source is carried along the path of bodies to the target's mass; there all of them and the prediction from
-        structure are weighed by the learned covariance of their errors. The order of sources changes nothing. Where the
-        monkey's clearance is known, human clearance then moves towards it, scaled by liver blood flow, by a share found
-        on compounds that the members had not seen (:mod:`pbpk_hybrid.learn.allometry.blending`).
+        Each source is carried along the path of bodies to the target's mass; there all of
+        them and the prediction from structure are weighed by the learned covariance of
+        their errors. The order of sources changes nothing. Where the monkey's clearance is
+        known, human clearance then moves towards it, scaled by liver blood flow, by a share
+        found on compounds that the members had not seen
+        (:mod:`pbpk_hybrid.learn.allometry.blending`).
 
         Parameters
         ----------
-        compound : a SMILES, or a Compound whose ``identifiers["smiles"]`` holds one; None or a Compound without: structure
-            unknown, which widens the intervals
-        sources : species -> values: ``clearance`` [mL/min/kg], ``volume`` [L/kg] (or text with a unit, also of the whole
-            animal: "1.2 L/h"), ``fraction_unbound``, ``kp`` (organ -> value), ``body_weight`` [kg]. Of the target species a
-            measured unbound fraction may be given.
-        target : species to predict; any name when `body_weight` is given
-        body_weight : of the target [kg]; None takes the species' usual one
-        level : of the intervals
-        extrapolate : allow masses outside 5 g to 500 kg
-        integrator : "rk4" (fixed steps from species to species), or adaptive to 1e-8: "julia", "torchdiffeq", and
-            "adaptive" for Julia where it is set up and torchdiffeq where not
+        compound
+            a SMILES, or a Compound whose ``identifiers["smiles"]`` holds one; None or a
+            Compound without: structure unknown, which widens the intervals
+        sources
+            species -> values: ``clearance`` [mL/min/kg], ``volume`` [L/kg] (or text with a
+            unit, also of the whole animal: "1.2 L/h"), ``fraction_unbound``, ``kp`` (organ
+            -> value), ``body_weight`` [kg]. Of the target species a measured unbound
+            fraction may be given.
+        target
+            species to predict; any name when `body_weight` is given
+        body_weight
+            of the target [kg]; None takes the species' usual one
+        level
+            of the intervals
+        extrapolate
+            allow masses outside 5 g to 500 kg
+        integrator
+            "rk4" (fixed steps from species to species), or adaptive to 1e-8: "julia",
+            "torchdiffeq", and "adaptive" for Julia where it is set up and torchdiffeq where
+            not
 
         Returns
         -------
-        Dataset: clearance [L/h], clearance_plasma [mL/min/kg], volume [L], volume_steady_state [L/kg],
-        fraction_unbound_plasma, each with _lower and _upper; source_weight(source, parameter); where sources have kp,
+        Dataset: clearance [L/h], clearance_plasma [mL/min/kg], volume [L],
+        volume_steady_state [L/kg], fraction_unbound_plasma, each with _lower and _upper;
+        source_weight(source, parameter); where sources have kp,
         partition_coefficient(organ)
 
         Raises
         ------
-        InputError, UnitError, UnknownNameError : a value that cannot be used; the message names the field
+        InputError, UnitError, UnknownNameError
+            a value that cannot be used; the message names the field
         """
         if not 0 < level < 1:
             raise InputError("level", level, "a number between 0 and 1")
@@ -282,17 +305,20 @@ class NeuralAllometry:
         *,
         extrapolate: bool = False,
     ) -> xr.Dataset:
-        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the curve through the human prediction
-        of the members that integrate.
+        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the
+        curve through the human prediction of the members that integrate.
 
         Parameters
         ----------
-        compound, sources : as in :meth:`predict`
-        masses : [kg]; None: 60 from 20 g to 100 kg
+        compound, sources
+            as in :meth:`predict`
+        masses
+            [kg]; None: 60 from 20 g to 100 kg
 
         Returns
         -------
-        Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and parameter values along the curve
+        Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and
+        parameter values along the curve
         """
         grid = np.geomspace(0.02, 100.0, 60)
         if masses is not None:
@@ -315,10 +341,11 @@ class NeuralAllometry:
         structure: bool = True,
         target_fu: bool = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n, 3), for all rows of a
-        table at once.
+        """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n,
+        3), for all rows of a table at once.
 
-        `target_fu`: the target's own unbound fraction, where the table has it, may be used for clearance and volume.
+        `target_fu`: the target's own unbound fraction, where the table has it, may be used
+        for clearance and volume.
         """
         species = list(bodies.KNOT_SPECIES)
         numbers, t = [species.index(s) for s in sources], species.index(target)
@@ -366,7 +393,8 @@ class NeuralAllometry:
     def _shrink_to_monkey(
         self, found: Posterior, sources: list[Source], target: Target, group: int
     ) -> None:
-        """Move human clearance towards the monkey's by liver blood flow, in place, with the weights.
+        """Move human clearance towards the monkey's by liver blood flow, in place, with the
+        weights.
 
         Not where the human's own clearance is known; see :mod:`.blending`.
         """

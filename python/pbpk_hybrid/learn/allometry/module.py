@@ -1,4 +1,5 @@
-r"""The network: organ graph -> vector field in log body mass, and the covariance that weighs sources.
+r"""The network: organ graph -> vector field in log body mass, and the covariance that
+weighs sources.
 
 With x = ln(body mass):
 
@@ -7,12 +8,13 @@ With x = ln(body mass):
     \frac{d \ln V}{dx} &= 1 + \alpha(y, x, c) \frac{d \ln fu}{dx} + h(x)^T W_V\, \phi(c) \\
     \frac{d\, \mathrm{logit} fu}{dx} &= h(x)^T W_{fu}\, \phi(c)
 
-The processes P_k are a pure power of mass (exponent learned, 0.75 at the start), liver blood flow,
-filtration of unbound drug (GFR fu) and intrinsic clearance (liver mass fu). The gate g is a softmax of
-a small network that sees extraction, filtered share and compound. h(x) is the embedding of the organ
-graph at that mass, phi(c) the features of the compound. The share alpha of the volume that follows
-binding is a sigmoid of ln(V/kg): drug held by blood alone does not follow it (V = V_blood + fu K gives
-alpha = 1 - V_blood/V). All of W has a normal prior: without evidence the classical law holds.
+The processes P_k are a pure power of mass (exponent learned, 0.75 at the start), liver
+blood flow, filtration of unbound drug (GFR fu) and intrinsic clearance (liver mass fu). The
+gate g is a softmax of a small network that sees extraction, filtered share and compound.
+h(x) is the embedding of the organ graph at that mass, phi(c) the features of the compound.
+The share alpha of the volume that follows binding is a sigmoid of ln(V/kg): drug held by
+blood alone does not follow it (V = V_blood + fu K gives alpha = 1 - V_blood/V). All of W
+has a normal prior: without evidence the classical law holds.
 
 Shapes: E members of an ensemble side by side (leading dimension of every weight), T trajectories,
 S species of the path, P features phi of a compound, 3 parameters (CL, V, fu).
@@ -133,7 +135,9 @@ class AllometryModule(nn.Module):
         self.binding_volume = nn.Parameter(torch.full((members, 1), 0.5))
 
     def _register_prior(self, members: int, n_phi: int) -> None:
-        """Human values from structure: a line through the structure model's prediction, and the rest of phi."""
+        """Human values from structure: a line through the structure model's prediction, and
+        the rest of phi.
+        """
         self.prior_bias = nn.Parameter(torch.zeros(members, 3))
         self.prior_slope = nn.Parameter(torch.ones(members, 3))
         self.prior_phi = nn.Parameter(torch.zeros(members, 3, n_phi))
@@ -203,7 +207,9 @@ class AllometryModule(nn.Module):
         return torch.softmax(hidden @ self.gate_weight_out + self.gate_bias_out[:, None], dim=-1)
 
     def binding_share(self, descriptors: Tensor, log_volume_per_kg: Tensor) -> Tensor:
-        """How far the volume follows the unbound fraction, 0 to 1; (E, T) like `log_volume_per_kg`."""
+        """How far the volume follows the unbound fraction, 0 to 1; (E, T) like
+        `log_volume_per_kg`.
+        """
         return torch.sigmoid(
             self.binding_bias
             + torch.einsum("tb,eb->et", descriptors, self.binding_descriptors)
@@ -247,7 +253,9 @@ class AllometryModule(nn.Module):
         step: int,
         stage: int,
     ) -> FieldInputs:
-        """Inputs of the field at start, middle or end (stage 0, 1, 2) of a step, for those that move."""
+        """Inputs of the field at start, middle or end (stage 0, 1, 2) of a step, for those
+        that move.
+        """
         active = trajectories.active[step]
         weights = trajectories.basis[step, stage][active]  # (active, S)
         slopes = trajectories.basis_slope[step, stage][active]
@@ -266,7 +274,8 @@ class AllometryModule(nn.Module):
     def one_step(self, y0: Tensor, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
         """States at the ends without integration: the slope at the start holds all the way.
 
-        The embeddings still differ between both ends. Parameters and shapes as of :meth:`transport`.
+        The embeddings still differ between both ends. Parameters and shapes as of
+        :meth:`transport`.
         """
         if not trajectories.steps:
             return y0

@@ -1,4 +1,6 @@
-"""One compound: sources carried to the target species and weighed there, for all members of a module."""
+"""One compound: sources carried to the target species and weighed there, for all members of
+a module.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ class SourceStates:
 
     @classmethod
     def of(cls, sources: Sequence[Source], target: Target, structure: np.ndarray) -> SourceStates:
-        """States of the sources with a value; `structure` (1, 3): human values predicted from structure."""
+        """States of the sources with a value; `structure` (1, 3): human values predicted
+        from structure.
+        """
         n, x_human = len(sources), np.log(bodies.WEIGHT["human"])
         x = np.array([np.log(s.weight) for s in sources])
         values = [
@@ -208,7 +212,9 @@ def _arrived(
     embeddings: Tensor,
     integrator: str,
 ) -> tuple[Tensor, str]:
-    """Sources and, last, the human prior carried to the target, (E, n + 1, 3), and the backend that did it."""
+    """Sources and, last, the human prior carried to the target, (E, n + 1, 3), and the
+    backend that did it.
+    """
     n, members = len(states.observed), module.members
     prior = module.prior(compound.phi, as_tensor(compound.structure), compound.known)  # (E, 1, 3)
     y0 = torch.cat([as_tensor(states.start).expand(members, n, 2), prior[..., :2]], dim=1)

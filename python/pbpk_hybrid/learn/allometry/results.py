@@ -93,8 +93,8 @@ def _put(
 
 
 def _carried_kp(sources: Sequence[Source], fu_logit: float) -> dict[str, float]:
-    """Kp of the target: unbound partition Kp/fu is taken as the same in all species (geometric mean where several
-    know it).
+    """Kp of the target: unbound partition Kp/fu is taken as the same in all species
+    (geometric mean where several know it).
     """
     fu = 1 / (1 + np.exp(-fu_logit))
     found: dict[str, list[float]] = {}

@@ -44,7 +44,8 @@ def parse_sources(sources: Mapping[str, Any] | None) -> list[Source]:
 
     Raises
     ------
-    InputError, UnitError, UnknownNameError : a species whose weight is not known, a value out of range or in another unit
+    InputError, UnitError, UnknownNameError
+        a species whose weight is not known, a value out of range or in another unit
     """
     if sources is None:
         return []

@@ -1,4 +1,6 @@
-"""Training: every compound and target species is a case; its sources come and go at random, members see other compounds."""
+"""Training: every compound and target species is a case; its sources come and go at random,
+members see other compounds.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ class Cases:
 
 
 def build_cases(values: np.ndarray, targets=None, sources=None) -> Cases:
-    """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to take; None for all."""
+    """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to
+    take; None for all.
+    """
     known = np.isfinite(values)
     usable = known.copy()
     if sources is not None:
@@ -85,12 +89,14 @@ class Problem:
 
     Parameters
     ----------
-    encoder : Encoder
+    encoder
+        Encoder
     table : Table
         n compounds
     structure : array
         (n, 3) human values predicted from structure
-    cases : Cases
+    cases
+        Cases
     values : array
         (n, species, 3) states, NaN where unknown
     """
@@ -185,7 +191,9 @@ def _carried(
     human_prior: Tensor,
     compounds: tuple[Tensor, Tensor, Tensor],
 ) -> Tensor:
-    """States at the ends of the trajectories, (E, T, 3); `compounds`: phi, descriptors, embeddings."""
+    """States at the ends of the trajectories, (E, T, 3); `compounds`: phi, descriptors,
+    embeddings.
+    """
     phi, descriptors, embeddings = compounds
     compound, is_prior = problem.moving_compound, problem.moving_prior[None]
     inputs = TransportInputs(
@@ -301,8 +309,8 @@ def fit_members(
 class _Objective:
     """Minus log posterior of the weights with sources and structures left out at random.
 
-    Every member sees the compounds outside its own fold. Cases of the human count more than those of
-    animals, and those with three or more source species most.
+    Every member sees the compounds outside its own fold. Cases of the human count more than
+    those of animals, and those with three or more source species most.
     """
 
     def __init__(
@@ -334,7 +342,9 @@ class _Objective:
         return (data + module.penalty(self.sd_phi)).sum() / self.weights.sum()
 
     def minus_last_step(self, module: AllometryModule) -> float:
-        """Validation that always prefers the latest weights: the prior guards them, nothing else chooses."""
+        """Validation that always prefers the latest weights: the prior guards them, nothing
+        else chooses.
+        """
         return -float(self.last_step)
 
 

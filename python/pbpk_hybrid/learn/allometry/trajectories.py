@@ -1,4 +1,6 @@
-"""Where states are carried: paths in log body mass from species to species, cut where the splines have knots."""
+"""Where states are carried: paths in log body mass from species to species, cut where the
+splines have knots.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class TransportInputs:
 
 @dataclass(frozen=True)
 class FieldInputs:
-    """What the vector field needs at one point of each of T trajectories; see :meth:`.AllometryModule.rates`.
+    """What the vector field needs at one point of each of T trajectories; see
+    :meth:`.AllometryModule.rates`.
 
     Parameters
     ----------
@@ -68,7 +71,8 @@ class FieldInputs:
 
 
 class Trajectories:
-    """T trajectories from `start` to `end` in steps between species, each with its Runge-Kutta stages.
+    """T trajectories from `start` to `end` in steps between species, each with its
+    Runge-Kutta stages.
 
     Parameters
     ----------
@@ -79,7 +83,8 @@ class Trajectories:
 
     Attributes
     ----------
-    steps : int
+    steps
+        int
     step_size : Tensor
         (steps, T) signed [ln kg]; 0 where a trajectory is shorter than the others
     basis, basis_slope : Tensor

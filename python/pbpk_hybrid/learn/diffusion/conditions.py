@@ -1,4 +1,6 @@
-"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity; and the features of a condition."""
+"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity; and the
+features of a condition.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class Condition:
         quantity -> (low, high)
     sex : str, float or None
         a name, or the fraction of women
-    ethnicity : tuple of str or None
+    ethnicity
+        tuple of str or None
     extrapolated : tuple of str
         quantities whose range lies outside of what was trained on
     beyond : tuple of str
@@ -69,15 +72,21 @@ def check(
 
     Parameters
     ----------
-    condition : name -> (low, high) with None for an open end, or a number (age: that year of life); "sex": "female", "male"
-        or the fraction of women; "ethnicity": one name or several
-    trained : name -> (low, high) of the people trained on
-    extrapolate : allow ranges that reach nobody of them
+    condition
+        name -> (low, high) with None for an open end, or a number (age: that year of life);
+        "sex": "female", "male" or the fraction of women; "ethnicity": one name or several
+    trained
+        name -> (low, high) of the people trained on
+    extrapolate
+        allow ranges that reach nobody of them
 
     Raises
     ------
-    UnknownNameError : a quantity, sex or ethnicity that does not exist
-    InputError : upside down, contradictory, or outside what was trained on; names the field, the value and the range
+    UnknownNameError
+        a quantity, sex or ethnicity that does not exist
+    InputError
+        upside down, contradictory, or outside what was trained on; names the field, the
+        value and the range
     """
     ranges: dict[str, tuple[float, float]] = {}
     sex = ethnicity = None
@@ -159,7 +168,9 @@ def _range(name: str, value: Any) -> tuple[float, float]:
 def _contradiction(
     ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]
 ) -> None:
-    """BMI is weight over height squared: what is asked of the three must have something in common."""
+    """BMI is weight over height squared: what is asked of the three must have something in
+    common.
+    """
     if "bmi" not in ranges or not {"body_weight", "height"} & ranges.keys():
         return
     weight, height = (ranges.get(n, trained[n]) for n in ("body_weight", "height"))
@@ -226,8 +237,9 @@ def features(
 def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
     """Random conditions that hold for people with scores `z` (n, 8), for training.
 
-    The ends must tell nothing about where inside the person is, or the network would learn it. A range with the person at a
-    uniformly random place in it has this property; so has a one-sided bound that is drawn first and kept only if it holds.
+    The ends must tell nothing about where inside the person is, or the network would learn
+    it. A range with the person at a uniformly random place in it has this property; so has
+    a one-sided bound that is drawn first and kept only if it holds.
     """
     n, m = z.shape
 

@@ -1,4 +1,6 @@
-"""Draw virtual people who satisfy a condition: noise -> denoised -> repaired -> accepted or drawn again."""
+"""Draw virtual people who satisfy a condition: noise -> denoised -> repaired -> accepted or
+drawn again.
+"""
 
 from __future__ import annotations
 
@@ -98,9 +100,12 @@ class PopulationSampler:
 
     Parameters
     ----------
-    config : PCDMConfig
-    module : Denoiser
-    coordinates : Coordinates
+    config
+        PCDMConfig
+    module
+        Denoiser
+    coordinates
+        Coordinates
     log_moments : Tensor
         (len(DERIVED), 2) mean and standard deviation of ln of the derived quantities
     shares : Tensor
@@ -126,7 +131,8 @@ class PopulationSampler:
         options: SamplingOptions,
         generator: torch.Generator,
     ) -> tuple[list[dict[str, np.ndarray]], DrawCounts]:
-        """Exactly `n` people who satisfy a condition, as columns, women first where both sexes are asked for.
+        """Exactly `n` people who satisfy a condition, as columns, women first where both
+        sexes are asked for.
 
         Raises
         ------
@@ -261,7 +267,9 @@ class PopulationSampler:
         condition: Condition,
         rounded: bool,
     ) -> torch.Tensor:
-        """Who has left the ranges takes the values (n, len(POOLED)) of the member of the pool again."""
+        """Who has left the ranges takes the values (n, len(POOLED)) of the member of the
+        pool again.
+        """
         x = x.double()
         people = self.coordinates.decode(x, male, rounded=rounded)
         outside = (~condition.holds(people)).nonzero().ravel()
@@ -269,7 +277,9 @@ class PopulationSampler:
         return x
 
     def draw_pool(self, seed: int) -> Pool:
-        """Draw the pool: people without a condition, by their measured quantities and filtration."""
+        """Draw the pool: people without a condition, by their measured quantities and
+        filtration.
+        """
         generator = torch.Generator().manual_seed(seed)
         xs, group = [], []
         for rows in torch.arange(self.config.pool).split(_BATCH):

@@ -74,26 +74,34 @@ class PCDM:
     >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
     >>> women = PCDM.load().sample(500, asked, seed=1)
 
-    A score-based diffusion model (:mod:`._module`) of a person's measured quantities and organ residuals
-    (:mod:`._coordinates`), given sex and ethnicity, trained with the plausibility rules in its loss (:mod:`._physics`) and
-    projected onto them when sampled (:mod:`._sampler`). Paper: arXiv 2602.18472.
+    A score-based diffusion model (:mod:`._module`) of a person's measured quantities and
+    organ residuals (:mod:`._coordinates`), given sex and ethnicity, trained with the
+    plausibility rules in its loss (:mod:`._physics`) and projected onto them when sampled
+    (:mod:`._sampler`). Paper: arXiv 2602.18472.
 
-    Conditions are not left to what the network makes of a range. When it is fitted, the model draws 200,000 people without
-    a condition and keeps their measured quantities and filtration (the pool, 2.6 MB of the checkpoint). Who is asked for
-    by ranges starts from a member of the pool who satisfies them: held at those values under the noise while the organs
-    come to fit, set free at a small noise level, which makes another person of the same distribution; one who has left the
-    ranges by then takes the values of the member back (or is mirrored at the bound, :mod:`._ranges`, when the pool has
-    fewer such members than were asked for). Nobody is thrown away, and the ranges hold exactly. Where fewer than 20 members
-    satisfy a condition, or guidance is asked for, the network is told the ranges, and who fails them is drawn again.
+    Conditions are not left to what the network makes of a range. When it is fitted, the
+    model draws 200,000 people without a condition and keeps their measured quantities and
+    filtration (the pool, 2.6 MB of the checkpoint). Who is asked for by ranges starts from
+    a member of the pool who satisfies them: held at those values under the noise while the
+    organs come to fit, set free at a small noise level, which makes another person of the
+    same distribution; one who has left the ranges by then takes the values of the member
+    back (or is mirrored at the bound, :mod:`._ranges`, when the pool has fewer such members
+    than were asked for). Nobody is thrown away, and the ranges hold exactly. Where fewer
+    than 20 members satisfy a condition, or guidance is asked for, the network is told the
+    ranges, and who fails them is drawn again.
 
-    Only adults: organ masses, fat and flows of children would need regressions of growth that the engine does not have, so
-    that populations with children are refused by :meth:`fit` and ages below 18 by :meth:`sample`.
+    Only adults: organ masses, fat and flows of children would need regressions of growth
+    that the engine does not have, so that populations with children are refused by
+    :meth:`fit` and ages below 18 by :meth:`sample`.
 
     Attributes
     ----------
-    config : :class:`PCDMConfig`
-    ranges : name -> (low, high) of the people trained on
-    log_ : :class:`~pbpk_hybrid.learn.training.TrainingLog` after :meth:`fit`, else None
+    config
+        :class:`PCDMConfig`
+    ranges
+        name -> (low, high) of the people trained on
+    log_
+        :class:`~pbpk_hybrid.learn.training.TrainingLog` after :meth:`fit`, else None
     """
 
     def __init__(
@@ -148,20 +156,29 @@ class PCDM:
 
         Parameters
         ----------
-        population : physiology Dataset of human adults with the variables of
+        population
+            physiology Dataset of human adults with the variables of
         :func:`~pbpk_hybrid.physiology.training_people`; its
             ``survey_weight``, if it has one, says how many people each stands for
-        seed : of everything random
-        validation : people to stop by; None: a tenth of `population`, by person
-        config : settings; None: those of the shipped model
-        folder : where the run keeps its state; a run that was killed goes on from it
-        max_minutes, threads, progress : see :class:`~pbpk_hybrid.learn.training.TrainingOptions`
+        seed
+            of everything random
+        validation
+            people to stop by; None: a tenth of `population`, by person
+        config
+            settings; None: those of the shipped model
+        folder
+            where the run keeps its state; a run that was killed goes on from it
+        max_minutes, threads, progress
+            see :class:`~pbpk_hybrid.learn.training.TrainingOptions`
 
         Raises
         ------
-        SchemaError : not a physiology Dataset, or without a variable that is needed
-        InputError : fewer than 500 people, animals, children, values that are not finite
-        CheckpointError : `folder` holds another run
+        SchemaError
+            not a physiology Dataset, or without a variable that is needed
+        InputError
+            fewer than 500 people, animals, children, values that are not finite
+        CheckpointError
+            `folder` holds another run
         """
         config = config or PCDMConfig()
         _, seed = generator(seed)
@@ -196,28 +213,41 @@ class PCDM:
 
         Parameters
         ----------
-        n : number of people
-        condition : quantity -> (low, high), None for an open end: age [year], body_weight [kg], height [cm], hematocrit,
-            serum_creatinine [mg/dL], bmi [kg/m^2], egfr [mL/min/1.73 m^2], gfr [L/h]; "sex": "female", "male" or the
-            fraction of
-            women; "ethnicity": one name or several. Every person handed out satisfies all of it.
-        seed : non-negative integer; None draws one, kept in the attributes
-        extrapolate : allow ranges beyond the people trained on; the result is marked
-        guidance : 1 samples the conditional distribution; more draws people deeper into the asked ranges
-        measured_precision : round measured quantities as the survey does (age to a month, weight to .1 kg, ...)
+        n
+            number of people
+        condition
+            quantity -> (low, high), None for an open end: age [year], body_weight [kg],
+            height [cm], hematocrit, serum_creatinine [mg/dL], bmi [kg/m^2], egfr
+            [mL/min/1.73 m^2], gfr [L/h]; "sex": "female", "male" or the fraction of women;
+            "ethnicity": one name or several. Every person handed out satisfies all of it.
+        seed
+            non-negative integer; None draws one, kept in the attributes
+        extrapolate
+            allow ranges beyond the people trained on; the result is marked
+        guidance
+            1 samples the conditional distribution; more draws people deeper into the asked
+            ranges
+        measured_precision
+            round measured quantities as the survey does (age to a month, weight to .1 kg,
+            ...)
 
         Returns
         -------
-        physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn and thrown away because a
-        condition or a hard rule failed), ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
-        (moved into an asked range from just outside, see :mod:`._ranges`), ``pool_members`` (how many people of the pool
-        satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities asked for where nobody was trained
-        on), ``beyond_training`` (asked ends that reach further than the people trained on: nobody is handed out there)
+        physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn
+        and thrown away because a condition or a hard rule failed), ``projected_fraction``
+        (organs moved to satisfy a rule), ``mirrored_fraction`` (moved into an asked range
+        from just outside, see :mod:`._ranges`), ``pool_members`` (how many people of the
+        pool satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities
+        asked for where nobody was trained on), ``beyond_training`` (asked ends that reach
+        further than the people trained on: nobody is handed out there)
 
         Raises
         ------
-        InputError and its kin : an impossible, contradictory or unseen condition, naming the field, the value and the range
-        SolveError : next to nobody satisfies the condition
+        InputError and its kin
+            an impossible, contradictory or unseen condition, naming the field, the value
+            and the range
+        SolveError
+            next to nobody satisfies the condition
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number of people >= 1")
@@ -234,19 +264,21 @@ class PCDM:
     def log_density(
         self, population: xr.Dataset, *, seed: int = 0, steps: int = 48
     ) -> xr.DataArray:
-        """Log density of people, in their standardised coordinates, with that of their sex and ethnicity.
+        """Log density of people, in their standardised coordinates, with that of their sex
+        and ethnicity.
 
         .. math:: \\ln p(x, g) = \\ln p(g) + \\ln \\mathcal N(x_T; 0, \\sigma_{max}^2)
                   + \\int_{\\sigma_{min}}^{\\sigma_{max}} \\nabla\\cdot \\frac{x - D(x; \\sigma, g)}{\\sigma} \\, d\\sigma
 
-        along the probability-flow ODE (Song et al. 2021, arXiv 2011.13456, eq. 39), by Heun's method; the divergence is
-        exact, one
-        derivative for each coordinate.
+        along the probability-flow ODE (Song et al. 2021, arXiv 2011.13456, eq. 39), by
+        Heun's method; the divergence is exact, one derivative for each coordinate.
 
         Parameters
         ----------
-        population : physiology Dataset of human adults
-        seed : of the spreading of rounded measurements over their resolution
+        population
+            physiology Dataset of human adults
+        seed
+            of the spreading of rounded measurements over their resolution
 
         Returns
         -------
@@ -254,7 +286,8 @@ class PCDM:
 
         Raises
         ------
-        SchemaError, InputError : as :meth:`fit`, but for the number of people
+        SchemaError, InputError
+            as :meth:`fit`, but for the number of people
         """
         check_population(population, smallest=1)
         sampler = self._sampler
@@ -279,7 +312,8 @@ class PCDM:
 
         Raises
         ------
-        CheckpointError : the file is there and `overwrite` is False
+        CheckpointError
+            the file is there and `overwrite` is False
         """
         sampler = self._sampler
         tensors = {f"network/{name}": t for name, t in sampler.module.state_dict().items()}
@@ -308,7 +342,8 @@ class PCDM:
 
         Raises
         ------
-        CheckpointError : not a checkpoint of a PCDM, or of another version
+        CheckpointError
+            not a checkpoint of a PCDM, or of another version
         """
         tensors, stored = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
@@ -392,7 +427,8 @@ def _ranges_of(stored: Any) -> dict[str, tuple[float, float]]:
 
     Raises
     ------
-    CheckpointError : an unknown name, or no two numbers in order
+    CheckpointError
+        an unknown name, or no two numbers in order
     """
     out = {}
     for name, ends in dict(stored).items():

@@ -91,7 +91,9 @@ class Pool:
         return factor
 
     def _frequency(self, matches: torch.Tensor) -> torch.Tensor:
-        """(N_GROUPS,) share of each group that matches, small groups drawn towards the overall share."""
+        """(N_GROUPS,) share of each group that matches, small groups drawn towards the
+        overall share.
+        """
         group = self.group.long()
         total = torch.bincount(group, minlength=N_GROUPS).double()
         hits = torch.bincount(group[matches], minlength=N_GROUPS).double()

@@ -1,10 +1,11 @@
 """Into the asked ranges: what the network leaves a little outside is mirrored at the bound.
 
-A network that sees a range draws from it with soft edges: what it learned of the edge is blurred by its noise, and
-some of the people land just outside. Throwing these away would thin out the people near the edge, where those outside
-belong. Mirrored at the bound, z -> 2 b - z in standard scores (or logarithms, for BMI and filtration), what leaked comes
-back to where the blur took it from. Nobody is moved by more than half a standard deviation; who is further outside is
-drawn again.
+A network that sees a range draws from it with soft edges: what it learned of the edge is
+blurred by its noise, and some of the people land just outside. Throwing these away would
+thin out the people near the edge, where those outside belong. Mirrored at the bound, z -> 2
+b - z in standard scores (or logarithms, for BMI and filtration), what leaked comes back to
+where the blur took it from. Nobody is moved by more than half a standard deviation; who is
+further outside is drawn again.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def _shift(
     what: str,
     step: torch.Tensor,
 ) -> None:
-    """Multiply body weight or filtration by exp(step), in place, where that is no more than allowed."""
+    """Multiply body weight or filtration by exp(step), in place, where that is no more than
+    allowed.
+    """
     if what == "body_weight":
         k = MEASURED.index(what)
         z = coordinates.score(what, values[what] * torch.exp(step), male)
@@ -115,7 +118,9 @@ def _shift(
 
 
 def _into(z: torch.Tensor, low, high, farthest: float) -> torch.Tensor:
-    """z mirrored at the bounds; left alone when that moves it farther than `farthest` or out at the other end."""
+    """z mirrored at the bounds; left alone when that moves it farther than `farthest` or
+    out at the other end.
+    """
     low, high = torch.as_tensor(low, dtype=z.dtype), torch.as_tensor(high, dtype=z.dtype)
     width = (high - low).clamp_min(0)
     over = (low - z).clamp_min(0)

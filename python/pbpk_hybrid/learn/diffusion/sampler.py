@@ -1,4 +1,6 @@
-"""From noise to people: DPM-Solver++(2M) on the Karras schedule, guidance, and the projection onto the rules."""
+"""From noise to people: DPM-Solver++(2M) on the Karras schedule, guidance, and the
+projection onto the rules.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from ...physiology.plausibility.rules import SCALED, organ_excess
 from .config import PCDMConfig
 from .coordinates import RESIDUALS, Coordinates, Decoded
 
-#: rules on what was measured alone: nothing of the organs can mend them, and real people break them as rarely
+#: rules on what was measured alone: nothing of the organs can mend them, and real people
+#: break them as rarely
 MEASURED_RULES = frozenset({"S1", "S2_weight", "S2_height", "S2_bmi", "S3_creatinine"})
 _HARD = tuple(rule for rule in RULES if rule.kind == "hard")
 _ORGAN = tuple(rule for rule in RULES if rule.id not in MEASURED_RULES)
@@ -39,15 +42,17 @@ def sample(
 ) -> torch.Tensor:
     """Coordinates from standard normal `x` (n, dimension), by the probability-flow ODE.
 
-    DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a step where Heun takes two.
+    DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a
+    step where Heun takes two.
 
     .. math:: D = D_\\varnothing + g\\,(D_c - D_\\varnothing)
 
     with guidance g (Ho & Salimans 2022); g = 1 is the conditional distribution itself.
 
-    `held` (columns, values) gives some coordinates a value: they are held at it, under the noise of each level, down to
-    the level ``config.release``, while the others come to fit them, and then go free. Where the values are the model's own,
-    so is what comes out: noise added to people and taken away again gives other people of the same distribution.
+    `held` (columns, values) gives some coordinates a value: they are held at it, under the
+    noise of each level, down to the level ``config.release``, while the others come to fit
+    them, and then go free. Where the values are the model's own, so is what comes out:
+    noise added to people and taken away again gives other people of the same distribution.
     """
     sigmas = schedule(config).float()
     # the modulation is the same for all people of one kind (group and condition), so it is computed
@@ -108,14 +113,16 @@ def project(
 ) -> tuple[Decoded, torch.Tensor, int]:
     """People from coordinates, with organs moved no further than needed for the rules.
 
-    The linear rules (closures) hold by decoding. Where another rule on organs, flows or filtration is broken, the residuals
-    that the rule is about (``_ABOUT``; everything else stays) are drawn towards the expected body of those covariates,
-    x -> s x, by the largest s of 0.95, 0.9, ..., 0 that mends it. If that does not, all residuals of the person are.
+    The linear rules (closures) hold by decoding. Where another rule on organs, flows or
+    filtration is broken, the residuals that the rule is about (``_ABOUT``; everything else
+    stays) are drawn towards the expected body of those covariates, x -> s x, by the largest
+    s of 0.95, 0.9, ..., 0 that mends it. If that does not, all residuals of the person are.
     Covariates stay as they were drawn, and everyone else stays untouched.
 
     Returns
     -------
-    people, hard : who still breaks a hard rule (to be drawn again), moved : how many were moved
+    people, hard
+        who still breaks a hard rule (to be drawn again), moved : how many were moved
     """
     people = coordinates.decode(x, male, rounded=rounded)
     # (n, rules)
@@ -173,7 +180,8 @@ _ABOUT_TABLE = torch.tensor(
     [[float(name in _about(rule.id)) for name in RESIDUALS] for rule in _ORGAN], dtype=torch.float64
 )
 
-#: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left, by fat and all others
+#: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left,
+#: by fat and all others
 _SCALED_TABLE = torch.tensor(
     [
         [

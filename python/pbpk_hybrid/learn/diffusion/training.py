@@ -53,7 +53,8 @@ class TrainingTable:
         n people
     weight : array
         (n,) how many people each stands for
-    coordinates : Coordinates
+    coordinates
+        Coordinates
     seed : int
         of the spreading of rounded values over their resolution
     log_moments : Tensor, optional

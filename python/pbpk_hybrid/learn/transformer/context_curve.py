@@ -1,9 +1,11 @@
-"""The typical curve of other patients on the same compound: what their samples, taken together, say of the next patient.
+"""The typical curve of other patients on the same compound: what their samples, taken
+together, say of the next patient.
 
-The network sees each other patient as a few tokens; that is enough to say "cleared slowly", not to draw a curve to a few per
-cent. So the curve is fitted: one hypothesis of the network's own family (three exponentials, two ways of absorption,
-superposition over each patient's true doses), with parameters in units of body weight, to all samples at once. The
-corpus shows the network such curves in training (:func:`._corpus._typical`).
+The network sees each other patient as a few tokens; that is enough to say "cleared slowly",
+not to draw a curve to a few per cent. So the curve is fitted: one hypothesis of the
+network's own family (three exponentials, two ways of absorption, superposition over each
+patient's true doses), with parameters in units of body weight, to all samples at once. The
+corpus shows the network such curves in training (:func:`.corpus_measurement._common_curve`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from .features import Prepared, prepare
 from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .superposition import responses
 
-#: most other patients that are seen as tokens, about as many as in training; the typical curve is of all
+#: most other patients that are seen as tokens, about as many as in training; the typical
+#: curve is of all
 _MOST_TOKENS = 8
 _STARTS = 6
 _ITERATIONS = 60
@@ -43,7 +46,9 @@ class TypicalCurve:
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
-        """Set the reference curve at observations and queries at the site that was fitted, where the patient is near enough."""
+        """Set the reference curve at observations and queries at the site that was fitted,
+        where the patient is near enough.
+        """
         if self.raw is None:
             return
         near = (
@@ -102,7 +107,9 @@ def _fit(p: Prepared, site: int) -> Tensor:
 
 
 def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
-    """Let every patient of `batch` see the other patients, and the curve they have in common (fitted unless given)."""
+    """Let every patient of `batch` see the other patients, and the curve they have in
+    common (fitted unless given).
+    """
     (typical or TypicalCurve(others)).put(batch)
     chosen = np.unique(
         np.linspace(0, len(others) - 1, min(_MOST_TOKENS, len(others))).round().astype(int)

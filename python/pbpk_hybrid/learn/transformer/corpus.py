@@ -1,7 +1,7 @@
 """The corpus: endless batches of patients, straight from the solver; nothing is stored.
 
-Batch number `step` of seed `seed` is always the same batch. A group of patients shares a compound and a schedule; each
-may be shown the others' full profiles (in-context learning).
+Batch number `step` of seed `seed` is always the same batch. A group of patients shares a
+compound and a schedule; each may be shown the others' full profiles (in-context learning).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from .corpus_measurement import Simulated, measure
 from .corpus_prior import Pool, clearance_and_volume, pool
 from .corpus_whole_body import WholeBody, draw_whole_body
 
-#: what may be drawn as regimen in training; loading and missed doses are left out and serve as the test of generalisation
+#: what may be drawn as regimen in training; loading and missed doses are left out and serve
+#: as the test of generalisation
 TRAINED = ("bolus", "infusion", "oral", "repeated")
 _LANES = 16  # subjects integrated side by side share a schedule
 _TOLERANCE = 1e-3
@@ -42,19 +43,33 @@ class CorpusOptions:
 
     Parameters
     ----------
-    batch_size : patients per batch, a multiple of 32
-    group : patients per compound, a divisor of 16
-    observations, queries : most per patient; three of five batches have at most four observations per patient
-    doses : most per patient; half of the batches have single doses
-    whole_body : share of patients from the whole-body model (the rest: compartmental models)
-    context : share of batches in which patients see the others of their group; where they do, the typical curve of those
+    batch_size
+        patients per batch, a multiple of 32
+    group
+        patients per compound, a divisor of 16
+    observations, queries
+        most per patient; three of five batches have at most four observations per patient
+    doses
+        most per patient; half of the batches have single doses
+    whole_body
+        share of patients from the whole-body model (the rest: compartmental models)
+    context
+        share of batches in which patients see the others of their group; where they do, the
+        typical curve of those
     others takes the place of the mechanistic model's
-    regimens : kinds that are drawn, of :data:`~._designs.REGIMENS`
-    species : that are drawn
-    deviation : size of what no model explains, smooth deviations of curves and one bad sample in fifty; 1 as usual, 0
+    regimens
+        kinds that are drawn, of :data:`~._designs.REGIMENS`
+    species
+        that are drawn
+    deviation
+        size of what no model explains, smooth deviations of curves and one bad sample in
+        fifty; 1 as usual, 0
     for none
-    exact : what is known of compounds is the truth, always known, and no pathway saturates; for benchmarks
-    split : "train" or "test": which rows of the compound table compounds are drawn near
+    exact
+        what is known of compounds is the truth, always known, and no pathway saturates; for
+        benchmarks
+    split
+        "train" or "test": which rows of the compound table compounds are drawn near
     """
 
     batch_size: int = 256
@@ -92,11 +107,20 @@ class Part:
 
     Parameters
     ----------
-    batch : of n patients
-    schedules : one per 16 patients;  lengths : (n,) [h] their horizons;  lag : (n,) [h]
-    samples : which points of GRID were drawn
-    noise : (n,) sd of ln concentration
-    cohort : the parameters, for patients of the whole-body model
+    batch
+        of n patients
+    schedules
+        one per 16 patients
+    lengths
+        (n,) [h] their horizons
+    lag
+        (n,) [h]
+    samples
+        which points of GRID were drawn
+    noise
+        (n,) sd of ln concentration
+    cohort
+        the parameters, for patients of the whole-body model
     """
 
     batch: Batch
@@ -126,9 +150,12 @@ class Corpus:
 
         Parameters
         ----------
-        seed, step : fix everything
-        kind : "whole_body" or "compartmental" for patients of one part alone
-        doses : most doses per patient; None: drawn
+        seed, step
+            fix everything
+        kind
+            "whole_body" or "compartmental" for patients of one part alone
+        doses
+            most doses per patient; None: drawn
         """
         o = self.options
         rng = np.random.default_rng([seed, step, 5])
@@ -166,8 +193,14 @@ class Corpus:
 
         Parameters
         ----------
-        packs : of 16 patients;  most : doses per patient;  seen : observations per patient
-        context : whether patients see the others of their group
+        packs
+            of 16 patients
+        most
+            doses per patient
+        seen
+            observations per patient
+        context
+            whether patients see the others of their group
         """
         o, people = self.options, pool()
         n = packs * _LANES
@@ -189,7 +222,8 @@ class Corpus:
             typical = draw_typical(rng, int(group[-1]) + 1, cl_v)
             values = vary(rng, typical, group)
             weight = people.body_weight[subjects]
-            # a third of these subjects are of another size, from neonates to giants: allometry is all that is asked of them
+            # a third of these subjects are of another size, from neonates to giants:
+            # allometry is all that is asked of them
             other = np.exp(rng.uniform(np.log(0.5), np.log(150.0), n))
             odd = np.repeat(rng.random(n // o.group) < 0.3, o.group) & (
                 people.species[subjects] == SPECIES.index("human")

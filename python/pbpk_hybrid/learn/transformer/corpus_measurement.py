@@ -1,7 +1,7 @@
 """What a laboratory makes of simulated curves, and what is known of patient and compound.
 
-Errors of the assay, limits of quantification, bad samples, a smooth deviation that no model explains;
-covariates and descriptors that are missing at random.
+Errors of the assay, limits of quantification, bad samples, a smooth deviation that no model
+explains; covariates and descriptors that are missing at random.
 """
 
 from __future__ import annotations
@@ -37,17 +37,20 @@ class Simulated:
     curves : array
         (n, times, sites) per 1 mg/kg; for patients of the whole-body model (2 n, times, sites), the
         truth and then the mechanistic model's typical subject
-    samples : Samples
+    samples
+        Samples
     schedules : list of Schedule
         one per `lanes` patients
-    lanes : int
+    lanes
+        int
     lengths, weight : array
         (n,) [h], [kg]
     subjects : array
         (n,) rows of the pool of people
     descriptors : array
         (n, len(DESCRIPTORS))
-    whole_body : bool
+    whole_body
+        bool
     group : int
         patients per compound
     """
@@ -88,10 +91,14 @@ class Assayed:
 
     Parameters
     ----------
-    mask : where there is a sample
-    time, value, censored : `value` is the limit where censored
-    mechanistic : typical curve of the mechanistic model, NaN without
-    common : curve that the other patients have in common, NaN without
+    mask
+        where there is a sample
+    time, value, censored
+        `value` is the limit where censored
+    mechanistic
+        typical curve of the mechanistic model, NaN without
+    common
+        curve that the other patients have in common, NaN without
     """
 
     mask: np.ndarray
@@ -184,7 +191,8 @@ def measure(
 
     Parameters
     ----------
-    deviation, exact : see :class:`.CorpusOptions`
+    deviation, exact
+        see :class:`.CorpusOptions`
     context : bool
         whether patients see the others of their group
     """
@@ -261,7 +269,9 @@ def _draw_dose(rng: np.random.Generator, simulated: Simulated) -> tuple[np.ndarr
 def _known_descriptors(
     rng: np.random.Generator, simulated: Simulated, exact: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For whom the compound is known (n, 1), and the descriptors (n, len(DESCRIPTORS)), NaN where not."""
+    """For whom the compound is known (n, 1), and the descriptors (n, len(DESCRIPTORS)), NaN
+    where not.
+    """
     each, descriptors = simulated.per_compound, simulated.descriptors
     known = (each(lambda k: rng.random(k) < 0.6)[:, None] | exact) & simulated.whole_body
     chance = rng.random(descriptors.shape)
@@ -296,7 +306,9 @@ def _doses(
 
 
 def _covariates(rng, people: Pool, subjects, weight) -> np.ndarray:
-    """(n, len(COVARIATES)) of the patients, NaN where not known; only of subjects of their own size."""
+    """(n, len(COVARIATES)) of the patients, NaN where not known; only of subjects of their
+    own size.
+    """
     n = len(subjects)
     out = np.full((n, len(COVARIATES)), np.nan)
     real = weight == people.body_weight[subjects]
@@ -343,8 +355,9 @@ def _wiggle(rng, n: int) -> np.ndarray:
 def _common_curve(
     rng, base: np.ndarray, peak: np.ndarray, weight: np.ndarray, others: np.ndarray
 ) -> np.ndarray:
-    """(n, times) the curve that a fit to the other patients' samples would draw, per unit of dose: their geometric mean,
-    a little wrong; NaN where present is nobody or bodies are too different.
+    """(n, times) the curve that a fit to the other patients' samples would draw, per unit
+    of dose: their geometric mean, a little wrong; NaN where present is nobody or bodies are
+    too different.
     """
     n = len(base)
     floored = np.log(np.maximum(base, 1e-7 * peak[:, None]))

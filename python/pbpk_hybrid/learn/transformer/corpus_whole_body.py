@@ -1,8 +1,10 @@
-"""The whole-body part of the corpus: virtual compounds in people and animals of the pool, integrated by the engine.
+"""The whole-body part of the corpus: virtual compounds in people and animals of the pool,
+integrated by the engine.
 
-Each subject is simulated twice: as it is, and as the mechanistic model would have it from what is known of the compound
-(no differences between subjects beyond anatomy; clearance and Kp as far off as such values usually are). The second
-curve is the *reference* that the network is shown where a compound is given.
+Each subject is simulated twice: as it is, and as the mechanistic model would have it from
+what is known of the compound (no differences between subjects beyond anatomy; clearance and
+Kp as far off as such values usually are). The second curve is the *reference* that the
+network is shown where a compound is given.
 """
 
 from __future__ import annotations
@@ -24,23 +26,34 @@ _GRAPH = whole_body_graph(tuple(ORGANS))
 _ROW = {name: i for i, name in enumerate(DESCRIPTORS)}
 _TISSUE = [ORGANS.index(t) for t in TISSUES]
 _LIVER_INFLOW = [ORGANS.index(o) for o in ("liver", "gut", "spleen", "pancreas", "stomach")]
-#: ln sd of what is known against what is: from in vivo data, and predicted (Kp: Rodgers & Rowland are within 2-fold for
+#: ln sd of what is known against what is: from in vivo data, and predicted (Kp: Rodgers &
+#: Rowland are within 2-fold for
 #: 80 %; CLint: Wood et al. 2017)
 _CLEARANCE_ERROR, _VOLUME_ERROR = (0.15, 0.8), (0.15, 0.5)
 
 
 @dataclass(frozen=True)
 class WholeBody:
-    """A cohort of pairs: the Systems of the truth and of the reference are one System of 2 n subjects.
+    """A cohort of pairs: the Systems of the truth and of the reference are one System of 2
+    n subjects.
 
     Parameters
     ----------
-    parameters : name -> (2 n,), first the truth, then the reference
-    typical, spread : name -> (n,) value of the typical subject of the same anatomy, and ln sd between subjects, of what
+    parameters
+        name -> (2 n,), first the truth, then the reference
+    typical, spread
+        name -> (n,) value of the typical subject of the same anatomy, and ln sd between
+        subjects, of what
     varies;
         "kp" stands for the one factor on all partition coefficients
-    descriptors : (n, len(DESCRIPTORS)), before any is left out
-    half_life : (n,) [h];  subjects : (n,) rows of the pool;  lag : (n,) [h]
+    descriptors
+        (n, len(DESCRIPTORS)), before any is left out
+    half_life
+        (n,) [h]
+    subjects
+        (n,) rows of the pool
+    lag
+        (n,) [h]
     """
 
     parameters: dict[str, np.ndarray]
@@ -65,8 +78,8 @@ def draw_whole_body(
     mean_log_vss: float,
     exact: bool = False,
 ) -> WholeBody:
-    """Compounds for the groups of `group` (n,), each in its own species and subjects; `exact`: what is known is the
-    truth.
+    """Compounds for the groups of `group` (n,), each in its own species and subjects;
+    `exact`: what is known is the truth.
     """
     n, groups = len(group), int(group.max()) + 1
     weights = np.array([3.0 if s == "human" else 0.5 for s in species])
@@ -174,7 +187,8 @@ def draw_whole_body(
     saturable = bool(flagged.any())
     descriptors[:, _ROW["saturable"]] = flagged[group]
     if saturable:
-        # unbound concentration at half the rate, against the unbound concentration that 1 mg/kg gives in Vss
+        # unbound concentration at half the rate, against the unbound concentration that 1
+        # mg/kg gives in Vss
         reach = np.exp(rng.uniform(-3.0, 3.0, groups))[group]
         km = reach * fu * pool.body_weight[subjects] / volume
         share = np.where(flagged[group], p["clint.liver"][:n], 0.0)
@@ -204,14 +218,17 @@ def draw_whole_body(
 
 
 def _compound(rng, pool: Pool, species: str, split: str, mean_log_vss: float):
-    """A compound, its Kp and BP in the species; drawn again while its mean residence time is beyond four weeks."""
+    """A compound, its Kp and BP in the species; drawn again while its mean residence time
+    is beyond four weeks.
+    """
     row = pool.rows[species][0]
     for _ in range(6):
         compound = draw_compound(rng, split)
         kp, bp = partition(compound, species)
         volume, weight = pool.volume[row], pool.body_weight[row]
         tissues, blood = float(volume[_TISSUE] @ kp), bp * float(volume[:2].sum())
-        # predicted volumes of lipophilic compounds are far above measured ones: a third of the way back to the mean
+        # predicted volumes of lipophilic compounds are far above measured ones: a third of
+        # the way back to the mean
         log_vss = np.log((tissues + blood) / weight)
         factor = np.exp(-0.35 * (log_vss - mean_log_vss) + rng.normal(0.0, 0.35))
         kp = np.clip(kp * factor, 0.01, 100.0)

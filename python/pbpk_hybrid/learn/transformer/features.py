@@ -1,9 +1,9 @@
-"""From real units to what the network sees. Here the symmetries of pharmacokinetics are put in, so that none has to be
-learned.
+"""From real units to what the network sees. Here the symmetries of pharmacokinetics are put
+in, so that none has to be learned.
 
 - Amounts are in units of the first dose, concentrations in units of (first dose / body weight): doubling doses and
-  observations changes nothing the network sees. The size of a dose enters for compounds said to be saturable, and only
-  there.
+  observations changes nothing the network sees. The size of a dose enters for compounds
+  said to be saturable, and only there.
 - Times count from the first dose and are divided by (body weight / 70 kg)^(1/4), the allometric unit of time
   (West, Brown & Enquist 1997, Science 276:122): shifting all times changes nothing.
 - Doses after a time do not enter anything at that time, and the patient is judged by doses up to the last observation only.
@@ -25,8 +25,8 @@ _OVER_KM = DESCRIPTORS.index("log_dose_over_km")
 
 @dataclass
 class Prepared:
-    """A Batch as tensors in the network's units; shapes as there. `log_scale` (B,): ln of the unit of concentration
-    [mg/L].
+    """A Batch as tensors in the network's units; shapes as there. `log_scale` (B,): ln of
+    the unit of concentration [mg/L].
     """
 
     dose_time: Tensor
@@ -101,7 +101,9 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
 
 
 def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
-    """(B, F) covariates and descriptors about their centres, 0 where not known, and which are known."""
+    """(B, F) covariates and descriptors about their centres, 0 where not known, and which
+    are known.
+    """
     descriptors = batch.descriptors.copy()
     descriptors[:, _OVER_KM] += np.log(scale)  # NaN unless the compound is saturable
     out = []
@@ -113,7 +115,9 @@ def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
 
 
 def time_features(time: Tensor) -> Tensor:
-    """(..., 2 FOURIER + 1) of a time >= 0: waves in ln(time + 2 minutes), from one of 20 e-folds to one of a third."""
+    """(..., 2 FOURIER + 1) of a time >= 0: waves in ln(time + 2 minutes), from one of 20
+    e-folds to one of a third.
+    """
     x = torch.log(time.clamp_min(0) + 0.03)
     frequency = (2 * np.pi / 20.0) * 2.0 ** torch.arange(
         FOURIER, dtype=time.dtype, device=time.device

@@ -1,9 +1,11 @@
-"""The hypotheses of the forecaster: 15 raw numbers each, and the disposition curve that they stand for.
+"""The hypotheses of the forecaster: 15 raw numbers each, and the disposition curve that
+they stand for.
 
 .. math:: C(t) = \\frac{1}{V} \\sum_{j=1}^{3} a_j e^{-\\lambda_j t}, \\qquad \\sum_j a_j = 1,\\;
           \\lambda_1 > \\lambda_2 > \\lambda_3
 
-after a unit bolus; an oral dose enters by a first-order process (ka) and by two stages in a row (kb).
+after a unit bolus; an oral dose enters by a first-order process (ka) and by two stages in a
+row (kb).
 """
 
 from __future__ import annotations

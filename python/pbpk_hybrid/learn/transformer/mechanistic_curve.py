@@ -1,5 +1,5 @@
-"""What is known of a compound, as the network is told: its descriptors, and the mechanistic model's curve for a
-typical subject.
+"""What is known of a compound, as the network is told: its descriptors, and the mechanistic
+model's curve for a typical subject.
 """
 
 from __future__ import annotations
@@ -69,15 +69,20 @@ def reference_curves(
     times: np.ndarray,
     sites: list[int],
 ) -> np.ndarray | None:
-    """Curves of the mechanistic model for every patient, put into ``patient.reference`` at the observations.
+    """Curves of the mechanistic model for every patient, put into ``patient.reference`` at
+    the observations.
 
     Parameters
     ----------
-    times : (n_times,) [h];  sites : numbers in SITES
+    times
+        (n_times,) [h]
+    sites
+        numbers in SITES
 
     Returns
     -------
-    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say enough for the model
+    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
+    enough for the model
     """
     first = min(p.doses.first for p in patients)
     grid = np.unique(np.concatenate([times, *(p.time for p in patients)]))
@@ -126,7 +131,9 @@ def reference_curves(
 def _people(
     physiology: Any, patients: list[Patient], rows: list[int], ids: list[int]
 ) -> xr.Dataset:
-    """The patients' own organs where they are given, else those of the reference individual at their weight."""
+    """The patients' own organs where they are given, else those of the reference individual
+    at their weight.
+    """
     if isinstance(physiology, xr.Dataset) and {"volume", "blood_flow"} <= set(physiology.variables):
         return physiology.isel(subject=rows).assign_coords(subject=("subject", np.array(ids)))
     each = []

@@ -81,7 +81,8 @@ class Forecaster:
     >>> samples = samples.isel(sample=samples["subject"].values == "1").isel(sample=slice(1, 4))
     >>> ahead = forecaster.forecast(samples, "320 mg oral", {"body_weight": 80}, times=range(25))
 
-    Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune` adapts it to a study.
+    Get one by :meth:`load` (the shipped one or a file) or :meth:`fit`; :meth:`fine_tune`
+    adapts it to a study.
     """
 
     def __init__(
@@ -111,7 +112,8 @@ class Forecaster:
     def _repr_html_(self) -> str:
         return self._card().html()
 
-    # ------------------------------------------------------------------------------------------------ making
+    # ------------------------------------------------------------------------------------------------
+    # making
     @classmethod
     def fit(
         cls,
@@ -129,16 +131,23 @@ class Forecaster:
 
         Parameters
         ----------
-        config : sizes, corpus and course; None: those of the shipped checkpoint
-        steps : optimiser steps instead of the config's
-        folder : of the run: its state and log.csv; a run found there goes on
-        max_minutes, threads, progress, tensorboard : see :func:`pbpk_hybrid.learn.training.train`
-        start : one to go on from, of the same size; such as a constant-rate run (:meth:`from_run`) that is to be cooled down
-            with ``schedule="cosine"`` and another seed
+        config
+            sizes, corpus and course; None: those of the shipped checkpoint
+        steps
+            optimiser steps instead of the config's
+        folder
+            of the run: its state and log.csv; a run found there goes on
+        max_minutes, threads, progress, tensorboard
+            see :func:`pbpk_hybrid.learn.training.train`
+        start
+            one to go on from, of the same size; such as a constant-rate run
+            (:meth:`from_run`) that is to be cooled down with ``schedule="cosine"`` and
+            another seed
 
         Raises
         ------
-        CheckpointError : `folder` holds a run of other settings
+        CheckpointError
+            `folder` holds a run of other settings
         """
         config = config or ForecasterConfig()
         module = new_module(config)
@@ -168,12 +177,15 @@ class Forecaster:
 
         Parameters
         ----------
-        config : of the run
-        averaged : its averaged weights; False: those of the last step, to go on from
+        config
+            of the run
+        averaged
+            its averaged weights; False: those of the last step, to go on from
 
         Raises
         ------
-        CheckpointError : no run there, or of another network
+        CheckpointError
+            no run there, or of another network
         """
         from ..training import FORMAT as STATE_FORMAT
         from ..training import KIND as STATE
@@ -193,7 +205,8 @@ class Forecaster:
 
         Raises
         ------
-        CheckpointError : no such file, damaged, of another kind or version
+        CheckpointError
+            no such file, damaged, of another kind or version
         """
         tensors, config = load_checkpoint(
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
@@ -216,7 +229,8 @@ class Forecaster:
 
         Raises
         ------
-        CheckpointError : the file is there and `overwrite` is False
+        CheckpointError
+            the file is there and `overwrite` is False
         """
         config = {
             "config": self.config.to_dict(),
@@ -231,7 +245,8 @@ class Forecaster:
             overwrite=overwrite,
         )
 
-    # ------------------------------------------------------------------------------------------------ using
+    # ------------------------------------------------------------------------------------------------
+    # using
     def forecast(
         self,
         observation: xr.Dataset | None,
@@ -248,37 +263,53 @@ class Forecaster:
 
         Parameters
         ----------
-        observation : schema ``observation``, samples of plasma, serum or blood of one or more subjects, each in order of
-            time; None: no samples yet. Samples drawn before anything has entered are left out; the attribute
-            ``ignored_samples`` counts them.
-        regimen : Regimen, its Dataset, or text; subjects by number as in ``simulate``
-        physiology : schema ``physiology``, or a mapping of what is known: species, body_weight [kg], age [year], sex, height
-            [cm], hematocrit, gfr [L/h], and subject (labels); single values or one per subject. None: a human.
-        compound : a Compound or a name in the database; the mechanistic model is then run for a typical subject and the
-            network starts from its curve
-        times : (n_times,) [h], increasing
-        compartments : "plasma", "blood" or organs
-        quantiles : levels, increasing, within (0, 1)
-        context : (observation, regimen, physiology) of other patients on the same compound; the curve that they have in
-            common takes the place of the mechanistic model's
+        observation
+            schema ``observation``, samples of plasma, serum or blood of one or more
+            subjects, each in order of time; None: no samples yet. Samples drawn before
+            anything has entered are left out; the attribute ``ignored_samples`` counts
+            them.
+        regimen
+            Regimen, its Dataset, or text; subjects by number as in ``simulate``
+        physiology
+            schema ``physiology``, or a mapping of what is known: species, body_weight [kg],
+            age [year], sex, height [cm], hematocrit, gfr [L/h], and subject (labels);
+            single values or one per subject. None: a human.
+        compound
+            a Compound or a name in the database; the mechanistic model is then run for a
+            typical subject and the network starts from its curve
+        times
+            (n_times,) [h], increasing
+        compartments
+            "plasma", "blood" or organs
+        quantiles
+            levels, increasing, within (0, 1)
+        context
+            (observation, regimen, physiology) of other patients on the same compound; the
+            curve that they have in common takes the place of the mechanistic model's
 
         Returns
         -------
-        Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L], the median;
-        concentration_quantile (..., quantile); ood_score (subject): above 1, what is told of patient and compound is farther
-        from the corpus than 99 % of it, or see :meth:`ood_score`
+        Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L],
+        the median; concentration_quantile (..., quantile); ood_score (subject): above 1,
+        what is told of patient and compound is farther from the corpus than 99 % of it, or
+        see :meth:`ood_score`
 
         Raises
         ------
-        InputError : a sample before the first dose, values that are not positive and have no lloq, times that do not
-            increase, more doses, samples or patients than the context holds, a compound that is none
-        UnknownNameError : a species, sex, compartment, matrix or subject that does not exist
-        SchemaError, UnitError : a variable missing or in another unit
+        InputError
+            a sample before the first dose, values that are not positive and have no lloq,
+            times that do not increase, more doses, samples or patients than the context
+            holds, a compound that is none
+        UnknownNameError
+            a species, sex, compartment, matrix or subject that does not exist
+        SchemaError, UnitError
+            a variable missing or in another unit
 
         Warns
         -----
-        OutOfRangeWarning : an ood_score above 1; a compound that the mechanistic model cannot be run for; a context of
-            another species
+        OutOfRangeWarning
+            an ood_score above 1; a compound that the mechanistic model cannot be run for; a
+            context of another species
         """
         queries = Queries.of(times, compartments, quantiles)
         patients, ignored = read_patients(observation, regimen, physiology)
@@ -309,7 +340,8 @@ class Forecaster:
         return forecast_dataset(patients, queries, values, score, attrs)
 
     def ood_score(self, batch: Batch) -> np.ndarray:
-        """(B,) how far patients are from what the network was trained on; above 1 is outside. The largest of
+        """(B,) how far patients are from what the network was trained on; above 1 is
+        outside. The largest of
 
         - the distance (Mahalanobis) of covariates and descriptors from the corpus over that of its 99th percentile;
         - how many fold the body weight is outside :data:`WEIGHTS` of the species;
@@ -330,13 +362,18 @@ class Forecaster:
         replay: float = 0.5,
         progress: bool = False,
     ) -> Forecaster:
-        """A copy adapted to a study: it learns to forecast each patient's later samples from the earlier ones.
+        """A copy adapted to a study: it learns to forecast each patient's later samples
+        from the earlier ones.
 
         Parameters
         ----------
-        observation, regimen, physiology, compound : as in :meth:`forecast`, every subject with two samples or more
-        steps, learning_rate, seed : of the training
-        replay : share of the steps taken on the corpus, so that what was learned there is not lost
+        observation, regimen, physiology, compound
+            as in :meth:`forecast`, every subject with two samples or more
+        steps, learning_rate, seed
+            of the training
+        replay
+            share of the steps taken on the corpus, so that what was learned there is not
+            lost
 
         Returns
         -------
@@ -376,7 +413,8 @@ class Forecaster:
         log = train(module, loss, options, progress=progress)
         return Forecaster(module, self.reference, log)
 
-    # ------------------------------------------------------------------------------------------------ private
+    # ------------------------------------------------------------------------------------------------
+    # private
     def _context(self, context: Any, compound: Compound | None) -> Batch:
         if not isinstance(context, tuple | list) or len(context) != 3:
             raise InputError(
@@ -391,7 +429,8 @@ class Forecaster:
         if compound is not None:
             first = np.array([others[0].doses.first])
             _set_references(compound, others, regimen, physiology, first, [0])
-        # a canonical order, so that the order in which they are given cannot even change the rounding
+        # a canonical order, so that the order in which they are given cannot even change
+        # the rounding
         order = sorted(range(len(others)), key=lambda i: _signature(others[i]))
         return collate([others[i] for i in order], np.zeros(0), [0], None)
 
@@ -424,7 +463,9 @@ def _set_references(
     times: np.ndarray,
     sites: list[int],
 ) -> np.ndarray | None:
-    """Descriptors and reference curve of the compound, put into the patients; see :func:`reference_curves`."""
+    """Descriptors and reference curve of the compound, put into the patients; see
+    :func:`reference_curves`.
+    """
     for patient in patients:
         patient.descriptors = describe(compound, patient.species)
     return reference_curves(compound, patients, as_regimen(regimen), physiology, times, sites)

@@ -1,9 +1,10 @@
-"""The network: a set transformer over events that proposes disposition curves and corrects them once.
+"""The network: a set transformer over events that proposes disposition curves and corrects
+them once.
 
 1. Every observation is a token: the measured concentration relative to a bank of exposures
-   (:func:`.superposition.exposures`), its time and its site. Covariates and descriptors are one more
-   token, every other patient on the compound two tokens. Tokens have no positions, so the network
-   cannot see their order.
+   (:func:`.superposition.exposures`), its time and its site. Covariates and descriptors are
+   one more token, every other patient on the compound two tokens. Tokens have no positions,
+   so the network cannot see their order.
 2. The encoder's first estimate is the parameters of K *hypotheses*: a sum of three exponentials with
    absorption and lag each. Their concentrations follow by superposition over the true doses
    (:func:`.superposition.responses`).
@@ -11,9 +12,9 @@
    the parameters. This is one step of a learned Gauss-Newton (recurrent inference machine: Putzky &
    Welling 2017, arXiv 1706.04008).
 4. Every query attends to the tokens, shifts the curves (saturable kinetics, organs, whatever three
-   exponentials cannot follow) and predicts their standard deviations. The prediction is a mixture of
-   normals in ln concentration: K hypotheses and, where a compound is given, components about the
-   reference curve of the mechanistic model.
+   exponentials cannot follow) and predicts their standard deviations. The prediction is a
+   mixture of normals in ln concentration: K hypotheses and, where a compound is given,
+   components about the reference curve of the mechanistic model.
 
 Why curves instead of numbers: a network that maps doses and times to concentrations has to learn
 superposition, and fails on regimens it has not seen (PMID 38350557 reports this). Here a regimen
@@ -61,9 +62,12 @@ class Attention(nn.Module):
 
         Parameters
         ----------
-        x : (B, T, W)
-        memory : (B, S, W), None for self-attention
-        mask : (B, S) bool, False for padding
+        x
+            (B, T, W)
+        memory
+            (B, S, W), None for self-attention
+        mask
+            (B, S) bool, False for padding
         """
         queries = self.norm(x)
         context = queries if memory is None else self.norm_memory(memory)
@@ -95,7 +99,8 @@ def _head(width: int, outputs: int) -> nn.Sequential:
 
 
 class ForecasterModule(nn.Module):
-    """See the module's text; ``module(batch)`` -> Mixture over ln(concentration / unit of concentration).
+    """See the module's text; ``module(batch)`` -> Mixture over ln(concentration / unit of
+    concentration).
 
     The submodules are created in the order of the published weights: a seed gives the same network.
     """
@@ -163,9 +168,12 @@ class ForecasterModule(nn.Module):
 
         Parameters
         ----------
-        patients : B patients in the network's units
-        context : (B, C, W) tokens of other patients, or None
-        context_mask : (B, C) bool, which of them the patient may attend to
+        patients
+            B patients in the network's units
+        context
+            (B, C, W) tokens of other patients, or None
+        context_mask
+            (B, C) bool, which of them the patient may attend to
         """
         tokens, mask = self._tokens(patients)
         if context is not None:
@@ -190,7 +198,9 @@ class ForecasterModule(nn.Module):
 
     # ------------------------------------------------------------------ tokens
     def _tokens(self, patients: Prepared) -> tuple[Tensor, Tensor]:
-        """Tokens (B, S, W) and mask (B, S), S = 1 + summaries + 1 + N: learned, covariates, observations."""
+        """Tokens (B, S, W) and mask (B, S), S = 1 + summaries + 1 + N: learned, covariates,
+        observations.
+        """
         exposure, oral_share = exposures(patients, patients.obs_time)  # (B, N, bank) each
         has_reference, residual = _reference_residual(patients)
         scalars = torch.stack(
@@ -224,7 +234,9 @@ class ForecasterModule(nn.Module):
         )
 
     def _context_tokens(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Tokens of other patients (B, P x summaries, W) and mask, P patients each; None without any."""
+        """Tokens of other patients (B, P x summaries, W) and mask, P patients each; None
+        without any.
+        """
         if (
             batch.context is None
             or batch.context_batch is None
@@ -247,7 +259,9 @@ class ForecasterModule(nn.Module):
     def _add_residuals(
         self, tokens: Tensor, patients: Prepared, raw: Tensor, embedding: nn.Module
     ) -> Tensor:
-        """Tokens with the residuals of every hypothesis added to the observations, raw (B, K, 15) to the first."""
+        """Tokens with the residuals of every hypothesis added to the observations, raw (B,
+        K, 15) to the first.
+        """
         start = 2 + self.config.summaries  # of the observations
         stop = start + patients.obs_time.shape[1]
         if stop > start:
@@ -321,7 +335,9 @@ def _time_features(patients: Prepared, time: Tensor) -> Tensor:
 
 
 def _reference_residual(patients: Prepared) -> tuple[Tensor, Tensor]:
-    """Which observations have a reference curve, and their ln ratio to it, 0 without; (B, N) each."""
+    """Which observations have a reference curve, and their ln ratio to it, 0 without; (B,
+    N) each.
+    """
     known = torch.isfinite(patients.obs_reference)
     residual = patients.obs_log - torch.nan_to_num(patients.obs_reference)
     return known, torch.where(known, residual, 0.0)

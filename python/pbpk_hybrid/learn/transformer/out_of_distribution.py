@@ -17,7 +17,8 @@ from .config import ForecasterConfig
 from .corpus import Corpus
 from .training import VALIDATION_SEED
 
-#: body weights [kg] beyond which nothing like it was trained on: the corpus' own range, about a factor of two wider; of
+#: body weights [kg] beyond which nothing like it was trained on: the corpus' own range,
+#: about a factor of two wider; of
 #: people the smallest of its sizes, and more than the heaviest of the survey
 WEIGHTS = {
     "mouse": (0.008, 0.05),
@@ -38,7 +39,8 @@ _CONTINUOUS = [
 
 
 def ood_score(batch: Batch, reference: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How far each patient is from the corpus, (B,); above 1 is outside. See :meth:`.Forecaster.ood_score`.
+    """How far each patient is from the corpus, (B,); above 1 is outside. See
+    :meth:`.Forecaster.ood_score`.
 
     Parameters
     ----------
@@ -55,7 +57,9 @@ def _continuous(batch: Batch) -> np.ndarray:
 
 
 def _mahalanobis(values: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """(B,) distance over that of the corpus' 99th percentile, by the values (B, n) that are known."""
+    """(B,) distance over that of the corpus' 99th percentile, by the values (B, n) that are
+    known.
+    """
     out = np.zeros(len(values))
     known = np.isfinite(values)
     for pattern in np.unique(known, axis=0):
@@ -69,7 +73,9 @@ def _mahalanobis(values: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
 
 
 def _weight_outside(batch: Batch) -> np.ndarray:
-    """(B,) fold by which the body weight lies outside what the corpus has of the species; 0 inside or where not known."""
+    """(B,) fold by which the body weight lies outside what the corpus has of the species; 0
+    inside or where not known.
+    """
     low, high = np.array([WEIGHTS[s] for s in SPECIES]).T
     which = batch.covariates[:, -len(SPECIES) :].argmax(axis=1)
     known = np.isfinite(batch.covariates[:, 0]) & batch.covariates[:, -len(SPECIES) :].any(axis=1)
@@ -78,7 +84,9 @@ def _weight_outside(batch: Batch) -> np.ndarray:
 
 
 def _above_the_dose(batch: Batch) -> np.ndarray:
-    """(B,) highest sample over the concentration that all doses begun by then would give in the plasma alone; 0 below 1."""
+    """(B,) highest sample over the concentration that all doses begun by then would give in
+    the plasma alone; 0 below 1.
+    """
     if batch.obs_time.shape[1] == 0:
         return np.zeros(len(batch))
     begun = (batch.dose_time[:, None, :] <= batch.obs_time[:, :, None] + 1e-9) & batch.dose_mask[
@@ -93,7 +101,9 @@ def _above_the_dose(batch: Batch) -> np.ndarray:
 
 
 def corpus_reference(config: ForecasterConfig, batches: int = 12) -> dict[str, np.ndarray]:
-    """Mean and covariance of covariates and descriptors over the corpus, for :meth:`Forecaster.ood_score`."""
+    """Mean and covariance of covariates and descriptors over the corpus, for
+    :meth:`Forecaster.ood_score`.
+    """
     corpus = Corpus(replace(config.corpus, context=0.0))
     rows = []
     for i in range(batches):
@@ -114,7 +124,8 @@ def reference_from_checkpoint(stored: Any) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    CheckpointError : other names, shapes, or numbers that are no covariance
+    CheckpointError
+        other names, shapes, or numbers that are no covariance
     """
     n = len(_CONTINUOUS)
     mean = check_array("reference/mean", np.array(stored["mean"], dtype=float), (n,))

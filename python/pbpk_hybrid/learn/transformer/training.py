@@ -1,4 +1,6 @@
-"""The training of the network on the corpus, and its validation on compounds the corpus never draws near."""
+"""The training of the network on the corpus, and its validation on compounds the corpus
+never draws near.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def train_module(
     tensorboard: bool = False,
     precision: str = "float32",
 ) -> TrainingLog:
-    """Train in place; see :func:`pbpk_hybrid.learn.training.train`, whose folder makes the run resumable."""
+    """Train in place; see :func:`pbpk_hybrid.learn.training.train`, whose folder makes the
+    run resumable.
+    """
     options = TrainingOptions(
         steps=steps or config.steps,
         learning_rate=config.learning_rate,

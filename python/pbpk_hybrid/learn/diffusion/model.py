@@ -74,10 +74,10 @@ class PCDM:
     >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
     >>> women = PCDM.load().sample(500, asked, seed=1)
 
-    A score-based diffusion model (:mod:`._module`) of a person's measured quantities and
-    organ residuals (:mod:`._coordinates`), given sex and ethnicity, trained with the
-    plausibility rules in its loss (:mod:`._physics`) and projected onto them when sampled
-    (:mod:`._sampler`). Paper: arXiv 2602.18472.
+    A score-based diffusion model (:mod:`.module`) of a person's measured quantities and
+    organ residuals (:mod:`.coordinates`), given sex and ethnicity, trained with the
+    plausibility rules in its loss (:mod:`.physics_loss`) and projected onto them when sampled
+    (:mod:`.sampler`). Paper: arXiv 2602.18472.
 
     Conditions are not left to what the network makes of a range. When it is fitted, the
     model draws 200,000 people without a condition and keeps their measured quantities and
@@ -85,7 +85,7 @@ class PCDM:
     a member of the pool who satisfies them: held at those values under the noise while the
     organs come to fit, set free at a small noise level, which makes another person of the
     same distribution; one who has left the ranges by then takes the values of the member
-    back (or is mirrored at the bound, :mod:`._ranges`, when the pool has fewer such members
+    back (or is mirrored at the bound, :mod:`.ranges`, when the pool has fewer such members
     than were asked for). Nobody is thrown away, and the ranges hold exactly. Where fewer
     than 20 members satisfy a condition, or guidance is asked for, the network is told the
     ranges, and who fails them is drawn again.
@@ -236,7 +236,7 @@ class PCDM:
         physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn
         and thrown away because a condition or a hard rule failed), ``projected_fraction``
         (organs moved to satisfy a rule), ``mirrored_fraction`` (moved into an asked range
-        from just outside, see :mod:`._ranges`), ``pool_members`` (how many people of the
+        from just outside, see :mod:`.ranges`), ``pool_members`` (how many people of the
         pool satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities
         asked for where nobody was trained on), ``beyond_training`` (asked ends that reach
         further than the people trained on: nobody is handed out there)

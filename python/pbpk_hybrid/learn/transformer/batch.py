@@ -2,7 +2,7 @@
 descriptors, in real units.
 
 Both the corpus and the user's Datasets are brought to a :class:`Batch`; what is done to its
-numbers before they enter the network is in :mod:`._features`, once for both.
+numbers before they enter the network is in :mod:`.features`, once for both.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class CorpusOptions:
         typical curve of those
     others takes the place of the mechanistic model's
     regimens
-        kinds that are drawn, of :data:`~._designs.REGIMENS`
+        kinds that are drawn, of :data:`~.corpus_designs.REGIMENS`
     species
         that are drawn
     deviation

@@ -450,7 +450,7 @@ class Forecaster:
 
     @torch.no_grad()
     def mixture(self, batch: Batch) -> Mixture:
-        """The predictive mixture in the network's units (see :func:`._features.prepare`)."""
+        """The predictive mixture in the network's units (see :func:`.features.prepare`)."""
         self.module.eval()
         return self.module(batch)
 

@@ -19,7 +19,8 @@ from ...physiology.organs import SEXES
 from .coordinates import MEASURED, UNITS, Coordinates, Decoded
 from .module import CONDITIONS
 
-_NEAR = 0.01  # share of the range trained on by which an asked end may lie beyond it unmarked, such as age 80
+#: share of the range trained on by which an end may lie beyond it unmarked, such as age 80
+_NEAR = 0.01
 _FAR = 4.5  # z that stands for "no bound"
 DERIVED = CONDITIONS[len(MEASURED) :]
 

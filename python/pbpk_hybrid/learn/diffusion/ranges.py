@@ -20,7 +20,8 @@ from .conditions import Condition
 from .coordinates import MEASURED, NAMES, RESIDUALS, STEPS, Coordinates
 
 _PASSES = 4
-_FARTHEST = 0.5  # standard deviations (measured: standard scores; BMI and filtration: of the coordinate that is moved)
+#: standard deviations (measured: standard scores; BMI and filtration: of the coordinate moved)
+_FARTHEST = 0.5
 _GFR = NAMES.index("gfr")
 
 

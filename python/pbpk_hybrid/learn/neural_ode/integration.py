@@ -47,12 +47,12 @@ def odeint(
     **Gradients.** For a loss :math:`L(y(t_1), \dots, y(t_N))`, with :math:`g_i = \partial L
     / \partial y(t_i)`,
 
-    - ``adjoint="discrete"`` (default of explicit methods): reverse-mode differentiation of the steps taken, step sizes
-      held fixed. The exact gradient of the numbers returned. In Julia only the states at
-      the ends of steps are kept and stages are evaluated again; torchdiffeq keeps the whole
-      graph.
-    - ``adjoint="continuous"`` (default, and only choice, of "rodas5p"): the adjoint ODE (Chen et al. 2018), backward
-      from :math:`t_N`,
+    - ``adjoint="discrete"`` (default of explicit methods): reverse-mode differentiation of
+      the steps taken, step sizes held fixed. The exact gradient of the numbers returned. In
+      Julia only the states at the ends of steps are kept and stages are evaluated again;
+      torchdiffeq keeps the whole graph.
+    - ``adjoint="continuous"`` (default, and only choice, of "rodas5p"): the adjoint ODE
+      (Chen et al. 2018), backward from :math:`t_N`,
 
       .. math::
          \frac{d\lambda}{dt} = -\Big(\frac{\partial f}{\partial y}\Big)^T \lambda, \qquad
@@ -63,7 +63,8 @@ def odeint(
       and dL/dp as dL/dθ. In Julia y(t) is the dense output of the forward solve and the
       integral is taken by Gauss' rule in every step; torchdiffeq integrates y backward
       again. Its error follows `rtol`.
-    - ``adjoint="sciml"``: SciMLSensitivity's GaussAdjoint, in Julia where that package is installed. Untested.
+    - ``adjoint="sciml"``: SciMLSensitivity's GaussAdjoint, in Julia where that package is
+      installed. Untested.
 
     Gradients of the two backends agree to 1e-6 relative. Julia gives first derivatives with
     respect to weights, `y0` and `parameters`; for second derivatives, or for derivatives

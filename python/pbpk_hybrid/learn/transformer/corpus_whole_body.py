@@ -156,7 +156,9 @@ def _typical_values(
     group: np.ndarray,
     subjects: np.ndarray,
 ) -> _Typical:
-    """Of the compounds `values` with their Kp and blood:plasma ratio, in the bodies of the subjects."""
+    """Of the compounds `values` with their Kp and blood:plasma ratio, in the bodies of the
+    subjects.
+    """
     compounds, groups = [v[0] for v in values], len(values)
     blood_to_plasma = np.array([v[2] for v in values])[group]
     fraction_unbound = np.array([c.fraction_unbound for c in compounds])[group]
@@ -182,7 +184,9 @@ def _typical_values(
 
 
 def _model_errors(rng, group: np.ndarray, n_tissues: int) -> _ModelErrors:
-    """Errors of what is known of each compound; of some compounds much worse is known than of others."""
+    """Errors of what is known of each compound; of some compounds much worse is known than
+    of others.
+    """
     groups = int(group.max()) + 1
     clearance_in_vivo, volume_in_vivo = (rng.random(groups) < 0.5 for _ in range(2))
     worse = np.exp(0.5 * rng.standard_normal(groups))
@@ -211,7 +215,9 @@ def _model_errors(rng, group: np.ndarray, n_tissues: int) -> _ModelErrors:
 def _between_subjects(
     rng, group: np.ndarray, sd: dict[str, np.ndarray], name: str, low: float, high: float
 ) -> np.ndarray:
-    """Factors of the subjects (n,), log-normal; their ln sd, uniform per compound, is put into `sd`."""
+    """Factors of the subjects (n,), log-normal; their ln sd, uniform per compound, is put
+    into `sd`.
+    """
     sd[name] = rng.uniform(low, high, int(group.max()) + 1)[group]
     return np.exp(sd[name] * rng.standard_normal(len(group)))
 
@@ -293,7 +299,9 @@ def _varying(typical: _Typical) -> dict[str, np.ndarray]:
 def _clearance_and_volume(
     pool: Pool, subjects: np.ndarray, typical: _Typical
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blood clearance (well-stirred liver and kidney) [L/h] and steady-state volume [L], (n,) each."""
+    """Blood clearance (well-stirred liver and kidney) [L/h] and steady-state volume [L],
+    (n,) each.
+    """
     bp, organs = typical.blood_to_plasma, pool.volume[subjects]  # (n, organs)
     blood = organs[:, :2].sum(axis=1)
     volume = (organs[:, _TISSUE] * typical.kp).sum(axis=1) + bp * blood
@@ -317,7 +325,8 @@ def _saturate(
         (n,) each: unbound fraction, body weight [kg] and steady-state volume [L], which give the
         unbound concentration [mg/L] after 1 mg/kg
     design
-        the compound of each patient (n,), and whether what is known is the truth: then none saturates
+        the compound of each patient (n,), and whether what is known is the truth: then none
+        saturates
     """
     (group, exact), n = design, len(design[0])
     groups = int(group.max()) + 1

@@ -89,8 +89,7 @@ def read_patients(
     return patients, dropped
 
 
-# ------------------------------------------------------------------------------------------------
-# who
+# ------------------------------------------------------------------ who
 def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
     seen = [] if observation is None else _labels(observation)
     if physiology is None:
@@ -207,8 +206,7 @@ def _numbers(name: str, values, n: int, labels: list[str]) -> np.ndarray:
     return out
 
 
-# ------------------------------------------------------------------------------------------------
-# what they get
+# ------------------------------------------------------------------ what they get
 def as_regimen(regimen: Any) -> Regimen:
     """A Regimen from a Regimen, its Dataset, or words.
 
@@ -315,8 +313,7 @@ def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) ->
     )
 
 
-# ------------------------------------------------------------------------------------------------
-# what was measured
+# ------------------------------------------------------------------ what was measured
 def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
     if observation is None:
         return 0
@@ -438,8 +435,7 @@ def check_times(times: Any) -> np.ndarray:
     return grid
 
 
-# ------------------------------------------------------------------------------------------------
-# to arrays
+# ------------------------------------------------------------------ to arrays
 def collate(
     patients: Sequence[Patient],
     times: np.ndarray,

@@ -1,12 +1,14 @@
 """From real units to what the network sees. Here the symmetries of pharmacokinetics are put
 in, so that none has to be learned.
 
-- Amounts are in units of the first dose, concentrations in units of (first dose / body weight): doubling doses and
-  observations changes nothing the network sees. The size of a dose enters for compounds
-  said to be saturable, and only there.
-- Times count from the first dose and are divided by (body weight / 70 kg)^(1/4), the allometric unit of time
-  (West, Brown & Enquist 1997, Science 276:122): shifting all times changes nothing.
-- Doses after a time do not enter anything at that time, and the patient is judged by doses up to the last observation only.
+- Amounts are in units of the first dose, concentrations in units of (first dose / body
+  weight): doubling doses and observations changes nothing the network sees. The size of a
+  dose enters for compounds said to be saturable, and only there.
+- Times count from the first dose and are divided by (body weight / 70 kg)^(1/4), the
+  allometric unit of time (West, Brown & Enquist 1997, Science 276:122): shifting all times
+  changes nothing.
+- Doses after a time do not enter anything at that time, and the patient is judged by doses
+  up to the last observation only.
 """
 
 from __future__ import annotations

@@ -112,8 +112,7 @@ class Forecaster:
     def _repr_html_(self) -> str:
         return self._card().html()
 
-    # ------------------------------------------------------------------------------------------------
-    # making
+    # ------------------------------------------------------------------ making
     @classmethod
     def fit(
         cls,
@@ -245,8 +244,7 @@ class Forecaster:
             overwrite=overwrite,
         )
 
-    # ------------------------------------------------------------------------------------------------
-    # using
+    # ------------------------------------------------------------------ using
     def forecast(
         self,
         observation: xr.Dataset | None,
@@ -343,9 +341,11 @@ class Forecaster:
         """(B,) how far patients are from what the network was trained on; above 1 is
         outside. The largest of
 
-        - the distance (Mahalanobis) of covariates and descriptors from the corpus over that of its 99th percentile;
+        - the distance (Mahalanobis) of covariates and descriptors from the corpus over that
+          of its 99th percentile;
         - how many fold the body weight is outside :data:`WEIGHTS` of the species;
-        - the highest sample over what all doses so far would give in the plasma alone (0.03 L/kg): usually a wrong unit.
+        - the highest sample over what all doses so far would give in the plasma alone (0.03
+          L/kg): usually a wrong unit.
         """
         return ood_score(batch, self.reference)
 
@@ -413,8 +413,7 @@ class Forecaster:
         log = train(module, loss, options, progress=progress)
         return Forecaster(module, self.reference, log)
 
-    # ------------------------------------------------------------------------------------------------
-    # private
+    # ------------------------------------------------------------------ private
     def _context(self, context: Any, compound: Compound | None) -> Batch:
         if not isinstance(context, tuple | list) or len(context) != 3:
             raise InputError(

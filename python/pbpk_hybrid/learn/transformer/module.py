@@ -5,12 +5,12 @@ them once.
    (:func:`.superposition.exposures`), its time and its site. Covariates and descriptors are
    one more token, every other patient on the compound two tokens. Tokens have no positions,
    so the network cannot see their order.
-2. The encoder's first estimate is the parameters of K *hypotheses*: a sum of three exponentials with
-   absorption and lag each. Their concentrations follow by superposition over the true doses
-   (:func:`.superposition.responses`).
-3. The residuals of the hypotheses at the observations go back into the tokens; further layers refine
-   the parameters. This is one step of a learned Gauss-Newton (recurrent inference machine: Putzky &
-   Welling 2017, arXiv 1706.04008).
+2. The encoder's first estimate is the parameters of K *hypotheses*: a sum of three
+   exponentials with absorption and lag each. Their concentrations follow by superposition
+   over the true doses (:func:`.superposition.responses`).
+3. The residuals of the hypotheses at the observations go back into the tokens; further
+   layers refine the parameters. This is one step of a learned Gauss-Newton (recurrent
+   inference machine: Putzky & Welling 2017, arXiv 1706.04008).
 4. Every query attends to the tokens, shifts the curves (saturable kinetics, organs, whatever three
    exponentials cannot follow) and predicts their standard deviations. The prediction is a
    mixture of normals in ln concentration: K hypotheses and, where a compound is given,

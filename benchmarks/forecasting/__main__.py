@@ -42,7 +42,7 @@ from studies import CLASSIC, mavoglurant, osp, pkdb
 from pbpk_hybrid.compounds import get_compound
 from pbpk_hybrid.learn.transformer import Forecaster
 from pbpk_hybrid.learn.transformer.data import read_patients
-from pbpk_hybrid.learn.transformer.mechanistic_curve import anchors, describe
+from pbpk_hybrid.learn.transformer.mechanistic_curve import describe, reference_curves
 
 RESULTS = HERE.parent / "results"
 SHOWN = (1, 2, 3, 5)
@@ -112,7 +112,7 @@ def _told(study):
         p.descriptors = describe(compound, p.species)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = anchors(
+        found = reference_curves(
             compound, told, study.regimen, study.physiology, np.array([told[0].doses.first]), [0]
         )
     return None if found is None else [p for p in told if len(p.time)]

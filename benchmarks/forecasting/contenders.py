@@ -24,14 +24,14 @@ _MOST_OTHERS = 64
 
 def first(patient, n: int):
     """The patient with the first n samples."""
-    anchor = None if patient.anchor is None else patient.anchor[:n]
+    reference = None if patient.reference is None else patient.reference[:n]
     return replace(
         patient,
         time=patient.time[:n],
         value=patient.value[:n],
         censored=patient.censored[:n],
         site=patient.site[:n],
-        anchor=anchor,
+        reference=reference,
     )
 
 
@@ -78,9 +78,9 @@ def by_network(
     # first the patients come together, then the clock starts: reading data is not forecasting
     asked = np.stack([np.pad(p.time[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who])
     known = None
-    if who[0][0].anchor is not None:
+    if who[0][0].reference is not None:
         known = np.stack(
-            [np.pad(p.anchor[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who]
+            [np.pad(p.reference[n:], (0, most - len(p.time) + n), mode="edge") for p, n in who]
         )[..., None]
     start = time.process_time()
     batch = collate([first(p, n) for p, n in who], asked, [0], known)
@@ -136,7 +136,7 @@ def by_typical(patients, shown: list[int], fitted: dict) -> Points:
                 continue
             batch = collate([first(p, n)], p.time[n:], [0], None)
             fitted[f][1].put(batch)
-            curve = np.log(batch.query_anchor[0])
+            curve = np.log(batch.query_reference[0])
             if np.isfinite(curve).all():
                 rows = np.full((len(curve), 8), np.nan)
                 rows[:, 0], rows[:, 3] = np.log(p.value[n:]), curve

@@ -43,7 +43,7 @@ class Oracle:
     def __init__(self, part: Part) -> None:
         self.part, self.n = part, len(part.batch)
         self.cohort = part.cohort
-        self.spread = np.stack([self.cohort.spread[name] for name in FREE], axis=1) + 1e-6
+        self.between_subject_sd = np.stack([self.cohort.between_subject_sd[name] for name in FREE], axis=1) + 1e-6
         self.fixed = {name: values[: self.n] for name, values in self.cohort.parameters.items()}
         b, each = part.batch, self.n // len(part.schedules)
         first = np.repeat(
@@ -69,7 +69,7 @@ class Oracle:
         """The model's parameters from ln factors in units of their sd; complex numbers pass through."""
         p = dict(self.fixed)
         for j, name in enumerate(FREE):
-            factor = np.exp(z[name] * self.spread[:, j])
+            factor = np.exp(z[name] * self.between_subject_sd[:, j])
             if name == "kp":
                 p |= {
                     f"kp.{organ}": self.cohort.typical[f"kp.{organ}"] * factor for organ in TISSUES
@@ -171,7 +171,7 @@ def fit_one(part: Part, i: int) -> tuple[np.ndarray, float]:
     system = mixed_cohort_system(p, ORGANS)
     search, priors = {}, {}
     for name in FREE:
-        sd = float(cohort.spread[name][i])
+        sd = float(cohort.between_subject_sd[name][i])
         if sd < 1e-3:  # this one does not vary in this compound
             continue
         if name == "kp":

@@ -64,8 +64,8 @@ class Encoder(nn.Module):
         mask = torch.cat([p.dose_mask & (p.dose_time <= last), p.obs_mask], dim=1)
         most = int(mask.sum(dim=1).max())
         order = torch.where(mask, time, torch.inf).argsort(dim=1, stable=True)[:, :most]
-        known = torch.isfinite(p.obs_anchor)
-        off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
+        known = torch.isfinite(p.obs_reference)
+        off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_reference), 0.0)
         none, zero = torch.zeros_like(p.dose_time), torch.zeros_like(p.obs_time)
         columns = [
             (torch.ones_like(none), zero),
@@ -106,8 +106,8 @@ class Head(nn.Module):
 
     def forward(self, p: Prepared, code: Tensor, extra: Tensor, base: Tensor) -> Mixture:
         exposure, oral = exposures(p, p.query_time)
-        known = torch.isfinite(p.query_anchor)
-        anchor = torch.nan_to_num(p.query_anchor)
+        known = torch.isfinite(p.query_reference)
+        reference = torch.nan_to_num(p.query_reference)
         x = torch.cat(
             [
                 code[:, None].expand(-1, p.query_time.shape[1], -1),
@@ -120,8 +120,8 @@ class Head(nn.Module):
                 torch.stack(
                     [
                         known.float(),
-                        anchor / 6.0,
-                        torch.asinh(torch.where(known, anchor - base, 0.0)),
+                        reference / 6.0,
+                        torch.asinh(torch.where(known, reference - base, 0.0)),
                     ],
                     dim=-1,
                 ),
@@ -132,7 +132,7 @@ class Head(nn.Module):
         shift, log_sd, logit = out[..., :-1].unflatten(-1, (3, self.components)).unbind(dim=-2)
         # between its own curve and the mechanistic one
         share = torch.sigmoid(out[..., -1:]) * known[..., None]
-        middle = base[..., None] * (1 - share) + anchor[..., None] * share
+        middle = base[..., None] * (1 - share) + reference[..., None] * share
         return Mixture(
             torch.log_softmax(logit, dim=-1), middle + shift, torch.log(0.02 + softplus(log_sd))
         )

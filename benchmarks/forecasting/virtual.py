@@ -110,7 +110,7 @@ def scored(
     z = torch.special.ndtri(LEVELS).numpy()
     y = np.log(b.query_value)
     with np.errstate(divide="ignore", invalid="ignore"):
-        typical = np.log(b.query_anchor)
+        typical = np.log(b.query_reference)
     ask = b.query_mask & ~b.query_censored & (b.query_site == SITES.index("plasma"))
     ask &= np.isfinite(typical) & (y > y.max(axis=1, keepdims=True) - 9.0)
     none = np.full(y.shape, np.nan)

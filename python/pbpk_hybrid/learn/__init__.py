@@ -1,7 +1,8 @@
 """Learned components: what the mechanistic engine is given, or what forecasts beside it.
 
-Everything here needs the extra ``learn`` (torch, torch-geometric, torchdiffeq, safetensors); importing this room does not
-import torch, using a name does. Nothing of the engine imports from here.
+Everything here needs the extra ``learn`` (torch, torch-geometric, torchdiffeq,
+safetensors); importing this package does not import torch, using a name does. Nothing of the
+engine imports from here.
 """
 
 from __future__ import annotations

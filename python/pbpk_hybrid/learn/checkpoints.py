@@ -1,8 +1,10 @@
-"""Checkpoints: one safetensors file, its configuration as JSON in the file's own metadata. No pickle, nothing is executed.
+"""Checkpoints: one safetensors file, its configuration as JSON in the file's own metadata.
+No pickle, nothing is executed.
 
-The header of a safetensors file is a JSON table of names, types, shapes and offsets, followed by the raw numbers
-(https://huggingface.co/docs/safetensors). Reading one therefore cannot run code; what is checked here is that it is a file
-of this package, of the right kind and version, and not larger than it says it is allowed to be.
+The header of a safetensors file is a JSON table of names, types, shapes and offsets,
+followed by the raw numbers (https://huggingface.co/docs/safetensors). Reading one therefore
+cannot run code; what is checked here is that it is a file of this package, of the right
+kind and version, and not larger than it says it is allowed to be.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from .._core.errors import CheckpointError, MissingDependencyError
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
+from .parameter_names import present_names
 
 #: largest file that is read, in bytes: far above anything this package writes
 LARGEST = 2 * 1024**3
@@ -44,21 +47,30 @@ def save_checkpoint(
 
     Parameters
     ----------
-    path : file name; ``.safetensors`` is added when it has no suffix
-    tensors : name -> torch.Tensor of any shape, any device (written from the CPU, contiguous)
-    config : what is needed to use the tensors again: plain JSON values
-    kind : which component it belongs to, such as ``"pcdm"``
-    format_version : raised whenever older code could not read the file any more
-    overwrite : replace a file that is there
+    path
+        file name; ``.safetensors`` is added when it has no suffix
+    tensors
+        name -> torch.Tensor of any shape, any device (written from the CPU, contiguous)
+    config
+        what is needed to use the tensors again: plain JSON values
+    kind
+        which component it belongs to, such as ``"pcdm"``
+    format_version
+        raised whenever older code could not read the file any more
+    overwrite
+        replace a file that is there
 
     Returns
     -------
-    path : the file written
+    path
+        the file written
 
     Raises
     ------
-    CheckpointError : the file is there and `overwrite` is False, or `config` is not plain JSON
-    InputError : the folder cannot be written
+    CheckpointError
+        the file is there and `overwrite` is False, or `config` is not plain JSON
+    InputError
+        the folder cannot be written
     """
     save_file = require("safetensors.torch", "learn", "checkpoints").save_file
     path = Path(path).expanduser()
@@ -95,7 +107,9 @@ def read_config(path: str | os.PathLike, *, kind: str, format_version: int) -> d
 
     Raises
     ------
-    CheckpointError : not a file, not a safetensors file of this package, of another kind, or of another format version
+    CheckpointError
+        not a file, not a safetensors file of this package, of another kind, or of another
+        format version
     """
     path = _existing(path)
     safe_open = require("safetensors", "learn", "checkpoints").safe_open
@@ -137,12 +151,15 @@ def load_checkpoint(
 
     Returns
     -------
-    tensors : name -> torch.Tensor
-    config : as it was given to :func:`save_checkpoint`
+    tensors
+        name -> torch.Tensor
+    config
+        as it was given to :func:`save_checkpoint`
 
     Raises
     ------
-    CheckpointError : as :func:`read_config`
+    CheckpointError
+        as :func:`read_config`
     """
     config = read_config(path, kind=kind, format_version=format_version)
     load_file = require("safetensors.torch", "learn", "checkpoints").load_file
@@ -152,11 +169,13 @@ def load_checkpoint(
 
 @contextlib.contextmanager
 def reading(path: str | os.PathLike | None) -> Iterator[None]:
-    """Whatever goes wrong while a model is put together from a file is the file's fault, and said so.
+    """Whatever goes wrong while a model is put together from a file is the file's fault,
+    and said so.
 
     Raises
     ------
-    CheckpointError : instead of every other error but that of a package that is not installed
+    CheckpointError
+        instead of every other error but that of a package that is not installed
     """
     try:
         yield
@@ -172,57 +191,65 @@ def reading(path: str | os.PathLike | None) -> Iterator[None]:
 
 
 def settings_of(
-    kind: type, given: Any, limits: Mapping[str, tuple[float, float]], **more: Any
+    kind: type, stored: Any, limits: Mapping[str, tuple[float, float]], **more: Any
 ) -> Any:
     """The settings of a component, a dataclass, from a checkpoint's plain values.
 
-    Every size is held to its limits before anything is built by it: one number in the file must not cost gigabytes or
-    hours.
+    Every size is held to its limits before anything is built by it: one number in the file
+    must not cost gigabytes or hours.
 
     Parameters
     ----------
-    kind : the dataclass; its defaults say which type each value has
-    limits : name -> (least, largest) of numbers; numbers without limits only have to be finite
-    more : fields that were read already
+    kind
+        the dataclass; its defaults say which type each value has
+    limits
+        name -> (least, largest) of numbers; numbers without limits only have to be finite
+    more
+        fields that were read already
 
     Raises
     ------
-    CheckpointError : not a table, an unknown name, a value of another type, not finite, or beyond its limits
+    CheckpointError
+        not a table, an unknown name, a value of another type, not finite, or beyond its
+        limits
     """
-    if not isinstance(given, Mapping):
-        raise CheckpointError("config", type(given).__name__, "a JSON object of settings")
-    usual = {f.name: getattr(kind(), f.name) for f in fields(kind)}
-    for name, value in given.items():
+    if not isinstance(stored, Mapping):
+        raise CheckpointError("config", type(stored).__name__, "a JSON object of settings")
+    defaults = {f.name: getattr(kind(), f.name) for f in fields(kind)}
+    for name, value in stored.items():
         field = f"config.{name}"
-        if name not in usual:
+        if name not in defaults:
             raise CheckpointError(field, value, f"a setting of {kind.__name__}")
-        if name in more or not isinstance(usual[name], (bool, int, float)):
+        if name in more or not isinstance(defaults[name], (bool, int, float)):
             continue
         least, largest = limits.get(name, (-math.inf, math.inf))
         if value is None and name in _MAY_BE_NONE:
             continue
-        if isinstance(usual[name], bool):
+        if isinstance(defaults[name], bool):
             if not isinstance(value, bool):
                 raise CheckpointError(field, value, "true or false")
         elif isinstance(value, bool) or not isinstance(
-            value, int if isinstance(usual[name], int) else (int, float)
+            value, int if isinstance(defaults[name], int) else (int, float)
         ):
-            raise CheckpointError(field, value, f"a number like {usual[name]!r}")
+            raise CheckpointError(field, value, f"a number like {defaults[name]!r}")
         elif not (math.isfinite(value) and least <= value <= largest):
             raise CheckpointError(field, value, f"a number from {least:g} to {largest:g}")
     with reading("config"):
-        return kind(**{k: v for k, v in given.items() if k not in more}, **more)
+        return kind(**{k: v for k, v in stored.items() if k not in more}, **more)
 
 
 def check_finite(tensors: Mapping[str, Any], infinite: Sequence[str] = ()) -> None:
     """
     Parameters
     ----------
-    infinite : names of tensors in which infinity has a meaning
+    infinite
+        names of tensors in which infinity has a meaning
 
     Raises
     ------
-    CheckpointError : a number that is NaN, infinite, or larger than any weight is (:data:`LARGEST_WEIGHT`)
+    CheckpointError
+        a number that is NaN, infinite, or larger than any weight is
+        (:data:`LARGEST_WEIGHT`)
     """
     for name, tensor in tensors.items():
         if not tensor.dtype.is_floating_point:
@@ -245,7 +272,8 @@ def check_array(
     low: float = -math.inf,
     high: float = math.inf,
 ) -> Any:
-    """`array`, a tensor or numpy array, if it has this shape (None: any length) and lies in [low, high].
+    """`array`, a tensor or numpy array, if it has this shape (None: any length) and lies in
+    [low, high].
 
     Raises
     ------
@@ -266,41 +294,57 @@ def check_array(
 
 
 def check_sizes(build: Callable[[], Any], tensors: Mapping[str, Any]) -> None:
-    """Compare the network that the settings ask for with the weights in the file, before memory is spent on it.
+    """Compare the network that the settings ask for with the weights in the file, before
+    memory is spent on it.
 
     Parameters
     ----------
-    build : makes the network; it is called on torch's meta device, which has shapes and no numbers
+    build
+        makes the network; it is called on torch's meta device, which has shapes and no
+        numbers
 
     Raises
     ------
-    CheckpointError : names that are missing, too many, or of another shape
+    CheckpointError
+        names that are missing, too many, or of another shape
     """
     import torch
 
     with torch.device("meta"):
         module = build()
-    _compare(module.state_dict(), tensors)
+    _compare(module.state_dict(), present_names(type(module).__name__, tensors))
 
 
 def load_weights(module, tensors: Mapping[str, Any]) -> None:
     """Put `tensors` into a torch module; every name and shape must fit.
 
+    Names of earlier versions are understood, see :mod:`.parameter_names`.
+
     Raises
     ------
-    CheckpointError : names that are missing, too many, or of another shape
+    CheckpointError
+        names that are missing, too many, or of another shape
     """
+    tensors = present_names(type(module).__name__, tensors)
     _compare(module.state_dict(), tensors)
-    module.load_state_dict(dict(tensors))
+    module.load_state_dict(tensors)
 
 
-def _compare(own: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-    missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+def with_prefix(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The tensors whose names start with `prefix`, under the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _compare(expected: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    missing, extra = (
+        sorted(expected.keys() - tensors.keys()),
+        sorted(tensors.keys() - expected.keys()),
+    )
     if missing or extra:
         raise CheckpointError(
             "tensors", f"missing {missing[:3]}, unknown {extra[:3]}", "the weights of this network"
         )
-    for name, tensor in own.items():
+    for name, tensor in expected.items():
         if tensor.shape != tensors[name].shape:
             raise CheckpointError(
                 f"tensor {name}", tuple(tensors[name].shape), f"shape {tuple(tensor.shape)}"

@@ -1,8 +1,8 @@
 """A network over pieces of a batch on several threads.
 
-torch shares each of a small network's many little sums among its threads, and waits for all of them each time: on two cores
-that gains little, and on a machine with other work it costs several times as much. A piece of the batch on each thread has
-nothing to wait for.
+torch shares each of a small network's many little sums among its threads, and waits for all
+of them each time: on two cores that gains little, and on a machine with other work it costs
+several times as much. A piece of the batch on each thread has nothing to wait for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import torch
 
 
 def over_threads(work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
-    """[work(piece), ...] without gradients, on as many threads as torch is set to; results do not depend on their number."""
+    """[work(piece), ...] without gradients, on as many threads as torch is set to; results
+    do not depend on their number.
+    """
     threads = torch.get_num_threads()
 
     def alone(piece: Any) -> Any:

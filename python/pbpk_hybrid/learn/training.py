@@ -1,7 +1,9 @@
-"""The one training loop: AdamW, warm-up and cosine, averaged weights, early stopping, resumable to the bit.
+"""The one training loop: AdamW, warm-up and cosine, averaged weights, early stopping,
+resumable to the bit.
 
-Everything random in a step comes from a generator seeded by (seed, step), so a run that was killed and resumed takes
-the same steps as one that was not. State is written whole, as one safetensors file, at every evaluation.
+Everything random in a step comes from a generator seeded by (seed, step), so a run that was
+killed and resumed takes the same steps as one that was not. State is written whole, as one
+safetensors file, at every evaluation.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from torch import nn
 
 from .._core.errors import CheckpointError, InputError, SolveError
 from .._core.files import atomic_path
-from .checkpoints import load_checkpoint, load_weights, save_checkpoint
+from .checkpoints import load_checkpoint, load_weights, save_checkpoint, with_prefix
+from .parameter_names import present_names
 
 KIND, FORMAT = "training state", 1
 #: options that may change between a run and its resumption without changing the steps already taken
@@ -35,19 +38,33 @@ class TrainingOptions:
 
     Parameters
     ----------
-    steps : optimiser steps
-    learning_rate : peak of the schedule
-    warmup : steps of linear warm-up
-    schedule : "cosine" (down to zero at `steps`) or "constant"
-    weight_decay : of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), on matrices only
-    gradient_clip : largest norm of the gradient; None for no limit
-    ema : decay of the averaged weights used for validation and returned; None for no averaging
-    evaluate_every : steps between evaluations; state is written then
-    patience : evaluations without improvement after which to stop; None for never
-    max_minutes : wall time after which to stop, over all resumptions; None for no limit
-    seed : of every draw
-    threads : torch's threads during the run; None leaves them
-    precision : "float32", or "bfloat16" for automatic mixed precision
+    steps
+        optimiser steps
+    learning_rate
+        peak of the schedule
+    warmup
+        steps of linear warm-up
+    schedule
+        "cosine" (down to zero at `steps`) or "constant"
+    weight_decay
+        of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101), on matrices only
+    gradient_clip
+        largest norm of the gradient; None for no limit
+    ema
+        decay of the averaged weights used for validation and returned; None for no
+        averaging
+    evaluate_every
+        steps between evaluations; state is written then
+    patience
+        evaluations without improvement after which to stop; None for never
+    max_minutes
+        wall time after which to stop, over all resumptions; None for no limit
+    seed
+        of every draw
+    threads
+        torch's threads during the run; None leaves them
+    precision
+        "float32", or "bfloat16" for automatic mixed precision
     """
 
     steps: int
@@ -98,7 +115,9 @@ class TrainingLog:
 
 
 def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """The generator of one step: (seed, step) mixed by the constant of splitmix64, so that neighbours differ."""
+    """The generator of one step: (seed, step) mixed by the constant of splitmix64, so that
+    neighbours differ.
+    """
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) % 2**63
     return torch.Generator(device=device).manual_seed(mixed)
 
@@ -117,23 +136,36 @@ def train(
 
     Parameters
     ----------
-    module : on whatever device it is to be trained
-    loss : ``loss(module, step, generator)`` -> scalar tensor. Draw everything from `generator`; dropout and the like use
-        torch's own generator, which is seeded the same way for the length of the step
-    options : see :class:`TrainingOptions`
-    validate : ``validate(module)`` -> float, lower is better, on the averaged weights; None takes the mean training loss
-    folder : where ``state.safetensors`` and ``log.csv`` are kept; a run that finds a state there goes on from it
-    progress : a bar on stderr when that is a terminal
-    tensorboard : event files in `folder` too (package tensorboard)
+    module
+        on whatever device it is to be trained
+    loss
+        ``loss(module, step, generator)`` -> scalar tensor. Draw everything from
+        `generator`; dropout and the like use torch's own generator, which is seeded the
+        same way for the length of the step
+    options
+        see :class:`TrainingOptions`
+    validate
+        ``validate(module)`` -> float, lower is better, on the averaged weights; None takes
+        the mean training loss
+    folder
+        where ``state.safetensors`` and ``log.csv`` are kept; a run that finds a state there
+        goes on from it
+    progress
+        a bar on stderr when that is a terminal
+    tensorboard
+        event files in `folder` too (package tensorboard)
 
     Returns
     -------
-    log : :class:`TrainingLog`
+    log
+        :class:`TrainingLog`
 
     Raises
     ------
-    CheckpointError : `folder` holds the state of a run with other options or of another network
-    SolveError : the loss is not finite in twenty steps running
+    CheckpointError
+        `folder` holds the state of a run with other options or of another network
+    SolveError
+        the loss is not finite in twenty steps running
     """
     run = _Run(module, options, None if folder is None else Path(folder).expanduser())
     before = torch.get_num_threads()
@@ -325,19 +357,16 @@ class _Run:
                     hint="give the same options, or another folder",
                 )
 
-        def part(kind: str) -> dict[str, torch.Tensor]:
-            return {
-                n.removeprefix(kind + "/"): t
-                for n, t in tensors.items()
-                if n.startswith(kind + "/")
-            }
-
-        load_weights(self.module, part("now"))
+        load_weights(self.module, with_prefix(tensors, "now/"))
         device = next(self.module.parameters()).device
-        self.average = {n: t.to(device) for n, t in part("average").items()}
-        self.best = {n: t.to(device) for n, t in part("best").items()}
+        network = type(self.module).__name__
+        average, best = (
+            present_names(network, with_prefix(tensors, kind)) for kind in ("average/", "best/")
+        )
+        self.average = {n: t.to(device) for n, t in average.items()}
+        self.best = {n: t.to(device) for n, t in best.items()}
         state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in part("optimizer").items():
+        for name, tensor in with_prefix(tensors, "optimizer/").items():
             i, key = name.split("/")
             state.setdefault(int(i), {})[key] = tensor
         whole = self.optimizer.state_dict()

@@ -1,4 +1,6 @@
-"""Neural Allometry: a continuous law of clearance and volume from mouse to man, with power laws as its special case."""
+"""Neural Allometry: a continuous law of clearance and volume from mouse to human, with power
+laws as its special case.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Every classical method and every simpler learner on the same table: natural log of the human value, NaN where a
-method cannot say.
+"""Every classical method and every simpler learner on the same table: natural log of the
+human value, NaN where a method cannot say.
 
 A method that regresses is fitted on the training rows alone; the others ignore them.
 """
@@ -22,7 +22,9 @@ WEIGHTED = (0.15, 0.25, 0.60)
 
 
 def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str, np.ndarray]:
-    """Methods without training: name -> (n,) ln human value [L/h or L]. Rows that lack a needed species are NaN."""
+    """Methods without training: name -> (n,) ln human value [L/h or L]. Rows that lack a
+    needed species are NaN.
+    """
     known = [s for s in ANIMALS if s in sources]
     if not known:
         return {}
@@ -123,7 +125,9 @@ def _mass_and_acceptors(table: Table):
 
 
 def learners() -> dict[str, Callable]:
-    """Tree ensembles of scikit-learn on animals (missing: the training median, and a flag) and descriptors."""
+    """Tree ensembles of scikit-learn on animals (missing: the training median, and a flag)
+    and descriptors.
+    """
     ensemble = require("sklearn.ensemble", "test", "the tree baselines")
     return {
         "random forest": lambda: ensemble.RandomForestRegressor(
@@ -141,7 +145,9 @@ def learners() -> dict[str, Callable]:
 
 
 def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
-    """(n, columns) for :func:`learners`: ln per-kg values and fu of the sources, missing flags, descriptors."""
+    """(n, columns) for :func:`learners`: ln per-kg values and fu of the sources, missing
+    flags, descriptors.
+    """
     parts = []
     for s in sources:
         for name in (parameter, "fraction_unbound"):
@@ -158,8 +164,8 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
 
 
 def ivive(table: Table, parameter: str) -> np.ndarray:
-    """(n,) ln human value from in-vitro data of the compound library, by name: well-stirred liver and filtration; Kp
-    for the volume.
+    """(n,) ln human value from in-vitro data of the compound library, by name: well-stirred
+    liver and filtration; Kp for the volume.
     """
     from ..._core.errors import PBPKError
     from ...compounds import get_compound

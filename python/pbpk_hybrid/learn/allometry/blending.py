@@ -1,10 +1,12 @@
-r"""How far human clearance leans on the best classical method: the monkey's, scaled by liver blood flow.
+r"""How far human clearance leans on the best classical method: the monkey's, scaled by
+liver blood flow.
 
 .. math:: \ln CL = (1 - s_n) \ln CL_{model} + s_n \left(\ln CL_{monkey} + \ln\frac{Q_{human}}{Q_{monkey}}\right)
 
-Of all classical methods this one is the best where the monkey is known (Ward & Smith 2004, Drug Metab Dispos 32:603, and
-this package's benchmark); its errors differ from the model's. The share s_n for n source species is that with the least mean
-absolute error on compounds that the members had not seen: a weighted median. For the volume, and for rat and dog, such
+Of all classical methods this one is the best where the monkey is known (Ward & Smith 2004,
+Drug Metab Dispos 32:603, and this package's benchmark); its errors differ from the model's.
+The share s_n for n source species is that with the least mean absolute error on compounds
+that the members had not seen: a weighted median. For the volume, and for rat and dog, such
 shares came out at zero or so, and there are none.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import bodies as _path
+from . import bodies
 from .calibration import GROUPS
 
 SPECIES, TARGET = "monkey", "human"
@@ -22,13 +24,17 @@ FEWEST = 20  # compounds; fewer say nothing
 
 
 def by_liver_flow(log_clearance, x_from, x_to):
-    """ln clearance [L/h] scaled by liver blood flow between log masses `x_from` and `x_to` of the path."""
-    flow = _path.processes()[0]
-    return log_clearance + (_path.basis(x_to)[0] - _path.basis(x_from)[0]) @ flow
+    """ln clearance [L/h] scaled by liver blood flow between log masses `x_from` and `x_to`
+    of the path.
+    """
+    flow = bodies.processes()[0]
+    return log_clearance + (bodies.basis(x_to)[0] - bodies.basis(x_from)[0]) @ flow
 
 
 def share(model: np.ndarray, classical: np.ndarray, observed: np.ndarray) -> float:
-    r"""The s in [0, 1] with the least :math:`\sum |y - (1-s) m - s b|`; 0 where there are too few rows."""
+    r"""The s in [0, 1] with the least :math:`\sum |y - (1-s) m - s b|`; 0 where there are
+    too few rows.
+    """
     far = classical - model
     use = np.isfinite(far + observed) & (np.abs(far) > 1e-9)
     if use.sum() < FEWEST:
@@ -41,7 +47,9 @@ def share(model: np.ndarray, classical: np.ndarray, observed: np.ndarray) -> flo
 
 
 def shares(found: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]) -> np.ndarray:
-    """(GROUPS,) by number of source species, from lists of (model, classical, observed) of left-out compounds."""
+    """(GROUPS,) by number of source species, from lists of (model, classical, observed) of
+    left-out compounds.
+    """
     out = np.zeros(GROUPS)
     for group, parts in found.items():
         out[group] = share(*(np.concatenate(a) for a in zip(*parts, strict=True)))

@@ -1,9 +1,9 @@
-r"""The path of bodies from mouse to man: organ graph, liver flow, filtration and liver mass as smooth functions of
-log body mass.
+r"""The path of bodies from mouse to human: organ graph, liver flow, filtration and liver mass
+as smooth functions of log body mass.
 
-Between the reference bodies everything is interpolated by a cubic Hermite spline in x = ln(body mass / kg) with slopes
-of central differences; it is linear in the values at the species, continuous with its derivative, and straight outside
-mouse and man.
+Between the reference bodies everything is interpolated by a cubic Hermite spline in x =
+ln(body mass / kg) with slopes of central differences; it is linear in the values at the
+species, continuous with its derivative, and straight outside mouse and human.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def basis(x) -> tuple[np.ndarray, np.ndarray]:
 
 
 def breakpoints(start, end) -> np.ndarray:
-    """(n, n_points) log masses to stop at on the way from `start` to `end`: the species between, so that every piece
-    is smooth.
+    """(n, n_points) log masses to stop at on the way from `start` to `end`: the species
+    between, so that every piece is smooth.
 
     Pieces of no length fill the rows of short ways.
     """
@@ -75,7 +75,9 @@ def breakpoints(start, end) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def processes() -> np.ndarray:
-    """(3, n_species) natural logs of liver blood flow [L/h], GFR [L/h] and liver mass [kg] at the masses of the path."""
+    """(3, n_species) natural logs of liver blood flow [L/h], GFR [L/h] and liver mass [kg]
+    at the masses of the path.
+    """
     rows = []
     for species, weight in WEIGHT.items():
         body = reference_individual(species)
@@ -89,7 +91,9 @@ def processes() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def node_features() -> np.ndarray:
-    """(n_species, n_organs, 7): log mass and flow fraction, and tissue composition, standardised over all species."""
+    """(n_species, n_organs, 7): log mass and flow fraction, and tissue composition,
+    standardised over all species.
+    """
     out = np.zeros((len(WEIGHT), len(ORGANS), 2 + len(_COMPOSITION)))
     for s, species in enumerate(WEIGHT):
         body = reference_individual(species)
@@ -115,7 +119,9 @@ def edge_index() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _slopes() -> np.ndarray:
-    """(n, n) matrix that turns values at the species into slopes there; at the ends the slope over the whole path."""
+    """(n, n) matrix that turns values at the species into slopes there; at the ends the
+    slope over the whole path.
+    """
     n = len(KNOTS)
     slopes = np.zeros((n, n))
     for i in range(1, n - 1):

@@ -1,9 +1,9 @@
-"""Intervals that hold: how many of the model's own standard deviations it takes to cover, counted on compounds it
-has not seen.
+"""Intervals that hold: how many of the model's own standard deviations it takes to cover,
+counted on compounds it has not seen.
 
-Split conformal prediction (Vovk et al. 2005; Lei et al. 2018, J Am Stat Assoc 113:1094) on the members' left-out
-folds, for each
-parameter and number of source species; small groups lean on the parameter's pooled quantile.
+Split conformal prediction (Vovk et al. 2005; Lei et al. 2018, J Am Stat Assoc 113:1094) on
+the members' left-out folds, for each parameter and number of source species; small groups
+lean on the parameter's pooled quantile.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def quantiles(z: np.ndarray, group: np.ndarray) -> np.ndarray:
 
 
 def factor(table: np.ndarray, group: int, level: float) -> float:
-    """Standard deviations on each side for an interval of `level`, between the stored levels by interpolation."""
+    """Standard deviations on each side for an interval of `level`, between the stored
+    levels by interpolation.
+    """
     return float(np.exp(np.interp(level, LEVELS, np.log(table[min(group, GROUPS - 1)]))))
 
 

@@ -13,17 +13,27 @@ class AllometryConfig:
 
     Parameters
     ----------
-    folds, seeds : members are folds x seeds; each has not seen one inner scaffold fold, on which its intervals are
+    folds, seeds
+        members are folds x seeds; each has not seen one inner scaffold fold, on which its
+        intervals are
     calibrated
-    landmarks : directions of the structure kernel that the field sees
-    trees : per parameter, whose mean with the kernel machine is the structure's prediction; 0 leaves the kernel alone
-    hidden : size of the embedding of a body
-    steps, learning_rate, seed : of the training
-    sd_constant, sd_linear, sd_kernel : prior standard deviations of the field's weights
-    graph, ode, one_step : switch off the organ graph, the members that integrate the law, or those that go from species to
-        species in one step at the slope of the source (for comparison)
-    animal_weight, human_only_weight : in the loss, of targets other than man, of compounds without animals, and of
-        human targets with three source species or more
+    landmarks
+        directions of the structure kernel that the field sees
+    trees
+        per parameter, whose mean with the kernel machine is the structure's prediction; 0
+        leaves the kernel alone
+    hidden
+        size of the embedding of a body
+    steps, learning_rate, seed
+        of the training
+    sd_constant, sd_linear, sd_kernel
+        prior standard deviations of the field's weights
+    graph, ode, one_step
+        switch off the organ graph, the members that integrate the law, or those that go
+        from species to species in one step at the slope of the source (for comparison)
+    animal_weight, human_only_weight
+        in the loss, of targets other than the human, of compounds without animals, and of human
+        targets with three source species or more
     """
 
     folds: int = 5

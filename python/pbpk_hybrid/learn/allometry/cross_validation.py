@@ -1,4 +1,6 @@
-"""What the members say of compounds they have not seen: calibration of the intervals, and shares of the classical method."""
+"""What the members say of compounds they have not seen: calibration of the intervals, and
+shares of the classical method.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +9,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from . import blending as _blend
-from . import bodies as _path
+from . import blending, bodies
 from .calibration import GROUPS, quantiles
 from .config import AllometryConfig
 from .encoder import HUMAN
 from .module import AllometryModule
 from .training import Problem, posterior
 
-MONKEY = _path.KNOT_SPECIES.index(_blend.SPECIES)
+MONKEY = bodies.KNOT_SPECIES.index(blending.SPECIES)
 #: sets of sources that the intervals are calibrated on
 SETS = ((), ("rat",), ("rat", "dog"), ("rat", "dog", "monkey"))
 
@@ -34,24 +35,26 @@ def combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarra
 
 
 def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
-    """(n_cases,) ln human clearance by the monkey's, NaN where the monkey's is not among the sources kept or the case is
-    about another species.
+    """(n_cases,) ln human clearance by the monkey's, NaN where the monkey's is not among
+    the sources kept or the case is about another species.
     """
     cases = problem.cases
-    monkey = problem.full[:, MONKEY, 0].numpy().astype(float)[cases.compound]
+    monkey = problem.filled[:, MONKEY, 0].numpy().astype(float)[cases.compound]
     usable = keep[:, MONKEY, 0].numpy() & (cases.target == HUMAN)
-    scaled = _blend.by_liver_flow(monkey, _path.KNOTS[MONKEY], _path.KNOTS[HUMAN])
+    scaled = blending.by_liver_flow(monkey, bodies.KNOTS[MONKEY], bodies.KNOTS[HUMAN])
     return np.where(usable, scaled, np.nan)
 
 
-def leant(centre: np.ndarray, by_monkey: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """`centre` (n, 3) with its clearance moved towards `by_monkey` (n,), where that is known, by `share` (n,)."""
+def shrink_to_classical(centre: np.ndarray, by_monkey: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """`centre` (n, 3) with its clearance moved towards `by_monkey` (n,), where that is
+    known, by `share` (n,).
+    """
     out = centre.copy()
     out[:, 0] += np.where(np.isfinite(by_monkey), share * (by_monkey - centre[:, 0]), 0.0)
     return out
 
 
-def left_out(
+def held_out_predictions(
     modules: Sequence[AllometryModule],
     config: AllometryConfig,
     problem: Problem,
@@ -59,16 +62,17 @@ def left_out(
     known: bool,
     sources,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """For each inner fold: rows of its human cases with all of `sources`, per parameter (rows, 3); mean and standard
-    deviation of the members that left them out; what the monkey's clearance says.
+    """For each inner fold: rows of its human cases with all of `sources`, per parameter
+    (rows, 3); mean and standard deviation of the members that left them out; what the
+    monkey's clearance says.
     """
     cases = problem.cases
     human = np.flatnonzero(cases.target == HUMAN)
     member_fold = np.tile(np.arange(config.members) % config.folds, len(modules))
     keep = problem.present.clone()
-    keep[:, [s for s in range(len(_path.KNOT_SPECIES)) if _path.KNOT_SPECIES[s] not in sources]] = (
-        False
-    )
+    keep[
+        :, [s for s in range(len(bodies.KNOT_SPECIES)) if bodies.KNOT_SPECIES[s] not in sources]
+    ] = False
     with torch.no_grad():
         mean, sd = posteriors(modules, problem, keep, torch.full((problem.n,), known))
     count = keep[..., :2].any(-1).sum(1).numpy()
@@ -87,22 +91,26 @@ def calibrate(
     inner: np.ndarray,
     known: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical method (GROUPS,)."""
+    """Factors of the standard deviations (3, GROUPS, n_levels), and shares of the classical
+    method (GROUPS,).
+    """
     observed = problem.cases.observed
     found: dict[int, list] = {}
-    for sources in _blend.SETS:
-        for rows, centre, _, by_monkey in left_out(modules, config, problem, inner, known, sources):
+    for sources in blending.SETS:
+        for rows, centre, _, by_monkey in held_out_predictions(
+            modules, config, problem, inner, known, sources
+        ):
             group = min(len(sources), GROUPS - 1)
             found.setdefault(group, []).append((centre[:, 0], by_monkey, observed[rows, 0]))
-    shares = _blend.shares(found)
+    shares = blending.shares(found)
     z: list[list] = [[] for _ in range(3)]
     groups: list[list] = [[] for _ in range(3)]
     for sources in SETS:
         group = min(len(sources), GROUPS - 1)
-        for rows, centre, spread, by_monkey in left_out(
+        for rows, centre, spread, by_monkey in held_out_predictions(
             modules, config, problem, inner, known, sources
         ):
-            centre = leant(centre, by_monkey, np.full(len(rows), shares[group]))
+            centre = shrink_to_classical(centre, by_monkey, np.full(len(rows), shares[group]))
             error = (observed[rows] - centre) / spread
             for p in range(3):
                 some = error[np.isfinite(error[:, p]), p]

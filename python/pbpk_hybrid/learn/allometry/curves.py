@@ -1,8 +1,10 @@
-r"""Training through the engine: concentration-time curves correct the law, by the sensitivities of the simulated ones.
+r"""Training through the engine: concentration-time curves correct the law, by the
+sensitivities of the simulated ones.
 
-The law says clearance and volume of a species; the whole-body model turns them into a curve; the distance to the measured
-curve is differentiated through both: the engine's forward sensitivities give :math:`\partial C(t)/\partial (CL, V)` exactly
-(up to the solver's tolerance), PyTorch the rest.
+The law says clearance and volume of a species; the whole-body model turns them into a
+curve; the distance to the measured curve is differentiated through both: the engine's
+forward sensitivities give :math:`\partial C(t)/\partial (CL, V)` exactly (up to the
+solver's tolerance), PyTorch the rest.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from ...models.system.graph import whole_body_graph
 from ...models.system.system import System
 from ...physiology import SPECIES, reference_individual
 from ...simulation.single import simulate_system
-from .model import NeuralAllometry, _structure_of
+from .model import NeuralAllometry, structure_features
+from .posterior import CompoundInputs, Target, member_posterior
 from .sources import parse_sources
 from .training import NU
 
@@ -35,26 +38,27 @@ from .training import NU
 PARAMETERS = ("clearance", "volume")
 #: largest hepatic extraction; what the liver's blood flow cannot clear leaves with the kidney's
 LARGEST_EXTRACTION = 0.95
-#: smallest factor on the predicted partition coefficients: a volume near the blood's own leaves nothing for tissues
+#: smallest factor on the predicted partition coefficients: a volume near the blood's own
+#: leaves nothing for tissues
 SMALLEST_FACTOR = 0.02
 #: what is trained: the law. The covariance of the sources, and with it the intervals, stays
 TRAINED = (
-    "first",
-    "second",
-    "pool",
-    "field",
-    "gate_start",
-    "gate_in",
-    "gate_shift",
-    "gate_out",
+    "conv1",
+    "conv2",
+    "readout",
+    "field_weight",
+    "gate_bias_out",
+    "gate_weight_in",
+    "gate_bias_in",
+    "gate_weight_out",
     "exponent",
-    "binding",
-    "binding_block",
+    "binding_bias",
+    "binding_descriptors",
     "binding_volume",
-    "prior_shift",
-    "prior_factor",
+    "prior_bias",
+    "prior_slope",
     "prior_phi",
-    "unknown_shift",
+    "prior_bias_unknown",
 )
 
 
@@ -64,15 +68,24 @@ class Curve:
 
     Parameters
     ----------
-    compound : what the engine needs beside clearance and volume: log_p, pKa, fraction_unbound_plasma; with a SMILES in
-        ``identifiers`` also the structure
-    species : one of the engine's species
-    dose : [mg/kg]
-    times, concentrations : (n,) [h], [mg/L], concentrations > 0
-    duration : of the infusion [h]; 0 for a bolus
-    medium : "plasma" or "blood"
-    sources : what is known of the compound in other species, as in :meth:`NeuralAllometry.predict`
-    name : for messages
+    compound
+        what the engine needs beside clearance and volume: log_p, pKa,
+        fraction_unbound_plasma; with a SMILES in ``identifiers`` also the structure
+    species
+        one of the engine's species
+    dose
+        [mg/kg]
+    times, concentrations
+        (n,) [h], [mg/L], concentrations > 0
+    duration
+        of the infusion [h]; 0 for a bolus
+    medium
+        "plasma" or "blood"
+    sources
+        what is known of the compound in other species, as in
+        :meth:`NeuralAllometry.predict`
+    name
+        for messages
     """
 
     compound: Compound
@@ -128,8 +141,9 @@ class Curve:
 
 
 def scaled_system(compound: Compound, species: str) -> System:
-    """The whole-body System of the species' reference individual with two named parameters, ``clearance`` [L/h of plasma]
-    and ``volume`` [L, steady state]; everything else as the compound has it. Sensitivities by both can be asked for.
+    """The whole-body System of the species' reference individual with two named parameters,
+    ``clearance`` [L/h of plasma] and ``volume`` [L, steady state]; everything else as the
+    compound has it. Sensitivities by both can be asked for.
     """
     person = reference_individual(species)
     drug = compound.for_species(species)
@@ -163,7 +177,8 @@ def scaled_system(compound: Compound, species: str) -> System:
     blood, tissue = (part * weight for part in equilibrium_volume(drug, kp))
     assemble = _Scaled(inner, kp, fe, np.asarray(flow, dtype=float), blood, tissue)
     start = {"clearance": np.array([0.1 * float(flow[0])]), "volume": np.array([blood + tissue])}
-    # what the liver cannot clear is put on the kidney, whatever flows through it: its amount is no amount then
+    # what the liver cannot clear is put on the kidney, whatever flows through it: its
+    # amount is no amount then
     inner = replace(inner, assemble=assemble, parameters=start, signed=("kidney",))
     return with_parameters(inner, **start)
 
@@ -178,7 +193,9 @@ def with_parameters(system: System, clearance, volume) -> System:
 
 
 class _Scaled:
-    """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass through."""
+    """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass
+    through.
+    """
 
     def __init__(
         self,
@@ -199,23 +216,25 @@ class _Scaled:
         )
 
     def __call__(self, p: Mapping[str, np.ndarray]):
-        given = dict(self.inner.parameters)
+        values = dict(self.inner.parameters)
         clearance, volume = p["clearance"], p["volume"]
         factor = (volume - self.blood) / self.tissue
         factor = np.where(np.real(factor) < SMALLEST_FACTOR, SMALLEST_FACTOR, factor)
-        given |= {f"kp.{organ}": value * factor for organ, value in self.kp.items()}
-        ratio = given["blood_to_plasma_ratio"]
+        values |= {f"kp.{organ}": value * factor for organ, value in self.kp.items()}
+        ratio = values["blood_to_plasma_ratio"]
         hepatic, most = clearance * (1.0 - self.fe) / ratio, LARGEST_EXTRACTION * self.flow
         rest = np.where(np.real(hepatic) > most, hepatic - most, 0.0)
         hepatic = hepatic - rest
-        unbound = given["fraction_unbound_plasma"] / ratio
-        given["clint.liver"] = hepatic / (unbound * (1.0 - hepatic / self.flow))
-        given["clearance_renal"] = clearance * self.fe + rest * ratio
-        return self.inner.assemble(given)
+        unbound = values["fraction_unbound_plasma"] / ratio
+        values["clint.liver"] = hepatic / (unbound * (1.0 - hepatic / self.flow))
+        values["clearance_renal"] = clearance * self.fe + rest * ratio
+        return self.inner.assemble(values)
 
 
 class _Simulated(torch.autograd.Function):
-    """ln C at the curve's times from ln clearance and ln volume, both scalars; backward by the engine's sensitivities."""
+    """ln C at the curve's times from ln clearance and ln volume, both scalars; backward by
+    the engine's sensitivities.
+    """
 
     @staticmethod
     def forward(ctx, log_clearance: Tensor, log_volume: Tensor, curve: Curve) -> Tensor:
@@ -245,14 +264,14 @@ class _Simulated(torch.autograd.Function):
 
 
 def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
-    """(n,) ln C [mg/L] at the curve's times as law and engine foretell it; gradients reach the weights of the law."""
-    given = parse_sources(curve.sources)
-    found = _structure_of(curve.compound)
-    inputs = model._inputs(found)
-    every = [
-        model._members(m, inputs, given, curve.species, curve.weight)[0] for m in model._modules
-    ]
-    clearance, volume = torch.cat(every)[:, :2].mean(0)
+    """(n,) ln C [mg/L] at the curve's times as law and engine predict it; gradients reach
+    the weights of the law.
+    """
+    sources = parse_sources(curve.sources)
+    compound = CompoundInputs.of(model._encoder, structure_features(curve.compound))
+    target = Target(curve.species, curve.weight)
+    means = [member_posterior(m, compound, sources, target)[0] for m in model._modules]
+    clearance, volume = torch.cat(means)[:, :2].mean(0)
     return _Simulated.apply(clearance, volume, curve)
 
 
@@ -270,15 +289,20 @@ def fine_tune(
     .. math:: \sum_i \frac{1}{n_i} \sum_j -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
               + \tfrac12 \sum_k \left(\frac{\theta_k - \theta_k^0}{\tau}\right)^2 / E
 
-    Every curve counts once, Student's t forgives a few. The weights stay near those of `model`, which saw many more
-    compounds. Intervals are those of `model`: its covariance and calibration are not trained.
+    Every curve counts once, Student's t forgives a few. The weights stay near those of
+    `model`, which saw many more compounds. Intervals are those of `model`: its covariance
+    and calibration are not trained.
 
     Parameters
     ----------
-    curves : of any compounds and species
-    steps, learning_rate : of Adam
-    error_sd : sigma, of ln C
-    anchor_sd : tau
+    curves
+        of any compounds and species
+    steps, learning_rate
+        of Adam
+    error_sd
+        sigma, of ln C
+    anchor_sd
+        tau
     """
     if not curves:
         raise InputError("curves", [], "at least one curve")

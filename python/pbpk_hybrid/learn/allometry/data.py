@@ -1,4 +1,6 @@
-"""The cross-species table: clearance, volume and unbound fraction per species, joined by structure, split by scaffold."""
+"""The cross-species table: clearance, volume and unbound fraction per species, joined by
+structure, split by scaffold.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,8 @@ _COLUMN = {"clearance": "CL_mL_min_kg", "volume": "VDss_L_kg", "fraction_unbound
 
 @dataclass(frozen=True)
 class Table:
-    """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of `weights` [kg]; NaN where
-    unknown.
+    """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of
+    `weights` [kg]; NaN where unknown.
     """
 
     names: tuple[str, ...]
@@ -71,7 +73,8 @@ class Table:
 
 @lru_cache(maxsize=1)
 def load_table() -> Table:
-    """Animal and human table as one, one row per structure; duplicates are averaged on the log scale.
+    """Animal and human table as one, one row per structure; duplicates are averaged on the
+    log scale.
 
     Left out: values of zero or less (7-hydroxystaurosporine's human clearance is rounded to 0).
     """
@@ -93,7 +96,8 @@ def load_table() -> Table:
         for s in SPECIES:
             for p, column in _COLUMN.items():
                 number = _positive(row.get(f"{s}_{column}"))
-                # both tables hold the human values of shared compounds: the animal table's are taken once
+                # both tables hold the human values of shared compounds: the animal table's
+                # are taken once
                 if number is not None and not (
                     s == "human" and not animal and (s, p, "animal") in kept["values"]
                 ):
@@ -126,7 +130,8 @@ def load_table() -> Table:
 
 
 def scaffold_folds(scaffolds, n_folds: int, seed: int) -> np.ndarray:
-    """(n,) fold of each compound; compounds of one scaffold share it, and folds are about equally large.
+    """(n,) fold of each compound; compounds of one scaffold share it, and folds are about
+    equally large.
 
     Scaffolds go in random order, each to the fold that is smallest so far.
     """

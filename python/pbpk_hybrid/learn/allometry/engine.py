@@ -1,4 +1,6 @@
-"""From a prediction to the engine: the compound with its predicted values of the target species put in."""
+"""From a prediction to the engine: the compound with its predicted values of the target
+species put in.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +16,29 @@ def prediction_to_compound(
 ) -> Compound:
     r"""A compound that `simulate` can run in the target species.
 
-    Clearance and volume become those measured in vivo, Kp are those of the partition method (or the predicted ones, where
-    sources had them) times the one factor that gives the volume. Where the compound does not say what share of the
-    clearance is renal, it is filtration of the unbound drug, as the engine has it from in-vitro data, at most all of it:
+    Clearance and volume become those measured in vivo, Kp are those of the partition method
+    (or the predicted ones, where sources had them) times the one factor that gives the
+    volume. Where the compound does not say what share of the clearance is renal, it is
+    filtration of the unbound drug, as the engine has it from in-vitro data, at most all of
+    it:
 
     .. math:: f_e = \min\left(1, \frac{\mathrm{gfr\_fraction} \cdot fu \cdot GFR}{CL}\right)
 
     Parameters
     ----------
-    compound : what is known beside the prediction: molar mass, log_p, pKa, absorption
-    prediction : of :meth:`NeuralAllometry.predict`
-    species : None takes the prediction's target
+    compound
+        what is known beside the prediction: molar mass, log_p, pKa, absorption
+    prediction
+        of :meth:`NeuralAllometry.predict`
+    species
+        None takes the prediction's target
 
     Raises
     ------
-    InputError : the target is not one of the engine's species
-    SchemaError : `prediction` lacks a variable
+    InputError
+        the target is not one of the engine's species
+    SchemaError
+        `prediction` lacks a variable
     """
     species = species or str(prediction.attrs.get("target", ""))
     if species not in SPECIES:

@@ -1,7 +1,8 @@
-"""What a molecule looks like to the model: descriptors, groups that ionise, fingerprint, scaffold. RDKit, imported on use.
+"""What a molecule looks like to the model: descriptors, groups that ionise, fingerprint,
+scaffold. RDKit, imported on use.
 
-The structure is standardised first (largest fragment, neutral form, no stereochemistry), so that salts, charge states and
-ways of writing the same SMILES give the same features.
+The structure is standardised first (largest fragment, neutral form, no stereochemistry), so
+that salts, charge states and ways of writing the same SMILES give the same features.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..._core.errors import InputError
 from ..._core.optional import require
 
 FINGERPRINT_SIZE = 1024
-#: fingerprints, one after the other: Morgan counts (radius 2), Morgan counts of pharmacophoric atoms (radius 3), MACCS keys
+#: fingerprints, one after the other: Morgan counts (radius 2), Morgan counts of
+#: pharmacophoric atoms (radius 3), MACCS keys
 SLICES = {"morgan": slice(0, 1024), "pharmacophore": slice(1024, 2048), "maccs": slice(2048, 2215)}
 
 #: groups counted by SMARTS: those that are ionised at pH 7.4 or mark a way of elimination
@@ -67,8 +69,8 @@ BLOCK = (
 
 @dataclass(frozen=True)
 class Features:
-    """Of n molecules. `descriptors` (n, d) float, `fingerprint` (n, 2215) counts up to 255, `block` (n, 8), `keys`,
-    `scaffolds`.
+    """Of n molecules. `descriptors` (n, d) float, `fingerprint` (n, 2215) counts up to 255,
+    `block` (n, 8), `keys`, `scaffolds`.
     """
 
     keys: tuple[str, ...]
@@ -93,7 +95,8 @@ def molecule(smiles: str, *, subject: str | None = None):
 
     Raises
     ------
-    InputError : the text is not a SMILES that parses, or holds no atom
+    InputError
+        the text is not a SMILES that parses, or holds no atom
     """
     chem = require("rdkit.Chem", "learn", "structures")
     if not isinstance(smiles, str) or not smiles.strip():
@@ -110,7 +113,9 @@ def molecule(smiles: str, *, subject: str | None = None):
 
 
 def structure_key(mol) -> str:
-    """First block of the InChIKey: the connectivity, without stereochemistry, charge or isotopes."""
+    """First block of the InChIKey: the connectivity, without stereochemistry, charge or
+    isotopes.
+    """
     chem = require("rdkit.Chem", "learn", "structures")
     rd_base = require("rdkit.rdBase", "learn", "structures")
     with rd_base.BlockLogs():
@@ -118,7 +123,9 @@ def structure_key(mol) -> str:
 
 
 def scaffold(mol, key: str) -> str:
-    """Bemis-Murcko scaffold (1996, J Med Chem 39:2887) as SMILES; a molecule without rings is a scaffold of its own."""
+    """Bemis-Murcko scaffold (1996, J Med Chem 39:2887) as SMILES; a molecule without rings
+    is a scaffold of its own.
+    """
     murcko = require("rdkit.Chem.Scaffolds.MurckoScaffold", "learn", "structures")
     return murcko.MurckoScaffoldSmiles(mol=mol) or f"acyclic:{key}"
 
@@ -128,7 +135,8 @@ def features(smiles: list[str], subjects: list[str] | None = None) -> Features:
 
     Raises
     ------
-    InputError : a SMILES that does not parse; names the subject
+    InputError
+        a SMILES that does not parse; names the subject
     """
     mols = [
         molecule(s, subject=None if subjects is None else subjects[i]) for i, s in enumerate(smiles)

@@ -1,5 +1,6 @@
-"""The law integrated by an adaptive method, in Julia or by torchdiffeq: each piece of the way between two species as the
-native field :class:`pbpk_hybrid.learn.neural_ode.ScalingField`, in which everything that depends on mass alone is a cubic.
+"""The law integrated by an adaptive method, in Julia or by torchdiffeq: each step between
+two species as the native field :class:`pbpk_hybrid.learn.neural_ode.ScalingField`, in which
+everything that depends on mass alone is a cubic.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..neural_ode import ScalingField, odeint
-from . import bodies as _path
-from .module import AllometryModule, Way
+from . import bodies
+from .module import AllometryModule
+from .trajectories import Trajectories, TransportInputs
 
 RTOL, ATOL = 1e-8, 1e-10
 #: t of the four points that fix a cubic
@@ -21,103 +23,115 @@ _TO_CUBIC = np.linalg.inv(np.vander(_NODES, increasing=True))
 def adaptive(
     module: AllometryModule,
     y0: Tensor,
-    way: Way,
-    fu0: Tensor,
-    fu1: Tensor,
-    block: Tensor,
-    w: Tensor,
-    bodies: Tensor,
+    trajectories: Trajectories,
+    inputs: TransportInputs,
     integrator: str,
 ) -> tuple[Tensor, str]:
-    """(E, T, 2) states carried along `way`, and the backend that did it; arguments as of ``AllometryModule.transport``."""
+    """States carried by an adaptive method, as :meth:`.AllometryModule.transport` does by
+    fixed steps.
+
+    Parameters
+    ----------
+    y0 : Tensor
+        (T, 2) or (E, T, 2)
+    integrator : str
+        "julia", "torchdiffeq", or "adaptive" for the first of them that is set up
+
+    Returns
+    -------
+    y : Tensor
+        (E, T, 2)
+    backend : str
+        that integrated
+    """
     backend = "auto" if integrator == "adaptive" else integrator
-    y = (y0 if y0.ndim == 3 else y0.expand(module.members, *y0.shape)).double()
+    y = module.expand_members(y0).double()
     fields = [scaling_field(module, e) for e in range(module.members)]
     used = ""
-    for piece in range(way.steps):
-        tables = piece_parameters(
-            module,
-            way.points[:, piece],
-            way.points[:, piece + 1],
-            way.points,
-            fu0,
-            fu1,
-            block,
-            w,
-            bodies,
-        )
-        rows = []
+    for step in range(trajectories.steps):
+        parameters = step_parameters(module, trajectories, step, inputs)  # (E, T, n_parameters)
+        states = []
         for e, field in enumerate(fields):
-            found = odeint(
-                field, y[e], [0.0, 1.0], tables[e], rtol=RTOL, atol=ATOL, backend=backend
+            solution = odeint(
+                field, y[e], [0.0, 1.0], parameters[e], rtol=RTOL, atol=ATOL, backend=backend
             )
-            used = found.facts["backend"]
-            rows.append(found[-1])
-        y = torch.stack(rows)
+            used = solution.facts["backend"]
+            states.append(solution[-1])  # (T, 2)
+        y = torch.stack(states)  # (E, T, 2)
     return y.float(), used
 
 
 def scaling_field(module: AllometryModule, member: int) -> ScalingField:
     """One member's law as a native field; with copies of its weights."""
-    field = ScalingField(module.binding_block.shape[1], module.gate_shift.shape[-1])
+    field = ScalingField(module.binding_descriptors.shape[1], module.gate_bias_in.shape[-1])
     weights = {
-        "gate.layers.0.weight": module.gate_in[member].T,
-        "gate.layers.0.bias": module.gate_shift[member, 0],
-        "gate.layers.1.weight": module.gate_out[member].T,
-        "gate.layers.1.bias": module.gate_start[member],
+        "gate.layers.0.weight": module.gate_weight_in[member].T,
+        "gate.layers.0.bias": module.gate_bias_in[member, 0],
+        "gate.layers.1.weight": module.gate_weight_out[member].T,
+        "gate.layers.1.bias": module.gate_bias_out[member],
         "share.layers.0.weight": torch.cat(
-            [module.binding_volume[member], module.binding_block[member]]
+            [module.binding_volume[member], module.binding_descriptors[member]]
         )[None],
-        "share.layers.0.bias": module.binding[member],
+        "share.layers.0.bias": module.binding_bias[member],
     }
     field.load_state_dict({name: value.detach() for name, value in weights.items()})
     return field.double()
 
 
-def piece_parameters(
-    module: AllometryModule,
-    a: np.ndarray,
-    b: np.ndarray,
-    points: np.ndarray,
-    fu0: Tensor,
-    fu1: Tensor,
-    block: Tensor,
-    w: Tensor,
-    bodies: Tensor,
+def step_parameters(
+    module: AllometryModule, trajectories: Trajectories, step: int, inputs: TransportInputs
 ) -> Tensor:
-    """(E, T, n_parameters) of :class:`ScalingField` for the piece from log masses `a` to `b` (T,) of the ways `points`."""
-    members, n = module.members, len(a)
-    double = lambda v: torch.tensor(np.asarray(v), dtype=torch.float64)
-    span = b - a
-    places = a[:, None] + span[:, None] * _NODES
-    value, slope = (v.reshape(n, 4, -1) for v in _path.basis(places.ravel()))
-    at_end = np.abs(span) < 1e-12
-    processes, to_cubic = module.processes.double(), double(_TO_CUBIC)
-    cubic = lambda at_nodes: torch.einsum("kj,...j->...k", to_cubic, at_nodes)
-    logs, slopes = (double(v) @ processes.T for v in (value, slope))  # (T, 4, 3)
-    body = torch.einsum("tjs,esh->etjh", double(value), bodies.double())
-    deviation = torch.einsum("ekth,etjh->ektj", w.double(), body)  # (E, 3, T, 4)
-    total = points[:, -1] - points[:, 0]
-    rate = torch.where(
-        double(np.abs(total)) > 1e-9,
-        (fu1 - fu0).double() / double(np.where(total == 0, 1.0, total)),
-        0.0,
-    )
-    start = fu0.double() + rate * double(a - points[:, 0])
-    zero_when_still = double(np.where(at_end, 0.0, span))
-    common = torch.stack(
-        [double(a), zero_when_still, start, rate * zero_when_still, rate], 1
-    )  # (T, 5)
-    shared = [cubic(logs[..., 0]), cubic(logs[..., 1]), *(cubic(slopes[..., k]) for k in range(3))]
-    every = lambda v: v.expand(members, *v.shape)
+    """Parameters of :class:`ScalingField` for one step of the trajectories, (E, T,
+    n_parameters).
+    """
+    points = trajectories.points
+    a, b = points[:, step], points[:, step + 1]
+    n, span = len(a), b - a
+    log_mass = a[:, None] + span[:, None] * _NODES  # (T, 4)
+    # (T x 4, species) -> (T, 4, species)
+    value, slope = (_double(v.reshape(n, 4, -1)) for v in bodies.basis(log_mass.ravel()))
+    processes = module.processes.double()
+    logs, slopes = value @ processes.T, slope @ processes.T  # (T, 4, 3)
+    body = torch.einsum("tjs,esh->etjh", value, inputs.embeddings.double())
+    deviation = torch.einsum("ekth,etjh->ektj", inputs.compound_weights.double(), body)
+    curves = [logs[..., 0], logs[..., 1], *slopes.unbind(-1)]  # (T, 4) each
+
+    def every(v: Tensor) -> Tensor:
+        return v.expand(module.members, *v.shape)
+
     return torch.cat(
         [
-            every(common),
+            every(_linear_parts(points, a, span, inputs)),
             module.exponent.double()[:, None, None].expand(-1, n, 1),
-            *(every(v) for v in shared),
-            cubic(deviation[:, 0]),
-            cubic(deviation[:, 1]),
-            every(block.double()),
+            *(every(_cubic(curve)) for curve in curves),
+            _cubic(deviation[:, 0]),
+            _cubic(deviation[:, 1]),
+            every(inputs.descriptors.double()),
         ],
         dim=-1,
     )
+
+
+def _linear_parts(
+    points: np.ndarray, a: np.ndarray, span: np.ndarray, inputs: TransportInputs
+) -> Tensor:
+    """(T, 5): ln mass at the start of the step and its span; logit fu there, its change,
+    its slope.
+    """
+    length = points[:, -1] - points[:, 0]
+    fu_start, change = inputs.fu_start.double(), (inputs.fu_end - inputs.fu_start).double()
+    slope = torch.where(
+        _double(np.abs(length)) > 1e-9, change / _double(np.where(length == 0, 1.0, length)), 0.0
+    )
+    start = fu_start + slope * _double(a - points[:, 0])
+    span = _double(np.where(np.abs(span) < 1e-12, 0.0, span))  # trajectories that have arrived
+    return torch.stack([_double(a), span, start, slope * span, slope], 1)
+
+
+def _cubic(at_nodes: Tensor) -> Tensor:
+    """(..., 4) values at the nodes -> coefficients of the cubic through them."""
+    return torch.einsum("kj,...j->...k", _double(_TO_CUBIC), at_nodes)
+
+
+def _double(array) -> Tensor:
+    return torch.tensor(np.asarray(array), dtype=torch.float64)

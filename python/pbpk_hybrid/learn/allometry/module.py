@@ -1,329 +1,413 @@
-r"""The network: organ graph -> vector field in log body mass, and the covariance that weighs sources.
+r"""The network: organ graph -> vector field in log body mass, and the covariance that
+weighs sources.
 
-With x = ln(body mass), E members side by side (leading dimension of every weight):
+With x = ln(body mass):
 
 .. math::
     \frac{d \ln CL}{dx} &= \sum_k g_k(y, x, c)\, \frac{d \ln P_k}{dx} + h(x)^T W_{CL}\, \phi(c) \\
     \frac{d \ln V}{dx} &= 1 + \alpha(y, x, c) \frac{d \ln fu}{dx} + h(x)^T W_V\, \phi(c) \\
     \frac{d\, \mathrm{logit} fu}{dx} &= h(x)^T W_{fu}\, \phi(c)
 
-P_k: a pure power of mass (exponent learned, 0.75 at the start), liver blood flow, filtration of unbound drug (GFR fu),
-intrinsic clearance (liver mass fu); g a softmax of a small network that sees extraction, filtered share and compound. h(x)
-is the embedding of the organ graph at that mass, phi(c) the compound. alpha, the share of the volume that follows binding,
-is a sigmoid of ln(V/kg): what blood alone holds does not (V = V_blood + fu K gives alpha = 1 - V_blood/V). All of W has a
-normal prior: with no evidence the classical law holds.
+The processes P_k are a pure power of mass (exponent learned, 0.75 at the start), liver
+blood flow, filtration of unbound drug (GFR fu) and intrinsic clearance (liver mass fu). The
+gate g is a softmax of a small network that sees extraction, filtered share and compound.
+h(x) is the embedding of the organ graph at that mass, phi(c) the features of the compound.
+The share alpha of the volume that follows binding is a sigmoid of ln(V/kg): drug held by
+blood alone does not follow it (V = V_blood + fu K gives alpha = 1 - V_blood/V). All of W
+has a normal prior: without evidence the classical law holds.
+
+Shapes: E members of an ensemble side by side (leading dimension of every weight), T trajectories,
+S species of the path, P features phi of a compound, 3 parameters (CL, V, fu).
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-from . import bodies as _path
+from . import bodies
+from .trajectories import FieldInputs, Trajectories, TransportInputs, as_tensor
 
 PARAMETERS = ("clearance", "volume", "fraction_unbound")
-N_SPECIES = len(_path.KNOT_SPECIES)
+N_SPECIES = len(bodies.KNOT_SPECIES)
+_ORGAN_WIDTH = 8
+#: bias of the gate before training (power of mass, liver flow, filtration, liver mass): clearance
+#: follows liver flow, as in the best classical method
+_GATE_BIAS = (0.0, 1.5, 0.0, 0.0)
 
 
-class OrganMessages(MessagePassing):
-    """One round along the blood flows: each organ hears the mean of the organs upstream of it."""
+class OrganConv(MessagePassing):
+    r"""One round of messages along the blood flows, for E members at once.
+
+    .. math:: x_i' = \tanh\Big(x_i W_1 + \frac{1}{|N(i)|} \sum_{j \in N(i)} x_j W_2 + b\Big)
+
+    Shapes
+    ------
+    x : (E, S, organs, inputs); edge_index : (2, edges); returns (E, S, organs, outputs)
+    """
 
     def __init__(self, members: int, inputs: int, outputs: int) -> None:
         super().__init__(aggr="mean", node_dim=-2)
-        self.own = nn.Parameter(torch.randn(members, 1, inputs, outputs) / math.sqrt(inputs))
-        self.heard = nn.Parameter(torch.randn(members, 1, inputs, outputs) / math.sqrt(inputs))
-        self.shift = nn.Parameter(torch.zeros(members, 1, 1, outputs))
+        shape = (members, 1, inputs, outputs)
+        self.weight_root = nn.Parameter(torch.randn(shape) / math.sqrt(inputs))
+        self.weight_neighbour = nn.Parameter(torch.randn(shape) / math.sqrt(inputs))
+        self.bias = nn.Parameter(torch.zeros(members, 1, 1, outputs))
 
-    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
-        return torch.tanh(x @ self.own + self.propagate(edges, x=x) @ self.heard + self.shift)
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """(E, S, organs, outputs), see the class."""
+        upstream = self.propagate(edge_index, x=x)
+        return torch.tanh(x @ self.weight_root + upstream @ self.weight_neighbour + self.bias)
 
     def message(self, x_j: Tensor) -> Tensor:
+        """Features of the organ upstream of each edge."""
         return x_j
 
 
 class AllometryModule(nn.Module):
-    """E members. `graph` False puts smooth functions of mass where the organ graph is; `ode` False jumps in one
-    Euler-like step.
+    """The law of E members.
+
+    Parameters
+    ----------
+    members : int
+        E, networks side by side
+    n_phi : int
+        P, features of a compound
+    n_descriptors : int
+        those of them that the gate sees
+    hidden, gate_hidden : int
+        widths of the embedding and of the gate
+    graph : bool
+        False puts smooth functions of mass where the organ graph is
+    ode : bool
+        False makes one step with the slope at the source
     """
 
     def __init__(
         self,
         members: int,
         n_phi: int,
-        n_block: int,
+        n_descriptors: int,
         hidden: int = 6,
         gate_hidden: int = 8,
         graph: bool = True,
         ode: bool = True,
     ) -> None:
         super().__init__()
-        self.members, self.n_phi, self.hidden, self.graph, self.ode = (
-            members,
-            n_phi,
-            hidden,
-            graph,
-            ode,
-        )
-        nodes = torch.tensor(_path.node_features(), dtype=torch.float32)
-        self.register_buffer("nodes", nodes, persistent=False)
-        self.register_buffer(
-            "edges", torch.tensor(_path.edge_index(), dtype=torch.long), persistent=False
-        )
-        self.register_buffer(
-            "processes", torch.tensor(_path.processes(), dtype=torch.float32), persistent=False
-        )
-        x = torch.tensor(_path.KNOTS, dtype=torch.float32)
-        self.register_buffer("x", (x - x.mean()) / x.std(), persistent=False)
-        inputs = nodes.shape[-1]
-        self.first = OrganMessages(members, inputs, 8)
-        self.second = OrganMessages(members, 8, 8)
-        self.pool = nn.Parameter(torch.randn(members, 8, hidden) * 0.7)
-        self.mass = nn.Parameter(torch.randn(members, 3, hidden) * 0.7)
-        self.field = nn.Parameter(torch.zeros(members, 3, n_phi, hidden))
-        # which process clearance follows: liver flow at the start, as in the best classical method
-        self.gate_start = nn.Parameter(torch.tensor([0.0, 1.5, 0.0, 0.0]).repeat(members, 1))
-        self.gate_in = nn.Parameter(
-            torch.randn(members, 3 + n_block, gate_hidden) / math.sqrt(3 + n_block)
-        )
-        self.gate_shift = nn.Parameter(torch.zeros(members, 1, gate_hidden))
-        self.gate_out = nn.Parameter(torch.zeros(members, gate_hidden, 4))
+        self.members, self.n_phi, self.hidden = members, n_phi, hidden
+        self.graph, self.ode = graph, ode
+        self._register_species()
+        # The order of the parameters is that of the random draws: a seed gives the same network.
+        self._register_organ_graph(members, hidden)
+        self.field_weight = nn.Parameter(torch.zeros(members, 3, n_phi, hidden))
+        self._register_gate(members, n_descriptors, gate_hidden)
+        self._register_prior(members, n_phi)
+        self._register_covariance(members, n_descriptors, hidden)
+
+    def _register_species(self) -> None:
+        """Buffers of the path: the same in every network, so not in its checkpoint."""
+        constant = {"persistent": False}
+        self.register_buffer("nodes", as_tensor(bodies.node_features()), **constant)
+        edges = torch.tensor(bodies.edge_index(), dtype=torch.long)
+        self.register_buffer("edges", edges, **constant)
+        self.register_buffer("processes", as_tensor(bodies.processes()), **constant)
+        x = as_tensor(bodies.KNOTS)
+        self.register_buffer("x", (x - x.mean()) / x.std(), **constant)  # (S,) standardised
+
+    def _register_organ_graph(self, members: int, hidden: int) -> None:
+        self.conv1 = OrganConv(members, self.nodes.shape[-1], _ORGAN_WIDTH)
+        self.conv2 = OrganConv(members, _ORGAN_WIDTH, _ORGAN_WIDTH)
+        self.readout = nn.Parameter(torch.randn(members, _ORGAN_WIDTH, hidden) * 0.7)
+        self.mass_weight = nn.Parameter(torch.randn(members, 3, hidden) * 0.7)
+
+    def _register_gate(self, members: int, n_descriptors: int, width: int) -> None:
+        """Which process clearance follows, and how far the volume follows binding."""
+        inputs = 3 + n_descriptors
+        self.gate_bias_out = nn.Parameter(torch.tensor(_GATE_BIAS).repeat(members, 1))
+        self.gate_weight_in = nn.Parameter(torch.randn(members, inputs, width) / math.sqrt(inputs))
+        self.gate_bias_in = nn.Parameter(torch.zeros(members, 1, width))
+        self.gate_weight_out = nn.Parameter(torch.zeros(members, width, 4))
         self.exponent = nn.Parameter(torch.full((members,), 0.75))
-        self.binding = nn.Parameter(torch.zeros(members, 1))
-        self.binding_block = nn.Parameter(torch.zeros(members, n_block))
+        self.binding_bias = nn.Parameter(torch.zeros(members, 1))
+        self.binding_descriptors = nn.Parameter(torch.zeros(members, n_descriptors))
         self.binding_volume = nn.Parameter(torch.full((members, 1), 0.5))
-        # prior from structure: shift, factor of the structure's own prediction, and the rest of phi
-        self.prior_shift = nn.Parameter(torch.zeros(members, 3))
-        self.prior_factor = nn.Parameter(torch.ones(members, 3))
+
+    def _register_prior(self, members: int, n_phi: int) -> None:
+        """Human values from structure: a line through the structure model's prediction, and
+        the rest of phi.
+        """
+        self.prior_bias = nn.Parameter(torch.zeros(members, 3))
+        self.prior_slope = nn.Parameter(torch.ones(members, 3))
         self.prior_phi = nn.Parameter(torch.zeros(members, 3, n_phi))
-        self.unknown_shift = nn.Parameter(torch.zeros(members, 3))
-        # covariance of what the field leaves unexplained
-        self.log_common = nn.Parameter(torch.full((members, 3), math.log(0.6)))
-        self.log_unknown = nn.Parameter(torch.full((members, 3), math.log(1.0)))
-        self.log_path = nn.Parameter(torch.full((members, 3), math.log(0.5)))
-        self.log_own = nn.Parameter(torch.full((members, 3), math.log(0.3)))
-        self.log_own_species = nn.Parameter(torch.zeros(members, 3, N_SPECIES))
-        self.place = nn.Parameter(torch.randn(members, hidden, 2) * 0.3)
-        self.log_length = nn.Parameter(torch.zeros(members, 3))
-        self.spread = nn.Parameter(torch.zeros(members, 3, n_block + 1))
+        self.prior_bias_unknown = nn.Parameter(torch.zeros(members, 3))
+
+    def _register_covariance(self, members: int, n_descriptors: int, hidden: int) -> None:
+        """Standard deviations of what the field leaves unexplained, see :meth:`covariance`."""
+        self.log_sd_common = nn.Parameter(torch.full((members, 3), math.log(0.6)))
+        self.log_sd_common_unknown = nn.Parameter(torch.full((members, 3), math.log(1.0)))
+        self.log_sd_kernel = nn.Parameter(torch.full((members, 3), math.log(0.5)))
+        self.log_sd_species = nn.Parameter(torch.full((members, 3), math.log(0.3)))
+        self.log_sd_species_factor = nn.Parameter(torch.zeros(members, 3, N_SPECIES))
+        self.kernel_embedding = nn.Parameter(torch.randn(members, hidden, 2) * 0.3)
+        self.log_inverse_length = nn.Parameter(torch.zeros(members, 3))
+        self.noise_weight = nn.Parameter(torch.zeros(members, 3, n_descriptors + 1))
 
     # ------------------------------------------------------------------ the organ graph
     def embeddings(self) -> Tensor:
-        """(E, n_species, hidden): the bodies of the path."""
-        mass = torch.stack([self.x, self.x**2 - 1, torch.ones_like(self.x)], dim=-1) @ self.mass
+        """Embeddings h of the bodies of all species, (E, S, hidden)."""
         if not self.graph:
-            return torch.tanh(mass)
-        nodes = self.nodes.expand(self.members, *self.nodes.shape)
-        organs = self.second(self.first(nodes, self.edges), self.edges)
-        return torch.tanh(organs.mean(-2) @ self.pool)
+            # Hermite polynomials of ln mass: (S, 3) @ (E, 3, hidden)
+            smooth = torch.stack([self.x, self.x**2 - 1, torch.ones_like(self.x)], dim=-1)
+            return torch.tanh(smooth @ self.mass_weight)
+        nodes = self.nodes.expand(self.members, *self.nodes.shape)  # (E, S, organs, features)
+        organs = self.conv2(self.conv1(nodes, self.edges), self.edges)
+        return torch.tanh(organs.mean(-2) @ self.readout)
 
     # ------------------------------------------------------------------ the field
-    def compound(self, phi: Tensor) -> Tensor:
-        """(E, 3, T, hidden): what the compound makes of the bodies' embeddings."""
-        return torch.einsum("tp,ekph->ekth", phi, self.field)
+    def compound_weights(self, phi: Tensor) -> Tensor:
+        """W phi(c) for compounds phi (T, P): (E, 3, T, hidden)."""
+        return torch.einsum("tp,ekph->ekth", phi, self.field_weight)
 
-    def rates(
-        self,
-        y: Tensor,
-        x: Tensor,
-        fu_logit: Tensor,
-        fu_slope: Tensor,
-        block: Tensor,
-        w: Tensor,
-        body: Tensor,
-        path: Tensor,
-        path_slope: Tensor,
-    ) -> Tensor:
-        """d(ln CL, ln V)/dx, (E, T, 2).
-
-        y (E, T, 2); x (T,) log masses; fu_logit, fu_slope (T,) or (E, T): of logit fu and its derivative; block (T, b);
-        w (E, 3, T, hidden); body (E, T, hidden) or (E, 1, hidden); path, path_slope (T, 3): log processes and slopes at
-        each trajectory's mass.
-        """
-        log_fu = nn.functional.logsigmoid(fu_logit)
-        binding = torch.sigmoid(-fu_logit) * fu_slope  # d ln fu / dx
-        log_cl = y[..., 0]
-        seen = torch.stack(
-            [
-                torch.tanh(0.5 * (log_cl - path[..., 0])),
-                torch.tanh(0.5 * (log_fu + path[..., 1] - log_cl)),
-                (log_fu / 3.0).expand_as(log_cl),
-            ],
-            dim=-1,
-        )
-        seen = torch.cat([seen, block.expand(self.members, *block.shape)], dim=-1)
-        gate = (
-            torch.tanh(seen @ self.gate_in + self.gate_shift) @ self.gate_out
-            + self.gate_start[:, None]
-        )
-        gate = torch.softmax(gate, dim=-1)
-        flow, filtration, liver = path_slope.unbind(-1)
-        deviation = (w * body[:, None]).sum(-1)
+    def rates(self, y: Tensor, at: FieldInputs) -> Tensor:
+        """Vector field d(ln CL, ln V)/dx at states y (E, T, 2), also (E, T, 2)."""
+        # d ln fu / dx = (1 - fu) d logit fu / dx
+        binding = torch.sigmoid(-at.fu_logit) * at.fu_slope
+        gate = self._gate(y[..., 0], at)  # (E, T, 4)
+        liver_flow, filtration, liver_mass = at.process_slopes.unbind(-1)
+        # (E, 3, T, hidden) x (E, 1, T, hidden) -> (E, 3, T)
+        deviation = (at.compound_weights * at.embedding[:, None]).sum(-1)
         clearance = (
             gate[..., 0] * self.exponent[:, None]
-            + gate[..., 1] * flow
+            + gate[..., 1] * liver_flow
             + gate[..., 2] * (filtration + binding)
-            + gate[..., 3] * (liver + binding)
+            + gate[..., 3] * (liver_mass + binding)
             + deviation[:, 0]
         )
-        volume = 1.0 + self.binding_share(block, y[..., 1] - x) * binding + deviation[:, 1]
+        share = self.binding_share(at.descriptors, y[..., 1] - at.log_mass)
+        volume = 1.0 + share * binding + deviation[:, 1]
         return torch.stack([clearance, volume], dim=-1)
 
-    def binding_share(self, block: Tensor, volume: Tensor) -> Tensor:
-        """(E, T) how far the volume follows the unbound fraction: 0 to 1; `volume` (E, T): ln of the volume per kg."""
+    def _gate(self, log_clearance: Tensor, at: FieldInputs) -> Tensor:
+        """Weights of the four processes (E, T, 4), summing to 1."""
+        log_fu = nn.functional.logsigmoid(at.fu_logit)
+        log_flow, log_gfr = at.log_processes[..., 0], at.log_processes[..., 1]
+        state = torch.stack(
+            [
+                torch.tanh(0.5 * (log_clearance - log_flow)),  # extraction
+                torch.tanh(0.5 * (log_fu + log_gfr - log_clearance)),  # filtered share
+                (log_fu / 3.0).expand_as(log_clearance),
+            ],
+            dim=-1,
+        )  # (E, T, 3)
+        descriptors = at.descriptors.expand(self.members, *at.descriptors.shape)
+        inputs = torch.cat([state, descriptors], dim=-1)  # (E, T, 3 + n_descriptors)
+        hidden = torch.tanh(inputs @ self.gate_weight_in + self.gate_bias_in)
+        return torch.softmax(hidden @ self.gate_weight_out + self.gate_bias_out[:, None], dim=-1)
+
+    def binding_share(self, descriptors: Tensor, log_volume_per_kg: Tensor) -> Tensor:
+        """How far the volume follows the unbound fraction, 0 to 1; (E, T) like
+        `log_volume_per_kg`.
+        """
         return torch.sigmoid(
-            self.binding
-            + torch.einsum("tb,eb->et", block, self.binding_block)
-            + self.binding_volume * volume
+            self.binding_bias
+            + torch.einsum("tb,eb->et", descriptors, self.binding_descriptors)
+            + self.binding_volume * log_volume_per_kg
         )
 
-    def transport(
-        self,
-        y0: Tensor,
-        way: Way,
-        fu0: Tensor,
-        fu1: Tensor,
-        block: Tensor,
-        w: Tensor,
-        bodies: Tensor,
-    ) -> Tensor:
-        """(E, T, 2): ln CL, ln V carried along `way`, by classical Runge-Kutta steps from species to species.
+    def transport(self, y0: Tensor, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
+        """States (ln CL, ln V) at the ends, by classical Runge-Kutta steps from species to species.
 
-        y0 (T, 2) or (E, T, 2); fu0, fu1 (T,): logit fu at both ends, straight between.
+        Parameters
+        ----------
+        y0 : Tensor
+            (T, 2) or (E, T, 2) at the starts
+
+        Returns
+        -------
+        Tensor
+            (E, T, 2)
         """
-        y = y0 if y0.ndim == 3 else y0.expand(self.members, *y0.shape)
-        total = way.total.clamp(min=1e-9) * way.direction
-        slope = torch.where(way.total > 1e-9, (fu1 - fu0) / total, torch.zeros_like(fu0))
-        for k in range(way.steps):
-            on = way.moving[k]  # the others have arrived
-            stages = []
-            for j in range(3):
-                weights = way.basis[k, j][on]
-                body = torch.einsum("ts,esh->eth", weights, bodies)
-                path, path_slope = (
-                    weights @ self.processes.T,
-                    way.slope[k, j][on] @ self.processes.T,
-                )
-                fu = fu0[on] + slope[on] * way.gone[k, j][on]
-                stages.append(
-                    (
-                        way.mass[k, j][on],
-                        fu,
-                        slope[on],
-                        block[on],
-                        w[:, :, on],
-                        body,
-                        path,
-                        path_slope,
-                    )
-                )
-            dx, here = way.dx[k][on][None, :, None], y[:, on]
-            k1 = self.rates(here, *stages[0])
-            k2 = self.rates(here + 0.5 * dx * k1, *stages[1])
-            k3 = self.rates(here + 0.5 * dx * k2, *stages[1])
-            k4 = self.rates(here + dx * k3, *stages[2])
-            y = y.index_add(1, on, dx / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4))
+        y = self.expand_members(y0)
+        fu_slope = trajectories.fu_slope(inputs)
+        for step in range(trajectories.steps):
+            active = trajectories.active[step]  # the others have arrived
+            start, middle, end = (
+                self._stage(trajectories, inputs, fu_slope, step, stage) for stage in range(3)
+            )
+            dx = trajectories.step_size[step][active][None, :, None]  # (1, active, 1)
+            now = y[:, active]
+            k1 = self.rates(now, start)
+            k2 = self.rates(now + 0.5 * dx * k1, middle)
+            k3 = self.rates(now + 0.5 * dx * k2, middle)
+            k4 = self.rates(now + dx * k3, end)
+            y = y.index_add(1, active, dx / 6.0 * (k1 + 2 * k2 + 2 * k3 + k4))
         return y
 
-    def binding_shift(self, way: Way, w: Tensor, bodies: Tensor) -> Tensor:
-        """(E, T): change of logit fu along `way`: its field does not depend on the state, so it is an integral (Simpson)."""
-        weights = torch.einsum(
-            "kt,kts->ts", way.dx / 6.0, way.basis[:, 0] + 4 * way.basis[:, 1] + way.basis[:, 2]
+    def _stage(
+        self,
+        trajectories: Trajectories,
+        inputs: TransportInputs,
+        fu_slope: Tensor,
+        step: int,
+        stage: int,
+    ) -> FieldInputs:
+        """Inputs of the field at start, middle or end (stage 0, 1, 2) of a step, for those
+        that move.
+        """
+        active = trajectories.active[step]
+        weights = trajectories.basis[step, stage][active]  # (active, S)
+        slopes = trajectories.basis_slope[step, stage][active]
+        travelled = trajectories.travelled[step, stage][active]
+        return FieldInputs(
+            log_mass=trajectories.log_mass[step, stage][active],
+            fu_logit=inputs.fu_start[active] + fu_slope[active] * travelled,
+            fu_slope=fu_slope[active],
+            descriptors=inputs.descriptors[active],
+            compound_weights=inputs.compound_weights[:, :, active],
+            embedding=torch.einsum("ts,esh->eth", weights, inputs.embeddings),
+            log_processes=weights @ self.processes.T,
+            process_slopes=slopes @ self.processes.T,
         )
-        body = torch.einsum("ts,esh->eth", weights, bodies)
-        return (w[:, 2] * body).sum(-1)
+
+    def one_step(self, y0: Tensor, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
+        """States at the ends without integration: the slope at the start holds all the way.
+
+        The embeddings still differ between both ends. Parameters and shapes as of
+        :meth:`transport`.
+        """
+        if not trajectories.steps:
+            return y0
+        start, end = trajectories.basis[0, 0], trajectories.basis[-1, 2]  # (T, S)
+        signed = trajectories.length * trajectories.direction  # (T,)
+        safe = torch.where(signed[:, None].abs() > 1e-9, signed[:, None], 1.0)
+        change = torch.einsum("ts,esh->eth", end - start, inputs.embeddings)
+        fu_slope = torch.where(
+            trajectories.length > 1e-9,
+            (inputs.fu_end - inputs.fu_start) / signed,
+            torch.zeros_like(inputs.fu_start),
+        )
+        classical = FieldInputs(
+            log_mass=trajectories.log_mass[0, 0],
+            fu_logit=inputs.fu_start,
+            fu_slope=fu_slope,
+            descriptors=inputs.descriptors,
+            compound_weights=torch.zeros_like(inputs.compound_weights),
+            embedding=torch.zeros_like(change),
+            log_processes=start @ self.processes.T,
+            process_slopes=(end - start) @ self.processes.T / safe,  # mean over the trajectory
+        )
+        y = self.expand_members(y0)
+        deviation = (inputs.compound_weights[:, :2] * change[:, None]).sum(-1)  # (E, 2, T)
+        return y + signed[None, :, None] * self.rates(y, classical) + deviation.permute(0, 2, 1)
+
+    def carry(self, y0: Tensor, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
+        """:meth:`transport` or, in members that do not integrate, :meth:`one_step`."""
+        return (self.transport if self.ode else self.one_step)(y0, trajectories, inputs)
+
+    def expand_members(self, y: Tensor) -> Tensor:
+        """(T, 2) or (E, T, 2) -> (E, T, 2)."""
+        return y if y.ndim == 3 else y.expand(self.members, *y.shape)
+
+    def binding_shift(self, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
+        """Change of logit fu along the trajectories, (E, T).
+
+        Its field does not depend on the state, so the change is an integral (Simpson's rule).
+        """
+        basis = trajectories.basis
+        weights = torch.einsum(
+            "kt,kts->ts",
+            trajectories.step_size / 6.0,
+            basis[:, 0] + 4 * basis[:, 1] + basis[:, 2],
+        )
+        integral = torch.einsum("ts,esh->eth", weights, inputs.embeddings)
+        return (inputs.compound_weights[:, 2] * integral).sum(-1)
 
     # ------------------------------------------------------------------ prior and covariance
     def prior(self, phi: Tensor, structure: Tensor, known: Tensor) -> Tensor:
-        """(E, T, 3) at the human: from structure where it is known; `structure` (T, 3) is its prediction."""
-        told = self.prior_shift[:, None] + self.prior_factor[:, None] * structure
-        told = told + torch.einsum("tp,ekp->etk", phi, self.prior_phi)
-        return torch.where(known[None, :, None], told, self.unknown_shift[:, None] + structure)
+        """Human values before any source is seen, (E, T, 3).
+
+        Parameters
+        ----------
+        phi : Tensor
+            (T, P)
+        structure : Tensor
+            (T, 3) prediction of the structure model
+        known : Tensor
+            (T,) bool, whether the structure is known
+        """
+        mean = self.prior_bias[:, None] + self.prior_slope[:, None] * structure
+        mean = mean + torch.einsum("tp,ekp->etk", phi, self.prior_phi)
+        unknown = self.prior_bias_unknown[:, None] + structure
+        return torch.where(known[None, :, None], mean, unknown)
 
     def covariance(
-        self, bodies: Tensor, weights: Tensor, own: Tensor, known: bool = True
+        self, embeddings: Tensor, weights: Tensor, species: Tensor, known: bool = True
     ) -> Tensor:
-        """(E, 3, n, n) of the deviations from the law at n places of the path.
+        r"""Covariance of the deviations from the law at n points of the path, (E, 3, n, n).
 
-        weights (n, n_species): where they are; own (n, n_species): one-hot species, zero rows for bodies of no known
-        species.
+        .. math:: C_{ij} = \sigma_c^2 + \sigma_k^2 e^{-|z_i - z_j| / \ell} + \sigma_s^2 [s_i = s_j]
+
+        where z is an embedding of the body (two learned coordinates and ln mass).
+
+        Parameters
+        ----------
+        embeddings : Tensor
+            (E, S, hidden)
+        weights : Tensor
+            (n, S) of the species at the points
+        species : Tensor
+            (n, S) one-hot species, zero rows for bodies of no known species
+        known : bool
+            whether the structure is known; it decides the common variance
         """
-        body = torch.einsum("ns,esh->enh", weights, bodies)
-        place = torch.cat(
-            [body @ self.place, (weights @ self.x)[None, :, None].expand(self.members, -1, 1)],
-            dim=-1,
-        )
-        far = ((place[:, :, None] - place[:, None]) ** 2).sum(-1).add(1e-8).sqrt()
-        near = torch.exp(-far[:, None] * torch.exp(self.log_length)[:, :, None, None])
-        common = self.log_common if known else self.log_unknown
-        same = (own @ own.T > 0.5) | torch.eye(len(own), dtype=torch.bool)
-        single = torch.exp(
-            2 * (self.log_own[..., None] + torch.einsum("ns,eks->ekn", own, self.log_own_species))
-        )
+        body = torch.einsum("ns,esh->enh", weights, embeddings)
+        log_mass = (weights @ self.x)[None, :, None].expand(self.members, -1, 1)
+        z = torch.cat([body @ self.kernel_embedding, log_mass], dim=-1)  # (E, n, 3)
+        # 1e-8 keeps the derivative of the root finite on the diagonal
+        distance = ((z[:, :, None] - z[:, None]) ** 2).sum(-1).add(1e-8).sqrt()  # (E, n, n)
+        inverse_length = torch.exp(self.log_inverse_length)[:, :, None, None]  # (E, 3, 1, 1)
+        kernel = torch.exp(-distance[:, None] * inverse_length)  # (E, 3, n, n)
+        common = self.log_sd_common if known else self.log_sd_common_unknown
+        same = (species @ species.T > 0.5) | torch.eye(len(species), dtype=torch.bool)
+        factor = torch.einsum("ns,eks->ekn", species, self.log_sd_species_factor)
+        within = torch.exp(2 * (self.log_sd_species[..., None] + factor))  # (E, 3, n)
         return (
             torch.exp(2 * common)[..., None, None]
-            + torch.exp(2 * self.log_path)[..., None, None] * near
-            + single[..., None] * same.to(single.dtype)
+            + torch.exp(2 * self.log_sd_kernel)[..., None, None] * kernel
+            + within[..., None] * same.to(within.dtype)
         )
 
-    def log_spread(self, block: Tensor, known: Tensor) -> Tensor:
-        """(E, 3, T) log factor of the standard deviation, within a factor of e of 1."""
-        told = torch.cat([block, known[:, None].to(block.dtype)], dim=-1)
-        return torch.tanh(torch.einsum("tb,ekb->ekt", told, self.spread))
+    def log_sd_factor(self, descriptors: Tensor, known: Tensor) -> Tensor:
+        """ln factor of the standard deviation of each compound, (E, 3, T), between -1 and 1."""
+        inputs = torch.cat([descriptors, known[:, None].to(descriptors.dtype)], dim=-1)
+        return torch.tanh(torch.einsum("tb,ekb->ekt", inputs, self.noise_weight))
 
     def penalty(self, sd_phi: Tensor) -> Tensor:
-        """(E,) minus log prior of the weights. `sd_phi` (n_phi,): of the weights of each part of phi."""
-        square = lambda p, sd: ((p / sd) ** 2).flatten(1).sum(1)
-        start = torch.tensor([0.0, 1.5, 0.0, 0.0])
-        total = square(self.field, sd_phi[None, None, :, None])
-        total = total + square(self.gate_out, 0.5) + square(self.gate_start - start, 1.0)
-        total = total + square(self.gate_in, 1.0) + square(self.exponent[:, None] - 0.75, 0.1)
-        total = (
-            total
-            + square(self.prior_phi, 0.5 * sd_phi[None, None])
-            + square(self.prior_factor - 1.0, 0.3)
+        """Minus log prior of the weights up to a constant, (E,).
+
+        Parameters
+        ----------
+        sd_phi : Tensor
+            (P,) prior standard deviations of the weights of each part of phi
+        """
+        gate_bias = torch.tensor(_GATE_BIAS)
+        # weights about their prior means, and the prior's standard deviations
+        normal = (
+            (self.field_weight, sd_phi[None, None, :, None]),
+            (self.gate_weight_out, 0.5),
+            (self.gate_bias_out - gate_bias, 1.0),
+            (self.gate_weight_in, 1.0),
+            (self.exponent[:, None] - 0.75, 0.1),
+            (self.prior_phi, 0.5 * sd_phi[None, None]),
+            (self.prior_slope - 1.0, 0.3),
+            (self.log_sd_species_factor, 0.7),
+            (self.noise_weight, 0.3),
+            (self.binding_descriptors, 0.3),
+            (self.binding_volume - 0.5, 0.5),
+            (self.kernel_embedding, 1.0),
+            (self.readout, 1.0),
         )
-        total = total + square(self.log_own_species, 0.7) + square(self.spread, 0.3)
-        total = (
-            total
-            + square(self.binding_block, 0.3)
-            + square(self.binding_volume - 0.5, 0.5)
-            + square(self.place, 1.0)
-            + square(self.pool, 1.0)
-        )
-        return 0.5 * total
-
-
-class Way:
-    """Where trajectories go: T of them from `start` to `end` (log masses), in pieces between species, `substeps` each."""
-
-    def __init__(self, start, end, substeps: int = 1) -> None:
-        points = _path.breakpoints(np.asarray(start, float), np.asarray(end, float))
-        if substeps > 1:
-            parts = [
-                points[:, :-1] + np.diff(points, axis=1) * j / substeps for j in range(substeps)
-            ]
-            points = np.concatenate(
-                [np.stack(parts, -1).reshape(len(points), -1), points[:, -1:]], axis=1
-            )
-        left, right = points[:, :-1].T, points[:, 1:].T
-        stages = np.stack([left, 0.5 * (left + right), right], axis=1)  # (steps, 3, T)
-        # derivatives are taken a hair inside the piece: at a species the spline's derivative is continuous all the same
-        value, slope = _path.basis(stages.ravel())
-        shape = (*stages.shape, len(_path.KNOTS))
-        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)
-        self.steps = len(left)
-        self.dx = as_tensor(right - left)
-        self.basis, self.slope = as_tensor(value.reshape(shape)), as_tensor(slope.reshape(shape))
-        self.mass = as_tensor(stages)
-        self.moving = [
-            torch.tensor(np.flatnonzero(np.abs(right[k] - left[k]) > 1e-12))
-            for k in range(len(left))
-        ]
-        self.gone = as_tensor(stages - points[:, 0][None, None])
-        self.total = as_tensor(np.abs(points[:, -1] - points[:, 0]))
-        self.direction = as_tensor(np.where(points[:, -1] >= points[:, 0], 1.0, -1.0))
-        self.points = points
+        first, *others = (((weight / sd) ** 2).flatten(1).sum(1) for weight, sd in normal)
+        return 0.5 * sum(others, first)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._core.errors import InputError, UnitError, unknown_name
 from ..._core.units import quantity
-from . import bodies as _path
+from . import bodies
 
 #: field -> spellings
 FIELDS = {
@@ -44,7 +44,8 @@ def parse_sources(sources: Mapping[str, Any] | None) -> list[Source]:
 
     Raises
     ------
-    InputError, UnitError, UnknownNameError : a species whose weight is not known, a value out of range or in another unit
+    InputError, UnitError, UnknownNameError
+        a species whose weight is not known, a value out of range or in another unit
     """
     if sources is None:
         return []
@@ -56,11 +57,11 @@ def parse_sources(sources: Mapping[str, Any] | None) -> list[Source]:
 def parse_weight(weight: Any, where: str, extrapolate: bool) -> float:
     """A body mass [kg] that the path reaches."""
     kg = quantity(weight, "kg", where, positive=True)
-    if not extrapolate and not _path.LOWEST <= kg <= _path.HIGHEST:
+    if not extrapolate and not bodies.LOWEST <= kg <= bodies.HIGHEST:
         raise InputError(
             where,
             weight,
-            f"a body mass from {_path.LOWEST * 1000:g} g to {_path.HIGHEST:g} kg",
+            f"a body mass from {bodies.LOWEST * 1000:g} g to {bodies.HIGHEST:g} kg",
             hint="extrapolate=True goes further",
         )
     return kg
@@ -80,14 +81,14 @@ def _source(species: str, values: Any) -> Source:
             given[_SPELLING[key]] = value
     if "body_weight" in given:
         weight = parse_weight(given["body_weight"], f"{where}.body_weight", extrapolate=False)
-    elif species in _path.WEIGHT:
-        weight = _path.WEIGHT[species]
+    elif species in bodies.WEIGHT:
+        weight = bodies.WEIGHT[species]
     else:
         raise InputError(
             f"{where}.body_weight",
             None,
             "a body weight [kg]",
-            hint=f"only of {', '.join(_path.WEIGHT)} a usual one is known",
+            hint=f"only of {', '.join(bodies.WEIGHT)} a usual one is known",
         )
     numbers = {
         "clearance": _scaled(given, "clearance_plasma", "mL/min/kg", "L/h", 0.06 * weight, where),

@@ -1,9 +1,12 @@
-r"""Human clearance, volume and unbound fraction from structure alone: the prior that animals then correct.
+r"""Human clearance, volume and unbound fraction from structure alone: the prior that
+animals then correct.
 
-A Gaussian process with a Student-t likelihood, at its mode. The kernel is a sum of a constant, min-max (Tanimoto) kernels of
-three fingerprints (Ralaivola et al. 2005, Neural Netw 18:1093) and Matern-3/2 kernels of descriptors and of the counts of
-ionisable groups. Outliers are weighted down by iteratively reweighted least squares; the mode is a kernel machine, so what
-has to be kept is the table of training structures and one coefficient each.
+A Gaussian process with a Student-t likelihood, at its mode. The kernel is a sum of a
+constant, min-max (Tanimoto) kernels of three fingerprints (Ralaivola et al. 2005, Neural
+Netw 18:1093) and Matern-3/2 kernels of descriptors and of the counts of ionisable groups.
+Outliers are weighted down by iteratively reweighted least squares; the mode is a kernel
+machine, so what has to be kept is the table of training structures and one coefficient
+each.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import numpy as np
 
 from .features import GROUPS, SLICES, Features
 
-#: variance of each part of the kernel, and of the noise [squared natural-log units]; chosen once by cross-validation
+#: variance of each part of the kernel, and of the noise [squared natural-log units]; chosen
+#: once by cross-validation
 VARIANCE = {"morgan": 0.4, "pharmacophore": 0.35, "maccs": 0.3, "descriptors": 0.45, "groups": 0.3}
 CONSTANT, NOISE = 1.6, 0.32
 LENGTH = {"descriptors": 0.9, "groups": 1.0}
@@ -23,7 +27,9 @@ DEGREES, ITERATIONS = 4.0, 5
 
 @dataclass
 class Structures:
-    """Training structures as the kernel needs them: fingerprints and standardised descriptors, and how to standardise."""
+    """Training structures as the kernel needs them: fingerprints and standardised
+    descriptors, and how to standardise.
+    """
 
     fingerprint: np.ndarray  # (n, 2215) uint8
     descriptors: np.ndarray  # (n, d) standardised
@@ -71,7 +77,9 @@ class StructurePrior:
     def fit(
         cls, features: Features, targets: np.ndarray, gram: np.ndarray | None = None
     ) -> StructurePrior:
-        """Fit to `targets` (n, n_parameters), NaN where unknown. `gram`: the kernel among the rows, where it is known."""
+        """Fit to `targets` (n, n_parameters), NaN where unknown. `gram`: the kernel among
+        the rows, where it is known.
+        """
         structures = Structures.of(features)
         gram = structures.kernel(structures) if gram is None else gram
         coefficients, mean = fit_coefficients(gram, targets)
@@ -112,7 +120,9 @@ def out_of_fold(gram: np.ndarray, targets: np.ndarray, folds: np.ndarray) -> np.
 
 
 def standardise(descriptors: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """To mean 0 and standard deviation 1 of the training set; five deviations are as far as a descriptor counts."""
+    """To mean 0 and standard deviation 1 of the training set; five deviations are as far as
+    a descriptor counts.
+    """
     return np.clip((descriptors - mean) / scale, -5.0, 5.0)
 
 

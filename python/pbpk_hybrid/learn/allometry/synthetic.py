@@ -1,5 +1,5 @@
-"""Synthetic compounds with a known law: exact powers of body mass, and compounds simulated by the engine in every
-species.
+"""Synthetic compounds with a known law: exact powers of body mass, and compounds simulated
+by the engine in every species.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from .data import PARAMETERS, SPECIES, Table
 def power_law_table(
     n: int, exponents: tuple[float, float] = (0.75, 1.0), *, seed: int, spread: float = 1.0
 ) -> Table:
-    """n compounds whose clearance and volume are exact powers of mass with these exponents; fu the same everywhere."""
+    """n compounds whose clearance and volume are exact powers of mass with these exponents;
+    fu the same everywhere.
+    """
     rng = np.random.default_rng(seed)
     weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
     values = np.empty((n, len(SPECIES), len(PARAMETERS)))
@@ -34,7 +36,9 @@ def table_of(values: np.ndarray, names: list[str]) -> Table:
 
 
 def engine_compounds(n: int, *, seed: int) -> list:
-    """n made-up drugs as `Compound`, with hepatocyte clearance common to all species and unbound fractions that differ."""
+    """n made-up drugs as `Compound`, with hepatocyte clearance common to all species and
+    unbound fractions that differ.
+    """
     from ...compounds import Compound
 
     rng = np.random.default_rng(seed)
@@ -63,7 +67,9 @@ def engine_compounds(n: int, *, seed: int) -> list:
 
 
 def engine_values(compound, species: str) -> tuple[float, float, float]:
-    """Plasma clearance [L/h] and Vss [L] of the animal of the usual weight, and fu, as the engine's equations have them."""
+    """Plasma clearance [L/h] and Vss [L] of the animal of the usual weight, and fu, as the
+    engine's equations have them.
+    """
     from ...models.small_molecules.elimination_parameters import elimination_parameters
     from ...models.small_molecules.partition import blood_to_plasma_ratio, partition_coefficients
     from ...models.system.graph import whole_body_graph

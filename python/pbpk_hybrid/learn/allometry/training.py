@@ -1,4 +1,6 @@
-"""Training: every compound and target species is a case; its sources come and go at random, members see other compounds."""
+"""Training: every compound and target species is a case; its sources come and go at random,
+members see other compounds.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,16 @@ import torch
 from torch import Tensor
 
 from ..training import TrainingOptions, train
-from . import bodies as _path
+from . import bodies
+from .conditioning import condition
 from .config import AllometryConfig
 from .data import Table, scaffold_folds
-from .encoder import HUMAN, N_BLOCK, Encoder, fill, states
-from .module import AllometryModule, Way
+from .encoder import DESCRIPTOR_COLUMNS, HUMAN, N_DESCRIPTORS, Encoder, fill, states
+from .module import AllometryModule
+from .trajectories import Trajectories, TransportInputs, as_tensor
 
 NU = 4.0  # degrees of freedom of the Student-t likelihood: a few compounds scale like no other
-N_SPECIES = len(_path.KNOT_SPECIES)
+N_SPECIES = len(bodies.KNOT_SPECIES)
 
 
 @dataclass
@@ -40,7 +44,9 @@ class Cases:
 
 
 def build_cases(values: np.ndarray, targets=None, sources=None) -> Cases:
-    """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to take; None for all."""
+    """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to
+    take; None for all.
+    """
     known = np.isfinite(values)
     usable = known.copy()
     if sources is not None:
@@ -79,154 +85,157 @@ def build_cases(values: np.ndarray, targets=None, sources=None) -> Cases:
 
 
 class Problem:
-    """Tensors of a table, ready for a forward pass."""
+    """Tensors of a table, ready for a forward pass of all its cases at once.
+
+    Parameters
+    ----------
+    encoder
+        Encoder
+    table : Table
+        n compounds
+    structure : array
+        (n, 3) human values predicted from structure
+    cases
+        Cases
+    values : array
+        (n, species, 3) states, NaN where unknown
+    """
 
     def __init__(
-        self, encoder: Encoder, table: Table, told: np.ndarray, cases: Cases, values: np.ndarray
+        self,
+        encoder: Encoder,
+        table: Table,
+        structure: np.ndarray,
+        cases: Cases,
+        values: np.ndarray,
     ) -> None:
-        as_tensor = lambda a: torch.tensor(np.asarray(a), dtype=torch.float32)
-        full = fill(values, told)
         self.n = len(table)
         self.cases, self.encoder = cases, encoder
-        self.phi = as_tensor(encoder.phi(table.features, told))
-        self.told = as_tensor(told)
-        self.block = self.phi[:, 4 : 4 + N_BLOCK].clone()
-        blank = np.zeros_like(told) + encoder.centre
+        self.phi = as_tensor(encoder.phi(table.features, structure))
+        self.structure = as_tensor(structure)
+        self.descriptors = self.phi[:, DESCRIPTOR_COLUMNS].clone()
+        blank = np.zeros_like(structure) + encoder.centre
         self.phi_blank = as_tensor(encoder.phi(None, blank))
-        self.told_blank = as_tensor(blank)
-        self.full = as_tensor(full)
-        # way of every trajectory; those that go nowhere are not integrated
-        self.moving = np.flatnonzero(cases.start != cases.end)
-        self.way = (
-            Way(_path.KNOTS[cases.start[self.moving]], _path.KNOTS[cases.end[self.moving]])
-            if len(self.moving)
-            else None
-        )
-        c, s, e = (torch.tensor(a[self.moving]) for a in (cases.carrier, cases.start, cases.end))
-        self.moving_compound = c
-        self.y0 = self.full[c, s, :2]
-        self.fu0, self.fu1 = self.full[c, s, 2], self.full[c, e, 2]
-        self.moving_prior = torch.tensor(cases.is_prior[self.moving])
-        self.place = torch.full((len(cases.carrier),), -1, dtype=torch.long)
-        self.place[torch.tensor(self.moving)] = torch.arange(len(self.moving))
-        self.case_compound, self.case_target = (
-            torch.tensor(cases.compound),
-            torch.tensor(cases.target),
-        )
+        self.structure_blank = as_tensor(blank)
+        self.filled = as_tensor(fill(values, structure))
+        self._set_trajectories(cases)
+        self.case_compound = torch.tensor(cases.compound)
+        self.case_target = torch.tensor(cases.target)
         self.observed = as_tensor(cases.observed)
         self.present = torch.tensor(cases.present)
         self.trajectory = torch.tensor(cases.trajectory)
         self.prior_trajectory = torch.tensor(cases.prior_trajectory)
 
+    def _set_trajectories(self, cases: Cases) -> None:
+        """Trajectories between two species; those that go nowhere are not integrated."""
+        moving = np.flatnonzero(cases.start != cases.end)
+        self.trajectories = None
+        if len(moving):
+            ends = (bodies.KNOTS[species[moving]] for species in (cases.start, cases.end))
+            self.trajectories = Trajectories(*ends)
+        compound, start, end = (
+            torch.tensor(a[moving]) for a in (cases.carrier, cases.start, cases.end)
+        )
+        self.moving_compound = compound
+        self.y0 = self.filled[compound, start, :2]
+        self.fu_start = self.filled[compound, start, 2]
+        self.fu_end = self.filled[compound, end, 2]
+        self.moving_prior = torch.tensor(cases.is_prior[moving])
+        #: number of a trajectory -> its row among the moving ones, -1 for the others
+        self.row = torch.full((len(cases.carrier),), -1, dtype=torch.long)
+        self.row[torch.tensor(moving)] = torch.arange(len(moving))
+
 
 def posterior(
     module: AllometryModule, problem: Problem, keep: Tensor, known: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (E, n_cases, 3) given the sources in `keep` (n_cases, species, 3); `known` (n,)
-    structures.
+    """Mean and standard deviation of every case given its sources, (E, n_cases, 3) each.
+
+    Parameters
+    ----------
+    keep : Tensor
+        (n_cases, species, 3) bool, the sources that may be used
+    known : Tensor
+        (n,) bool, the compounds whose structure may be used
     """
-    members = module.members
-    phi = torch.where(known[:, None], problem.phi, problem.phi_blank)
-    told = torch.where(known[:, None], problem.told, problem.told_blank)
-    block = torch.where(known[:, None], problem.block, torch.zeros_like(problem.block))
-    bodies = module.embeddings()
-    prior = module.prior(phi, told, known)  # at the human
-    arrived = None
-    if problem.way is not None:
-        c = problem.moving_compound
-        w = module.compound(phi)[:, :, c]
-        y0 = torch.where(problem.moving_prior[None, :, None], prior[:, c, :2], problem.y0[None])
-        carry = module.transport if module.ode else module_jump(module)
-        y1 = carry(y0, problem.way, problem.fu0, problem.fu1, block[c], w, bodies)
-        fu = torch.where(problem.moving_prior[None], prior[:, c, 2], problem.fu0[None])
-        fu = fu + module.binding_shift(problem.way, w, bodies)
-        arrived = torch.cat([y1, fu[..., None]], dim=-1)  # (E, T, 3)
-    at = prior[:, problem.case_compound]
-    if arrived is not None:
-        here = problem.prior_trajectory
-        moved = arrived[:, problem.place[here.clamp(min=0)].clamp(min=0)]
-        at = torch.where((here >= 0)[None, :, None], moved, at)
-        carried = arrived[
-            :, problem.place[problem.trajectory].clamp(min=0)
-        ]  # (E, n_cases, species, 3)
-        innovation = torch.where(keep[None], carried - at[:, :, None], torch.zeros(()))
+    known_row = known[:, None]
+    phi = torch.where(known_row, problem.phi, problem.phi_blank)
+    structure = torch.where(known_row, problem.structure, problem.structure_blank)
+    descriptors = torch.where(known_row, problem.descriptors, torch.zeros_like(problem.descriptors))
+    embeddings = module.embeddings()
+    human_prior = module.prior(phi, structure, known)  # (E, n, 3)
+    prior = human_prior[:, problem.case_compound]  # (E, n_cases, 3)
+    if problem.trajectories is None:
+        innovation = torch.zeros(module.members, prior.shape[1], N_SPECIES, 3)
     else:
-        innovation = torch.zeros(members, len(at[0]), N_SPECIES, 3)
-    gain, variance = gains(module, bodies, problem.case_target, keep, known[problem.case_compound])
-    mean = at + (gain * innovation).sum(2)
-    spread = module.log_spread(block, known).permute(0, 2, 1)[:, problem.case_compound]
-    return mean, variance.clamp(min=1e-6).sqrt() * torch.exp(spread)
+        arrived = _carried(module, problem, human_prior, (phi, descriptors, embeddings))
+        row = problem.prior_trajectory
+        at_target = arrived[:, problem.row[row.clamp(min=0)].clamp(min=0)]
+        prior = torch.where((row >= 0)[None, :, None], at_target, prior)
+        # (E, n_cases, species, 3)
+        sources = arrived[:, problem.row[problem.trajectory].clamp(min=0)]
+        innovation = torch.where(keep[None], sources - prior[:, :, None], torch.zeros(()))
+    gain, variance = gains(
+        module, embeddings, problem.case_target, keep, known[problem.case_compound]
+    )
+    mean = prior + (gain * innovation).sum(2)
+    # (E, 3, n) -> (E, n, 3) -> (E, n_cases, 3)
+    log_factor = module.log_sd_factor(descriptors, known).permute(0, 2, 1)
+    sd = variance.clamp(min=1e-6).sqrt()
+    return mean, sd * torch.exp(log_factor[:, problem.case_compound])
 
 
-def module_jump(module: AllometryModule):
-    """The law without integration: the slope at the source holds all the way (embeddings still differ between both ends)."""
-
-    def jump(y0, way, fu0, fu1, block, w, bodies):
-        if not way.steps:
-            return y0
-        start, end = way.basis[0, 0], way.basis[-1, 2]
-        total = (way.total * way.direction)[None, :, None]
-        between = torch.einsum("ts,esh->eth", end - start, bodies)
-        slope = torch.where(
-            way.total > 1e-9, (fu1 - fu0) / (way.total * way.direction), torch.zeros_like(fu0)
-        )
-        path = start @ module.processes.T
-        rise = (
-            (end - start) @ module.processes.T / torch.where(total[0].abs() > 1e-9, total[0], 1.0)
-        )  # mean slopes
-        y = y0 if y0.ndim == 3 else y0.expand(module.members, *y0.shape)
-        classical = module.rates(
-            y,
-            way.mass[0, 0],
-            fu0,
-            slope,
-            block,
-            torch.zeros_like(w),
-            torch.zeros_like(between),
-            path,
-            rise,
-        )
-        return y + total * classical + (w[:, :2] * between[:, None]).sum(-1).permute(0, 2, 1)
-
-    return jump
+def _carried(
+    module: AllometryModule,
+    problem: Problem,
+    human_prior: Tensor,
+    compounds: tuple[Tensor, Tensor, Tensor],
+) -> Tensor:
+    """States at the ends of the trajectories, (E, T, 3); `compounds`: phi, descriptors,
+    embeddings.
+    """
+    phi, descriptors, embeddings = compounds
+    compound, is_prior = problem.moving_compound, problem.moving_prior[None]
+    inputs = TransportInputs(
+        problem.fu_start,
+        problem.fu_end,
+        descriptors[compound],
+        module.compound_weights(phi)[:, :, compound],
+        embeddings,
+    )
+    start = human_prior[:, compound]  # (E, T, 3)
+    y0 = torch.where(is_prior[..., None], start[..., :2], problem.y0[None])
+    y1 = module.carry(y0, problem.trajectories, inputs)
+    fu = torch.where(is_prior, start[..., 2], problem.fu_start[None])
+    fu = fu + module.binding_shift(problem.trajectories, inputs)
+    return torch.cat([y1, fu[..., None]], dim=-1)
 
 
 def gains(
-    module: AllometryModule, bodies: Tensor, target: Tensor, keep: Tensor, known: Tensor
+    module: AllometryModule, embeddings: Tensor, target: Tensor, keep: Tensor, known: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""Weights of innovations (E, n_cases, species, 3) and posterior variance (E, n_cases, 3).
+    """Weights of the innovations (E, n_cases, species, 3) and posterior variance (E, n_cases, 3).
 
-    .. math:: g = C_{ss}^{-1} c_{st}, \qquad v = C_{tt} - c_{st}^T g
-
-    One linear solve per pattern of sources; the order of sources is nowhere.
+    :func:`.conditioning.condition`, once per pattern of sources.
     """
-    every = torch.eye(N_SPECIES)
+    identity = torch.eye(N_SPECIES)
+    # (E, known, 3, species, species)
     covariance = torch.stack(
-        [module.covariance(bodies, every, every, known=flag) for flag in (False, True)], dim=1
+        [module.covariance(embeddings, identity, identity, known=k) for k in (False, True)], dim=1
     )
     n = len(target)
-    code = torch.cat(
-        [
-            target[:, None, None].expand(n, 3, 1),
-            known.long()[:, None, None].expand(n, 3, 1),
-            torch.arange(3)[None, :, None].expand(n, 3, 1),
-            keep.permute(0, 2, 1).long(),
-        ],
-        dim=-1,
-    ).reshape(n * 3, -1)
+    case = (target[:, None, None], known.long()[:, None, None], torch.arange(3)[None, :, None])
+    columns = [part.expand(n, 3, 1) for part in case] + [keep.permute(0, 2, 1).long()]
+    code = torch.cat(columns, dim=-1).reshape(n * 3, -1)  # (n_cases x 3, 3 + species)
     patterns, which = torch.unique(code, dim=0, return_inverse=True)
-    t, k, p, mask = patterns[:, 0], patterns[:, 1], patterns[:, 2], patterns[:, 3:].float()
-    c = covariance[:, k, p]  # (E, U, S, S)
-    inner = c * mask[:, :, None] * mask[:, None, :] + torch.diag_embed(1 - mask)
-    cross = (
-        torch.gather(c, 3, t[None, :, None, None].expand(c.shape[0], -1, N_SPECIES, 1))[..., 0]
-        * mask
-    )
-    gain = torch.linalg.solve(inner, cross)
-    own = torch.gather(
-        torch.diagonal(c, dim1=-2, dim2=-1), 2, t[None, :, None].expand(c.shape[0], -1, 1)
-    )[..., 0]
-    variance = own - (cross * gain).sum(-1)
+    pattern_target, pattern_known, parameter = patterns[:, :3].unbind(1)
+    among = covariance[:, pattern_known, parameter]  # (E, patterns, species, species)
+    column = pattern_target[None, :, None, None].expand(len(among), -1, N_SPECIES, 1)
+    cross = torch.gather(among, 3, column)[..., 0]  # (E, patterns, species)
+    row = pattern_target[None, :, None].expand(len(among), -1, 1)
+    target_variance = torch.gather(torch.diagonal(among, dim1=-2, dim2=-1), 2, row)[..., 0]
+    gain, variance = condition(among, cross, target_variance, patterns[:, 3:].float())
+    # back to the cases: (E, n_cases x 3, species) -> (E, n_cases, species, 3)
     gain = gain[:, which].reshape(-1, n, 3, N_SPECIES).permute(0, 1, 3, 2)
     return gain, variance[:, which].reshape(-1, n, 3)
 
@@ -247,43 +256,25 @@ def fit_members(
     threads: int | None = None,
     encoder=None,
 ):
-    """Encoder, modules, training log, and the problem with inner folds for calibration.
+    """Fit encoder and modules.
 
-    `encoder`: what :meth:`Encoder.fit` gave before.
+    Parameters
+    ----------
+    encoder : tuple, optional
+        what :meth:`Encoder.fit` returned before
+
+    Returns
+    -------
+    encoder, modules, log, problem, inner
+        the last two are for the calibration: the problem and the inner folds of its compounds
     """
     inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
-    encoder, told = encoder or Encoder.fit(
+    encoder, structure = encoder or Encoder.fit(
         table, config.landmarks, inner, gram, config.trees, config.seed
     )
     values = states(table)
-    cases = build_cases(values)
-    problem = Problem(encoder, table, told, cases, values)
-    member_fold = np.arange(config.members) % config.folds
-    seen = torch.tensor(inner[cases.compound][None] != member_fold[:, None], dtype=torch.float32)
-    weight = np.where(cases.target == HUMAN, 1.0, config.animal_weight)
-    weight = np.where(cases.present.any((1, 2)), weight, config.human_only_weight * weight)
-    rich = cases.present[..., :2].any(-1).sum(1) >= 3
-    weight = np.where(rich & (cases.target == HUMAN), config.rich_weight * weight, weight)
-    has = torch.isfinite(problem.observed)
-    weights = seen[..., None] * torch.tensor(weight, dtype=torch.float32)[None, :, None] * has
-    observed = torch.where(has, problem.observed, torch.zeros(()))
-    sd_phi = torch.tensor(
-        encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel), dtype=torch.float32
-    )
-    structures = table.features is not None
-    n_cases = len(cases.compound)
-    last = [0]
-
-    def loss(module: AllometryModule, step: int, generator: torch.Generator) -> Tensor:
-        last[0] = step
-        draw = torch.rand(n_cases, generator=generator)
-        each = torch.rand(n_cases, N_SPECIES, generator=generator) < 0.5
-        keep = problem.present & ((draw < 0.5)[:, None] | ((draw < 0.9)[:, None] & each))[..., None]
-        known = (torch.rand(problem.n, generator=generator) < 0.9) & structures
-        mean, sd = posterior(module, problem, keep, known)
-        data = (student(observed - mean, sd) * weights).sum((1, 2))
-        return (data + module.penalty(sd_phi)).sum() / weights.sum()
-
+    problem = Problem(encoder, table, structure, build_cases(values), values)
+    objective = _Objective(problem, config, inner, table.features is not None)
     options = TrainingOptions(
         steps=config.steps,
         learning_rate=config.learning_rate,
@@ -296,18 +287,17 @@ def fit_members(
         threads=threads,
     )
     modules, seconds = [], 0.0
-    for kind in config.kinds:
+    for integrates in config.kinds:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed + (not kind))
-            module = build(config, encoder, kind)
-        # nothing is chosen by validation, the prior guards the weights: the last ones are the best
-        where = None if folder is None else Path(folder) / ("integrated" if kind else "one_step")
+            torch.manual_seed(config.seed + (not integrates))
+            module = build(config, encoder, integrates)
+        name = "integrated" if integrates else "one_step"
         log = train(
             module,
-            loss,
+            objective,
             options,
-            validate=lambda _: -float(last[0]),
-            folder=where,
+            validate=objective.minus_last_step,
+            folder=None if folder is None else Path(folder) / name,
             progress=progress,
         )
         seconds += log.seconds
@@ -316,8 +306,58 @@ def fit_members(
     return encoder, modules, log, problem, inner
 
 
+class _Objective:
+    """Minus log posterior of the weights with sources and structures left out at random.
+
+    Every member sees the compounds outside its own fold. Cases of the human count more than
+    those of animals, and those with three or more source species most.
+    """
+
+    def __init__(
+        self, problem: Problem, config: AllometryConfig, inner: np.ndarray, structures: bool
+    ) -> None:
+        self.problem, self.structures = problem, structures
+        self.n_cases = len(problem.cases.compound)
+        measured = torch.isfinite(problem.observed)  # (n_cases, 3)
+        self.observed = torch.where(measured, problem.observed, torch.zeros(()))
+        member_fold = np.arange(config.members) % config.folds
+        trained_on = as_tensor(inner[problem.cases.compound][None] != member_fold[:, None])
+        case_weight = as_tensor(_case_weights(problem.cases, config))
+        # (E, n_cases, 3)
+        self.weights = trained_on[..., None] * case_weight[None, :, None] * measured
+        sd = problem.encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel)
+        self.sd_phi = as_tensor(sd)
+        self.last_step = 0
+
+    def __call__(self, module: AllometryModule, step: int, generator: torch.Generator) -> Tensor:
+        problem, self.last_step = self.problem, step
+        # half of the cases keep all sources, 4 in 10 each source by a coin, 1 in 10 none
+        draw = torch.rand(self.n_cases, generator=generator)
+        coin = torch.rand(self.n_cases, N_SPECIES, generator=generator) < 0.5
+        use = (draw < 0.5)[:, None] | ((draw < 0.9)[:, None] & coin)  # (n_cases, species)
+        keep = problem.present & use[..., None]
+        known = (torch.rand(problem.n, generator=generator) < 0.9) & self.structures
+        mean, sd = posterior(module, problem, keep, known)
+        data = (student(self.observed - mean, sd) * self.weights).sum((1, 2))  # (E,)
+        return (data + module.penalty(self.sd_phi)).sum() / self.weights.sum()
+
+    def minus_last_step(self, module: AllometryModule) -> float:
+        """Validation that always prefers the latest weights: the prior guards them, nothing
+        else chooses.
+        """
+        return -float(self.last_step)
+
+
+def _case_weights(cases: Cases, config: AllometryConfig) -> np.ndarray:
+    """(n_cases,) weights in the likelihood."""
+    weight = np.where(cases.target == HUMAN, 1.0, config.animal_weight)
+    weight = np.where(cases.present.any((1, 2)), weight, config.human_only_weight * weight)
+    rich = cases.present[..., :2].any(-1).sum(1) >= 3
+    return np.where(rich & (cases.target == HUMAN), config.rich_weight * weight, weight)
+
+
 def build(config: AllometryConfig, encoder: Encoder, ode: bool) -> AllometryModule:
     """An untrained module: of members that integrate, or go in one step."""
     return AllometryModule(
-        config.members, encoder.n_phi, N_BLOCK, config.hidden, graph=config.graph, ode=ode
+        config.members, encoder.n_phi, N_DESCRIPTORS, config.hidden, graph=config.graph, ode=ode
     )

@@ -1,7 +1,9 @@
-"""Extremely randomised trees on descriptors and fingerprints, as plain arrays: the other half of the structure's prediction.
+"""Extremely randomised trees on descriptors and fingerprints, as plain arrays: the other
+half of the structure's prediction.
 
-Trees err elsewhere than the kernel machine does, so their mean is better than either. They are grown by scikit-learn
-(Geurts, Ernst & Wehenkel 2006, Mach Learn 63:3) and kept as arrays; predicting needs numpy alone.
+Trees err elsewhere than the kernel machine does, so their mean is better than either. They
+are grown by scikit-learn (Geurts, Ernst & Wehenkel 2006, Mach Learn 63:3) and kept as
+arrays; predicting needs numpy alone.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ REPEAT = 10  # copies of the kernel's predictions among the columns, so that spl
 
 @dataclass
 class Trees:
-    """A forest for several parameters; node arrays end to end. The value of a parameter without trees is NaN.
+    """A forest for several parameters; node arrays end to end. The value of a parameter
+    without trees is NaN.
 
-    `feature` (n_nodes,) column, -1 at a leaf; `threshold`; `left`, `right` places of the children; `value` at leaves;
-    `roots` (n_trees,) and `of` (n_trees,) the parameter that each tree is about; `stacked` (n_parameters,) whether its
-    trees see the kernel's predictions.
+    `feature` (n_nodes,) column, -1 at a leaf; `threshold`; `left`, `right` places of the
+    children; `value` at leaves; `roots` (n_trees,) and `of` (n_trees,) the parameter that
+    each tree is about; `stacked` (n_parameters,) whether its trees see the kernel's
+    predictions.
     """
 
     feature: np.ndarray
@@ -43,21 +47,22 @@ class Trees:
         cls,
         features: Features,
         targets: np.ndarray,
-        told: np.ndarray,
+        kernel_prediction: np.ndarray,
         n_trees: int,
         parameters,
         stacked,
         seed: int,
     ) -> Trees:
-        """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where unknown); `told`
-        (n, n_parameters): the kernel's predictions for rows it has not seen.
+        """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where
+        unknown); `kernel_prediction` (n, n_parameters): the kernel's predictions for rows
+        it has not seen.
         """
         ensemble = require("sklearn.ensemble", "learn", "training Neural Allometry")
         parts: list[list[np.ndarray]] = []
         roots, of, first = [], [], 0
         for p in parameters:
             known = np.flatnonzero(np.isfinite(targets[:, p]))
-            x = _columns(features.take(known), told[known] if p in stacked else None)
+            x = _columns(features.take(known), kernel_prediction[known] if p in stacked else None)
             keep = np.flatnonzero((x != np.median(x, axis=0)).sum(0) >= RARE)
             forest = ensemble.ExtraTreesRegressor(
                 n_trees, min_samples_leaf=LEAF, max_features=SHARE, random_state=seed + p
@@ -80,10 +85,12 @@ class Trees:
         seen[list(stacked)] = 1
         return cls(*arrays, np.array(roots, dtype=np.int32), np.array(of, dtype=np.int32), seen)
 
-    def predict(self, features: Features, told: np.ndarray) -> np.ndarray:
-        """(n, n_parameters) of new structures; `told`: the kernel's predictions for them."""
-        out = np.full(told.shape, np.nan)
-        plain, full = _columns(features, None), _columns(features, told)
+    def predict(self, features: Features, kernel_prediction: np.ndarray) -> np.ndarray:
+        """(n, n_parameters) of new structures; `kernel_prediction`: the kernel's
+        predictions for them.
+        """
+        out = np.full(kernel_prediction.shape, np.nan)
+        plain, full = _columns(features, None), _columns(features, kernel_prediction)
         rows = np.arange(len(out))[:, None]
         for p in np.unique(self.of):
             x = full if self.stacked[p] else plain
@@ -101,15 +108,19 @@ class Trees:
     def check(self, columns: int) -> None:
         """Whether these are trees: every way from a root ends at a leaf.
 
-        Children stand behind their parent, as scikit-learn numbers them, so no way can go round in a circle.
+        Children stand behind their parent, as scikit-learn numbers them, so no way can go
+        round in a circle.
 
         Parameters
         ----------
-        columns : descriptors and fingerprints; trees that see the kernel's predictions have REPEAT more for each
+        columns
+            descriptors and fingerprints; trees that see the kernel's predictions have
+            REPEAT more for each
 
         Raises
         ------
-        CheckpointError : names the array
+        CheckpointError
+            names the array
         """
         n = len(self.feature)
         for name in ("threshold", "left", "right", "value"):
@@ -140,8 +151,8 @@ class Trees:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-def _columns(features: Features, told: np.ndarray | None) -> np.ndarray:
+def _columns(features: Features, kernel_prediction: np.ndarray | None) -> np.ndarray:
     parts = [features.descriptors, features.fingerprint]
-    if told is not None:
-        parts.append(np.repeat(told, REPEAT, axis=1))
+    if kernel_prediction is not None:
+        parts.append(np.repeat(kernel_prediction, REPEAT, axis=1))
     return np.hstack(parts).astype(np.float32)

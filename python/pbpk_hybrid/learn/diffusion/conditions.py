@@ -1,4 +1,6 @@
-"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity; and how the network is told."""
+"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity; and the
+features of a condition.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,38 @@ from ...physiology.organs import SEXES
 from .coordinates import MEASURED, UNITS, Coordinates, Decoded
 from .module import CONDITIONS
 
-_NEAR = 0.01  # share of the range trained on by which an asked end may lie beyond it unmarked, such as age 80
+#: share of the range trained on by which an end may lie beyond it unmarked, such as age 80
+_NEAR = 0.01
 _FAR = 4.5  # z that stands for "no bound"
 DERIVED = CONDITIONS[len(MEASURED) :]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A checked request."""
+    """A checked request.
+
+    Parameters
+    ----------
+    ranges : mapping
+        quantity -> (low, high)
+    sex : str, float or None
+        a name, or the fraction of women
+    ethnicity
+        tuple of str or None
+    extrapolated : tuple of str
+        quantities whose range lies outside of what was trained on
+    beyond : tuple of str
+        ends that reach further than the people trained on: nobody is drawn there
+    request : mapping
+        as the user wrote it, for messages and attributes
+    """
 
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    sex: str | float | None = None  # a name, or the fraction of women
+    sex: str | float | None = None
     ethnicity: tuple[str, ...] | None = None
     extrapolated: tuple[str, ...] = ()
-    beyond: tuple[
-        str, ...
-    ] = ()  # partly outside of what was trained on: nobody is handed out there
+    beyond: tuple[str, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     def holds(self, people: Decoded) -> torch.Tensor:
         """(n,) bool: who satisfies every range."""
@@ -55,15 +73,21 @@ def check(
 
     Parameters
     ----------
-    condition : name -> (low, high) with None for an open end, or a number (age: that year of life); "sex": "female", "male"
-        or the fraction of women; "ethnicity": one name or several
-    trained : name -> (low, high) of the people trained on
-    extrapolate : allow ranges that reach nobody of them
+    condition
+        name -> (low, high) with None for an open end, or a number (age: that year of life);
+        "sex": "female", "male" or the fraction of women; "ethnicity": one name or several
+    trained
+        name -> (low, high) of the people trained on
+    extrapolate
+        allow ranges that reach nobody of them
 
     Raises
     ------
-    UnknownNameError : a quantity, sex or ethnicity that does not exist
-    InputError : upside down, contradictory, or outside what was trained on; names the field, the value and the range
+    UnknownNameError
+        a quantity, sex or ethnicity that does not exist
+    InputError
+        upside down, contradictory, or outside what was trained on; names the field, the
+        value and the range
     """
     ranges: dict[str, tuple[float, float]] = {}
     sex = ethnicity = None
@@ -103,7 +127,7 @@ def check(
         ]:
             beyond += ends
     _contradiction(ranges, trained)
-    return Condition(ranges, sex, ethnicity, tuple(outside), tuple(beyond))
+    return Condition(ranges, sex, ethnicity, tuple(outside), tuple(beyond), dict(condition or {}))
 
 
 def _sex(value: Any) -> str | float:
@@ -145,7 +169,9 @@ def _range(name: str, value: Any) -> tuple[float, float]:
 def _contradiction(
     ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]
 ) -> None:
-    """BMI is weight over height squared: what is asked of the three must have something in common."""
+    """BMI is weight over height squared: what is asked of the three must have something in
+    common.
+    """
     if "bmi" not in ranges or not {"body_weight", "height"} & ranges.keys():
         return
     weight, height = (ranges.get(n, trained[n]) for n in ("body_weight", "height"))
@@ -167,24 +193,24 @@ def scores(
     values: Mapping[str, torch.Tensor],
     male: torch.Tensor,
     coordinates: Coordinates,
-    logs: torch.Tensor,
+    log_moments: torch.Tensor,
 ) -> torch.Tensor:
     """(n, 8) of the conditionable quantities as standard scores.
 
-    `logs` holds mean and standard deviation of the logarithms of the derived ones.
+    `log_moments` (3, 2) holds mean and standard deviation of the logarithms of the derived ones.
     """
     columns = [coordinates.score(name, values[name], male) for name in MEASURED]
     for k, name in enumerate(DERIVED):
-        columns.append((torch.log(values[name].double()) - logs[k, 0]) / logs[k, 1])
+        columns.append((torch.log(values[name].double()) - log_moments[k, 0]) / log_moments[k, 1])
     return torch.stack(columns, 1)
 
 
 def features(
-    condition: Condition, male: torch.Tensor, coordinates: Coordinates, logs: torch.Tensor
+    condition: Condition, male: torch.Tensor, coordinates: Coordinates, log_moments: torch.Tensor
 ) -> torch.Tensor:
-    """(n, 8, 3) what the network is told: asked or not, lower and upper end as scores."""
+    """(n, 8, 3) features of a condition: 1 where there is a range, its ends as scores."""
     n = len(male)
-    told = torch.zeros(n, len(CONDITIONS), 3)
+    encoded = torch.zeros(n, len(CONDITIONS), 3)
     for k, name in enumerate(CONDITIONS):
         bounds = condition.ranges.get(name)
         if bounds is None:
@@ -199,17 +225,22 @@ def features(
                 )
             else:
                 j = DERIVED.index(name)
-                ends.append(((torch.log(torch.tensor(bound)) - logs[j, 0]) / logs[j, 1]).expand(n))
-        told[:, k, 0] = 1.0
-        told[:, k, 1:] = torch.stack(ends, 1).clamp(-_FAR, _FAR).float()
-    return told
+                ends.append(
+                    (
+                        (torch.log(torch.tensor(bound)) - log_moments[j, 0]) / log_moments[j, 1]
+                    ).expand(n)
+                )
+        encoded[:, k, 0] = 1.0
+        encoded[:, k, 1:] = torch.stack(ends, 1).clamp(-_FAR, _FAR).float()
+    return encoded
 
 
 def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
     """Random conditions that hold for people with scores `z` (n, 8), for training.
 
-    The ends must tell nothing about where inside the person is, or the network would learn it. A range with the person at a
-    uniformly random place in it has this property; so has a one-sided bound that is drawn first and kept only if it holds.
+    The ends must tell nothing about where inside the person is, or the network would learn
+    it. A range with the person at a uniformly random place in it has this property; so has
+    a one-sided bound that is drawn first and kept only if it holds.
     """
     n, m = z.shape
 
@@ -225,8 +256,10 @@ def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -
     low = torch.where(one_sided, torch.where(upper, torch.full_like(z, -_FAR), bound), low)
     high = torch.where(one_sided, torch.where(upper, bound, torch.full_like(z, _FAR)), high)
     anybody = torch.rand(n, 1, generator=generator) < share
-    asked = (anybody & (uniform() < 0.3) & (holds | ~one_sided)).float()
-    return torch.stack([asked, asked * low.clamp(-_FAR, _FAR), asked * high.clamp(-_FAR, _FAR)], 2)
+    requested = (anybody & (uniform() < 0.3) & (holds | ~one_sided)).float()
+    return torch.stack(
+        [requested, requested * low.clamp(-_FAR, _FAR), requested * high.clamp(-_FAR, _FAR)], 2
+    )
 
 
 def groups(male: torch.Tensor, ethnicity: torch.Tensor) -> torch.Tensor:

@@ -13,19 +13,31 @@ class PCDMConfig:
 
     Parameters
     ----------
-    width, blocks : hidden units and residual blocks of the network
-    noise_mean, noise_sd : of log sigma in training (Karras et al. 2022, table 1, moved up since the coordinates have unit
-        variance instead of .5)
-    sigma_min, sigma_max, rho, steps : noise levels of sampling (Karras et al. 2022, eq. 5)
-    physics_weight : weight of the physics loss; 0 leaves it out (ablation)
-    projection : repair organs that break a rule after sampling (ablation when False)
-    condition_share : share of training people shown with conditions
-    measured_weight : weight of the measured quantities in the loss against the organ residuals, which are five times as
+    width, blocks
+        hidden units and residual blocks of the network
+    noise_mean, noise_sd
+        of log sigma in training (Karras et al. 2022, table 1, moved up since the
+        coordinates have unit variance instead of .5)
+    sigma_min, sigma_max, rho, steps
+        noise levels of sampling (Karras et al. 2022, eq. 5)
+    physics_weight
+        weight of the physics loss; 0 leaves it out (ablation)
+    projection
+        repair organs that break a rule after sampling (ablation when False)
+    condition_share
+        share of training people shown with conditions
+    measured_weight
+        weight of the measured quantities in the loss against the organ residuals, which are
+        five times as
     many and
         nearly independent
-    pool : people drawn without a condition when the model is fitted, from whom conditional sampling starts
-    release : noise level below which what was measured of them is free again
-    batch_size, learning_rate, training_steps, evaluate_every, patience : of the training
+    pool
+        people drawn without a condition when the model is fitted, from whom conditional
+        sampling starts
+    release
+        noise level below which what was measured of them is free again
+    batch_size, learning_rate, training_steps, evaluate_every, patience
+        of the training
     """
 
     width: int = 256

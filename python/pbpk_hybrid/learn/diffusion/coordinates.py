@@ -1,18 +1,15 @@
 """Between people and the coordinates in which they are diffused.
 
-Measured quantities become normal scores: z = Phi^-1(F(x)), F the survey-weighted distribution of the person's sex. Organs,
-flows,
-filtration and liver cells become standardised residuals of the engine's regressions on those quantities. Decoding goes the
-same way
-back and therefore closes exactly: adipose tissue comes from the fat fraction, **muscle is what is left of the body weight,
-and the
-rest of the body takes what is left of the cardiac output**. A generated person cannot break a closure (rules H2 to H4),
-whatever the
-network says; H1 and H5 are seen to by the projection.
+Measured quantities become normal scores: z = Phi^-1(F(x)), F the survey-weighted
+distribution of the person's sex. Organs, flows, filtration and liver cells become
+standardised residuals of the engine's regressions on those quantities. Decoding goes the
+same way back and therefore closes exactly: adipose tissue comes from the fat fraction,
+**muscle is what is left of the body weight, and the rest of the body takes what is left of
+the cardiac output**. A generated person cannot break a closure (rules H2 to H4), whatever
+the network says; H1 and H5 are seen to by the projection.
 
-Decoding is made of the engine's own functions (:mod:`pbpk_hybrid.physiology.adults.body`), run on tensors, so that the rules can
-be
-differentiated by the coordinates.
+Decoding is made of the engine's own functions (:mod:`pbpk_hybrid.physiology.adults.body`),
+run on tensors, so that the rules can be differentiated by the coordinates.
 """
 
 from __future__ import annotations
@@ -56,7 +53,8 @@ RESOLUTION = {
     "hematocrit": 0.001,
     "serum_creatinine": 0.01,
 }
-#: steps to the survey's unit (age in years of months, hematocrit in tenths of a percent), and how many of these make ours
+#: steps to the survey's unit (age in years of months, hematocrit in tenths of a percent),
+#: and how many of these make ours
 STEPS = {
     "age": (12, 1),
     "body_weight": (10, 1),
@@ -122,7 +120,9 @@ _ENDS = {
 
 @dataclass
 class Decoded:
-    """People as tensors in the engine's units; masses [kg] and flows [L/h] are (n, organ) in the order of ``ORGANS``."""
+    """People as tensors in the engine's units; masses [kg] and flows [L/h] are (n, organ)
+    in the order of ``ORGANS``.
+    """
 
     people: People
     hematocrit: torch.Tensor
@@ -237,7 +237,9 @@ class Coordinates:
         return self
 
     def encode(self, ds: xr.Dataset, rng: np.random.Generator | None) -> torch.Tensor:
-        """(n, len(NAMES)) coordinates of a physiology Dataset; `rng` spreads rounded values over their resolution."""
+        """(n, len(NAMES)) coordinates of a physiology Dataset; `rng` spreads rounded values
+        over their resolution.
+        """
         column = {name: np.asarray(ds[name].values, dtype=float) for name in MEASURED}
         male = ds["sex"].values == "male"
         people = People(male, column["age"], column["body_weight"], column["height"])
@@ -300,7 +302,9 @@ class Coordinates:
         return torch.where(male, both[1], both[0])
 
     def range(self, name: str) -> tuple[float, float]:
-        """Smallest and largest value of a measured quantity among those it was fitted to, either sex."""
+        """Smallest and largest value of a measured quantity among those it was fitted to,
+        either sex.
+        """
         table = self.tables[:, MEASURED.index(name)]
         return float(table.min()), float(table.max())
 
@@ -316,17 +320,23 @@ class Coordinates:
 
         Parameters
         ----------
-        x : (n, len(NAMES))
-        male : (n,) bool
-        rounded : give measured quantities at the resolution of the survey
-        organs : factor on the residuals of organs and flows, scalar or (n, residual); 0 gives the expected body
+        x
+            (n, len(NAMES))
+        male
+            (n,) bool
+        rounded
+            give measured quantities at the resolution of the survey
+        organs
+            factor on the residuals of organs and flows, scalar or (n, residual); 0 gives
+            the expected body
         """
         x = x.double()
         measured = {}
         for k, name in enumerate(MEASURED):
             value = self.value(name, x[:, k], male)
             if rounded:
-                # divided, not multiplied by the step: the very floating-point numbers that the survey's decimals are
+                # divided, not multiplied by the step: the very floating-point numbers that
+                # the survey's decimals are
                 steps, percent = STEPS[name]
                 value = (value * steps * percent).round() / steps / percent
             measured[name] = value.clamp_min(1e-3)
@@ -383,7 +393,9 @@ def ethnicity_codes(values: np.ndarray) -> np.ndarray:
 
 
 def _cv(male: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """CV of every organ mass and whether it is log-normal, (n, organ); 1 where the mass follows from closure."""
+    """CV of every organ mass and whether it is log-normal, (n, organ); 1 where the mass
+    follows from closure.
+    """
     (men, men_log), (women, women_log) = organ_cv("male"), organ_cv("female")
     cv = np.where(male[:, None], men, women)
     return np.where(cv > 0, cv, 1.0), np.where(male[:, None], men_log, women_log)
@@ -401,9 +413,10 @@ def _quantiles(
 ) -> np.ndarray:
     """Weighted quantiles, strictly increasing, with smooth tails.
 
-    Counted quantiles up to the last five people at each end; there, where single people would make steps, the logarithm
-    goes on linearly in z, with the slope (least squares) of the people beyond z = 2.25. Somebody a little beyond the
-    outermost of those fitted to then has a score a little beyond theirs. What has `ends` goes there instead.
+    Counted quantiles up to the last five people at each end; there, where single people
+    would make steps, the logarithm goes on linearly in z, with the slope (least squares) of
+    the people beyond z = 2.25. Somebody a little beyond the outermost of those fitted to
+    then has a score a little beyond theirs. What has `ends` goes there instead.
     """
     from scipy.special import ndtri
 
@@ -427,13 +440,16 @@ def _quantiles(
             )
             slope = (weight[people] * dz * dv).sum() / (weight[people] * dz**2).sum()
             table[beyond] = table[inside] * np.exp(slope * (z[beyond] - z[inside]))
-    # equal values would make it flat; a slope of a hundred-thousandth of the spread keeps it invertible
+    # equal values would make it flat; a slope of a hundred-thousandth of the spread keeps
+    # it invertible
     step = 1e-5 * (table[-1] - table[0]) / table.size
     return np.maximum.accumulate(table) + step * (np.arange(table.size) - table.size // 2)
 
 
 def _interpolate(x: torch.Tensor, knots: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Piecewise linear through (knots, values), the outermost pieces going on; differentiable by x."""
+    """Piecewise linear through (knots, values), the outermost pieces going on;
+    differentiable by x.
+    """
     i = torch.searchsorted(knots, x.detach().contiguous()).clamp(1, knots.numel() - 1)
     slope = (values[i] - values[i - 1]) / (knots[i] - knots[i - 1])
     return values[i - 1] + slope * (x - knots[i - 1])

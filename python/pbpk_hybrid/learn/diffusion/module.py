@@ -1,4 +1,6 @@
-"""The denoiser: a residual network of a person's coordinates, noise level, sex, ethnicity and conditions."""
+"""The denoiser: a residual network of a person's coordinates, noise level, sex, ethnicity
+and conditions.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,20 @@ _PER_CONDITION = 3
 
 
 class Denoiser(nn.Module):
-    """Preconditioned denoiser D(x; sigma, c) of Karras et al. (2022, arXiv 2206.00364), eq. 7, with sigma_data = 1.
+    """Preconditioned denoiser D(x; sigma, c) of Karras et al. (2022, arXiv 2206.00364), eq.
+    7, with sigma_data = 1.
 
     .. math:: D = c_{skip} x + c_{out} F(c_{in} x; \\tfrac14 \\ln\\sigma, c),\\quad c_{skip} = 1/(\\sigma^2 + 1),\\;
               c_{out} = \\sigma/\\sqrt{\\sigma^2 + 1},\\; c_{in} = 1/\\sqrt{\\sigma^2 + 1}
 
-    This parametrisation is chosen because the coordinates have unit variance by construction, so that no schedule has to be
-    tuned,
-    and because c_skip gives the network nothing to do where there is little noise: residuals that are independent stay so.
+    This parametrisation is chosen because the coordinates have unit variance by
+    construction, so that no schedule has to be tuned, and because c_skip gives the network
+    nothing to do where there is little noise: residuals that are independent stay so.
 
     Shapes
     ------
-    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity; conditions : (n, 8, 3)
+    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity;
+        conditions : (n, 8, 3)
     returns (n, dimension)
     """
 
@@ -73,8 +77,9 @@ class Denoiser(nn.Module):
     ) -> torch.Tensor:
         """D for people whose modulation is known; `sigma` (n, 1) or (1, 1).
 
-        In sampling everybody has the same noise level and there are few kinds of people (sex, ethnicity; a condition is the
-        same for all), so that the modulation, half of the work, is done once a kind.
+        In sampling everybody has the same noise level and there are few kinds of people
+        (sex, ethnicity; a condition is the same for all), so that the modulation, half of
+        the work, is done once a kind.
         """
         variance = sigma**2 + 1
         h = self.enter(x / variance.sqrt())
@@ -84,7 +89,9 @@ class Denoiser(nn.Module):
 
 
 class Block(nn.Module):
-    """h + W2 silu(W1 norm(h)(1 + a(c)) + b(c)): context scales and shifts, nothing else mixes with it."""
+    """h + W2 silu(W1 norm(h)(1 + a(c)) + b(c)): context scales and shifts, nothing else
+    mixes with it.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""The physics-informed part of the loss: how far a denoised person breaks the plausibility rules."""
+"""The physics-informed part of the loss: how far a denoised person breaks the plausibility
+rules.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,12 @@ _CLOSED = ("H2", "H3", "H4")
 
 
 def violation(coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
-    """(n,) sum over the rules of the residual beyond the bound, each in units of its own typical size, at most 1 each.
+    """(n,) sum over the rules of the residual beyond the bound, each in units of its own
+    typical size, at most 1 each.
 
-    A rule's residual has its own unit (kg, cm, a fraction); divided by the scale it becomes a number of order one for a
-    person
-    who is clearly beyond the bound. The cap keeps one absurd person from ruling a batch.
+    A rule's residual has its own unit (kg, cm, a fraction); divided by the scale it becomes
+    a number of order one for a person who is clearly beyond the bound. The cap keeps one
+    absurd person from ruling a batch.
     """
     body = coordinates.decode(x, male).body()
     total = torch.zeros(len(x), dtype=torch.float64)

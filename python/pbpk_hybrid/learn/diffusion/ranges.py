@@ -1,10 +1,11 @@
 """Into the asked ranges: what the network leaves a little outside is mirrored at the bound.
 
-A network that is told a range draws from it with soft edges: what it learned of the edge is blurred by its noise, and
-some of the people land just outside. Throwing these away would thin out the people near the edge, where those outside
-belong. Mirrored at the bound, z -> 2 b - z in standard scores (or logarithms, for BMI and filtration), what leaked comes
-back to where the blur took it from. Nobody is moved by more than half a standard deviation; who is further outside is
-drawn again.
+A network that sees a range draws from it with soft edges: what it learned of the edge is
+blurred by its noise, and some of the people land just outside. Throwing these away would
+thin out the people near the edge, where those outside belong. Mirrored at the bound, z -> 2
+b - z in standard scores (or logarithms, for BMI and filtration), what leaked comes back to
+where the blur took it from. Nobody is moved by more than half a standard deviation; who is
+further outside is drawn again.
 """
 
 from __future__ import annotations
@@ -19,34 +20,39 @@ from .conditions import Condition
 from .coordinates import MEASURED, NAMES, RESIDUALS, STEPS, Coordinates
 
 _PASSES = 4
-_FARTHEST = 0.5  # standard deviations (measured: standard scores; BMI and filtration: of the coordinate that is moved)
+#: standard deviations (measured: standard scores; BMI and filtration: of the coordinate moved)
+_FARTHEST = 0.5
 _GFR = NAMES.index("gfr")
 
 
 def mirror(
-    coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor, asked: Condition, rounded: bool
+    coordinates: Coordinates,
+    x: torch.Tensor,
+    male: torch.Tensor,
+    condition: Condition,
+    rounded: bool,
 ) -> tuple[torch.Tensor, int]:
     """Coordinates with those just outside an asked range mirrored into it, and how many were.
 
     BMI is moved by the weight, filtration by its residual around the estimate from creatinine.
     """
     x = x.double().clone()
-    if not asked.ranges:
+    if not condition.ranges:
         return x, 0
     before = x.clone()
     bounds = {
         name: _bounds(name, ends, coordinates, male, rounded)
-        for name, ends in asked.ranges.items()
+        for name, ends in condition.ranges.items()
         if name in MEASURED
     }
-    derived = [name for name in asked.ranges if name not in MEASURED]
+    derived = [name for name in condition.ranges if name not in MEASURED]
     for turn in range(_PASSES):
         for name, (low, high) in bounds.items():
             k = MEASURED.index(name)
             x[:, k] = _into(x[:, k], low, high, _FARTHEST)
         if not derived:
             break
-        if _mirror_derived(coordinates, x, male, asked, rounded, final=turn > 0):
+        if _mirror_derived(coordinates, x, male, condition, rounded, final=turn > 0):
             break
     return x, int((x != before).any(1).sum())
 
@@ -55,7 +61,7 @@ def _mirror_derived(
     coordinates: Coordinates,
     x: torch.Tensor,
     male: torch.Tensor,
-    asked: Condition,
+    condition: Condition,
     rounded: bool,
     *,
     final: bool,
@@ -63,15 +69,15 @@ def _mirror_derived(
     """Moves BMI by weight and filtration by its residual, in place; whether all are inside."""
     people = coordinates.decode(x, male, rounded=rounded)
     values = people.quantities()
-    inside = asked.within(values)
+    inside = condition.within(values)
     if inside.all():
         return True
     for name in ("bmi", "egfr", "gfr"):
-        if name not in asked.ranges:
+        if name not in condition.ranges:
             continue
         # in later turns straight to the bound, and by as little over it as rounding takes back
         margin = 2e-3 if final and name == "bmi" else 1e-9
-        low, high = (np.log(v) if v > 0 else -np.inf for v in asked.ranges[name])
+        low, high = (np.log(v) if v > 0 else -np.inf for v in condition.ranges[name])
         now = torch.log(values[name])
         there = _into(now, low, high, np.inf)
         if final:
@@ -99,7 +105,9 @@ def _shift(
     what: str,
     step: torch.Tensor,
 ) -> None:
-    """Multiply body weight or filtration by exp(step), in place, where that is no more than allowed."""
+    """Multiply body weight or filtration by exp(step), in place, where that is no more than
+    allowed.
+    """
     if what == "body_weight":
         k = MEASURED.index(what)
         z = coordinates.score(what, values[what] * torch.exp(step), male)
@@ -111,7 +119,9 @@ def _shift(
 
 
 def _into(z: torch.Tensor, low, high, farthest: float) -> torch.Tensor:
-    """z mirrored at the bounds; left alone when that moves it farther than `farthest` or out at the other end."""
+    """z mirrored at the bounds; left alone when that moves it farther than `farthest` or
+    out at the other end.
+    """
     low, high = torch.as_tensor(low, dtype=z.dtype), torch.as_tensor(high, dtype=z.dtype)
     width = (high - low).clamp_min(0)
     over = (low - z).clamp_min(0)

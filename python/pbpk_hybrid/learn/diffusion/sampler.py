@@ -1,6 +1,11 @@
-"""From noise to people: DPM-Solver++(2M) on the Karras schedule, guidance, and the projection onto the rules."""
+"""From noise to people: DPM-Solver++(2M) on the Karras schedule, guidance, and the
+projection onto the rules.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 
@@ -9,7 +14,8 @@ from ...physiology.plausibility.residuals import SCALED, organ_excess
 from .config import PCDMConfig
 from .coordinates import RESIDUALS, Coordinates, Decoded
 
-#: rules on what was measured alone: nothing of the organs can mend them, and real people break them as rarely
+#: rules on what was measured alone: nothing of the organs can mend them, and real people
+#: break them as rarely
 MEASURED_RULES = frozenset({"S1", "S2_weight", "S2_height", "S2_bmi", "S3_creatinine"})
 _HARD = tuple(rule for rule in RULES if rule.kind == "hard")
 _ORGAN = tuple(rule for rule in RULES if rule.id not in MEASURED_RULES)
@@ -30,72 +36,75 @@ def sample(
     config: PCDMConfig,
     x: torch.Tensor,
     group: torch.Tensor,
-    told: torch.Tensor,
+    conditions: torch.Tensor,
     guidance: float,
-    start: tuple[list[int], torch.Tensor] | None = None,
+    held: tuple[list[int], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Coordinates from standard normal `x` (n, dimension), by the probability-flow ODE.
 
-    DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a step where Heun takes two.
+    DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a
+    step where Heun takes two.
 
     .. math:: D = D_\\varnothing + g\\,(D_c - D_\\varnothing)
 
     with guidance g (Ho & Salimans 2022); g = 1 is the conditional distribution itself.
 
-    `start` (columns, values) gives some coordinates a value: they are held at it, under the noise of each level, down to
-    the level ``config.release``, while the others come to fit them, and then go free. Where the values are the model's own,
-    so is what comes out: noise added to people and taken away again gives other people of the same distribution.
+    `held` (columns, values) gives some coordinates a value: they are held at it, under the
+    noise of each level, down to the level ``config.release``, while the others come to fit
+    them, and then go free. Where the values are the model's own, so is what comes out:
+    noise added to people and taken away again gives other people of the same distribution.
     """
     sigmas = schedule(config).float()
-    # who is of the same kind is told the same: the network's context is worked out once a kind and noise level
-    kinds, kind = torch.unique(torch.cat([group, told.flatten(1)], 1), dim=0, return_inverse=True)
-    kind_group, kind_told = (
-        kinds[:, : group.shape[1]],
-        kinds[:, group.shape[1] :].reshape(-1, *told.shape[1:]),
-    )
-    guided = guidance != 1.0 and bool(told[:, :, 0].any())
+    # the modulation is the same for all people of one kind (group and condition), so it is computed
+    # once per kind and noise level
+    flat = torch.cat([group, conditions.flatten(1)], 1)  # (n, groups + 8 x 3)
+    kinds, kind = torch.unique(flat, dim=0, return_inverse=True)
+    kind_group = kinds[:, : group.shape[1]]
+    kind_conditions = kinds[:, group.shape[1] :].reshape(-1, *conditions.shape[1:])  # (kinds, 8, 3)
     levels = [sigma.expand(len(kinds)) for sigma in sigmas[:-1]]
-    told_shifts = [module.modulation(level, kind_group, kind_told) for level in levels]
-    free_shifts = (
-        [module.modulation(level, kind_group, torch.zeros_like(kind_told)) for level in levels]
-        if guided
-        else None
-    )
+    conditional = [module.modulation(level, kind_group, kind_conditions) for level in levels]
+    unconditional = None
+    if guidance != 1.0 and bool(conditions[:, :, 0].any()):
+        no_condition = torch.zeros_like(kind_conditions)
+        unconditional = [module.modulation(level, kind_group, no_condition) for level in levels]
 
-    def denoise(x: torch.Tensor, i: int, who: torch.Tensor) -> torch.Tensor:
-        sigma = sigmas[i].reshape(1, 1)
-        d = module.denoise(x, sigma, [shift[who] for shift in told_shifts[i]])
-        if free_shifts is not None:
-            free = module.denoise(x, sigma, [shift[who] for shift in free_shifts[i]])
+    def denoise(x: torch.Tensor, step: int) -> torch.Tensor:
+        sigma = sigmas[step].reshape(1, 1)
+        d = module.denoise(x, sigma, [shift[kind] for shift in conditional[step]])
+        if unconditional is not None:
+            free = module.denoise(x, sigma, [shift[kind] for shift in unconditional[step]])
             d = free + guidance * (d - free)
         return d
 
-    return _solve(x, kind, sigmas, denoise, start, config.release)
+    return _solve(x, sigmas, denoise, held, config.release)
 
 
 def _solve(
-    x: torch.Tensor, who: torch.Tensor, sigmas: torch.Tensor, denoise, start, release: float
+    x: torch.Tensor,
+    sigmas: torch.Tensor,
+    denoise: Callable[[torch.Tensor, int], torch.Tensor],
+    held: tuple[list[int], torch.Tensor] | None,
+    release: float,
 ) -> torch.Tensor:
-    """DPM-Solver++(2M) from the first of `sigmas` to the last, which is 0."""
+    """DPM-Solver++(2M) from the first of `sigmas` to the last, which is 0; x (n, dimension)."""
     x = x * sigmas[0]
-    if start is not None:
-        x[:, start[0]] += start[1]
-    before = None
-    for i in range(len(sigmas) - 1):
-        now, following = sigmas[i], sigmas[i + 1]
-        d = denoise(x, i, who)
-        if start is not None and now > release:
-            d[:, start[0]] = start[1]
+    if held is not None:
+        x[:, held[0]] += held[1]
+    previous = None
+    for step, (now, following) in enumerate(pairwise(sigmas)):
+        d = denoise(x, step)
+        if held is not None and now > release:
+            d[:, held[0]] = held[1]
         if following == 0:
             return d
         h = torch.log(now / following)
-        if before is None:
+        if previous is None:
             corrected = d
         else:
-            ratio = torch.log(sigmas[i - 1] / now) / h
-            corrected = (1 + 0.5 / ratio) * d - 0.5 / ratio * before
+            ratio = torch.log(sigmas[step - 1] / now) / h
+            corrected = (1 + 0.5 / ratio) * d - 0.5 / ratio * previous
         x = (following / now) * x - torch.expm1(-h) * corrected
-        before = d
+        previous = d
     return x
 
 
@@ -104,16 +113,19 @@ def project(
 ) -> tuple[Decoded, torch.Tensor, int]:
     """People from coordinates, with organs moved no further than needed for the rules.
 
-    The linear rules (closures) hold by decoding. Where another rule on organs, flows or filtration is broken, the residuals
-    that the rule is about (``_ABOUT``; everything else stays) are drawn towards the expected body of those covariates,
-    x -> s x, by the largest s of .95, .9, ..., 0 that mends it. If that does not, all residuals of the person are.
+    The linear rules (closures) hold by decoding. Where another rule on organs, flows or
+    filtration is broken, the residuals that the rule is about (``_ABOUT``; everything else
+    stays) are drawn towards the expected body of those covariates, x -> s x, by the largest
+    s of 0.95, 0.9, ..., 0 that mends it. If that does not, all residuals of the person are.
     Covariates stay as they were drawn, and everyone else stays untouched.
 
     Returns
     -------
-    people, hard : who still breaks a hard rule (to be drawn again), moved : how many were moved
+    people, hard
+        who still breaks a hard rule (to be drawn again), moved : how many were moved
     """
     people = coordinates.decode(x, male, rounded=rounded)
+    # (n, rules)
     beyond = torch.stack([rule.residual(people.body()) > 0 for rule in _ORGAN], 1)
     broken = beyond.any(1).nonzero().ravel()
     found = len(broken)
@@ -131,9 +143,8 @@ def project(
             rows = broken[left]
             part = coordinates.decode(x[rows], male[rows], rounded=rounded, organs=factor[left])
             left = left[_broken(part, _ORGAN)]
-    factor[left] = (
-        1.0  # the covariates alone break a soft rule: these people keep the organs they were drawn with
-    )
+    # the covariates alone break a soft rule: these people keep the organs they were drawn with
+    factor[left] = 1.0
     mended = coordinates.decode(x[broken], male[broken], rounded=rounded, organs=factor)
     people.replace(broken, mended)
     return people, _broken(people, _HARD), found - len(left)
@@ -169,7 +180,8 @@ _ABOUT_TABLE = torch.tensor(
     [[float(name in _about(rule.id)) for name in RESIDUALS] for rule in _ORGAN], dtype=torch.float64
 )
 
-#: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left, by fat and all others
+#: (organ of S8, residual): an organ is decided by its own; muscle, which is what is left,
+#: by fat and all others
 _SCALED_TABLE = torch.tensor(
     [
         [

@@ -1,4 +1,5 @@
-"""Neural ODEs: vector fields with weights in PyTorch, integrated by Julia or by torchdiffeq, with gradients.
+"""Neural ODEs: vector fields with weights in PyTorch, integrated by Julia or by
+torchdiffeq, with gradients.
 
 >>> import torch
 >>> from pbpk_hybrid.learn.neural_ode import MLPField, odeint

@@ -1,7 +1,8 @@
-"""Neural vector fields dy/dt = f(t, y, p): modules whose weights PyTorch owns and which Julia can integrate natively.
+"""Neural vector fields dy/dt = f(t, y, p): modules whose weights PyTorch owns and which
+Julia can integrate natively.
 
-What a field computes is defined here and, with hand-written pullbacks, in ``julia/src/neural/fields.jl``; a contract
-test holds the two together.
+What a field computes is defined here and, with hand-written pullbacks, in
+``julia/src/neural/fields.jl``; a contract test holds the two together.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ..._core.errors import InputError, unknown_name
 from ...models.system.graph import OrganGraph
 from ...solvers.julia.neural import FieldSpec
 
-#: activations of hidden layers, in the order of ACTIVATIONS in julia/src/neural/activations.jl; the last layer is linear
+#: activations of hidden layers, in the order of ACTIVATIONS in
+#: julia/src/neural/activations.jl; the last layer is linear
 ACTIVATIONS = {"tanh": torch.tanh, "softplus": nn.functional.softplus, "silu": nn.functional.silu}
 
 
@@ -25,8 +27,10 @@ class DenseNet(nn.Module):
 
     Parameters
     ----------
-    sizes : inputs, hidden layers, outputs
-    activation : "tanh", "softplus" or "silu"
+    sizes
+        inputs, hidden layers, outputs
+    activation
+        "tanh", "softplus" or "silu"
     """
 
     def __init__(self, sizes: Sequence[int], activation: str) -> None:
@@ -43,16 +47,21 @@ class DenseNet(nn.Module):
 
 
 class NativeField(nn.Module):
-    """A vector field that both torchdiffeq and Julia integrate: :class:`MLPField` or :class:`GraphField`.
+    """A vector field that both torchdiffeq and Julia integrate: :class:`MLPField` or
+    :class:`GraphField`.
 
-    Called as ``field(t, y, parameters)`` with t a number [the time unit of the caller], y (batch, n_states) and
-    parameters (batch, n_parameters) or None; gives dy/dt (batch, n_states).
+    Called as ``field(t, y, parameters)`` with t a number [the time unit of the caller], y
+    (batch, n_states) and parameters (batch, n_parameters) or None; gives dy/dt (batch,
+    n_states).
 
     Attributes
     ----------
-    n_states, n_parameters : numbers of states, and of parameters per subject
-    time_dependent : whether t is an input of the networks
-    activation, hidden : of the hidden layers
+    n_states, n_parameters
+        numbers of states, and of parameters per subject
+    time_dependent
+        whether t is an input of the networks
+    activation, hidden
+        of the hidden layers
     """
 
     n_states: int
@@ -73,7 +82,9 @@ class NativeField(nn.Module):
         self.time_dependent = bool(time_dependent)
 
     def reset_parameters(self) -> None:
-        """Start all layers anew, each uniform within 1/sqrt(inputs) of zero, from torch's random numbers."""
+        """Start all layers anew, each uniform within 1/sqrt(inputs) of zero, from torch's
+        random numbers.
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 module.reset_parameters()
@@ -83,11 +94,15 @@ class NativeField(nn.Module):
         raise NotImplementedError
 
     def networks(self) -> dict[str, DenseNet]:
-        """The field's networks by attribute name, in the order in which Julia stores their weights."""
+        """The field's networks by attribute name, in the order in which Julia stores their
+        weights.
+        """
         raise NotImplementedError
 
     def _common(self, t: Tensor | float, y: Tensor, parameters: Tensor | None) -> list[Tensor]:
-        """(batch, n_parameters) and (batch, 1) inputs that every network gets: parameters and time."""
+        """(batch, n_parameters) and (batch, 1) inputs that every network gets: parameters
+        and time.
+        """
         inputs = []
         if self.n_parameters:
             if parameters is None:
@@ -109,12 +124,18 @@ class MLPField(NativeField):
 
     Parameters
     ----------
-    n_states : states per subject
-    hidden : widths of the hidden layers; () gives the linear field W [y, p, t] + b
-    n_parameters : length of each subject's own parameters p (covariates, a context vector of another network, ...).
-        They are inputs of the network, constant in time, and gradients reach them.
-    activation : "tanh" (default), "softplus" or "silu"
-    time_dependent : whether t is an input too
+    n_states
+        states per subject
+    hidden
+        widths of the hidden layers; () gives the linear field W [y, p, t] + b
+    n_parameters
+        length of each subject's own parameters p (covariates, a context vector of another
+        network, ...). They are inputs of the network, constant in time, and gradients reach
+        them.
+    activation
+        "tanh" (default), "softplus" or "silu"
+    time_dependent
+        whether t is an input too
 
     Weights have torch's default dtype; :func:`odeint` computes in float64 whatever they are.
 
@@ -169,20 +190,32 @@ class GraphField(NativeField):
         m_e &= \mathrm{message}([h_{s(e)}, h_{d(e)}, x_e, p, t]) \\
         \frac{dh_i}{dt} &= \mathrm{update}\Big(\Big[h_i, \sum_{e: d(e) = i} m_e, z_i, p, t\Big]\Big)
 
-    Flow runs from organ s(e) to organ d(e). Both networks are shared by all organs and edges, so that what is learned
-    does not depend on the number of organs; z and x tell organs and edges apart.
+    Flow runs from organ s(e) to organ d(e). Both networks are shared by all organs and
+    edges, so that what is learned does not depend on the number of organs; z and x tell
+    organs and edges apart.
 
     Parameters
     ----------
-    graph : the organs and the flow edges between them
-    n_features : states per organ. The state of a subject is (n_organs * n_features,), organ by organ.
-    hidden : widths of the hidden layers of both networks
-    n_messages : length of a message m
-    n_parameters : length of each subject's own parameters p
-    activation : "tanh" (default), "softplus" or "silu"
-    time_dependent : whether t is an input of both networks
-    edge_features : (n_edges, k) fixed numbers x per edge, or None
-    node_features : (n_organs, k) fixed numbers z per organ, or None; ``torch.eye(graph.n_organs)`` names each organ
+    graph
+        the organs and the flow edges between them
+    n_features
+        states per organ. The state of a subject is (n_organs * n_features,), organ by
+        organ.
+    hidden
+        widths of the hidden layers of both networks
+    n_messages
+        length of a message m
+    n_parameters
+        length of each subject's own parameters p
+    activation
+        "tanh" (default), "softplus" or "silu"
+    time_dependent
+        whether t is an input of both networks
+    edge_features
+        (n_edges, k) fixed numbers x per edge, or None
+    node_features
+        (n_organs, k) fixed numbers z per organ, or None; ``torch.eye(graph.n_organs)``
+        names each organ
     """
 
     def __init__(

@@ -34,21 +34,25 @@ def odeint(
     adjoint: str = "auto",
     max_steps: int = 100_000,
 ) -> Tensor:
-    r"""Integrate a neural vector field for a batch of subjects, with gradients to weights, start and parameters.
+    r"""Integrate a neural vector field for a batch of subjects, with gradients to weights,
+    start and parameters.
 
     .. math:: \frac{dy}{dt} = f_\theta(t, y, p), \qquad y(t_1) = y_0
 
-    The batch is one system of ODEs with one step size; its error norm is the worst subject's, so that nobody's
-    accuracy depends on who else is in the batch. All arithmetic is in float64, whatever the dtypes of weights and
-    tensors; the result has the dtype of `y0`.
+    The batch is one system of ODEs with one step size; its error norm is the worst
+    subject's, so that nobody's accuracy depends on who else is in the batch. All arithmetic
+    is in float64, whatever the dtypes of weights and tensors; the result has the dtype of
+    `y0`.
 
-    **Gradients.** For a loss :math:`L(y(t_1), \dots, y(t_N))`, with :math:`g_i = \partial L / \partial y(t_i)`,
+    **Gradients.** For a loss :math:`L(y(t_1), \dots, y(t_N))`, with :math:`g_i = \partial L
+    / \partial y(t_i)`,
 
-    - ``adjoint="discrete"`` (default of explicit methods): reverse-mode differentiation of the steps taken, step sizes
-      held fixed. The exact gradient of the numbers returned. In Julia only the states at the ends of steps are kept
-      and stages are evaluated again; torchdiffeq keeps the whole graph.
-    - ``adjoint="continuous"`` (default, and only choice, of "rodas5p"): the adjoint ODE (Chen et al. 2018), backward
-      from :math:`t_N`,
+    - ``adjoint="discrete"`` (default of explicit methods): reverse-mode differentiation of
+      the steps taken, step sizes held fixed. The exact gradient of the numbers returned. In
+      Julia only the states at the ends of steps are kept and stages are evaluated again;
+      torchdiffeq keeps the whole graph.
+    - ``adjoint="continuous"`` (default, and only choice, of "rodas5p"): the adjoint ODE
+      (Chen et al. 2018), backward from :math:`t_N`,
 
       .. math::
          \frac{d\lambda}{dt} = -\Big(\frac{\partial f}{\partial y}\Big)^T \lambda, \qquad
@@ -56,19 +60,23 @@ def odeint(
          \frac{dL}{d\theta} = \int_{t_1}^{t_N} \Big(\frac{\partial f}{\partial \theta}\Big)^T \lambda \, dt, \qquad
          \frac{dL}{dy_0} = \lambda(t_1)
 
-      and dL/dp as dL/dθ. In Julia y(t) is the dense output of the forward solve and the integral is taken by Gauss'
-      rule in every step; torchdiffeq integrates y backward again. Its error follows `rtol`.
-    - ``adjoint="sciml"``: SciMLSensitivity's GaussAdjoint, in Julia where that package is installed. Untested.
+      and dL/dp as dL/dθ. In Julia y(t) is the dense output of the forward solve and the
+      integral is taken by Gauss' rule in every step; torchdiffeq integrates y backward
+      again. Its error follows `rtol`.
+    - ``adjoint="sciml"``: SciMLSensitivity's GaussAdjoint, in Julia where that package is
+      installed. Untested.
 
-    Gradients of the two backends agree to 1e-6 relative. Julia gives first derivatives with respect to weights, `y0`
-    and `parameters`; for second derivatives, or for derivatives with respect to `t`, take ``backend="torchdiffeq"``.
+    Gradients of the two backends agree to 1e-6 relative. Julia gives first derivatives with
+    respect to weights, `y0` and `parameters`; for second derivatives, or for derivatives
+    with respect to `t`, take ``backend="torchdiffeq"``.
 
-    **A field of your own** is any ``torch.nn.Module`` called as ``field(t, y)`` or, where `parameters` are given,
-    ``field(t, y, parameters)``, that returns dy/dt in the shape of `y`. It always runs on torchdiffeq. Julia
-    integrates the native fields only, :class:`MLPField`, :class:`GraphField` and :class:`ScalingField`. A model that is a
-    native field inside
-    (a context vector per subject made by another network, then a dense network in time, say) can use both: compute the
-    context in PyTorch and pass it as `parameters`, through which gradients flow on:
+    **A field of your own** is any ``torch.nn.Module`` called as ``field(t, y)`` or, where
+    `parameters` are given, ``field(t, y, parameters)``, that returns dy/dt in the shape of
+    `y`. It always runs on torchdiffeq. Julia integrates the native fields only,
+    :class:`MLPField`, :class:`GraphField` and :class:`ScalingField`. A model that is a
+    native field inside (a context vector per subject made by another network, then a dense
+    network in time, say) can use both: compute the context in PyTorch and pass it as
+    `parameters`, through which gradients flow on:
 
     >>> import torch
     >>> from pbpk_hybrid.learn import MLPField, odeint
@@ -78,35 +86,49 @@ def odeint(
 
     Parameters
     ----------
-    field : a :class:`NativeField` or a module of your own
-    y0 : (batch, n_states) [the caller's units] at ``t[0]``
-    t : (n_times,) strictly increasing, or strictly decreasing to integrate backward; two or more [the caller's time
-        unit]
-    parameters : (batch, n_parameters), constant in time; None where the field takes none
-    rtol, atol : tolerances per step
-    method : None: "tsit5" in Julia, "dopri5" in torchdiffeq. Of Julia: "tsit5", "rodas5p" (stiff fields). Of
-        torchdiffeq: "dopri5", "bosh3", "fehlberg2", "adaptive_heun".
-    backend : "auto" takes Julia where it is set up and can do what is asked, else torchdiffeq
-    adjoint : "auto", "discrete", "continuous" or "sciml", see above
-    max_steps : steps allowed from the first to the last time
+    field
+        a :class:`NativeField` or a module of your own
+    y0
+        (batch, n_states) [the caller's units] at ``t[0]``
+    t
+        (n_times,) strictly increasing, or strictly decreasing to integrate backward; two or
+        more [the caller's time unit]
+    parameters
+        (batch, n_parameters), constant in time; None where the field takes none
+    rtol, atol
+        tolerances per step
+    method
+        None: "tsit5" in Julia, "dopri5" in torchdiffeq. Of Julia: "tsit5", "rodas5p" (stiff
+        fields). Of torchdiffeq: "dopri5", "bosh3", "fehlberg2", "adaptive_heun".
+    backend
+        "auto" takes Julia where it is set up and can do what is asked, else torchdiffeq
+    adjoint
+        "auto", "discrete", "continuous" or "sciml", see above
+    max_steps
+        steps allowed from the first to the last time
 
     Returns
     -------
-    Tensor (n_times, batch, n_states), with an attribute ``facts``: a dict of backend, backend_reason, backend_version,
-    method, adjoint, rtol, atol, evaluations of the field and, from Julia, accepted steps. Tensors computed from it do
-    not carry the attribute.
+    Tensor (n_times, batch, n_states), with an attribute ``facts``: a dict of backend,
+    backend_reason, backend_version, method, adjoint, rtol, atol, evaluations of the field
+    and, from Julia, accepted steps. Tensors computed from it do not carry the attribute.
 
     Raises
     ------
-    InputError : shapes that do not fit, times that are not strictly monotonic, values that are not finite
-    UnknownNameError : an unknown method, backend or adjoint
-    BackendUnavailableError : Julia was asked for and cannot run here, or not this
-    SolveError : the integration failed; the message names time, subject and the way out
+    InputError
+        shapes that do not fit, times that are not strictly monotonic, values that are not
+        finite
+    UnknownNameError
+        an unknown method, backend or adjoint
+    BackendUnavailableError
+        Julia was asked for and cannot run here, or not this
+    SolveError
+        the integration failed; the message names time, subject and the way out
 
     References
     ----------
-    Chen, Rubanova, Bettencourt & Duvenaud (2018) Neural ordinary differential equations, arXiv:1806.07366. Tsitouras
-    (2011) Comput Math Appl 62:770. Steinebach (2023) BIT 63:27.
+    Chen, Rubanova, Bettencourt & Duvenaud (2018) Neural ordinary differential equations,
+    arXiv:1806.07366. Tsitouras (2011) Comput Math Appl 62:770. Steinebach (2023) BIT 63:27.
     """
     times = check_times(t)
     check_arguments(field, y0, parameters)
@@ -156,7 +178,8 @@ def choose(
 
     Raises
     ------
-    BackendUnavailableError : no backend can do what is asked for
+    BackendUnavailableError
+        no backend can do what is asked for
     """
     against_julia = [
         text

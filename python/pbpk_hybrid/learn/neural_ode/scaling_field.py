@@ -1,5 +1,5 @@
-"""The native field of scaling across body masses: a learned mixture of known laws for clearance, and a volume that follows
-binding as far as tissue holds the drug.
+"""The native field of scaling across body masses: a learned mixture of known laws for
+clearance, and a volume that follows binding as far as tissue holds the drug.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ N_FIXED = len(FIXED) + 4 * len(CUBICS)
 
 
 class ScalingField(NativeField):
-    r"""Change of ln clearance and ln volume with log body mass over one piece of the way, t from 0 to 1.
+    r"""Change of ln clearance and ln volume with log body mass over one piece of the way, t
+    from 0 to 1.
 
-    With :math:`x = x_0 + \Delta x\, t`, :math:`f = f_0 + f_1 t` the logit of the unbound fraction, and cubics in t for the
-    logs of liver flow Q and filtration G, for the slopes in x of Q, G and liver mass, and for the deviations d:
+    With :math:`x = x_0 + \Delta x\, t`, :math:`f = f_0 + f_1 t` the logit of the unbound
+    fraction, and cubics in t for the logs of liver flow Q and filtration G, for the slopes
+    in x of Q, G and liver mass, and for the deviations d:
 
     .. math::
         z &= [\tanh \tfrac12 (y_1 - Q), \tanh \tfrac12 (\ln fu + G - y_1), \tfrac13 \ln fu, c] \\
@@ -42,8 +44,10 @@ class ScalingField(NativeField):
 
     Parameters
     ----------
-    n_block : length of c
-    hidden : width of the gate's one hidden layer
+    n_block
+        length of c
+    hidden
+        width of the gate's one hidden layer
     """
 
     def __init__(self, n_block: int, hidden: int = 8) -> None:

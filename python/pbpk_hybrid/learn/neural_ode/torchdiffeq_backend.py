@@ -27,13 +27,15 @@ def integrate(
     max_steps: int,
     facts: dict[str, Any],
 ) -> Tensor:
-    """States (n_times, batch, n_states) in float64. "discrete": backpropagation through the steps; "continuous": the
-    adjoint ODE.
+    """States (n_times, batch, n_states) in float64. "discrete": backpropagation through the
+    steps; "continuous": the adjoint ODE.
 
     Raises
     ------
-    MissingDependencyError : torchdiffeq is not installed
-    SolveError : the integration failed
+    MissingDependencyError
+        torchdiffeq is not installed
+    SolveError
+        the integration failed
     """
     torchdiffeq = require("torchdiffeq", "learn", "neural ODEs without Julia")
     double = {name: p.to(torch.float64) for name, p in field.named_parameters()}

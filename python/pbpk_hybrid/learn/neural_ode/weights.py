@@ -1,7 +1,8 @@
 """The one place where a field's weights become one flat vector and back.
 
-Layout: network by network (:meth:`NativeField.networks`), layer by layer, the weight matrix row by row (outputs x
-inputs, C order), then the bias. ``weight_layout`` in ``julia/src/neural/fields.jl`` is the same list.
+Layout: network by network (:meth:`NativeField.networks`), layer by layer, the weight matrix
+row by row (outputs x inputs, C order), then the bias. ``weight_layout`` in
+``julia/src/neural/fields.jl`` is the same list.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ class WeightBlock:
 
     Parameters
     ----------
-    name : its name in the field's ``state_dict``
-    first : where it starts, counting from 0
-    shape : its shape
+    name
+        its name in the field's ``state_dict``
+    first
+        where it starts, counting from 0
+    shape
+        its shape
     """
 
     name: str
@@ -63,11 +67,13 @@ def flatten_weights(field: NativeField) -> Tensor:
 
 
 def unflatten_weights(field: NativeField, flat: Tensor) -> dict[str, Tensor]:
-    """Tensors by name, as ``field.load_state_dict(..., strict=False)`` or ``torch.func.functional_call`` take them.
+    """Tensors by name, as ``field.load_state_dict(..., strict=False)`` or
+    ``torch.func.functional_call`` take them.
 
     Raises
     ------
-    InputError : a vector of another length
+    InputError
+        a vector of another length
     """
     count = n_weights(field)
     if flat.shape != (count,):

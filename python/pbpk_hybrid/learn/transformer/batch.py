@@ -1,7 +1,8 @@
-"""What the network is shown: plain arrays of doses, observations, queries, covariates and descriptors, in real units.
+"""What the network is shown: plain arrays of doses, observations, queries, covariates and
+descriptors, in real units.
 
-Both the corpus and the user's Datasets are brought to a :class:`Batch`; what is done to its numbers before they enter the
-network is in :mod:`._features`, once for both.
+Both the corpus and the user's Datasets are brought to a :class:`Batch`; what is done to its
+numbers before they enter the network is in :mod:`.features`, once for both.
 """
 
 from __future__ import annotations
@@ -71,20 +72,39 @@ CENTRE = {
 
 @dataclass
 class Batch:
-    """B patients with up to D doses, N observations and Q queries; absent entries are padded and masked.
+    """B patients with up to D doses, N observations and Q queries; absent entries are
+    padded and masked.
 
     Parameters
     ----------
-    dose_time : (B, D) [h];  dose_amount : (B, D) [mg], bioavailability included;  dose_duration : (B, D) [h]
-    dose_oral, dose_mask : (B, D) bool
-    obs_time : (B, N) [h];  obs_value : (B, N) [mg/L], the limit where censored;  obs_censored, obs_mask : (B, N) bool
-    obs_site : (B, N) number in :data:`SITES`
-    obs_anchor : (B, N) [mg/L] what the mechanistic model says of a typical subject; NaN where there is none
-    query_time, query_anchor, query_site, query_mask : (B, Q) likewise
-    query_value, query_censored : (B, Q) what was measured there; only for training and scoring
-    body_weight : (B,) [kg], always there
-    covariates : (B, len(COVARIATES)), NaN where not known;  descriptors : (B, len(DESCRIPTORS))
-    context : (B, P) numbers of the patients of `context_batch` that patient b may look at; -1 for none
+    dose_time
+        (B, D) [h]
+    dose_amount
+        (B, D) [mg], bioavailability included; dose_duration : (B, D) [h]
+    dose_oral, dose_mask
+        (B, D) bool
+    obs_time
+        (B, N) [h]
+    obs_value
+        (B, N) [mg/L], the limit where censored; obs_censored, obs_mask : (B, N) bool
+    obs_site
+        (B, N) number in :data:`SITES`
+    obs_reference
+        (B, N) [mg/L] what the mechanistic model says of a typical subject; NaN where there
+        is none
+    query_time, query_reference, query_site, query_mask
+        (B, Q) likewise
+    query_value, query_censored
+        (B, Q) what was measured there; only for training and scoring
+    body_weight
+        (B,) [kg], always there
+    covariates
+        (B, len(COVARIATES)), NaN where not known
+    descriptors
+        (B, len(DESCRIPTORS))
+    context
+        (B, P) numbers of the patients of `context_batch` that patient b may look at; -1 for
+        none
     """
 
     dose_time: np.ndarray
@@ -97,11 +117,11 @@ class Batch:
     obs_censored: np.ndarray
     obs_mask: np.ndarray
     obs_site: np.ndarray
-    obs_anchor: np.ndarray
+    obs_reference: np.ndarray
     query_time: np.ndarray
     query_site: np.ndarray
     query_mask: np.ndarray
-    query_anchor: np.ndarray
+    query_reference: np.ndarray
     body_weight: np.ndarray
     covariates: np.ndarray
     descriptors: np.ndarray

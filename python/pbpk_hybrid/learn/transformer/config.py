@@ -18,13 +18,25 @@ class ForecasterConfig:
 
     Parameters
     ----------
-    width : of tokens;  heads : of attention
-    encoder_layers : before the first guess;  refine_layers : after it
-    hypotheses : K, disposition curves each patient may have;  anchored : components that follow the mechanistic curve
-    summaries : tokens by which another patient is seen
-    steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed, validation_batches : of the
-        training; with the constant schedule a finished run can be made longer
-    corpus : see :class:`CorpusOptions`
+    width
+        of tokens
+    heads
+        of attention
+    encoder_layers
+        before the first guess
+    refine_layers
+        after it
+    hypotheses
+        K, disposition curves each patient may have
+    anchored
+        components that follow the mechanistic curve
+    summaries
+        tokens by which another patient is seen
+    steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed,
+        validation_batches : of the training; with the constant schedule a finished run can
+        be made longer
+    corpus
+        see :class:`CorpusOptions`
     """
 
     width: int = 128
@@ -72,8 +84,10 @@ class ForecasterConfig:
 
         Raises
         ------
-        UnknownNameError : a name that is no setting
-        InputError : a value of another type or out of range
+        UnknownNameError
+            a name that is no setting
+        InputError
+            a value of another type or out of range
         """
         values = dict(values)
         corpus = values.pop("corpus", {})
@@ -87,7 +101,8 @@ class ForecasterConfig:
 
         Raises
         ------
-        FileFormatError : not a TOML file
+        FileFormatError
+            not a TOML file
         """
         import tomllib
 

@@ -1,9 +1,11 @@
-"""The typical curve of other patients on the same compound: what their samples, taken together, say of the next patient.
+"""The typical curve of other patients on the same compound: what their samples, taken
+together, say of the next patient.
 
-The network sees each other patient as a few tokens; that is enough to say "cleared slowly", not to draw a curve to a few per
-cent. So the curve is fitted: one hypothesis of the network's own family (three exponentials, two ways of absorption,
-superposition over each patient's true doses), with parameters in units of body weight, to all samples at once. The
-corpus shows the network such curves in training (:func:`._corpus._typical`).
+The network sees each other patient as a few tokens; that is enough to say "cleared slowly",
+not to draw a curve to a few per cent. So the curve is fitted: one hypothesis of the
+network's own family (three exponentials, two ways of absorption, superposition over each
+patient's true doses), with parameters in units of body weight, to all samples at once. The
+corpus shows the network such curves in training (:func:`.corpus_measurement._common_curve`).
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from torch import Tensor
 
 from .batch import Batch
 from .features import Prepared, prepare
-from .module import _PARAMETERS, _log, _parameters, _starting_points
+from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .superposition import responses
 
+#: most other patients that are seen as tokens, about as many as in training; the typical
+#: curve is of all
+_MOST_TOKENS = 8
 _STARTS = 6
 _ITERATIONS = 60
 #: no typical curve for bodies that differ by more than this in ln weight
@@ -41,7 +46,9 @@ class TypicalCurve:
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
-        """Set the anchors of observations and queries at the site that was fitted, where the patient is near enough."""
+        """Set the reference curve at observations and queries at the site that was fitted,
+        where the patient is near enough.
+        """
         if self.raw is None:
             return
         near = (
@@ -54,27 +61,29 @@ class TypicalCurve:
         ]
         use = near & np.array(routes)
         asked = prepare(batch)
-        parameters = _parameters(self.raw[None, None].expand(len(batch), 1, _PARAMETERS))
+        parameters = curve_parameters(self.raw[None, None].expand(len(batch), 1, Column.COUNT))
         scale = np.exp(asked.log_scale.numpy().astype(float))[:, None]
         for kind, time in (("obs", asked.obs_time), ("query", asked.query_time)):
             if time.shape[1] == 0:
                 continue
             curve = responses(asked, time, parameters)[..., 0].numpy() * scale
-            name = f"{kind}_anchor"
+            name = f"{kind}_reference"
             where = use[:, None] & (getattr(batch, f"{kind}_site") == self.site)
             setattr(batch, name, np.where(where, curve, getattr(batch, name)))
 
 
 def _fit(p: Prepared, site: int) -> Tensor:
     """(15,) raw parameters: the best of several starting points, all descended at once."""
-    start = _starting_points(_STARTS)
+    start = initial_hypotheses(_STARTS)
     start[:, 0] = start[torch.arange(_STARTS) // 2 * 2, 0]
     raw = start.clone().requires_grad_(True)
     mask = p.obs_mask & (p.obs_site == site)
     count = mask.sum().clamp_min(1)
 
     def each() -> Tensor:
-        curve = _log(responses(p, p.obs_time, _parameters(raw[None].expand(len(p.static), -1, -1))))
+        curve = log_concentration(
+            responses(p, p.obs_time, curve_parameters(raw[None].expand(len(p.static), -1, -1)))
+        )
         miss = curve - p.obs_log[..., None]
         miss = torch.where(p.obs_censored[..., None], miss.clamp_min(0), miss)
         robust = _ROBUST**2 * (torch.sqrt(1 + (miss / _ROBUST) ** 2) - 1)
@@ -97,4 +106,16 @@ def _fit(p: Prepared, site: int) -> Tensor:
     return raw.detach()[torch.nan_to_num(cost, nan=torch.inf).argmin()]
 
 
-__all__ = ["TypicalCurve"]
+def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
+    """Let every patient of `batch` see the other patients, and the curve they have in
+    common (fitted unless given).
+    """
+    (typical or TypicalCurve(others)).put(batch)
+    chosen = np.unique(
+        np.linspace(0, len(others) - 1, min(_MOST_TOKENS, len(others))).round().astype(int)
+    )
+    batch.context_batch = others.take(chosen)
+    batch.context = np.broadcast_to(np.arange(len(chosen)), (len(batch), len(chosen)))
+
+
+__all__ = ["TypicalCurve", "with_context"]

@@ -1,8 +1,10 @@
-"""The compartmental part of the corpus: one to three compartments, absorption of many shapes, some saturable.
+"""The compartmental part of the corpus: one to three compartments, absorption of many
+shapes, some saturable.
 
-Real concentration curves have shapes that no whole-body model draws. As in AICMET (Ojeda Marin et al. 2025, arXiv
-2508.15659), random compartmental models cover them; here they are integrated by the engine as ordinary Systems.
-States: a1 -> a2 -> a3 -> central <-> two peripheral compartments.
+Real concentration curves have shapes that no whole-body model draws. As in AICMET (Ojeda
+Marin et al. 2025, arXiv 2508.15659), random compartmental models cover them; here they are
+integrated by the engine as ordinary Systems. States: a1 -> a2 -> a3 -> central <-> two
+peripheral compartments.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ _COL = np.array([_A1, _A1, _A2, _A2, _A3, _A3, _C, _C, _S, _S, _C, _D, _D])
 class Compartmental:
     """Parameters per kg of a 70-kg human, each (groups,) typical or (n,) of the subjects.
 
-    clearance [L/h/kg], volume [L/kg] of the centre, k12.. [1/h], ka [1/h], stages (1 to 3), fraction (bioavailable),
-    lag [h], second (share of a second absorption, its delay [h]), km [mg/L per mg/kg of dose] and share of saturable
-    clearance
+    clearance [L/h/kg], volume [L/kg] of the centre, k12.. [1/h], ka [1/h], stages (1 to 3),
+    fraction (bioavailable), lag [h], second (share of a second absorption, its delay [h]),
+    km [mg/L per mg/kg of dose] and share of saturable clearance
     """
 
     clearance: np.ndarray
@@ -124,8 +126,11 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
 
     Parameters
     ----------
-    scale : (n,) factor that turns the rates of a 70-kg human [1/h] into those of the subject per horizon
-    weight : (n,) [kg]
+    scale
+        (n,) factor that turns the rates of a 70-kg human [1/h] into those of the subject
+        per horizon
+    weight
+        (n,) [kg]
 
     Returns
     -------

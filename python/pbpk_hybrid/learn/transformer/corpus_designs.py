@@ -1,7 +1,8 @@
 """Who gets what and when, and when blood is drawn: the trial designs of the corpus.
 
-A pack of subjects (as many as are integrated side by side) shares one schedule in units of its horizon, so that their doses
-fall together; the horizon itself, in hours, is each compound's own.
+A pack of subjects (as many as are integrated side by side) shares one schedule in units of
+its horizon, so that their doses fall together; the horizon itself, in hours, is each
+compound's own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import numpy as np
 
 from ..._core.errors import InputError
 
-#: kinds of regimen; what is not among a corpus' kinds is never drawn and can be held out to test generalisation
+#: kinds of regimen; what is not among a corpus' kinds is never drawn and can be held out to
+#: test generalisation
 REGIMENS = ("bolus", "infusion", "oral", "repeated", "loading", "missed")
 #: common grid of saved times in units of the horizon, (0, 1]
 GRID = np.unique(np.r_[np.geomspace(2e-3, 0.1, 40), np.linspace(0.02, 1.0, 99)])
@@ -25,8 +27,16 @@ class Schedule:
 
     Parameters
     ----------
-    time : (D,);  size : (D,) relative to the first;  duration : of each dose, 0 for a bolus or an oral dose
-    oral : by mouth;  spacing : between doses, 0 for a single one
+    time
+        (D,)
+    size
+        (D,) relative to the first
+    duration
+        of each dose, 0 for a bolus or an oral dose
+    oral
+        by mouth
+    spacing
+        between doses, 0 for a single one
     """
 
     time: np.ndarray
@@ -71,7 +81,8 @@ def horizon(rng: np.random.Generator, schedule: Schedule, half_life: np.ndarray)
         day = rng.choice([12.0, 24.0, 48.0, 72.0], n)
         near = (day > 0.7 * half_life) & (day < 12 * half_life) & (rng.random(n) < 0.4)
         return np.clip(np.where(near, day, own), 0.3, 2000.0)
-    # drugs of long half-lives are given daily all the same: phenobarbital in neonates every 12 of 110 h
+    # drugs of long half-lives are given daily all the same: phenobarbital in neonates every
+    # 12 of 110 h
     wished = half_life * np.exp(rng.uniform(np.log(0.08), np.log(3.0), n))
     interval = _NICE[np.abs(np.log(wished[:, None] / _NICE)).argmin(axis=1)]
     interval = np.where(wished < 3.0, wished, interval)
@@ -92,7 +103,8 @@ def draw_samples(
 ) -> Samples:
     """Rich, sparse and random designs: few or many samples, early or spread, the rest asked for.
 
-    In four of five patients all that is observed lies before all that is asked for; in the fifth the two are mixed.
+    In four of five patients all that is observed lies before all that is asked for; in the
+    fifth the two are mixed.
     """
     logs = np.gradient(np.log(GRID))
     # density of sampling over the grid: even in log time, even in time, or in between
@@ -125,7 +137,9 @@ def draw_samples(
 
 
 def _pick(key: np.ndarray, count: np.ndarray, most: int) -> np.ndarray:
-    """The `count` points with the highest keys of every row, in order of time; -1 where there are fewer."""
+    """The `count` points with the highest keys of every row, in order of time; -1 where
+    there are fewer.
+    """
     best = np.argpartition(-key, most, axis=1)[:, :most]
     best = np.take_along_axis(
         best, np.argsort(-np.take_along_axis(key, best, axis=1), axis=1), axis=1
@@ -142,7 +156,8 @@ def check_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises
     ------
-    InputError : an unknown kind, or no route
+    InputError
+        an unknown kind, or no route
     """
     unknown = [k for k in kinds if k not in REGIMENS]
     if unknown or not set(kinds) & {"bolus", "infusion", "oral"}:

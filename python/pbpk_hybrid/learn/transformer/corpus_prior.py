@@ -1,9 +1,10 @@
 """What there is to draw from: virtual compounds, and a pool of people and animals.
 
-Compounds are drawn from a kernel density over the compound table of httk (log P, pKa, fraction unbound, CLint, molar mass;
-one row with its gaps, every number moved by a kernel), so that the ranges and how the properties go together are real.
-Clearance and volume of the compartmental part of the corpus are log-normal, fitted to the human values of
-PKSmart's table.
+Compounds are drawn from a kernel density over the compound table of httk (log P, pKa,
+fraction unbound, CLint, molar mass; one row with its gaps, every number moved by a kernel),
+so that the ranges and how the properties go together are real. Clearance and volume of the
+compartmental part of the corpus are log-normal, fitted to the human values of PKSmart's
+table.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _PKSMART = Path(__file__).parents[1] / "data" / "pksmart" / "Human_PK_data.csv"
 #: subjects of each species in the pool
 _POOL = {"human": 1500}
 _POOL_OTHER = 150
-#: kernel widths: a fifth to a quarter of the table's spread (Silverman's rule for 1,000 rows in five dimensions is .4)
+#: kernel widths: a fifth to a quarter of the table's spread (Silverman's rule for 1,000
+#: rows in five dimensions is .4)
 _KERNEL = {"log_p": 0.4, "pka": 0.4, "logit_fup": 0.5, "log_clint": 0.5, "log_mass": 0.1}
 
 
@@ -47,7 +49,9 @@ class VirtualCompound:
 
 @cache
 def compound_rows(split: str) -> tuple[tuple, ...]:
-    """Rows of the table with log P, fraction unbound and CLint: nine tenths for "train", one for "test"."""
+    """Rows of the table with log P, fraction unbound and CLint: nine tenths for "train",
+    one for "test".
+    """
     table, out = httk_table(), []
     for i in range(len(table.rows)):
         r = table.record(i)
@@ -76,10 +80,12 @@ def draw_compound(rng: np.random.Generator, split: str) -> VirtualCompound:
     z = rng.standard_normal(4)
     shift = _KERNEL["pka"] * rng.standard_normal(2)
     logit = math.log(fup / (1 - fup)) + _KERNEL["logit_fup"] * z[1]
-    # a CLint of 0 means below what the assay sees: a small one, or a drug that the kidney alone clears
+    # a CLint of 0 means below what the assay sees: a small one, or a drug that the kidney
+    # alone clears
     low = clint <= 0
     log_clint = (rng.uniform(-2, 1.5) if low else math.log(clint)) + _KERNEL["log_clint"] * z[2]
-    # what hepatocytes say and what the liver does differ several-fold; Wood et al. (2017, Drug Metab Dispos 45:1178)
+    # what hepatocytes say and what the liver does differ several-fold; Wood et al. (2017,
+    # Drug Metab Dispos 45:1178)
     # find a median underprediction of 3
     log_clint += rng.normal(0.7, 0.8)
     return VirtualCompound(
@@ -101,14 +107,17 @@ def charges(compound) -> tuple[float, float]:
 
 
 def partition(compound: VirtualCompound, species: str) -> tuple[np.ndarray, float]:
-    """Kp of the tissues (Rodgers & Rowland) and blood:plasma ratio at the species' usual hematocrit."""
+    """Kp of the tissues (Rodgers & Rowland) and blood:plasma ratio at the species' usual
+    hematocrit.
+    """
     tissue, cells, plasma = _composition(species)
     hct = REFERENCE_HEMATOCRIT[species]
     sites = {"pka_acid": compound.pka_acid, "pka_base": compound.pka_base}
     fu = compound.fraction_unbound
     kpu = float(eq.red_cell_kpu_without_binding(compound.log_p, red_cells=cells, **sites))
     if eq.is_strong_base(compound.pka_base):
-        # the affinity to acidic phospholipids is drawn instead of a measured ratio: twice the lipids and water alone
+        # the affinity to acidic phospholipids is drawn instead of a measured ratio: twice
+        # the lipids and water alone
         kpu *= 2.0
     bp = float(np.clip(blood_to_plasma(kpu, fu, hct), 1 - hct + 0.01, 3.0))
     kpu_tissue, _ = eq.rodgers_rowland_kpu(

@@ -1,8 +1,10 @@
-"""The whole-body part of the corpus: virtual compounds in people and animals of the pool, integrated by the engine.
+"""The whole-body part of the corpus: virtual compounds in people and animals of the pool,
+integrated by the engine.
 
-Each subject is simulated twice: as it is, and as the mechanistic model would have it from what is known of the compound
-(no differences between subjects beyond anatomy; clearance and Kp as far off as such values usually are). The second
-curve is the *anchor* that the network is shown where a compound is given.
+Each subject is simulated twice: as it is, and as the mechanistic model would have it from
+what is known of the compound (no differences between subjects beyond anatomy; clearance and
+Kp as far off as such values usually are). The second curve is the *reference* that the
+network is shown where a compound is given.
 """
 
 from __future__ import annotations
@@ -24,23 +26,31 @@ _GRAPH = whole_body_graph(tuple(ORGANS))
 _ROW = {name: i for i, name in enumerate(DESCRIPTORS)}
 _TISSUE = [ORGANS.index(t) for t in TISSUES]
 _LIVER_INFLOW = [ORGANS.index(o) for o in ("liver", "gut", "spleen", "pancreas", "stomach")]
-#: ln sd of what is known against what is: from in vivo data, and predicted (Kp: Rodgers & Rowland are within 2-fold for
-#: 80 %; CLint: Wood et al. 2017)
+#: ln sd of what is known against what is: from in vivo data, and predicted (Kp: Rodgers &
+#: Rowland are within 2-fold for 80 %; CLint: Wood et al. 2017)
 _CLEARANCE_ERROR, _VOLUME_ERROR = (0.15, 0.8), (0.15, 0.5)
 
 
 @dataclass(frozen=True)
 class WholeBody:
-    """A cohort of pairs: the Systems of the truth and of the anchor are one System of 2 n subjects.
+    """A cohort of pairs: the Systems of the truth and of the reference are one System of 2
+    n subjects.
 
     Parameters
     ----------
-    parameters : name -> (2 n,), first the truth, then the anchor
-    typical, spread : name -> (n,) value of the typical subject of the same anatomy, and ln sd between subjects, of what
-    varies;
-        "kp" stands for the one factor on all partition coefficients
-    descriptors : (n, len(DESCRIPTORS)), before any is left out
-    half_life : (n,) [h];  subjects : (n,) rows of the pool;  lag : (n,) [h]
+    parameters
+        name -> (2 n,), first the truth, then the reference
+    typical, between_subject_sd
+        name -> (n,) value of the typical subject of the same anatomy, and ln sd between
+        subjects, of what varies; "kp" stands for the one factor on all partition coefficients
+    descriptors
+        (n, len(DESCRIPTORS)), before any is left out
+    half_life
+        (n,) [h]
+    subjects
+        (n,) rows of the pool
+    lag
+        (n,) [h]
     """
 
     parameters: dict[str, np.ndarray]
@@ -50,10 +60,41 @@ class WholeBody:
     lag: np.ndarray
     saturable: bool
     typical: dict[str, np.ndarray]
-    spread: dict[str, np.ndarray]
+    between_subject_sd: dict[str, np.ndarray]
 
     def system(self) -> System:
         return mixed_cohort_system(self.parameters, ORGANS, saturable=self.saturable)
+
+
+@dataclass(frozen=True)
+class _Typical:
+    """Values of the typical subject of each patient's anatomy, (n,) each; kp (n, tissues)."""
+
+    fraction_unbound: np.ndarray
+    blood_to_plasma: np.ndarray
+    clint: np.ndarray
+    renal: np.ndarray
+    renal_limit: np.ndarray  # [L/h] most that the kidney's blood flow can clear
+    ka: np.ndarray
+    fraction_absorbed: np.ndarray
+    fraction_gut: np.ndarray
+    kp: np.ndarray
+
+
+@dataclass(frozen=True)
+class _ModelErrors:
+    """By what factor the mechanistic model is wrong, (n,) each; `kp_each` (n, tissues) beside `kp`.
+
+    `clearance_in_vivo`, `volume_in_vivo` (n,): whether the value is one measured in vivo.
+    """
+
+    clearance_in_vivo: np.ndarray
+    volume_in_vivo: np.ndarray
+    clearance: np.ndarray
+    kp: np.ndarray
+    ka: np.ndarray
+    fraction_absorbed: np.ndarray
+    kp_each: np.ndarray
 
 
 def draw_whole_body(
@@ -65,153 +106,258 @@ def draw_whole_body(
     mean_log_vss: float,
     exact: bool = False,
 ) -> WholeBody:
-    """Compounds for the groups of `group` (n,), each in its own species and subjects; `exact`: what is known is the
-    truth.
+    """Compounds for the groups of `group` (n,), each in its own species and subjects.
+
+    Parameters
+    ----------
+    group
+        (n,) number of the compound of each patient
+    split
+        "train" or "test"
+    mean_log_vss
+        mean ln of the steady-state volume [L/kg] of human drugs
+    exact
+        what is known is the truth
     """
-    n, groups = len(group), int(group.max()) + 1
+    groups = int(group.max()) + 1
     weights = np.array([3.0 if s == "human" else 0.5 for s in species])
-    drawn = [str(s) for s in rng.choice(species, groups, p=weights / weights.sum())]
-    subjects = np.array([rng.choice(pool.rows[drawn[g]]) for g in group])
-    values = [_compound(rng, pool, s, split, mean_log_vss) for s in drawn]
-    compounds: list[VirtualCompound] = [v[0] for v in values]
-    kp = np.stack([v[1] for v in values])
-    bp = np.array([v[2] for v in values])[group]
+    of_compound = [str(s) for s in rng.choice(species, groups, p=weights / weights.sum())]
+    subjects = np.array([rng.choice(pool.rows[of_compound[g]]) for g in group])
+    values = [_compound(rng, pool, s, split, mean_log_vss) for s in of_compound]
+    typical = _typical_values(rng, pool, values, of_compound, group, subjects)
+    errors = _model_errors(rng, group, typical.kp.shape[1])
+    parameters, sd = _parameters(rng, pool, subjects, typical, errors, (group, exact))
+    descriptors = np.stack([_describe(v[0]) for v in values])[group]
+    clearance, volume = _clearance_and_volume(pool, subjects, typical)
+    amount = (typical.fraction_unbound, pool.body_weight[subjects], volume)
+    saturable = _saturate(rng, parameters, descriptors, amount, (group, exact))
+    n = len(group)
+    for name, column in (
+        ("log_blood_to_plasma", np.log(typical.blood_to_plasma)),
+        ("clearance_in_vivo", errors.clearance_in_vivo | exact),
+        ("volume_in_vivo", errors.volume_in_vivo | exact),
+        ("log_absorption_rate", np.log(parameters["absorption_rate"][n:])),
+        ("oral_fraction", parameters["fraction_absorbed"][n:] * typical.fraction_gut),
+    ):
+        descriptors[:, _ROW[name]] = column
+    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group]
+    lag = lag * _between_subjects(rng, group, sd, "lag", 0.0, 0.5)
+    half_life = np.log(2) * np.maximum(volume / clearance, 0.5 / typical.ka)
+    return WholeBody(
+        parameters, descriptors, half_life, subjects, lag, saturable, _varying(typical), sd
+    )
 
-    typical, spread = {}, {}
 
-    def own(name: str, low: float, high: float) -> np.ndarray:
-        spread[name] = rng.uniform(low, high, groups)[group]
-        return np.exp(spread[name] * rng.standard_normal(n))
-
-    fu = np.array([c.fraction_unbound for c in compounds])[group]
+def _typical_values(
+    rng,
+    pool: Pool,
+    values: list[tuple[VirtualCompound, np.ndarray, float]],
+    species: list[str],
+    group: np.ndarray,
+    subjects: np.ndarray,
+) -> _Typical:
+    """Of the compounds `values` with their Kp and blood:plasma ratio, in the bodies of the
+    subjects.
+    """
+    compounds, groups = [v[0] for v in values], len(values)
+    blood_to_plasma = np.array([v[2] for v in values])[group]
+    fraction_unbound = np.array([c.fraction_unbound for c in compounds])[group]
     per_gram = np.array(
-        [c.clint * HEPATOCELLULARITY[s][0] * 6e-5 for c, s in zip(compounds, drawn, strict=True)]
+        [c.clint * HEPATOCELLULARITY[s][0] * 6e-5 for c, s in zip(compounds, species, strict=True)]
     )
-    clint = per_gram[group] * pool.liver_mass[subjects]
-    ratio = np.array([c.gfr_fraction for c in compounds])[group]
+    gfr_fraction = np.array([c.gfr_fraction for c in compounds])[group]
     kidney = pool.flow[subjects][:, ORGANS.index("kidney")]
-    renal = np.minimum(ratio * fu * pool.gfr[subjects], 0.8 * kidney * bp)
-    ka = (
-        np.exp(rng.normal(np.log(0.9), 0.9, groups))[group]
-        * (70.0 / pool.body_weight[subjects]) ** 0.25
+    filtered = gfr_fraction * fraction_unbound * pool.gfr[subjects]
+    unit_of_time = (70.0 / pool.body_weight[subjects]) ** 0.25
+    ka = np.exp(rng.normal(np.log(0.9), 0.9, groups))[group] * unit_of_time
+    return _Typical(
+        fraction_unbound=fraction_unbound,
+        blood_to_plasma=blood_to_plasma,
+        clint=per_gram[group] * pool.liver_mass[subjects],
+        renal=np.minimum(filtered, 0.8 * kidney * blood_to_plasma),
+        renal_limit=0.9 * kidney * blood_to_plasma,
+        ka=ka,
+        fraction_absorbed=rng.uniform(0.15, 1.0, groups)[group],
+        fraction_gut=rng.uniform(0.4, 1.0, groups)[group],
+        kp=np.stack([v[1] for v in values])[group],
     )
-    fa, fg = rng.uniform(0.15, 1.0, groups)[group], rng.uniform(0.4, 1.0, groups)[group]
 
-    in_vivo_cl, in_vivo_v = (rng.random(groups) < 0.5 for _ in range(2))
-    # some compounds are known much worse than others
+
+def _model_errors(rng, group: np.ndarray, n_tissues: int) -> _ModelErrors:
+    """Errors of what is known of each compound; of some compounds much worse is known than
+    of others.
+    """
+    groups = int(group.max()) + 1
+    clearance_in_vivo, volume_in_vivo = (rng.random(groups) < 0.5 for _ in range(2))
     worse = np.exp(0.5 * rng.standard_normal(groups))
-    pick = lambda flag, sd: np.where(flag, sd[0], sd[1]) * worse * rng.standard_normal(groups)
-    wrong_cl = np.exp(pick(in_vivo_cl, _CLEARANCE_ERROR))[group]
-    wrong_kp = np.exp(pick(in_vivo_v, _VOLUME_ERROR))[group]
-    wrong_ka, wrong_fa = (
-        np.exp(rng.normal(0, 0.6, groups))[group],
-        np.exp(rng.normal(0, 0.25, groups))[group],
-    )
-    # Kp is wrong organ by organ too, beyond the one factor
-    uneven = np.exp(np.where(in_vivo_v, 0.25, 0.35)[:, None] * rng.standard_normal(kp.shape))
 
-    pair = lambda truth, anchor: np.concatenate(
-        [np.broadcast_to(truth, (n,)), np.broadcast_to(anchor, (n,))]
+    def error(in_vivo: np.ndarray, sd: tuple[float, float]) -> np.ndarray:
+        return np.exp(np.where(in_vivo, *sd) * worse * rng.standard_normal(groups))[group]
+
+    clearance = error(clearance_in_vivo, _CLEARANCE_ERROR)
+    kp = error(volume_in_vivo, _VOLUME_ERROR)
+    ka = np.exp(rng.normal(0, 0.6, groups))[group]
+    fraction_absorbed = np.exp(rng.normal(0, 0.25, groups))[group]
+    # Kp is wrong organ by organ too, beyond the one factor
+    sd = np.where(volume_in_vivo, 0.25, 0.35)[:, None]
+    kp_each = np.exp(sd * rng.standard_normal((groups, n_tissues)))[group]
+    return _ModelErrors(
+        clearance_in_vivo[group],
+        volume_in_vivo[group],
+        clearance,
+        kp,
+        ka,
+        fraction_absorbed,
+        kp_each,
     )
-    p = {
-        "fraction_unbound_plasma": pair(
-            np.clip(fu * own("fraction_unbound_plasma", 0.0, 0.2), 1e-3, 1.0), fu
-        ),
-        "blood_to_plasma_ratio": pair(bp, bp),
-        "clint.liver": pair(clint * own("clint.liver", 0.1, 0.6), clint * wrong_cl),
-        "clearance_renal": pair(
-            np.minimum(renal * own("clearance_renal", 0.05, 0.3), 0.9 * kidney * bp),
-            np.minimum(renal * wrong_cl, 0.9 * kidney * bp),
-        ),
-        "absorption_rate": pair(ka * own("absorption_rate", 0.1, 0.8), ka * wrong_ka),
-        "fraction_absorbed": pair(
-            np.clip(fa * own("fraction_absorbed", 0.0, 0.3), 0.01, 1.0),
-            np.clip(fa * wrong_fa, 0.01, 1.0),
-        ),
-        "fraction_gut": pair(fg, fg),
+
+
+def _between_subjects(
+    rng, group: np.ndarray, sd: dict[str, np.ndarray], name: str, low: float, high: float
+) -> np.ndarray:
+    """Factors of the subjects (n,), log-normal; their ln sd, uniform per compound, is put
+    into `sd`.
+    """
+    sd[name] = rng.uniform(low, high, int(group.max()) + 1)[group]
+    return np.exp(sd[name] * rng.standard_normal(len(group)))
+
+
+def _pair(truth, reference, n: int) -> np.ndarray:
+    """(2 n,): first the truth, then the reference."""
+    return np.concatenate([np.broadcast_to(truth, (n,)), np.broadcast_to(reference, (n,))])
+
+
+def _parameters(
+    rng,
+    pool: Pool,
+    subjects: np.ndarray,
+    typical: _Typical,
+    errors: _ModelErrors,
+    design: tuple[np.ndarray, bool],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Parameters of the System, name -> (2 n,), and the ln sd between subjects, name -> (n,).
+
+    `design`: the compound of each patient (n,), and whether what is known is the truth.
+    """
+    (group, exact), n = design, len(subjects)
+    sd: dict[str, np.ndarray] = {}
+
+    def varied(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray:
+        return value * _between_subjects(rng, group, sd, name, low, high)
+
+    t = typical
+    fu = np.clip(varied("fraction_unbound_plasma", t.fraction_unbound, 0.0, 0.2), 1e-3, 1.0)
+    clint = varied("clint.liver", t.clint, 0.1, 0.6)
+    renal = np.minimum(varied("clearance_renal", t.renal, 0.05, 0.3), t.renal_limit)
+    ka = varied("absorption_rate", t.ka, 0.1, 0.8)
+    absorbed = np.clip(varied("fraction_absorbed", t.fraction_absorbed, 0.0, 0.3), 0.01, 1.0)
+    size = _between_subjects(rng, group, sd, "kp", 0.0, 0.3)
+    reference = {
+        "clint.liver": t.clint * errors.clearance,
+        "clearance_renal": np.minimum(t.renal * errors.clearance, t.renal_limit),
+        "absorption_rate": t.ka * errors.ka,
+        "fraction_absorbed": np.clip(t.fraction_absorbed * errors.fraction_absorbed, 0.01, 1.0),
     }
+    kp_error = errors.kp[:, None] * errors.kp_each  # (n, tissues)
     if exact:
-        in_vivo_cl[:], in_vivo_v[:] = True, True
-        wrong_cl, wrong_kp, wrong_ka, wrong_fa, uneven = (
-            1.0,
-            np.ones(n),
-            1.0,
-            1.0,
-            np.ones_like(uneven),
-        )
-        for name, value in (
-            ("clint.liver", clint),
-            ("clearance_renal", renal),
-            ("absorption_rate", ka),
-            ("fraction_absorbed", fa),
-        ):
-            p[name][n:] = value
-    size = own("kp", 0.0, 0.3)
-    for j, organ in enumerate(ORGANS):
-        volume, flow = pool.volume[subjects, j], pool.flow[subjects, j]
-        p[f"volume.{organ}"] = pair(volume, volume)
-        if organ in _GRAPH.perfused:
-            p[f"flow.{organ}"] = pair(flow, flow)
-    for k, organ in enumerate(TISSUES):
-        p[f"kp.{organ}"] = pair(kp[group, k] * size, kp[group, k] * (wrong_kp * uneven[group, k]))
-        typical[f"kp.{organ}"] = kp[group, k]
-    typical |= {
-        "fraction_unbound_plasma": fu,
+        reference = {name: _varying(t)[name] for name in reference}
+        kp_error = np.ones_like(kp_error)
+    truth = {
         "clint.liver": clint,
         "clearance_renal": renal,
         "absorption_rate": ka,
-        "fraction_absorbed": fa,
+        "fraction_absorbed": absorbed,
     }
-    descriptors = np.stack([_describe(c) for c in compounds])[group]
-    volume = (pool.volume[subjects][:, _TISSUE] * kp[group]).sum(axis=1) + bp * pool.volume[
-        subjects
-    ][:, :2].sum(axis=1)
-    flow = pool.flow[subjects][:, _LIVER_INFLOW].sum(axis=1)
-    unbound = fu / bp * clint
-    clearance = bp * flow * unbound / (flow + unbound) + renal
+    p = {
+        "fraction_unbound_plasma": _pair(fu, t.fraction_unbound, n),
+        "blood_to_plasma_ratio": _pair(t.blood_to_plasma, t.blood_to_plasma, n),
+        **{name: _pair(truth[name], reference[name], n) for name in truth},
+        "fraction_gut": _pair(t.fraction_gut, t.fraction_gut, n),
+    }
+    for j, organ in enumerate(ORGANS):
+        volume, flow = pool.volume[subjects, j], pool.flow[subjects, j]
+        p[f"volume.{organ}"] = _pair(volume, volume, n)
+        if organ in _GRAPH.perfused:
+            p[f"flow.{organ}"] = _pair(flow, flow, n)
+    for k, organ in enumerate(TISSUES):
+        p[f"kp.{organ}"] = _pair(t.kp[:, k] * size, t.kp[:, k] * kp_error[:, k], n)
+    return p, sd
 
+
+def _varying(typical: _Typical) -> dict[str, np.ndarray]:
+    """name -> (n,) typical value of every parameter that varies between subjects."""
+    return {
+        **{f"kp.{organ}": typical.kp[:, k] for k, organ in enumerate(TISSUES)},
+        "fraction_unbound_plasma": typical.fraction_unbound,
+        "clint.liver": typical.clint,
+        "clearance_renal": typical.renal,
+        "absorption_rate": typical.ka,
+        "fraction_absorbed": typical.fraction_absorbed,
+    }
+
+
+def _clearance_and_volume(
+    pool: Pool, subjects: np.ndarray, typical: _Typical
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blood clearance (well-stirred liver and kidney) [L/h] and steady-state volume [L],
+    (n,) each.
+    """
+    bp, organs = typical.blood_to_plasma, pool.volume[subjects]  # (n, organs)
+    blood = organs[:, :2].sum(axis=1)
+    volume = (organs[:, _TISSUE] * typical.kp).sum(axis=1) + bp * blood
+    flow = pool.flow[subjects][:, _LIVER_INFLOW].sum(axis=1)
+    unbound = typical.fraction_unbound / bp * typical.clint
+    return bp * flow * unbound / (flow + unbound) + typical.renal, volume
+
+
+def _saturate(
+    rng,
+    parameters: dict[str, np.ndarray],
+    descriptors: np.ndarray,
+    amount: tuple[np.ndarray, np.ndarray, np.ndarray],
+    design: tuple[np.ndarray, bool],
+) -> bool:
+    """Make the liver of a quarter of the compounds saturable, in place; whether there are any.
+
+    Parameters
+    ----------
+    amount
+        (n,) each: unbound fraction, body weight [kg] and steady-state volume [L], which give the
+        unbound concentration [mg/L] after 1 mg/kg
+    design
+        the compound of each patient (n,), and whether what is known is the truth: then none
+        saturates
+    """
+    (group, exact), n = design, len(design[0])
+    groups = int(group.max()) + 1
     flagged = (rng.random(groups) < 0.25) & (not exact)
-    saturable = bool(flagged.any())
     descriptors[:, _ROW["saturable"]] = flagged[group]
-    if saturable:
-        # unbound concentration at half the rate, against the unbound concentration that 1 mg/kg gives in Vss
-        reach = np.exp(rng.uniform(-3.0, 3.0, groups))[group]
-        km = reach * fu * pool.body_weight[subjects] / volume
-        share = np.where(flagged[group], p["clint.liver"][:n], 0.0)
-        known = np.where(flagged[group], p["clint.liver"][n:], 0.0)
-        p["km[saturable]"] = pair(km, km)
-        p["vmax[saturable]"] = np.concatenate([share, known]) * p["km[saturable]"]
-        p["clint.liver"] = p["clint.liver"] - np.concatenate([share, known])
-        descriptors[:, _ROW["log_dose_over_km"]] = np.where(flagged[group], -np.log(km), np.nan)
-    descriptors[:, _ROW["log_blood_to_plasma"]] = np.log(bp)
-    descriptors[:, _ROW["clearance_in_vivo"]] = in_vivo_cl[group]
-    descriptors[:, _ROW["volume_in_vivo"]] = in_vivo_v[group]
-    descriptors[:, _ROW["log_absorption_rate"]] = np.log(p["absorption_rate"][n:])
-    descriptors[:, _ROW["oral_fraction"]] = p["fraction_absorbed"][n:] * fg
-    lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group] * own(
-        "lag", 0.0, 0.5
-    )
-    return WholeBody(
-        p,
-        descriptors,
-        np.log(2) * np.maximum(volume / clearance, 0.5 / ka),
-        subjects,
-        lag,
-        saturable,
-        typical,
-        spread,
-    )
+    if not flagged.any():
+        return False
+    # Km against the unbound concentration: from far above it to far below
+    fraction_unbound, weight, volume = amount
+    ratio = np.exp(rng.uniform(-3.0, 3.0, groups))[group]
+    km = ratio * fraction_unbound * weight / volume
+    share = np.where(np.tile(flagged[group], 2), parameters["clint.liver"], 0.0)  # (2 n,)
+    parameters["km[saturable]"] = _pair(km, km, n)
+    parameters["vmax[saturable]"] = share * parameters["km[saturable]"]
+    parameters["clint.liver"] = parameters["clint.liver"] - share
+    descriptors[:, _ROW["log_dose_over_km"]] = np.where(flagged[group], -np.log(km), np.nan)
+    return True
 
 
 def _compound(rng, pool: Pool, species: str, split: str, mean_log_vss: float):
-    """A compound, its Kp and BP in the species; drawn again while its mean residence time is beyond four weeks."""
+    """A compound, its Kp and BP in the species; drawn again while its mean residence time
+    is beyond four weeks.
+    """
     row = pool.rows[species][0]
     for _ in range(6):
         compound = draw_compound(rng, split)
         kp, bp = partition(compound, species)
         volume, weight = pool.volume[row], pool.body_weight[row]
         tissues, blood = float(volume[_TISSUE] @ kp), bp * float(volume[:2].sum())
-        # predicted volumes of lipophilic compounds are far above measured ones: a third of the way back to the mean
+        # predicted volumes of lipophilic compounds are far above measured ones: a third of
+        # the way back to the mean
         log_vss = np.log((tissues + blood) / weight)
         factor = np.exp(-0.35 * (log_vss - mean_log_vss) + rng.normal(0.0, 0.35))
         kp = np.clip(kp * factor, 0.01, 100.0)

@@ -1,6 +1,7 @@
 """From the user's Datasets to patients: every check of what comes in happens here.
 
-A regimen is written out as single doses: additional doses become doses, a steady state the doses that led to it.
+A regimen is written out as single doses: additional doses become doses, a steady state the
+doses that led to it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Patient:
     value: np.ndarray = field(default_factory=lambda: np.zeros(0))
     censored: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     site: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    anchor: np.ndarray | None = None
+    reference: np.ndarray | None = None
     descriptors: np.ndarray = field(default_factory=lambda: np.full(len(DESCRIPTORS), np.nan))
 
 
@@ -68,7 +69,8 @@ def read_patients(
 
     Raises
     ------
-    InputError, SchemaError, UnknownNameError, UnitError : see :meth:`Forecaster.forecast`
+    InputError, SchemaError, UnknownNameError, UnitError
+        see :meth:`Forecaster.forecast`
     """
     labels, known = _people(physiology, observation)
     n = len(labels)
@@ -87,7 +89,7 @@ def read_patients(
     return patients, dropped
 
 
-# ------------------------------------------------------------------------------------------------ who
+# ------------------------------------------------------------------ who
 def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
     seen = [] if observation is None else _labels(observation)
     if physiology is None:
@@ -204,13 +206,14 @@ def _numbers(name: str, values, n: int, labels: list[str]) -> np.ndarray:
     return out
 
 
-# ------------------------------------------------------------------------------------------------ what they get
+# ------------------------------------------------------------------ what they get
 def as_regimen(regimen: Any) -> Regimen:
     """A Regimen from a Regimen, its Dataset, or words.
 
     Raises
     ------
-    InputError : anything else
+    InputError
+        anything else
     """
     if isinstance(regimen, Regimen):
         return regimen
@@ -226,7 +229,9 @@ def as_regimen(regimen: Any) -> Regimen:
 
 
 def subject_ids(labels: Sequence[str]) -> list[int]:
-    """Numbers by which a regimen names subjects: the labels where all are whole numbers, else 0, 1, ..."""
+    """Numbers by which a regimen names subjects: the labels where all are whole numbers,
+    else 0, 1, ...
+    """
     whole = [s.isdigit() for s in labels]
     return [int(s) for s in labels] if labels and all(whole) else list(range(len(labels)))
 
@@ -283,9 +288,12 @@ def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) ->
         before = 0
         if c["steady_state"][i] and interval > 0:
             # the doses that led to the steady state, as far back as the dose recorded before
-            room = (c["time"][i] - previous) / interval
+            doses_before = (c["time"][i] - previous) / interval
             before = int(
-                min(_STEADY_DOSES, np.ceil(room) - 1 if np.isfinite(room) else _STEADY_DOSES)
+                min(
+                    _STEADY_DOSES,
+                    np.ceil(doses_before) - 1 if np.isfinite(doses_before) else _STEADY_DOSES,
+                )
             )
         for k in range(-before, int(c["additional_doses"][i]) + 1):
             out.append((start + k * interval, amount, duration, c["route"][i] == "oral"))
@@ -305,7 +313,7 @@ def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) ->
     )
 
 
-# ------------------------------------------------------------------------------------------------ what was measured
+# ------------------------------------------------------------------ what was measured
 def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
     if observation is None:
         return 0
@@ -324,7 +332,8 @@ def _observations(patients: list[Patient], observation: xr.Dataset | None, where
         else np.zeros(time.shape, bool)
     )
     if "before_dose" in observation:
-        # earlier by more than single precision rounds, so that the dose of the same time is still to come
+        # earlier by more than single precision rounds, so that the dose of the same time is
+        # still to come
         early = np.maximum(_BEFORE, 5e-7 * np.abs(time))
         time = np.where(observation["before_dose"].values.astype(bool), time - early, time)
     matrix = [str(m).lower() for m in observation["matrix"].values]
@@ -406,7 +415,8 @@ def check_times(times: Any) -> np.ndarray:
 
     Raises
     ------
-    InputError, UnitError : otherwise, naming the place
+    InputError, UnitError
+        otherwise, naming the place
     """
     if isinstance(times, str):
         raise InputError("times", times, "numbers [h]")
@@ -425,16 +435,21 @@ def check_times(times: Any) -> np.ndarray:
     return grid
 
 
-# ------------------------------------------------------------------------------------------------ to arrays
+# ------------------------------------------------------------------ to arrays
 def collate(
-    patients: Sequence[Patient], times: np.ndarray, sites: Sequence[int], anchors: np.ndarray | None
+    patients: Sequence[Patient],
+    times: np.ndarray,
+    sites: Sequence[int],
+    references: np.ndarray | None,
 ) -> Batch:
     """Patients as a Batch; every time is asked for at every site.
 
     Parameters
     ----------
-    times : (n_times,) or (B, n_times) [h]
-    anchors : (B, n_times, n_sites) [mg/L] or None
+    times
+        (n_times,) or (B, n_times) [h]
+    references
+        (B, n_times, n_sites) [mg/L] or None
     """
     n, n_sites = len(patients), len(sites)
     most_doses = max(len(p.doses.time) for p in patients)
@@ -448,7 +463,9 @@ def collate(
 
     each = np.broadcast_to(times, (n, np.shape(times)[-1]))
     asked = np.repeat(each, n_sites, axis=1)
-    anchor = np.full(asked.shape, np.nan) if anchors is None else anchors.reshape(asked.shape)
+    reference = (
+        np.full(asked.shape, np.nan) if references is None else references.reshape(asked.shape)
+    )
     return Batch(
         dose_time=padded([p.doses.time for p in patients], most_doses),
         dose_amount=padded([p.doses.amount for p in patients], most_doses),
@@ -460,15 +477,18 @@ def collate(
         obs_censored=padded([p.censored for p in patients], most_seen, bool),
         obs_mask=padded([np.ones(len(p.time), bool) for p in patients], most_seen, bool),
         obs_site=padded([p.site for p in patients], most_seen, np.int64),
-        obs_anchor=padded(
-            [np.full(len(p.time), np.nan) if p.anchor is None else p.anchor for p in patients],
+        obs_reference=padded(
+            [
+                np.full(len(p.time), np.nan) if p.reference is None else p.reference
+                for p in patients
+            ],
             most_seen,
             fill=np.nan,
         ),
         query_time=asked,
         query_site=np.tile(np.asarray(sites, np.int64), (n, np.shape(times)[-1])),
         query_mask=np.ones(asked.shape, bool),
-        query_anchor=anchor,
+        query_reference=reference,
         body_weight=np.array([p.body_weight for p in patients]),
         covariates=np.stack([p.covariates for p in patients]),
         descriptors=np.stack([p.descriptors for p in patients]),

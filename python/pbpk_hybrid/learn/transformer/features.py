@@ -1,12 +1,14 @@
-"""From real units to what the network sees. Here the symmetries of pharmacokinetics are put in, so that none has to be
-learned.
+"""From real units to what the network sees. Here the symmetries of pharmacokinetics are put
+in, so that none has to be learned.
 
-- Amounts are in units of the first dose, concentrations in units of (first dose / body weight): doubling doses and
-  observations changes nothing the network sees. The size of a dose enters for compounds said to be saturable, and only
-  there.
-- Times count from the first dose and are divided by (body weight / 70 kg)^(1/4), the allometric unit of time
-  (West, Brown & Enquist 1997, Science 276:122): shifting all times changes nothing.
-- Doses after a time do not enter anything at that time, and the patient is judged by doses up to the last observation only.
+- Amounts are in units of the first dose, concentrations in units of (first dose / body
+  weight): doubling doses and observations changes nothing the network sees. The size of a
+  dose enters for compounds said to be saturable, and only there.
+- Times count from the first dose and are divided by (body weight / 70 kg)^(1/4), the
+  allometric unit of time (West, Brown & Enquist 1997, Science 276:122): shifting all times
+  changes nothing.
+- Doses after a time do not enter anything at that time, and the patient is judged by doses
+  up to the last observation only.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ _OVER_KM = DESCRIPTORS.index("log_dose_over_km")
 
 @dataclass
 class Prepared:
-    """A Batch as tensors in the network's units; shapes as there. `log_scale` (B,): ln of the unit of concentration
-    [mg/L].
+    """A Batch as tensors in the network's units; shapes as there. `log_scale` (B,): ln of
+    the unit of concentration [mg/L].
     """
 
     dose_time: Tensor
@@ -39,11 +41,11 @@ class Prepared:
     obs_censored: Tensor
     obs_mask: Tensor
     obs_site: Tensor
-    obs_anchor: Tensor
+    obs_reference: Tensor
     query_time: Tensor
     query_site: Tensor
     query_mask: Tensor
-    query_anchor: Tensor
+    query_reference: Tensor
     static: Tensor
     log_scale: Tensor
     query_log: Tensor | None = None
@@ -67,7 +69,7 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
             out = np.log(values / scale)
         return np.where(mask, np.maximum(out, -25.0), 0.0)
 
-    def anchor(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def reference(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):
             out = np.maximum(np.log(values / scale), -25.0)
         return np.where(mask & np.isfinite(values), out, np.nan)
@@ -89,11 +91,11 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
         obs_censored=flag(batch.obs_censored),
         obs_mask=flag(batch.obs_mask),
         obs_site=whole(batch.obs_site),
-        obs_anchor=tensor(anchor(batch.obs_anchor, batch.obs_mask)),
+        obs_reference=tensor(reference(batch.obs_reference, batch.obs_mask)),
         query_time=tensor(seen(batch.query_time, batch.query_mask)),
         query_site=whole(batch.query_site),
         query_mask=flag(batch.query_mask),
-        query_anchor=tensor(anchor(batch.query_anchor, batch.query_mask)),
+        query_reference=tensor(reference(batch.query_reference, batch.query_mask)),
         static=tensor(_static(batch, scale[:, 0])),
         log_scale=tensor(np.log(scale[:, 0])),
         **extra,
@@ -101,7 +103,9 @@ def prepare(batch: Batch, device: torch.device | str = "cpu") -> Prepared:
 
 
 def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
-    """(B, F) covariates and descriptors about their centres, 0 where not known, and which are known."""
+    """(B, F) covariates and descriptors about their centres, 0 where not known, and which
+    are known.
+    """
     descriptors = batch.descriptors.copy()
     descriptors[:, _OVER_KM] += np.log(scale)  # NaN unless the compound is saturable
     out = []
@@ -113,7 +117,9 @@ def _static(batch: Batch, scale: np.ndarray) -> np.ndarray:
 
 
 def time_features(time: Tensor) -> Tensor:
-    """(..., 2 FOURIER + 1) of a time >= 0: waves in ln(time + 2 minutes), from one of 20 e-folds to one of a third."""
+    """(..., 2 FOURIER + 1) of a time >= 0: waves in ln(time + 2 minutes), from one of 20
+    e-folds to one of a third.
+    """
     x = torch.log(time.clamp_min(0) + 0.03)
     frequency = (2 * np.pi / 20.0) * 2.0 ** torch.arange(
         FOURIER, dtype=time.dtype, device=time.device

@@ -1,7 +1,9 @@
-"""The predictive distribution of ln concentration: a mixture of normals; a value below its limit counts by its probability.
+"""The predictive distribution of ln concentration: a mixture of normals; a value below its
+limit counts by its probability.
 
-A mixture because it holds the alternatives that few samples leave open (fast or slow elimination, absorption still going
-on), and has a density, a distribution function and quantiles without a grid.
+A mixture because it holds the alternatives that few samples leave open (fast or slow
+elimination, absorption still going on), and has a density, a distribution function and
+quantiles without a grid.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Mixture:
         return (torch.exp(self.log_weight)[..., None, :] * torch.special.ndtr(z)).sum(dim=-1)
 
     def quantiles(self, levels: Tensor) -> Tensor:
-        """(B, Q, n) by bisection between the outermost quantiles of the components, finished by Newton steps."""
+        """(B, Q, n) by bisection between the outermost quantiles of the components,
+        finished by Newton steps.
+        """
         z = torch.special.ndtri(levels.to(self.mean.dtype))
         needed = (self.log_weight > -12.0).flatten(0, -2).any(dim=0)
         if not needed.all():  # components about a mechanistic curve, where no compound is given
@@ -61,7 +65,8 @@ class Mixture:
             x = 0.5 * (low + high)
             if step < 9:
                 continue
-            # on the scale of a normal variate the distribution is nearly straight, out into its tails
+            # on the scale of a normal variate the distribution is nearly straight, out into
+            # its tails
             at = torch.special.ndtri(below.clamp(1e-7, 1 - 1e-7))
             slope = (weight * scale * torch.exp(-0.5 * own * own)).sum(dim=-1)
             newton = before - (at - z) * torch.exp(-0.5 * at * at) / slope.clamp_min(1e-12)
@@ -75,7 +80,9 @@ class Mixture:
 
 
 def negative_log_likelihood(mixture: Mixture, x: Tensor, censored: Tensor, mask: Tensor) -> Tensor:
-    """Mean over what is asked; one value may cost at most 30, so that no single one steers a step."""
+    """Mean over what is asked; one value may cost at most 30, so that no single one steers
+    a step.
+    """
     each = -torch.where(censored, mixture.log_probability_below(x), mixture.log_density(x))
     return (each.clamp_max(30.0) * mask).sum() / mask.sum().clamp_min(1)
 

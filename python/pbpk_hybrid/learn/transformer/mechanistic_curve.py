@@ -1,5 +1,5 @@
-"""What is known of a compound, as the network is told: its descriptors, and the mechanistic model's curve for a
-typical subject.
+"""What is known of a compound, as the network is told: its descriptors, and the mechanistic
+model's curve for a typical subject.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def describe(compound: Compound, species: str) -> np.ndarray:
     return out
 
 
-def anchors(
+def reference_curves(
     compound: Compound,
     patients: list[Patient],
     regimen: Regimen,
@@ -69,15 +69,20 @@ def anchors(
     times: np.ndarray,
     sites: list[int],
 ) -> np.ndarray | None:
-    """Curves of the mechanistic model for every patient, put into ``patient.anchor`` at the observations.
+    """Curves of the mechanistic model for every patient, put into ``patient.reference`` at
+    the observations.
 
     Parameters
     ----------
-    times : (n_times,) [h];  sites : numbers in SITES
+    times
+        (n_times,) [h]
+    sites
+        numbers in SITES
 
     Returns
     -------
-    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say enough for the model
+    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
+    enough for the model
     """
     first = min(p.doses.first for p in patients)
     grid = np.unique(np.concatenate([times, *(p.time for p in patients)]))
@@ -113,7 +118,7 @@ def anchors(
         out[rows] = result["concentration"].transpose("subject", "time", "compartment").values
     place = {s: k for k, s in enumerate(wanted)}
     for i, p in enumerate(patients):
-        p.anchor = (
+        p.reference = (
             out[i, np.searchsorted(grid, p.time), [place[int(s)] for s in p.site]]
             if len(p.time)
             else np.zeros(0)
@@ -126,7 +131,9 @@ def anchors(
 def _people(
     physiology: Any, patients: list[Patient], rows: list[int], ids: list[int]
 ) -> xr.Dataset:
-    """The patients' own organs where they are given, else those of the reference individual at their weight."""
+    """The patients' own organs where they are given, else those of the reference individual
+    at their weight.
+    """
     if isinstance(physiology, xr.Dataset) and {"volume", "blood_flow"} <= set(physiology.variables):
         return physiology.isel(subject=rows).assign_coords(subject=("subject", np.array(ids)))
     each = []
@@ -170,4 +177,4 @@ def _only(regimen: Regimen, ids: list[int]) -> Regimen:
     )
 
 
-__all__ = ["anchors", "describe"]
+__all__ = ["describe", "reference_curves"]

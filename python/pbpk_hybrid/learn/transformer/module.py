@@ -1,18 +1,27 @@
-"""The network: a set transformer over events that proposes disposition curves, sees how they miss the samples, and corrects.
+"""The network: a set transformer over events that proposes disposition curves and corrects
+them once.
 
-1. Every observation is a token: what was measured relative to a bank of exposures (:func:`._kernels.exposures`), when, with
-   what; the covariates and descriptors are one more token, other patients on the compound two tokens each. Tokens have no
-   positions, so their order is nothing the network could see.
-2. The encoder's first guess is the parameters of K *hypotheses*: a sum of three exponentials with absorption and lag each.
-   Their concentrations follow by superposition over the true doses (:func:`._kernels.responses`).
-3. The hypotheses' misfits to the observations go back into the tokens; further layers refine the parameters. This is one
-   step of a learned Gauss-Newton (recurrent inference machine: Putzky & Welling 2017, arXiv 1706.04008).
-4. Every query attends to the tokens and shifts the curves (saturable kinetics, organs, whatever three exponentials do
-   not draw) and says how sure each is. The prediction is a mixture of normals in ln concentration: K hypotheses, and where
-   a compound is given, components about the mechanistic model's own curve.
+1. Every observation is a token: the measured concentration relative to a bank of exposures
+   (:func:`.superposition.exposures`), its time and its site. Covariates and descriptors are
+   one more token, every other patient on the compound two tokens. Tokens have no positions,
+   so the network cannot see their order.
+2. The encoder's first estimate is the parameters of K *hypotheses*: a sum of three
+   exponentials with absorption and lag each. Their concentrations follow by superposition
+   over the true doses (:func:`.superposition.responses`).
+3. The residuals of the hypotheses at the observations go back into the tokens; further
+   layers refine the parameters. This is one step of a learned Gauss-Newton (recurrent
+   inference machine: Putzky & Welling 2017, arXiv 1706.04008).
+4. Every query attends to the tokens, shifts the curves (saturable kinetics, organs, whatever three
+   exponentials cannot follow) and predicts their standard deviations. The prediction is a
+   mixture of normals in ln concentration: K hypotheses and, where a compound is given,
+   components about the reference curve of the mechanistic model.
 
-Why curves instead of numbers: a network that maps doses and times to concentrations has to learn superposition, and
-forgets it for regimens it has not seen (PMID 38350557 reports just that). Here a regimen enters by superposition only.
+Why curves instead of numbers: a network that maps doses and times to concentrations has to learn
+superposition, and fails on regimens it has not seen (PMID 38350557 reports this). Here a regimen
+enters by superposition only.
+
+Shapes: B patients, N observations, Q queries, T = N or Q times, K hypotheses, S tokens, W width,
+M = K + ``anchored`` components of the mixture.
 """
 
 from __future__ import annotations
@@ -26,13 +35,14 @@ from torch.nn.functional import scaled_dot_product_attention, softplus
 from .batch import SITES, Batch
 from .config import ForecasterConfig
 from .features import FOURIER, STATIC, Prepared, prepare, since_last_dose, time_features
+from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .likelihood import Mixture
 from .superposition import BANK, exposures, responses
 
-_TIMES = 2 * (2 * FOURIER + 1)
-#: ln concentration that stands for none, in units of dose per body weight: ten decades below the first dose in 1 L/kg
-_FLOOR = 1e-10
-_PARAMETERS = 15
+#: features of a time: since the first dose and since the last one
+_TIME_FEATURES = 2 * (2 * FOURIER + 1)
+#: ln weight of a component that does not apply (no reference curve)
+_MASKED_LOGIT = -1e4
 
 
 class Attention(nn.Module):
@@ -42,126 +52,191 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm, self.norm_memory, self.norm_out = (nn.LayerNorm(width) for _ in range(3))
-        self.query, self.key_value, self.out = (
-            nn.Linear(width, width),
-            nn.Linear(width, 2 * width),
-            nn.Linear(width, width),
-        )
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor, memory: Tensor | None, mask: Tensor) -> Tensor:
-        """x (B, T, W) attends to `memory` (B, S, W), or itself; mask (B, S) of what is there."""
-        b, t, w = x.shape
-        source = self.norm(x)
-        target = source if memory is None else self.norm_memory(memory)
-        split = lambda a: a.view(b, -1, self.heads, w // self.heads).transpose(1, 2)
-        key, value = self.key_value(target).chunk(2, dim=-1)
-        seen = scaled_dot_product_attention(
-            split(self.query(source)), split(key), split(value), attn_mask=mask[:, None, None, :]
+        """Update tokens by what they attend to.
+
+        Parameters
+        ----------
+        x
+            (B, T, W)
+        memory
+            (B, S, W), None for self-attention
+        mask
+            (B, S) bool, False for padding
+        """
+        queries = self.norm(x)
+        context = queries if memory is None else self.norm_memory(memory)
+        key, value = self.key_value(context).chunk(2, dim=-1)  # (B, S, W) each
+        attended = scaled_dot_product_attention(
+            self._split_heads(self.query(queries)),
+            self._split_heads(key),
+            self._split_heads(value),
+            attn_mask=mask[:, None, None, :],  # (B, 1, 1, S): the same for all heads and queries
         )
-        x = x + self.out(seen.transpose(1, 2).reshape(b, t, w))
+        # (B, heads, T, W / heads) -> (B, T, W)
+        x = x + self.out(attended.transpose(1, 2).reshape(x.shape))
         return x + self.down(nn.functional.gelu(self.up(self.norm_out(x))))
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        """(B, T, W) -> (B, heads, T, W / heads)."""
+        batch, _, width = x.shape
+        return x.view(batch, -1, self.heads, width // self.heads).transpose(1, 2)
+
+
+def _two_layers(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width))
+
+
+def _head(width: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, outputs)
+    )
 
 
 class ForecasterModule(nn.Module):
-    """See the module's text; ``module(batch)`` -> Mixture over ln(concentration / unit of concentration)."""
+    """See the module's text; ``module(batch)`` -> Mixture over ln(concentration / unit of
+    concentration).
+
+    The submodules are created in the order of the published weights: a seed gives the same network.
+    """
 
     def __init__(self, config: ForecasterConfig) -> None:
         super().__init__()
         self.config = config
-        w, k = config.width, config.hypotheses
-        self.site = nn.Embedding(len(SITES), w)
-        nn.init.normal_(self.site.weight, std=0.3)
-        n_bank = len(BANK)
-        self.observed = nn.Sequential(
-            nn.Linear(3 * n_bank + 5 + _TIMES, w), nn.GELU(), nn.Linear(w, w)
+        width, hypotheses = config.width, config.hypotheses
+        n_bank, raw = len(BANK), hypotheses * Column.COUNT
+        residual_features = 2 * hypotheses + 2
+        self.site_embedding = nn.Embedding(len(SITES), width)
+        nn.init.normal_(self.site_embedding.weight, std=0.3)
+        # tokens from events
+        self.observation_embedding = _two_layers(3 * n_bank + 5 + _TIME_FEATURES, width)
+        self.covariate_embedding = _two_layers(STATIC, width)
+        self.learned_tokens = nn.Parameter(0.3 * torch.randn(1 + config.summaries, width))
+        self.context_projection = nn.Linear(width, width)
+        self.encoder = self._layers(config.encoder_layers)
+        # first estimate, residuals, correction
+        self.initial_head = _head(width, raw)
+        self.residual_embedding = _two_layers(residual_features, width)
+        self.parameter_embedding = nn.Linear(raw, width)
+        self.refine = self._layers(config.refine_layers)
+        self.correction_head = _head(width, raw)
+        self.final_residual_embedding = _two_layers(residual_features, width)
+        # what is measured at the queries
+        self.query_embedding = _two_layers(2 * n_bank + 4 + _TIME_FEATURES + 2 * hypotheses, width)
+        self.decoder = Attention(width, config.heads)
+        components = hypotheses + config.anchored
+        self.mixture_head = _head(width, 3 * components)
+        self.mixture_logits = nn.Linear(width, components)
+        self.reset_parameters()
+
+    def _layers(self, count: int) -> nn.ModuleList:
+        return nn.ModuleList(Attention(self.config.width, self.config.heads) for _ in range(count))
+
+    def reset_parameters(self) -> None:
+        """Small last layers: training starts at the hypotheses of :func:`initial_hypotheses`."""
+        last_layers = (
+            self.initial_head[-1],
+            self.correction_head[-1],
+            self.mixture_head[-1],
+            self.mixture_logits,
         )
-        self.static = nn.Sequential(nn.Linear(STATIC, w), nn.GELU(), nn.Linear(w, w))
-        self.start = nn.Parameter(0.3 * torch.randn(1 + config.summaries, w))
-        self.other = nn.Linear(w, w)
-        self.encoder = nn.ModuleList(
-            Attention(w, config.heads) for _ in range(config.encoder_layers)
-        )
-        self.guess = nn.Sequential(
-            nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS)
-        )
-        self.misfit = nn.Sequential(nn.Linear(2 * k + 2, w), nn.GELU(), nn.Linear(w, w))
-        self.parameters_seen = nn.Linear(k * _PARAMETERS, w)
-        self.refine = nn.ModuleList(Attention(w, config.heads) for _ in range(config.refine_layers))
-        self.step = nn.Sequential(
-            nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, k * _PARAMETERS)
-        )
-        self.final_misfit = nn.Sequential(nn.Linear(2 * k + 2, w), nn.GELU(), nn.Linear(w, w))
-        self.asked = nn.Sequential(
-            nn.Linear(2 * n_bank + 4 + _TIMES + 2 * k, w), nn.GELU(), nn.Linear(w, w)
-        )
-        self.decoder = Attention(w, config.heads)
-        m = k + config.anchored
-        self.head = nn.Sequential(nn.LayerNorm(w), nn.Linear(w, w), nn.GELU(), nn.Linear(w, 3 * m))
-        self.weights = nn.Linear(w, m)
-        for last in (self.guess[-1], self.step[-1], self.head[-1], self.weights):
-            nn.init.normal_(last.weight, std=0.02 / math.sqrt(w))
+        for last in last_layers:
+            nn.init.normal_(last.weight, std=0.02 / math.sqrt(self.config.width))
             nn.init.zeros_(last.bias)
         with torch.no_grad():
-            self.guess[-1].bias.copy_(_starting_points(k).flatten())
+            initial = initial_hypotheses(self.config.hypotheses)
+            self.initial_head[-1].bias.copy_(initial.flatten())  # (K, 15) -> (15 K,)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.learned_tokens.device
 
     def forward(self, batch: Batch) -> Mixture:
-        device = self.start.device
-        mine = prepare(batch, device)
-        extra, extra_mask = self._others(batch, len(batch), device)
-        return self.predict(mine, extra, extra_mask)
+        """Mixture at the queries of a batch in real units."""
+        return self.predict(prepare(batch, self.device), *self._context_tokens(batch))
 
-    def predict(self, p: Prepared, others: Tensor | None, others_mask: Tensor | None) -> Mixture:
-        """The mixture of what is asked, given the tokens of other patients."""
-        k = self.config.hypotheses
-        tokens, mask, _ = self._tokens(p)
-        if others is not None:
-            tokens, mask = torch.cat([tokens, others], dim=1), torch.cat([mask, others_mask], dim=1)
+    def predict(
+        self, patients: Prepared, context: Tensor | None, context_mask: Tensor | None
+    ) -> Mixture:
+        """Mixture at the queries, given the tokens of other patients.
+
+        Parameters
+        ----------
+        patients
+            B patients in the network's units
+        context
+            (B, C, W) tokens of other patients, or None
+        context_mask
+            (B, C) bool, which of them the patient may attend to
+        """
+        tokens, mask = self._tokens(patients)
+        if context is not None:
+            tokens = torch.cat([tokens, context], dim=1)  # (B, S + C, W)
+            mask = torch.cat([mask, context_mask], dim=1)
         for layer in self.encoder:
             tokens = layer(tokens, None, mask)
-        raw = self.guess(tokens[:, 0]).unflatten(-1, (k, _PARAMETERS))
-        tokens = self._see(tokens, p, raw, self.misfit)
+        raw = self._raw_parameters(self.initial_head, tokens)
+        tokens = self._add_residuals(tokens, patients, raw, self.residual_embedding)
         for layer in self.refine:
             tokens = layer(tokens, None, mask)
-        raw = raw + self.step(tokens[:, 0]).unflatten(-1, (k, _PARAMETERS))
-        curve = _log(responses(p, p.query_time, _parameters(raw)))
-        tokens = self._see(tokens, p, raw, self.final_misfit)
-        return self._ask(p, tokens, mask, curve)
+        raw = raw + self._raw_parameters(self.correction_head, tokens)
+        curves = log_concentration(
+            responses(patients, patients.query_time, curve_parameters(raw))
+        )  # (B, Q, K)
+        tokens = self._add_residuals(tokens, patients, raw, self.final_residual_embedding)
+        return self._decode(patients, tokens, mask, curves)
 
-    # ------------------------------------------------------------------------------------------------ pieces
-    def _tokens(self, p: Prepared) -> tuple[Tensor, Tensor, Tensor]:
-        """Start tokens, the static one, the observations: (B, 2 + summaries + N, W), and which are there."""
-        b = len(p.static)
-        exposure, oral = exposures(p, p.obs_time)
-        relative = p.obs_log[..., None] - exposure
-        known = torch.isfinite(p.obs_anchor)
-        off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
-        features = torch.cat(
+    def _raw_parameters(self, head: nn.Module, tokens: Tensor) -> Tensor:
+        """(B, K, 15) read from the first learned token."""
+        return head(tokens[:, 0]).unflatten(-1, (self.config.hypotheses, Column.COUNT))
+
+    # ------------------------------------------------------------------ tokens
+    def _tokens(self, patients: Prepared) -> tuple[Tensor, Tensor]:
+        """Tokens (B, S, W) and mask (B, S), S = 1 + summaries + 1 + N: learned, covariates,
+        observations.
+        """
+        exposure, oral_share = exposures(patients, patients.obs_time)  # (B, N, bank) each
+        has_reference, residual = _reference_residual(patients)
+        scalars = torch.stack(
             [
-                _squash(relative),
-                exposure / 6.0,
-                oral,
-                torch.stack(
-                    [
-                        p.obs_log / 4.0,
-                        p.obs_censored.float(),
-                        known.float(),
-                        _squash(off),
-                        off.clamp(-2, 2),
-                    ],
-                    dim=-1,
-                ),
-                self._times(p, p.obs_time),
+                patients.obs_log / 4.0,
+                patients.obs_censored.float(),
+                has_reference.float(),
+                _squash(residual),
+                residual.clamp(-2, 2),
             ],
             dim=-1,
+        )  # (B, N, 5)
+        features = torch.cat(
+            [
+                _squash(patients.obs_log[..., None] - exposure),
+                exposure / 6.0,
+                oral_share,
+                scalars,
+                _time_features(patients, patients.obs_time),
+            ],
+            dim=-1,
+        )  # (B, N, 3 bank + 5 + times)
+        observed = self.observation_embedding(features) + self.site_embedding(patients.obs_site)
+        learned = self.learned_tokens.expand(len(patients.static), -1, -1)
+        covariates = self.covariate_embedding(patients.static)[:, None, :]  # (B, 1, W)
+        always = torch.cat([learned, covariates], dim=1)
+        present = torch.ones(always.shape[:2], dtype=torch.bool, device=always.device)
+        return (
+            torch.cat([always, observed], dim=1),
+            torch.cat([present, patients.obs_mask], dim=1),
         )
-        seen = self.observed(features) + self.site(p.obs_site)
-        fixed = torch.cat([self.start.expand(b, -1, -1), self.static(p.static)[:, None, :]], dim=1)
-        there = torch.ones(fixed.shape[:2], dtype=torch.bool, device=fixed.device)
-        return torch.cat([fixed, seen], dim=1), torch.cat([there, p.obs_mask], dim=1), exposure
 
-    def _others(self, batch: Batch, b: int, device) -> tuple[Tensor | None, Tensor | None]:
-        """Tokens of the other patients each one may look at: (B, P x summaries, W)."""
+    def _context_tokens(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
+        """Tokens of other patients (B, P x summaries, W) and mask, P patients each; None
+        without any.
+        """
         if (
             batch.context is None
             or batch.context_batch is None
@@ -169,111 +244,103 @@ class ForecasterModule(nn.Module):
             or (batch.context < 0).all()
         ):
             return None, None
-        theirs = prepare(batch.context_batch, device)
-        tokens, mask, _ = self._tokens(theirs)
+        tokens, mask = self._tokens(prepare(batch.context_batch, self.device))
         for layer in self.encoder:
             tokens = layer(tokens, None, mask)
-        summary = self.other(tokens[:, 1 : 1 + self.config.summaries])
-        which = torch.tensor(batch.context, device=device)
-        picked = summary[which.clamp_min(0)].flatten(1, 2)
-        return picked, (which >= 0).repeat_interleave(self.config.summaries, dim=1)
+        n_summaries = self.config.summaries
+        summary = self.context_projection(
+            tokens[:, 1 : 1 + n_summaries]
+        )  # (patients, summaries, W)
+        index = torch.tensor(batch.context, device=self.device)  # (B, P), -1 for none
+        # (B, P, summaries, W) -> (B, P x summaries, W)
+        chosen = summary[index.clamp_min(0)].flatten(1, 2)
+        return chosen, (index >= 0).repeat_interleave(n_summaries, dim=1)
 
-    def _see(self, tokens: Tensor, p: Prepared, raw: Tensor, layer: nn.Module) -> Tensor:
-        """Tokens with the misfit of each hypothesis at the observations added, and the parameters themselves."""
-        start = 2 + self.config.summaries
-        n = p.obs_time.shape[1]
-        if n:
-            curve = _log(responses(p, p.obs_time, _parameters(raw)))
-            miss = p.obs_log[..., None] - curve
-            known = torch.isfinite(p.obs_anchor)
-            off = torch.where(known, p.obs_log - torch.nan_to_num(p.obs_anchor), 0.0)
+    def _add_residuals(
+        self, tokens: Tensor, patients: Prepared, raw: Tensor, embedding: nn.Module
+    ) -> Tensor:
+        """Tokens with the residuals of every hypothesis added to the observations, raw (B,
+        K, 15) to the first.
+        """
+        start = 2 + self.config.summaries  # of the observations
+        stop = start + patients.obs_time.shape[1]
+        if stop > start:
+            curves = log_concentration(
+                responses(patients, patients.obs_time, curve_parameters(raw))
+            )
+            residual = patients.obs_log[..., None] - curves  # (B, N, K)
+            _, from_reference = _reference_residual(patients)
             features = torch.cat(
                 [
-                    _squash(miss),
-                    miss.clamp(-1, 1),
-                    off.clamp(-1, 1)[..., None],
-                    p.obs_censored.float()[..., None],
+                    _squash(residual),
+                    residual.clamp(-1, 1),
+                    from_reference.clamp(-1, 1)[..., None],
+                    patients.obs_censored.float()[..., None],
                 ],
                 dim=-1,
-            )
-            added = layer(features)
-            tokens = torch.cat(
-                [tokens[:, :start], tokens[:, start : start + n] + added, tokens[:, start + n :]],
-                dim=1,
-            )
-        told = self.parameters_seen(raw.flatten(1) * 0.3)
-        return torch.cat([tokens[:, :1] + told[:, None], tokens[:, 1:]], dim=1)
+            )  # (B, N, 2 K + 2)
+            observed = tokens[:, start:stop] + embedding(features)
+            tokens = torch.cat([tokens[:, :start], observed, tokens[:, stop:]], dim=1)
+        parameters = self.parameter_embedding(raw.flatten(1) * 0.3)  # (B, 15 K) -> (B, W)
+        return torch.cat([tokens[:, :1] + parameters[:, None], tokens[:, 1:]], dim=1)
 
-    def _ask(self, p: Prepared, tokens: Tensor, mask: Tensor, curve: Tensor) -> Mixture:
-        k, m = self.config.hypotheses, self.config.hypotheses + self.config.anchored
-        exposure, oral = exposures(p, p.query_time)
-        known = torch.isfinite(p.query_anchor)
-        anchor = torch.nan_to_num(p.query_anchor)
-        middle = curve.mean(dim=-1, keepdim=True)
-        off = torch.where(known, anchor - middle[..., 0], 0.0)
-        features = torch.cat(
+    # ------------------------------------------------------------------ prediction
+    def _decode(self, patients: Prepared, tokens: Tensor, mask: Tensor, curves: Tensor) -> Mixture:
+        """The mixture (B, Q, M) from the tokens and the curves (B, Q, K) of the hypotheses."""
+        n_curves, n_reference = self.config.hypotheses, self.config.anchored
+        has_reference = torch.isfinite(patients.query_reference)
+        reference = torch.nan_to_num(patients.query_reference)  # (B, Q)
+        queries = self.query_embedding(self._query_features(patients, curves))
+        queries = queries + self.site_embedding(patients.query_site)
+        queries = self.decoder(queries, tokens, mask)  # (B, Q, W)
+        # (B, Q, 3 M) -> three of (B, Q, M)
+        outputs = self.mixture_head(queries).unflatten(-1, (3, n_curves + n_reference))
+        shift, raw_sd, logit = outputs.unbind(dim=-2)
+        copies = reference[..., None].expand(*reference.shape, n_reference)
+        centre = torch.cat([curves, copies], dim=-1)
+        logit = logit + self.mixture_logits(tokens[:, 0])[:, None, :]
+        unavailable = torch.zeros_like(logit, dtype=torch.bool)
+        unavailable[..., n_curves:] = ~has_reference[..., None]
+        logit = logit.masked_fill(unavailable, _MASKED_LOGIT)
+        sd = 0.02 + softplus(raw_sd - 1.0)
+        return Mixture(torch.log_softmax(logit, dim=-1), centre + shift, torch.log(sd))
+
+    def _query_features(self, patients: Prepared, curves: Tensor) -> Tensor:
+        """(B, Q, 2 bank + 4 + times + 2 K)."""
+        exposure, oral_share = exposures(patients, patients.query_time)  # (B, Q, bank) each
+        has_reference = torch.isfinite(patients.query_reference)
+        reference = torch.nan_to_num(patients.query_reference)
+        mean = curves.mean(dim=-1, keepdim=True)  # (B, Q, 1)
+        from_mean = torch.where(has_reference, reference - mean[..., 0], 0.0)
+        is_plasma = (patients.query_site == SITES.index("plasma")).float()
+        scalars = torch.stack(
+            [has_reference.float(), _squash(from_mean), reference / 6.0, is_plasma], dim=-1
+        )  # (B, Q, 4)
+        return torch.cat(
             [
                 exposure / 6.0,
-                oral,
-                torch.stack(
-                    [known.float(), _squash(off), anchor / 6.0, (p.query_site == 0).float()], dim=-1
-                ),
-                self._times(p, p.query_time),
-                _squash(curve - middle),
-                curve / 6.0,
+                oral_share,
+                scalars,
+                _time_features(patients, patients.query_time),
+                _squash(curves - mean),
+                curves / 6.0,
             ],
             dim=-1,
         )
-        x = self.asked(features) + self.site(p.query_site)
-        x = self.decoder(x, tokens, mask)
-        shift, log_sd, logit = self.head(x).unflatten(-1, (3, m)).unbind(dim=-2)
-        base = torch.cat([curve, anchor[..., None].expand(*anchor.shape, m - k)], dim=-1)
-        logit = logit + self.weights(tokens[:, 0])[:, None, :]
-        absent = torch.zeros_like(logit, dtype=torch.bool)
-        absent[..., k:] = ~known[..., None]
-        logit = logit.masked_fill(absent, -1e4)
-        sd = 0.02 + softplus(log_sd - 1.0)
-        return Mixture(torch.log_softmax(logit, dim=-1), base + shift, torch.log(sd))
-
-    @staticmethod
-    def _times(p: Prepared, time: Tensor) -> Tensor:
-        return torch.cat([time_features(time), time_features(since_last_dose(p, time))], dim=-1)
 
 
-def _parameters(raw: Tensor) -> dict[str, Tensor]:
-    """Parameters of the hypotheses from numbers of any size; (B, K, 15) -> see :func:`._kernels.responses`."""
-    r = raw.clamp(-12.0, 12.0)
-    fast = torch.exp(r[..., 1].clamp(-9.0, 3.5))
-    second = fast * torch.exp(-softplus(r[..., 2]))
-    third = second * torch.exp(-softplus(r[..., 3]))
-    share = torch.softmax(r[..., 4:7], dim=-1)
-    return {
-        "weight": torch.exp(r[..., 0:1]) * share,
-        "rate": torch.stack([fast, second, third], dim=-1),
-        "fraction": torch.exp(r[..., 7].clamp(-7.0, 1.0)),
-        "ka": torch.exp(r[..., 8].clamp(-6.0, 4.0)),
-        "kb": torch.exp(r[..., 9].clamp(-6.0, 4.0)),
-        "split": torch.sigmoid(r[..., 10]),
-        "lag_a": 0.2 * softplus(r[..., 11]),
-        "lag_b": 0.5 * softplus(r[..., 12]),
-    }
+def _time_features(patients: Prepared, time: Tensor) -> Tensor:
+    """(B, T, _TIME_FEATURES) of the times (B, T) since the first and since the last dose."""
+    return torch.cat([time_features(time), time_features(since_last_dose(patients, time))], dim=-1)
 
 
-def _starting_points(k: int) -> Tensor:
-    """(k, 15): hypotheses begin as drugs of half-lives from hours to days."""
-    out = torch.zeros(k, _PARAMETERS)
-    spread = torch.linspace(-1.0, 1.0, k) if k > 1 else torch.zeros(1)
-    out[:, 0] = 0.3 + 0.3 * spread  # ln(1/V)
-    out[:, 1] = 0.3 + 0.8 * spread  # ln of the fastest rate
-    out[:, 2], out[:, 3] = 1.0, 1.0
-    out[:, 7] = -0.5
-    out[:, 8], out[:, 9] = 0.0, 0.7
-    out[:, 11], out[:, 12] = -2.0, -2.0
-    return out
-
-
-def _log(concentration: Tensor) -> Tensor:
-    return torch.log(concentration + _FLOOR)
+def _reference_residual(patients: Prepared) -> tuple[Tensor, Tensor]:
+    """Which observations have a reference curve, and their ln ratio to it, 0 without; (B,
+    N) each.
+    """
+    known = torch.isfinite(patients.obs_reference)
+    residual = patients.obs_log - torch.nan_to_num(patients.obs_reference)
+    return known, torch.where(known, residual, 0.0)
 
 
 def _squash(x: Tensor) -> Tensor:

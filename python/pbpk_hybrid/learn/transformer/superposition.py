@@ -1,7 +1,9 @@
-"""Superposition over the true dosing history, in torch: what makes a regimen never seen in training an ordinary input.
+"""Superposition over the true dosing history, in torch: what makes a regimen never seen in
+training an ordinary input.
 
-For linear kinetics the concentration after any history is the sum over doses of the response to one of them. Everything the
-network knows of doses goes through such sums: the features (:func:`exposures`) and the prediction (:func:`responses`).
+For linear kinetics the concentration after any history is the sum over doses of the
+response to one of them. Everything the network knows of doses goes through such sums: the
+features (:func:`exposures`) and the prediction (:func:`responses`).
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def intravenous(rate: Tensor, since: Tensor, duration: Tensor) -> Tensor:
 
 
 def first_order(rate: Tensor, ka: Tensor, since: Tensor) -> Tensor:
-    r"""Response of exp(-rate t) to one unit absorbed at ka: ka (e^{-rate t} - e^{-ka t})/(ka - rate), for any two rates."""
+    r"""Response of exp(-rate t) to one unit absorbed at ka: ka (e^{-rate t} - e^{-ka
+    t})/(ka - rate), for any two rates.
+    """
     return (
         ka
         * since
@@ -69,7 +73,8 @@ def exposures(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
 
     Parameters
     ----------
-    time : (B, T) in the units of :class:`Prepared`
+    time
+        (B, T) in the units of :class:`Prepared`
 
     Returns
     -------
@@ -92,10 +97,12 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
 
     Parameters
     ----------
-    time : (B, T)
-    p : of each hypothesis: ``weight`` and ``rate`` (B, K, 3) of the impulse response; ``fraction``, ``ka``, ``kb``,
-        ``split``,
-        ``lag_a``, ``lag_b`` (B, K): an oral dose enters by a first-order process and by one of two stages
+    time
+        (B, T)
+    p
+        of each hypothesis: ``weight`` and ``rate`` (B, K, 3) of the impulse response;
+        ``fraction``, ``ka``, ``kb``, ``split``, ``lag_a``, ``lag_b`` (B, K): an oral dose
+        enters by a first-order process and by one of two stages
 
     Returns
     -------

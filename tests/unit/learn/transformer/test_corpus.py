@@ -63,7 +63,7 @@ def test_patients_of_a_group_see_each_other_and_never_themselves(batches):
 def test_a_compound_is_told_with_its_mechanistic_curve_or_not_at_all(batches):
     for b in batches:
         told = np.isfinite(b.descriptors[:, DESCRIPTORS.index("saturable")])
-        asked = b.query_mask & np.isfinite(b.query_anchor)
+        asked = b.query_mask & np.isfinite(b.query_reference)
         alone = np.ones(len(b), bool) if b.context is None else (b.context < 0).all(axis=1)
         assert np.array_equal(asked.any(axis=1)[alone], (told & b.query_mask.any(axis=1))[alone])
 
@@ -71,8 +71,13 @@ def test_a_compound_is_told_with_its_mechanistic_curve_or_not_at_all(batches):
 def test_the_mechanistic_curve_is_near_the_truth_but_not_it(batches):
     parts = []
     for b in batches:
-        ok = b.query_mask & np.isfinite(b.query_anchor) & ~b.query_censored & (b.query_anchor > 0)
-        parts.append(np.log(b.query_value[ok] / b.query_anchor[ok]))
+        ok = (
+            b.query_mask
+            & np.isfinite(b.query_reference)
+            & ~b.query_censored
+            & (b.query_reference > 0)
+        )
+        parts.append(np.log(b.query_value[ok] / b.query_reference[ok]))
     error = np.concatenate(parts)
     assert abs(np.median(error)) < 0.4 and 0.2 < np.percentile(np.abs(error), 68) < 1.2
 

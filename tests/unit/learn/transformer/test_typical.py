@@ -40,14 +40,14 @@ def test_it_is_the_curve_behind_the_samples_for_another_body(fitted):
     batch = collate(patients([80.0], seen=False), TIMES, [0], None)
     fitted.put(batch)
     # a few per cent: the fit is pulled towards where it started
-    np.testing.assert_allclose(batch.query_anchor[0], truth(TIMES, 80.0), rtol=0.08)
+    np.testing.assert_allclose(batch.query_reference[0], truth(TIMES, 80.0), rtol=0.08)
 
 
 def test_it_follows_another_regimen_by_superposition(fitted):
     twice = Regimen.bolus(100.0) + Regimen.bolus(50.0, time=6.0)
     batch = collate(patients([70.0], seen=False, regimen=twice), np.array([8.0]), [0], None)
     fitted.put(batch)
-    assert batch.query_anchor[0, 0] == pytest.approx(truth(8.0) + 0.5 * truth(2.0), rel=0.08)
+    assert batch.query_reference[0, 0] == pytest.approx(truth(8.0) + 0.5 * truth(2.0), rel=0.08)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_it_follows_another_regimen_by_superposition(fitted):
 def test_there_is_none_for_a_body_a_route_or_a_place_too_far_off(fitted, weight, regimen, site):
     batch = collate(patients([weight], seen=False, regimen=regimen), TIMES, [site], None)
     fitted.put(batch)
-    assert np.isnan(batch.query_anchor).all()
+    assert np.isnan(batch.query_reference).all()
 
 
 def test_one_wild_sample_does_not_carry_it_away():
@@ -64,7 +64,7 @@ def test_one_wild_sample_does_not_carry_it_away():
     several[0].value[3] *= 50.0
     batch = collate(patients([70.0], seen=False), TIMES, [0], None)
     TypicalCurve(collate(several, np.zeros(0), [0], None)).put(batch)
-    np.testing.assert_allclose(batch.query_anchor[0], truth(TIMES), rtol=0.25)
+    np.testing.assert_allclose(batch.query_reference[0], truth(TIMES), rtol=0.25)
 
 
 def test_the_corpus_shows_such_curves_where_others_are_seen():
@@ -73,11 +73,11 @@ def test_the_corpus_shows_such_curves_where_others_are_seen():
         batch = corpus.batch(2, 1, kind)
         sees = (batch.context >= 0).any(axis=1)
         own = batch.query_mask & ~batch.query_censored & (batch.query_site == batch.obs_site[:, :1])
-        shown = np.isfinite(batch.query_anchor) & own
+        shown = np.isfinite(batch.query_reference) & own
         assert shown[sees].sum() > 0.5 * own[sees].sum()
         if kind == "compartmental":
-            assert not np.isfinite(batch.query_anchor[~sees]).any()
-        miss = np.log(batch.query_anchor[shown] / batch.query_value[shown])
+            assert not np.isfinite(batch.query_reference[~sees]).any()
+        miss = np.log(batch.query_reference[shown] / batch.query_value[shown])
         assert np.median(np.abs(miss)) < 0.7  # differences between people and the error of a sample
 
 

@@ -239,3 +239,98 @@ def test_no_lazy_name_is_also_a_module_of_its_room():
                 f"{room}.{name}" for name in set(importlib.import_module(room).__all__) & files
             ]
     assert set(clashes) <= {"pbpk_hybrid.nca"}, clashes  # that room can be called, for this reason
+
+
+def at_module_level(body):
+    """Import statements that run when a module is imported; `if TYPE_CHECKING:` is not among them."""
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif isinstance(node, ast.If):
+            if "TYPE_CHECKING" not in ast.dump(node.test):
+                yield from at_module_level(node.body)
+            yield from at_module_level(node.orelse)
+        elif isinstance(node, ast.Try):
+            yield from at_module_level([*node.body, *node.orelse, *node.finalbody])
+            for handler in node.handlers:
+                yield from at_module_level(handler.body)
+        elif isinstance(node, (ast.With, ast.ClassDef)):
+            yield from at_module_level(node.body)
+
+
+def module_name(path: Path) -> str:
+    parts = ("pbpk_hybrid", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def targets(path: Path, nodes, known):
+    """(modules of the package that import statements name, names that are no module) of a file."""
+    here = ("pbpk_hybrid", *path.relative_to(PACKAGE).parts[:-1])
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+            continue
+        base = here[: len(here) - node.level + 1] if node.level else ()
+        name = ".".join((*base, node.module) if node.module else base)
+        for alias in node.names:
+            inner = f"{name}.{alias.name}"
+            yield inner if inner in known else name
+
+
+def strongly_connected(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of two and more modules that reach each other (Tarjan 1972, SIAM J Comput 1:146)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    groups = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in number:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in stack:
+                lowest[module] = min(lowest[module], number[other])
+        if lowest[module] == number[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for module in graph:
+        if module not in number:
+            visit(module)
+    return groups
+
+
+def test_strongly_connected_finds_a_circle():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert strongly_connected(graph) == [["b", "c"]]
+
+
+def test_no_module_imports_in_a_circle():
+    known = {module_name(path): path for path in modules()}
+    graph = {}
+    for name, path in known.items():
+        nodes = at_module_level(ast.parse(path.read_text()).body)
+        graph[name] = {t for t in targets(path, nodes, known) if t in known and t != name}
+    circles = strongly_connected(graph)
+    assert not circles, "\n".join(
+        f"{a} -> {sorted(graph[a] & set(circle))}" for circle in circles for a in circle
+    )
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_import_of_the_package_finds_its_module(path):
+    """Those inside functions too, which nothing else reads before a user calls the function."""
+    known = {module_name(p) for p in modules()}
+    nodes = [n for n in ast.walk(ast.parse(path.read_text()))]
+    nodes = [n for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
+    lost = {
+        t
+        for t in targets(path, nodes, known)
+        if t.split(".")[0] == "pbpk_hybrid" and t not in known
+    }
+    assert not lost

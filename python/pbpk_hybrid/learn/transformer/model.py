@@ -18,7 +18,8 @@ from ..._core import schemas
 from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning, unknown_name
 from ..._core.provenance import provenance
 from ..._core.random import generator
-from ...compounds import Compound, get_compound
+from ...compounds import Compound
+from ...compounds.conversion import as_compound
 from ...physiology import SPECIES
 from ..checkpoints import (
     check_array,
@@ -454,7 +455,7 @@ class Forecaster:
 
 def _compound(compound: Compound | str | None) -> Compound | None:
     if isinstance(compound, str):
-        return get_compound(compound)
+        return as_compound(compound)
     if compound is not None and not isinstance(compound, Compound):
         raise InputError(
             "compound", type(compound).__name__, "a Compound, a name in the database, or None"

@@ -43,7 +43,9 @@ def test_every_entry_has_unit_and_source_and_all_are_in_the_prints(people):
 
 
 def test_sources_say_what_was_chosen_for_this_run(people):
-    table = ph.disposition("midazolam", people, kp={"liver": 7.0}, partition_method="schmitt")
+    table = ph.disposition(
+        "midazolam", people, kp={"liver": 7.0}, partition_method="schmitt", distribution="predicted"
+    )
     assert table.entries["kp.liver"].value == 7.0
     assert table.entries["kp.liver"].source == "given as kp for this run"
     assert "schmitt" in table.entries["kp.muscle"].source
@@ -78,7 +80,7 @@ def test_ratio_of_the_reference_individual_is_that_of_a_call_of_its_own(people, 
 def test_disposition_refuses_what_simulate_refuses(people):
     with pytest.raises(ph.InputError, match="compound"):
         ph.disposition(3, people)
-    with pytest.raises(ph.UnknownNameError, match="midazolam"):
+    with pytest.raises(ph.UnknownNameError, match="Midazolam"):
         ph.disposition("midazolan", people)
     with pytest.raises(ph.InputError, match="hepatic_model"):
         ph.disposition("midazolam", people, hepatic_model=2)
@@ -88,4 +90,5 @@ def test_gut_model_of_a_compound_with_transit_compartments_can_vary(people):
     drug = ph.get_compound("midazolam").replace(transit_compartments=3, transit_rate=2.0)
     gut = ph.GutAbsorption(effective_permeability=2.0)
     table = ph.disposition(drug, people, absorption=gut)
+    assert "variability" in table.entries["clint.liver"].source
     assert "transit_rate" not in table.entries and table.entries["permeation"].unit == "1/h"

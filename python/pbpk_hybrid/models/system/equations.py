@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..._core.errors import InputError
-from .system import Observable, Reaction, System
+
+if TYPE_CHECKING:
+    from .system import Observable, Reaction, System
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ def equation_rows(system: System, subject: int = 0) -> list[EquationRow]:
 def equations_text(system: System, subject: int = 0) -> str:
     """The equations as text, a line each; doses are added to the states that receive them."""
     amount = system.attrs.get("amount_unit", "mg")
-    label = system.subjects[subject] if 0 <= subject < system.n_subjects else subject
-    head = f"{summary(system)}, subject {label}; [state]: amount in {amount}"
+    rows = equation_rows(system, subject)
+    head = f"{summary(system)}, subject {system.subjects[subject]}; [state]: amount in {amount}"
     lines = []
-    for row in equation_rows(system, subject):
+    for row in rows:
         left = f"d[{row.name}]/dt" if row.kind == "state" else row.name
         lines.append(f"{left} = {row.equation}  ({row.unit})")
     return "\n".join([head, *lines])

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..._core.errors import InputError, unknown_name
 from .elimination_order import EliminationPlan, plan_elimination
+from .equations import equations_html, equations_text, summary
 from .signs import signed_by_equations
 
 #: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
@@ -297,13 +298,9 @@ class System:
             )
 
     def __repr__(self) -> str:
-        from .equations import summary
-
         return summary(self)
 
     def _repr_html_(self) -> str:
-        from .equations import equations_html
-
         return equations_html(self)
 
     def equations(self, subject: int = 0) -> str:
@@ -324,8 +321,6 @@ class System:
         InputError
             No subject at this position.
         """
-        from .equations import equations_text
-
         return equations_text(self, subject)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -202,7 +203,6 @@ def interaction(
     )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
-    curves, areas = [], []
     for key in options:
         check_choice(key, key, _OPTIONS, what="an option of interaction")
     gut = check_mapping(
@@ -213,50 +213,70 @@ def interaction(
         population = check_physiology(population)
     species = "human" if population is None else str(population["species"].values[0])
     warn_of_strangers(compounds, species, drug.name)
+    runs = []
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
-        here = (
-            {as_compound(c).name for c, _ in given} if not others else set(gut)
-        )  # alone, the others' guts are not needed
-        own = {k: v for k, v in gut.items() if k in here}
-        token = _judged.set(True)
-        try:
-            ds = simulate_together(
-                given,
-                population,
-                times,
-                compartments=[name],
-                areas=[name],
-                absorption=own,
-                **options,
-            )
-        finally:
-            _judged.reset(token)
-        curve = ds["concentration"].values[:, times >= victim_time, 0]
-        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
-        curves.append(curve)
-        areas.append(_extrapolated(clock, curve, area[:, -1] - area[:, 0], extrapolate))
-    (auc_a, tail_a), (auc_b, tail_b) = areas
+        # alone, the guts of the others are not needed
+        present = set(gut) if others else {drug.name}
+        own = {compound: model for compound, model in gut.items() if compound in present}
+        kept = {"compartments": [name], "areas": [name], "absorption": own}
+        runs.append(_simulate_judged(given, population, times, **kept, **options))
+    exposures = [_exposure(run, times >= victim_time, clock, extrapolate) for run in runs]
+    return _ratios(*exposures, runs[-1], drug.name, victim_time)
+
+
+def _simulate_judged(*arguments: Any, **options: Any) -> xr.Dataset:
+    """:func:`simulate_together` without the warnings that `interaction` has given already."""
+    token = _judged.set(True)
+    try:
+        return simulate_together(*arguments, **options)
+    finally:
+        _judged.reset(token)
+
+
+@dataclass(frozen=True, eq=False)
+class _Exposure:
+    """Exposure to the victim, (n_subjects,) each: AUC, its part beyond the last time, Cmax."""
+
+    auc: np.ndarray
+    tail: np.ndarray
+    cmax: np.ndarray
+
+
+def _exposure(
+    run: xr.Dataset, counted: np.ndarray, clock: np.ndarray, extrapolate: bool
+) -> _Exposure:
+    """Exposure over the `counted` times of a run, which are `clock` [h] after the victim's dose."""
+    curve = run["concentration"].values[:, counted, 0]  # (subject, time)
+    area = run["cumulative_auc"].values[:, counted, 0]  # (subject, time)
+    auc, tail = _extrapolated(clock, curve, area[:, -1] - area[:, 0], extrapolate)
+    return _Exposure(auc, tail, curve.max(axis=1))
+
+
+def _ratios(
+    alone: _Exposure, both: _Exposure, run: xr.Dataset, victim: str, victim_time: float
+) -> xr.Dataset:
+    """AUC and Cmax with the other compounds over those alone."""
     per_subject = {
-        "auc_alone": (auc_a, "mg*h/L"),
-        "auc_together": (auc_b, "mg*h/L"),
-        "auc_ratio": (auc_b / auc_a, "1"),
-        "cmax_alone": (curves[0].max(axis=1), "mg/L"),
-        "cmax_together": (curves[1].max(axis=1), "mg/L"),
-        "cmax_ratio": (curves[1].max(axis=1) / curves[0].max(axis=1), "1"),
-        "extrapolated": (np.maximum(tail_a / auc_a, tail_b / auc_b), "1"),
+        "auc_alone": (alone.auc, "mg*h/L"),
+        "auc_together": (both.auc, "mg*h/L"),
+        "auc_ratio": (both.auc / alone.auc, "1"),
+        "cmax_alone": (alone.cmax, "mg/L"),
+        "cmax_together": (both.cmax, "mg/L"),
+        "cmax_ratio": (both.cmax / alone.cmax, "1"),
+        "extrapolated": (np.maximum(alone.tail / alone.auc, both.tail / both.auc), "1"),
     }
     return xr.Dataset(
         {
-            k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")})
-            for k, (v, u) in per_subject.items()
+            name: ("subject", values, {"units": unit, "long_name": name.replace("_", " ")})
+            for name, (values, unit) in per_subject.items()
         },
-        {"subject": ds["subject"].values},
+        {"subject": run["subject"].values},
         attrs=provenance(
-            victim=drug.name,
+            victim=victim,
             victim_time=victim_time,
-            compounds=ds.attrs["compounds"],
-            enzymes=ds.attrs["enzymes"],
+            compounds=run.attrs["compounds"],
+            enzymes=run.attrs["enzymes"],
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )

@@ -12,6 +12,7 @@ from .._core.provenance import provenance
 from .._core.units import quantity
 from ..compounds import Compound
 from ..compounds.conversion import as_compound
+from ..dosing import Regimen
 from ..dosing.conversion import as_regimen
 from ..models.small_molecules.absorption import GutAbsorption
 from ..models.small_molecules.disposition import DispositionChoices, resolve_disposition
@@ -61,28 +62,8 @@ def bioavailability(
     drug = as_compound(compound)
     duration = quantity(duration, "h", "duration", positive=True)
     given = as_regimen(regimen)
-    if (
-        len(given) != 1
-        or given.columns["route"][0] != "oral"
-        or given.columns["additional_doses"][0]
-    ):
-        raise InputError("regimen", str(given), "one oral dose")
-    if drug.saturable:
-        raise InputError(
-            "saturable",
-            [p.name for p in drug.saturable],
-            "linear elimination",
-            subject=drug.name,
-            hint="compare AUCs after oral and intravenous doses instead",
-        )
-    if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
-        raise InputError(
-            "transporters",
-            [t.label for t in drug.transporters],
-            "none in liver and gut",
-            subject=drug.name,
-            hint="compare AUCs after oral and intravenous doses instead",
-        )
+    _check_single_oral_dose(given)
+    _check_linear(drug)
     people = reference_individual("human") if population is None else population
     # Fh below is of each person's own anatomy; a liver varied in the simulation alone would not be the same one
     options = {"variability": None, **options}
@@ -126,6 +107,36 @@ def bioavailability(
             compound=drug.name, regimen=str(given), absorption=str(absorption or "first order")
         ),
     )
+
+
+def _check_single_oral_dose(given: Regimen) -> None:
+    """Refuse anything but one oral dose."""
+    if (
+        len(given) != 1
+        or given.columns["route"][0] != "oral"
+        or given.columns["additional_doses"][0]
+    ):
+        raise InputError("regimen", str(given), "one oral dose")
+
+
+def _check_linear(drug: Compound) -> None:
+    """Refuse compounds for which a well-stirred liver does not say what passes it."""
+    if drug.saturable:
+        raise InputError(
+            "saturable",
+            [p.name for p in drug.saturable],
+            "linear elimination",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
+    if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
+        raise InputError(
+            "transporters",
+            [t.label for t in drug.transporters],
+            "none in liver and gut",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
 
 
 __all__ = ["bioavailability"]

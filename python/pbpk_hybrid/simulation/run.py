@@ -95,16 +95,35 @@ def simulate_system(
     facts: Mapping[str, Any] | None = None,
     as_given: Sequence[tuple[str, Regimen]] | None = None,
 ) -> xr.Dataset:
-    """The same for any System: what :func:`simulate` does once the model is built.
+    """The same for any System: what :func:`.simulate` does once the model is built.
 
     Parameters
     ----------
-    body_weight : (n_subjects,) [kg], for doses per kg
-    lag_time : [h] added to doses of route "oral"
-    facts : further attributes of the result
-    as_given : (name of a compound or "", its regimen) pairs for the dose records of the result, where `regimen` is not
-        what was given but what became of it (released by a formulation, addressed to one of several compounds)
-    Others as in :func:`simulate`.
+    system : System
+    regimen, times, compartments, areas, backend, options, sensitivities, raise_on_failure, progress
+        As in :func:`.simulate`.
+    body_weight : ndarray, (n_subjects,), kg, optional
+        For doses per kg.
+    lag_time : float, h, optional
+        Added to doses of route "oral".
+    facts : mapping, optional
+        Further attributes of the result.
+    as_given : sequence of (str, Regimen), optional
+        Name of a compound or "", and its regimen, for the dose records of the result, where
+        `regimen` is not what was given but what became of it (released by a formulation,
+        addressed to one of several compounds).
+
+    Returns
+    -------
+    xarray.Dataset
+        Schema ``simulation``.
+
+    Raises
+    ------
+    InputError and its kin
+        Anything that cannot be used, before any integration starts.
+    SolveError
+        A subject failed and `raise_on_failure` is set.
     """
     settings = RunSettings(
         compartments, areas, backend, options, sensitivities, raise_on_failure, progress
@@ -125,14 +144,12 @@ def run_system(
     check_kind(
         "options", settings.options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None"
     )
-    options = SolverOptions() if settings.options is None else settings.options
     sensitivities = check_names("sensitivities", settings.sensitivities, "names of parameters")
     check_kind("raise_on_failure", settings.raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(doses.regimen)
     _check_amount_unit(system, regimen)
-    settings = replace(settings, options=options, sensitivities=sensitivities)
-    doses = replace(doses, regimen=regimen)
-    done = _integrate(system, doses, times, settings)
+    settings = replace(settings, sensitivities=sensitivities)
+    done = _integrate(system, regimen, doses, times, settings)
     _report_failures(system, done.result, settings.raise_on_failure)
     attributes = {**done.attributes, **(attributes or {}), **done.time_grid}
     ds = simulation_dataset(system, done.problem, done.result, regimen, attributes, done.first_dose)
@@ -143,12 +160,14 @@ def run_system(
 
 def _integrate(
     system: System,
+    regimen: Regimen,
     doses: RunDoses,
     times: Sequence[float] | np.ndarray | TimeGrid | None,
     settings: RunSettings,
 ) -> _Integration:
     """Choose backend and times, bring steady-state records to their steady state, integrate."""
-    regimen, options = doses.regimen, settings.options
+    options = settings.options or SolverOptions()
+    sensitivities = tuple(settings.sensitivities)
     backend, reason = choose_backend(settings.backend)
     automatic = times is None or isinstance(times, TimeGrid)
     grid = np.empty(0) if automatic else _times(times)
@@ -163,10 +182,10 @@ def _integrate(
         body_weight=doses.body_weight,
         lag_time=doses.lag_time or 0.0,
     )
-    if settings.sensitivities and events.steady_state:
+    if sensitivities and events.steady_state:
         raise InputError(
             "sensitivities",
-            list(settings.sensitivities),
+            list(sensitivities),
             "a regimen without steady-state records",
             hint="give enough doses before the time of interest instead of SS",
         )
@@ -184,7 +203,7 @@ def _integrate(
         )
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
-    problem = Problem(system, stops, grid, saved, start, None, settings.sensitivities, areas)
+    problem = Problem(system, stops, grid, saved, start, None, sensitivities, areas)
     result = solve_with_areas(backend, problem, options, settings.progress)
     _mark_without_steady_state(result, failed)
     return _Integration(problem, result, events.first_dose, {"backend_reason": reason}, time_grid)

@@ -87,53 +87,87 @@ def simulate(
 
     Parameters
     ----------
-    compound : a Compound or the name of one in the database
-    regimen : a Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``
-    population : physiology Dataset (one species); None: the reference human
-    times : (n_times,) [h], ascending; None: dense after every dose and just before the next, until 99 % of the area under
-        the curve that the last dose leaves is behind in the median person (attribute ``time_grid`` says until when); a
-        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end
-    compartments : what to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them. For large
-        populations name what you need: memory is subjects x times x compartments x 8 bytes.
-    areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
-    backend : "auto", "embedded" or "julia"
-    options : tolerances and method, see SolverOptions
-    variability : differences between subjects in enzyme activity and absorption: "default" (``Variability()`` for people
-        drawn at random, none for reference individuals and people of a file), None or False (none), True, a coefficient
-        of variation for both (0.3 for 30 %), or a Variability; attribute ``variability`` says which
-    seed : of the variability; None takes the population's own seed
-    sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
-    clearance : "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the compound's own
-        basis, for curated drugs the one that was validated best (its file says so); attribute ``clearance_basis``
-    distribution : "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume); None: the
-        compound's own; attribute ``distribution_basis``
-    partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
-    absorption : model of the gut (dissolution, transit, permeation) for oral doses; None: first-order absorption
-    raise_on_failure : raise SolveError instead of flagging failed subjects
-    progress : called with numbers of subjects done
-    chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
-        streamed into, and the ``distributed.Client`` whose workers do it (None: processes on this machine). `population` may
-        then be a :class:`pbpk_hybrid.scale.Cohort`, whose people are drawn by the workers. See
-        :func:`pbpk_hybrid.scale.simulate_cohort`.
+    compound : Compound or str
+        A Compound or the name of one in the database.
+    regimen : Regimen, xarray.Dataset or str
+        A Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``.
+    population : xarray.Dataset, optional
+        Physiology Dataset (one species); None: the reference human.
+    times : sequence of float, TimeGrid or None
+        (n_times,) [h], ascending. None: dense after every dose and just before the next, until
+        99 % of the area under the curve that the last dose leaves is reached in the median
+        subject (attribute ``time_grid`` says until when); a
+        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end.
+    compartments : sequence of str, optional
+        What to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them.
+        For large populations name what you need: memory is subjects x times x compartments x
+        8 bytes.
+    areas : sequence of str, optional
+        Compartments whose exact AUC and AUMC the integrator keeps beside the curves; None:
+        "plasma" where it is saved.
+    backend : str
+        "auto", "embedded" or "julia".
+    options : SolverOptions, optional
+        Tolerances and method.
+    variability : Variability, float, bool, str or None
+        Differences between subjects in enzyme activity and absorption: "default"
+        (``Variability()`` for people drawn at random, none for reference individuals and people
+        of a file), None or False (none), True, a coefficient of variation for both (0.3 for
+        30 %), or a Variability; attribute ``variability`` says which.
+    seed : int, optional
+        Of the variability; None takes the population's own seed.
+    sensitivities : sequence of str
+        Parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose".
+    clearance : str, optional
+        "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the
+        compound's own basis, for curated drugs the one that was validated best (its file says
+        so); attribute ``clearance_basis``.
+    distribution : str, optional
+        "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume);
+        None: the compound's own; attribute ``distribution_basis``.
+    partition_method, kp, hepatic_model, permeability_limited
+        Override the compound's; see :func:`pbpk_hybrid.whole_body_system`.
+    absorption : GutAbsorption, optional
+        Model of the gut (dissolution, transit, permeation) for oral doses; None: first-order
+        absorption.
+    raise_on_failure : bool
+        Raise SolveError instead of flagging failed subjects.
+    progress : callable, optional
+        Called with numbers of subjects done.
+    chunks, store, client
+        For cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
+        streamed into, and the ``distributed.Client`` whose workers do it (None: processes on this
+        machine). `population` may then be a :class:`pbpk_hybrid.scale.Cohort`, whose people are
+        drawn by the workers. See :func:`pbpk_hybrid.scale.simulate_cohort`.
 
     Returns
     -------
-    Dataset of schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg], mass_balance_error,
-    status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and cumulative_aumc [mg*h^2/L] (integrals of C and of
-    t x C from the start, by the integrator), the dose records dose_time, dose_amount, dose_route, ... (see
-    :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also concentration_sensitivity(subject, time,
-    compartment, parameter)
+    xarray.Dataset
+        Schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg],
+        mass_balance_error, status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and
+        cumulative_aumc [mg*h^2/L] (integrals of C and of t x C from the start, by the
+        integrator), the dose records dose_time, dose_amount, dose_route, ... (see
+        :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also
+        concentration_sensitivity(subject, time, compartment, parameter).
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used, before any integration starts
-    SolveError : a subject failed and `raise_on_failure` is set
+    InputError and its kin
+        Anything that cannot be used, before any integration starts.
+    SolveError
+        A subject failed and `raise_on_failure` is set.
 
     Warns
     -----
-    SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name; a gut model without oral
-        doses
+    SubjectFailedWarning
+        Subjects whose integration failed; their values are NaN and `status` says why.
+    NoEffectWarning
+        Phenotypes in the population of enzymes that the compound does not name; a gut model
+        without oral doses.
+
+    See Also
+    --------
+    pbpk_hybrid.disposition : the parameters that the simulation uses, as a table
     """
     choices = DispositionChoices(
         clearance,

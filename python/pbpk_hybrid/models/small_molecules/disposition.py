@@ -371,7 +371,7 @@ class _Resolver:
         method = self.choices.partition_method or self.compound.partition_method or DEFAULT_METHOD
         factor = distribution["kp_factor"]
         scaling = "" if factor == 1.0 else f"; times {factor:.4g} to meet volume_steady_state"
-        entries = {}
+        entries: dict[str, DispositionEntry] = {}
         for organ, value in kp.items():
             if organ in (self.choices.kp or {}):
                 source = "given as kp for this run"
@@ -436,7 +436,8 @@ class _Resolver:
 
     def _bile(self) -> dict[str, DispositionEntry]:
         """Biliary clearance and emptying of the gallbladder."""
-        entries, drug = {}, self.compound
+        entries: dict[str, DispositionEntry] = {}
+        drug = self.compound
         if drug.gallbladder_emptying_rate:
             name = "gallbladder_emptying_rate"
             entries |= _table({name: np.array([getattr(drug, name)])}, self._cited(name))

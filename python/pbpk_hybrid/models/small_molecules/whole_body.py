@@ -237,7 +237,7 @@ def _observables(
     structure: WholeBodyStructure, coefficients: Coefficients
 ) -> dict[str, Observable]:
     """Concentrations of venous plasma and blood, of every organ as a whole and of its parts."""
-    parts = {"plasma": (VENOUS,), "blood": (VENOUS,)}
+    parts: dict[str, tuple[str, ...]] = {"plasma": (VENOUS,), "blood": (VENOUS,)}
     parts |= {organ: barrier.states for organ, barrier in structure.barriers.items()}
     return {
         name: Observable(tuple(structure.number[s] for s in parts.get(name, (name,))), factor)

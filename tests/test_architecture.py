@@ -239,3 +239,143 @@ def test_no_lazy_name_is_also_a_module_of_its_room():
                 f"{room}.{name}" for name in set(importlib.import_module(room).__all__) & files
             ]
     assert set(clashes) <= {"pbpk_hybrid.nca"}, clashes  # that room can be called, for this reason
+
+
+def at_module_level(body):
+    """Import statements that run when a module is imported, without those for type checkers."""
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif isinstance(node, ast.If):
+            if "TYPE_CHECKING" not in ast.dump(node.test):
+                yield from at_module_level(node.body)
+            yield from at_module_level(node.orelse)
+        elif isinstance(node, ast.Try):
+            yield from at_module_level([*node.body, *node.orelse, *node.finalbody])
+            for handler in node.handlers:
+                yield from at_module_level(handler.body)
+        elif isinstance(node, (ast.With, ast.ClassDef)):
+            yield from at_module_level(node.body)
+
+
+def module_name(path: Path) -> str:
+    parts = ("pbpk_hybrid", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def targets(path: Path, nodes, known):
+    """Absolute names of the modules that the import statements of a file name."""
+    here = ("pbpk_hybrid", *path.relative_to(PACKAGE).parts[:-1])
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+            continue
+        base = here[: len(here) - node.level + 1] if node.level else ()
+        name = ".".join((*base, node.module) if node.module else base)
+        for alias in node.names:
+            inner = f"{name}.{alias.name}"
+            yield inner if inner in known else name
+
+
+def strongly_connected(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of two and more modules that reach each other (Tarjan 1972, SIAM J Comput 1:146)."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    groups = []
+
+    def visit(module: str) -> None:
+        number[module] = lowest[module] = len(number)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in number:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in stack:
+                lowest[module] = min(lowest[module], number[other])
+        if lowest[module] == number[module]:
+            group = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for module in graph:
+        if module not in number:
+            visit(module)
+    return groups
+
+
+def test_strongly_connected_finds_a_circle():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert strongly_connected(graph) == [["b", "c"]]
+
+
+#: circles through imports inside functions that are still there; a set may only get smaller
+DEFERRED_CIRCLES = (
+    {"physiology.adults.training_people", "physiology.children.population"}
+    | {"physiology.plausibility.rules", "physiology.population"},
+    {"compounds.curated", "compounds.database"},
+    {"dosing.dataset", "dosing.language", "dosing.regimen"},
+    {"estimation.objective", "estimation.predictor", "estimation.steady"},
+    {"interchange.pksim", "interchange.pksim_processes"},
+)
+
+
+def for_type_checkers(tree: ast.Module) -> set[ast.AST]:
+    """Nodes under `if TYPE_CHECKING:`."""
+    return {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+
+
+def import_graph(deferred: bool) -> dict[str, set[str]]:
+    """Module -> modules of the package it imports; `deferred`: inside functions too."""
+    known = {module_name(path): path for path in modules()}
+    graph = {}
+    for name, path in known.items():
+        tree = ast.parse(path.read_text())
+        nodes = list(at_module_level(tree.body))
+        if deferred:
+            skipped = for_type_checkers(tree)
+            nodes = [
+                node
+                for node in ast.walk(tree)
+                if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in skipped
+            ]
+        graph[name] = {t for t in targets(path, nodes, known) if t in known and t != name}
+    return graph
+
+
+def test_no_module_imports_in_a_circle():
+    graph = import_graph(deferred=False)
+    circles = strongly_connected(graph)
+    assert not circles, "\n".join(
+        f"{a} -> {sorted(graph[a] & set(circle))}" for circle in circles for a in circle
+    )
+
+
+def test_no_new_circle_through_imports_inside_functions():
+    circles = [
+        {name.removeprefix("pbpk_hybrid.") for name in circle}
+        for circle in strongly_connected(import_graph(deferred=True))
+    ]
+    assert not [c for c in circles if not any(c <= known for known in DEFERRED_CIRCLES)]
+
+
+def test_every_import_of_the_package_finds_its_module():
+    """Those inside functions too, which nothing else reads before a user calls the function."""
+    known = {module_name(path) for path in modules()}
+    lost = []
+    for path in modules():
+        nodes = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
+        named = {t for t in targets(path, nodes, known) if t.split(".")[0] == "pbpk_hybrid"}
+        lost += [f"{path.relative_to(PACKAGE)}: {t}" for t in sorted(named - known)]
+    assert not lost

@@ -16,7 +16,9 @@ from ._core.lazy import lazy_names
 from ._core.provenance import VERSION as __version__
 
 _WHERE = {
-    "simulation.single": ("simulate", "simulate_system"),
+    "simulation.single": ("simulate",),
+    "simulation.run": ("simulate_system",),
+    "simulation.parameters": ("disposition",),
     "simulation.oral": ("bioavailability",),
     "models.small_molecules.absorption": ("GutAbsorption",),
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
@@ -143,7 +145,9 @@ if TYPE_CHECKING:
     from .results import open_results
     from .simulation.interactions import interaction, simulate_together
     from .simulation.oral import bioavailability
-    from .simulation.single import simulate, simulate_system
+    from .simulation.parameters import disposition
+    from .simulation.run import simulate_system
+    from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
 

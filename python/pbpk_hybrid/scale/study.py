@@ -14,8 +14,10 @@ import xarray as xr
 
 from .._core.errors import InputError, SubjectFailedWarning
 from .._core.random import block_seed
-from ..compounds import Compound, get_compound
+from ..compounds import Compound
+from ..compounds.conversion import as_compound
 from ..dosing import Regimen
+from ..dosing.conversion import as_regimen
 from ..simulation.single import simulate
 from ..simulation.variability import ByRow, Draws, Variability, draw_rows, resolve_variability
 from ..solvers import SolverOptions, TimeGrid
@@ -234,10 +236,8 @@ def simulate_cohort(
 
 
 def _study(compound, regimen, population, times, variability, seed, keywords) -> Study:
-    if isinstance(compound, str):
-        compound = get_compound(compound)
-    if isinstance(regimen, str):
-        regimen = Regimen.parse(regimen)
+    compound = as_compound(compound) if isinstance(compound, str) else compound
+    regimen = as_regimen(regimen) if isinstance(regimen, str) else regimen
     if not isinstance(population, (Cohort, xr.Dataset)):
         raise InputError(
             "population", type(population).__name__, "a Cohort or a physiology Dataset"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,18 @@ from .._core.arguments import check_choice, check_kind, check_mapping
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from .._core.units import quantity
-from ..compounds import Compound, get_compound
+from ..compounds import Compound
+from ..compounds.conversion import as_compound
 from ..dosing import Regimen
+from ..dosing.conversion import as_regimen
 from ..models.small_molecules.absorption import GutAbsorption
 from ..models.small_molecules.enzymes import warn_of_phenotypes
 from ..models.small_molecules.interactions import interacting_system
 from ..models.small_molecules.links import warn_of_strangers
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
-from .single import COVARIATES, as_regimen, simulate_system, warn_of_idle_gut
+from .run import simulate_system, warn_of_idle_gut
+from .single import with_covariates
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 #: whether `interaction`, which knows the victim, has said what changes nothing
@@ -64,7 +68,7 @@ def simulate_together(
 
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
-    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> inhibitor = ph.getas_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
     >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
     >>> both["concentration"].sel(compartment="midazolam:plasma").dims
     ('subject', 'time')
@@ -94,7 +98,7 @@ def simulate_together(
     """
     from ..physiology import check_physiology, reference_individual
 
-    pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
+    pairs = [(as_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
     enzyme_half_lives = check_mapping(
         "enzyme_half_lives", enzyme_half_lives, "a mapping: 'CYP3A4.liver' -> [h]"
     )
@@ -138,9 +142,7 @@ def simulate_together(
         },
         as_given=[(c.name, own) for c, own in pairs if own is not None],
     )
-    return ds.assign_coords(
-        {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
-    )
+    return with_covariates(ds, people)
 
 
 def interaction(
@@ -158,7 +160,7 @@ def interaction(
 
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
-    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> inhibitor = ph.getas_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
     >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
     >>> bool(found["auc_ratio"][0] > 1)
     True
@@ -195,76 +197,99 @@ def interaction(
     duration = quantity(duration, "h", "duration", positive=True)
     check_kind("compartment", compartment, str, "the name of a compartment of the victim")
     check_kind("extrapolate", extrapolate, (bool, np.bool_), "True or False")
-    drug, regimen = _compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
+    drug, regimen = as_compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
     clock = np.unique(
         np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
     )
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
-    curves, areas = [], []
     for key in options:
         check_choice(key, key, _OPTIONS, what="an option of interaction")
     gut = check_mapping(
         "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
     )
-    compounds = [drug, *(_compound(c) for c, _ in _pairs(perpetrators))]
+    compounds = [drug, *(as_compound(c) for c, _ in _pairs(perpetrators))]
     if population is not None:
         population = check_physiology(population)
     species = "human" if population is None else str(population["species"].values[0])
     warn_of_strangers(compounds, species, drug.name)
+    runs = []
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
-        here = (
-            {_compound(c).name for c, _ in given} if not others else set(gut)
-        )  # alone, the others' guts are not needed
-        own = {k: v for k, v in gut.items() if k in here}
-        token = _judged.set(True)
-        try:
-            ds = simulate_together(
-                given,
-                population,
-                times,
-                compartments=[name],
-                areas=[name],
-                absorption=own,
-                **options,
-            )
-        finally:
-            _judged.reset(token)
-        curve = ds["concentration"].values[:, times >= victim_time, 0]
-        area = ds["cumulative_auc"].values[:, times >= victim_time, 0]
-        curves.append(curve)
-        areas.append(_area(clock, curve, area[:, -1] - area[:, 0], extrapolate))
-    (auc_a, tail_a), (auc_b, tail_b) = areas
+        # alone, the guts of the others are not needed
+        present = set(gut) if others else {drug.name}
+        own = {compound: model for compound, model in gut.items() if compound in present}
+        kept = {"compartments": [name], "areas": [name], "absorption": own}
+        runs.append(_simulate_judged(given, population, times, **kept, **options))
+    exposures = [_exposure(run, times >= victim_time, clock, extrapolate) for run in runs]
+    return _ratios(*exposures, runs[-1], drug.name, victim_time)
+
+
+def _simulate_judged(*arguments: Any, **options: Any) -> xr.Dataset:
+    """:func:`simulate_together` without the warnings that `interaction` has given already."""
+    token = _judged.set(True)
+    try:
+        return simulate_together(*arguments, **options)
+    finally:
+        _judged.reset(token)
+
+
+@dataclass(frozen=True, eq=False)
+class _Exposure:
+    """Exposure to the victim, (n_subjects,) each: AUC, its part beyond the last time, Cmax."""
+
+    auc: np.ndarray
+    tail: np.ndarray
+    cmax: np.ndarray
+
+
+def _exposure(
+    run: xr.Dataset, counted: np.ndarray, clock: np.ndarray, extrapolate: bool
+) -> _Exposure:
+    """Exposure over the `counted` times of a run, which are `clock` [h] after the victim's dose."""
+    curve = run["concentration"].values[:, counted, 0]  # (subject, time)
+    area = run["cumulative_auc"].values[:, counted, 0]  # (subject, time)
+    auc, tail = _extrapolated(clock, curve, area[:, -1] - area[:, 0], extrapolate)
+    return _Exposure(auc, tail, curve.max(axis=1))
+
+
+def _ratios(
+    alone: _Exposure, both: _Exposure, run: xr.Dataset, victim: str, victim_time: float
+) -> xr.Dataset:
+    """AUC and Cmax with the other compounds over those alone."""
     per_subject = {
-        "auc_alone": (auc_a, "mg*h/L"),
-        "auc_together": (auc_b, "mg*h/L"),
-        "auc_ratio": (auc_b / auc_a, "1"),
-        "cmax_alone": (curves[0].max(axis=1), "mg/L"),
-        "cmax_together": (curves[1].max(axis=1), "mg/L"),
-        "cmax_ratio": (curves[1].max(axis=1) / curves[0].max(axis=1), "1"),
-        "extrapolated": (np.maximum(tail_a / auc_a, tail_b / auc_b), "1"),
+        "auc_alone": (alone.auc, "mg*h/L"),
+        "auc_together": (both.auc, "mg*h/L"),
+        "auc_ratio": (both.auc / alone.auc, "1"),
+        "cmax_alone": (alone.cmax, "mg/L"),
+        "cmax_together": (both.cmax, "mg/L"),
+        "cmax_ratio": (both.cmax / alone.cmax, "1"),
+        "extrapolated": (np.maximum(alone.tail / alone.auc, both.tail / both.auc), "1"),
     }
     return xr.Dataset(
         {
-            k: ("subject", v, {"units": u, "long_name": k.replace("_", " ")})
-            for k, (v, u) in per_subject.items()
+            name: ("subject", values, {"units": unit, "long_name": name.replace("_", " ")})
+            for name, (values, unit) in per_subject.items()
         },
-        {"subject": ds["subject"].values},
+        {"subject": run["subject"].values},
         attrs=provenance(
-            victim=drug.name,
+            victim=victim,
             victim_time=victim_time,
-            compounds=ds.attrs["compounds"],
-            enzymes=ds.attrs["enzymes"],
+            compounds=run.attrs["compounds"],
+            enzymes=run.attrs["enzymes"],
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )
 
 
-def _area(
+def _extrapolated(
     t: np.ndarray, c: np.ndarray, area: np.ndarray, extrapolate: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(AUC, its part beyond the last time), with the area that the integrator found up to it."""
+    """AUC to infinity and its part beyond the last time, (n_subjects,) each.
+
+    `area` is what the integrator found up to the last time. The terminal slope is that of the
+    last two points, which lie on the curve: there is no scatter for a regression to average.
+    """
     tail = np.zeros(len(c))
     if extrapolate:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -281,11 +306,6 @@ def _pairs(given: Given) -> list[tuple[Any, Any]]:
             "compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs"
         )
     return pairs
-
-
-def _compound(given: Compound | str) -> Compound:
-    check_kind("compound", given, (Compound, str), "a Compound or the name of one")
-    return get_compound(given) if isinstance(given, str) else given
 
 
 def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) -> Regimen:

@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from .._core.units import quantity
-from ..compounds import Compound, get_compound
+from ..compounds import Compound
+from ..compounds.conversion import as_compound
+from ..dosing import Regimen
+from ..dosing.conversion import as_regimen
 from ..models.small_molecules.absorption import GutAbsorption
-from ..models.small_molecules.whole_body import FAECES, METABOLISED_GUT, whole_body_system
+from ..models.small_molecules.disposition import DispositionChoices, resolve_disposition
+from ..models.small_molecules.structure import FAECES, METABOLISED_GUT
 from ..models.system.graph import LIVER
-from .single import as_regimen, simulate
+from .single import simulate
 
 
 def bioavailability(
@@ -56,32 +59,11 @@ def bioavailability(
     """
     from ..physiology import reference_individual
 
-    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
+    drug = as_compound(compound)
     duration = quantity(duration, "h", "duration", positive=True)
-    drug = get_compound(compound) if isinstance(compound, str) else compound
     given = as_regimen(regimen)
-    if (
-        len(given) != 1
-        or given.columns["route"][0] != "oral"
-        or given.columns["additional_doses"][0]
-    ):
-        raise InputError("regimen", str(given), "one oral dose")
-    if drug.saturable:
-        raise InputError(
-            "saturable",
-            [p.name for p in drug.saturable],
-            "linear elimination",
-            subject=drug.name,
-            hint="compare AUCs after oral and intravenous doses instead",
-        )
-    if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
-        raise InputError(
-            "transporters",
-            [t.label for t in drug.transporters],
-            "none in liver and gut",
-            subject=drug.name,
-            hint="compare AUCs after oral and intravenous doses instead",
-        )
+    _check_single_oral_dose(given)
+    _check_linear(drug)
     people = reference_individual("human") if population is None else population
     # Fh below is of each person's own anatomy; a liver varied in the simulation alone would not be the same one
     options = {"variability": None, **options}
@@ -101,9 +83,10 @@ def bioavailability(
         fg = 1 - amount.sel(compartment=METABOLISED_GUT).values / (fa * dose)
     same = ("clearance", "distribution", "partition_method", "kp", "hepatic_model")
     chosen = {name: options[name] for name in same if name in options}
-    system = whole_body_system(drug, people, absorption=absorption, **chosen)
-    p = system.parameters
-    graph = system.assemble.graph
+    resolved = resolve_disposition(
+        drug, people, DispositionChoices(absorption=absorption, **chosen)
+    )
+    p, graph = resolved.parameters, resolved.graph
     flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
     clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
     fh = np.broadcast_to(
@@ -124,6 +107,36 @@ def bioavailability(
             compound=drug.name, regimen=str(given), absorption=str(absorption or "first order")
         ),
     )
+
+
+def _check_single_oral_dose(given: Regimen) -> None:
+    """Refuse anything but one oral dose."""
+    if (
+        len(given) != 1
+        or given.columns["route"][0] != "oral"
+        or given.columns["additional_doses"][0]
+    ):
+        raise InputError("regimen", str(given), "one oral dose")
+
+
+def _check_linear(drug: Compound) -> None:
+    """Refuse compounds for which a well-stirred liver does not say what passes it."""
+    if drug.saturable:
+        raise InputError(
+            "saturable",
+            [p.name for p in drug.saturable],
+            "linear elimination",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
+    if any(t.organ in ("liver", "gut") and not t.none for t in drug.transporters):
+        raise InputError(
+            "transporters",
+            [t.label for t in drug.transporters],
+            "none in liver and gut",
+            subject=drug.name,
+            hint="compare AUCs after oral and intravenous doses instead",
+        )
 
 
 __all__ = ["bioavailability"]

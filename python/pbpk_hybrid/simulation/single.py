@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core import schemas
-from .._core.arguments import check_kind, check_mapping, check_names
-from .._core.errors import (
-    InputError,
-    NoEffectWarning,
-    SolveError,
-    SubjectFailedWarning,
-    unknown_name,
-)
-from .._core.provenance import provenance
+from .._core.arguments import check_kind, check_mapping
+from .._core.errors import InputError
 from .._core.random import check_seed
-from .._core.units import quantity
-from ..compounds import Compound, get_compound
+from ..compounds import Compound
+from ..compounds.conversion import as_compound
 from ..dosing import Regimen
-from ..dosing.records import dose_table
+from ..dosing.conversion import as_regimen
 from ..models.small_molecules.absorption import GutAbsorption
+from ..models.small_molecules.disposition import DispositionChoices
 from ..models.small_molecules.enzymes import warn_of_phenotypes
-from ..models.system.system import System
-from ..solvers.areas import area_names, of_concentrations
-from ..solvers.areas import solve as solve_with_areas
-from ..solvers.base import Problem, SolverOptions, Status, Trajectories
-from ..solvers.doses import (
-    dose_stops,
-    last_dose_time,
-    last_interval,
-    steady_state_stops,
-    subject_ids,
-)
-from ..solvers.select import choose_backend
-from ..solvers.signs import why_negative
-from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
-from .variability import Variability, resolve_variability, varied_people
+from ..models.small_molecules.whole_body import assemble_system
+from ..solvers.base import SolverOptions
+from ..solvers.time_grid import TimeGrid
+from .parameters import VariabilityChoice, resolve_parameters
+from .run import RunDoses, RunSettings, run_system, simulate_system, warn_of_idle_gut
+from .variability import Variability
 
 #: covariates that go along into the result
 COVARIATES = (
@@ -54,6 +38,19 @@ COVARIATES = (
     "gfr",
     "cardiac_output",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class _Streaming:
+    """Where a cohort larger than memory goes, and who computes it; see `chunks` of simulate."""
+
+    chunks: int | None = None
+    store: str | os.PathLike | None = None
+    client: Any = None
+
+    @property
+    def wanted(self) -> bool:
+        return any(value is not None for value in (self.chunks, self.store, self.client))
 
 
 def simulate(
@@ -90,471 +87,206 @@ def simulate(
 
     Parameters
     ----------
-    compound : a Compound or the name of one in the database
-    regimen : a Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``
-    population : physiology Dataset (one species); None: the reference human
-    times : (n_times,) [h], ascending; None: dense after every dose and just before the next, until 99 % of the area under
-        the curve that the last dose leaves is behind in the median person (attribute ``time_grid`` says until when); a
-        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end
-    compartments : what to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them. For large
-        populations name what you need: memory is subjects x times x compartments x 8 bytes.
-    areas : compartments whose exact AUC and AUMC the integrator keeps beside the curves; None: "plasma" where it is saved
-    backend : "auto", "embedded" or "julia"
-    options : tolerances and method, see SolverOptions
-    variability : differences between subjects in enzyme activity and absorption: "default" (``Variability()`` for people
-        drawn at random, none for reference individuals and people of a file), None or False (none), True, a coefficient
-        of variation for both (0.3 for 30 %), or a Variability; attribute ``variability`` says which
-    seed : of the variability; None takes the population's own seed
-    sensitivities : parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose"
-    clearance : "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the compound's own
-        basis, for curated drugs the one that was validated best (its file says so); attribute ``clearance_basis``
-    distribution : "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume); None: the
-        compound's own; attribute ``distribution_basis``
-    partition_method, kp, hepatic_model, permeability_limited : override the compound's; see whole_body_system
-    absorption : model of the gut (dissolution, transit, permeation) for oral doses; None: first-order absorption
-    raise_on_failure : raise SolveError instead of flagging failed subjects
-    progress : called with numbers of subjects done
-    chunks, store, client : for cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
-        streamed into, and the ``distributed.Client`` whose workers do it (None: processes on this machine). `population` may
-        then be a :class:`pbpk_hybrid.scale.Cohort`, whose people are drawn by the workers. See
-        :func:`pbpk_hybrid.scale.simulate_cohort`.
+    compound : Compound or str
+        A Compound or the name of one in the database.
+    regimen : Regimen, xarray.Dataset or str
+        A Regimen, its Dataset, or text such as ``"100 mg iv over 2 h q24h x7"``.
+    population : xarray.Dataset, optional
+        Physiology Dataset (one species); None: the reference human.
+    times : sequence of float, TimeGrid or None
+        (n_times,) [h], ascending. None: dense after every dose and just before the next, until
+        99 % of the area under the curve that the last dose leaves is reached in the median
+        subject (attribute ``time_grid`` says until when); a
+        :class:`pbpk_hybrid.solvers.TimeGrid` for the same with another end.
+    compartments : sequence of str, optional
+        What to save: "plasma", "blood", organs, sinks such as "metabolised"; None: all of them.
+        For large populations name what you need: memory is subjects x times x compartments x
+        8 bytes.
+    areas : sequence of str, optional
+        Compartments whose exact AUC and AUMC the integrator keeps beside the curves; None:
+        "plasma" where it is saved.
+    backend : str
+        "auto", "embedded" or "julia".
+    options : SolverOptions, optional
+        Tolerances and method.
+    variability : Variability, float, bool, str or None
+        Differences between subjects in enzyme activity and absorption: "default"
+        (``Variability()`` for people drawn at random, none for reference individuals and people
+        of a file), None or False (none), True, a coefficient of variation for both (0.3 for
+        30 %), or a Variability; attribute ``variability`` says which.
+    seed : int, optional
+        Of the variability; None takes the population's own seed.
+    sensitivities : sequence of str
+        Parameters to differentiate the concentrations by, e.g. "clint.liver", "kp.adipose".
+    clearance : str, optional
+        "in_vivo" (from the literature) or "in_vitro" (from hepatocytes or microsomes); None: the
+        compound's own basis, for curated drugs the one that was validated best (its file says
+        so); attribute ``clearance_basis``.
+    distribution : str, optional
+        "predicted" (Kp by the partition method) or "in_vivo" (Kp scaled to the measured volume);
+        None: the compound's own; attribute ``distribution_basis``.
+    partition_method, kp, hepatic_model, permeability_limited
+        Override the compound's; see :func:`pbpk_hybrid.whole_body_system`.
+    absorption : GutAbsorption, optional
+        Model of the gut (dissolution, transit, permeation) for oral doses; None: first-order
+        absorption.
+    raise_on_failure : bool
+        Raise SolveError instead of flagging failed subjects.
+    progress : callable, optional
+        Called with numbers of subjects done.
+    chunks, store, client
+        For cohorts larger than memory: subjects per chunk, the ``.zarr`` store that the result is
+        streamed into, and the ``distributed.Client`` whose workers do it (None: processes on this
+        machine). `population` may then be a :class:`pbpk_hybrid.scale.Cohort`, whose people are
+        drawn by the workers. See :func:`pbpk_hybrid.scale.simulate_cohort`.
 
     Returns
     -------
-    Dataset of schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg], mass_balance_error,
-    status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and cumulative_aumc [mg*h^2/L] (integrals of C and of
-    t x C from the start, by the integrator), the dose records dose_time, dose_amount, dose_route, ... (see
-    :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also concentration_sensitivity(subject, time,
-    compartment, parameter)
+    xarray.Dataset
+        Schema ``simulation``: concentration(subject, time, compartment) [mg/L], amount [mg],
+        mass_balance_error, status, cumulative_auc(subject, time, auc_compartment) [mg*h/L] and
+        cumulative_aumc [mg*h^2/L] (integrals of C and of t x C from the start, by the
+        integrator), the dose records dose_time, dose_amount, dose_route, ... (see
+        :func:`pbpk_hybrid.results.dose_records`), and with `sensitivities` also
+        concentration_sensitivity(subject, time, compartment, parameter).
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used, before any integration starts
-    SolveError : a subject failed and `raise_on_failure` is set
+    InputError and its kin
+        Anything that cannot be used, before any integration starts.
+    SolveError
+        A subject failed and `raise_on_failure` is set.
 
     Warns
     -----
-    SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-    NoEffectWarning : phenotypes in the population of enzymes that the compound does not name; a gut model without oral
-        doses
+    SubjectFailedWarning
+        Subjects whose integration failed; their values are NaN and `status` says why.
+    NoEffectWarning
+        Phenotypes in the population of enzymes that the compound does not name; a gut model
+        without oral doses.
+
+    See Also
+    --------
+    pbpk_hybrid.disposition : the parameters that the simulation uses, as a table
     """
-    from ..models.small_molecules.whole_body import whole_body_system
+    choices = DispositionChoices(
+        clearance,
+        distribution,
+        partition_method,
+        kp,
+        hepatic_model,
+        permeability_limited,
+        absorption,
+    )
+    settings = RunSettings(
+        compartments, areas, backend, options, sensitivities, raise_on_failure, progress
+    )
+    varied, streaming = VariabilityChoice(variability, seed), _Streaming(chunks, store, client)
+    _check_arguments(compound, choices, settings, varied, streaming)
+    if streaming.wanted:
+        return _simulate_in_chunks(
+            compound, regimen, population, times, choices, settings, varied, streaming
+        )
+    return _simulate_in_memory(
+        as_compound(compound), regimen, population, times, choices, settings, varied
+    )
+
+
+def _check_arguments(
+    compound: Compound | str,
+    choices: DispositionChoices,
+    settings: RunSettings,
+    varied: VariabilityChoice,
+    streaming: _Streaming,
+) -> None:
+    """Refuse arguments of the wrong kind before anything is computed."""
+    check_seed(varied.seed)
+    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
+    solver = (SolverOptions, type(None))
+    check_kind("options", settings.options, solver, "SolverOptions(rtol=1e-8) or None")
+    gut = (GutAbsorption, type(None))
+    check_kind("absorption", choices.absorption, gut, "GutAbsorption(...) or None")
+    check_mapping("kp", choices.kp, "a mapping: organ -> tissue:plasma partition coefficient")
+    path = (str, os.PathLike, type(None))
+    check_kind("store", streaming.store, path, "the name of a .zarr store")
+
+
+def _simulate_in_memory(
+    compound: Compound,
+    regimen: Regimen | xr.Dataset | str,
+    population: xr.Dataset | None,
+    times: Sequence[float] | np.ndarray | TimeGrid | None,
+    choices: DispositionChoices,
+    settings: RunSettings,
+    varied: VariabilityChoice,
+) -> xr.Dataset:
+    """:func:`simulate` with its keywords grouped, the whole population at once."""
     from ..physiology import check_physiology, reference_individual
 
-    _check_arguments(compound, options, absorption, kp, store, seed)
-    if chunks is not None or store is not None or client is not None:
-        from ..scale import (
-            simulate_cohort,  # on call only: this room knows nothing of stores and workers
-        )
-
-        if absorption is not None:
-            raise InputError(
-                "absorption", str(absorption), "nothing with `chunks`, `store` or `client`"
-            )
-        if store is None:
-            raise InputError(
-                "store",
-                None,
-                "the name of a .zarr store",
-                hint="`chunks` and `client` stream into a store",
-            )
-        return simulate_cohort(
-            compound,
-            regimen,
-            population,
-            times,
-            store=store,
-            chunks=10_000 if chunks is None else chunks,
-            client=client,
-            compartments=compartments or ("plasma",),
-            areas=areas,
-            backend=backend,
-            options=options,
-            variability=variability,
-            seed=seed,
-            sensitivities=sensitivities,
-            clearance=clearance,
-            distribution=distribution,
-            partition_method=partition_method,
-            kp=kp,
-            hepatic_model=hepatic_model,
-            permeability_limited=permeability_limited,
-            raise_on_failure=raise_on_failure,
-            progress=progress,
-        )
-    if isinstance(compound, str):
-        compound = get_compound(compound)
     people = reference_individual("human") if population is None else check_physiology(population)
-    n_subjects = people.sizes["subject"]
-    factors: dict[str, np.ndarray] = {}
-    used_seed = None
-    varied = resolve_variability(variability, people)
-    if varied is not None:
-        used_seed = _seed(seed, people)
-        names = ("clint.liver", "fraction_unbound_plasma", "absorption_rate")
-        names += ("transit_rate",) if compound.transit_compartments else ()
-        names += tuple(f"vmax[{p.name}]" for p in compound.saturable)
-        factors = varied_people(varied, people).draw(n_subjects, used_seed, names)
-    system = whole_body_system(
-        compound,
-        people,
-        clearance=clearance,
-        distribution=distribution,
-        partition_method=partition_method,
-        kp=kp,
-        hepatic_model=hepatic_model,
-        factors=factors,
-        permeability_limited=permeability_limited,
-        absorption=absorption,
-    )
-    given = as_regimen(regimen)
-    if absorption is not None:
+    parameters = resolve_parameters(compound, people, choices, varied)
+    system = assemble_system(parameters.disposition)
+    given = released = as_regimen(regimen)
+    if choices.absorption is not None:
         warn_of_idle_gut(given, compound.name)
-    regimen = given if absorption is None else absorption.release(given)
-    facts: dict[str, Any] = {"seed": used_seed, "population_seed": people.attrs.get("seed")}
-    facts["variability"] = "none" if varied is None else str(varied)
-    facts |= warn_of_phenotypes((compound.for_species(str(people["species"].values[0])),), people)
-    ds = simulate_system(
-        system,
-        regimen,
-        times,
-        compartments=compartments,
-        areas=areas,
-        backend=backend,
-        options=options,
-        sensitivities=sensitivities,
-        body_weight=people["body_weight"].values,
-        lag_time=compound.absorption_lag_time,
-        raise_on_failure=raise_on_failure,
-        progress=progress,
-        facts=facts,
-        as_given=[("", given)],
-    )
-    return ds.assign_coords(
+        released = choices.absorption.release(given)
+    of_species = compound.for_species(parameters.disposition.species)
+    attributes = {**parameters.attributes, **warn_of_phenotypes((of_species,), people)}
+    weight = people["body_weight"].values
+    doses = RunDoses(released, [("", given)], weight, compound.absorption_lag_time)
+    return with_covariates(run_system(system, doses, times, settings, attributes), people)
+
+
+def with_covariates(result: xr.Dataset, people: xr.Dataset) -> xr.Dataset:
+    """The result with the covariates of its subjects as coordinates."""
+    return result.assign_coords(
         {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
     )
 
 
-def _check_arguments(compound, options, absorption, kp, store, seed) -> None:
-    check_seed(seed)
-    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
-    check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
-    check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
-    check_mapping("kp", kp, "a mapping: organ -> tissue:plasma partition coefficient")
-    check_kind("store", store, (str, os.PathLike, type(None)), "the name of a .zarr store")
-
-
-def simulate_system(
-    system: System,
+def _simulate_in_chunks(
+    compound: Compound | str,
     regimen: Regimen | xr.Dataset | str,
-    times: Sequence[float] | np.ndarray | TimeGrid | None = None,
-    *,
-    compartments: Sequence[str] | None = None,
-    areas: Sequence[str] | None = None,
-    backend: str = "auto",
-    options: SolverOptions | None = None,
-    sensitivities: Sequence[str] = (),
-    body_weight: np.ndarray | None = None,
-    lag_time: float | None = None,
-    raise_on_failure: bool = False,
-    progress: Callable[[int], None] | None = None,
-    facts: Mapping[str, Any] | None = None,
-    as_given: Sequence[tuple[str, Regimen]] | None = None,
+    population: Any,
+    times: Sequence[float] | np.ndarray | TimeGrid | None,
+    choices: DispositionChoices,
+    settings: RunSettings,
+    varied: VariabilityChoice,
+    streaming: _Streaming,
 ) -> xr.Dataset:
-    """The same for any System: what :func:`simulate` does once the model is built.
+    """:func:`simulate` of a cohort that is streamed into a store."""
+    from ..scale import simulate_cohort  # on call only: stores and workers are its business
 
-    Parameters
-    ----------
-    body_weight : (n_subjects,) [kg], for doses per kg
-    lag_time : [h] added to doses of route "oral"
-    facts : further attributes of the result
-    as_given : (name of a compound or "", its regimen) pairs for the dose records of the result, where `regimen` is not
-        what was given but what became of it (released by a formulation, addressed to one of several compounds)
-    Others as in :func:`simulate`.
-    """
-    options = SolverOptions() if options is None else options
-    check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
-    sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
-    if areas is not None:
-        areas = check_names("areas", areas, "names of compartments, such as 'plasma'")
-    check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
-    regimen = as_regimen(regimen)
-    _check_amount_unit(system, regimen)
-    chosen, reason = choose_backend(backend)
-    automatic = times is None or isinstance(times, TimeGrid)
-    grid = np.empty(0) if automatic else _times(times)
-    if automatic:  # before a million additional doses are written out
-        refuse_many(int(regimen.columns["additional_doses"].max(initial=0)))
-    saved = _saved(system, compartments)
-    horizon = last_dose_time(regimen) + LONGEST if automatic else grid[-1]
-    doses = dose_stops(system, regimen, horizon, body_weight=body_weight, lag_time=lag_time or 0.0)
-    if sensitivities and doses.steady_state:
-        raise InputError(
-            "sensitivities",
-            list(sensitivities),
-            "a regimen without steady-state records",
-            hint="give enough doses before the time of interest instead of SS",
-        )
-    stops, failed = steady_state_stops(system, doses, chosen, options)
-    facts = dict(facts or {})
-    if automatic:
-        grid, facts["time_grid"] = default_times(
-            system,
-            stops,
-            chosen,
-            options,
-            wanted=times,
-            interval=last_interval(regimen),
-            start=float(min(0.0, doses.first_time)),
-        )
-    start = float(min(grid[0], doses.first_time))
-    wanted = area_names(system, saved, areas)
-    problem = Problem(system, stops, grid, saved, start, None, tuple(sensitivities), wanted)
-    result = solve_with_areas(chosen, problem, options, progress)
-    result.status[failed] = Status.NO_STEADY_STATE
-    for values in (result.amount, result.area, result.moment):
-        if values is not None:
-            values[failed] = np.nan
-    _report_failures(system, result, raise_on_failure)
-    ds = _dataset(system, problem, result, regimen, {"backend_reason": reason, **facts}, doses)
-    given = [("", regimen)] if as_given is None else as_given
-    ds = ds.assign(_dose_records(system, given, body_weight, grid[-1]))
-    return _label_amounts(ds, system.attrs.get("amount_unit", "mg"))
-
-
-def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
-    """
-    Warns
-    -----
-    NoEffectWarning : a model of the gut for a regimen without oral doses
-    """
-    if not (regimen.columns["route"] == "oral").any():
-        warnings.warn(
-            f"the gut model of {compound} changes nothing: none of its doses is oral ({regimen})",
-            NoEffectWarning,
-            stacklevel=3,
-        )
-
-
-def _check_amount_unit(system: System, regimen: Regimen) -> None:
-    """Refuse doses in another unit of amount than the model's; an imported model may be in moles."""
-    unit, theirs = system.attrs.get("amount_unit", "mg"), getattr(regimen, "unit", "mg")
-    if unit != theirs and len(regimen):
-        raise InputError(
-            "regimen",
-            f"doses in {theirs}",
-            f"doses in the unit of the model, {unit}",
-            hint="use the imported model's regimen and dose(), or import it in mg "
-            "(import_sbml with molar_mass= or substance_unit=)",
-        )
-
-
-def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
-    """Units of a model whose amounts are not in mg, in place of those of the schema."""
-    if unit == "mg":
-        return dataset
-    for name in (
-        "amount",
-        "dose",
-        "concentration",
-        "concentration_sensitivity",
-        "cumulative_auc",
-        "cumulative_aumc",
-        "dose_amount",
-    ):
-        if name in dataset.variables:
-            attrs = dataset[name].attrs
-            attrs["units"] = attrs["units"].replace("mg", unit)
-    return dataset
-
-
-def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
-    """A regimen from whatever describes one."""
-    if isinstance(regimen, Regimen):
-        return regimen
-    if isinstance(regimen, str):
-        return Regimen.parse(regimen)
-    if isinstance(regimen, xr.Dataset):
-        return Regimen.from_dataset(regimen)
-    raise InputError(
-        "regimen",
-        type(regimen).__name__,
-        "a Regimen, a regimen Dataset or text such as '100 mg oral'",
+    if choices.absorption is not None:
+        expected = "nothing with `chunks`, `store` or `client`"
+        raise InputError("absorption", str(choices.absorption), expected)
+    if streaming.store is None:
+        hint = "`chunks` and `client` stream into a store"
+        raise InputError("store", None, "the name of a .zarr store", hint=hint)
+    return simulate_cohort(
+        compound,
+        regimen,
+        population,
+        times,
+        store=streaming.store,
+        chunks=10_000 if streaming.chunks is None else streaming.chunks,
+        client=streaming.client,
+        compartments=settings.compartments or ("plasma",),
+        areas=settings.areas,
+        backend=settings.backend,
+        options=settings.options,
+        variability=varied.variability,
+        seed=varied.seed,
+        sensitivities=settings.sensitivities,
+        clearance=choices.clearance,
+        distribution=choices.distribution,
+        partition_method=choices.partition_method,
+        kp=choices.kp,
+        hepatic_model=choices.hepatic_model,
+        permeability_limited=choices.permeability_limited,
+        raise_on_failure=settings.raise_on_failure,
+        progress=settings.progress,
     )
 
 
-def _dose_records(system: System, given, body_weight, horizon: float) -> dict[str, Any]:
-    """The dose records up to the last time as variables of a simulation Dataset."""
-    table = dose_table(given, subject_ids(system), body_weight=body_weight, horizon=horizon)
-    both = ("subject", "dose_record")
-    return {
-        name: (both[-values.ndim :], values, schemas.attrs("simulation", name))
-        for name, values in table.items()
-    }
-
-
-def _times(times) -> np.ndarray:
-    if isinstance(times, (str, bytes, Mapping, xr.Dataset)):
-        raise InputError("times", times, "numbers [h]")
-    grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
-    if grid.size == 0:
-        raise InputError("times", [], "at least one time [h]")
-    back = np.flatnonzero(np.diff(grid) <= 0)
-    if back.size:
-        i = int(back[0])
-        raise InputError(
-            f"times[{i + 1}]",
-            float(grid[i + 1]),
-            f"a time after times[{i}] = {grid[i]:g} h",
-            hint="sort the times and leave out doubles",
-        )
-    if grid[0] < 0:
-        raise InputError("times[0]", float(grid[0]), "a time >= 0 h")
-    return grid
-
-
-def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...]:
-    if compartments is None:
-        return tuple(system.observables)
-    names = check_names("compartments", compartments, "names of compartments, such as 'plasma'")
-    if not names:
-        raise InputError("compartments", names, "at least one compartment")
-    for name in names:
-        if name not in system.observables:
-            raise unknown_name(
-                "compartments", name, system.observables, what="a compartment of the model"
-            )
-    return names
-
-
-def _seed(seed: int | None, people: xr.Dataset) -> int:
-    if seed is not None:
-        return seed
-    own = people.attrs.get("seed")
-    if own is None:
-        raise InputError(
-            "seed", None, "a non-negative integer, for the variability between subjects"
-        )
-    return int(own)
-
-
-def _report_failures(system: System, result: Trajectories, raise_on_failure: bool) -> None:
-    failed = np.flatnonzero(result.status != Status.SUCCESS)
-    if not failed.size:
-        return
-    first = failed[0]
-    status = Status(int(result.status[first]))
-    advice = status.advice
-    if status == Status.NEGATIVE_AMOUNT:
-        advice = why_negative(system, first)
-    names = ", ".join(str(system.subjects[s]) for s in failed[:5]) + (
-        ", ..." if failed.size > 5 else ""
-    )
-    text = (
-        f"{failed.size} of {system.n_subjects} subjects could not be integrated ({names}); "
-        f"subject {system.subjects[first]}: {advice}"
-    )
-    if raise_on_failure:
-        raise SolveError(text)
-    warnings.warn(text + "; their values are NaN", SubjectFailedWarning, stacklevel=4)
-
-
-def _relative(balance: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """balance / given where something was given; into the memory of `balance`."""
-    return np.divide(balance, given, out=balance, where=given > 0)
-
-
-def _dataset(
-    system, problem: Problem, result: Trajectories, regimen: Regimen, facts, doses
-) -> xr.Dataset:
-    factors = np.stack(
-        [
-            np.broadcast_to(system.observables[n].factor, (system.n_subjects,))
-            for n in problem.saved
-        ],
-        axis=1,
-    )
-    dims = ("subject", "time", "compartment")
-    concentration = result.amount * factors[:, None, :]
-    for o, name in enumerate(problem.saved):
-        if (offset := system.observables[name].offset) is not None:
-            concentration[:, :, o] += np.reshape(offset, (-1, 1))
-    variables: dict[str, Any] = {
-        "concentration": (dims, concentration, schemas.attrs("simulation", "concentration")),
-        "amount": (dims, result.amount, schemas.attrs("simulation", "amount")),
-        "status": (
-            "subject",
-            result.status,
-            {
-                **schemas.attrs("simulation", "status"),
-                "flag_values": np.array([s.value for s in Status], dtype=np.int8),
-                "flag_meanings": " ".join(s.name.lower() for s in Status),
-            },
-        ),
-        "steps": (
-            "subject",
-            result.steps[:, 0].astype(np.int32),
-            {"units": "1", "long_name": "accepted solver steps"},
-        ),
-    }
-    if result.balance is not None:
-        variables["mass_balance_error"] = (
-            dims[:2],
-            _relative(result.balance, result.given),
-            schemas.attrs("simulation", "mass_balance_error"),
-        )
-    if result.area is not None:
-        pairs = zip(
-            ("cumulative_auc", "cumulative_aumc"), of_concentrations(problem, result), strict=True
-        )
-        variables |= {
-            name: (
-                ("subject", "time", "auc_compartment"),
-                values,
-                schemas.attrs("simulation", name),
-            )
-            for name, values in pairs
-        }
-    if result.sensitivity is not None:
-        slope = result.sensitivity * factors[:, None, :, None]
-        for q, d in enumerate(result.derivatives):
-            for o, name in enumerate(problem.saved):
-                if name in d.factor:
-                    slope[:, :, o, q] += (
-                        result.amount[:, :, o]
-                        * np.broadcast_to(d.factor[name], (system.n_subjects,))[:, None]
-                    )
-                if name in d.offset:
-                    slope[:, :, o, q] += np.reshape(d.offset[name], (-1, 1))
-        variables["concentration_sensitivity"] = (
-            (*dims, "parameter"),
-            slope,
-            {
-                "units": "(mg/L)/(unit of the parameter)",
-                "long_name": "derivative of the concentration by the parameter",
-            },
-        )
-    coords = {
-        "subject": system.subjects,
-        "time": ("time", problem.times, {"units": "h", "long_name": "time"}),
-        "compartment": np.array(problem.saved, dtype=str),
-        "dose": ("subject", doses.first_dose, {"units": "mg", "long_name": "first dose"}),
-    }
-    if result.area is not None:
-        coords["auc_compartment"] = np.array(problem.areas, dtype=str)
-    if problem.parameters:
-        coords["parameter"] = np.array(problem.parameters, dtype=str)
-    dataset = xr.Dataset(
-        variables,
-        coords,
-        attrs=provenance(
-            **system.attrs,
-            **result.facts,
-            **facts,
-            regimen=str(regimen),
-            failed_subjects=int((result.status != Status.SUCCESS).sum()),
-            schema="simulation",
-            schema_version=schemas.SCHEMA_VERSION,
-        ),
-    )
-    return dataset
+__all__ = ["COVARIATES", "simulate", "simulate_system", "with_covariates"]

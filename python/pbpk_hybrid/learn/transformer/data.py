@@ -17,7 +17,7 @@ import xarray as xr
 from ..._core.errors import InputError, unknown_name
 from ..._core.schemas import validate
 from ..._core.units import quantity
-from ...dosing import Regimen
+from ...dosing.conversion import as_regimen
 from ...physiology import SPECIES, reference_individual
 from .batch import COVARIATES, DESCRIPTORS, MATRICES, SITES, Batch
 
@@ -207,27 +207,6 @@ def _numbers(name: str, values, n: int, labels: list[str]) -> np.ndarray:
 
 
 # ------------------------------------------------------------------ what they get
-def as_regimen(regimen: Any) -> Regimen:
-    """A Regimen from a Regimen, its Dataset, or words.
-
-    Raises
-    ------
-    InputError
-        anything else
-    """
-    if isinstance(regimen, Regimen):
-        return regimen
-    if isinstance(regimen, str):
-        return Regimen.parse(regimen)
-    if isinstance(regimen, xr.Dataset):
-        return Regimen.from_dataset(regimen)
-    raise InputError(
-        "regimen",
-        type(regimen).__name__,
-        "a Regimen, a regimen Dataset or text such as '100 mg oral'",
-    )
-
-
 def subject_ids(labels: Sequence[str]) -> list[int]:
     """Numbers by which a regimen names subjects: the labels where all are whole numbers,
     else 0, 1, ...

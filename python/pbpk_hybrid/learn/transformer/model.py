@@ -16,7 +16,8 @@ import xarray as xr
 
 from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning
 from ..._core.random import generator
-from ...compounds import Compound, get_compound
+from ...compounds import Compound
+from ...compounds.conversion import as_compound
 from ...physiology import SPECIES
 from ..checkpoints import (
     check_finite,
@@ -485,7 +486,7 @@ def _warn_of_unlike(patients: Sequence[Patient], score: np.ndarray) -> None:
 
 def _compound(compound: Compound | str | None) -> Compound | None:
     if isinstance(compound, str):
-        return get_compound(compound)
+        return as_compound(compound)
     if compound is not None and not isinstance(compound, Compound):
         raise InputError(
             "compound", type(compound).__name__, "a Compound, a name in the database, or None"

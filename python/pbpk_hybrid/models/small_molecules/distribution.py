@@ -27,15 +27,13 @@ from ..._core.arguments import check_mapping
 from ..._core.errors import InputError, OutOfRangeWarning
 from ..._core.units import quantity
 from ...compounds import Compound
-from ...physiology import reference_individual
 from ..system.graph import ARTERIAL, VENOUS, OrganGraph
-from .partition import blood_to_plasma_ratio, partition_coefficients
+from .partition import partition_coefficients
+from .reference import ReferenceBody
 
 BLOOD = (ARTERIAL, VENOUS)
-USUAL_FACTOR = (
-    0.1,
-    10.0,
-)  # outside it the method does not describe how the drug distributes, and the pattern means little
+#: outside it the partition method does not describe how the drug distributes
+USUAL_FACTOR = (0.1, 10.0)
 
 
 def tissue_partition(
@@ -43,6 +41,7 @@ def tissue_partition(
     graph: OrganGraph,
     method: str | None = None,
     kp: Mapping[str, float] | None = None,
+    reference: ReferenceBody | None = None,
 ) -> tuple[dict[str, float], dict[str, str | float]]:
     """Kp of every tissue as the model uses it, and what was done to get it.
 
@@ -51,10 +50,11 @@ def tissue_partition(
     compound : with the values of its species put in (``compound.for_species``)
     method : partition method; None takes the compound's own
     kp : values that override everything else, the factor included
+    reference : the compound in its reference individual, where it is known already
 
     Returns
     -------
-    Kp by tissue [1]; facts ``distribution_basis`` ("predicted", "in_vivo", or "given" where `kp` has every tissue) and
+    Kp by tissue [1]; attributes ``distribution_basis`` ("predicted", "in_vivo", or "given" where `kp` has every tissue) and
     ``kp_factor`` [1]
 
     Raises
@@ -79,18 +79,22 @@ def tissue_partition(
     if set(own) != set(tissues):  # else nothing is left to predict
         predicted = partition_coefficients(compound, compound.species, method)
         own = {o: float(predicted.sel(organ=o)) for o in tissues} | own
-    factor = kp_factor(compound, own) if compound.distribution_basis == "in_vivo" else 1.0
-    facts = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
-    return {o: factor * own[o] for o in tissues} | override, facts
+    in_vivo = compound.distribution_basis == "in_vivo"
+    factor = kp_factor(compound, own, reference) if in_vivo else 1.0
+    attributes = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
+    return {o: factor * own[o] for o in tissues} | override, attributes
 
 
-def equilibrium_volume(compound: Compound, kp: Mapping[str, float]) -> tuple[float, float]:
+def equilibrium_volume(
+    compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
+) -> tuple[float, float]:
     """Volume of distribution of the species' reference individual, in two parts [L/kg of plasma volume].
 
     Parameters
     ----------
     compound : with the values of its species put in (``compound.for_species``)
     kp : tissue:plasma partition coefficient of every tissue [1]
+    reference : the compound in its reference individual, where it is known already
 
     Returns
     -------
@@ -100,31 +104,28 @@ def equilibrium_volume(compound: Compound, kp: Mapping[str, float]) -> tuple[flo
     ------
     Oie & Tozer (1979) J Pharm Sci 68:1203; as a sum over tissues Sawada et al. (1984) J Pharmacokinet Biopharm 12:587.
     """
-    person = reference_individual(compound.species)
+    reference = reference or ReferenceBody(compound)
+    person = reference.individual
     weight = float(person["body_weight"][0])
     volume = {
         str(o): float(v)
         for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)
     }
-    ratio = float(
-        np.mean(
-            blood_to_plasma_ratio(
-                compound, compound.species, hematocrit=person["hematocrit"].values
-            )
-        )
-    )
-    blood = sum(volume[o] for o in BLOOD) * ratio
+    blood = sum(volume[o] for o in BLOOD) * reference.blood_to_plasma
     tissues = sum(volume[o] * kp[o] for o in volume if o not in BLOOD)
     return blood / weight, tissues / weight
 
 
-def kp_factor(compound: Compound, kp: Mapping[str, float]) -> float:
+def kp_factor(
+    compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
+) -> float:
     """The factor on all Kp with which the reference individual has the compound's ``volume_steady_state``.
 
     Parameters
     ----------
     compound : with the values of its species put in, and ``distribution_basis="in_vivo"``
     kp : tissue:plasma partition coefficient of every tissue before scaling [1]
+    reference : the compound in its reference individual, where it is known already
 
     Returns
     -------
@@ -136,7 +137,7 @@ def kp_factor(compound: Compound, kp: Mapping[str, float]) -> float:
 
     Warns
     -----
-    OutOfRangeWarning : a factor outside .1 to 10
+    OutOfRangeWarning : a factor outside 0.1 to 10
     """
     measured = compound.volume_steady_state
     if measured is None:
@@ -147,7 +148,7 @@ def kp_factor(compound: Compound, kp: Mapping[str, float]) -> float:
             subject=compound.name,
             hint="with distribution_basis='in_vivo'; use 'predicted' where no volume was measured",
         )
-    blood, tissues = equilibrium_volume(compound, kp)
+    blood, tissues = equilibrium_volume(compound, kp, reference)
     factor = (measured - blood) / tissues
     if not factor > 0:
         raise InputError(

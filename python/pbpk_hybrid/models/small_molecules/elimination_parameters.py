@@ -18,7 +18,6 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ...compounds import Compound
-from ...physiology import reference_individual
 from ..system.graph import LIVER, OrganGraph, whole_body_graph
 from .binding import fraction_unbound_hepatocytes, fraction_unbound_microsomes
 from .clearance import (
@@ -35,7 +34,7 @@ from .clearance import (
 )
 from .enzymes import activity_factor
 from .ionisation import distribution_coefficient, ionisation
-from .partition import blood_to_plasma_ratio
+from .reference import ReferenceBody
 
 
 def elimination_parameters(
@@ -44,6 +43,7 @@ def elimination_parameters(
     graph: OrganGraph,
     blood_to_plasma: np.ndarray,
     hepatic_model: str | None = None,
+    reference: ReferenceBody | None = None,
 ) -> dict[str, np.ndarray]:
     """``clint.liver`` [L/h, unbound] and ``clearance_renal`` [L/h, plasma], each (n_subjects,).
 
@@ -54,6 +54,7 @@ def elimination_parameters(
     ------
     InputError : no clearance is given; clearance above the organ's blood flow (names the subject)
     """
+    reference = reference or ReferenceBody(compound)
     model = check_model(hepatic_model or compound.hepatic_model or "well_stirred")
     fu = compound.fraction_unbound_plasma
     flow = _liver_flow(physiology, graph)
@@ -66,9 +67,9 @@ def elimination_parameters(
             compound.gfr_fraction,
         )  # the pathways are all there is to the liver
         if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
-            _, fraction = _in_vivo(compound, model)
+            _, fraction = _in_vivo(reference, model)
     elif basis == "in_vivo":
-        per_gram, fraction = _in_vivo(compound, model)
+        per_gram, fraction = _in_vivo(reference, model)
         clint = per_gram * _liver_mass(physiology)
     elif basis == "in_vitro":
         clint, fraction = _in_vitro(compound, physiology), compound.gfr_fraction
@@ -126,18 +127,12 @@ def _cells(physiology: xr.Dataset) -> np.ndarray | float:
     return np.where(np.isfinite(cells), cells, standard) / standard
 
 
-def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
+def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
     """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from the reference individual."""
-    person = reference_individual(compound.species)
+    compound, person = reference.compound, reference.individual
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma
-    ratio = float(
-        np.mean(
-            blood_to_plasma_ratio(
-                compound, compound.species, hematocrit=person["hematocrit"].values
-            )
-        )
-    )
+    ratio = reference.blood_to_plasma
     if compound.clearance_hepatic is not None:  # nothing of it is renal; filtration comes beside it
         given, excreted = compound.clearance_hepatic, None
     else:

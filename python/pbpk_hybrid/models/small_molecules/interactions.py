@@ -24,7 +24,7 @@ An inhibitor's concentration in the gut wall is what it is absorbed with plus, u
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -33,10 +33,11 @@ from ..._core.errors import InputError, unknown_name
 from ...compounds import Compound
 from ..system.system import Coefficients, Observable, Reaction, System
 from .absorption import GutAbsorption
-from .enzymes import pathway_shares, turnover_rate
+from .disposition import Disposition, DispositionChoices, resolve_disposition
+from .enzymes import turnover_rate
 from .links import warn_of_idle_half_lives
 from .transport import Carrier, side
-from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, whole_body_system
+from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, assemble_system
 
 TURNOVER_STATE = "enzyme_turnover"
 _REVERSIBLE = ("competitive", "noncompetitive", "uncompetitive")
@@ -79,29 +80,34 @@ def interacting_system(
         if name not in names:
             raise unknown_name("absorption", name, names, what="one of the compounds")
     species = str(physiology["species"].values[0])
+    choices = DispositionChoices(
+        partition_method=partition_method, hepatic_model=hepatic_model, enzymes_apart=True
+    )
     members = [
-        _Member(
-            c := compound.for_species(species),
-            whole_body_system(
-                c,
-                physiology,
-                partition_method=partition_method,
-                hepatic_model=hepatic_model,
-                enzymes_apart=True,
-                absorption=absorption.get(compound.name),
-            ),
-            f"{compound.name}:",
+        _Member.of(
+            compound.for_species(species),
+            physiology,
+            replace(choices, absorption=absorption.get(compound.name)),
         )
         for compound in compounds
     ]
-    return _Builder(members, physiology, dict(enzyme_half_lives or {})).system()
+    return _Builder(members, dict(enzyme_half_lives or {})).system()
 
 
 @dataclass(frozen=True, eq=False)
 class _Member:
+    """One compound with its own whole-body model."""
+
     compound: Compound
+    disposition: Disposition
     system: System
     prefix: str
+
+    @classmethod
+    def of(cls, compound: Compound, physiology: xr.Dataset, choices: DispositionChoices) -> _Member:
+        """A compound, with the values of its species put in, resolved in the subjects."""
+        disposition = resolve_disposition(compound, physiology, choices)
+        return cls(compound, disposition, assemble_system(disposition), f"{compound.name}:")
 
     def own(self, p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """This compound's parameters out of all."""
@@ -112,9 +118,7 @@ class _Member:
 class _Builder:
     """Puts the members together, and assembles their coefficients from parameters."""
 
-    def __init__(
-        self, members: list[_Member], physiology: xr.Dataset, half_lives: dict[str, float]
-    ):
+    def __init__(self, members: list[_Member], half_lives: dict[str, float]):
         self.members = members
         self.enzymes = self._enzymes(half_lives)
         self.states: tuple[str, ...] = tuple(m.prefix + s for m in members for s in m.system.states)
@@ -125,8 +129,7 @@ class _Builder:
         self.parameters = {m.prefix + k: v for m in members for k, v in m.system.parameters.items()}
         self.parameters |= {f"kdeg[{e}]": np.array([k]) for e, k in self.enzymes.items()}
         for m in members:
-            for i, pathway in enumerate(m.compound.metabolism):
-                share = pathway_shares(m.compound, physiology, pathway.organ)[i]
+            for i, share in enumerate(m.disposition.shares):
                 self.parameters[f"{m.prefix}share[{i}]"] = share
             for i, effect in enumerate(m.compound.enzyme_effects):
                 for key in ("ki", "kinact", "ec50", "emax"):

@@ -23,6 +23,8 @@ import numpy as np
 
 from ..._core.errors import InputError, unknown_name
 from .elimination_order import EliminationPlan, plan_elimination
+from .equations import equations_html, equations_text, summary
+from .signs import signed_by_equations
 
 #: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
 #: allowed)
@@ -295,8 +297,35 @@ class System:
                 subject=self.subjects[s] if values.shape[0] > 1 else None,
             )
 
+    def __repr__(self) -> str:
+        return summary(self)
+
+    def _repr_html_(self) -> str:
+        return equations_html(self)
+
+    def equations(self, subject: int = 0) -> str:
+        """States, flows and reactions of one subject as equations with units.
+
+        Parameters
+        ----------
+        subject : int
+            Position of the subject whose numbers are shown.
+
+        Returns
+        -------
+        str
+            One line for each state, reaction and observable.
+
+        Raises
+        ------
+        InputError
+            No subject at this position.
+        """
+        return equations_text(self, subject)
+
     @property
     def n_states(self) -> int:
+        """Number of states."""
         return len(self.states)
 
     @property
@@ -390,32 +419,3 @@ class System:
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},
         )
-
-
-def signed_by_equations(system: System, *, flows: bool = True) -> np.ndarray:
-    """(n_states,) True for states that the equations can take below zero, and for what those drive.
-
-    These are states that something takes from whatever they hold (a reaction of which the state is no reactant; with
-    `flows` also a negative entry of K beside the diagonal), and enzymes as deviations from their baseline.
-    """
-    out = np.zeros(system.n_states, dtype=bool)
-    beside = system.k_row != system.k_col
-    if flows:
-        out[system.k_row[beside & np.any(system.k_value < 0, axis=0)]] = True
-    drivers = []
-    for r in system.reactions:
-        change = {r.reactants[1]} if r.law == "enzymatic" else set()  # 1 + e is never below zero
-        out[list(change)] = True
-        out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True
-        drivers.append((set(r.reactants) - change, [s for s in r.stoichiometry if s not in change]))
-    moved = beside & np.any(system.k_value != 0, axis=0)
-    edges = list(zip(system.k_row[moved], system.k_col[moved], strict=True))
-    while True:
-        before = out.sum()
-        for to, of in edges:
-            out[to] |= out[of]
-        for reactants, targets in drivers:
-            if out[list(reactants)].any():
-                out[targets] = True
-        if out.sum() == before:
-            return out

@@ -1,0 +1,185 @@
+"""Trajectories -> simulation Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .._core import schemas
+from .._core.provenance import provenance
+from ..dosing import Regimen
+from ..dosing.records import dose_table
+from ..models.system.system import System
+from ..solvers.areas import of_concentrations
+from ..solvers.base import Problem, Status, Trajectories
+from ..solvers.doses import subject_ids
+
+_DIMS = ("subject", "time", "compartment")
+#: variables whose unit holds the amount
+_AMOUNTS = (
+    "amount",
+    "dose",
+    "concentration",
+    "concentration_sensitivity",
+    "cumulative_auc",
+    "cumulative_aumc",
+    "dose_amount",
+)
+
+
+def simulation_dataset(
+    system: System,
+    problem: Problem,
+    result: Trajectories,
+    regimen: Regimen,
+    attributes: Mapping[str, Any],
+    first_dose: np.ndarray,
+) -> xr.Dataset:
+    """The result of one integration as a Dataset of schema ``simulation``.
+
+    Parameters
+    ----------
+    system, problem, result
+        What was integrated, and what came of it.
+    regimen : Regimen
+        Named in the attributes.
+    attributes : mapping
+        Further attributes of the Dataset.
+    first_dose : ndarray, (n_subjects,), mg
+    """
+    variables = _curves(system, problem, result) | _diagnostics(result)
+    if result.area is not None:
+        variables |= _areas(problem, result)
+    if result.sensitivity is not None:
+        variables["concentration_sensitivity"] = _sensitivity(system, problem, result)
+    return xr.Dataset(
+        variables,
+        _coordinates(system, problem, result, first_dose),
+        attrs=provenance(
+            **system.attrs,
+            **result.facts,
+            **attributes,
+            regimen=str(regimen),
+            failed_subjects=int((result.status != Status.SUCCESS).sum()),
+            schema="simulation",
+            schema_version=schemas.SCHEMA_VERSION,
+        ),
+    )
+
+
+def dose_records(
+    system: System, regimens: Any, body_weight: np.ndarray | None, horizon: float
+) -> dict[str, Any]:
+    """The dose records up to the last time as variables of a simulation Dataset."""
+    table = dose_table(regimens, subject_ids(system), body_weight=body_weight, horizon=horizon)
+    both = ("subject", "dose_record")
+    return {
+        name: (both[-values.ndim :], values, schemas.attrs("simulation", name))
+        for name, values in table.items()
+    }
+
+
+def label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
+    """Units of a model whose amounts are not in mg, in place of those of the schema."""
+    if unit == "mg":
+        return dataset
+    for name in _AMOUNTS:
+        if name in dataset.variables:
+            attrs = dataset[name].attrs
+            attrs["units"] = attrs["units"].replace("mg", unit)
+    return dataset
+
+
+def _curves(system: System, problem: Problem, result: Trajectories) -> dict[str, Any]:
+    """Amounts and concentrations, (subject, time, compartment)."""
+    # (subject, 1, compartment) against (subject, time, compartment)
+    concentration = result.amount * _factors(system, problem)[:, None, :]
+    for o, name in enumerate(problem.saved):
+        if (offset := system.observables[name].offset) is not None:
+            concentration[:, :, o] += np.reshape(offset, (-1, 1))
+    return {
+        "concentration": (_DIMS, concentration, schemas.attrs("simulation", "concentration")),
+        "amount": (_DIMS, result.amount, schemas.attrs("simulation", "amount")),
+    }
+
+
+def _factors(system: System, problem: Problem) -> np.ndarray:
+    """Concentration per amount of what is saved, (subject, compartment)."""
+    shape = (system.n_subjects,)
+    factors = [np.broadcast_to(system.observables[n].factor, shape) for n in problem.saved]
+    return np.stack(factors, axis=1)
+
+
+def _diagnostics(result: Trajectories) -> dict[str, Any]:
+    """Status and steps of each subject, and the mass balance where the system is closed."""
+    flags = {
+        **schemas.attrs("simulation", "status"),
+        "flag_values": np.array([s.value for s in Status], dtype=np.int8),
+        "flag_meanings": " ".join(s.name.lower() for s in Status),
+    }
+    steps = {"units": "1", "long_name": "accepted solver steps"}
+    variables: dict[str, Any] = {
+        "status": ("subject", result.status, flags),
+        "steps": ("subject", result.steps[:, 0].astype(np.int32), steps),
+    }
+    if result.balance is not None:
+        # where nothing was given yet, the absolute error; in the memory of `balance`
+        relative = np.divide(
+            result.balance, result.given, out=result.balance, where=result.given > 0
+        )
+        attrs = schemas.attrs("simulation", "mass_balance_error")
+        variables["mass_balance_error"] = (_DIMS[:2], relative, attrs)
+    return variables
+
+
+def _areas(problem: Problem, result: Trajectories) -> dict[str, Any]:
+    """Cumulative AUC and AUMC by the integrator, (subject, time, auc_compartment)."""
+    names = ("cumulative_auc", "cumulative_aumc")
+    dims = ("subject", "time", "auc_compartment")
+    return {
+        name: (dims, values, schemas.attrs("simulation", name))
+        for name, values in zip(names, of_concentrations(problem, result), strict=True)
+    }
+
+
+def _sensitivity(system: System, problem: Problem, result: Trajectories) -> tuple:
+    """Derivative of the concentrations by the parameters, (subject, time, compartment, parameter).
+
+    d(A f + o)/dp = f dA/dp + A df/dp + do/dp with the factor f and the offset o of the compartment.
+    """
+    slope = result.sensitivity * _factors(system, problem)[:, None, :, None]
+    for q, d in enumerate(result.derivatives):
+        for o, name in enumerate(problem.saved):
+            if name in d.factor:
+                by_factor = np.broadcast_to(d.factor[name], (system.n_subjects,))[:, None]
+                slope[:, :, o, q] += result.amount[:, :, o] * by_factor
+            if name in d.offset:
+                slope[:, :, o, q] += np.reshape(d.offset[name], (-1, 1))
+    attrs = {
+        "units": "(mg/L)/(unit of the parameter)",
+        "long_name": "derivative of the concentration by the parameter",
+    }
+    return ((*_DIMS, "parameter"), slope, attrs)
+
+
+def _coordinates(
+    system: System, problem: Problem, result: Trajectories, first_dose: np.ndarray
+) -> dict[str, Any]:
+    """Subjects, times, compartments and first doses; parameters of sensitivities."""
+    coords = {
+        "subject": system.subjects,
+        "time": ("time", problem.times, {"units": "h", "long_name": "time"}),
+        "compartment": np.array(problem.saved, dtype=str),
+        "dose": ("subject", first_dose, {"units": "mg", "long_name": "first dose"}),
+    }
+    if result.area is not None:
+        coords["auc_compartment"] = np.array(problem.areas, dtype=str)
+    if problem.parameters:
+        coords["parameter"] = np.array(problem.parameters, dtype=str)
+    return coords
+
+
+__all__ = ["dose_records", "label_amounts", "simulation_dataset"]

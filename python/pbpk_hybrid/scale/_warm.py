@@ -9,8 +9,8 @@ def _load() -> None:
 
     from ..physiology import sample_population
     from ..simulation.single import simulate
-    from ..solvers import SolverOptions
     from ..simulation.variability import Variability
+    from ..solvers import SolverOptions
 
     # one thread: a process that has threads must not be forked
     simulate(

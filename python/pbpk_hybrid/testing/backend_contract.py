@@ -14,7 +14,7 @@ Take the two classes into a test module, and say which backend they are for::
     class TestSolutions(MyBackend, BackendContract): ...
     class TestAreas(MyBackend, AreaContract): ...
 
-A backend follows the protocol :class:`pbpk_hybrid.solvers.base.Backend`. Tolerances are relative, and
+A backend follows the protocol :class:`pbpk_hybrid.solvers.base.Backend`. Tolerances are relative;
 amounts under a millionth of the dose count as that much
 (:func:`pbpk_hybrid.testing.problems.relative_error`).
 """
@@ -376,7 +376,7 @@ class AreaContract:
         assert_areas(problem, solve_with_areas(backend, problem, SolverOptions()), curves)
 
     def test_areas_go_on_through_a_reset(self, backend: Backend) -> None:
-        """100 mg at 0 h, a reset and 40 mg at 5 h: areas of the first up to 5 h, then of the second."""
+        """100 mg at 0 h, a reset and 40 mg at 5 h: areas of the first dose, then the second."""
         stops = stop_table(
             (-1, 0.0, ADD, 1, 100.0), (-1, 5.0, KEEP, 0, 0.0), (-1, 5.0, ADD, 1, 40.0)
         )

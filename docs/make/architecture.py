@@ -1,7 +1,8 @@
 """The packages and what they import, drawn from the imports: ``python docs/make/architecture.py [FILE.svg]``.
 
 The site draws it while it is built. A package stands above those that it imports; lines follow imports at the
-top of a module, without those that a longer way implies. Imports inside functions are not drawn.
+top of a module, without those that a longer way implies. Imports inside functions are drawn for the
+entry points (command line, web app) alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "pbpk_hybrid"
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 118, 44, 22, 46, 14
+#: packages that load on use whatever they need: their imports inside functions count as well
+ENTRY_POINTS = ("app", "cli")
 #: colours that are readable on a light and on a dark page
 BOX, LINE = "#00897b", "#8a8a8a"
 
@@ -32,7 +35,8 @@ def imports(files: dict[str, list[Path]]) -> dict[str, set[str]]:
     for name, paths in files.items():
         for path in paths:
             here = path.relative_to(PACKAGE).parts[:-1]
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree) if name in ENTRY_POINTS else tree.body:
                 if isinstance(node, ast.ImportFrom) and node.level:
                     base = here[: len(here) - node.level + 1]
                     parts = (*base, *(node.module or "").split("."))

@@ -1,4 +1,4 @@
-"""The packages and what they import, drawn from the imports: ``python docs/make/architecture.py [FILE.svg]``.
+"""The packages and what they import: ``python docs/make/architecture.py [FILE.svg]``.
 
 The site draws it while it is built. A package stands above those that it imports; lines follow imports at the
 top of a module, without those that a longer way implies. Imports inside functions are drawn for the

@@ -82,7 +82,7 @@ def to_markdown(text: str) -> str:
     text = _BLOCK.sub(block, text if text.endswith("\n") else text + "\n")
     text = _INLINE.sub(r"$\1$", text)
     text = _ROLE.sub(r"`\1`", text)
-    return re.sub(r"``([^`]+)``", r"`\1`", text)
+    return re.sub(r"(?<!`)``(?!`)([^`]+)``(?!`)", r"`\1`", text)
 
 
 class Markdown(griffe.Extension):

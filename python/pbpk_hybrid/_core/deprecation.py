@@ -7,8 +7,8 @@ A package keeps its old public names like this::
     _names, _load = lazy_names(__name__, _WHERE)
     __getattr__ = deprecated_names(__name__, otherwise=_load)
 
-The table is part of the documentation (`docs/stability.md`). An old name works for at least one minor
-version after the one that replaced it.
+The table is part of the documentation (`docs/stability.md`). An old name works for at least one
+minor version after the one that replaced it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Replacement:
     removed_in: str
 
 
-#: full old name -> what replaced it; public names only: of an `__all__`, or shown in the documentation
+#: full old name -> what replaced it; public names only, of an `__all__` or shown in the docs
 DEPRECATED: dict[str, Replacement] = {}
 
 #: old module -> new module, without `pbpk_hybrid.`, of version 0.2; no alias, only this list

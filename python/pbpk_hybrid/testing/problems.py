@@ -30,6 +30,7 @@ def stop_table(*rows: tuple) -> StopTable:
 
 
 def one_compartment(n_subjects: int = 1, rate: float = 0.1) -> System:
+    """A body that drains into a second state at `rate` [1/h]; plasma volume 10 L."""
     k = np.full((n_subjects, 2), rate) * [-1.0, 1.0]
     return System(
         ("body", "out"),

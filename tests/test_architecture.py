@@ -88,6 +88,7 @@ ALLOWED = {
         "learn",
         "cli",
     },
+    "testing": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "learn": {
         "_core",
         "physiology",
@@ -113,6 +114,8 @@ RESERVED = {
     "SALib": {"estimation"},
     "libsbml": {"interchange"},
     "streamlit": {"app"},
+    "pytest": {"testing"},
+    "hypothesis": {"testing"},
 }
 
 
@@ -171,6 +174,8 @@ def test_imports_go_one_way(path):
         "xarray",
         "scipy",
         "typer",
+        "pytest",
+        "hypothesis",
     ],
 )
 def test_import_of_the_package_does_not_import(package):

@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self, family: str, python: str):
         self.family, self.python, self.process = family, python, None
-        self.said = tempfile.TemporaryFile("w+")
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (as long as the process)
 
     def ask(self, **request) -> dict:
         if self.process is None:

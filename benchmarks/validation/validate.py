@@ -237,7 +237,7 @@ def errors_of(rows: list[dict], name: str) -> tuple[int, dict[str, float]]:
 def chosen(rows: list[dict], names) -> dict[str, tuple[int, dict[str, float], str]]:
     """Drug -> profiles, errors and the basis that the rule makes the default."""
     errors = {name: errors_of(rows, name) for name in names}
-    best = lambda e: min(e, key=lambda b: (round(e[b], 2), ORDER.index(b)))  # noqa: E731
+    best = lambda e: min(e, key=lambda b: (round(e[b], 2), ORDER.index(b)))
     known = {b: [np.log10(e[b]) for _, e in errors.values() if b in e] for b in ORDER}
     general = best({b: 10 ** np.mean(v) for b, v in known.items() if v})
     return {name: (n, e, best(e) if e else general) for name, (n, e) in errors.items()}

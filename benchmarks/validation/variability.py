@@ -203,7 +203,7 @@ def calibrating(groups: list[Group]) -> list[Group]:
     best: dict[tuple[str, str], Group] = {}
     for g in groups:
         known = best.get((g.drug, g.study))
-        rank = lambda x: (len(x.clearance), x.route != "oral")  # noqa: E731
+        rank = lambda x: (len(x.clearance), x.route != "oral")
         if not g.judged and (known is None or rank(g) > rank(known)):
             best[g.drug, g.study] = g
     return list(best.values())
@@ -303,7 +303,7 @@ def write(rows, few, best: tuple[float, float], interval, by_age) -> None:
         writer.writerows(
             {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows
         )
-    number = lambda v: "-" if not np.isfinite(v) else f"{v:.0f}"  # noqa: E731
+    number = lambda v: "-" if not np.isfinite(v) else f"{v:.0f}"
     lines = [
         [
             r["drug"],

@@ -7,6 +7,7 @@ hand. Equations become MathML while the site is built, so that a page needs no s
 from __future__ import annotations
 
 import html
+import importlib.util
 import re
 from pathlib import Path
 
@@ -69,7 +70,36 @@ def on_files(files, config):
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
+    files.append(File.generated(config, "architecture.svg", content=_script("architecture").svg()))
     return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Tables of `docs/stability.md`, from the package itself."""
+    if page.file.src_uri != "stability.md":
+        return markdown
+    from pbpk_hybrid._core.deprecation import DEPRECATED, MOVED_MODULES
+
+    names = [(old, r.new, r.since, r.removed_in) for old, r in DEPRECATED.items()]
+    replaced = _table(("old name", "new name", "since", "removed in"), names)
+    none = "No public name is deprecated in this version."
+    moved = _table(("old module", "new module"), sorted(MOVED_MODULES.items()))
+    markdown = markdown.replace("DEPRECATED_TABLE", replaced if names else none)
+    return markdown.replace("MOVED_TABLE", moved)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(f"`{cell}`" for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _script(name: str):
+    """A module of this folder; the folder is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def on_page_content(page_html, page, config, files):

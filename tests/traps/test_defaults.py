@@ -105,7 +105,7 @@ def test_keywords_put_the_compound_on_another_basis():
 
 
 def test_a_basis_that_cannot_be_is_refused_with_what_is_missing():
-    simulate = lambda name, **k: ph.simulate(name, "1 mg oral", None, TIMES, **k)  # noqa: E731
+    simulate = lambda name, **k: ph.simulate(name, "1 mg oral", None, TIMES, **k)
     with pytest.raises(UnknownNameError, match="in_vivo, in_vitro"):
         simulate("midazolam", clearance="hepatocytes")
     with pytest.raises(UnknownNameError, match="predicted, in_vivo"):
@@ -130,7 +130,7 @@ def test_linear_clearance_is_not_added_to_saturable_pathways_by_an_option():
 # ------------------------------------------------------------------------------ variability
 def test_people_drawn_at_random_vary_by_default_and_reference_individuals_do_not():
     people = ph.sample_population(6, seed=4)
-    run = lambda who, **k: ph.simulate(  # noqa: E731
+    run = lambda who, **k: ph.simulate(
         "theophylline", "320 mg oral", who, TIMES, compartments=["plasma"], **k
     )
     silent, said, none = (
@@ -155,7 +155,7 @@ def test_people_drawn_at_random_vary_by_default_and_reference_individuals_do_not
 
 def test_a_part_of_a_population_holds_the_same_people():
     people = ph.sample_population(6, seed=4)
-    run = lambda who: ph.simulate(  # noqa: E731
+    run = lambda who: ph.simulate(
         "theophylline", "320 mg oral", who, TIMES, compartments=["plasma"]
     )["concentration"]
     whole, order = run(people), [5, 2]
@@ -256,8 +256,8 @@ def test_cells_per_gram_of_liver_scale_hepatocytes_and_not_clearance_in_people()
         np.testing.assert_allclose(clint[1] / clint[0], factor, rtol=1e-12)
     # in people a gram of liver clears the same in everybody: that of the reference, by liver mass
     drug, one = ph.get_compound("midazolam"), ph.reference_individual("human")
-    mass = lambda who: (who["volume"] * who["density"]).sel(organ="liver").values  # noqa: E731
-    of = lambda who: whole_body_system(drug, who).parameters["clint.liver"]  # noqa: E731
+    mass = lambda who: (who["volume"] * who["density"]).sel(organ="liver").values
+    of = lambda who: whole_body_system(drug, who).parameters["clint.liver"]
     np.testing.assert_allclose(of(people) / of(one), mass(people) / mass(one), rtol=1e-12)
 
 

@@ -89,7 +89,7 @@ def test_filtration_adds_to_a_hepatic_plasma_clearance(snapshot):
     assert (drug.clearance_hepatic, drug.clearance_plasma, drug.gfr_fraction) == (2.0, None, 1.0)
     total = 2.0 + 0.9 * GFR
     assert total == pytest.approx(3.54, abs=0.01)
-    liver, kidney = eliminated(drug)
+    _liver, kidney = eliminated(drug)
     assert kidney == pytest.approx(0.9 * GFR / total, rel=1e-4) == pytest.approx(0.44, abs=0.01)
     result = ph.simulate(drug, "100 mg iv", PERSON, times=np.r_[0, np.geomspace(1e-4, 400, 4000)])
     curve = result["concentration"].sel(compartment="plasma")[0]
@@ -321,13 +321,13 @@ def test_hepatic_and_total_clearance_are_told_apart():
     assert hepatic.clearance_hepatic == pytest.approx(2.0)
     assert ph.Compound.from_dict(hepatic.to_dict()) == hepatic
     assert hepatic.resolved_clearance_basis == "in_vivo"
-    liver, kidney = eliminated(hepatic)
+    liver, _kidney = eliminated(hepatic)
     assert liver == pytest.approx(2 / (2 + 0.25 * GFR), rel=1e-4)
     with pytest.raises(ph.InputError, match="one of the two"):
         ph.Compound.create(**DRUG, clearance_hepatic=2, clearance_plasma=3)
     with pytest.raises(ph.InputError, match="gfr_fraction"):
         ph.Compound.create(**DRUG, clearance_hepatic=2, fraction_excreted_renal=0.3)
-    with pytest.raises(ph.InputError, match="species_values.rat"):
+    with pytest.raises(ph.InputError, match=r"species_values\.rat"):
         both = {"clearance_hepatic": 2, "clearance_plasma": 3}
         ph.Compound.create(**DRUG, species_values={"rat": both})
 
@@ -415,11 +415,11 @@ def model(species, reactions, *, units="mmole", volume="litre", size=5.0, parame
     "law", ["max(0.3 * (A - B), 0)", "max(0, A - 3)", "min(A, B)", "max(A, B)", "max(A, 1)"]
 )
 def test_max_and_min_are_refused_by_name(law):
-    with pytest.raises(ph.FileFormatError, match="the function m(ax|in)"):
+    with pytest.raises(ph.FileFormatError, match=r"the function m(ax|in)"):
         import_sbml(model({"A": 1, "B": 4}, [(["A"], ["B"], law)]))
     rule = dict(parameters={"ex": None}, rules={"ex": law})
     text = model({"A": 1, "B": 4}, [(["A"], ["B"], "0.2 * A")], **rule)
-    with pytest.raises(ph.FileFormatError, match="rule of ex: the function m(ax|in)"):
+    with pytest.raises(ph.FileFormatError, match=r"rule of ex: the function m(ax|in)"):
         import_sbml(text)
     left = import_sbml(text, drop_outputs=True)
     assert "ex" not in left.system.observables and any("rule of ex" in n for n in left.notes)

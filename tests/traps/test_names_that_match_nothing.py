@@ -126,7 +126,7 @@ def test_renal_impairment_of_the_elderly_keeps_who_has_less_already():
     np.testing.assert_allclose(ill["gfr"], np.minimum(asked, old["gfr"].values), rtol=1e-12)
     assert (ill["gfr"].values < old["gfr"].values).any()
     assert ph.simulate("digoxin", "0.5 mg iv", ill, TIMES)["status"].values.max() == 0
-    with pytest.raises(ph.InputError, match="at most .* mL/min/1.73"):
+    with pytest.raises(ph.InputError, match=r"at most .* mL/min/1\.73"):
         ph.with_renal_impairment(old, egfr=500.0)
     for stage in "ABC":
         ph.check_physiology(ph.with_hepatic_impairment(old, stage))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -35,7 +37,7 @@ def peaks(ds: xr.Dataset) -> np.ndarray:
     """(n_subjects, n_doses) largest saved value of each dosing interval."""
     t, c = ds["time"].values, plasma(ds)
     edges = np.r_[np.unique(ds["dose_time"].values), np.inf]
-    pairs = zip(edges[:-1], edges[1:], strict=True)
+    pairs = itertools.pairwise(edges)
     return np.stack([c[:, (t >= a) & (t < b)].max(axis=1) for a, b in pairs], axis=1)
 
 

@@ -30,6 +30,7 @@ def tried(what: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
 
 
 def simulation() -> None:
+    """The tab that simulates a compound in a population."""
     with st.form("simulation"):
         left, middle, right = st.columns(3)
         names = list_compounds()
@@ -94,6 +95,7 @@ def simulation() -> None:
 
 
 def forecast() -> None:
+    """The tab that forecasts a patient from samples."""
     with st.form("forecast"):
         text = st.text_area(
             "samples: time [h], concentration [mg/L], one a line", "1, 7.1\n4, 6.0\n9, 4.2"
@@ -133,6 +135,7 @@ def forecast() -> None:
 
 
 def scaling() -> None:
+    """The tab that scales from animals to humans."""
     with st.form("scaling"):
         text = st.text_area(
             "animals, one a line",

@@ -32,10 +32,12 @@ class ErrorModel:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the parameters of this kind of error."""
         return KINDS[self.kind]
 
     @property
     def free(self) -> tuple[str, ...]:
+        """Names of the parameters that are estimated."""
         return tuple(n for n in self.names if n not in self.fixed)
 
     def values(self, free: np.ndarray) -> np.ndarray:

@@ -54,6 +54,7 @@ class Objective:
 
     @property
     def n_model(self) -> int:
+        """Number of model parameters, without those of the error model."""
         return len(self.parameters)
 
     def values(self, u: np.ndarray) -> np.ndarray:

@@ -50,6 +50,7 @@ class Normal:
         return (x - self.mean) / self.sd, 1.0 / self.sd
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
+        """Values at the given quantiles in (0, 1)."""
         from scipy.stats import norm
 
         return self.mean + self.sd * norm.ppf(uniform)
@@ -64,9 +65,11 @@ class LogNormal:
     native: str = field(default="log", init=False)
 
     def residual(self, x: float) -> tuple[float, float]:
+        """Standardised residual of a value, and its derivative by the value."""
         return np.log(x / self.median) / self.sd, 1.0 / (self.sd * x)
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
+        """Values at the given quantiles in (0, 1)."""
         from scipy.stats import norm
 
         return self.median * np.exp(self.sd * norm.ppf(uniform))
@@ -80,11 +83,13 @@ class HalfCauchy:
     native: str = field(default="linear", init=False)
 
     def residual(self, x: float) -> tuple[float, float]:
+        """Residual whose square is minus twice the log density, and its derivative."""
         r = np.sqrt(2.0 * np.log1p((x / self.scale) ** 2))
         slope = 2.0 * x / (self.scale**2 + x**2)
         return r, slope / max(r, 1e-150)
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
+        """Values at the given quantiles in (0, 1); at most the 95th percentile."""
         return self.scale * np.tan(0.5 * np.pi * np.minimum(uniform, 0.95))
 
 
@@ -100,6 +105,7 @@ class Scale:
     upper: float
 
     def forward(self, x):
+        """From a value to the scale of the fit."""
         if self.kind == "log":
             return np.log(x)
         if self.kind == "logit":
@@ -157,6 +163,7 @@ class Resolved:
 
     @property
     def start(self) -> float:
+        """The initial value on the scale of the fit."""
         return float(self.scale.forward(self.initial))
 
 

@@ -51,6 +51,7 @@ class PopulationObjective:
 
     @property
     def n_shared(self) -> int:
+        """Number of parameters that all subjects share."""
         return len(self.shared.names)
 
     def individual(self, x: np.ndarray, eta: np.ndarray) -> tuple[Terms, np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ TRIED = (8, 16, 32, 64, 128, 256, 512)
 
 
 def has_steady_state(regimen: Regimen) -> bool:
+    """Whether any dose record asks for a steady state."""
     return bool((regimen.columns["steady_state"] > 0).any())
 
 

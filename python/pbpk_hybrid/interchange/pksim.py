@@ -168,9 +168,11 @@ class CompoundReader:
         self.missing: list[str] = []  # eliminating processes that are not taken
 
     def no(self, what: str, why: str) -> None:
+        """Record what is not mapped, and why."""
         self.lost.append(f"{self.where}.{what}: {why}")
 
     def note(self, text: str) -> None:
+        """Record a choice or an assumption."""
         self.choice.notes.append(f"{self.name}: {text}")
 
     def rest(self, entry: Mapping[str, Any], where: str, known: Iterable[str]) -> None:
@@ -180,6 +182,7 @@ class CompoundReader:
                 self.no(f"{where.removeprefix(self.where)}.{key}".lstrip("."), "not known here")
 
     def read(self) -> Compound:
+        """The Compound of this building block."""
         readers = {
             "Parameters": self._parameters,
             "Lipophilicity": self._lipophilicity,
@@ -245,6 +248,7 @@ class CompoundReader:
     def unread(
         self, parameters: Mapping[str, tuple[dict, str]], read: Iterable[str], why: str = "not used"
     ) -> None:
+        """Record parameters of a process that were not read."""
         for name, (_, where) in parameters.items():
             if name not in read:
                 self.no(where.removeprefix(self.where + "."), f"{name}: {why}")
@@ -407,6 +411,7 @@ class CompoundReader:
             self.sources["clearance_hepatic"] = "no process in the liver: not cleared there"
 
     def set(self, species: str, field: str, value: float, what: str) -> str | None:
+        """Set a field of a species; the reason as text if it has a value already."""
         holder, prefix = self.values_of(species)
         if field in holder:
             return f"{what}: {field} is given already; choose with processes= or simulation="

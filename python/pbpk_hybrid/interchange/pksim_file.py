@@ -31,6 +31,12 @@ _UNITS = {
 
 
 def read_snapshot(path: Path) -> dict[str, Any]:
+    """Content of a snapshot file.
+
+    Raises
+    ------
+    FileFormatError : a file that is too large, or that is no JSON object
+    """
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise FileFormatError(
@@ -73,6 +79,7 @@ def objects(entry: Mapping[str, Any], key: str, where: str) -> list[dict[str, An
 
 
 def text_of(entry: Mapping[str, Any], key: str, where: str, default: str = "") -> str:
+    """A text of an entry; the default if it is missing."""
     value = entry.get(key, default)
     if value is None:
         return default
@@ -179,6 +186,7 @@ class Choice:
         return {value_of(p, "umol/L", where) for p, where in self.concentrations.get(molecule, ())}
 
     def methods(self, compound: str) -> Any:
+        """Calculation methods of a compound in the chosen simulation."""
         return self.of_simulation(self.simulation, compound).get("CalculationMethods")
 
     def acting(self, compound: str) -> set[str] | None:

@@ -40,6 +40,7 @@ def clears_in_liver(kind: str) -> bool:
 
 
 def eliminates(kind: str) -> bool:
+    """Whether a kind of process removes drug from the body."""
     renal = ("GlomerularFiltration", "Kidney", "Tubular", "Biliary", "ActiveTransport")
     return clears_in_liver(kind) or kind.startswith(renal)
 

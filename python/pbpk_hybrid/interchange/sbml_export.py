@@ -182,7 +182,7 @@ class _Writer:
         model.setName(self.name)
         amount, factor = unit_of_export(self.unit)
         scale = -3 if self.unit == "mg" else 0
-        for unit, kind, scale, multiplier in (
+        for unit, kind, exponent, multiplier in (
             ("hour", sbml.UNIT_KIND_SECOND, 0, _HOUR),
             (self.unit_id, sbml.UnitKind_forName(amount), scale, factor * 10.0**-scale),
         ):
@@ -191,7 +191,7 @@ class _Writer:
             part = definition.createUnit()
             part.setKind(kind)
             part.setExponent(1)
-            part.setScale(scale)
+            part.setScale(exponent)
             part.setMultiplier(multiplier)
         model.setTimeUnits("hour")
         model.setSubstanceUnits(self.unit_id)

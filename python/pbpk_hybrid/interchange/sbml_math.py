@@ -32,6 +32,7 @@ class Work:
         self.most_nodes = NODES + NODES_PER_ELEMENT * elements
 
     def node(self) -> None:
+        """Count one node of a formula; refuse a formula with too many."""
         self.nodes += 1
         if self.nodes > self.most_nodes:
             raise Unsupported(
@@ -39,6 +40,7 @@ class Work:
             )
 
     def product(self, n: int) -> None:
+        """Count products of terms; refuse a formula with too many."""
         self.products += n
         if self.products > MOST_PRODUCTS:
             raise Unsupported(f"formulas that multiply out to more than {MOST_PRODUCTS} products")
@@ -63,12 +65,14 @@ class Unsupported(Exception):
 
 
 def constant(x: float) -> list[Term]:
+    """A number as a sum of one term."""
     if not math.isfinite(x):
         raise Unsupported(f"a value of {x}")
     return [({(): x} if x else {}, ONE)]
 
 
 def species(state: int, factor: float) -> list[Term]:
+    """A state times a factor as a sum of one term."""
     return [({((state, 1.0),): factor}, ONE)]
 
 
@@ -83,6 +87,7 @@ def value_of(terms: list[Term]) -> float | None:
 
 
 def multiply(a: Polynomial, b: Polynomial) -> Polynomial:
+    """Product of two polynomials."""
     out: Polynomial = {}
     _current().product(len(a) * len(b))
     for m, x in a.items():
@@ -102,6 +107,7 @@ def _join(m: Monomial, n: Monomial) -> Monomial:
 
 
 def add(a: Polynomial, b: Polynomial) -> Polynomial:
+    """Sum of two polynomials."""
     out = dict(a)
     for m, x in b.items():
         out[m] = out.get(m, 0.0) + x
@@ -123,12 +129,14 @@ def simplify(terms: list[Term]) -> list[Term]:
 
 
 def product(a: list[Term], b: list[Term]) -> list[Term]:
+    """Product of two sums of terms."""
     if len(a) * len(b) > MOST_TERMS:
         raise Unsupported(f"a formula of more than {MOST_TERMS} terms")
     return simplify([(multiply(n, k), multiply(d, l)) for n, d in a for k, l in b])
 
 
 def quotient(a: list[Term], b: list[Term]) -> list[Term]:
+    """Quotient of two sums of terms."""
     n, d = _one(b)
     if not n:
         raise Unsupported("a division by zero")
@@ -144,6 +152,7 @@ def _one(terms: list[Term]) -> Term:
 
 
 def power(a: list[Term], exponent: float) -> list[Term]:
+    """Power of a sum of terms."""
     if exponent == 0:
         return constant(1.0)
     whole = float(exponent).is_integer() and 0 < exponent <= 4

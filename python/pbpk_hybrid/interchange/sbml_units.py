@@ -143,9 +143,11 @@ class UnitRegimen(Regimen):
         return self._keep(super().__add__(other))
 
     def shift(self, by: Any) -> UnitRegimen:
+        """The same regimen, later by a time [h]."""
         return self._keep(super().shift(by))
 
     def repeat(self, interval: Any, n: int) -> UnitRegimen:
+        """The same regimen, n times at an interval [h]."""
         return self._keep(super().repeat(interval, n))
 
 

@@ -49,6 +49,7 @@ class CohortStore:
 
     @property
     def chunks(self) -> int:
+        """Number of chunks."""
         return -(-self.n // self.chunk)
 
     def bounds(self, i: int) -> tuple[int, int]:

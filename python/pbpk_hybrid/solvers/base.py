@@ -32,6 +32,7 @@ class Status(IntEnum):
 
     @property
     def advice(self) -> str:
+        """What the status means and what to change, as text."""
         return {
             Status.SUCCESS: "integrated to the last time",
             Status.MAX_STEPS: "the maximum number of steps was reached; raise max_steps or loosen rtol",
@@ -128,6 +129,7 @@ class StopTable:
 
     @property
     def shared(self) -> bool:
+        """Whether every row holds for all subjects."""
         return bool(np.all(self.subject == -1))
 
     def take(self, start: int, stop: int) -> StopTable:
@@ -229,9 +231,11 @@ class Problem:
         )
 
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:
+        """(state, factor) terms of each saved observable."""
         return [self.system.observables[name].terms for name in self.saved]
 
     def area_terms(self) -> list[tuple[tuple[int, float], ...]]:
+        """(state, factor) terms of each observable whose area is asked for."""
         return [self.system.observables[name].terms for name in self.areas]
 
 
@@ -293,11 +297,15 @@ class Backend(Protocol):
     name: str
     integrates_areas: bool
 
-    def available(self) -> Availability: ...
+    def available(self) -> Availability:
+        """Whether the backend can run here; if not, the reason."""
+        ...
 
     def solve(
         self,
         problem: Problem,
         options: SolverOptions,
         progress: Callable[[int], None] | None = None,
-    ) -> Trajectories: ...
+    ) -> Trajectories:
+        """Amounts, areas and a status for each subject; `progress` gets numbers of subjects."""
+        ...

@@ -32,10 +32,12 @@ class Doses:
 
     @property
     def first_time(self) -> float:
+        """Time [h] of the first event."""
         return self.events.start
 
     @property
     def steady_state(self) -> bool:
+        """Whether any record asks for a steady state."""
         return len(self.events.steady) > 0
 
 

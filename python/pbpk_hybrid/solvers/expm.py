@@ -147,6 +147,7 @@ def _one(
 
 
 def step(k: np.ndarray, rate: np.ndarray, d: float, y: np.ndarray, known: dict) -> np.ndarray:
+    """State after a time d [h] at constant infusion rates; `known` keeps exponentials."""
     from scipy.linalg import expm
 
     infusing = rate.any()

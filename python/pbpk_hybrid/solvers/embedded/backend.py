@@ -22,6 +22,7 @@ class EmbeddedBackend:
     integrates_areas = True
 
     def available(self) -> Availability:
+        """Whether numba can be imported, and why not."""
         try:
             import numba
         except ImportError as err:  # pragma: no cover - numba is a base dependency

@@ -12,6 +12,7 @@ from .sensitivity import BLOCK, KDerivative
 
 
 def pack_count(n_subjects: int) -> int:
+    """Number of packs that hold so many subjects."""
     return -(-n_subjects // LANES)
 
 

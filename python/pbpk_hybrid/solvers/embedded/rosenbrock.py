@@ -248,7 +248,7 @@ def _total(n, a, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _any(a):
-    for l in range(LANES):
+    for l in range(LANES):  # noqa: SIM110 (numba compiles no generator)
         if lane(a, l) != 0.0:
             return True
     return False

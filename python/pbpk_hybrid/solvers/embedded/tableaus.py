@@ -48,6 +48,7 @@ class Tableau:
 
     @property
     def stages(self) -> int:
+        """Number of stages."""
         return len(self.A)
 
     @cached_property

@@ -28,6 +28,7 @@ class JuliaBackend:
     integrates_areas = False
 
     def available(self) -> Availability:
+        """Whether Julia is set up, and why not."""
         from . import runtime
 
         return runtime.available()

@@ -31,6 +31,7 @@ class FlatProblem:
 
     @property
     def address(self) -> int:
+        """Address of the table in memory, as Julia takes it."""
         return self.table.ctypes.data
 
 

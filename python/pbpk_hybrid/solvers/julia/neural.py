@@ -56,6 +56,7 @@ class FieldSpec:
         activation: int,
         hidden: tuple[int, ...],
     ) -> FieldSpec:
+        """Specification of a multilayer perceptron."""
         none = np.zeros(0, dtype=np.int64)
         numbers = _ints([0, n_states, n_parameters, time_dependent, activation, 0, 0])
         return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
@@ -64,6 +65,7 @@ class FieldSpec:
     def scaling(
         n_block: int, n_parameters: int, activation: int, hidden: tuple[int, ...]
     ) -> FieldSpec:
+        """Specification of the field of a scaling law."""
         none = np.zeros(0, dtype=np.int64)
         numbers = _ints([2, 2, n_parameters, 1, activation, n_block, 0])
         return FieldSpec(numbers, _ints(hidden), none, none, np.zeros((0, 0)), np.zeros((0, 0)))
@@ -82,6 +84,7 @@ class FieldSpec:
         edge_features: np.ndarray,
         node_features: np.ndarray,
     ) -> FieldSpec:
+        """Specification of a field on an organ graph."""
         numbers = _ints(
             [1, n_organs, n_parameters, time_dependent, activation, n_features, n_messages]
         )

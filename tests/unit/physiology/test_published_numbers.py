@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
-from pbpk_hybrid.physiology import regressions as r
+from pbpk_hybrid.physiology.adults import regressions as r
 from pbpk_hybrid.physiology.children.reference import maturation_of_filtration, reference_children
 from pbpk_hybrid.physiology.conditions.enzymes import PHENOTYPES, VARIATION, ontogeny
 from pbpk_hybrid.physiology.conditions.transporters import TRANSPORTER_PHENOTYPES

@@ -221,8 +221,8 @@ def interaction(
         own = {compound: model for compound, model in gut.items() if compound in present}
         kept = {"compartments": [name], "areas": [name], "absorption": own}
         runs.append(_simulate_judged(given, population, times, **kept, **options))
-    exposures = [_exposure(run, times >= victim_time, clock, extrapolate) for run in runs]
-    return _ratios(*exposures, runs[-1], drug.name, victim_time)
+    alone, both = (_exposure(run, times >= victim_time, clock, extrapolate) for run in runs)
+    return _ratios(alone, both, runs[-1], drug.name, victim_time)
 
 
 def _simulate_judged(*arguments: Any, **options: Any) -> xr.Dataset:

@@ -234,7 +234,7 @@ def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
 
 
 def _check_amount_unit(system: System, regimen: Regimen) -> None:
-    """Refuse doses in another unit of amount than the model's; an imported model may be in moles."""
+    """Refuse doses in another unit of amount than the model's; imported ones may be in moles."""
     unit, theirs = system.attrs.get("amount_unit", "mg"), getattr(regimen, "unit", "mg")
     if unit != theirs and len(regimen):
         raise InputError(

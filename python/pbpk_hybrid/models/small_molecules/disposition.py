@@ -414,9 +414,14 @@ class _Resolver:
         """Barriers of permeability-limited organs."""
         species = self.compound.species
         given = self.choices.permeability_limited is not None
-        source = "given as permeability_limited" if given else "permeability_surface_area"
+        ps = "given as permeability_limited" if given else self._cited("permeability_surface_area")
         values = barrier_parameters(self.barriers, species, self.physiology)
-        return _table(values, f"{source} and tissue composition")
+        entries: dict[str, DispositionEntry] = {}
+        for name, value in values.items():
+            surface = name.startswith("ps_")
+            source = f"{ps}, times organ mass" if surface else "tissue composition"
+            entries |= _table({name: value}, source)
+        return entries
 
     def _liver_behind_barrier(
         self, entries: Mapping[str, DispositionEntry]
@@ -484,6 +489,9 @@ class _Resolver:
             values["transit_rate"] = np.array([drug.transit_rate])
         entries: dict[str, DispositionEntry] = {}
         for name, value in values.items():
+            if self.choices.absorption is not None and name != "fraction_gut":
+                entries |= _table({name: value}, "not used: the gut model absorbs")
+                continue
             missing = getattr(drug, name) is None
             default = "no oral absorption given" if name == "absorption_rate" else "assumed 1"
             entries |= _table({name: value}, default if missing else self._cited(name))

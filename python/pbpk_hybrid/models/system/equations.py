@@ -31,7 +31,7 @@ class EquationRow:
 def summary(system: System) -> str:
     """One line: model, subjects, states, flows and reactions."""
     model = system.attrs.get("model", "model")
-    compound = system.attrs.get("compound") or system.attrs.get("compounds")
+    compound = system.attrs.get("compounds") or system.attrs.get("compound")
     what = f"{model} of {compound}" if compound else str(model)
     flows = int(np.sum(system.k_row != system.k_col))
     counts = (

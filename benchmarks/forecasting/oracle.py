@@ -43,7 +43,9 @@ class Oracle:
     def __init__(self, part: Part) -> None:
         self.part, self.n = part, len(part.batch)
         self.cohort = part.cohort
-        self.between_subject_sd = np.stack([self.cohort.between_subject_sd[name] for name in FREE], axis=1) + 1e-6
+        self.between_subject_sd = (
+            np.stack([self.cohort.between_subject_sd[name] for name in FREE], axis=1) + 1e-6
+        )
         self.fixed = {name: values[: self.n] for name, values in self.cohort.parameters.items()}
         b, each = part.batch, self.n // len(part.schedules)
         first = np.repeat(

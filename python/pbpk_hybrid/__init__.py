@@ -27,6 +27,7 @@ _WHERE = {
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
+        "like_table",
         "reference_individual",
         "check_physiology",
         "tissue_composition",
@@ -132,6 +133,7 @@ if TYPE_CHECKING:
     from .nca import nca
     from .physiology import (
         check_physiology,
+        like_table,
         reference_child,
         reference_individual,
         reference_pregnancy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,6 +61,9 @@ def population(
     egfr: opt.EGFR = None,
     generator_name: opt.Generator = "survey",
     extrapolate: opt.Extrapolate = False,
+    like: opt.Like = None,
+    where: opt.Where = None,
+    strict: opt.Strict = False,
     out: OutFile = None,
     chunk: opt.Chunk = 10_000,
     workers: opt.Workers = None,
@@ -88,7 +91,8 @@ def population(
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
         filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
-        choice = SubjectChoice(count, species, generator_name, filters, extrapolate)
+        table = read_table_options(like, where, strict, generator_name)
+        choice = SubjectChoice(count, species, generator_name, filters, extrapolate, table)
         if out is not None and out.suffix == ".zarr":
             chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
             people = population_to_store(out, cohort=choice.cohort(seed_used), chunks=chunks)
@@ -99,6 +103,28 @@ def population(
                 write_population(people, out)
         if not quiet:
             print_population(people, choice, seed_used, out)
+
+
+def read_table_options(
+    like: str | None, where: str | None, strict: bool, generator: str
+) -> dict[str, Any]:
+    """``like``, ``where`` and ``strict`` of ``sample_population``; those not given are left out.
+
+    Raises
+    ------
+    InputError
+        A generator that has no tables, or ``--strict`` without a table.
+    """
+    given = {"like": like, "where": where}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "like" in found and ";" in found["like"]:
+        found["like"] = "\n".join(part.strip() for part in found["like"].split(";"))
+    if found and generator != "survey":
+        name = f"--{next(iter(found))}"
+        raise InputError(name, generator, "the generator survey", hint="leave out --generator")
+    if strict and "like" not in found:
+        raise InputError("--strict", strict, "a table given by --like")
+    return {**found, "strict": True} if strict else found
 
 
 def read_count(text: str, file: Path | None) -> int:
@@ -166,6 +192,8 @@ def print_population(
             table.add_row(label, unit, number(median), number(low), number(high))
     screen = console()
     screen.print(table)
+    if "like" in people.attrs:
+        screen.print(str(people.pk.like()), soft_wrap=True, markup=False, highlight=False)
     for attribute, text in _REMARKS.items():
         if people.attrs.get(attribute, "no") != "no":
             screen.print(f"{text} {people.attrs[attribute]}", soft_wrap=True)

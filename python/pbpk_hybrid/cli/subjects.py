@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import InputError, unknown_name
@@ -32,6 +32,8 @@ class SubjectChoice:
         for an option that is not given.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
+    table : mapping
+        ``like``, ``where`` and ``strict`` of ``sample_population``, those that are given.
     """
 
     count: int
@@ -39,6 +41,7 @@ class SubjectChoice:
     generator: str
     filters: Mapping[str, str | None]
     extrapolate: bool = False
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     def draw(self, seed: int) -> xr.Dataset:
         """The physiology Dataset of these subjects; errors as of :func:`draw`."""
@@ -48,6 +51,7 @@ class SubjectChoice:
             seed,
             generator=self.generator,
             extrapolate=self.extrapolate,
+            table=self.table,
             **self.filters,
         )
 
@@ -64,7 +68,8 @@ class SubjectChoice:
 
         if self.generator not in GENERATORS:
             raise unknown_name("--generator", self.generator, GENERATORS)
-        return Cohort(self.count, seed, self.species, parse_filters(self.filters), self.generator)
+        filters = {**parse_filters(self.filters), **self.table}
+        return Cohort(self.count, seed, self.species, filters, self.generator)
 
 
 def parse_filters(filters: Mapping[str, str | None]) -> dict[str, Any]:
@@ -85,6 +90,7 @@ def draw(
     *,
     generator: str = "survey",
     extrapolate: bool = False,
+    table: Mapping[str, Any] | None = None,
     **filters: str | None,
 ) -> xr.Dataset:
     """`n` virtual subjects.
@@ -101,6 +107,8 @@ def draw(
         ``"survey"`` or ``"pcdm"``.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
+    table : mapping, optional
+        ``like``, ``where`` and ``strict`` of ``sample_population``.
     **filters : str or None
         Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
         [kg/m2] and ``egfr`` [mL/min/1.73 m2].
@@ -144,4 +152,4 @@ def draw(
             "the generator pcdm",
             hint="a survey has nobody outside its ranges",
         )
-    return sample_population(n, species, seed=seed, **parsed)
+    return sample_population(n, species, seed=seed, **parsed, **(table or {}))

@@ -11,6 +11,7 @@ from .conditions.enzymes import ontogeny, with_enzymes
 from .conditions.transporters import with_transporters
 from .dataset import check_physiology
 from .individual import reference_individual
+from .like.comparison import like_table
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
 from .plausibility.check import check_plausibility, check_ranks
 from .plausibility.rules import CHILD_RULES, RULES
@@ -29,6 +30,7 @@ __all__ = [
     "check_physiology",
     "check_plausibility",
     "check_ranks",
+    "like_table",
     "ontogeny",
     "reference_child",
     "reference_individual",

@@ -28,6 +28,7 @@ _WHERE = {
     "physiology": (
         "sample_population",
         "like_table",
+        "virtual_twins",
         "reference_individual",
         "check_physiology",
         "tissue_composition",
@@ -139,6 +140,7 @@ if TYPE_CHECKING:
         reference_pregnancy,
         sample_population,
         tissue_composition,
+        virtual_twins,
         with_enzymes,
         with_hepatic_impairment,
         with_renal_impairment,

@@ -21,6 +21,7 @@ from .animals.population import sample_animals
 from .children.population import only_children, sample_children
 from .individual import check_species
 from .like.sample import Options, read_task, sample_like
+from .like.twins import is_people, virtual_twins
 
 #: drawn by one call; about 30 GB of organs
 MOST_SUBJECTS = 100_000_000
@@ -91,7 +92,8 @@ def sample_population(
         "weight": "78.1 ± 9.4 kg", "female": "45 %"}``, a CSV file, a DataFrame, or pasted
         text; see :mod:`.like.request`. Means, SDs, medians, quartiles and shares of the n
         people are those of the table, ranges hold for each of them, and otherwise they are
-        as people are. Nobody is drawn twice.
+        as people are. Nobody is drawn twice. A DataFrame with a row for each person: their
+        twins, see :func:`.like.twins.virtual_twins`.
     where
         Inclusion criteria that everybody satisfies, such as ``"18 <= age < 65 and bmi < 35"``;
         see :mod:`.like.criteria`.
@@ -139,6 +141,10 @@ def sample_population(
         "ethnicity": ethnicity,
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if is_people(like):
+        if where is not None or sex is not None or any(v is not None for v in filters.values()):
+            raise InputError("like", type(like).__name__, "twins of people, without filters")
+        return _twins(int(n), like, rng, seed)
     table = {"like": like, "where": where, "strict": strict}
     if n > BLOCK:
         return _in_blocks(int(n), species, seed, {**filters, "sex": sex, **options, **table})
@@ -197,6 +203,22 @@ def _in_blocks(n: int, species: str, seed: int, options: Mapping[str, Any]) -> x
         for name in ("soft_rule_exceptions", "replaced_people"):
             people.attrs[name] = sum(p.attrs[name] for p in parts)
     return people
+
+
+def _twins(n: int, people: Any, rng: np.random.Generator, seed: Any) -> xr.Dataset:
+    """As many twins of each person as make n.
+
+    Raises
+    ------
+    InputError
+        n is no multiple of the number of people.
+    """
+    rows = people.sizes["subject"] if isinstance(people, xr.Dataset) else len(people)
+    if rows < 1 or n % rows:
+        raise InputError("n", n, f"a multiple of the {rows} people of whom twins are drawn")
+    twins = virtual_twins(people, seed=rng, imputations=n // rows)
+    twins.attrs["seed"] = seed
+    return twins
 
 
 def _check_count(n: Any) -> None:

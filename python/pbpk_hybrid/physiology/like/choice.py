@@ -14,6 +14,7 @@ import numpy as np
 
 _ANCHORS = 2  # people right below, and above, each quantile
 _TRIES = 64  # pairs looked at for one exchange
+_SCAN = 10  # rounds without a better exchange, after which everybody is looked at
 _PATIENCE = 60  # rounds without a better exchange
 _ENOUGH = 5e-4  # gap of every moment, relative to the value asked, at which to stop
 _LARGEST_ROUNDS = 4000
@@ -99,15 +100,20 @@ def exchange(
         return chosen
     inside = np.zeros(weight.size, dtype=bool)
     inside[chosen] = True
-    cumulative = np.cumsum(weight)
+    cumulative, everybody = np.cumsum(weight), np.arange(weight.size)
     gap = f[chosen].mean(axis=0)
     waiting = 0
     for _ in range(_LARGEST_ROUNDS):
         if np.abs(gap).max() < _ENOUGH or waiting > _PATIENCE:
             break
-        place = free[rng.integers(0, free.size, _TRIES)]
-        other = np.searchsorted(cumulative, rng.random(_TRIES) * cumulative[-1], side="right")
-        other = np.minimum(other, weight.size - 1)
+        if waiting and waiting % _SCAN == 0:
+            # nobody drawn by weight helps: look at everybody for one of the places
+            other = everybody
+            place = np.full(other.size, free[rng.integers(0, free.size)])
+        else:
+            place = free[rng.integers(0, free.size, _TRIES)]
+            other = np.searchsorted(cumulative, rng.random(_TRIES) * cumulative[-1], side="right")
+            other = np.minimum(other, weight.size - 1)
         after = gap + (f[other] - f[chosen[place]]) / n  # (try, feature)
         error = np.square(after).sum(axis=1)
         error[inside[other]] = np.inf

@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 #: other names of the same function
 _ALIASES = {
     "ln": "log",
@@ -48,9 +49,19 @@ _CALLS: dict[str, tuple[int, int]] = {
         ("abs", "floor", "ceil", "sqrt", "exp", "log", "log10", "log2", "sin", "cos", "tan"), (1, 1)
     ),
     **dict.fromkeys(("asin", "acos", "atan", "sinh", "cosh", "tanh", "not", "sign"), (1, 1)),
-    **dict.fromkeys(("min", "max", "and", "or"), (1, 1000)),
+    **dict.fromkeys(("min", "max", "and", "or"), (2, 1000)),
+    **dict.fromkeys(("eq", "neq", "lt", "leq", "gt", "geq"), (2, 2)),
     "pow": (2, 2),
     "if": (3, 3),
+}
+#: function -> operation, and whether its arguments change places
+_COMPARING = {
+    "eq": ("eq", False),
+    "neq": ("ne", False),
+    "lt": ("lt", False),
+    "leq": ("le", False),
+    "gt": ("lt", True),
+    "geq": ("le", True),
 }
 _COMPARE = {"<": "lt", "<=": "le", "=": "eq", "==": "eq", "!=": "ne", "<>": "ne"}
 
@@ -64,7 +75,11 @@ class Token(NamedTuple):
 
 
 def parse_expression(
-    text: str, names: Mapping[str, Expression | float] | None = None, *, field: str = "expression"
+    text: str,
+    names: Mapping[str, Expression | float] | None = None,
+    *,
+    field: str = "expression",
+    decimal_comma: bool = False,
 ) -> Expression:
     """The expression that a text says.
 
@@ -73,6 +88,7 @@ def parse_expression(
     text : see the grammar of this module
     names : name -> what it stands for; others are symbols of their own name. None: all are
     field : what the text is, for errors
+    decimal_comma : ``0,5`` is a half and arguments are separated by ``;`` alone, as in files of Open Systems Pharmacology
 
     Raises
     ------
@@ -83,7 +99,9 @@ def parse_expression(
         raise InputError(field, type(text).__name__, "text")
     if len(text) > MAX_LENGTH:
         raise InputError(field, f"{len(text)} characters", f"at most {MAX_LENGTH}")
-    return _Parser(_tokens(text, field), names or {}, field).whole()
+    if decimal_comma:
+        text = _DECIMAL_COMMA.sub(".", text)
+    return _Parser(_tokens(text, field), names or {}, field, "" if decimal_comma else ",").whole()
 
 
 def _tokens(text: str, field: str) -> list[Token]:
@@ -112,8 +130,8 @@ def _tokens(text: str, field: str) -> list[Token]:
 class _Parser:
     """Recursive descent over the tokens, one method a level of precedence."""
 
-    def __init__(self, tokens: list[Token], names: Mapping, field: str) -> None:
-        self.tokens, self.names, self.field = tokens, names, field
+    def __init__(self, tokens: list[Token], names: Mapping, field: str, comma: str) -> None:
+        self.tokens, self.names, self.field, self.comma = tokens, names, field, comma
         self.at, self.depth = 0, 0
 
     @property
@@ -248,7 +266,7 @@ class _Parser:
             )
         self.need("(")
         arguments = [self.ternary()]
-        while self.take(",", ";"):
+        while self.take(self.comma, ";"):
             arguments.append(self.ternary())
         self.need(")")
         low, high = _CALLS[function]
@@ -263,6 +281,9 @@ class _Parser:
 
 def _call(function: str, arguments: list[Expression]) -> Expression:
     x = arguments[0]
+    if function in _COMPARING:
+        operation, swapped = _COMPARING[function]
+        return apply(operation, *(reversed(arguments) if swapped else arguments))
     if function in ("log10", "log2"):
         base = 10.0 if function == "log10" else 2.0
         return div(apply("log", x), apply("log", base))

@@ -17,12 +17,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
 from .elimination import EliminationPlan, plan_elimination
+from .expressions.tree import Expression, evaluate
+
+if TYPE_CHECKING:
+    from .expressions.events import EventProgram
 
 #: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
 #: allowed)
@@ -32,6 +36,7 @@ RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
     "hill": (2, 1, 3, 0),
     "hill_product": (3, 2, 3, 0),
     "enzymatic": (4, 2, 2, 2),
+    "expression": (5, 0, 0, 0),
 }
 
 #: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
@@ -65,6 +70,9 @@ class Reaction:
     reactants : state numbers
     stoichiometry : mapping state number -> net amount gained per unit of v
     parameters : (n_subjects or 1, n_parameters)
+    expression : of law ``expression``: v over the names of states and of `symbols`
+    inputs : name of a state in `expression` -> its number; the reactants, and states that only events change
+    symbols : names of the parameters in `expression`
     """
 
     name: str
@@ -72,9 +80,14 @@ class Reaction:
     reactants: tuple[int, ...]
     stoichiometry: Mapping[int, float]
     parameters: np.ndarray
+    expression: Expression | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
+        if self.law == "expression":
+            return tuple(f"{s}[{self.name}]" for s in self.symbols)
         if self.law == "mass_action":
             return (f"k[{self.name}]",)
         if self.law in ("hill", "hill_product"):
@@ -95,6 +108,10 @@ class Reaction:
     def rate(self, y: np.ndarray, parameters: np.ndarray | None = None) -> np.ndarray:
         """v for amounts y (..., n_states); parameters broadcast against the leading axes."""
         p = self.parameters if parameters is None else parameters
+        if self.law == "expression":
+            values = {name: y[..., i] for name, i in self.inputs.items()}
+            values |= {name: p[..., j] for j, name in enumerate(self.symbols)}
+            return evaluate([self.expression], values)[0]
         a = y[..., self.reactants[0]]
         if self.law == "mass_action":
             return p[..., 0] * a * y[..., self.reactants[1]]
@@ -178,6 +195,8 @@ class System:
     assemble : function of a mapping of parameters to :class:`Coefficients`; works on complex numbers. Without it
         every K entry (``"K[to,from]"``) and reaction constant is a parameter of its own.
     attrs : facts for provenance
+    events : what happens at times and in states that only the integration finds
+    may_be_negative : numbers of states that may fall below zero
 
     Raises
     ------
@@ -196,6 +215,8 @@ class System:
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
     assemble: Callable[[Mapping[str, np.ndarray]], Coefficients] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    events: EventProgram | None = None
+    may_be_negative: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         _set = lambda name, value: object.__setattr__(self, name, value)
@@ -253,6 +274,9 @@ class System:
         for r in self.reactions:
             if r.law not in RATE_LAWS:
                 raise unknown_name(f"reaction {r.name}: law", r.law, RATE_LAWS)
+            if r.law == "expression":
+                self._check_expression(r)
+                continue
             _, n_reactants, n_parameters, inhibitors = RATE_LAWS[r.law]
             extra = len(r.reactants) - n_reactants
             if extra < 0 or (extra and not inhibitors):
@@ -277,6 +301,15 @@ class System:
                     f"states 0 to {n - 1}",
                 )
             self._finite(f"reaction {r.name}", r.parameters, lambda e, r=r: r.parameter_names[e])
+
+    def _check_expression(self, r: Reaction) -> None:
+        if r.expression is None or np.shape(r.parameters)[1:] != (len(r.symbols),):
+            raise InputError(
+                f"reaction {r.name}",
+                (r.expression, np.shape(r.parameters)),
+                "an expression, and one parameter for each of its symbols",
+            )
+        self._finite(f"reaction {r.name}", r.parameters, lambda e: r.parameter_names[e])
 
     def _finite(self, what: str, values: np.ndarray, label: Callable[[int], str]) -> None:
         if not np.isfinite(values).all():
@@ -364,4 +397,5 @@ class System:
             n_subjects=len(labels),
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},
+            events=None if self.events is None else self.events.take(subjects),
         )

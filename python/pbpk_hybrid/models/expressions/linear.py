@@ -15,19 +15,21 @@ Gate = tuple[Expression, bool]
 
 
 def split_linear(
-    expression: Expression, states: Collection[str]
+    expression: Expression, states: Collection[str], moving: Collection[str] = ()
 ) -> tuple[dict[str, Expression], Expression]:
     """``expression = sum coefficient[state] * state + rest``.
 
     Parameters
     ----------
     states : names of the symbols that count as states (time among them, if it does)
+    moving : further symbols that a coefficient must not depend on
 
     Returns
     -------
     state -> coefficient, an expression without states; and the rest, in which what depends on states is not linear
     """
-    known = frozenset(states)
+    linear_in = frozenset(states)
+    known = linear_in | frozenset(moving)
     depends = dependencies([expression])
     free = lambda node: known.isdisjoint(depends[node])
     linear: dict[str, Expression] = {}
@@ -38,7 +40,7 @@ def split_linear(
         node, factors, gates = todo.pop()
         if free(node):
             rest.append(_behind(mul(node, *factors), gates))
-        elif node.op == "symbol":
+        elif node.op == "symbol" and node.value in linear_in:
             name = str(node.value)
             linear[name] = add(linear.get(name, number(0.0)), _behind(mul(*factors), gates))
         elif node.op == "add":

@@ -55,7 +55,7 @@ class EmbeddedBackend:
 
 
 def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectories:
-    from . import pack, rosenbrock
+    from . import expressions, pack, rosenbrock
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
     from .tableaus import tableau
@@ -85,6 +85,9 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
         sensitivity = np.empty((n_subjects, n_times, len(problem.saved), len(derivatives)))
 
     stage_weights = method.stage_weights
+    event_constants = (
+        None if system.events is None else expressions.per_pack_constants(system, n_subjects)
+    )
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
@@ -94,6 +97,8 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 system, method.stages, len(derivatives), kd, n_par, sensitivity
             )
         rate = aligned_lanes(n)
+        expr = expressions.expression_arrays(system, st.r_ptr, pack.parameter_rows(system))
+        events = expressions.event_arrays(system, np.zeros((1, LANES)))
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
@@ -125,6 +130,9 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 sens,
                 kd_values,
                 dpars,
+                expr,
+                events,
+                event_constants,
                 n_subjects,
                 a,
                 b,

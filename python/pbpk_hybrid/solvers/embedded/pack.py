@@ -96,6 +96,12 @@ def structure(
     return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
 
 
+def parameter_rows(system: System) -> list[int]:
+    """First row of each reaction's parameters."""
+    counts = [r.parameters.shape[1] for r in system.reactions]
+    return [int(c) for c in np.cumsum([0, *counts])[:-1]]
+
+
 def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
     """(minus K in LU order, reaction parameters), each (packs, rows, LANES)."""
     plan = system.plan
@@ -107,7 +113,7 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
             for r in system.reactions
         ]
         par = np.concatenate(parts, axis=1)
-    else:
+    if not system.reactions or not par.shape[1]:
         par = np.zeros((1, 1))
     return to_lanes(base, system.n_subjects), to_lanes(par, system.n_subjects)
 

@@ -22,6 +22,7 @@ from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
 from .enzymatic import enzymatic_linearise, enzymatic_rate
+from .expressions import Events, call, fire, locate, reset_events, rising
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
@@ -129,9 +130,14 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _linearise(st, par, y, slope):
+def _linearise(st, par, y, slope, expr):
     """slope = d v / d reactant of every reaction at y."""
+    if expr is not None:
+        if expr.slopes != 0:
+            call(expr.slopes, y, 0, y, par, slope, expr.slope_row)
     for m in range(len(st.law)):
+        if expr is not None and entry(st.law, m) == 5:
+            continue
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
         if st.enzymatic is not None and entry(st.law, m) == 4:
@@ -156,12 +162,16 @@ def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
+def _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, at_z, expr):
     """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
+    if expr is not None:
+        call(expr.rates, u, at, y, par, expr.v, 0)
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
-        if st.enzymatic is not None and entry(st.law, m) == 4:
+        if expr is not None and entry(st.law, m) == 5:
+            v = load(expr.v, m - expr.first)
+        elif st.enzymatic is not None and entry(st.law, m) == 4:
             v = enzymatic_rate(m, st, par, u, at)
         elif st.hill is not None and entry(st.law, m) >= 2:
             v = hill_rate(m, st, par, u, at)
@@ -398,6 +408,8 @@ def integrate_pack(
     balance,
     given,
     sens,
+    expr,
+    ev,
     first,
     count,
     statistics,
@@ -414,6 +426,7 @@ def integrate_pack(
     work : tuple of scratch arrays, see pack.scratch
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
     sens : SensitivityArrays of the pack, or None: only the state is integrated
+    expr : Expressions, or None; ev : Events of the pack, or None
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     """
@@ -435,6 +448,9 @@ def integrate_pack(
     stop = 0
     accepted, rejected = 0, 0
     infusing = False
+    happens = ev is not None  # events may be due at the start
+    if ev is not None:
+        reset_events(ev)
     while True:
         # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
         fresh = False
@@ -450,6 +466,10 @@ def integrate_pack(
                         for i in range(len(sens.s)):
                             store(sens.s, i, load(sens.s, i) * value)
             stop += 1
+            fresh = True
+        if ev is not None and (fresh or happens):
+            fire(ev, y)
+            happens = False
             fresh = True
         if fresh:
             flow_in = _total(n, rate, 0)
@@ -499,7 +519,7 @@ def integrate_pack(
                 last = True
             gamma_h = gamma * step
             if not refused:  # a refused step starts again from the same y
-                _linearise(st, par, y, slope)
+                _linearise(st, par, y, slope, expr)
             _factorise(n, st, stoich, base0, slope, lu, gamma_h)
             for s in range(stages):
                 combine(s, n, y, 0, z, weights.c, weights.D)
@@ -508,7 +528,7 @@ def integrate_pack(
                     if sens is not None:
                         at = s * n  # sensitivities need u of every stage
                     _evaluate_reactants(s, n, st, y, z, weights.a, weights.A, u, at)
-                    _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, s * n)
+                    _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, s * n, expr)
                 if infusing:
                     _add_rates(n, rate, gamma_h, z, s * n)
                 _solve(n, st, lu, z, s * n)
@@ -518,6 +538,17 @@ def integrate_pack(
                 if refused:
                     grow = min(grow, 1.0)
                 now = until if last else t + step
+                prepared = False
+                share = 1.0
+                if ev is not None:
+                    if rising(ev, z, last_z, count, True):
+                        _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
+                        prepared = True
+                        share = locate(ev, n, y, z, last_z, dense, n_dense, count)
+                        happens = True
+                        if share < 1.0:
+                            now = t + share * step
+                            last = False
                 if sens is not None:
                     _advance_sensitivities(
                         n,
@@ -541,7 +572,6 @@ def integrate_pack(
                         first,
                         count,
                     )
-                prepared = False
                 while row < n_times and times[row] < now:
                     if not prepared:
                         _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
@@ -579,13 +609,20 @@ def integrate_pack(
                         row,
                     )
                     row += 1
-                for i in range(n):
-                    store(y, i, load(z, last_z + i))
+                if ev is not None and share < 1.0:
+                    for i in range(n):
+                        store(y, i, load(ev.y, i))
+                else:
+                    for i in range(n):
+                        store(y, i, load(z, last_z + i))
                 put_in = put_in + (now - t) * flow_in
                 t = now
                 accepted += 1
                 refused = False
                 h = step * grow if not last else max(h, step * grow)
+                if ev is not None:
+                    if happens:
+                        break
             else:
                 rejected += 1
                 refused = True
@@ -619,6 +656,24 @@ def _of_pack(sens, kd_values, dpars, pack):
 
 
 @njit(cache=True, nogil=True)
+def _events_of_pack(ev, constants, pack):
+    """The events with the constants of one pack; None stays None."""
+    if ev is None:
+        return None
+    return Events(
+        ev.code,
+        ev.ptr,
+        ev.target,
+        ev.once,
+        constants[pack],
+        ev.holds,
+        ev.happened,
+        ev.rows,
+        ev.y,
+    )
+
+
+@njit(cache=True, nogil=True)
 def integrate_packs(
     st,
     stoich,
@@ -647,6 +702,9 @@ def integrate_packs(
     sens,
     kd_values,
     dpars,
+    expr,
+    ev,
+    ev_constants,
     n_subjects,
     from_pack,
     to_pack,
@@ -682,6 +740,8 @@ def integrate_packs(
             balance,
             given,
             _of_pack(sens, kd_values, dpars, pack),
+            expr,
+            _events_of_pack(ev, ev_constants, pack),
             first,
             min(LANES, n_subjects - first),
             statistics[pack],

@@ -1,0 +1,404 @@
+r"""From a model as a file states it to a System: what is linear goes to the matrix, the rest becomes reactions.
+
+Every formula is written in terms of states, time and parameters. A right-hand side is then split,
+
+.. math:: \dot y_i = \sum_j K_{ij}(p)\,y_j + \sum_m S_{im}\,v_m(y, t, p),
+
+and in each v the largest parts without states are computed once per subject. A term that two right-hand sides share with
+different factors (what leaves one compartment enters another) is one reaction.
+
+Quantities that events change are discrete states: rows of y that only events move. Time is a state of its own, with slope 1,
+where a rate depends on it: a Rosenbrock method then needs no derivative by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..._core.errors import InputError
+from ..system import Reaction, System
+from .events import EventProgram
+from .linear import split_linear
+from .ode_model import OdeModel, resolve
+from .tree import (
+    Expression,
+    add,
+    apply,
+    dependencies,
+    div,
+    evaluate,
+    mul,
+    number,
+    postorder,
+    substitute,
+    symbol,
+    symbols,
+    where,
+)
+
+#: two times are the same if they differ by less than this share of them: what rounding leaves of a sum of times
+SAME_TIME = 1e-11
+
+
+@dataclass(frozen=True, eq=False)
+class AssembledModel:
+    """A model ready to be integrated.
+
+    Parameters
+    ----------
+    system : the equations; unit of time as in the model
+    start : (n_subjects or 1, n_states) state at the start
+    stops : (n_subjects or 1, n) times at which formulas have corners, not sorted; NaN where a subject has none
+    outputs : name -> formula over states, discrete states, time and parameters
+    parameters : name -> (n_subjects or 1,) numbers that the formulas take
+    """
+
+    model: OdeModel
+    system: System
+    start: np.ndarray
+    stops: np.ndarray
+    outputs: Mapping[str, Expression]
+    parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def assemble_model(
+    model: OdeModel,
+    values: Mapping[str, np.ndarray | float] | None = None,
+    *,
+    n_subjects: int = 1,
+    subjects: np.ndarray | None = None,
+    start_time: float = 0.0,
+) -> AssembledModel:
+    """The System of a model for some subjects.
+
+    Parameters
+    ----------
+    values : parameter (or state, for its initial value) -> a number, or (n_subjects,)
+    subjects : labels
+
+    Raises
+    ------
+    InputError, UnknownNameError : a name that the model does not have, a shape that does not fit, a value that is not finite
+    """
+    own = {k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in (values or {}).items()}
+    for name, value in own.items():
+        if value.shape not in ((1,), (n_subjects,)):
+            raise InputError(f"values[{name}]", value.shape, f"one number or {n_subjects}")
+        if not np.isfinite(value).all():
+            raise InputError(f"values[{name}]", float(value[~np.isfinite(value)][0]), "a finite number")
+    replaced = model.with_parameters({name: symbol(f"{name} given") for name in own})
+    base = {f"{name} given": value for name, value in own.items()}
+    return _Assembly(replaced, base, n_subjects, subjects, start_time).build(model)
+
+
+class _Assembly:
+    """One pass from formulas to coefficients."""
+
+    def __init__(self, model: OdeModel, base, n_subjects: int, subjects, start_time: float) -> None:
+        self.model, self.base = model, dict(base)
+        self.n_subjects, self.subjects, self.start_time = n_subjects, subjects, start_time
+        self.discrete: dict[str, Expression] = {}  # discrete state -> value at the start
+        self.modes: dict[str, tuple[str, str, list[Expression]]] = {}
+        self._conditions: list[Expression] = []
+        self.formulas = self._closed_formulas()
+
+    # -- formulas in terms of states, time and numbers ------------------------------------------
+
+    def _closed_formulas(self) -> dict[str, Expression]:
+        """Every parameter's formula over states, discrete states, time and what is given."""
+        model = self.model
+        moving = self._moving_states()
+        self.states = tuple(s for s in model.states if s in moving)
+        formulas = dict(model.parameters)
+        # a state that nothing moves is a number
+        formulas |= {s: model.initial[s] for s in model.states if s not in moving}
+        changed: dict[str, list[Expression]] = {}
+        for event in model.events:
+            for a in event.assignments:
+                if a.target not in moving:
+                    changed.setdefault(a.target, []).append(a.value if a.keeps_formula else None)
+        for name, alternatives in changed.items():
+            formulas |= self._switched(name, formulas[name], alternatives)
+        return resolve(formulas, kept=self.states)
+
+    def _moving_states(self) -> set[str]:
+        zero = number(0.0)
+        assigned = {a.target for e in self.model.events for a in e.assignments}
+        return {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
+
+    def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
+        """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
+        that an event has given it."""
+        mode, held = f"{name} formula in force", f"{name} number given by an event"
+        value = first
+        kept = list(dict.fromkeys(f for f in alternatives if f is not None))
+        for i, formula in enumerate(kept):
+            value = where(apply("eq", symbol(mode), float(i + 2)), formula, value)
+        if None in alternatives:
+            value = where(apply("eq", symbol(mode), 1.0), symbol(held), value)
+            self.discrete[held] = number(0.0)
+        self.discrete[mode] = number(0.0)
+        self.modes[name] = mode, held, kept
+        return {name: value}
+
+    def closed(self, expressions: Iterable[Expression]) -> list[Expression]:
+        """Expressions of the model in terms of states, discrete states, time and what is given."""
+        return substitute(expressions, self.formulas)
+
+    # -- the system -----------------------------------------------------------------------------
+
+    def build(self, original: OdeModel) -> AssembledModel:
+        model = self.model
+        rates = dict(zip(self.states, self.closed(model.rates[s] for s in self.states), strict=True))
+        time = model.time
+        events = self._events()
+        needs_time = any(time in symbols(r) for r in rates.values()) or bool(model.events)
+        if needs_time:
+            rates[time] = number(1.0)
+        self.names = (*rates, *self.discrete)
+        self.index = {name: i for i, name in enumerate(self.names)}
+        entries, terms = self._split(rates)
+        reactions = self._reactions(terms)
+        numbers = self._numbers(entries.values())
+        k_value = self._stack(numbers) if numbers else np.zeros((1, 0))
+        rows, columns = zip(*entries, strict=True) if entries else ((), ())
+        system = System(
+            self.names,
+            np.array(rows, dtype=np.int64),
+            np.array(columns, dtype=np.int64),
+            k_value,
+            tuple(reactions),
+            {},
+            {},
+            n_subjects=self.n_subjects,
+            subjects=self.subjects,
+            events=events,
+            may_be_negative=self._may_be_negative(),
+        )
+        outputs = dict(zip(model.outputs, self.closed(model.outputs.values()), strict=True))
+        return AssembledModel(
+            original, system, self._start(), self._corners(rates), outputs, dict(self.base)
+        )
+
+    def _may_be_negative(self) -> frozenset[int]:
+        free = {*self.model.may_be_negative, self.model.time, *self.discrete}
+        return frozenset(i for name, i in self.index.items() if name in free)
+
+    def _split(self, rates: Mapping[str, Expression]):
+        """(row, column) -> coefficient; and nonlinear term -> {row: factor}."""
+        continuous = set(rates)
+        moving = {*continuous, *self.discrete}
+        entries: dict[tuple[int, int], Expression] = {}
+        terms: dict[Expression, dict[int, float]] = {}
+        for name, rate in rates.items():
+            row = self.index[name]
+            linear, rest = split_linear(rate, continuous, moving)
+            for state, coefficient in linear.items():
+                entries[row, self.index[state]] = coefficient
+            for term in rest.args if rest.op == "add" else (rest,):
+                factor, core = _factor(term)
+                if factor == 0.0:
+                    continue
+                gains = terms.setdefault(core, {})
+                gains[row] = gains.get(row, 0.0) + factor
+        return entries, terms
+
+    def _reactions(self, terms):
+        """One reaction per term, with the constants that it takes."""
+        moving = set(self.names)
+        roots = list(terms)
+        depends = dependencies(roots)
+        discrete = set(self.discrete)
+        replaced, constants = _with_constants(roots, moving, depends, "c")
+        reactions = []
+        names_of = {name: symbol(name) for name in constants}
+        numbers = dict(
+            zip(constants, self._numbers(constants.values()), strict=True)
+        )
+        for m, (term, rate) in enumerate(zip(roots, replaced, strict=True)):
+            used = symbols(rate)
+            reactants = tuple(
+                self.index[s] for s in sorted(used & moving - discrete, key=self.index.get)
+            )
+            own = tuple(c for c in names_of if c in used)
+            reactions.append(
+                Reaction(
+                    f"term {m + 1}",
+                    "expression",
+                    reactants,
+                    terms[term],
+                    self._stack([numbers[c] for c in own]) if own else np.zeros((1, 0)),
+                    expression=rate,
+                    inputs={s: self.index[s] for s in sorted(used & moving, key=self.index.get)},
+                    symbols=own,
+                )
+            )
+        return reactions
+
+    # -- numbers --------------------------------------------------------------------------------
+
+    def _numbers(self, expressions: Iterable[Expression]) -> list[np.ndarray]:
+        return evaluate(expressions, self.base)
+
+    def _stack(self, numbers: Sequence[np.ndarray]) -> np.ndarray:
+        """(n_subjects or 1, n)"""
+        return np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in numbers)), axis=1)
+
+    def _start(self) -> np.ndarray:
+        """State at the start; initial values may use each other and every parameter."""
+        model = self.model
+        at_start = {model.time: number(self.start_time)}
+        known = {**{s: model.initial[s] for s in self.states}, **self.formulas, **self.discrete}
+        known = {k: substitute([v], at_start)[0] for k, v in known.items()}
+        closed = resolve(known)
+        values = []
+        for name in self.names:
+            values.append(closed[name] if name in closed else number(self.start_time))
+        return self._stack(self._numbers(values))
+
+    # -- events and corners ---------------------------------------------------------------------
+
+    def _events(self) -> EventProgram | None:
+        model = self.model
+        if not model.events:
+            return None
+        self._conditions = self.closed(e.condition for e in model.events)
+        conditions = [_tolerant(c, model.time) for c in self._conditions]
+        targets: list[list[str]] = []
+        values: list[list[Expression]] = []
+        for event in model.events:
+            targets.append([])
+            values.append([])
+            for a in event.assignments:
+                value = self.closed([a.value])[0]
+                if a.target in self.states:
+                    targets[-1].append(a.target)
+                    values[-1].append(value)
+                    continue
+                mode, held, kept = self.modes[a.target]
+                targets[-1].append(mode)
+                if a.keeps_formula:
+                    values[-1].append(number(float(kept.index(a.value) + 2)))
+                else:
+                    values[-1].append(number(1.0))
+                    targets[-1].append(held)
+                    values[-1].append(value)
+        return self._program(conditions, targets, values)
+
+    def _program(self, conditions, targets, values) -> EventProgram:
+        """Conditions and values with their constants taken out."""
+        model = self.model
+        # names of states are not numbered yet: rates come after events
+        moving = {*self.states, *self.discrete, model.time}
+        roots = [*conditions, *(v for group in values for v in group)]
+        replaced, constants = _with_constants(roots, moving, dependencies(roots), "e")
+        parts = iter(replaced)
+        conditions = tuple(next(parts) for _ in conditions)
+        values = tuple(tuple(next(parts) for _ in group) for group in values)
+        numbers = self._numbers(constants.values())
+        return EventProgram(
+            conditions,
+            tuple(tuple(group) for group in targets),
+            values,
+            tuple(e.once for e in model.events),
+            tuple(constants),
+            self._stack(numbers) if numbers else np.zeros((1, 0)),
+        )
+
+    def _corners(self, rates: Mapping[str, Expression]) -> np.ndarray:
+        """Times at which a formula has a corner or an event may happen: (n_subjects or 1, n)."""
+        time = self.model.time
+        roots = list(rates.values())
+        roots += self._conditions
+        moving = {*self.names} - {time}
+        depends = dependencies(roots)
+        found: list[Expression] = []
+        for node in postorder(roots):
+            if node.op in ("lt", "le", "eq", "ne"):
+                found += _zeros(node.args[0] - node.args[1], time, moving)
+            elif node.op in ("min", "max") and time in depends[node]:
+                found += _zeros(node.args[0] - node.args[-1], time, moving)
+            elif node.op == "abs" and time in depends[node]:
+                found += _zeros(node.args[0], time, moving)
+            elif node.op == "table" and time in depends[node]:
+                for x in node.value.x:
+                    found += _zeros(node.args[0] - x, time, moving)
+        if not found:
+            return np.zeros((1, 0))
+        return self._stack(self._numbers(dict.fromkeys(found)))
+
+
+def _factor(term: Expression) -> tuple[float, Expression]:
+    """(number, rest) of a product."""
+    if term.is_number:
+        return term.value, number(1.0)
+    if term.op == "mul" and term.args[0].is_number:
+        return term.args[0].value, mul(*term.args[1:])
+    return 1.0, term
+
+
+def _with_constants(roots, moving: set[str], depends, prefix: str):
+    """Expressions in which the largest parts without states are symbols; and those symbols' expressions."""
+    constants: dict[Expression, str] = {}
+    new: dict[Expression, Expression] = {}
+    fixed = lambda node: moving.isdisjoint(depends[node])
+
+    def argument(node: Expression) -> Expression:
+        """The node as an argument of one that moves."""
+        if not fixed(node):
+            return new[node]
+        if node.is_number:
+            return node
+        return symbol(constants.setdefault(node, f"{prefix}[{len(constants)}]"))
+
+    for node in postorder(roots):
+        if fixed(node):
+            continue
+        if node.op == "symbol":
+            new[node] = node
+            continue
+        if node.op in ("add", "mul") and sum(fixed(a) for a in node.args) > 1:
+            build = add if node.op == "add" else mul
+            still = build(*(a for a in node.args if fixed(a)))
+            depends.setdefault(still, frozenset(symbols(still)))
+            moved = [new[a] for a in node.args if not fixed(a)]
+            new[node] = build(argument(still), *moved)
+            continue
+        table = node.value if node.op == "table" else None
+        new[node] = apply(node.op, *(argument(a) for a in node.args), table=table)
+    out = [argument(root) if fixed(root) else new[root] for root in roots]
+    return out, {name: node for node, name in constants.items()}
+
+
+def _zeros(difference: Expression, time: str, moving: set[str]) -> list[Expression]:
+    """Times at which a difference that is linear in time alone is zero."""
+    used = symbols(difference)
+    if time not in used or used & moving:
+        return []
+    linear, rest = split_linear(difference, [time])
+    if time in symbols(rest) or time not in linear:
+        return []
+    return [div(mul(-1.0, rest), linear[time])]
+
+
+def _tolerant(condition: Expression, time: str) -> Expression:
+    """A condition in which times are equal if they differ by rounding alone."""
+    depends = dependencies([condition])
+    new: dict[Expression, Expression] = {}
+    for node in postorder([condition]):
+        args = [new[a] for a in node.args]
+        if node.op == "eq" and time in depends[node]:
+            scale = add(1.0, apply("abs", args[0]))
+            new[node] = apply("le", apply("abs", args[0] - args[1]), mul(SAME_TIME, scale))
+        elif node.args:
+            table = node.value if node.op == "table" else None
+            new[node] = apply(node.op, *args, table=table)
+        else:
+            new[node] = node
+    return new[condition]
+
+
+__all__ = ["AssembledModel", "EventProgram", "assemble_model"]

@@ -306,6 +306,8 @@ class _Assembly:
             tuple(e.once for e in model.events),
             tuple(constants),
             self._stack(numbers) if numbers else np.zeros((1, 0)),
+            tuple(self.discrete),
+            model.time,
         )
 
     def _corners(self, rates: Mapping[str, Expression]) -> np.ndarray:

@@ -21,6 +21,8 @@ class EventProgram:
     once : per event
     constants : names of the rows of `values_of_constants`
     values_of_constants : (n_subjects or 1, n_constants)
+    still : names of the states that only events change
+    time : name of the state that is time
     """
 
     conditions: tuple[Expression, ...]
@@ -29,6 +31,8 @@ class EventProgram:
     once: tuple[bool, ...]
     constants: tuple[str, ...]
     values_of_constants: np.ndarray
+    still: tuple[str, ...]
+    time: str
 
     def take(self, subjects) -> EventProgram:
         """The same events for some of the subjects."""

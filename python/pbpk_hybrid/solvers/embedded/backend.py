@@ -69,10 +69,10 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
     y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
-    if n_subjects % LANES:
-        y[-1, :, n_subjects % LANES :] = (
-            0.0  # lanes without a subject hold nothing and never set the step
-        )
+    # Lanes without a subject hold nothing and never set the step. Expressions may not be defined for nothing (a volume of
+    # zero): there these lanes go along as copies of the last subject.
+    if n_subjects % LANES and not any(r.law == "expression" for r in system.reactions):
+        y[-1, :, n_subjects % LANES :] = 0.0
     out = np.empty((n_subjects, n_times, len(problem.saved)))
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))

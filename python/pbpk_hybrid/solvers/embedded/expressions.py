@@ -19,15 +19,16 @@ from ...models.expressions.derivative import derivatives
 from ...models.expressions.tree import Expression
 from ...models.system import Reaction, System
 from .expression_code import Row, compile_expressions
-from .lanes import LANES, _row_pointer, aligned_lanes, load, store
+from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
 
 #: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
 #: scratch for the rates (one set per thread).
 Expressions = namedtuple("Expressions", "rates slopes first slope_row v")
 
 #: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
-#: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state.
-Events = namedtuple("Events", "code ptr target once constants holds happened rows y")
+#: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
+#: rows of the states that only events change, and of time (-1: none), which steps must leave exact.
+Events = namedtuple("Events", "code ptr target once constants holds happened rows y still time")
 
 
 @intrinsic
@@ -113,7 +114,17 @@ def event_arrays(system: System, constants: np.ndarray):
         np.zeros((n, LANES), dtype=np.int8),
         aligned_lanes(n + len(values)),
         aligned_lanes(system.n_states),
+        np.array([place[number[s]] for s in program.still], dtype=np.int64),
+        int(place[number[program.time]]),
     )
+
+
+@njit(cache=True, nogil=True)
+def keep_exact(ev, y, z, at, now):
+    """What a step must not change by rounding: discrete states, and time."""
+    for q in range(len(ev.still)):
+        store(z, at + ev.still[q], load(y, ev.still[q]))
+    store(z, at + ev.time, splat(now))
 
 
 @njit(cache=True, nogil=True)
@@ -162,19 +173,19 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = 0.5 * (low + high)
-        interpolate(n, middle, n_dense, y, new, at, dense, ev.y)
+        interpolate(n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
         if rising(ev, ev.y, 0, count, False):
             high = middle
         else:
             low = middle
         if high - low < 1e-14:
             break
-    interpolate(n, high, n_dense, y, new, at, dense, ev.y)
+    interpolate(n, high, n_dense, y, new, at, dense, ev.still, ev.y)
     return high
 
 
 @njit(cache=True, nogil=True)
-def interpolate(n, theta, n_dense, y, new, at, dense, out):
+def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
     """The whole state at t + theta h."""
     rest = 1.0 - theta
     for i in range(n):
@@ -182,6 +193,8 @@ def interpolate(n, theta, n_dense, y, new, at, dense, out):
         for m in range(n_dense - 2, -1, -1):
             bend = load(dense, m * n + i) + theta * bend
         store(out, i, rest * load(y, i) + theta * (load(new, at + i) + rest * bend))
+    for q in range(len(still)):
+        store(out, still[q], load(y, still[q]))
 
 
 def per_pack_constants(system: System, n_subjects: int) -> np.ndarray:
@@ -198,6 +211,7 @@ __all__ = [
     "event_arrays",
     "expression_arrays",
     "fire",
+    "keep_exact",
     "locate",
     "per_pack_constants",
     "rising",

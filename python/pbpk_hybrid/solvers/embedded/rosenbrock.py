@@ -22,7 +22,7 @@ from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
 from .enzymatic import enzymatic_linearise, enzymatic_rate
-from .expressions import Events, call, fire, locate, reset_events, rising
+from .expressions import Events, call, fire, keep_exact, locate, reset_events, rising
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
@@ -541,6 +541,7 @@ def integrate_pack(
                 prepared = False
                 share = 1.0
                 if ev is not None:
+                    keep_exact(ev, y, z, last_z, now)
                     if rising(ev, z, last_z, count, True):
                         _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
                         prepared = True
@@ -670,6 +671,8 @@ def _events_of_pack(ev, constants, pack):
         ev.happened,
         ev.rows,
         ev.y,
+        ev.still,
+        ev.time,
     )
 
 

@@ -113,8 +113,11 @@ class _Assembly:
         moving = self._moving_states()
         self.states = tuple(s for s in model.states if s in moving)
         formulas = dict(model.parameters)
-        # a state that nothing moves is a number
-        formulas |= {s: model.initial[s] for s in model.states if s not in moving}
+        # a state that nothing moves is a number, the one that it has at the start
+        fixed = [s for s in model.states if s not in moving]
+        if fixed:
+            at_start = self._at_start({**dict(model.initial), **dict(model.parameters)})
+            formulas |= {s: at_start[s] for s in fixed}
         changed: dict[str, list[Expression]] = {}
         for event in model.events:
             for a in event.assignments:
@@ -136,9 +139,9 @@ class _Assembly:
         value = first
         kept = list(dict.fromkeys(f for f in alternatives if f is not None))
         for i, formula in enumerate(kept):
-            value = where(apply("eq", symbol(mode), float(i + 2)), formula, value)
+            value = where(_is(symbol(mode), i + 2), formula, value)
         if None in alternatives:
-            value = where(apply("eq", symbol(mode), 1.0), symbol(held), value)
+            value = where(_is(symbol(mode), 1), symbol(held), value)
             self.discrete[held] = number(0.0)
         self.discrete[mode] = number(0.0)
         self.modes[name] = mode, held, kept
@@ -247,13 +250,16 @@ class _Assembly:
         """(n_subjects or 1, n)"""
         return np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in numbers)), axis=1)
 
+    def _at_start(self, formulas: Mapping[str, Expression]) -> dict[str, Expression]:
+        """Formulas at the start time, where states are their initial values."""
+        time = {self.model.time: number(self.start_time)}
+        return resolve({k: substitute([v], time)[0] for k, v in formulas.items()})
+
     def _start(self) -> np.ndarray:
         """State at the start; initial values may use each other and every parameter."""
-        model = self.model
-        at_start = {model.time: number(self.start_time)}
-        known = {**{s: model.initial[s] for s in self.states}, **self.formulas, **self.discrete}
-        known = {k: substitute([v], at_start)[0] for k, v in known.items()}
-        closed = resolve(known)
+        closed = self._at_start(
+            {**{s: self.model.initial[s] for s in self.states}, **self.formulas, **self.discrete}
+        )
         values = []
         for name in self.names:
             values.append(closed[name] if name in closed else number(self.start_time))
@@ -331,6 +337,11 @@ class _Assembly:
         if not found:
             return np.zeros((1, 0))
         return self._stack(self._numbers(dict.fromkeys(found)))
+
+
+def _is(mode: Expression, value: int) -> Expression:
+    """Whether a discrete state has a value; interpolation between steps may leave its last digit off."""
+    return apply("lt", apply("abs", mode - float(value)), 0.5)
 
 
 def _factor(term: Expression) -> tuple[float, Expression]:

@@ -14,12 +14,12 @@ where a rate depends on it: a Rosenbrock method then needs no derivative by time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..._core.errors import InputError
-from ..system import Reaction, System
+from ..system import Coefficients, Reaction, System
 from .events import EventProgram
 from .linear import split_linear
 from .ode_model import OdeModel, resolve
@@ -41,6 +41,34 @@ from .tree import (
 
 #: two times are the same if they differ by less than this share of them: what rounding leaves of a sum of times
 SAME_TIME = 1e-11
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCoefficients:
+    """Parameters -> Coefficients of an assembled model; complex numbers pass through.
+
+    Parameters
+    ----------
+    entries : of the matrix
+    constants : of each reaction
+    """
+
+    entries: tuple[Expression, ...]
+    constants: tuple[tuple[Expression, ...], ...]
+
+    def __call__(self, parameters: Mapping[str, np.ndarray]) -> Coefficients:
+        roots = [*self.entries, *(c for group in self.constants for c in group)]
+        numbers = iter(evaluate(roots, parameters))
+        k = stack_columns([next(numbers) for _ in self.entries])
+        groups = tuple(stack_columns([next(numbers) for _ in group]) for group in self.constants)
+        return Coefficients(k, groups, {})
+
+
+def stack_columns(numbers: Sequence[np.ndarray]) -> np.ndarray:
+    """(n_subjects or 1, n) from n numbers or arrays (n_subjects,)."""
+    if not numbers:
+        return np.zeros((1, 0))
+    return np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in numbers)), axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +117,8 @@ def assemble_model(
             raise InputError(f"values[{name}]", value.shape, f"one number or {n_subjects}")
         if not np.isfinite(value).all():
             raise InputError(f"values[{name}]", float(value[~np.isfinite(value)][0]), "a finite number")
-    replaced = model.with_parameters({name: symbol(f"{name} given") for name in own})
     base = {f"{name} given": value for name, value in own.items()}
+    replaced = model.with_parameters({name: symbol(f"{name} given") for name in own}, base)
     return _Assembly(replaced, base, n_subjects, subjects, start_time).build(model)
 
 
@@ -164,18 +192,24 @@ class _Assembly:
         self.names = (*rates, *self.discrete)
         self.index = {name: i for i, name in enumerate(self.names)}
         entries, terms = self._split(rates)
-        reactions = self._reactions(terms)
-        numbers = self._numbers(entries.values())
-        k_value = self._stack(numbers) if numbers else np.zeros((1, 0))
+        reactions, constants = self._reactions(terms)
+        assemble = ModelCoefficients(tuple(entries.values()), tuple(constants))
+        coefficients = assemble(self.base)
+        reactions = [
+            replace(r, parameters=p)
+            for r, p in zip(reactions, coefficients.reaction_parameters, strict=True)
+        ]
         rows, columns = zip(*entries, strict=True) if entries else ((), ())
         system = System(
             self.names,
             np.array(rows, dtype=np.int64),
             np.array(columns, dtype=np.int64),
-            k_value,
+            coefficients.k_value,
             tuple(reactions),
             {},
             {},
+            parameters={k: np.broadcast_to(v, (self.n_subjects,)) for k, v in self.base.items()},
+            assemble=assemble if self.base else None,
             n_subjects=self.n_subjects,
             subjects=self.subjects,
             events=events,
@@ -210,36 +244,34 @@ class _Assembly:
         return entries, terms
 
     def _reactions(self, terms):
-        """One reaction per term, with the constants that it takes."""
+        """One reaction per term; and the constants that each takes, as expressions."""
         moving = set(self.names)
         roots = list(terms)
         depends = dependencies(roots)
         discrete = set(self.discrete)
         replaced, constants = _with_constants(roots, moving, depends, "c")
         reactions = []
-        names_of = {name: symbol(name) for name in constants}
-        numbers = dict(
-            zip(constants, self._numbers(constants.values()), strict=True)
-        )
+        taken = []
         for m, (term, rate) in enumerate(zip(roots, replaced, strict=True)):
             used = symbols(rate)
             reactants = tuple(
                 self.index[s] for s in sorted(used & moving - discrete, key=self.index.get)
             )
-            own = tuple(c for c in names_of if c in used)
+            own = tuple(c for c in constants if c in used)
+            taken.append(tuple(constants[c] for c in own))
             reactions.append(
                 Reaction(
                     f"term {m + 1}",
                     "expression",
                     reactants,
                     terms[term],
-                    self._stack([numbers[c] for c in own]) if own else np.zeros((1, 0)),
+                    np.zeros((1, len(own))),
                     expression=rate,
                     inputs={s: self.index[s] for s in sorted(used & moving, key=self.index.get)},
                     symbols=own,
                 )
             )
-        return reactions
+        return reactions, taken
 
     # -- numbers --------------------------------------------------------------------------------
 
@@ -247,8 +279,7 @@ class _Assembly:
         return evaluate(expressions, self.base)
 
     def _stack(self, numbers: Sequence[np.ndarray]) -> np.ndarray:
-        """(n_subjects or 1, n)"""
-        return np.stack(np.broadcast_arrays(*(np.atleast_1d(v) for v in numbers)), axis=1)
+        return stack_columns(numbers)
 
     def _at_start(self, formulas: Mapping[str, Expression]) -> dict[str, Expression]:
         """Formulas at the start time, where states are their initial values."""
@@ -311,7 +342,7 @@ class _Assembly:
             values,
             tuple(e.once for e in model.events),
             tuple(constants),
-            self._stack(numbers) if numbers else np.zeros((1, 0)),
+            self._stack(numbers),
             tuple(self.discrete),
             model.time,
         )

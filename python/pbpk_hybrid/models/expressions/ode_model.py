@@ -6,7 +6,7 @@ This is what readers of other programs' models make. :mod:`.assembly` turns it i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..._core.errors import InputError, unknown_name
@@ -65,6 +65,7 @@ class OdeModel:
     time : the symbol of time
     units : name -> unit, where the file says one
     may_be_negative : states that may fall below zero
+    given : further symbols that formulas may use; whoever assembles the model gives their values
 
     Raises
     ------
@@ -79,6 +80,7 @@ class OdeModel:
     time: str = "time"
     units: Mapping[str, str] = field(default_factory=dict)
     may_be_negative: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in ("rates", "initial", "parameters", "outputs"):
@@ -103,7 +105,7 @@ class OdeModel:
                 sorted(set(self.initial) ^ set(self.rates))[:5],
                 "one initial value for each state",
             )
-        known = {*self.rates, *self.parameters, self.time}
+        known = {*self.rates, *self.parameters, *self.given, self.time}
         for what, formulas in self._formulas():
             for used in symbols(*formulas):
                 if used not in known:
@@ -132,15 +134,15 @@ class OdeModel:
         """Names of the states, in order."""
         return tuple(self.rates)
 
-    def with_parameters(self, values: Mapping[str, Expression | float]) -> OdeModel:
-        """The same model with other values or formulas of some parameters (or initial values of states).
+    def with_parameters(
+        self, values: Mapping[str, Expression | float], given: Iterable[str] = ()
+    ) -> OdeModel:
+        """The same model with other values or formulas of some parameters (or initial values of states), and further symbols.
 
         Raises
         ------
         UnknownNameError : a name that is neither
         """
-        from dataclasses import replace
-
         parameters, initial = dict(self.parameters), dict(self.initial)
         for name, value in values.items():
             if name in parameters:
@@ -149,7 +151,8 @@ class OdeModel:
                 initial[name] = as_expression(value)
             else:
                 raise unknown_name("parameters", name, {**parameters, **initial})
-        return replace(self, parameters=parameters, initial=initial)
+        more = self.given | frozenset(given)
+        return replace(self, parameters=parameters, initial=initial, given=more)
 
 
 def resolve(formulas: Mapping[str, Expression], kept: Iterable[str] = ()) -> dict[str, Expression]:

@@ -325,7 +325,13 @@ def _fold(op: str, args: tuple[Expression, ...]) -> Expression:
 
 
 def compute(op: str, value, *args):
-    """One operation on numbers or arrays: the definition that compiled code is checked against."""
+    """One operation on numbers or arrays: the definition that compiled code is checked against.
+
+    Complex numbers with a tiny imaginary part go through as derivatives do (complex step): what compares or has corners looks
+    at the real part.
+    """
+    if any(np.iscomplexobj(a) for a in args) and op in _BY_REAL_PART:
+        return _BY_REAL_PART[op](value, *args)
     if op in FUNCTIONS:
         return FUNCTIONS[op](args[0])
     if op == "table":
@@ -352,6 +358,35 @@ def compute(op: str, value, *args):
     return _PLAIN[op](*args)
 
 
+def _table_of_complex(table: Table, x):
+    slope = table if table.slope else Table(table.x, table.y, slope=True)
+    value = table(np.real(x)) + 0j
+    return value if table.slope else value + 1j * slope(np.real(x)) * np.imag(x)
+
+
+def _extreme_of_complex(better: Callable):
+    def extreme(_, *args):
+        out = args[0]
+        for a in args[1:]:
+            out = np.where(better(np.real(a), np.real(out)), a, out)
+        return out
+
+    return extreme
+
+
+def _steps_of_real(op: str):
+    return lambda _, *args: compute(op, None, *(np.real(a) for a in args))
+
+
+_BY_REAL_PART: dict[str, Callable] = {
+    "abs": lambda _, a: np.where(np.real(a) < 0.0, -a, a),
+    "min": _extreme_of_complex(np.less),
+    "max": _extreme_of_complex(np.greater),
+    "table": _table_of_complex,
+    "if": lambda _, c, a, b: np.where(np.real(c) != 0.0, a, b),
+    **{op: _steps_of_real(op) for op in ("lt", "le", "eq", "ne", "and", "or", "not")},
+    **{op: _steps_of_real(op) for op in ("floor", "ceil")},
+}
 _PLAIN: dict[str, Callable] = {
     "div": lambda a, b: a / b,
     "pow": lambda a, b: np.power(a, b),
@@ -438,7 +473,8 @@ def evaluate(
             elif node.op == "symbol":
                 if node.value not in values:
                     raise InputError("symbol", node.value, "a symbol with a value")
-                found[node] = np.asarray(values[node.value], dtype=float)
+                given = np.asarray(values[node.value])
+                found[node] = given if given.dtype.kind == "c" else given.astype(float)
             else:
                 found[node] = compute(node.op, node.value, *(found[a] for a in node.args))
     return [np.asarray(found[root]) for root in wanted]

@@ -97,7 +97,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 system, method.stages, len(derivatives), kd, n_par, sensitivity
             )
         rate = aligned_lanes(n)
-        expr = expressions.expression_arrays(system, st.r_ptr, pack.parameter_rows(system))
+        expr = expressions.expression_arrays(system, st.r_ptr, pack.parameter_rows(system), bool(derivatives))
         events = expressions.event_arrays(system, np.zeros((1, LANES)))
 
         def worker(task: int) -> None:

@@ -28,7 +28,7 @@ _MASK = ir.VectorType(ir.IntType(1), LANES)
 _POINTER = _VECTOR.as_pointer()
 _INT = ir.IntType(64)
 #: arrays a function may read; the last argument is what it writes
-N_INPUTS = 5
+N_INPUTS = 6
 #: two numbers become one fused instruction; nothing that changes NaN or infinity (as in .lanes)
 _FLAGS = ("contract",)
 _VERSION = "1"
@@ -62,7 +62,7 @@ class CompiledFunction:
 
     Parameters
     ----------
-    address : of ``void f(input_0, ..., input_4, int64 stride, output)``; inputs and output point to rows of lanes,
+    address : of ``void f(input_0, ..., input_5, int64 stride, output)``; inputs and output point to rows of lanes,
         `stride` is the distance between two rows of the inputs, in rows
     count : number of rows that it writes
     library : keeps the code alive

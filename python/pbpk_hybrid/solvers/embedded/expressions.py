@@ -15,15 +15,16 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
-from ...models.expressions.derivative import derivatives
-from ...models.expressions.tree import Expression
+from ...models.expressions.derivative import derivatives, directional
+from ...models.expressions.tree import Expression, add, mul, symbol
 from ...models.system import Reaction, System
-from .expression_code import Row, compile_expressions
+from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
 
 #: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
-#: scratch for the rates (one set per thread).
-Expressions = namedtuple("Expressions", "rates slopes first slope_row v")
+#: scratch for the rates (one set per thread). For sensitivities: code of the rates' derivative along a direction of states and
+#: parameters (`along`), and of the derivative of slope times d along one (`bend`); 0 where none are wanted.
+Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row v")
 
 #: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
@@ -37,21 +38,44 @@ def call(typingctx, address, a, a_row, b, c, out, out_row):
 
     def codegen(context, builder, sig, args):
         address, a, a_row, b, c, out, out_row = args
-        pointer = lambda i, value, row: _row_pointer(builder, context, sig.args[i], value, row)
         zero = ir.Constant(ir.IntType(64), 0)
-        given = [pointer(1, a, a_row), pointer(3, b, zero), pointer(4, c, zero)]
-        kind = given[0].type
-        given += [ir.Constant(kind, None)] * 2
-        result = pointer(5, out, out_row)
-        signature = ir.FunctionType(ir.VoidType(), [kind] * 5 + [ir.IntType(64), kind])
-        function = builder.inttoptr(address, signature.as_pointer())
-        builder.call(function, [*given, ir.Constant(ir.IntType(64), 1), result])
+        places = [(1, a, a_row), (3, b, zero), (4, c, zero)]
+        _emit_call(context, builder, sig, address, places, ir.Constant(ir.IntType(64), 1), (5, out, out_row))
         return context.get_dummy_value()
 
     return types.void(types.int64, a, types.intp, b, c, out, types.intp), codegen
 
 
-def expression_arrays(system: System, r_ptr: Sequence[int], p_ptr: Sequence[int]):
+@intrinsic
+def call_wide(typingctx, address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, stride, out):
+    """The same with six inputs, of which some have rows that lie `stride` apart."""
+
+    def codegen(context, builder, sig, args):
+        address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, stride, out = args
+        zero = ir.Constant(ir.IntType(64), 0)
+        places = [(1, a, a_row), (3, b, zero), (4, c, zero)]
+        places += [(5, d, d_row), (7, e, e_row), (9, f, f_row)]
+        _emit_call(context, builder, sig, address, places, stride, (12, out, zero))
+        return context.get_dummy_value()
+
+    row = types.intp
+    return types.void(types.int64, a, row, b, c, d, row, e, row, f, row, types.int64, out), codegen
+
+
+def _emit_call(context, builder, sig, address, inputs, stride, output):
+    """LLVM's call of the code at an address; `inputs` and `output` are (argument number, array, first row)."""
+    pointer = lambda i, value, row: _row_pointer(builder, context, sig.args[i], value, row)
+    given = [pointer(*place) for place in inputs]
+    kind = given[0].type
+    given += [ir.Constant(kind, None)] * (N_INPUTS - len(given))
+    signature = ir.FunctionType(ir.VoidType(), [kind] * N_INPUTS + [ir.IntType(64), kind])
+    function = builder.inttoptr(address, signature.as_pointer())
+    builder.call(function, [*given, stride, pointer(*output)])
+
+
+def expression_arrays(
+    system: System, r_ptr: Sequence[int], p_ptr: Sequence[int], sensitivities: bool = False
+):
     """The compiled expressions of a System, or None where it has none; they are its last reactions."""
     own = [m for m, r in enumerate(system.reactions) if r.law == "expression"]
     if not own:
@@ -61,9 +85,12 @@ def expression_arrays(system: System, r_ptr: Sequence[int], p_ptr: Sequence[int]
     slopes = [d for r in reactions for d in _slopes(system, r)]
     rates = compile_expressions([r.expression for r in reactions], rows)
     compiled = compile_expressions(slopes, rows) if slopes else None
+    along, bend = _directions(system, own, rows, p_ptr) if sensitivities else (0, 0)
     return Expressions(
         rates.address,
         compiled.address if compiled else 0,
+        along,
+        bend,
         own[0],
         int(r_ptr[own[0]]),
         aligned_lanes(len(own)),
@@ -82,6 +109,73 @@ def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str,
         for j, name in enumerate(reaction.symbols):
             rows.setdefault(name, Row(2, int(p_ptr[m]) + j))
     return rows
+
+
+def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr) -> tuple[int, int]:
+    """Code of dv along (w, dp), and of d(slope d) along (s, dp).
+
+    Inputs of the first: u, y, p, w (rows `stride` apart), dp, s (rows `stride` apart); of the second: y, d, p, s, dp, s.
+    """
+    reactions = [system.reactions[m] for m in own]
+    place = system.plan.place
+    first_rows, second_rows = dict(rows), {}
+    along, bend = [], []
+    for m, reaction in zip(own, reactions, strict=True):
+        seeds = {}
+        for name, state in reaction.inputs.items():
+            moving = state in reaction.reactants
+            seeds[name] = symbol(f"{name} direction")
+            first_rows[f"{name} direction"] = Row(3 if moving else 5, int(place[state]))
+            second_rows[f"{name} direction"] = Row(3 if moving else 5, int(place[state]))
+            second_rows[name] = Row(0, int(place[state]))
+            second_rows[f"{name} ahead"] = Row(1, int(place[state]))
+        for j, name in enumerate(reaction.symbols):
+            # a constant that several reactions share has the same row in all of them
+            row = rows[name].index
+            seeds[name] = symbol(f"{name} direction")
+            first_rows[f"{name} direction"] = second_rows[f"{name} direction"] = Row(4, row)
+            second_rows[name] = Row(2, row)
+        along.append(directional([reaction.expression], seeds)[0])
+        names = {state: name for name, state in reaction.inputs.items()}
+        ahead = add(
+            *(
+                mul(d, symbol(f"{names[s]} ahead"))
+                for s, d in zip(reaction.reactants, _slopes(system, reaction), strict=True)
+            ),
+            0.0,
+        )
+        bend.append(directional([ahead], seeds)[0])
+    strided = frozenset((3, 5))
+    return (
+        compile_expressions(along, first_rows, strided).address,
+        compile_expressions(bend, second_rows, strided).address,
+    )
+
+
+@njit(cache=True, nogil=True)
+def add_expressions(
+    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z, block, expr
+):
+    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all expression reactions."""
+    for b in range(block):
+        dp = at_d + b * n_par
+        call_wide(expr.along, u, at, y, par, w, b, dpar, dp, s, at_s + b, block, expr.v)
+        for m in range(expr.first, len(st.law)):
+            total = load(expr.v, m - expr.first)
+            for j in range(st.r_ptr[m], st.r_ptr[m + 1]):
+                total = total - load(slope, j) * load(w, st.r_state[j] * block + b)
+            _spread(st, stoich, m, gamma_h * total, block, b, z, at_z)
+        call_wide(expr.bend, y, 0, d, par, s, at_s + b, dpar, dp, s, at_s + b, block, expr.v)
+        for m in range(expr.first, len(st.law)):
+            _spread(st, stoich, m, gamma_h * load(expr.v, m - expr.first), block, b, z, at_z)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _spread(st, stoich, m, v, block, b, z, at_z):
+    """Add what a reaction gives to every state that it changes."""
+    for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
+        row = at_z + st.s_state[q] * block + b
+        store(z, row, load(z, row) + stoich[q] * v)
 
 
 def _slopes(system: System, reaction: Reaction) -> list[Expression]:
@@ -208,6 +302,7 @@ def per_pack_constants(system: System, n_subjects: int) -> np.ndarray:
 __all__ = [
     "Events",
     "Expressions",
+    "add_expressions",
     "event_arrays",
     "expression_arrays",
     "fire",

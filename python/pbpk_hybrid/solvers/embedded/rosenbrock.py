@@ -331,6 +331,7 @@ def _advance_sensitivities(
     row,
     first,
     count,
+    expr,
 ):
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
@@ -357,6 +358,7 @@ def _advance_sensitivities(
             sens.w,
             sens.d,
             sens.z,
+            expr,
         )
         at = row
         while at < len(times) and times[at] < now:
@@ -572,6 +574,7 @@ def integrate_pack(
                         row,
                         first,
                         count,
+                        expr,
                     )
                 while row < n_times and times[row] < now:
                     if not prepared:

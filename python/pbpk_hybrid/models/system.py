@@ -175,6 +175,7 @@ class Coefficients:
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
     observable_factor: Mapping[str, np.ndarray]  # name -> (n_subjects or 1,)
     observable_offset: Mapping[str, np.ndarray] = field(default_factory=dict)
+    event_constants: np.ndarray | None = None  # (n_subjects or 1, n_constants)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..._core.errors import InputError
 from ..system import Coefficients, Reaction, System
+from .derivative import directional
 from .events import EventProgram
 from .linear import split_linear
 from .ode_model import OdeModel, resolve
@@ -51,17 +52,20 @@ class ModelCoefficients:
     ----------
     entries : of the matrix
     constants : of each reaction
+    events : constants of the events; None: there are none
     """
 
     entries: tuple[Expression, ...]
     constants: tuple[tuple[Expression, ...], ...]
+    events: tuple[Expression, ...] | None = None
 
     def __call__(self, parameters: Mapping[str, np.ndarray]) -> Coefficients:
-        roots = [*self.entries, *(c for group in self.constants for c in group)]
+        roots = [*self.entries, *(c for group in self.constants for c in group), *(self.events or ())]
         numbers = iter(evaluate(roots, parameters))
         k = stack_columns([next(numbers) for _ in self.entries])
         groups = tuple(stack_columns([next(numbers) for _ in group]) for group in self.constants)
-        return Coefficients(k, groups, {})
+        events = None if self.events is None else stack_columns(list(numbers))
+        return Coefficients(k, groups, {}, event_constants=events)
 
 
 def stack_columns(numbers: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,18 +82,37 @@ class AssembledModel:
     Parameters
     ----------
     system : the equations; unit of time as in the model
-    start : (n_subjects or 1, n_states) state at the start
-    stops : (n_subjects or 1, n) times at which formulas have corners, not sorted; NaN where a subject has none
+    start_formulas : of each state, over what is given
+    corners : times at which formulas have corners or events may happen, over what is given
     outputs : name -> formula over states, discrete states, time and parameters
     parameters : name -> (n_subjects or 1,) numbers that the formulas take
     """
 
     model: OdeModel
     system: System
-    start: np.ndarray
-    stops: np.ndarray
+    start_formulas: tuple[Expression, ...]
+    corners: tuple[Expression, ...]
     outputs: Mapping[str, Expression]
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def start(self) -> np.ndarray:
+        """(n_subjects or 1, n_states) state at the start."""
+        return stack_columns(evaluate(self.start_formulas, self.parameters))
+
+    @property
+    def stops(self) -> np.ndarray:
+        """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a subject has none."""
+        return stack_columns(evaluate(self.corners, self.parameters))
+
+    def start_slope(self, names: Sequence[str]) -> np.ndarray | None:
+        """(n_subjects or 1, n_states, n) derivative of the start by given parameters; None: it depends on none."""
+        columns = []
+        for name in names:
+            formulas = directional(self.start_formulas, {name: number(1.0)})
+            columns.append(stack_columns(evaluate(formulas, self.parameters)))
+        slope = np.stack(np.broadcast_arrays(*columns), axis=2) if columns else np.zeros(1)
+        return slope if np.any(slope) else None
 
 
 def assemble_model(
@@ -131,6 +154,7 @@ class _Assembly:
         self.discrete: dict[str, Expression] = {}  # discrete state -> value at the start
         self.modes: dict[str, tuple[str, str, list[Expression]]] = {}
         self._conditions: list[Expression] = []
+        self._event_constants: tuple[Expression, ...] | None = None
         self.formulas = self._closed_formulas()
 
     # -- formulas in terms of states, time and numbers ------------------------------------------
@@ -193,7 +217,9 @@ class _Assembly:
         self.index = {name: i for i, name in enumerate(self.names)}
         entries, terms = self._split(rates)
         reactions, constants = self._reactions(terms)
-        assemble = ModelCoefficients(tuple(entries.values()), tuple(constants))
+        assemble = ModelCoefficients(
+            tuple(entries.values()), tuple(constants), self._event_constants
+        )
         coefficients = assemble(self.base)
         reactions = [
             replace(r, parameters=p)
@@ -286,15 +312,13 @@ class _Assembly:
         time = {self.model.time: number(self.start_time)}
         return resolve({k: substitute([v], time)[0] for k, v in formulas.items()})
 
-    def _start(self) -> np.ndarray:
+    def _start(self) -> tuple[Expression, ...]:
         """State at the start; initial values may use each other and every parameter."""
         closed = self._at_start(
             {**{s: self.model.initial[s] for s in self.states}, **self.formulas, **self.discrete}
         )
-        values = []
-        for name in self.names:
-            values.append(closed[name] if name in closed else number(self.start_time))
-        return self._stack(self._numbers(values))
+        time = number(self.start_time)
+        return tuple(closed.get(name, time) for name in self.names)
 
     # -- events and corners ---------------------------------------------------------------------
 
@@ -336,6 +360,7 @@ class _Assembly:
         conditions = tuple(next(parts) for _ in conditions)
         values = tuple(tuple(next(parts) for _ in group) for group in values)
         numbers = self._numbers(constants.values())
+        self._event_constants = tuple(constants.values())
         return EventProgram(
             conditions,
             tuple(tuple(group) for group in targets),
@@ -347,8 +372,8 @@ class _Assembly:
             model.time,
         )
 
-    def _corners(self, rates: Mapping[str, Expression]) -> np.ndarray:
-        """Times at which a formula has a corner or an event may happen: (n_subjects or 1, n)."""
+    def _corners(self, rates: Mapping[str, Expression]) -> tuple[Expression, ...]:
+        """Times at which a formula has a corner or an event may happen."""
         time = self.model.time
         roots = list(rates.values())
         roots += self._conditions
@@ -365,9 +390,7 @@ class _Assembly:
             elif node.op == "table" and time in depends[node]:
                 for x in node.value.x:
                     found += _zeros(node.args[0] - x, time, moving)
-        if not found:
-            return np.zeros((1, 0))
-        return self._stack(self._numbers(dict.fromkeys(found)))
+        return tuple(dict.fromkeys(found))
 
 
 def _is(mode: Expression, value: int) -> Expression:

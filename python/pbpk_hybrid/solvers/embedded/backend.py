@@ -79,15 +79,19 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
     statistics = np.zeros((packs, 3), dtype=np.int64)
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
-    kd = kd_values = dpars = n_par = sensitivity = None
+    kd = kd_values = dpars = n_par = sensitivity = starts = None
     if derivatives:
+        starts = pack.start_slope_lanes(system, problem.start_slope, len(derivatives))
         kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
         sensitivity = np.empty((n_subjects, n_times, len(problem.saved), len(derivatives)))
 
     stage_weights = method.stage_weights
-    event_constants = (
-        None if system.events is None else expressions.per_pack_constants(system, n_subjects)
-    )
+    event_constants = event_directions = None
+    if system.events is not None:
+        event_constants = expressions.per_pack_constants(system, n_subjects)
+        event_directions = aligned_lanes(0, 1)
+        if derivatives:
+            event_directions = expressions.per_pack_directions(system, derivatives, n_subjects)
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
@@ -98,7 +102,7 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
             )
         rate = aligned_lanes(n)
         expr = expressions.expression_arrays(system, st.r_ptr, pack.parameter_rows(system), bool(derivatives))
-        events = expressions.event_arrays(system, np.zeros((1, LANES)))
+        events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
@@ -130,9 +134,11 @@ def _integrate(problem: Problem, options: SolverOptions, progress) -> Trajectori
                 sens,
                 kd_values,
                 dpars,
+                starts,
                 expr,
                 events,
                 event_constants,
+                event_directions,
                 n_subjects,
                 a,
                 b,

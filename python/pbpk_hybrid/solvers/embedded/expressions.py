@@ -28,8 +28,11 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 
 #: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
-#: rows of the states that only events change, and of time (-1: none), which steps must leave exact.
-Events = namedtuple("Events", "code ptr target once constants holds happened rows y still time")
+#: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
+#: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows.
+Events = namedtuple(
+    "Events", "code ptr target once constants holds happened rows y still time along direction tangent"
+)
 
 
 @intrinsic
@@ -184,7 +187,7 @@ def _slopes(system: System, reaction: Reaction) -> list[Expression]:
     return [derivatives([reaction.expression], names[s])[0] for s in reaction.reactants]
 
 
-def event_arrays(system: System, constants: np.ndarray):
+def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = False):
     """The compiled events of a System (constants of one pack are put in later), or None."""
     program = system.events
     if program is None:
@@ -210,7 +213,19 @@ def event_arrays(system: System, constants: np.ndarray):
         aligned_lanes(system.n_states),
         np.array([place[number[s]] for s in program.still], dtype=np.int64),
         int(place[number[program.time]]),
+        _event_tangents(program, values, rows) if sensitivities and values else 0,
+        constants,
+        aligned_lanes(max(1, len(values))),
     )
+
+
+def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> int:
+    """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
+    seeds = {name: symbol(f"{name} direction") for name in rows}
+    own = dict(rows)
+    for name, row in rows.items():
+        own[f"{name} direction"] = Row(4 if name in program.constants else 3, row.index)
+    return compile_expressions(directional(values, seeds), own, frozenset((3,))).address
 
 
 @njit(cache=True, nogil=True)
@@ -229,8 +244,8 @@ def reset_events(ev):
 
 
 @njit(cache=True, nogil=True)
-def fire(ev, y):
-    """Let every event happen whose condition has become true; y is changed in the lanes concerned."""
+def fire(ev, y, s, block):
+    """Let every event happen whose condition has become true; y (and s, unless it is None) is changed in its lanes."""
     n = len(ev.once)
     happened = False
     for k in range(n):
@@ -238,12 +253,31 @@ def fire(ev, y):
         for l in range(LANES):
             now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
             if now and ev.holds[k, l] == 0 and not (ev.once[k] != 0 and ev.happened[k, l] != 0):
+                if s is not None:
+                    _set_sensitivities(ev, k, l, y, s, block)
                 for q in range(ev.ptr[k], ev.ptr[k + 1]):
                     y[ev.target[q - n], l] = ev.rows[q, l]
                 ev.happened[k, l] = 1
                 happened = True
             ev.holds[k, l] = 1 if now else 0
     return happened
+
+
+@njit(cache=True, nogil=True)
+def _set_sensitivities(ev, k, l, y, s, block):
+    """The sensitivities of what an event sets, from those before it; y is still the one before it."""
+    n = len(ev.once)
+    rows = len(y) * block
+    n_constants = len(ev.constants)
+    for group in range(len(s) // rows):
+        for b in range(block):
+            at = (group * block + b) * n_constants
+            first = group * rows + b
+            call_wide(
+                ev.along, y, 0, y, ev.constants, s, first, ev.direction, at, s, first, block, ev.tangent
+            )
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                s[group * rows + ev.target[q - n] * block + b, l] = ev.tangent[q - n, l]
 
 
 @njit(cache=True, nogil=True)
@@ -289,6 +323,20 @@ def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
         store(out, i, rest * load(y, i) + theta * (load(new, at + i) + rest * bend))
     for q in range(len(still)):
         store(out, still[q], load(y, still[q]))
+
+
+def per_pack_directions(system: System, derivatives, n_subjects: int) -> np.ndarray:
+    """(packs, parameters x constants, LANES) derivatives of the events' constants by each parameter."""
+    from .pack import to_lanes
+    from .sensitivity import BLOCK
+
+    n = max(1, system.events.values_of_constants.shape[1])
+    padded = -(-len(derivatives) // BLOCK) * BLOCK
+    out = np.zeros((n_subjects, padded, n))
+    for q, d in enumerate(derivatives):
+        if d.events is not None and d.events.shape[1]:
+            out[:, q] = d.events
+    return to_lanes(out.reshape(n_subjects, -1), n_subjects)
 
 
 def per_pack_constants(system: System, n_subjects: int) -> np.ndarray:

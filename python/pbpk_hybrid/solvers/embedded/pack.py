@@ -159,6 +159,19 @@ def derivative_lanes(
     )
 
 
+def start_slope_lanes(system: System, slope: np.ndarray | None, n_parameters: int) -> np.ndarray:
+    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's order of rows; (0, ...): all zero."""
+    blocks = -(-n_parameters // BLOCK)
+    n = system.n_states
+    if slope is None:
+        return aligned_lanes(0, blocks * n * BLOCK)
+    padded = np.zeros((len(slope), n, blocks * BLOCK))
+    padded[:, :, :n_parameters] = slope[:, system.plan.order]
+    # (subject, state, block, parameter in block) -> (subject, block, state, parameter in block)
+    rows = padded.reshape(len(slope), n, blocks, BLOCK).transpose(0, 2, 1, 3)
+    return to_lanes(np.ascontiguousarray(rows).reshape(len(slope), -1), system.n_subjects)
+
+
 def sensitivity_scratch(
     system: System, stages: int, n_parameters: int, kd: KDerivative, n_par: int, out: np.ndarray
 ) -> SensitivityArrays:

@@ -470,7 +470,10 @@ def integrate_pack(
             stop += 1
             fresh = True
         if ev is not None and (fresh or happens):
-            fire(ev, y)
+            if sens is None:
+                fire(ev, y, None, BLOCK)
+            else:
+                fire(ev, y, sens.s, BLOCK)
             happens = False
             fresh = True
         if fresh:
@@ -640,11 +643,13 @@ def integrate_pack(
 
 
 @njit(cache=True, nogil=True)
-def _of_pack(sens, kd_values, dpars, pack):
-    """The arrays of one pack, with s = 0; None stays None."""
+def _of_pack(sens, kd_values, dpars, starts, pack):
+    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None stays None."""
     if sens is None:
         return None
     sens.s[:] = 0.0
+    if len(starts):
+        sens.s[:] = starts[pack]
     return SensitivityArrays(
         sens.s,
         sens.w,
@@ -660,7 +665,7 @@ def _of_pack(sens, kd_values, dpars, pack):
 
 
 @njit(cache=True, nogil=True)
-def _events_of_pack(ev, constants, pack):
+def _events_of_pack(ev, constants, directions, pack):
     """The events with the constants of one pack; None stays None."""
     if ev is None:
         return None
@@ -676,6 +681,9 @@ def _events_of_pack(ev, constants, pack):
         ev.y,
         ev.still,
         ev.time,
+        ev.along,
+        directions[pack] if len(directions) else ev.direction,
+        ev.tangent,
     )
 
 
@@ -708,9 +716,11 @@ def integrate_packs(
     sens,
     kd_values,
     dpars,
+    starts,
     expr,
     ev,
     ev_constants,
+    ev_directions,
     n_subjects,
     from_pack,
     to_pack,
@@ -745,9 +755,9 @@ def integrate_packs(
             out,
             balance,
             given,
-            _of_pack(sens, kd_values, dpars, pack),
+            _of_pack(sens, kd_values, dpars, starts, pack),
             expr,
-            _events_of_pack(ev, ev_constants, pack),
+            _events_of_pack(ev, ev_constants, ev_directions, pack),
             first,
             min(LANES, n_subjects - first),
             statistics[pack],

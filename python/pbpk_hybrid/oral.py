@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ._core.arguments import check_kind
 from ._core.errors import InputError
 from ._core.provenance import provenance
+from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .models.absorption import GutAbsorption
 from .models.graph import LIVER
@@ -51,6 +53,8 @@ def bioavailability(
     """
     from .physiology import reference_individual
 
+    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
+    duration = quantity(duration, "h", "duration", positive=True)
     drug = get_compound(compound) if isinstance(compound, str) else compound
     given = as_regimen(regimen)
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import xarray as xr
 
 from ._core import schemas
+from ._core.arguments import check_kind, check_mapping, check_names
 from ._core.errors import InputError, SolveError, SubjectFailedWarning, unknown_name
 from ._core.provenance import provenance
+from ._core.random import check_seed
 from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
@@ -105,6 +108,7 @@ def simulate(
     from .models.whole_body import whole_body_system
     from .physiology import check_physiology, reference_individual
 
+    _check_arguments(compound, options, variability, absorption, kp, store, seed)
     if chunks is not None or store is not None or client is not None:
         from .scale import (
             simulate_cohort,
@@ -189,6 +193,22 @@ def simulate(
     )
 
 
+def _check_arguments(compound, options, variability, absorption, kp, store, seed) -> None:
+    check_seed(seed)
+    check_kind("compound", compound, (Compound, str), "a Compound or the name of one")
+    check_kind("options", options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None")
+    check_kind(
+        "variability",
+        variability,
+        (Variability, type(None)),
+        "Variability(...) or None",
+        hint="such as Variability(intrinsic_clearance=0.3, absorption_rate=0.3)",
+    )
+    check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
+    check_mapping("kp", kp, "a mapping: organ -> tissue:plasma partition coefficient")
+    check_kind("store", store, (str, os.PathLike, type(None)), "the name of a .zarr store")
+
+
 def simulate_system(
     system: System,
     regimen: Regimen | xr.Dataset | str,
@@ -213,7 +233,10 @@ def simulate_system(
     facts : further attributes of the result
     Others as in :func:`simulate`.
     """
-    options = options or SolverOptions()
+    options = SolverOptions() if options is None else options
+    check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
+    sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
+    check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(regimen)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)
@@ -259,7 +282,7 @@ def _times(times, regimen: Regimen) -> np.ndarray:
         return np.unique(
             np.r_[np.linspace(0.0, last, max(2, int(last) + 1)), last + np.linspace(0.0, 24.0, 97)]
         )
-    if isinstance(times, str):
+    if isinstance(times, (str, bytes, Mapping, xr.Dataset)):
         raise InputError("times", times, "numbers [h]")
     grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
     if grid.size == 0:
@@ -281,7 +304,7 @@ def _times(times, regimen: Regimen) -> np.ndarray:
 def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...]:
     if compartments is None:
         return tuple(system.observables)
-    names = (compartments,) if isinstance(compartments, str) else tuple(compartments)
+    names = check_names("compartments", compartments, "names of compartments, such as 'plasma'")
     if not names:
         raise InputError("compartments", names, "at least one compartment")
     for name in names:

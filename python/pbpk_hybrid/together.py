@@ -9,8 +9,10 @@ import numpy as np
 import xarray as xr
 
 from ._core import schemas
+from ._core.arguments import check_choice, check_kind, check_mapping
 from ._core.errors import InputError
 from ._core.provenance import provenance
+from ._core.units import quantity
 from .compounds import Compound, get_compound
 from .dosing import Regimen
 from .models.absorption import GutAbsorption
@@ -20,6 +22,17 @@ from .simulation import COVARIATES, as_regimen, simulate_system
 from .solvers.base import SolverOptions
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
+_OPTIONS = (
+    "enzyme_half_lives",
+    "partition_method",
+    "hepatic_model",
+    "absorption",
+    "backend",
+    "options",
+    "sensitivities",
+    "raise_on_failure",
+    "progress",
+)
 Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
 
 
@@ -64,6 +77,12 @@ def simulate_together(
     from .physiology import check_physiology, reference_individual
 
     pairs = [(_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
+    enzyme_half_lives = check_mapping(
+        "enzyme_half_lives", enzyme_half_lives, "a mapping: 'CYP3A4.liver' -> [h]"
+    )
+    absorption = check_mapping("absorption", absorption, "a mapping: compound -> GutAbsorption")
+    for name, gut in absorption.items():
+        check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
     people = reference_individual("human") if population is None else check_physiology(population)
     system = interacting_system(
         [c for c, _ in pairs],
@@ -136,10 +155,10 @@ def interaction(
     pairs = _pairs([victim] if isinstance(victim, tuple) else victim)
     if len(pairs) != 1:
         raise InputError("victim", [str(c) for c, _ in pairs], "one compound with its regimen")
-    if not (np.isfinite(victim_time) and victim_time >= 0):
-        raise InputError("victim_time", victim_time, "a time >= 0 [h]")
-    if not (np.isfinite(duration) and duration > 0):
-        raise InputError("duration", duration, "a number > 0 [h]")
+    victim_time = quantity(victim_time, "h", "victim_time", minimum=0)
+    duration = quantity(duration, "h", "duration", positive=True)
+    check_kind("compartment", compartment, str, "the name of a compartment of the victim")
+    check_kind("extrapolate", extrapolate, (bool, np.bool_), "True or False")
     drug, regimen = _compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
     clock = np.unique(
         np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
@@ -147,7 +166,11 @@ def interaction(
     times = np.unique(np.r_[0.0, victim_time + clock])
     name = f"{drug.name}:{compartment}"
     curves = []
-    gut = dict(options.pop("absorption", None) or {})
+    for key in options:
+        check_choice(key, key, _OPTIONS, what="an option of interaction")
+    gut = check_mapping(
+        "absorption", options.pop("absorption", None), "a mapping: compound -> GutAbsorption"
+    )
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
         here = (
@@ -200,7 +223,8 @@ def _area(t: np.ndarray, c: np.ndarray, extrapolate: bool) -> tuple[np.ndarray, 
 
 
 def _pairs(given: Given) -> list[tuple[Any, Any]]:
-    pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
+    known = isinstance(given, (Mapping, list, tuple))
+    pairs = list(given.items() if isinstance(given, Mapping) else given) if known else [None]
     if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
         raise InputError(
             "compounds", given, "a mapping of compounds to regimens, or (compound, regimen) pairs"
@@ -209,6 +233,7 @@ def _pairs(given: Given) -> list[tuple[Any, Any]]:
 
 
 def _compound(given: Compound | str) -> Compound:
+    check_kind("compound", given, (Compound, str), "a Compound or the name of one")
     return get_compound(given) if isinstance(given, str) else given
 
 

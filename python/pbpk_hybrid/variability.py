@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._core.arguments import check_real
 from ._core.errors import InputError
 from ._core.random import generator
 
@@ -33,10 +34,10 @@ class Variability:
     def __post_init__(self) -> None:
         for name in ("intrinsic_clearance", "fraction_unbound", "absorption_rate"):
             value = getattr(self, name)
+            expected = "a coefficient of variation from 0 to 5"
+            value = check_real(f"variability.{name}", value, expected)
             if not (np.isfinite(value) and 0.0 <= value <= 5.0):
-                raise InputError(
-                    f"variability.{name}", value, "a coefficient of variation from 0 to 5"
-                )
+                raise InputError(f"variability.{name}", value, expected)
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""

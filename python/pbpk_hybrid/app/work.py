@@ -12,6 +12,8 @@ import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError
+from .._core.numbers_in_text import NUMBER
+from .._core.units import quantity
 from ..cli.scale import parse as parse_sources
 from ..cli.study import matching, published, single_dose
 from ..cli.subjects import draw
@@ -166,22 +168,31 @@ def forecast_pasted(
     for number, line in enumerate(
         filter(None, (part.strip() for part in text.splitlines())), start=1
     ):
-        fields = line.replace(";", ",").replace("\t", ",").split(",")
-        try:
-            time, value = map(float, fields)
-        except ValueError:
-            raise InputError(
-                f"samples, line {number}", line, 'two numbers such as "1.5, 7.2" (h, mg/L)'
-            ) from None
+        time, value = _sample(line, f"samples, line {number}")
         rows.append(f"1,{time!r},.,{value!r},0,0")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.csv"
         path.write_text("\n".join(rows) + "\n", encoding="utf-8")
         samples = read_nonmem(path).observations if len(rows) > 2 else None
-    known = {"body_weight": float(body_weight)}
+    known = {"body_weight": quantity(body_weight, "kg", "body_weight", positive=True)}
     return Forecaster.load().forecast(
         samples, dose, known, compound or None, times=np.linspace(hours / 96, hours, 96)
     )
+
+
+def _sample(line: str, where: str) -> tuple[float, float]:
+    """Time [h] and concentration [mg/L] of a pasted line; as text with their units, or both without."""
+    wanted = 'two numbers such as "1.5, 7.2" (h, mg/L), with decimal points'
+    fields = [f.strip() for f in line.replace(";", ",").replace("\t", ",").split(",")]
+    if len(fields) != 2:
+        hint = "the decimal sign is a point" if len(fields) > 2 else ""
+        raise InputError(where, line, wanted, hint=hint)
+    try:
+        plain = NUMBER.fullmatch(fields[1])  # the page says that it is in mg/L
+        value = quantity(f"{fields[1]} mg/L" if plain else fields[1], "mg/L", where, minimum=0)
+        return quantity(fields[0], "h", where), value
+    except InputError as error:
+        raise type(error)(where, line, wanted, hint=error.hint) from None
 
 
 def scale_from_animals(text: str, smiles: str = "", target: str = "human") -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import FileFormatError, InputError, SchemaError
+from .parsing import number_option
 from .subjects import Chunk, Overwrite, Scheduler, Workers
 from .terminal import Debug, Quiet, console, reporting, write_table
 
@@ -44,8 +45,12 @@ def nca(
     method: Annotated[
         str, typer.Option(help="linear_up_log_down, linear, linear_log or log.")
     ] = "linear_up_log_down",
-    tau: Annotated[float | None, typer.Option(help="Dosing interval [h].")] = None,
-    dose_time: Annotated[float, typer.Option(help="Time of the dose [h].")] = 0.0,
+    tau: Annotated[
+        float | None, typer.Option(parser=number_option("h"), help="Dosing interval [h].")
+    ] = None,
+    dose_time: Annotated[
+        float, typer.Option(parser=number_option("h"), help="Time of the dose [h].")
+    ] = 0.0,
     steady_state: Annotated[
         bool, typer.Option("--steady-state", help="The interval is at steady state.")
     ] = False,

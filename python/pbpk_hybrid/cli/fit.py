@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._core.errors import InputError
+from .parsing import number_option
 from .terminal import Debug, Quiet, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
@@ -58,10 +60,13 @@ def fit(
         typer.Option(help='"1=oral": what a number of CMT means: oral, iv or a compartment.'),
     ] = None,
     lloq: Annotated[
-        float | None, typer.Option(help="Limit of quantification, unit of DV: lower values by M3.")
+        str | None,
+        typer.Option(help='Limit of quantification, in the unit of DV or such as "5 ng/mL": M3.'),
     ] = None,
     starts: Annotated[int, typer.Option(help="Starts of the search, without --random.")] = 1,
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    level: Annotated[
+        float, typer.Option(parser=number_option("1"), help="Of the intervals.")
+    ] = 0.95,
     species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
     quiet: Quiet = False,
     debug: Debug = False,
@@ -170,13 +175,16 @@ def _people(table, species: str) -> xr.Dataset:
     return people.assign_coords(subject=np.asarray(ids, dtype=int))
 
 
-def _censor(observed: xr.Dataset, lloq: float, unit: str) -> xr.Dataset:
+def _censor(observed: xr.Dataset, lloq: str, unit: str) -> xr.Dataset:
     """Values below the limit, zeros among them, as censored ones."""
     import numpy as np
 
+    from .._core.numbers_in_text import split_number
     from .._core.units import quantity
 
-    limit = quantity(f"{lloq} {unit}", "mg/L", "--lloq", positive=True)
+    given = split_number(lloq, "--lloq", f"a number [{unit}]", f"0.05 {unit}")
+    text = lloq if given.unit else f"{lloq} {unit}"
+    limit = quantity(text, "mg/L", "--lloq", positive=True)
     value = observed["value"].values
     below = ~(value >= limit)
     return observed.assign(
@@ -190,7 +198,7 @@ def _compartments(texts: list[str] | None) -> dict[int, str]:
     out = {}
     for text in texts or []:
         number, equals, name = text.partition("=")
-        if not equals or not number.strip().isdigit() or not name.strip():
+        if not equals or not re.fullmatch(r"[0-9]{1,9}", number.strip()) or not name.strip():
             raise InputError("--compartment", text, 'text such as "1=oral"')
         out[int(number)] = name.strip()
     return out
@@ -198,10 +206,11 @@ def _compartments(texts: list[str] | None) -> dict[int, str]:
 
 def _prior(text: str) -> tuple[str, float, float]:
     name, _, rest = text.partition("=")
-    try:
-        median, sd = (float(x) for x in rest.split(","))
-    except ValueError as err:
-        raise InputError("--prior", text, 'text such as "clint.liver=1,0.3"') from err
-    if not (median > 0 and sd > 0):
-        raise InputError("--prior", text, "a median and a standard deviation > 0")
+    from .._core.units import quantity
+
+    if rest.count(",") != 1:
+        raise InputError("--prior", text, 'text such as "clint.liver=1,0.3"')
+    median, sd = (
+        quantity(number, "1", f"--prior {name}", positive=True) for number in rest.split(",")
+    )
     return name.strip(), median, sd

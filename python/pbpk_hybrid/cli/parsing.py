@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from .._core.errors import InputError
+from .._core.numbers_in_text import NUMBER, split_number
+from .._core.units import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,8 +18,11 @@ if TYPE_CHECKING:
 #: more times than this are a slip of the step
 MOST_TIMES = 100_000
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"^\s*({_NUMBER})\s*(?:-|:|to)\s*({_NUMBER})\s*$")
+#: "20-60", "20 to 60 kg", "6 months-2 years"
+_RANGE = re.compile(
+    rf"\s*({NUMBER.pattern})\s*([a-zA-Z][^-:]*?)?\s*(?:-|–|:|\bto\b)\s*({NUMBER.pattern})\s*([a-zA-Z].*?)?\s*",
+    re.ASCII,
+)
 
 
 def parse_times(text: str, field: str = "--times") -> np.ndarray:
@@ -29,10 +37,10 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
     wanted = 'times [h] such as "0:24:0.25" (first:last:step) or "0,1,2,4"'
     parts = [p.strip() for p in text.split(":" if ":" in text else ",") if p.strip()]
     try:
-        numbers = [float(p) for p in parts]
-    except ValueError as error:
-        raise InputError(field, text, wanted) from error
-    if not numbers or not np.all(np.isfinite(numbers)):
+        numbers = [quantity(p, "h", field) for p in parts]
+    except InputError as error:
+        raise InputError(field, text, wanted, hint=error.hint) from error
+    if not numbers:
         raise InputError(field, text, wanted)
     if ":" not in text:
         return np.array(numbers)
@@ -52,26 +60,61 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
 
 
 def parse_range(text: str | None, field: str) -> Any:
-    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None."""
+    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts: ("6 months", "2 years").
+
+    A unit after the second number is that of both.
+
+    Raises
+    ------
+    InputError : neither one number nor two
+    """
     if text is None:
         return None
-    found = _RANGE.match(text)
-    if found:
-        return float(found[1]), float(found[2])
-    try:
-        return float(text)
-    except ValueError as error:
-        raise InputError(field, text, 'one number or a range such as "20-60"') from error
+    wanted = 'one number or a range such as "20-60"'
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        try:
+            number = split_number(text, field, wanted, "40")
+        except InputError as error:
+            raise InputError(field, text, wanted, hint=error.hint) from error
+        return text if number.unit else quantity(text, "1", field)
+    low, own, high, unit = found.groups()
+    if unit is None and own is None:
+        return quantity(low, "1", field), quantity(high, "1", field)
+    if unit is None:
+        raise InputError(
+            field, text, wanted, hint=f"give the unit after the second number: {high} {own}"
+        )
+    return f"{low} {own or unit}", f"{high} {unit}"
 
 
 def parse_sex(text: str | None) -> Any:
-    """``"female"``, ``"male"``, or the fraction of women."""
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
+    """``"female"``, ``"male"``, or the fraction of women.
+
+    Raises
+    ------
+    InputError : something with a digit in it that is not one number
+    """
+    if text is None or not re.search(r"\d", text):
         return text
+    return quantity(text, "1", "--sex", minimum=0, maximum=1)
+
+
+def number_option(unit: str) -> Callable[[str], float]:
+    """What typer calls for the text of an option: a number in `unit`, as text everywhere is read.
+
+    The number type of typer itself takes "nan", "inf" and "1_0" for numbers.
+    """
+
+    def read(text: str | float) -> float:
+        try:
+            return quantity(text, unit, "it")
+        except InputError as error:
+            expected = f"expected {error.expected}; {error.hint}".rstrip("; ")
+            raise typer.BadParameter(f"got {text!r}, {expected}") from error
+
+    read.__name__ = "NUMBER"  # shown in the help
+    return read
 
 
 def parse_names(text: str | None) -> tuple[str, ...] | None:

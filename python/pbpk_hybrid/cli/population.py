@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,7 @@ def population(
             if not check_file(file, out, quiet):
                 raise typer.Exit(SUBJECTS_FAILED)
             return
-        if not subjects.isdigit() or int(subjects) < 1 or file is not None:
+        if not re.fullmatch(r"[0-9]{1,12}", subjects) or int(subjects) < 1 or file is not None:
             raise InputError(
                 "SUBJECTS", subjects, 'a number of subjects of at least 1, or "check" and a FILE'
             )

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .._core.errors import InputError
+from .parsing import number_option
 from .terminal import Debug, Quiet, console, reporting, write_table
 
 _FIELDS = ("clearance", "volume", "fup", "body_weight")
@@ -29,7 +30,9 @@ def scale(
     body_weight: Annotated[
         str | None, typer.Option(help="Of the target [kg]; none: the species' usual one.")
     ] = None,
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
+    level: Annotated[
+        float, typer.Option(parser=number_option("1"), help="Of the intervals.")
+    ] = 0.9,
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Allow masses outside 5 g to 500 kg.")
     ] = False,
@@ -119,7 +122,12 @@ def parse(texts: list[str]) -> dict[str, dict[str, str]]:
         for part in filter(None, (p.strip() for p in rest.split(","))):
             name, equals, value = part.partition("=")
             if not equals or not value.strip():
-                raise InputError("--source", part, "name=value, of " + ", ".join(_FIELDS))
+                comma = "a decimal sign is a point: fup=0.2" if part[0].isdigit() else ""
+                raise InputError(
+                    "--source", part, "name=value, of " + ", ".join(_FIELDS), hint=comma
+                )
+            if name.strip() in values:
+                raise InputError("--source", part, f"{name.strip()} once")
             values[name.strip()] = value.strip()
         if not colon or not species or not values:
             raise InputError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError
-from .parsing import parse_names, parse_times
+from .parsing import number_option, parse_names, parse_times
 from .subjects import (
     BMI,
     EGFR,
@@ -92,7 +92,10 @@ def simulate(
         str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
     ] = None,
     rtol: Annotated[
-        float | None, typer.Option(help="Relative tolerance per step [default: 2e-7].")
+        float | None,
+        typer.Option(
+            parser=number_option("1"), help="Relative tolerance per step [default: 2e-7]."
+        ),
     ] = None,
     observed: Annotated[
         str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")

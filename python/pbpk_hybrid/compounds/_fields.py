@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 
@@ -157,66 +159,29 @@ NUMBERS: dict[str, Number] = {
     )
 }
 
-_CELLS = re.compile(
-    r"(1\s*[eE]\+?0?6|10\s*\^\s*6|10\s*\*\*\s*6|million|M)[\s*_]*(hepatocytes?|cells?)\b"
-)
-_PROTEIN = re.compile(r"\bmg\s*(?:of\s+)?(?:microsomal\s+)?protein\b")
-_PER_BODY_WEIGHT = re.compile(r"\bkg\s*(?:of\s+)?(?:body[ _]?weight|bw)\b", re.IGNORECASE)
-_CACO = 1e-6  # cm/s per unit of the field
-
 
 def plain_unit(unit: str) -> str:
     """The unit as people write it."""
     return unit.replace("million_cells", "1e6 cells")
 
 
-def normalise_units(text: str) -> str:
-    """Spellings of in vitro units that pint cannot know, made into ones that it does.
-
-    >>> normalise_units("20 uL/min/1e6 cells")
-    '20 uL/min/million_cells'
-    >>> normalise_units("8 µL/min/mg protein")
-    '8 uL/min/mg'
-    """
-    text = text.replace("µ", "u").replace("μ", "u").replace("⁶", "^6").replace("·", "*")
-    text = _CELLS.sub("million_cells", text)
-    text = _PROTEIN.sub("mg", text)
-    text = _PER_BODY_WEIGHT.sub("kg", text)
-    return re.sub(r"^(\s*[-+.\deE]+)\s*[x×]\s*10\^?([-+]?\d+)", r"\1e\2", text)
-
-
 def parse_number(spec: Number, value: Any, field: str, molar_mass: float | None) -> float | int:
     """The value of one numeric field in its canonical unit, checked against its bounds."""
-    if isinstance(value, str):
-        value = normalise_units(value)
-    if spec.name == "caco2_permeability" and not _is_plain(value):
-        number = quantity(value, "cm/s", field) / _CACO
-        number = quantity(number, spec.unit, field, minimum=spec.minimum)
-    else:
-        number = quantity(
-            value,
-            spec.unit,
-            field,
-            molar_mass=molar_mass,
-            positive=spec.positive,
-            minimum=spec.minimum,
-            maximum=spec.maximum,
-        )
+    number = quantity(
+        value,
+        spec.unit,
+        field,
+        molar_mass=molar_mass,
+        positive=spec.positive,
+        minimum=spec.minimum,
+        maximum=spec.maximum,
+        percent=not (spec.whole or spec.name.startswith("log_")),
+    )
     if spec.whole:
         if number != int(number):
             raise InputError(field, value, "a whole number")
         return int(number)
     return number
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return False
-        return True
-    return not hasattr(value, "units")
 
 
 def parse_choice(key: str, value: Any, field: str = "") -> str | None:
@@ -236,10 +201,19 @@ def parse_pka(field: str, value: Any) -> tuple[float, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
+        if found := re.fullmatch(r"\s*([-+]?\d+),(\d+)\s*", value):
+            raise InputError(
+                field,
+                value,
+                "one pKa, or several with a space between them",
+                hint=f"write '{found[1]}.{found[2]}' for one, '{found[1]}, {found[2]}' for two",
+            )
         value = [part for part in re.split(r"[;,\s]+", value.strip()) if part]
-    elif not hasattr(value, "__iter__"):
+    elif isinstance(value, Mapping) or not np.iterable(value):
         value = [value]
-    return tuple(sorted(quantity(v, "1", field, minimum=-50, maximum=50) for v in value))
+    return tuple(
+        sorted(quantity(v, "1", field, minimum=-50, maximum=50, percent=False) for v in value)
+    )
 
 
 def check_organ(field: str, organ: Any, organs: tuple[str, ...] = ORGANS) -> str:

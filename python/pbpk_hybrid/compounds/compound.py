@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, UnknownNameError, unknown_name
 from ._fields import (
     NUMBERS,
     Number,
@@ -342,6 +342,8 @@ class Compound:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Compound:
         """The inverse of :meth:`to_dict`, with all checks."""
+        if not isinstance(values, Mapping) or not all(isinstance(k, str) for k in values):
+            raise InputError("values", values, "a mapping: field of Compound -> value")
         return cls.create(**values)
 
     def __reduce__(self):  # mapping proxies do not pickle; the dictionary does
@@ -357,7 +359,35 @@ def field_names() -> tuple[str, ...]:
 
 
 def _unknown_field(key: str, known: tuple[str, ...], where: str = "") -> InputError:
+    word = str(key).strip().lower().replace("-", "_")
+    usual = [name for name in _USUAL_NAMES.get(word, ()) if name in known]
+    if usual:
+        hint = "did you mean " + " or ".join(map(repr, usual)) + "?"
+        return UnknownNameError(where or "field", key, "a field of Compound", hint=hint)
     return unknown_name(where or "field", key, known, what="a field of Compound")
+
+
+#: what other programs and papers call a field
+_USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("mw", "molecular_weight", "mol_weight", "molweight"), ("molar_mass",)),
+    **dict.fromkeys(("logp", "log_pow", "lipophilicity"), ("log_p",)),
+    **dict.fromkeys(
+        ("fu", "fup", "fu_p", "fu_plasma", "fraction_unbound"), ("fraction_unbound_plasma",)
+    ),
+    **dict.fromkeys(("bp", "b_p", "bpr", "rbp", "rb2p", "b2p"), ("blood_to_plasma_ratio",)),
+    **dict.fromkeys(
+        ("clint", "cl_int", "clearance_intrinsic"), ("clint_hepatocyte", "clint_microsome")
+    ),
+    **dict.fromkeys(("cl", "clearance", "cl_plasma"), ("clearance_plasma",)),
+    **dict.fromkeys(("vss", "vd", "volume"), ("volume_steady_state",)),
+    **dict.fromkeys(("pka",), ("pka_acid", "pka_base")),
+    **dict.fromkeys(("ka",), ("absorption_rate",)),
+    **dict.fromkeys(("fa", "fabs"), ("fraction_absorbed",)),
+    **dict.fromkeys(("fg", "fgut"), ("fraction_gut",)),
+    **dict.fromkeys(("fe", "fe_urine"), ("fraction_excreted_renal",)),
+    **dict.fromkeys(("papp", "caco2"), ("caco2_permeability",)),
+    **dict.fromkeys(("tlag", "lag", "lag_time"), ("absorption_lag_time",)),
+}
 
 
 def _parse_fields(

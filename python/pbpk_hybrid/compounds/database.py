@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from .._core.errors import unknown_name
+from .._core.arguments import check_choice, check_kind
+from .._core.errors import InputError, unknown_name
 from .compound import Compound
 from .curated import curated_compound, curated_names
 from .httk_table import httk_compound, httk_table
@@ -31,8 +32,8 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
     UnknownNameError : no such compound; the nearest names are suggested
     InputError : httk has no molar mass for it and none is given in `values`
     """
-    if collection is not None and collection not in COLLECTIONS:
-        raise unknown_name("collection", collection, COLLECTIONS)
+    if collection is not None:
+        check_choice("collection", collection, COLLECTIONS)
     if not isinstance(name, str):
         raise unknown_name("compound", name, list(curated_names()), what="the name of a compound")
     key = " ".join(name.strip().lower().replace("_", " ").split())
@@ -68,6 +69,7 @@ def _curated_index() -> dict[str, str]:
 
 def list_compounds(curated: bool | None = None) -> list[str]:
     """Names of all known compounds: curated (True), of the httk table only (False), or both (None)."""
+    check_kind("curated", curated, (bool, type(None)), "True, False or None")
     names = [] if curated is False else list(curated_names())
     if curated is not True:
         names += [row[0] for row in httk_table().rows if row[0].lower() not in _curated_index()]
@@ -84,6 +86,10 @@ def search_compounds(
     list of rows, best first (name starts with the text, then the rest; curated before others), each with
     ``name, collection, cas, dtxsid, formula, molar_mass, has`` - the last names the values that are known
     """
+    check_kind("text", text, str, "part of a name or number")
+    check_kind("curated", curated, (bool, type(None)), "True, False or None")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InputError("limit", limit, "a whole number >= 0")
     needle = text.strip().lower()
     rows = []
     if curated is not False:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_choice, check_path
+from .._core.errors import InputError
 from .._core.provenance import provenance
 from .database import get_compound
 
@@ -58,8 +59,10 @@ def observations(
     UnknownNameError : unknown compound or collection
     InputError : no observations of this compound, or the collection's folder is not there
     """
-    if collection is not None and collection not in COLLECTIONS:
-        raise unknown_name("collection", collection, COLLECTIONS)
+    if collection is not None:
+        check_choice("collection", collection, COLLECTIONS)
+    if folder is not None:
+        check_path("folder", folder, "a folder")
     compound = get_compound(name)
     key = compound.name.lower()
     wanted = COLLECTIONS if collection is None else (collection,)

@@ -69,7 +69,7 @@ from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from .regimen import Regimen
 from .steady import STEADY_COLUMNS, SteadyStates, steady_states
-from .table import EVERYONE, is_dose
+from .table import EVERYONE, check_count, is_dose
 
 RESET, STEADY, RATE, BOLUS, OTHER = 0, 1, 2, 3, 4
 
@@ -409,6 +409,7 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
         with np.errstate(divide="ignore", invalid="ignore"):
             seen = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
         extra = np.clip(np.minimum(extra, seen), 0, None).astype(np.int64)
+    check_count("additional_doses", int(extra.max(initial=0)))  # before they are written out
     rows = np.repeat(giving, extra + 1)
     starts = np.cumsum(extra + 1) - (extra + 1)
     k = np.arange(rows.size) - np.repeat(starts, extra + 1)

@@ -10,8 +10,8 @@ closer)::
     10 mg/kg at 5 mg/kg/h
     100 mg po q24h ss and 50 mg iv at 6 h
 
-A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``5 mg/kg``); the other words may come in
-any order:
+A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5 mg/kg``); the other words
+may come in any order:
 
 ======================================= ===========================================================================
 ``iv``, ``bolus``, ``intravenous``      into the blood; with ``over`` or ``at`` a rate: an infusion
@@ -41,9 +41,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .._core.errors import InputError, unknown_name
+from .._core.errors import InputError, UnknownNameError, unknown_name
+from .._core.numbers_in_text import NUMBER, meant
 from .._core.units import quantity
 from .regimen import Regimen, _single
+from .table import MOST_DOSES, check_count
 
 INTERVALS = {
     "qd": 24.0,
@@ -80,10 +82,13 @@ WORDS = (
     "after",
 )
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$", re.I)
-_NUMBER_UNIT = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([a-zµ%].*)$", re.I)
-_INTERVAL = re.compile(r"q(\d+\.?\d*)(\w+)$", re.I)
-_TIMES = re.compile(r"x(\d+)$", re.I)
+#: characters; a part has some thirty
+LONGEST = 20_000
+
+_NUMBER_UNIT = re.compile(rf"({NUMBER.pattern})([a-zA-Zµμ%].*)", re.ASCII)
+_INTERVAL = re.compile(rf"q(?=[\d.])({NUMBER.pattern})([a-z]+)", re.ASCII)
+_TIMES = re.compile(r"x(\d+)", re.ASCII)
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,13 @@ def parse(text: str) -> Regimen:
     """
     if not isinstance(text, str):
         raise InputError("regimen", text, 'text such as "100 mg iv q12h x4"')
+    if len(text) > LONGEST:
+        raise InputError(
+            "regimen",
+            text,
+            f"text of at most {LONGEST} characters",
+            hint="build a long regimen from Regimen.dose and +, or read it with read_nonmem",
+        )
     words = _words(text)
     if not words:
         raise InputError("regimen", text, 'text such as "100 mg iv q12h x4"')
@@ -108,12 +120,12 @@ def parse(text: str) -> Regimen:
 
 
 def _words(text: str) -> list[_Word]:
-    """Words with their columns; `100mg` is two words."""
+    """Words with their columns; `100mg` is two words, `1e3` is one."""
     out = []
     for match in re.finditer(r"\S+", text):
         column, word = match.start() + 1, match.group()
-        both = _NUMBER_UNIT.match(word)
-        if both:
+        both = _NUMBER_UNIT.fullmatch(word)
+        if both and not NUMBER.fullmatch(word):
             out += [_Word(both.group(1), column), _Word(both.group(2), column + len(both.group(1)))]
         else:
             out.append(_Word(word, column))
@@ -148,11 +160,16 @@ class _Parser:
     def _measure(self, expected: str) -> tuple[str, _Word]:
         """A number and its unit, as one text."""
         number = self._next(expected)
-        if not _NUMBER.match(number.text):
-            raise InputError(self._where(number), number.text, expected)
+        if not NUMBER.fullmatch(number.text):
+            hint = meant(number.text) if re.search(r"\d", number.text) else ""
+            raise InputError(self._where(number), number.text, expected, hint=hint)
         unit = self._next(f"a unit after {number.text!r}")
-        if _NUMBER.match(unit.text) or unit.text.lower() in WORDS:
-            raise InputError(self._where(unit), unit.text, f"a unit after {number.text!r}")
+        low = unit.text.lower()
+        if unit.text[0] in "0123456789+-.,<>±" or low in WORDS or _INTERVAL.fullmatch(low):
+            hint = meant(f"{number.text} {unit.text}") if re.search(r"\d", unit.text) else ""
+            raise InputError(
+                self._where(unit), unit.text, f"a unit after {number.text!r}", hint=hint
+            )
         return f"{number.text} {unit.text}", number
 
     def _hours(self, expected: str) -> float:
@@ -224,9 +241,9 @@ class _Parser:
             say("interval", INTERVALS[low], word)
         elif low == "every":
             say("interval", self._hours("an interval such as '12 h' after 'every'"), word)
-        elif match := _INTERVAL.match(low):
+        elif match := _INTERVAL.fullmatch(low):
             say("interval", self._convert(f"{match[1]} {match[2]}", "h", word, positive=True), word)
-        elif match := _TIMES.match(low):
+        elif match := _TIMES.fullmatch(low):
             say("number of doses", self._count(match[1], word), word)
         elif low == "x":
             say(
@@ -242,9 +259,15 @@ class _Parser:
             say("lag", self._hours("a time such as '0.5 h' after 'lag'"), word)
         elif low == "f":
             fraction = self._next("a number after 'f'")
-            say("bioavailability", self._convert(fraction.text, "1", fraction, minimum=0), word)
+            text = fraction.text
+            if self._peek() == "%":
+                text += self._next("%").text
+            say("bioavailability", self._convert(text, "1", fraction, minimum=0), word)
         elif low == "reset":
             say("reset", True, word)
+        elif re.match(r"[qx][\d.]", low):
+            kind = "an interval such as 'q12h'" if low[0] == "q" else "a number of doses, 'x7'"
+            raise UnknownNameError(self._where(word), word.text, kind, hint=meant(word.text[1:]))
         else:
             raise unknown_name(
                 self._where(word),
@@ -254,9 +277,11 @@ class _Parser:
             )
 
     def _count(self, text: str, word: _Word) -> int:
-        if not text.isdigit() or int(text) < 1:
+        count = int(text) if _COUNT.fullmatch(text) else MOST_DOSES + 1 if text.isdecimal() else 0
+        if count < 1:
             raise InputError(self._where(word), text, "a whole number of doses >= 1, such as 'x7'")
-        return int(text)
+        check_count(self._where(word), count, text)
+        return count
 
     def _build(self, amount: str, first: _Word, said: dict[str, Any]) -> Regimen:
         where, value = self._where(first), amount
@@ -301,7 +326,8 @@ class _Parser:
             return part
         n = said.get("number of doses", 1)
         if "length" in said:
-            n = max(1, math.ceil(said["length"] / said["interval"] - 1e-9))
+            n = max(1, math.ceil(min(said["length"] / said["interval"], 1e12) - 1e-9))
+            check_count(f"{where}: number of doses", n)
         return _repeat(part, said["interval"], n, said.get("start", 0.0))
 
 

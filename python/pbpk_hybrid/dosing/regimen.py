@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.arguments import check_kind, check_real
 from .._core.errors import InputError
-from .._core.units import quantity
-from .table import COLUMNS, EVERYONE, concatenate, is_dose, make_columns
+from .._core.units import quantity, says_per_kg
+from .table import COLUMNS, EVERYONE, check_count, concatenate, is_dose, make_columns
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,6 +50,7 @@ class Regimen:
     span: float = 0.0
 
     def __post_init__(self) -> None:
+        check_kind("columns", self.columns, Mapping, "a mapping: column -> values")
         object.__setattr__(self, "columns", make_columns(self.columns))
         object.__setattr__(self, "span", quantity(self.span, "h", "span"))
 
@@ -160,12 +162,24 @@ class Regimen:
     @classmethod
     def reset(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
         """Empty all compartments and stop all infusions at `time` [h] (EVID 3)."""
-        return cls({"time": quantity(time, "h", "time"), "evid": 3, "subject": subject})
+        return cls(
+            {
+                "time": quantity(time, "h", "time"),
+                "evid": 3,
+                "subject": _whole("subject", subject, _ID),
+            }
+        )
 
     @classmethod
     def other(cls, time: Any, *, subject: int = EVERYONE) -> Regimen:
         """A stop of the solver at `time` [h] without effect (EVID 2)."""
-        return cls({"time": quantity(time, "h", "time"), "evid": 2, "subject": subject})
+        return cls(
+            {
+                "time": quantity(time, "h", "time"),
+                "evid": 2,
+                "subject": _whole("subject", subject, _ID),
+            }
+        )
 
     @classmethod
     def per_subject(
@@ -178,7 +192,9 @@ class Regimen:
         regimens : n regimens, each for every subject (subject -1)
         subjects : n subject ids; None: 0, 1, ..., n - 1
         """
-        regimens = list(regimens)
+        regimens = _regimens(regimens)
+        if subjects is not None:
+            subjects = _ids(subjects)
         ids = list(range(len(regimens))) if subjects is None else list(subjects)
         if len(ids) != len(regimens):
             raise InputError("subjects", len(ids), f"one id for each of {len(regimens)} regimens")
@@ -209,6 +225,8 @@ class Regimen:
         n : number of maintenance doses
         delay : [h] from the loading dose to the first maintenance dose; None: `interval`
         """
+        check_kind("loading", loading, Regimen, "a Regimen")
+        check_kind("maintenance", maintenance, Regimen, "a Regimen")
         tau = quantity(interval, "h", "interval", positive=True)
         wait = tau if delay is None else quantity(delay, "h", "delay", minimum=0)
         return loading + maintenance.repeat(tau, n).shift(wait)
@@ -236,6 +254,7 @@ class Regimen:
         tau = quantity(interval, "h", "interval", positive=True)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number >= 1")
+        check_count("n", n)
         c = self.columns
         first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
         many = {name: np.repeat(column, n) for name, column in c.items()}
@@ -286,6 +305,7 @@ class Regimen:
         ------
         InputError : if it is not clear when this regimen ends
         """
+        check_kind("other", other, Regimen, "a Regimen")
         if after is None and self._open_end():
             raise InputError(
                 "after",
@@ -317,7 +337,7 @@ class Regimen:
 
     def for_subjects(self, subjects: Sequence[int] | np.ndarray) -> Regimen:
         """Records for every subject (-1) written out, one for each of `subjects` (n,)."""
-        ids = np.asarray(subjects, dtype=np.int64)
+        ids = _ids(subjects)
         shared = self.columns["subject"] == EVERYONE
         if not shared.any():
             return self
@@ -406,6 +426,39 @@ class Regimen:
         return len(self) == 0 or bool(self.span <= self.columns["time"].max())
 
 
+_ID = "a subject id >= 0, or -1 for every subject"
+
+
+def _whole(name: str, value: Any, expected: str) -> int:
+    number = check_real(
+        name, int(value) if isinstance(value, (bool, np.bool_)) else value, expected
+    )
+    if not (number == np.floor(number) and abs(number) < 2**53):
+        raise InputError(name, value, expected)
+    return int(number)
+
+
+def _ids(subjects: Any) -> np.ndarray:
+    """Subject ids (n,)."""
+    expected = "whole numbers, one id per subject"
+    if isinstance(subjects, (str, bytes, Mapping)) or not np.iterable(subjects):
+        raise InputError("subjects", subjects, expected)
+    try:
+        ids = np.asarray(subjects if hasattr(subjects, "__array__") else list(subjects))
+    except ValueError as err:  # lists of different lengths
+        raise InputError("subjects", subjects, expected) from err
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise InputError("subjects", subjects, expected)
+    return ids.astype(np.int64)
+
+
+def _regimens(given: Any) -> list[Regimen]:
+    regimens = list(given) if np.iterable(given) and not isinstance(given, Mapping) else [None]
+    for regimen in regimens:
+        check_kind("regimens", regimen, Regimen, "an iterable of Regimens")
+    return regimens
+
+
 def combine(regimens: Sequence[Regimen]) -> Regimen:
     """All records of all `regimens` in one; it ends when the last of them ends."""
     regimens = list(regimens)
@@ -440,6 +493,8 @@ def _single(
         )
     if not isinstance(compartment, str):
         raise InputError("compartment", compartment, "the name of a compartment")
+    check_kind("reset", reset, (bool, np.bool_), "True or False")
+    subject = _whole("subject", subject, _ID)
     row: dict[str, Any] = {
         "route": route,
         "compartment": compartment,
@@ -455,8 +510,8 @@ def _single(
     if duration is not None:
         row["duration"] = quantity(duration, "h", "duration", positive=True)
     row["interdose_interval"] = quantity(interval, "h", "interval", minimum=0)
-    row["additional_doses"] = additional_doses
-    row["steady_state"] = int(steady_state)
+    row["additional_doses"] = _whole("additional_doses", additional_doses, "a whole number >= 0")
+    row["steady_state"] = _whole("steady_state", steady_state, "True, False, 1 or 2")
     row["lag_time"] = quantity(lag, "h", "lag", minimum=0)
     row["bioavailability"] = quantity(bioavailability, "1", "bioavailability", minimum=0)
     interval_end = row["interdose_interval"] * (1 + row["additional_doses"])
@@ -469,23 +524,8 @@ def _single(
 
 
 def _per_kg(value: Any, unit: str, name: str, **bounds: Any) -> tuple[float, bool]:
-    """A number in `unit`, or per kg of body weight if the text says so: (number, is it per kg)."""
-    if isinstance(value, str):
-        text = value.replace(" ", "").lower()
-        # "mg/h/kg" and "mg/kg/h" are both said; kg must be a divisor of its own
-        if "/kg" in text:
-            head = text.replace("/kg", "")
-            return quantity(_spaced(head), unit, name, minimum=0, **bounds), True
-    return quantity(value, unit, name, minimum=0, **bounds), False
-
-
-def _spaced(text: str) -> str:
-    """`5mg/h` as `5 mg/h`, which the unit reader wants."""
-    i = 0
-    while i < len(text) and (
-        text[i].isdigit()
-        or text[i] in "+-."
-        or (text[i] == "e" and i + 1 < len(text) and (text[i + 1].isdigit() or text[i + 1] in "+-"))
-    ):
-        i += 1
-    return f"{text[:i]} {text[i:]}"
+    """A number in `unit`, or per kg of body weight if it says so: (number, is it per kg)."""
+    per_kg = says_per_kg(value)
+    if per_kg:
+        unit = {"mg": "mg/kg", "mg/h": "mg/h/kg"}[unit]
+    return quantity(value, unit, name, minimum=0, **bounds), per_kg

@@ -60,6 +60,9 @@ COLUMNS: dict[str, tuple[str, Any, str, str]] = {
     "bioavailability": ("f", 1.0, "1", "fraction of the dose that enters"),
 }
 
+#: doses of one repeated dose; more are a slip: once an hour for eleven years
+MOST_DOSES = 100_000
+
 _DTYPE = {"i": np.int64, "f": np.float64, "U": np.str_}
 
 
@@ -95,6 +98,22 @@ def make_columns(given: Mapping[str, Any], n: int | None = None) -> dict[str, np
         column.setflags(write=False)
         frozen[name] = column
     return frozen
+
+
+def check_count(field: str, count: int, said: Any = None) -> None:
+    """Refuse more doses than anybody gets, before they are written out.
+
+    Raises
+    ------
+    InputError
+    """
+    if count > MOST_DOSES:
+        raise InputError(
+            field,
+            count if said is None else said,
+            f"at most {MOST_DOSES} doses",
+            hint="for a steady state give 'ss' (steady_state=True) instead of very many doses",
+        )
 
 
 def is_dose(c: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_choice, check_real
+from .._core.errors import InputError
 from ..compounds import Compound
 from .clearance import absorption_rate_from_caco2
 from .ionisation import ionisation
@@ -88,10 +89,8 @@ class GutAbsorption:
     colon_permeability: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.formulation not in FORMULATIONS:
-            raise unknown_name("formulation", self.formulation, FORMULATIONS)
-        if self.food not in PH:
-            raise unknown_name("food", self.food, PH)
+        check_choice("formulation", self.formulation, FORMULATIONS)
+        check_choice("food", self.food, PH)
         for name in (
             "effective_permeability",
             "solubility",
@@ -101,10 +100,12 @@ class GutAbsorption:
             "release_shape",
         ):
             value = getattr(self, name)
-            if value is not None and not (
-                isinstance(value, (int, float)) and np.isfinite(value) and value > 0
-            ):
-                raise InputError(f"absorption.{name}", value, "a number > 0")
+            if value is not None:
+                value = check_real(f"absorption.{name}", value, "a number > 0")
+                if not (np.isfinite(value) and value > 0):
+                    raise InputError(f"absorption.{name}", value, "a number > 0")
+        for name in ("colon_permeability", "solubility_ph"):
+            check_real(f"absorption.{name}", getattr(self, name), "a number >= 0")
         if not (np.isfinite(self.colon_permeability) and self.colon_permeability >= 0):
             raise InputError(
                 "absorption.colon_permeability", self.colon_permeability, "a number >= 0"

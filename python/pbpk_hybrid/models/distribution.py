@@ -23,7 +23,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .._core.arguments import check_mapping
 from .._core.errors import InputError, OutOfRangeWarning
+from .._core.units import quantity
 from ..compounds import Compound
 from ..physiology import reference_individual
 from .graph import ARTERIAL, VENOUS, OrganGraph
@@ -61,7 +63,10 @@ def tissue_partition(
         missing
     """
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    override = {o: float(v) for o, v in (kp or {}).items()}
+    override = {
+        o: quantity(v, "1", f"kp.{o}", percent=False)
+        for o, v in check_mapping("kp", kp, "a mapping: organ -> partition coefficient").items()
+    }
     for organ, value in override.items():
         graph.number(organ)  # a typed error for an organ that is not there
         if organ in graph.blood_pools:

@@ -41,6 +41,7 @@ import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, unknown_name
+from .._core.units import quantity
 from ..compounds import Compound
 from ..physiology import tissue_composition
 from .graph import OrganGraph
@@ -185,14 +186,15 @@ def choose_barriers(
         for which, ps in zip(("cell membranes", "capillary wall"), given, strict=True):
             if ps is None and which == "capillary wall":
                 continue
-            if isinstance(ps, (bool, str)) or ps is None or not (np.isfinite(ps) and ps > 0):
-                raise InputError(
-                    f"permeability_limited.{organ} ({which})",
-                    ps,
-                    "a number > 0 [L/h per kg of tissue]",
-                    subject=compound.name,
-                )
-        out[organ] = Barriers(organ, float(given[0]), None if given[1] is None else float(given[1]))
+            quantity(
+                ps,
+                "L/h/kg",
+                f"permeability_limited.{organ} ({which})",
+                positive=True,
+                subject=compound.name,
+            )
+        cells, wall = (None if v is None else quantity(v, "L/h/kg", "PS") for v in given)
+        out[organ] = Barriers(organ, cells, wall)
     return {o: out[o] for o in tissues if o in out}
 
 

@@ -32,7 +32,8 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_kind, check_mapping
+from .._core.errors import InputError, SchemaError, unknown_name
 from ..compounds import Compound
 from .absorption import GutAbsorption
 from .distribution import tissue_partition
@@ -97,6 +98,14 @@ def whole_body_system(
     ------
     InputError : a value the model needs is missing or cannot be (names the field, the compound and the subject)
     """
+    check_kind("compound", compound, Compound, "a Compound")
+    check_mapping("factors", factors, "a mapping: parameter -> factors")
+    if not isinstance(physiology, xr.Dataset) or "species" not in physiology:
+        raise SchemaError("physiology", type(physiology).__name__, "a physiology Dataset")
+    check_kind("enzymes_apart", enzymes_apart, (bool, np.bool_), "True or False")
+    check_kind("absorption", absorption, (GutAbsorption, type(None)), "GutAbsorption(...) or None")
+    for name, value in (("partition_method", partition_method), ("hepatic_model", hepatic_model)):
+        check_kind(name, value, (str, type(None)), "the name of a method")
     species = _one_species(physiology)
     compound = compound.for_species(species)
     organs = tuple(str(o) for o in physiology["organ"].values)

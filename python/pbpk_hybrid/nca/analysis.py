@@ -12,12 +12,14 @@ samples below quantification and choice of the terminal window as documented for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_choice, check_kind
+from .._core.errors import InputError
 from .._core.provenance import provenance
 from .area import segment_areas, value_at
 from .flags import Flag, flag_variables
@@ -115,8 +117,9 @@ def nca(
     options = options if options is not None else NCAOptions()
     if not isinstance(options, NCAOptions):
         raise InputError("options", type(options).__name__, "NCAOptions")
-    if route not in ROUTES:
-        raise unknown_name("route", route, ROUTES)
+    check_choice("route", route, ROUTES)
+    check_kind("compartment", compartment, str, "the name of a compartment")
+    check_kind("compound", compound, (str, type(None)), "the name of a compound")
     profiles = read_profiles(data, compartment, lloq, compound)
     n = len(profiles.subject)
     doses = read_dose(dose, profiles)
@@ -161,8 +164,13 @@ def nca(
 def _duration(value: Any, route: str, n: int) -> np.ndarray:
     from .._core.units import quantity
 
+    if isinstance(value, (Mapping, xr.Dataset)):
+        raise InputError("infusion_duration", value, f"one number [h] or {n} of them")
     if isinstance(value, str) or np.ndim(value) == 0:
         value = quantity(value, "h", "infusion_duration", minimum=0)
+    elif np.asarray(value).dtype.kind not in "fiu":
+        each = np.ravel(np.asarray(value, dtype=object))
+        value = [quantity(v, "h", "infusion_duration", minimum=0) for v in each]
     duration = np.asarray(value, dtype=float)
     if duration.ndim and duration.shape != (n,):
         raise InputError(

@@ -196,10 +196,19 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
     return Profiles(times, values, _lloq(lloq, values), None, np.arange(len(values)))
 
 
-def _numbers(name: str, value: Any) -> np.ndarray:
+def _numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
+    """An array of numbers; with a `unit` text such as "5 mg" is read too, without one it is refused."""
     try:
-        out = np.asarray(value, dtype=float)
+        given = np.asarray(value)
+        if given.dtype.kind in "fiu":
+            out = given.astype(float, copy=False)
+        else:  # numpy makes numbers of "1_0" and of True
+            given = np.asarray(value, dtype=object)
+            read = [_one_number(name, v, unit) for v in given.ravel()]
+            out = np.array(read, dtype=float).reshape(given.shape)
     except (TypeError, ValueError) as err:
+        if isinstance(err, InputError):
+            raise
         raise InputError(name, value, "an array of numbers") from err
     bad = np.argwhere(np.isinf(out))
     if bad.size:
@@ -237,12 +246,22 @@ def _check_times(times: np.ndarray, subject: int | None) -> None:
         )
 
 
+def _one_number(name: str, value: Any, unit: str) -> float:
+    if value is None:
+        return np.nan
+    if isinstance(value, float) and not np.isfinite(value):
+        return value
+    if isinstance(value, str) and not unit:
+        raise InputError(name, value, "numbers, not text")
+    return quantity(value, unit or "1", name)
+
+
 def _lloq(lloq: Any, values: np.ndarray) -> np.ndarray | None:
     if lloq is None:
         return None
     if isinstance(lloq, str):
         lloq = quantity(lloq, "mg/L", "lloq", minimum=0)
-    limit = _numbers("lloq", lloq)
+    limit = _numbers("lloq", lloq, "mg/L")
     if limit.ndim == 1 and limit.shape == values.shape[:1] != values.shape[1:]:
         limit = limit[:, None]
     if limit.ndim and limit.shape not in ((len(values), 1), values.shape):
@@ -275,7 +294,7 @@ def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
         ]
     if isinstance(dose, str) or np.ndim(dose) == 0:
         return np.full(n, quantity(dose, "mg", "dose", positive=True))
-    values = _numbers("dose", dose)
+    values = _numbers("dose", dose, "mg")
     if values.shape != (n,):
         raise InputError("dose", values.shape, f"one number [mg] or {n} of them, one per subject")
     bad = np.flatnonzero(~(values > 0) & ~np.isnan(values))

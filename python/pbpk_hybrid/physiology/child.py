@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 import xarray as xr
 
+from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.units import quantity
 from . import regressions as r
@@ -63,6 +64,7 @@ def reference_child(
     if not 0 <= years <= 18:
         raise InputError("age", age, "0 to 18 years", hint="reference_individual makes adults")
     sex = check_sex("human", sex)
+    check_kind("enzymes", enzymes, (bool, np.bool_), "True or False")
     adult = reference("human", sex)
     typical = reference_children(np.array([sex == "male"]), np.array([years]))
     reference_weight, height = float(typical["weight"][0]), float(typical["height"][0])

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from .._core.errors import unknown_name
+from .._core.arguments import check_choice
 from .._core.provenance import provenance
 from .organs import SPECIES, TISSUES
 from .tables import compphysiol, httk_physiology, httk_tissue, rows
@@ -109,10 +109,8 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
     ------
     UnknownNameError : unknown species or method
     """
-    if species not in SPECIES:
-        raise unknown_name("species", species, SPECIES)
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
+    check_choice("species", species, SPECIES)
+    check_choice("method", method, METHODS)
     build: Callable[[str], tuple[Composition, Sources, Sources, str]] = {
         "rodgers_rowland": _rodgers_rowland,
         "poulin_theil": _poulin_theil,

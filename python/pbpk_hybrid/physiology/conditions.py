@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
-from .enzymes import multiply_activity
+from .._core.arguments import check_choice
+from .._core.errors import InputError
+from .._core.units import quantity
+from .enzymes import check_people, multiply_activity
 from .individual import reference_individual
 from .organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 
@@ -72,13 +74,16 @@ def with_renal_impairment(
     ------
     UnknownNameError, InputError : an unknown stage, both or neither, a GFR above what the people have
     """
+    check_people(people)
     if (stage is None) == (egfr is None):
         raise InputError("stage, egfr", (stage, egfr), "one of the two")
-    if stage is not None and stage not in RENAL_STAGES:
-        raise unknown_name("stage", stage, RENAL_STAGES)
-    indexed = RENAL_STAGES[stage] if stage is not None else float(egfr)
-    if not (np.isfinite(indexed) and indexed > 0):
-        raise InputError("egfr", egfr, "a number > 0 [mL/min/1.73 m^2]")
+    if stage is not None:
+        check_choice("stage", stage, RENAL_STAGES)
+    indexed = (
+        RENAL_STAGES[stage]
+        if stage is not None
+        else quantity(egfr, "mL/min/1.73 m^2", "egfr", positive=True)
+    )
     surface = np.sqrt(people["body_weight"].values * people["height"].values / 3600)  # Mosteller
     gfr = indexed * surface / 1.73 * 0.06
     above = gfr > people["gfr"].values
@@ -104,8 +109,8 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
     ------
     UnknownNameError : another class
     """
-    if child_pugh not in CIRRHOSIS:
-        raise unknown_name("child_pugh", child_pugh, CIRRHOSIS)
+    check_people(people)
+    check_choice("child_pugh", child_pugh, CIRRHOSIS)
     f = CIRRHOSIS[child_pugh]
     organs = [str(o) for o in people["organ"].values]
     flow = people["blood_flow"].transpose("subject", "organ").values.copy()
@@ -162,9 +167,9 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     ------
     InputError : another age
     """
-    if isinstance(gestational_age, (bool, str)) or not 0 <= gestational_age <= 40:
+    ga = quantity(gestational_age, "week", "gestational_age")
+    if not 0 <= ga <= 40:
         raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
-    ga = float(gestational_age)
     relative = lambda *c: sum(k * ga**i for i, k in enumerate(c)) / c[0]
     woman = reference_individual("human", "female")
     organs = [str(o) for o in woman["organ"].values]

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, unknown_name
-from .._core.random import generator
+from .._core.arguments import check_kind, check_real
+from .._core.errors import InputError, SchemaError, unknown_name
+from .._core.random import check_seed, generator
 
 _MEMORY = "; quoted from memory, to check"
 _SALEM = "Salem et al. (2014) Clin Pharmacokinet 53:625" + _MEMORY
@@ -123,6 +124,9 @@ def with_enzymes(
     InputError, UnknownNameError : animals, an enzyme or phenotype that is not known, a variation below 0, no seed
     """
     check_humans(people)
+    check_kind("by_age", by_age, (bool, np.bool_), "True or False")
+    check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
+    check_seed(seed)
     n = people.sizes["subject"]
     out = people
     if by_age:
@@ -136,9 +140,9 @@ def with_enzymes(
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
         given = (
-            dict.fromkeys(names, float(variation))
+            dict.fromkeys(names, variation)
             if not isinstance(variation, Mapping)
-            else (dict.fromkeys(names, VARIATION) | {k: float(v) for k, v in variation.items()})
+            else (dict.fromkeys(names, VARIATION) | dict(variation))
         )
         factors = activity_factors(given, n, rng)
         if (
@@ -203,11 +207,29 @@ def activity_factors(
     """
     factors = {}
     for name, cv in variation.items():
+        expected = "a coefficient of variation from 0 to 5"
+        cv = check_real(f"variation.{name}", cv, expected)
         if not (np.isfinite(cv) and 0 <= cv <= 5):
-            raise InputError(f"variation.{name}", cv, "a coefficient of variation from 0 to 5")
+            raise InputError(f"variation.{name}", cv, expected)
         sigma = np.sqrt(np.log1p(float(cv) ** 2))
         factors[name] = np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2)
     return factors
+
+
+def check_people(people: xr.Dataset) -> None:
+    """
+    Raises
+    ------
+    SchemaError : no physiology Dataset
+    """
+    needed = ("species", "age", "body_weight", "height", "gfr", "blood_flow", "cardiac_output")
+    if not isinstance(people, xr.Dataset) or any(name not in people for name in needed):
+        raise SchemaError(
+            "people",
+            type(people).__name__,
+            "a physiology Dataset",
+            hint="such as sample_population(100, seed=1)",
+        )
 
 
 def check_humans(people: xr.Dataset) -> None:
@@ -216,6 +238,7 @@ def check_humans(people: xr.Dataset) -> None:
     ------
     InputError : animals
     """
+    check_people(people)
     if set(np.unique(people["species"].values)) != {"human"}:
         raise InputError("people", list(np.unique(people["species"].values)), "humans")
 

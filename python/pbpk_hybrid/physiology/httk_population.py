@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from .._core.errors import FileFormatError
+from .._core.numbers_in_text import NUMBER, meant
 from .dataset import body_surface_area
 from .human import INDEX
 from .plausibility import Body
@@ -85,12 +86,13 @@ def read_httk_population(path: str | os.PathLike) -> Body:
     def column(name: str) -> np.ndarray:
         values = np.empty(len(table))
         for i, row in enumerate(table):
-            try:
-                values[i] = float(row[name])
-            except (TypeError, ValueError) as error:
+            text = row[name]
+            if not isinstance(text, str) or not NUMBER.fullmatch(text.strip()):
+                hint = meant(text) if isinstance(text, str) else ""
                 raise FileFormatError(
-                    f"{path.name}, line {i + 2}, {name}", row[name], "a number"
-                ) from error
+                    f"{path.name}, line {i + 2}, {name}", text, "a number", hint=hint
+                )
+            values[i] = float(text)
         return values
 
     n, output = len(table), column("CO")

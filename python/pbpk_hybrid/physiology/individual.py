@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._core.arguments import check_choice, check_kind
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from . import regressions as r
@@ -31,15 +32,14 @@ ANIMAL_WEIGHT_FACTOR = 4.0
 
 
 def check_species(species: Any) -> str:
-    if species not in SPECIES:
-        raise unknown_name("species", species, SPECIES, what="a species")
-    return species
+    return check_choice("species", species, SPECIES, what="a species")
 
 
 def check_sex(species: str, sex: Any) -> str:
     """The sex to use: male where none is given for man, unknown for an animal."""
     if sex is None:
         return "male" if species == "human" else "unknown"
+    check_kind("sex", sex, str, "'male' or 'female'")
     if sex not in SEXES and not (species != "human" and sex == "unknown"):
         raise unknown_name("sex", sex, SEXES, what="'male' or 'female'")
     return sex

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.random import generator
 from . import regressions as r
@@ -50,6 +51,8 @@ from .variability import (
     truncated_normal,
 )
 
+#: drawn by one call; about 30 GB of organs
+MOST_SUBJECTS = 100_000_000
 _BLOCK = 20_000  # people at a time: bounds the memory of the temporaries
 
 
@@ -105,6 +108,15 @@ def sample_population(
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise InputError("n", n, "a whole number of subjects >= 1")
+    if n > MOST_SUBJECTS:
+        raise InputError(
+            "n",
+            n if n < 10**15 else "more than 10^15",
+            f"at most {MOST_SUBJECTS} subjects at a time",
+            hint="Cohort and simulate_cohort draw any number in chunks",
+        )
+    for name, flag in (("weighted", weighted), ("gfr_scatter", gfr_scatter)):
+        check_kind(name, flag, (bool, np.bool_), "True or False")
     species = check_species(species)
     rng, seed = generator(seed)
     filters = {

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.arguments import check_names
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
 from . import regressions as r
@@ -72,10 +73,7 @@ def bounds(field: str, value: Any) -> Bounds:
         return (years, np.nextafter(years + 1, years))
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
         raise InputError(field, value, f"a pair (low, high) [{unit}]")
-    if field == "egfr":  # "per 1.73 m^2" is no unit that a converter knows
-        low, high = (quantity(v, "mL/min", field, minimum=0) for v in value)
-    else:
-        low, high = (quantity(v, unit, field, minimum=0) for v in value)
+    low, high = (quantity(v, unit, field, minimum=0) for v in value)
     if low > high:
         raise InputError(field, value, f"low <= high [{unit}]")
     return (low, high)
@@ -83,7 +81,7 @@ def bounds(field: str, value: Any) -> Bounds:
 
 def ethnicities(value: Any) -> tuple[str, ...]:
     """The survey's names for the ethnicities asked for (one name or several, any case)."""
-    wanted = [value] if isinstance(value, str) else list(value)
+    wanted = check_names("ethnicity", value, "one name or several: " + ", ".join(ETHNICITIES))
     known = {name.lower(): name for name in ETHNICITIES}
     for name in wanted:
         if str(name).lower() not in known:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from .._core.random import generator
+from .._core.arguments import check_kind
+from .._core.random import check_seed, generator
 from .enzymes import activity_factors, assign_phenotypes, check_humans, multiply_activity, seed_of
 
 #: transporter -> phenotype -> (activity relative to two normal alleles, frequency in Europeans, source). Frequencies follow
@@ -77,6 +78,8 @@ def with_transporters(
     InputError, UnknownNameError : animals, a transporter or phenotype that is not known, a variation below 0, no seed
     """
     check_humans(people)
+    check_kind("phenotypes", phenotypes, (str, Mapping, type(None)), "'population' or a mapping")
+    check_seed(seed)
     n, out, rng = people.sizes["subject"], people, None
     if phenotypes == "population" or variation is not None:
         rng, _ = generator(seed_of(seed, people))

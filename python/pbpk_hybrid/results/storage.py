@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import FileFormatError, InputError, PBPKError, unknown_name
+from .._core.arguments import check_choice, check_path
+from .._core.errors import FileFormatError, InputError, PBPKError
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.schemas import SCHEMAS, validate
@@ -106,9 +107,10 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
     FileFormatError : no such file, or not a netCDF or zarr store
     SchemaError : a Dataset of another schema
     """
+    check_path("path", path, "the name of a .nc file or .zarr folder")
     source = Path(path).expanduser()
-    if schema is not None and schema not in SCHEMAS:
-        raise unknown_name("schema", schema, SCHEMAS)
+    if schema is not None:
+        check_choice("schema", schema, SCHEMAS)
     if not source.exists():
         raise FileFormatError("path", str(source), "an existing .nc file or .zarr folder")
     options: dict[str, Any] = {"decode_times": False, "decode_timedelta": False}

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._core.errors import InputError, unknown_name
+from .._core.arguments import check_choice, check_real
+from .._core.errors import InputError
 from ..models.derivatives import ParameterDerivative
 from ..models.system import System
 
@@ -68,8 +69,11 @@ class SolverOptions:
 
     def __post_init__(self) -> None:
         known = (*METHODS, *JULIA_METHODS)
-        if self.method not in known:
-            raise unknown_name("method", self.method, known)
+        check_choice("method", self.method, known)
+        check_real("rtol", self.rtol, "a number from 1e-13 to 0.1")
+        if self.atol is not None:
+            check_real("atol", self.atol, "a number > 0 [mg]")
+        check_real("max_step", self.max_step, "a number > 0 [h]")
         if not 1e-13 <= self.rtol <= 0.1:
             raise InputError("rtol", self.rtol, "a number from 1e-13 to 0.1")
         if self.atol is not None and not (np.isfinite(self.atol) and self.atol > 0):

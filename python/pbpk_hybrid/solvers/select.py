@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from .._core.arguments import check_choice
 from .._core.errors import BackendUnavailableError, unknown_name
 from .base import Availability, Backend
 
@@ -18,6 +19,7 @@ def get_backend(name: str) -> Backend:
     ------
     UnknownNameError : there is none of that name
     """
+    check_choice("backend", name, ("auto", *BACKENDS), what="a backend")
     if name == "embedded":
         from .embedded.backend import EmbeddedBackend
 
@@ -43,6 +45,7 @@ def choose_backend(name: str = "auto") -> tuple[Backend, str]:
     UnknownNameError : an unknown name
     BackendUnavailableError : the backend was named and cannot run here
     """
+    check_choice("backend", name, ("auto", *BACKENDS), what="a backend")
     asked_by = "asked for"
     if name == "auto":
         name = os.environ.get("PBPK_HYBRID_BACKEND", "").strip() or "auto"

@@ -114,12 +114,16 @@ def _scaled(given: Mapping, name: str, per_kg: str, whole: str, scale: float, wh
     if name not in given:
         return np.nan
     value, field_name = given[name], f"{where}.{name}"
+    both = f"{per_kg}, or {whole} of the whole animal"
     try:
-        return quantity(value, per_kg, field_name, positive=True) * scale
-    except UnitError:
+        return quantity(value, per_kg, field_name, positive=True, possible=both) * scale
+    except UnitError as first:
         try:
             return quantity(value, whole, field_name, positive=True)
         except UnitError:
             raise UnitError(
-                field_name, value, f"a value in {per_kg}, or in {whole} of the whole animal"
+                field_name,
+                value,
+                f"a value in {per_kg}, or in {whole} of the whole animal",
+                hint=first.hint,
             ) from None

@@ -121,7 +121,7 @@ def _sex(value: Any) -> str | float:
 
 
 def _range(name: str, value: Any) -> tuple[float, float]:
-    unit = "mL/min" if name == "egfr" else UNITS[name]
+    unit = UNITS[name]
     if not isinstance(value, (tuple, list, np.ndarray)):
         number = quantity(value, unit, f"condition.{name}", minimum=0)
         if name != "age":

@@ -238,6 +238,7 @@ def simulate_system(
     sensitivities = check_names("sensitivities", sensitivities, "names of parameters")
     check_kind("raise_on_failure", raise_on_failure, (bool, np.bool_), "True or False")
     regimen = as_regimen(regimen)
+    _check_amount_unit(system, regimen)
     chosen, reason = choose_backend(backend)
     grid = _times(times, regimen)
     saved = _saved(system, compartments)
@@ -259,6 +260,30 @@ def simulate_system(
     return _dataset(
         system, problem, result, regimen, {"backend_reason": reason, **(facts or {})}, doses
     )
+
+
+def _check_amount_unit(system: System, regimen: Regimen) -> None:
+    """Refuse doses in another unit of amount than the model's; an imported model may be in moles."""
+    unit, theirs = system.attrs.get("amount_unit", "mg"), getattr(regimen, "unit", "mg")
+    if unit != theirs and len(regimen):
+        raise InputError(
+            "regimen",
+            f"doses in {theirs}",
+            f"doses in the unit of the model, {unit}",
+            hint="use the imported model's regimen and dose(), or import it in mg "
+            "(import_sbml with molar_mass= or substance_unit=)",
+        )
+
+
+def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
+    """Units of a model whose amounts are not in mg, in place of those of the schema."""
+    if unit == "mg":
+        return dataset
+    for name in ("amount", "dose", "concentration", "concentration_sensitivity"):
+        if name in dataset.variables:
+            attrs = dataset[name].attrs
+            attrs["units"] = attrs["units"].replace("mg", unit)
+    return dataset
 
 
 def as_regimen(regimen: Regimen | xr.Dataset | str) -> Regimen:
@@ -412,7 +437,7 @@ def _dataset(
     }
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
-    return xr.Dataset(
+    dataset = xr.Dataset(
         variables,
         coords,
         attrs=provenance(
@@ -425,3 +450,4 @@ def _dataset(
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )
+    return _label_amounts(dataset, system.attrs.get("amount_unit", "mg"))

@@ -110,6 +110,7 @@ NUMBERS: dict[str, Number] = {
             maximum=1,
         ),
         _n("clearance_plasma", "mL/min/kg", "total plasma clearance in vivo", minimum=0),
+        _n("clearance_hepatic", "mL/min/kg", "hepatic plasma clearance in vivo", minimum=0),
         _n(
             "fraction_excreted_renal",
             "1",

@@ -38,9 +38,11 @@ _RECORDS: Mapping[str, type] = {
     "enzyme_effects": EnzymeEffect,
     "transporters": Transporter,
 }
+_IN_VIVO = ("clearance_plasma", "clearance_hepatic")
 _PERMEABILITIES = ("permeability_surface_area", "capillary_permeability_surface_area")
 _NEVER_BORROWED = (
     "clearance_plasma",
+    "clearance_hepatic",
     "fraction_excreted_renal",
     "volume_steady_state",
 )  # from another species
@@ -124,15 +126,18 @@ class Compound:
     fraction_unbound_hepatocyte : fraction unbound in that incubation (0, 1]
     clint_microsome : in vitro intrinsic clearance [uL/min/mg of microsomal protein]
     fraction_unbound_microsome : fraction unbound in that incubation (0, 1]
-    clearance_plasma : total plasma clearance measured in vivo [mL/min/kg]
+    clearance_plasma : total plasma clearance measured in vivo [mL/min/kg], liver and kidney together
+    clearance_hepatic : plasma clearance of the liver alone, measured in vivo [mL/min/kg]; instead of `clearance_plasma`.
+        The kidney adds its own, fraction unbound x GFR x `gfr_fraction`, and so do `saturable` pathways
     fraction_excreted_renal : share of `clearance_plasma` that leaves unchanged in urine, [0, 1]
-    clearance_basis : ``"in_vivo"`` (from `clearance_plasma`) or ``"in_vitro"`` (from the CLint values); None means
-        in vivo where it is given, else in vitro (see :attr:`resolved_clearance_basis`)
+    clearance_basis : ``"in_vivo"`` (from `clearance_plasma` or `clearance_hepatic`) or ``"in_vitro"`` (from the CLint
+        values); None means in vivo where it is given, else in vitro (see :attr:`resolved_clearance_basis`)
     volume_steady_state : plasma volume of distribution at steady state measured in vivo [L/kg]
     distribution_basis : ``"predicted"`` (Kp as the partition method says) or ``"in_vivo"``: all Kp times one factor, so that
         the reference individual of the species has `volume_steady_state`. The factor comes from the literature's volume,
         not from a concentration-time profile.
-    gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance; default 1
+    gfr_fraction : renal clearance over (fraction unbound x GFR), used with in vitro clearance and with
+        `clearance_hepatic`; default 1; 0 for a compound that is not filtered
     biliary_clearance : intrinsic biliary clearance of unbound drug from liver cells, per body weight [mL/min/kg], beside
         all other clearance; bile goes to the gut lumen and is absorbed again (enterohepatic recirculation)
     gallbladder_emptying_rate : first-order rate at which the gallbladder empties [1/h]; None: bile flows to the lumen at
@@ -169,6 +174,7 @@ class Compound:
     clint_microsome: float | None = None
     fraction_unbound_microsome: float | None = None
     clearance_plasma: float | None = None
+    clearance_hepatic: float | None = None
     fraction_excreted_renal: float | None = None
     clearance_basis: str | None = None
     volume_steady_state: float | None = None
@@ -260,8 +266,8 @@ class Compound:
         """This compound with the values of `species` put in.
 
         A field without a value for `species` keeps the compound's own value, except what was measured in vivo: per kg
-        it differs several-fold between species, so `clearance_plasma`, `fraction_excreted_renal` and
-        `volume_steady_state` become None unless `species_values` gives them (or the compound's own species is
+        it differs several-fold between species, so `clearance_plasma`, `clearance_hepatic`,
+        `fraction_excreted_renal` and `volume_steady_state` become None unless `species_values` gives them (or the compound's own species is
         `species`; the default is human). The basis that would need such a value falls back with it.
 
         Raises
@@ -271,10 +277,16 @@ class Compound:
         species = parse_choice("species", species)
         given = dict(self.species_values.get(species, {}))
         own = dict(given)
+        for one, other in (_IN_VIVO, _IN_VIVO[::-1]):
+            if (
+                given.get(one) is not None
+            ):  # a species' own clearance replaces one of the other kind
+                own.setdefault(other, None)
         if species != (self.species or "human"):
             for key in _NEVER_BORROWED:
                 own.setdefault(key, None)
-            if own["clearance_plasma"] is None and self.clearance_basis == "in_vivo":
+            measured = own["clearance_plasma"] is not None or own["clearance_hepatic"] is not None
+            if not measured and self.clearance_basis == "in_vivo":
                 own.setdefault("clearance_basis", None)
             if own["volume_steady_state"] is None:
                 own.setdefault("distribution_basis", "predicted")
@@ -292,7 +304,7 @@ class Compound:
         """``"in_vivo"`` or ``"in_vitro"``: which clearance values a model should use; None if there are none."""
         if self.clearance_basis is not None:
             return self.clearance_basis
-        if self.clearance_plasma is not None:
+        if self.clearance_plasma is not None or self.clearance_hepatic is not None:
             return "in_vivo"
         if self.clint_hepatocyte is not None or self.clint_microsome is not None:
             return "in_vitro"
@@ -486,15 +498,37 @@ def _texts(key: str, given: Any) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _check_together(c: Compound) -> None:
-    """Statements that involve more than one field. What a model needs is the model's business."""
-    if c.clearance_basis == "in_vivo" and c.clearance_plasma is None:
+def _check_in_vivo(c: Compound) -> None:
+    """One clearance in vivo for each species, total or hepatic."""
+    own = {name: getattr(c, name) for name in _IN_VIVO}
+    for prefix, values in (
+        ("", own),
+        *((f"species_values.{s}.", v) for s, v in c.species_values.items()),
+    ):
+        if all(values.get(name) is not None for name in _IN_VIVO):
+            raise InputError(
+                f"{prefix}clearance_hepatic",
+                values["clearance_hepatic"],
+                "no clearance_plasma beside it",
+                subject=c.name,
+                hint="clearance_plasma is the total of liver and kidney: give one of the two",
+            )
+    if (
+        c.clearance_basis == "in_vivo"
+        and c.clearance_plasma is None
+        and c.clearance_hepatic is None
+    ):
         raise InputError(
             "clearance_basis",
             "in_vivo",
-            "'in_vitro', or a value for clearance_plasma",
+            "'in_vitro', or a value for clearance_plasma or clearance_hepatic",
             subject=c.name,
         )
+
+
+def _check_together(c: Compound) -> None:
+    """Statements that involve more than one field. What a model needs is the model's business."""
+    _check_in_vivo(c)
     if c.clearance_basis == "in_vitro" and c.clint_hepatocyte is None and c.clint_microsome is None:
         raise InputError(
             "clearance_basis",
@@ -515,7 +549,8 @@ def _check_together(c: Compound) -> None:
             c.fraction_excreted_renal,
             "clearance_plasma beside it",
             subject=c.name,
-            hint="the fraction is of the in vivo clearance; for in vitro clearance give gfr_fraction",
+            hint="the fraction is of the total in vivo clearance; beside clearance_hepatic or in vitro "
+            "clearance give gfr_fraction",
         )
     check_shares("metabolism", c.metabolism, c.name)
     walls = set(c.capillary_permeability_surface_area) - set(c.permeability_surface_area)

@@ -1,19 +1,28 @@
 """PK-Sim snapshots (JSON) as compounds and individuals, as far as they map, with a list of what did not.
 
 Mapped of a compound: molar mass, lipophilicity, pKa, fraction unbound by species, partition method, glomerular filtration,
-total hepatic plasma clearance, intrinsic clearance in microsomes, Michaelis-Menten metabolism with a Vmax per microsomal
-protein. Of several alternatives of a property the default one is taken, else the first. Of an individual:
-species, sex, age, weight, height. Everything else is listed in ``unmapped``, with its path in the file.
+hepatic and kidney plasma clearance, intrinsic clearance in microsomes, Michaelis-Menten metabolism in microsomes. Of an
+individual: species, sex, age, weight, height; children become reference children. Everything else is listed in
+``unmapped``, with its path in the file; what was chosen or assumed is in ``notes``.
+
+What PK-Sim means (Open-Systems-Pharmacology/docs, "PK-Sim compounds: definition and work flow"):
+
+- Processes add up. ``LiverClearance`` is the plasma clearance of the liver alone. A compound without
+  ``GlomerularFiltration`` is not filtered.
+- A compound's processes are a library; a simulation says which of them act. Where the file has simulations of the
+  compound, the set of processes that most of them use is taken.
+- Of several alternatives of a property the default one acts. Files write ``IsDefault`` only where it is false.
+- A "Specific clearance" or "kcat" in the file was set by hand or fitted, and acts instead of the measured plasma clearance
+  or Vmax beside it.
+- In vitro values of microsomes are used as they are, unbound in the incubation.
 
 Lipophilicity in PK-Sim is that of membranes; it is taken as log P, as PK-Sim's own documentation suggests for a start.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +30,19 @@ from typing import Any
 import xarray as xr
 
 from .._core.errors import FileFormatError, InputError, PBPKError
-from .._core.units import quantity
 from ..compounds import Compound
 from ..physiology import reference_individual
+from ..physiology.child import reference_child
+from .pksim_file import Choice, objects, read_snapshot, text_of, value_of
+from .pksim_processes import (
+    BY_SPECIES,
+    PROCESSES,
+    clears_in_liver,
+    eliminates,
+    process_names,
+    reason_for,
+)
 
-LARGEST_FILE, MOST_ENTRIES = 200_000_000, 2_000
 SPECIES = {
     "Human": "human",
     "Rat": "rat",
@@ -44,9 +61,9 @@ METHODS = {
     "Cellular partition coefficient method - PK-Sim Standard": "pksim_standard",
 }
 _SEX = {"MALE": "male", "FEMALE": "female"}
-_MICROSOMAL_PROTEIN_PER_KG = (
-    40.0 * 1800.0 / 73.0
-)  # mg: 40 mg/g (Barter et al. 2007), ICRP liver 1.8 kg of 73 kg
+_REMARKS = {"Name", "Version", "Description", "ValueOrigin"}  # no numbers in them
+_TERM = 37.0  # weeks of gestation
+_SPECIAL = ("preterm", "pregnan")  # populations whose anatomy is not that of a reference individual
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +75,32 @@ class ImportedSnapshot:
     compounds : name -> Compound
     individuals : name -> physiology Dataset of one subject
     unmapped : paths of everything that has no place here, each with the reason
+    notes : what was chosen of several, and what was assumed
     """
 
     compounds: Mapping[str, Compound]
     individuals: Mapping[str, xr.Dataset]
     unmapped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def import_pksim_snapshot(source: str | os.PathLike) -> ImportedSnapshot:
+def import_pksim_snapshot(
+    source: str | os.PathLike,
+    *,
+    alternatives: Mapping[str, str] | None = None,
+    processes: Sequence[str] | None = None,
+    simulation: str | None = None,
+) -> ImportedSnapshot:
     """Read the compounds and individuals of a PK-Sim project snapshot, or of an exported single one.
 
     Parameters
     ----------
     source : path of the JSON file
+    alternatives : property -> name of the alternative to take, e.g. ``{"Lipophilicity": "fitted"}``; properties are
+        ``Lipophilicity`` and ``FractionUnbound``. Without it the default alternative is taken
+    processes : the processes to take, by data source (``"GFR"``) or as PK-Sim names them (``"CYP3A4-Optimized"``).
+        Without it: those of `simulation`, or of most simulations of the file, or all
+    simulation : name of a simulation of the file, whose alternatives, processes and calculation methods are taken
 
     Returns
     -------
@@ -79,10 +109,10 @@ def import_pksim_snapshot(source: str | os.PathLike) -> ImportedSnapshot:
     Raises
     ------
     FileFormatError : not JSON, not a snapshot, too large, or a value that cannot be (names its path)
+    UnknownNameError : an alternative, process or simulation that the file does not have
     """
-    data = _read(Path(source))
+    data = read_snapshot(Path(source))
     lost: list[str] = []
-    compounds, individuals = {}, {}
     if "Compounds" not in data and "Individuals" not in data:
         if "Lipophilicity" in data or "FractionUnbound" in data:
             data = {"Compounds": [data]}
@@ -95,123 +125,90 @@ def import_pksim_snapshot(source: str | os.PathLike) -> ImportedSnapshot:
     for key, value in data.items():
         if key not in ("Compounds", "Individuals", "Version") and value:
             count = f" ({len(value)})" if isinstance(value, list) else ""
-            lost.append(f"{key}{count}: not a compound or an individual")
-    for i, entry in enumerate(_list(data, "Compounds", "")):
-        where = f"Compounds[{i}]"
-        compound = _Compound(entry, where, lost).read()
-        compounds[compound.name] = compound
-    for i, entry in enumerate(_list(data, "Individuals", "")):
-        name, person = _individual(entry, f"Individuals[{i}]", lost)
-        if person is not None:
+            lost.append(f"{key}{count}: {_ELSEWHERE.get(key, 'not a compound or an individual')}")
+    choice = Choice(data, alternatives, processes, simulation)
+    compounds: dict[str, Compound] = {}
+    individuals: dict[str, xr.Dataset] = {}
+    for i, entry in enumerate(objects(data, "Compounds", "")):
+        compound = CompoundReader(entry, f"Compounds[{i}]", lost, choice).read()
+        if compound.name in compounds:
+            lost.append(f"Compounds[{i}]: a second compound with the name {compound.name!r}")
+        else:
+            compounds[compound.name] = compound
+    choice.check_used()
+    for i, entry in enumerate(objects(data, "Individuals", "")):
+        where = f"Individuals[{i}]"
+        name, person = _individual(entry, where, lost, choice.notes)
+        if person is not None and name in individuals:
+            lost.append(f"{where}: a second individual with the name {name!r}")
+        elif person is not None:
             individuals[name] = person
-    return ImportedSnapshot(compounds, individuals, tuple(lost))
+    return ImportedSnapshot(compounds, individuals, tuple(lost), tuple(choice.notes))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise FileFormatError(
-                path.name, f"{path.stat().st_size} bytes", f"at most {LARGEST_FILE} bytes"
-            )
-        data = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=lambda x: math.nan)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as err:
-        raise FileFormatError(path.name, str(err)[:200], "a JSON file") from err
-    except OSError as err:
-        raise InputError("source", str(path), "a file that can be read", hint=str(err)) from err
-    if not isinstance(data, dict):
-        raise FileFormatError(path.name, type(data).__name__, "a PK-Sim snapshot: a JSON object")
-    return data
+_ELSEWHERE = {
+    "Simulations": "only which processes they use is read; what they change of compounds and individuals is not",
+    "ExpressionProfiles": "only reference concentrations of enzymes are read; expression outside the liver is not",
+    "Populations": "populations are generated anew with pbpk_hybrid.sample_population",
+    "Protocols": "write the doses as a Regimen",
+    "Formulations": "write the absorption as absorption_rate, lag time or transit compartments",
+    "ObservedData": "read observations with pbpk_hybrid.read_nonmem or a Dataset",
+}
 
 
-def _list(entry: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:
-    """A list of objects, or nothing."""
-    value = entry.get(key)
-    if value is None:
-        return []
-    path = f"{where}.{key}".lstrip(".")
-    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-        raise FileFormatError(path, type(value).__name__, "a list of objects")
-    if len(value) > MOST_ENTRIES:
-        raise FileFormatError(path, f"{len(value)} entries", f"at most {MOST_ENTRIES}")
-    return value
-
-
-def _text(entry: Mapping[str, Any], key: str, where: str, default: str = "") -> str:
-    value = entry.get(key, default)
-    if not isinstance(value, str):
-        raise FileFormatError(f"{where}.{key}", value, "text")
-    return value
-
-
-def _value(
-    entry: Mapping[str, Any], unit: str, where: str, molar_mass: float | None = None
-) -> float:
-    """Value and Unit of a snapshot's parameter in our unit; without a Unit the value is in it already."""
-    value = entry.get("Value")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise FileFormatError(f"{where}.Value", value, "a number")
-    theirs = _text(entry, "Unit", where)
-    plain = {
-        "%": ("1", 0.01),
-        "Log Units": ("1", 1.0),
-        "year(s)": ("year", 1.0),
-        "day(s)": ("day", 1.0),
-    }
-    if theirs in plain:
-        theirs, value = plain[theirs][0], value * plain[theirs][1]
-        theirs = "" if theirs == "1" else theirs
-    if not theirs:
-        return float(value)
-    text = (
-        theirs.replace("µ", "u")
-        .replace("μ", "u")
-        .replace(" mic. protein", "")
-        .replace("10^6 cells", "million_cells")
-    )
-    text = (
-        text.replace("/l", "/L")
-        .replace("ml", "mL")
-        .replace("ul/", "uL/")
-        .replace("dag", "decagram")
-    )
-    try:
-        return quantity(f"{value!r} {text}", unit, where, molar_mass=molar_mass)
-    except InputError as err:
-        raise FileFormatError(f"{where}.Unit", theirs, f"a unit that converts to {unit}") from err
-
-
-class _Compound:
+class CompoundReader:
     """One compound of a snapshot."""
 
-    def __init__(self, entry: dict[str, Any], where: str, lost: list[str]):
-        self.entry, self.where, self.lost = entry, where, lost
-        self.values: dict[str, Any] = {"name": _text(entry, "Name", where) or where}
+    def __init__(self, entry: dict[str, Any], where: str, lost: list[str], choice: Choice):
+        self.entry, self.where, self.lost, self.choice = entry, where, lost, choice
+        self.name = text_of(entry, "Name", where) or where
+        self.values: dict[str, Any] = {"name": self.name}
         self.sources: dict[str, str] = {}
         self.species: dict[str, dict[str, Any]] = {}
+        self.missing: list[str] = []  # eliminating processes that are not taken
 
     def no(self, what: str, why: str) -> None:
         self.lost.append(f"{self.where}.{what}: {why}")
 
+    def note(self, text: str) -> None:
+        self.choice.notes.append(f"{self.name}: {text}")
+
+    def rest(self, entry: Mapping[str, Any], where: str, known: Iterable[str]) -> None:
+        """List the keys of an object that nothing reads."""
+        for key, value in entry.items():
+            if key not in known and key not in _REMARKS and value not in (None, "", [], {}):
+                self.no(f"{where.removeprefix(self.where)}.{key}".lstrip("."), "not known here")
+
     def read(self) -> Compound:
-        known = {"Name", "Version", "Description", "IsSmallMolecule", "PlasmaProteinBindingPartner"}
         readers = {
             "Parameters": self._parameters,
             "Lipophilicity": self._lipophilicity,
             "FractionUnbound": self._unbound,
             "PkaTypes": self._pka,
             "CalculationMethods": self._methods,
-            "Processes": self._processes,
         }
         if self.entry.get("IsSmallMolecule") is False:
             self.no(
                 "IsSmallMolecule", "a large molecule; only its physicochemical values are taken"
             )
+        partner = self.entry.get("PlasmaProteinBindingPartner")
+        if partner not in (None, "", "Unknown"):
+            self.no(
+                "PlasmaProteinBindingPartner",
+                f"{partner}: the fraction unbound does not follow a protein with age here",
+            )
         for key, reader in readers.items():  # molar mass first
             if self.entry.get(key):
                 reader()
+        self._processes()
+        known = {"IsSmallMolecule", "PlasmaProteinBindingPartner", "Processes", *_REMARKS}
         for key, value in self.entry.items():
             if key not in known and key not in readers and value:
                 self.no(key, "no field of Compound")
+        if self.missing:
+            text = f"the snapshot's elimination is not complete here, not taken: {', '.join(self.missing)}"
+            self.values["notes"] = (text,)
+            self.note(text)
         try:
             sources = {k: f"PK-Sim snapshot: {v}" for k, v in self.sources.items()}
             return Compound.create(**self.values, species_values=self.species, sources=sources)
@@ -220,76 +217,100 @@ class _Compound:
                 self.where, str(err)[:200], "values that a Compound can have"
             ) from err
 
-    def _alternative(self, key: str) -> tuple[dict[str, Any], str] | None:
-        """The default alternative of a property, else the first; the others are listed."""
-        many = _list(self.entry, key, self.where)
-        if not many:
-            return None
-        chosen = next((i for i, a in enumerate(many) if a.get("IsDefault") is True), 0)
-        for i, other in enumerate(many):
-            if i != chosen and (
-                key != "FractionUnbound" or other.get("Species") == many[chosen].get("Species")
-            ):
-                self.no(f"{key}[{i}]", f"alternative {other.get('Name', '')!r} not taken")
-        return many[chosen], f"{key}[{chosen}]"
+    # -- alternatives -------------------------------------------------------------------------------------------------
+    def _pick(self, key: str, many: list[tuple[int, dict[str, Any]]]) -> tuple[int, dict[str, Any]]:
+        """The alternative asked for, else the default one; which it is of several is noted, the others are listed."""
+        names = [text_of(a, "Name", f"{self.where}.{key}[{i}]") for i, a in many]
+        self.choice.seen[key].update(names)
+        wanted = self.choice.alternative(key, self.name)
+        defaults = [n for n, (_, a) in enumerate(many) if a.get("IsDefault") is not False]
+        at = names.index(wanted) if wanted in names else defaults[0] if defaults else 0
+        if len(many) > 1:
+            why = "asked for" if wanted in names else "the default" if defaults else "the first"
+            self.note(f"{key}: alternative {names[at]!r} of {', '.join(map(repr, names))} ({why})")
+        for n, (i, _) in enumerate(many):
+            if n != at:
+                self.no(f"{key}[{i}]", f"alternative {names[n]!r} not taken")
+        i, chosen = many[at]
+        self.rest(chosen, f"{self.where}.{key}[{i}]", ("Parameters", "IsDefault", "Species"))
+        return i, chosen
 
     def _named(self, entry: Mapping[str, Any], where: str) -> dict[str, tuple[dict[str, Any], str]]:
-        parts = _list(entry, "Parameters", where)
+        parts = objects(entry, "Parameters", where)
         return {
-            _text(p, "Name", f"{where}.Parameters[{i}]"): (p, f"{where}.Parameters[{i}]")
+            text_of(p, "Name", f"{where}.Parameters[{i}]"): (p, f"{where}.Parameters[{i}]")
             for i, p in enumerate(parts)
         }
 
+    def unread(
+        self, parameters: Mapping[str, tuple[dict, str]], read: Iterable[str], why: str = "not used"
+    ) -> None:
+        for name, (_, where) in parameters.items():
+            if name not in read:
+                self.no(where.removeprefix(self.where + "."), f"{name}: {why}")
+
+    # -- physicochemistry ---------------------------------------------------------------------------------------------
     def _parameters(self) -> None:
         halogens = 0.0
         for name, (p, where) in self._named(self.entry, self.where).items():
             if name == "Molecular weight":
-                self.values["molar_mass"] = _value(p, "g/mol", where)
+                self.values["molar_mass"] = value_of(p, "g/mol", where)
                 self.sources["molar_mass"] = name
             elif name in ("F", "Cl", "Br", "I"):
-                halogens += _value(p, "1", where)
+                halogens += value_of(p, "1", where)
             else:
                 self.no(where.removeprefix(self.where + "."), f"{name}: no field of Compound")
         if halogens:
             self.no("Parameters", "halogen atoms (PK-Sim's effective molar mass) are not used")
 
     def _lipophilicity(self) -> None:
-        found = self._alternative("Lipophilicity")
-        parameters = self._named(found[0], f"{self.where}.{found[1]}")
+        many = list(enumerate(objects(self.entry, "Lipophilicity", self.where)))
+        i, chosen = self._pick("Lipophilicity", many)
+        parameters = self._named(chosen, f"{self.where}.Lipophilicity[{i}]")
+        self.unread(parameters, ("Lipophilicity",))
         if "Lipophilicity" in parameters:
             p, where = parameters["Lipophilicity"]
-            self.values["log_p"] = _value(p, "1", where)
-            self.sources["log_p"] = f"lipophilicity, {found[0].get('Name', '')}"
+            self.values["log_p"] = value_of(p, "1", where)
+            self.sources["log_p"] = f"lipophilicity, {chosen.get('Name', '')}"
+            self.note("lipophilicity, which PK-Sim defines for membranes, is taken as log P")
 
     def _unbound(self) -> None:
-        for i, alternative in enumerate(_list(self.entry, "FractionUnbound", self.where)):
+        name = "Fraction unbound (plasma, reference value)"
+        by_species: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        for i, alternative in enumerate(objects(self.entry, "FractionUnbound", self.where)):
             where = f"{self.where}.FractionUnbound[{i}]"
-            species = SPECIES.get(_text(alternative, "Species", where, "Human"))
+            theirs = text_of(alternative, "Species", where, "Human")
             parameters = self._named(alternative, where)
-            found = parameters.get("Fraction unbound (plasma, reference value)")
-            if species is None or found is None:
+            if theirs not in SPECIES or name not in parameters:
                 self.no(f"FractionUnbound[{i}]", "a species or value that is not known here")
                 continue
-            value = _value(found[0], "1", found[1])
-            holder = self.values if species == "human" else self.species.setdefault(species, {})
-            if "fraction_unbound_plasma" in holder and not alternative.get("IsDefault"):
-                self.no(
-                    f"FractionUnbound[{i}]",
-                    f"alternative {alternative.get('Name', '')!r} not taken",
-                )
-                continue
-            holder["fraction_unbound_plasma"] = value
-            prefix = "" if species == "human" else f"{species}."
-            self.sources[f"{prefix}fraction_unbound_plasma"] = (
-                f"fraction unbound, {alternative.get('Name', '')}"
+            by_species.setdefault(SPECIES[theirs], []).append((i, alternative))
+        for species, many in by_species.items():
+            i, chosen = self._pick("FractionUnbound", many)
+            parameters = self._named(chosen, f"{self.where}.FractionUnbound[{i}]")
+            self.unread(parameters, (name,))
+            holder, prefix = self.values_of(species)
+            holder["fraction_unbound_plasma"] = value_of(
+                parameters[name][0], "1", parameters[name][1]
             )
+            self.sources[f"{prefix}fraction_unbound_plasma"] = (
+                f"fraction unbound, {chosen.get('Name', '')}"
+            )
+
+    def values_of(self, species: str) -> tuple[dict[str, Any], str]:
+        """Where a species' values go, and the prefix of their sources."""
+        if species == "human":
+            return self.values, ""
+        return self.species.setdefault(species, {}), f"{species}."
 
     def _pka(self) -> None:
         sites: dict[str, list[float]] = {"Acid": [], "Base": []}
-        for i, site in enumerate(_list(self.entry, "PkaTypes", self.where)):
-            kind, where = site.get("Type"), f"{self.where}.PkaTypes[{i}]"
+        for i, site in enumerate(objects(self.entry, "PkaTypes", self.where)):
+            where = f"{self.where}.PkaTypes[{i}]"
+            kind = text_of(site, "Type", where)
+            self.rest(site, where, ("Type", "Pka"))
             if kind in sites:
-                sites[kind].append(_value({"Value": site.get("Pka")}, "1", where))
+                sites[kind].append(value_of({"Value": site.get("Pka")}, "1", where))
             elif kind != "Neutral":
                 self.no(f"PkaTypes[{i}]", f"type {kind!r}")
         for kind, field in (("Acid", "pka_acid"), ("Base", "pka_base")):
@@ -298,7 +319,7 @@ class _Compound:
                 self.sources[field] = "compound type"
 
     def _methods(self) -> None:
-        methods = self.entry["CalculationMethods"]
+        methods = self.choice.methods(self.name) or self.entry["CalculationMethods"]
         if not isinstance(methods, list):
             raise FileFormatError(
                 f"{self.where}.CalculationMethods", type(methods).__name__, "a list"
@@ -306,133 +327,168 @@ class _Compound:
         for i, method in enumerate(methods):
             if isinstance(method, str) and method in METHODS:
                 self.values["partition_method"] = METHODS[method]
-            else:
-                self.no(
-                    f"CalculationMethods[{i}]",
-                    f"{method}: cell permeability follows tissue by tissue here",
-                )
+                continue
+            kind = str(method).partition(" - ")[0]
+            why = {
+                "Cellular permeability": "organs are well stirred here unless the compound gives permeabilities",
+                "Cellular partition coefficient method": "a partition method that is not known here; "
+                "the compound gets none",
+            }.get(kind, "not known here")
+            self.no(f"CalculationMethods[{i}]", f"{method}: {why}")
 
+    # -- processes ----------------------------------------------------------------------------------------------------
     def _processes(self) -> None:
-        for i, process in enumerate(_list(self.entry, "Processes", self.where)):
+        acting = self.choice.acting(self.name) if self.choice.processes is None else None
+        found: set[str] = set()
+        for i, process in enumerate(objects(self.entry, "Processes", self.where)):
             where = f"{self.where}.Processes[{i}]"
-            kind = _text(process, "InternalName", where)
-            reader = _PROCESSES.get(kind)
-            human = process.get("Species") in (None, "Human")
-            reason = None if reader else f"process {kind}"
-            if reader and not human:
-                reason = f"{kind} of {process.get('Species')}: only human processes are taken"
-            if reason is None:
-                reason = reader(self, process, self._named(process, where))
-            if reason:
-                self.no(
-                    f"Processes[{i}]",
-                    f"{reason} ({process.get('Molecule') or process.get('DataSource') or ''})",
-                )
+            kind = text_of(process, "InternalName", where)
+            names = process_names(process, where, kind)
+            self.choice.seen["processes"].update(names)
+            if acting is not None and kind in PROCESSES and not names & acting:
+                self.no(f"Processes[{i}]", f"{kind}: not among the processes of the simulations")
+                continue
+            if self.choice.processes is not None and not names & set(self.choice.processes):
+                self.no(f"Processes[{i}]", f"{kind}: not asked for")
+                continue
+            found.add(kind)
+            self._process(i, kind, process, where)
+        self._close(found)
 
-    def _set(self, field: str, value: float, what: str) -> str | None:
-        if field in self.values:
-            return f"{what}: {field} is given already"
-        self.values[field] = value
-        self.sources[field] = what
+    def _process(self, i: int, kind: str, process: dict[str, Any], where: str) -> None:
+        theirs = text_of(process, "Species", where) or "Human"
+        species = SPECIES.get(theirs)
+        reader = PROCESSES.get(kind)
+        if reader is None:
+            reason = reason_for(kind)
+        elif species is None or (species != "human" and reader not in BY_SPECIES):
+            reason = f"{kind} of {theirs}: no species that is known here"
+        else:
+            reason = reader(self, process, self._named(process, where), species)
+        keys = ("InternalName", "DataSource", "Species", "Molecule", "Metabolite", "Parameters")
+        self.rest(process, where, keys)
+        if process.get("Metabolite"):
+            self.no(
+                f"Processes[{i}].Metabolite",
+                f"{process['Metabolite']}: what is metabolised is not followed",
+            )
+        if reason:
+            label = process.get("Molecule") or process.get("DataSource") or ""
+            self.no(f"Processes[{i}]", f"{reason} ({label})")
+            if species == "human" and eliminates(kind):
+                self.missing.append(f"{kind} ({label})")
+
+    def _close(self, found: set[str]) -> None:
+        """What the processes say together: they add up, and what is not there does not happen."""
+        v = self.values
+        for species, holder in (("human", v), *self.species.items()):
+            if "gfr_fraction" not in holder:
+                holder["gfr_fraction"] = 0.0
+                prefix = self.values_of(species)[1]
+                self.sources[f"{prefix}gfr_fraction"] = "no process of filtration: not filtered"
+        if "clearance_hepatic" in v and "clint_microsome" in v:
+            text = "MetabolizationLiverMicrosomes_FirstOrder beside LiverClearance"
+            self.no(
+                "Processes",
+                "first-order metabolism in microsomes beside a hepatic plasma clearance: PK-Sim adds them, "
+                "the Compound uses the plasma clearance (clint_microsome is kept for clearance_basis='in_vitro')",
+            )
+            self.missing.append(text)
+        elif "clint_microsome" in v and v.get("saturable"):
+            v["clearance_basis"] = "in_vitro"  # else the pathways would be all there is
+        if "clint_microsome" in v:
+            v["fraction_unbound_microsome"] = 1.0
+            self.sources["fraction_unbound_microsome"] = (
+                "used as they are, unbound (PK-Sim's documentation)"
+            )
+        hepatic = any(clears_in_liver(kind) for kind in found)
+        if not hepatic and not {"clearance_hepatic", "clint_microsome", "saturable"} & set(v):
+            v["clearance_hepatic"] = 0.0
+            self.sources["clearance_hepatic"] = "no process in the liver: not cleared there"
+
+    def set(self, species: str, field: str, value: float, what: str) -> str | None:
+        holder, prefix = self.values_of(species)
+        if field in holder:
+            return f"{what}: {field} is given already; choose with processes= or simulation="
+        holder[field] = value
+        self.sources[prefix + field] = what
         return None
 
 
-def _filtration(c: _Compound, process, p) -> str | None:
-    if "GFR fraction" not in p:
-        return "glomerular filtration without a GFR fraction"
-    return c._set(
-        "gfr_fraction",
-        _value(p["GFR fraction"][0], "1", p["GFR fraction"][1]),
-        "glomerular filtration",
-    )
-
-
-def _hepatic(c: _Compound, process, p) -> str | None:
-    if "Plasma clearance" not in p:
-        return "hepatic clearance without a plasma clearance"
-    return c._set(
-        "clearance_plasma",
-        _value(p["Plasma clearance"][0], "mL/min/kg", p["Plasma clearance"][1]),
-        "total hepatic clearance",
-    )
-
-
-def _microsomes_first_order(c: _Compound, process, p) -> str | None:
-    """Several enzymes add up."""
-    name = "In vitro CL for liver microsomes"
-    if name not in p:
-        return f"{process['InternalName']} without {name}"
-    c.values["clint_microsome"] = c.values.get("clint_microsome", 0.0) + _value(
-        p[name][0], "uL/min/mg", p[name][1]
-    )
-    before = c.sources.get("clint_microsome", "MetabolizationLiverMicrosomes_FirstOrder")
-    c.sources["clint_microsome"] = f"{before}, {process.get('Molecule') or 'unnamed enzyme'}"
-    return None
-
-
-def _microsomes_mm(c: _Compound, process, p) -> str | None:
-    names = ("In vitro Vmax for liver microsomes", "Km")
-    if any(n not in p for n in names):
-        return "Michaelis-Menten metabolism without Vmax and Km"
-    mass = c.values.get("molar_mass")
-    if mass is None:
-        return "Michaelis-Menten metabolism of a compound without molar mass"
-    vmax = _value(
-        p[names[0]][0], "pmol/min/mg", p[names[0]][1]
-    )  # of the whole liver, per body weight
-    per_weight = vmax * mass * 1e-9 * 60.0 * _MICROSOMAL_PROTEIN_PER_KG
-    km = _value(p["Km"][0], "mg/L", p["Km"][1], molar_mass=mass)
-    enzyme = str(process.get("Molecule") or f"pathway {len(c.values.get('saturable', ())) + 1}")
-    known = c.values.setdefault("saturable", [])
-    if any(s["name"] == enzyme for s in known):
-        return f"Michaelis-Menten metabolism: a second process of {enzyme}"
-    known.append({"name": enzyme, "vmax": per_weight, "km": km})
-    c.sources["saturable"] = (
-        "MetabolizationLiverMicrosomes_MM; 40 mg protein per g of liver (Barter et al. 2007)"
-    )
-    if "kcat" in p:
-        return "kcat and enzyme concentration: the measured Vmax is taken instead"
-    return None
-
-
-_PROCESSES = {
-    "GlomerularFiltration": _filtration,
-    "LiverClearance": _hepatic,
-    "MetabolizationLiverMicrosomes_FirstOrder": _microsomes_first_order,
-    "MetabolizationLiverMicrosomes_MM": _microsomes_mm,
-}
-
-
+# -- individuals ------------------------------------------------------------------------------------------------------
 def _individual(
-    entry: dict[str, Any], where: str, lost: list[str]
+    entry: dict[str, Any], where: str, lost: list[str], notes: list[str]
 ) -> tuple[str, xr.Dataset | None]:
-    name, origin = _text(entry, "Name", where) or where, entry.get("OriginData")
+    name, origin = text_of(entry, "Name", where) or where, entry.get("OriginData")
     if not isinstance(origin, dict):
         raise FileFormatError(f"{where}.OriginData", type(origin).__name__, "an object")
-    species = SPECIES.get(_text(origin, "Species", where))
+    species = SPECIES.get(text_of(origin, "Species", where))
     if species is None:
         lost.append(f"{where}: species {origin.get('Species')!r}")
         return name, None
     for key, value in entry.items():
-        if key not in ("Name", "OriginData", "Seed", "Version", "Description") and value:
+        if key not in (*_REMARKS, "OriginData", "Seed") and value:
             lost.append(f"{where}.{key}: reference anatomy of the species is used")
+    known = ("Species", "Gender", "Age", "Weight", "Height", "GestationalAge", "Population")
+    for key, value in origin.items():
+        if key not in (*known, *_REMARKS) and value not in (None, "", [], {}):
+            lost.append(f"{where}.OriginData.{key}: no counterpart")
+    population = text_of(origin, "Population", where)
+    if population:
+        lost.append(
+            f"{where}.OriginData.Population: {population}: the reference of ICRP 89 is used"
+        )
+    try:
+        if any(part in population.lower() for part in _SPECIAL):
+            raise InputError("Population", population, "people whose anatomy is known here")
+        return name, _person(species, origin, where, lost, notes)
+    except PBPKError as err:
+        lost.append(f"{where}: {err}")
+        return name, None
+
+
+def _person(species: str, origin: Mapping[str, Any], where: str, lost: list[str], notes: list[str]):
+    """The reference individual, adult or child, with the covariates of the file."""
     values: dict[str, Any] = {}
     for key, field, unit in (
         ("Age", "age", "year"),
         ("Weight", "body_weight", "kg"),
         ("Height", "height", "cm"),
+        ("GestationalAge", "gestation", "week"),
     ):
-        if isinstance(origin.get(key), dict):
-            if species == "human" or key == "Weight":
-                values[field] = _value(origin[key], unit, f"{where}.OriginData.{key}")
-            else:
-                lost.append(f"{where}.OriginData.{key}: not known of a {species}")
-    sex = _SEX.get(_text(origin, "Gender", where).upper())
-    for key in origin:
-        if key not in ("Species", "Gender", "Age", "Weight", "Height", "ValueOrigin"):
-            lost.append(f"{where}.OriginData.{key}: no counterpart")
-    try:
-        return name, reference_individual(species, sex, **values)
-    except PBPKError as err:
-        lost.append(f"{where}: {err}")
-        return name, None
+        given, path = origin.get(key), f"{where}.OriginData.{key}"
+        if given is None:
+            continue
+        if not isinstance(given, dict):
+            raise InputError(path, given, "an object with Value and Unit")
+        if species == "human" or key == "Weight":
+            values[field] = value_of(given, unit, path)
+        else:
+            lost.append(f"{path}: not known of a {species}")
+    gender = text_of(origin, "Gender", where)
+    sex = _SEX.get(gender.upper())
+    if species == "human" and sex is None:
+        notes.append(f"{where}: gender {gender!r}: taken as male")
+    gestation = values.pop("gestation", None)
+    if gestation is not None and gestation < _TERM:
+        raise InputError(
+            "GestationalAge",
+            gestation,
+            f"at least {_TERM:g} weeks",
+            hint="children born early have no reference individual here",
+        )
+    age = values.get("age")
+    if species != "human" or age is None or age >= 18:
+        if species == "human" and age is None:
+            notes.append(f"{where}: no age: the reference adult's is taken")
+        return reference_individual(species, sex, **values)
+    if gestation is not None:
+        lost.append(f"{where}.OriginData.GestationalAge: children are born at 40 weeks here")
+    height = values.pop("height", None)
+    child = reference_child(age, sex, body_weight=values.get("body_weight"))
+    if height is not None:
+        own = float(child["height"][0])
+        lost.append(
+            f"{where}.OriginData.Height: {height:.4g} cm; the reference child's {own:.4g} cm is used"
+        )
+    return child

@@ -1,8 +1,10 @@
 r"""A System as SBML Level 3 Version 2 (Hucka et al. 2019, J Integr Bioinform 16:20190021), for one subject.
 
-States become species in amounts (mg) in one compartment of 1 L; what moves from one state to another is a reaction with
+States become species in amounts (mg, or the unit of an imported model) in one compartment of 1 L; what moves from one state to another is a reaction with
 the same kinetic law, so that the file's equations are the System's. Observables become assignment rules. Doses, where a
-regimen is given, are initial amounts and events; infusions are parameters that events switch.
+regimen is given, are initial amounts and events; infusions are parameters that events switch. What happens at one time, a
+reset and a dose for instance, is one event with the result of all of it in order: no priorities are needed, which not all
+programs know.
 
 - a column of K that loses what it gives away: one transfer per entry; any other column: one production per entry, with the
   source as modifier, and one loss
@@ -13,24 +15,27 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.errors import InputError, PBPKError
+from .._core.errors import InputError, PBPKError, unknown_name
 from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
 from ..dosing import Regimen
-from ..dosing.events import BOLUS, RATE, RESET
+from ..dosing.table import EVERYONE
 from ..models.system import Reaction, System
-from ..solvers.doses import dose_stops
+from ..solvers import base
+from ..solvers.doses import dose_stops, steady_state_stops
+from .sbml_units import unit_of_export
 
 if TYPE_CHECKING:
     import libsbml
 
-_HOUR, _MG = 3600.0, -3
+_HOUR = 3600.0
 
 
 def export_sbml(
@@ -52,7 +57,8 @@ def export_sbml(
     subject : number of the subject
     regimen : doses of the file; without it all amounts start at 0
     horizon : [h] up to which doses are written out
-    body_weight, lag_time : as in simulate_system
+    body_weight : (n_subjects,) or one number [kg], for doses per kg
+    lag_time : [h] added to doses of route "oral"
     name : of the model; None: the compound's or the System's
 
     Returns
@@ -61,14 +67,14 @@ def export_sbml(
 
     Raises
     ------
-    InputError : a subject that is not there, a regimen with steady-state records
+    InputError : a subject that is not there, a regimen with steady-state records, a body weight that is missing or not
+        one for each subject, doses in another unit than the System's
     MissingDependencyError : python-libsbml is not installed (extra ``sbml``)
     """
     sbml = require("libsbml", "sbml", "SBML")
     if not 0 <= subject < system.n_subjects:
         raise InputError("subject", subject, f"a number from 0 to {system.n_subjects - 1}")
-    weight = None if body_weight is None else np.atleast_1d(body_weight)[[subject]]
-    writer = _Writer(sbml, system.take([subject]), name)
+    writer = _Writer(sbml, _one_subject(system, subject), name)
     writer.model_and_units()
     writer.states()
     writer.linear()
@@ -76,10 +82,12 @@ def export_sbml(
         writer.reaction(reaction)
     writer.observables()
     if regimen is not None:
+        regimen = Regimen.parse(regimen) if isinstance(regimen, str) else regimen
+        _check_subjects(system, regimen)
         writer.doses(
-            Regimen.parse(regimen) if isinstance(regimen, str) else regimen,
+            regimen,
             horizon,
-            weight,
+            _weight(system, subject, body_weight),
             lag_time,
         )
     text = writer.text()
@@ -87,6 +95,45 @@ def export_sbml(
         with atomic_path(path) as draft:
             Path(draft).write_text(text, encoding="utf-8")
     return text
+
+
+def _one_subject(system: System, subject: int) -> System:
+    """The System of one subject, who keeps the number by which a regimen knows it."""
+    labels = np.asarray(system.subjects)
+    one = system.take([subject])
+    return one if labels.dtype.kind in "iu" else replace(one, subjects=np.array([subject]))
+
+
+def _check_subjects(system: System, regimen: Regimen) -> None:
+    """Refuse a regimen for subjects that the System does not have."""
+    labels = np.asarray(system.subjects)
+    ids = labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
+    for subject in np.unique(regimen.columns["subject"]):
+        if subject != EVERYONE and subject not in ids:
+            raise unknown_name(
+                "subject", int(subject), ids.tolist(), what="a subject that is simulated"
+            )
+
+
+def _own(regimen: Regimen, subject: int) -> Regimen:
+    """The records of one subject: those for everyone and its own."""
+    columns = regimen.columns
+    mine = np.isin(columns["subject"], (EVERYONE, subject))
+    return Regimen({name: c[mine] for name, c in columns.items()}, span=regimen.span)
+
+
+def _weight(system: System, subject: int, body_weight: Any) -> np.ndarray | None:
+    """The subject's body weight [kg]."""
+    if body_weight is None:
+        return None
+    many = np.atleast_1d(np.asarray(body_weight, dtype=float)).ravel()
+    if len(many) not in (1, system.n_subjects):
+        raise InputError(
+            "body_weight",
+            f"{len(many)} weights",
+            f"one, or one for each of {system.n_subjects} subjects",
+        )
+    return many[[subject if len(many) > 1 else 0]]
 
 
 class _Writer:
@@ -100,7 +147,10 @@ class _Writer:
         self.document = sbml.SBMLDocument(3, 2)
         self.model: libsbml.Model = self.document.createModel()
         self.taken: set[str] = set()
+        self.infusions: dict[int, str] = {}
         self.species = [self.new_id(s) for s in system.states]
+        self.unit = str(system.attrs.get("amount_unit", "mg"))
+        self.unit_id = "milligram" if self.unit == "mg" else self.new_id("substance_unit")
 
     def new_id(self, text: str) -> str:
         """A valid, unused SId close to `text`."""
@@ -130,9 +180,11 @@ class _Writer:
         model, sbml = self.model, self.sbml
         model.setId(self.new_id(self.name))
         model.setName(self.name)
+        amount, factor = unit_of_export(self.unit)
+        scale = -3 if self.unit == "mg" else 0
         for unit, kind, scale, multiplier in (
             ("hour", sbml.UNIT_KIND_SECOND, 0, _HOUR),
-            ("milligram", sbml.UNIT_KIND_GRAM, _MG, 1.0),
+            (self.unit_id, sbml.UnitKind_forName(amount), scale, factor * 10.0**-scale),
         ):
             definition = model.createUnitDefinition()
             definition.setId(unit)
@@ -142,8 +194,8 @@ class _Writer:
             part.setScale(scale)
             part.setMultiplier(multiplier)
         model.setTimeUnits("hour")
-        model.setSubstanceUnits("milligram")
-        model.setExtentUnits("milligram")
+        model.setSubstanceUnits(self.unit_id)
+        model.setExtentUnits(self.unit_id)
         model.setVolumeUnits("litre")
         facts = "; ".join(f"{k}: {v}" for k, v in self.system.attrs.items())
         escaped = (
@@ -170,7 +222,7 @@ class _Writer:
             species.setName(name)
             species.setCompartment(self.body)
             species.setInitialAmount(0.0)
-            species.setSubstanceUnits("milligram")
+            species.setSubstanceUnits(self.unit_id)
             species.setHasOnlySubstanceUnits(True)
             species.setBoundaryCondition(False)
             species.setConstant(False)
@@ -265,36 +317,56 @@ class _Writer:
             )
 
     def doses(self, regimen: Regimen, horizon: float, weight, lag_time: float) -> None:
+        theirs = getattr(regimen, "unit", "mg")
+        if theirs != self.unit and len(regimen):
+            raise InputError("regimen", f"doses in {theirs}", f"doses in {self.unit}")
+        regimen = _own(regimen, int(self.system.subjects[0]))
         doses = dose_stops(self.system, regimen, horizon, body_weight=weight, lag_time=lag_time)
         if doses.steady_state:
             raise InputError("regimen", "a steady-state record (SS)", "doses given one by one")
-        events = doses.events.for_subject(int(_number(self.system.subjects[0])))
-        running: dict[int, str] = {}
-        for i in range(len(events)):
-            kind, when = events.kind[i], float(events.time[i])
-            if kind not in (BOLUS, RATE, RESET):
+        stops, _ = steady_state_stops(self.system, doses, None, None)  # in the engine's order
+        value = np.reshape(stops.value, (-1, len(stops.time)))[0]
+        rows = list(zip(stops.time, stops.kind, stops.state, value, strict=True))
+        running = {int(s): self._infusion(int(s)) for _, kind, s, _ in rows if kind == base.RATE}
+        for when in dict.fromkeys(max(float(t), 0.0) for t, *_ in rows):
+            at_once = [(k, int(s), float(v)) for t, k, s, v in rows if max(float(t), 0.0) == when]
+            wiped, added = self._together(at_once, running)
+            if when == 0.0:  # nothing is there yet
+                for variable, amount in added.items():
+                    self._start(variable, amount)
                 continue
-            state = int(doses.state[events.compartment[i]]) if kind != RESET else -1
-            value = float(events.value[i])
-            if kind == RATE and state not in running:
-                running[state] = self.parameter(
-                    f"infusion_{self.system.states[state]}", 0.0, constant=False
-                )
-                self.process(
-                    f"infusion_into_{self.system.states[state]}", {state: 1.0}, [], running[state]
-                )
-            if kind == BOLUS and when <= 0.0:
-                species = self.model.getSpecies(self.species[state])
-                species.setInitialAmount(species.getInitialAmount() + value)
-            elif kind == RATE and when <= 0.0:
-                p = self.model.getParameter(running[state])
-                p.setValue(p.getValue() + value)
-            elif kind == RESET:
-                changes = {s: "0" for s in (*self.species, *running.values())}
+            changes = dict.fromkeys((*self.species, *running.values()), "0") if wiped else {}
+            for variable, amount in added.items():
+                changes[variable] = f"{amount!r}" if wiped else f"{variable} + {amount!r}"
+            if changes:
                 self.event(when, changes)
-            else:
-                target = self.species[state] if kind == BOLUS else running[state]
-                self.event(when, {target: f"{target} + {value!r}"})
+
+    def _infusion(self, state: int) -> str:
+        """The parameter that is the rate of infusion into a state, with its reaction."""
+        name = self.system.states[state]
+        known = self.infusions.get(state)
+        if known is None:
+            known = self.infusions[state] = self.parameter(f"infusion_{name}", 0.0, constant=False)
+            self.process(f"infusion_into_{name}", {state: 1.0}, [], known)
+        return known
+
+    def _together(self, stops: list, running: dict[int, str]) -> tuple[bool, dict[str, float]]:
+        """What the stops of one time do, in order: (was everything wiped, variable -> what is added after that)."""
+        wiped, added = False, {}
+        for kind, state, value in stops:
+            if kind == base.KEEP:
+                if value == 0.0:
+                    wiped, added = True, {}
+                continue
+            variable = running[state] if kind == base.RATE else self.species[state]
+            added[variable] = added.get(variable, 0.0) + value
+        return wiped, {variable: x for variable, x in added.items() if x}
+
+    def _start(self, variable: str, amount: float) -> None:
+        if (species := self.model.getSpecies(variable)) is not None:
+            species.setInitialAmount(amount)
+        else:
+            self.model.getParameter(variable).setValue(amount)
 
     def event(self, when: float, changes: dict[str, str]) -> None:
         e = self.model.createEvent()
@@ -320,11 +392,3 @@ class _Writer:
         if bad:
             raise PBPKError(f"the SBML would not be valid: {bad[0].getMessage().strip()}")
         return self.sbml.writeSBMLToString(self.document)
-
-
-def _number(label: Any) -> int:
-    """The subject's id as regimens know it."""
-    try:
-        return int(label)
-    except (TypeError, ValueError):
-        return 0

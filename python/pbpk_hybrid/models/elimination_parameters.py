@@ -1,6 +1,7 @@
 """Hepatic and renal clearance of one compound in every subject of a population.
 
-In vivo clearance belongs to the species' reference individual. It is turned into intrinsic clearance per gram
+In vivo clearance belongs to the species' reference individual; a total one is split by the fraction excreted, a hepatic
+one stands beside filtration (fraction unbound x GFR x ``gfr_fraction``). It is turned into intrinsic clearance per gram
 of liver and into renal clearance per GFR there, and scaled to each subject by liver mass, hepatocellularity and
 GFR. In vitro clearance is scaled by each subject's own liver.
 """
@@ -53,7 +54,8 @@ def elimination_parameters(
     flow = _liver_flow(physiology, graph)
     gfr = physiology["gfr"].values.astype(float)
     basis = compound.resolved_clearance_basis
-    if compound.saturable and compound.clearance_basis is None:
+    alone = compound.clearance_basis is None and compound.clearance_hepatic is None
+    if compound.saturable and alone:
         clint, fraction = (
             np.zeros_like(flow),
             compound.gfr_fraction,
@@ -69,7 +71,8 @@ def elimination_parameters(
         raise InputError(
             "clearance",
             None,
-            "clearance_plasma, clint_hepatocyte, clint_microsome or saturable pathways",
+            "clearance_plasma, clearance_hepatic, clint_hepatocyte, clint_microsome or saturable "
+            "pathways",
             subject=compound.name,
             hint="for a compound that is not metabolised give clint_hepatocyte=0",
         )
@@ -130,17 +133,18 @@ def _in_vivo(compound: Compound, model: str) -> tuple[float, float]:
             )
         )
     )
-    hepatic, renal = split_clearance(
-        compound.clearance_plasma,
-        compound.fraction_excreted_renal,
-        float(person["body_weight"][0]),
-        ratio,
-    )
+    if compound.clearance_hepatic is not None:  # nothing of it is renal; filtration comes beside it
+        given, excreted = compound.clearance_hepatic, None
+    else:
+        given, excreted = compound.clearance_plasma, compound.fraction_excreted_renal
+    hepatic, renal = split_clearance(given, excreted, float(person["body_weight"][0]), ratio)
     flow = float(_liver_flow(person, graph)[0])
     clint = float(
         clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name)
     )
     per_gram = clint / float((_liver_mass(person) * _cells(person))[0])
+    if compound.clearance_hepatic is not None:
+        return per_gram, compound.gfr_fraction
     return per_gram, float(gfr_fraction_from_clearance(renal, float(person["gfr"][0]), fu))
 
 

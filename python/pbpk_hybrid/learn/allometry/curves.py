@@ -134,10 +134,15 @@ def scaled_system(compound: Compound, species: str) -> System:
     person = reference_individual(species)
     drug = compound.for_species(species)
     fe = drug.fraction_excreted_renal or 0.0
+    if drug.clearance_hepatic is not None:
+        filtered = drug.gfr_fraction * drug.fraction_unbound_plasma * float(person["gfr"][0])  # L/h
+        liver = drug.clearance_hepatic * 0.06 * float(person["body_weight"][0])
+        fe = filtered / (filtered + liver) if filtered + liver else 0.0
     drug = drug.replace(
         species=species,
         clearance_basis="in_vivo",
         clearance_plasma=1e-3,
+        clearance_hepatic=None,
         fraction_excreted_renal=fe,
         saturable=(),
         distribution_basis="predicted",

@@ -49,6 +49,7 @@ def prediction_to_compound(
     changes = {
         "species": species,
         "clearance_plasma": float(prediction["clearance_plasma"]),
+        "clearance_hepatic": None,  # the prediction is a total clearance
         "volume_steady_state": float(prediction["volume_steady_state"]),
         "fraction_unbound_plasma": float(prediction["fraction_unbound_plasma"]),
         "clearance_basis": "in_vivo",

@@ -8,5 +8,7 @@ _WHERE = {
     "sbml_export": ("export_sbml",),
     "sbml_import": ("import_sbml", "ImportedModel"),
     "pksim": ("import_pksim_snapshot", "ImportedSnapshot"),
+    "pksim_simulation": ("read_pksim_simulation",),
+    "pksim_model": ("PKSimModel",),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,47 +17,44 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .._core.errors import FileFormatError, InputError
+from .._core.xml_files import read_xml
 from ..models.expressions.ode_model import Assignment, Event, OdeModel
 from ..models.expressions.parser import parse_expression
 from ..models.expressions.tree import Expression, Table, apply, number, symbol
+from .simulation_file import (
+    DELIMITER,
+    MOLECULE,
+    OBSERVER,
+    PARAMETER,
+    TIME,
+    Quantity,
+    SimulationFile,
+    merged_times,
+)
 
-TIME = "time"
 #: bytes of a file (unpacked) that are read
 MAX_BYTES = 400_000_000
 _CONSTANTS = {"PI": math.pi, "pi": math.pi, "Pi": math.pi, "E": math.e}
 
 
-@dataclass(frozen=True, eq=False)
-class SimModelFile:
-    """What a SimModel XML file holds.
-
-    Parameters
-    ----------
-    model : the equations; names are the file's paths
-    output_times : [min] that the file asks for
-    path_of : number of a quantity -> its name in `model`
-    observers : names of the outputs, as in the file
-    output_names : states and observers that the file marks for output
-    """
-
-    model: OdeModel
-    output_times: np.ndarray
-    path_of: Mapping[int, str]
-    observers: tuple[str, ...]
-    solver: Mapping[str, float] = field(default_factory=dict)
-
-
-def read_simmodel(path: str | os.PathLike) -> SimModelFile:
+def read_simmodel(path: str | os.PathLike) -> SimulationFile:
     """Read a SimModel XML file (``.xml`` or ``.xml.gz``).
 
     Raises
     ------
     FileFormatError : not such a file, or something in it that cannot be understood; names the object
     """
-    from .._core.xml_files import read_xml
+    return simmodel_file(read_xml(path, MAX_BYTES), path)
 
-    root = read_xml(path, MAX_BYTES)
-    if _tag(root) != "Simulation" or not any(_tag(e) == "FormulaList" for e in root):
+
+def is_simmodel(root: ElementTree.Element) -> bool:
+    """Whether a root element is that of a SimModel XML file."""
+    return _tag(root) == "Simulation" and any(_tag(e) == "FormulaList" for e in root)
+
+
+def simmodel_file(root: ElementTree.Element, path: str | os.PathLike) -> SimulationFile:
+    """The simulation of a SimModel XML file's root element; errors as in :func:`read_simmodel`."""
+    if not is_simmodel(root):
         raise FileFormatError("file", str(path), "a SimModel XML file (root Simulation)")
     try:
         return _Reader(root, Path(path).name).read()
@@ -94,7 +90,14 @@ class _Reader:
         self.path_of: dict[int, str] = {0: TIME}
         self.formula_node: dict[int, ElementTree.Element] = {}
         self.formulas: dict[int, Expression] = {}
-        self.formula_of: dict[int, int] = {}  # quantity -> its formula
+        self.taken: set[str] = {TIME}
+        self.quantities: dict[str, Quantity] = {}
+        self.solver = {
+            int(e.get("id", "-1")): _tag(e)
+            for e in self.lists.get("Solver", ())
+            if (e.get("id") or "").isdigit()
+        }
+        self.root_name = self.common_root()
 
     def wrong(self, what: str, value: Any, expected: str, hint: str = "") -> FileFormatError:
         return FileFormatError(f"{self.file}: {what}", value, expected, hint=hint)
@@ -116,9 +119,10 @@ class _Reader:
             raise self.wrong(what, text, "a number") from None
 
     def read(self) -> SimModelFile:
-        for key in ("ParameterList", "VariableList", "ObserverList"):
+        kinds = (("ParameterList", PARAMETER), ("VariableList", MOLECULE), ("ObserverList", OBSERVER))
+        for key, kind in kinds:
             for element in self.lists.get(key, ()):
-                self.register(element)
+                self.register(element, kind)
         for element in self.lists.get("FormulaList", ()):
             self.formula_node[self.number_of(element, "id", "formula")] = element
         parameters, rates, initial, negative = {}, {}, {}, set()
@@ -139,7 +143,11 @@ class _Reader:
             name = self.path_of[int(element.get("id", ""))]
             outputs[name] = self.formula(self.number_of(element, "formulaId", name))
         events = tuple(self.event(e) for e in self.lists.get("EventList", ()))
-        times, switches = self.output_times()
+        facts = {}
+        for key, what in self.solver.items():
+            value = parameters.get(self.path_of.get(key, ""))
+            if value is not None and value.is_number:
+                facts[what] = float(value.value)
         # an observer may use another one: they are formulas like parameters
         model = OdeModel(
             rates,
@@ -151,11 +159,27 @@ class _Reader:
             self.units(),
             frozenset(negative),
         )
-        return SimModelFile(
-            model, times, dict(self.path_of), tuple(outputs), {"switch_times": switches}
+        return SimulationFile(
+            self.root_name or self.file.split(".")[0],
+            f"SimModel XML {self.root.get('version') or ''}".strip(),
+            model,
+            self.quantities,
+            self.output_times(),
+            facts,
+            dict(self.path_of),
         )
 
-    def register(self, element: ElementTree.Element) -> None:
+    def common_root(self) -> str:
+        """Name of the simulation: the first part of every path, which names here leave out."""
+        firsts = set()
+        for key in ("VariableList", "ObserverList", "ParameterList"):
+            for element in self.lists.get(key, ()):
+                path = element.get("path") or ""
+                if self.delimiter in path:
+                    firsts.add(path.partition(self.delimiter)[0])
+        return firsts.pop() if len(firsts) == 1 else ""
+
+    def register(self, element: ElementTree.Element, kind: str) -> None:
         what = _tag(element)
         key = self.number_of(element, "id", what)
         path, name = element.get("path") or "", element.get("name") or str(key)
@@ -164,10 +188,17 @@ class _Reader:
         )
         if key in self.path_of:
             raise self.wrong(f"{what} {full}", key, "a number of its own")
-        if full in self.path_of.values() or full == TIME:
+        if self.root_name:
+            full = full.removeprefix(f"{self.root_name}{self.delimiter}")
+        full = full.replace(self.delimiter, DELIMITER)
+        if full in self.taken:
             full = f"{full}#{key}"
+        self.taken.add(full)
         self.path_of[key] = full
-        self._taken = True
+        if key not in self.solver:
+            kept = kind != PARAMETER and element.get("persistable", "1") == "1"
+            unit = element.get("unit") or ""
+            self.quantities[full] = Quantity(full, kind, unit, "", kept)
 
     def units(self) -> dict[str, str]:
         found = {}
@@ -288,7 +319,7 @@ class _Reader:
             assignments.append(Assignment(self.path_of[target], value, keeps))
         return Event(name, condition, tuple(assignments), element.get("oneTime") == "1")
 
-    def output_times(self) -> tuple[np.ndarray, float]:
+    def output_times(self) -> np.ndarray:
         """Times that the output schema asks for [min]."""
         times: list[float] = []
         schema = self.lists.get("OutputSchema")
@@ -301,4 +332,4 @@ class _Reader:
                 times += list(np.linspace(start, end, max(2, min(int(count), 1_000_000))))
             elif _tag(interval) == "OutputTime":
                 times.append(self.value_of(interval.text, "output time"))
-        return np.unique(np.round(times, 9)) if times else np.zeros(0), 0.0
+        return merged_times(times)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..._core.errors import InputError
+from ..named import with_values
 from ..system import Coefficients, Reaction, System
 from .derivative import directional
 from .events import EventProgram
@@ -86,6 +87,9 @@ class AssembledModel:
     corners : times at which formulas have corners or events may happen, over what is given
     outputs : name -> formula over states, discrete states, time and parameters
     parameters : name -> (n_subjects or 1,) numbers that the formulas take
+    formulas : name of a parameter -> formula over the same
+    shifts : given numbers (names of `parameters`) that move the time of an event or corner -> what moves
+    start_time : at which the start holds
     """
 
     model: OdeModel
@@ -94,6 +98,41 @@ class AssembledModel:
     corners: tuple[Expression, ...]
     outputs: Mapping[str, Expression]
     parameters: Mapping[str, np.ndarray] = field(default_factory=dict)
+    formulas: Mapping[str, Expression] = field(default_factory=dict)
+    shifts: Mapping[str, str] = field(default_factory=dict)
+    start_time: float = 0.0
+
+    def with_values(
+        self, values: Mapping[str, np.ndarray | float], subjects: Sequence | np.ndarray | None = None
+    ) -> AssembledModel:
+        """The same equations for other subjects: other numbers for exactly the names that were given before.
+
+        Parameters
+        ----------
+        values : as in :func:`assemble_model`
+        subjects : labels; None: one subject
+
+        Raises
+        ------
+        InputError : other names, a shape that does not fit, a value that is not finite
+        """
+        n = 1 if subjects is None else len(subjects)
+        base = _checked(values, n)
+        if base.keys() != self.parameters.keys():
+            raise InputError("values", sorted(values), f"the names {sorted(self.parameters)}")
+        labels = np.arange(n) if subjects is None else np.asarray(subjects)
+        system = replace(
+            self.system,
+            n_subjects=n,
+            subjects=labels,
+            k_value=self.system.k_value[:1],
+            reactions=tuple(replace(r, parameters=r.parameters[:1]) for r in self.system.reactions),
+            events=None if self.system.events is None else self.system.events.take(slice(0, 1)),
+        )
+        if base:
+            parameters = {k: np.broadcast_to(v, (n,)) for k, v in base.items()}
+            system = with_values(system, parameters, base)
+        return replace(self, system=system, parameters=base)
 
     @property
     def start(self) -> np.ndarray:
@@ -122,6 +161,7 @@ def assemble_model(
     n_subjects: int = 1,
     subjects: np.ndarray | None = None,
     start_time: float = 0.0,
+    reported_before: bool = False,
 ) -> AssembledModel:
     """The System of a model for some subjects.
 
@@ -129,20 +169,36 @@ def assemble_model(
     ----------
     values : parameter (or state, for its initial value) -> a number, or (n_subjects,)
     subjects : labels
+    start_time : at which the initial values hold
+    reported_before : what is saved at the time of an event is the state before it
 
     Raises
     ------
     InputError, UnknownNameError : a name that the model does not have, a shape that does not fit, a value that is not finite
     """
-    own = {k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in (values or {}).items()}
-    for name, value in own.items():
-        if value.shape not in ((1,), (n_subjects,)):
-            raise InputError(f"values[{name}]", value.shape, f"one number or {n_subjects}")
-        if not np.isfinite(value).all():
-            raise InputError(f"values[{name}]", float(value[~np.isfinite(value)][0]), "a finite number")
-    base = {f"{name} given": value for name, value in own.items()}
-    replaced = model.with_parameters({name: symbol(f"{name} given") for name in own}, base)
-    return _Assembly(replaced, base, n_subjects, subjects, start_time).build(model)
+    base = _checked(values or {}, n_subjects)
+    replaced = model.with_parameters({name: symbol(given(name)) for name in values or {}}, base)
+    assembly = _Assembly(replaced, base, n_subjects, subjects, start_time)
+    return assembly.build(model, reported_before)
+
+
+def given(name: str) -> str:
+    """The symbol, in the formulas of an assembled model, of a number given for a parameter."""
+    return f"{name} given"
+
+
+def _checked(values: Mapping[str, np.ndarray | float], n_subjects: int) -> dict[str, np.ndarray]:
+    """Symbol -> (n_subjects or 1,) of what is given."""
+    base = {}
+    for name, value in values.items():
+        numbers = np.atleast_1d(np.asarray(value, dtype=float))
+        if numbers.shape not in ((1,), (n_subjects,)):
+            raise InputError(f"values[{name}]", numbers.shape, f"one number or {n_subjects}")
+        if not np.isfinite(numbers).all():
+            wrong = float(numbers[~np.isfinite(numbers)][0])
+            raise InputError(f"values[{name}]", wrong, "a finite number")
+        base[given(name)] = numbers
+    return base
 
 
 class _Assembly:
@@ -182,7 +238,8 @@ class _Assembly:
     def _moving_states(self) -> set[str]:
         zero = number(0.0)
         assigned = {a.target for e in self.model.events for a in e.assignments}
-        return {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
+        moving = {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
+        return moving or {self.model.states[0]}  # a model in which nothing moves has a state all the same
 
     def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
         """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
@@ -205,11 +262,13 @@ class _Assembly:
 
     # -- the system -----------------------------------------------------------------------------
 
-    def build(self, original: OdeModel) -> AssembledModel:
+    def build(self, original: OdeModel, reported_before: bool = False) -> AssembledModel:
         model = self.model
         rates = dict(zip(self.states, self.closed(model.rates[s] for s in self.states), strict=True))
         time = model.time
         events = self._events()
+        if events is not None:
+            events = replace(events, reported_before=reported_before)
         needs_time = any(time in symbols(r) for r in rates.values()) or bool(model.events)
         if needs_time:
             rates[time] = number(1.0)
@@ -242,9 +301,51 @@ class _Assembly:
             may_be_negative=self._may_be_negative(),
         )
         outputs = dict(zip(model.outputs, self.closed(model.outputs.values()), strict=True))
+        corners = self._corners(rates)
         return AssembledModel(
-            original, system, self._start(), self._corners(rates), outputs, dict(self.base)
+            original,
+            system,
+            self._start(),
+            corners,
+            outputs,
+            dict(self.base),
+            self.formulas,
+            self._shifts(corners),
+            self.start_time,
         )
+
+    def _shifts(self, corners: Sequence[Expression]) -> dict[str, str]:
+        """Given number -> the event, or corner, whose time depends on it; a sensitivity would miss that."""
+        moved: dict[str, str] = {}
+        own = set(self.base)
+        for corner in corners:
+            for name in symbols(corner) & own:
+                moved.setdefault(name, "the time at which a formula changes")
+        tainted = self._tainted()
+        for event, condition in zip(self.model.events, self._conditions, strict=True):
+            used = symbols(condition)
+            touched = used.union(*(tainted.get(s, ()) for s in used))
+            if touched & set(self.states):
+                touched |= own  # whatever changes a state changes when the event happens
+            for name in touched & own:
+                moved[name] = f"the time of event {event.name!r}"
+        return moved
+
+    def _tainted(self) -> dict[str, frozenset[str]]:
+        """Discrete state -> names of what its values come from, also by way of other discrete states."""
+        comes_from: dict[str, set[str]] = {d: set() for d in self.discrete}
+        for event in self.model.events:
+            for a in event.assignments:
+                if a.target in self.modes and not a.keeps_formula:
+                    held = self.modes[a.target][1]
+                    comes_from[held] |= symbols(self.closed([a.value])[0])
+        for _ in comes_from:
+            size = sum(map(len, comes_from.values()))
+            for names in comes_from.values():
+                names.update(*(comes_from[n] for n in tuple(names) if n in comes_from))
+            if sum(map(len, comes_from.values())) == size:
+                break
+        return {d: frozenset(names) for d, names in comes_from.items()}
 
     def _may_be_negative(self) -> frozenset[int]:
         free = {*self.model.may_be_negative, self.model.time, *self.discrete}
@@ -468,4 +569,4 @@ def _tolerant(condition: Expression, time: str) -> Expression:
     return new[condition]
 
 
-__all__ = ["AssembledModel", "EventProgram", "assemble_model"]
+__all__ = ["AssembledModel", "EventProgram", "assemble_model", "given"]

@@ -23,6 +23,7 @@ class EventProgram:
     values_of_constants : (n_subjects or 1, n_constants)
     still : names of the states that only events change
     time : name of the state that is time
+    reported_before : what is saved at the time of an event is the state before it (as PK-Sim reports), not after it
     """
 
     conditions: tuple[Expression, ...]
@@ -33,6 +34,7 @@ class EventProgram:
     values_of_constants: np.ndarray
     still: tuple[str, ...]
     time: str
+    reported_before: bool = False
 
     def take(self, subjects) -> EventProgram:
         """The same events for some of the subjects."""

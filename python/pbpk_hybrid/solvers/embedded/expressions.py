@@ -29,9 +29,11 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 #: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
 #: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
-#: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows.
+#: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
+#: saved at the time of an event is the state before it.
 Events = namedtuple(
-    "Events", "code ptr target once constants holds happened rows y still time along direction tangent"
+    "Events",
+    "code ptr target once constants holds happened rows y still time along direction tangent before",
 )
 
 
@@ -216,6 +218,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         _event_tangents(program, values, rows) if sensitivities and values else 0,
         constants,
         aligned_lanes(max(1, len(values))),
+        int(program.reported_before),
     )
 
 

@@ -50,6 +50,8 @@ Structure = namedtuple(
 #: Stepping constants; see SolverOptions.
 Control = namedtuple("Control", "rtol max_steps min_step max_step")
 
+#: two times are the same if they differ by less than this share of them; more than conditions allow for
+SAME_TIME = 3e-11
 # as plain numbers, which numba keeps as constants
 SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
 STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
@@ -454,56 +456,66 @@ def integrate_pack(
     if ev is not None:
         reset_events(ev)
     while True:
-        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
+        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose; the other way
+        # round in models that report the state before their events
         fresh = False
-        while stop < n_stops and ev_time[stop] <= t:
-            for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
-                value = load(ev_value, e)
-                _apply_event(n, ev_kind[e], ev_state[e], value, y, rate)
-                if ev_kind[e] == ADD:
-                    put_in = put_in + value
-                elif ev_kind[e] == KEEP:
-                    put_in = put_in * value
-                    if sens is not None:
-                        for i in range(len(sens.s)):
-                            store(sens.s, i, load(sens.s, i) * value)
-            stop += 1
-            fresh = True
-        if ev is not None and (fresh or happens):
-            if sens is None:
-                fire(ev, y, None, BLOCK)
-            else:
-                fire(ev, y, sens.s, BLOCK)
-            happens = False
-            fresh = True
-        if fresh:
-            flow_in = _total(n, rate, 0)
-            infusing = _any(flow_in)
-        while row < n_times and times[row] <= t:
-            _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
-            _save_balance(
-                n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
-            )
-            if sens is not None:
-                for block in range(len(sens.s) // (n * BLOCK)):
-                    save_block(
-                        st,
-                        out_weight,
-                        n,
-                        stages,
-                        weights,
-                        0.0,
-                        sens.s,
-                        sens.z,
-                        block,
-                        sens.out.shape[3],
-                        sens.weight,
-                        sens.out,
-                        first,
-                        count,
-                        row,
+        saves_first = False
+        due = t
+        if ev is not None:
+            saves_first = ev.before != 0
+            if saves_first:  # conditions hold within rounding of their time, which may be ahead of it
+                due = t + SAME_TIME * (1.0 + abs(t))
+        for phase in range(2):
+            if (phase == 0) == saves_first:
+                while row < n_times and times[row] <= due:
+                    _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
+                    _save_balance(
+                        n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
                     )
-            row += 1
+                    if sens is not None:
+                        for block in range(len(sens.s) // (n * BLOCK)):
+                            save_block(
+                                st,
+                                out_weight,
+                                n,
+                                stages,
+                                weights,
+                                0.0,
+                                sens.s,
+                                sens.z,
+                                block,
+                                sens.out.shape[3],
+                                sens.weight,
+                                sens.out,
+                                first,
+                                count,
+                                row,
+                            )
+                    row += 1
+                continue
+            while stop < n_stops and ev_time[stop] <= t:
+                for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
+                    value = load(ev_value, e)
+                    _apply_event(n, ev_kind[e], ev_state[e], value, y, rate)
+                    if ev_kind[e] == ADD:
+                        put_in = put_in + value
+                    elif ev_kind[e] == KEEP:
+                        put_in = put_in * value
+                        if sens is not None:
+                            for i in range(len(sens.s)):
+                                store(sens.s, i, load(sens.s, i) * value)
+                stop += 1
+                fresh = True
+            if ev is not None and (fresh or happens):
+                if sens is None:
+                    fire(ev, y, None, BLOCK)
+                else:
+                    fire(ev, y, sens.s, BLOCK)
+                happens = False
+                fresh = True
+            if fresh:
+                flow_in = _total(n, rate, 0)
+                infusing = _any(flow_in)
         if row >= n_times:
             break
         until = end
@@ -684,6 +696,7 @@ def _events_of_pack(ev, constants, directions, pack):
         ev.along,
         directions[pack] if len(directions) else ev.direction,
         ev.tangent,
+        ev.before,
     )
 
 

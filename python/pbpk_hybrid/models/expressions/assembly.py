@@ -25,6 +25,7 @@ from .derivative import directional
 from .events import EventProgram
 from .linear import split_linear
 from .ode_model import OdeModel, resolve
+from .printing import text_of
 from .tree import (
     Expression,
     add,
@@ -210,6 +211,7 @@ class _Assembly:
         self.discrete: dict[str, Expression] = {}  # discrete state -> value at the start
         self.modes: dict[str, tuple[str, str, list[Expression]]] = {}
         self._conditions: list[Expression] = []
+        self._switches: list[tuple[str, Expression]] = []
         self._event_constants: tuple[Expression, ...] | None = None
         self.formulas = self._closed_formulas()
 
@@ -266,10 +268,11 @@ class _Assembly:
         model = self.model
         rates = dict(zip(self.states, self.closed(model.rates[s] for s in self.states), strict=True))
         time = model.time
+        rates = self._frozen(rates)
         events = self._events()
         if events is not None:
             events = replace(events, reported_before=reported_before)
-        needs_time = any(time in symbols(r) for r in rates.values()) or bool(model.events)
+        needs_time = any(time in symbols(r) for r in rates.values()) or events is not None
         if needs_time:
             rates[time] = number(1.0)
         self.names = (*rates, *self.discrete)
@@ -310,14 +313,17 @@ class _Assembly:
             outputs,
             dict(self.base),
             self.formulas,
-            self._shifts(corners),
+            self._shifts(corners, rates),
             self.start_time,
         )
 
-    def _shifts(self, corners: Sequence[Expression]) -> dict[str, str]:
+    def _shifts(
+        self, corners: Sequence[Expression], rates: Mapping[str, Expression]
+    ) -> dict[str, str]:
         """Given number -> the event, or corner, whose time depends on it; a sensitivity would miss that."""
         moved: dict[str, str] = {}
         own = set(self.base)
+        reached = self._reached(rates)
         for corner in corners:
             for name in symbols(corner) & own:
                 moved.setdefault(name, "the time at which a formula changes")
@@ -325,11 +331,40 @@ class _Assembly:
         for event, condition in zip(self.model.events, self._conditions, strict=True):
             used = symbols(condition)
             touched = used.union(*(tainted.get(s, ()) for s in used))
-            if touched & set(self.states):
-                touched |= own  # whatever changes a state changes when the event happens
+            touched = touched.union(*(reached.get(s, ()) for s in touched))
             for name in touched & own:
                 moved[name] = f"the time of event {event.name!r}"
+        for name, condition in self._switches:
+            used = symbols(condition)
+            for given_name in used.union(*(reached.get(s, ()) for s in used)) & own:
+                moved.setdefault(given_name, f"the time at which it changes {name.removeprefix('whether ')}")
         return moved
+
+    def _reached(self, rates: Mapping[str, Expression]) -> dict[str, frozenset[str]]:
+        """State -> given numbers that it depends on, by way of other states and of what events set."""
+        start = dict(zip(self.names, self._start(), strict=True))
+        conditions = dict(self._switches)
+        uses = {s: set(symbols(rate)) | symbols(start[s]) for s, rate in rates.items()}
+        for s in self.discrete:
+            uses[s] = set(symbols(start[s]))
+            if s in conditions:
+                uses[s] |= symbols(conditions[s])
+        for event in self.model.events:
+            for a in event.assignments:
+                places = [a.target] if a.target in uses else self.modes[a.target][:2]
+                for place in places:
+                    if place in uses:
+                        uses[place] |= symbols(self.closed([a.value])[0])
+        own = set(self.base)
+        reached = {s: names & own for s, names in uses.items()}
+        changed = True
+        while changed:
+            changed = False
+            for s, names in uses.items():
+                size = len(reached[s])
+                reached[s].update(*(reached[n] for n in names if n in reached))
+                changed |= len(reached[s]) > size
+        return {s: frozenset(names) for s, names in reached.items()}
 
     def _tainted(self) -> dict[str, frozenset[str]]:
         """Discrete state -> names of what its values come from, also by way of other discrete states."""
@@ -423,9 +458,35 @@ class _Assembly:
 
     # -- events and corners ---------------------------------------------------------------------
 
+    def _frozen(self, rates: Mapping[str, Expression]) -> dict[str, Expression]:
+        """Rates in which a comparison of a state with a threshold is a discrete state that an event sets.
+
+        Within a step nothing jumps then, and steps end at thresholds. (A step whose stages lie on both sides of a jump can look
+        accurate and go nowhere, since they cancel.) Signs, thresholds of zero, stay as they are: amounts that have died away
+        change theirs by rounding.
+        """
+        states = set(self.states)
+        frozen: dict[Expression, Expression] = {}
+        for node in postorder(rates.values()):
+            if node.op not in ("lt", "le"):
+                continue
+            linear, rest = split_linear(node.args[0] - node.args[1], states)
+            zero = rest.is_number and rest.value == 0.0
+            if linear and not zero and not symbols(rest, *linear.values()) & states:
+                # a <= b is not (b < a): thresholds between neighbours need one switch, not two
+                below = node if node.op == "lt" else apply("lt", node.args[1], node.args[0])
+                name = f"whether {text_of(below)}"
+                if name not in self.discrete:
+                    self.discrete[name] = below
+                    self._switches.append((name, below))
+                frozen[node] = symbol(name) if node is below else 1.0 - symbol(name)
+        if not frozen:
+            return dict(rates)
+        return dict(zip(rates, _with_nodes(rates.values(), frozen), strict=True))
+
     def _events(self) -> EventProgram | None:
         model = self.model
-        if not model.events:
+        if not model.events and not self._switches:
             return None
         self._conditions = self.closed(e.condition for e in model.events)
         conditions = [_tolerant(c, model.time) for c in self._conditions]
@@ -448,6 +509,10 @@ class _Assembly:
                     values[-1].append(number(1.0))
                     targets[-1].append(held)
                     values[-1].append(value)
+        for name, condition in self._switches:
+            conditions += [condition, apply("not", condition)]
+            targets += [[name], [name]]
+            values += [[number(1.0)], [number(0.0)]]
         return self._program(conditions, targets, values)
 
     def _program(self, conditions, targets, values) -> EventProgram:
@@ -466,11 +531,12 @@ class _Assembly:
             conditions,
             tuple(tuple(group) for group in targets),
             values,
-            tuple(e.once for e in model.events),
+            (*(e.once for e in model.events), *(False for _ in conditions[len(model.events) :])),
             tuple(constants),
             self._stack(numbers),
             tuple(self.discrete),
             model.time,
+            n_switches=2 * len(self._switches),
         )
 
     def _corners(self, rates: Mapping[str, Expression]) -> tuple[Expression, ...]:
@@ -492,6 +558,23 @@ class _Assembly:
                 for x in node.value.x:
                     found += _zeros(node.args[0] - x, time, moving)
         return tuple(dict.fromkeys(found))
+
+
+def _with_nodes(
+    roots: Iterable[Expression], others: Mapping[Expression, Expression]
+) -> list[Expression]:
+    """Expressions with some of their nodes replaced."""
+    wanted = list(roots)
+    new: dict[Expression, Expression] = {}
+    for node in postorder(wanted):
+        if node in others:
+            new[node] = others[node]
+        elif all(new[a] is a for a in node.args):
+            new[node] = node
+        else:
+            table = node.value if node.op == "table" else None
+            new[node] = apply(node.op, *(new[a] for a in node.args), table=table)
+    return [new[root] for root in wanted]
 
 
 def _is(mode: Expression, value: int) -> Expression:

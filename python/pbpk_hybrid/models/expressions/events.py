@@ -23,6 +23,7 @@ class EventProgram:
     values_of_constants : (n_subjects or 1, n_constants)
     still : names of the states that only events change
     time : name of the state that is time
+    n_switches : so many of the last events only say on which side of a threshold a state is; no amount jumps
     reported_before : what is saved at the time of an event is the state before it (as PK-Sim reports), not after it
     """
 
@@ -35,6 +36,7 @@ class EventProgram:
     still: tuple[str, ...]
     time: str
     reported_before: bool = False
+    n_switches: int = 0
 
     def take(self, subjects) -> EventProgram:
         """The same events for some of the subjects."""

@@ -30,10 +30,10 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
 #: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
 #: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
-#: saved at the time of an event is the state before it.
+#: saved at the time of an event is the state before it; how many of the last ones are switches.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before",
+    "code ptr target once constants holds happened rows y still time along direction tangent before switches",
 )
 
 
@@ -219,6 +219,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         constants,
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
+        int(program.n_switches),
     )
 
 
@@ -246,22 +247,38 @@ def reset_events(ev):
     ev.happened[:] = 0
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def due(ev, k, l):
+    """Whether an event may happen in a lane once its condition is true."""
+    if ev.holds[k, l] != 0:
+        return False
+    return ev.once[k] == 0 or ev.happened[k, l] == 0
+
+
 @njit(cache=True, nogil=True)
 def fire(ev, y, s, block):
-    """Let every event happen whose condition has become true; y (and s, unless it is None) is changed in its lanes."""
+    """Let every event happen whose condition has become true; y (and s, unless it is None) is changed in its lanes.
+
+    Whether anything but a switch has happened.
+    """
     n = len(ev.once)
     happened = False
+    changed = True
     for k in range(n):
-        call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
+        if changed:
+            call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
+            changed = False
         for l in range(LANES):
             now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and ev.holds[k, l] == 0 and not (ev.once[k] != 0 and ev.happened[k, l] != 0):
+            if now and due(ev, k, l):
                 if s is not None:
                     _set_sensitivities(ev, k, l, y, s, block)
                 for q in range(ev.ptr[k], ev.ptr[k + 1]):
                     y[ev.target[q - n], l] = ev.rows[q, l]
                 ev.happened[k, l] = 1
-                happened = True
+                changed = True
+                if k < n - ev.switches:
+                    happened = True
             ev.holds[k, l] = 1 if now else 0
     return happened
 
@@ -291,10 +308,13 @@ def rising(ev, state, row, count, note):
     for k in range(n):
         for l in range(count):
             now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and ev.holds[k, l] == 0 and not (ev.once[k] != 0 and ev.happened[k, l] != 0):
+            if now and due(ev, k, l):
                 return True
-            if note and not now:
-                ev.holds[k, l] = 0
+    if note:  # only of a step that stands: one that is cut short says nothing about its end
+        for k in range(n):
+            for l in range(LANES):
+                if not (ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]):
+                    ev.holds[k, l] = 0
     return False
 
 
@@ -302,14 +322,14 @@ def rising(ev, state, row, count, note):
 def locate(ev, n, y, new, at, dense, n_dense, count):
     """Share of the step at which the first event happens; the state there is left in `ev.y`."""
     low, high = 0.0, 1.0
-    for _ in range(60):
+    for _ in range(50):
         middle = 0.5 * (low + high)
         interpolate(n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
         if rising(ev, ev.y, 0, count, False):
             high = middle
         else:
             low = middle
-        if high - low < 1e-14:
+        if high - low < 1e-13:
             break
     interpolate(n, high, n_dense, y, new, at, dense, ev.still, ev.y)
     return high

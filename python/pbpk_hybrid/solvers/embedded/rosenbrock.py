@@ -508,11 +508,10 @@ def integrate_pack(
                 fresh = True
             if ev is not None and (fresh or happens):
                 if sens is None:
-                    fire(ev, y, None, BLOCK)
+                    fresh = fire(ev, y, None, BLOCK) or fresh
                 else:
-                    fire(ev, y, sens.s, BLOCK)
+                    fresh = fire(ev, y, sens.s, BLOCK) or fresh
                 happens = False
-                fresh = True
             if fresh:
                 flow_in = _total(n, rate, 0)
                 infusing = _any(flow_in)
@@ -697,6 +696,7 @@ def _events_of_pack(ev, constants, directions, pack):
         directions[pack] if len(directions) else ev.direction,
         ev.tangent,
         ev.before,
+        ev.switches,
     )
 
 

@@ -21,6 +21,7 @@ from llvmlite import binding, ir
 
 from ...models.expressions.tree import Expression, Table, postorder
 from .lanes import LANES
+from .vector_math import vector_function
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, LANES)
@@ -31,17 +32,15 @@ _INT = ir.IntType(64)
 N_INPUTS = 6
 #: two numbers become one fused instruction; nothing that changes NaN or infinity (as in .lanes)
 _FLAGS = ("contract",)
-_VERSION = "1"
+_VERSION = "3"
 
 _COMPARE = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
-#: LLVM has vector intrinsics of these; the others are functions of the C library, lane by lane
+#: LLVM has vector intrinsics of these; exp, log and powers are in .vector_math, the others are functions of the C library
 _INTRINSICS = {
     "abs": "fabs",
     "sqrt": "sqrt",
     "floor": "floor",
     "ceil": "ceil",
-    "exp": "exp",
-    "log": "log",
     "sin": "sin",
     "cos": "cos",
 }
@@ -127,6 +126,7 @@ class _Writer:
         self.builder = ir.IRBuilder(function.append_basic_block())
         self.stores: list = []
         self.values: dict[Expression, ir.Value] = {}
+        self.masks: dict[Expression, ir.Value] = {}  # of what is true or false
         self.tables: dict[Table, tuple[ir.Value, ir.Value, int]] = {}
 
     def write(self, roots: Sequence[Expression]) -> None:
@@ -151,20 +151,22 @@ class _Writer:
             return self.power(node, x)
         if op in _COMPARE:
             test = b.fcmp_unordered if op == "ne" else b.fcmp_ordered
-            return self.as_number(test(_COMPARE[op], *x))
+            return self.as_number(node, test(_COMPARE[op], *x))
         if op in ("and", "or"):
-            tests = [self.truth(v) for v in x]
+            tests = [self.truth(a) for a in node.args]
             for t in tests[1:]:
                 tests[0] = (b.and_ if op == "and" else b.or_)(tests[0], t)
-            return self.as_number(tests[0])
+            return self.as_number(node, tests[0])
         if op == "not":
-            return self.as_number(b.not_(self.truth(x[0])))
+            return self.as_number(node, b.not_(self.truth(node.args[0])))
         if op == "if":
-            return b.select(self.truth(x[0]), x[1], x[2])
+            return b.select(self.truth(node.args[0]), x[1], x[2])
         if op in ("min", "max"):
             return self.extreme(op, x)
         if op == "table":
             return self.table(node.value, x[0])
+        if op in ("exp", "log"):
+            return b.call(vector_function(self.module, op), x)
         if op in _INTRINSICS:
             return self.intrinsic(_INTRINSICS[op], x)
         return self.library(op, x)
@@ -182,11 +184,17 @@ class _Writer:
             out = instruction(out, v, flags=_FLAGS)
         return out
 
-    def truth(self, value: ir.Value) -> ir.Value:
-        return self.builder.fcmp_unordered("!=", value, ir.Constant(_VECTOR, [0.0] * LANES))
+    def truth(self, node: Expression) -> ir.Value:
+        """Whether a node is not zero, lane by lane."""
+        if node not in self.masks:
+            zero = ir.Constant(_VECTOR, [0.0] * LANES)
+            self.masks[node] = self.builder.fcmp_unordered("!=", self.values[node], zero)
+        return self.masks[node]
 
-    def as_number(self, mask: ir.Value) -> ir.Value:
-        return self.builder.uitofp(mask, _VECTOR)
+    def as_number(self, node: Expression, mask: ir.Value) -> ir.Value:
+        self.masks[node] = mask
+        one, zero = (ir.Constant(_VECTOR, [v] * LANES) for v in (1.0, 0.0))
+        return self.builder.select(mask, one, zero)
 
     def extreme(self, op: str, values: list[ir.Value]) -> ir.Value:
         """numpy's minimum and maximum, but that NaN is not kept (a NaN elsewhere stops the subject)."""
@@ -205,7 +213,7 @@ class _Writer:
             if exponent.value < 0:
                 out = self.builder.fdiv(ir.Constant(_VECTOR, [1.0] * LANES), out, flags=_FLAGS)
             return out
-        return self.intrinsic("pow", x)
+        return self.builder.call(vector_function(self.module, "pow"), x)
 
     def intrinsic(self, name: str, x: list[ir.Value]) -> ir.Value:
         full = f"llvm.{name}.v{LANES}f64"

@@ -6,6 +6,7 @@ compiled once for all models. Systems without expressions or events are compiled
 
 from __future__ import annotations
 
+import threading
 from collections import namedtuple
 from collections.abc import Sequence
 
@@ -85,21 +86,46 @@ def expression_arrays(
     own = [m for m, r in enumerate(system.reactions) if r.law == "expression"]
     if not own:
         return None
+    reactions = [system.reactions[m] for m in own]
+    # the text of a large model takes longer to write than the model to integrate: once for each structure
+    structure = tuple((r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions)
+    key = (structure, tuple(system.plan.place.tolist()), tuple(p_ptr), own[0], sensitivities)
+    codes = _remembered(key, lambda: _expression_codes(system, own, p_ptr, sensitivities))
+    return Expressions(
+        *codes,
+        own[0],
+        int(r_ptr[own[0]]),
+        aligned_lanes(len(own)),
+    )
+
+
+def _expression_codes(
+    system: System, own: Sequence[int], p_ptr: Sequence[int], sensitivities: bool
+) -> tuple[int, int, int, int]:
+    """Addresses of rates, slopes and what sensitivities need."""
     rows = _rows(system, own, p_ptr)
     reactions = [system.reactions[m] for m in own]
     slopes = [d for r in reactions for d in _slopes(system, r)]
     rates = compile_expressions([r.expression for r in reactions], rows)
     compiled = compile_expressions(slopes, rows) if slopes else None
     along, bend = _directions(system, own, rows, p_ptr) if sensitivities else (0, 0)
-    return Expressions(
-        rates.address,
-        compiled.address if compiled else 0,
-        along,
-        bend,
-        own[0],
-        int(r_ptr[own[0]]),
-        aligned_lanes(len(own)),
-    )
+    return rates.address, compiled.address if compiled else 0, along, bend
+
+
+_codes: dict = {}
+_lock = threading.Lock()
+#: structures whose addresses are remembered
+_REMEMBERED = 64
+
+
+def _remembered(key, make):
+    """What `make` gives, once for each key; one thread at a time."""
+    with _lock:
+        if key not in _codes:
+            if len(_codes) >= _REMEMBERED:
+                _codes.pop(next(iter(_codes)))
+            _codes[key] = make()
+        return _codes[key]
 
 
 def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str, Row]:
@@ -199,12 +225,20 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
     rows = {name: Row(0, int(place[i])) for name, i in number.items()}
     rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
     values = [v for group in program.values for v in group]
-    code = compile_expressions([*program.conditions, *values], rows)
+    wanted = sensitivities and bool(values)
+    key = (program.conditions, tuple(values), tuple(rows.items()), wanted)
+    code, along = _remembered(
+        key,
+        lambda: (
+            compile_expressions([*program.conditions, *values], rows).address,
+            _event_tangents(program, values, rows) if wanted else 0,
+        ),
+    )
     n = len(program.conditions)
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
     target = [int(place[number[t]]) for group in program.targets for t in group]
     return Events(
-        code.address,
+        code,
         ptr.astype(np.int64),
         np.array(target, dtype=np.int64),
         np.array(program.once, dtype=np.int64),
@@ -215,7 +249,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(system.n_states),
         np.array([place[number[s]] for s in program.still], dtype=np.int64),
         int(place[number[program.time]]),
-        _event_tangents(program, values, rows) if sensitivities and values else 0,
+        along,
         constants,
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),

@@ -197,8 +197,9 @@ def _add_rates(n, rate, gamma_h, z, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _error(n, y, z, new, embedded, rtol, atol):
-    """RMS over states of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane."""
+def _error(n, counted, y, z, new, embedded, rtol, atol):
+    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane; over the `counted` states
+    that can have one."""
     total = splat(0.0)
     for i in range(n):
         after = load(z, new + i)
@@ -212,7 +213,7 @@ def _error(n, y, z, new, embedded, rtol, atol):
         if e != e:  # a NaN must win over the lanes that follow
             return e
         worst = max(worst, e)
-    return np.sqrt(worst / n)
+    return np.sqrt(worst / counted)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -453,7 +454,9 @@ def integrate_pack(
     accepted, rejected = 0, 0
     infusing = False
     happens = ev is not None  # events may be due at the start
+    counted = n
     if ev is not None:
+        counted = n - 1 - len(ev.still)  # not time, nor what only events change
         reset_events(ev)
     while True:
         # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose; the other way
@@ -548,7 +551,7 @@ def integrate_pack(
                 if infusing:
                     _add_rates(n, rate, gamma_h, z, s * n)
                 _solve(n, st, lu, z, s * n)
-            error = _error(n, y, z, last_z, last_z - n, control.rtol, tolerance)
+            error = _error(n, counted, y, z, last_z, last_z - n, control.rtol, tolerance)
             if error <= 1.0:
                 grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:

@@ -295,7 +295,10 @@ class _Reader:
             return self.distributed(node.tag, user, what)
         if node.tag == "BlackBoxFormula":
             raise self.wrong(
-                what, node.get("name"), "a formula that is filled in", hint="it is a placeholder of MoBi"
+                what,
+                node.get("name"),
+                "a formula that is filled in",
+                hint="it is a placeholder of MoBi",
             )
         raise self.wrong(what, f"<{node.tag}>", "a formula that is known here")
 
@@ -365,7 +368,11 @@ class _Reader:
             raise self.wrong(what, None, "criteria of a sum")
         terms = []
         for entity in self.all:
-            if entity.tag in _QUANTITIES and entity is not user and self.meets(entity, criteria, what):
+            if (
+                entity.tag in _QUANTITIES
+                and entity is not user
+                and self.meets(entity, criteria, what)
+            ):
                 meaning = {plain(variable): symbol(entity.path)}
                 for alias, path in paths.items():
                     by = entity if "#i" in alias else user
@@ -407,8 +414,12 @@ class _Reader:
         if kind == "NormalDistributionFormula":
             return part("Mean") + z * part("Deviation")
         if kind == "LogNormalDistributionFormula":
-            return apply("exp", apply("log", part("Mean")) + z * apply("log", part("GeometricDeviation")))
-        raise self.wrong(what, f"<{kind}>", "a normal, log-normal, uniform or discrete distribution")
+            return apply(
+                "exp", apply("log", part("Mean")) + z * apply("log", part("GeometricDeviation"))
+            )
+        raise self.wrong(
+            what, f"<{kind}>", "a normal, log-normal, uniform or discrete distribution"
+        )
 
     def percentile(self, user: Entity, what: str) -> float:
         child = user.children.get("Percentile")
@@ -514,7 +525,9 @@ class _Reader:
             raise self.wrong(entity.path, None, "a formula")
         rate = self.formula(formula, entity, entity.path)
         if entity.node.get("dimension", entity.node.get("dim", "")) in _PER_VOLUME:
-            around = self.reference(f"..{DELIMITER}Volume", entity, f"{entity.path}, volume around it")
+            around = self.reference(
+                f"..{DELIMITER}Volume", entity, f"{entity.path}, volume around it"
+            )
             rate = mul(rate, around)
         return rate
 

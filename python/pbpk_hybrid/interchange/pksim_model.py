@@ -16,12 +16,28 @@ from .._core.errors import InputError, UnknownNameError, unknown_name
 from ..models.expressions.assembly import AssembledModel, assemble_model, given
 from ..models.expressions.ode_model import OdeModel, ordered
 from ..models.expressions.printing import text_of
-from ..models.expressions.tree import Expression, evaluate, mul, number, symbol, symbols
+from ..models.expressions.tree import (
+    Expression,
+    evaluate,
+    mul,
+    number,
+    substitute,
+    symbol,
+    symbols,
+)
 from ..solvers.base import SolverOptions
 from .pksim_paths import Branch, ModelParameter, ParameterTable, pattern_of
 from .pksim_population import Individuals, read_individuals
 from .pksim_units import MASS, MOLAR_MASS, in_base_unit, plain
-from .simulation_file import DELIMITER, MOLECULE, OBSERVER, PARAMETER, TIME, Quantity, SimulationFile
+from .simulation_file import (
+    DELIMITER,
+    MOLECULE,
+    OBSERVER,
+    PARAMETER,
+    TIME,
+    Quantity,
+    SimulationFile,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +114,9 @@ class PKSimModel:
         for path, quantity in self.quantities.items():
             if quantity.kind == PARAMETER and not parameters:
                 continue
-            shown = "" if quantity.kind == OBSERVER else f"{values[path]:.6g} {quantity.unit}".rstrip()
+            shown = (
+                "" if quantity.kind == OBSERVER else f"{values[path]:.6g} {quantity.unit}".rstrip()
+            )
             kind = "" if quantity.kind == PARAMETER else f"[{quantity.kind}]"
             root.put(path, f"{kind} {shown}".strip())
         for event in self.ode.events:
@@ -126,7 +144,9 @@ class PKSimModel:
         known: dict[str, Any] = {TIME: 0.0}
         for path in ordered(formulas):
             formula = formulas[path]
-            known[path] = formula.value if formula.is_number else float(evaluate([formula], known)[0])
+            known[path] = (
+                formula.value if formula.is_number else float(evaluate([formula], known)[0])
+            )
         return known
 
     def parameters(self, pattern: str = "**") -> ParameterTable:
@@ -149,7 +169,9 @@ class PKSimModel:
         quantity = self.quantities[path]
         formula = self.ode.parameters.get(path, self.ode.initial.get(path, number(0.0)))
         made = "" if formula.is_number else text_of(formula)
-        return ModelParameter(path, self._values_at_start[path], quantity.unit, quantity.dimension, made)
+        return ModelParameter(
+            path, self._values_at_start[path], quantity.unit, quantity.dimension, made
+        )
 
     def _fitting(self, pattern: str, kinds: Sequence[str], field: str = "pattern") -> list[str]:
         if not isinstance(pattern, str) or not pattern:
@@ -159,7 +181,9 @@ class PKSimModel:
             if self.quantities[pattern].kind in kinds:
                 return [pattern]
             raise InputError(
-                field, pattern, f"the path of a {' or '.join(kinds)} (it is a {self.quantities[pattern].kind})"
+                field,
+                pattern,
+                f"the path of a {' or '.join(kinds)} (it is a {self.quantities[pattern].kind})",
             )
         found = list(filter(pattern_of(pattern).fullmatch, known))
         if not found:
@@ -302,9 +326,16 @@ class PKSimModel:
         used = symbols(*self.ode.rates.values(), *self.ode.initial.values())
         for path in used:
             formula = self.ode.parameters.get(path)
-            if path not in values and formula is not None and formula.is_number and own[path] != own[path]:
+            if (
+                path not in values
+                and formula is not None
+                and formula.is_number
+                and own[path] != own[path]
+            ):
                 hint = f"give it one: model.set({{{path!r}: ...}})"
-                return InputError(path, float("nan"), "a number: the simulation needs it", hint=hint)
+                return InputError(
+                    path, float("nan"), "a number: the simulation needs it", hint=hint
+                )
         return error
 
     def individuals(self, population) -> Individuals | None:
@@ -372,6 +403,35 @@ class PKSimModel:
         if path in assembled.system.states:
             return symbol(path)
         return assembled.formulas[path]
+
+    # -- fitting it -----------------------------------------------------------------------------
+
+    def fit_values(self) -> dict[str, float]:
+        """Parameters and amounts at the start that may be estimated, with their values in base units."""
+        own = self._values_at_start
+        return {q.path: own[q.path] for q in self.quantities.values() if q.kind != OBSERVER}
+
+    def fit_outputs(self) -> tuple[str, ...]:
+        """Paths of what can be observed as a concentration: molecules, and quantities that are one."""
+        known = (self.measure(p, "mg") for p in self.quantities)
+        kinds = zip(self.quantities, known, strict=True)
+        return tuple(
+            p for p, m in kinds if m is not None and (m[0] == "concentration" or self._beside(p))
+        )
+
+    def _beside(self, path: str) -> str | None:
+        """Path of a molecule's concentration."""
+        beside = f"{path}{DELIMITER}Concentration"
+        molecule = self.quantities[path].kind == MOLECULE
+        return beside if molecule and beside in self.quantities else None
+
+    def observed(self, name: str, assembled: AssembledModel) -> Expression:
+        """A concentration [mg/L] over states, time and given values."""
+        path = self._beside(name) or name
+        kind, factor = self.measure(path, "mg")
+        assert kind == "concentration"
+        names = {n: self.expression(n, assembled) for n in symbols(factor)}
+        return mul(self.expression(path, assembled), substitute([factor], names)[0])
 
     @property
     def label(self) -> str:

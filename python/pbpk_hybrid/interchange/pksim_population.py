@@ -37,7 +37,9 @@ class Individuals:
     covariates: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def read_individuals(population: pd.DataFrame | str | os.PathLike, known: Collection[str]) -> Individuals:
+def read_individuals(
+    population: pd.DataFrame | str | os.PathLike, known: Collection[str]
+) -> Individuals:
     """A population as PK-Sim exports it (CSV), or the same as a DataFrame.
 
     A column whose name is the path of a parameter gives its values in base units; a unit in brackets behind the path is left
@@ -86,7 +88,10 @@ def _numbers(name: str, column: Any, labels: np.ndarray) -> np.ndarray:
         raise InputError(f"population[{name!r}]", column.iloc[0], "numbers") from None
     if (bad := np.flatnonzero(~np.isfinite(values))).size:
         raise InputError(
-            f"population[{name!r}]", float(values[bad[0]]), "a finite number", subject=labels[bad[0]]
+            f"population[{name!r}]",
+            float(values[bad[0]]),
+            "a finite number",
+            subject=labels[bad[0]],
         )
     return values
 
@@ -99,11 +104,15 @@ def _read_table(path: str | os.PathLike) -> pd.DataFrame:
             # PK-Sim writes lines of remarks first
             table = pd.read_csv(path, sep=separator, comment="#")
         except OSError as error:
-            raise FileFormatError("population", str(path), "a file that can be read", hint=str(error)) from error
+            raise FileFormatError(
+                "population", str(path), "a file that can be read", hint=str(error)
+            ) from error
         except (ValueError, UnicodeError):  # pandas' parser errors are ValueErrors
             continue
         if _ID in table.columns:
             return table
     raise FileFormatError(
-        "population", str(path), f"a table separated by commas, semicolons or tabs with a column {_ID}"
+        "population",
+        str(path),
+        f"a table separated by commas, semicolons or tabs with a column {_ID}",
     )

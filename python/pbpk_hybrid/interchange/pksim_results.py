@@ -19,7 +19,6 @@ from ..models.expressions.tree import Expression, evaluate, number, substitute, 
 from ..solvers.base import SolverOptions, Status
 from ..solvers.model_runs import ModelRun, report_failures, run_model
 from ..solvers.select import choose_backend
-from .simulation_file import DELIMITER, MOLECULE, TIME
 
 if TYPE_CHECKING:
     from .pksim_model import PKSimModel
@@ -47,7 +46,11 @@ def simulate_model(
     numbers = dict(people.values) if people is not None else {}
     for path, value in values.items():
         numbers[path] = model._number(path, value, "values", several=True)
-    own = {p: v for p, v in ((p, _own_value(model, p, numbers, labels)) for p in sensitivities) if v is not None}
+    own = {
+        p: v
+        for p, v in ((p, _own_value(model, p, numbers, labels)) for p in sensitivities)
+        if v is not None
+    }
     assembled = model.assembled({**numbers, **own}, labels)
     paths = model.output_paths(outputs)
     hours = _hours(times, model)
@@ -84,7 +87,9 @@ def simulate_model(
     return data
 
 
-def _own_value(model: PKSimModel, path: str, numbers: Mapping[str, Any], labels) -> np.ndarray | None:
+def _own_value(
+    model: PKSimModel, path: str, numbers: Mapping[str, Any], labels
+) -> np.ndarray | None:
     """The value that a parameter has in each subject, to be differentiated by; None: it is given already."""
     if path in numbers:
         return None
@@ -106,7 +111,8 @@ def _own_value(model: PKSimModel, path: str, numbers: Mapping[str, Any], labels)
             "sensitivities",
             path,
             "a parameter that stands still (this one changes with time or amounts)",
-            hint="take the parameters of its formula: " + ", ".join(sorted(symbols(model.ode.parameters[path]))[:5]),
+            hint="take the parameters of its formula: "
+            + ", ".join(sorted(symbols(model.ode.parameters[path]))[:5]),
         )
     return np.atleast_1d(evaluate([formula], assembled.parameters)[0]).astype(float)
 
@@ -115,7 +121,12 @@ def _hours(times, model: PKSimModel) -> np.ndarray:
     hours = model.times if times is None else np.atleast_1d(np.asarray(times, dtype=float))
     if not hours.size:
         raise InputError("times", [], "at least one time [h]", hint="the file asks for none")
-    if not np.isfinite(hours).all() or np.any(np.diff(hours) <= 0) or hours[0] < 0 or hours.ndim != 1:
+    if (
+        not np.isfinite(hours).all()
+        or np.any(np.diff(hours) <= 0)
+        or hours[0] < 0
+        or hours.ndim != 1
+    ):
         raise InputError("times", hours.tolist()[:5], "ascending times >= 0 [h]")
     return hours
 
@@ -146,11 +157,12 @@ class _Wanted:
 
     def __post_init__(self) -> None:
         model, assembled = self.model, self.assembled
-        self.formulas: dict[str, Expression] = {p: model.expression(p, assembled) for p in self.paths}
+        self.formulas: dict[str, Expression] = {
+            p: model.expression(p, assembled) for p in self.paths
+        }
         self.concentration_of: dict[str, str] = {}
         for path in self.paths:
-            beside = f"{path}{DELIMITER}Concentration"
-            if model.quantities[path].kind == MOLECULE and beside in model.quantities:
+            if (beside := model._beside(path)) is not None:
                 self.concentration_of[path] = beside
                 self.formulas.setdefault(beside, model.expression(beside, assembled))
         self.column = {name: i for i, name in enumerate(self.formulas)}
@@ -165,7 +177,10 @@ class _Wanted:
     def dataset(self, run: ModelRun, hours, labels, sensitivities: Sequence[str]) -> xr.Dataset:
         shape = run.values.shape[:2]
         n = len(self.paths)
-        own = {"amount": np.full((*shape, n), np.nan), "concentration": np.full((*shape, n), np.nan)}
+        own = {
+            "amount": np.full((*shape, n), np.nan),
+            "concentration": np.full((*shape, n), np.nan),
+        }
         slopes = None
         if run.slopes is not None:
             slopes = {k: np.full((*shape, n, len(sensitivities)), np.nan) for k in own}
@@ -176,7 +191,11 @@ class _Wanted:
         column = [self.column[p] for p in self.paths]
         mass = "mg" if self.unit == "mg" else "umol"
         variables: dict[str, Any] = {
-            "concentration": (_DIMS, own["concentration"], self._attrs("concentration", f"{mass}/L")),
+            "concentration": (
+                _DIMS,
+                own["concentration"],
+                self._attrs("concentration", f"{mass}/L"),
+            ),
             "amount": (_DIMS, own["amount"], self._attrs("amount", mass)),
             "value": (
                 _DIMS,
@@ -216,7 +235,9 @@ class _Wanted:
     def _attrs(self, name: str, units: str) -> dict[str, str]:
         return {**schemas.attrs("simulation", name), "units": units}
 
-    def _fill(self, own, slopes, run: ModelRun, i: int, source: str, kind: str, factor, names) -> None:
+    def _fill(
+        self, own, slopes, run: ModelRun, i: int, source: str, kind: str, factor, names
+    ) -> None:
         """One column of amounts or concentrations, and its derivatives."""
         known = self.assembled.parameters
         size = np.atleast_1d(evaluate([factor], known)[0])[:, None]
@@ -230,4 +251,4 @@ class _Wanted:
             slopes[kind][:, :, i, q] += run.values[:, :, at] * np.atleast_1d(moved)[:, None]
 
 
-__all__ = ["TIME", "simulate_model"]
+__all__ = ["simulate_model"]

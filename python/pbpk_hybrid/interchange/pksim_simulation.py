@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from .._core.errors import FileFormatError
 from .._core.xml_files import read_xml
@@ -39,4 +40,9 @@ def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
     return PKSimModel(read_pkml(root, path), str(path))
 
 
-__all__ = ["read_pksim_simulation"]
+def example_pksim_simulation() -> Path:
+    """Path of a small simulation written for this package: two tablets, a gut, blood, and a liver that saturates."""
+    return Path(__file__).with_name("data") / "own" / "tablet.pkml"
+
+
+__all__ = ["example_pksim_simulation", "read_pksim_simulation"]

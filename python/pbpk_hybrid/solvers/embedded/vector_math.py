@@ -111,7 +111,9 @@ class _Writer:
         z = self.mul(s, s)
         tail = self.mul(self.horner(z, [1.0 / (2 * i + 3) for i in range(_LOG_TERMS)]), z)
         # 2 s (1 + tail), of which 2 s = f - s f is exact to the last place
-        rest = self.add(self.mul(k, _real(_LN2_LOW)), self.mul(s, b.fsub(self.mul(_real(2.0), tail), f)))
+        rest = self.add(
+            self.mul(k, _real(_LN2_LOW)), self.mul(s, b.fsub(self.mul(_real(2.0), tail), f))
+        )
         out = self.add(self.mul(k, _real(_LN2_HIGH)), b.fadd(f, rest))
         out = b.select(b.fcmp_ordered("==", x, _real(0.0)), _real(-math.inf), out)
         out = b.select(b.fcmp_ordered("==", x, _real(math.inf)), x, out)

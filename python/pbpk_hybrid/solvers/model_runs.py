@@ -57,7 +57,8 @@ def run_model(
     times : ascending, in the model's unit of time; the first is not before the start
     outputs : name -> formula over states, discrete states, time and given parameters
     sensitivities : names of given parameters
-    options : `max_step` in the model's unit of time; `atol` None: rtol x 1e-5 of what the model starts with
+    options : `max_step` in the model's unit of time; `atol` None: rtol x 1e-5 of the largest amount that the model starts with
+        or that an event sets
 
     Raises
     ------
@@ -74,8 +75,7 @@ def run_model(
         # every threshold adds an error of its own; with this, curves keep to what the same rtol gives without any
         options = replace(options, rtol=max(1e-13, 0.3 * options.rtol))
     if options.atol is None:
-        scale = max(float(np.abs(start).max(initial=0.0)), LEAST_SCALE)
-        options = replace(options, atol=options.rtol * 1e-6 * scale)
+        options = replace(options, atol=max(options.rtol * 1e-5, 1e-14) * _scale(assembled, start))
     problem = Problem(
         system,
         stops,
@@ -132,6 +132,22 @@ def _stack(columns: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     for i, column in enumerate(columns):
         out[..., i] = column
     return out
+
+
+def _scale(assembled: AssembledModel, start: np.ndarray) -> float:
+    """The largest amount at the start, or that an event would set there."""
+    system, program = assembled.system, assembled.system.events
+    still = set(program.still) | {program.time} if program is not None else {assembled.model.time}
+    moving = [i for i, s in enumerate(system.states) if s not in still]
+    found = [start[:, moving].ravel()]
+    if program is not None:
+        known = {s: start[:, i] for i, s in enumerate(system.states)}
+        known |= dict(zip(program.constants, program.values_of_constants.T, strict=True))
+        for targets, values in zip(program.targets, program.values, strict=True):
+            wanted = [v for t, v in zip(targets, values, strict=True) if t not in still]
+            found += [np.atleast_1d(v).ravel() for v in evaluate(wanted, known)]
+    amounts = np.abs(np.concatenate(found))
+    return max(float(amounts[np.isfinite(amounts)].max(initial=0.0)), LEAST_SCALE)
 
 
 def _check_sensitivities(assembled: AssembledModel, names: Sequence[str]) -> None:

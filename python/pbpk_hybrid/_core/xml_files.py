@@ -28,7 +28,9 @@ def read_xml(path: str | os.PathLike, max_bytes: int) -> ElementTree.Element:
     try:
         data = _bytes(source, max_bytes)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileFormatError("file", str(source), "a file that can be read", hint=str(error)) from error
+        raise FileFormatError(
+            "file", str(source), "a file that can be read", hint=str(error)
+        ) from error
     if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
         raise FileFormatError("file", str(source), "XML without a document type or entities")
     parser = ElementTree.XMLPullParser(("start", "end"))

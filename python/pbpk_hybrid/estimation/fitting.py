@@ -15,9 +15,9 @@ from ..dosing import Regimen
 from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from .error_models import as_error_model
+from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
-from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
 from .predictor import Predictor, read_observations
 from .steady import warn_if_unsettled
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
+from ..expressions.tree import Expression, evaluate
 from .elimination_order import EliminationPlan, plan_elimination
 from .equations import equations_html, equations_text, summary
 from .signs import signed_by_equations
-from ..expressions.tree import Expression, evaluate
 
 if TYPE_CHECKING:
     from ..expressions.events import EventProgram

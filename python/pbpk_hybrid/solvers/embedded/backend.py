@@ -112,7 +112,9 @@ def _integrate(
             )
         areas = area_arrays(system, problem.area_terms(), method, area, moment)
         rate = aligned_lanes(n)
-        expr = expressions.expression_arrays(system, st.r_ptr, pack.parameter_rows(system), bool(derivatives))
+        expr = expressions.expression_arrays(
+            system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
+        )
         events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
 
         def worker(task: int) -> None:

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
 from ...models.expressions.tree import Expression, add, mul, symbol
-from ...models.system import Reaction, System
+from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
 
@@ -46,7 +46,15 @@ def call(typingctx, address, a, a_row, b, c, out, out_row):
         address, a, a_row, b, c, out, out_row = args
         zero = ir.Constant(ir.IntType(64), 0)
         places = [(1, a, a_row), (3, b, zero), (4, c, zero)]
-        _emit_call(context, builder, sig, address, places, ir.Constant(ir.IntType(64), 1), (5, out, out_row))
+        _emit_call(
+            context,
+            builder,
+            sig,
+            address,
+            places,
+            ir.Constant(ir.IntType(64), 1),
+            (5, out, out_row),
+        )
         return context.get_dummy_value()
 
     return types.void(types.int64, a, types.intp, b, c, out, types.intp), codegen
@@ -88,7 +96,9 @@ def expression_arrays(
         return None
     reactions = [system.reactions[m] for m in own]
     # the text of a large model takes longer to write than the model to integrate: once for each structure
-    structure = tuple((r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions)
+    structure = tuple(
+        (r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions
+    )
     key = (structure, tuple(system.plan.place.tolist()), tuple(p_ptr), own[0], sensitivities)
     codes = _remembered(key, lambda: _expression_codes(system, own, p_ptr, sensitivities))
     return Expressions(
@@ -185,7 +195,25 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
 
 @njit(cache=True, nogil=True)
 def add_expressions(
-    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z, block, expr
+    st,
+    stoich,
+    par,
+    n_par,
+    y,
+    u,
+    at,
+    d,
+    s,
+    at_s,
+    w,
+    dpar,
+    at_d,
+    slope,
+    gamma_h,
+    z,
+    at_z,
+    block,
+    expr,
 ):
     """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all expression reactions."""
     for b in range(block):
@@ -328,7 +356,19 @@ def _set_sensitivities(ev, k, l, y, s, block):
             at = (group * block + b) * n_constants
             first = group * rows + b
             call_wide(
-                ev.along, y, 0, y, ev.constants, s, first, ev.direction, at, s, first, block, ev.tangent
+                ev.along,
+                y,
+                0,
+                y,
+                ev.constants,
+                s,
+                first,
+                ev.direction,
+                at,
+                s,
+                first,
+                block,
+                ev.tangent,
             )
             for q in range(ev.ptr[k], ev.ptr[k + 1]):
                 s[group * rows + ev.target[q - n] * block + b, l] = ev.tangent[q - n, l]

@@ -68,7 +68,7 @@ def simulate_together(
 
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
-    >>> inhibitor = ph.getas_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
     >>> both = ph.simulate_together({"midazolam": "7.5 mg oral", inhibitor: "400 mg oral q12h x3"})
     >>> both["concentration"].sel(compartment="midazolam:plasma").dims
     ('subject', 'time')
@@ -160,7 +160,7 @@ def interaction(
 
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
-    >>> inhibitor = ph.getas_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
+    >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
     >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
     >>> bool(found["auc_ratio"][0] > 1)
     True

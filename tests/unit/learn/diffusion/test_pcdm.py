@@ -200,7 +200,7 @@ def test_guidance_without_a_condition_changes_nothing():
 
 
 def test_the_guidance_that_was_asked_for_reaches_the_sampler(model, monkeypatch):
-    from pbpk_hybrid.learn.diffusion import model as module
+    from pbpk_hybrid.learn.diffusion import drawing as module
 
     seen, real = [], module.sample
     monkeypatch.setattr(module, "sample", lambda *a: seen.append(a[5]) or real(*a))
@@ -302,7 +302,7 @@ def test_guided_sampling_tells_the_network_and_still_holds(model):
     assert not np.array_equal(found[1.5]["volume"], found[3.0]["volume"])
 
 
-class _Told:
+class _OneIfTold:
     """A network whose answer is 1 for those who are told something, and 0.25 for the others."""
 
     def modulation(self, level, group, told):
@@ -317,9 +317,9 @@ def test_guidance_leads_from_the_free_answer_through_the_told_one(guidance):
     """D = D_free + g (D_told - D_free): at g = 1 the told answer, beyond it further the same way."""
     x, group = torch.randn(4, 3), torch.zeros(4, 2)
     told = torch.ones(4, 2, 3)
-    found = sample(_Told(), TINY, x, group, told, guidance)
+    found = sample(_OneIfTold(), TINY, x, group, told, guidance)
     np.testing.assert_allclose(found, 0.25 + guidance * 0.75, rtol=1e-5)
-    untold = sample(_Told(), TINY, x, group, torch.zeros(4, 2, 3), guidance)
+    untold = sample(_OneIfTold(), TINY, x, group, torch.zeros(4, 2, 3), guidance)
     np.testing.assert_allclose(untold, 0.25, rtol=1e-5)
 
 

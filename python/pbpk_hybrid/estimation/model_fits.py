@@ -74,6 +74,10 @@ class ModelPredictor:
         # refused now, not in the middle of a fit
         self({t: self.own[t] for t in targets})
 
+    def unsettled(self, values: Mapping[str, np.ndarray]) -> float:
+        """0: no doses before a steady-state record are written out in an imported model."""
+        return 0.0
+
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:

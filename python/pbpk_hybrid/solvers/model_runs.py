@@ -84,7 +84,7 @@ def run_model(
         assembled.start_time,
         start,
         names,
-        assembled.start_slope(names) if names else None,
+        start_slope=assembled.start_slope(names) if names else None,
     )
     result = backend.solve(problem, options, progress)
     known: dict[str, np.ndarray] = {s: result.amount[:, :, i] for i, s in enumerate(saved)}

@@ -62,7 +62,7 @@ def _integrate(
     problem: Problem, options: SolverOptions, progress
 ) -> tuple[Trajectories, np.ndarray]:
     """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
-    from . import expressions, pack, rosenbrock
+    from . import event_lanes, expressions, pack, rosenbrock
     from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
@@ -98,10 +98,10 @@ def _integrate(
     stage_weights = method.stage_weights
     event_constants = event_directions = None
     if system.events is not None:
-        event_constants = expressions.per_pack_constants(system, n_subjects)
+        event_constants = event_lanes.per_pack_constants(system, n_subjects)
         event_directions = aligned_lanes(0, 1)
         if derivatives:
-            event_directions = expressions.per_pack_directions(system, derivatives, n_subjects)
+            event_directions = event_lanes.per_pack_directions(system, derivatives, n_subjects)
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))

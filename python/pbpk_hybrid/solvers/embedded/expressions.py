@@ -422,26 +422,29 @@ def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
         store(out, still[q], load(y, still[q]))
 
 
-def per_pack_directions(system: System, derivatives, n_subjects: int) -> np.ndarray:
-    """(packs, parameters x constants, LANES) derivatives of the events' constants by each parameter."""
-    from .pack import to_lanes
-    from .sensitivity import BLOCK
-
-    n = max(1, system.events.values_of_constants.shape[1])
-    padded = -(-len(derivatives) // BLOCK) * BLOCK
-    out = np.zeros((n_subjects, padded, n))
-    for q, d in enumerate(derivatives):
-        if d.events is not None and d.events.shape[1]:
-            out[:, q] = d.events
-    return to_lanes(out.reshape(n_subjects, -1), n_subjects)
-
-
-def per_pack_constants(system: System, n_subjects: int) -> np.ndarray:
-    """(packs, rows, LANES) constants of the events."""
-    from .pack import to_lanes
-
-    values = system.events.values_of_constants
-    return to_lanes(values if values.shape[1] else np.zeros((1, 1)), n_subjects)
+@njit(cache=True, nogil=True)
+def events_of_pack(ev, constants, directions, pack):
+    """The events with the constants of one pack; None stays None."""
+    if ev is None:
+        return None
+    return Events(
+        ev.code,
+        ev.ptr,
+        ev.target,
+        ev.once,
+        constants[pack],
+        ev.holds,
+        ev.happened,
+        ev.rows,
+        ev.y,
+        ev.still,
+        ev.time,
+        ev.along,
+        directions[pack] if len(directions) else ev.direction,
+        ev.tangent,
+        ev.before,
+        ev.switches,
+    )
 
 
 __all__ = [

@@ -23,7 +23,7 @@ from numba import njit
 from ..base import ADD, KEEP, RATE, Status
 from .areas import advance_areas, prepare_areas, save_areas, write_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
-from .expressions import Events, call, fire, keep_exact, locate, reset_events, rising
+from .expressions import call, events_of_pack, fire, keep_exact, locate, reset_events, rising
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
@@ -704,31 +704,6 @@ def _of_pack(sens, kd_values, dpars, starts, pack):
 
 
 @njit(cache=True, nogil=True)
-def _events_of_pack(ev, constants, directions, pack):
-    """The events with the constants of one pack; None stays None."""
-    if ev is None:
-        return None
-    return Events(
-        ev.code,
-        ev.ptr,
-        ev.target,
-        ev.once,
-        constants[pack],
-        ev.holds,
-        ev.happened,
-        ev.rows,
-        ev.y,
-        ev.still,
-        ev.time,
-        ev.along,
-        directions[pack] if len(directions) else ev.direction,
-        ev.tangent,
-        ev.before,
-        ev.switches,
-    )
-
-
-@njit(cache=True, nogil=True)
 def integrate_packs(
     st,
     stoich,
@@ -801,7 +776,7 @@ def integrate_packs(
             _of_pack(sens, kd_values, dpars, starts, pack),
             area,
             expr,
-            _events_of_pack(ev, ev_constants, ev_directions, pack),
+            events_of_pack(ev, ev_constants, ev_directions, pack),
             first,
             min(LANES, n_subjects - first),
             statistics[pack],

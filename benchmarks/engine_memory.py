@@ -18,8 +18,7 @@ _CODE = """
 import json, resource, sys, time
 import numpy as np
 import pbpk_hybrid as ph
-from pbpk_hybrid.simulation import single as simulation
-from pbpk_hybrid.models.small_molecules import whole_body
+from pbpk_hybrid.simulation import run, single
 from pbpk_hybrid.solvers.embedded import backend
 
 n = int(sys.argv[1])
@@ -45,10 +44,10 @@ def watch(owner, attribute, name):
 
 import pbpk_hybrid.physiology as physiology
 watch(physiology, "check_physiology", "check of the population")
-watch(whole_body, "whole_body_system", "assembly of the system")
-watch(simulation, "dose_stops", "doses")
+watch(single, "assemble_system", "assembly of the system")
+watch(run, "dose_stops", "doses")
 watch(backend.EmbeddedBackend, "solve", "integration (backend call)")
-watch(simulation, "_dataset", "Dataset")
+watch(run, "simulation_dataset", "Dataset")
 t = time.perf_counter()
 people = ph.sample_population(n, seed=1)
 spent["population"] = time.perf_counter() - t

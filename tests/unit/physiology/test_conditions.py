@@ -10,7 +10,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import whole_body_system
-from pbpk_hybrid.physiology.conditions.disease import CIRRHOSIS, RENAL_STAGES
+from pbpk_hybrid.physiology.conditions.disease import RENAL_STAGES
 from pbpk_hybrid.physiology.conditions.enzymes import (
     ONTOGENY,
     PHENOTYPES,

@@ -114,11 +114,20 @@ class PCDM:
         ranges: Mapping[str, tuple[float, float]],
         pool: Pool | None = None,
     ) -> None:
-        self.config, self.ranges = config, dict(ranges)
+        self.ranges = dict(ranges)
         self._sampler = PopulationSampler(
             config, module.eval(), coordinates, log_moments, shares, self.ranges, pool
         )
         self.log_: TrainingLog | None = None
+
+    @property
+    def config(self) -> PCDMConfig:
+        """Settings of the model; the sampler draws by the same ones."""
+        return self._sampler.config
+
+    @config.setter
+    def config(self, config: PCDMConfig) -> None:
+        self._sampler.config = config
 
     def _card(self) -> ModelCard:
         pool, config = self._sampler.pool, self.config

@@ -125,7 +125,7 @@ def test_tables_that_are_none(tmp_path, points):
         'id="fu" name="Fraction unbound" isFixedValue="1"',
         'id="fu" name="Fraction unbound" isFixedValue="0"',
     )
-    with pytest.raises(FileFormatError, match="table|at least two points"):
+    with pytest.raises(FileFormatError, match=r"table|at least two points"):
         read(tmp_path, text)
 
 
@@ -154,7 +154,7 @@ def test_a_packed_bomb_and_entities(tmp_path):
     ],
 )
 def test_other_files(tmp_path, text):
-    with pytest.raises(FileFormatError, match="simulation|pkml"):
+    with pytest.raises(FileFormatError, match=r"simulation|pkml"):
         read(tmp_path, text)
 
 

@@ -71,6 +71,8 @@ class ModelPredictor:
         self.times = hours * 60.0
         self.own = system.parameters
         self.calls = 0
+        #: doses written out before a steady-state record; an imported model has none
+        self.steady_doses = 0
         # refused now, not in the middle of a fit
         self({t: self.own[t] for t in targets})
 

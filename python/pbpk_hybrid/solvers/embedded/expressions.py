@@ -161,7 +161,7 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
     place = system.plan.place
     first_rows, second_rows = dict(rows), {}
     along, bend = [], []
-    for m, reaction in zip(own, reactions, strict=True):
+    for reaction in reactions:
         seeds = {}
         for name, state in reaction.inputs.items():
             moving = state in reaction.reactants
@@ -170,7 +170,7 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
             second_rows[f"{name} direction"] = Row(3 if moving else 5, int(place[state]))
             second_rows[name] = Row(0, int(place[state]))
             second_rows[f"{name} ahead"] = Row(1, int(place[state]))
-        for j, name in enumerate(reaction.symbols):
+        for name in reaction.symbols:
             # a constant that several reactions share has the same row in all of them
             row = rows[name].index
             seeds[name] = symbol(f"{name} direction")
@@ -456,6 +456,5 @@ __all__ = [
     "fire",
     "keep_exact",
     "locate",
-    "per_pack_constants",
     "rising",
 ]

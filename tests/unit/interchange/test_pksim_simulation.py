@@ -39,7 +39,7 @@ def by_hand(times, weight=70.0, dose=1e-4, lipophilicity=1.5):
         for stop in stops:
             if stop > last:
                 y = solve_ivp(rhs, (last, stop), y, rtol=1e-11, atol=1e-13, method="LSODA").y[:, -1]
-            y, last = [*y, dose / 3e-07, 0, 0, 0], stop
+            y, last = np.add(y, [dose / 3e-07, 0, 0, 0]), stop
         if time is None:
             break
         if time > last:

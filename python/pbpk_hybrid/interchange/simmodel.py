@@ -119,7 +119,11 @@ class _Reader:
             raise self.wrong(what, text, "a number") from None
 
     def read(self) -> SimModelFile:
-        kinds = (("ParameterList", PARAMETER), ("VariableList", MOLECULE), ("ObserverList", OBSERVER))
+        kinds = (
+            ("ParameterList", PARAMETER),
+            ("VariableList", MOLECULE),
+            ("ObserverList", OBSERVER),
+        )
         for key, kind in kinds:
             for element in self.lists.get(key, ()):
                 self.register(element, kind)
@@ -183,8 +187,10 @@ class _Reader:
         what = _tag(element)
         key = self.number_of(element, "id", what)
         path, name = element.get("path") or "", element.get("name") or str(key)
-        full = path if path.rpartition(self.delimiter)[2] == name or not name else (
-            f"{path}{self.delimiter}{name}" if path else name
+        full = (
+            path
+            if path.rpartition(self.delimiter)[2] == name or not name
+            else (f"{path}{self.delimiter}{name}" if path else name)
         )
         if key in self.path_of:
             raise self.wrong(f"{what} {full}", key, "a number of its own")

@@ -62,7 +62,11 @@ class ModelCoefficients:
     events: tuple[Expression, ...] | None = None
 
     def __call__(self, parameters: Mapping[str, np.ndarray]) -> Coefficients:
-        roots = [*self.entries, *(c for group in self.constants for c in group), *(self.events or ())]
+        roots = [
+            *self.entries,
+            *(c for group in self.constants for c in group),
+            *(self.events or ()),
+        ]
         numbers = iter(evaluate(roots, parameters))
         k = stack_columns([next(numbers) for _ in self.entries])
         groups = tuple(stack_columns([next(numbers) for _ in group]) for group in self.constants)
@@ -104,7 +108,9 @@ class AssembledModel:
     start_time: float = 0.0
 
     def with_values(
-        self, values: Mapping[str, np.ndarray | float], subjects: Sequence | np.ndarray | None = None
+        self,
+        values: Mapping[str, np.ndarray | float],
+        subjects: Sequence | np.ndarray | None = None,
     ) -> AssembledModel:
         """The same equations for other subjects: other numbers for exactly the names that were given before.
 
@@ -241,7 +247,9 @@ class _Assembly:
         zero = number(0.0)
         assigned = {a.target for e in self.model.events for a in e.assignments}
         moving = {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
-        return moving or {self.model.states[0]}  # a model in which nothing moves has a state all the same
+        return moving or {
+            self.model.states[0]
+        }  # a model in which nothing moves has a state all the same
 
     def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
         """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
@@ -266,7 +274,9 @@ class _Assembly:
 
     def build(self, original: OdeModel, reported_before: bool = False) -> AssembledModel:
         model = self.model
-        rates = dict(zip(self.states, self.closed(model.rates[s] for s in self.states), strict=True))
+        rates = dict(
+            zip(self.states, self.closed(model.rates[s] for s in self.states), strict=True)
+        )
         time = model.time
         rates = self._frozen(rates)
         events = self._events()
@@ -337,7 +347,9 @@ class _Assembly:
         for name, condition in self._switches:
             used = symbols(condition)
             for given_name in used.union(*(reached.get(s, ()) for s in used)) & own:
-                moved.setdefault(given_name, f"the time at which it changes {name.removeprefix('whether ')}")
+                moved.setdefault(
+                    given_name, f"the time at which it changes {name.removeprefix('whether ')}"
+                )
         return moved
 
     def _reached(self, rates: Mapping[str, Expression]) -> dict[str, frozenset[str]]:

@@ -17,7 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
-from ...models.expressions.tree import Expression, add, mul, symbol
+from ...models.expressions.tree import Expression, add, mul, symbol, symbols
 from ...models.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
@@ -31,10 +31,11 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
 #: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
 #: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
-#: saved at the time of an event is the state before it; how many of the last ones are switches.
+#: saved at the time of an event is the state before it; how many of the last ones are switches; rows of the states
+#: that conditions look at.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before switches",
+    "code ptr target once constants holds happened rows y still time along direction tangent before switches used",
 )
 
 
@@ -46,7 +47,15 @@ def call(typingctx, address, a, a_row, b, c, out, out_row):
         address, a, a_row, b, c, out, out_row = args
         zero = ir.Constant(ir.IntType(64), 0)
         places = [(1, a, a_row), (3, b, zero), (4, c, zero)]
-        _emit_call(context, builder, sig, address, places, ir.Constant(ir.IntType(64), 1), (5, out, out_row))
+        _emit_call(
+            context,
+            builder,
+            sig,
+            address,
+            places,
+            ir.Constant(ir.IntType(64), 1),
+            (5, out, out_row),
+        )
         return context.get_dummy_value()
 
     return types.void(types.int64, a, types.intp, b, c, out, types.intp), codegen
@@ -88,7 +97,9 @@ def expression_arrays(
         return None
     reactions = [system.reactions[m] for m in own]
     # the text of a large model takes longer to write than the model to integrate: once for each structure
-    structure = tuple((r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions)
+    structure = tuple(
+        (r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions
+    )
     key = (structure, tuple(system.plan.place.tolist()), tuple(p_ptr), own[0], sensitivities)
     codes = _remembered(key, lambda: _expression_codes(system, own, p_ptr, sensitivities))
     return Expressions(
@@ -185,7 +196,25 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
 
 @njit(cache=True, nogil=True)
 def add_expressions(
-    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z, block, expr
+    st,
+    stoich,
+    par,
+    n_par,
+    y,
+    u,
+    at,
+    d,
+    s,
+    at_s,
+    w,
+    dpar,
+    at_d,
+    slope,
+    gamma_h,
+    z,
+    at_z,
+    block,
+    expr,
 ):
     """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all expression reactions."""
     for b in range(block):
@@ -234,6 +263,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
             _event_tangents(program, values, rows) if wanted else 0,
         ),
     )
+    seen = symbols(*program.conditions)
     n = len(program.conditions)
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
     target = [int(place[number[t]]) for group in program.targets for t in group]
@@ -254,6 +284,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
         int(program.n_switches),
+        np.array(sorted(rows[s].index for s in seen if rows[s].array == 0), dtype=np.int64),
     )
 
 
@@ -328,7 +359,19 @@ def _set_sensitivities(ev, k, l, y, s, block):
             at = (group * block + b) * n_constants
             first = group * rows + b
             call_wide(
-                ev.along, y, 0, y, ev.constants, s, first, ev.direction, at, s, first, block, ev.tangent
+                ev.along,
+                y,
+                0,
+                y,
+                ev.constants,
+                s,
+                first,
+                ev.direction,
+                at,
+                s,
+                first,
+                block,
+                ev.tangent,
             )
             for q in range(ev.ptr[k], ev.ptr[k + 1]):
                 s[group * rows + ev.target[q - n] * block + b, l] = ev.tangent[q - n, l]
@@ -358,7 +401,7 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = 0.5 * (low + high)
-        interpolate(n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
+        interpolate_some(ev.used, n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
         if rising(ev, ev.y, 0, count, False):
             high = middle
         else:
@@ -367,6 +410,20 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
             break
     interpolate(n, high, n_dense, y, new, at, dense, ev.still, ev.y)
     return high
+
+
+@njit(cache=True, nogil=True)
+def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
+    """Some rows of the state at t + theta h."""
+    rest = 1.0 - theta
+    for q in range(len(rows)):
+        i = rows[q]
+        bend = load(dense, (n_dense - 1) * n + i)
+        for m in range(n_dense - 2, -1, -1):
+            bend = load(dense, m * n + i) + theta * bend
+        store(out, i, rest * load(y, i) + theta * (load(new, at + i) + rest * bend))
+    for q in range(len(still)):
+        store(out, still[q], load(y, still[q]))
 
 
 @njit(cache=True, nogil=True)

@@ -466,7 +466,8 @@ def integrate_pack(
         due = t
         if ev is not None:
             saves_first = ev.before != 0
-            if saves_first:  # conditions hold within rounding of their time, which may be ahead of it
+            # conditions hold within rounding of their time, which may be ahead of it
+            if saves_first:
                 due = t + SAME_TIME * (1.0 + abs(t))
         for phase in range(2):
             if (phase == 0) == saves_first:
@@ -700,6 +701,7 @@ def _events_of_pack(ev, constants, directions, pack):
         ev.tangent,
         ev.before,
         ev.switches,
+        ev.used,
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..._core.errors import InputError
 from ..system.named import with_values
+from ..system.signs import signed_by_equations
 from ..system.system import Coefficients, Reaction, System
 from .derivative import directional
 from .events import EventProgram
@@ -313,6 +314,9 @@ class _Assembly:
             events=events,
             signed=self._signed(),
         )
+        # a file may forbid what its own equations do (PK-Sim's saliva gland gives what it never got)
+        taken = [n for n, free in zip(self.names, signed_by_equations(system), strict=True) if free]
+        system = replace(system, signed=(*system.signed, *taken))
         outputs = dict(zip(model.outputs, self.closed(model.outputs.values()), strict=True))
         corners = self._corners(rates)
         return AssembledModel(

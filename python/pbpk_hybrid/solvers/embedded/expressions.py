@@ -260,7 +260,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
     code, along = _remembered(
         key,
         lambda: (
-            compile_expressions([*conditions, *values], rows).address,
+            compile_expressions([*conditions, *values], rows).address if conditions else 0,
             _event_tangents(program, values, rows) if wanted else 0,
         ),
     )
@@ -323,11 +323,10 @@ def reset_events(ev):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def due(ev, k, l):
-    """Whether an event may happen in a lane once its condition is true."""
-    if ev.holds[k, l] != 0.0:
-        return False
-    return ev.once[k, l] == 0.0 or ev.happened[k, l] == 0.0
+def _rise(ev, k):
+    """1 in the lanes in which an event's condition is true that was not, unless it happens once and has happened."""
+    spent = load(ev.once, k) * load(ev.happened, k)
+    return load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
 
 
 @njit(cache=True, nogil=True)
@@ -338,23 +337,26 @@ def fire(ev, y, s, block):
     """
     n = len(ev.once)
     happened = False
+    if n == 0:
+        return False
     changed = True
     for k in range(n):
         if changed:
             call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
             changed = False
+        rise = _rise(ev, k)
         for l in range(LANES):
-            now = ev.rows[k, l] != 0.0
-            if now and due(ev, k, l):
-                if s is not None:
-                    _set_sensitivities(ev, k, l, y, s, block)
-                for q in range(ev.ptr[k], ev.ptr[k + 1]):
-                    y[ev.target[q - n], l] = ev.rows[q, l]
-                ev.happened[k, l] = 1.0
-                changed = True
-                if k < n - ev.switches:
-                    happened = True
-            ev.holds[k, l] = 1.0 if now else 0.0
+            if lane(rise, l) == 0.0:
+                continue
+            if s is not None:
+                _set_sensitivities(ev, k, l, y, s, block)
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                y[ev.target[q - n], l] = ev.rows[q, l]
+            ev.happened[k, l] = 1.0
+            changed = True
+            if k < n - ev.switches:
+                happened = True
+        store(ev.holds, k, load(ev.rows, k))
     return happened
 
 
@@ -391,11 +393,12 @@ def _set_sensitivities(ev, k, l, y, s, block):
 def rising(ev, state, row, count, note):
     """Whether a condition that did not hold does so now, in a lane with a subject; `note`: remember those that ended."""
     n = len(ev.once)
+    if n == 0:
+        return False
     call(ev.code, state, row, state, ev.constants, ev.rows, 0)
     rise = splat(0.0)
     for k in range(n):
-        spent = load(ev.once, k) * load(ev.happened, k)
-        rise = rise + load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
+        rise = rise + _rise(ev, k)
     for l in range(count):
         if lane(rise, l) != 0.0:
             return True

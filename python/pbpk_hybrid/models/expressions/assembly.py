@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -142,12 +143,12 @@ class AssembledModel:
             system = with_values(system, parameters, base)
         return replace(self, system=system, parameters=base)
 
-    @property
+    @cached_property
     def start(self) -> np.ndarray:
         """(n_subjects or 1, n_states) state at the start."""
         return stack_columns(evaluate(self.start_formulas, self.parameters))
 
-    @property
+    @cached_property
     def stops(self) -> np.ndarray:
         """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a subject has none."""
         return stack_columns(evaluate(self.corners, self.parameters))

@@ -1,4 +1,6 @@
-"""Numbers without a source that was read: each listed with its reason and date in ``assumptions.toml``, shown on one page."""
+"""Numbers without a source that was read: each listed with its reason and date in
+``assumptions.toml``, shown on one page.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,19 @@ class Assumption:
 
     Parameters
     ----------
-    name : what it is
-    value : one number or several
-    unit : of the numbers, in their order
-    reason : why it is taken so
-    date : since when it stands here
-    used : where: ``"module:expression"`` that gives `value`, or ``"path: text"`` of a benchmark
+    name
+        What it is.
+    value
+        One number or several.
+    unit
+        Of the numbers, in their order.
+    reason
+        Why it is taken so.
+    date
+        Since when it stands here.
+    used
+        Where: ``"module:expression"`` that gives `value`, or ``"path: text"`` of a
+        benchmark.
     """
 
     name: str

@@ -279,7 +279,8 @@ def _from_text(
                 split.text,
                 f"a number and its unit: {possible or _POSSIBLE.get(unit, _shown(unit))}",
                 subject=subject,
-                hint=f"as text a number needs its unit here, such as {_example(unit, split.digits)!r}",
+                hint="as text a number needs its unit here, such as "
+                f"{_example(unit, split.digits)!r}",
             )
         return _float(split.number, split.text, field, unit, subject)
     if not percent and "%" in split.unit:

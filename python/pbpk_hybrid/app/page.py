@@ -127,7 +127,8 @@ def forecast() -> None:
         ax.legend(frameon=False)
         st.pyplot(figure)
         st.caption(
-            f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take it with care)"
+            f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take "
+            "it with care)"
         )
         st.download_button(
             "CSV ", q.to_dataframe(name="mg_per_l").to_csv().encode(), "forecast.csv"

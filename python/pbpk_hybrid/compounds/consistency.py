@@ -86,8 +86,8 @@ def _check_bases(c: Compound) -> None:
             c.fraction_excreted_renal,
             "clearance_plasma beside it",
             subject=c.name,
-            hint="the fraction is of the total in vivo clearance; beside clearance_hepatic or in vitro "
-            "clearance give gfr_fraction",
+            hint="the fraction is of the total in vivo clearance; beside clearance_hepatic "
+            "or in vitro clearance give gfr_fraction",
         )
 
 

@@ -141,7 +141,8 @@ def httk_compound(number: int, **values: Any) -> Compound:
             mass,
             "a number > 0 [g/mol]",
             subject=name,
-            hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, molar_mass=...)",
+            hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, "
+            "molar_mass=...)",
         )
     for field, column in (("log_p", "logP"), ("log_membrane_affinity", "logMA")):
         if (value := _number(r[column])) is not None:
@@ -196,7 +197,8 @@ def _measured(
     if (value := _number(r[column])) is not None:
         if value <= 0:
             notes.append(
-                f"{prefix}fraction_unbound_plasma: below the limit of detection ({r[column + '.Reference']})"
+                f"{prefix}fraction_unbound_plasma: below the limit of detection "
+                f"({r[column + '.Reference']})"
             )
         else:
             if 1 < value <= LARGEST_FRACTION:
@@ -204,7 +206,8 @@ def _measured(
                 value = 1.0
             if value > 1:
                 notes.append(
-                    f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a fraction, left out"
+                    f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a "
+                    "fraction, left out"
                 )
             else:
                 out["fraction_unbound_plasma"] = value
@@ -219,7 +222,8 @@ def _measured(
         p = _number(parts[3]) if len(parts) == 4 else _number(r[column + ".pValue"])
         if p is not None and p > CLINT_P_LIMIT and value > 0:
             notes.append(
-                f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as 0 as in httk"
+                f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as "
+                "0 as in httk"
             )
             value = 0.0
         out["clint_hepatocyte"] = value

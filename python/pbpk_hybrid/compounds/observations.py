@@ -92,8 +92,9 @@ def observations(
                     "collection",
                     where,
                     f"the file {_file_name(where, key)} in a data folder",
-                    hint=f"pass folder=... or set {ENVIRONMENT}; collections are licensed apart from the package, and those "
-                    "that may be copied are in benchmarks/data of its source repository",
+                    hint=f"pass folder=... or set {ENVIRONMENT}; collections are licensed "
+                    "apart from the package, and those that may be copied are in "
+                    "benchmarks/data of its source repository",
                 )
             continue
         records += _READERS[where](path, key, compound.identifiers.get("dtxsid", ""))

@@ -50,10 +50,12 @@ duration, II interval):
   There NONMEM clamps the phase to 0 and drops those on their way (measured in
   FeRx-NLME/ferx-core#1125); the true steady state is given here.
 
-  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
-  ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more from phase 0 for ``pulse_duration`` =
-  T - floor(T/II) II. Implied infusions that still run at the record are RATE events: + R each at the record's time,
-  - R at the time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple of II within 1e-9, there
+  An infusion of length T (after F) longer than II overlaps its predecessors. In the
+  periodic regime the rate is ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R
+  more from phase 0 for ``pulse_duration`` = T - floor(T/II) II. Implied infusions that
+  still run at the record are RATE events: + R each at the record's time,
+  - R at the time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple
+    of II within 1e-9, there
   is no pulse (metrumresearchgroup/mrgsolve#947).
 
   SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that

@@ -1,7 +1,7 @@
 """Regimens in words.
 
-A regimen is one or more parts, joined by ``then`` (one after the other) or ``and`` (at the same time; binds
-closer)::
+A regimen is one or more parts, joined by ``then`` (one after the other) or ``and`` (at the
+same time; binds closer)::
 
     100 mg iv
     5 mg/kg po

@@ -133,7 +133,8 @@ def read_nonmem(
 
     Returns
     -------
-    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where
+    NonmemData
+        (regimen, observations, covariates). Subjects are whole numbers; where.
     they have names, ``subject`` holds the names and the regimen numbers them 0, 1, ...
     in their order
 

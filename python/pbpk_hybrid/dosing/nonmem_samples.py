@@ -86,7 +86,8 @@ def observations_of(
         ds["before_dose"] = ("sample", before.astype(np.int64), attrs("observation", "before_dose"))
     if t.has("OCC"):
         t.notes.append(
-            f"{t.names['OCC']}: occasions of a subject are not told apart, its parameters are the same in all"
+            f"{t.names['OCC']}: occasions of a subject are not told apart, its parameters "
+            "are the same in all"
         )
     return validate(ds, "observation")
 
@@ -134,7 +135,8 @@ def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartme
     )
     if out.size < rows.size:
         t.notes.append(
-            f"{out.size} samples with {column} {near[key.lower()]} used, {rows.size - out.size} others left out"
+            f"{out.size} samples with {column} {near[key.lower()]} used, "
+            f"{rows.size - out.size} others left out"
         )
     return out
 
@@ -257,7 +259,8 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
                     text,
                     "the limit that the value is below",
                     subject=t.label[i],
-                    hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as the value",
+                    hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as "
+                    "the value",
                 )
     bad = np.zeros(len(t.line), bool)
     bad[rows] = value < 0

@@ -263,7 +263,8 @@ class RecordTable:
                 hint = "add a column DATE where a clock passes midnight"
             elif self.has("OCC") and self.field(i, "OCC") != self.field(i - 1, "OCC"):
                 hint = (
-                    f"if {self.names['OCC']} {self.field(i, 'OCC')} starts with nobody having drug left, read it "
+                    f"if {self.names['OCC']} {self.field(i, 'OCC')} starts with nobody "
+                    "having drug left, read it "
                     'with occasions="reset" (--occasions reset)'
                 )
             raise FileFormatError(

@@ -58,7 +58,8 @@ def write_nonmem(
 
     Returns
     -------
-    Path : `path`
+    Path
+        `path`.
 
     Raises
     ------

@@ -62,8 +62,9 @@ def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> N
     if other.any():
         span = lambda v: f"{v.min():.3g}" + (f" to {v.max():.3g}" if v.max() > v.min() else "")
         warn(
-            f"after other doses in {other.sum()} of {other.size} samples: {span(dose[other])} mg, and {span(simulated_dose)} mg were "
-            "simulated; divide both by dose (dose_normalise, --dose-normalise), or leave these samples out"
+            f"after other doses in {other.sum()} of {other.size} samples: "
+            f"{span(dose[other])} mg, and {span(simulated_dose)} mg were simulated; divide "
+            "both by dose (dose_normalise, --dose-normalise), or leave these samples out"
         )
 
 

@@ -138,7 +138,8 @@ class NeuralAllometry:
 
         Returns
         -------
-        model, with the training log as ``model.log_``
+        NeuralAllometry
+            Model, with the training log as ``model.log_``.
         """
         table, config = table or load_table(), config or AllometryConfig()
         encoder, modules, log, problem, inner = fit_members(
@@ -260,10 +261,11 @@ class NeuralAllometry:
 
         Returns
         -------
-        Dataset: clearance [L/h], clearance_plasma [mL/min/kg], volume [L],
-        volume_steady_state [L/kg], fraction_unbound_plasma, each with _lower and _upper;
-        source_weight(source, parameter); where sources have kp,
-        partition_coefficient(organ)
+        Dataset
+            ``clearance`` [L/h], ``clearance_plasma`` [mL/min/kg], ``volume`` [L],
+            ``volume_steady_state`` [L/kg], ``fraction_unbound_plasma``, each with ``_lower``
+            and ``_upper``; ``source_weight(source, parameter)``; where sources have kp,
+            ``partition_coefficient(organ)``.
 
         Raises
         ------
@@ -317,8 +319,9 @@ class NeuralAllometry:
 
         Returns
         -------
-        Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and
-        parameter values along the curve
+        Dataset
+            ``exponent(mass, parameter)``, its 5 and 95 % quantiles over the members, and
+            parameter values along the curve.
         """
         grid = np.geomspace(0.02, 100.0, 60)
         if masses is not None:

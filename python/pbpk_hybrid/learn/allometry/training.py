@@ -92,7 +92,7 @@ class Problem:
     encoder
         Encoder
     table : Table
-        n compounds
+        n compounds.
     structure : array
         (n, 3) human values predicted from structure
     cases

@@ -133,7 +133,8 @@ class PCDM:
         pool, config = self._sampler.pool, self.config
         age = self.ranges["age"]
         facts = {
-            "draws": f"{len(MEASURED)} measured quantities and {len(RESIDUALS)} of organs and kidney",
+            "draws": f"{len(MEASURED)} measured quantities and {len(RESIDUALS)} of organs "
+            "and kidney",
             "trained on": f"human adults of {age[0]:.0f} to {age[1]:.0f} years",
             "conditions": "sex, ethnicity, " + ", ".join(self.ranges),
             "network": f"{config.blocks} blocks of width {config.width}",
@@ -242,13 +243,15 @@ class PCDM:
 
         Returns
         -------
-        physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn
-        and thrown away because a condition or a hard rule failed), ``projected_fraction``
-        (organs moved to satisfy a rule), ``mirrored_fraction`` (moved into an asked range
-        from just outside, see :mod:`.ranges`), ``pool_members`` (how many people of the
-        pool satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities
-        asked for where nobody was trained on), ``beyond_training`` (asked ends that reach
-        further than the people trained on: nobody is handed out there)
+        Dataset
+            Physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction``
+            (drawn and thrown away because a condition or a hard rule failed),
+            ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
+            (moved into an asked range from just outside, see :mod:`.ranges`),
+            ``pool_members`` (how many people of the pool satisfy the ranges; 0: the network
+            was told them), ``extrapolated`` (quantities asked for where nobody was trained
+            on), ``beyond_training`` (asked ends that reach further than the people trained
+            on: nobody is handed out there).
 
         Raises
         ------
@@ -291,7 +294,9 @@ class PCDM:
 
         Returns
         -------
-        (subject,) [nat]; comparable between people of one model, a small value is an unusual person
+        DataArray
+            (subject,) [nat]; comparable between people of one model, a small value is an
+            unusual person.
 
         Raises
         ------

@@ -288,8 +288,9 @@ class GraphField(NativeField):
 
     def __repr__(self) -> str:
         return (
-            f"GraphField({self.n_organs} organs, {len(self.source)} edges, n_features={self.n_features}, "
-            f"hidden={self.hidden}, n_messages={self.n_messages}, n_parameters={self.n_parameters}, "
+            f"GraphField({self.n_organs} organs, {len(self.source)} edges, "
+            f"n_features={self.n_features}, hidden={self.hidden}, "
+            f"n_messages={self.n_messages}, n_parameters={self.n_parameters}, "
             f"activation={self.activation!r}, time_dependent={self.time_dependent})"
         )
 

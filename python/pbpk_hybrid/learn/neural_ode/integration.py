@@ -109,9 +109,11 @@ def odeint(
 
     Returns
     -------
-    Tensor (n_times, batch, n_states), with an attribute ``facts``: a dict of backend,
-    backend_reason, backend_version, method, adjoint, rtol, atol, evaluations of the field
-    and, from Julia, accepted steps. Tensors computed from it do not carry the attribute.
+    Tensor
+        (n_times, batch, n_states), with an attribute ``facts``: a dict of backend,
+        backend_reason, backend_version, method, adjoint, rtol, atol, evaluations of the
+        field and, from Julia, accepted steps. Tensors computed from it do not carry the
+        attribute.
 
     Raises
     ------
@@ -186,7 +188,8 @@ def choose(
         for wrong, text in (
             (
                 not isinstance(field, NativeField),
-                f"{type(field).__name__} is not a native field (MLPField, GraphField, ScalingField)",
+                f"{type(field).__name__} is not a native field (MLPField, GraphField, "
+                "ScalingField)",
             ),
             (
                 method is not None and method not in julia.METHODS,

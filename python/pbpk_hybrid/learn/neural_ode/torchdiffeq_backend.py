@@ -92,8 +92,9 @@ def _reason(message: str) -> str:
         return "max steps reached; raise max_steps, loosen rtol, or integrate a stiff field in Julia with method='rodas5p'"
     if "underflow" in message:
         return (
-            "the step became too small; the field changes too fast or grows without bound: start from smaller weights, or "
-            "integrate a stiff field in Julia with method='rodas5p'"
+            "the step became too small; the field changes too fast or grows without bound: "
+            "start from smaller weights, or integrate a stiff field in Julia with "
+            "method='rodas5p'"
         )
     return f"{message}; {_NOT_FINITE}"
 

@@ -134,7 +134,9 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
 
     Returns
     -------
-    System with the observable ``plasma``; oral doses go into state ``4 - stages`` of the chain
+    System
+        With the observable ``plasma``; oral doses go into state ``4 - stages`` of
+        the chain.
     """
     n = len(scale)
     zero = np.zeros(n)

@@ -81,8 +81,9 @@ def reference_curves(
 
     Returns
     -------
-    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
-    enough for the model
+    np.ndarray | None
+        (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
+        enough for the model.
     """
     first = min(p.doses.first for p in patients)
     grid = np.unique(np.concatenate([times, *(p.time for p in patients)]))
@@ -110,7 +111,8 @@ def reference_curves(
             )
         except InputError as error:
             warnings.warn(
-                f"the mechanistic model cannot be run for {compound.name}, the forecast goes without it: {error}",
+                f"the mechanistic model cannot be run for {compound.name}, the forecast goes "
+                f"without it: {error}",
                 OutOfRangeWarning,
                 stacklevel=4,
             )

@@ -288,10 +288,11 @@ class Forecaster:
 
         Returns
         -------
-        Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L],
-        the median; concentration_quantile (..., quantile); ood_score (subject): above 1,
-        what is told of patient and compound is farther from the corpus than 99 % of it, or
-        see :meth:`ood_score`
+        Dataset
+            Of schema ``simulation``: ``concentration`` (subject, time, compartment) [mg/L],
+            the median; ``concentration_quantile`` (..., quantile); ``ood_score`` (subject):
+            above 1, what is told of patient and compound is farther from the corpus than 99
+            % of it, or see :meth:`ood_score`.
 
         Raises
         ------
@@ -378,7 +379,8 @@ class Forecaster:
 
         Returns
         -------
-        a new Forecaster; this one stays as it is
+        Forecaster
+            A new Forecaster; this one stays as it is.
         """
         if not 0.0 <= replay < 1.0:
             raise InputError("replay", replay, "a number in [0, 1)")
@@ -501,8 +503,9 @@ def _same_species(patients: Sequence[Patient], others: Batch | None) -> None:
     theirs = {SPECIES[i] for i in others.covariates[:, -len(SPECIES) :].argmax(axis=1)}
     if strange := {p.species for p in patients} - theirs:
         warnings.warn(
-            f"context: its patients are of {', '.join(sorted(theirs))}, not of {', '.join(sorted(strange))}; the forecaster "
-            "was trained on context of the same species only",
+            f"context: its patients are of {', '.join(sorted(theirs))}, not of "
+            f"{', '.join(sorted(strange))}; the forecaster was trained on context of the "
+            "same species only",
             OutOfRangeWarning,
             stacklevel=4,
         )

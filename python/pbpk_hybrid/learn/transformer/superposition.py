@@ -78,7 +78,8 @@ def exposures(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    (B, T, len(BANK)), both; the first is -25 where nothing has been given yet
+    tuple[Tensor, Tensor]
+        (B, T, len(BANK)), both; the first is -25 where nothing has been given yet.
     """
     since, given = _since(doses, time)
     rate = torch.tensor(BANK, dtype=time.dtype, device=time.device)
@@ -106,7 +107,8 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
 
     Returns
     -------
-    (B, T, K), zero before the first dose
+    Tensor
+        (B, T, K), zero before the first dose.
     """
     since, given = _since(doses, time)
     amount = doses.dose_amount[:, None, :] * given  # (B, T, D)

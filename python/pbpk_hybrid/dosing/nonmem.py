@@ -2,11 +2,17 @@
 
 What each column means
 ----------------------
-Names count in any case, a unit may stand behind them (``TIME (min)``, ``Conc (ng/mL)``). Doses: ``AMT RATE DUR ADDL II
-SS CMT EVID``, with ``TINF`` for ``DUR``, ``ROUTE`` (iv, oral), and ``ALAG`` and ``BIOAV`` for what NONMEM takes from the
-model: lag [time] and bioavailability of the dose. Samples: ``DV MDV``; ``CENS`` (1: below DV), ``LIMIT``, ``BLQ`` and
-``LLOQ``; ``DVID``, ``YTYPE``, ``ANALYTE`` and ``CMT`` of samples, of which one value is chosen. Rows: ``C`` and ``EXCL``
-leave records out, ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and clock times become elapsed hours. All others are covariates.
+Names count in any case, a unit may stand behind them (``TIME (min)``, ``Conc (ng/mL)``).
+
+- Doses: ``AMT RATE DUR ADDL II SS CMT EVID``, with ``TINF`` for ``DUR``, ``ROUTE`` (iv,
+  oral), and ``ALAG`` and ``BIOAV`` for what NONMEM takes from the model: lag [time] and
+  bioavailability of the dose.
+- Samples: ``DV MDV``; ``CENS`` (1: below DV), ``LIMIT``, ``BLQ`` and ``LLOQ``; ``DVID``,
+  ``YTYPE``, ``ANALYTE`` and ``CMT`` of samples, of which one value is chosen.
+- Rows: ``C`` and ``EXCL`` leave records out; ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and
+  clock times become elapsed hours.
+- All others are covariates.
+
 ``.``, NA and an empty field mean "not given"; ``<0.5`` in DV means below 0.5.
 
 RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument
@@ -134,9 +140,9 @@ def read_nonmem(
     Returns
     -------
     NonmemData
-        (regimen, observations, covariates). Subjects are whole numbers; where.
-    they have names, ``subject`` holds the names and the regimen numbers them 0, 1, ...
-    in their order
+        (regimen, observations, covariates). Subjects are whole numbers; where they have
+        names, ``subject`` holds the names and the regimen numbers them 0, 1, ... in their
+        order.
 
     Raises
     ------
@@ -177,7 +183,7 @@ class _Scale:
     ) -> None:
         def factor(
             item: str, caller_unit: str | None, unit: str, option: str, otherwise: float = 1.0
-        ):
+        ) -> float:
             column = t.names.get(item)
             if caller_unit is None and t.table.unit.get(column) is None:
                 return otherwise
@@ -434,9 +440,8 @@ def _durations(
 ) -> np.ndarray:
     """The duration where it rules: of RATE -2 and, where the file has no rate, of a DUR > 0."""
     if "DUR" in t.names and t.names["DUR"].upper() not in ("DUR", "TINF") and t.has("RATE"):
-        return np.where(
-            modelled_duration, length, 0.0
-        )  # a column that the caller named: the duration of RATE -2
+        # a column that the caller named: the duration of RATE -2
+        return np.where(modelled_duration, length, 0.0)
     t.refuse(length < 0, "DUR", "a duration >= 0")
     plain = (length > 0) & ~modelled_duration & ~modelled_rate
     contradicting = plain & (rate > 0)
@@ -447,9 +452,9 @@ def _durations(
         "DUR",
         "AMT/RATE, or no DUR beside a RATE",
     )
-    zero = np.array([t.field(i, "RATE") != "" for i in range(len(t.line))], bool)
+    rate_given = np.array([t.field(i, "RATE") != "" for i in range(len(t.line))], bool)
     t.refuse(
-        plain & (rate == 0) & zero,
+        plain & (rate == 0) & rate_given,
         "DUR",
         "no duration beside RATE 0, which is a bolus",
         hint="write RATE -2 for an infusion over DUR, or '.' in RATE",
@@ -587,10 +592,10 @@ def _carried(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.nda
     if not np.isnan(values).any():
         return values
     out = values.copy()
-    for a, n in zip(first, count, strict=True):
-        block = out[a : a + n]
+    for start, n in zip(first, count, strict=True):
+        block = out[start : start + n]
         known = np.flatnonzero(~np.isnan(block))
         if known.size:
             before = np.searchsorted(known, np.arange(n), side="right") - 1
-            out[a : a + n] = block[known[np.maximum(before, 0)]]
+            out[start : start + n] = block[known[np.maximum(before, 0)]]
     return out

@@ -106,7 +106,14 @@ def _sampled(t: RecordTable, evid: np.ndarray) -> np.ndarray:
     return np.flatnonzero((evid == 0) & (mdv % 100 == 0))
 
 
-def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartments) -> np.ndarray:
+def _chosen(
+    t: RecordTable,
+    rows: np.ndarray,
+    item: str,
+    chosen: Any,
+    option: str,
+    compartments: dict[str, str] | None,
+) -> np.ndarray:
     """The rows with the value chosen of a column that tells samples of different kinds apart."""
     if not t.has(item):
         if chosen is not None:
@@ -125,8 +132,8 @@ def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartme
             )
         return rows
     key = value_key(str(chosen))
-    near = {k.lower(): k for k in found}
-    if key.lower() not in near:
+    spelling = {name.lower(): name for name in found}
+    if key.lower() not in spelling:
         raise unknown_name(
             option, str(chosen), found, what=f"a value of {column} among the samples"
         )
@@ -135,7 +142,7 @@ def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartme
     )
     if out.size < rows.size:
         t.notes.append(
-            f"{out.size} samples with {column} {near[key.lower()]} used, "
+            f"{out.size} samples with {column} {spelling[key.lower()]} used, "
             f"{rows.size - out.size} others left out"
         )
     return out
@@ -196,76 +203,42 @@ def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
 
 
 # ---- what was measured --------------------------------------------------------------------------
-def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None):
-    """Value, limit [mg/L] and whether below it. What is missing is missing, never below."""
+def _values(
+    t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value, limit [mg/L] and whether below it. What is missing is missing, never below.
+
+    Parameters
+    ----------
+    rows : (sample,) int
+        Records that are samples.
+    factor : float
+        From the unit of DV to mg/L.
+    lloq
+        Limit of samples whose record says none, in the unit of DV or text with a unit.
+
+    Returns
+    -------
+    value, limit, below : (sample,)
+    """
     n = rows.size
     value, limit, below = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
     if not n:
         return value, limit, below
     general = _limit(lloq, factor)
     limits = t.number("LLOQ", np.nan) * (_own_factor(t, factor) if t.has("LLOQ") else factor)
-    flagged = (
-        flags(
-            t.table,
-            t.names["BLQ"],
-            yes=("y", "yes", "true", "blq", "bql"),
-            no=("n", "no", "false"),
-            what="0 or 1",
-        )
-        if t.has("BLQ")
-        else np.zeros(len(t.line), bool)
-    )
-    cens = t.number("CENS", 0)
+    limits = np.where(limits > 0, limits, general)
+    flagged = _flagged(t)
     sampled = np.zeros(len(t.line), bool)
     sampled[rows] = True
-    t.refuse(sampled & ~np.isin(cens, (-1, 0, 1)), "CENS", "0, or 1 where the value is below DV")
-    t.refuse(
-        sampled & (cens == -1),
-        "CENS",
-        "0 or 1",
-        hint="values above a limit (-1) cannot be used: leave the record out (MDV 1)",
-    )
+    censored = _censored(t, sampled)
     _look_at_limits(t, sampled)
     for k, i in enumerate(rows):
-        limit[k] = limits[i] if limits[i] > 0 else general
-        text = t.field(i, "DV")
-        number, below_limit = parse_number(text), parse_below(text)
-        if text and number is None and below_limit is None:
-            raise FileFormatError(
-                t.where(i, "DV"),
-                text,
-                "a finite number, or '.' where it is not given",
-                subject=t.label[i],
-                hint=f"write {text.replace(',', '.')}"
-                if "," in text
-                else "a value below a limit is <0.5",
-            )
-        if below_limit is not None and below_limit == below_limit:
-            below[k], limit[k] = True, below_limit * factor
-        elif cens[i] == 1:
-            below[k] = True
-            if number is not None and number > 0:
-                limit[k] = number * factor
-        elif below_limit is not None or flagged[i]:
-            below[k] = True
-        elif number is not None:
-            value[k] = number * factor
-            below[k] = abs(value[k]) < limit[k]
-        if below[k]:
-            value[k] = np.nan
-            if not limit[k] > 0:
-                raise FileFormatError(
-                    t.where(i, "DV"),
-                    text,
-                    "the limit that the value is below",
-                    subject=t.label[i],
-                    hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as "
-                    "the value",
-                )
-    bad = np.zeros(len(t.line), bool)
-    bad[rows] = value < 0
+        value[k], limit[k], below[k] = _sample(t, i, factor, limits[i], flagged[i], censored[i])
+    negative = np.zeros(len(t.line), bool)
+    negative[rows] = value < 0
     t.refuse(
-        bad,
+        negative,
         "DV",
         "a concentration >= 0, or MDV 1",
         hint="logarithms are not read" if (value < 0).sum() > 0.2 * n else "",
@@ -273,7 +246,78 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
     return value, limit, below
 
 
+def _flagged(t: RecordTable) -> np.ndarray:
+    """(record,) below quantification as a column BLQ says."""
+    if not t.has("BLQ"):
+        return np.zeros(len(t.line), bool)
+    return flags(
+        t.table,
+        t.names["BLQ"],
+        yes=("y", "yes", "true", "blq", "bql"),
+        no=("n", "no", "false"),
+        what="0 or 1",
+    )
+
+
+def _censored(t: RecordTable, sampled: np.ndarray) -> np.ndarray:
+    """(record,) CENS is 1: the value is below DV."""
+    cens = t.number("CENS", 0)
+    t.refuse(sampled & ~np.isin(cens, (-1, 0, 1)), "CENS", "0, or 1 where the value is below DV")
+    t.refuse(
+        sampled & (cens == -1),
+        "CENS",
+        "0 or 1",
+        hint="values above a limit (-1) cannot be used: leave the record out (MDV 1)",
+    )
+    return cens == 1
+
+
+def _sample(
+    t: RecordTable, i: int, factor: float, limit: float, flagged: bool, censored: bool
+) -> tuple[float, float, bool]:
+    """Value and limit [mg/L] of record `i`, and whether it is below the limit.
+
+    What says the limit, first to last: ``<0.5`` in DV, DV of a record with CENS 1, then
+    `limit`, that of the column LLOQ or of the caller.
+
+    Raises
+    ------
+    FileFormatError
+        A text that is no number, or a value below a limit that nothing says.
+    """
+    text = t.field(i, "DV")
+    number, below_limit = parse_number(text), parse_below(text)
+    if text and number is None and below_limit is None:
+        decimal_comma = f"write {text.replace(',', '.')}"
+        raise FileFormatError(
+            t.where(i, "DV"),
+            text,
+            "a finite number, or '.' where it is not given",
+            subject=t.label[i],
+            hint=decimal_comma if "," in text else "a value below a limit is <0.5",
+        )
+    if below_limit is not None and not np.isnan(below_limit):
+        limit = below_limit * factor
+    elif censored:
+        if number is not None and number > 0:
+            limit = number * factor
+    elif below_limit is None and not flagged:
+        value = np.nan if number is None else number * factor
+        if not abs(value) < limit:  # missing, or no limit
+            return value, limit, False
+    if not limit > 0:
+        raise FileFormatError(
+            t.where(i, "DV"),
+            text,
+            "the limit that the value is below",
+            subject=t.label[i],
+            hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as the value",
+        )
+    return np.nan, limit, True
+
+
 def _limit(lloq: float | str | None, factor: float) -> float:
+    """The caller's limit [mg/L]: text with a unit, or a number in the unit of DV."""
     if lloq is None:
         return np.nan
     if isinstance(lloq, str) and parse_number(lloq.strip()) is None:
@@ -282,6 +326,7 @@ def _limit(lloq: float | str | None, factor: float) -> float:
 
 
 def _own_factor(t: RecordTable, factor: float) -> float:
+    """From the unit of LLOQ to mg/L: its own where it says one, else that of DV."""
     column = t.names["LLOQ"]
     return t.table.factor(column, None, "mg/L", "LLOQ") if column in t.table.unit else factor
 

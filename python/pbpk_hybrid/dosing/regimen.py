@@ -430,7 +430,8 @@ class Regimen:
             if ids.size == 1 and ids[0] == EVERYONE
             else f"{np.count_nonzero(ids >= 0)} subjects"
         )
-        return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
+        first, last = c["time"].min(), c["time"].max()
+        return f"Regimen({len(self)} records for {subjects}, time {first:g} to {last:g} h)"
 
     def _repr_html_(self) -> str:
         table = self.to_dataframe()

@@ -3,25 +3,29 @@
 A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not
 apply to a row is 0 (or ""):
 
-================== ============ ==============================================================================
-column             unit         meaning
-================== ============ ==============================================================================
-subject            -            subject id that gets the dose; -1 for every subject
-time               h            time of the record (the dose enters at time + lag_time)
-evid               -            1 dose, 2 other (a stop without effect), 3 reset, 4 reset and dose
-route              -            iv_bolus, iv_infusion, oral, compartment; "" for evid 2 and 3
-compartment        -            state that receives the dose; "" for the route's own
-amount             mg           dose
-amount_per_kg      mg/kg        dose per body weight, instead of `amount`
-rate               mg/h         RATE > 0: infusion at this rate; its duration follows from the amount
-rate_per_kg        mg/h/kg      the same per body weight
-duration           h            infusion over this time; its rate follows from the amount
-interdose_interval h            II
-additional_doses   -            ADDL: number of further doses, II apart
-steady_state       -            SS: 0 none, 1 start at steady state, 2 add the steady state to what is there
-lag_time           h            lag before the dose (never the reset) enters
-bioavailability    -            fraction of the dose that enters
-================== ============ ==============================================================================
+================== ======== =========================================================
+column             unit     meaning
+================== ======== =========================================================
+subject            -        subject id that gets the dose; -1 for every subject
+time               h        time of the record (the dose enters at time + lag_time)
+evid               -        1 dose, 2 other (a stop without effect), 3 reset, 4 both 3
+                            and 1
+route              -        iv_bolus, iv_infusion, oral, compartment; "" for evid 2
+                            and 3
+compartment        -        state that receives the dose; "" for the route's own
+amount             mg       dose
+amount_per_kg      mg/kg    dose per body weight, instead of `amount`
+rate               mg/h     RATE > 0: infusion at this rate; its duration follows from
+                            the amount
+rate_per_kg        mg/h/kg  the same per body weight
+duration           h        infusion over this time; its rate follows from the amount
+interdose_interval h        II
+additional_doses   -        ADDL: number of further doses, II apart
+steady_state       -        SS: 0 none, 1 start at steady state, 2 add the steady state
+                            to what is there
+lag_time           h        lag before the dose (never the reset) enters
+bioavailability    -        fraction of the dose that enters
+================== ======== =========================================================
 """
 
 from __future__ import annotations

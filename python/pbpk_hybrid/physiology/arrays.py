@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-
 #: a numpy array, a torch tensor or a number; tensors come out where a tensor went in
 Array = Any
 

@@ -189,7 +189,10 @@ class Compound:
         """A checked compound from plain numbers, strings with units, or pint quantities.
 
         >>> import pbpk_hybrid as ph
-        >>> ph.Compound.create(name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %").molar_mass
+        >>> mine = ph.Compound.create(
+        ...     name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %"
+        ... )
+        >>> mine.molar_mass
         325.8
 
         Raises

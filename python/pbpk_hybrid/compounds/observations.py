@@ -20,19 +20,12 @@ from .._core.arguments import check_choice, check_path
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from .database import get_compound
+from .observation_columns import COLUMNS, INTEGER, TEXT, record
+from .observation_files import PBPK_PC, read_cvtdb, read_pbpk_pc
+from .osp_observations import read_osp
 
 if TYPE_CHECKING:
     import xarray as xr
-from .observation_files import (
-    COLUMNS,
-    INTEGER,
-    PBPK_PC,
-    TEXT,
-    read_cvtdb,
-    read_osp,
-    read_pbpk_pc,
-    record,
-)
 
 SHIPPED = Path(__file__).parent / "data" / "observations"
 ENVIRONMENT = "PBPK_HYBRID_DATA"

@@ -205,7 +205,7 @@ class DoseEvents:
         """Values (n,) with body weight multiplied in: (n,), or (subject, n) if shared."""
         if not per_kg.any():
             return value
-        weight = self.body_weight
+        weight: Any = self.body_weight  # not None: expand() refuses doses per kg without it
         if np.all(subject == EVERYONE):
             return np.where(per_kg, value * weight[first:stop, None], value)
         return np.where(per_kg, value * weight[subject], value)
@@ -492,9 +492,7 @@ class _Ordered:
     duration: np.ndarray  # h, 0 where not an infusion
 
 
-def _effective(
-    c: Mapping[str, np.ndarray], weight: np.ndarray | None, index: np.ndarray
-) -> _Ordered:
+def _effective(c: Mapping[str, np.ndarray], weight: Any, index: np.ndarray) -> _Ordered:
     """Size, rate and duration of each row after bioavailability.
 
     Parameters
@@ -502,7 +500,7 @@ def _effective(
     c
         Columns of a dose table, (row,).
     weight : (n_subjects,), kg
-        Body weights.
+        Body weights; None where no dose is per kg.
     index : (row,) int
         Subject of each row.
     """

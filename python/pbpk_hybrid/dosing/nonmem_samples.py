@@ -233,7 +233,7 @@ def _values(
     sampled[rows] = True
     censored = _censored(t, sampled)
     _look_at_limits(t, sampled)
-    for k, i in enumerate(rows):
+    for k, i in enumerate(rows.tolist()):
         value[k], limit[k], below[k] = _sample(t, i, factor, limits[i], flagged[i], censored[i])
     negative = np.zeros(len(t.line), bool)
     negative[rows] = value < 0

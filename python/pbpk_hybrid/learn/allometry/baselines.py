@@ -29,7 +29,7 @@ def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str,
     if not known:
         return {}
     weights = np.array([scaling.TABLE_WEIGHT[s] for s in known])
-    values = np.stack([table.parameter(parameter, s) for s in known], axis=1)
+    values = np.stack([table.parameter(parameter, s) for s in known], axis=1)  # (n, species)
     whole = np.isfinite(values).all(1)
     values = np.where(whole[:, None], values, np.nan)
     out: dict[str, np.ndarray] = {}
@@ -93,7 +93,7 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
 
 def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     out = {}
-    tissue = np.stack(
+    tissue = np.stack(  # (n, species)
         [
             scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s)
             for i, s in enumerate(known)
@@ -157,7 +157,7 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
                 np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0),
                 flag.astype(float),
             ]
-    columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))
+    columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))  # (n, 4 per source)
     return np.hstack(
         [columns, table.features.descriptors, table.features.fingerprint[:, :FINGERPRINT_SIZE]]
     ).astype(np.float32)

@@ -5,11 +5,13 @@ structure, split by scaffold.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._core.errors import FileFormatError, InputError
 from ...models.scaling import TABLE_WEIGHT
@@ -44,7 +46,8 @@ class Table:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, rows) -> Table:
+    def take(self, rows: ArrayLike) -> Table:
+        """Some of the compounds, by number or mask."""
         rows = (
             np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=int)
         )
@@ -66,7 +69,7 @@ class Table:
         values = self.values[:, s, PARAMETERS.index(name)]
         return values / self.weights[s] if per_kg and name != "fraction_unbound" else values
 
-    def has(self, name: str, species) -> np.ndarray:
+    def has(self, name: str, species: Iterable[str]) -> np.ndarray:
         """(n,) whether a parameter is known in all of `species`."""
         return np.all([np.isfinite(self.parameter(name, s)) for s in species], axis=0)
 
@@ -129,7 +132,7 @@ def load_table() -> Table:
     )
 
 
-def scaffold_folds(scaffolds, n_folds: int, seed: int) -> np.ndarray:
+def scaffold_folds(scaffolds: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     """(n,) fold of each compound; compounds of one scaffold share it, and folds are about
     equally large.
 

@@ -29,7 +29,7 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..model_card import ModelCard, n_parameters
+from ..model_card import Described, ModelCard, n_parameters
 from ..training import TrainingLog
 from . import blending, bodies
 from .calibration import GROUPS, LEVELS, factor
@@ -58,7 +58,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class NeuralAllometry:
+class NeuralAllometry(Described):
     """A continuous law from mouse to human; see the equations in
     :mod:`pbpk_hybrid.learn.allometry.module`.
 
@@ -89,7 +89,7 @@ class NeuralAllometry:
         n_members = len(self._modules) * self.config.members
         prior = self._encoder.prior
         n_structures = 0 if prior is None else len(prior.structures.fingerprint)
-        facts = {
+        entries = {
             "predicts": "clearance, volume, unbound fraction with intervals",
             "species": ", ".join(bodies.KNOT_SPECIES),
             "trained on": f"{n_structures} compounds of known structure"
@@ -98,13 +98,7 @@ class NeuralAllometry:
             "members": f"{n_members} in {len(self._modules)} modules",
             "kernel directions": self._encoder.projection.shape[1],
         }
-        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(*self._modules), facts)
-
-    def __repr__(self) -> str:
-        return self._card().line()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
+        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(*self._modules), entries)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -369,7 +363,7 @@ class NeuralAllometry:
         by_monkey = classical(problem, problem.present)
         centre = shrink_to_classical(centre, by_monkey, self._shares[group])
         half_width = [[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)]
-        return centre, np.stack(half_width, axis=1) * spread
+        return centre, np.stack(half_width, axis=1) * spread  # (n, 3) each
 
     # ------------------------------------------------------------------ private
     def _posterior(

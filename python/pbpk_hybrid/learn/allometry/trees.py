@@ -8,6 +8,7 @@ arrays; predicting needs numpy alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -49,8 +50,8 @@ class Trees:
         targets: np.ndarray,
         kernel_prediction: np.ndarray,
         n_trees: int,
-        parameters,
-        stacked,
+        parameters: Sequence[int],
+        stacked: Collection[int],
         seed: int,
     ) -> Trees:
         """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where
@@ -148,6 +149,7 @@ class Trees:
             raise CheckpointError("tensor trees/feature", columns, f"columns below {columns}")
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """The fields by name, as they go into a checkpoint."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 

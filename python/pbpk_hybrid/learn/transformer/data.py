@@ -39,12 +39,15 @@ class Doses:
 
     @property
     def first(self) -> float:
+        """Time of the first dose [h]."""
         return float(self.time.min())
 
 
 @dataclass
 class Patient:
-    """One patient, checked. Anchors [mg/L] are filled in where a compound is given."""
+    """One patient, checked. `reference`, the mechanistic model's concentrations at the
+    samples [mg/L], is filled in where a compound is given.
+    """
 
     label: str
     doses: Doses
@@ -216,12 +219,19 @@ def subject_ids(labels: Sequence[str]) -> list[int]:
 
 
 def _doses(regimen: Any, labels: list[str], body_weight: np.ndarray, where: str) -> list[Doses]:
+    """The doses of each subject, by label; `body_weight` (subject,) [kg].
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        A subject that is not among the labels, resets, doses into other compartments.
+    """
     regimen = as_regimen(regimen)
     c = regimen.columns
     ids = subject_ids(labels)
-    strangers = sorted(set(c["subject"].tolist()) - {-1, *ids})
-    if strangers:
-        raise unknown_name(f"{where}regimen.subject", strangers[0], ids, what="a subject")
+    unknown = sorted(set(c["subject"].tolist()) - {-1, *ids})
+    if unknown:
+        raise unknown_name(f"{where}regimen.subject", unknown[0], ids, what="a subject")
     for i in range(len(regimen)):
         if c["evid"][i] in (3, 4):
             raise InputError(
@@ -236,20 +246,26 @@ def _doses(regimen: Any, labels: list[str], body_weight: np.ndarray, where: str)
                 str(c["compartment"][i]),
                 "a dose by iv_bolus, iv_infusion or oral",
             )
-    if (
-        len({tuple(c["subject"].tolist())})
-        and bool(np.all(c["subject"] == -1))
-        and not regimen.needs_body_weight
-    ):
+    if bool(np.all(c["subject"] == -1)) and not regimen.needs_body_weight:
         shared = _single_doses(c, np.arange(len(regimen)), 1.0, labels[0], where)
         return [shared] * len(labels)
-    rows = [np.flatnonzero((c["subject"] == -1) | (c["subject"] == who)) for who in ids]
+    rows = [np.flatnonzero((c["subject"] == -1) | (c["subject"] == number)) for number in ids]
     return [
-        _single_doses(c, r, w, s, where) for r, w, s in zip(rows, body_weight, labels, strict=True)
+        _single_doses(c, own_rows, weight, label, where)
+        for own_rows, weight, label in zip(rows, body_weight, labels, strict=True)
     ]
 
 
-def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) -> Doses:
+def _single_doses(
+    c: Mapping[str, np.ndarray], rows: np.ndarray, weight: float, label: str, where: str
+) -> Doses:
+    """The records `rows` of one subject written out as single doses, sorted by time.
+
+    Raises
+    ------
+    InputError
+        No dose, a dose of 0 mg, or more than :data:`MOST_DOSES`.
+    """
     out: list[tuple[float, float, float, bool]] = []
     previous = -np.inf
     for i in rows:
@@ -293,100 +309,139 @@ def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) ->
 
 
 # ------------------------------------------------------------------ what was measured
-def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
-    if observation is None:
-        return 0
-    time, value = (
-        observation["time"].values.astype(float),
-        observation["value"].values.astype(float),
-    )
-    limit = (
-        observation["lloq"].values.astype(float)
-        if "lloq" in observation
-        else np.full(time.shape, np.nan)
-    )
-    below = (
-        observation["censored"].values.astype(bool)
-        if "censored" in observation
-        else np.zeros(time.shape, bool)
-    )
-    if "before_dose" in observation:
+@dataclass(frozen=True)
+class _Samples:
+    """All samples of an observation Dataset, (sample,) each; `limit` is NaN where not given."""
+
+    time: np.ndarray  # h
+    value: np.ndarray  # mg/L
+    limit: np.ndarray  # mg/L
+    below: np.ndarray  # bool
+    matrix: list[str]
+
+    @classmethod
+    def of(cls, observation: xr.Dataset) -> _Samples:
+        """From a Dataset of schema ``observation``."""
+        time = observation["time"].values.astype(float)
+
+        def column(name: str, missing: float, kind: type) -> np.ndarray:
+            if name not in observation:
+                return np.full(time.shape, missing, dtype=kind)
+            return observation[name].values.astype(kind)
+
         # earlier by more than single precision rounds, so that the dose of the same time is
         # still to come
         early = np.maximum(_BEFORE, 5e-7 * np.abs(time))
-        time = np.where(observation["before_dose"].values.astype(bool), time - early, time)
-    matrix = [str(m).lower() for m in observation["matrix"].values]
-    subject = observation["subject"].values.astype(str)
+        time = np.where(column("before_dose", False, bool), time - early, time)
+        return cls(
+            time,
+            observation["value"].values.astype(float),
+            column("lloq", np.nan, float),
+            column("censored", False, bool),
+            [str(m).lower() for m in observation["matrix"].values],
+        )
+
+
+def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
+    """Give each patient the samples that can be used; how many could not.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        Samples that are not sorted, too many, or cannot mean what they say.
+    """
+    if observation is None:
+        return 0
+    samples = _Samples.of(observation)
+    rows_of = _rows_by_subject(observation["subject"].values.astype(str))
     dropped = 0
-    names, inverse = np.unique(subject, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1) if len(order) else []
-    of = dict(zip(names.tolist(), parts, strict=True))
     for patient in patients:
-        rows = of.get(patient.label, order[:0])
-        keep = []
-        for a, b in pairwise(rows):
-            if time[b] < time[a]:
-                raise InputError(
-                    f"{where}observation.time[{b}]",
-                    float(time[b]),
-                    f"a time >= {time[a]:g} h, that of the sample before",
-                    subject=patient.label,
-                    hint="sort the samples of every subject by time",
-                )
-        for i in rows:
-            dropped += _one(patient, i, time, value, limit, below, matrix, keep, where)
-        if len(keep) > MOST_OBSERVATIONS:
+        rows = rows_of.get(patient.label, np.zeros(0, dtype=np.int64))
+        _refuse_unsorted(samples.time, rows, patient.label, where)
+        usable = [i for i in rows if _is_usable(patient, i, samples, where)]
+        dropped += len(rows) - len(usable)
+        if len(usable) > MOST_OBSERVATIONS:
             raise InputError(
                 f"{where}observation",
-                f"{len(keep)} samples",
+                f"{len(usable)} samples",
                 f"at most {MOST_OBSERVATIONS} per subject",
                 subject=patient.label,
             )
-        at = np.array(keep, dtype=np.int64)
-        censored = below[at] | ~(value[at] > 0) | (np.isfinite(limit[at]) & (value[at] < limit[at]))
-        patient.time, patient.censored = time[at], censored
-        with np.errstate(invalid="ignore"):
-            patient.value = np.where(censored & np.isfinite(limit[at]), limit[at], value[at])
-        patient.site = np.array([SITES.index(MATRICES[matrix[i]]) for i in at], dtype=np.int64)
+        _give(patient, samples, np.array(usable, dtype=np.int64))
     return dropped
 
 
-def _one(
-    patient: Patient, i: int, time, value, limit, below, matrix, keep: list[int], where: str
-) -> int:
-    """Put sample i among those to keep, or leave it out and return 1."""
-    label = patient.label
-    if matrix[i] not in MATRICES:
+def _rows_by_subject(subject: np.ndarray) -> dict[str, np.ndarray]:
+    """Label -> rows of its samples, in their order."""
+    names, inverse = np.unique(subject, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1) if len(order) else []
+    return dict(zip(names.tolist(), parts, strict=True))
+
+
+def _refuse_unsorted(time: np.ndarray, rows: np.ndarray, label: str, where: str) -> None:
+    for earlier, later in pairwise(rows):
+        if time[later] < time[earlier]:
+            raise InputError(
+                f"{where}observation.time[{later}]",
+                float(time[later]),
+                f"a time >= {time[earlier]:g} h, that of the sample before",
+                subject=label,
+                hint="sort the samples of every subject by time",
+            )
+
+
+def _give(patient: Patient, samples: _Samples, rows: np.ndarray) -> None:
+    """Put the samples of `rows` into a patient; what is below its limit has the limit as value."""
+    time, value, limit = samples.time[rows], samples.value[rows], samples.limit[rows]
+    censored = samples.below[rows] | ~(value > 0) | (np.isfinite(limit) & (value < limit))
+    patient.time, patient.censored = time, censored
+    patient.value = np.where(censored & np.isfinite(limit), limit, value)
+    sites = [SITES.index(MATRICES[samples.matrix[i]]) for i in rows]
+    patient.site = np.array(sites, dtype=np.int64)
+
+
+def _is_usable(patient: Patient, i: int, samples: _Samples, where: str) -> bool:
+    """Whether sample `i` says something about this drug.
+
+    Raises
+    ------
+    UnknownNameError
+        Another matrix.
+    InputError
+        A time before the first dose, or no concentration and no limit.
+    """
+    label, matrix = patient.label, samples.matrix[i]
+    time, value = samples.time[i], samples.value[i]
+    if matrix not in MATRICES:
         raise unknown_name(
-            f"{where}observation.matrix[{i}]", matrix[i], MATRICES, what="plasma, serum or blood"
+            f"{where}observation.matrix[{i}]", matrix, MATRICES, what="plasma, serum or blood"
         )
-    if np.isnan(value[i]) and not below[i]:
-        return 1
-    if time[i] < patient.doses.first - 2 * _BEFORE:
+    if np.isnan(value) and not samples.below[i]:
+        return False
+    if time < patient.doses.first - 2 * _BEFORE:
         raise InputError(
             f"{where}observation.time[{i}]",
-            float(time[i]),
+            float(time),
             f"a time after the first dose at {patient.doses.first:g} h",
             subject=label,
             hint="predose samples say nothing about this drug",
         )
-    if time[i] < patient.doses.first - 1e-9:
-        return 1  # recorded before the first dose
+    if time < patient.doses.first - 1e-9:
+        return False  # recorded before the first dose
     first = patient.doses.time <= patient.doses.first + 1e-9
     at_once = bool((first & ~patient.doses.oral & (patient.doses.duration == 0)).any())
-    if time[i] <= patient.doses.first + 1e-9 and not at_once:
-        return 1  # nothing has entered yet
-    if not value[i] > 0 and not np.isfinite(limit[i]):
+    if time <= patient.doses.first + 1e-9 and not at_once:
+        return False  # nothing has entered yet
+    if not value > 0 and not np.isfinite(samples.limit[i]):
         raise InputError(
             f"{where}observation.value[{i}]",
-            float(value[i]),
+            float(value),
             "a concentration > 0 mg/L, or an lloq",
             subject=label,
             hint="give the limit of quantification for values below it",
         )
-    keep.append(i)
-    return 0
+    return True
 
 
 def check_times(times: Any) -> np.ndarray:
@@ -434,16 +489,20 @@ def collate(
     most_doses = max(len(p.doses.time) for p in patients)
     most_seen = max((len(p.time) for p in patients), default=0)
 
-    def padded(arrays, width: int, kind=float, fill=0):
+    def padded(
+        arrays: Sequence[np.ndarray], width: int, kind: type = float, fill: float = 0
+    ) -> np.ndarray:
         out = np.full((n, width), fill, dtype=kind)
-        for row, a in zip(out, arrays, strict=True):
-            row[: len(a)] = a
+        for row, values in zip(out, arrays, strict=True):
+            row[: len(values)] = values
         return out
 
-    each = np.broadcast_to(times, (n, np.shape(times)[-1]))
-    asked = np.repeat(each, n_sites, axis=1)
+    by_patient = np.broadcast_to(times, (n, np.shape(times)[-1]))
+    query_time = np.repeat(by_patient, n_sites, axis=1)  # (B, n_times x n_sites), sites fastest
     reference = (
-        np.full(asked.shape, np.nan) if references is None else references.reshape(asked.shape)
+        np.full(query_time.shape, np.nan)
+        if references is None
+        else references.reshape(query_time.shape)  # (B, n_times, n_sites) -> as the queries
     )
     return Batch(
         dose_time=padded([p.doses.time for p in patients], most_doses),
@@ -464,13 +523,13 @@ def collate(
             most_seen,
             fill=np.nan,
         ),
-        query_time=asked,
+        query_time=query_time,
         query_site=np.tile(np.asarray(sites, np.int64), (n, np.shape(times)[-1])),
-        query_mask=np.ones(asked.shape, bool),
+        query_mask=np.ones(query_time.shape, bool),
         query_reference=reference,
         body_weight=np.array([p.body_weight for p in patients]),
-        covariates=np.stack([p.covariates for p in patients]),
-        descriptors=np.stack([p.descriptors for p in patients]),
+        covariates=np.stack([p.covariates for p in patients]),  # (B, covariate)
+        descriptors=np.stack([p.descriptors for p in patients]),  # (B, descriptor)
     )
 
 

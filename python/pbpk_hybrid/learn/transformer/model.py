@@ -29,7 +29,7 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..model_card import ModelCard, n_parameters
+from ..model_card import Described, ModelCard, n_parameters
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from .batch import Batch
@@ -72,7 +72,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class Forecaster:
+class Forecaster(Described):
     """A pretrained forecaster: one network for all compounds, species and regimens.
 
     >>> import pbpk_hybrid as ph
@@ -96,7 +96,7 @@ class Forecaster:
 
     def _card(self) -> ModelCard:
         config = self.config
-        facts = {
+        entries = {
             "predicts": "quantiles of concentrations in plasma, blood and organs",
             "trained on": "a simulated corpus of " + ", ".join(config.corpus.species),
             "network": f"{config.encoder_layers} + {config.refine_layers} layers of width "
@@ -105,13 +105,7 @@ class Forecaster:
             "reference components": config.anchored,
             "training steps": config.steps,
         }
-        return ModelCard("Forecaster", KIND, FORMAT, n_parameters(self.module), facts)
-
-    def __repr__(self) -> str:
-        return self._card().line()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
+        return ModelCard("Forecaster", KIND, FORMAT, n_parameters(self.module), entries)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -340,8 +334,9 @@ class Forecaster:
         return forecast_dataset(patients, queries, values, score, attrs)
 
     def ood_score(self, batch: Batch) -> np.ndarray:
-        """(B,) how far patients are from what the network was trained on; above 1 is
-        outside. The largest of
+        """(B,) how far patients are from what the network was trained on.
+
+        Above 1 is outside. The score is the largest of these:
 
         - the distance (Mahalanobis) of covariates and descriptors from the corpus over that
           of its 99th percentile;

@@ -27,8 +27,10 @@ def saturating(x: Tensor) -> Tensor:
 def intravenous(rate: Tensor, since: Tensor, duration: Tensor) -> Tensor:
     r"""Response of exp(-rate t) to one unit given over `duration`, `since` its start.
 
-    .. math:: \frac{\delta}{T} \frac{1 - e^{-\lambda \delta}}{\lambda\delta} e^{-\lambda (t - \delta)}, \quad \delta =
-    \min(t, T)
+    .. math::
+
+        \frac{\delta}{T} \frac{1 - e^{-\lambda \delta}}{\lambda\delta}
+        e^{-\lambda (t - \delta)}, \quad \delta = \min(t, T)
 
     with the limit exp(-rate t) for a bolus (T = 0).
     """

@@ -140,7 +140,7 @@ def steady_states(
     c: Mapping[str, np.ndarray],
     rows: np.ndarray,
     index: np.ndarray,
-    place: np.ndarray,
+    state: np.ndarray,
     size: np.ndarray,
     per_kg: np.ndarray,
     rate: np.ndarray,
@@ -165,7 +165,7 @@ def steady_states(
     return SteadyStates(
         subject=index[rows],
         time=c["time"][rows],
-        compartment=place[rows],
+        compartment=state[rows],
         flag=c["steady_state"][rows],
         amount=np.where(infused, 0.0, size[rows]),
         rate=r,

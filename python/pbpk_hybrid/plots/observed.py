@@ -27,6 +27,7 @@ class Observed:
 
     @property
     def label(self) -> str:
+        """For the legend, with the number of profiles where there are several."""
         n = len(np.unique(self.profile))
         return f"observed (n = {n})" if n > 1 else "observed"
 

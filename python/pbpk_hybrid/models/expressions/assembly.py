@@ -248,9 +248,8 @@ class _Assembly:
         zero = number(0.0)
         assigned = {a.target for e in self.model.events for a in e.assignments}
         moving = {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
-        return moving or {
-            self.model.states[0]
-        }  # a model in which nothing moves has a state all the same
+        # a model in which nothing moves has a state all the same: its first, or time
+        return moving or set(self.model.states[:1])
 
     def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
         """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
@@ -283,7 +282,9 @@ class _Assembly:
         events = self._events()
         if events is not None:
             events = replace(events, reported_before=reported_before)
-        needs_time = any(time in symbols(r) for r in rates.values()) or events is not None
+        # a model without states (parameters, events and observers only) has time as its state
+        needs_time = not rates or events is not None
+        needs_time = needs_time or any(time in symbols(r) for r in rates.values())
         if needs_time:
             rates[time] = number(1.0)
         self.names = (*rates, *self.discrete)

@@ -106,14 +106,14 @@ def list_observations(folder: str | os.PathLike | None = None) -> list[dict[str,
     counts: dict[tuple[str, str], tuple[set, int]] = {}
     for name, read in _SHIPPED.items():
         records = read()
-        counts[name, "shipped"] = ({r["profile"] for r in records}, len(records))
+        counts[name, "shipped"] = ({sample["profile"] for sample in records}, len(records))
     for where in ("osp", "cvtdb"):
         path = _collection_file(where, folder)
         if path is None:
             continue
-        for r in _READERS[where](path, None, ""):
-            profiles, n = counts.get((r["compound"], where), (set(), 0))
-            counts[r["compound"], where] = (profiles | {r["profile"]}, n + 1)
+        for sample in _READERS[where](path, None, ""):
+            profiles, n = counts.get((sample["compound"], where), (set(), 0))
+            counts[sample["compound"], where] = (profiles | {sample["profile"]}, n + 1)
     return [
         {"compound": c, "collection": w, "profiles": len(p), "samples": n}
         for (c, w), (p, n) in sorted(counts.items())
@@ -150,12 +150,15 @@ def _dataset(records: list[dict[str, Any]], name: str) -> xr.Dataset:
     from .._core.schemas import attrs, validate
 
     order: dict[str, int] = {}
-    for r in records:
-        order.setdefault(r["collection"] + r["profile"], len(order))
-    records = sorted(records, key=lambda r: (order[r["collection"] + r["profile"]], r["time"]))
+    for sample in records:
+        order.setdefault(sample["collection"] + sample["profile"], len(order))
+    records = sorted(
+        records,
+        key=lambda sample: (order[sample["collection"] + sample["profile"]], sample["time"]),
+    )
     data = {}
     for key, (unit, meaning) in COLUMNS.items():
-        values = [r[key] for r in records]
+        values = [sample[key] for sample in records]
         if key in TEXT:
             data[key] = ("sample", np.array(values, dtype=str), {"long_name": meaning})
         else:

@@ -253,21 +253,21 @@ def expand(
     ids = _subject_ids(subjects)
     weight = body_weights(regimen, body_weight, ids)
     end = np.inf if horizon is None else quantity(horizon, "h", "horizon")
-    c, index = _rows_for(regimen, ids)
-    _refuse_early(c, index, ids, quantity(start, "h", "start"))
-    _refuse_two_fresh_starts(c, index, ids)
-    ordered = _effective(c, weight, index)
-    names, state = _compartments(c, route_compartments or {})
+    table, index = _rows_for(regimen, ids)
+    _refuse_early(table, index, ids, quantity(start, "h", "start"))
+    _refuse_two_fresh_starts(table, index, ids)
+    ordered = _effective(table, weight, index)
+    names, state = _compartments(table, route_compartments or {})
     events = _EventColumns(index)
 
-    resets = np.flatnonzero((c["evid"] >= 3) | (c["steady_state"] == 1))
-    events.add(resets, c["time"][resets], RESET)
-    others = np.flatnonzero(c["evid"] == 2)
-    events.add(others, c["time"][others], OTHER)
+    resets = np.flatnonzero((table["evid"] >= 3) | (table["steady_state"] == 1))
+    events.add(resets, table["time"][resets], RESET)
+    others = np.flatnonzero(table["evid"] == 2)
+    events.add(others, table["time"][others], OTHER)
 
-    dose, at_steady_state = is_dose(c), c["steady_state"] > 0
+    dose, at_steady_state = is_dose(table), table["steady_state"] > 0
     steady = steady_states(
-        c,
+        table,
         np.flatnonzero(dose & at_steady_state),
         index,
         state,
@@ -282,11 +282,11 @@ def expand(
 
     # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of
     # its own
-    giving = np.flatnonzero(dose & ~(at_steady_state & (c["interdose_interval"] == 0)))
-    rows, entry = dose_times(c, giving, end)
+    giving = np.flatnonzero(dose & ~(at_steady_state & (table["interdose_interval"] == 0)))
+    rows, entry = dose_times(table, giving, end)
     implied_rows, implied_entry = steady.on_their_way()
     rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
-    _add_doses(events, rows, entry, ordered, state, _ordered_as_infusion(c))
+    _add_doses(events, rows, entry, ordered, state, _ordered_as_infusion(table))
     columns = _in_order(cancelled_by_resets(events.arrays()), end)
     return DoseEvents(
         **columns, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight
@@ -294,7 +294,7 @@ def expand(
 
 
 def _refuse_early(
-    c: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray, start: float
+    table: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray, start: float
 ) -> None:
     """
     Raises
@@ -302,12 +302,12 @@ def _refuse_early(
     InputError
         A record before the start of the simulation.
     """
-    early = c["time"] < start
+    early = table["time"] < start
     if early.any():
         i = int(np.argmax(early))
         raise InputError(
             f"time[row {i}]",
-            float(c["time"][i]),
+            float(table["time"][i]),
             f"a time >= start = {start:g} h",
             subject=None if index[i] == EVERYONE else int(ids[index[i]]),
             hint="shift the regimen or give an earlier start",
@@ -460,12 +460,12 @@ def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarra
     """The rows to expand and, for each, the subject's index (-1 in all places if they
     stay shared).
     """
-    c = regimen.columns
+    table = regimen.columns
     # a rate in mg/h with an amount in mg/kg: the duration, not only the size, is another for
     # each subject
-    own_duration = (c["amount_per_kg"] > 0) & (c["rate"] > 0)
+    own_duration = (table["amount_per_kg"] > 0) & (table["rate"] > 0)
     if regimen.shared and not own_duration.any():
-        return c, c["subject"]
+        return table, table["subject"]
     written = regimen.for_subjects(ids).columns
     order = np.argsort(ids, kind="stable")
     slot = np.searchsorted(ids[order], written["subject"])
@@ -477,9 +477,9 @@ def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarra
     return written, order[slot].astype(np.int64)
 
 
-def _ordered_as_infusion(c: Mapping[str, np.ndarray]) -> np.ndarray:
+def _ordered_as_infusion(table: Mapping[str, np.ndarray]) -> np.ndarray:
     """(row,) whether a rate or a duration was ordered."""
-    return (c["rate"] > 0) | (c["rate_per_kg"] > 0) | (c["duration"] > 0)
+    return (table["rate"] > 0) | (table["rate_per_kg"] > 0) | (table["duration"] > 0)
 
 
 @dataclass(frozen=True)
@@ -492,45 +492,47 @@ class _Ordered:
     duration: np.ndarray  # h, 0 where not an infusion
 
 
-def _effective(c: Mapping[str, np.ndarray], weight: Any, index: np.ndarray) -> _Ordered:
+def _effective(table: Mapping[str, np.ndarray], weight: Any, index: np.ndarray) -> _Ordered:
     """Size, rate and duration of each row after bioavailability.
 
     Parameters
     ----------
-    c
+    table
         Columns of a dose table, (row,).
     weight : (n_subjects,), kg
         Body weights; None where no dose is per kg.
     index : (row,) int
         Subject of each row.
     """
-    per_kg = (c["amount_per_kg"] > 0) | (c["rate_per_kg"] > 0)
-    ordered = c["amount"] + c["amount_per_kg"]
+    per_kg = (table["amount_per_kg"] > 0) | (table["rate_per_kg"] > 0)
+    ordered = table["amount"] + table["amount_per_kg"]
     # such rows are written out per subject: to mg now, since the duration depends on it
-    per_subject = (c["amount_per_kg"] > 0) & (c["rate"] > 0)
+    per_subject = (table["amount_per_kg"] > 0) & (table["rate"] > 0)
     if per_subject.any():
         ordered = np.where(per_subject, ordered * weight[np.where(per_subject, index, 0)], ordered)
         per_kg = per_kg & ~per_subject
-    size = c["bioavailability"] * ordered
-    ordered_rate = c["rate"] + c["rate_per_kg"]
+    size = table["bioavailability"] * ordered
+    ordered_rate = table["rate"] + table["rate_per_kg"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        duration = np.where(ordered_rate > 0, size / ordered_rate, c["duration"])
+        duration = np.where(ordered_rate > 0, size / ordered_rate, table["duration"])
         rate = np.where(
-            ordered_rate > 0, ordered_rate, np.where(c["duration"] > 0, size / c["duration"], 0.0)
+            ordered_rate > 0,
+            ordered_rate,
+            np.where(table["duration"] > 0, size / table["duration"], 0.0),
         )
     return _Ordered(size, per_kg, rate, duration)
 
 
 def _compartments(
-    c: Mapping[str, np.ndarray], route_compartments: Mapping[str, str]
+    table: Mapping[str, np.ndarray], route_compartments: Mapping[str, str]
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Names (routes first, then by name), and the index of each row (-1 where no dose)."""
     for name in route_compartments:
         if name not in ("iv", "oral"):
             raise unknown_name("route_compartments", name, ("iv", "oral"))
-    state = np.full(c["time"].size, -1, dtype=np.int64)
-    dose = is_dose(c)
-    named = c["compartment"] != ""
+    state = np.full(table["time"].size, -1, dtype=np.int64)
+    dose = is_dose(table)
+    named = table["compartment"] != ""
     names: list[str] = []
 
     def slot(name: str) -> int:
@@ -539,17 +541,17 @@ def _compartments(
         return names.index(name)
 
     for route, default_compartment in ROUTE_COMPARTMENT.items():
-        rows = dose & ~named & (c["route"] == route)
+        rows = dose & ~named & (table["route"] == route)
         if rows.any():
             state[rows] = slot(route_compartments.get(default_compartment, default_compartment))
     if named.any():
-        for name in np.unique(c["compartment"][named]).tolist():
-            state[dose & (c["compartment"] == name)] = slot(name)
+        for name in np.unique(table["compartment"][named]).tolist():
+            state[dose & (table["compartment"] == name)] = slot(name)
     return tuple(names), state
 
 
 def _refuse_two_fresh_starts(
-    c: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray
+    table: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray
 ) -> None:
     """
     Raises
@@ -557,30 +559,30 @@ def _refuse_two_fresh_starts(
     InputError
         Two records with SS = 1 of a subject at one time: the second would erase the first.
     """
-    fresh = np.flatnonzero(c["steady_state"] == 1)
+    fresh = np.flatnonzero(table["steady_state"] == 1)
     if fresh.size < 2:
         return
-    order = fresh[np.lexsort((c["time"][fresh], index[fresh]))]
-    twice = (np.diff(c["time"][order]) == 0) & (np.diff(index[order]) == 0)
+    order = fresh[np.lexsort((table["time"][fresh], index[fresh]))]
+    twice = (np.diff(table["time"][order]) == 0) & (np.diff(index[order]) == 0)
     if twice.any():
         i = int(order[1:][np.argmax(twice)])
         raise InputError(
             f"steady_state[row {i}]",
             1,
-            f"one record with steady_state 1 at {c['time'][i]:g} h",
+            f"one record with steady_state 1 at {table['time'][i]:g} h",
             subject=None if index[i] == EVERYONE else int(ids[index[i]]),
             hint="use steady_state=2 to add to the first",
         )
 
 
 def dose_times(
-    c: Mapping[str, np.ndarray], giving: np.ndarray, end: float
+    table: Mapping[str, np.ndarray], giving: np.ndarray, end: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """When each dose and its additional doses enter.
 
     Parameters
     ----------
-    c
+    table
         Columns of a dose table, (row,).
     giving : (k,) int
         Rows that give a dose.
@@ -592,8 +594,8 @@ def dose_times(
     rows, times : (dose,)
         Row of each dose and time [h] at which it enters, lag included.
     """
-    first = c["time"][giving] + c["lag_time"][giving]
-    ii, extra = c["interdose_interval"][giving], c["additional_doses"][giving]
+    first = table["time"][giving] + table["lag_time"][giving]
+    ii, extra = table["interdose_interval"][giving], table["additional_doses"][giving]
     if np.isfinite(end):  # do not write out a million additional doses that nobody sees
         with np.errstate(divide="ignore", invalid="ignore"):
             started = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)

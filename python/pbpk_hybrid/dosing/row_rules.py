@@ -15,9 +15,9 @@ ROUTES = ("iv_bolus", "iv_infusion", "oral", "compartment")
 EVERYONE = -1
 
 
-def is_dose(c: Mapping[str, np.ndarray]) -> np.ndarray:
+def is_dose(table: Mapping[str, np.ndarray]) -> np.ndarray:
     """(row,) True where a row gives a dose: EVID 1 or 4."""
-    return (c["evid"] == 1) | (c["evid"] == 4)
+    return (table["evid"] == 1) | (table["evid"] == 4)
 
 
 class Rows:

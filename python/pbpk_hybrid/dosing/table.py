@@ -154,7 +154,7 @@ def check_count(field: str, count: int, typed: Any = None) -> None:
         )
 
 
-def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
+def check_rows(table: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     """Raise on the first row that contradicts itself.
 
     Parameters
@@ -169,13 +169,13 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     InputError
         Names the column, the value, what was expected, the subject and the row.
     """
-    if c["time"].size == 0:
+    if table["time"].size == 0:
         return
-    rows = Rows(c)
+    rows = Rows(table)
     for rule in (*_NUMBER_RULES, *ROW_RULES):
         broken = rule.broken(rows)
         if broken.any():
-            raise _row_error(c, rule, int(np.argmax(broken)), row_label)
+            raise _row_error(table, rule, int(np.argmax(broken)), row_label)
 
 
 def _number_rules() -> list[RowRule]:
@@ -195,12 +195,14 @@ def _number_rules() -> list[RowRule]:
 _NUMBER_RULES = _number_rules()
 
 
-def _row_error(c: Mapping[str, np.ndarray], rule: RowRule, row: int, row_label: Any) -> InputError:
+def _row_error(
+    table: Mapping[str, np.ndarray], rule: RowRule, row: int, row_label: Any
+) -> InputError:
     label = row if row_label is None else row_label[row]
-    subject = int(c["subject"][row])
+    subject = int(table["subject"][row])
     return InputError(
         f"{rule.column}[row {label}]",
-        c[rule.column][row].item(),
+        table[rule.column][row].item(),
         rule.expected,
         subject=None if subject == EVERYONE else subject,
         hint=rule.hint,

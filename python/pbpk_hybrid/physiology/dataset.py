@@ -135,19 +135,22 @@ def check_physiology(ds: xr.Dataset) -> xr.Dataset:
         )
     hematocrit = ds["hematocrit"].values
     if (hematocrit >= 1).any():
-        i = int(np.argmax(hematocrit))
+        worst = int(np.argmax(hematocrit))
         raise SchemaError(
-            "physiology.hematocrit", float(hematocrit[i]), "a fraction below 1", subject=subject[i]
+            "physiology.hematocrit",
+            float(hematocrit[worst]),
+            "a fraction below 1",
+            subject=subject[worst],
         )
     plasma_flow = flow[:, organs.index("kidney")] * (1 - hematocrit)
     excess = ds["gfr"].values > plasma_flow
     if excess.any():
-        i = int(np.argmax(excess))
+        worst = int(np.argmax(excess))
         raise SchemaError(
             "physiology.gfr",
-            float(ds["gfr"].values[i]),
-            f"at most the plasma flow of the kidney, {plasma_flow[i]:.6g} L/h",
-            subject=subject[i],
+            float(ds["gfr"].values[worst]),
+            f"at most the plasma flow of the kidney, {plasma_flow[worst]:.6g} L/h",
+            subject=subject[worst],
         )
     return ds
 

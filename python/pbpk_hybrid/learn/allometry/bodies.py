@@ -82,9 +82,9 @@ def processes() -> np.ndarray:
     rows = []
     for species, weight in WEIGHT.items():
         body = reference_individual(species)
-        flows = {o: float(body["blood_flow"].sel(organ=o).values[0]) for o in ORGANS}
+        flows = {organ: float(body["blood_flow"].sel(organ=organ).values[0]) for organ in ORGANS}
         scale = weight / float(body["body_weight"].values[0])
-        liver_flow = sum(flows[o] for o in (*PORTAL_ORGANS, "liver"))
+        liver_flow = sum(flows[organ] for organ in (*PORTAL_ORGANS, "liver"))
         liver = float(body["volume"].sel(organ="liver").values[0])
         rows.append([liver_flow * scale, float(body["gfr"].values[0]) * scale, liver * scale])
     return np.log(np.array(rows)).T
@@ -109,10 +109,10 @@ def node_features() -> np.ndarray:
             known = dict(
                 zip(table["organ"].values.tolist(), table[name].values.tolist(), strict=True)
             )
-            out[s, :, 2 + c] = [known.get(o, 0.0) for o in ORGANS]
+            out[s, :, 2 + c] = [known.get(organ, 0.0) for organ in ORGANS]
     out = np.nan_to_num(out)
-    spread = out.std(axis=(0, 1))
-    return (out - out.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1.0)
+    sd = out.std(axis=(0, 1))
+    return (out - out.mean(axis=(0, 1))) / np.where(sd > 0, sd, 1.0)
 
 
 def edge_index() -> np.ndarray:

@@ -118,11 +118,11 @@ def calibrate(
     groups: list[list] = [[] for _ in range(3)]
     for sources in SETS:
         group = min(len(sources), GROUPS - 1)
-        for rows, centre, spread, by_monkey in held_out_predictions(
+        for rows, centre, sd, by_monkey in held_out_predictions(
             modules, config, problem, inner, known, sources
         ):
             centre = shrink_to_classical(centre, by_monkey, np.full(len(rows), shares[group]))
-            error = (observed[rows] - centre) / spread
+            error = (observed[rows] - centre) / sd
             for p in range(3):
                 some = error[np.isfinite(error[:, p]), p]
                 z[p].append(some)

@@ -168,12 +168,14 @@ def scaled_system(compound: Compound, species: str) -> System:
         species_values={},
     )
     inner = whole_body_system(drug, person)
-    graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
-    flow = graph.inflow("liver", {o: inner.parameters[f"flow.{o}"] for o in graph.perfused})
-    tissues = [o for o in graph.organs if o not in graph.blood_pools]
+    graph = whole_body_graph(tuple(str(organ) for organ in person["organ"].values))
+    flow = graph.inflow(
+        "liver", {organ: inner.parameters[f"flow.{organ}"] for organ in graph.perfused}
+    )
+    tissues = [organ for organ in graph.organs if organ not in graph.blood_pools]
     kp = {
-        o: float(v)
-        for o, v in zip(
+        organ: float(v)
+        for organ, v in zip(
             tissues, partition_coefficients(drug, species).sel(organ=tissues).values, strict=True
         )
     }

@@ -91,29 +91,31 @@ def load_table() -> Table:
     first: dict[str, int] = {}
     for i, (row, key) in enumerate(zip(entries, found.keys, strict=True)):
         first.setdefault(key, i)
-        kept = rows.setdefault(
+        compound = rows.setdefault(
             key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False}
         )
-        kept["name"] = kept["name"] or row.get("NAME", "")
+        compound["name"] = compound["name"] or row.get("NAME", "")
         animal = "rat_fup" in row
-        for s in SPECIES:
-            for p, column in _COLUMN.items():
-                number = _positive(row.get(f"{s}_{column}"))
+        for species in SPECIES:
+            for parameter, column in _COLUMN.items():
+                number = _positive(row.get(f"{species}_{column}"))
                 # both tables hold the human values of shared compounds: the animal table's
                 # are taken once
                 if number is not None and not (
-                    s == "human" and not animal and (s, p, "animal") in kept["values"]
+                    species == "human"
+                    and not animal
+                    and (species, parameter, "animal") in compound["values"]
                 ):
-                    kept["values"].setdefault((s, p, "animal" if animal else "human"), []).append(
-                        number
-                    )
+                    compound["values"].setdefault(
+                        (species, parameter, "animal" if animal else "human"), []
+                    ).append(number)
     values = np.full((len(rows), len(SPECIES), len(PARAMETERS)), np.nan)
-    weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
-    for i, kept in enumerate(rows.values()):
-        for (s, p, _), numbers in kept["values"].items():
-            j, k = SPECIES.index(s), PARAMETERS.index(p)
+    weights = np.array([TABLE_WEIGHT[species] for species in SPECIES])
+    for i, compound in enumerate(rows.values()):
+        for (species, parameter, _), numbers in compound["values"].items():
+            j, k = SPECIES.index(species), PARAMETERS.index(parameter)
             scale = {"clearance": 0.06 * weights[j], "volume": weights[j], "fraction_unbound": 1.0}[
-                p
+                parameter
             ]
             values[i, j, k] = np.exp(np.mean(np.log(numbers))) * scale
     keys = tuple(rows)

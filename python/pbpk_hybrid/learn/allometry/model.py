@@ -359,11 +359,11 @@ class NeuralAllometry(Described):
         with torch.no_grad():
             mean, sd = posteriors(self._modules, problem, problem.present, known)
         group = np.minimum(problem.present[..., :2].any(-1).sum(1).numpy(), GROUPS - 1)
-        centre, spread = combine(mean, sd)
+        centre, mixture_sd = combine(mean, sd)
         by_monkey = classical(problem, problem.present)
         centre = shrink_to_classical(centre, by_monkey, self._shares[group])
         half_width = [[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)]
-        return centre, np.stack(half_width, axis=1) * spread  # (n, 3) each
+        return centre, np.stack(half_width, axis=1) * mixture_sd  # (n, 3) each
 
     # ------------------------------------------------------------------ private
     def _posterior(
@@ -381,11 +381,11 @@ class NeuralAllometry(Described):
                 for module in self._modules
             ]
         mean, sd, gain = (torch.cat(part) for part in list(zip(*parts, strict=True))[:3])
-        centre, spread = combine(mean[:, None], sd[:, None])
+        centre, mixture_sd = combine(mean[:, None], sd[:, None])
         integrated = [part[3] for part, m in zip(parts, self._modules, strict=True) if m.ode]
         # (members, 3, n) -> (n, 3)
         weights = gain.mean(0).T.numpy()
-        return Posterior(centre[0], spread[0], weights, (integrated or [integrator])[0])
+        return Posterior(centre[0], mixture_sd[0], weights, (integrated or [integrator])[0])
 
     def _shrink_to_monkey(
         self, found: Posterior, sources: list[Source], target: Target, group: int

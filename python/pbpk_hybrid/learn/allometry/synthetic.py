@@ -91,7 +91,7 @@ def engine_values(compound: Compound, species: str) -> tuple[float, float, float
     graph = whole_body_graph(ORGANS)
     values = elimination_parameters(drug, body, graph, np.array([ratio]))
     flow = graph.inflow(
-        "liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused}
+        "liver", {organ: body["blood_flow"].sel(organ=organ).values for organ in graph.perfused}
     )
     unbound = drug.fraction_unbound_plasma / ratio * values["clint.liver"]
     clearance = ratio * flow * unbound / (flow + unbound) + values["clearance_renal"]

@@ -71,9 +71,9 @@ class Trees:
             for grown in forest.fit(x[:, keep], targets[known, p]).estimators_:
                 tree = grown.tree_
                 leaf = tree.children_left < 0
-                place = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)
+                shifted = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)
                 column = np.where(leaf, -1, keep[np.maximum(tree.feature, 0)])
-                children = place(tree.children_left), place(tree.children_right)
+                children = shifted(tree.children_left), shifted(tree.children_right)
                 parts.append([column, tree.threshold, *children, tree.value[:, 0, 0]])
                 roots.append(first), of.append(p)
                 first += tree.node_count

@@ -254,8 +254,8 @@ class Coordinates:
         )
         residuals = [
             (_logit(fat) - _logit(expected_fat)) / FAT_SD_LOGIT,
-            *(z[:, INDEX[o]] for o in _MASSES),
-            *((flow[:, INDEX[o]] / usual[:, INDEX[o]] - 1) / FLOW_CV for o in _FLOWS),
+            *(z[:, INDEX[organ]] for organ in _MASSES),
+            *((flow[:, INDEX[organ]] / usual[:, INDEX[organ]] - 1) / FLOW_CV for organ in _FLOWS),
             np.log(ds["gfr"].values / estimate) / GFR_SD_LN,
             np.log(ds["hepatocellularity"].values / r.hepatocellularity(people.age))
             / HEPATOCELLULARITY_SD_LN,

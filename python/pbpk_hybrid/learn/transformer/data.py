@@ -107,8 +107,10 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
             )
         n = physiology.sizes["subject"]
         labels = [
-            str(s)
-            for s in (physiology["subject"].values if "subject" in physiology.coords else range(n))
+            str(label)
+            for label in (
+                physiology["subject"].values if "subject" in physiology.coords else range(n)
+            )
         ]
         given = {name: physiology[name].values for name in _KNOWN if name in physiology}
     elif isinstance(physiology, Mapping):
@@ -121,7 +123,7 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
         )
     if len(set(labels)) != len(labels):
         raise InputError("physiology.subject", labels, "labels that differ from each other")
-    missing = [s for s in seen if s not in labels]
+    missing = [label for label in seen if label not in labels]
     if missing:
         raise unknown_name(
             "observation.subject", missing[0], labels, what="a subject of the physiology"
@@ -131,7 +133,7 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
 
 def _labels(observation: xr.Dataset) -> list[str]:
     validate(observation, "observation")
-    return list(dict.fromkeys(str(s) for s in observation["subject"].values))
+    return list(dict.fromkeys(str(label) for label in observation["subject"].values))
 
 
 def _mapping(given: Mapping[str, Any], seen: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -142,7 +144,7 @@ def _mapping(given: Mapping[str, Any], seen: list[str]) -> tuple[list[str], dict
     if len(sizes) > 1:
         raise InputError("physiology", sorted(sizes), "covariates of one length, or single values")
     if "subject" in given:
-        labels = [str(s) for s in np.atleast_1d(given["subject"])]
+        labels = [str(label) for label in np.atleast_1d(given["subject"])]
     else:
         labels = seen or [str(i) for i in range(max(sizes, default=1))]
     if sizes and sizes != {len(labels)}:
@@ -214,8 +216,8 @@ def subject_ids(labels: Sequence[str]) -> list[int]:
     """Numbers by which a regimen names subjects: the labels where all are whole numbers,
     else 0, 1, ...
     """
-    whole = [s.isdigit() for s in labels]
-    return [int(s) for s in labels] if labels and all(whole) else list(range(len(labels)))
+    whole = [label.isdigit() for label in labels]
+    return [int(label) for label in labels] if labels and all(whole) else list(range(len(labels)))
 
 
 def _doses(regimen: Any, labels: list[str], body_weight: np.ndarray, where: str) -> list[Doses]:
@@ -227,37 +229,42 @@ def _doses(regimen: Any, labels: list[str], body_weight: np.ndarray, where: str)
         A subject that is not among the labels, resets, doses into other compartments.
     """
     regimen = as_regimen(regimen)
-    c = regimen.columns
+    columns = regimen.columns
     ids = subject_ids(labels)
-    unknown = sorted(set(c["subject"].tolist()) - {-1, *ids})
+    unknown = sorted(set(columns["subject"].tolist()) - {-1, *ids})
     if unknown:
         raise unknown_name(f"{where}regimen.subject", unknown[0], ids, what="a subject")
     for i in range(len(regimen)):
-        if c["evid"][i] in (3, 4):
+        if columns["evid"][i] in (3, 4):
             raise InputError(
                 f"{where}regimen.evid[row {i}]",
-                int(c["evid"][i]),
+                int(columns["evid"][i]),
                 "a dose (1)",
                 hint="split the study at the reset",
             )
-        if c["evid"][i] == 1 and (c["route"][i] == "compartment" or c["compartment"][i]):
+        if columns["evid"][i] == 1 and (
+            columns["route"][i] == "compartment" or columns["compartment"][i]
+        ):
             raise InputError(
                 f"{where}regimen.compartment[row {i}]",
-                str(c["compartment"][i]),
+                str(columns["compartment"][i]),
                 "a dose by iv_bolus, iv_infusion or oral",
             )
-    if bool(np.all(c["subject"] == -1)) and not regimen.needs_body_weight:
-        shared = _single_doses(c, np.arange(len(regimen)), 1.0, labels[0], where)
+    if bool(np.all(columns["subject"] == -1)) and not regimen.needs_body_weight:
+        shared = _single_doses(columns, np.arange(len(regimen)), 1.0, labels[0], where)
         return [shared] * len(labels)
-    rows = [np.flatnonzero((c["subject"] == -1) | (c["subject"] == number)) for number in ids]
+    rows = [
+        np.flatnonzero((columns["subject"] == -1) | (columns["subject"] == number))
+        for number in ids
+    ]
     return [
-        _single_doses(c, own_rows, weight, label, where)
+        _single_doses(columns, own_rows, weight, label, where)
         for own_rows, weight, label in zip(rows, body_weight, labels, strict=True)
     ]
 
 
 def _single_doses(
-    c: Mapping[str, np.ndarray], rows: np.ndarray, weight: float, label: str, where: str
+    columns: Mapping[str, np.ndarray], rows: np.ndarray, weight: float, label: str, where: str
 ) -> Doses:
     """The records `rows` of one subject written out as single doses, sorted by time.
 
@@ -269,30 +276,33 @@ def _single_doses(
     out: list[tuple[float, float, float, bool]] = []
     previous = -np.inf
     for i in rows:
-        if c["evid"][i] != 1:
+        if columns["evid"][i] != 1:
             continue
-        given = c["amount"][i] + c["amount_per_kg"][i] * weight
-        amount = given * c["bioavailability"][i]
-        rate = c["rate"][i] + c["rate_per_kg"][i] * weight
-        duration = amount / rate if rate > 0 else c["duration"][i]
-        start, interval = c["time"][i] + c["lag_time"][i], c["interdose_interval"][i]
+        given = columns["amount"][i] + columns["amount_per_kg"][i] * weight
+        amount = given * columns["bioavailability"][i]
+        rate = columns["rate"][i] + columns["rate_per_kg"][i] * weight
+        duration = amount / rate if rate > 0 else columns["duration"][i]
+        start, interval = (
+            columns["time"][i] + columns["lag_time"][i],
+            columns["interdose_interval"][i],
+        )
         if amount <= 0:
             raise InputError(
                 f"{where}regimen.amount[row {i}]", float(amount), "a dose > 0 mg", subject=label
             )
         before = 0
-        if c["steady_state"][i] and interval > 0:
+        if columns["steady_state"][i] and interval > 0:
             # the doses that led to the steady state, as far back as the dose recorded before
-            doses_before = (c["time"][i] - previous) / interval
+            doses_before = (columns["time"][i] - previous) / interval
             before = int(
                 min(
                     _STEADY_DOSES,
                     np.ceil(doses_before) - 1 if np.isfinite(doses_before) else _STEADY_DOSES,
                 )
             )
-        for k in range(-before, int(c["additional_doses"][i]) + 1):
-            out.append((start + k * interval, amount, duration, c["route"][i] == "oral"))
-        previous = c["time"][i] + c["additional_doses"][i] * interval
+        for k in range(-before, int(columns["additional_doses"][i]) + 1):
+            out.append((start + k * interval, amount, duration, columns["route"][i] == "oral"))
+        previous = columns["time"][i] + columns["additional_doses"][i] * interval
     if not out:
         raise InputError(f"{where}regimen", "no dose", "at least one dose", subject=label)
     if len(out) > MOST_DOSES:

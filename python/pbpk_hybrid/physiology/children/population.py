@@ -273,8 +273,8 @@ def _masses(
 def _flows(rng: np.random.Generator, output: np.ndarray, share: np.ndarray) -> np.ndarray:
     """(child, organ) blood flows [L/h] that add to the cardiac output (child,)."""
     flow = share * output[:, None] * flow_factors(rng, output.size)
-    flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
-    others = [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
+    flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] = output[:, None]
+    others = [INDEX[organ] for organ in SYSTEMIC_ORGANS if organ != "rest"]
     flow[:, INDEX["rest"]] = output - flow[:, others].sum(axis=1)
     return flow
 

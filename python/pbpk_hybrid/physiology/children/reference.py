@@ -171,7 +171,7 @@ def reference_children(male: np.ndarray, age: np.ndarray) -> dict[str, np.ndarra
         of the systemic organs to 1.
     """
     male, age = np.asarray(male, bool), np.asarray(age, float)
-    at, full = (*_AGES, ADULT_AT), [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
+    at, full = (*_AGES, ADULT_AT), [ORGANS.index(organ) for organ in FULL_FLOW_ORGANS]
     out: dict[str, np.ndarray] = {}
     for sex in ("male", "female"):
         pick = male == (sex == "male")

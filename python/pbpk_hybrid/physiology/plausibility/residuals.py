@@ -54,7 +54,7 @@ def flow_closure(body: Body) -> np.ndarray:
     Of the sum over systemic organs, and of lung and blood pools, which carry all of it.
     """
     systemic = body.share(*SYSTEMIC_ORGANS)
-    through = body.flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] / body.output[:, None]
+    through = body.flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] / body.output[:, None]
     return maximum(abs(systemic - 1), largest(abs(through - 1))) - CLOSURE_TOLERANCE
 
 
@@ -91,14 +91,14 @@ def organ_spread(body: Body) -> np.ndarray:
 
 def organ_excess(body: Body) -> np.ndarray:
     """(n, organ of ``SCALED``) excess of |ln(mass / height-scaled ICRP mass)| over 3.5 sigma_ln."""
-    index = [INDEX[o] for o in SCALED]
+    index = [INDEX[organ] for organ in SCALED]
     scale = r.height_scale(body.height, by_sex(body.male, lambda ref: ref.height))
     return _beyond_spread(body, by_sex(body.male, lambda ref: ref.mass[index]) * scale[:, None])
 
 
 def _beyond_spread(body: Body, expected: Array) -> np.ndarray:
     """(subject, organ of ``SCALED``) excess of |ln(mass / expected)| over 3.5 sigma_ln."""
-    index = [INDEX[o] for o in SCALED]
+    index = [INDEX[organ] for organ in SCALED]
     cv_male, cv_female = (np.array(organ_cv(sex)[0][index]) for sex in ("male", "female"))
     # McNally et al. 2014 for muscle, whose organ_cv is 0 because closure makes it
     cv_male[SCALED.index("muscle")] = cv_female[SCALED.index("muscle")] = 0.27
@@ -143,7 +143,7 @@ def child_organ(name: str, low: float, high: float) -> Callable[[Body], np.ndarr
 
 def child_organ_spread(body: Body) -> np.ndarray:
     """S8 of children: as :func:`organ_spread`, about the ICRP masses of that age."""
-    index = [INDEX[o] for o in SCALED]
+    index = [INDEX[organ] for organ in SCALED]
     scale = r.height_scale(body.height, reference_height(body.male, body.age))
     return largest(
         _beyond_spread(body, reference_mass(body.male, body.age)[:, index] * scale[:, None])

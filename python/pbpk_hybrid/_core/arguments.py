@@ -17,7 +17,8 @@ def check_kind(field: str, value: Any, kinds: type | tuple, expected: str, hint:
     """
     Raises
     ------
-    InputError : `value` is of none of the `kinds`
+    InputError
+        `value` is of none of the `kinds`.
     """
     if not isinstance(value, kinds):
         raise InputError(field, value, expected, hint=hint)
@@ -97,6 +98,7 @@ def check_path(field: str, value: Any, expected: str) -> None:
     """
     Raises
     ------
-    InputError : `value` is no path
+    InputError
+        `value` is no path.
     """
     check_kind(field, value, (str, os.PathLike), expected)

@@ -43,7 +43,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "clast_pred": ("mg/L", "concentration at tlast by the terminal fit"),
     "c0": (
         "mg/L",
-        "concentration at the dose time, back-extrapolated from the first two samples if not measured",
+        "concentration at the dose time, back-extrapolated from the first two samples if not "
+        "measured",
     ),
     "auc_last": ("mg*h/L", "AUC from the dose to tlast"),
     "auc_inf_obs": ("mg*h/L", "AUC to infinity, from the observed last concentration"),
@@ -52,8 +53,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "auc_extrapolated_pred": ("%", "part of auc_inf_pred that is extrapolated"),
     "auc_first_interval": (
         "%",
-        "part of auc_inf_obs (of several doses: auc_tau) before the first sample after an intravenous dose, by the "
-        "trapezoid from C0",
+        "part of auc_inf_obs (of several doses: auc_tau) before the first sample after an "
+        "intravenous dose, by the trapezoid from C0",
     ),
     "aumc_last": ("mg*h^2/L", "AUMC from the dose to tlast"),
     "aumc_inf_obs": ("mg*h^2/L", "AUMC to infinity, from the observed last concentration"),

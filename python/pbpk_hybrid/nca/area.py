@@ -3,7 +3,8 @@ r"""Areas under the curve and under the first-moment curve between neighbouring 
 With :math:`L = \ln(C_1/C_2)` and :math:`\Delta = t_2 - t_1`:
 
 .. math::
-   \text{linear:}\quad AUC = \tfrac{1}{2}(C_1 + C_2)\Delta,\qquad AUMC = \tfrac{1}{2}(t_1 C_1 + t_2 C_2)\Delta
+   \text{linear:}\quad AUC = \tfrac{1}{2}(C_1 + C_2)\Delta,\qquad
+   AUMC = \tfrac{1}{2}(t_1 C_1 + t_2 C_2)\Delta
 
    \text{log:}\quad AUC = (C_1 - C_2)\Delta / L,\qquad
    AUMC = (t_1 C_1 - t_2 C_2)\Delta/L + (C_1 - C_2)\Delta^2/L^2

@@ -423,7 +423,8 @@ def _check_old_file(data: Any, options: NCAOptions) -> None:
             "data",
             text,
             "a simulation with its dose records (this file has none) or of one dose",
-            hint="simulate again with this version, or select one dosing interval with the options dose_time and tau",
+            hint="simulate again with this version, or select one dosing interval with the options "
+            "dose_time and tau",
         )
 
 

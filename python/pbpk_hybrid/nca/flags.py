@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntFlag
 
 import numpy as np
@@ -67,6 +68,14 @@ DOUBTS = ~(Flag.START_INSERTED)
 def describe(mask: int) -> str:
     """The reasons of one subject, separated by semicolons; empty where there is none."""
     return "; ".join(WORDS[f] for f in Flag if int(mask) & f)
+
+
+def flag_mask(n: int, reasons: Mapping[Flag, np.ndarray]) -> np.ndarray:
+    """Bit mask (n,) of the reasons, each an array (n,) of bool."""
+    mask = np.zeros(n, dtype=np.int32)
+    for flag, where in reasons.items():
+        mask[where] |= flag.value
+    return mask
 
 
 def flag_variables(

@@ -271,9 +271,11 @@ class _Reader:
                 raise FileFormatError(
                     self.t.where(i, self.time),
                     float(hours[i]),
-                    f"a time >= {before[0]:g} of {self.t.word} {self.t.line[before[1]]}, of the same profile",
+                    f"a time >= {before[0]:g} of {self.t.word} {self.t.line[before[1]]}, "
+                    "of the same profile",
                     subject=profile[i],
-                    hint="sort the rows, or name the column that tells profiles apart (period, analyte, treatment)",
+                    hint="sort the rows, or name the column that tells profiles apart (period, "
+                    "analyte, treatment)",
                 )
             last[profile[i]] = (hours[i], i)
 
@@ -306,7 +308,8 @@ class _Reader:
             several += len(profile_rows) > 1 or bool(repeated[profile_rows].any())
         if several:
             self.notes.append(
-                f"{several} profiles have several doses: the file's doses are not used, times are those of the file"
+                f"{several} profiles have several doses: the file's doses are not used, times are "
+                "those of the file"
             )
         if np.isfinite(out).any():
             self.notes.append("doses from AMT, times since the dose")
@@ -367,25 +370,14 @@ class _Reader:
             limit = limit_factor * self.t.floats(lloq, np.nan)
         value, below = np.full(n, np.nan), np.zeros(n, bool)
         for i in np.flatnonzero(samples):
-            field = self.t.text[self.value][i]
-            number, below_limit = parse_number(field), parse_below(field)
-            if below_limit is None and number is None and not is_missing(field):
-                raise FileFormatError(
-                    self.t.where(i, self.value),
-                    field,
-                    'a number, "BLQ", "<0.5" or nothing',
-                    subject=self.t.text[self.subject][i] if self.subject else None,
-                    hint=f"write {field.replace(',', '.')}" if "," in field else "",
-                )
-            if below_limit is not None:
-                below[i] = True
-                limit[i] = below_limit * self.factor if np.isfinite(below_limit) else limit[i]
-            elif cens[i]:
-                below[i] = True
+            number, stated_limit = self.number_or_limit(i)
+            below[i] = stated_limit is not None or cens[i] or blq[i]
+            if stated_limit is not None:
+                if np.isfinite(stated_limit):
+                    limit[i] = stated_limit * self.factor
+            elif cens[i]:  # a censored value is its limit of quantification
                 limit[i] = number * self.factor if number else limit[i]
-            elif blq[i]:
-                below[i] = True
-            elif number is not None:
+            elif number is not None and not below[i]:
                 value[i] = number * self.factor
         if (value < 0).any():
             i = int(np.argmax(value < 0))
@@ -393,6 +385,26 @@ class _Reader:
                 self.t.where(i, self.value), float(value[i]), "a concentration >= 0 or BLQ"
             )
         return value, limit, below
+
+    def number_or_limit(self, i: int) -> tuple[float | None, float | None]:
+        """The number in row i, or the limit that it is below (infinite: "BLQ"); None for none.
+
+        Raises
+        ------
+        FileFormatError
+            Text that is neither.
+        """
+        field = self.t.text[self.value][i]
+        number, limit = parse_number(field), parse_below(field)
+        if limit is None and number is None and not is_missing(field):
+            raise FileFormatError(
+                self.t.where(i, self.value),
+                field,
+                'a number, "BLQ", "<0.5" or nothing',
+                subject=self.t.text[self.subject][i] if self.subject else None,
+                hint=f"write {field.replace(',', '.')}" if "," in field else "",
+            )
+        return number, limit
 
     def flag(self, item: str) -> np.ndarray:
         column = self.column(item, ALIASES[item], needed=False)

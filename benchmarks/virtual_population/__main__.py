@@ -408,7 +408,7 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
         (
             "variant",
             "hard, to 1e-6",
-            "hard, closures to .1 %",
+            "hard, closures to 0.1 %",
             "hard, closures to 1 %",
             "hard, closures to 5 %",
             "closure error, median",
@@ -421,7 +421,7 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
     )
     report.text(
         "A closure is an equality: people decoded freely meet it to 1e-6 with probability nil, whatever the loss, so "
-        "that how far they are off (error; hard rules with closures to .1, 1 and 5 %) is what tells variants apart."
+        "that how far they are off (error; hard rules with closures to 0.1, 1 and 5 %) is what tells variants apart."
     )
     names = list(any_rule)
     if len(names) >= 2 and names[0].endswith("no physics"):
@@ -549,7 +549,7 @@ CONDITIONS = (
         {"sex": "male", "body_weight": (80, 90), "height": (175, 185)},
     ),
     (
-        "hematocrit below .36, creatinine from 1.2",
+        "hematocrit below 0.36, creatinine from 1.2",
         {"hematocrit": (None, 0.36), "serum_creatinine": (1.2, None)},
     ),
     ("GFR below 3 L/h, age 30 to 50", {"gfr": (None, 3.0), "age": (30, 50)}),

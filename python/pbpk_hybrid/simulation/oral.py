@@ -95,15 +95,8 @@ def bioavailability(
         fg = 1 - amount.sel(compartment=METABOLISED_GUT).values / (fa * dose)
     same = ("clearance", "distribution", "partition_method", "kp", "hepatic_model")
     chosen = {name: options[name] for name in same if name in options}
-    resolved = resolve_disposition(
-        drug, people, DispositionChoices(absorption=absorption, **chosen)
-    )
-    p, graph = resolved.parameters, resolved.graph
-    flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
-    clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
-    fh = np.broadcast_to(
-        flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint), fa.shape
-    )
+    choices = DispositionChoices(absorption=absorption, **chosen)
+    fh = np.broadcast_to(_escapes_liver(drug, people, choices), fa.shape)
     return xr.Dataset(
         {
             k: ("subject", v, {"units": "1", "long_name": n})
@@ -121,6 +114,17 @@ def bioavailability(
     )
 
 
+def _escapes_liver(
+    drug: Compound, people: xr.Dataset, choices: DispositionChoices
+) -> np.ndarray | float:
+    """Fraction that escapes first-pass extraction in a well-stirred liver, (n_subjects,)."""
+    resolved = resolve_disposition(drug, people, choices)
+    p, graph = resolved.parameters, resolved.graph
+    flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
+    clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
+    return flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint)
+
+
 def _check_single_oral_dose(given: Regimen) -> None:
     """Refuse anything but one oral dose."""
     if (
@@ -132,7 +136,7 @@ def _check_single_oral_dose(given: Regimen) -> None:
 
 
 def _check_linear(drug: Compound) -> None:
-    """Refuse compounds for which a well-stirred liver does not say what passes it."""
+    """Refuse compounds whose first-pass extraction a well-stirred liver does not give."""
     if drug.saturable:
         raise InputError(
             "saturable",

@@ -65,6 +65,7 @@ def fit_terminal(
     if options.lambda_z_range is not None:  # one window only: all of its points
         enough &= sums.k == sums.k[:, :1]
     start, found = _best_window(enough & (slope < 0), adj_r2, options.adj_r2_factor or 0.0)
+    fitted = np.asarray(enough.any(axis=1))  # whether any window has enough points
     rows = np.arange(len(time))
 
     def pick(values: np.ndarray) -> np.ndarray:
@@ -81,8 +82,8 @@ def fit_terminal(
         points=np.where(found, sums.k[rows, start], 0).astype(np.int32),
         r2=pick(r2),
         adj_r2=pick(adj_r2),
-        too_few=~enough.any(axis=1),
-        rising=enough.any(axis=1) & ~found,
+        too_few=~fitted,
+        rising=fitted & ~found,
     )
 
 
@@ -135,8 +136,10 @@ class _Sums:
             x = np.where(usable, time - time[rows, anchor][:, None], 0.0)
             log_last = np.log(concentration[rows, anchor])
             y = np.where(usable, np.log(concentration) - log_last[:, None], 0.0)
-        values = (usable.astype(float), x, y, x * x, x * y, y * y)
-        return cls(*(_from_the_end(v) for v in values), log_last=log_last)
+        k, sx, sy, sxx, sxy, syy = (
+            _from_the_end(v) for v in (usable.astype(float), x, y, x * x, x * y, y * y)
+        )
+        return cls(k, sx, sy, sxx, sxy, syy, log_last)
 
     @property
     def variance(self) -> np.ndarray:

@@ -193,7 +193,7 @@ def main() -> None:
         text.append(f"| {name} | {peff} | {published:.2f} | {float(out['fa'][0]):.2f} |")
     text += [
         "",
-        "Hydrophilic drugs come out too low: they also pass between cells and in the colon.",
+        "Predictions for hydrophilic drugs are too low: these drugs are also absorbed between cells and in the colon.",
         "",
         "## Antibody",
         "",

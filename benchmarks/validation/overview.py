@@ -1,9 +1,9 @@
-"""One table of everything that is compared with people: compounds, interactions, children, antibodies.
+"""One table of all comparisons with people: compounds, interactions, children, antibodies.
 
     python benchmarks/validation/overview.py [--keep]
 
 Predicted over observed AUC and Cmax, with their bias (AFE, 10^(mean of log10 ratio)), spread (AAFE, 10^(mean of |log10 ratio|),
-which others call GMFE) and the share within 2-fold; beside it what the source of the data reports for its own model. First runs
+also called GMFE) and the share within 2-fold, beside the figures that the source of the data reports for its own model. First runs
 validate.py and antibody.py (`--keep`: takes their results as they are). Writes overview.md, results/overview.json and pictures.
 
 - compounds: the default basis of each drug, which was chosen on these profiles (validate.py), human profiles, nobody left out
@@ -322,15 +322,15 @@ def report(rows: list[dict]) -> list[str]:
     text = [
         "# Compounds, interactions, children, antibodies: predicted over observed",
         "",
-        f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them also or only by mouth, {len(of('interaction'))} "
-        "interactions, children and antibodies in one place; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
-        "AAFE 10^(mean of |log10 ratio|); everything that fails is in it.",
+        f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them with oral doses, {len(of('interaction'))} "
+        "interactions, children and antibodies; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
+        "AAFE 10^(mean of |log10 ratio|). Failures are included.",
         "",
         "![predicted over observed](results/overview.png)",
         "",
         "## Compounds",
         "",
-        "The default basis of each drug, chosen on these profiles, which makes the table optimistic; profile by profile and by other bases: [README.md](README.md). "
+        "The default basis of each drug was chosen on these profiles, so the table is optimistic. [README.md](README.md) has other bases and every drug. "
         "The last two columns are AAFE of all concentrations, here and as the source of most of these data reports it for its own model, which was "
         "fitted to part of them.",
         "",
@@ -352,7 +352,7 @@ def report(rows: list[dict]) -> list[str]:
     text += [
         "## Interactions",
         "",
-        "Ratios of the victim's AUC and Cmax with over without the other drug.",
+        "Ratios of the victim's AUC and Cmax with the perpetrator over those without.",
         "",
     ]
     text += table(
@@ -404,7 +404,7 @@ def report(rows: list[dict]) -> list[str]:
         "",
         "## Children, clearance",
         "",
-        "AUC from published clearances of single children and groups; each of them: [children](../mechanisms/README.md).",
+        "AUC from published clearances of individual children and groups; all of them: [children](../mechanisms/README.md).",
         "",
     ]
     text += table(

@@ -103,7 +103,7 @@ def nca(
     >>> import pbpk_hybrid as ph
     >>> clearance = ph.nca(ph.simulate("theophylline", "320 mg oral"))["cl_f"]
 
-    Other data need to be told how the dose was given:
+    For other data, say how the dose was given:
 
     >>> import numpy as np
     >>> from pbpk_hybrid import nca
@@ -199,9 +199,7 @@ def nca(
 
 
 def _is_tissue(data: Any) -> bool:
-    """Whether the data come from a body with organs, so that a name that is not plasma
-    or blood is a tissue.
-    """
+    """Whether the data come from a body with organs: other names than plasma are tissues."""
     if not isinstance(data, xr.Dataset):
         return False
     if "sample" in data.dims or "species" in data.coords:

@@ -81,8 +81,9 @@ def value_at(
     clast: np.ndarray,
     tlast: np.ndarray,
 ) -> np.ndarray:
-    """Concentration at one time: measured, interpolated by the integration rule, or
-    beyond tlast by lambda_z.
+    """Concentration at one time: measured, interpolated, or beyond tlast by lambda_z.
+
+    The integration rule interpolates.
 
     Parameters
     ----------
@@ -122,11 +123,10 @@ def value_at(
 def tail_areas(
     clast: np.ndarray, lambda_z: np.ndarray, tlast: np.ndarray, length: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and AUMC of the terminal exponential from tlast on for `length` [h] (inf: all
-    of it), whatever the rule before.
+    """AUC and AUMC of the terminal exponential from tlast on, for `length` [h] or to infinity.
 
-    PKNCA and Phoenix WinNonlin extrapolate so for every rule: a straight line beyond
-    the last sample belongs to none.
+    As in PKNCA and Phoenix WinNonlin it does not depend on the integration rule: no rule has a
+    straight line beyond the last sample.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         decay = np.exp(-lambda_z * length)

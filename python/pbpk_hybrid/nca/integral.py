@@ -1,6 +1,4 @@
-"""Areas of a simulated curve between any two times, from the integrals that the solver
-carried along.
-"""
+"""Areas of a simulated curve between any two times, from the solver's integrals."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import numpy as np
 from .area import segment_areas
 from .profiles import Integral
 
-#: share of an interval's area that may rest on an estimate where a dose lies between two saved
+#: largest fraction of an interval's area that may be estimated where a dose is between two saved
 #: times
 OFF_GRID = 0.01
 

@@ -1,6 +1,4 @@
-"""From any accepted input to one form: samples per subject, packed to the left, cleaned
-of values below quantification.
-"""
+"""Any accepted input in one form: samples per subject, without values below quantification."""
 
 from __future__ import annotations
 
@@ -156,8 +154,9 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
 
 
 def _noise(ds: xr.Dataset) -> float:
-    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose)
-    rules: nothing is fitted there.
+    """Fraction of Cmax below which the solver's absolute tolerance dominates.
+
+    The tolerance is 1e-5 rtol of the dose. No terminal fit uses such values.
     """
     rtol = ds.attrs.get("rtol", 0.0)
     return 5e-3 * float(rtol) if isinstance(rtol, (int, float, np.number)) else 0.0
@@ -349,9 +348,7 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
 
 
 def numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
-    """An array of numbers; with a `unit` text such as "5 mg" is read too, without one
-    it is refused.
-    """
+    """An array of numbers. Text such as "5 mg" is read with a `unit` and refused without."""
     try:
         array = np.asarray(value)
         if array.dtype.kind in "fiu":
@@ -452,8 +449,12 @@ def clean(
 
     Parameters
     ----------
-    first, last
-        Whether samples at the very start and end belong to it.
+    p : Profiles
+    rows : slice
+    start, length : float, h
+    options : NCAOptions
+    first, last : bool
+        Whether samples exactly at the start and at the end are included.
     """
     value, time, lloq, below, offset = _window(p, rows, start, length)
     with np.errstate(invalid="ignore"):
@@ -486,7 +487,7 @@ def clean(
     value = np.where(blq, 0.0, value)
     count = keep.sum(axis=1)
     packed = index < count[:, None]
-    if np.array_equal(keep, packed):  # nothing lies between: the usual case of a simulation
+    if np.array_equal(keep, packed):  # nothing to close up: the usual case of a simulation
         order = None
         value, time = np.where(packed, value, np.nan), np.where(packed, time, np.nan)
     else:
@@ -504,9 +505,7 @@ def clean(
 
 
 def _window(p: Profiles, rows: slice, start: float, length: float):
-    """The columns that can lie in a window: (value, time after the start, lloq, below,
-    first column).
-    """
+    """The columns of a window: value, time after the start, lloq, below, first column."""
     cut = slice(None)
     if p.time.ndim == 1:
         cut = slice(

@@ -141,7 +141,7 @@ def _diffusion_model():
 
 
 def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:
-    """The people of a block of a cohort, or of a population that is there already."""
+    """The people of a block of a cohort or of a population Dataset."""
     if isinstance(population, Cohort):
         return population.people(block)
     return population.isel(subject=slice(block * BLOCK, (block + 1) * BLOCK))

@@ -343,7 +343,7 @@ def verify_cohort(path: str | os.PathLike) -> list[int]:
 
 
 def run_record(path: str | os.PathLike) -> dict[str, Any] | None:
-    """What the store was asked for, from the journal beside it; None where there is none."""
+    """The request of a store, from the journal beside it; None without a journal."""
     path = Path(path).expanduser().absolute()
     return _read_json(path.with_name(path.name + ".run") / "run.json")
 

@@ -25,7 +25,7 @@ class DoseOptions:
 
     route: Annotated[
         str | None,
-        typer.Option(help="iv_bolus, iv_infusion or oral; none: the file's own, and no guess."),
+        typer.Option(help="iv_bolus, iv_infusion or oral; none: that of the file; never guessed."),
     ] = None
     dose: Annotated[str | None, typer.Option(help='Such as "320 mg"; none: the file\'s own.')] = (
         None
@@ -64,7 +64,7 @@ class AnalysisOptions:
         float | None,
         typer.Option(
             parser=number_option("h"),
-            help="Time of the dose [h]; of several in a simulation, the one wanted.",
+            help="Time of the dose [h]; with several doses in a simulation, the one to analyse.",
         ),
     ] = None
     steady_state: Annotated[

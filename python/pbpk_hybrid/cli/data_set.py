@@ -25,22 +25,24 @@ if TYPE_CHECKING:
 
 Route = Annotated[
     str | None,
-    typer.Option(help="Of all doses: iv or oral; none: by --compartment or a column ROUTE."),
+    typer.Option(
+        help="Route of all doses: iv or oral; none: from --compartment or a column ROUTE."
+    ),
 ]
 Compartment = Annotated[
     list[str] | None,
-    typer.Option(help='"1=oral": what a value of CMT means: oral, iv, plasma or a compartment.'),
+    typer.Option(help='"1=oral": meaning of a value of CMT: oral, iv, plasma or a compartment.'),
 ]
 Dvid = Annotated[
-    str | None, typer.Option(help="Which samples, where DVID (or YTYPE) has several values.")
+    str | None, typer.Option(help="DVID (or YTYPE) of the samples, if there are several.")
 ]
-Analyte = Annotated[
-    str | None, typer.Option(help="Which samples, where ANALYTE has several values.")
-]
-Cmt = Annotated[str | None, typer.Option(help="Which samples, where their CMT has several values.")]
+Analyte = Annotated[str | None, typer.Option(help="ANALYTE of the samples, if there are several.")]
+Cmt = Annotated[str | None, typer.Option(help="CMT of the samples, if there are several.")]
 Occasions = Annotated[
     str | None,
-    typer.Option(help="reset: where OCC or PERIOD changes, everybody starts empty, at any time."),
+    typer.Option(
+        help="reset: where OCC or PERIOD changes, all amounts are zero and time may restart."
+    ),
 ]
 Ignore = Annotated[
     list[str] | None, typer.Option(help="A column to leave out unread; may be repeated.")

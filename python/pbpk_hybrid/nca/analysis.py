@@ -167,15 +167,16 @@ def nca(
     check_kind("compartment", compartment, str, "the name of a compartment")
     check_kind("compound", compound, (str, type(None)), "the name of a compound")
     profiles = read_profiles(data, compartment, lloq, compound)
-    if options.auc_method is not None:
+    if options.auc_method is not None:  # a rule by name replaces the solver's areas
         profiles = replace(profiles, integral=None)
-    if options.adj_r2_factor is None:
+    if options.adj_r2_factor is None:  # a curve without noise has a sharper optimum
         options = replace(options, adj_r2_factor=1e-4 if profiles.integral is None else 1e-6)
     plans = plans_for(data, profiles, dose, route, infusion_duration, compartment, options)
     central = compartment.split(":")[-1] in CENTRAL or not _is_tissue(data)
     repeated = any(p.repeated for p in plans)
     columns = max([1 if p.only is not None else len(p.time) for p in plans], default=1)
     several = repeated and columns > 1
+    # (subject, interval) with several doses, else (subject,)
     shape = (len(profiles.subject), max(columns, 1)) if several else (len(profiles.subject),)
     dims = ("subject", "interval")[: len(shape)]
     found, doses, starts = _run(profiles, plans, shape, central, repeated, options)

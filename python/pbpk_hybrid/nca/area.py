@@ -41,7 +41,7 @@ def segment_areas(
     -------
     auc [mg/L h], aumc [mg/L h^2] : (n_subjects, n_points - 1); NaN where an end is missing
     """
-    t1, t2 = time[:, :-1], time[:, 1:]
+    t1, t2 = time[:, :-1], time[:, 1:]  # (subject, segment)
     c1, c2 = concentration[:, :-1], concentration[:, 1:]
     step = t2 - t1
     auc = 0.5 * (c1 + c2) * step
@@ -49,6 +49,7 @@ def segment_areas(
     if method == "linear":
         return auc, aumc
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        # the log rule needs two positive values that differ; elsewhere the linear one holds
         use_log = (c1 > 0) & (c2 > 0) & (c1 != c2)
         if method in ("linear_up_log_down", "linear_log"):
             use_log &= c2 < c1
@@ -100,7 +101,8 @@ def value_at(
         (n_subjects,) [mg/L], NaN where it cannot be known.
     """
     rows = np.arange(len(time))
-    before = np.sum(time <= at, axis=1) - 1  # NaN compares false
+    # index of the last sample at or before the time; NaN compares false
+    before = np.sum(time <= at, axis=1) - 1
     has_both = (before >= 0) & (before + 1 < time.shape[1])
     i = np.clip(before, 0, time.shape[1] - 1)
     j = np.clip(before + 1, 0, time.shape[1] - 1)
@@ -117,6 +119,7 @@ def value_at(
         beyond = clast * np.exp(-lambda_z * (at - tlast))
         inside = np.where(has_both & (at <= tlast), between, np.nan)
         out = np.where(at > tlast, beyond, inside)
+    # a sample at this very time is the measured value, whatever the rule
     return np.where((before >= 0) & (t1 == at), c1, out)
 
 

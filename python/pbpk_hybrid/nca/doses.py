@@ -174,9 +174,10 @@ def _plan(r, rows, of_compound: bool) -> Plan:
     # a lagged intravenous dose enters later; the delay of an oral one is part of its absorption
     time = r.time[first] + np.where(intravenous, np.nan_to_num(r.lag_time[first]), 0.0)
     amount = np.asarray(r.amount[rows], dtype=float)
-    present = np.isfinite(time)
+    present = np.isfinite(time)  # subjects with fewer records have NaN at the end
     is_dose = present & (np.nan_to_num(amount) > 0).any(axis=0) & (route != "")
     empties = time[present & (r.reset[first] > 0)]
+    # records of one time are one dose of the analysis
     groups: list[list[int]] = []
     for i in sorted(np.flatnonzero(is_dose), key=lambda i: time[i]):
         if groups and time[i] == time[groups[-1][0]]:
@@ -195,6 +196,7 @@ def _plan(r, rows, of_compound: bool) -> Plan:
         ]
     )
     fresh = np.array([k == 0 or bool((empties == t).any()) for k, t in enumerate(times)], bool)
+    # a reset between two doses leaves nothing for the second
     fresh[1:] |= np.isin(stop[:-1], empties)
     routes = tuple(_route(r, first, rows, g, duration) for g in groups)
     steady = np.array([max(r.steady_state[first][g]) for g in groups], dtype=int)

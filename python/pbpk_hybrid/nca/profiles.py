@@ -320,7 +320,7 @@ def _groups(ds: xr.Dataset, column) -> tuple[list[str], np.ndarray]:
         keys = np.char.add(np.char.add(study, ": "), subject)
         one_each = len(set(study)) == 1
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # in the order in which they appear
+    rank = np.argsort(np.argsort(first))  # np.unique sorts; profiles keep the order of the file
     names = (subject if one_each else keys)[np.sort(first)]
     return [str(n) for n in names], rank[group]
 
@@ -472,6 +472,7 @@ def clean(
         keep |= below
     good = keep & ~blq
     any_good = good.any(axis=1)
+    # first and last quantifiable sample: the BLQ rules differ before, between and after them
     width = value.shape[1]
     head = np.where(any_good, np.argmax(good, axis=1) if width else 0, width)
     final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1) if width else 0, width)
@@ -491,6 +492,7 @@ def clean(
         order = None
         value, time = np.where(packed, value, np.nan), np.where(packed, time, np.nan)
     else:
+        # kept samples to the left, in their order: a stable sort of False before True
         order = np.argsort(~keep, axis=1, kind="stable")
         value = np.where(packed, np.take_along_axis(value, order, axis=1), np.nan)
         time = np.where(packed, np.take_along_axis(time, order, axis=1), np.nan)
@@ -498,6 +500,7 @@ def clean(
     end = np.where(
         positive.any(axis=1), width - 1 - np.argmax(positive[:, ::-1], axis=1) if width else 0, -1
     )
+    # the last quantifiable sample counted among the samples as given
     column = np.clip(end, 0, None)
     if order is not None:
         column = order[np.arange(len(order)), column]

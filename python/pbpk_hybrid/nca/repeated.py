@@ -75,7 +75,7 @@ def analyse_repeated(
     out = {}
     for name in names:
         empty = np.zeros(n, int) if name in _COUNTS else np.full(n, np.nan)
-        out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)
+        out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)  # (subject, interval)
     _clear(out, plan, rows, lengths, clear, options)
     del out["rest"], out["beyond"]
     if plan.only is not None:
@@ -373,6 +373,7 @@ def _clear(
     flags[~steady & equal & ~several & known] |= Flag.NOT_STEADY_STATE.value
     nan = np.full(area.shape, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Perrier & Mayersohn (1982); `rest` is the AUC from the end of the interval on
         mrt = (out.get("aumc_tau", nan) + lengths * out["rest"]) / area - plan.duration[rows] / 2.0
         out["mrt"] = np.where(steady, mrt, np.nan)
         base = np.where(equal, area[:, :1], np.nan) if single else nan
@@ -405,6 +406,7 @@ def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
     settled = np.zeros(n, dtype=bool)  # the run began at steady state
     whole = np.zeros(n, dtype=bool)  # equal since the first dose
     for k in range(doses):
+        # is dose k the continuation of equal doses at equal intervals?
         if k == 0 or plan.fresh[k] or plan.steady[k]:
             same = np.zeros(n, bool)
         else:
@@ -428,11 +430,13 @@ def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
 def _level(area, k: int, run, begun, options: NCAOptions) -> np.ndarray:
     """(n_subjects,) whether the areas of equal doses have stopped rising."""
     limit = options.steady_state_tolerance / 100.0
+    # areas of this interval and of the two before; 0 before the first dose of the run
     now = area[:, k]
     one = area[:, k - 1] if k else np.zeros(len(area))
     one = np.where(begun & (run == 1), 0.0, one)
     two = area[:, k - 2] if k > 1 else np.zeros(len(area))
     two = np.where(begun & (run <= 2), 0.0, two)
+    # a ratio needs two differences: three intervals, or two from an empty body
     enough = (run >= 3) | (begun & (run >= 2))
     with np.errstate(invalid="ignore", divide="ignore"):
         last, before = now - one, one - two

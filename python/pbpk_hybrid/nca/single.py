@@ -393,7 +393,7 @@ def interval_metrics(
         highest = np.max(np.where(np.isnan(c), -np.inf, c), axis=1)
         lowest = np.min(np.where(np.isnan(c), np.inf, c), axis=1)
         known = ~np.isnan(auc)
-        cavg = auc / tau
+        cavg = auc / tau  # fluctuation and swing are relative to Cavg and Cmin
         return {
             "auc_tau": auc,
             "aumc_tau": aumc,
@@ -412,6 +412,7 @@ def _disposition(
     auc, aumc = out["auc_inf_obs"], out["aumc_inf_obs"]
     if options.steady_state:
         tau = float(options.tau or 0.0)
+        # Perrier & Mayersohn (1982): AUMC over tau, and tau times the area beyond it
         aumc = out["aumc_tau"] + tau * (auc - out["auc_tau"])
         auc = out["auc_tau"]
     result = {"mrt": aumc / auc - duration / 2.0}

@@ -60,7 +60,7 @@ def fit_terminal(
     """
     usable = _usable(time, concentration, last, tmax, bolus, options, after)
     sums = _Sums.of(time, concentration, last, usable)
-    slope, r2, adj_r2 = sums.regression()
+    slope, r2, adj_r2 = sums.regression()  # (subject, first point of the window)
     enough = usable & (sums.k >= options.min_points) & (sums.variance > 0)
     if options.lambda_z_range is not None:  # one window only: all of its points
         enough &= sums.k == sums.k[:, :1]
@@ -73,7 +73,7 @@ def fit_terminal(
 
     lambda_z = -pick(slope)
     mean_x, mean_y = pick(sums.x) / pick(sums.k), pick(sums.y) / pick(sums.k)
-    final = time.shape[1] - 1 - np.argmax(usable[:, ::-1], axis=1)
+    final = time.shape[1] - 1 - np.argmax(usable[:, ::-1], axis=1)  # last usable point
     return TerminalFit(
         lambda_z=lambda_z,
         clast_pred=np.exp(mean_y + lambda_z * mean_x + np.where(found, sums.log_last, np.nan)),
@@ -169,5 +169,5 @@ def _best_window(
 
 
 def _from_the_end(values: np.ndarray) -> np.ndarray:
-    """Sum of each row from each column to the last."""
+    """Sum of each row from each column to the last, (subject, point)."""
     return np.cumsum(values[:, ::-1], axis=1)[:, ::-1]

@@ -83,7 +83,7 @@ class Study:
         Blocks are drawn one by one and integrated together. A block is a whole number of every
         backend's packs of lanes, so that its numbers do not depend on its neighbours.
         """
-        numbers = range(first // BLOCK, -(-last // BLOCK))
+        numbers = range(first // BLOCK, -(-last // BLOCK))  # the last block may be smaller
         people = concatenated([self._people(b) for b in numbers])
         return self._simulate(people, numbers)
 

@@ -218,6 +218,7 @@ def interaction(
     check_kind("compartment", compartment, str, "the name of a compartment of the victim")
     check_kind("extrapolate", extrapolate, (bool, np.bool_), "True or False")
     drug, regimen = as_compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
+    # dense after the dose (geometric) and even later on, with both ends exact
     clock = np.unique(
         np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
     )

@@ -175,6 +175,7 @@ def _integrate(
     options = settings.options or SolverOptions()
     sensitivities = tuple(settings.sensitivities)
     backend, reason = choose_backend(settings.backend)
+    # without times the last dose sets the horizon, and the grid follows from the solution
     automatic = times is None or isinstance(times, TimeGrid)
     grid = np.empty(0) if automatic else _times(times)
     if automatic:  # before a million additional doses are written out
@@ -195,6 +196,7 @@ def _integrate(
             "a regimen without steady-state records",
             hint="give enough doses before the time of interest instead of SS",
         )
+    # steady-state records become the amounts that repeated doses would have left
     stops, failed = steady_state_stops(system, events, backend, options)
     time_grid = {}
     if automatic:
@@ -207,6 +209,7 @@ def _integrate(
             interval=last_interval(regimen),
             start=float(min(0.0, events.first_time)),
         )
+    # a dose may come before the first saved time: the integration starts with it
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
     problem = Problem(system, stops, grid, saved, start, None, sensitivities, areas)

@@ -251,21 +251,18 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         return None
     place = system.plan.place
     number = {name: i for i, name in enumerate(system.states)}
-    rows = {name: Row(0, int(place[i])) for name, i in number.items()}
-    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
     values = [v for group in program.values for v in group]
-    conditions = tuple(_zero_or_one(c) for c in program.conditions)
     wanted = sensitivities and bool(values)
-    key = (conditions, tuple(values), tuple(rows.items()), wanted)
-    code, along = _remembered(
-        key,
-        lambda: (
-            compile_expressions([*conditions, *values], rows).address if conditions else 0,
-            _event_tangents(program, values, rows) if wanted else 0,
-        ),
+    key = (
+        program.conditions,
+        tuple(values),
+        system.states,
+        place.tobytes(),
+        program.constants,
+        wanted,
     )
-    seen = symbols(*program.conditions)
-    n = len(conditions)
+    code, along, used = _remembered(key, lambda: _event_codes(system, values, wanted))
+    n = len(program.conditions)
     once = aligned_lanes(n)
     once[:] = np.array(program.once, dtype=float)[:, None]
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
@@ -287,8 +284,22 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
         int(program.n_switches),
-        np.array(sorted(rows[s].index for s in seen if rows[s].array == 0), dtype=np.int64),
+        used,
     )
+
+
+def _event_codes(
+    system: System, values: Sequence[Expression], sensitivities: bool
+) -> tuple[int, int, np.ndarray]:
+    """Addresses of conditions with values, and of the values' tangents; rows that conditions use."""
+    program = system.events
+    rows = {n: Row(0, int(i)) for n, i in zip(system.states, system.plan.place, strict=True)}
+    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
+    conditions = [_zero_or_one(c) for c in program.conditions]
+    code = compile_expressions([*conditions, *values], rows).address if conditions else 0
+    along = _event_tangents(program, values, rows) if sensitivities else 0
+    used = sorted(rows[s].index for s in symbols(*conditions) if rows[s].array == 0)
+    return code, along, np.array(used, dtype=np.int64)
 
 
 def _zero_or_one(condition: Expression) -> Expression:
@@ -298,7 +309,7 @@ def _zero_or_one(condition: Expression) -> Expression:
     return apply("and", apply("eq", condition, condition), condition)
 
 
-def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> int:
+def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row]) -> int:
     """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
     seeds = {name: symbol(f"{name} direction") for name in rows}
     own = dict(rows)

@@ -1,7 +1,9 @@
-"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593), as the package nutpie runs it.
+"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593),
+as the package nutpie runs it.
 
-Gradients come from the engine's forward sensitivities. Where a parameter has no prior its density is flat on the log scale,
-uniform between two bounds, or flat. Subjects' deviations of a hierarchical fit are sampled in the non-centred form.
+Gradients come from the engine's forward sensitivities. Where a parameter has no prior its
+density is flat on the log scale, uniform between two bounds, or flat. Subjects'
+deviations of a hierarchical fit are sampled in the non-centred form.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ def sample_posterior(
 
     Returns
     -------
-    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw, subject, random) for a
-    hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over parameter
+    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw,
+    subject, random) for a hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over
+    parameter
 
     Raises
     ------
@@ -215,7 +218,9 @@ def _jacobian(prior: Prior | None, scale: Scale, u: float) -> tuple[float, float
 
 
 def split_rhat(chains: np.ndarray) -> float:
-    """Potential scale reduction of (chain, draw) values with every chain halved (Gelman et al., BDA3, section 11.4)."""
+    """Potential scale reduction of (chain, draw) values with every chain halved (Gelman
+    et al., BDA3, section 11.4).
+    """
     half = chains.shape[1] // 2
     parts = np.concatenate([chains[:, :half], chains[:, half : 2 * half]])
     within = parts.var(axis=1, ddof=1).mean()
@@ -224,7 +229,9 @@ def split_rhat(chains: np.ndarray) -> float:
 
 
 def effective_size(chains: np.ndarray) -> float:
-    """Effective number of draws of (chain, draw) values, by Geyer's initial positive sequence (BDA3, section 11.5)."""
+    """Effective number of draws of (chain, draw) values, by Geyer's initial positive
+    sequence (BDA3, section 11.5).
+    """
     m, n = chains.shape
     centred = chains - chains.mean(axis=1, keepdims=True)
     size = 2 ** int(np.ceil(np.log2(2 * n)))

@@ -1,10 +1,12 @@
 r"""Bioequivalence: two one-sided tests, and virtual crossover trials.
 
-The 100 (1 - 2 alpha) % confidence interval of the ratio of geometric means, from paired differences of log values,
+The 100 (1 - 2 alpha) % confidence interval of the ratio of geometric means, from paired
+differences of log values,
 
 .. math:: \exp\left(\bar d \pm t_{1-\alpha, n-1}\, s_d/\sqrt n\right)
 
-must lie within the limits (Schuirmann 1987, J Pharmacokinet Biopharm 15:657; FDA and EMA guidance: 80.00 to 125.00 %).
+must lie within the limits (Schuirmann 1987, J Pharmacokinet Biopharm 15:657; FDA and EMA
+guidance: 80.00 to 125.00 %).
 """
 
 from __future__ import annotations
@@ -114,13 +116,15 @@ def virtual_bioequivalence(
 ) -> xr.Dataset:
     """Many virtual two-period crossover trials of two formulations in the same people.
 
-    Both formulations are simulated in the whole population, with the same anatomy and enzymes of each person in both
-    periods; each trial draws `subjects` of them, and every AUC and Cmax varies by `within_cv` between periods. Of one dose
-    the AUC is that to the last time, of several doses that of the last dosing interval.
+    Both formulations are simulated in the whole population, with the same anatomy and
+    enzymes of each person in both periods; each trial draws `subjects` of them, and every
+    AUC and Cmax varies by `within_cv` between periods. Of one dose the AUC is that to the
+    last time, of several doses that of the last dosing interval.
 
     Parameters
     ----------
-    reference, test : (compound, regimen) as simulate takes them, for instance two Compounds with other absorption rates
+    reference, test : (compound, regimen) as simulate takes them, for instance two
+        Compounds with other absorption rates
     population : the people trials draw from, at least as many as `subjects`
     times : [h] of the samples
     within_cv : within-subject coefficient of variation (log-normal)
@@ -128,8 +132,8 @@ def virtual_bioequivalence(
 
     Returns
     -------
-    Dataset over metric (auc, cmax) and trial: ratio, lower, upper, equivalent; ``power`` over metric, and attribute
-    ``power`` for both at once
+    Dataset over metric (auc, cmax) and trial: ratio, lower, upper, equivalent; ``power``
+    over metric, and attribute ``power`` for both at once
 
     Raises
     ------

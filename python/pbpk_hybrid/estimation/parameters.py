@@ -1,4 +1,6 @@
-"""What is estimated: parameters, the scales they are searched on, and what was known of them before."""
+"""What is estimated: parameters, the scales they are searched on, and what was known of
+them before.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Parameter:
     Parameters
     ----------
     initial : where the search starts; None: the model's own value (1 for a factor)
-    lower, upper : bounds; with two finite ones the search is on the logit scale, with lower = 0 on the log scale, else as is
+    lower, upper : bounds; with two finite ones the search is on the logit scale, with
+        lower = 0 on the log scale, else as is
     scale : "log", "logit" or "linear", to choose otherwise
     targets : parameters of the model that it sets; empty: the one of its own name
     factor : it multiplies the model's own values, subject by subject, instead of taking their place
@@ -176,7 +179,8 @@ def resolve(
 
     Raises
     ------
-    InputError, UnknownNameError : no parameters, an unknown target, bounds that do not hold the initial value
+    InputError, UnknownNameError : no parameters, an unknown target, bounds that do not
+        hold the initial value
     """
     given = (
         dict(parameters)

@@ -1,16 +1,20 @@
 r"""Hierarchical fits: every subject has its own parameters, drawn around typical ones.
 
-With u_i the parameters on the scale of the search, :math:`u_i = u + \eta_i,\ \eta_i \sim N(0, \Omega)`, the likelihood of
-subject i is an integral over eta. Laplace's approximation at the mode :math:`\hat\eta_i`, with Fisher's information of the
-subject's observations as curvature, is the objective called FOCE with interaction:
+With u_i the parameters on the scale of the search,
+:math:`u_i = u + \eta_i,\ \eta_i \sim N(0, \Omega)`, the likelihood of subject i is an
+integral over eta. Laplace's approximation at the mode :math:`\hat\eta_i`, with Fisher's
+information of the subject's observations as curvature, is the objective called FOCE with
+interaction:
 
 .. math::
-    -2\log L = \sum_i \Big[ \sum_j (r_{ij}^2 + \log\sigma_{ij}^2) + \hat\eta_i^T \Omega^{-1} \hat\eta_i
-    + \log|\Omega| + \log\Big|\Omega^{-1} + \sum_j \frac{f'_{ij} f'^T_{ij}}{\sigma_{ij}^2}
+    -2\log L = \sum_i \Big[ \sum_j (r_{ij}^2 + \log\sigma_{ij}^2)
+    + \hat\eta_i^T \Omega^{-1} \hat\eta_i + \log|\Omega|
+    + \log\Big|\Omega^{-1} + \sum_j \frac{f'_{ij} f'^T_{ij}}{\sigma_{ij}^2}
     + \frac12 (\log\sigma_{ij}^2)' (\log\sigma_{ij}^2)'^T\Big| \Big]
 
-(Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by Fisher scoring on the engine's
-sensitivities; the outer problem is solved by BFGS after a few rounds of an EM algorithm.
+(Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by
+Fisher scoring on the engine's sensitivities; the outer problem is solved by BFGS after a
+few rounds of an EM algorithm.
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ _OMEGA = Scale("log", 0.0, np.inf)
 
 
 class PopulationObjective:
-    """FOCE with interaction of one model and data set; `x` is (u of the parameters, log of the error's, log sd of eta)."""
+    """FOCE with interaction of one model and data set; `x` is (u of the parameters, log
+    of the error's, log sd of eta).
+    """
 
     def __init__(self, shared: Objective, random: Sequence[str]):
         self.shared, self.random = shared, tuple(random)
@@ -55,7 +61,9 @@ class PopulationObjective:
         return len(self.shared.names)
 
     def individual(self, x: np.ndarray, eta: np.ndarray) -> tuple[Terms, np.ndarray, np.ndarray]:
-        """Terms, predictions, and derivatives of the predictions by each subject's u of the model (n, n_model)."""
+        """Terms, predictions, and derivatives of the predictions by each subject's u of
+        the model (n, n_model).
+        """
         shared = self.shared
         predictor, n_model = shared.predictor, shared.n_model
         u = np.tile(x[:n_model], (self.n_subjects, 1))
@@ -94,7 +102,9 @@ class PopulationObjective:
         return value, gradient, self._sum(curve) + np.diag(precision)
 
     def modes(self, x: np.ndarray, eta: np.ndarray, most: int = 50, tolerance: float = 1e-9):
-        """Modes of all subjects by Fisher scoring with step halving: (eta, 2 g, curvature, terms, slope)."""
+        """Modes of all subjects by Fisher scoring with step halving: (eta, 2 g,
+        curvature, terms, slope).
+        """
         precision = self.precision(x)
         t, _, slope = self.individual(x, eta)
         value, gradient, curve = self.subjects(t, slope, eta, precision)
@@ -171,7 +181,8 @@ class PopulationFit:
 
     Parameters
     ----------
-    names : parameters, those of the error model, and ``omega.NAME``: standard deviations of eta on the scale of the search
+    names : parameters, those of the error model, and ``omega.NAME``: standard deviations
+        of eta on the scale of the search
     values, x : natural values, and those on the scale of the search
     covariance : (p, p) of x
     eta : (n_subjects, n_random) modes;  eta_covariance : (n_subjects, n_random, n_random)
@@ -231,7 +242,9 @@ class PopulationFit:
         )
 
     def predictions(self) -> xr.Dataset:
-        """Observed; predicted by each subject's own parameters, and by the typical ones; weighted residual."""
+        """Observed; predicted by each subject's own parameters, and by the typical ones;
+        weighted residual.
+        """
         shared = self.objective.shared
         t, own, _ = self.objective.individual(self.x, self.eta)
         _, typical, _ = self.objective.individual(self.x, 0.0 * self.eta)
@@ -262,7 +275,8 @@ def fit_population(
     ----------
     model : a System with one subject per individual, labelled as in the observations
     parameters : as in :func:`fit`
-    random : those of them that differ between subjects (normal on the scale of the search: log-normal for a log scale)
+    random : those of them that differ between subjects (normal on the scale of the
+        search: log-normal for a log scale)
     priors : as in :func:`fit`; also of ``omega.NAME``
     omega : standard deviations to start from
     standard_errors : compute the covariance (a second derivative of the objective)
@@ -350,7 +364,9 @@ def fit_population(
 
 
 def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.ndarray:
-    """EM with Gaussian conditional distributions: near the optimum in a few rounds, from far away."""
+    """EM with Gaussian conditional distributions: near the optimum in a few rounds, from
+    far away.
+    """
     shared, n_shared = objective.shared, objective.n_shared
     x = x.copy()
     best, best_value = x.copy(), objective.minus_two_log(x)

@@ -1,4 +1,6 @@
-"""From parameter values to predictions of the observations, with derivatives by the engine's forward sensitivities."""
+"""From parameter values to predictions of the observations, with derivatives by the
+engine's forward sensitivities.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ from .steady import SETTLED, TRIED, check, has_steady_state, written_out
 
 @dataclass(frozen=True)
 class Data:
-    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation.
+    """The observations as arrays: value, lloq [mg/L], censored, and where each is found
+    in a simulation.
 
-    `at` is the time at which to look: just before `time` where the sample was taken before a dose of the same time.
+    `at` is the time at which to look: just before `time` where the sample was taken
+    before a dose of the same time.
     """
 
     value: np.ndarray
@@ -51,8 +55,9 @@ def read_observations(
 
     Raises
     ------
-    SchemaError, InputError, UnknownNameError : no observation, one of a subject or matrix that the model does not have, or
-        a value of 0 that is not marked as censored, unless `zero` allows it
+    SchemaError, InputError, UnknownNameError : no observation, one of a subject or matrix
+        that the model does not have, or a value of 0 that is not marked as censored,
+        unless `zero` allows it
     """
     schemas.validate(observation, "observation")
     n = observation.sizes["sample"]
@@ -204,7 +209,8 @@ class Predictor:
 
         Raises
         ------
-        InputError : a steady state in the middle of a record, or one that is not near after 512 doses
+        InputError : a steady state in the middle of a record, or one that is not near
+            after 512 doses
         """
         labels = np.asarray(self.system.subjects)
         check(regimen, self.data, labels if labels.dtype.kind in "iu" else np.arange(len(labels)))
@@ -227,7 +233,9 @@ class Predictor:
         )
 
     def unsettled(self, values: Mapping[str, np.ndarray]) -> float:
-        """By how much, relative to the largest, predictions change with twice as many doses before the steady states."""
+        """By how much, relative to the largest, predictions change with twice as many
+        doses before the steady states.
+        """
         if not self.steady_doses:
             return 0.0
         value, _ = self(values, slopes=False)
@@ -240,7 +248,8 @@ class Predictor:
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Predictions (n_observations,) and derivatives (n_observations, n_targets) at values of the targets.
+        """Predictions (n_observations,) and derivatives (n_observations, n_targets) at
+        values of the targets.
 
         `values`: target -> (n_subjects or 1,). A subject that cannot be integrated has NaN.
         """

@@ -39,7 +39,8 @@ def sobol(
     lag_time: float | None = None,
     options: SolverOptions | None = None,
 ) -> xr.Dataset:
-    """Variance-based sensitivity indices of log AUC and log Cmax (Saltelli et al. 2010, Comput Phys Commun 181:259; SALib).
+    """Variance-based sensitivity indices of log AUC and log Cmax (Saltelli et al. 2010,
+    Comput Phys Commun 181:259; SALib).
 
     Parameters
     ----------
@@ -50,11 +51,13 @@ def sobol(
 
     Returns
     -------
-    Dataset ``first`` and ``total`` with ``first_interval`` and ``total_interval`` (95 %, half width) over metric, parameter
+    Dataset ``first`` and ``total`` with ``first_interval`` and ``total_interval`` (95 %,
+    half width) over metric, parameter
 
     Raises
     ------
-    InputError, UnknownNameError ; MissingDependencyError : SALib is not installed (extra ``estimate``)
+    InputError, UnknownNameError ; MissingDependencyError : SALib is not installed (extra
+    ``estimate``)
     """
     if model.n_subjects != 1:
         raise InputError("model", model.n_subjects, "a System with one subject")

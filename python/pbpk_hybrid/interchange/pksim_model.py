@@ -1,4 +1,6 @@
-"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path, simulated for people and populations."""
+"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path,
+simulated for people and populations.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,9 @@ _KEPT = 8
 class PKSimModel:
     """A simulation of PK-Sim or MoBi; made by :func:`read_pksim_simulation`.
 
-    Paths are those of PK-Sim without the name of the simulation (``Organism|Liver|Volume``); in patterns ``*`` stands for any
-    part of one name and ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
+    Paths are those of PK-Sim without the name of the simulation
+    (``Organism|Liver|Volume``); in patterns ``*`` stands for any part of one name and
+    ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
 
     Parameters
     ----------
@@ -104,7 +107,8 @@ class PKSimModel:
         changed = f", {len(self.changed)} values changed" if self.changed else ""
         return (
             f"PKSimModel({self.name!r}, {self.contents.form}: {kinds.count(MOLECULE)} amounts of "
-            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; {kinds.count(PARAMETER)} parameters, "
+            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; "
+            f"{kinds.count(PARAMETER)} parameters, "
             f"{kinds.count(OBSERVER)} observers, {len(self.ode.events)} events{changed})"
         )
 
@@ -152,7 +156,7 @@ class PKSimModel:
     def parameters(self, pattern: str = "**") -> ParameterTable:
         """Parameters whose path fits a pattern, with their values at the start.
 
-        >>> model.parameters("Organism|Liver|*|Volume")                                    # doctest: +SKIP
+        >>> model.parameters("Organism|Liver|*|Volume")  # doctest: +SKIP
 
         Raises
         ------
@@ -162,7 +166,9 @@ class PKSimModel:
         return ParameterTable(self._parameter(path) for path in paths)
 
     def amounts(self, pattern: str = "**") -> ParameterTable:
-        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as in :meth:`parameters`."""
+        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as
+        in :meth:`parameters`.
+        """
         return ParameterTable(self._parameter(p) for p in self._fitting(pattern, (MOLECULE,)))
 
     def _parameter(self, path: str) -> ModelParameter:
@@ -207,12 +213,14 @@ class PKSimModel:
 
         Parameters
         ----------
-        values : path of a parameter, or of a molecule for its amount at the start -> number in the base unit, or text with a
-            unit of the same dimension (``"80 ml/min"``)
+        values : path of a parameter, or of a molecule for its amount at the start ->
+            number in the base unit, or text with a unit of the same dimension
+            (``"80 ml/min"``)
 
         Raises
         ------
-        UnknownNameError, InputError, UnitError : a path that is none, a value that is no finite number, another dimension
+        UnknownNameError, InputError, UnitError : a path that is none, a value that is no
+            finite number, another dimension
         """
         if not isinstance(values, Mapping):
             raise InputError("values", type(values).__name__, "a mapping: path -> value")
@@ -257,16 +265,20 @@ class PKSimModel:
     ) -> xr.Dataset:
         """Simulate.
 
-        >>> model.simulate(outputs="Organism|PeripheralVenousBlood|**")                    # doctest: +SKIP
+        >>> model.simulate(outputs="Organism|PeripheralVenousBlood|**")  # doctest: +SKIP
 
         Parameters
         ----------
         times : [h]; None: those that the file asks for
-        values : path -> value, or one for each individual of `population`, instead of the model's own
-        population : a DataFrame whose columns are paths of parameters (and IndividualId), or the CSV file that PK-Sim exports
-        outputs : paths or patterns of molecules, observers and parameters; None: those that the file asks for
-        unit : "mg" or "mol", of amounts and concentrations (mol: µmol and µmol/L, PK-Sim's own); None: mg if the molecular
-            weight of every output's molecule is known, else mol
+        values : path -> value, or one for each individual of `population`, instead of the
+            model's own
+        population : a DataFrame whose columns are paths of parameters (and IndividualId),
+            or the CSV file that PK-Sim exports
+        outputs : paths or patterns of molecules, observers and parameters; None: those
+            that the file asks for
+        unit : "mg" or "mol", of amounts and concentrations (mol: µmol and µmol/L,
+            PK-Sim's own); None: mg if the molecular weight of every output's molecule is
+            known, else mol
         sensitivities : paths of parameters by which every output is differentiated
         options : how to integrate
         raise_on_failure : raise SolveError instead of flagging failed subjects
@@ -274,18 +286,22 @@ class PKSimModel:
 
         Returns
         -------
-        Dataset of schema ``simulation``; compartments are paths. Besides amount and concentration it has `value`, every output
-        in PK-Sim's base unit (coordinate `unit`), and with `sensitivities` their derivatives.
+        Dataset of schema ``simulation``; compartments are paths. Besides amount and
+        concentration it has `value`, every output in PK-Sim's base unit (coordinate
+        `unit`), and with `sensitivities` their derivatives.
 
         Raises
         ------
-        InputError and its kin : anything that cannot be used; a sensitivity by a parameter that moves the time of an event
+        InputError and its kin : anything that cannot be used; a sensitivity by a
+        parameter that moves the time of an event
         SolveError : a subject failed and `raise_on_failure` is set
 
         Warns
         -----
-        SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-        NoEffectWarning : columns of the population that are paths which the simulation does not have
+        SubjectFailedWarning : subjects whose integration failed; their values are NaN and
+            `status` says why
+        NoEffectWarning : columns of the population that are paths which the simulation
+            does not have
         """
         from .pksim_results import simulate_model
 
@@ -385,7 +401,9 @@ class PKSimModel:
         return mul(factor, symbol(weight)) if factor and np.isfinite(value) and value > 0 else None
 
     def measure(self, path: str, unit: str) -> tuple[str, Expression] | None:
-        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol (per litre); None: neither."""
+        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol
+        (per litre); None: neither.
+        """
         known = MASS.get(plain(self.quantities[path].unit))
         if known is None:
             return None
@@ -407,12 +425,16 @@ class PKSimModel:
     # -- fitting it -----------------------------------------------------------------------------
 
     def fit_values(self) -> dict[str, float]:
-        """Parameters and amounts at the start that may be estimated, with their values in base units."""
+        """Parameters and amounts at the start that may be estimated, with their values in
+        base units.
+        """
         own = self._values_at_start
         return {q.path: own[q.path] for q in self.quantities.values() if q.kind != OBSERVER}
 
     def fit_outputs(self) -> tuple[str, ...]:
-        """Paths of what can be observed as a concentration: molecules, and quantities that are one."""
+        """Paths of what can be observed as a concentration: molecules, and quantities
+        that are one.
+        """
         known = (self.measure(p, "mg") for p in self.quantities)
         kinds = zip(self.quantities, known, strict=True)
         return tuple(

@@ -11,7 +11,9 @@ from .simulation_file import DELIMITER
 
 
 def pattern_of(text: str) -> re.Pattern[str]:
-    """A path with wildcards as a regular expression: ``*`` is any part of one name, ``**`` any names, as in ospsuite."""
+    """A path with wildcards as a regular expression: ``*`` is any part of one name,
+    ``**`` any names, as in ospsuite.
+    """
     parts = re.split(r"(\*\*|\*)", text)
     known = {"**": ".*", "*": f"[^{re.escape(DELIMITER)}]*"}
     return re.compile("".join(known.get(p, re.escape(p)) for p in parts), re.DOTALL)

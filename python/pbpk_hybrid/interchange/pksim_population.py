@@ -42,12 +42,14 @@ def read_individuals(
 ) -> Individuals:
     """A population as PK-Sim exports it (CSV), or the same as a DataFrame.
 
-    A column whose name is the path of a parameter gives its values in base units; a unit in brackets behind the path is left
-    out, as PK-Sim leaves it out. Columns of percentiles, and paths that the simulation does not have, change nothing.
+    A column whose name is the path of a parameter gives its values in base units; a unit
+    in brackets behind the path is left out, as PK-Sim leaves it out. Columns of
+    percentiles, and paths that the simulation does not have, change nothing.
 
     Raises
     ------
-    InputError, FileFormatError : no individuals, an individual twice, something that is not a number
+    InputError, FileFormatError : no individuals, an individual twice, something that is
+        not a number
 
     Warns
     -----
@@ -73,7 +75,8 @@ def read_individuals(
     if unknown:
         shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
         warnings.warn(
-            f"population: {len(unknown)} columns are paths that the simulation does not have ({shown}); "
+            f"population: {len(unknown)} columns are paths that the simulation does not have "
+            f"({shown}); "
             "they change nothing",
             NoEffectWarning,
             stacklevel=4,

@@ -90,7 +90,9 @@ def simulate_model(
 def _own_value(
     model: PKSimModel, path: str, numbers: Mapping[str, Any], labels
 ) -> np.ndarray | None:
-    """The value that a parameter has in each subject, to be differentiated by; None: it is given already."""
+    """The value that a parameter has in each subject, to be differentiated by; None: it
+    is given already.
+    """
     if path in numbers:
         return None
     model._number(path, 0.0, "sensitivities")

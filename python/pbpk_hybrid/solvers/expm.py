@@ -1,8 +1,9 @@
-"""Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and the oracle for the integrator.
+"""Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and
+the oracle for the integrator.
 
-Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come from one exponential of the
-augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC 23:395), by scaling and squaring (Higham 2005), good to
-about 1e-13.
+Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come
+from one exponential of the augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC
+23:395), by scaling and squaring (Higham 2005), good to about 1e-13.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def _with_areas(k: np.ndarray, sums: np.ndarray) -> np.ndarray:
 def _one(
     k: np.ndarray, problem: Problem, subject: int, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All states (n_times, n) of one subject, and what was given; rows of `k` beyond the system's are never reset."""
+    """All states (n_times, n) of one subject, and what was given; rows of `k` beyond the
+    system's are never reset.
+    """
     stops, n = problem.stops, problem.system.n_states
     mine = np.flatnonzero((stops.subject == -1) | (stops.subject == subject))
     value = (

@@ -1,4 +1,6 @@
-"""Which backend runs: what the user names, else what PBPK_HYBRID_BACKEND names, else Julia if it is ready, else embedded."""
+"""Which backend runs: what the user names, else what PBPK_HYBRID_BACKEND names, else
+Julia if it is ready, else embedded.
+"""
 
 from __future__ import annotations
 

@@ -23,8 +23,10 @@ class EventProgram:
     values_of_constants : (n_subjects or 1, n_constants)
     still : names of the states that only events change
     time : name of the state that is time
-    n_switches : so many of the last events only say on which side of a threshold a state is; no amount jumps
-    reported_before : what is saved at the time of an event is the state before it (as PK-Sim reports), not after it
+    n_switches : so many of the last events only say on which side of a threshold a state
+        is; no amount jumps
+    reported_before : what is saved at the time of an event is the state before it (as
+        PK-Sim reports), not after it
     """
 
     conditions: tuple[Expression, ...]

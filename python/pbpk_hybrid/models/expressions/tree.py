@@ -1,8 +1,9 @@
 """The expression tree: numbers, symbols, functions; immutable, shared, folded as it is built.
 
-Equal expressions are one object: building ``a*b`` twice gives the same node, so that common parts are found by identity and
-derivatives do not repeat them. Sums and products hold any number of arguments. A comparison is 1 where it holds, else 0.
-Nothing here recurses over a tree: an expression from a file may be thousands of operations deep.
+Equal expressions are one object: building ``a*b`` twice gives the same node, so that
+common parts are found by identity and derivatives do not repeat them. Sums and products
+hold any number of arguments. A comparison is 1 where it holds, else 0. Nothing here
+recurses over a tree: an expression from a file may be thousands of operations deep.
 """
 
 from __future__ import annotations
@@ -233,7 +234,9 @@ def add(*terms: Expression | float) -> Expression:
 
 
 def mul(*factors: Expression | float) -> Expression:
-    """Product: nested products are one product, numbers are multiplied; a factor zero makes it zero."""
+    """Product: nested products are one product, numbers are multiplied; a factor zero
+    makes it zero.
+    """
     flat: list[Expression] = []
     constant = 1.0
     for factor in map(as_expression, factors):
@@ -327,8 +330,8 @@ def _fold(op: str, args: tuple[Expression, ...]) -> Expression:
 def compute(op: str, value, *args):
     """One operation on numbers or arrays: the definition that compiled code is checked against.
 
-    Complex numbers with a tiny imaginary part go through as derivatives do (complex step): what compares or has corners looks
-    at the real part.
+    Complex numbers with a tiny imaginary part go through as derivatives do (complex
+    step): what compares or has corners looks at the real part.
     """
     if any(np.iscomplexobj(a) for a in args) and op in _BY_REAL_PART:
         return _BY_REAL_PART[op](value, *args)

@@ -1,24 +1,31 @@
-"""Monoclonal antibodies: minimal whole-body model with FcRn salvage and target-mediated disposition.
+"""Monoclonal antibodies: minimal whole-body model with FcRn salvage and target-mediated
+disposition.
 
-Plasma, lumped tissues with tight and with leaky capillaries, lymph (structure and volumes: Cao, Balthasar & Jusko 2013, J
-Pharmacokinet Pharmacodyn 40:597), and the endosomes that take up plasma, degrade what is free in them at k_deg and give back
-what FcRn holds at k_rec. With L the lymph flow and C_t in the available interstitial fluid of tissue t
+Plasma, lumped tissues with tight and with leaky capillaries, lymph (structure and
+volumes: Cao, Balthasar & Jusko 2013, J Pharmacokinet Pharmacodyn 40:597), and the
+endosomes that take up plasma, degrade what is free in them at k_deg and give back what
+FcRn holds at k_rec. With L the lymph flow and C_t in the available interstitial fluid of
+tissue t
 
 .. math::
     V_t \\dot C_t = L_t \\left((1 - \\sigma_t) C_p - (1 - \\sigma_L) C_t\\right), \\qquad
     V_l \\dot C_l = \\sum_t (1 - \\sigma_L) L_t C_t - L C_l
 
-    \\dot A_e = CL_{up} C_p - k_{deg} A_e - k_{on} F A_e, \\quad \\dot A_b = k_{on} F A_e - k_{rec} A_b, \\quad F = F_0 - A_b
+    \\dot A_e = CL_{up} C_p - k_{deg} A_e - k_{on} F A_e, \\quad
+    \\dot A_b = k_{on} F A_e - k_{rec} A_b, \\quad F = F_0 - A_b
 
-While FcRn is in excess the share :math:`FR = k_{on} F_0/(k_{deg} + k_{on} F_0)` is saved, and CL = CL_up (1 - FR).
+While FcRn is in excess the share :math:`FR = k_{on} F_0/(k_{deg} + k_{on} F_0)` is saved,
+and CL = CL_up (1 - FR).
 
-A target T in plasma is made, lost and bound, and its complex R internalised (Mager & Jusko 2001, J Pharmacokinet Pharmacodyn
-28:507):
+A target T in plasma is made, lost and bound, and its complex R internalised (Mager &
+Jusko 2001, J Pharmacokinet Pharmacodyn 28:507):
 
 .. math::
-    \\dot T = k_{out} (T_0 - T) - k_{on} C_p T + k_{off} R, \\qquad \\dot R = k_{on} C_p T - (k_{off} + k_{int}) R
+    \\dot T = k_{out} (T_0 - T) - k_{on} C_p T + k_{off} R, \\qquad
+    \\dot R = k_{on} C_p T - (k_{off} + k_{int}) R
 
-Amounts are mg of antibody; FcRn and target count as the antibody they can bind, and are states of change from the baseline.
+Amounts are mg of antibody; FcRn and target count as the antibody they can bind, and are
+states of change from the baseline.
 """
 
 from __future__ import annotations
@@ -46,9 +53,10 @@ STATES = (
 )
 TARGET_STATES = ("complex", "target_change", "target_balance", "internalised")
 
-#: of a person of 70 kg, Cao et al. (2013), read in: the model files Cao_2013_*.R of nlmixr2lib and public code of minimal
-#: models (lymph volume): plasma and lymph volume, interstitial fluid [L], lymph flow [L/h]; shares of tight tissues in volume
-#: and flow, available share of the fluid, reflection where lymph leaves the tissues
+#: of a person of 70 kg, Cao et al. (2013), read in: the model files Cao_2013_*.R of
+#: nlmixr2lib and public code of minimal models (lymph volume): plasma and lymph volume,
+#: interstitial fluid [L], lymph flow [L/h]; shares of tight tissues in volume and flow,
+#: available share of the fluid, reflection where lymph leaves the tissues
 WEIGHT, PLASMA, LYMPH, INTERSTITIUM, LYMPH_FLOW = 70.0, 2.6, 5.2, 15.6, 2.9 / 24
 TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 
@@ -57,24 +65,31 @@ TIGHT_VOLUME, TIGHT_FLOW, AVAILABLE, LYMPH_REFLECTION = 0.65, 0.33, 0.8, 0.2
 class Antibody:
     """A therapeutic antibody.
 
-    The reflections lie in the ranges of the abstract of Cao et al. (2013), 0.883 to 0.987 and 0.311 to 0.837. Defaults
-    without a source that was read are assumed (docs/assumptions.md).
+    The reflections lie in the ranges of the abstract of Cao et al. (2013), 0.883 to 0.987
+    and 0.311 to 0.837. Defaults without a source that was read are assumed
+    (docs/assumptions.md).
 
     Parameters
     ----------
     name : e.g. "trastuzumab";  molar_mass : [g/mol]
     clearance : linear clearance of a person of 70 kg [L/h]; default 0.22 L/day, assumed
-    salvage : FR, share of what endosomes take up that FcRn gives back while in excess; default 0.87, assumed
-    reflection_tight, reflection_leaky : of the capillaries; 0.95 (assumed so by Cao et al. 2013, table 1) and 0.60 (assumed)
-    degradation_rate, recycling_rate : of free and of bound antibody in endosomes [1/h]; 42.9 of Shah & Betts (2012) J
-        Pharmacokinet Pharmacodyn 39:67, read in: Shah_2012_mAb_PBPK.R of nlmixr2lib; recycling assumed
-    fcrn_capacity : antibody that free FcRn of the body can hold [mg]; assumed, large against any dose of a drug
+    salvage : FR, share of what endosomes take up that FcRn gives back while in excess;
+        default 0.87, assumed
+    reflection_tight, reflection_leaky : of the capillaries; 0.95 (assumed so by Cao et
+        al. 2013, table 1) and 0.60 (assumed)
+    degradation_rate, recycling_rate : of free and of bound antibody in endosomes [1/h];
+        42.9 of Shah & Betts (2012) J Pharmacokinet Pharmacodyn 39:67, read in:
+        Shah_2012_mAb_PBPK.R of nlmixr2lib; recycling assumed
+    fcrn_capacity : antibody that free FcRn of the body can hold [mg]; assumed, large
+        against any dose of a drug
     absorption_rate : of a subcutaneous dose [1/h];  bioavailability : of it; both assumed
     target : baseline concentration in plasma [nmol/L]; None: none
-    target_on : [1/(nmol/L)/h];  target_off, target_turnover, internalisation : [1/h]; no defaults are meant to be anybody's
-    hydrodynamic_radius : Stokes radius [nm]; None: by molar mass.  sieving : glomerular sieving coefficient; None: 0 where
-        FcRn salvages, else by molar mass. Both, and not the reflections, are for :func:`.two_pore.two_pore_system`, which
-        takes other proteins too
+    target_on : [1/(nmol/L)/h];  target_off, target_turnover, internalisation : [1/h]; no
+        defaults are meant to be anybody's
+    hydrodynamic_radius : Stokes radius [nm]; None: by molar mass.  sieving : glomerular
+        sieving coefficient; None: 0 where FcRn salvages, else by molar mass. Both, and
+        not the reflections, are for :func:`.two_pore.two_pore_system`, which takes other
+        proteins too
     """
 
     name: str
@@ -131,8 +146,9 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
 
     Returns
     -------
-    System; doses "iv_bolus", "iv_infusion" and "subcutaneous"; observables ``plasma`` (free antibody; the complex is
-    ``complex``), ``tight``, ``leaky`` (in interstitial fluid), ``lymph`` [mg/L]
+    System; doses "iv_bolus", "iv_infusion" and "subcutaneous"; observables ``plasma``
+    (free antibody; the complex is ``complex``), ``tight``, ``leaky`` (in interstitial
+    fluid), ``lymph`` [mg/L]
 
     Raises
     ------

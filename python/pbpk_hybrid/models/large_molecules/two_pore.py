@@ -1,46 +1,56 @@
-"""Large molecules in every organ: two-pore exchange of plasma and interstitium, lymph, FcRn in the endosomes, targets.
+"""Large molecules in every organ: two-pore exchange of plasma and interstitium, lymph,
+FcRn in the endosomes, targets.
 
-The capillary wall of an organ is a membrane with many small and few large pores (Rippe & Haraldsson 1994, Physiol Rev
-74:163). Pores of radius r take the share :math:`\\alpha` of the hydraulic conductivity; the flow through them is their
-share of the lymph flow L and a flow that circulates, out by the large and in by the small ones, because the colloid osmotic
-pressure acts on the small pores alone:
+The capillary wall of an organ is a membrane with many small and few large pores (Rippe &
+Haraldsson 1994, Physiol Rev 74:163). Pores of radius r take the share :math:`\\alpha` of
+the hydraulic conductivity; the flow through them is their share of the lymph flow L and a
+flow that circulates, out by the large and in by the small ones, because the colloid
+osmotic pressure acts on the small pores alone:
 
 .. math::
     J_L = L (\\alpha_L + x), \\quad J_S = L (\\alpha_S - x), \\quad
     x = \\alpha_L \\alpha_S (\\bar\\sigma_S - \\bar\\sigma_L)\\,\\Delta\\pi/\\Delta P
 
-(:math:`\\bar\\sigma` of plasma proteins, :math:`\\Delta P` the net filtration pressure, so that :math:`L = L_pS\\,\\Delta
-P`; x = 0 in sinusoids, across which no osmotic pressure stands). A molecule of Stokes radius a meets, with :math:`\\lambda
-= a/r`, the reflection and the restricted area
+(:math:`\\bar\\sigma` of plasma proteins, :math:`\\Delta P` the net filtration pressure,
+so that :math:`L = L_pS\\,\\Delta P`; x = 0 in sinusoids, across which no osmotic pressure
+stands). A molecule of Stokes radius a meets, with :math:`\\lambda = a/r`, the reflection
+and the restricted area
 
 .. math::
     \\sigma = \\tfrac{16}{3}\\lambda^2 - \\tfrac{20}{3}\\lambda^3 + \\tfrac{7}{3}\\lambda^4, \\qquad
     \\frac{A}{A_0} = \\frac{(1-\\lambda)^{9/2}}{1 - 0.3956\\lambda + 1.0616\\lambda^2}
 
-(both nothing more to pass at :math:`\\lambda \\ge 1`), diffuses (Stokes-Einstein) through pores that obey Poiseuille's law,
+(both nothing more to pass at :math:`\\lambda \\ge 1`), diffuses (Stokes-Einstein) through
+pores that obey Poiseuille's law,
 
 .. math:: PS = \\frac{4 k_B T}{3 \\pi\\,\\Delta P}\\,\\frac{\\alpha}{a r^2}\\,\\frac{A}{A_0}\\,L
 
 and crosses by convection and diffusion together (Patlak):
 
 .. math::
-    J_s = PS\\,\\frac{Pe}{1 - e^{-Pe}}\\left(C_p - C_i e^{-Pe}\\right), \\qquad Pe = J (1 - \\sigma)/PS
+    J_s = PS\\,\\frac{Pe}{1 - e^{-Pe}}\\left(C_p - C_i e^{-Pe}\\right), \\qquad
+    Pe = J (1 - \\sigma)/PS
 
-Interstitial fluid leaves as lymph, unsieved, for a pool of lymph nodes and from there for venous plasma; plasma that leaves
-an organ is less by its lymph. The endosomes of every organ's endothelium take up plasma, degrade what is free in them and
-give back what FcRn holds (the equations of :mod:`.antibody`); uptake and FcRn are shared out by the organs' vascular
-volumes. The kidney filters with the sieving coefficient :math:`\\theta`: :math:`GFR\\,\\theta\\,C_p`. A target sits in
-venous plasma or in the interstitium of organs.
+Interstitial fluid leaves as lymph, unsieved, for a pool of lymph nodes and from there for
+venous plasma; plasma that leaves an organ is less by its lymph. The endosomes of every
+organ's endothelium take up plasma, degrade what is free in them and give back what FcRn
+holds (the equations of :mod:`.antibody`); uptake and FcRn are shared out by the organs'
+vascular volumes. The kidney filters with the sieving coefficient :math:`\\theta`:
+:math:`GFR\\,\\theta\\,C_p`. A target sits in venous plasma or in the interstitium of
+organs.
 
 Sources
 -------
-Pores of 4.5 and 25 nm and a share of 0.8 for the large ones in liver and spleen: read in a simulation file of PK-Sim
-(tests/PKSim.Tests/Data/simple_simulation.pkml, which has 0.8 in bone too and pores of 9 and 33 nm in these three organs; here
-bone is an organ like the others and all pores are the same). :math:`\\alpha_L = 0.042`, the pressures, reflections, the radius
-and the sieving coefficient: read in public code of the model of Li & Shah (2019, J Pharmacokinet Pharmacodyn 46:305; they print
-x = 0.38, the product of their factors is 0.34). Lymph: 8 L a day are filtered in humans (assumed), shared out by plasma flow as
-Shah & Betts (2012, J Pharmacokinet Pharmacodyn 39:67) do, the lung by its bronchial flow, the brain not at all (assumed).
-Lymph nodes: Shah & Betts (2012), read in: the model file Shah_2012_mAb_PBPK.R of nlmixr2lib. What is assumed stands on
+Pores of 4.5 and 25 nm and a share of 0.8 for the large ones in liver and spleen: read in
+a simulation file of PK-Sim (tests/PKSim.Tests/Data/simple_simulation.pkml, which has 0.8
+in bone too and pores of 9 and 33 nm in these three organs; here bone is an organ like the
+others and all pores are the same). :math:`\\alpha_L = 0.042`, the pressures, reflections,
+the radius and the sieving coefficient: read in public code of the model of Li & Shah
+(2019, J Pharmacokinet Pharmacodyn 46:305; they print x = 0.38, the product of their
+factors is 0.34). Lymph: 8 L a day are filtered in humans (assumed), shared out by plasma
+flow as Shah & Betts (2012, J Pharmacokinet Pharmacodyn 39:67) do, the lung by its
+bronchial flow, the brain not at all (assumed). Lymph nodes: Shah & Betts (2012), read in:
+the model file Shah_2012_mAb_PBPK.R of nlmixr2lib. What is assumed stands on
 docs/assumptions.md. Fractions of blood and interstitium: as in :mod:`.permeability`.
 """
 
@@ -60,14 +70,16 @@ from ..system.system import Coefficients, Observable, Reaction, System
 from .antibody import AVAILABLE, WEIGHT, Antibody
 
 BOLTZMANN, BODY_TEMPERATURE, MMHG = 1.380649e-23, 310.15, 133.322  # J/K, K, Pa
-#: share of cardiac plasma output that is filtered: 8 L a day (assumed) over 214.5 L/h of the reference man
+#: share of cardiac plasma output that is filtered: 8 L a day (assumed) over 214.5 L/h of
+#: the reference man
 LYMPH_SHARE = 8.0 / 24 / 214.5
-#: bronchial flow over cardiac output, the lung's part in the lymph; read in: NRC (1999) Risk Assessment of Radon in Drinking
-#: Water, table A-1 (lung tissue, 2.5 %)
+#: bronchial flow over cardiac output, the lung's part in the lymph; read in: NRC (1999)
+#: Risk Assessment of Radon in Drinking Water, table A-1 (lung tissue, 2.5 %)
 BRONCHIAL = 0.025
 #: volume of lymph nodes [L] of a person of this weight [kg]: Shah & Betts (2012)
 LYMPH_NODES, NODES_WEIGHT = 0.274, 71.0
-#: organs with sinusoids: their large pores' share of the hydraulic conductivity (PK-Sim's, see the module's text)
+#: organs with sinusoids: their large pores' share of the hydraulic conductivity
+#: (PK-Sim's, see the module's text)
 SINUSOIDS = {"liver": 0.8, "spleen": 0.8}
 
 SHARED = ("lymph", "degraded", "filtered", "subcutaneous", "not_absorbed")
@@ -81,8 +93,8 @@ class Pores:
     ----------
     small_radius, large_radius : [nm]
     large_share : of the large pores in the hydraulic conductivity, (0, 1)
-    large_share_of : organ -> another share; from .5 on the organ has sinusoids, through which nothing circulates. None:
-        :data:`SINUSOIDS`
+    large_share_of : organ -> another share; from 0.5 on the organ has sinusoids, through
+        which nothing circulates. None: :data:`SINUSOIDS`
     filtration_pressure : net, that drives the lymph flow [mmHg]
     osmotic_pressure : difference of colloid osmotic pressure across the wall [mmHg]
     protein_reflection : of plasma proteins in small and in large pores
@@ -129,7 +141,9 @@ class Pores:
         return own.get(organ, self.large_share)
 
     def circulating(self, organ: str) -> float:
-        """Flow out by large and in by small pores, over the lymph flow; none where proteins pass freely (sinusoids)."""
+        """Flow out by large and in by small pores, over the lymph flow; none where
+        proteins pass freely (sinusoids).
+        """
         share = self.share(organ)
         if share >= 0.5:
             return 0.0
@@ -138,21 +152,27 @@ class Pores:
 
 
 def stokes_radius(molar_mass: float) -> float:
-    """Hydrodynamic radius of a protein [nm]: .0483 M^.386, M in g/mol (Venturoli & Rippe 2005, Am J Physiol 288:F605)."""
+    """Hydrodynamic radius of a protein [nm]: 0.0483 M^0.386, M in g/mol (Venturoli & Rippe
+    2005, Am J Physiol 288:F605).
+    """
     return 0.0483 * molar_mass**0.386
 
 
 def sieving_coefficient(molar_mass: float) -> float:
-    """Glomerular sieving: exp(1 - 8.7/(1 + exp(0.028 (72.3 - M)))), M in kg/mol (Li & Shah 2019, equation 8).
+    """Glomerular sieving: exp(1 - 8.7/(1 + exp(0.028 (72.3 - M)))), M in kg/mol (Li &
+    Shah 2019, equation 8).
 
-    Read in public code of their model, which has the other sign of the exponent and remarks that large proteins would then be
-    filtered more; with this sign filtration falls with size.
+    Read in public code of their model, which has the other sign of the exponent and
+    remarks that large proteins would then be filtered more; with this sign filtration
+    falls with size.
     """
     return float(np.exp(1.0 - 8.7 / (1.0 + np.exp(0.028 * (72.3 - molar_mass / 1000.0)))))
 
 
 def _sieving(protein: Antibody) -> float:
-    """Given, or by size; what FcRn salvages is taken as not filtered, since its clearance, as measured, is the whole."""
+    """Given, or by size; what FcRn salvages is taken as not filtered, since its
+    clearance, as measured, is the whole.
+    """
     if protein.sieving is not None:
         return protein.sieving
     return 0.0 if protein.salvage > 0 else sieving_coefficient(protein.molar_mass)
@@ -161,7 +181,8 @@ def _sieving(protein: Antibody) -> float:
 def pore_exchange(
     radius: Any, pores: Pores | None = None, organ: str = "muscle"
 ) -> tuple[Any, Any]:
-    """Clearances across the wall of an organ over its lymph flow: (plasma to interstitium, interstitium to plasma).
+    """Clearances across the wall of an organ over its lymph flow: (plasma to
+    interstitium, interstitium to plasma).
 
     Parameters
     ----------
@@ -170,7 +191,8 @@ def pore_exchange(
 
     Returns
     -------
-    two values of `radius`'s shape; their difference is the convective clearance :math:`\\sum J (1 - \\sigma)/L`
+    two values of `radius`'s shape; their difference is the convective clearance
+    :math:`\\sum J (1 - \\sigma)/L`
     """
     pores = pores or Pores()
     share, circulating = pores.share(organ), pores.circulating(organ)
@@ -194,7 +216,9 @@ def pore_exchange(
 
 
 def _patlak(convection: Any, ps: Any) -> tuple[Any, Any]:
-    """(out, back): convection and diffusion together; one alone where there is nothing of the other."""
+    """(out, back): convection and diffusion together; one alone where there is nothing of
+    the other.
+    """
     # a Peclet number beyond 500 is convection alone: the exponential would overflow
     diffuses = np.real(ps) > np.abs(np.real(convection)) / 500 + 1e-300
     pe = np.where(diffuses, convection / np.where(diffuses, ps, 1.0), 0.0)
@@ -222,23 +246,28 @@ def two_pore_system(
 
     Parameters
     ----------
-    protein : an antibody or any other protein, by its molar mass and radius; clearance is of endosomes and is scaled from a
-        person of 70 kg by weight to the power 3/4; renal filtration comes on top
+    protein : an antibody or any other protein, by its molar mass and radius; clearance is
+        of endosomes and is scaled from a person of 70 kg by weight to the power 3/4;
+        renal filtration comes on top
     physiology : schema ``physiology``; all subjects of one species
     pores : of the capillaries
     lymph_share : lymph flow of the body over cardiac plasma output
-    lymph_of : organ -> its part in the lymph, in any unit; None: by plasma flow, see the module's text. No exchange where 0
-    target_in : where the target is: ``"plasma"`` (venous), organs (their interstitium); each with the same concentration
+    lymph_of : organ -> its part in the lymph, in any unit; None: by plasma flow, see the
+        module's text. No exchange where 0
+    target_in : where the target is: ``"plasma"`` (venous), organs (their interstitium);
+        each with the same concentration
 
     Returns
     -------
-    System; doses "iv_bolus", "iv_infusion", "subcutaneous" (into lymph); observables ``plasma``, every organ as a whole, its
-    ``<organ>.interstitium``, ``lymph`` and ``complex.<site>`` [mg/L]; parameters with derivatives: ``radius``, ``sieving``,
+    System; doses "iv_bolus", "iv_infusion", "subcutaneous" (into lymph); observables
+    ``plasma``, every organ as a whole, its ``<organ>.interstitium``, ``lymph`` and
+    ``complex.<site>`` [mg/L]; parameters with derivatives: ``radius``, ``sieving``,
     ``clearance``, flows, volumes, lymph flows
 
     Raises
     ------
-    InputError, UnknownNameError : several species, an organ that is not there, a share that cannot be
+    InputError, UnknownNameError : several species, an organ that is not there, a share
+        that cannot be
     """
     species = np.unique(physiology["species"].values)
     if len(species) != 1:
@@ -549,10 +578,11 @@ class _Assembler:
         )
 
 
-#: other proteins, for their size. Fragments: fluid-phase uptake of an IgG without salvage, 0.22/0.13 L/day, and filtration by
-#: size. Albumin: half-life 19 days (read in: abstract of G. Brown on variations of the albumin gene), 10 to 15 g made a day at
-#: 35 to 50 g/L (read in: a review of albumin's sulfhydryl groups), hardly filtered (charge); its clearance, salvage and radius
-#: are assumed (docs/assumptions.md).
+#: other proteins, for their size. Fragments: fluid-phase uptake of an IgG without
+#: salvage, 0.22/0.13 L/day, and filtration by size. Albumin: half-life 19 days (read in:
+#: abstract of G. Brown on variations of the albumin gene), 10 to 15 g made a day at 35 to
+#: 50 g/L (read in: a review of albumin's sulfhydryl groups), hardly filtered (charge);
+#: its clearance, salvage and radius are assumed (docs/assumptions.md).
 PROTEINS: dict[str, Antibody] = {
     "IgG1": Antibody(name="IgG1"),
     "albumin": Antibody(

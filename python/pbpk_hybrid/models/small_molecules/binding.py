@@ -20,8 +20,9 @@ def corrected_fraction_unbound(fraction_unbound_plasma, distribution_ph74, lipid
 
     Parameters
     ----------
-    distribution_ph74 : octanol:water distribution coefficient at pH 7.4, computed with P not above 1e6
-    lipid_fraction : effective neutral lipid fraction of plasma: human .0073, rat .00174
+    distribution_ph74 : octanol:water distribution coefficient at pH 7.4, computed with P
+        not above 1e6
+    lipid_fraction : effective neutral lipid fraction of plasma: human 0.0073, rat 0.00174
 
     References
     ----------
@@ -37,7 +38,8 @@ def blood_to_plasma(red_cell_kpu, fraction_unbound_plasma, hematocrit):
 
 
 def blood_to_plasma_at_hematocrit(ratio, hematocrit_measured, hematocrit):
-    r"""A blood:plasma ratio measured at one hematocrit, at another; red cells keep their concentration.
+    r"""A blood:plasma ratio measured at one hematocrit, at another; red cells keep their
+    concentration.
 
     .. math:: BP = 1 - Ht + Ht \frac{BP_m - 1 + Ht_m}{Ht_m}
     """
@@ -52,8 +54,9 @@ def fraction_unbound_hepatocytes(log_p_or_d, cell_volume_ratio: float = 0.005):
 
     Parameters
     ----------
-    log_p_or_d : x, log10 P for a compound that is mostly a cation at pH 7.4, else log10 D at pH 7.4; P not above 1e6
-    cell_volume_ratio : V_R, cells over incubation volume; .005 for 1e6 cells/mL
+    log_p_or_d : x, log10 P for a compound that is mostly a cation at pH 7.4, else log10 D
+        at pH 7.4; P not above 1e6
+    cell_volume_ratio : V_R, cells over incubation volume; 0.005 for 1e6 cells/mL
 
     References
     ----------

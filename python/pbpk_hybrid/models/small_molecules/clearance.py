@@ -1,9 +1,9 @@
 """Clearance: from the test tube to the liver, through the liver, out of the kidney, and back.
 
-Plain numpy arithmetic on numbers or arrays; complex values pass through (for complex-step derivatives).
-Symbols: Q hepatic blood flow, fu_b = fu/BP fraction unbound in blood, CLint intrinsic clearance of unbound drug,
-R = fu_b CLint/Q. Clearances of this module are **blood** clearances unless a name says plasma:
-CL_blood = CL_plasma/BP.
+Plain numpy arithmetic on numbers or arrays; complex values pass through (for complex-step
+derivatives). Symbols: Q hepatic blood flow, fu_b = fu/BP fraction unbound in blood, CLint
+intrinsic clearance of unbound drug, R = fu_b CLint/Q. Clearances of this module are
+**blood** clearances unless a name says plasma: CL_blood = CL_plasma/BP.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MICROSOMAL_PROTEIN = {
 }
 
 
-# ---------------------------------------------------------------------------------- in vitro to in vivo
+# ---- in vitro to in vivo ----
 def clint_liver_from_hepatocytes(clint, liver_mass, hepatocellularity, fraction_unbound=1.0):
     r"""Intrinsic clearance of a whole liver from hepatocytes.
 
@@ -60,7 +60,8 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
 
     Parameters
     ----------
-    clint : [uL/min/mg];  liver_mass : [g];  microsomal_protein : [mg/g];  fraction_unbound : in the incubation
+    clint : [uL/min/mg];  liver_mass : [g];  microsomal_protein : [mg/g];
+        fraction_unbound : in the incubation
 
     Returns
     -------
@@ -69,7 +70,7 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
     return clint / fraction_unbound * microsomal_protein * liver_mass * _UL_MIN_TO_L_H
 
 
-# ---------------------------------------------------------------------------------- liver models
+# ---- liver models ----
 def hepatic_clearance(
     clint,
     flow,
@@ -84,7 +85,8 @@ def hepatic_clearance(
         \text{well-stirred: } \frac{Q\,CL_u}{Q + CL_u} \qquad
         \text{parallel tube: } Q (1 - e^{-R}) \qquad CL_u = fu_b CL_{int},\; R = CL_u/Q
 
-        \text{dispersion: } Q \left\{1 - \frac{4a}{(1+a)^2 e^{(a-1)/(2D_N)} - (1-a)^2 e^{-(a+1)/(2D_N)}}\right\},
+        \text{dispersion: } Q \left\{1 -
+            \frac{4a}{(1+a)^2 e^{(a-1)/(2D_N)} - (1-a)^2 e^{-(a+1)/(2D_N)}}\right\},
         \; a = \sqrt{1 + 4 R D_N}
 
     Always well-stirred <= dispersion <= parallel tube <= min(Q, fu_b CLint).
@@ -101,8 +103,8 @@ def hepatic_clearance(
 
     References
     ----------
-    Rowland, Benet & Graham (1973); Pang & Rowland (1977) J Pharmacokinet Biopharm 5:625; Roberts & Rowland (1986)
-    J Pharmacokinet Biopharm 14:227.
+    Rowland, Benet & Graham (1973); Pang & Rowland (1977) J Pharmacokinet Biopharm 5:625;
+    Roberts & Rowland (1986) J Pharmacokinet Biopharm 14:227.
     """
     check_model(model)
     unbound = fraction_unbound_blood * clint
@@ -117,12 +119,13 @@ def hepatic_clearance(
 def _extraction_dispersion(ratio, dn):
     """Extraction ratio of the dispersion model; expm1 keeps small R exact."""
     a = np.sqrt(1 + 4 * ratio * dn)
-    # a - 1 without cancellation, and everything divided by exp((a-1)/(2 D_N)) so that nothing overflows
+    # a - 1 without cancellation, and everything divided by exp((a-1)/(2 D_N)) so that
+    # nothing overflows
     a_minus_1 = 4 * ratio * dn / (a + 1)
     echo = np.exp(-a / dn)
     denominator = (1 + a) ** 2 - a_minus_1**2 * echo
-    # two forms of the same number, by (1+a)^2 - 4a = (a-1)^2: the first keeps the digits of a small extraction, the
-    # second never exceeds 1
+    # two forms of the same number, by (1+a)^2 - 4a = (a-1)^2: the first keeps the digits
+    # of a small extraction, the second never exceeds 1
     extraction = (a_minus_1**2 * (1 - echo) - 4 * a * np.expm1(-a_minus_1 / (2 * dn))) / denominator
     complement = 1 - 4 * a * np.exp(-a_minus_1 / (2 * dn)) / denominator
     return np.where(np.real(extraction) < 0.5, extraction, complement)[()]
@@ -145,7 +148,8 @@ def clint_from_hepatic_clearance(
     compound: str = "",
     subjects=None,
 ):
-    r"""Intrinsic clearance that gives an observed hepatic blood clearance: :func:`hepatic_clearance` inverted.
+    r"""Intrinsic clearance that gives an observed hepatic blood clearance:
+    :func:`hepatic_clearance` inverted.
 
     .. math::
         \text{well-stirred: } \frac{CL}{fu_b (1 - E)} \qquad
@@ -164,7 +168,8 @@ def clint_from_hepatic_clearance(
 
     Raises
     ------
-    InputError : where the clearance is not below the flow, since no intrinsic clearance then gives it
+    InputError : where the clearance is not below the flow, since no intrinsic clearance
+        then gives it
     """
     check_model(model)
     extraction = np.asarray(clearance / flow)
@@ -187,7 +192,8 @@ def _ratio_dispersion(tube, dn):
         value, slope = _log_survival(ratio, dn)
         step = (tube - value) / slope
         ratio = ratio + step
-        # two more steps after the real part has settled: an imaginary part (complex step) settles later
+        # two more steps after the real part has settled: an imaginary part (complex step)
+        # settles later
         extra += bool(np.all(np.abs(np.real(step)) <= 1e-14 * np.abs(np.real(ratio))))
         if extra == 3:
             break
@@ -226,8 +232,9 @@ def _check_extraction(extraction, clearance, flow, compound, subjects) -> None:
         cl,
         f"less than the hepatic blood flow, {q:.4g} L/h",
         subject=who,
-        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} affected): check "
-        "clearance_plasma, blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and "
+        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} "
+        "affected): check clearance_plasma, "
+        "blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and "
         "fraction_excreted_renal, or use clearance_basis='in_vitro'",
     )
 
@@ -237,7 +244,7 @@ def fraction_escaping(clearance, flow):
     return 1 - clearance / flow
 
 
-# ---------------------------------------------------------------------------------- kidney
+# ---- kidney ----
 def renal_clearance(
     gfr, fraction_unbound_plasma, gfr_fraction=1.0, secretion=0.0, fraction_reabsorbed=0.0
 ):
@@ -245,7 +252,8 @@ def renal_clearance(
 
     Parameters
     ----------
-    gfr : glomerular filtration rate [L/h];  gfr_fraction : k, net handling as a multiple of filtration
+    gfr : glomerular filtration rate [L/h];  gfr_fraction : k, net handling as a multiple
+        of filtration
     secretion : tubular secretion, plasma clearance [L/h];  fraction_reabsorbed : [0, 1]
 
     Returns
@@ -260,7 +268,8 @@ def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, bloo
 
     Parameters
     ----------
-    clearance_plasma : [mL/min/kg];  fraction_excreted_renal : fe (None counts as 0);  body_weight : [kg]
+    clearance_plasma : [mL/min/kg];  fraction_excreted_renal : fe (None counts as 0);
+        body_weight : [kg]
 
     Returns
     -------
@@ -272,17 +281,20 @@ def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, bloo
 
 
 def gfr_fraction_from_clearance(clearance_renal, gfr, fraction_unbound_plasma):
-    """Renal plasma clearance over fu GFR: the ``gfr_fraction`` that gives a measured renal clearance."""
+    """Renal plasma clearance over fu GFR: the ``gfr_fraction`` that gives a measured
+    renal clearance.
+    """
     return clearance_renal / (gfr * fraction_unbound_plasma)
 
 
-# ---------------------------------------------------------------------------------- saturable metabolism
+# ---- saturable metabolism ----
 def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
     r"""Rate of a saturable pathway, Vmax Cu/(Km (1 + I/Ki) + Cu).
 
     Parameters
     ----------
-    concentration_unbound : Cu [mg/L];  vmax : [mg/h];  km : [mg/L];  inhibitor_over_ki : I/Ki of competitive inhibitors
+    concentration_unbound : Cu [mg/L];  vmax : [mg/h];  km : [mg/L];  inhibitor_over_ki :
+        I/Ki of competitive inhibitors
 
     Returns
     -------
@@ -292,7 +304,9 @@ def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
 
 
 def intrinsic_clearance_saturable(vmax, km, concentration_unbound=0.0):
-    """Vmax/(Km + Cu): the intrinsic clearance of a saturable pathway, at low concentration by default [L/h]."""
+    """Vmax/(Km + Cu): the intrinsic clearance of a saturable pathway, at low
+    concentration by default [L/h].
+    """
     return vmax / (km + concentration_unbound)
 
 
@@ -301,7 +315,8 @@ def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_
 
     Parameters
     ----------
-    vmax : [pmol/min/mg];  molar_mass : [g/mol];  liver_mass : [g];  microsomal_protein : [mg/g];  body_weight : [kg]
+    vmax : [pmol/min/mg];  molar_mass : [g/mol];  liver_mass : [g];  microsomal_protein :
+        [mg/g];  body_weight : [kg]
 
     Returns
     -------
@@ -310,11 +325,13 @@ def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_
     return vmax * molar_mass * 1e-9 * 60.0 * microsomal_protein * liver_mass / body_weight
 
 
-# ---------------------------------------------------------------------------------- permeability
+# ---- permeability ----
 def absorption_rate_from_caco2(permeability, intestinal_radius: float = 1.75):
     r"""First-order absorption rate constant in humans from Caco-2 permeability.
 
-    .. math:: P_{eff} = 10^{0.4926 \log_{10} P_{app} - 0.1454}\ [10^{-4} cm/s], \quad k_a = 2 P_{eff}/R
+    .. math::
+        P_{eff} = 10^{0.4926 \log_{10} P_{app} - 0.1454}\ [10^{-4} cm/s], \quad
+        k_a = 2 P_{eff}/R
 
     Parameters
     ----------
@@ -326,7 +343,8 @@ def absorption_rate_from_caco2(permeability, intestinal_radius: float = 1.75):
 
     References
     ----------
-    Yang, Yu, Honda et al. in httk 2.7.4 (``calc_peff``, ``calc_kgutabs``); Yu & Amidon (1999) Int J Pharm 186:119.
+    Yang, Yu, Honda et al. in httk 2.7.4 (``calc_peff``, ``calc_kgutabs``); Yu & Amidon
+    (1999) Int J Pharm 186:119.
     """
     effective = 10.0 ** (0.4926 * np.log10(permeability) - 0.1454)
     return 2 * effective * 1e-4 * 3600 / intestinal_radius

@@ -1,14 +1,18 @@
 """Hepatic and renal clearance of one compound in every subject of a population.
 
-In vivo clearance belongs to the species' reference individual; a total one is split by the fraction excreted, a hepatic
-one stands beside filtration (fraction unbound x GFR x ``gfr_fraction``). It is turned into intrinsic clearance per gram
-of liver and into renal clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro clearance is
-scaled by each subject's own liver mass and cells or microsomal protein per gram.
+In vivo clearance belongs to the species' reference individual; a total one is split by
+the fraction excreted, a hepatic one stands beside filtration (fraction unbound x GFR x
+``gfr_fraction``). It is turned into intrinsic clearance per gram of liver and into renal
+clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro
+clearance is scaled by each subject's own liver mass and cells or microsomal protein per
+gram.
 
-Cells per gram of liver are a factor from the test tube to the liver, so they do not touch clearance that was measured in
-people: what a gram of liver clears differs between people by :class:`pbpk_hybrid.Variability`, which was calibrated on
-clearance in people and so holds the cells already. Nor does clearance in people follow the fall of cells with age (to
-half from 22 to 63 years by Barter et al. 2007): see benchmarks/validation/variability.md.
+Cells per gram of liver are a factor from the test tube to the liver, so they do not touch
+clearance that was measured in people: what a gram of liver clears differs between people
+by :class:`pbpk_hybrid.Variability`, which was calibrated on clearance in people and so
+holds the cells already. Nor does clearance in people follow the fall of cells with age
+(to half from 22 to 63 years by Barter et al. 2007): see
+benchmarks/validation/variability.md.
 """
 
 from __future__ import annotations
@@ -47,8 +51,9 @@ def elimination_parameters(
 ) -> dict[str, np.ndarray]:
     """``clint.liver`` [L/h, unbound] and ``clearance_renal`` [L/h, plasma], each (n_subjects,).
 
-    The liver of the ODE is well stirred. For another hepatic model the intrinsic clearance returned is the one with
-    which a well-stirred liver clears as much as that model says.
+    The liver of the ODE is well stirred. For another hepatic model the intrinsic
+    clearance returned is the one with which a well-stirred liver clears as much as that
+    model says.
 
     Raises
     ------
@@ -128,7 +133,9 @@ def _cells(physiology: xr.Dataset) -> np.ndarray | float:
 
 
 def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
-    """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from the reference individual."""
+    """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from
+    the reference individual.
+    """
     compound, person = reference.compound, reference.individual
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma
@@ -177,7 +184,9 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
 
 
 def _log_p_or_d(compound: Compound) -> float:
-    """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al. (2002) use it."""
+    """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al.
+    (2002) use it.
+    """
     if compound.log_p is None:
         raise InputError(
             "log_p",

@@ -30,13 +30,13 @@ class Ionisation:
 def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()) -> Ionisation:
     r"""Fractions neutral, zwitterionic, positive and negative at `ph`.
 
-    With all sites, acidic and basic, sorted by pKa, the molecule loses its protons one by one; the state after k
-    steps relates to the fully protonated one as
+    With all sites, acidic and basic, sorted by pKa, the molecule loses its protons one by
+    one; the state after k steps relates to the fully protonated one as
 
     .. math:: r_k = 10^{\sum_{i \le k} (pH - pK_{a,i})}
 
-    and its net charge is the number of protonated bases minus that of ionised acids. A state of net charge 0 is
-    neutral when no site is ionised, else a zwitterion.
+    and its net charge is the number of protonated bases minus that of ionised acids. A
+    state of net charge 0 is neutral when no site is ionised, else a zwitterion.
 
     Parameters
     ----------
@@ -94,10 +94,12 @@ def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = (
 def charge_ratio(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()):
     r"""Ionised over neutral form at `ph`: the X, Y and Z of Rodgers & Rowland.
 
-    .. math:: \sum_k 10^{k\,pH - pK_{a,1} - \dots - pK_{a,k}} + \sum_k 10^{pK_{b,1} + \dots + pK_{b,k} - k\,pH}
+    .. math::
+        \sum_k 10^{k\,pH - pK_{a,1} - \dots - pK_{a,k}} +
+        \sum_k 10^{pK_{b,1} + \dots + pK_{b,k} - k\,pH}
 
-    with acids in ascending and bases in descending order of pKa: one acid 10^(pH-pKa), one base 10^(pKa-pH), an
-    ampholyte the sum of both, no site 0.
+    with acids in ascending and bases in descending order of pKa: one acid 10^(pH-pKa),
+    one base 10^(pKa-pH), an ampholyte the sum of both, no site 0.
 
     References
     ----------
@@ -139,6 +141,7 @@ def distribution_coefficient(p, fraction_charged, alpha: float = 1e-3):
 
     References
     ----------
-    Schmitt (2008) Toxicol In Vitro 22:457, equations 13 and 14, in the form of httk 2.7.4 (``calc_dow``).
+    Schmitt (2008) Toxicol In Vitro 22:457, equations 13 and 14, in the form of httk 2.7.4
+    (``calc_dow``).
     """
     return p * (1.0 + (alpha - 1.0) * fraction_charged)

@@ -28,8 +28,9 @@ METHODS = (
 DEFAULT_METHOD = "rodgers_rowland"
 KP_RANGE = (0.01, 500.0)  # outside it no method was ever tested
 
-# hematocrit of the blood in which blood:plasma ratios are taken to have been measured: the species' usual one
-# (httk physiology_data.csv; minipig: PK-Sim; human: .45, as in most binding studies)
+# hematocrit of the blood in which blood:plasma ratios are taken to have been measured:
+# the species' usual one (httk physiology_data.csv; minipig: PK-Sim; human: 0.45, as in
+# most binding studies)
 REFERENCE_HEMATOCRIT = {
     "mouse": 0.45,
     "rat": 0.46,
@@ -40,12 +41,13 @@ REFERENCE_HEMATOCRIT = {
     "human": 0.45,
 }
 
-# What blood left in sampled tissue adds to its water (Rodgers & Rowland report tissue without it): plasma is 96 % water
-# and red cells 60.3 % (Kawai et al. 1994 for the volumes, in the composition table as fraction_vascular)
+# What blood left in sampled tissue adds to its water (Rodgers & Rowland report tissue
+# without it): plasma is 96 % water and red cells 60.3 % (Kawai et al. 1994 for the
+# volumes, in the composition table as fraction_vascular)
 _WATER_PLASMA, _WATER_RED_CELLS = 0.96, 0.603
 
-# Pearce et al. (2017), httk 2.7.4 pearce2017regression.csv: intercept and slope, first for a fraction unbound
-# corrected for lipid binding, then for one as measured
+# Pearce et al. (2017), httk 2.7.4 pearce2017regression.csv: intercept and slope, first
+# for a fraction unbound corrected for lipid binding, then for one as measured
 PEARCE_REGRESSION = {
     "brain": ((-0.167, 0.543), (-0.117, 0.377)),
     "adipose": ((-0.325, 0.574), (-0.324, 0.544)),
@@ -77,25 +79,31 @@ def partition_coefficients(
 ) -> xr.DataArray:
     """Tissue:plasma partition coefficients Kp of the 14 tissues.
 
-    Measured values in ``compound.kp`` replace the predicted ones, whatever the method. Tissues that a composition table
-    lacks take the row of another (``stand_in`` of :func:`~pbpk_hybrid.physiology.tissue_composition`): the
-    rest of the body that of muscle, the stomach that of the gut. The same holds for measured values.
+    Measured values in ``compound.kp`` replace the predicted ones, whatever the method.
+    Tissues that a composition table lacks take the row of another (``stand_in`` of
+    :func:`~pbpk_hybrid.physiology.tissue_composition`): the rest of the body that of
+    muscle, the stomach that of the gut. The same holds for measured values.
 
     Parameters
     ----------
     compound : Compound, with the values of `species` already put in (``compound.for_species``)
     species : whose tissue composition to use
-    method : "rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt", "pksim_standard" or "measured"; None takes
-        the compound's ``partition_method``, or Rodgers & Rowland
+    method : "rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt",
+        "pksim_standard" or "measured"; None takes the compound's ``partition_method``, or
+        Rodgers & Rowland
     composition : a table as :func:`tissue_composition` returns, to use another one
-    fraction_unbound_plasma, blood_to_plasma_ratio : numbers or (n_subjects,), instead of the compound's
-    hematocrit : of the blood in which the blood:plasma ratio was measured, number or (n_subjects,); default: the
-        species' usual one. It is not the subject's own: red cell affinity does not change with it.
-    blood_correction : Rodgers & Rowland only: take the water of residual blood out of the tissue's water, as the blood has
-        compartments of its own. The published coefficients are met with it (median error .5 %, 98 % within 10 %)
-        and less well without (1.2 %, 90 %).
+    fraction_unbound_plasma, blood_to_plasma_ratio : numbers or (n_subjects,), instead of
+        the compound's
+    hematocrit : of the blood in which the blood:plasma ratio was measured, number or
+        (n_subjects,); default: the species' usual one. It is not the subject's own: red
+        cell affinity does not change with it.
+    blood_correction : Rodgers & Rowland only: take the water of residual blood out of the
+        tissue's water, as the blood has compartments of its own. The published
+        coefficients are met with it (median error 0.5 %, 98 % within 10 %) and less well
+        without (1.2 %, 90 %).
     regression : Schmitt only: calibrate with the regression of Pearce et al. (2017), as httk does
-    fraction_unbound_corrected : which regression; True if the fraction unbound is corrected for plasma lipid
+    fraction_unbound_corrected : which regression; True if the fraction unbound is
+        corrected for plasma lipid
 
     Returns
     -------
@@ -104,12 +112,13 @@ def partition_coefficients(
     Raises
     ------
     UnknownNameError : unknown species or method
-    InputError : a value that the method needs and the compound lacks; the message says which and what to do
+    InputError : a value that the method needs and the compound lacks; the message says
+        which and what to do
 
     Warns
     -----
-    OutOfRangeWarning : a Kp outside 0.01 to 500; negative tissue binding, set to 0 as in the original method; a
-        blood:plasma ratio that had to be predicted
+    OutOfRangeWarning : a Kp outside 0.01 to 500; negative tissue binding, set to 0 as in
+        the original method; a blood:plasma ratio that had to be predicted
     """
     if species not in SPECIES:
         raise unknown_name("species", species, SPECIES, what="a species")
@@ -192,8 +201,9 @@ def blood_to_plasma_ratio(
     ----------
     hematocrit : number or (n_subjects,); None leaves a measured ratio as it is
     fraction_unbound_plasma : instead of the compound's, for the prediction
-    method : how to predict a missing ratio: "rodgers_rowland" (water and neutral lipids of red cells; not for bases with
-        pKa > 7) or "schmitt"; None takes the first where it applies
+    method : how to predict a missing ratio: "rodgers_rowland" (water and neutral lipids
+        of red cells; not for bases with pKa > 7) or "schmitt"; None takes the first where
+        it applies
 
     Returns
     -------
@@ -201,7 +211,8 @@ def blood_to_plasma_ratio(
 
     Raises
     ------
-    InputError : neither a measured ratio nor the values for a prediction, or a ratio below what the hematocrit allows
+    InputError : neither a measured ratio nor the values for a prediction, or a ratio
+        below what the hematocrit allows
     """
     if species not in SPECIES:
         raise unknown_name("species", species, SPECIES, what="a species")
@@ -247,7 +258,7 @@ def blood_to_plasma_ratio(
     )
 
 
-# ------------------------------------------------------------------------------------------------- the methods
+# ---- the methods ----
 _IS_ADIPOSE = np.array([organ == "adipose" for organ in TISSUES])
 _RR = (
     "fraction_neutral_lipid",
@@ -289,7 +300,8 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
                 hematocrit=_flat(hct),
             )
             warnings.warn(
-                f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it for a base with pKa > 7, "
+                f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland "
+                "need it for a base with pKa > 7, "
                 f"so Schmitt's prediction {float(np.real(np.mean(ratio))):.3g} is used",
                 OutOfRangeWarning,
                 stacklevel=4,
@@ -319,12 +331,17 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
     )
     if np.any(np.real(binding) < 0):
         what = (
-            f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red cell water and lipid alone give"
+            f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red "
+            "cell water and lipid alone give"
             if strong
-            else f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds what plasma lipid alone allows"
+            else (
+                f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds "
+                "what plasma lipid alone allows"
+            )
         )
         warnings.warn(
-            f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and is set to 0 ({what})",
+            f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and "
+            f"is set to 0 ({what})",
             OutOfRangeWarning,
             stacklevel=3,
         )
@@ -347,7 +364,9 @@ def _schmitt(compound, rows, log_p, fu, organs=TISSUES):
 
 
 def _pksim_standard(compound, rows, log_p, fu):
-    """Composition summed up from Schmitt's: cells and interstitium, the latter with 37 % of plasma's protein."""
+    """Composition summed up from Schmitt's: cells and interstitium, the latter with 37 %
+    of plasma's protein.
+    """
     c = _tissues(rows, _SCHMITT)
     protein_plasma = _row(rows, "plasma", ("fraction_protein_cells",))["fraction_protein_cells"]
     total = c["fraction_cells"] + c["fraction_interstitium"]
@@ -377,12 +396,15 @@ def _measured(compound) -> list[float]:
             sorted(compound.kp),
             "a measured value for " + ", ".join(missing),
             subject=compound.name,
-            hint="or name a predictive method: measured values then replace its predictions organ by organ",
+            hint=(
+                "or name a predictive method: measured values then replace its "
+                "predictions organ by organ"
+            ),
         )
     return values
 
 
-# ------------------------------------------------------------------------------------------------- small pieces
+# ---- small pieces ----
 def _given(compound, field: str, method: str, value=None):
     """The override or the compound's own value, as a number or a column over subjects."""
     value = getattr(compound, field) if value is None else value
@@ -442,8 +464,10 @@ def _check_range(compound, kp: np.ndarray, method: str) -> None:
     if outside.any():
         organs = [o for o, bad in zip(TISSUES, outside.any(axis=0), strict=True) if bad]
         warnings.warn(
-            f"{method}: Kp of {compound.name} is outside {low:g} to {high:g} in {', '.join(organs)} "
-            f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and fraction_unbound_plasma",
+            f"{method}: Kp of {compound.name} is outside {low:g} to {high:g} in "
+            f"{', '.join(organs)} "
+            f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and "
+            "fraction_unbound_plasma",
             OutOfRangeWarning,
             stacklevel=3,
         )

@@ -1,8 +1,9 @@
 """Tissue partition equations on plain arrays: no tables, no compounds, no species.
 
-Every argument may be a number or an array; arrays broadcast, so tissues can run along the last axis and subjects
-along the first. Complex values pass through (for complex-step derivatives).
-Kpu is tissue : unbound plasma, Kp is tissue : plasma; Kp = Kpu x fraction unbound.
+Every argument may be a number or an array; arrays broadcast, so tissues can run along the
+last axis and subjects along the first. Complex values pass through (for complex-step
+derivatives). Kpu is tissue : unbound plasma, Kp is tissue : plasma; Kp = Kpu x fraction
+unbound.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ CHARGED_PERMEATION = 1e-3  # alpha of Schmitt (2008)
 
 
 def log_p_vegetable_oil(log_p):
-    """log10 vegetable oil:water partition coefficient, 1.115 log P - 1.35 (Leo, Hansch & Elkins 1971)."""
+    """log10 vegetable oil:water partition coefficient, 1.115 log P - 1.35 (Leo, Hansch &
+    Elkins 1971).
+    """
     return 1.115 * log_p - 1.35
 
 
@@ -50,8 +53,9 @@ def is_strong_base(pka_base: Sequence[float]) -> bool:
 def is_neutral(pka_acid: Sequence[float], pka_base: Sequence[float]) -> bool:
     """Whether Rodgers & Rowland's equation for neutrals applies.
 
-    Alcohols and amides (acidic pKa above 11) and groups that only strong acid protonates (basic pKa below 0) do not make
-    an acid or a base; the weakest ones in their set are dideoxyinosine (9.1) and flunitrazepam (1.8).
+    Alcohols and amides (acidic pKa above 11) and groups that only strong acid protonates
+    (basic pKa below 0) do not make an acid or a base; the weakest ones in their set are
+    dideoxyinosine (9.1) and flunitrazepam (1.8).
     """
     return all(p > NEUTRAL_ABOVE for p in pka_acid) and all(p < NEUTRAL_BELOW for p in pka_base)
 
@@ -84,16 +88,19 @@ def rodgers_rowland_kpu(
 
     .. math:: B = K_{a} [AP]_t X^+/(1+Y), \quad
        K_a = \left\{K_{pu,bc} - \frac{1+Z}{1+Y} f_{iw,bc}
-             - \frac{P f_{nl,bc} + (0.3P+0.7) f_{np,bc}}{1+Y}\right\} \frac{1+Y}{[AP]_{bc} Z^+}, \quad
+             - \frac{P f_{nl,bc} + (0.3P+0.7) f_{np,bc}}{1+Y}\right\}
+             \frac{1+Y}{[AP]_{bc} Z^+}, \quad
        K_{pu,bc} = \frac{Ht - 1 + BP}{Ht\, fu}
 
     and binding to extracellular albumin (acids, weak bases) or lipoprotein (neutrals) otherwise,
 
-    .. math:: B = \left\{\frac{1}{fu} - 1 - \frac{P f_{nl,p} + (0.3P+0.7) f_{np,p}}{1+Y}\right\} \frac{[PR]_t}{[PR]_p}
+    .. math:: B = \left\{\frac{1}{fu} - 1
+       - \frac{P f_{nl,p} + (0.3P+0.7) f_{np,p}}{1+Y}\right\} \frac{[PR]_t}{[PR]_p}
 
-    X, Y, Z: ionised over neutral form in intracellular water, plasma and red cells; X+ and Z+ count cations only, as
-    only cations bind to acidic phospholipids (the same as X and Z for a base). In adipose P is the vegetable oil :
-    water coefficient. There is no (1+X)/(1+Y) on the albumin and lipoprotein term: two public codes have it, which
+    X, Y, Z: ionised over neutral form in intracellular water, plasma and red cells; X+
+    and Z+ count cations only, as only cations bind to acidic phospholipids (the same as X
+    and Z for a base). In adipose P is the vegetable oil : water coefficient. There is no
+    (1+X)/(1+Y) on the albumin and lipoprotein term: two public codes have it, which
     leaves neutrals without any binding.
 
     Parameters
@@ -103,8 +110,11 @@ def rodgers_rowland_kpu(
     blood_to_plasma_ratio : BP, needed where :func:`is_strong_base`
     pka_acid, pka_base : pKa values
     hematocrit : Ht
-    fraction_* : volume fractions of the tissue;  acidic_phospholipid : [AP] [mg/g];  albumin_ratio,
-        lipoprotein_ratio : tissue over plasma;  adipose : True where the tissue is adipose
+    fraction_neutral_lipid, fraction_neutral_phospholipid : volume fractions of the tissue
+    fraction_extracellular_water, fraction_intracellular_water : the same
+    acidic_phospholipid : [AP] [mg/g]
+    albumin_ratio, lipoprotein_ratio : tissue over plasma
+    adipose : True where the tissue is adipose
     red_cells, plasma : the same for blood cells and plasma
 
     Returns
@@ -114,7 +124,8 @@ def rodgers_rowland_kpu(
 
     References
     ----------
-    Rodgers, Leahy & Rowland (2005) J Pharm Sci 94:1259; Rodgers & Rowland (2006) J Pharm Sci 95:1238.
+    Rodgers, Leahy & Rowland (2005) J Pharm Sci 94:1259; Rodgers & Rowland (2006) J Pharm
+    Sci 95:1238.
     """
     fu = fraction_unbound_plasma
     y = anion_ratio(PH_PLASMA, pka_acid) + cation_ratio(PH_PLASMA, pka_base)
@@ -158,10 +169,11 @@ def acidic_phospholipid_association(
     hematocrit=0.45,
     red_cells: dict[str, float] = RED_CELLS,
 ):
-    """Association constant of a base with acidic phospholipids [g/mg], from its uptake into red cells.
+    """Association constant of a base with acidic phospholipids [g/mg], from its uptake
+    into red cells.
 
-    Equation for Ka of :func:`rodgers_rowland_kpu`. Negative when the measured blood:plasma ratio is too low
-    for the lipids and water of red cells alone.
+    Equation for Ka of :func:`rodgers_rowland_kpu`. Negative when the measured
+    blood:plasma ratio is too low for the lipids and water of red cells alone.
     """
     y = anion_ratio(PH_PLASMA, pka_acid) + cation_ratio(PH_PLASMA, pka_base)
     z_cation = cation_ratio(PH_RED_CELLS, pka_base)
@@ -180,7 +192,8 @@ def red_cell_kpu(fraction_unbound_plasma, blood_to_plasma_ratio, hematocrit):
 def red_cell_kpu_without_binding(
     log_p, *, pka_acid=(), pka_base=(), red_cells: dict[str, float] = RED_CELLS
 ):
-    """Red cell : unbound plasma coefficient from water and neutral lipids alone (Rodgers & Rowland).
+    """Red cell : unbound plasma coefficient from water and neutral lipids alone (Rodgers
+    & Rowland).
 
     Used to predict the blood:plasma ratio of neutrals, acids and weak bases.
     """
@@ -252,7 +265,8 @@ def berezhkovskiy_kp(
     adipose=False,
     binding_ratio: float = TISSUE_BINDING_RATIO,
 ):
-    r"""Tissue:plasma partition coefficient of Berezhkovskiy: protein binding acts on the water term only.
+    r"""Tissue:plasma partition coefficient of Berezhkovskiy: protein binding acts on the
+    water term only.
 
     .. math::
         K_p = \frac{P (V_{nl,t} + 0.3 V_{ph,t}) + 0.7 V_{ph,t} + V_{w,t}/fu_t}
@@ -287,7 +301,9 @@ def _partition_or_oil(log_p, pka_acid, pka_base, adipose):
 
 
 def membrane_affinity(log_p):
-    """Phosphatidylcholine:water partition coefficient, 10^(1.294 + 0.304 log P) (Yun & Edginton 2013)."""
+    """Phosphatidylcholine:water partition coefficient, 10^(1.294 + 0.304 log P) (Yun &
+    Edginton 2013).
+    """
     return 10.0 ** (1.294 + 0.304 * log_p)
 
 
@@ -322,22 +338,26 @@ def schmitt_kpu(
         K_{nL} = P (1 + (\alpha-1) f_{ch}), \quad K_{nPL} = MA, \quad
         K_{aPL} = MA (f_n + f_{zw} + 20 f_+ + 0.05 f_-), \quad K_P = 0.163 + 0.0221 MA
 
-        \kappa = \frac{(f_n + f_{zw} + \alpha f_{ch})_{plasma}}{(f_n + f_{zw} + \alpha f_{ch})_{cell}}
+        \kappa = \frac{(f_n + f_{zw} + \alpha f_{ch})_{plasma}}
+        {(f_n + f_{zw} + \alpha f_{ch})_{cell}}
 
     F_int and F_cell are divided by their sum.
 
     Parameters
     ----------
-    fraction_cells, fraction_interstitium : of the tissue; *_cells : of cell volume; the three lipid
-        fractions : of cell lipid;  ph_cells : pH
+    fraction_cells, fraction_interstitium : of the tissue
+    fraction_water_cells, fraction_lipid_cells, fraction_protein_cells : of cell volume
+    neutral_lipid_fraction_of_lipid, neutral_phospholipid_fraction : of cell lipid
+    acidic_phospholipid_fraction : of cell lipid
+    ph_cells : pH
     affinity : membrane affinity MA; None predicts it from log P
     plasma_protein_fraction : 0.06951 in humans
     alpha : permeation of the charged over that of the neutral form
 
     References
     ----------
-    Schmitt (2008) Toxicol In Vitro 22:457; httk 2.7.4 ``predict_partitioning_schmitt``; Pearce et al. (2017)
-    J Pharmacokinet Pharmacodyn 44:549.
+    Schmitt (2008) Toxicol In Vitro 22:457; httk 2.7.4 ``predict_partitioning_schmitt``;
+    Pearce et al. (2017) J Pharmacokinet Pharmacodyn 44:549.
     """
     fu = fraction_unbound_plasma
     ma = membrane_affinity(log_p) if affinity is None else affinity
@@ -364,7 +384,9 @@ def schmitt_kpu(
 
 
 def pearce_regression(kpu, fraction_unbound_plasma, intercept, slope):
-    r"""Kpu calibrated to measured tissue concentrations, 10^(a + b log10(Kpu fu))/fu (Pearce et al. 2017)."""
+    r"""Kpu calibrated to measured tissue concentrations, 10^(a + b log10(Kpu fu))/fu
+    (Pearce et al. 2017).
+    """
     fu = fraction_unbound_plasma
     return 10.0 ** (intercept + slope * np.log10(kpu * fu)) / fu
 
@@ -380,7 +402,8 @@ def pksim_standard_kp(
 ):
     r"""Tissue:plasma partition coefficient of Willmann et al., the "PK-Sim standard".
 
-    .. math:: K_p = fu (f_w + K f_{lip} + K_P f_{prot}), \quad K = 10^{\log P}, \quad K_P = 0.163 + 0.0221 K
+    .. math:: K_p = fu (f_w + K f_{lip} + K_P f_{prot}), \quad
+       K = 10^{\log P}, \quad K_P = 0.163 + 0.0221 K
 
     Parameters
     ----------

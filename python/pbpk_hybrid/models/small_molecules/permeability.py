@@ -1,7 +1,9 @@
-"""Permeability-limited tissues: an organ as blood, interstitium and cells with barriers between them.
+"""Permeability-limited tissues: an organ as blood, interstitium and cells with barriers
+between them.
 
-Unbound drug crosses a barrier by its concentration difference. With A the amount in a part, and c its *capacity* [L]
-(the amount it holds at equilibrium per plasma concentration), the unbound concentration there is fu A/c, and
+Unbound drug crosses a barrier by its concentration difference. With A the amount in a
+part, and c its *capacity* [L] (the amount it holds at equilibrium per plasma
+concentration), the unbound concentration there is fu A/c, and
 
 .. math::
     J_{a \\to b} = PS\\,f_u \\left(\\frac{A_a}{c_a} - \\frac{A_b}{c_b}\\right)
@@ -9,27 +11,30 @@ Unbound drug crosses a barrier by its concentration difference. With A the amoun
 Parts of an organ with volume V, vascular fraction f_v and interstitial fraction f_i:
 
 .. math::
-    c_{blood} = V f_v BP, \\quad c_{int} = V f_i K_{int}, \\quad c_{cells} = V Kp - c_{blood} - c_{int},
+    c_{blood} = V f_v BP, \\quad c_{int} = V f_i K_{int}, \\quad
+    c_{cells} = V Kp - c_{blood} - c_{int},
     \\quad K_{int} = f_u \\left(F_w + 0.37 (1/f_u - F_w)\\right)
 
-so that the organ as a whole reaches its tissue:plasma partition coefficient Kp, and an infinite PS gives the
-flow-limited organ. Blood cells are in equilibrium with their plasma (BP). Blood leaves the organ at :math:`A_{blood}
-BP/c_{blood}`.
+so that the organ as a whole reaches its tissue:plasma partition coefficient Kp, and an
+infinite PS gives the flow-limited organ. Blood cells are in equilibrium with their plasma
+(BP). Blood leaves the organ at :math:`A_{blood} BP/c_{blood}`.
 
-- PS of the cell membranes alone: blood and interstitium are one well-stirred space (``<organ>.extracellular``) beside
-  ``<organ>.cells``
+- PS of the cell membranes alone: blood and interstitium are one well-stirred space
+  (``<organ>.extracellular``) beside ``<organ>.cells``
 - PS of the capillary wall too: ``<organ>.blood``, ``<organ>.interstitium``, ``<organ>.cells``
 
-Metabolism and biliary excretion happen in the cells. Drug absorbed from the gut lumen enters the interstitium of the gut
-wall: what enterocytes hold back is in the fractions absorbed and metabolised. There is no lymph flow.
+Metabolism and biliary excretion happen in the cells. Drug absorbed from the gut lumen
+enters the interstitium of the gut wall: what enterocytes hold back is in the fractions
+absorbed and metabolised. There is no lymph flow.
 
 Sources
 -------
-Equations: Thompson & Beard (2011) J Pharmacokinet Pharmacodyn 38:405; structure as in Willmann et al. (2003) Biosilico
-1:121. Interstitial protein is 37 % of plasma's: Schmitt (2008) Toxicol In Vitro 22:457.
-Vascular fractions: rat, Kawai et al. (1994) J Pharmacokinet Biopharm 22:327, for every species (none is openly published
-by organ for the others on the same footing); cells and interstitium share the rest as in Schmitt's table (human; rat:
-Ruark et al. 2014).
+Equations: Thompson & Beard (2011) J Pharmacokinet Pharmacodyn 38:405; structure as in
+Willmann et al. (2003) Biosilico 1:121. Interstitial protein is 37 % of plasma's: Schmitt
+(2008) Toxicol In Vitro 22:457. Vascular fractions: rat, Kawai et al. (1994) J
+Pharmacokinet Biopharm 22:327, for every species (none is openly published by organ for
+the others on the same footing); cells and interstitium share the rest as in Schmitt's
+table (human; rat: Ruark et al. 2014).
 """
 
 from __future__ import annotations
@@ -52,7 +57,9 @@ INTERSTITIAL_PROTEIN = 0.37
 
 @dataclass(frozen=True)
 class Barriers:
-    """The barriers of one organ: PS per kg of tissue [L/h/kg]; no value for the capillary wall: it is no barrier."""
+    """The barriers of one organ: PS per kg of tissue [L/h/kg]; no value for the capillary
+    wall: it is no barrier.
+    """
 
     organ: str
     cells: float
@@ -134,13 +141,15 @@ def choose_barriers(
     Parameters
     ----------
     compound : with the values of its species put in
-    asked : None: the organs of the compound's ``permeability_surface_area``; ``"all"``: every tissue, with the
-        compound's values; a number: every tissue with this PS of the cell membranes; a mapping organ -> PS of the cell
-        membranes, or (cell membranes, capillary wall) [L/h per kg of tissue]; an empty mapping: none
+    asked : None: the organs of the compound's ``permeability_surface_area``; ``"all"``:
+        every tissue, with the compound's values; a number: every tissue with this PS of
+        the cell membranes; a mapping organ -> PS of the cell membranes, or (cell
+        membranes, capillary wall) [L/h per kg of tissue]; an empty mapping: none
 
     Raises
     ------
-    InputError, UnknownNameError : a PS that is not > 0, an organ that is no tissue, a tissue without a value under ``"all"``
+    InputError, UnknownNameError : a PS that is not > 0, an organ that is no tissue, a
+        tissue without a value under ``"all"``
     """
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
     own, walls = compound.permeability_surface_area, compound.capillary_permeability_surface_area
@@ -201,7 +210,9 @@ def choose_barriers(
 def barrier_parameters(
     barriers: Mapping[str, Barriers], species: str, physiology: xr.Dataset
 ) -> dict[str, np.ndarray]:
-    """PS [L/h], fractions of blood and interstitium of every permeability-limited organ, and the water of plasma."""
+    """PS [L/h], fractions of blood and interstitium of every permeability-limited organ,
+    and the water of plasma.
+    """
     if not barriers:
         return {}
     vascular = tissue_composition(species, "rodgers_rowland")["fraction_vascular"]
@@ -250,12 +261,14 @@ def check_barriers(
 
 
 def clint_behind_barrier(clint: np.ndarray, ps: np.ndarray, compound: str) -> np.ndarray:
-    """Intrinsic clearance in cells behind a barrier that clears as much as `clint` does without one [L/h, unbound].
+    """Intrinsic clearance in cells behind a barrier that clears as much as `clint` does
+    without one [L/h, unbound].
 
     .. math:: CL' = PS\\,CL/(PS - CL)
 
-    At steady state drug that is eliminated has crossed the barrier, so 1/CL = 1/PS + 1/CL' (extended clearance: Sirianni
-    & Pang 1997, J Pharmacokinet Biopharm 25:449). It keeps a clearance that was measured in vivo what it was measured to be.
+    At steady state drug that is eliminated has crossed the barrier, so 1/CL = 1/PS +
+    1/CL' (extended clearance: Sirianni & Pang 1997, J Pharmacokinet Biopharm 25:449). It
+    keeps a clearance that was measured in vivo what it was measured to be.
 
     Raises
     ------
@@ -269,7 +282,10 @@ def clint_behind_barrier(clint: np.ndarray, ps: np.ndarray, compound: str) -> np
             float(ps[s]),
             f"a PS above the intrinsic clearance from clearance_plasma, {clint[s]:.4g} L/h",
             subject=compound,
-            hint="with in vivo clearance the liver's barrier cannot be slower than the drug is cleared",
+            hint=(
+                "with in vivo clearance the liver's barrier cannot be slower than the "
+                "drug is cleared"
+            ),
         )
     return ps * clint / (ps - clint)
 

@@ -1,7 +1,9 @@
-"""How to eliminate along the organ graph: order, fill-in and the list of operations, worked out once per model.
+"""How to eliminate along the organ graph: order, fill-in and the list of operations,
+worked out once per model.
 
-Organs hang off arterial and venous blood like a star, so eliminating the organs first and the blood last creates
-almost no new entries. Which order is best is found by the minimum-degree rule; nothing here knows organs.
+Organs hang off arterial and venous blood like a star, so eliminating the organs first and
+the blood last creates almost no new entries. Which order is best is found by the
+minimum-degree rule; nothing here knows organs.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ import numpy as np
 class EliminationPlan:
     """LU factorisation of a fixed sparse pattern, as flat lists.
 
-    The matrix is permuted to `order` (``order[i]`` is the state eliminated i-th; ``place`` is its inverse). Entry values
-    live in one array of `n_entries` rows: the diagonal first (0..n-1), then L by rows, then U by rows.
+    The matrix is permuted to `order` (``order[i]`` is the state eliminated i-th;
+    ``place`` is its inverse). Entry values live in one array of `n_entries` rows: the
+    diagonal first (0..n-1), then L by rows, then U by rows.
 
-    For row i in turn, for each L entry p in ``l_ptr[i]:l_ptr[i+1]`` with column ``l_col[p]``:
-    multiply it by the inverse pivot of that column, then for each q in ``op_ptr[p]:op_ptr[p+1]`` subtract
-    (L entry) x (entry ``op_source[q]``) from entry ``op_target[q]``. Position of L entry p is ``n + p``; of U entry p
-    (``u_ptr``, ``u_col``) it is ``n + len(l_col) + p``.
+    For row i in turn, for each L entry p in ``l_ptr[i]:l_ptr[i+1]`` with column
+    ``l_col[p]``: multiply it by the inverse pivot of that column, then for each q in
+    ``op_ptr[p]:op_ptr[p+1]`` subtract (L entry) x (entry ``op_source[q]``) from entry
+    ``op_target[q]``. Position of L entry p is ``n + p``; of U entry p (``u_ptr``,
+    ``u_col``) it is ``n + len(l_col) + p``.
     """
 
     n: int
@@ -57,8 +61,9 @@ class EliminationPlan:
 def minimum_degree_order(n: int, rows, columns) -> list[int]:
     """Elimination order by the minimum-degree rule on the symmetrised pattern.
 
-    Ties go to the state with the fewest entries of its own, then to the lower number, so that the order is
-    the same on every machine. Source: Tinney & Walker (1967) scheme 2; George & Liu (1989) SIAM Review 31:1.
+    Ties go to the state with the fewest entries of its own, then to the lower number, so
+    that the order is the same on every machine. Source: Tinney & Walker (1967) scheme 2;
+    George & Liu (1989) SIAM Review 31:1.
     """
     near: list[set[int]] = [set() for _ in range(n)]
     for r, c in zip(rows, columns, strict=True):
@@ -79,7 +84,9 @@ def minimum_degree_order(n: int, rows, columns) -> list[int]:
 
 
 def plan_elimination(n: int, rows, columns) -> EliminationPlan:
-    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal. Cached by pattern."""
+    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal. Cached
+    by pattern.
+    """
     key = tuple(
         sorted(
             {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)}

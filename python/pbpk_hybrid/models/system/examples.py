@@ -1,4 +1,6 @@
-"""Small systems to measure and to test with, built like any user's own: a random circulation and the 15-state yardstick."""
+"""Small systems to measure and to test with, built like any user's own: a random
+circulation and the 15-state yardstick.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _YARDSTICK = {
 
 
 def yardstick_parameters(n_subjects: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Body weight [kg], ka [1/h], Vmax [mg/h], Km [mg/L], renal clearance [L/h] and Kp scale of random subjects."""
+    """Body weight [kg], ka [1/h], Vmax [mg/h], Km [mg/L], renal clearance [L/h] and Kp
+    scale of random subjects.
+    """
     rng = np.random.default_rng(seed)
     typical = {
         "body_weight": (70, 0.2),
@@ -42,7 +46,8 @@ def yardstick_parameters(n_subjects: int, seed: int = 0) -> dict[str, np.ndarray
 
 
 def yardstick_system(n_subjects: int, seed: int = 0) -> System:
-    """14 organs and a gut lumen with saturable liver and linear renal clearance: the model speed is measured on.
+    """14 organs and a gut lumen with saturable liver and linear renal clearance: the
+    model speed is measured on.
 
     Blood flows scale with body weight to the 0.75, volumes with body weight.
     """
@@ -76,12 +81,14 @@ def yardstick_system(n_subjects: int, seed: int = 0) -> System:
 def random_system(
     n_organs: int, seed: int, n_subjects: int = 3, n_reactions: int = 2, *, closed: bool = True
 ) -> System:
-    """A random circulation: organ sizes over three decades, random portal drainage, random saturable reactions.
+    """A random circulation: organ sizes over three decades, random portal drainage,
+    random saturable reactions.
 
     Parameters
     ----------
     n_organs : organs besides the blood pools, lung and liver included; at least 3
-    n_reactions : Michaelis-Menten reactions, some with competitive inhibitors, plus one bilinear exchange when > 1
+    n_reactions : Michaelis-Menten reactions, some with competitive inhibitors, plus one
+        bilinear exchange when > 1
     closed : eliminated drug goes to a sink state, so that mass balance can be checked
     """
     rng = np.random.default_rng(seed)

@@ -4,10 +4,11 @@ Amounts y per subject follow
 
 .. math:: \\frac{dy}{dt} = K y + S\\,v(y) + u(t)
 
-- K, sparse: flows, partition, first-order clearance and absorption; one pattern for all subjects, one value per entry and
-  subject.
+- K, sparse: flows, partition, first-order clearance and absorption; one pattern for all
+  subjects, one value per entry and subject.
 - v: a closed list of rate laws (:data:`RATE_LAWS`), written in amounts; S their stoichiometry.
-- u: doses. Infusions are piecewise constant, boluses are jumps; they come from the regimen, not from here.
+- u: doses. Infusions are piecewise constant, boluses are jumps; they come from the
+  regimen, not from here.
 
 A System knows states, not organs. Which organ drains into which is known by the OrganGraph alone.
 """
@@ -30,8 +31,8 @@ from .signs import signed_by_equations
 if TYPE_CHECKING:
     from ..expressions.events import EventProgram
 
-#: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
-#: allowed)
+#: name -> (code used by backends, number of fixed reactants, number of fixed parameters,
+#: parameters per inhibitor; 0: none allowed)
 RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
     "michaelis_menten": (0, 1, 2, 1),
     "mass_action": (1, 2, 1, 0),
@@ -41,7 +42,8 @@ RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
     "expression": (5, 0, 0, 0),
 }
 
-#: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
+#: below this fraction of its half constant a Hill law is a straight line to 0, so that
+#: its slope is finite there
 HILL_FLOOR = 1e-9
 
 
@@ -49,20 +51,24 @@ HILL_FLOOR = 1e-9
 class Reaction:
     """One rate law with its reactants and stoichiometry.
 
-    ``michaelis_menten``: v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a); reactants are (a, i_1, i_2, ...), parameters
-    (Vmax, Km, Ki_1, Ki_2, ...), with a, i_k, Km, Ki_k amounts and Vmax an amount per hour. Concentration-based
-    constants are turned into amounts by the model that builds the reaction (Km V / partition).
+    ``michaelis_menten``: v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a); reactants are (a,
+    i_1, i_2, ...), parameters (Vmax, Km, Ki_1, Ki_2, ...), with a, i_k, Km, Ki_k amounts
+    and Vmax an amount per hour. Concentration-based constants are turned into amounts by
+    the model that builds the reaction (Km V / partition).
 
     ``mass_action``: v = k a b; reactants (a, b), parameter k [1/(amount h)].
 
-    ``hill``: v = k a^g / (K^g + a^g); reactant (a,), parameters (k, K, g). ``hill_product``: the same times b; reactants
-    (a, b). Under 1e-9 K they are straight lines to 0.
+    ``hill``: v = k a^g / (K^g + a^g); reactant (a,), parameters (k, K, g).
+    ``hill_product``: the same times b; reactants (a, b). Under 1e-9 K they are straight
+    lines to 0.
 
-    ``enzymatic``: v = k (1 + e) a / (1 + sum_j c_j i_j + s a (1 + sum_j u_j i_j)); reactants (a, e, i_1, i_2, ...),
-    parameters (k, s, c_1, u_1, c_2, u_2, ...). e is how far an enzyme is from its baseline, as a fraction of it (a state
-    that starts at zero); k = Vmax/Km [1/h] and s = 1/Km, zero for a pathway that does not saturate; c_j, u_j are the
-    reciprocals of the inhibition constants of the free enzyme and of the enzyme-substrate complex: u = 0 competitive,
-    c = u non-competitive, c = 0 uncompetitive. With e among the products and the inhibitor as a it is mechanism-based
+    ``enzymatic``: v = k (1 + e) a / (1 + sum_j c_j i_j + s a (1 + sum_j u_j i_j));
+    reactants (a, e, i_1, i_2, ...), parameters (k, s, c_1, u_1, c_2, u_2, ...). e is how
+    far an enzyme is from its baseline, as a fraction of it (a state that starts at zero);
+    k = Vmax/Km [1/h] and s = 1/Km, zero for a pathway that does not saturate; c_j, u_j
+    are the reciprocals of the inhibition constants of the free enzyme and of the
+    enzyme-substrate complex: u = 0 competitive, c = u non-competitive, c = 0
+    uncompetitive. With e among the products and the inhibitor as a it is mechanism-based
     inactivation.
 
     Parameters
@@ -73,7 +79,8 @@ class Reaction:
     stoichiometry : mapping state number -> net amount gained per unit of v
     parameters : (n_subjects or 1, n_parameters)
     expression : of law ``expression``: v over the names of states and of `symbols`
-    inputs : name of a state in `expression` -> its number; the reactants, and states that only events change
+    inputs : name of a state in `expression` -> its number; the reactants, and states that
+        only events change
     symbols : names of the parameters in `expression`
     """
 
@@ -154,8 +161,10 @@ class Observable:
     Parameters
     ----------
     states, weights : the sum of amounts [mg]; empty weights mean 1 each
-    factor : (n_subjects or 1,) [1/L], e.g. 1/(V BP) for venous plasma; NaN where the compartment has no volume
-    offset : (n_subjects or 1,), what is there without any drug, e.g. the baseline of a response; None: nothing
+    factor : (n_subjects or 1,) [1/L], e.g. 1/(V BP) for venous plasma; NaN where the
+        compartment has no volume
+    offset : (n_subjects or 1,), what is there without any drug, e.g. the baseline of a
+        response; None: nothing
     """
 
     states: tuple[int, ...]
@@ -171,7 +180,9 @@ class Observable:
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """All numbers of a System that depend on named parameters (real, or complex while differentiating)."""
+    """All numbers of a System that depend on named parameters (real, or complex while
+    differentiating).
+    """
 
     k_value: np.ndarray  # (n_subjects or 1, n_entries)
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
@@ -195,12 +206,15 @@ class System:
     n_subjects : number of subjects
     subjects : labels
     parameters : name -> (n_subjects,) values that `assemble` takes
-    assemble : function of a mapping of parameters to :class:`Coefficients`; works on complex numbers. Without it
-        every K entry (``"K[to,from]"``) and reaction constant is a parameter of its own.
+    assemble : function of a mapping of parameters to :class:`Coefficients`; works on
+        complex numbers. Without it every K entry (``"K[to,from]"``) and reaction constant
+        is a parameter of its own.
     attrs : facts for provenance
-    signed : names of the states that may be negative because they are deviations from a baseline, not amounts; all
-        others are amounts, and a result in which one falls below zero is not a success (``Status.NEGATIVE_AMOUNT``).
-        None: those that the reactions can take below zero; where the system is not closed, also those that K can
+    signed : names of the states that may be negative because they are deviations from a
+        baseline, not amounts; all others are amounts, and a result in which one falls
+        below zero is not a success (``Status.NEGATIVE_AMOUNT``). None: those that the
+        reactions can take below zero; where the system is not closed, also those that K
+        can
     events : what happens at times and in states that only the integration finds
 
     Raises
@@ -372,7 +386,9 @@ class System:
 
     @cached_property
     def closed(self) -> bool:
-        """Whether every amount that leaves a state enters another (sinks are states): mass balance can be checked."""
+        """Whether every amount that leaves a state enters another (sinks are states):
+        mass balance can be checked.
+        """
         sums = np.zeros((len(self.k_value), self.n_states))
         sizes = np.zeros_like(sums)
         for e, column in enumerate(self.k_col):
@@ -394,7 +410,8 @@ class System:
     def guarded(self) -> np.ndarray:
         """Numbers of the states whose sign an integration has to keep, and could lose.
 
-        None in a linear system without negative entries beside the diagonal: exp(K t) has no negative entry then.
+        None in a linear system without negative entries beside the diagonal: exp(K t) has
+        no negative entry then.
         """
         beside = self.k_row != self.k_col
         if self.linear and not (self.k_value[:, beside] < 0).any():
@@ -412,11 +429,15 @@ class System:
 
     @cached_property
     def plan(self) -> EliminationPlan:
-        """Elimination order and operations for this pattern (cached over systems of the same pattern)."""
+        """Elimination order and operations for this pattern (cached over systems of the
+        same pattern).
+        """
         return plan_elimination(self.n_states, *self.jacobian_pattern())
 
     def rhs(self, y: np.ndarray, subject: int = 0) -> np.ndarray:
-        """dy/dt of one subject without doses, in plain numpy: the definition that every backend is checked against."""
+        """dy/dt of one subject without doses, in plain numpy: the definition that every
+        backend is checked against.
+        """
         k = self.k_value[subject if len(self.k_value) > 1 else 0]
         out = np.zeros(self.n_states, np.result_type(y, k))
         np.add.at(out, self.k_row, k * y[self.k_col])

@@ -16,7 +16,9 @@ _PACKS_PER_TASK = 16
 
 
 class EmbeddedBackend:
-    """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use and cached on disk."""
+    """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use
+    and cached on disk.
+    """
 
     name = "embedded"
     integrates_areas = True
@@ -35,7 +37,9 @@ class EmbeddedBackend:
         options: SolverOptions,
         progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
-        """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
+        """Integrate all subjects; see :class:`Trajectories`.
+
+        `progress` is called with numbers of finished subjects.
 
         Raises
         ------
@@ -77,8 +81,9 @@ def _integrate(
     atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
     y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
-    # Lanes without a subject hold nothing and never set the step. Expressions may not be defined for nothing (a volume of
-    # zero): there these lanes go along as copies of the last subject.
+    # Lanes without a subject hold nothing and never set the step. Expressions may not be
+    # defined for nothing (a volume of zero): there these lanes go along as copies of the
+    # last subject.
     if n_subjects % LANES and not any(r.law == "expression" for r in system.reactions):
         y[-1, :, n_subjects % LANES :] = 0.0
     out = np.empty((n_subjects, n_times, len(problem.saved)))
@@ -208,5 +213,7 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
 
 
 def warm_up() -> None:
-    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of two states."""
+    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of
+    two states.
+    """
     EmbeddedBackend().solve(smallest_problem(), SolverOptions(threads=1))

@@ -1,7 +1,9 @@
-"""The rate law ``enzymatic``: v = N/D, N = k (1 + e) a, D = F + r a B, F = 1 + sum c i, B = 1 + sum q i.
+"""The rate law ``enzymatic``: v = N/D, N = k (1 + e) a, D = F + r a B, F = 1 + sum c i,
+B = 1 + sum q i.
 
-Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see :class:`pbpk_hybrid.models.system.system.Reaction`. Systems
-without it are compiled without any of this.
+Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see
+:class:`pbpk_hybrid.models.system.system.Reaction`. Systems without it are compiled
+without any of this.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def add_enzymatic(
 ):
     """What `_add_michaelis_menten` of :mod:`.sensitivity` does, for this law.
 
-    Names: X at the stage, X0 at the start of the step, Xd its derivative along d, Xs along (s, parameter), Xsd both.
+    Names: X at the stage, X0 at the start of the step, Xd its derivative along d, Xs
+    along (s, parameter), Xsd both.
     """
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     reactants = entry(st.r_ptr, m + 1) - first

@@ -10,7 +10,9 @@ from .sensitivity import BLOCK
 
 
 def per_pack_directions(system: System, derivatives, n_subjects: int) -> np.ndarray:
-    """(packs, parameters x constants, LANES) derivatives of the events' constants by each parameter."""
+    """(packs, parameters x constants, LANES) derivatives of the events' constants by each
+    parameter.
+    """
 
     n = max(1, system.events.values_of_constants.shape[1])
     padded = -(-len(derivatives) // BLOCK) * BLOCK

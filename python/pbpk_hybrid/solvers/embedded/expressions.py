@@ -1,7 +1,8 @@
 """Reactions whose law is an expression, and events, inside the integrator.
 
-The machine code of a model's expressions (:mod:`.expression_code`) is called by its address, so that the integrator itself is
-compiled once for all models. Systems without expressions or events are compiled without any of this.
+The machine code of a model's expressions (:mod:`.expression_code`) is called by its
+address, so that the integrator itself is compiled once for all models. Systems without
+expressions or events are compiled without any of this.
 """
 
 from __future__ import annotations
@@ -22,26 +23,33 @@ from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
 
-#: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
-#: scratch for the rates (one set per thread). For sensitivities: code of the rates' derivative along a direction of states and
-#: parameters (`along`), and of the derivative of slope times d along one (`bend`); 0 where none are wanted.
+#: Expression reactions of a System: code of their rates and slopes, number of the first
+#: one, its first row of slopes, and scratch for the rates (one set per thread). For
+#: sensitivities: code of the rates' derivative along a direction of states and parameters
+#: (`along`), and of the derivative of slope times d along one (`bend`); 0 where none are
+#: wanted.
 Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row v")
 
-#: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
-#: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
-#: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
-#: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
-#: saved at the time of an event is the state before it; how many of the last ones are switches; rows of the states
-#: that conditions look at.
+#: Events: code that gives conditions (rows 0..n) and then values; where they begin, what
+#: they set, whether only once; constants of the pack; per event and lane whether the
+#: condition holds and whether it has happened; scratch rows, scratch state; rows of the
+#: states that only events change, and of time (-1: none), which steps must leave exact.
+#: For sensitivities: code of the derivative of the values along a direction (0: none
+#: wanted), the direction of the constants, scratch rows; 1 if what is saved at the time
+#: of an event is the state before it; how many of the last ones are switches; rows of the
+#: states that conditions look at.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before switches used",
+    "code ptr target once constants holds happened rows y still time along direction tangent "
+    "before switches used",
 )
 
 
 @intrinsic
 def call(typingctx, address, a, a_row, b, c, out, out_row):
-    """Call a compiled function: inputs a (from row a_row), b and c, output from row out_row of `out`."""
+    """Call a compiled function: inputs a (from row a_row), b and c, output from row
+    out_row of `out`.
+    """
 
     def codegen(context, builder, sig, args):
         address, a, a_row, b, c, out, out_row = args
@@ -78,7 +86,9 @@ def call_wide(typingctx, address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, 
 
 
 def _emit_call(context, builder, sig, address, inputs, stride, output):
-    """LLVM's call of the code at an address; `inputs` and `output` are (argument number, array, first row)."""
+    """LLVM's call of the code at an address; `inputs` and `output` are (argument number,
+    array, first row).
+    """
     pointer = lambda i, value, row: _row_pointer(builder, context, sig.args[i], value, row)
     given = [pointer(*place) for place in inputs]
     kind = given[0].type
@@ -91,12 +101,15 @@ def _emit_call(context, builder, sig, address, inputs, stride, output):
 def expression_arrays(
     system: System, r_ptr: Sequence[int], p_ptr: Sequence[int], sensitivities: bool = False
 ):
-    """The compiled expressions of a System, or None where it has none; they are its last reactions."""
+    """The compiled expressions of a System, or None where it has none; they are its last
+    reactions.
+    """
     own = [m for m, r in enumerate(system.reactions) if r.law == "expression"]
     if not own:
         return None
     reactions = [system.reactions[m] for m in own]
-    # the text of a large model takes longer to write than the model to integrate: once for each structure
+    # the text of a large model takes longer to write than the model to integrate: once
+    # for each structure
     structure = tuple(
         (r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions
     )
@@ -140,7 +153,9 @@ def _remembered(key, make):
 
 
 def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str, Row]:
-    """Where each symbol lies: states in the stage's u (array 0), states that only events change in y (1), constants (2)."""
+    """Where each symbol lies: states in the stage's u (array 0), states that only events
+    change in y (1), constants (2).
+    """
     place = system.plan.place
     rows: dict[str, Row] = {}
     for m in own:
@@ -156,7 +171,8 @@ def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str,
 def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr) -> tuple[int, int]:
     """Code of dv along (w, dp), and of d(slope d) along (s, dp).
 
-    Inputs of the first: u, y, p, w (rows `stride` apart), dp, s (rows `stride` apart); of the second: y, d, p, s, dp, s.
+    Inputs of the first: u, y, p, w (rows `stride` apart), dp, s (rows `stride` apart); of
+    the second: y, d, p, s, dp, s.
     """
     reactions = [system.reactions[m] for m in own]
     place = system.plan.place
@@ -216,7 +232,9 @@ def add_expressions(
     block,
     expr,
 ):
-    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all expression reactions."""
+    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all
+    expression reactions.
+    """
     for b in range(block):
         dp = at_d + b * n_par
         call_wide(expr.along, u, at, y, par, w, b, dpar, dp, s, at_s + b, block, expr.v)
@@ -289,7 +307,10 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
 
 
 def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> int:
-    """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
+    """Code of the derivative of what events set, along (s, d constants).
+
+    Inputs: y, -, constants, s, d constants, -.
+    """
     seeds = {name: symbol(f"{name} direction") for name in rows}
     own = dict(rows)
     for name, row in rows.items():
@@ -322,7 +343,8 @@ def due(ev, k, l):
 
 @njit(cache=True, nogil=True)
 def fire(ev, y, s, block):
-    """Let every event happen whose condition has become true; y (and s, unless it is None) is changed in its lanes.
+    """Let every event happen whose condition has become true; y (and s, unless it is
+    None) is changed in its lanes.
 
     Whether anything but a switch has happened.
     """
@@ -350,7 +372,9 @@ def fire(ev, y, s, block):
 
 @njit(cache=True, nogil=True)
 def _set_sensitivities(ev, k, l, y, s, block):
-    """The sensitivities of what an event sets, from those before it; y is still the one before it."""
+    """The sensitivities of what an event sets, from those before it; y is still the one
+    before it.
+    """
     n = len(ev.once)
     rows = len(y) * block
     n_constants = len(ev.constants)
@@ -379,7 +403,9 @@ def _set_sensitivities(ev, k, l, y, s, block):
 
 @njit(cache=True, nogil=True)
 def rising(ev, state, row, count, note):
-    """Whether a condition that did not hold does so now, in a lane with a subject; `note`: remember those that ended."""
+    """Whether a condition that did not hold does so now, in a lane with a subject;
+    `note`: remember those that ended.
+    """
     n = len(ev.once)
     call(ev.code, state, row, state, ev.constants, ev.rows, 0)
     for k in range(n):

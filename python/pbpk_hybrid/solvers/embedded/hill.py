@@ -1,7 +1,7 @@
 """Hill laws phi(a) = a^g/(K^g + a^g), one lane after the other: powers have no vector instruction.
 
-Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g (and below 0, where a state may be
-by a rounding error).
+Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g
+(and below 0, where a state may be by a rounding error).
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Eight subjects in one vector register: a numba type for packs of doubles.
 
-The integrator advances `LANES` subjects together. Inside numba a value of type `lanes` is one LLVM vector
-``<8 x double>``; adding, multiplying or dividing two of them is one machine instruction on AVX-512, two on
-AVX2, four on SSE2 or NEON. Numba alone would have to prove that short loops over eight numbers can be
-vectorised, and mostly cannot (the arrays might overlap); here nothing has to be proved.
+The integrator advances `LANES` subjects together. Inside numba a value of type `lanes` is
+one LLVM vector ``<8 x double>``; adding, multiplying or dividing two of them is one
+machine instruction on AVX-512, two on AVX2, four on SSE2 or NEON. Numba alone would have
+to prove that short loops over eight numbers can be vectorised, and mostly cannot (the
+arrays might overlap); here nothing has to be proved.
 
-Arrays that hold lanes are C-contiguous float64 of shape ``(rows, LANES)`` from :func:`aligned_lanes`;
-``load(a, i)`` reads row i, ``store(a, i, x)`` writes it. There is no bounds check.
+Arrays that hold lanes are C-contiguous float64 of shape ``(rows, LANES)`` from
+:func:`aligned_lanes`; ``load(a, i)`` reads row i, ``store(a, i, x)`` writes it. There is
+no bounds check.
 """
 
 from __future__ import annotations
@@ -80,7 +82,9 @@ def store(typingctx, array, index, value):
 
 @intrinsic
 def entry(typingctx, array, index):
-    """Element `index` of a 1-D contiguous integer array: plain indexing without the test for negative numbers."""
+    """Element `index` of a 1-D contiguous integer array: plain indexing without the test
+    for negative numbers.
+    """
 
     def codegen(context, builder, sig, args):
         data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data

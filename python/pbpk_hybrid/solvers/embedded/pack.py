@@ -17,8 +17,10 @@ def pack_count(n_subjects: int) -> int:
 
 
 def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
-    """(n_subjects or 1, rows) -> (packs, rows, LANES). Lanes left over in the last pack repeat its last subject, so
-    that they never set the step size."""
+    """(n_subjects or 1, rows) -> (packs, rows, LANES).
+
+    Lanes left over in the last pack repeat its last subject, so that they never set the
+    step size."""
     packs = pack_count(n_subjects)
     rows = values.shape[1]
     out = aligned_lanes(packs, rows)
@@ -37,7 +39,9 @@ def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
 def structure(
     system: System, saved: list[tuple[tuple[int, float], ...]]
 ) -> tuple[Structure, np.ndarray, np.ndarray]:
-    """The integer structure the kernel reads, the stoichiometric coefficients, and the weights of saved sums."""
+    """The integer structure the kernel reads, the stoichiometric coefficients, and the
+    weights of saved sums.
+    """
     plan = system.plan
     place = plan.place
     r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = (
@@ -132,8 +136,9 @@ def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]
 def derivative_lanes(
     system: System, derivatives: list[ParameterDerivative]
 ) -> tuple[KDerivative, np.ndarray, np.ndarray, int]:
-    """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs, rows, LANES), derivatives of
-    the reaction parameters (packs, parameters x n_par, LANES), n_par). At least one parameter."""
+    """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs,
+    rows, LANES), derivatives of the reaction parameters (packs, parameters x n_par,
+    LANES), n_par). At least one parameter."""
     n_par = max(1, sum(r.parameters.shape[1] for r in system.reactions))
     blocks = -(-len(derivatives) // BLOCK)
     place = system.plan.place
@@ -162,7 +167,9 @@ def derivative_lanes(
 
 
 def start_slope_lanes(system: System, slope: np.ndarray | None, n_parameters: int) -> np.ndarray:
-    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's order of rows; (0, ...): all zero."""
+    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's
+    order of rows; (0, ...): all zero.
+    """
     blocks = -(-n_parameters // BLOCK)
     n = system.n_states
     if slope is None:

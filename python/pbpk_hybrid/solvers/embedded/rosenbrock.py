@@ -1,16 +1,18 @@
 """The lane-packed, graph-sparse Rosenbrock integrator.
 
-:func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one the worst of them needs.
-Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
-solves along the organ graph (:mod:`pbpk_hybrid.models.system.elimination_order`), and SIMD (:mod:`.lanes`).
+:func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one
+the worst of them needs. Three things make it fast: a Rosenbrock method (one factorisation
+and no Newton iteration per step), linear solves along the organ graph
+(:mod:`pbpk_hybrid.models.system.elimination_order`), and SIMD (:mod:`.lanes`).
 
-With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a stage is one sum and one solve,
+With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a
+stage is one sum and one solve,
 
 .. math::
     (I - \\gamma h J)\\,z_s = c_s y + \\sum_{j<s} D_{sj} z_j + \\gamma h\\,g(u_s)
 
-(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value. States are in
-elimination order throughout.
+(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value.
+States are in elimination order throughout.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat
 from .sensitivity import BLOCK, save_block, step_block
 from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack, or None (numba then leaves out all that concerns them, which makes the plain
-#: integrator quick to compile and to load): s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n),
-#: z (stages x n x BLOCK), derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per
-#: parameter), scratch `weight` (stages,), and where results go.
+#: Forward sensitivities of one pack, or None (numba then leaves out all that concerns
+#: them, which makes the plain integrator quick to compile and to load): s (blocks x n x
+#: BLOCK rows), scratch w (n x BLOCK), d (n), z (stages x n x BLOCK), derivatives of K
+#: (kd, kd_value) and of the reaction parameters (dpar, n_par rows per parameter), scratch
+#: `weight` (stages,), and where results go.
 SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
 
 #: Integer structure of a System, shared by all packs (all int64, 1-D).
@@ -42,17 +45,22 @@ Structure = namedtuple(
     "k_entry "  # LU entry of each K value
     "law r_ptr r_state p_ptr "  # reactions: law code, reactants, first parameter
     "s_ptr s_state "  # stoichiometry: states
-    "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
+    # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by
+    # reaction
+    "j_ptr j_entry "
     "out_ptr out_state "  # saved sums: states
     "guarded "  # states that must not fall below zero; see System.guarded
-    "hill "  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
+    # None: no Hill laws, and numba leaves out all that concerns them; else an array that
+    # nobody reads
+    "hill "
     "enzymatic",  # the same for the law `enzymatic`
 )
 
 #: Stepping constants; see SolverOptions.
 Control = namedtuple("Control", "rtol max_steps min_step max_step")
 
-#: two times are the same if they differ by less than this share of them; more than conditions allow for
+#: two times are the same if they differ by less than this share of them; more than
+#: conditions allow for
 SAME_TIME = 3e-11
 # as plain numbers, which numba keeps as constants
 SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
@@ -61,7 +69,9 @@ STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _factorise(n, st, stoich, base, slope, lu, gamma_h):
-    """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`; pivots end inverted."""
+    """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`;
+    pivots end inverted.
+    """
     for i in range(n):
         store(lu, i, gamma_h * load(base, i) + 1.0)
     for i in range(n, len(lu)):
@@ -159,7 +169,9 @@ def _linearise(st, par, y, slope, expr):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
-    """u of stage s, in the rows of reactants only (a row that two reactions share is done twice, to no harm)."""
+    """u of stage s, in the rows of reactants only (a row that two reactions share is done
+    twice, to no harm).
+    """
     for j in range(len(st.r_state)):
         row = entry(st.r_state, j)
         store(u, at + row, stage_value(s, row, n, y, 0, z, a, A))
@@ -167,7 +179,9 @@ def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, at_z, expr):
-    """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
+    """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of
+    the reactions.
+    """
     if expr is not None:
         call(expr.rates, u, at, y, par, expr.v, 0)
     for m in range(len(st.law)):
@@ -200,8 +214,8 @@ def _add_rates(n, rate, gamma_h, z, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _error(n, counted, y, z, new, embedded, rtol, atol):
-    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane; over the `counted` states
-    that can have one."""
+    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the
+    worst lane; over the `counted` states that can have one."""
     total = splat(0.0)
     for i in range(n):
         after = load(z, new + i)
@@ -269,7 +283,9 @@ def _any(a):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, first, count, row):
-    """Sum of all states at t + theta h minus what was given; an array of no rows means: not wanted."""
+    """Sum of all states at t + theta h minus what was given; an array of no rows means:
+    not wanted.
+    """
     if len(given) == 0:
         return
     for l in range(count):
@@ -290,7 +306,9 @@ def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _apply_event(n, kind, state, value, y, rate):
-    """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset, 1 elsewhere)."""
+    """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset,
+    1 elsewhere).
+    """
     if kind == ADD:
         store(y, state, load(y, state) + value)
     elif kind == RATE:
@@ -429,7 +447,8 @@ def integrate_pack(
     ----------
     base0 : (n_entries, LANES) minus K in LU order; par : (n_parameters, LANES); atol : (1, LANES)
     times : (n_times,) saved times, ascending
-    ev_time : (n_stops,) distinct, ascending; ev_ptr into ev_kind, ev_state, ev_value (rows of lanes)
+    ev_time : (n_stops,) distinct, ascending; ev_ptr into ev_kind, ev_state, ev_value
+        (rows of lanes)
     start : time at which `y` holds
     y, rate : (n, LANES) state and infusion rates; start values in, end values out
     work : tuple of scratch arrays, see pack.scratch
@@ -437,9 +456,11 @@ def integrate_pack(
     sens : SensitivityArrays of the pack, or None: only the state is integrated
     area : AreaArrays, for none or some integrals over time
     expr : Expressions, or None; ev : Events of the pack, or None
-    balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
+    balance, given : (n_subjects, n_times) sum of all states minus what was given since
+        the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
-    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where none was below; written here
+    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where
+        none was below; written here
     """
     u, z, lu, slope, dense = work
     n = len(y)
@@ -469,8 +490,9 @@ def integrate_pack(
         counted = n - 1 - len(ev.still)  # not time, nor what only events change
         reset_events(ev)
     while True:
-        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose; the other way
-        # round in models that report the state before their events
+        # events at t, then what is to be saved at t: an observation at the time of a dose
+        # sees the dose; the other way round in models that report the state before their
+        # events
         fresh = False
         saves_first = False
         due = t
@@ -682,7 +704,9 @@ def integrate_pack(
 
 @njit(cache=True, nogil=True)
 def _of_pack(sens, kd_values, dpars, starts, pack):
-    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None stays None."""
+    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None
+    stays None.
+    """
     if sens is None:
         return None
     sens.s[:] = 0.0
@@ -743,7 +767,9 @@ def integrate_packs(
     statistics,
     lowest,
 ):
-    """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
+    """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis,
+    events are concatenated.
+    """
     for pack in range(from_pack, to_pack):
         rate[:] = 0.0
         a, b = ev_first[pack], ev_first[pack + 1]

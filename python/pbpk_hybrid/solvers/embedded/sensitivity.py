@@ -1,15 +1,18 @@
 """Forward sensitivities s = dy/dp, by differentiating the Rosenbrock step itself.
 
-The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix for both:
+The method applied to y and s together, with the exact Jacobian of the pair, has the same
+matrix for both:
 
 .. math::
-    (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
+    (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j
+    + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
 
     w_i = a_i s + \\sum_{j<i} A_{ij} z^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
 
-so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
-f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of
-dependent operations overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is
+so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`).
+For the linear part f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the
+triangular solves together: their chains of dependent operations overlap, and every LU
+entry is loaded once for all of them. Row i of parameter b in a block is
 ``i * BLOCK + b``.
 """
 
@@ -27,14 +30,16 @@ from .stages import combine, stage_value
 
 BLOCK = 4
 
-#: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i * BLOCK + b, ``column`` a state.
-#: All int64; values come per pack as rows of lanes.
+#: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i *
+#: BLOCK + b, ``column`` a state. All int64; values come per pack as rows of lanes.
 KDerivative = namedtuple("KDerivative", "ptr row column")
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _solve_block(n, st, lu, z, at):
-    """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows from `at`."""
+    """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows
+    from `at`.
+    """
     for i in range(n):
         if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
@@ -378,7 +383,10 @@ def save_block(
     count,
     row,
 ):
-    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `part`: (stages,) scratch."""
+    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages.
+
+    `part`: (stages,) scratch.
+    """
     rows = n * BLOCK
     at = block * rows
     rest = 1.0 - theta

@@ -11,8 +11,8 @@ from .lanes import load, store
 def combine(s, n, y, from_y, z, c, D):
     """x = c_s y + sum_j D_sj z_j of stage s, row by row, into the place of z_s.
 
-    `n` rows of y from row `from_y`; z_j in rows j n to (j + 1) n. The sums are written out, since a loop over so few terms
-    costs more than the terms.
+    `n` rows of y from row `from_y`; z_j in rows j n to (j + 1) n. The sums are written
+    out, since a loop over so few terms costs more than the terms.
     """
     at = s * n
     c_s = c[s]

@@ -13,8 +13,8 @@ from .pack import pack_count
 
 @dataclass(frozen=True, eq=False)
 class PackedStops:
-    """Stops of all packs, concatenated: pack p owns ``time[first[p]:first[p+1]]``; stop s owns actions
-    ``ptr[s]:ptr[s+1]`` of `kind`, `state` and `value` (n_actions, LANES)."""
+    """Stops of all packs, concatenated: pack p owns ``time[first[p]:first[p+1]]``; stop s
+    owns actions ``ptr[s]:ptr[s+1]`` of `kind`, `state` and `value` (n_actions, LANES)."""
 
     first: np.ndarray
     time: np.ndarray
@@ -27,7 +27,8 @@ class PackedStops:
 def pack_stops(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedStops:
     """Merge what happens to the subjects of each pack at the same time into one stop.
 
-    Lanes that a stop does not concern get 0 (ADD, RATE) or 1 (KEEP): nothing happens to them but a step end.
+    Lanes that a stop does not concern get 0 (ADD, RATE) or 1 (KEEP): nothing happens to
+    them but a step end.
     """
     if stops.shared:
         return _pack_shared(stops, n_subjects, place)
@@ -77,7 +78,8 @@ def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedSt
         time, kind, state, value = time[rows], kind[rows], state[rows], value[rows]
     pack, place_in_pack = subject // LANES, subject % LANES
     state = np.where(kind == KEEP, 0, place[state])
-    # one row of lanes per (pack, time, kind, state); KEEP first so that a reset comes before the dose
+    # one row of lanes per (pack, time, kind, state); KEEP first so that a reset comes
+    # before the dose
     kind_order = np.where(kind == KEEP, 0, 1 + kind)
     order = np.lexsort((state, kind_order, time, pack))
     pack, time, kind, state, value, place_in_pack = (

@@ -1,7 +1,8 @@
-"""From a Problem to the table of arrays that Julia reads and fills: addresses and shapes, nothing copied that need not be.
+"""From a Problem to the table of arrays that Julia reads and fills: addresses and shapes,
+nothing copied that need not be.
 
-The order of the arrays is that of ``FLAT`` in ``julia/src/flat.jl``. C-ordered NumPy arrays of shape (a, b, c) are Julia
-arrays of shape (c, b, a) on the same memory.
+The order of the arrays is that of ``FLAT`` in ``julia/src/flat.jl``. C-ordered NumPy
+arrays of shape (a, b, c) are Julia arrays of shape (c, b, a) on the same memory.
 """
 
 from __future__ import annotations

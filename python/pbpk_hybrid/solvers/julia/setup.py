@@ -1,4 +1,6 @@
-"""`pbpk-hybrid julia setup` and `pbpk-hybrid julia status`: installing Julia and its packages, and saying what is there."""
+"""`pbpk-hybrid julia setup` and `pbpk-hybrid julia status`: installing Julia and its
+packages, and saying what is there.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from . import runtime
 
 _PLAN = """This installs, into {project}:
   - Julia {julia} (about 200 MB to download), unless a fitting one is found,
-  - the Julia packages OrdinaryDiffEq (its stiff solvers), PythonCall and PBPKHybrid with what they need,
-and compiles them (five to fifteen minutes). Nothing is installed outside that folder and Julia's own depot."""
+  - the Julia packages OrdinaryDiffEq (its stiff solvers), PythonCall and PBPKHybrid
+    with what they need,
+and compiles them (five to fifteen minutes). Nothing is installed outside that
+folder and Julia's own depot."""
 
 
 def status() -> dict[str, Any]:
@@ -23,7 +27,8 @@ def status() -> dict[str, Any]:
 
     Returns
     -------
-    dict of ready, reason, juliacall (version or None), executable, project, threads, and, if Julia runs, versions
+    dict of ready, reason, juliacall (version or None), executable, project, threads, and,
+    if Julia runs, versions
     """
     state = runtime.available()
     facts: dict[str, Any] = {
@@ -52,7 +57,8 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
 
     Parameters
     ----------
-    confirm : called with a text that says what would be downloaded and where to; nothing happens unless it returns True
+    confirm : called with a text that says what would be downloaded and where to; nothing
+        happens unless it returns True
     say : called with a line per stage
 
     Returns
@@ -68,7 +74,8 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
     if not runtime.available().ok:
         if os.environ.get("PYTHON_JULIACALL_EXE") or os.environ.get("PYTHON_JULIACALL_PROJECT"):
             raise BackendUnavailableError(
-                f"{runtime.available().reason}; setup does not touch a Julia named by PYTHON_JULIACALL_EXE"
+                f"{runtime.available().reason}; setup does not touch a Julia named by "
+                "PYTHON_JULIACALL_EXE"
             )
         if not confirm(_PLAN.format(project=juliapkg.project(), julia="1.10 or later")):
             return False

@@ -321,8 +321,6 @@ DEFERRED_CIRCLES = (
     | {"physiology.plausibility.rules", "physiology.population"},
     {"compounds.curated", "compounds.database"},
     {"dosing.dataset", "dosing.language", "dosing.regimen"},
-    {"estimation.objective", "estimation.predictor", "estimation.steady"},
-    {"interchange.pksim", "interchange.pksim_processes"},
     {"models.expressions.printing", "models.expressions.tree"},
 )
 

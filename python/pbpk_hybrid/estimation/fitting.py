@@ -20,7 +20,7 @@ from .error_models import as_error_model
 from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
-from .predictor import Predictor, read_observations
+from .predictor import Data, Predictor, read_observations
 from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
@@ -98,9 +98,20 @@ class Fit:
 
 
 def prediction_dataset(
-    data, predicted: np.ndarray, residual: np.ndarray, facts: Mapping[str, Any], **more
+    data: Data,
+    predicted: np.ndarray,
+    residual: np.ndarray,
+    facts: Mapping[str, Any],
+    **more: Any,
 ) -> xr.Dataset:
-    """Observed against predicted, as a Dataset over samples."""
+    """Observed against predicted, as a Dataset over samples.
+
+    Parameters
+    ----------
+    predicted : (n_samples,) [mg/L]
+    residual : (n_samples,) in units of the error model's standard deviation
+    more : further variables, as xarray takes them
+    """
     unit = {"units": "mg/L"}
     return xr.Dataset(
         {
@@ -229,17 +240,17 @@ def fit(
 
 def make_objective(
     model: System,
-    observation,
-    parameters,
-    priors,
+    observation: xr.Dataset,
+    parameters: Mapping[str, Parameter | float] | Sequence[str],
+    priors: Mapping[str, Prior] | None,
     *,
-    regimen,
-    error="proportional",
-    body_weight=None,
-    lag_time=0.0,
-    compartments=None,
-    backend="embedded",
-    options=None,
+    regimen: Regimen | xr.Dataset | str | None,
+    error: str | Mapping[str, float] = "proportional",
+    body_weight: np.ndarray | None = None,
+    lag_time: float = 0.0,
+    compartments: Mapping[str, str] | None = None,
+    backend: str = "embedded",
+    options: SolverOptions | None = None,
     more_names: Sequence[str] = (),
 ) -> Objective:
     """Check everything and put it together; arguments as in :func:`fit`."""

@@ -76,6 +76,7 @@ class Entity:
 
     @property
     def tag(self) -> str:
+        """Name of the XML element, which says what the object is."""
         return self.node.tag
 
     @property
@@ -96,6 +97,7 @@ class Entity:
 
     @property
     def tags(self) -> set[str]:
+        """Its tags, by which formulas find it; its name is one of them."""
         found = {t.get("value", "") for t in self.node.findall("Tags/Tag")}
         return found | {self.name}
 

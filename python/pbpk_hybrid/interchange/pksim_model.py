@@ -255,7 +255,7 @@ class PKSimModel:
         times: Sequence[float] | np.ndarray | None = None,
         *,
         values: Mapping[str, Any] | None = None,
-        population: pd.DataFrame | str | os.PathLike | None = None,
+        population: pd.pd.DataFrame | str | os.PathLike | None = None,
         outputs: str | Sequence[str] | None = None,
         unit: str | None = None,
         sensitivities: Sequence[str] = (),
@@ -354,7 +354,9 @@ class PKSimModel:
                 )
         return error
 
-    def individuals(self, population) -> Individuals | None:
+    def individuals(
+        self, population: pd.DataFrame | str | os.PathLike | None
+    ) -> Individuals | None:
         """Who is simulated; None: one subject, the model's own."""
         if population is None:
             return None

@@ -8,9 +8,14 @@ these are the methods that a learned one has to beat.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from .._core.numeric import FloatOrArray
 
 #: body weights that cross-species tables of pharmacokinetics refer to [kg] (Davies &
 #: Morris 1993, Pharm Res 10:1093)
@@ -54,7 +59,9 @@ EXPONENT_RANGE = (
 )  # outside it the rule of exponents is not to be used (Mahmood & Balian 1996)
 
 
-def fixed_exponent(values, weights, target_weight: float, exponent: float) -> np.ndarray:
+def fixed_exponent(
+    values: FloatOrArray, weights: FloatOrArray, target_weight: float, exponent: float
+) -> np.ndarray:
     r"""Geometric mean over the source species of :math:`P_s (W_t/W_s)^b` with the same b for all.
 
     b = 0.75 for clearances and 1 for volumes (West, Brown & Enquist 1997, Science
@@ -73,7 +80,7 @@ def fixed_exponent(values, weights, target_weight: float, exponent: float) -> np
     return np.exp(np.nanmean(np.log(values) + exponent * np.log(target_weight / weights), axis=-1))
 
 
-def fit_power_law(values, weights) -> tuple[np.ndarray, np.ndarray]:
+def fit_power_law(values: FloatOrArray, weights: FloatOrArray) -> tuple[np.ndarray, np.ndarray]:
     r"""Least squares of :math:`\log P = \log a + b \log W`.
 
     Returns
@@ -95,7 +102,9 @@ def fit_power_law(values, weights) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(my - b * mx), b
 
 
-def simple_allometry(values, weights, target_weight: float) -> np.ndarray:
+def simple_allometry(
+    values: FloatOrArray, weights: FloatOrArray, target_weight: float
+) -> np.ndarray:
     r""":math:`P_t = a W_t^b` with a and b fitted to the source species (Boxenbaum 1982, J
     Pharmacokinet Biopharm 10:201).
     """
@@ -103,7 +112,7 @@ def simple_allometry(values, weights, target_weight: float) -> np.ndarray:
     return a * target_weight**b
 
 
-def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
+def flow_scaling(clearance: FloatOrArray, flow: FloatOrArray, target_flow: float) -> np.ndarray:
     r"""Single-species scaling by liver blood flow: :math:`CL_t = CL_s Q_t/Q_s` (Ward &
     Smith 2004, Drug Metab Dispos 32:603).
 
@@ -114,7 +123,7 @@ def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
     return np.asarray(clearance, dtype=float) * target_flow / np.asarray(flow, dtype=float)
 
 
-def maximum_lifespan(brain_weight, body_weight) -> np.ndarray:
+def maximum_lifespan(brain_weight: FloatOrArray, body_weight: FloatOrArray) -> np.ndarray:
     r"""Maximum lifespan potential [year] :math:`= 185.4\,BrW^{0.636} W^{-0.225}`, both
     [kg] (Sacher 1959).
     """
@@ -124,7 +133,11 @@ def maximum_lifespan(brain_weight, body_weight) -> np.ndarray:
 
 
 def corrected_allometry(
-    values, weights, target_weight: float, correction, target_correction: float
+    values: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    correction: FloatOrArray,
+    target_correction: float,
 ) -> np.ndarray:
     r"""Simple allometry of :math:`P_s c_s`, divided by :math:`c_t`: c the lifespan (MLP)
     or the brain weight (BrW).
@@ -139,7 +152,11 @@ def corrected_allometry(
 
 
 def rule_of_exponents(
-    clearance, weights, target_weight: float, brain_weights, target_brain_weight: float
+    clearance: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    brain_weights: FloatOrArray,
+    target_brain_weight: float,
 ) -> np.ndarray:
     r"""Simple allometry for b <= 0.70, with MLP for 0.70 < b < 1, with brain weight for b >= 1.
 
@@ -162,7 +179,11 @@ def rule_of_exponents(
 
 
 def fu_corrected_allometry(
-    clearance, fraction_unbound, weights, target_weight: float, target_fraction_unbound
+    clearance: FloatOrArray,
+    fraction_unbound: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    target_fraction_unbound: FloatOrArray,
 ) -> np.ndarray:
     r"""Simple allometry of unbound clearance: :math:`CL_t = fu_t\, a_u W_t^{b_u}` from
     :math:`CL_s/fu_s`.
@@ -177,7 +198,12 @@ def fu_corrected_allometry(
     return unbound * np.asarray(target_fraction_unbound, float)
 
 
-def fcim(clearance, weights, rat_fraction_unbound, human_fraction_unbound) -> np.ndarray:
+def fcim(
+    clearance: FloatOrArray,
+    weights: FloatOrArray,
+    rat_fraction_unbound: FloatOrArray,
+    human_fraction_unbound: FloatOrArray,
+) -> np.ndarray:
     r"""fu-corrected intercept method: human clearance [L/h] from the intercept of simple allometry.
 
     .. math::
@@ -195,7 +221,9 @@ def fcim(clearance, weights, rat_fraction_unbound, human_fraction_unbound) -> np
     return 33.35 * (a / 0.06 / ratio) ** 0.770 * 0.06
 
 
-def oie_tozer_tissue_binding(volume_per_kg, fraction_unbound, species: str) -> np.ndarray:
+def oie_tozer_tissue_binding(
+    volume_per_kg: FloatOrArray, fraction_unbound: FloatOrArray, species: str
+) -> np.ndarray:
     r"""Unbound fraction in tissue from Vss [L/kg], solved from the equation of
     :func:`oie_tozer_volume`.
 
@@ -207,7 +235,9 @@ def oie_tozer_tissue_binding(volume_per_kg, fraction_unbound, species: str) -> n
     return np.where(left > 0, rest * fu / np.where(left > 0, left, 1.0), np.nan)
 
 
-def oie_tozer_volume(fraction_unbound, tissue_fraction_unbound, species: str) -> np.ndarray:
+def oie_tozer_volume(
+    fraction_unbound: FloatOrArray, tissue_fraction_unbound: FloatOrArray, species: str
+) -> np.ndarray:
     r"""Vss [L/kg] from binding in plasma and tissue.
 
     .. math:: V_{ss} = V_p (1 + R) + fu\,V_p \left(\frac{V_e}{V_p} - R\right) + V_r \frac{fu}{fu_t}
@@ -224,7 +254,9 @@ def oie_tozer_volume(fraction_unbound, tissue_fraction_unbound, species: str) ->
     )
 
 
-def wajima_clearance(rat, dog, molar_mass, hydrogen_acceptors) -> np.ndarray:
+def wajima_clearance(
+    rat: FloatOrArray, dog: FloatOrArray, molar_mass: FloatOrArray, hydrogen_acceptors: FloatOrArray
+) -> np.ndarray:
     r"""Human clearance [mL/min/kg] by regression on rat and dog.
 
     .. math::
@@ -249,7 +281,7 @@ def wajima_clearance(rat, dog, molar_mass, hydrogen_acceptors) -> np.ndarray:
     return 10**log
 
 
-def wajima_volume(rat, dog) -> np.ndarray:
+def wajima_volume(rat: FloatOrArray, dog: FloatOrArray) -> np.ndarray:
     r"""Human Vss [L/kg]: :math:`\log V_h = 0.07714\,r\,d + 0.5147\,d + 0.586` with r, d the
     log10 of Vss in mL/kg.
 
@@ -261,12 +293,12 @@ def wajima_volume(rat, dog) -> np.ndarray:
 
 
 def wajima_curve(
-    times,
-    concentration,
+    times: np.ndarray,
+    concentration: np.ndarray,
     dose: float,
     clearance: float,
     volume: float,
-    target_times,
+    target_times: np.ndarray,
     *,
     target_dose: float,
     target_clearance: float,

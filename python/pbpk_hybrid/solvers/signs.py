@@ -88,10 +88,8 @@ def why_negative(system: System, subject: int) -> str:
     constants = []
     for r in system.reactions:
         p = r.parameters[subject if len(r.parameters) > 1 else 0]
-        if r.law in ("michaelis_menten", "hill", "hill_product"):
-            constants.append((p[1], r.parameter_names[1]))
-        elif r.law == "enzymatic" and p[1] > 0:
-            constants.append((1.0 / p[1], f"km[{r.name}]"))
+        if half := r.rate_law.half_constant(p, r.parameter_names, r.name):
+            constants.append(half)
     if constants:
         size, name = min(constants)
         return (

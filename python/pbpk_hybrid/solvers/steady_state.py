@@ -11,12 +11,16 @@ Sinks (eliminated drug) have no steady state; what was eliminated before the rec
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..models.system.system import System
 from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
 from .expm import step
+
+if TYPE_CHECKING:
+    from .doses import Doses
 
 _MEMORY = 8  # differences kept by Anderson's acceleration
 _MAX_ITERATIONS = 120
@@ -31,14 +35,15 @@ _MOST_HELD_LINEAR = 1e10
 
 
 def find_steady_states(
-    system: System, doses, backend: Backend, options: SolverOptions
+    system: System, doses: Doses, backend: Backend, options: SolverOptions
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Amounts of every steady state of `doses`.
 
     Returns
     -------
-    row of ``doses.events.steady`` -> (n_subjects, n_states) for shared events, (1,
-    n_states) for one subject's (n_subjects,) True where none was found
+    amounts : row of ``doses.events.steady`` -> (n_subjects, n_states) [mg] for shared
+        events, (1, n_states) for those of one subject
+    failed : (n_subjects,) True where none was found
     """
     steady = doses.events.steady
     amounts: dict[int, np.ndarray] = {}
@@ -142,14 +147,11 @@ class _Dosing:
         """K, plus the reactions linearised at zero."""
         k = self.system.matrix(s)
         for r in self.system.reactions:
-            if r.law == "michaelis_menten":
-                p = r.parameters[s if len(r.parameters) > 1 else 0]
-                for state, gain in r.stoichiometry.items():
-                    k[state, r.reactants[0]] += gain * p[0] / p[1]
-            elif r.law == "enzymatic":
-                p = r.parameters[s if len(r.parameters) > 1 else 0]
-                for state, gain in r.stoichiometry.items():
-                    k[state, r.reactants[0]] += gain * p[0]
+            if r.law == "expression":
+                continue  # its slope at 0 is not known beforehand
+            p = r.parameters[s if len(r.parameters) > 1 else 0]
+            for state, gain in r.stoichiometry.items():
+                k[state, r.reactants[0]] += r.rate_law.initial_slope(gain, p)
         return k
 
     def _rates(self, s: int, base: float, pulse: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class EventProgram:
     reported_before: bool = False
     n_switches: int = 0
 
-    def take(self, subjects) -> EventProgram:
+    def take(self, subjects: slice | Sequence[int] | np.ndarray) -> EventProgram:
         """The same events for some of the subjects."""
         from dataclasses import replace
 

@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -301,7 +302,9 @@ def apply(op: str, *args: Expression | float, table: Table | None = None) -> Exp
     return _fold(op, nodes)
 
 
-def where(condition: Expression, then: Expression | float, otherwise: Expression | float):
+def where(
+    condition: Expression, then: Expression | float, otherwise: Expression | float
+) -> Expression:
     """`then` where the condition is not zero, else `otherwise`."""
     condition, then, otherwise = map(as_expression, (condition, then, otherwise))
     if condition.is_number:
@@ -327,7 +330,7 @@ def _fold(op: str, args: tuple[Expression, ...]) -> Expression:
     return _node(op, args)
 
 
-def compute(op: str, value, *args):
+def compute(op: str, value: Table | None, *args: Any) -> Any:
     """One operation on numbers or arrays: the definition that compiled code is checked against.
 
     Complex numbers with a tiny imaginary part go through as derivatives do (complex

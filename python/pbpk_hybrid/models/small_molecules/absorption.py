@@ -156,10 +156,12 @@ class GutAbsorption:
 
     @property
     def solid(self) -> bool:
+        """Whether the dose enters as particles, which have to dissolve."""
         return self.formulation == "immediate_release"
 
     @cached_property
     def states(self) -> tuple[str, ...]:
+        """Names of the gut's states, ``<segment>.<kind>``: solid (if any) and dissolved drug."""
         kinds = ("solid", "dissolved") if self.solid else ("dissolved",)
         return tuple(f"{segment}.{kind}" for segment in SEGMENTS for kind in kinds)
 
@@ -264,12 +266,16 @@ class GutAbsorption:
         ]
 
     def reaction_parameters(self, p: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Constant of each reaction of :meth:`reactions`, (n_subjects or 1, 1) [1/(mg h)].
+
+        `p` holds ``dissolution`` and the ``fluid.<segment>`` [L].
+        """
         if not self.solid:
             return []
         return [np.atleast_1d(p["dissolution"] / p[f"fluid.{s}"])[:, None] for s in SEGMENTS]
 
     # ---- release ----
-    def release(self, regimen):
+    def release(self, regimen: Any) -> Any:
         """The regimen with every oral dose as it is released: pieces of constant rate
         where the tablet then is.
         """

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
 
 LIPID_FRACTION_PLASMA = {
     "human": 0.0073,
@@ -13,7 +18,11 @@ LARGEST_PARTITION = (
 )
 
 
-def corrected_fraction_unbound(fraction_unbound_plasma, distribution_ph74, lipid_fraction=0.0073):
+def corrected_fraction_unbound(
+    fraction_unbound_plasma: FloatOrArray,
+    distribution_ph74: FloatOrArray,
+    lipid_fraction: FloatOrArray = 0.0073,
+) -> FloatOrArray:
     r"""Fraction unbound in vivo, from one measured in vitro, for extra binding to plasma lipid.
 
     .. math:: fu = \frac{1}{D_{7.4} F_{lipid} + 1/fu_{in\,vitro}}, \quad D_{7.4} \le 10^6
@@ -32,12 +41,16 @@ def corrected_fraction_unbound(fraction_unbound_plasma, distribution_ph74, lipid
     return 1 / (d * lipid_fraction + 1 / fraction_unbound_plasma)
 
 
-def blood_to_plasma(red_cell_kpu, fraction_unbound_plasma, hematocrit):
+def blood_to_plasma(
+    red_cell_kpu: FloatOrArray, fraction_unbound_plasma: FloatOrArray, hematocrit: FloatOrArray
+) -> FloatOrArray:
     """Blood:plasma ratio, 1 - Ht + Ht Kpu fu, from the red cell : unbound plasma coefficient."""
     return 1 - hematocrit + hematocrit * red_cell_kpu * fraction_unbound_plasma
 
 
-def blood_to_plasma_at_hematocrit(ratio, hematocrit_measured, hematocrit):
+def blood_to_plasma_at_hematocrit(
+    ratio: FloatOrArray, hematocrit_measured: FloatOrArray, hematocrit: FloatOrArray
+) -> FloatOrArray:
     r"""A blood:plasma ratio measured at one hematocrit, at another; red cells keep their
     concentration.
 
@@ -47,7 +60,9 @@ def blood_to_plasma_at_hematocrit(ratio, hematocrit_measured, hematocrit):
     return 1 - hematocrit + hematocrit * red_cells_over_plasma
 
 
-def fraction_unbound_hepatocytes(log_p_or_d, cell_volume_ratio: float = 0.005):
+def fraction_unbound_hepatocytes(
+    log_p_or_d: FloatOrArray, cell_volume_ratio: float = 0.005
+) -> FloatOrArray:
     r"""Fraction unbound in an incubation of hepatocytes.
 
     .. math:: fu_{hep} = 1/(1 + 125 V_R 10^{0.072 x^2 + 0.067 x - 1.126})
@@ -66,7 +81,7 @@ def fraction_unbound_hepatocytes(log_p_or_d, cell_volume_ratio: float = 0.005):
     return 1 / (1 + 125 * cell_volume_ratio * 10.0 ** (0.072 * x**2 + 0.067 * x - 1.126))
 
 
-def fraction_unbound_microsomes(log_p_or_d, protein: float = 1.0):
+def fraction_unbound_microsomes(log_p_or_d: FloatOrArray, protein: float = 1.0) -> FloatOrArray:
     r"""Fraction unbound in an incubation of liver microsomes, 1/(1 + C 10^(0.56 x - 1.41)).
 
     Parameters

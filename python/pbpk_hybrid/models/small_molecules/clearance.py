@@ -8,9 +8,15 @@ intrinsic clearance of unbound drug, R = fu_b CLint/Q. Clearances of this module
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
 
 HEPATIC_MODELS = ("well_stirred", "parallel_tube", "dispersion")
 DISPERSION_NUMBER = 0.17  # Roberts & Rowland (1986)
@@ -36,7 +42,12 @@ MICROSOMAL_PROTEIN = {
 
 
 # ---- in vitro to in vivo ----
-def clint_liver_from_hepatocytes(clint, liver_mass, hepatocellularity, fraction_unbound=1.0):
+def clint_liver_from_hepatocytes(
+    clint: FloatOrArray,
+    liver_mass: FloatOrArray,
+    hepatocellularity: FloatOrArray,
+    fraction_unbound: FloatOrArray = 1.0,
+) -> FloatOrArray:
     r"""Intrinsic clearance of a whole liver from hepatocytes.
 
     .. math:: CL_{int,u} = \frac{CL_{int}}{fu_{inc}} N M \frac{60}{10^6}
@@ -55,7 +66,12 @@ def clint_liver_from_hepatocytes(clint, liver_mass, hepatocellularity, fraction_
     return clint / fraction_unbound * hepatocellularity * liver_mass * _UL_MIN_TO_L_H
 
 
-def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_unbound=1.0):
+def clint_liver_from_microsomes(
+    clint: FloatOrArray,
+    liver_mass: FloatOrArray,
+    microsomal_protein: FloatOrArray,
+    fraction_unbound: FloatOrArray = 1.0,
+) -> FloatOrArray:
     r"""Intrinsic clearance of a whole liver from microsomes.
 
     Parameters
@@ -72,13 +88,13 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
 
 # ---- liver models ----
 def hepatic_clearance(
-    clint,
-    flow,
-    fraction_unbound_blood,
+    clint: FloatOrArray,
+    flow: FloatOrArray,
+    fraction_unbound_blood: FloatOrArray,
     model: str = "well_stirred",
     *,
     dispersion_number: float = DISPERSION_NUMBER,
-):
+) -> FloatOrArray:
     r"""Hepatic blood clearance from intrinsic clearance.
 
     .. math::
@@ -139,15 +155,15 @@ def check_model(model: str) -> str:
 
 
 def clint_from_hepatic_clearance(
-    clearance,
-    flow,
-    fraction_unbound_blood,
+    clearance: FloatOrArray,
+    flow: FloatOrArray,
+    fraction_unbound_blood: FloatOrArray,
     model: str = "well_stirred",
     *,
     dispersion_number: float = DISPERSION_NUMBER,
     compound: str = "",
-    subjects=None,
-):
+    subjects: Sequence[object] | np.ndarray | None = None,
+) -> FloatOrArray:
     r"""Intrinsic clearance that gives an observed hepatic blood clearance:
     :func:`hepatic_clearance` inverted.
 
@@ -239,15 +255,19 @@ def _check_extraction(extraction, clearance, flow, compound, subjects) -> None:
     )
 
 
-def fraction_escaping(clearance, flow):
+def fraction_escaping(clearance: FloatOrArray, flow: FloatOrArray) -> FloatOrArray:
     """F_H = 1 - CL/Q, the fraction of absorbed drug that passes the liver once."""
     return 1 - clearance / flow
 
 
 # ---- kidney ----
 def renal_clearance(
-    gfr, fraction_unbound_plasma, gfr_fraction=1.0, secretion=0.0, fraction_reabsorbed=0.0
-):
+    gfr: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
+    gfr_fraction: FloatOrArray = 1.0,
+    secretion: FloatOrArray = 0.0,
+    fraction_reabsorbed: FloatOrArray = 0.0,
+) -> FloatOrArray:
     r"""Renal **plasma** clearance, (fu GFR k + CL_sec)(1 - F_reabs).
 
     Parameters
@@ -263,7 +283,12 @@ def renal_clearance(
     return (fraction_unbound_plasma * gfr * gfr_fraction + secretion) * (1 - fraction_reabsorbed)
 
 
-def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, blood_to_plasma_ratio):
+def split_clearance(
+    clearance_plasma: FloatOrArray,
+    fraction_excreted_renal: FloatOrArray | None,
+    body_weight: FloatOrArray,
+    blood_to_plasma_ratio: FloatOrArray,
+) -> tuple[FloatOrArray, FloatOrArray]:
     r"""In vivo total plasma clearance as hepatic blood clearance and renal plasma clearance.
 
     Parameters
@@ -280,7 +305,9 @@ def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, bloo
     return total * (1 - fe) / blood_to_plasma_ratio, total * fe
 
 
-def gfr_fraction_from_clearance(clearance_renal, gfr, fraction_unbound_plasma):
+def gfr_fraction_from_clearance(
+    clearance_renal: FloatOrArray, gfr: FloatOrArray, fraction_unbound_plasma: FloatOrArray
+) -> FloatOrArray:
     """Renal plasma clearance over fu GFR: the ``gfr_fraction`` that gives a measured
     renal clearance.
     """
@@ -288,7 +315,12 @@ def gfr_fraction_from_clearance(clearance_renal, gfr, fraction_unbound_plasma):
 
 
 # ---- saturable metabolism ----
-def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
+def michaelis_menten(
+    concentration_unbound: FloatOrArray,
+    vmax: FloatOrArray,
+    km: FloatOrArray,
+    inhibitor_over_ki: FloatOrArray = 0.0,
+) -> FloatOrArray:
     r"""Rate of a saturable pathway, Vmax Cu/(Km (1 + I/Ki) + Cu).
 
     Parameters
@@ -303,14 +335,22 @@ def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
     return vmax * concentration_unbound / (km * (1 + inhibitor_over_ki) + concentration_unbound)
 
 
-def intrinsic_clearance_saturable(vmax, km, concentration_unbound=0.0):
+def intrinsic_clearance_saturable(
+    vmax: FloatOrArray, km: FloatOrArray, concentration_unbound: FloatOrArray = 0.0
+) -> FloatOrArray:
     """Vmax/(Km + Cu): the intrinsic clearance of a saturable pathway, at low
     concentration by default [L/h].
     """
     return vmax / (km + concentration_unbound)
 
 
-def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_weight):
+def vmax_from_microsomes(
+    vmax: FloatOrArray,
+    molar_mass: FloatOrArray,
+    liver_mass: FloatOrArray,
+    microsomal_protein: FloatOrArray,
+    body_weight: FloatOrArray,
+) -> FloatOrArray:
     r"""Vmax of the whole liver per body weight from a microsomal one.
 
     Parameters
@@ -326,7 +366,9 @@ def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_
 
 
 # ---- permeability ----
-def absorption_rate_from_caco2(permeability, intestinal_radius: float = 1.75):
+def absorption_rate_from_caco2(
+    permeability: FloatOrArray, intestinal_radius: float = 1.75
+) -> FloatOrArray:
     r"""First-order absorption rate constant in humans from Caco-2 permeability.
 
     .. math::

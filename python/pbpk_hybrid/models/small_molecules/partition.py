@@ -15,6 +15,7 @@ from . import partition_equations as eq
 from .binding import blood_to_plasma, blood_to_plasma_at_hematocrit
 
 if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
     from ...compounds import Compound
 
 METHODS = (
@@ -70,9 +71,9 @@ def partition_coefficients(
     method: str | None = None,
     *,
     composition: xr.Dataset | None = None,
-    fraction_unbound_plasma=None,
-    blood_to_plasma_ratio=None,
-    hematocrit=None,
+    fraction_unbound_plasma: FloatOrArray | None = None,
+    blood_to_plasma_ratio: FloatOrArray | None = None,
+    hematocrit: FloatOrArray | None = None,
     blood_correction: bool = True,
     regression: bool = False,
     fraction_unbound_corrected: bool = True,
@@ -191,10 +192,10 @@ def blood_to_plasma_ratio(
     compound: Compound,
     species: str = "human",
     *,
-    hematocrit=None,
-    fraction_unbound_plasma=None,
+    hematocrit: FloatOrArray | None = None,
+    fraction_unbound_plasma: FloatOrArray | None = None,
     method: str | None = None,
-):
+) -> FloatOrArray:
     """Blood:plasma concentration ratio, measured or predicted, at the hematocrit of each subject.
 
     Parameters

@@ -9,9 +9,11 @@ unbound.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._core.errors import InputError
 from .ionisation import (
     PH_INTRACELLULAR,
     PH_PLASMA,
@@ -21,6 +23,9 @@ from .ionisation import (
     distribution_coefficient,
     ionisation,
 )
+
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
 
 # Rodgers, Leahy & Rowland (2005) J Pharm Sci 94:1259, table 1: red cells and plasma
 RED_CELLS = {
@@ -38,7 +43,7 @@ TISSUE_BINDING_RATIO = (
 CHARGED_PERMEATION = 1e-3  # alpha of Schmitt (2008)
 
 
-def log_p_vegetable_oil(log_p):
+def log_p_vegetable_oil(log_p: FloatOrArray) -> FloatOrArray:
     """log10 vegetable oil:water partition coefficient, 1.115 log P - 1.35 (Leo, Hansch &
     Elkins 1971).
     """
@@ -61,24 +66,24 @@ def is_neutral(pka_acid: Sequence[float], pka_base: Sequence[float]) -> bool:
 
 
 def rodgers_rowland_kpu(
-    log_p,
-    fraction_unbound_plasma,
-    blood_to_plasma_ratio=None,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
+    blood_to_plasma_ratio: FloatOrArray | None = None,
     *,
     pka_acid: Sequence[float] = (),
     pka_base: Sequence[float] = (),
-    hematocrit=0.45,
-    fraction_neutral_lipid,
-    fraction_neutral_phospholipid,
-    fraction_extracellular_water,
-    fraction_intracellular_water,
-    acidic_phospholipid,
-    albumin_ratio,
-    lipoprotein_ratio,
-    adipose=False,
+    hematocrit: FloatOrArray = 0.45,
+    fraction_neutral_lipid: FloatOrArray,
+    fraction_neutral_phospholipid: FloatOrArray,
+    fraction_extracellular_water: FloatOrArray,
+    fraction_intracellular_water: FloatOrArray,
+    acidic_phospholipid: FloatOrArray,
+    albumin_ratio: FloatOrArray,
+    lipoprotein_ratio: FloatOrArray,
+    adipose: bool | np.ndarray = False,
     red_cells: dict[str, float] = RED_CELLS,
     plasma: dict[str, float] = PLASMA,
-):
+) -> tuple[np.ndarray, FloatOrArray]:
     r"""Tissue : unbound plasma partition coefficient of Rodgers & Rowland.
 
     .. math::
@@ -122,6 +127,10 @@ def rodgers_rowland_kpu(
     kpu : array
     binding : B before a negative value was set to 0, for the caller to warn about
 
+    Raises
+    ------
+    InputError : no blood:plasma ratio of a strong base
+
     References
     ----------
     Rodgers, Leahy & Rowland (2005) J Pharm Sci 94:1259; Rodgers & Rowland (2006) J Pharm
@@ -139,7 +148,10 @@ def rodgers_rowland_kpu(
         + (1 + x) / (1 + y) * fraction_intracellular_water
         + _lipid(p_tissue, fraction_neutral_lipid, fraction_neutral_phospholipid) / (1 + y)
     )
+    binding: FloatOrArray
     if is_strong_base(pka_base):
+        if blood_to_plasma_ratio is None:
+            raise InputError("blood_to_plasma_ratio", None, "a number > 0: a basic pKa is above 7")
         association = acidic_phospholipid_association(
             log_p,
             fu,
@@ -156,19 +168,19 @@ def rodgers_rowland_kpu(
             p, plasma["fraction_neutral_lipid"], plasma["fraction_neutral_phospholipid"]
         ) / (1 + y)
         binding = (1 / fu - 1 - in_plasma) * ratio
-    return kpu + np.where(np.real(binding) < 0, 0.0, binding), binding
+    return kpu + np.where(np.real(np.asarray(binding)) < 0, 0.0, binding), binding
 
 
 def acidic_phospholipid_association(
-    log_p,
-    fraction_unbound_plasma,
-    blood_to_plasma_ratio,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
+    blood_to_plasma_ratio: FloatOrArray,
     *,
-    pka_acid=(),
-    pka_base=(),
-    hematocrit=0.45,
+    pka_acid: Sequence[float] = (),
+    pka_base: Sequence[float] = (),
+    hematocrit: FloatOrArray = 0.45,
     red_cells: dict[str, float] = RED_CELLS,
-):
+) -> FloatOrArray:
     """Association constant of a base with acidic phospholipids [g/mg], from its uptake
     into red cells.
 
@@ -184,14 +196,22 @@ def acidic_phospholipid_association(
     return rest * (1 + y) / (red_cells["acidic_phospholipid"] * z_cation)
 
 
-def red_cell_kpu(fraction_unbound_plasma, blood_to_plasma_ratio, hematocrit):
+def red_cell_kpu(
+    fraction_unbound_plasma: FloatOrArray,
+    blood_to_plasma_ratio: FloatOrArray,
+    hematocrit: FloatOrArray,
+) -> FloatOrArray:
     r"""Red cell : unbound plasma coefficient from the blood:plasma ratio, (Ht - 1 + BP)/(Ht fu)."""
     return (hematocrit - 1 + blood_to_plasma_ratio) / (hematocrit * fraction_unbound_plasma)
 
 
 def red_cell_kpu_without_binding(
-    log_p, *, pka_acid=(), pka_base=(), red_cells: dict[str, float] = RED_CELLS
-):
+    log_p: FloatOrArray,
+    *,
+    pka_acid: Sequence[float] = (),
+    pka_base: Sequence[float] = (),
+    red_cells: dict[str, float] = RED_CELLS,
+) -> FloatOrArray:
     """Red cell : unbound plasma coefficient from water and neutral lipids alone (Rodgers
     & Rowland).
 
@@ -211,18 +231,18 @@ def _lipid(p, neutral_lipid, phospholipid):
 
 
 def poulin_theil_kp(
-    log_p,
-    fraction_unbound_plasma,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
     *,
     pka_acid: Sequence[float] = (),
     pka_base: Sequence[float] = (),
-    fraction_water,
-    fraction_neutral_lipid,
-    fraction_phospholipid,
+    fraction_water: FloatOrArray,
+    fraction_neutral_lipid: FloatOrArray,
+    fraction_phospholipid: FloatOrArray,
     plasma: dict[str, float],
-    adipose=False,
+    adipose: bool | np.ndarray = False,
     binding_ratio: float = TISSUE_BINDING_RATIO,
-):
+) -> FloatOrArray:
     r"""Tissue:plasma partition coefficient of Poulin & Theil.
 
     .. math::
@@ -253,18 +273,18 @@ def poulin_theil_kp(
 
 
 def berezhkovskiy_kp(
-    log_p,
-    fraction_unbound_plasma,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
     *,
     pka_acid: Sequence[float] = (),
     pka_base: Sequence[float] = (),
-    fraction_water,
-    fraction_neutral_lipid,
-    fraction_phospholipid,
+    fraction_water: FloatOrArray,
+    fraction_neutral_lipid: FloatOrArray,
+    fraction_phospholipid: FloatOrArray,
     plasma: dict[str, float],
-    adipose=False,
+    adipose: bool | np.ndarray = False,
     binding_ratio: float = TISSUE_BINDING_RATIO,
-):
+) -> FloatOrArray:
     r"""Tissue:plasma partition coefficient of Berezhkovskiy: protein binding acts on the
     water term only.
 
@@ -289,7 +309,9 @@ def berezhkovskiy_kp(
     return tissue / in_plasma
 
 
-def fraction_unbound_tissue(fraction_unbound_plasma, binding_ratio: float = TISSUE_BINDING_RATIO):
+def fraction_unbound_tissue(
+    fraction_unbound_plasma: FloatOrArray, binding_ratio: float = TISSUE_BINDING_RATIO
+) -> FloatOrArray:
     """fu_t = 1/(1 + RA (1 - fu)/fu), Poulin & Theil (2000)."""
     fu = fraction_unbound_plasma
     return 1 / (1 + binding_ratio * (1 - fu) / fu)
@@ -300,7 +322,7 @@ def _partition_or_oil(log_p, pka_acid, pka_base, adipose):
     return np.where(adipose, 10.0 ** log_p_vegetable_oil(log_p) / (1 + y), 10.0**log_p)
 
 
-def membrane_affinity(log_p):
+def membrane_affinity(log_p: FloatOrArray) -> FloatOrArray:
     """Phosphatidylcholine:water partition coefficient, 10^(1.294 + 0.304 log P) (Yun &
     Edginton 2013).
     """
@@ -308,25 +330,25 @@ def membrane_affinity(log_p):
 
 
 def schmitt_kpu(
-    log_p,
-    fraction_unbound_plasma,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
     *,
     pka_acid: Sequence[float] = (),
     pka_base: Sequence[float] = (),
-    fraction_cells,
-    fraction_interstitium,
-    fraction_water_cells,
-    fraction_lipid_cells,
-    fraction_protein_cells,
-    neutral_lipid_fraction_of_lipid,
-    neutral_phospholipid_fraction,
-    acidic_phospholipid_fraction,
-    ph_cells,
-    affinity=None,
+    fraction_cells: FloatOrArray,
+    fraction_interstitium: FloatOrArray,
+    fraction_water_cells: FloatOrArray,
+    fraction_lipid_cells: FloatOrArray,
+    fraction_protein_cells: FloatOrArray,
+    neutral_lipid_fraction_of_lipid: FloatOrArray,
+    neutral_phospholipid_fraction: FloatOrArray,
+    acidic_phospholipid_fraction: FloatOrArray,
+    ph_cells: FloatOrArray,
+    affinity: FloatOrArray | None = None,
     plasma_protein_fraction: float = 0.06951,
     ph_plasma: float = PH_PLASMA,
     alpha: float = CHARGED_PERMEATION,
-):
+) -> FloatOrArray:
     r"""Tissue : unbound plasma partition coefficient of Schmitt, in the general form of httk.
 
     .. math::
@@ -383,7 +405,12 @@ def schmitt_kpu(
     return fraction_interstitium / total * k_interstitium + kappa * fraction_cells / total * k_cell
 
 
-def pearce_regression(kpu, fraction_unbound_plasma, intercept, slope):
+def pearce_regression(
+    kpu: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
+    intercept: FloatOrArray,
+    slope: FloatOrArray,
+) -> FloatOrArray:
     r"""Kpu calibrated to measured tissue concentrations, 10^(a + b log10(Kpu fu))/fu
     (Pearce et al. 2017).
     """
@@ -392,14 +419,14 @@ def pearce_regression(kpu, fraction_unbound_plasma, intercept, slope):
 
 
 def pksim_standard_kp(
-    log_p,
-    fraction_unbound_plasma,
+    log_p: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
     *,
-    fraction_water,
-    fraction_lipid,
-    fraction_protein,
-    affinity=None,
-):
+    fraction_water: FloatOrArray,
+    fraction_lipid: FloatOrArray,
+    fraction_protein: FloatOrArray,
+    affinity: FloatOrArray | None = None,
+) -> FloatOrArray:
     r"""Tissue:plasma partition coefficient of Willmann et al., the "PK-Sim standard".
 
     .. math:: K_p = fu (f_w + K f_{lip} + K_P f_{prot}), \quad

@@ -67,6 +67,7 @@ class Barriers:
 
     @property
     def states(self) -> tuple[str, ...]:
+        """Names of the organ's states, from the blood to the cells."""
         outside = ("extracellular",) if self.capillary is None else ("blood", "interstitium")
         return tuple(f"{self.organ}.{part}" for part in (*outside, "cells"))
 
@@ -77,6 +78,7 @@ class Barriers:
 
     @property
     def interstitium(self) -> str:
+        """What the cells are in: the state beside theirs."""
         return self.states[-2]
 
     @property
@@ -235,7 +237,10 @@ def barrier_parameters(
 
 
 def check_barriers(
-    barriers: Mapping[str, Barriers], p: Mapping[str, np.ndarray], compound: str, subjects
+    barriers: Mapping[str, Barriers],
+    p: Mapping[str, np.ndarray],
+    compound: str,
+    subjects: np.ndarray,
 ) -> None:
     """Every part of every organ holds drug.
 

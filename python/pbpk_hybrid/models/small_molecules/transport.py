@@ -54,10 +54,12 @@ class Carrier:
 
     @property
     def label(self) -> str:
+        """Name of the transport, as parameters have it: ``jmax[label]``."""
         return self.transporter.label
 
     @property
     def saturable(self) -> bool:
+        """Whether it has a Jmax and a Km; else it is a clearance."""
         return self.transporter.jmax is not None
 
     @property

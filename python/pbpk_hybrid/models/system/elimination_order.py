@@ -8,6 +8,7 @@ minimum-degree rule; nothing here knows organs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,6 +44,7 @@ class EliminationPlan:
 
     @property
     def n_entries(self) -> int:
+        """Entries of L, U and the diagonal, fill-in included."""
         return self.n + len(self.l_col) + len(self.u_col)
 
     @property
@@ -50,7 +52,7 @@ class EliminationPlan:
         """Multiply-subtracts of one factorisation (27 in the 15-state yardstick model)."""
         return len(self.op_source)
 
-    def positions(self, rows, columns) -> np.ndarray:
+    def positions(self, rows: Iterable[int], columns: Iterable[int]) -> np.ndarray:
         """Entry numbers of (row, column) pairs in the original numbering; int64 array."""
         return np.array(
             [self.position[int(r), int(c)] for r, c in zip(rows, columns, strict=True)],
@@ -58,7 +60,7 @@ class EliminationPlan:
         )
 
 
-def minimum_degree_order(n: int, rows, columns) -> list[int]:
+def minimum_degree_order(n: int, rows: Iterable[int], columns: Iterable[int]) -> list[int]:
     """Elimination order by the minimum-degree rule on the symmetrised pattern.
 
     Ties go to the state with the fewest entries of its own, then to the lower number, so
@@ -83,9 +85,10 @@ def minimum_degree_order(n: int, rows, columns) -> list[int]:
     return order
 
 
-def plan_elimination(n: int, rows, columns) -> EliminationPlan:
-    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal. Cached
-    by pattern.
+def plan_elimination(n: int, rows: Iterable[int], columns: Iterable[int]) -> EliminationPlan:
+    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal.
+
+    Cached by pattern.
     """
     key = tuple(
         sorted(

@@ -58,6 +58,7 @@ class OrganGraph:
 
     @property
     def n_organs(self) -> int:
+        """Number of organs."""
         return len(self.organs)
 
     @property
@@ -66,6 +67,13 @@ class OrganGraph:
         return np.stack([self.source, self.target])
 
     def number(self, organ: str) -> int:
+        """Position of an organ in `organs`.
+
+        Raises
+        ------
+        UnknownNameError
+            No organ of this name.
+        """
         if organ not in self.organs:
             raise unknown_name("organ", organ, self.organs, what="an organ of the graph")
         return self.organs.index(organ)

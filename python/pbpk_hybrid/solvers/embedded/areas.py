@@ -64,7 +64,7 @@ def area_arrays(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def prepare_areas(area, n, stages, z, inside):
+def prepare_areas(area: AreaArrays, n: int, stages: int, z: np.ndarray, inside: bool) -> None:
     """Integrals over an accepted step in units of h and h^2, and, if something is saved
     `inside`, their dense output.
     """
@@ -89,7 +89,7 @@ def prepare_areas(area, n, stages, z, inside):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def advance_areas(area, step, now):
+def advance_areas(area: AreaArrays, step: float, now: float) -> None:
     """Add a prepared step that ends at `now`."""
     rows = area.rows
     for o in range(len(area.ptr) - 1):
@@ -100,7 +100,7 @@ def advance_areas(area, step, now):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def save_areas(area, step, theta, at, row):
+def save_areas(area: AreaArrays, step: float, theta: float, at: float, row: int) -> None:
     """Keep the integrals up to time `at`, theta of a prepared step along (0: those up to now)."""
     rows = area.rows
     n_areas = len(area.ptr) - 1
@@ -121,7 +121,7 @@ def save_areas(area, step, theta, at, row):
 
 
 @njit(cache=True, nogil=True)
-def write_areas(area, first, count):
+def write_areas(area: AreaArrays, first: int, count: int) -> None:
     """Copy what was kept of a pack to its subjects: subject by subject, since that is how
     the results lie in memory.
     """

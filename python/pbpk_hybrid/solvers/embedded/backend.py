@@ -68,6 +68,7 @@ def _integrate(
     """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
     from . import event_lanes, expressions, pack, rosenbrock
     from .areas import area_arrays
+    from .kernel_arrays import Control
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
     from .tableaus import tableau
@@ -91,7 +92,7 @@ def _integrate(
     balance = np.empty((n_subjects if system.closed else 0, n_times))
     statistics = np.zeros((packs, 3), dtype=np.int64)
     lowest = aligned_lanes(packs, 1)
-    control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
+    control = Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
     area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
     kd = kd_values = dpars = n_par = sensitivity = starts = None

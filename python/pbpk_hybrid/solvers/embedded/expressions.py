@@ -10,18 +10,24 @@ from __future__ import annotations
 import threading
 from collections import namedtuple
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
 from ...models.expressions.tree import Expression, add, mul, symbol, symbols
 from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
-from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
+from .lanes import LANES, _row_pointer, aligned_lanes, intrinsic, load, splat, store
+
+if TYPE_CHECKING:
+    from numba.core.typing import Context
+
+    from .kernel_arrays import Structure
+    from .lanes import Typed
 
 #: Expression reactions of a System: code of their rates and slopes, number of the first
 #: one, its first row of slopes, and scratch for the rates (one set per thread). For
@@ -46,7 +52,16 @@ Events = namedtuple(
 
 
 @intrinsic
-def call(typingctx, address, a, a_row, b, c, out, out_row):
+def call(
+    typingctx: Context,
+    address: types.Type,
+    a: types.Type,
+    a_row: types.Type,
+    b: types.Type,
+    c: types.Type,
+    out: types.Type,
+    out_row: types.Type,
+) -> Typed:
     """Call a compiled function: inputs a (from row a_row), b and c, output from row
     out_row of `out`.
     """
@@ -70,7 +85,22 @@ def call(typingctx, address, a, a_row, b, c, out, out_row):
 
 
 @intrinsic
-def call_wide(typingctx, address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, stride, out):
+def call_wide(
+    typingctx: Context,
+    address: types.Type,
+    a: types.Type,
+    a_row: types.Type,
+    b: types.Type,
+    c: types.Type,
+    d: types.Type,
+    d_row: types.Type,
+    e: types.Type,
+    e_row: types.Type,
+    f: types.Type,
+    f_row: types.Type,
+    stride: types.Type,
+    out: types.Type,
+) -> Typed:
     """The same with six inputs, of which some have rows that lie `stride` apart."""
 
     def codegen(context, builder, sig, args):
@@ -100,7 +130,7 @@ def _emit_call(context, builder, sig, address, inputs, stride, output):
 
 def expression_arrays(
     system: System, r_ptr: Sequence[int], p_ptr: Sequence[int], sensitivities: bool = False
-):
+) -> Expressions | None:
     """The compiled expressions of a System, or None where it has none; they are its last
     reactions.
     """
@@ -212,26 +242,26 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
 
 @njit(cache=True, nogil=True)
 def add_expressions(
-    st,
-    stoich,
-    par,
-    n_par,
-    y,
-    u,
-    at,
-    d,
-    s,
-    at_s,
-    w,
-    dpar,
-    at_d,
-    slope,
-    gamma_h,
-    z,
-    at_z,
-    block,
-    expr,
-):
+    st: Structure,
+    stoich: np.ndarray,
+    par: np.ndarray,
+    n_par: int,
+    y: np.ndarray,
+    u: np.ndarray,
+    at: int,
+    d: np.ndarray,
+    s: np.ndarray,
+    at_s: int,
+    w: np.ndarray,
+    dpar: np.ndarray,
+    at_d: int,
+    slope: np.ndarray,
+    gamma_h: float,
+    z: np.ndarray,
+    at_z: int,
+    block: int,
+    expr: Expressions,
+) -> None:
     """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all
     expression reactions.
     """
@@ -262,7 +292,9 @@ def _slopes(system: System, reaction: Reaction) -> list[Expression]:
     return [derivatives([reaction.expression], names[s])[0] for s in reaction.reactants]
 
 
-def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = False):
+def event_arrays(
+    system: System, constants: np.ndarray, sensitivities: bool = False
+) -> Events | None:
     """The compiled events of a System (constants of one pack are put in later), or None."""
     program = system.events
     if program is None:
@@ -319,7 +351,7 @@ def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> 
 
 
 @njit(cache=True, nogil=True)
-def keep_exact(ev, y, z, at, now):
+def keep_exact(ev: Events, y: np.ndarray, z: np.ndarray, at: int, now: float) -> None:
     """What a step must not change by rounding: discrete states, and time."""
     for q in range(len(ev.still)):
         store(z, at + ev.still[q], load(y, ev.still[q]))
@@ -327,14 +359,14 @@ def keep_exact(ev, y, z, at, now):
 
 
 @njit(cache=True, nogil=True)
-def reset_events(ev):
+def reset_events(ev: Events) -> None:
     """Nothing has happened yet."""
     ev.holds[:] = 0
     ev.happened[:] = 0
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def due(ev, k, l):
+def due(ev: Events, k: int, l: int) -> bool:
     """Whether an event may happen in a lane once its condition is true."""
     if ev.holds[k, l] != 0:
         return False
@@ -342,7 +374,7 @@ def due(ev, k, l):
 
 
 @njit(cache=True, nogil=True)
-def fire(ev, y, s, block):
+def fire(ev: Events, y: np.ndarray, s: np.ndarray | None, block: int) -> bool:
     """Let every event happen whose condition has become true; y (and s, unless it is
     None) is changed in its lanes.
 
@@ -402,7 +434,7 @@ def _set_sensitivities(ev, k, l, y, s, block):
 
 
 @njit(cache=True, nogil=True)
-def rising(ev, state, row, count, note):
+def rising(ev: Events, state: np.ndarray, row: int, count: int, note: bool) -> bool:
     """Whether a condition that did not hold does so now, in a lane with a subject;
     `note`: remember those that ended.
     """
@@ -422,7 +454,16 @@ def rising(ev, state, row, count, note):
 
 
 @njit(cache=True, nogil=True)
-def locate(ev, n, y, new, at, dense, n_dense, count):
+def locate(
+    ev: Events,
+    n: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    n_dense: int,
+    count: int,
+) -> float:
     """Share of the step at which the first event happens; the state there is left in `ev.y`."""
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -439,7 +480,18 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
 
 
 @njit(cache=True, nogil=True)
-def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
+def interpolate_some(
+    rows: np.ndarray,
+    n: int,
+    theta: float,
+    n_dense: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    still: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Some rows of the state at t + theta h."""
     rest = 1.0 - theta
     for q in range(len(rows)):
@@ -453,7 +505,17 @@ def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
 
 
 @njit(cache=True, nogil=True)
-def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
+def interpolate(
+    n: int,
+    theta: float,
+    n_dense: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    still: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """The whole state at t + theta h."""
     rest = 1.0 - theta
     for i in range(n):
@@ -466,7 +528,9 @@ def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
 
 
 @njit(cache=True, nogil=True)
-def events_of_pack(ev, constants, directions, pack):
+def events_of_pack(
+    ev: Events | None, constants: np.ndarray | None, directions: np.ndarray | None, pack: int
+) -> Events | None:
     """The events with the constants of one pack; None stays None."""
     if ev is None:
         return None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.system.derivatives import ParameterDerivative
-from ...models.system.system import RATE_LAWS, System
+from ...models.system.system import System
+from .kernel_arrays import BLOCK, KDerivative, SensitivityArrays, Structure
 from .lanes import LANES, aligned_lanes
-from .rosenbrock import SensitivityArrays, Structure
-from .sensitivity import BLOCK, KDerivative
 
 
 def pack_count(n_subjects: int) -> int:
@@ -57,7 +56,7 @@ def structure(
     )
     parameters = 0
     for reaction in system.reactions:
-        law.append(RATE_LAWS[reaction.law][0])
+        law.append(reaction.rate_law.code)
         r_state += [place[s] for s in reaction.reactants]
         r_ptr.append(len(r_state))
         p_ptr.append(parameters)
@@ -96,8 +95,9 @@ def structure(
         place[system.guarded],
     ]
     unread = np.zeros(1, dtype=np.int64)
-    hill = unread if any(code in (2, 3) for code in law) else None
-    enzymatic = unread if 4 in law else None
+    used = {reaction.law for reaction in system.reactions}
+    hill = unread if used & {"hill", "hill_product"} else None
+    enzymatic = unread if "enzymatic" in used else None
     st = Structure(*(np.ascontiguousarray(a, dtype=np.int64) for a in ints), hill, enzymatic)
     return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.system.system import RATE_LAWS
 from ..base import Problem, SolverOptions, Trajectories
 
 
@@ -59,7 +58,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         _ints(system.k_row),
         _ints(system.k_col),
         _floats(system.k_value),
-        _ints([RATE_LAWS[r.law][0] for r in reactions]),
+        _ints([r.rate_law.code for r in reactions]),
         _ints([len(r.reactants) for r in reactions]),
         _ints([s for r in reactions for s in r.reactants]),
         _ints([len(r.stoichiometry) for r in reactions]),

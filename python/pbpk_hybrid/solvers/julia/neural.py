@@ -133,7 +133,7 @@ class Call:
         parameters: Tensor,
         y: Tensor,
         record: int = 0,
-        gradients=None,
+        gradients: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ) -> _Table:
         """All arrays of a call in Julia's order."""
         none = np.zeros(0)

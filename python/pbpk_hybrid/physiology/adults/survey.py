@@ -41,6 +41,7 @@ class Survey:
 
     @property
     def body_mass_index(self) -> np.ndarray:
+        """Body mass index [kg/m^2], (person,)."""
         return self.body_weight / (self.height / 100) ** 2
 
 

@@ -157,99 +157,104 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
     weight = np.atleast_1d(np.asarray(body_weight, dtype=float))
     if weight.ndim != 1 or not (np.isfinite(weight).all() and (weight > 0).all()):
         raise InputError("body_weight", body_weight, "numbers > 0 [kg]")
-    a, size = antibody, weight / WEIGHT
-    slow = size**0.75
-    states = STATES + (TARGET_STATES if a.target is not None else ())
-    number = {s: i for i, s in enumerate(states)}
-    volume = {
-        "plasma_pool": PLASMA * size,
-        "lymph": LYMPH * size,
-        "tight": INTERSTITIUM * AVAILABLE * TIGHT_VOLUME * size,
-        "leaky": INTERSTITIUM * AVAILABLE * (1 - TIGHT_VOLUME) * size,
-    }
-    flow = {"tight": LYMPH_FLOW * TIGHT_FLOW * slow, "leaky": LYMPH_FLOW * (1 - TIGHT_FLOW) * slow}
-    k: dict[tuple[int, int], np.ndarray] = {}
-
-    def move(source: str, target: str, rate) -> None:
-        i, j = number[target], number[source]
-        k[i, j] = k.get((i, j), 0.0) + rate
-        k[j, j] = k.get((j, j), 0.0) - rate
-
-    for tissue, sigma in (("tight", a.reflection_tight), ("leaky", a.reflection_leaky)):
-        move("plasma_pool", tissue, (1 - sigma) * flow[tissue] / volume["plasma_pool"])
-        move(tissue, "lymph", (1 - LYMPH_REFLECTION) * flow[tissue] / volume[tissue])
-    move("lymph", "plasma_pool", LYMPH_FLOW * slow / volume["lymph"])
-    uptake = a.clearance / (1 - a.salvage) * slow
-    move("plasma_pool", "endosome", uptake / volume["plasma_pool"])
-    move("endosome", "degraded", a.degradation_rate * np.ones_like(size))
-    binding = a.degradation_rate * a.salvage / (1 - a.salvage)  # kon F0 [1/h]
-    move("endosome", "endosome_bound", binding * np.ones_like(size))
-    move("endosome_bound", "plasma_pool", a.recycling_rate * np.ones_like(size))
-    move("subcutaneous", "plasma_pool", a.absorption_rate * a.bioavailability * np.ones_like(size))
-    move(
-        "subcutaneous",
-        "not_absorbed",
-        a.absorption_rate * (1 - a.bioavailability) * np.ones_like(size),
-    )
-    # F = F0 + change, and the change is minus what is bound: both follow the same two steps
-    change, balance, bound = number["fcrn_change"], number["fcrn_balance"], number["endosome_bound"]
-    for state, sign in ((change, -1.0), (balance, 1.0)):
-        k[state, number["endosome"]] = sign * binding * np.ones_like(size)
-        k[state, bound] = -sign * a.recycling_rate * np.ones_like(size)
-    per_mg = (binding / (a.fcrn_capacity * size))[:, None]
-    reactions = [
-        Reaction(
-            "fcrn",
-            "mass_action",
-            (number["endosome"], change),
-            {number["endosome"]: -1.0, bound: 1.0, change: -1.0, balance: 1.0},
-            per_mg,
-        )
-    ]
-    if a.target is not None:
-        one = np.ones_like(size)
-        on = a.target_on / (a.molar_mass * 1e-6) / volume["plasma_pool"]  # 1/(nmol/L)/h -> 1/(mg h)
-        total = (
-            a.target * a.molar_mass * 1e-6 * volume["plasma_pool"]
-        )  # mg of antibody that the baseline binds
-        free, r, t, rest = (
-            number[s] for s in ("plasma_pool", "complex", "target_change", "target_balance")
-        )
-        move("plasma_pool", "complex", on * total)
-        move("complex", "plasma_pool", a.target_off * one)
-        move("complex", "internalised", a.internalisation * one)
-        move("target_change", "target_balance", a.target_turnover * one)
-        for state, sign in ((t, -1.0), (rest, 1.0)):
-            k[state, free] = k.get((state, free), 0.0) + sign * on * total
-            k[state, r] = k.get((state, r), 0.0) - sign * a.target_off * one
-        reactions.append(
-            Reaction(
-                "target",
-                "mass_action",
-                (free, t),
-                {free: -1.0, r: 1.0, t: -1.0, rest: 1.0},
-                on[:, None],
-            )
-        )
-    rows, columns = zip(*k, strict=True)
-    values = np.stack(np.broadcast_arrays(*k.values()), axis=1)
+    states = STATES + (TARGET_STATES if antibody.target is not None else ())
+    build = _Minimal(antibody, weight / WEIGHT, {s: i for i, s in enumerate(states)})
+    build.lymph_and_tissues()
+    reactions = [build.endosomes()]
+    if antibody.target is not None:
+        reactions.append(build.target())
+    number, volume = build.number, build.volume
+    rows, columns = zip(*build.entries, strict=True)
     observables = {"plasma": Observable((number["plasma_pool"],), 1 / volume["plasma_pool"])}
     observables |= {s: Observable((number[s],), 1 / volume[s]) for s in ("tight", "leaky", "lymph")}
-    if a.target is not None:
+    if antibody.target is not None:
         observables["complex"] = Observable((number["complex"],), 1 / volume["plasma_pool"])
-    targets = {r: number["plasma_pool"] for r in ("iv_bolus", "iv_infusion", "iv")}
     return System(
         states,
         rows,
         columns,
-        values,
+        np.stack(np.broadcast_arrays(*build.entries.values()), axis=1),  # (subject, entry)
         tuple(reactions),
         observables,
-        targets,
+        {r: number["plasma_pool"] for r in ("iv_bolus", "iv_infusion", "iv")},
         n_subjects=len(weight),
-        attrs={"model": "minimal_antibody", "compound": a.name},
+        attrs={"model": "minimal_antibody", "compound": antibody.name},
         signed=tuple(s for s in states if s.endswith(("_change", "_balance"))),
     )
+
+
+class _Minimal:
+    """Entries of K and reactions of one antibody in people `size` times 70 kg."""
+
+    def __init__(self, antibody: Antibody, size: np.ndarray, number: dict[str, int]):
+        self.antibody, self.size, self.number = antibody, size, number
+        self.slow, self.one = size**0.75, np.ones_like(size)
+        self.volume = {
+            "plasma_pool": PLASMA * size,
+            "lymph": LYMPH * size,
+            "tight": INTERSTITIUM * AVAILABLE * TIGHT_VOLUME * size,
+            "leaky": INTERSTITIUM * AVAILABLE * (1 - TIGHT_VOLUME) * size,
+        }
+        self.entries: dict[tuple[int, int], np.ndarray] = {}
+
+    def _move(self, source: str, target: str, rate: np.ndarray) -> None:
+        """Antibody leaves `source` for `target` at `rate` [1/h] times the amount in `source`."""
+        i, j, k = self.number[target], self.number[source], self.entries
+        k[i, j] = k.get((i, j), 0.0) + rate
+        k[j, j] = k.get((j, j), 0.0) - rate
+
+    def lymph_and_tissues(self) -> None:
+        """Convection from plasma through the tissues to lymph and back."""
+        a, volume = self.antibody, self.volume
+        flow = {
+            "tight": LYMPH_FLOW * TIGHT_FLOW * self.slow,
+            "leaky": LYMPH_FLOW * (1 - TIGHT_FLOW) * self.slow,
+        }
+        for tissue, sigma in (("tight", a.reflection_tight), ("leaky", a.reflection_leaky)):
+            self._move("plasma_pool", tissue, (1 - sigma) * flow[tissue] / volume["plasma_pool"])
+            self._move(tissue, "lymph", (1 - LYMPH_REFLECTION) * flow[tissue] / volume[tissue])
+        self._move("lymph", "plasma_pool", LYMPH_FLOW * self.slow / volume["lymph"])
+
+    def endosomes(self) -> Reaction:
+        """Uptake, degradation and salvage, absorption; what binds to FcRn as it is used up."""
+        a, number, one = self.antibody, self.number, self.one
+        uptake = a.clearance / (1 - a.salvage) * self.slow
+        self._move("plasma_pool", "endosome", uptake / self.volume["plasma_pool"])
+        self._move("endosome", "degraded", a.degradation_rate * one)
+        binding = a.degradation_rate * a.salvage / (1 - a.salvage)  # kon F0 [1/h]
+        self._move("endosome", "endosome_bound", binding * one)
+        self._move("endosome_bound", "plasma_pool", a.recycling_rate * one)
+        absorbed = a.absorption_rate * a.bioavailability * one
+        self._move("subcutaneous", "plasma_pool", absorbed)
+        lost = a.absorption_rate * (1 - a.bioavailability) * one
+        self._move("subcutaneous", "not_absorbed", lost)
+        # F = F0 + change, and the change is minus what is bound: both follow the same two steps
+        change, balance = number["fcrn_change"], number["fcrn_balance"]
+        free, bound = number["endosome"], number["endosome_bound"]
+        for state, sign in ((change, -1.0), (balance, 1.0)):
+            self.entries[state, free] = sign * binding * one
+            self.entries[state, bound] = -sign * a.recycling_rate * one
+        per_mg = (binding / (a.fcrn_capacity * self.size))[:, None]
+        gain = {free: -1.0, bound: 1.0, change: -1.0, balance: 1.0}
+        return Reaction("fcrn", "mass_action", (free, change), gain, per_mg)
+
+    def target(self) -> Reaction:
+        """Turnover of the target, and what binds to it as it is used up."""
+        a, one, k = self.antibody, self.one, self.entries
+        plasma = self.volume["plasma_pool"]
+        on = a.target_on / (a.molar_mass * 1e-6) / plasma  # 1/(nmol/L)/h -> 1/(mg h)
+        total = a.target * a.molar_mass * 1e-6 * plasma  # mg of antibody that the baseline binds
+        names = ("plasma_pool", "complex", "target_change", "target_balance")
+        free, r, t, rest = (self.number[s] for s in names)
+        self._move("plasma_pool", "complex", on * total)
+        self._move("complex", "plasma_pool", a.target_off * one)
+        self._move("complex", "internalised", a.internalisation * one)
+        self._move("target_change", "target_balance", a.target_turnover * one)
+        for state, sign in ((t, -1.0), (rest, 1.0)):
+            k[state, free] = k.get((state, free), 0.0) + sign * on * total
+            k[state, r] = k.get((state, r), 0.0) - sign * a.target_off * one
+        gain = {free: -1.0, r: 1.0, t: -1.0, rest: 1.0}
+        return Reaction("target", "mass_action", (free, t), gain, on[:, None])
 
 
 __all__ = ["Antibody", "antibody_system"]

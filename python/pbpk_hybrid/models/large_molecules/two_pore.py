@@ -57,7 +57,7 @@ docs/assumptions.md. Fractions of blood and interstitium: as in :mod:`.permeabil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -280,26 +280,7 @@ def two_pore_system(
     pores = pores or Pores()
     graph = whole_body_graph(tuple(str(o) for o in physiology["organ"].values))
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
-    for name, given in (
-        ("pores.large_share_of", pores.large_share_of or {}),
-        ("lymph_of", lymph_of or {}),
-        ("target_in", [s for s in target_in if s != "plasma"]),
-    ):
-        for organ in given:
-            if organ not in tissues:
-                raise unknown_name(
-                    name,
-                    organ,
-                    (*tissues, "plasma") if name == "target_in" else tissues,
-                    what="a tissue",
-                )
-    if not (np.isfinite(lymph_share) and 0 < lymph_share < 0.05):
-        raise InputError(
-            "lymph_share", lymph_share, "a share of cardiac plasma output between 0 and .05"
-        )
-    for organ, part in (lymph_of or {}).items():
-        if not (np.isfinite(part) and part >= 0):
-            raise InputError(f"lymph_of.{organ}", part, "a number >= 0")
+    _check_organs(tissues, pores, lymph_share, lymph_of or {}, target_in)
     parts = _lymph_parts(graph, physiology, lymph_of)
     exchanging = [o for o in tissues if np.any(parts[o] > 0)]
     sites = tuple(dict.fromkeys(target_in)) if protein.target is not None else ()
@@ -314,33 +295,20 @@ def two_pore_system(
     parameters = _parameters(protein, physiology, graph, str(species[0]), parts, lymph_share)
     build = _Assembler(protein, graph, exchanging, sites, pores)
     coefficients = build(parameters)
-    number = build.number
-    reactions = tuple(
-        Reaction(*shape, values)
-        for shape, values in zip(build.shapes, coefficients.reaction_parameters, strict=True)
-    )
-    of = lambda organ: tuple(number[s] for s in build.of_organ(organ))
-    observables = {}
-    for name, factor in coefficients.observable_factor.items():
-        states = (
-            (number["venous_plasma"],)
-            if name == "plasma"
-            else (number[name],)
-            if name in number
-            else of(name)
-        )
-        observables[name] = Observable(states, factor)
-    targets = dict.fromkeys(("iv_bolus", "iv_infusion", "iv"), number["venous_plasma"])
     n = physiology.sizes["subject"]
     rows, columns = build.pattern
+    venous = build.number["venous_plasma"]
     return System(
         build.states,
         rows,
         columns,
         coefficients.k_value,
-        reactions,
-        observables,
-        targets,
+        tuple(
+            Reaction(*shape, values)
+            for shape, values in zip(build.shapes, coefficients.reaction_parameters, strict=True)
+        ),
+        build.observables(coefficients),
+        dict.fromkeys(("iv_bolus", "iv_infusion", "iv"), venous),
         n_subjects=n,
         subjects=physiology["subject"].values if "subject" in physiology.coords else np.arange(n),
         parameters=parameters,
@@ -352,6 +320,32 @@ def two_pore_system(
             "species": str(species[0]),
         },
     )
+
+
+def _check_organs(
+    tissues: Sequence[str],
+    pores: Pores,
+    lymph_share: float,
+    lymph_of: Mapping[str, float],
+    target_in: Sequence[str],
+) -> None:
+    """Refuse organs that are not there and shares that cannot be."""
+    for name, given in (
+        ("pores.large_share_of", pores.large_share_of or {}),
+        ("lymph_of", lymph_of),
+        ("target_in", [s for s in target_in if s != "plasma"]),
+    ):
+        for organ in given:
+            if organ not in tissues:
+                known = (*tissues, "plasma") if name == "target_in" else tissues
+                raise unknown_name(name, organ, known, what="a tissue")
+    if not (np.isfinite(lymph_share) and 0 < lymph_share < 0.05):
+        raise InputError(
+            "lymph_share", lymph_share, "a share of cardiac plasma output between 0 and .05"
+        )
+    for organ, part in lymph_of.items():
+        if not (np.isfinite(part) and part >= 0):
+            raise InputError(f"lymph_of.{organ}", part, "a number >= 0")
 
 
 def _lymph_parts(
@@ -377,12 +371,14 @@ def _lymph_parts(
 
 
 def _parameters(
-    protein: Antibody, physiology, graph, species, parts, lymph_share
+    protein: Antibody,
+    physiology: xr.Dataset,
+    graph: OrganGraph,
+    species: str,
+    parts: Mapping[str, np.ndarray],
+    lymph_share: float,
 ) -> dict[str, np.ndarray]:
-    vascular = tissue_composition(species, "rodgers_rowland")["fraction_vascular"]
-    fluid = tissue_composition(species, "schmitt")
-    value = lambda name, organ: physiology[name].sel(organ=organ).values.astype(float)
-    plasma = 1.0 - physiology["hematocrit"].values.astype(float)
+    """Parameters of the assembler by name, each (n_subjects or 1,)."""
     size = physiology["body_weight"].values.astype(float) / WEIGHT
     p: dict[str, np.ndarray] = {
         "radius": np.array([protein.hydrodynamic_radius or stokes_radius(protein.molar_mass)]),
@@ -397,8 +393,30 @@ def _parameters(
         "absorption_rate": np.array([protein.absorption_rate]),
         "bioavailability": np.array([protein.bioavailability]),
     }
-    for organ in graph.perfused:
-        p[f"flow.{organ}"] = value("blood_flow", organ) * plasma
+    p |= _body(physiology, graph, species, parts, lymph_share)
+    if protein.target is not None:
+        p["target"], p["target_on"] = np.array([protein.target]), np.array([protein.target_on])
+        p["target_off"], p["target_turnover"] = (
+            np.array([protein.target_off]),
+            np.array([protein.target_turnover]),
+        )
+        p["internalisation"] = np.array([protein.internalisation])
+    return p
+
+
+def _body(
+    physiology: xr.Dataset,
+    graph: OrganGraph,
+    species: str,
+    parts: Mapping[str, np.ndarray],
+    lymph_share: float,
+) -> dict[str, np.ndarray]:
+    """Plasma and lymph flows [L/h], volumes of organs, their plasma and interstitium [L]."""
+    vascular = tissue_composition(species, "rodgers_rowland")["fraction_vascular"]
+    fluid = tissue_composition(species, "schmitt")
+    value = lambda name, organ: physiology[name].sel(organ=organ).values.astype(float)
+    plasma = 1.0 - physiology["hematocrit"].values.astype(float)
+    p = {f"flow.{organ}": value("blood_flow", organ) * plasma for organ in graph.perfused}
     whole = sum(p[f"flow.{o}"] for o in graph.perfused)
     blood = 0.0
     for organ in parts:
@@ -413,9 +431,8 @@ def _parameters(
             AVAILABLE * volume * (1 - share) * interstitium / (cells + interstitium)
         )
         p[f"lymph.{organ}"] = parts[organ] * lymph_share * whole
-    pools = value("volume", ARTERIAL) + value(
-        "volume", VENOUS
-    )  # all the blood of the body: the organs' is in it
+    # all the blood of the body: the organs' is in it
+    pools = value("volume", ARTERIAL) + value("volume", VENOUS)
     if np.any(blood >= pools):
         s = int(np.flatnonzero(blood >= pools)[0])
         raise InputError(
@@ -425,13 +442,6 @@ def _parameters(
         )
     for name, organ in (("arterial_plasma", ARTERIAL), ("venous_plasma", VENOUS)):
         p[f"volume.{name}"] = value("volume", organ) * (1 - blood / pools) * plasma
-    if protein.target is not None:
-        p["target"], p["target_on"] = np.array([protein.target]), np.array([protein.target_on])
-        p["target_off"], p["target_turnover"] = (
-            np.array([protein.target_off]),
-            np.array([protein.target_turnover]),
-        )
-        p["internalisation"] = np.array([protein.internalisation])
     return p
 
 
@@ -494,88 +504,126 @@ class _Assembler:
     def _plasma(self, organ: str) -> str:
         return {ARTERIAL: "arterial_plasma", VENOUS: "venous_plasma"}.get(organ, f"{organ}.plasma")
 
+    def observables(self, coefficients: Coefficients) -> dict[str, Observable]:
+        """Concentrations by name: of one state, or of all that an organ holds."""
+        number, found = self.number, {}
+        for name, factor in coefficients.observable_factor.items():
+            if name == "plasma":
+                states = (number["venous_plasma"],)
+            elif name in number:
+                states = (number[name],)
+            else:
+                states = tuple(number[s] for s in self.of_organ(name))
+            found[name] = Observable(states, factor)
+        return found
+
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
-        number, graph = self.number, self.graph
-        entries: dict[tuple[int, int], Any] = {}
-
-        def add(to: str, of: str, rate) -> None:
-            key = number[to], number[of]
-            entries[key] = entries.get(key, 0.0) + rate
-
-        def move(source: str, target: str, rate) -> None:
-            """Protein leaves `source` for `target` at `rate` [1/h] times the amount in `source`."""
-            add(target, source, rate)
-            add(source, source, -rate)
-
         volume = {s: p[f"volume.{s}"] for s in self.states if f"volume.{s}" in p}
-        lymph = {o: p[f"lymph.{o}"] for o in self.tissues}
-        flows = graph.edge_flows({o: p[f"flow.{o}"] for o in graph.perfused})
-        for e, flow in enumerate(flows):
-            source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
-            if source == VENOUS:
-                flow = flow + lymph[LUNG]  # the lung's lymph comes back by the veins
-            elif source not in (
-                ARTERIAL,
-                LUNG,
-            ):  # the lymph of all organs that this blood has passed is missing in it
-                for o in np.flatnonzero(graph.edge_weights[e]):
-                    flow = flow - lymph[graph.organs[o]]
-            move(self._plasma(source), self._plasma(target), flow / volume[self._plasma(source)])
-        for o in self.exchanging:
-            out, back = pore_exchange(p["radius"], self.pores, o)
-            move(f"{o}.plasma", f"{o}.interstitium", lymph[o] * out / volume[f"{o}.plasma"])
-            move(f"{o}.interstitium", f"{o}.plasma", lymph[o] * back / volume[f"{o}.interstitium"])
-            move(f"{o}.interstitium", "lymph", lymph[o] / volume[f"{o}.interstitium"])
-        move("lymph", "venous_plasma", sum(lymph[o] for o in self.exchanging) / volume["lymph"])
-        move("kidney.plasma", "filtered", p["gfr"] * p["sieving"] / volume["kidney.plasma"])
-        ka, f = p["absorption_rate"], p["bioavailability"]
-        move("subcutaneous", "lymph", ka * f)
-        move("subcutaneous", "not_absorbed", ka * (1.0 - f))
-
-        reactions = []
-        uptake = p["clearance"] / (1.0 - p["salvage"])
-        binding = p["degradation_rate"] * p["salvage"] / (1.0 - p["salvage"])  # kon F0 [1/h]
-        vessels = sum(volume[f"{o}.plasma"] for o in self.tissues)
-        for o in self.tissues:
-            share = volume[f"{o}.plasma"] / vessels
-            into = f"{o}.endosome" if self.salvaged else "degraded"
-            move(f"{o}.plasma", into, uptake * share / volume[f"{o}.plasma"])
-            if not self.salvaged:
-                continue
-            bound, change = f"{o}.endosome_bound", f"{o}.fcrn_change"
-            move(into, "degraded", p["degradation_rate"])
-            move(into, bound, binding)
-            move(bound, f"{o}.plasma", p["recycling_rate"])
-            for state, sign in ((change, -1.0), ("fcrn_balance", 1.0)):
-                add(state, into, sign * binding)
-                add(state, bound, -sign * p["recycling_rate"])
-            reactions.append(binding / (p["fcrn_capacity"] * share))
-        for site in self.sites:
-            fluid, complex_, change = self._fluid(site), f"complex.{site}", f"target_change.{site}"
-            on = p["target_on"] / self.mass / volume[fluid]  # 1/(nmol/L)/h -> 1/(mg h)
-            total = p["target"] * self.mass * volume[fluid]  # mg of protein that the baseline binds
-            move(fluid, complex_, on * total)
-            move(complex_, fluid, p["target_off"])
-            move(complex_, "internalised", p["internalisation"])
-            move(change, "target_balance", p["target_turnover"])
-            for state, sign in ((change, -1.0), ("target_balance", 1.0)):
-                add(state, fluid, sign * on * total)
-                add(state, complex_, -sign * p["target_off"])
-            reactions.append(on)
+        k = _Transfers(self.number)
+        self._circulate(k, p, volume)
+        self._exchange(k, p, volume)
+        reactions = [*self._endosomes(k, p, volume), *self._targets(k, p, volume)]
         factor = {"plasma": 1.0 / volume["venous_plasma"], "lymph": 1.0 / volume["lymph"]}
         factor |= {o: 1.0 / p[f"volume.{o}"] for o in self.tissues}
         factor |= {s: 1.0 / volume[s] for o in self.exchanging if (s := f"{o}.interstitium")}
         factor |= {f"complex.{site}": 1.0 / volume[self._fluid(site)] for site in self.sites}
-        rows, columns = zip(*entries, strict=True)
+        rows, columns = zip(*k.entries, strict=True)
         self.pattern = np.array(rows), np.array(columns)
-        values = np.stack(
-            np.broadcast_arrays(*(np.atleast_1d(v) for v in entries.values())), axis=1
+        values = np.stack(  # (subject, entry)
+            np.broadcast_arrays(*(np.atleast_1d(v) for v in k.entries.values())), axis=1
         )
         return Coefficients(
             values,
             tuple(np.atleast_1d(r)[:, None] for r in reactions),
             {k: np.atleast_1d(v) for k, v in factor.items()},
         )
+
+    def _circulate(self, k: _Transfers, p: Mapping, volume: Mapping) -> None:
+        """Plasma flow along the organ graph, less by the lymph that has left it."""
+        graph = self.graph
+        lymph = {o: p[f"lymph.{o}"] for o in self.tissues}
+        flows = graph.edge_flows({o: p[f"flow.{o}"] for o in graph.perfused})
+        for e, flow in enumerate(flows):
+            source, target = graph.organs[graph.source[e]], graph.organs[graph.target[e]]
+            if source == VENOUS:
+                flow = flow + lymph[LUNG]  # the lung's lymph comes back by the veins
+            elif source not in (ARTERIAL, LUNG):
+                # the lymph of all organs that this blood has passed is missing in it
+                for o in np.flatnonzero(graph.edge_weights[e]):
+                    flow = flow - lymph[graph.organs[o]]
+            k.move(self._plasma(source), self._plasma(target), flow / volume[self._plasma(source)])
+
+    def _exchange(self, k: _Transfers, p: Mapping, volume: Mapping) -> None:
+        """Across the walls of capillaries, with the lymph, into urine, and what is injected."""
+        lymph = {o: p[f"lymph.{o}"] for o in self.tissues}
+        for o in self.exchanging:
+            out, back = pore_exchange(p["radius"], self.pores, o)
+            inside = volume[f"{o}.interstitium"]
+            k.move(f"{o}.plasma", f"{o}.interstitium", lymph[o] * out / volume[f"{o}.plasma"])
+            k.move(f"{o}.interstitium", f"{o}.plasma", lymph[o] * back / inside)
+            k.move(f"{o}.interstitium", "lymph", lymph[o] / inside)
+        k.move("lymph", "venous_plasma", sum(lymph[o] for o in self.exchanging) / volume["lymph"])
+        k.move("kidney.plasma", "filtered", p["gfr"] * p["sieving"] / volume["kidney.plasma"])
+        ka, f = p["absorption_rate"], p["bioavailability"]
+        k.move("subcutaneous", "lymph", ka * f)
+        k.move("subcutaneous", "not_absorbed", ka * (1.0 - f))
+
+    def _endosomes(self, k: _Transfers, p: Mapping, volume: Mapping) -> list[Any]:
+        """Uptake, degradation and salvage by FcRn; constants of its binding [1/(mg h)]."""
+        constants = []
+        uptake = p["clearance"] / (1.0 - p["salvage"])
+        binding = p["degradation_rate"] * p["salvage"] / (1.0 - p["salvage"])  # kon F0 [1/h]
+        vessels = sum(volume[f"{o}.plasma"] for o in self.tissues)
+        for o in self.tissues:
+            share = volume[f"{o}.plasma"] / vessels
+            into = f"{o}.endosome" if self.salvaged else "degraded"
+            k.move(f"{o}.plasma", into, uptake * share / volume[f"{o}.plasma"])
+            if not self.salvaged:
+                continue
+            bound, change = f"{o}.endosome_bound", f"{o}.fcrn_change"
+            k.move(into, "degraded", p["degradation_rate"])
+            k.move(into, bound, binding)
+            k.move(bound, f"{o}.plasma", p["recycling_rate"])
+            for state, sign in ((change, -1.0), ("fcrn_balance", 1.0)):
+                k.add(state, into, sign * binding)
+                k.add(state, bound, -sign * p["recycling_rate"])
+            constants.append(binding / (p["fcrn_capacity"] * share))
+        return constants
+
+    def _targets(self, k: _Transfers, p: Mapping, volume: Mapping) -> list[Any]:
+        """Turnover and binding of the target; constants of the binding [1/(mg h)]."""
+        constants = []
+        for site in self.sites:
+            fluid, complex_, change = self._fluid(site), f"complex.{site}", f"target_change.{site}"
+            on = p["target_on"] / self.mass / volume[fluid]  # 1/(nmol/L)/h -> 1/(mg h)
+            total = p["target"] * self.mass * volume[fluid]  # mg of protein that the baseline binds
+            k.move(fluid, complex_, on * total)
+            k.move(complex_, fluid, p["target_off"])
+            k.move(complex_, "internalised", p["internalisation"])
+            k.move(change, "target_balance", p["target_turnover"])
+            for state, sign in ((change, -1.0), ("target_balance", 1.0)):
+                k.add(state, fluid, sign * on * total)
+                k.add(state, complex_, -sign * p["target_off"])
+            constants.append(on)
+        return constants
+
+
+@dataclass(frozen=True, eq=False)
+class _Transfers:
+    """Entries of K by (row, column), in the order in which they come."""
+
+    number: Mapping[str, int]
+    entries: dict[tuple[int, int], Any] = field(default_factory=dict)
+
+    def add(self, to: str, of: str, rate: Any) -> None:
+        """d(to)/dt gains `rate` [1/h] times the amount in `of`."""
+        key = self.number[to], self.number[of]
+        self.entries[key] = self.entries.get(key, 0.0) + rate
+
+    def move(self, source: str, target: str, rate: Any) -> None:
+        """Protein leaves `source` for `target` at `rate` [1/h] times the amount in `source`."""
+        self.add(target, source, rate)
+        self.add(source, source, -rate)
 
 
 #: other proteins, for their size. Fragments: fluid-phase uptake of an IgG without

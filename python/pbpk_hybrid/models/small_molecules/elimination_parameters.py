@@ -64,29 +64,7 @@ def elimination_parameters(
     fu = compound.fraction_unbound_plasma
     flow = _liver_flow(physiology, graph)
     gfr = physiology["gfr"].values.astype(float)
-    basis = compound.resolved_clearance_basis
-    alone = compound.clearance_basis is None and compound.clearance_hepatic is None
-    if compound.saturable and alone:
-        clint, fraction = (
-            np.zeros_like(flow),
-            compound.gfr_fraction,
-        )  # the pathways are all there is to the liver
-        if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
-            _, fraction = _in_vivo(reference, model)
-    elif basis == "in_vivo":
-        per_gram, fraction = _in_vivo(reference, model)
-        clint = per_gram * _liver_mass(physiology)
-    elif basis == "in_vitro":
-        clint, fraction = _in_vitro(compound, physiology), compound.gfr_fraction
-    else:
-        raise InputError(
-            "clearance",
-            None,
-            "clearance_plasma, clearance_hepatic, clint_hepatocyte, clint_microsome or saturable "
-            "pathways",
-            subject=compound.name,
-            hint="for a compound that is not metabolised give clint_hepatocyte=0",
-        )
+    clint, fraction = _on_its_basis(compound, physiology, flow, reference, model)
     clint = clint * activity_factor(compound, physiology, LIVER)
     if model != "well_stirred":
         blood = hepatic_clearance(clint, flow, fu / blood_to_plasma, model)
@@ -111,6 +89,39 @@ def elimination_parameters(
             hint="check fraction_excreted_renal, gfr_fraction and blood_to_plasma_ratio",
         )
     return {"clint.liver": clint, "clearance_renal": renal}
+
+
+def _on_its_basis(
+    compound: Compound,
+    physiology: xr.Dataset,
+    flow: np.ndarray,
+    reference: ReferenceBody,
+    model: str,
+) -> tuple[np.ndarray, float | np.ndarray]:
+    """(intrinsic clearance of the liver [L/h, unbound] at normal enzymes, renal clearance
+    over fu GFR), from what the compound's clearance stands on.
+    """
+    basis = compound.resolved_clearance_basis
+    alone = compound.clearance_basis is None and compound.clearance_hepatic is None
+    if compound.saturable and alone:
+        # the pathways are all there is to the liver
+        fraction = compound.gfr_fraction
+        if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
+            _, fraction = _in_vivo(reference, model)
+        return np.zeros_like(flow), fraction
+    if basis == "in_vivo":
+        per_gram, fraction = _in_vivo(reference, model)
+        return per_gram * _liver_mass(physiology), fraction
+    if basis == "in_vitro":
+        return _in_vitro(compound, physiology), compound.gfr_fraction
+    raise InputError(
+        "clearance",
+        None,
+        "clearance_plasma, clearance_hepatic, clint_hepatocyte, clint_microsome or saturable "
+        "pathways",
+        subject=compound.name,
+        hint="for a compound that is not metabolised give clint_hepatocyte=0",
+    )
 
 
 def _liver_flow(physiology: xr.Dataset, graph: OrganGraph) -> np.ndarray:

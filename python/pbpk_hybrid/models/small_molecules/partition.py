@@ -133,42 +133,17 @@ def partition_coefficients(
         log_p = _given(compound, "log_p", method)
         rows = _rows(species, method, composition)
         if method == "rodgers_rowland":
-            kp = _rodgers_rowland(
-                compound,
-                species,
-                rows,
-                log_p,
-                fu,
-                blood_to_plasma_ratio,
-                hematocrit,
-                blood_correction,
-            )
+            bp, hct = _blood(compound, species, fu, blood_to_plasma_ratio, hematocrit)
+            predicted = _rodgers_rowland(compound, rows, log_p, fu, bp, hct, blood_correction)
         elif method == "schmitt":
-            kp = _schmitt(compound, rows, log_p, fu) * fu
+            predicted = _schmitt(compound, rows, log_p, fu) * fu
             if regression:
-                pairs = [
-                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][
-                        0 if fraction_unbound_corrected else 1
-                    ]
-                    for o in TISSUES
-                ]
-                intercept, slope = np.array(pairs).T
-                kp = eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
+                predicted = _calibrated(predicted, fu, fraction_unbound_corrected)
         elif method == "pksim_standard":
-            kp = _pksim_standard(compound, rows, log_p, fu)
+            predicted = _pksim_standard(compound, rows, log_p, fu)
         else:
-            equation = eq.poulin_theil_kp if method == "poulin_theil" else eq.berezhkovskiy_kp
-            names = ("fraction_water", "fraction_neutral_lipid", "fraction_phospholipid")
-            kp = equation(
-                log_p,
-                fu,
-                pka_acid=compound.pka_acid,
-                pka_base=compound.pka_base,
-                adipose=_IS_ADIPOSE,
-                plasma=_row(rows, "plasma", names),
-                **_tissues(rows, names),
-            )
-        kp = np.array(kp)
+            predicted = _from_composition(compound, method, rows, log_p, fu)
+        kp = np.array(predicted)
         for organ, value in compound.kp.items():
             kp[..., TISSUES.index(organ)] = value
     _check_range(compound, kp, method)
@@ -283,31 +258,58 @@ _SCHMITT = (
 )
 
 
-def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, blood_correction):
+def _from_composition(compound, method, rows, log_p, fu):
+    """Kp of Poulin & Theil, or of Berezhkovskiy."""
+    equation = eq.poulin_theil_kp if method == "poulin_theil" else eq.berezhkovskiy_kp
+    names = ("fraction_water", "fraction_neutral_lipid", "fraction_phospholipid")
+    return equation(
+        log_p,
+        fu,
+        pka_acid=compound.pka_acid,
+        pka_base=compound.pka_base,
+        adipose=_IS_ADIPOSE,
+        plasma=_row(rows, "plasma", names),
+        **_tissues(rows, names),
+    )
+
+
+def _calibrated(kp, fu, fraction_unbound_corrected):
+    """Kp after the regression of Pearce et al. (2017)."""
+    which = 0 if fraction_unbound_corrected else 1
+    pairs = [PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][which] for o in TISSUES]
+    intercept, slope = np.array(pairs).T  # each (organ,)
+    return eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
+
+
+def _blood(compound, species, fu, ratio, hematocrit):
+    """(blood:plasma ratio, None but for strong bases; hematocrit) as Rodgers & Rowland use them."""
     hct = _column(
         REFERENCE_HEMATOCRIT[species] if hematocrit is None else hematocrit, "hematocrit", compound
     )
-    strong = eq.is_strong_base(compound.pka_base)
-    bp = None
-    if strong:
-        if ratio is None:
-            ratio = compound.blood_to_plasma_ratio
-        if ratio is None:
-            ratio = blood_to_plasma_ratio(
-                compound,
-                species,
-                fraction_unbound_plasma=_flat(fu),
-                method="schmitt",
-                hematocrit=_flat(hct),
-            )
-            warnings.warn(
-                f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland "
-                "need it for a base with pKa > 7, "
-                f"so Schmitt's prediction {float(np.real(np.mean(ratio))):.3g} is used",
-                OutOfRangeWarning,
-                stacklevel=4,
-            )
-        bp = _column(ratio, "blood_to_plasma_ratio", compound)
+    if not eq.is_strong_base(compound.pka_base):
+        return None, hct
+    if ratio is None:
+        ratio = compound.blood_to_plasma_ratio
+    if ratio is None:
+        ratio = blood_to_plasma_ratio(
+            compound,
+            species,
+            fraction_unbound_plasma=_flat(fu),
+            method="schmitt",
+            hematocrit=_flat(hct),
+        )
+        warnings.warn(
+            f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it "
+            "for a base with pKa > 7, so Schmitt's prediction "
+            f"{float(np.real(np.mean(ratio))):.3g} is used",
+            OutOfRangeWarning,
+            stacklevel=4,
+        )
+    return _column(ratio, "blood_to_plasma_ratio", compound), hct
+
+
+def _rodgers_rowland(compound, rows, log_p, fu, bp, hct, blood_correction):
+    """Kp of Rodgers & Rowland; warns where tissue binding comes out negative."""
     tissue = _tissues(rows, _RR)
     if blood_correction:
         blood = _tissues(rows, ("fraction_vascular",))["fraction_vascular"]
@@ -332,14 +334,14 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
     )
     if np.any(np.real(binding) < 0):
         what = (
-            f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red "
-            "cell water and lipid alone give"
-            if strong
-            else (
-                f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds "
-                "what plasma lipid alone allows"
-            )
+            f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds what plasma "
+            "lipid alone allows"
         )
+        if eq.is_strong_base(compound.pka_base):
+            what = (
+                f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red "
+                "cell water and lipid alone give"
+            )
         warnings.warn(
             f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and "
             f"is set to 0 ({what})",

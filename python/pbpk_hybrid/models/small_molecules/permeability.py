@@ -39,7 +39,7 @@ table (human; rat: Ruark et al. 2014).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +154,26 @@ def choose_barriers(
         tissue without a value under ``"all"``
     """
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
+    out = {}
+    for organ, given in _permeabilities(compound, tissues, asked).items():
+        graph.number(organ)  # a typed error for an organ that is not there
+        if organ in graph.blood_pools:
+            raise InputError(
+                f"permeability_limited.{organ}",
+                given,
+                f"a tissue: {tissues}",
+                subject=compound.name,
+            )
+        out[organ] = _barriers(organ, given, compound.name)
+    return {o: out[o] for o in tissues if o in out}
+
+
+def _permeabilities(
+    compound: Compound,
+    tissues: Sequence[str],
+    asked: Mapping[str, float | tuple[float, float]] | float | str | None,
+) -> dict[str, tuple]:
+    """Organ -> (PS of the cell membranes, of the capillary wall or None), as given."""
     own, walls = compound.permeability_surface_area, compound.capillary_permeability_surface_area
     if isinstance(asked, str):
         if asked != "all":
@@ -169,44 +189,31 @@ def choose_barriers(
             )
         asked = None
     if asked is None:
-        values = {o: (ps, walls.get(o)) for o, ps in own.items()}
-    elif isinstance(asked, Mapping):
-        values = {
+        return {o: (ps, walls.get(o)) for o, ps in own.items()}
+    if isinstance(asked, Mapping):
+        return {
             o: tuple(v) if isinstance(v, (tuple, list)) else (v, walls.get(o))
             for o, v in asked.items()
         }
-    else:
-        values = {o: (asked, walls.get(o)) for o in tissues}
-    out = {}
-    for organ, given in values.items():
-        graph.number(organ)  # a typed error for an organ that is not there
-        if organ in graph.blood_pools:
-            raise InputError(
-                f"permeability_limited.{organ}",
-                given,
-                f"a tissue: {tissues}",
-                subject=compound.name,
-            )
-        if len(given) != 2:
-            raise InputError(
-                f"permeability_limited.{organ}",
-                given,
-                "one PS, or two: cell membranes, capillary wall",
-                subject=compound.name,
-            )
-        for which, ps in zip(("cell membranes", "capillary wall"), given, strict=True):
-            if ps is None and which == "capillary wall":
-                continue
-            quantity(
-                ps,
-                "L/h/kg",
-                f"permeability_limited.{organ} ({which})",
-                positive=True,
-                subject=compound.name,
-            )
-        cells, wall = (None if v is None else quantity(v, "L/h/kg", "PS") for v in given)
-        out[organ] = Barriers(organ, cells, wall)
-    return {o: out[o] for o in tissues if o in out}
+    return {o: (asked, walls.get(o)) for o in tissues}
+
+
+def _barriers(organ: str, given: tuple, compound: str) -> Barriers:
+    """The barriers of an organ from two PS, checked and in L/h/kg."""
+    if len(given) != 2:
+        raise InputError(
+            f"permeability_limited.{organ}",
+            given,
+            "one PS, or two: cell membranes, capillary wall",
+            subject=compound,
+        )
+    for which, ps in zip(("cell membranes", "capillary wall"), given, strict=True):
+        if ps is None and which == "capillary wall":
+            continue
+        what = f"permeability_limited.{organ} ({which})"
+        quantity(ps, "L/h/kg", what, positive=True, subject=compound)
+    cells, wall = (None if v is None else quantity(v, "L/h/kg", "PS") for v in given)
+    return Barriers(organ, cells, wall)
 
 
 def barrier_parameters(

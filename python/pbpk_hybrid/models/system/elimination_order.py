@@ -104,21 +104,7 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
     order = minimum_degree_order(n, [r for r, _ in pattern], [c for _, c in pattern])
     place = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n)
-    row_sets: list[set[int]] = [set() for _ in range(n)]
-    for r, c in pattern:
-        row_sets[place[r]].add(int(place[c]))
-    # symbolic factorisation by rows: row i receives the upper part of every earlier row it touches
-    for i in range(n):
-        todo = sorted(k for k in row_sets[i] if k < i)
-        done = set()
-        while todo:
-            k = todo.pop(0)
-            if k in done:
-                continue
-            done.add(k)
-            new = {j for j in row_sets[k] if j > k} - row_sets[i]
-            row_sets[i] |= new
-            todo = sorted(set(todo) | {j for j in new if j < i})
+    row_sets = _fill_in(n, [(int(place[r]), int(place[c])) for r, c in pattern])
     l_ptr, l_col, u_ptr, u_col = [0], [], [0], []
     for i in range(n):
         l_col += sorted(j for j in row_sets[i] if j < i)
@@ -138,17 +124,29 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
                 target.append(where[i, u_col[q]])
             op_ptr.append(len(source))
     position = {(order[i], order[j]): entry for (i, j), entry in where.items()}
-    as_int = lambda values: np.array(values, dtype=np.int64)
-    return EliminationPlan(
-        n,
-        as_int(order),
-        place,
-        as_int(l_ptr),
-        as_int(l_col),
-        as_int(u_ptr),
-        as_int(u_col),
-        as_int(op_ptr),
-        as_int(source),
-        as_int(target),
-        position,
-    )
+    ints = [
+        np.array(values, dtype=np.int64)
+        for values in (order, place, l_ptr, l_col, u_ptr, u_col, op_ptr, source, target)
+    ]
+    return EliminationPlan(n, *ints, position)
+
+
+def _fill_in(n: int, pattern: list[tuple[int, int]]) -> list[set[int]]:
+    """Columns of every row after elimination, by symbolic factorisation: row i receives
+    the upper part of every earlier row that it touches.
+    """
+    row_sets: list[set[int]] = [set() for _ in range(n)]
+    for r, c in pattern:
+        row_sets[r].add(c)
+    for i in range(n):
+        todo = sorted(k for k in row_sets[i] if k < i)
+        done = set()
+        while todo:
+            k = todo.pop(0)
+            if k in done:
+                continue
+            done.add(k)
+            new = {j for j in row_sets[k] if j > k} - row_sets[i]
+            row_sets[i] |= new
+            todo = sorted(set(todo) | {j for j in new if j < i})
+    return row_sets

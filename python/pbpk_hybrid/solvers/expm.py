@@ -27,18 +27,7 @@ def solve_exactly(
     InputError : if the system has reactions
     """
     system = problem.system
-    if not system.linear:
-        raise InputError(
-            "method",
-            "expm",
-            "a linear system",
-            hint=f"reactions {[r.name for r in system.reactions]} are not linear; "
-            "use method='rodas5p'",
-        )
-    if problem.parameters:
-        raise InputError(
-            "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
-        )
+    _check_linear(problem)
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
     n_areas = len(problem.areas)
     sums, area_sums = (_sums(n, terms) for terms in (problem.saved_terms(), problem.area_terms()))
@@ -81,6 +70,22 @@ def solve_exactly(
     )
     judge_signs(problem, options, result, lowest)
     return result
+
+
+def _check_linear(problem: Problem) -> None:
+    """Refuse reactions and sensitivities."""
+    if not problem.system.linear:
+        names = [r.name for r in problem.system.reactions]
+        raise InputError(
+            "method",
+            "expm",
+            "a linear system",
+            hint=f"reactions {names} are not linear; use method='rodas5p'",
+        )
+    if problem.parameters:
+        raise InputError(
+            "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
+        )
 
 
 def _sums(n: int, terms: list[tuple[tuple[int, float], ...]]) -> np.ndarray:

@@ -43,20 +43,10 @@ def structure(
     """
     plan = system.plan
     place = plan.place
-    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = (
-        [0],
-        [],
-        [],
-        [0],
-        [],
-        [],
-        [],
-        [],
-        [],
-    )
+    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry = [0], [], [], [0], [], [], []
+    stoich: list[float] = []
     parameters = 0
     for reaction in system.reactions:
-        law.append(reaction.rate_law.code)
         r_state += [place[s] for s in reaction.reactants]
         r_ptr.append(len(r_state))
         p_ptr.append(parameters)
@@ -73,26 +63,14 @@ def structure(
         out_state += [place[s] for s, _ in terms]
         out_weight += [w for _, w in terms]
         out_ptr.append(len(out_state))
+    law = [reaction.rate_law.code for reaction in system.reactions]
     ints = [
-        plan.l_ptr,
-        plan.l_col,
-        plan.u_ptr,
-        plan.u_col,
-        plan.op_ptr,
-        plan.op_source,
-        plan.op_target,
+        *(plan.l_ptr, plan.l_col, plan.u_ptr, plan.u_col),
+        *(plan.op_ptr, plan.op_source, plan.op_target),
         plan.positions(system.k_row, system.k_col),
-        law,
-        r_ptr,
-        r_state,
-        p_ptr,
-        s_ptr,
-        s_state,
-        j_ptr,
-        j_entry,
-        out_ptr,
-        out_state,
-        place[system.guarded],
+        *(law, r_ptr, r_state, p_ptr),
+        *(s_ptr, s_state, j_ptr, j_entry),
+        *(out_ptr, out_state, place[system.guarded]),
     ]
     unread = np.zeros(1, dtype=np.int64)
     used = {reaction.law for reaction in system.reactions}

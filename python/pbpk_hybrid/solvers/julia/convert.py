@@ -38,20 +38,8 @@ class FlatProblem:
 def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     """The table of a problem, and empty results for Julia to fill."""
     system, stops = problem.system, problem.stops
-    n_subjects, n, n_times, n_saved = (
-        system.n_subjects,
-        system.n_states,
-        len(problem.times),
-        len(problem.saved),
-    )
-    result = Trajectories(
-        amount=np.empty((n_subjects, n_times, n_saved)),
-        balance=np.empty((n_subjects, n_times)) if system.closed else None,
-        given=np.empty((n_subjects, n_times)),
-        final=np.empty((n_subjects, n)),
-        status=np.zeros(n_subjects, dtype=np.int8),
-        steps=np.zeros((n_subjects, 2), dtype=np.int64),
-    )
+    n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
+    result = _empty_result(problem)
     terms = problem.saved_terms()
     reactions = system.reactions
     arrays = (
@@ -91,6 +79,20 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         row[0] = array.ctypes.data
         row[1 : 1 + array.ndim] = array.shape[::-1]
     return FlatProblem(table, arrays, result)
+
+
+def _empty_result(problem: Problem) -> Trajectories:
+    """Arrays for Julia to fill."""
+    system, n_times = problem.system, len(problem.times)
+    n = system.n_subjects
+    return Trajectories(
+        amount=np.empty((n, n_times, len(problem.saved))),
+        balance=np.empty((n, n_times)) if system.closed else None,
+        given=np.empty((n, n_times)),
+        final=np.empty((n, system.n_states)),
+        status=np.zeros(n, dtype=np.int8),
+        steps=np.zeros((n, 2), dtype=np.int64),
+    )
 
 
 def _ints(values) -> np.ndarray:

@@ -162,7 +162,7 @@ def antibody_system(antibody: Antibody, body_weight: Sequence[float] | float = W
     build.lymph_and_tissues()
     reactions = [build.endosomes()]
     if antibody.target is not None:
-        reactions.append(build.target())
+        reactions.append(build.target(antibody.target))
     number, volume = build.number, build.volume
     rows, columns = zip(*build.entries, strict=True)
     observables = {"plasma": Observable((number["plasma_pool"],), 1 / volume["plasma_pool"])}
@@ -238,12 +238,12 @@ class _Minimal:
         gain = {free: -1.0, bound: 1.0, change: -1.0, balance: 1.0}
         return Reaction("fcrn", "mass_action", (free, change), gain, per_mg)
 
-    def target(self) -> Reaction:
-        """Turnover of the target, and what binds to it as it is used up."""
+    def target(self, baseline: float) -> Reaction:
+        """Turnover of the target, and what binds to it as it is used up; `baseline` [nmol/L]."""
         a, one, k = self.antibody, self.one, self.entries
         plasma = self.volume["plasma_pool"]
         on = a.target_on / (a.molar_mass * 1e-6) / plasma  # 1/(nmol/L)/h -> 1/(mg h)
-        total = a.target * a.molar_mass * 1e-6 * plasma  # mg of antibody that the baseline binds
+        total = baseline * a.molar_mass * 1e-6 * plasma  # mg of antibody that the baseline binds
         names = ("plasma_pool", "complex", "target_change", "target_balance")
         free, r, t, rest = (self.number[s] for s in names)
         self._move("plasma_pool", "complex", on * total)

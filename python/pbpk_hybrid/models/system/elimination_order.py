@@ -124,11 +124,20 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
                 target.append(where[i, u_col[q]])
             op_ptr.append(len(source))
     position = {(order[i], order[j]): entry for (i, j), entry in where.items()}
-    ints = [
-        np.array(values, dtype=np.int64)
-        for values in (order, place, l_ptr, l_col, u_ptr, u_col, op_ptr, source, target)
-    ]
-    return EliminationPlan(n, *ints, position)
+    ints = lambda values: np.array(values, dtype=np.int64)
+    return EliminationPlan(
+        n,
+        ints(order),
+        place,
+        ints(l_ptr),
+        ints(l_col),
+        ints(u_ptr),
+        ints(u_col),
+        ints(op_ptr),
+        ints(source),
+        ints(target),
+        position,
+    )
 
 
 def _fill_in(n: int, pattern: list[tuple[int, int]]) -> list[set[int]]:

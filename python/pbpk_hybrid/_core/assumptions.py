@@ -1,6 +1,4 @@
-"""Numbers without a source that was read: each listed with its reason and date in
-``assumptions.toml``, shown on one page.
-"""
+"""Numbers without a source that was read: each listed with its reason and date in ``assumptions.toml``, shown on one page."""
 
 from __future__ import annotations
 
@@ -12,12 +10,11 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("assumptions.toml")
 _HEAD = """# Assumptions
 
-Numbers of the package and of its benchmarks for which no source was read. Other numbers name
-their source beside them, in the code, in the file of the compound, or in the table they were
-read from. Where a paper is named here, its number is believed to be this one, but nobody
-looked. If you have read it: change the number or its entry in
-`python/pbpk_hybrid/_core/assumptions.toml`, from which this page is made
-(`python docs/make/assumptions.py`).
+Values of the package and of its benchmarks for which no source was read. All other values have
+their source beside them: in the code, in the file of the compound, or in the table. Where this page
+names a paper, the value is believed to be that of the paper, but this was not checked. If you have
+read it, correct the value or its entry in `python/pbpk_hybrid/_core/assumptions.toml`, from which
+this page is made (`python docs/make/assumptions.py`).
 """
 
 
@@ -27,19 +24,12 @@ class Assumption:
 
     Parameters
     ----------
-    name
-        What it is.
-    value
-        One number or several.
-    unit
-        Of the numbers, in their order.
-    reason
-        Why it is taken so.
-    date
-        Since when it stands here.
-    used
-        Where: ``"module:expression"`` that gives `value`, or ``"path: text"`` of a
-        benchmark.
+    name : what it is
+    value : one number or several
+    unit : of the numbers, in their order
+    reason : why it is taken so
+    date : since when it stands here
+    used : where: ``"module:expression"`` that gives `value`, or ``"path: text"`` of a benchmark
     """
 
     name: str

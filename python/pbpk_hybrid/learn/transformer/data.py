@@ -454,31 +454,6 @@ def _is_usable(patient: Patient, i: int, samples: _Samples, where: str) -> bool:
     return True
 
 
-def check_times(times: Any) -> np.ndarray:
-    """(n,) [h] strictly increasing, >= 0.
-
-    Raises
-    ------
-    InputError, UnitError
-        otherwise, naming the place
-    """
-    if isinstance(times, str):
-        raise InputError("times", times, "numbers [h]")
-    grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
-    if not grid.size:
-        raise InputError("times", [], "at least one time [h]")
-    back = np.flatnonzero(np.diff(grid) <= 0)
-    if back.size:
-        i = int(back[0])
-        raise InputError(
-            f"times[{i + 1}]",
-            float(grid[i + 1]),
-            f"a time after times[{i}] = {grid[i]:g} h",
-            hint="sort the times and leave out doubles",
-        )
-    return grid
-
-
 # ------------------------------------------------------------------ to arrays
 def collate(
     patients: Sequence[Patient],
@@ -550,7 +525,6 @@ __all__ = [
     "Doses",
     "Patient",
     "as_regimen",
-    "check_times",
     "collate",
     "read_patients",
     "subject_ids",

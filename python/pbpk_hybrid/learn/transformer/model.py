@@ -482,13 +482,7 @@ def _warn_of_unlike(patients: Sequence[Patient], score: np.ndarray) -> None:
 
 
 def _compound(compound: Compound | str | None) -> Compound | None:
-    if isinstance(compound, str):
-        return as_compound(compound)
-    if compound is not None and not isinstance(compound, Compound):
-        raise InputError(
-            "compound", type(compound).__name__, "a Compound, a name in the database, or None"
-        )
-    return compound
+    return None if compound is None else as_compound(compound)
 
 
 def _same_species(patients: Sequence[Patient], others: Batch | None) -> None:

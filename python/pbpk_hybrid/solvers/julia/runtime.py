@@ -55,6 +55,11 @@ def available() -> Availability:
     return Availability(True, f"Julia at {record['executable']}")
 
 
+def is_running() -> bool:
+    """Whether Julia runs in this process already."""
+    return _bridge is not None
+
+
 def stamp() -> tuple[object, ...]:
     """What the answer of :func:`available` depends on, cheap to read: when it changes, the answer is looked up again."""
     named = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))

@@ -53,6 +53,8 @@ class EquationModel:
 
     #: what is saved at the time of an event is the state before it
     reported_before: ClassVar[bool] = False
+    #: names have parts, as PK-Sim's paths have
+    names_are_paths: ClassVar[bool] = False
     #: long name of the variable `value` of results
     value_text: ClassVar[str] = "value in the unit of the model"
     #: an example of a pattern, for messages
@@ -61,7 +63,7 @@ class EquationModel:
     # -- what each kind of model says of its quantities ----------------------------------------
 
     def measure(self, path: str, unit: str) -> tuple[str, Expression] | None:
-        """("amount" or "concentration", factor to the unit of results) of a quantity; None: neither."""
+        """("amount" or "concentration", factor to the unit of results); None: neither."""
         raise NotImplementedError
 
     def unit_of_results(self, paths: Sequence[str], unit: str | None) -> str:
@@ -82,7 +84,7 @@ class EquationModel:
         return (path,)
 
     def start_name(self, path: str) -> str:
-        """The name, in the equations, of what is set of a quantity (of a state: its initial value)."""
+        """The name in the equations of what is set (of a state: its initial value)."""
         return path
 
     # -- looking at it --------------------------------------------------------------------------
@@ -357,7 +359,7 @@ class EquationModel:
         if population is None:
             return None
         known = {q.path for q in self.quantities.values() if q.kind != OBSERVER}
-        return read_individuals(population, known)
+        return read_individuals(population, known, paths=self.names_are_paths)
 
     def output_paths(self, outputs: str | Sequence[str] | None) -> tuple[str, ...]:
         """Paths of outputs from patterns."""

@@ -31,6 +31,7 @@ class PKSimModel(EquationModel):
     """
 
     reported_before: ClassVar[bool] = True
+    names_are_paths: ClassVar[bool] = True
     value_text: ClassVar[str] = "value in PK-Sim's base unit"
     example: ClassVar[str] = "a path such as 'Organism|Liver|*|Volume'"
 

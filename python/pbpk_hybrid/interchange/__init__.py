@@ -11,5 +11,6 @@ _WHERE = {
     "pksim_simulation": ("read_pksim_simulation", "example_pksim_simulation"),
     "pksim_model": ("PKSimModel",),
     "sbml_model": ("read_sbml_model", "SBMLModel"),
+    "petab": ("read_petab", "PetabProblem", "PetabFit"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -6,6 +6,7 @@ definitions are written out is limited, and nothing is ever evaluated as code.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import pytest
 import typer
-from pbpk_hybrid.cli.groups import with_groups
 from typer.testing import CliRunner
+
+from pbpk_hybrid.cli.groups import with_groups
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pbpk_hybrid._core.arguments import check_increasing, check_times
 from pbpk_hybrid._core.errors import InputError, UnitError
 

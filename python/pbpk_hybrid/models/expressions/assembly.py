@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from ..system.named import with_values
 from ..system.signs import signed_by_equations
 from ..system.system import Coefficients, Reaction, System
 from .derivative import directional
-from .events import EventProgram
+from .events import EventProgram, EventQueue
 from .linear import split_linear
 from .ode_model import OdeModel, resolve
 from .printing import text_of
@@ -148,12 +149,12 @@ class AssembledModel:
             system = with_values(system, parameters, base)
         return replace(self, system=system, parameters=base)
 
-    @property
+    @cached_property
     def start(self) -> np.ndarray:
         """(n_subjects or 1, n_states) state at the start."""
         return stack_columns(evaluate(self.start_formulas, self.parameters))
 
-    @property
+    @cached_property
     def stops(self) -> np.ndarray:
         """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a
         subject has none.
@@ -578,18 +579,36 @@ class _Assembly:
             conditions += [condition, apply("not", condition)]
             targets += [[name], [name]]
             values += [[number(1.0)], [number(0.0)]]
-        return self._program(conditions, targets, values)
+        return self._program(conditions, targets, values, self._priorities())
 
-    def _program(self, conditions, targets, values) -> EventProgram:
-        """Conditions and values with their constants taken out."""
+    def _priorities(self) -> list[Expression]:
+        """Of events that queue; empty where none does."""
+        queued = [e.queued for e in self.model.events]
+        if not any(queued):
+            return []
+        if not all(queued):
+            raise InputError("events", "some queued", "all events of a model queued, or none")
+        least = number(-np.inf)
+        return self.closed(least if e.priority is None else e.priority for e in self.model.events)
+
+    def _program(self, conditions, targets, values, priorities) -> EventProgram:
+        """Conditions, values and priorities with their constants taken out."""
         model = self.model
         # names of states are not numbered yet: rates come after events
         moving = {*self.states, *self.discrete, model.time}
-        roots = [*conditions, *(v for group in values for v in group)]
+        roots = [*conditions, *(v for group in values for v in group), *priorities]
         replaced, constants = _with_constants(roots, moving, dependencies(roots), "e")
         parts = iter(replaced)
         conditions = tuple(next(parts) for _ in conditions)
         values = tuple(tuple(next(parts) for _ in group) for group in values)
+        queue = None
+        if priorities:
+            queue = EventQueue(
+                tuple(parts),
+                tuple(e.persistent for e in model.events),
+                tuple(e.values_at_trigger for e in model.events),
+                tuple(e.true_before for e in model.events),
+            )
         numbers = self._numbers(constants.values())
         self._event_constants = tuple(constants.values())
         return EventProgram(
@@ -602,6 +621,7 @@ class _Assembly:
             tuple(self.discrete),
             model.time,
             n_switches=2 * len(self._switches),
+            queue=queue,
         )
 
     def _corners(self, rates: Mapping[str, Expression]) -> tuple[Expression, ...]:

@@ -2,13 +2,12 @@
 
 From here Systems take how many reactants and parameters a reaction has and what they are
 called, its value and its equation; the steady-state search its slope at 0; SBML export
-its formula; and compiled backends its code. A law's numba kernels are in the file of the
-same name under :mod:`pbpk_hybrid.solvers.embedded.laws`; its Julia methods are those for
-its name and code in ``julia/src`` (``system.jl``, ``pack.jl``, ``compiled.jl``). A test
-finds a law that lacks one of them.
+its formula; and compiled backends its code. A law's numba kernels are in the file of the same name
+under :mod:`pbpk_hybrid.solvers.embedded.laws`; its Julia methods are in
+``julia/src/laws.jl``. A test finds a law that lacks one of them.
 
-To add a law: a file here, a file of kernels there, the three Julia methods, and a line in
-each of the two registries.
+To add a law: a file here, a file of kernels there, the Julia methods, and a line in each
+of the two registries.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ def _integrate(
     from .areas import area_arrays
     from .kernel_arrays import Control
     from .lanes import LANES, aligned_lanes
+    from .sensitivity import BLOCK
     from .stops import pack_stops
     from .tableaus import tableau
 
@@ -121,7 +122,9 @@ def _integrate(
         expr = expressions.expression_arrays(
             system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
         )
-        events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
+        events = expressions.event_arrays(
+            system, aligned_lanes(1), -(-len(derivatives) // BLOCK) * BLOCK
+        )
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)

@@ -23,6 +23,8 @@ PURPOSES = (
     "transporters",
     "transporter phenotypes",
     "trials",
+    "interaction constants",
+    "interaction shares",
 )
 
 

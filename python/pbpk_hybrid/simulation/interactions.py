@@ -23,6 +23,7 @@ from ..models.small_molecules.absorption import GutAbsorption
 from ..models.small_molecules.enzymes import warn_of_phenotypes
 from ..models.small_molecules.interactions import interacting_system
 from ..models.small_molecules.links import warn_of_strangers
+from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
 from .run import simulate_system, warn_of_idle_gut
@@ -31,6 +32,8 @@ from .single import with_covariates
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 #: whether `interaction`, which knows the victim, has said what changes nothing
 _judged: ContextVar[bool] = ContextVar("judged", default=False)
+#: what a caller inside the package does to the system before it is solved (uncertain constants)
+_change: ContextVar[Callable[[System], System] | None] = ContextVar("change", default=None)
 _OPTIONS = (
     "enzyme_half_lives",
     "partition_method",
@@ -116,6 +119,8 @@ def simulate_together(
         hepatic_model=hepatic_model,
         absorption=absorption,
     )
+    if (change := _change.get()) is not None:
+        system = change(system)
     regimen = Regimen.empty()
     for compound, own in pairs:
         if own is not None:
@@ -232,6 +237,17 @@ def _simulate_judged(*arguments: Any, **options: Any) -> xr.Dataset:
         return simulate_together(*arguments, **options)
     finally:
         _judged.reset(token)
+
+
+def changed_interaction(
+    change: Callable[[System], System] | None, *arguments: Any, **options: Any
+) -> xr.Dataset:
+    """:func:`interaction` of systems that `change` has had in its hands; says nothing of links."""
+    token = _change.set(change)
+    try:
+        return interaction(*arguments, **options)
+    finally:
+        _change.reset(token)
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,4 +375,4 @@ def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) 
     )
 
 
-__all__ = ["interaction", "simulate_together"]
+__all__ = ["changed_interaction", "interaction", "simulate_together"]

@@ -163,6 +163,7 @@ def write(studies: list[dict], without: dict, everything: dict) -> None:
         "victim",
         "perpetrator",
         "mechanism",
+        "more",
         "observed",
         "as_published",
         "predicted",
@@ -191,35 +192,40 @@ def page(studies, without, everything) -> None:
         "",
         "Made by `python benchmarks/interactions/learn.py` (the model stands at the top of that file). *As published*: constants as "
         "in the drug's file. *Learned from the others*: the concentration constants times the factor that the other "
-        "perpetrators of the same mechanism suggest; no study of the perpetrator itself is used. The 90 % intervals hold "
+        "perpetrators of the same mechanism suggest; no study of the perpetrator itself is used. Rifampicin and carbamazepine are the only inducers. The 90 % intervals hold "
         "the spread between perpetrators and between studies.",
         "",
         "| perpetrator | mechanism | studies | factor on Ki, KI, EC50 from the others | GMFE as published | GMFE learned from the "
         "others | inside the 90 % interval |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name in [*without, None]:
-        mine = np.array([name in (None, s["perpetrator"]) for s in studies])
+    groups = {name: [s["perpetrator"] == name for s in studies] for name in without}
+    groups["**the 81 of the first comparison**"] = [not s["more"] for s in studies]
+    groups["**all**"] = [True] * len(studies)
+    for name, chosen in groups.items():
+        mine = np.array(chosen)
         pick = lambda k, mine=mine: np.array(
             [s[k] for s, m in zip(studies, mine, strict=True) if m]
         )
         o = observed[mine]
         inside = np.mean((o >= pick("low")) & (o <= pick("high")))
-        kind = next(s["mechanism"] for s in studies if name in (None, s["perpetrator"]))
-        factor = "-" if name is None else f"{np.exp(without[name]['mu'][kind]):.2f}"
+        kind = next((s["mechanism"] for s in studies if s["perpetrator"] == name), "-")
+        factor = f"{np.exp(without[name]['mu'][kind]):.2f}" if name in without else "-"
         lines.append(
-            f"| {name or '**all**'} | {kind if name else '-'} | {mine.sum()} | {factor} | {gmfe(pick('as_published') / o):.2f} "
+            f"| {name} | {kind} | {mine.sum()} | {factor} | {gmfe(pick('as_published') / o):.2f} "
             f"| {gmfe(pick('predicted') / o):.2f} | {100 * inside:.0f} % |"
         )
     fold = np.array([s["predicted"] for s in studies]) / observed
     within = np.maximum(fold, 1 / fold)
-    total, guest_share = gmfe(fold), np.mean(within <= guest(observed))
-    covered = np.mean([(s["low"] <= s["observed"] <= s["high"]) for s in studies])
+    guest_share = np.mean(within <= guest(observed))
+    first = [s for s in studies if not s["more"]]
+    total = gmfe(np.array([s["predicted"] / s["observed"] for s in first]))
+    covered = np.mean([s["low"] <= s["observed"] <= s["high"] for s in first])
     lines += [
         "",
-        f"The aim is a GMFE of 1.40 or less: {'met' if total <= 1.4 else '**missed**'} ({total:.2f}). The aim for the 90 % "
+        f"Of the 81 studies the aim is a GMFE of 1.40 or less: {'met' if total <= 1.4 else '**missed**'} ({total:.2f}). The aim for the 90 % "
         f"intervals is 85 to 95 %: {'met' if 0.85 <= covered <= 0.95 else '**missed**'} ({100 * covered:.0f} %). "
-        f"{100 * guest_share:.0f} % are inside the limits of Guest et al. (2011).",
+        f"{100 * guest_share:.0f} % of all are inside the limits of Guest et al. (2011).",
         "",
         f"All perpetrators together: spread {everything['omega']:.2f} between perpetrators and {everything['sigma']:.2f} between studies "
         f"(natural logarithms); factors {', '.join(f'{k} {np.exp(v):.2f}' for k, v in everything['mu'].items())}. "

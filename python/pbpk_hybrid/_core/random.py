@@ -25,6 +25,7 @@ PURPOSES = (
     "trials",
     "interaction constants",
     "interaction shares",
+    "exposure ratios",
 )
 
 

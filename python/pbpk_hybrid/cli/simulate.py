@@ -15,7 +15,7 @@ import typer
 
 from .._core.errors import InputError
 from . import options as opt
-from .parsing import parse_names, parse_times
+from .parsing import parse_names, parse_settings, parse_times
 from .simulate_output import Results, print_summary, write_results
 from .subjects import SubjectChoice
 from .terminal import SUBJECTS_FAILED, check_folder, reporting, stage
@@ -41,6 +41,7 @@ class StudyOptions:
     times: str | None
     observed: str
     species: str
+    settings: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Study:
     single_dose: SingleDose | None  # None: the regimen has several doses
     times: np.ndarray | TimeGrid  # [h]
     observations: xr.Dataset | None
+    settings: tuple[str, ...] = ()  # fields that were set on the command line
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def simulate(
     compound: opt.CompoundName = None,
     compound_file: opt.CompoundFile = None,
     dose: opt.Dose = None,
+    ka: opt.AbsorptionRate = None,
+    set_: opt.Settings = None,
     subjects: opt.SubjectCount = 100,
     species: opt.Species = "human",
     age: opt.Age = None,
@@ -112,7 +116,6 @@ def simulate(
     output = OutputOptions(out, report, kind, quiet)
     filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
     choice = SubjectChoice(subjects, species, population, filters)
-    study_options = StudyOptions(compound, compound_file, dose, times, observed, species)
     model: dict[str, Any] = {
         "backend": backend,
         "variability": "default" if variability else None,
@@ -131,6 +134,10 @@ def simulate(
         from .cohort import Chunks
 
         # everything that can be refused is looked at before the work begins
+        settings = parse_settings(set_, ka)
+        study_options = StudyOptions(
+            compound, compound_file, dose, times, observed, species, settings
+        )
         study = read_study(study_options, output)
         check_output(output)
         model["options"] = solver_options(method, rtol)
@@ -166,7 +173,7 @@ def read_study(options: StudyOptions, output: OutputOptions) -> Study:
 
     if not output.is_store:
         check_folder(output.out)
-    compound = read_compound(options.compound, options.compound_file)
+    compound = read_compound(options.compound, options.compound_file, options.settings)
     known_choice(options.observed)
     # a store keeps no observations beside the curves: they only fill in dose and times
     needed = not output.is_store or options.dose is None or options.times is None
@@ -185,11 +192,13 @@ def read_study(options: StudyOptions, output: OutputOptions) -> Study:
         times = parse_times(options.times)
     else:
         times = default_times(observations, single)
-    return Study(compound, dose, regimen, single, times, observations)
+    return Study(compound, dose, regimen, single, times, observations, tuple(options.settings))
 
 
-def read_compound(name: str | None, file: Path | None) -> Compound:
-    """The compound by name, or from a file.
+def read_compound(
+    name: str | None, file: Path | None, settings: dict[str, str] | None = None
+) -> Compound:
+    """The compound by name, or from a file, with some of its fields set anew.
 
     Raises
     ------
@@ -200,7 +209,8 @@ def read_compound(name: str | None, file: Path | None) -> Compound:
 
     if (name is None) == (file is None):
         raise InputError("compound", name, "either the name of a compound or --compound-file")
-    return get_compound(name) if name is not None else load_compound_file(file)
+    compound = get_compound(name) if name is not None else load_compound_file(file)
+    return compound.replace(**settings) if settings else compound
 
 
 def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> TimeGrid:
@@ -290,11 +300,26 @@ def simulate_to_folder(
             compared=matching(study.observations, study.single_dose, float(sim["dose"].median())),
             dose=study.dose,
             observations_known=study.observations is not None,
+            remarks=remarks(study),
         )
         files = write_results(results, study.compound, output)
     if not output.quiet:
         print_summary(results, files)
     return int((sim["status"].values != 0).sum())
+
+
+def remarks(study: Study) -> tuple[str, ...]:
+    """What to know of the compound's values: which were set here, which are predicted."""
+    lines = []
+    if study.settings:
+        lines.append(f"set on the command line: {', '.join(study.settings)}")
+    oral = bool((study.regimen.columns["route"] == "oral").any())
+    for field in ("absorption_rate", "fraction_absorbed"):
+        source = str(study.compound.for_species("human").sources.get(field, ""))
+        if oral and source.startswith("predicted"):
+            value = getattr(study.compound, field)
+            lines.append(f"{field.replace('_', ' ')} {value:.2g}: {source}")
+    return tuple(lines)
 
 
 def analyse(sim: xr.Dataset) -> xr.Dataset | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._core.errors import InputError
 from .compound import Compound
+from .predicted_absorption import predict_absorption
 
 TABLE = Path(__file__).parent / "data" / "httk" / "chem_physical_and_invitro_measured.csv.gz"
 VERSION = "httk 2.7.4"
@@ -167,6 +168,7 @@ def httk_compound(number: int, **values: Any) -> Compound:
             value = 1.0
         human[field] = value
         sources[field] = _cite(r[column + ".Reference"])
+    _predict_absorption(human, sources)
     species = {}
     for label in ("Rat", "Mouse", "Rabbit"):
         if found := _measured(r, label, notes, sources, label.lower() + "."):
@@ -185,6 +187,23 @@ def httk_compound(number: int, **values: Any) -> Compound:
         **human,
     )
     return compound.replace(**values) if values else compound
+
+
+def _predict_absorption(human: dict[str, Any], sources: dict[str, str]) -> None:
+    """Absorption rate, and fraction absorbed where the table has none: predicted, and said so."""
+    found = predict_absorption(
+        human.get("caco2_permeability"),
+        human.get("log_p"),
+        human.get("molar_mass"),
+        human.get("pka_acid", ()),
+        human.get("pka_base", ()),
+    )
+    if found is None:
+        return
+    human["absorption_rate"], sources["absorption_rate"] = found.rate, found.cite_rate()
+    if "fraction_absorbed" not in human:
+        human["fraction_absorbed"] = found.fraction
+        sources["fraction_absorbed"] = found.cite_fraction()
 
 
 def _measured(

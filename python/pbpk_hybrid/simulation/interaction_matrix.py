@@ -84,7 +84,7 @@ def interactions(
     each.
 
     >>> import pbpk_hybrid as ph
-    >>> found = ph.interactions("midazolam", ["ketoconazole", "fluconazole"], draws=10, seed=1)
+    >>> found = ph.interactions("midazolam", ["itraconazole", "fluconazole"], draws=10, seed=1)
     >>> found["auc_ratio"].dims
     ('victim', 'perpetrator', 'delay', 'subject')
     >>> bool((found["auc_ratio"] > 1.25).all())
@@ -131,7 +131,7 @@ def interactions(
         whose ratio is the median, relative to his own with the constants as they are;
         ``auc_ratio_static`` (victim, perpetrator) of that kind of model in the reference person;
         ``linked`` (victim, perpetrator): whether the perpetrator reaches the victim at all;
-        ``extrapolated`` largest share of an AUC beyond `duration`; the doses as text.
+        ``extrapolated``: share of the AUC beyond `duration` in the median person; the doses as text.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def interactions(
         Perpetrators that have nothing to do with a victim as far as both files know, all in one
         warning; their ratio is missing.
     OutOfRangeWarning
-        More than a fifth of an AUC is extrapolated.
+        More than a fifth of the AUC is extrapolated in the median person.
     """
     from ..physiology import check_physiology, reference_individual
 
@@ -374,7 +374,7 @@ class _Cell:
             return _Ratios(nothing, nothing.copy(), n, n.copy(), 0.0, False)
         found = self._run(people, None if spread is None else self._drawn(spread, 0, seed))
         auc, cmax = found["auc_ratio"].values, found["cmax_ratio"].values
-        extrapolated = float(np.nanmax(found["extrapolated"].values))
+        extrapolated = float(np.nanmedian(found["extrapolated"].values))
         if draws == 0:
             none = np.empty(0)
             return _Ratios(auc, cmax, none, none.copy(), extrapolated, True)
@@ -527,8 +527,8 @@ def _warn(found: xr.Dataset) -> None:
     most = float(found["extrapolated"].max())
     if most > _MOST_EXTRAPOLATED:
         warnings.warn(
-            f"up to {100 * most:.0f} % of an AUC lies beyond the simulated time and was "
-            "extrapolated; give a longer `duration`",
+            f"{100 * most:.0f} % of the AUC lies beyond the simulated time in the median person and "
+            "was extrapolated; give a longer `duration`",
             OutOfRangeWarning,
             stacklevel=3,
         )

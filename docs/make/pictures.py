@@ -1,7 +1,8 @@
-"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py``."""
+"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py [NAME ...]``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -59,6 +60,21 @@ def virtual_patients() -> plt.Figure:
         )
     axes[0].legend(markerscale=4, frameon=False)
     return figure
+
+
+def interactions() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    perpetrators = ["itraconazole", "fluconazole", "rifampicin", "erythromycin"]
+    people = ph.sample_population(50, seed=1)
+    return forest_plot(ph.interactions("midazolam", perpetrators, people, seed=1))
+
+
+def special_populations() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    found = ph.exposure_ratios("metoprolol", "100 mg oral", n=50, seed=1)
+    return forest_plot(found, title="metoprolol, 100 mg oral")
 
 
 def scaling() -> plt.Figure:
@@ -145,7 +161,17 @@ def observation(times: np.ndarray, values: np.ndarray):
 
 def main() -> None:
     OUT.mkdir(exist_ok=True)
-    for make in (population, organs, virtual_patients, scaling, forecast):
+    known = (
+        population,
+        organs,
+        virtual_patients,
+        scaling,
+        forecast,
+        interactions,
+        special_populations,
+    )
+    wanted = sys.argv[1:] or [make.__name__ for make in known]
+    for make in (make for make in known if make.__name__ in wanted):
         figure = make()
         figure.savefig(
             OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}

@@ -24,6 +24,8 @@ _WHERE = {
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
     "simulation.interactions": ("simulate_together", "interaction"),
+    "simulation.exposure": ("exposure_ratios",),
+    "simulation.interaction_matrix": ("interactions",),
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
@@ -143,6 +145,8 @@ if TYPE_CHECKING:
         with_transporters,
     )
     from .results import open_results
+    from .simulation.exposure import exposure_ratios
+    from .simulation.interaction_matrix import interactions
     from .simulation.interactions import interaction, simulate_together
     from .simulation.oral import bioavailability
     from .simulation.parameters import disposition

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
+from . import (
+    analysis,
+    compounds,
+    doctor,
+    fit,
+    forecast,
+    interaction,
+    julia,
+    plot,
+    population,
+    simulate,
+    train,
+)
 from . import scale as _scale
 from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
 from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
@@ -47,6 +59,7 @@ def root(
 
 
 app.command("simulate")(simulate.simulate)
+app.command("interaction")(interaction.interaction)
 app.add_typer(compounds.app, name="compounds")
 app.command("population")(population.population)
 app.command("forecast")(forecast.forecast)

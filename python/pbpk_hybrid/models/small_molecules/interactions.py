@@ -36,11 +36,12 @@ from ..._core.errors import InputError, unknown_name
 from ...compounds import Compound
 from ..system.system import Coefficients, Observable, Reaction, System
 from .absorption import GutAbsorption
+from .assembly import assemble_one
 from .disposition import Disposition, DispositionChoices, resolve_disposition
 from .enzymes import turnover_rate
 from .links import warn_of_idle_half_lives
+from .structure import GUT_WALL, METABOLISED, METABOLISED_GUT
 from .transport import Carrier, side
-from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, assemble_system
 
 TURNOVER_STATE = "enzyme_turnover"
 _REVERSIBLE = ("competitive", "noncompetitive", "uncompetitive")
@@ -98,6 +99,15 @@ def interacting_system(
     return _Builder(members, dict(enzyme_half_lives or {})).system()
 
 
+def own_enzymes_system(disposition: Disposition) -> System:
+    """The System of one compound that acts on the enzymes of its own metabolism.
+
+    The names of states, parameters and observables are those of a compound alone.
+    """
+    member = _Member(disposition.compound, disposition, assemble_one(disposition), "")
+    return _Builder([member], {}).system()
+
+
 @dataclass(frozen=True, eq=False)
 class _Member:
     """One compound with its own whole-body model."""
@@ -111,7 +121,7 @@ class _Member:
     def of(cls, compound: Compound, physiology: xr.Dataset, choices: DispositionChoices) -> _Member:
         """A compound, with the values of its species put in, resolved in the subjects."""
         disposition = resolve_disposition(compound, physiology, choices)
-        return cls(compound, disposition, assemble_system(disposition), f"{compound.name}:")
+        return cls(compound, disposition, assemble_one(disposition), f"{compound.name}:")
 
     def own(self, p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """This compound's parameters out of all."""
@@ -390,7 +400,7 @@ class _Builder:
             assemble=self,
             attrs={
                 **first.attrs,
-                "model": "interacting_compounds",
+                **({"model": "interacting_compounds"} if self.members[0].prefix else {}),
                 "compounds": ", ".join(m.compound.name for m in self.members),
                 "enzymes": ", ".join(
                     f"{e} (half-life {np.log(2) / k:.3g} h)" for e, k in self.enzymes.items()

@@ -16,8 +16,8 @@ import numpy as np
 from ..._core.errors import InputError
 from ..system.graph import LIVER, whole_body_graph
 from ..system.system import System
+from .assembly import build_system
 from .structure import WholeBodyStructure
-from .whole_body import build_system
 
 #: name of the one saturable pathway that every subject has; its Vmax is 0 where a drug has none
 PATHWAY = "saturable"

@@ -29,6 +29,8 @@ _WHERE = {
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
+        "like_table",
+        "virtual_twins",
         "reference_individual",
         "check_physiology",
         "tissue_composition",
@@ -134,11 +136,13 @@ if TYPE_CHECKING:
     from .nca import nca
     from .physiology import (
         check_physiology,
+        like_table,
         reference_child,
         reference_individual,
         reference_pregnancy,
         sample_population,
         tissue_composition,
+        virtual_twins,
         with_enzymes,
         with_hepatic_impairment,
         with_renal_impairment,

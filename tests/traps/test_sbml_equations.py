@@ -98,7 +98,7 @@ def test_rules_that_need_each_other():
     model = read_sbml_model(
         sbml(parameters("x", "y") + rules(rule("x", "<ci>y</ci>"), rule("y", "<ci>x</ci>")))
     )
-    with pytest.raises(InputError, match="x -> y -> x|y -> x -> y"):
+    with pytest.raises(InputError, match=r"x -> y -> x|y -> x -> y"):
         model.simulate([1.0])
 
 

@@ -339,7 +339,7 @@ class PetabProblem:
         groups: dict[int, list[int]] = {}
         runs = {}
         for i, m in enumerate(rows):
-            start, run = max(
+            _, run = max(
                 ((s, r) for s, r in simulated[m.experiment] if s <= m.time), key=lambda p: p[0]
             )
             groups.setdefault(id(run), []).append(i)

@@ -6,6 +6,7 @@ definitions are written out is limited, and nothing is ever evaluated as code.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -359,7 +360,7 @@ def _odd(args: list[Expression]) -> Expression:
 def _chain(kind: str, args: list[Expression]) -> Expression:
     """a < b < c: each pair of neighbours."""
     operation, swapped = _RELATIONS[kind]
-    pairs = [(b, a) if swapped else (a, b) for a, b in zip(args, args[1:], strict=False)]
+    pairs = [(b, a) if swapped else (a, b) for a, b in itertools.pairwise(args)]
     tests = [apply(operation, *pair) for pair in pairs]
     return tests[0] if len(tests) == 1 else apply("and", *tests)
 

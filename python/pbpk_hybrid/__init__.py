@@ -62,6 +62,7 @@ _WHERE = {
         "httk_1compartment",
         "httk_css",
     ),
+    "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
     "nca": ("nca",),
     "results": ("open_results",),
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .interchange import ode_model
     from .models import (
         Observable,
         OrganGraph,

@@ -75,16 +75,26 @@ class Reaction:
     expression : of law ``expression``: v over the names of states and of `symbols`
     inputs : name of a state in `expression` -> its number; the reactants, and states that only events change
     symbols : names of the parameters in `expression`
+    scheme : what a reaction written as text turns into what
+
+    A law of one's own is written as text, with what turns into what in the place of `reactants`:
+    ``Reaction("binding", "kon*A*B - koff*AB", "A + B -> AB")``; :func:`pbpk_hybrid.ode_model` makes a model of such reactions.
     """
 
     name: str
     law: str
-    reactants: tuple[int, ...]
-    stoichiometry: Mapping[int, float]
-    parameters: np.ndarray
+    reactants: tuple[int, ...] | str = ()
+    stoichiometry: Mapping[int, float] = field(default_factory=dict)
+    parameters: np.ndarray = field(default_factory=lambda: np.zeros((1, 0)))
     expression: Expression | None = None
     inputs: Mapping[str, int] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
+    scheme: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.reactants, str):
+            object.__setattr__(self, "scheme", self.reactants)
+            object.__setattr__(self, "reactants", ())
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -280,6 +290,13 @@ class System:
             lambda e: f"K[{self.states[self.k_row[e]]},{self.states[self.k_col[e]]}]",
         )
         for r in self.reactions:
+            if r.law not in RATE_LAWS and (r.scheme or not str(r.law).isidentifier()):
+                raise InputError(
+                    f"reaction {r.name}: law",
+                    r.law,
+                    ", ".join(RATE_LAWS),
+                    hint="a law written as text makes a model with ode_model(...)",
+                )
             if r.law not in RATE_LAWS:
                 raise unknown_name(f"reaction {r.name}: law", r.law, RATE_LAWS)
             if r.law == "expression":

@@ -66,6 +66,7 @@ _WHERE = {
         "httk_1compartment",
         "httk_css",
     ),
+    "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
     "nca": ("nca",),
     "results": ("open_results",),
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .interchange import ode_model
     from .models import (
         Observable,
         OrganGraph,

@@ -35,6 +35,7 @@ class PKSimModel(EquationModel):
 
     reported_before: ClassVar[bool] = True
     names_are_paths: ClassVar[bool] = True
+    time_switches: ClassVar[bool] = False
     value_text: ClassVar[str] = "value in PK-Sim's base unit"
     example: ClassVar[str] = "a path such as 'Organism|Liver|*|Volume'"
 

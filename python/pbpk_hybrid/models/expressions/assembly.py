@@ -181,6 +181,7 @@ def assemble_model(
     subjects: np.ndarray | None = None,
     start_time: float = 0.0,
     reported_before: bool = False,
+    time_switches: bool = False,
 ) -> AssembledModel:
     """The System of a model for some subjects.
 
@@ -190,6 +191,8 @@ def assemble_model(
     subjects : labels
     start_time : at which the initial values hold
     reported_before : what is saved at the time of an event is the state before it
+    time_switches : comparisons of time in rates are discrete states too, so that no stage of a step sees the rate behind a jump
+        at its end. Without, such a step is cut until its error passes, which it may not at tight tolerances
 
     Raises
     ------
@@ -199,6 +202,7 @@ def assemble_model(
     base = _checked(values or {}, n_subjects)
     replaced = model.with_parameters({name: symbol(given(name)) for name in values or {}}, base)
     assembly = _Assembly(replaced, base, n_subjects, subjects, start_time)
+    assembly.time_switches = time_switches
     return assembly.build(model, reported_before)
 
 
@@ -232,6 +236,7 @@ class _Assembly:
         self._conditions: list[Expression] = []
         self._switches: list[tuple[str, Expression]] = []
         self._event_constants: tuple[Expression, ...] | None = None
+        self.time_switches = False
         self.formulas = self._closed_formulas()
 
     # -- formulas in terms of states, time and numbers ------------------------------------------
@@ -502,13 +507,13 @@ class _Assembly:
         cancel.) Signs, thresholds of zero, stay as they are: amounts that have died away
         change theirs by rounding.
         """
-        states = set(self.states)
+        states = {*self.states, self.model.time} if self.time_switches else set(self.states)
         frozen: dict[Expression, Expression] = {}
         for node in postorder(rates.values()):
             if node.op not in ("lt", "le"):
                 continue
             linear, rest = split_linear(node.args[0] - node.args[1], states)
-            zero = rest.is_number and rest.value == 0.0
+            zero = rest.is_number and rest.value == 0.0 and self.model.time not in linear
             if linear and not zero and not symbols(rest, *linear.values()) & states:
                 # a <= b is not (b < a): thresholds between neighbours need one switch, not two
                 below = node if node.op == "lt" else apply("lt", node.args[1], node.args[0])

@@ -53,16 +53,26 @@ class Reaction:
     inputs : name of a state in `expression` -> its number; the reactants, and states that
         only events change
     symbols : names of the parameters in `expression`
+    scheme : what a reaction written as text turns into what
+
+    A law of one's own is written as text, with what turns into what in the place of `reactants`:
+    ``Reaction("binding", "kon*A*B - koff*AB", "A + B -> AB")``; :func:`pbpk_hybrid.ode_model` makes a model of such reactions.
     """
 
     name: str
     law: str
-    reactants: tuple[int, ...]
-    stoichiometry: Mapping[int, float]
-    parameters: np.ndarray
+    reactants: tuple[int, ...] | str = ()
+    stoichiometry: Mapping[int, float] = field(default_factory=dict)
+    parameters: np.ndarray = field(default_factory=lambda: np.zeros((1, 0)))
     expression: Expression | None = None
     inputs: Mapping[str, int] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
+    scheme: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.reactants, str):
+            object.__setattr__(self, "scheme", self.reactants)
+            object.__setattr__(self, "reactants", ())
 
     @property
     def rate_law(self) -> RateLaw:
@@ -187,6 +197,13 @@ class System:
         self._check_states()
         self._check_flows()
         for r in self.reactions:
+            if r.law not in LAWS and (r.scheme or not str(r.law).isidentifier()):
+                raise InputError(
+                    f"reaction {r.name}: law",
+                    r.law,
+                    ", ".join(LAWS),
+                    hint="a law written as text makes a model with ode_model(...)",
+                )
             if r.law not in LAWS:
                 raise unknown_name(f"reaction {r.name}: law", r.law, LAWS)
             r.rate_law.check(r, len(self.states))

@@ -163,6 +163,24 @@ def test_a_parameter_takes_the_number_that_an_event_gives_it(backend):
     )
 
 
+def test_events_that_wait_for_each_other_are_refused_by_name_where_they_cannot_run():
+    from dataclasses import replace
+
+    from pbpk_hybrid.models.expressions.events import EventQueue
+    from pbpk_hybrid.solvers.base import Problem, StopTable
+    from pbpk_hybrid.solvers.julia.backend import JuliaBackend
+    from pbpk_hybrid.solvers.select import workload
+
+    system = assemble_model(decay("time >= 1", ADD_DOSE)).system
+    queue = EventQueue((number(1.0),), (True,), (True,), (False,))
+    system = replace(system, events=replace(system.events, queue=queue))
+    none = np.zeros(0)
+    stops = StopTable(none.astype(int), none, none.astype(int), none.astype(int), none)
+    with pytest.raises(ph.BackendUnavailableError, match="backend='embedded'"):
+        JuliaBackend().solve(Problem(system, stops, TIMES, ("a",)), SolverOptions())
+    assert workload(system, SolverOptions(), ()).embedded_only == "events that wait for each other"
+
+
 def test_a_model_with_events_is_not_exported(tmp_path):
     from pbpk_hybrid.solvers.julia.export import save_system
 

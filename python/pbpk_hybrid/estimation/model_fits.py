@@ -19,6 +19,10 @@ from ..solvers.select import choose_backend
 class FittableModel(Protocol):
     """What a model has to offer to be fitted (:class:`pbpk_hybrid.interchange.PKSimModel` does)."""
 
+    @property
+    def units_per_hour(self) -> float:
+        """Units of the model's time in an hour."""
+
     def fit_values(self) -> Mapping[str, float]:
         """Parameters that may be estimated, with their own values."""
 
@@ -68,7 +72,7 @@ class ModelPredictor:
         self.options = options or SolverOptions()
         self.backend, _ = choose_backend(backend)
         hours, self.row = np.unique(data.time, return_inverse=True)
-        self.times = hours * 60.0
+        self.times = hours * system.model.units_per_hour
         self.own = system.parameters
         self.calls = 0
         #: doses written out before a steady-state record; an imported model has none

@@ -48,7 +48,8 @@ _COVARIATES = (
     ("cardiac_output", "cardiac output"),
 )
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1a1a1a;background:#fff}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #e4e4e4;text-align:left;vertical-align:top}
@@ -147,7 +148,8 @@ def _warnings(sim: xr.Dataset) -> list[str]:
     if failed:
         total = sim.sizes["subject"]
         lines.append(
-            f"{failed} of {total} subjects could not be integrated; they are left out of every figure."
+            f"{failed} of {total} subjects could not be integrated; they are left out of every "
+            "figure."
         )
     if "mass_balance_error" in sim:
         worst = float(np.nanmax(np.abs(sim["mass_balance_error"].values)))
@@ -169,8 +171,10 @@ def _figures(sim: xr.Dataset, observed: xr.Dataset | None, kind: str) -> list[st
     others = ("plasma", "blood", "metabolised", "excreted", "urine")
     organs = [str(c) for c in sim["compartment"].values if str(c) not in others]
     if len(organs) > 1:
-        panels = organ_panels(sim)
-        figure = panels if hasattr(panels, "savefig") else np.ravel(panels)[0].figure
+        figure = Figure(layout="constrained")  # not pyplot's, which would keep it open
+        count = len(np.ravel(organ_panels(sim, figure=figure)))
+        columns = min(4, count)
+        figure.set_size_inches(0.5 + 2.25 * columns, 0.7 + 1.75 * -(-count // columns))
         parts.append(_image(figure, "concentration over time in organs"))
     return parts
 

@@ -75,7 +75,9 @@ class Workload:
 
 def workload(system: System, options: SolverOptions, sensitivities: Sequence[str]) -> Workload:
     """The workload of a system."""
-    needs = "sensitivities" if len(sensitivities) else ""
+    queued = system.events is not None and system.events.queue is not None
+    needs = "events that wait for each other" if queued else ""
+    needs = "sensitivities" if len(sensitivities) else needs
     needs = "method expm" if options.method == "expm" else needs
     return Workload(system.n_states, system.n_subjects, options.method, needs)
 

@@ -43,12 +43,22 @@ class Event:
     condition : true where it is not zero
     assignments : what happens
     once : at most one time
+    queued : events of one time happen by priority, and each may undo or cause others, as in SBML; False: in their order
+    priority : of queued events; the highest first (None: the lowest)
+    persistent : a queued event still happens if another one has made its condition false
+    values_at_trigger : its assignments have the values of when its condition became true
+    true_before : its condition counts as true before the start, so that it does not happen there
     """
 
     name: str
     condition: Expression
     assignments: tuple[Assignment, ...]
     once: bool = True
+    queued: bool = False
+    priority: Expression | None = None
+    persistent: bool = True
+    values_at_trigger: bool = False
+    true_before: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +137,8 @@ class OdeModel:
         yield "outputs", list(self.outputs.values())
         for event in self.events:
             values = [a.value for a in event.assignments]
-            yield f"event {event.name}", [event.condition, *values]
+            first = [] if event.priority is None else [event.priority]
+            yield f"event {event.name}", [event.condition, *first, *values]
 
     @property
     def states(self) -> tuple[str, ...]:

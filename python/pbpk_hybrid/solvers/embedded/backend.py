@@ -65,6 +65,7 @@ def _integrate(
     from . import event_lanes, expressions, pack, rosenbrock
     from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
+    from .sensitivity import BLOCK
     from .stops import pack_stops
     from .tableaus import tableau
 
@@ -115,7 +116,9 @@ def _integrate(
         expr = expressions.expression_arrays(
             system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
         )
-        events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
+        events = expressions.event_arrays(
+            system, aligned_lanes(1), -(-len(derivatives) // BLOCK) * BLOCK
+        )
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)

@@ -17,10 +17,10 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
-from ...models.expressions.tree import Expression, add, mul, symbol, symbols
+from ...models.expressions.tree import Expression, add, apply, mul, symbol, symbols
 from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
-from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
+from .lanes import LANES, _row_pointer, aligned_lanes, lane, load, splat, store
 
 #: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
 #: scratch for the rates (one set per thread). For sensitivities: code of the rates' derivative along a direction of states and
@@ -35,8 +35,16 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 #: that conditions look at.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before switches used",
+    "code ptr target once constants holds happened rows y still time along direction tangent before switches used queue",
 )
+
+#: Events that wait for each other (0 events: none does): whether they persist, set the values of when their condition became true,
+#: and count as true before the start; per event and lane how many wait; the values kept since then, and their derivatives
+#: (one set of rows for each parameter of a sensitivity).
+Queue = namedtuple("Queue", "persistent at_trigger true_before waits kept kept_slopes")
+
+#: so many events of a queue may happen at one time, before it counts as one that never ends
+MOST_AT_ONCE = 10_000
 
 
 @intrinsic
@@ -244,38 +252,63 @@ def _slopes(system: System, reaction: Reaction) -> list[Expression]:
     return [derivatives([reaction.expression], names[s])[0] for s in reaction.reactants]
 
 
-def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = False):
-    """The compiled events of a System (constants of one pack are put in later), or None."""
+def _queue_arrays(program, n_values: int, n_slopes: int) -> Queue:
+    """The queue of a System's events; empty arrays where they do not queue."""
+    queue = program.queue
+    flags = lambda values: np.array(values, dtype=np.int64)
+    if queue is None:
+        empty = flags(())
+        nothing = np.zeros((0, LANES), dtype=np.int64)
+        return Queue(empty, empty, empty, nothing, aligned_lanes(1), aligned_lanes(1))
+    return Queue(
+        flags(queue.persistent),
+        flags(queue.at_trigger),
+        flags(queue.true_before),
+        np.zeros((len(queue.persistent), LANES), dtype=np.int64),
+        aligned_lanes(max(1, n_values)),
+        aligned_lanes(max(1, n_values * n_slopes)),
+    )
+
+
+def event_arrays(system: System, constants: np.ndarray, sensitivities: int = 0):
+    """The compiled events of a System (constants of one pack are put in later), or None.
+
+    Parameters
+    ----------
+    sensitivities : rows of sensitivities that a state has (0: none are wanted)
+    """
     program = system.events
     if program is None:
         return None
     place = system.plan.place
     number = {name: i for i, name in enumerate(system.states)}
-    rows = {name: Row(0, int(place[i])) for name, i in number.items()}
-    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
     values = [v for group in program.values for v in group]
-    wanted = sensitivities and bool(values)
-    key = (program.conditions, tuple(values), tuple(rows.items()), wanted)
-    code, along = _remembered(
-        key,
-        lambda: (
-            compile_expressions([*program.conditions, *values], rows).address,
-            _event_tangents(program, values, rows) if wanted else 0,
-        ),
+    priorities = () if program.queue is None else program.queue.priorities
+    wanted = bool(sensitivities and values)
+    key = (
+        program.conditions,
+        tuple(values),
+        priorities,
+        system.states,
+        place.tobytes(),
+        program.constants,
+        wanted,
     )
-    seen = symbols(*program.conditions)
+    code, along, used = _remembered(key, lambda: _event_codes(system, values, wanted))
     n = len(program.conditions)
+    once = aligned_lanes(n)
+    once[:] = np.array(program.once, dtype=float)[:, None]
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
     target = [int(place[number[t]]) for group in program.targets for t in group]
     return Events(
         code,
         ptr.astype(np.int64),
         np.array(target, dtype=np.int64),
-        np.array(program.once, dtype=np.int64),
+        once,
         constants,
-        np.zeros((n, LANES), dtype=np.int8),
-        np.zeros((n, LANES), dtype=np.int8),
-        aligned_lanes(n + len(values)),
+        aligned_lanes(n),
+        aligned_lanes(n),
+        aligned_lanes(n + len(values) + len(priorities)),
         aligned_lanes(system.n_states),
         np.array([place[number[s]] for s in program.still], dtype=np.int64),
         int(place[number[program.time]]),
@@ -284,11 +317,36 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
         int(program.n_switches),
-        np.array(sorted(rows[s].index for s in seen if rows[s].array == 0), dtype=np.int64),
+        used,
+        _queue_arrays(program, len(values), sensitivities),
     )
 
 
-def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> int:
+def _event_codes(
+    system: System, values: Sequence[Expression], sensitivities: bool
+) -> tuple[int, int, np.ndarray]:
+    """Addresses of conditions with values, and of the values' tangents; rows that conditions use."""
+    program = system.events
+    priorities = () if program.queue is None else program.queue.priorities
+    rows = {n: Row(0, int(i)) for n, i in zip(system.states, system.plan.place, strict=True)}
+    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
+    conditions = [_zero_or_one(c) for c in program.conditions]
+    code = (
+        compile_expressions([*conditions, *values, *priorities], rows).address if conditions else 0
+    )
+    along = _event_tangents(program, values, rows) if sensitivities else 0
+    used = sorted(rows[s].index for s in symbols(*conditions) if rows[s].array == 0)
+    return code, along, np.array(used, dtype=np.int64)
+
+
+def _zero_or_one(condition: Expression) -> Expression:
+    """1 where a condition holds, 0 elsewhere and where it is not a number, so that lanes can be added up."""
+    if condition.op in ("lt", "le", "eq", "and", "or", "not"):
+        return condition
+    return apply("and", apply("eq", condition, condition), condition)
+
+
+def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row]) -> int:
     """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
     seeds = {name: symbol(f"{name} direction") for name in rows}
     own = dict(rows)
@@ -308,16 +366,18 @@ def keep_exact(ev, y, z, at, now):
 @njit(cache=True, nogil=True)
 def reset_events(ev):
     """Nothing has happened yet."""
-    ev.holds[:] = 0
-    ev.happened[:] = 0
+    ev.holds[:] = 0.0
+    ev.happened[:] = 0.0
+    for k in range(len(ev.queue.true_before)):
+        ev.holds[k] = float(ev.queue.true_before[k])
+        ev.queue.waits[k] = 0
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def due(ev, k, l):
-    """Whether an event may happen in a lane once its condition is true."""
-    if ev.holds[k, l] != 0:
-        return False
-    return ev.once[k] == 0 or ev.happened[k, l] == 0
+def _rise(ev, k):
+    """1 in the lanes in which an event's condition is true that was not, unless it happens once and has happened."""
+    spent = load(ev.once, k) * load(ev.happened, k)
+    return load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
 
 
 @njit(cache=True, nogil=True)
@@ -327,24 +387,29 @@ def fire(ev, y, s, block):
     Whether anything but a switch has happened.
     """
     n = len(ev.once)
+    if n == 0:
+        return False
+    if len(ev.queue.waits):
+        return _fire_queue(ev, y, s, block)
     happened = False
     changed = True
     for k in range(n):
         if changed:
             call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
             changed = False
+        rise = _rise(ev, k)
         for l in range(LANES):
-            now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and due(ev, k, l):
-                if s is not None:
-                    _set_sensitivities(ev, k, l, y, s, block)
-                for q in range(ev.ptr[k], ev.ptr[k + 1]):
-                    y[ev.target[q - n], l] = ev.rows[q, l]
-                ev.happened[k, l] = 1
-                changed = True
-                if k < n - ev.switches:
-                    happened = True
-            ev.holds[k, l] = 1 if now else 0
+            if lane(rise, l) == 0.0:
+                continue
+            if s is not None:
+                _set_sensitivities(ev, k, l, y, s, block)
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                y[ev.target[q - n], l] = ev.rows[q, l]
+            ev.happened[k, l] = 1.0
+            changed = True
+            if k < n - ev.switches:
+                happened = True
+        store(ev.holds, k, load(ev.rows, k))
     return happened
 
 
@@ -378,20 +443,155 @@ def _set_sensitivities(ev, k, l, y, s, block):
 
 
 @njit(cache=True, nogil=True)
+def _fire_queue(ev, y, s, block):
+    """As `fire`, of events that queue: those whose condition has become true wait; the one of the highest priority happens; then
+    all conditions are looked at again.
+
+    A queue without an end makes the state of its lane NaN, which the integration then reports.
+    """
+    n = len(ev.once)
+    own = n - ev.switches
+    happened = False
+    for count in range(MOST_AT_ONCE + 1):
+        call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
+        switched = _look(ev, y, s, block)
+        if switched:  # what conditions and values are calculated from is out of date
+            call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
+            _look(ev, y, s, block)
+        waiting = False
+        for l in range(LANES):
+            k = _next_in_queue(ev, own, l)
+            if k < 0:
+                continue
+            waiting = True
+            ev.queue.waits[k, l] -= 1
+            if count == MOST_AT_ONCE:
+                for i in range(len(y)):
+                    y[i, l] = np.nan
+                ev.queue.waits[:, l] = 0
+                continue
+            _happen(ev, k, l, y, s, block)
+            happened = True
+        if not waiting:
+            break
+    return happened
+
+
+@njit(cache=True, nogil=True)
+def _look(ev, y, s, block):
+    """Note which events have begun or ceased to wait, and set switches; whether a switch was set."""
+    n = len(ev.once)
+    own = n - ev.switches
+    queue = ev.queue
+    switched = False
+    for k in range(n):
+        for l in range(LANES):
+            now = ev.rows[k, l] != 0.0
+            if now and ev.holds[k, l] == 0.0:
+                if k >= own:
+                    for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                        switched = switched or y[ev.target[q - n], l] != ev.rows[q, l]
+                        y[ev.target[q - n], l] = ev.rows[q, l]
+                else:
+                    queue.waits[k, l] += 1
+                    for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                        queue.kept[q - n, l] = ev.rows[q, l]
+                    if s is not None and queue.at_trigger[k] != 0:
+                        _keep_slopes(ev, k, l, y, s, block)
+            elif not now and k < own and queue.persistent[k] == 0:
+                queue.waits[k, l] = 0
+            ev.holds[k, l] = 1.0 if now else 0.0
+    return switched
+
+
+@njit(cache=True, nogil=True)
+def _next_in_queue(ev, own, l):
+    """The event of a lane that happens next; -1: none waits."""
+    first = ev.ptr[len(ev.once)]
+    best = -1
+    for k in range(own):
+        if ev.queue.waits[k, l] != 0:
+            if best < 0 or ev.rows[first + k, l] > ev.rows[first + best, l]:
+                best = k
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _happen(ev, k, l, y, s, block):
+    """One event happens in one lane."""
+    n = len(ev.once)
+    before = ev.queue.at_trigger[k] != 0
+    if s is not None:
+        if before:
+            _use_slopes(ev, k, l, y, s, block)
+        else:
+            _set_sensitivities(ev, k, l, y, s, block)
+    for q in range(ev.ptr[k], ev.ptr[k + 1]):
+        y[ev.target[q - n], l] = ev.queue.kept[q - n, l] if before else ev.rows[q, l]
+    ev.happened[k, l] = 1
+
+
+@njit(cache=True, nogil=True)
+def _keep_slopes(ev, k, l, y, s, block):
+    """Derivatives of what an event will set, as they are now."""
+    n = len(ev.once)
+    n_values = ev.ptr[n] - n
+    rows = len(y) * block
+    n_constants = len(ev.constants)
+    for group in range(len(s) // rows):
+        for b in range(block):
+            at = (group * block + b) * n_constants
+            first = group * rows + b
+            call_wide(
+                ev.along,
+                y,
+                0,
+                y,
+                ev.constants,
+                s,
+                first,
+                ev.direction,
+                at,
+                s,
+                first,
+                block,
+                ev.tangent,
+            )
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                place = (group * block + b) * n_values + q - n
+                ev.queue.kept_slopes[place, l] = ev.tangent[q - n, l]
+
+
+@njit(cache=True, nogil=True)
+def _use_slopes(ev, k, l, y, s, block):
+    """Sensitivities of what an event sets, as they were kept."""
+    n = len(ev.once)
+    n_values = ev.ptr[n] - n
+    rows = len(y) * block
+    for group in range(len(s) // rows):
+        for b in range(block):
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                place = (group * block + b) * n_values + q - n
+                row = group * rows + ev.target[q - n] * block + b
+                s[row, l] = ev.queue.kept_slopes[place, l]
+
+
+@njit(cache=True, nogil=True)
 def rising(ev, state, row, count, note):
     """Whether a condition that did not hold does so now, in a lane with a subject; `note`: remember those that ended."""
     n = len(ev.once)
+    if n == 0:
+        return False
     call(ev.code, state, row, state, ev.constants, ev.rows, 0)
+    rise = splat(0.0)
     for k in range(n):
-        for l in range(count):
-            now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and due(ev, k, l):
-                return True
+        rise = rise + _rise(ev, k)
+    for l in range(count):
+        if lane(rise, l) != 0.0:
+            return True
     if note:  # only of a step that stands: one that is cut short says nothing about its end
         for k in range(n):
-            for l in range(LANES):
-                if not (ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]):
-                    ev.holds[k, l] = 0
+            store(ev.holds, k, load(ev.holds, k) * load(ev.rows, k))
     return False
 
 
@@ -462,6 +662,7 @@ def events_of_pack(ev, constants, directions, pack):
         ev.before,
         ev.switches,
         ev.used,
+        ev.queue,
     )
 
 

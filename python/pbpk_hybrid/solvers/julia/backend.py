@@ -45,7 +45,7 @@ class JuliaBackend:
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started
+        BackendUnavailableError : Julia cannot be started, or the system has events that wait for each other
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":
@@ -56,7 +56,9 @@ class JuliaBackend:
             return _with_sensitivities(problem, options, progress)
         from . import runtime
         from .convert import flatten
+        from .expressions import refuse_queues
 
+        refuse_queues(problem.system)
         runtime.start()
         flat = flatten(problem, options)
         # 1 is this thread and no task; 0 is that and no garbage collection

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._core.errors import BackendUnavailableError
 from ...models.expressions.derivative import derivatives
 from ...models.expressions.tree import Expression, Table, postorder
 from ...models.system.system import Reaction, System
@@ -96,6 +97,20 @@ class EventList:
         """All of them, in the order of ``FLAT`` in ``julia/src/flat.jl``."""
         own = (self.targets_per, self.target, self.once, self.constants, self.still, self.numbers)
         return (*self.operations.arrays, *own)
+
+
+def refuse_queues(system: System) -> None:
+    """Events that wait for each other are the embedded backend's alone.
+
+    Raises
+    ------
+    BackendUnavailableError : the system has such events
+    """
+    if system.events is not None and system.events.queue is not None:
+        raise BackendUnavailableError(
+            "backend 'julia' cannot integrate events with priorities or persistence, as SBML has "
+            "them; use backend='embedded', which can"
+        )
 
 
 def event_list(system: System) -> EventList:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base import Problem, SolverOptions, Trajectories
-from .expressions import operation_list
+from .expressions import event_list, operation_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,18 @@ class FlatProblem:
     table : (n_arrays, 4) int64: address and up to three dimensions, in Julia's order
     arrays : the arrays themselves, kept alive while Julia uses them
     result : Trajectories whose arrays Julia fills
+    counts : numbers of states, subjects and steps allowed; and of the last subject that is done, which Julia writes
     """
 
     table: np.ndarray
     arrays: tuple[np.ndarray, ...]
     result: Trajectories
+    counts: np.ndarray
+
+    @property
+    def last_done(self) -> int:
+        """The last subject (from 1) whose results are there."""
+        return int(self.counts[3])
 
     @property
     def address(self) -> int:
@@ -43,6 +50,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     result = _empty_result(problem)
     terms = problem.saved_terms()
     reactions = system.reactions
+    counts = _ints([n, n_subjects, options.max_steps, 0])
     arrays = (
         _ints(system.k_row),
         _ints(system.k_col),
@@ -67,7 +75,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         _floats(problem.start),
         _floats(problem.tolerance(options)),
         _floats([problem.start_time, options.rtol, options.max_step]),
-        _ints([n, n_subjects, options.max_steps]),
+        counts,
         result.amount,
         result.balance if result.balance is not None else np.empty((0, n_times)),
         result.given,
@@ -75,12 +83,13 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         result.status,
         result.steps,
         *operation_list(system).arrays,
+        *event_list(system).arrays,
     )
     table = np.zeros((len(arrays), 4), dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):
         row[0] = array.ctypes.data
         row[1 : 1 + array.ndim] = array.shape[::-1]
-    return FlatProblem(table, arrays, result)
+    return FlatProblem(table, arrays, result, counts)
 
 
 def _empty_result(problem: Problem) -> Trajectories:

@@ -63,6 +63,8 @@ _WHERE = {
         "httk_css",
     ),
     "solvers": ("SolverOptions", "Status"),
+    "estimation.patient": ("Patient",),
+    "estimation.individual": ("posterior",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -114,6 +116,8 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.individual import posterior
+    from .estimation.patient import Patient
     from .models import (
         Observable,
         OrganGraph,

@@ -7,6 +7,10 @@ from .._core.lazy import lazy_names
 _WHERE = {
     "parameters": ("Parameter", "Normal", "LogNormal", "HalfCauchy"),
     "fitting": ("fit", "Fit"),
+    "patient": ("Patient",),
+    "individual": ("posterior", "usual_priors"),
+    "posterior_draws": ("Posterior",),
+    "discrepancy": ("Discrepancy",),
     "profiles": ("profile_likelihood", "Profile"),
     "population": ("fit_population", "PopulationFit"),
     "bayes": ("sample_posterior",),

@@ -181,6 +181,7 @@ class Predictor:
         elif isinstance(regimen, xr.Dataset):
             regimen = Regimen.from_dataset(regimen)
         regimen = _of_the_only_one(system, regimen, data)
+        self.regimen, self.body_weight, self.lag_time = regimen, body_weight, lag_time
         self.own = own_values(self.system)
         self.calls = 0
         self.steady_doses = 0

@@ -323,6 +323,7 @@ DEFERRED_CIRCLES = (
     {"dosing.dataset", "dosing.language", "dosing.regimen"},
     {"estimation.objective", "estimation.predictor", "estimation.steady"},
     {"interchange.pksim", "interchange.pksim_processes"},
+    {"models.expressions.printing", "models.expressions.tree"},
 )
 
 

@@ -17,6 +17,7 @@ from ..models.system.system import System
 from ..simulation.run import simulate_system
 from ..solvers.base import SolverOptions
 from .error_models import as_error_model
+from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
 from .predictor import Predictor, read_observations
@@ -180,7 +181,7 @@ def fit(
     parameters: Mapping[str, Parameter | float] | Sequence[str],
     priors: Mapping[str, Prior] | None = None,
     *,
-    regimen: Regimen | xr.Dataset | str,
+    regimen: Regimen | xr.Dataset | str | None = None,
     error: str | Mapping[str, float] = "proportional",
     body_weight: np.ndarray | None = None,
     lag_time: float = 0.0,
@@ -209,11 +210,12 @@ def fit(
 
     Parameters
     ----------
-    model : a System; with one subject all observations are its own, else they are found by their subject's label
+    model : a System; with one subject all observations are its own, else they are found by their subject's label. Or a model
+        that brings its own doses, such as a simulation of PK-Sim (one subject; parameters and matrices by path)
     observation : Dataset of schema ``observation``; values marked ``censored`` count by method M3
     parameters : name -> Parameter, or the number to start from; or just names
     priors : name -> Normal, LogNormal or HalfCauchy; names of the error model ("error.proportional") may be among them
-    regimen : what was given, as in simulate_system
+    regimen : what was given, as in simulate_system; None for a model that brings its own doses
     error : "additive", "proportional", "combined" or "lognormal", estimated; or known values, {"proportional": 0.2}
     body_weight, lag_time : as in simulate_system
     compartments : matrix of an observation -> compartment of the model, where they are not called alike
@@ -293,9 +295,15 @@ def make_objective(
     more_names: Sequence[str] = (),
 ) -> Objective:
     """Check everything and put it together; arguments as in :func:`fit`."""
-    if not isinstance(model, System):
+    brings_doses = is_fittable(model)
+    if brings_doses:
+        check_regimen(regimen)
+        model = ModelUnderFit(model)
+    elif not isinstance(model, System):
         hint = "build one with whole_body_system(compound, people)"
         raise InputError("model", type(model).__name__, "a System", hint=hint)
+    elif regimen is None:
+        raise InputError("regimen", None, "what was given, such as '100 mg oral'")
     error_model = as_error_model(error)
     resolved = resolve(model, parameters, priors)
     check_priors(priors, (*(p.name for p in resolved), *error_model.free, *more_names))
@@ -303,6 +311,9 @@ def make_objective(
         observation, model, compartments, zero=error_model.kind in ("additive", "combined")
     )
     targets = tuple(t for p in resolved for t in p.targets)
+    if brings_doses:
+        predictor = ModelPredictor(model, data, targets, backend=backend, options=options)
+        return Objective(predictor, resolved, error_model, priors)
     predictor = Predictor(
         model,
         data,

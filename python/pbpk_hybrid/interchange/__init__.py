@@ -1,4 +1,4 @@
-"""Interchange: SBML out and in, PK-Sim snapshots in. Data sets of NONMEM are read and written by the room `dosing`."""
+"""Interchange: SBML out and in, PK-Sim snapshots and simulations in. Data sets of NONMEM are read and written by the room `dosing`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,7 @@ _WHERE = {
     "sbml_export": ("export_sbml",),
     "sbml_import": ("import_sbml", "ImportedModel"),
     "pksim": ("import_pksim_snapshot", "ImportedSnapshot"),
+    "pksim_simulation": ("read_pksim_simulation", "example_pksim_simulation"),
+    "pksim_model": ("PKSimModel",),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

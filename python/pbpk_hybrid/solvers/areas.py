@@ -51,6 +51,9 @@ def solve(
     Sensitivities and "expm" are integrated by code that does (see the backends).
     """
     own = backend.integrates_areas or options.method == "expm" or problem.parameters
+    own = (
+        own and problem.system.events is None
+    )  # a step that an event cuts short has no area of its own
     if not problem.areas or own:
         return backend.solve(problem, options, progress)
     return with_area_states(backend, problem, options, progress)

@@ -195,9 +195,10 @@ class Problem:
     times : (n_times,) [h], strictly increasing
     saved : names of the system's observables
     start_time : [h] time at which `y0` holds; at most times[0] and the first stop
-    y0 : (n_subjects or 1, n_states) [mg], None for zero; it does not depend on the parameters
+    y0 : (n_subjects or 1, n_states) [mg], None for zero
     parameters : names of the system's parameters to differentiate the saved sums by
     areas : names of the system's observables to integrate over time, from `start_time` on
+    start_slope : (n_subjects or 1, n_states, n_parameters) d y0/d parameter; None where y0 does not depend on them
     """
 
     system: System
@@ -208,6 +209,7 @@ class Problem:
     y0: np.ndarray | None = None
     parameters: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    start_slope: np.ndarray | None = None
 
     @property
     def start(self) -> np.ndarray:
@@ -225,9 +227,13 @@ class Problem:
     def take(self, subject: int) -> Problem:
         """The same problem for one subject."""
         pick = slice(subject, subject + 1)
-        y0 = self.y0 if self.y0 is None or len(self.y0) == 1 else self.y0[pick]
+        of_one = lambda a: a if a is None or len(a) == 1 else a[pick]
         return replace(
-            self, system=self.system.take(pick), stops=self.stops.take(subject, subject + 1), y0=y0
+            self,
+            system=self.system.take(pick),
+            stops=self.stops.take(subject, subject + 1),
+            y0=of_one(self.y0),
+            start_slope=of_one(self.start_slope),
         )
 
     def saved_terms(self) -> list[tuple[tuple[int, float], ...]]:

@@ -28,6 +28,7 @@ class ParameterDerivative:
     k_value : (n_subjects or 1, n_touched)
     reactions : one (n_subjects or 1, n_parameters) per reaction
     factor, offset : observable -> (n_subjects or 1,), only those that depend on it
+    events : (n_subjects or 1, n_constants) of the events' constants; None: no events
     """
 
     name: str
@@ -36,6 +37,7 @@ class ParameterDerivative:
     reactions: tuple[np.ndarray, ...]
     factor: dict[str, np.ndarray]
     offset: dict[str, np.ndarray] = field(default_factory=dict)
+    events: np.ndarray | None = None
 
 
 def parameter_names(system: System) -> tuple[str, ...]:
@@ -96,4 +98,5 @@ def _complex_step(system: System, name: str) -> ParameterDerivative:
         tuple(np.atleast_2d(slope(r)) for r in c.reaction_parameters),
         factor,
         offset,
+        None if c.event_constants is None else np.atleast_2d(slope(c.event_constants)),
     )

@@ -44,9 +44,16 @@ def named(system: System) -> System:
     return replace(system, parameters=own_values(system), assemble=assemble)
 
 
-def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
-    """The same system with other values of its named parameters, (n_subjects or 1,) each."""
-    c = system.assemble(parameters)
+def with_values(
+    system: System,
+    parameters: Mapping[str, np.ndarray],
+    numbers: Mapping[str, np.ndarray] | None = None,
+) -> System:
+    """The same system with other values of its named parameters, (n_subjects or 1,) each.
+
+    `numbers`: the same values for `assemble`, where it takes them in a shorter form (one number for all subjects).
+    """
+    c = system.assemble(parameters if numbers is None else numbers)
     n = system.n_subjects
     rows = lambda a: a if len(a) in (1, n) else np.broadcast_to(a, (n, *a.shape[1:]))
     return replace(
@@ -67,4 +74,12 @@ def with_values(system: System, parameters: Mapping[str, np.ndarray]) -> System:
             for k, o in system.observables.items()
         },
         parameters=dict(parameters),
+        events=_with_constants(system, c),
     )
+
+
+def _with_constants(system: System, coefficients: Coefficients):
+    """The system's events with other constants."""
+    if system.events is None or coefficients.event_constants is None:
+        return system.events
+    return replace(system.events, values_of_constants=coefficients.event_constants)

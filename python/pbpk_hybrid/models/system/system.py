@@ -17,14 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
+from ..expressions.tree import Expression, evaluate
 from .elimination_order import EliminationPlan, plan_elimination
 from .equations import equations_html, equations_text, summary
 from .signs import signed_by_equations
+
+if TYPE_CHECKING:
+    from ..expressions.events import EventProgram
 
 #: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
 #: allowed)
@@ -34,6 +38,7 @@ RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
     "hill": (2, 1, 3, 0),
     "hill_product": (3, 2, 3, 0),
     "enzymatic": (4, 2, 2, 2),
+    "expression": (5, 0, 0, 0),
 }
 
 #: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
@@ -67,6 +72,9 @@ class Reaction:
     reactants : state numbers
     stoichiometry : mapping state number -> net amount gained per unit of v
     parameters : (n_subjects or 1, n_parameters)
+    expression : of law ``expression``: v over the names of states and of `symbols`
+    inputs : name of a state in `expression` -> its number; the reactants, and states that only events change
+    symbols : names of the parameters in `expression`
     """
 
     name: str
@@ -74,9 +82,14 @@ class Reaction:
     reactants: tuple[int, ...]
     stoichiometry: Mapping[int, float]
     parameters: np.ndarray
+    expression: Expression | None = None
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    symbols: tuple[str, ...] = ()
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
+        if self.law == "expression":
+            return tuple(f"{s}[{self.name}]" for s in self.symbols)
         if self.law == "mass_action":
             return (f"k[{self.name}]",)
         if self.law in ("hill", "hill_product"):
@@ -97,6 +110,10 @@ class Reaction:
     def rate(self, y: np.ndarray, parameters: np.ndarray | None = None) -> np.ndarray:
         """v for amounts y (..., n_states); parameters broadcast against the leading axes."""
         p = self.parameters if parameters is None else parameters
+        if self.law == "expression":
+            values = {name: y[..., i] for name, i in self.inputs.items()}
+            values |= {name: p[..., j] for j, name in enumerate(self.symbols)}
+            return evaluate([self.expression], values)[0]
         a = y[..., self.reactants[0]]
         if self.law == "mass_action":
             return p[..., 0] * a * y[..., self.reactants[1]]
@@ -160,6 +177,7 @@ class Coefficients:
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
     observable_factor: Mapping[str, np.ndarray]  # name -> (n_subjects or 1,)
     observable_offset: Mapping[str, np.ndarray] = field(default_factory=dict)
+    event_constants: np.ndarray | None = None  # (n_subjects or 1, n_constants)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +201,7 @@ class System:
     signed : names of the states that may be negative because they are deviations from a baseline, not amounts; all
         others are amounts, and a result in which one falls below zero is not a success (``Status.NEGATIVE_AMOUNT``).
         None: those that the reactions can take below zero; where the system is not closed, also those that K can
+    events : what happens at times and in states that only the integration finds
 
     Raises
     ------
@@ -202,6 +221,7 @@ class System:
     assemble: Callable[[Mapping[str, np.ndarray]], Coefficients] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
     signed: tuple[str, ...] | None = None
+    events: EventProgram | None = None
 
     def __post_init__(self) -> None:
         _set = lambda name, value: object.__setattr__(self, name, value)
@@ -262,6 +282,9 @@ class System:
         for r in self.reactions:
             if r.law not in RATE_LAWS:
                 raise unknown_name(f"reaction {r.name}: law", r.law, RATE_LAWS)
+            if r.law == "expression":
+                self._check_expression(r)
+                continue
             _, n_reactants, n_parameters, inhibitors = RATE_LAWS[r.law]
             extra = len(r.reactants) - n_reactants
             if extra < 0 or (extra and not inhibitors):
@@ -286,6 +309,15 @@ class System:
                     f"states 0 to {n - 1}",
                 )
             self._finite(f"reaction {r.name}", r.parameters, lambda e, r=r: r.parameter_names[e])
+
+    def _check_expression(self, r: Reaction) -> None:
+        if r.expression is None or np.shape(r.parameters)[1:] != (len(r.symbols),):
+            raise InputError(
+                f"reaction {r.name}",
+                (r.expression, np.shape(r.parameters)),
+                "an expression, and one parameter for each of its symbols",
+            )
+        self._finite(f"reaction {r.name}", r.parameters, lambda e: r.parameter_names[e])
 
     def _finite(self, what: str, values: np.ndarray, label: Callable[[int], str]) -> None:
         if not np.isfinite(values).all():
@@ -418,4 +450,5 @@ class System:
             n_subjects=len(labels),
             subjects=labels,
             parameters={k: pick(np.atleast_1d(v)) for k, v in self.parameters.items()},
+            events=None if self.events is None else self.events.take(subjects),
         )

@@ -62,7 +62,7 @@ def _integrate(
     problem: Problem, options: SolverOptions, progress
 ) -> tuple[Trajectories, np.ndarray]:
     """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
-    from . import pack, rosenbrock
+    from . import event_lanes, expressions, pack, rosenbrock
     from .areas import area_arrays
     from .lanes import LANES, aligned_lanes
     from .stops import pack_stops
@@ -77,10 +77,10 @@ def _integrate(
     atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
     y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
-    if n_subjects % LANES:
-        y[-1, :, n_subjects % LANES :] = (
-            0.0  # lanes without a subject hold nothing and never set the step
-        )
+    # Lanes without a subject hold nothing and never set the step. Expressions may not be defined for nothing (a volume of
+    # zero): there these lanes go along as copies of the last subject.
+    if n_subjects % LANES and not any(r.law == "expression" for r in system.reactions):
+        y[-1, :, n_subjects % LANES :] = 0.0
     out = np.empty((n_subjects, n_times, len(problem.saved)))
     given = np.empty((n_subjects, n_times))
     balance = np.empty((n_subjects if system.closed else 0, n_times))
@@ -89,12 +89,19 @@ def _integrate(
     control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
     area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
-    kd = kd_values = dpars = n_par = sensitivity = None
+    kd = kd_values = dpars = n_par = sensitivity = starts = None
     if derivatives:
+        starts = pack.start_slope_lanes(system, problem.start_slope, len(derivatives))
         kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
         sensitivity = np.empty((n_subjects, n_times, len(problem.saved), len(derivatives)))
 
     stage_weights = method.stage_weights
+    event_constants = event_directions = None
+    if system.events is not None:
+        event_constants = event_lanes.per_pack_constants(system, n_subjects)
+        event_directions = aligned_lanes(0, 1)
+        if derivatives:
+            event_directions = event_lanes.per_pack_directions(system, derivatives, n_subjects)
 
     def make_worker():
         work = pack.scratch(system, method.stages, len(method.H))
@@ -105,6 +112,10 @@ def _integrate(
             )
         areas = area_arrays(system, problem.area_terms(), method, area, moment)
         rate = aligned_lanes(n)
+        expr = expressions.expression_arrays(
+            system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
+        )
+        events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
@@ -137,6 +148,11 @@ def _integrate(
                 kd_values,
                 dpars,
                 areas,
+                starts,
+                expr,
+                events,
+                event_constants,
+                event_directions,
                 n_subjects,
                 a,
                 b,

@@ -98,6 +98,12 @@ def structure(
     return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
 
 
+def parameter_rows(system: System) -> list[int]:
+    """First row of each reaction's parameters."""
+    counts = [r.parameters.shape[1] for r in system.reactions]
+    return [int(c) for c in np.cumsum([0, *counts])[:-1]]
+
+
 def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
     """(minus K in LU order, reaction parameters), each (packs, rows, LANES)."""
     plan = system.plan
@@ -109,7 +115,7 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
             for r in system.reactions
         ]
         par = np.concatenate(parts, axis=1)
-    else:
+    if not system.reactions or not par.shape[1]:
         par = np.zeros((1, 1))
     return to_lanes(base, system.n_subjects), to_lanes(par, system.n_subjects)
 
@@ -153,6 +159,19 @@ def derivative_lanes(
         to_lanes(par.reshape(system.n_subjects, -1), system.n_subjects),
         n_par,
     )
+
+
+def start_slope_lanes(system: System, slope: np.ndarray | None, n_parameters: int) -> np.ndarray:
+    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's order of rows; (0, ...): all zero."""
+    blocks = -(-n_parameters // BLOCK)
+    n = system.n_states
+    if slope is None:
+        return aligned_lanes(0, blocks * n * BLOCK)
+    padded = np.zeros((len(slope), n, blocks * BLOCK))
+    padded[:, :, :n_parameters] = slope[:, system.plan.order]
+    # (subject, state, block, parameter in block) -> (subject, block, state, parameter in block)
+    rows = padded.reshape(len(slope), n, blocks, BLOCK).transpose(0, 2, 1, 3)
+    return to_lanes(np.ascontiguousarray(rows).reshape(len(slope), -1), system.n_subjects)
 
 
 def sensitivity_scratch(

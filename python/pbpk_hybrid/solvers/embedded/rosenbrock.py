@@ -23,6 +23,7 @@ from numba import njit
 from ..base import ADD, KEEP, RATE, Status
 from .areas import advance_areas, prepare_areas, save_areas, write_areas
 from .enzymatic import enzymatic_linearise, enzymatic_rate
+from .expressions import call, events_of_pack, fire, keep_exact, locate, reset_events, rising
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .sensitivity import BLOCK, save_block, step_block
@@ -51,6 +52,8 @@ Structure = namedtuple(
 #: Stepping constants; see SolverOptions.
 Control = namedtuple("Control", "rtol max_steps min_step max_step")
 
+#: two times are the same if they differ by less than this share of them; more than conditions allow for
+SAME_TIME = 3e-11
 # as plain numbers, which numba keeps as constants
 SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
 STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
@@ -131,9 +134,14 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _linearise(st, par, y, slope):
+def _linearise(st, par, y, slope, expr):
     """slope = d v / d reactant of every reaction at y."""
+    if expr is not None:
+        if expr.slopes != 0:
+            call(expr.slopes, y, 0, y, par, slope, expr.slope_row)
     for m in range(len(st.law)):
+        if expr is not None and entry(st.law, m) == 5:
+            continue
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
         if st.enzymatic is not None and entry(st.law, m) == 4:
@@ -158,12 +166,16 @@ def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, at_z):
+def _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, at_z, expr):
     """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
+    if expr is not None:
+        call(expr.rates, u, at, y, par, expr.v, 0)
     for m in range(len(st.law)):
         first = entry(st.r_ptr, m)
         reactants = entry(st.r_ptr, m + 1) - first
-        if st.enzymatic is not None and entry(st.law, m) == 4:
+        if expr is not None and entry(st.law, m) == 5:
+            v = load(expr.v, m - expr.first)
+        elif st.enzymatic is not None and entry(st.law, m) == 4:
             v = enzymatic_rate(m, st, par, u, at)
         elif st.hill is not None and entry(st.law, m) >= 2:
             v = hill_rate(m, st, par, u, at)
@@ -187,8 +199,9 @@ def _add_rates(n, rate, gamma_h, z, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _error(n, y, z, new, embedded, rtol, atol):
-    """RMS over states of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane."""
+def _error(n, counted, y, z, new, embedded, rtol, atol):
+    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane; over the `counted` states
+    that can have one."""
     total = splat(0.0)
     for i in range(n):
         after = load(z, new + i)
@@ -202,7 +215,7 @@ def _error(n, y, z, new, embedded, rtol, atol):
         if e != e:  # a NaN must win over the lanes that follow
             return e
         worst = max(worst, e)
-    return np.sqrt(worst / n)
+    return np.sqrt(worst / counted)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -323,6 +336,7 @@ def _advance_sensitivities(
     row,
     first,
     count,
+    expr,
 ):
     """All blocks over one accepted step, with what is to be saved inside it."""
     rows = n * BLOCK
@@ -349,6 +363,7 @@ def _advance_sensitivities(
             sens.w,
             sens.d,
             sens.z,
+            expr,
         )
         at = row
         while at < len(times) and times[at] < now:
@@ -401,6 +416,8 @@ def integrate_pack(
     given,
     sens,
     area,
+    expr,
+    ev,
     first,
     count,
     statistics,
@@ -419,6 +436,7 @@ def integrate_pack(
     out : (n_subjects, n_times, n_saved), rows first..first+count are written
     sens : SensitivityArrays of the pack, or None: only the state is integrated
     area : AreaArrays, for none or some integrals over time
+    expr : Expressions, or None; ev : Events of the pack, or None
     balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
     statistics : int64 (3,): accepted steps, rejected steps, status
     lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where none was below; written here
@@ -445,52 +463,75 @@ def integrate_pack(
     areas = len(area.ptr) > 1
     for i in range(len(area.now)):
         store(area.now, i, splat(0.0))
+    happens = ev is not None  # events may be due at the start
+    counted = n
+    if ev is not None:
+        counted = n - 1 - len(ev.still)  # not time, nor what only events change
+        reset_events(ev)
     while True:
-        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose
+        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose; the other way
+        # round in models that report the state before their events
         fresh = False
-        while stop < n_stops and ev_time[stop] <= t:
-            for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
-                value = load(ev_value, e)
-                _apply_event(n, ev_kind[e], ev_state[e], value, y, rate)
-                if ev_kind[e] == ADD:
-                    put_in = put_in + value
-                elif ev_kind[e] == KEEP:
-                    put_in = put_in * value
-                    if sens is not None:
-                        for i in range(len(sens.s)):
-                            store(sens.s, i, load(sens.s, i) * value)
-            stop += 1
-            fresh = True
-        if fresh:
-            flow_in = _total(n, rate, 0)
-            infusing = _any(flow_in)
-        while row < n_times and times[row] <= t:
-            _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
-            _save_balance(
-                n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
-            )
-            if areas:
-                save_areas(area, 0.0, 0.0, t, row)
-            if sens is not None:
-                for block in range(len(sens.s) // (n * BLOCK)):
-                    save_block(
-                        st,
-                        out_weight,
-                        n,
-                        stages,
-                        weights,
-                        0.0,
-                        sens.s,
-                        sens.z,
-                        block,
-                        sens.out.shape[3],
-                        sens.weight,
-                        sens.out,
-                        first,
-                        count,
-                        row,
+        saves_first = False
+        due = t
+        if ev is not None:
+            saves_first = ev.before != 0
+            if (
+                saves_first
+            ):  # conditions hold within rounding of their time, which may be ahead of it
+                due = t + SAME_TIME * (1.0 + abs(t))
+        for phase in range(2):
+            if (phase == 0) == saves_first:
+                while row < n_times and times[row] <= due:
+                    _save(st, out_weight, n, 0.0, n_dense, y, y, 0, dense, out, first, count, row)
+                    _save_balance(
+                        n, 0.0, n_dense, y, y, 0, dense, put_in, balance, given, first, count, row
                     )
-            row += 1
+                    if areas:
+                        save_areas(area, 0.0, 0.0, t, row)
+                    if sens is not None:
+                        for block in range(len(sens.s) // (n * BLOCK)):
+                            save_block(
+                                st,
+                                out_weight,
+                                n,
+                                stages,
+                                weights,
+                                0.0,
+                                sens.s,
+                                sens.z,
+                                block,
+                                sens.out.shape[3],
+                                sens.weight,
+                                sens.out,
+                                first,
+                                count,
+                                row,
+                            )
+                    row += 1
+                continue
+            while stop < n_stops and ev_time[stop] <= t:
+                for e in range(ev_ptr[stop], ev_ptr[stop + 1]):
+                    value = load(ev_value, e)
+                    _apply_event(n, ev_kind[e], ev_state[e], value, y, rate)
+                    if ev_kind[e] == ADD:
+                        put_in = put_in + value
+                    elif ev_kind[e] == KEEP:
+                        put_in = put_in * value
+                        if sens is not None:
+                            for i in range(len(sens.s)):
+                                store(sens.s, i, load(sens.s, i) * value)
+                stop += 1
+                fresh = True
+            if ev is not None and (fresh or happens):
+                if sens is None:
+                    fresh = fire(ev, y, None, BLOCK) or fresh
+                else:
+                    fresh = fire(ev, y, sens.s, BLOCK) or fresh
+                happens = False
+            if fresh:
+                flow_in = _total(n, rate, 0)
+                infusing = _any(flow_in)
         if row >= n_times:
             break
         until = end
@@ -511,7 +552,7 @@ def integrate_pack(
                 last = True
             gamma_h = gamma * step
             if not refused:  # a refused step starts again from the same y
-                _linearise(st, par, y, slope)
+                _linearise(st, par, y, slope, expr)
             _factorise(n, st, stoich, base0, slope, lu, gamma_h)
             for s in range(stages):
                 combine(s, n, y, 0, z, weights.c, weights.D)
@@ -520,16 +561,28 @@ def integrate_pack(
                     if sens is not None:
                         at = s * n  # sensitivities need u of every stage
                     _evaluate_reactants(s, n, st, y, z, weights.a, weights.A, u, at)
-                    _add_curvature(st, stoich, par, u, at, slope, gamma_h, z, s * n)
+                    _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, s * n, expr)
                 if infusing:
                     _add_rates(n, rate, gamma_h, z, s * n)
                 _solve(n, st, lu, z, s * n)
-            error = _error(n, y, z, last_z, last_z - n, control.rtol, tolerance)
+            error = _error(n, counted, y, z, last_z, last_z - n, control.rtol, tolerance)
             if error <= 1.0:
                 grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:
                     grow = min(grow, 1.0)
                 now = until if last else t + step
+                prepared = False
+                share = 1.0
+                if ev is not None:
+                    keep_exact(ev, y, z, last_z, now)
+                    if rising(ev, z, last_z, count, True):
+                        _dense_prepare(n, stages, y, weights.h, weights.H, z, dense)
+                        prepared = True
+                        share = locate(ev, n, y, z, last_z, dense, n_dense, count)
+                        happens = True
+                        if share < 1.0:
+                            now = t + share * step
+                            last = False
                 if sens is not None:
                     _advance_sensitivities(
                         n,
@@ -552,8 +605,8 @@ def integrate_pack(
                         row,
                         first,
                         count,
+                        expr,
                     )
-                prepared = False
                 if areas:
                     prepare_areas(area, n, stages, z, row < n_times and times[row] < now)
                 while row < n_times and times[row] < now:
@@ -595,8 +648,12 @@ def integrate_pack(
                         row,
                     )
                     row += 1
-                for i in range(n):
-                    store(y, i, load(z, last_z + i))
+                if ev is not None and share < 1.0:
+                    for i in range(n):
+                        store(y, i, load(ev.y, i))
+                else:
+                    for i in range(n):
+                        store(y, i, load(z, last_z + i))
                 if len(st.guarded):
                     least = load(lowest, 0)
                     for g in range(len(st.guarded)):
@@ -609,6 +666,9 @@ def integrate_pack(
                 accepted += 1
                 refused = False
                 h = step * grow if not last else max(h, step * grow)
+                if ev is not None:
+                    if happens:
+                        break
             else:
                 rejected += 1
                 refused = True
@@ -622,11 +682,13 @@ def integrate_pack(
 
 
 @njit(cache=True, nogil=True)
-def _of_pack(sens, kd_values, dpars, pack):
-    """The arrays of one pack, with s = 0; None stays None."""
+def _of_pack(sens, kd_values, dpars, starts, pack):
+    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None stays None."""
     if sens is None:
         return None
     sens.s[:] = 0.0
+    if len(starts):
+        sens.s[:] = starts[pack]
     return SensitivityArrays(
         sens.s,
         sens.w,
@@ -671,6 +733,11 @@ def integrate_packs(
     kd_values,
     dpars,
     area,
+    starts,
+    expr,
+    ev,
+    ev_constants,
+    ev_directions,
     n_subjects,
     from_pack,
     to_pack,
@@ -706,8 +773,10 @@ def integrate_packs(
             out,
             balance,
             given,
-            _of_pack(sens, kd_values, dpars, pack),
+            _of_pack(sens, kd_values, dpars, starts, pack),
             area,
+            expr,
+            events_of_pack(ev, ev_constants, ev_directions, pack),
             first,
             min(LANES, n_subjects - first),
             statistics[pack],

@@ -20,6 +20,7 @@ from collections import namedtuple
 from numba import njit
 
 from .enzymatic import add_enzymatic
+from .expressions import add_expressions
 from .hill import seconds
 from .lanes import entry, lane, load, splat, store
 from .stages import combine, stage_value
@@ -177,9 +178,33 @@ def _add_hill(
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _add_reactions(
-    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
+    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z, expr
 ):
+    if expr is not None:
+        add_expressions(
+            st,
+            stoich,
+            par,
+            n_par,
+            y,
+            u,
+            at,
+            d,
+            s,
+            at_s,
+            w,
+            dpar,
+            at_d,
+            slope,
+            gamma_h,
+            z,
+            at_z,
+            BLOCK,
+            expr,
+        )
     for m in range(len(st.law)):
+        if expr is not None and entry(st.law, m) == 5:
+            continue
         if st.enzymatic is not None and entry(st.law, m) == 4:
             add_enzymatic(
                 m,
@@ -289,6 +314,7 @@ def step_block(
     w,
     d,
     zs,
+    expr,
 ):
     """Advance one block of parameters over an accepted step; the new s is the last stage of zs."""
     rows = n * BLOCK
@@ -329,6 +355,7 @@ def step_block(
                 gamma_h,
                 zs,
                 at_z,
+                expr,
             )
         _solve_block(n, st, lu, zs, at_z)
 

@@ -1,0 +1,1 @@
+"""Expressions: any kinetics as small immutable trees over states, parameters and time."""

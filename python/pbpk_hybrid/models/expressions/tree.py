@@ -1,0 +1,480 @@
+"""The expression tree: numbers, symbols, functions; immutable, shared, folded as it is built.
+
+Equal expressions are one object: building ``a*b`` twice gives the same node, so that common parts are found by identity and
+derivatives do not repeat them. Sums and products hold any number of arguments. A comparison is 1 where it holds, else 0.
+Nothing here recurses over a tree: an expression from a file may be thousands of operations deep.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._core.errors import InputError
+
+#: operation -> number of arguments; None: one or more
+OPERATIONS: dict[str, int | None] = {
+    "number": 0,
+    "symbol": 0,
+    "add": None,
+    "mul": None,
+    "div": 2,
+    "pow": 2,
+    "min": None,
+    "max": None,
+    "and": None,
+    "or": None,
+    "not": 1,
+    "if": 3,
+    "table": 1,
+    "lt": 2,
+    "le": 2,
+    "eq": 2,
+    "ne": 2,
+    "abs": 1,
+    "floor": 1,
+    "ceil": 1,
+    "sqrt": 1,
+    "exp": 1,
+    "log": 1,
+    "sin": 1,
+    "cos": 1,
+    "tan": 1,
+    "asin": 1,
+    "acos": 1,
+    "atan": 1,
+    "sinh": 1,
+    "cosh": 1,
+    "tanh": 1,
+}
+
+#: function of one number each: name -> numpy function
+FUNCTIONS: dict[str, Callable] = {
+    "abs": np.abs,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Points (x, y) with straight lines between them; constant beyond the ends.
+
+    Parameters
+    ----------
+    x : strictly ascending
+    y : as many values
+    slope : the table's derivative by x instead of its value (a step function)
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    slope: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.x or len(self.x) != len(self.y):
+            raise InputError("table", (len(self.x), len(self.y)), "as many x as y, at least one")
+        if not all(math.isfinite(v) for v in (*self.x, *self.y)):
+            raise InputError("table", (self.x, self.y), "finite numbers")
+        back = next((i for i in range(1, len(self.x)) if not self.x[i] > self.x[i - 1]), None)
+        if back is not None:
+            raise InputError(f"table.x[{back}]", self.x[back], f"a number > {self.x[back - 1]:g}")
+
+    def __call__(self, at: np.ndarray) -> np.ndarray:
+        """Value (or slope) at any numbers."""
+        if not self.slope:
+            return np.interp(at, self.x, self.y)
+        if len(self.x) == 1:
+            return np.zeros_like(np.asarray(at, dtype=float))
+        steps = np.diff(self.y) / np.diff(self.x)
+        # a corner belongs to the piece that begins there, as a restarted integration needs it
+        piece = np.searchsorted(self.x, at, side="right") - 1
+        inside = (piece >= 0) & (piece < len(steps))
+        return np.where(inside, steps[np.clip(piece, 0, len(steps) - 1)], 0.0)
+
+
+class Expression:
+    """One node; made by the functions of this module and by ``+ - * / **``, never directly."""
+
+    __slots__ = ("__weakref__", "args", "op", "value")
+
+    op: str
+    args: tuple[Expression, ...]
+    value: float | str | Table | None
+
+    def __add__(self, other):
+        return add(self, other)
+
+    def __radd__(self, other):
+        return add(other, self)
+
+    def __sub__(self, other):
+        return add(self, mul(-1.0, other))
+
+    def __rsub__(self, other):
+        return add(other, mul(-1.0, self))
+
+    def __mul__(self, other):
+        return mul(self, other)
+
+    def __rmul__(self, other):
+        return mul(other, self)
+
+    def __truediv__(self, other):
+        return div(self, other)
+
+    def __rtruediv__(self, other):
+        return div(other, self)
+
+    def __pow__(self, other):
+        return power(self, other)
+
+    def __rpow__(self, other):
+        return power(other, self)
+
+    def __neg__(self):
+        return mul(-1.0, self)
+
+    def __repr__(self) -> str:
+        from .printing import text_of
+
+        return text_of(self)
+
+    def __reduce__(self):  # rebuilt node by node, so that identity holds in the other process too
+        nodes = postorder([self])
+        number = {node: i for i, node in enumerate(nodes)}
+        table = tuple((n.op, tuple(number[a] for a in n.args), n.value) for n in nodes)
+        return (_rebuild, (table,))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether this is a plain number."""
+        return self.op == "number"
+
+
+_nodes: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _node(op: str, args: tuple[Expression, ...] = (), value=None) -> Expression:
+    """The one node of this operation on these arguments."""
+    # -0.0 == 0.0 but they are not the same number, and NaN is not itself: both go by their bits
+    kept = float(value).hex() if op == "number" else value
+    key = (op, kept, tuple(map(id, args)))
+    with _lock:
+        found = _nodes.get(key)
+        if found is None:
+            found = object.__new__(Expression)
+            found.op, found.args, found.value = op, args, value
+            _nodes[key] = found
+        return found
+
+
+def _rebuild(table) -> Expression:
+    nodes: list[Expression] = []
+    for op, args, value in table:
+        nodes.append(_node(op, tuple(nodes[a] for a in args), value))
+    return nodes[-1]
+
+
+def number(value: float) -> Expression:
+    """A plain number."""
+    return _node("number", (), float(value))
+
+
+def symbol(name: str) -> Expression:
+    """A state, a parameter or time, by name."""
+    if not isinstance(name, str) or not name:
+        raise InputError("symbol", name, "a name")
+    return _node("symbol", (), name)
+
+
+def as_expression(value: Expression | float) -> Expression:
+    """An expression from itself or from a number."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool):
+        return number(float(value))
+    raise InputError("expression", type(value).__name__, "an expression or a number")
+
+
+def add(*terms: Expression | float) -> Expression:
+    """Sum: nested sums are one sum, numbers are added up, zeros left out."""
+    flat: list[Expression] = []
+    constant = 0.0
+    for term in map(as_expression, terms):
+        for part in term.args if term.op == "add" else (term,):
+            if part.is_number:
+                constant += part.value
+            else:
+                flat.append(part)
+    if not flat:
+        return number(constant)
+    if constant != 0.0:
+        flat.append(number(constant))
+    return flat[0] if len(flat) == 1 else _node("add", tuple(flat))
+
+
+def mul(*factors: Expression | float) -> Expression:
+    """Product: nested products are one product, numbers are multiplied; a factor zero makes it zero."""
+    flat: list[Expression] = []
+    constant = 1.0
+    for factor in map(as_expression, factors):
+        for part in factor.args if factor.op == "mul" else (factor,):
+            if part.is_number:
+                constant *= part.value
+            else:
+                flat.append(part)
+    if constant == 0.0 or not flat:
+        return number(constant)
+    if constant != 1.0:
+        flat.insert(0, number(constant))
+    return flat[0] if len(flat) == 1 else _node("mul", tuple(flat))
+
+
+def div(a: Expression | float, b: Expression | float) -> Expression:
+    """Quotient; by a number it is a product, so that sums of such terms stay linear."""
+    a, b = as_expression(a), as_expression(b)
+    if b.is_number and b.value != 0.0:
+        return mul(a, 1.0 / b.value) if not a.is_number else number(a.value / b.value)
+    if a.is_number and a.value == 0.0 and not b.is_number:
+        return a
+    return _node("div", (a, b))
+
+
+def power(a: Expression | float, b: Expression | float) -> Expression:
+    """a to the power b."""
+    a, b = as_expression(a), as_expression(b)
+    if b.is_number:
+        if b.value == 1.0:
+            return a
+        if b.value == 0.0:
+            return number(1.0)
+        if b.value == 0.5:
+            return apply("sqrt", a)
+    return _fold("pow", (a, b))
+
+
+def apply(op: str, *args: Expression | float, table: Table | None = None) -> Expression:
+    """Any operation of :data:`OPERATIONS` by name.
+
+    Raises
+    ------
+    InputError : an unknown operation, or a wrong number of arguments
+    """
+    if op not in OPERATIONS or op in ("number", "symbol"):
+        raise InputError("operation", op, "one of: " + ", ".join(OPERATIONS))
+    wanted = OPERATIONS[op]
+    if (wanted is None and not args) or (wanted is not None and len(args) != wanted):
+        raise InputError(f"arguments of {op}", len(args), f"{wanted or 'at least one'} argument(s)")
+    nodes = tuple(map(as_expression, args))
+    if op in _BUILDERS:
+        return _BUILDERS[op](*nodes)
+    if op == "table":
+        if table is None:
+            raise InputError("table", None, "a Table")
+        if nodes[0].is_number:
+            return number(float(table(np.array(nodes[0].value))))
+        return _node("table", nodes, table)
+    if op in ("min", "max", "and", "or") and len(nodes) == 1 and op in ("min", "max"):
+        return nodes[0]
+    return _fold(op, nodes)
+
+
+def where(condition: Expression, then: Expression | float, otherwise: Expression | float):
+    """`then` where the condition is not zero, else `otherwise`."""
+    condition, then, otherwise = map(as_expression, (condition, then, otherwise))
+    if condition.is_number:
+        return then if condition.value != 0.0 else otherwise
+    return then if then is otherwise else _node("if", (condition, then, otherwise))
+
+
+_BUILDERS: dict[str, Callable[..., Expression]] = {
+    "add": add,
+    "mul": mul,
+    "div": div,
+    "pow": power,
+    "if": where,
+}
+
+
+def _fold(op: str, args: tuple[Expression, ...]) -> Expression:
+    """The node, or its value where all arguments are numbers."""
+    if all(a.is_number for a in args):
+        with np.errstate(all="ignore"):
+            value = compute(op, None, *(np.float64(a.value) for a in args))
+        return number(float(value))
+    return _node(op, args)
+
+
+def compute(op: str, value, *args):
+    """One operation on numbers or arrays: the definition that compiled code is checked against.
+
+    Complex numbers with a tiny imaginary part go through as derivatives do (complex step): what compares or has corners looks
+    at the real part.
+    """
+    if any(np.iscomplexobj(a) for a in args) and op in _BY_REAL_PART:
+        return _BY_REAL_PART[op](value, *args)
+    if op in FUNCTIONS:
+        return FUNCTIONS[op](args[0])
+    if op == "table":
+        return value(args[0])
+    if op == "add":
+        return sum(args[1:], args[0])
+    if op == "mul":
+        out = args[0]
+        for a in args[1:]:
+            out = out * a
+        return out
+    if op in ("min", "max"):
+        pick = np.minimum if op == "min" else np.maximum
+        out = args[0]
+        for a in args[1:]:
+            out = pick(out, a)
+        return out
+    if op in ("and", "or"):
+        test = np.logical_and if op == "and" else np.logical_or
+        out = np.asarray(args[0]) != 0.0
+        for a in args[1:]:
+            out = test(out, np.asarray(a) != 0.0)
+        return out * 1.0
+    return _PLAIN[op](*args)
+
+
+def _table_of_complex(table: Table, x):
+    slope = table if table.slope else Table(table.x, table.y, slope=True)
+    value = table(np.real(x)) + 0j
+    return value if table.slope else value + 1j * slope(np.real(x)) * np.imag(x)
+
+
+def _extreme_of_complex(better: Callable):
+    def extreme(_, *args):
+        out = args[0]
+        for a in args[1:]:
+            out = np.where(better(np.real(a), np.real(out)), a, out)
+        return out
+
+    return extreme
+
+
+def _steps_of_real(op: str):
+    return lambda _, *args: compute(op, None, *(np.real(a) for a in args))
+
+
+_BY_REAL_PART: dict[str, Callable] = {
+    "abs": lambda _, a: np.where(np.real(a) < 0.0, -a, a),
+    "min": _extreme_of_complex(np.less),
+    "max": _extreme_of_complex(np.greater),
+    "table": _table_of_complex,
+    "if": lambda _, c, a, b: np.where(np.real(c) != 0.0, a, b),
+    **{op: _steps_of_real(op) for op in ("lt", "le", "eq", "ne", "and", "or", "not")},
+    **{op: _steps_of_real(op) for op in ("floor", "ceil")},
+}
+_PLAIN: dict[str, Callable] = {
+    "div": lambda a, b: a / b,
+    "pow": lambda a, b: np.power(a, b),
+    "not": lambda a: (np.asarray(a) == 0.0) * 1.0,
+    "lt": lambda a, b: np.less(a, b) * 1.0,
+    "le": lambda a, b: np.less_equal(a, b) * 1.0,
+    "eq": lambda a, b: np.equal(a, b) * 1.0,
+    "ne": lambda a, b: np.not_equal(a, b) * 1.0,
+    "if": lambda c, a, b: np.where(np.asarray(c) != 0.0, a, b),
+}
+
+
+def postorder(roots: Iterable[Expression]) -> list[Expression]:
+    """Every node below the roots once, arguments before what uses them."""
+    done: dict[Expression, None] = {}
+    stack: list[tuple[Expression, Iterator[Expression]]] = []
+    for root in roots:
+        if root in done:
+            continue
+        stack.append((root, iter(root.args)))
+        while stack:
+            node, rest = stack[-1]
+            for argument in rest:
+                if argument not in done:
+                    stack.append((argument, iter(argument.args)))
+                    break
+            else:
+                stack.pop()
+                done.setdefault(node)
+    return list(done)
+
+
+def symbols(*roots: Expression) -> frozenset[str]:
+    """Names of all symbols below the roots."""
+    return frozenset(str(n.value) for n in postorder(roots) if n.op == "symbol")
+
+
+def dependencies(roots: Iterable[Expression]) -> dict[Expression, frozenset[str]]:
+    """Node -> names of the symbols it depends on, for every node below the roots."""
+    found: dict[Expression, frozenset[str]] = {}
+    empty: frozenset[str] = frozenset()
+    for node in postorder(roots):
+        if node.op == "symbol":
+            found[node] = frozenset((str(node.value),))
+        else:
+            below = [found[a] for a in node.args if found[a]]
+            found[node] = below[0].union(*below[1:]) if below else empty
+    return found
+
+
+def substitute(
+    roots: Iterable[Expression], values: Mapping[str, Expression | float]
+) -> list[Expression]:
+    """The same expressions with symbols replaced, folded again."""
+    new: dict[Expression, Expression] = {}
+    wanted = list(roots)
+    for node in postorder(wanted):
+        if node.op == "symbol":
+            given = values.get(str(node.value))
+            new[node] = node if given is None else as_expression(given)
+        elif all(new[a] is a for a in node.args):
+            new[node] = node
+        else:
+            table = node.value if node.op == "table" else None
+            new[node] = apply(node.op, *(new[a] for a in node.args), table=table)
+    return [new[root] for root in wanted]
+
+
+def evaluate(
+    roots: Iterable[Expression], values: Mapping[str, float | np.ndarray]
+) -> list[np.ndarray]:
+    """Values of expressions; arrays broadcast against each other.
+
+    Raises
+    ------
+    InputError : a symbol without a value
+    """
+    wanted = list(roots)
+    found: dict[Expression, np.ndarray] = {}
+    with np.errstate(all="ignore"):
+        for node in postorder(wanted):
+            if node.op == "number":
+                found[node] = np.float64(node.value)
+            elif node.op == "symbol":
+                if node.value not in values:
+                    raise InputError("symbol", node.value, "a symbol with a value")
+                given = np.asarray(values[node.value])
+                found[node] = given if given.dtype.kind == "c" else given.astype(float)
+            else:
+                found[node] = compute(node.op, node.value, *(found[a] for a in node.args))
+    return [np.asarray(found[root]) for root in wanted]

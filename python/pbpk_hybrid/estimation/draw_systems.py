@@ -10,6 +10,8 @@ import numpy as np
 from ..models.system.named import named, own_values
 from ..models.system.system import Coefficients, System
 from ..solvers.base import Problem, StopTable
+from ..solvers.model_runs import run_model
+from .model_fits import ModelPredictor
 from .predictor import Predictor
 
 
@@ -54,7 +56,8 @@ def _arrays(c: Coefficients) -> list[np.ndarray]:
     """All arrays of some coefficients, in a fixed order, subjects first."""
     parts = [c.k_value, *(np.atleast_2d(r) for r in c.reaction_parameters)]
     named_parts = (c.observable_factor, c.observable_offset)
-    return [*parts, *(np.atleast_1d(v) for part in named_parts for v in part.values())]
+    parts += [np.atleast_1d(v) for part in named_parts for v in part.values()]
+    return parts if c.event_constants is None else [*parts, np.atleast_2d(c.event_constants)]
 
 
 def _agrees(together: Coefficients, alone: Coefficients, i: int, n: int) -> bool:
@@ -80,6 +83,7 @@ def _stacked(parts: Sequence[Coefficients]) -> Coefficients:
         ),
         {k: stack([p.observable_factor[k] for p in parts]) for k in first.observable_factor},
         {k: stack([p.observable_offset[k] for p in parts]) for k in first.observable_offset},
+        None if first.event_constants is None else stack([p.event_constants for p in parts]),
     )
 
 
@@ -100,8 +104,12 @@ def _with_coefficients(one: System, c: Coefficients, n: int) -> System:
         replace(r, parameters=rows(np.atleast_2d(p)))
         for r, p in zip(one.reactions, c.reaction_parameters, strict=True)
     )
+    events = one.events
+    if events is not None and c.event_constants is not None:
+        events = replace(events, values_of_constants=rows(c.event_constants))
     return replace(
         one,
+        events=events,
         k_value=rows(c.k_value),
         n_subjects=n,
         subjects=np.arange(n),
@@ -112,12 +120,14 @@ def _with_coefficients(one: System, c: Coefficients, n: int) -> System:
     )
 
 
-def predict_draws(predictor: Predictor, values: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+def predict_draws(
+    predictor: Predictor | ModelPredictor, values: Mapping[str, np.ndarray], n: int
+) -> np.ndarray:
     """Predictions of all observations for n draws.
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor or ModelPredictor
     values : mapping of str to ndarray, (n,) or (n, n_subjects)
         Target -> values.
 
@@ -135,6 +145,8 @@ def predict_draws(predictor: Predictor, values: Mapping[str, np.ndarray], n: int
             ]
         )
     predictor.calls += n
+    if isinstance(predictor, ModelPredictor):
+        return _predict_imported(predictor, values, n)
     many = system_of_draws(predictor.system, values, n)
     problem = Problem(
         many,
@@ -155,6 +167,17 @@ def predict_draws(predictor: Predictor, values: Mapping[str, np.ndarray], n: int
         if observable.offset is not None:
             out[:, j] += observable.offset
     return out
+
+
+def _predict_imported(
+    predictor: ModelPredictor, values: Mapping[str, np.ndarray], n: int
+) -> np.ndarray:
+    """The same for a model that brings its own doses."""
+    model = predictor.system.model
+    assembled = model.assembled(values, np.arange(n))
+    outputs = {c: model.observed(c, assembled) for c in predictor.data.compartments}
+    run = run_model(assembled, predictor.times, outputs, predictor.backend, predictor.options)
+    return run.values[:, predictor.row, predictor.data.compartment]
 
 
 def _for_everyone(stops: StopTable, n: int) -> StopTable:

@@ -23,6 +23,7 @@ from ..solvers.base import SolverOptions
 from .discrepancy import Discrepancy, DiscrepancyPredictor, as_discrepancy
 from .error_models import ErrorModel, as_error_model
 from .fitting import covariance_at, make_objective, minimise, starting_points
+from .model_fits import FittableModel, ModelUnderFit, check_regimen, is_fittable
 from .nuts import log_jacobians
 from .objective import ERROR_SCALE, Objective
 from .parameters import LogNormal, Parameter, Prior, Scale, check_priors, resolve
@@ -46,7 +47,7 @@ _ERROR_PRIOR = LogNormal(0.2, 0.4)
 class _Question:
     """What is estimated of whom: the arguments of :func:`posterior`, resolved."""
 
-    system: System
+    system: System | ModelUnderFit
     patient: Patient
     parameters: Mapping[str, Parameter | float]
     priors: dict[str, Prior]
@@ -60,7 +61,7 @@ class _Question:
 
 
 def posterior(
-    model: System | Compound | str,
+    model: System | Compound | str | FittableModel,
     patient: Patient,
     priors: Mapping[str, Prior] | None = None,
     *,
@@ -85,9 +86,10 @@ def posterior(
 
     Parameters
     ----------
-    model : System, Compound or str
-        A System of one subject, or a compound, whose whole-body model is built in the patient's
-        body.
+    model : System, Compound, str or imported model
+        A System of one subject; or a compound, whose whole-body model is built in the patient's
+        body; or a simulation of PK-Sim, which brings its own doses (parameters and `compartments`
+        by path).
     patient : Patient
         Without samples the draws are those of the prior.
     priors : mapping of str to prior, optional
@@ -147,12 +149,13 @@ def posterior(
     observed = patient.observations(question.molar_mass)
     if observed is None:
         return _prior_draws(question, settings)
+    brings_doses = isinstance(question.system, ModelUnderFit)
     objective = make_objective(
-        question.system,
+        question.system.model if brings_doses else question.system,
         observed,
         question.parameters,
         question.priors,
-        regimen=patient.doses,
+        regimen=None if brings_doses else patient.doses,
         error=error,
         body_weight=patient.weight,
         lag_time=question.lag_time,
@@ -167,7 +170,7 @@ def posterior(
 
 
 def _resolve(
-    model: System | Compound | str,
+    model: System | Compound | str | FittableModel,
     patient: Patient,
     priors: Mapping[str, Prior] | None,
     *,
@@ -180,9 +183,14 @@ def _resolve(
 ) -> _Question:
     """Model, parameters and priors of a question, with what was assumed in words."""
     check_kind("patient", patient, Patient, 'Patient("320 mg oral", {2: 7.1})')
-    check_kind("model", model, (System, Compound, str), "a System, a Compound or its name")
-    compound = None if isinstance(model, System) else as_compound(model)
+    imported = is_fittable(model)
+    if not imported:
+        check_kind("model", model, (System, Compound, str), "a System, a Compound or its name")
+    elif len(patient.doses):
+        check_regimen(patient.doses)
+    compound = None if imported or isinstance(model, System) else as_compound(model)
     system = model if compound is None else _body(compound, patient)
+    system = ModelUnderFit(model) if imported else system
     if system.n_subjects != 1:
         raise InputError("model", f"{system.n_subjects} subjects", "a System of one subject")
     error_model = as_error_model(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ..solvers.time_grid import TimeGrid
 from .discrepancy import Discrepancy, factors_at
 from .draw_systems import system_of_draws
 from .error_models import ErrorModel
+from .model_fits import ModelUnderFit, check_regimen
 from .parameters import Prior, Resolved, Scale
 from .pareto import LARGEST_K, Weights
 from .patient import doses_before
@@ -42,23 +44,23 @@ class PatientModel:
 
     Parameters
     ----------
-    system : System
-        Of one subject.
+    system : System or ModelUnderFit
+        Of one subject; the latter brings its own doses.
     parameters : tuple of Resolved
         Estimated parameters of the model.
     error : ErrorModel
-    regimen : Regimen
-        The doses so far.
+    regimen : Regimen or None
+        The doses so far; None where the model brings its own.
     body_weight : ndarray, (1,), kg, optional
     lag_time : float, h
     options : SolverOptions
     discrepancy : Discrepancy or None
     """
 
-    system: System
+    system: System | ModelUnderFit
     parameters: tuple[Resolved, ...]
     error: ErrorModel
-    regimen: Regimen
+    regimen: Regimen | None
     body_weight: np.ndarray | None = None
     lag_time: float = 0.0
     options: SolverOptions | None = None
@@ -237,12 +239,28 @@ class Posterior:
         if (n := self.model.system.n_subjects) != 1:
             hint = "fit(...).simulate() has all of them at the estimates"
             raise InputError("model", f"{n} subjects", "one subject to simulate", hint=hint)
-        values, own = {}, own_values(named(self.model.system))
+        values = self.target_values(rows)
+        return system_of_draws(self.model.system, values, len(rows))
+
+    def target_values(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Named parameter of the model -> its values (n,) in the drawn rows."""
+        values, own = {}, self._own
         for i, p in enumerate(self.model.parameters):
             x = np.asarray(p.scale.back(self.u[rows, i]), dtype=float)
             for target in p.targets:
                 values[target] = x * (float(own[target][0]) if p.factor else 1.0)
-        return system_of_draws(self.model.system, values, len(rows))
+        return values
+
+    @cached_property
+    def _own(self) -> dict[str, np.ndarray]:
+        """The model's own values of its named parameters."""
+        system = self.model.system
+        return system.parameters if self.brings_doses else own_values(named(system))
+
+    @property
+    def brings_doses(self) -> bool:
+        """Whether the model is an imported one with doses of its own."""
+        return isinstance(self.model.system, ModelUnderFit)
 
     def regimen(self, regimen: Regimen | xr.Dataset | str | None, after: Any) -> Regimen:
         """The doses so far, or these instead, or both one after the other."""
@@ -294,6 +312,8 @@ class Posterior:
             Schema ``simulation``, a subject for each draw, so that NCA, plots and ``.pk`` work.
         """
         rows = self.picks(draws)
+        if self.brings_doses:
+            return self._simulate_imported(rows, regimen, after, times, compartments)
         given = self.regimen(regimen, after)
         weight = self.model.body_weight
         run = simulate_system(
@@ -311,6 +331,27 @@ class Posterior:
         if discrepancy and self.model.discrepancy is not None and self.data is not None:
             run = self._with_discrepancy(run, rows, seed)
         return run
+
+    def _simulate_imported(
+        self,
+        rows: np.ndarray,
+        regimen: Any,
+        after: Any,
+        times: Sequence[float] | np.ndarray | None,
+        compartments: Sequence[str] | None,
+    ) -> xr.Dataset:
+        """Curves of a model that brings its own doses, an individual for each draw."""
+        import pandas as pd
+
+        if after is not None:
+            raise InputError("after", after, "None: the model has its own doses")
+        check_regimen(regimen)
+        return self.model.system.model.simulate(
+            times,
+            population=pd.DataFrame(self.target_values(rows)),
+            outputs=self.data.compartments if compartments is None else compartments,
+            options=self.model.options,
+        )
 
     def _with_discrepancy(self, run: xr.Dataset, rows: np.ndarray, seed: int) -> xr.Dataset:
         """Concentrations of the compartments that were sampled times their factors."""

@@ -154,9 +154,9 @@ def _posterior(
         predictor.system,
         tuple(p for p in objective.parameters if not (own and p.name in predictor.names)),
         objective.error,
-        predictor.regimen,
-        predictor.body_weight,
-        predictor.lag_time,
+        getattr(predictor, "regimen", None),  # an imported model brings its own doses
+        getattr(predictor, "body_weight", None),
+        getattr(predictor, "lag_time", 0.0),
         predictor.options,
         predictor.discrepancy if own else None,
     )

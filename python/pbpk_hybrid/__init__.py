@@ -65,6 +65,7 @@ _WHERE = {
     "solvers": ("SolverOptions", "Status"),
     "estimation.patient": ("Patient",),
     "estimation.individual": ("posterior",),
+    "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.dose_search import dose
     from .estimation.individual import posterior
     from .estimation.patient import Patient
     from .models import (

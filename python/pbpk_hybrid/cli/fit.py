@@ -120,7 +120,7 @@ def fit(
 
         if not 0 < level < 1:
             raise InputError("--level", level, "a number between 0 and 1")
-        drug = _read_compound(compound)
+        drug = read_compound(compound)
         table = read_data_set(
             data,
             route=route,
@@ -137,7 +137,7 @@ def fit(
         )
         notes: list[str] = []
         people = people_of(table.covariates, species, baseline, notes)
-        observed = _after_the_first_dose(table, notes)
+        observed = after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
         system = whole_body_system(drug, people, **model_choices)
         doses = {
@@ -168,7 +168,7 @@ class Estimation:
     starts: int
 
 
-def _read_compound(name: str) -> Compound:
+def read_compound(name: str) -> Compound:
     """A known compound, or one from a file."""
     from ..compounds import get_compound, load_compound_file
 
@@ -188,7 +188,7 @@ def _estimate(settings: Estimation, system: System, observed: xr.Dataset, doses:
     parameters = {name: Parameter(factor=True, targets=(name,)) for name in names}
     priors = {}
     for text in settings.priors:
-        name, median, sd = _prior(text)
+        name, median, sd = parse_prior(text)
         priors[name] = LogNormal(median, sd)
     common = {**doses, "error": settings.error}
     if settings.random:
@@ -236,7 +236,7 @@ def _show(found, estimates, level: float, out: Path) -> None:
     screen.print(f"written: {out}", soft_wrap=True)
 
 
-def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
+def after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
     """Without samples from before anything has entered, of which the model says 0 and
     an error model nothing.
     """
@@ -269,7 +269,7 @@ def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
     return observed.isel(sample=np.flatnonzero(keep))
 
 
-def _prior(text: str) -> tuple[str, float, float]:
+def parse_prior(text: str) -> tuple[str, float, float]:
     name, _, rest = text.partition("=")
     from .._core.units import quantity
 

@@ -10,6 +10,8 @@ _WHERE = {
     "patient": ("Patient",),
     "individual": ("posterior", "usual_priors"),
     "posterior_draws": ("Posterior",),
+    "dose_search": ("dose", "DoseResult"),
+    "dose_targets": ("Target",),
     "discrepancy": ("Discrepancy",),
     "profiles": ("profile_likelihood", "Profile"),
     "population": ("fit_population", "PopulationFit"),

@@ -15,7 +15,7 @@ from .._core.schemas import validate
 from .._core.units import quantity
 from ..dosing import Regimen
 from ..dosing.conversion import as_regimen
-from ..dosing.table import is_dose
+from ..dosing.table import EVERYONE, is_dose
 
 Samples = xr.Dataset | Mapping[Any, Any] | Sequence[tuple[Any, Any]] | None
 
@@ -58,7 +58,7 @@ class Patient:
 
     def __post_init__(self) -> None:
         doses = Regimen.empty() if self.doses is None else as_regimen(self.doses)
-        object.__setattr__(self, "doses", doses)
+        object.__setattr__(self, "doses", _of_one(doses, self.samples))
         if self.person is not None:
             check_kind("person", self.person, xr.Dataset, "a physiology Dataset of one subject")
             if self.person.sizes.get("subject", 0) != 1:
@@ -130,6 +130,31 @@ class Patient:
         if len(time):
             words += f" from {time.min():g} to {time.max():g} h"
         return f"Patient({n} {'dose' if n == 1 else 'doses'}, {words})"
+
+
+def _of_one(doses: Regimen, samples: Any) -> Regimen:
+    """The doses without a subject number.
+
+    Raises
+    ------
+    InputError
+        Doses or samples of several people, or of different ones.
+    """
+    who = np.unique(doses.columns["subject"])
+    who = who[who != EVERYONE]
+    if len(who) > 1:
+        hint = "a Patient for each, with the records of one"
+        raise InputError("doses", f"subjects {who.tolist()}", "doses of one person", hint=hint)
+    if isinstance(samples, xr.Dataset) and "subject" in samples:
+        labels = list(dict.fromkeys(samples["subject"].values.astype(str).tolist()))
+        if len(labels) > 1:
+            raise InputError("samples", f"subjects {labels}", "samples of one person")
+        if labels and len(who) and labels[0].isdigit() and int(labels[0]) != who[0]:
+            raise InputError("samples", f"subject {labels[0]}", f"subject {who[0]}, as the doses")
+    if not len(who):
+        return doses
+    everyone = np.full(len(doses), EVERYONE)
+    return Regimen({**doses.columns, "subject": everyone}, span=doses.span)
 
 
 def _pairs(samples: Any) -> list[tuple[Any, Any]]:

@@ -264,6 +264,8 @@ class DoseResult:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Probability of target attainment over the amount, a line for each interval."""
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
         from ..plots.style import axes, legend, quiet
 
         ax = axes(ax)
@@ -272,6 +274,9 @@ class DoseResult:
             ax.plot(part["amount"], 100 * part["attainment"], "o-", ms=3, label=f"q{interval:g}h")
         ax.plot(self.best.amount, 100 * self.best.attainment, "o", ms=9, mfc="none", color="0.2")
         ax.set(xscale="log", ylim=(0, 102), xlabel="dose [mg]", ylabel="target attained [%]")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_title(str(self.target), fontsize=9)
         legend(ax)
         quiet(ax)

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from pbpk_hybrid._core.errors import FileFormatError, InputError
+from pbpk_hybrid._core.errors import FileFormatError, InputError, NoEffectWarning
 from pbpk_hybrid.interchange import example_pksim_simulation, read_pksim_simulation
 
 TEXT = example_pksim_simulation().read_text("utf-8")
@@ -187,3 +187,33 @@ def test_wrong_arguments_of_simulate(call, words):
     with pytest.raises(InputError) as caught:
         read_pksim_simulation(example_pksim_simulation()).simulate(**call)
     assert words in str(caught.value)
+
+
+SIMMODEL = """<Simulation objectPathDelimiter="|" version="4" xmlns="http://www.systems-biology.com">
+<ObserverList><Observer id="4" name="O" path="S|Out" value="3"/>
+<Observer id="5" name="I" path="S|Out" formulaId="21"/></ObserverList>
+<VariableList/>
+<ParameterList><P id="1" name="k" path="S|A" value="2"/>
+<P id="2" name="Br" path="S|A" formulaId="20"/>{use}</ParameterList>
+<FormulaList><ExplicitFormula id="20"><Equation>n. def.</Equation></ExplicitFormula>
+<ExplicitFormula id="21"><Equation>k * 2 + (1 / Inf)</Equation><ReferenceList><R alias="k" id="1"/>
+</ReferenceList></ExplicitFormula>
+<ExplicitFormula id="22"><Equation>b + 1</Equation><ReferenceList><R alias="b" id="2"/>
+</ReferenceList></ExplicitFormula></FormulaList>
+<OutputSchema><OutputTimeList><OutputTime>0</OutputTime><OutputTime>60</OutputTime></OutputTimeList>
+</OutputSchema></Simulation>"""
+
+
+def test_a_model_without_states_and_a_formula_that_nothing_uses(tmp_path):
+    """A spreadsheet's "n. def." for a number, in a parameter that no formula has."""
+    with pytest.warns(NoEffectWarning, match=r"A\|Br is left out: nothing uses it"):
+        model = read(tmp_path, SIMMODEL.format(use=""), "x.xml")
+    values = model.simulate()["value"]
+    assert values.sel(compartment="Out|O").values.tolist() == [[3.0, 3.0]]
+    assert values.sel(compartment="Out|I").values.tolist() == [[4.0, 4.0]]
+
+
+def test_a_formula_that_is_used_and_cannot_be_read(tmp_path):
+    used = '<P id="3" name="c" path="S|A" formulaId="22"/>'
+    with pytest.raises(FileFormatError, match=r"n\. def\."):
+        read(tmp_path, SIMMODEL.format(use=used), "x.xml")

@@ -7,7 +7,6 @@ a formula's path is looked for from the object that uses it, then from the root.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -33,6 +32,7 @@ from ..models.expressions.tree import (
 )
 from .simulation_file import (
     BASE_UNITS,
+    CONSTANTS,
     DELIMITER,
     MOLECULE,
     OBSERVER,
@@ -57,7 +57,6 @@ _CONTAINERS = ("Root", "Container", "Neighborhood", "EventGroup", "Event", "Reac
 _SILENT = ("EventAssignment",)
 #: a process in one of these is a rate of concentration and is multiplied by the volume around it
 _PER_VOLUME = ("Concentration (molar)", "Concentration (molar) per time")
-_CONSTANTS = {"PI": math.pi, "pi": math.pi, "Pi": math.pi, "E": math.e}
 _TABLES = ("TableFormula", "DistributedTableFormula")
 
 
@@ -317,7 +316,7 @@ class _Reader:
         return substitute([expression], meaning)[0]
 
     def text(self, text: str, paths: Mapping[str, str | None], what: str) -> Expression:
-        names = {k: number(v) for k, v in _CONSTANTS.items()} | {a: symbol(a) for a in paths}
+        names = {k: number(v) for k, v in CONSTANTS.items()} | {a: symbol(a) for a in paths}
         return parse_expression(text, names, field=f"{what} ({text[:60]})", decimal_comma=True)
 
     def reference(self, path: str | None, user: Entity, what: str) -> Expression:

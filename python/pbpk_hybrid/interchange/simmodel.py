@@ -7,21 +7,22 @@ volumes litre. The curves of that kernel are what this reader is tested against.
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from .._core.errors import FileFormatError, InputError
+from .._core.errors import FileFormatError, InputError, NoEffectWarning
 from .._core.xml_files import read_xml
 from ..models.expressions.ode_model import Assignment, Event, OdeModel
 from ..models.expressions.parser import parse_expression
-from ..models.expressions.tree import Expression, Table, apply, number, symbol
+from ..models.expressions.tree import Expression, Table, apply, number, symbol, symbols
 from .simulation_file import (
+    CONSTANTS,
     DELIMITER,
     MOLECULE,
     OBSERVER,
@@ -34,7 +35,6 @@ from .simulation_file import (
 
 #: bytes of a file (unpacked) that are read
 MAX_BYTES = 400_000_000
-_CONSTANTS = {"PI": math.pi, "pi": math.pi, "Pi": math.pi, "E": math.e}
 
 
 def read_simmodel(path: str | os.PathLike) -> SimulationFile:
@@ -130,13 +130,17 @@ class _Reader:
         for element in self.lists.get("FormulaList", ()):
             self.formula_node[self.number_of(element, "id", "formula")] = element
         parameters, rates, initial, negative = {}, {}, {}, set()
+        unread: dict[str, Exception] = {}
         for element in self.lists.get("ParameterList", ()):
             name = self.path_of[int(element.get("id", ""))]
             if _child(element, "RHSFormulaList") is not None:
                 rates[name], initial[name] = self.rate(element), self.initial(element)
                 negative.add(name)
             else:
-                parameters[name] = self.initial(element)
+                try:
+                    parameters[name] = self.initial(element)
+                except (FileFormatError, InputError) as error:
+                    unread[name] = error
         for element in self.lists.get("VariableList", ()):
             name = self.path_of[int(element.get("id", ""))]
             rates[name], initial[name] = self.rate(element), self.initial(element)
@@ -145,8 +149,10 @@ class _Reader:
         outputs = {}
         for element in self.lists.get("ObserverList", ()):
             name = self.path_of[int(element.get("id", ""))]
-            outputs[name] = self.formula(self.number_of(element, "formulaId", name))
+            outputs[name] = self.initial(element)
         events = tuple(self.event(e) for e in self.lists.get("EventList", ()))
+        formulas = [*parameters.values(), *rates.values(), *initial.values(), *outputs.values()]
+        self.leave_out(unread, formulas, events)
         facts = {}
         for key, what in self.solver.items():
             value = parameters.get(self.path_of.get(key, ""))
@@ -172,6 +178,29 @@ class _Reader:
             facts,
             dict(self.path_of),
         )
+
+    def leave_out(
+        self,
+        unread: Mapping[str, Exception],
+        formulas: Iterable[Expression],
+        events: Iterable[Event],
+    ) -> None:
+        """Leave out parameters whose formulas cannot be read and that nothing uses.
+
+        Warns
+        -----
+        NoEffectWarning : for each of them
+        """
+        used = set(symbols(*formulas))
+        for event in events:
+            used |= symbols(event.condition, *(a.value for a in event.assignments))
+            used |= {a.target for a in event.assignments}
+        for name, error in unread.items():
+            if name in used:
+                raise error
+            self.quantities.pop(name, None)
+            text = f"{self.file}: parameter {name} is left out: nothing uses it, and its formula cannot be read"
+            warnings.warn(f"{text} ({error})", NoEffectWarning, stacklevel=4)
 
     def common_root(self) -> str:
         """Name of the simulation: the first part of every path, which names here leave out."""
@@ -260,7 +289,7 @@ class _Reader:
     def _explicit(self, element: ElementTree.Element, what: str) -> Expression:
         node = _child(element, "Equation")
         text = (node.text if node is not None else None) or ""
-        names: dict[str, Expression] = {k: number(v) for k, v in _CONSTANTS.items()}
+        names: dict[str, Expression] = {k: number(v) for k, v in CONSTANTS.items()}
         lists = [_child(element, tag) for tag in ("ReferenceList", "ParameterList", "VariableList")]
         for group in lists:
             for reference in group if group is not None else ():

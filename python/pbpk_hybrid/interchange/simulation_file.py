@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,13 @@ from ..models.expressions.ode_model import OdeModel
 DELIMITER, TIME = "|", "time"
 
 MOLECULE, PARAMETER, OBSERVER = "molecule", "parameter", "observer"
+
+#: names that formulas may use without an alias, as the solver kernel's parser knows them
+CONSTANTS = {
+    **{"PI": math.pi, "pi": math.pi, "Pi": math.pi, "E": math.e},
+    **dict.fromkeys(("Inf", "inf", "INF", "Infinity", "infinity"), math.inf),
+    **dict.fromkeys(("NaN", "nan", "NAN"), math.nan),
+}
 
 
 @dataclass(frozen=True)

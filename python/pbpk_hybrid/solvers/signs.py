@@ -28,6 +28,9 @@ def allowed_below_zero(
     )
     with np.errstate(invalid="ignore"):
         held = np.fmax(held, np.fmax.reduce(result.given, axis=1))
+        if problem.system.events is not None:
+            # events give doses too, which only the amounts show
+            held = np.fmax(held, np.fmax.reduce(np.abs(result.amount), axis=(1, 2)))
     step = problem.tolerance(options) + options.rtol * held
     return np.maximum(MARGIN * step, _ROUNDING * held)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..._core.errors import InputError
 from ..system.named import with_values
+from ..system.signs import signed_by_equations
 from ..system.system import Coefficients, Reaction, System
 from .derivative import directional
 from .events import EventProgram
@@ -247,9 +248,8 @@ class _Assembly:
         zero = number(0.0)
         assigned = {a.target for e in self.model.events for a in e.assignments}
         moving = {s for s, rate in self.model.rates.items() if rate is not zero or s in assigned}
-        return moving or {
-            self.model.states[0]
-        }  # a model in which nothing moves has a state all the same
+        # a model in which nothing moves has a state all the same: its first, or time
+        return moving or set(self.model.states[:1])
 
     def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
         """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
@@ -282,7 +282,9 @@ class _Assembly:
         events = self._events()
         if events is not None:
             events = replace(events, reported_before=reported_before)
-        needs_time = any(time in symbols(r) for r in rates.values()) or events is not None
+        # a model without states (parameters, events and observers only) has time as its state
+        needs_time = not rates or events is not None
+        needs_time = needs_time or any(time in symbols(r) for r in rates.values())
         if needs_time:
             rates[time] = number(1.0)
         self.names = (*rates, *self.discrete)
@@ -313,6 +315,9 @@ class _Assembly:
             events=events,
             signed=self._signed(),
         )
+        # a file may forbid what its own equations do (PK-Sim's saliva gland gives what it never got)
+        taken = [n for n, free in zip(self.names, signed_by_equations(system), strict=True) if free]
+        system = replace(system, signed=(*system.signed, *taken))
         outputs = dict(zip(model.outputs, self.closed(model.outputs.values()), strict=True))
         corners = self._corners(rates)
         return AssembledModel(

@@ -89,8 +89,8 @@ class OdeModel:
         self._check()
 
     def _check(self) -> None:
-        if not self.rates:
-            raise InputError("states", 0, "at least one state")
+        if not (self.rates or self.outputs or self.parameters):
+            raise InputError("states", 0, "at least one state, output or parameter")
         total = len(self.rates) + len(self.parameters) + len(self.outputs)
         if total > MAX_FORMULAS:
             raise InputError("formulas", total, f"at most {MAX_FORMULAS}")

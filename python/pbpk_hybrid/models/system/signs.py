@@ -25,7 +25,10 @@ def signed_by_equations(system: System, *, flows: bool = True) -> np.ndarray:
     for r in system.reactions:
         change = {r.reactants[1]} if r.law == "enzymatic" else set()  # 1 + e is never below zero
         out[list(change)] = True
-        out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True
+        # the value of an expression may have either sign
+        either = r.law == "expression"
+        takes = [s for s, gain in r.stoichiometry.items() if either or gain < 0]
+        out[[s for s in takes if s not in r.reactants]] = True
         drivers.append((set(r.reactants) - change, [s for s in r.stoichiometry if s not in change]))
     moved = beside & np.any(system.k_value != 0, axis=0)
     edges = list(zip(system.k_row[moved], system.k_col[moved], strict=True))

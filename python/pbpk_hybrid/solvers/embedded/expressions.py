@@ -17,7 +17,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
-from ...models.expressions.tree import Expression, add, mul, symbol
+from ...models.expressions.tree import Expression, add, mul, symbol, symbols
 from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
@@ -31,10 +31,11 @@ Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row
 #: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
 #: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
 #: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
-#: saved at the time of an event is the state before it; how many of the last ones are switches.
+#: saved at the time of an event is the state before it; how many of the last ones are switches; rows of the states
+#: that conditions look at.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before switches",
+    "code ptr target once constants holds happened rows y still time along direction tangent before switches used",
 )
 
 
@@ -262,6 +263,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
             _event_tangents(program, values, rows) if wanted else 0,
         ),
     )
+    seen = symbols(*program.conditions)
     n = len(program.conditions)
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
     target = [int(place[number[t]]) for group in program.targets for t in group]
@@ -282,6 +284,7 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
         int(program.n_switches),
+        np.array(sorted(rows[s].index for s in seen if rows[s].array == 0), dtype=np.int64),
     )
 
 
@@ -398,7 +401,7 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = 0.5 * (low + high)
-        interpolate(n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
+        interpolate_some(ev.used, n, middle, n_dense, y, new, at, dense, ev.still, ev.y)
         if rising(ev, ev.y, 0, count, False):
             high = middle
         else:
@@ -407,6 +410,20 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
             break
     interpolate(n, high, n_dense, y, new, at, dense, ev.still, ev.y)
     return high
+
+
+@njit(cache=True, nogil=True)
+def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
+    """Some rows of the state at t + theta h."""
+    rest = 1.0 - theta
+    for q in range(len(rows)):
+        i = rows[q]
+        bend = load(dense, (n_dense - 1) * n + i)
+        for m in range(n_dense - 2, -1, -1):
+            bend = load(dense, m * n + i) + theta * bend
+        store(out, i, rest * load(y, i) + theta * (load(new, at + i) + rest * bend))
+    for q in range(len(still)):
+        store(out, still[q], load(y, still[q]))
 
 
 @njit(cache=True, nogil=True)
@@ -444,6 +461,7 @@ def events_of_pack(ev, constants, directions, pack):
         ev.tangent,
         ev.before,
         ev.switches,
+        ev.used,
     )
 
 

@@ -476,9 +476,8 @@ def integrate_pack(
         due = t
         if ev is not None:
             saves_first = ev.before != 0
-            if (
-                saves_first
-            ):  # conditions hold within rounding of their time, which may be ahead of it
+            # conditions hold within rounding of their time, which may be ahead of it
+            if saves_first:
                 due = t + SAME_TIME * (1.0 + abs(t))
         for phase in range(2):
             if (phase == 0) == saves_first:

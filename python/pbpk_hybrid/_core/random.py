@@ -23,6 +23,7 @@ PURPOSES = (
     "transporters",
     "transporter phenotypes",
     "trials",
+    "occasions",
 )
 
 
@@ -63,9 +64,15 @@ def check_seed(seed: int | np.random.Generator | None, field: str = "seed") -> N
         raise InputError(field, seed, "a non-negative integer")
 
 
-def stream(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
-    """The stream of a seed for one purpose and block of subjects; people of block 0 have the seed's own."""
-    return np.random.default_rng((seed, PURPOSES.index(purpose), block))
+def stream(
+    seed: int, purpose: str, block: int = 0, number: int | None = None
+) -> np.random.Generator:
+    """The stream of a seed for one purpose and block of subjects; people of block 0 have the seed's own.
+
+    `number` makes as many further streams of one purpose as there are numbers, such as occasions.
+    """
+    key = (seed, PURPOSES.index(purpose), block)
+    return np.random.default_rng(key if number is None else (*key, number))
 
 
 def block_seed(seed: int, block: int) -> int:

@@ -26,9 +26,15 @@ class Draws(Protocol):
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Variability:
     """Coefficients of variation of log-normal multipliers with mean 1 (1 = 100 %).
+
+    >>> import pbpk_hybrid as ph
+    >>> both = ph.Variability(intrinsic_clearance=0.3, occasion=0.15)
+    >>> both.at_occasion(1)
+    Variability(intrinsic_clearance=0.3, fraction_unbound=0.0, absorption_rate=0.3, \
+occasion=0.15) on occasion 1
 
     Parameters
     ----------
@@ -38,13 +44,18 @@ class Variability:
         (benchmarks/validation/variability.md)
     fraction_unbound : of fu in plasma; 0 by default
     absorption_rate : of ka (and the transit rate); 0.30 by default, the value of httk's Monte Carlo for in vitro inputs
+    occasion : of further multipliers that each person has anew on every occasion, on top of those between people: a number
+        for intrinsic clearance and absorption rate alike, or a Variability; None: none. One simulation is one occasion,
+        number 0; :meth:`at_occasion` gives the others
     """
 
     intrinsic_clearance: float = 0.17
     fraction_unbound: float = 0.0
     absorption_rate: float = 0.30
+    occasion: Variability | float | None = None
 
     def __post_init__(self) -> None:
+        self._check_occasion()
         for name in ("intrinsic_clearance", "fraction_unbound", "absorption_rate"):
             value = getattr(self, name)
             expected = "a coefficient of variation from 0 to 5"
@@ -52,14 +63,63 @@ class Variability:
             if not (np.isfinite(value) and 0.0 <= value <= 5.0):
                 raise InputError(f"variability.{name}", value, expected)
 
+    def _check_occasion(self) -> None:
+        """
+        Raises
+        ------
+        InputError : an occasion that is none, or that has occasions of its own
+        """
+        given, field = self.occasion, "variability.occasion"
+        if given is None or isinstance(given, Variability):
+            if given is not None and given.occasion is not None:
+                raise InputError(f"{field}.occasion", given.occasion, "None: occasions have none")
+            return
+        expected = "a coefficient of variation from 0 to 5, a Variability, or None"
+        value = check_real(field, given, expected)
+        if not (np.isfinite(value) and 0.0 <= value <= 5.0):
+            raise InputError(field, given, expected)
+
+    @property
+    def between_occasions(self) -> Variability | None:
+        """Variability of one person from occasion to occasion; None: none."""
+        if self.occasion is None or isinstance(self.occasion, Variability):
+            return self.occasion
+        return Variability(float(self.occasion), 0.0, float(self.occasion))
+
+    def at_occasion(self, number: int) -> OccasionDraws:
+        """The same people on another occasion.
+
+        Parameters
+        ----------
+        number : int
+            From 0 on.
+        """
+        return OccasionDraws(self, number)
+
+    def __repr__(self) -> str:
+        names = ("intrinsic_clearance", "fraction_unbound", "absorption_rate")
+        parts = [f"{name}={getattr(self, name)!r}" for name in names]
+        parts += [] if self.occasion is None else [f"occasion={self.occasion!r}"]
+        return f"Variability({', '.join(parts)})"
+
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""
         return self.draw_rows(np.arange(n), seed, parameters)
 
     def draw_rows(
-        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...]
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int = 0
     ) -> dict[str, np.ndarray]:
         """The same for some subjects alone, by their numbers: (rows,)."""
+        factors = self._factors(rows, seed, parameters, None)
+        if (within := self.between_occasions) is None:
+            return factors
+        more = within._factors(rows, seed, parameters, occasion)
+        return {p: factors.get(p, 1.0) * more.get(p, 1.0) for p in {**factors, **more}}
+
+    def _factors(
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int | None
+    ) -> dict[str, np.ndarray]:
+        """Multipliers between people (`occasion` None) or of one occasion."""
         sets = (
             (self.intrinsic_clearance, lambda p: p == "clint.liver" or p.startswith("vmax[")),
             (self.fraction_unbound, lambda p: p == "fraction_unbound_plasma"),
@@ -67,7 +127,7 @@ class Variability:
         )
         factors: dict[str, np.ndarray] = {}
         # drawn even where unused, so that one cv does not change the others' numbers
-        normal = _standard_normal(rows, generator(seed)[1], len(sets))
+        normal = _standard_normal(rows, generator(seed)[1], len(sets), occasion)
         for (cv, concerns), z in zip(sets, normal.T, strict=True):
             if cv == 0.0:
                 continue
@@ -77,13 +137,43 @@ class Variability:
         return factors
 
 
-def _standard_normal(rows: np.ndarray, seed: int, width: int) -> np.ndarray:
+@dataclass(frozen=True)
+class OccasionDraws:
+    """Draws of a :class:`Variability` on one of its occasions."""
+
+    of: Variability
+    number: int
+
+    def __post_init__(self) -> None:
+        number = self.number
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+            raise InputError("occasion", number, "an integer >= 0")
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,)."""
+        return self.draw_rows(np.arange(n), seed, parameters)
+
+    def draw_rows(
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...]
+    ) -> dict[str, np.ndarray]:
+        """The same for some subjects alone, by their numbers: (rows,)."""
+        return self.of.draw_rows(rows, seed, parameters, self.number)
+
+    def __repr__(self) -> str:
+        return f"{self.of!r} on occasion {self.number}"
+
+
+def _standard_normal(
+    rows: np.ndarray, seed: int, width: int, occasion: int | None = None
+) -> np.ndarray:
     """(rows, width) where each subject has numbers of its own, whoever else is drawn: a row of its block's stream."""
+    purpose = "variability" if occasion is None else "occasions"
     out = np.empty((len(rows), width))
     for block in np.unique(rows // BLOCK):
         mine = rows // BLOCK == block
         place = rows[mine] % BLOCK
-        drawn = stream(seed, "variability", int(block)).standard_normal((place.max() + 1, width))
+        numbers = stream(seed, purpose, int(block), occasion)
+        drawn = numbers.standard_normal((place.max() + 1, width))
         out[mine] = drawn[place]
     return out
 
@@ -137,7 +227,7 @@ _MOST_DRAWS = 5_000_000
 class ByRow:
     """Draws in which each subject has a row of his own, whoever else is simulated with him."""
 
-    of: Variability
+    of: Variability | OccasionDraws
     rows: np.ndarray  # (n,)
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -162,7 +252,8 @@ def draw_rows(population: xr.Dataset) -> np.ndarray:
 
 def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
     """The same draws, row by row as :func:`draw_rows` says; of one that counts by other means, itself."""
-    return ByRow(varied, draw_rows(population)) if isinstance(varied, Variability) else varied
+    by_row = isinstance(varied, (Variability, OccasionDraws))
+    return ByRow(varied, draw_rows(population)) if by_row else varied
 
 
 def _drawn(population: Any) -> bool:

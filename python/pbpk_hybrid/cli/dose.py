@@ -42,15 +42,13 @@ def dose(
     data: Annotated[
         Path,
         typer.Argument(
-            help="NONMEM-style CSV of one patient: ID, TIME, AMT, DV, ...; WT (kg), AGE, HT (cm), SEX."
+            help="NONMEM-style CSV of one patient: ID, TIME, AMT, DV; WT (kg), AGE, HT (cm), SEX."
         ),
     ],
     compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
     target: Annotated[
         str,
-        typer.Option(
-            help='"trough 10-15 mg/L", "AUC24 400-600 mg*h/L", "fT>MIC 100 % of 2 mg/L"; several with "and".'
-        ),
+        typer.Option(help='"trough 10-15 mg/L", "AUC24 400-600 mg*h/L", "fT>MIC 100 % of 2 mg/L".'),
     ],
     out: Annotated[
         Path | None,
@@ -85,7 +83,7 @@ def dose(
     prior: Annotated[
         list[str] | None,
         typer.Option(
-            help='"clint.liver=1,0.4": log-normal, median of the multiple and sd of its log; none: usual ones.'
+            help='"clint.liver=1,0.4": log-normal, median of the multiple, sd of its log.'
         ),
     ] = None,
     error: Annotated[
@@ -275,7 +273,7 @@ def _patient(regimen, observed, people, subject: str | None) -> Patient:
 def _priors(
     texts: list[str] | None, system: System, patient: Patient
 ) -> tuple[dict[str, Parameter], dict[str, Prior]]:
-    """Multiples of the model's parameters with log-normal priors; the usual ones where none is typed."""
+    """Multiples of the model's parameters with log-normal priors; none typed: the usual ones."""
     from ..estimation import LogNormal, Parameter, usual_priors
 
     if not texts:

@@ -270,6 +270,7 @@ def after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
 
 
 def parse_prior(text: str) -> tuple[str, float, float]:
+    """Name, median and sd of the log of "clint.liver=1,0.3"."""
     name, _, rest = text.partition("=")
     from .._core.units import quantity
 

@@ -112,7 +112,7 @@ class DiscrepancyPredictor:
 
 
 def observed_basis(discrepancy: Discrepancy, data: Data) -> np.ndarray:
-    """(n_observations, n_coefficients) log factor at the samples per standard normal coefficient."""
+    """(n_observations, n_coefficients) log factor at the samples per coefficient."""
     covariance = discrepancy.covariance(data.time, data.time)
     covariance = covariance * (data.compartment[:, None] == data.compartment[None, :])
     size, vectors = np.linalg.eigh(covariance)

@@ -272,7 +272,7 @@ def _past(regimen: Regimen | None, start: float) -> Regimen:
 
 
 def is_linear(system: System) -> bool:
-    """Whether the answer to a sum of doses is the sum of the answers: first-order processes only."""
+    """Whether the answer to a sum of doses is the sum of the answers: first-order processes."""
     offsets = [o.offset is not None for o in system.observables.values()]
     return not system.reactions and system.events is None and not any(offsets)
 

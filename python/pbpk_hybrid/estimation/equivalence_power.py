@@ -1,9 +1,10 @@
 r"""Power of two one-sided tests: exactly where there is a formula, else by simulated trials.
 
-The estimate of the log ratio is normal with variance :math:`b\sigma^2` and independent of the residual
-variance, :math:`s^2 \nu/\sigma^2 \sim \chi^2_\nu`, so that
+The estimate of the log ratio is normal with variance :math:`b\sigma^2` and independent of the
+residual variance, :math:`s^2 \nu/\sigma^2 \sim \chi^2_\nu`, so that
 
-.. math:: P = \int_0^{s_{max}} \left[\Phi\left(\frac{\ln\theta_2 - \delta - t s\sqrt b}{\sigma\sqrt b}\right)
+.. math:: P = \int_0^{s_{max}} \left[
+    \Phi\left(\frac{\ln\theta_2 - \delta - t s\sqrt b}{\sigma\sqrt b}\right)
     - \Phi\left(\frac{\ln\theta_1 - \delta + t s\sqrt b}{\sigma\sqrt b}\right)\right] f(s)\,ds
 
 which is the difference of two values of Owen's Q (Owen 1965, Biometrika 52:437; Phillips 1990,

@@ -44,9 +44,10 @@ occasion=0.15) on occasion 1
         (benchmarks/validation/variability.md)
     fraction_unbound : of fu in plasma; 0 by default
     absorption_rate : of ka (and the transit rate); 0.30 by default, the value of httk's Monte Carlo for in vitro inputs
-    occasion : of further multipliers that each person has anew on every occasion, on top of those between people: a number
-        for intrinsic clearance and absorption rate alike, or a Variability; None: none. One simulation is one occasion,
-        number 0; :meth:`at_occasion` gives the others
+    occasion : of further multipliers that each person has anew on every occasion, on top of those
+        between people: a number for intrinsic clearance and absorption rate alike, or a
+        Variability; None: none. One simulation is one occasion, number 0; :meth:`at_occasion`
+        gives the others
     """
 
     intrinsic_clearance: float = 0.17
@@ -166,7 +167,10 @@ class OccasionDraws:
 def _standard_normal(
     rows: np.ndarray, seed: int, width: int, occasion: int | None = None
 ) -> np.ndarray:
-    """(rows, width) where each subject has numbers of its own, whoever else is drawn: a row of its block's stream."""
+    """(rows, width) where each subject has numbers of its own, whoever else is drawn.
+
+    They are a row of its block's stream.
+    """
     purpose = "variability" if occasion is None else "occasions"
     out = np.empty((len(rows), width))
     for block in np.unique(rows // BLOCK):

@@ -316,15 +316,7 @@ def test_strongly_connected_finds_a_circle():
 
 
 #: circles through imports inside functions that are still there; a set may only get smaller
-DEFERRED_CIRCLES = (
-    {"physiology.adults.training_people", "physiology.children.population"}
-    | {"physiology.plausibility.rules", "physiology.population"},
-    {"compounds.curated", "compounds.database"},
-    {"dosing.dataset", "dosing.language", "dosing.regimen"},
-    {"estimation.objective", "estimation.predictor", "estimation.steady"},
-    {"interchange.pksim", "interchange.pksim_processes"},
-    {"models.expressions.printing", "models.expressions.tree"},
-)
+DEFERRED_CIRCLES = ({"models.expressions.printing", "models.expressions.tree"},)
 
 
 def for_type_checkers(tree: ast.Module) -> set[ast.AST]:

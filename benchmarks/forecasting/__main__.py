@@ -3,20 +3,20 @@
     python benchmarks/forecasting [--checkpoint FILE] [--gru FILE] [--latent-ode FILE] [--studies theophylline osp ...]
     python benchmarks/forecasting --held-out-species        (see species.py; virtual patients: virtual.py)
 
-Real data: every study's individuals; the first 1, 2, 3, 5 samples are shown, all later ones are scored, on natural
-logarithms. Nothing was trained on any of them, but two choices were made after seeing an earlier forecaster's scores on
-them: the fitted common curve, and longer half-lives against dose intervals in the corpus. The present weights were chosen
-on virtual patients, and so was what happens at inference: the median is given (it beats the mean of the logarithm in fold
-error by 2 %); sixteen other patients seen instead of eight would gain 0.008 nats per value there and nothing in fold error,
-means over two subsets of them as much: neither is done, and on the sets with more than eight people it would have helped
-some and harmed others (three samples: OSP 1.59 to 1.57, mavoglurant 1.31 to 1.33). "Alone" knows doses, body weight, age,
-sex and height, nothing of the compound and of nobody else; "with others" also sees the patients of the other four fifths of
-the study, as the published in-context forecasters do, weights unchanged; "with compound" knows the compound's entry in the
-database instead, where it has one. The two-compartment MAP fit takes its population prior from the same four fifths as
-"with others"; "common curve" is what those patients have in common by itself. Nimotuzumab, an antibody, is no drug of the
-kind the corpus draws and is left out of the targets. GRU and latent ODE see nobody else either and had 3,100 and 1,250
-steps of 128 patients. Times are CPU times of one patient in a batch on a busy machine, the fit to the others left out.
-PK-DB: what of its individuals has a known single dose and four samples or more.
+Real data: the individuals of each study. The model gets the first 1, 2, 3 or 5 samples of a patient; all later samples are
+scored, on natural logarithms. No network was trained on these data, but two choices were made after an earlier forecaster's
+scores on them were seen: the fitted common curve, and longer half-lives relative to the dosing interval in the corpus. The
+present weights were chosen on virtual patients, and so was the inference: the median is given (its fold error is 2 % lower
+than that of the mean of the logarithm). With sixteen other patients instead of eight, or with means over two subsets of
+them, virtual patients would gain 0.008 nats per value and nothing in fold error. Neither is done; on the sets with more than
+eight people it would have improved some and worsened others (three samples: OSP 1.59 to 1.57, mavoglurant 1.31 to 1.33).
+"Alone" uses doses, body weight, age, sex and height, but neither the compound nor other patients. "With others" also uses
+the patients of the other four fifths of the study, as the published in-context forecasters do, with unchanged weights.
+"With compound" uses the compound's entry in the database instead, where there is one. The two-compartment MAP fit takes its
+population prior from the same four fifths as "with others"; "common curve" is the common curve of those patients alone.
+Nimotuzumab is an antibody, a kind of drug that the corpus does not have, and is left out of the targets. GRU and latent ODE
+use no other patients either and had 3,100 and 1,250 steps of 128 patients. Times are CPU times of one patient in a batch on
+a busy machine, without the fit to the others. PK-DB: the individuals with a known single dose and at least four samples.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ import xarray as xr
 from pbpk_hybrid import Regimen, simulate_system
 from pbpk_hybrid.estimation import LogNormal, Parameter, fit
 from pbpk_hybrid.learn.transformer.batch import SITES
-from pbpk_hybrid.learn.transformer.corpus import _TOLERANCE, Part, _stops
+from pbpk_hybrid.learn.transformer.corpus import Part
 from pbpk_hybrid.learn.transformer.corpus_designs import GRID
+from pbpk_hybrid.learn.transformer.corpus_integration import TOLERANCE, Absorption, stop_table
 from pbpk_hybrid.models import mixed_cohort_system
 from pbpk_hybrid.models.system.named import own_values, with_values
 from pbpk_hybrid.models.system.system import Coefficients, System
@@ -53,18 +54,9 @@ class Oracle:
         )  # the engine is given 1 mg/kg times this
         self.scale = (b.dose_amount[:, 0] / first / b.body_weight)[:, None, None]
         self.solver = EmbeddedBackend()
-        one, none = np.ones(self.n), np.zeros(self.n)
         system = self.system(np.zeros((self.n, len(FREE))))
-        self.stops = _stops(
-            system,
-            part.schedules,
-            part.lengths,
-            b.body_weight,
-            part.lag,
-            one,
-            one.astype(int),
-            none,
-            none,
+        self.stops = stop_table(
+            system, part.schedules, part.lengths, b.body_weight, Absorption.by_model(part.lag)
         )
 
     def parameters(self, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -100,7 +92,7 @@ class Oracle:
         system = self.system(z)
         problem = Problem(system, self.stops, GRID, SITES, parameters=FREE if slopes else ())
         result = self.solver.solve(
-            problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000)
+            problem, SolverOptions(rtol=TOLERANCE, threads=1, max_steps=20_000)
         )
         factor = np.stack(
             [np.broadcast_to(system.observables[s].factor, (self.n,)) for s in SITES], axis=1

@@ -3,16 +3,16 @@
     python benchmarks/forecasting/published.py [--checkpoint FILE]
 
 AICMET (Ojeda Marin et al. 2025, arXiv 2508.15659) and Prior-Fitted Functional Flows (Ojeda et al. 2026, UAI, arXiv
-2604.17670): one person is left out in turn, the model sees all the others' profiles and the person's first four samples,
+2604.17670): each person in turn is left out. The model gets the profiles of all others and the person's first four samples,
 and forecasts the rest; the log-RMSE of each person is averaged over people. They use 18 compounds of a cocktail study
 (Lenuzza et al. 2016, in PK-DB), which is in none of our tables, and the sets Theoph and Indometh of R, which are here.
-Their figures are those of the table "Comparison of Log-RMSE Across Models" of arXiv 2604.17670 as it stands in the authors'
-repository (github.com/cesarali/pff, commit 2c68dfc, paper/.../sections/model.tex), mean and standard deviation over people;
-AICMET, NODE and the transformer are their runs. The standard deviations of NLME are printed there equal to the means.
+Their figures are those of the table "Comparison of Log-RMSE Across Models" of arXiv 2604.17670 in the authors' repository
+(github.com/cesarali/pff, commit 2c68dfc, paper/.../sections/model.tex), mean and standard deviation over people; AICMET,
+NODE and the transformer are their runs. There, the printed standard deviations of NLME are equal to the means.
 
-What of the protocol is not known: whether the predose sample of Theoph counts as one of the four (both ways are given), and
-how small concentrations enter the logarithm. They score the mean of what the model draws, here it is the median. Weights
-are unchanged by the data in both; the common curve of the others, which the forecaster here is shown, is fitted to them.
+Two points of the protocol are not known: whether the predose sample of Theoph counts as one of the four (both are given),
+and how small concentrations enter the logarithm. They score the mean of the model's draws; here the median is scored. In
+both, the data do not change the weights; the common curve of the others, an input of this forecaster, is fitted to them.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
 
 Small networks (width 64, two layers before the first guess) are trained from scratch with the same seed, steps and batch
 size: one on all seven species, and for each held-out species one on the other six. They are scored on patients of that
-species, whose compounds the corpus of training never draws near; the compound is told exactly and the oracle is the true
-model with the true prior, as in the virtual benchmark. The network that never saw the species gets its patients in two ways:
-with the species' own mark (an input that was 0 in all its training), and with the species left out, so that only body
-weight and the mechanistic curve speak of it. Both are given.
+species, with compounds that are held out from the training corpus. The networks get the exact properties of the compound,
+and the oracle is the true model with the true prior, as in the virtual benchmark. The network without the species in
+training gets its patients in two ways: with the species' own input (which was 0 in all its training), and without the
+species, so that only body weight and the mechanistic curve tell it. Both are given.
 """
 
 from __future__ import annotations

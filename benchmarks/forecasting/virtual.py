@@ -2,17 +2,17 @@
 
     python benchmarks/forecasting/virtual.py [--checkpoint FILE] [--gru FILE] [--latent-ode FILE] [--patients 1536]
 
-Compounds are drawn near rows of the compound table that the corpus never draws near, in seven species; their properties
-are told exactly, as the oracle knows them. Curves are the whole-body model's without further deviation, samples have
-log-normal errors. The oracle (oracle.py) fits ln factors on six parameters (CLint, renal clearance, fraction unbound,
-absorption rate, fraction absorbed, all Kp together) with their true variances and the true error, by Gauss-Newton on the
-engine's sensitivities; it is run on all patients of a part at once, and on some by one call of ``fit`` each, as a clinic
-would. The two-compartment MAP fit (virtual_map.py) is told the compound's typical curve as the networks are: its prior is
-centred on two compartments that draw it, and its covariance is that of whole-body patients of the training compounds. The
-simple rules know the samples only. GRU and latent ODE (recurrent.py) are of like size and were trained
-on fewer patients than the forecaster's 4,500 and 6,500 steps of 256 (see below). All species were trained
-on; for held-out ones see forecasting_species.md. Times are CPU times per patient: of the oracle and
-the networks in a batch of 128, of the fits one by one.
+Compounds are drawn in seven species, near rows of the compound table that are held out from the corpus. The networks get
+the exact properties of the compound, as the oracle does. Curves are those of the whole-body model without further deviation;
+samples have log-normal errors. The oracle (oracle.py) is the true model: it fits ln factors on six parameters (CLint, renal
+clearance, fraction unbound, absorption rate, fraction absorbed, all Kp together) with their true variances and the true
+error, by Gauss-Newton on the engine's sensitivities. It is run on all patients of a part at once, and on some with one call
+of ``fit`` each, as a clinic would. The two-compartment MAP fit (virtual_map.py) gets the compound's typical curve, as the
+networks do: its prior is centred on two compartments that describe this curve, and its covariance is that of whole-body
+patients of the training compounds. The simple rules use the samples only. GRU and latent ODE (recurrent.py) are of similar
+size and were trained on fewer patients than the forecaster's 4,500 and 6,500 steps of 256 (see below). All species were in
+training; for held-out species see forecasting_species.md. Times are CPU times per patient: of the oracle and the networks
+in a batch of 128, of the fits one by one.
 """
 
 from __future__ import annotations

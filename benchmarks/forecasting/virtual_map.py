@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
 from pbpk_hybrid.learn.transformer.batch import SITES
 from pbpk_hybrid.learn.transformer.corpus_designs import GRID
+from pbpk_hybrid.learn.transformer.corpus_integration import Absorption, integrate_schedules
 from pbpk_hybrid.learn.transformer.data import Doses
 
 #: sd of ln concentration of a sample, root mean square over the corpus' studies
@@ -77,18 +78,13 @@ class VirtualMap(MapForecaster):
         left: dict[bool, list[float]] = {False: [], True: []}
         part = corpus.part(np.random.default_rng([seed, 0]), packs, 1, 4, whole_body=True)
         n, b = len(part.batch), part.batch
-        two, none = np.ones(2 * n), np.zeros(2 * n)
-        curves = corpus.integrate(
+        curves = integrate_schedules(
             part.cohort.system(),
             part.schedules,
             np.tile(part.lengths, 2),
             np.tile(b.body_weight, 2),
-            np.tile(part.lag, 2),
-            two,
-            two.astype(int),
-            none,
-            none,
-            True,
+            Absorption.by_model(part.lag).tile(2),
+            SITES,
         )
         plasma = curves[..., SITES.index("plasma")]
         with np.errstate(divide="ignore", invalid="ignore"):

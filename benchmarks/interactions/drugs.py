@@ -84,7 +84,7 @@ def drugs() -> dict[str, ph.Compound]:
             "blood_to_plasma_ratio": "as fraction_unbound_plasma",
             "absorption_rate": "as fraction_unbound_plasma",
             "volume_steady_state": "88 L, Huang et al. (1986)",
-            "enzyme_effects": "unbound Ki, default of Simcyp and GastroPlus, .015 uM",
+            "enzyme_effects": "unbound Ki, default of Simcyp and GastroPlus, 0.015 uM",
             "log_p": "httk",
         },
     )
@@ -194,7 +194,7 @@ def drugs() -> dict[str, ph.Compound]:
             effect("competitive", ki="18.5 uM"),
         ],
         sources={
-            "saturable": "Vmax [mg/h/kg] and unbound Km [mg/L] with which the reference person has the clearances of .19 and "
+            "saturable": "Vmax [mg/h/kg] and unbound Km [mg/L] with which the reference person has the clearances of 0.19 and "
             ".14 L/h/kg published for 300 and 600 mg over half an hour: rifampin for injection, US prescribing information; "
             "its own induction is left out",
             "clearance_plasma": "the same, 600 mg; with the saturable pathway only its renal "
@@ -235,7 +235,7 @@ def drugs() -> dict[str, ph.Compound]:
             "absorption_rate": "assumed: peak at 2 h",
             "fraction_absorbed": "assumed",
             "fraction_gut": "assumed; with the liver "
-            "an oral bioavailability of .55 (Chu et al. 1992)",
+            "an oral bioavailability of 0.55 (Chu et al. 1992)",
             "metabolism": "Km Rodrigues et al. (1997), in OSP; all of the "
             "metabolism taken as CYP3A4's",
             "enzyme_effects": "OSP, there fitted",

@@ -5,7 +5,7 @@
 Each study is repeated with one reference person and the protocol of studies.csv (doses and the hour at which the victim was
 given; clock times of irregular regimens are made regular; ratios of AUCs of unequal doses of the victim are divided by the
 ratio of doses). The published ratios are read from the collection DDI_ratios.csv
-(Open Systems Pharmacology, no licence: it is in no checkout), by id, or by study, drugs, route
+(Open Systems Pharmacology, no licence: not in the checkout), by id, or by study, drugs, route
 and time. Left out: Kim 2018 (a ratio above 1 for an inducer). Writes results/studies.csv and README.md.
 """
 

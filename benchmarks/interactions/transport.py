@@ -2,12 +2,12 @@
 
     python benchmarks/interactions/transport.py [--data FILE]
 
-Clearance and volume of the statins are those after intravenous doses (or label values); nine tenths of what enters liver
-cells is taken to enter by OATP1B1, for all alike: assumed, and shown beside .8 and .95. The ratio does not depend on the
-size of the uptake, only on this share, on rifampicin's unbound concentration and its Ki (.29 umol/L: Bi et al. 2019, in the
+Clearance and volume of the statins are those after intravenous doses (or label values); nine tenths of the
+uptake into liver cells is assumed to be by OATP1B1, for all statins; 0.8 and 0.95 are shown too. The ratio does not depend on
+the size of the uptake, only on this share, on rifampicin's unbound concentration and its Ki (0.29 umol/L: Bi et al. 2019, in the
 Open Systems Pharmacology model of rifampicin). Nothing is fitted. Studies: every single dose of rifampicin with
-pitavastatin, rosuvastatin or pravastatin in the collection DDI_ratios.csv (no licence: it is in no checkout), but the three
-rosuvastatin rows of Mori 2019, which hold the values of atorvastatin in the same study, and older entries of studies that
+pitavastatin, rosuvastatin or pravastatin in the collection DDI_ratios.csv (no licence: not in the checkout), without the three
+rosuvastatin rows of Mori 2019, which hold the values of atorvastatin in the same study, and without older entries of studies that
 the collection holds twice. Rifampicin has the clearance and volume of a single intravenous dose of 600 mg (0.14
 L/h/kg, 0.64 L/kg; read in: US label of rifampin for injection), not the induced ones of `drugs.py`. Writes transport.md and results/transport.csv.
 """
@@ -181,7 +181,7 @@ def main() -> None:
         "",
         "## Genotype",
         "",
-        "AUC of SLCO1B1 521CC over TT, with the activity of .35 of the package's table:",
+        "AUC of SLCO1B1 521CC over TT, with the activity of 0.35 of the package's table:",
         "",
     ]
     text += ["| statin | published | predicted |", "| --- | --- | --- |"]

@@ -193,7 +193,7 @@ def main() -> None:
         text.append(f"| {name} | {peff} | {published:.2f} | {float(out['fa'][0]):.2f} |")
     text += [
         "",
-        "Hydrophilic drugs come out too low: they also pass between cells and in the colon.",
+        "Predictions for hydrophilic drugs are too low: these drugs are also absorbed between cells and in the colon.",
         "",
         "## Antibody",
         "",
@@ -209,7 +209,7 @@ def main() -> None:
     late = (days > 20) & (days < 60)
     half = np.log(2) / -np.polyfit(days[late], np.log(c[late]), 1)[0]
     text += [
-        f"Half-life of an IgG1 with the usual clearance of .22 L/day: {half:.1f} days; published about 21. The volume is "
+        f"Half-life of an IgG1 with the usual clearance of 0.22 L/day: {half:.1f} days; published about 21. The volume is "
         "predicted, the clearance given.",
         "",
     ]

@@ -1,9 +1,9 @@
-"""One table of everything that is compared with people: compounds, interactions, children, antibodies.
+"""One table of all comparisons with people: compounds, interactions, children, antibodies.
 
     python benchmarks/validation/overview.py [--keep]
 
 Predicted over observed AUC and Cmax, with their bias (AFE, 10^(mean of log10 ratio)), spread (AAFE, 10^(mean of |log10 ratio|),
-which others call GMFE) and the share within 2-fold; beside it what the source of the data reports for its own model. First runs
+also called GMFE) and the share within 2-fold, beside the figures that the source of the data reports for its own model. First runs
 validate.py and antibody.py (`--keep`: takes their results as they are). Writes overview.md, results/overview.json and pictures.
 
 - compounds: the default basis of each drug, which was chosen on these profiles (validate.py), human profiles, nobody left out
@@ -64,19 +64,19 @@ ARMS = {
         0.0,
         None,
     ),
-    "with erythromycin": (
+    "midazolam oral, with erythromycin": (
         "Olkkola 1993 - po with Perpetrator (Erythromycin)",
         "15 mg oral",
         128.0,
         "500 mg oral q8h x21",
     ),
-    "midazolam .05 mg/kg iv": (
+    "midazolam 0.05 mg/kg iv": (
         "Olkkola 1993 - iv Control (Perpetrator Placebo)",
         "3.5 mg iv over 2 min",
         0.0,
         None,
     ),
-    "iv, with erythromycin": (
+    "midazolam iv, with erythromycin": (
         "Olkkola 1993 - iv with Perpetrator (Erythromycin)",
         "3.5 mg iv over 2 min",
         128.0,
@@ -322,15 +322,15 @@ def report(rows: list[dict]) -> list[str]:
     text = [
         "# Compounds, interactions, children, antibodies: predicted over observed",
         "",
-        f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them also or only by mouth, {len(of('interaction'))} "
-        "interactions, children and antibodies in one place; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
-        "AAFE 10^(mean of |log10 ratio|); everything that fails is in it.",
+        f"{len(drugs)} compounds, {len({r['what'] for r in of('compound') if r['route'] == 'oral'})} of them with oral doses, {len(of('interaction'))} "
+        "interactions, children and antibodies; made by `python benchmarks/validation/overview.py`. AFE is 10^(mean of log10 ratio), "
+        "AAFE 10^(mean of |log10 ratio|). Failures are included.",
         "",
         "![predicted over observed](results/overview.png)",
         "",
         "## Compounds",
         "",
-        "The default basis of each drug, chosen on these profiles, which makes the table optimistic; profile by profile and by other bases: [README.md](README.md). "
+        "The default basis of each drug was chosen on these profiles, so the table is optimistic. [README.md](README.md) has other bases and every drug. "
         "The last two columns are AAFE of all concentrations, here and as the source of most of these data reports it for its own model, which was "
         "fitted to part of them.",
         "",
@@ -352,7 +352,7 @@ def report(rows: list[dict]) -> list[str]:
     text += [
         "## Interactions",
         "",
-        "Ratios of the victim's AUC and Cmax with over without the other drug.",
+        "Ratios of the victim's AUC and Cmax with the perpetrator over those without.",
         "",
     ]
     text += table(
@@ -404,7 +404,7 @@ def report(rows: list[dict]) -> list[str]:
         "",
         "## Children, clearance",
         "",
-        "AUC from published clearances of single children and groups; each of them: [children](../mechanisms/README.md).",
+        "AUC from published clearances of individual children and groups; all of them: [children](../mechanisms/README.md).",
         "",
     ]
     text += table(
@@ -431,64 +431,87 @@ def report(rows: list[dict]) -> list[str]:
     ]
 
 
-def pictures(rows: list[dict], panels: list[dict]) -> None:
+def label(row: dict) -> str:
+    """What a row is about, for the axis."""
+    if row["kind"] == "interaction":  # victim and its dose, perpetrator without its dose
+        victim, perpetrator = row["what"].split(", ")[:2]
+        return f"{victim}, {perpetrator.split(' ')[0]}"
+    route = " " + row["route"] if "route" in row else ""
+    return row["what"] + route + (" (children)" if row["kind"] == "children" else "")
+
+
+def ends(value: dict) -> tuple[float, float, float] | None:
+    """Bias or single ratio, and the ends of the AAFE about it; None where there is no ratio."""
+    ratio = value.get("ratio", value.get("afe"))
+    if ratio is None or not np.isfinite(ratio):
+        return None
+    fold = value["aafe"] if value.get("n", 1) > 1 else 1.0
+    return ratio, ratio / fold, ratio * fold
+
+
+def overview_picture(rows: list[dict]) -> None:
+    """A point for each row, with its AAFE as a bar."""
     import matplotlib.pyplot as plt
     from pictures import BLUE, ORANGE, STYLE
 
-    colour = {
-        "compound": BLUE,
-        "interaction": ORANGE,
-        "interaction profile": "#E69F00",
-        "child profile": "#009E73",
-        "children": "#009E73",
-        "antibody": "#CC79A7",
+    kinds = {
+        "compound": (BLUE, "compounds"),
+        "interaction": (ORANGE, "interactions: ratios"),
+        "interaction profile": ("#E69F00", "interactions: profiles"),
+        "children": ("#009E73", "children"),
+        "antibody": ("#CC79A7", "antibodies"),
     }
+    kinds["child profile"] = kinds["children"]
+    ticks = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
+    reached = np.array([e for r in rows for q in ("auc", "cmax") if (e := ends(r.get(q, {})))])
+    low = max(t for t in ticks if t <= min(0.1, reached.min()))
+    high = min(t for t in ticks if t >= max(10, reached.max()))
+    ticks = [t for t in ticks if low <= t <= high]
     with plt.rc_context(STYLE):
         fig, axes = plt.subplots(
-            1, 2, figsize=(9.5, 0.2 * len(rows) + 1.4), layout="constrained", sharey=True
+            1, 2, figsize=(9.5, 0.2 * len(rows) + 1.7), layout="constrained", sharey=True
         )
         for ax, q in zip(axes, ("auc", "cmax"), strict=True):
             ax.axvspan(0.5, 2, color="0.93", zorder=0)
             ax.axvline(1, color="0.6", lw=0.8)
             for y, r in enumerate(reversed(rows)):
-                if q not in r:
+                if (found := ends(r.get(q, {}))) is None:
                     continue
-                ratio = r[q].get("ratio", r[q].get("afe"))
-                if ratio is None or not np.isfinite(ratio):
-                    continue
-                ax.plot(ratio, y, "o", color=colour[r["kind"]], ms=5)
-                if r[q].get("n", 1) > 1:  # AAFE as a bar around the bias
-                    ax.plot(
-                        [ratio / r[q]["aafe"], ratio * r[q]["aafe"]],
-                        [y, y],
-                        color=colour[r["kind"]],
-                        lw=1,
-                    )
-            ax.set(
-                xscale="log",
-                xlabel=f"predicted/observed {'AUC' if q == 'auc' else 'Cmax'}",
-                xlim=(0.1, 10),
-            )
-            ax.set_xticks([0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.1", "0.2", "0.5", "1", "2", "5", "10"])
+                ratio, lower, upper = found
+                colour = kinds[r["kind"]][0]
+                ax.plot(ratio, y, "o", color=colour, ms=5)
+                ax.plot([lower, upper], [y, y], color=colour, lw=1)
+            name = "AUC" if q == "auc" else "Cmax"
+            ax.set(xscale="log", xlabel=f"predicted/observed {name}", xlim=(low, high))
+            ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
             ax.minorticks_off()
-        names = [
-            f"{r['what'].split(',')[0] if r['kind'] == 'interaction' else r['what']}"
-            f"{' ' + r['route'] if 'route' in r else ''}{', ' + r['what'].split(', ')[1].split(' ')[0] if r['kind'] == 'interaction' else ''}"
-            f"{' (children)' if r['kind'] == 'children' else ''}"
-            for r in reversed(rows)
-        ]
-        axes[0].set_yticks(range(len(rows)), names)
+        axes[0].set_yticks(range(len(rows)), [label(r) for r in reversed(rows)])
         axes[0].set_ylim(-0.7, len(rows) - 0.3)
+        handles = [
+            plt.Line2D([], [], marker="o", lw=1, ms=5, color=colour, label=text)
+            for colour, text in dict.fromkeys(kinds.values())
+        ]
+        fig.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
         fig.suptitle(
             "points: bias or single ratio; bars: AAFE about it; grey: within 2-fold", fontsize=9
         )
         fig.savefig(RESULTS / "overview.png", dpi=130)
         plt.close(fig)
+
+
+def profile_picture(panels: list[dict]) -> None:
+    """Curves over observations, a panel for each profile."""
+    import matplotlib.pyplot as plt
+    from pictures import BLUE, STYLE, plain_log_axis
+
+    with plt.rc_context(STYLE):
         fig, axes = plt.subplots(2, 4, figsize=(11, 5), layout="constrained")
         for ax, p in zip(axes.flat, panels, strict=True):
             ax.semilogy(p["grid"], np.maximum(p["curve"], 1e-9), color=BLUE, lw=1.5)
             ax.semilogy(p["time"], p["value"], "o", color="black", ms=3.5)
-            ax.set(ylim=(p["value"].min() / 4, p["value"].max() * 5), title=p["title"])
+            top = max(p["value"].max() * 5, p["curve"].max() * 2)
+            ax.set(ylim=(p["value"].min() / 4, top), title=p["title"])
+            plain_log_axis(ax.yaxis, subs=(1,))
             ax.text(
                 0.98,
                 0.96,
@@ -524,7 +547,8 @@ def main() -> None:
     (RESULTS / "overview.json").write_text(
         json.dumps(rows, indent=1, default=float).replace("NaN", "null") + "\n"
     )
-    pictures(rows, panels)
+    overview_picture(rows)
+    profile_picture(panels)
     (HERE / "overview.md").write_text("\n".join(report(rows)).rstrip("\n") + "\n")
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 from report import LABEL
 
 FOLD = 2.0
+#: where a Dataset names the person who measured, the publication
+PUBLICATIONS = {"Upton": "Boeckmann 1994"}
 UNITS = {"auc": "mg·h/L", "cmax": "mg/L"}
 NAME = {"auc": "AUC", "cmax": "$C_{max}$"}
 # Okabe & Ito (2008), each with filled and with open markers: fourteen drugs that colour-blind readers can tell apart
@@ -107,7 +110,7 @@ def scatter(rows, bases, path: Path) -> None:
 def multiples(panels, path: Path) -> None:
     """Curves over observations, one panel a profile."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     columns = 4
     count = -(-len(panels) // columns)
@@ -141,11 +144,11 @@ def multiples(panels, path: Path) -> None:
             shown = p["value"]
             ax.set(yscale="log", ylim=(shown.min() / 4, shown.max() * 5), xlim=(0, p["grid"][-1]))
             ax.xaxis.set_major_locator(MaxNLocator(5))
-            narrow = shown.max() / shown.min() < 30
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=5))
-            if narrow:
-                ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-            ax.yaxis.set_minor_locator(NullLocator())
+            if shown.max() / shown.min() < 30:
+                plain_log_axis(ax.yaxis, numticks=5)
+            else:
+                ax.yaxis.set_major_locator(LogLocator(numticks=5))
+                ax.yaxis.set_minor_locator(NullLocator())
             how = (
                 "oral"
                 if p["route"] == "oral"
@@ -159,7 +162,7 @@ def multiples(panels, path: Path) -> None:
             ax.text(
                 0.98,
                 0.97,
-                _short(p["study"]),
+                citation(p["study"]),
                 transform=ax.transAxes,
                 ha="right",
                 va="top",
@@ -186,6 +189,18 @@ def multiples(panels, path: Path) -> None:
         plt.close(fig)
 
 
-def _short(study: str) -> str:
-    study = study.split(" - ")[0].split(".")[0]
-    return study if len(study) <= 26 else study[:25] + "…"
+def citation(study: str) -> str:
+    """First author and year: "Andersson 1990" of "Andersson1990" or "Andersson et al. 1990 - iv"."""
+    text = PUBLICATIONS.get(study, study).split(" - ")[0]
+    text = re.sub(r" et al\.?", "", text)
+    text = re.sub(r"(?<=[a-z])(?=(?:19|20)\d\d)", " ", text).split(".")[0]
+    return text if len(text) <= 26 else text[:25] + "…"
+
+
+def plain_log_axis(axis, numticks: int = 6, subs: tuple[float, ...] = (1, 2, 5)) -> None:
+    """Labels 0.1, 0.5, 1 on the log axis instead of powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=subs, numticks=numticks))
+    axis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axis.set_minor_locator(NullLocator())

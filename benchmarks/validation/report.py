@@ -157,20 +157,20 @@ def write(rows, refused, bases, choice, own, path: Path, reading: Path) -> None:
     lines = [
         "# Predicted against observed",
         "",
-        "Every curated drug, every observed profile at hand that can be repeated; made by "
-        "`python benchmarks/validation/validate.py` (rules and assumptions stand at the top of that file). No parameter was "
+        "Every curated drug and every available observed profile that can be simulated; made by "
+        "`python benchmarks/validation/validate.py` (rules and assumptions: top of that file). No parameter was "
         "fitted to these profiles. Ratios are predicted/observed; AAFE is the absolute average fold error, "
         "10^(mean of |log10 ratio|).",
         "",
-        "- *default*: what a user gets who says nothing about bases, each drug on the one of the following three that describes "
-        "these profiles best (see the table of defaults). **Its accuracy here is therefore optimistic**: of three predictions the "
-        "best was taken afterwards, on the same profiles.",
+        "- *default*: the prediction without a choice of basis. Each drug uses the one of the following three bases that describes "
+        "these profiles best (see the table of defaults). **Its accuracy here is therefore optimistic**: the best of three "
+        "predictions was chosen afterwards, on the same profiles.",
         "- *CL in vivo, Kp predicted*: clearance from the literature, distribution by Rodgers & Rowland. The AUC after "
-        "intravenous doses then tests little more than the literature's own spread.",
+        "intravenous doses then tests little more than the variability of the literature.",
         "- *CL in vitro, Kp predicted*: hepatic clearance from hepatocytes, renal clearance as measured.",
-        "- *CL and Vss in vivo*: the Kp carry one factor that gives the reference person the literature's volume of "
-        'distribution (`distribution_basis = "in_vivo"`). What is left to predict is the shape of the curve, first pass and '
-        "absorption.",
+        "- *CL and Vss in vivo*: one factor on all Kp gives the reference person the literature's volume of "
+        'distribution (`distribution_basis = "in_vivo"`). The shape of the curve, first pass and absorption are left to '
+        "predict.",
         "",
         "![predicted against observed](results/predicted_observed.png)",
         "",
@@ -182,9 +182,10 @@ def write(rows, refused, bases, choice, own, path: Path, reading: Path) -> None:
         *drugs_once(rows, bases),
         "## The default basis of each drug",
         "",
-        "AAFE of concentrations over the drug's human profiles, each profile counted once. The rule, applied to all alike: the "
-        "lowest of those that predict every profile is the default; equal to two decimals, the first of the columns; a drug "
-        "without a human profile takes what is lowest over the others, each counted once. Each drug's file says the same.",
+        "AAFE of concentrations over the drug's human profiles, each profile counted once. One rule applies to all drugs: the "
+        "default is the basis with the lowest AAFE among those that predict every profile; if two are equal to two decimals, the "
+        "first column; a drug without a human profile takes the basis with the lowest AAFE over the other drugs, each counted "
+        "once. The file of each drug says the same.",
         "",
         *defaults(choice, own),
         *(reading.read_text().splitlines() if reading.is_file() else []),

@@ -1,4 +1,4 @@
-"""How much people differ in clearance: observed in single people, and simulated with the default variability.
+"""Variability of clearance between people: observed in individuals, and simulated with the default variability.
 
     python benchmarks/validation/variability.py
 
@@ -12,7 +12,7 @@ Writes variability.md and results/variability.csv. The rules:
 - simulated: the same quantity, by the same analysis, of PEOPLE virtual people: volunteers (18 to 55 years, BMI 18.5 to 30) and
   the default adults of `sample_population`, with the drug's default basis
 - the CV of intrinsic clearance is chosen by maximum likelihood of the observed variances of the groups that calibrate, over
-  GRID with volunteers, to the nearest 0.01; JUDGED drugs take no part in it. The likelihood wants independent groups, and the
+  GRID with volunteers, to the nearest 0.01; TEST_DRUGS drugs take no part in it. The likelihood requires independent groups, and the
   people of a study are in several of its groups: the largest of each study calibrates, of equals the intravenous one
 """
 
@@ -34,11 +34,11 @@ from pbpk_hybrid.compounds import list_compounds
 
 HERE = Path(__file__).parent
 NLMIXR = HERE.parent / "data" / "nlmixr2data"
-JUDGED = ("theophylline", "warfarin")
+TEST_DRUGS = ("theophylline", "warfarin")
 FEWEST = 5
 PEOPLE = 1000
 GRID = np.round(np.arange(0.0, 0.501, 0.01), 2)
-#: what the issue asks of the judged drugs [percentage points]
+#: target: largest difference of the test drugs [percentage points]
 CLOSE = 10.0
 
 
@@ -56,8 +56,8 @@ class Group:
     clearance: np.ndarray  # (n,) [L/h] or [L/h/kg]
 
     @property
-    def judged(self) -> bool:
-        return self.drug in JUDGED
+    def is_test(self) -> bool:
+        return self.drug in TEST_DRUGS
 
     @property
     def variance(self) -> float:
@@ -120,7 +120,7 @@ def _row(drug: str, label: str, first, p) -> dict:
         "route": route,
         "form": form.group() if form else "",
         # people of one study got about the same dose; its first two digits make the group
-        "dose": float(f"{dose:.2g}") if drug not in JUDGED else float("nan"),
+        "dose": float(f"{dose:.2g}") if drug not in TEST_DRUGS else float("nan"),
         "duration": duration,
         "per_weight": per_weight,
         "clearance": clearance_of(p.index.values, p.values, dose, route, duration),
@@ -199,12 +199,12 @@ def log_variance(values: np.ndarray) -> float:
 
 
 def calibrating(groups: list[Group]) -> list[Group]:
-    """One group of each study of the drugs that are not judged."""
+    """One group of each study, without the test drugs."""
     best: dict[tuple[str, str], Group] = {}
     for g in groups:
         known = best.get((g.drug, g.study))
         rank = lambda x: (len(x.clearance), x.route != "oral")
-        if not g.judged and (known is None or rank(g) > rank(known)):
+        if not g.is_test and (known is None or rank(g) > rank(known)):
             best[g.drug, g.study] = g
     return list(best.values())
 
@@ -262,19 +262,19 @@ def main() -> None:
     fit = likelihood(chosen, volunteers)
     best = float(GRID[fit.argmax()])
     print(dict(zip(GRID.tolist(), fit.round(2).tolist(), strict=True)))
-    every = likelihood([g for g in groups if not g.judged], volunteers)
+    every = likelihood([g for g in groups if not g.is_test], volunteers)
     crowded = float(GRID[every.argmax()])
     inside = GRID[fit > -0.5 * chi2.ppf(0.9, 1)]
     rows = []
-    for g in sorted(groups, key=lambda g: (g.judged, g.drug, g.route, g.form)):
+    for g in sorted(groups, key=lambda g: (g.is_test, g.drug, g.route, g.form)):
         low, high = g.interval()
         row = {
             "drug": g.drug,
-            "role": "judged"
-            if g.judged
+            "role": "test"
+            if g.is_test
             else "calibration"
             if any(g is c for c in chosen)
-            else "the same people",
+            else "overlapping people",
             "study": g.study,
             "route": f"{g.route} {g.form}".strip(),
             "n": len(g.clearance),
@@ -318,14 +318,14 @@ def write(rows, few, best: tuple[float, float], interval, by_age) -> None:
         ]
         for r in rows
     ]
-    judged = [r for r in rows if r["role"] == "judged"]
-    worst = max(abs(r["observed"] - r[who]) for r in judged for who in ("volunteers", "adults"))
+    tested = [r for r in rows if r["role"] == "test"]
+    worst = max(abs(r["observed"] - r[who]) for r in tested for who in ("volunteers", "adults"))
     default = ph.Variability()
     text = [
         "# Variability of clearance between people",
         "",
-        "Made by `python benchmarks/validation/variability.py` (the rules stand at its top). Geometric CV [%] of CL "
-        "(intravenous) or CL/F (oral) of single people, 90 % interval in brackets, beside that of "
+        "Made by `python benchmarks/validation/variability.py` (rules: top of that file). Geometric CV [%] of CL "
+        "(intravenous) or CL/F (oral) of individuals, 90 % interval in brackets, beside that of "
         f"{PEOPLE} virtual people with the default variability "
         f"(CV of intrinsic clearance {default.intrinsic_clearance:g}) and the anatomy of each.",
         "",
@@ -339,16 +339,16 @@ def write(rows, few, best: tuple[float, float], interval, by_age) -> None:
                 "observed",
                 "simulated: volunteers",
                 "simulated: adults 18 to 79",
-                "the same, clearance in vitro",
+                "adults, clearance in vitro",
             ],
             lines,
         ),
-        f"Of the judged drugs the largest difference is {worst:.0f} percentage points "
-        f"(asked: at most {CLOSE:g}).",
+        f"The largest difference of the test drugs is {worst:.0f} percentage points "
+        f"(target: at most {CLOSE:g}).",
         "",
         f"Maximum likelihood of the calibrating groups: CV {best[0]:g}, 90 % interval {interval[0]:g} to {interval[1]:g} "
-        f"(steps of 0.01); {best[1]:g} if all groups but the judged were counted, though the same people are in "
-        f"several. Series of single people in groups of fewer than {FEWEST}, not used: "
+        f"(steps of 0.01); {best[1]:g} if all groups except those of the test drugs were counted, although the same people are in "
+        f"several. Series of individuals in groups of fewer than {FEWEST}, not used: "
         + (", ".join(f"{d} {n}" for d, n in sorted(few.items())) or "none")
         + ".",
         "",

@@ -3,11 +3,11 @@
     python benchmarks/virtual_population [--quick] [--unconstrained NAME=CHECKPOINT ...] [--neural-peers]
                                          [--tabddpm PYTHON] [--million]
 
-Every generator is fitted to the training people of NHANES and compared with the held-out ones, who count by their survey
-weights, the same number of each, in one run; figures are means over several draws. "Floor" is what as many other real
-people, of the training split, score. The engine's own sampler draws people of the survey itself, the held-out ones among
-them: what it scores is leaked. The unconstrained ablations (`unconstrained.py`) diffuse raw logarithms, with nothing that
-closes by construction. Ablations without bodies of their own and peers are judged on the measured quantities alone.
+Every generator is fitted to the training people of NHANES and compared with the held-out people, who have their survey
+weights; the number of people is the same for each, in one run. Figures are means over several draws. "Floor" is the score
+of as many other real people, of the training split. The engine's own sampler draws people of the survey itself, including
+the held-out ones, so its scores are leaked. The unconstrained ablations (`unconstrained.py`) diffuse raw logarithms, without
+balances by construction. Ablations and peers without bodies of their own are compared in the measured quantities alone.
 """
 
 from __future__ import annotations
@@ -408,7 +408,7 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
         (
             "variant",
             "hard, to 1e-6",
-            "hard, closures to .1 %",
+            "hard, closures to 0.1 %",
             "hard, closures to 1 %",
             "hard, closures to 5 %",
             "closure error, median",
@@ -421,12 +421,12 @@ def _unconstrained(report: Report, asked, model: PCDM, real: Drawn) -> None:
     )
     report.text(
         "A closure is an equality: people decoded freely meet it to 1e-6 with probability nil, whatever the loss, so "
-        "that how far they are off (error; hard rules with closures to .1, 1 and 5 %) is what tells variants apart."
+        "that how far they are off (error; hard rules with closures to 0.1, 1 and 5 %) is what tells variants apart."
     )
     names = list(any_rule)
     if len(names) >= 2 and names[0].endswith("no physics"):
         by = {row[0]: row for row in rows}
-        for text, column in (("1e-6", 1), (".1 %", 2), ("1 %", 3)):
+        for text, column in (("1e-6", 1), ("0.1 %", 2), ("1 %", 3)):
             report.target(
                 f"hard violations of the physics loss / no physics, closures to {text}",
                 by[names[1]][column] / max(by[names[0]][column], 1e-9),
@@ -549,7 +549,7 @@ CONDITIONS = (
         {"sex": "male", "body_weight": (80, 90), "height": (175, 185)},
     ),
     (
-        "hematocrit below .36, creatinine from 1.2",
+        "hematocrit below 0.36, creatinine from 1.2",
         {"hematocrit": (None, 0.36), "serum_creatinine": (1.2, None)},
     ),
     ("GFR below 3 L/h, age 30 to 50", {"gfr": (None, 3.0), "age": (30, 50)}),

@@ -54,7 +54,7 @@ def correlation_difference(a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.
 def classifier_auc(
     a: np.ndarray, b: np.ndarray, wa: np.ndarray, wb: np.ndarray, seed: int
 ) -> float:
-    """Area under the weighted ROC curve of gradient boosting that tells `a` from `b`, 5-fold; .5: it cannot."""
+    """Area under the weighted ROC curve of gradient boosting that tells `a` from `b`, 5-fold; 0.5: it cannot."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
@@ -102,7 +102,7 @@ def copied_share(
 ) -> float:
     """Share of `generated` nearer to a training record than 95 % of the held-out people (by `weight`) are.
 
-    .05 when nothing is copied.
+    0.05 when nothing is copied.
     """
     distance = closest_record(train, held_out)
     order = np.argsort(distance)

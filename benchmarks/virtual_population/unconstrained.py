@@ -121,7 +121,7 @@ def body(c: dict[str, torch.Tensor]) -> Body:
 def physics(coordinates: RawCoordinates, x: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
     """(n,) residuals of all rules beyond their bounds, in the scale in which a person is judged.
 
-    A closure is a relative error, in units of .1 %; a soft rule in its own unit (`_SCALE`). Each passes through
+    A closure is a relative error, in units of 0.1 %; a soft rule in its own unit (`_SCALE`). Each passes through
     sqrt(1 + u^2) - 1, quadratic near the bound and linear beyond, so that far violations keep their gradient.
     """
     b = body(coordinates.decode(x, male))

@@ -7,7 +7,8 @@ const FLAT = (
     k_row = :I, k_col = :I, k_value = :F, law = :I, reactants_per = :I, reactant = :I, states_per = :I, gain_state = :I, gain = :F,
     parameters_per = :I, parameter = :F, terms_per = :I, term_state = :I, term_weight = :F, stop_subject = :I, stop_time = :F,
     stop_kind = :I, stop_state = :I, stop_value = :F, times = :F, y0 = :F, atol = :F, numbers = :F, counts = :I, amount = :F, balance = :F,
-    given = :F, final = :F, status = :B, steps = :I,
+    given = :F, final = :F, status = :B, steps = :I, expression_op = :I, expression_args_per = :I, expression_arg = :I, expression_value = :F,
+    expression_index = :I, expression_rate = :I, expression_slope = :I, table_per = :I, table_x = :F, table_y = :F, table_slope = :I,
 )
 
 const FLAT_TYPES = (I = Int64, F = Float64, B = Int8)
@@ -42,6 +43,8 @@ function solve_flat(address::Int64, method::String, threads::Int64, first::Int64
         wrap(table, at[:amount], Float64, Val(3)), matrix(:balance), matrix(:given), matrix(:final), wrap(table, at[:status], Int8, Val(1)),
         wrap(table, at[:steps], Int64, Val(2)),
     )
+    check_times(floats(:times), start_time)
+    check_stops(stops, n, subjects, start_time)
     control = Control(rtol, max_steps, max_step)
     threads > 0 || return without_collection(() -> integrate!(out, system, stops, floats(:times), start_time, matrix(:y0), floats(:atol), sums, method, control, first:last, 1))
     integrate!(out, system, stops, floats(:times), start_time, matrix(:y0), floats(:atol), sums, method, control, first:last, threads)
@@ -62,21 +65,31 @@ function without_collection(f)
 end
 
 function flat_system(n, subjects, ints, floats, matrix)
-    law_names = Dict(code => name for (name, (code, _, _, _)) in RATE_LAWS)
     law, reactant, gain_state, gain, parameter = ints(:law), ints(:reactant), ints(:gain_state), floats(:gain), matrix(:parameter)
     slices(counts) = (ends = cumsum(counts); [(ends[i] - counts[i] + 1):ends[i] for i in eachindex(counts)])
     of, to, par = slices(ints(:reactants_per)), slices(ints(:states_per)), slices(ints(:parameters_per))
     reactions = [
         Reaction(
-            "reaction $m", law_names[law[m]], reactant[of[m]] .+ 1, [gain_state[q] + 1 => gain[q] for q in to[m]], parameter[par[m], :],
+            "reaction $m", LAW_NAMES[law[m]], reactant[of[m]] .+ 1, [gain_state[q] + 1 => gain[q] for q in to[m]], parameter[par[m], :],
         ) for m in eachindex(law)
     ]
     rows, cols = ints(:k_row) .+ 1, ints(:k_col) .+ 1
     names = ["state $i" for i in 0:(n - 1)]
     PBPKSystem(
         names, rows, cols, matrix(:k_value), reactions, Dict{String,Observable}(), Dict{String,Int}(), fill("", subjects),
-        plan_of(n, rows, cols, reactions),
+        plan_of(n, rows, cols, reactions), flat_expressions(ints, floats, n, reactions),
     )
+end
+
+function flat_expressions(ints, floats, n, reactions)
+    isempty(ints(:expression_op)) && return ExpressionProgram()
+    tables = split_tables(ints(:table_per), floats(:table_x), floats(:table_y), ints(:table_slope))
+    program = ExpressionProgram(
+        ints(:expression_op) .+ 1, ints(:expression_args_per), ints(:expression_arg) .+ 1, floats(:expression_value), ints(:expression_index), tables,
+        ints(:expression_rate) .+ 1, ints(:expression_slope) .+ 1,
+    )
+    check_expressions(program, n, reactions)
+    program
 end
 
 function flat_sums(s::PBPKSystem, per, state, weight)

@@ -1,6 +1,4 @@
-"""Is an argument of the kind that a function needs? Said by name before anything is
-done with it.
-"""
+"""Checks of arguments: their type and order, before anything is done with them."""
 
 from __future__ import annotations
 
@@ -11,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, unknown_name
+from .units import quantity
 
 
 def check_kind(field: str, value: Any, kinds: type | tuple, expected: str, hint: str = "") -> None:
     """
     Raises
     ------
-    InputError : `value` is of none of the `kinds`
+    InputError
+        `value` is of none of the `kinds`.
     """
     if not isinstance(value, kinds):
         raise InputError(field, value, expected, hint=hint)
@@ -75,6 +75,42 @@ def check_choice(field: str, value: Any, known: Iterable[str], what: str = "") -
     return value
 
 
+def check_times(field: str, times: Any) -> np.ndarray:
+    """Times as numbers or texts such as "30 min", as an array (n_times,) [h].
+
+    Raises
+    ------
+    InputError, UnitError
+        Something that is no time, no time at all, or times that do not increase.
+    """
+    if isinstance(times, (str, bytes, Mapping)) or hasattr(times, "data_vars"):
+        raise InputError(field, times, "numbers [h]")
+    hours = np.array([quantity(t, "h", field) for t in np.ravel(np.asarray(times, dtype=object))])
+    if not hours.size:
+        raise InputError(field, [], "at least one time [h]")
+    check_increasing(field, hours)
+    return hours
+
+
+def check_increasing(field: str, times: np.ndarray, subject: Any = None) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A time (n_times,) [h] that is not after the one before.
+    """
+    back = np.flatnonzero(np.diff(times) <= 0)
+    if back.size:
+        i = int(back[0])
+        raise InputError(
+            f"{field}[{i + 1}]",
+            float(times[i + 1]),
+            f"a time after {field}[{i}] = {times[i]:g} h",
+            subject=subject,
+            hint="sort the times and leave out doubles",
+        )
+
+
 def check_real(field: str, value: Any, expected: str) -> float:
     """A plain number (not text, not True) as a float; NaN and infinity pass.
 
@@ -97,6 +133,7 @@ def check_path(field: str, value: Any, expected: str) -> None:
     """
     Raises
     ------
-    InputError : `value` is no path
+    InputError
+        `value` is no path.
     """
     check_kind(field, value, (str, os.PathLike), expected)

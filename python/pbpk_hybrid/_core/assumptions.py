@@ -10,10 +10,11 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("assumptions.toml")
 _HEAD = """# Assumptions
 
-Numbers of the package and of its benchmarks for which no source was read. Other numbers name their source beside them, in
-the code, in the file of the compound, or in the table they were read from. Where a paper is named here, its number is believed
-to be this one, but nobody looked. If you have read it: change the number or its entry in
-`python/pbpk_hybrid/_core/assumptions.toml`, from which this page is made (`python docs/make/assumptions.py`).
+Values of the package and of its benchmarks for which no source was read. All other values have
+their source beside them: in the code, in the file of the compound, or in the table. Where this page
+names a paper, the value is believed to be that of the paper, but this was not checked. If you have
+read it, correct the value or its entry in `python/pbpk_hybrid/_core/assumptions.toml`, from which
+this page is made (`python docs/make/assumptions.py`).
 """
 
 

@@ -146,7 +146,8 @@ def _day(text: str, order: str, where: str) -> float:
             field,
             text,
             f"{' '.join(names)}, such as {_example(order)}",
-            hint="DATE is month day year, DAT1 day month year, DAT2 year month day, DAT3 year day month",
+            hint="DATE is month day year, DAT1 day month year, DAT2 year month day, DAT3 "
+            "year day month",
         ) from err
 
 

@@ -19,8 +19,8 @@ def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]])
     header : sequence of str
         Names of the columns.
     rows : iterable of sequences
-        Cells, one sequence per row; floats are written with six digits. After 60 rows
-        the table says how many are left out.
+        Cells, one sequence per row; floats are written with six
+        digits. After 60 rows the table says how many are left out.
 
     Returns
     -------

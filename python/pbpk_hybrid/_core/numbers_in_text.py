@@ -4,9 +4,11 @@ what was probably meant.
 Grammar::
 
     text   = [space] number [space] [unit] [space]
-    number = [sign] digits ["." digits] [("e" | "E") [sign] digits]     sign - or +; also ".5" and "5."
-           | the same, then "x 10^" [sign] digits                       "2 x 10^-6"
+    number = [sign] digits ["." digits] [("e" | "E") [sign] digits]
+           | the same, then "x 10^" [sign] digits
     unit   = see units.read_unit
+
+The sign is - or +; ".5" and "5." are numbers too, and so is "2 x 10^-6".
 
 Nothing is evaluated and nothing is left out: two numbers, a range, a limit, a spread, a
 separator of thousands and a decimal comma are refused.
@@ -107,7 +109,10 @@ def meant(text: str) -> str:
     if any(c.isdigit() and c not in "0123456789⁰¹²³⁴⁵⁶⁷⁸⁹" for c in text):
         return "write the digits 0 to 9"
     if _LIMIT.match(text):
-        return "this is a limit, not a value: give a number, or mark the sample as below the limit (censored)"
+        return (
+            "this is a limit, not a value: give a number, or mark the sample as below the limit "
+            "(censored)"
+        )
     if _NOT_FINITE.match(text):
         return "a finite number; leave out what is not known"
     if text[0] in "~≈" or re.match(r"(?:ca\.?|about|approx\.?)\s*\d", text, re.IGNORECASE):

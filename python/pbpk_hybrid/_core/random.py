@@ -1,8 +1,9 @@
 """Random numbers always by explicit seed, and a stream of its own for whatever draws from it.
 
-Everything random about a study follows from one seed. Who draws what has to draw from another stream of it: people who
-were chosen, and given phenotypes, with the same numbers would be people whose phenotype depends on who they are. So a
-stream is known by (seed, purpose, block) (numpy's SeedSequence mixes all three); block counts blocks of :data:`BLOCK`
+Everything random about a study follows from one seed. Who draws what has to draw from
+another stream of it: people who were chosen, and given phenotypes, with the same numbers
+would be people whose phenotype depends on who they are. So a stream is known by (seed,
+purpose, block) (numpy's SeedSequence mixes all three); block counts blocks of :data:`BLOCK`
 subjects, so that any block can be drawn anywhere and holds the same people.
 """
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from .errors import InputError
 
-#: subjects in a block; a multiple of every backend's lanes, small against memory, large against the cost of a call
+#: subjects in a block; a multiple of every backend's lanes, small against memory, large
+#: against the cost of a call
 BLOCK = 2000
-#: what streams are for; the place in this list is part of the stream, so that new ones go to the end
+#: what streams are for; the place in this list is part of the stream, so that new ones go
+#: to the end
 PURPOSES = (
     "people",
     "variability",
@@ -67,7 +70,8 @@ def check_seed(seed: int | np.random.Generator | None, field: str = "seed") -> N
 def stream(
     seed: int, purpose: str, block: int = 0, number: int | None = None
 ) -> np.random.Generator:
-    """The stream of a seed for one purpose and block of subjects; people of block 0 have the seed's own.
+    """The stream of a seed for one purpose and block of subjects; people of block 0 have
+    the seed's own.
 
     `number` makes as many further streams of one purpose as there are numbers, such as occasions.
     """

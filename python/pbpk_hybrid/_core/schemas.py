@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from . import accessor  # noqa: F401  (whoever has a schema makes or reads Datasets: they get `ds.pk`)
+# whoever has a schema makes or reads Datasets: they get `ds.pk`
+from . import accessor  # noqa: F401
 from .errors import SchemaError, UnknownNameError, unknown_name
 
 SCHEMA_VERSION = "1"

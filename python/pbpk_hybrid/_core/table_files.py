@@ -138,7 +138,7 @@ class Table:
     def keep(self, rows: np.ndarray) -> None:
         """Leave out all other rows."""
         self.line = [self.line[i] for i in rows]
-        self.text = {h: [values[i] for i in rows] for h, values in self.text.items()}
+        self.text = {name: [values[i] for i in rows] for name, values in self.text.items()}
 
     def drop(self, names: Iterable[str]) -> None:
         """Leave out columns, named in any case.
@@ -178,18 +178,18 @@ class Table:
             Several columns could be meant.
         """
         hits = [
-            (alias, ending, h)
+            (alias, ending, name)
             for alias in aliases
             for ending in ("", *_ENDINGS)
-            for h in self.header
-            if self.base[h] == alias + ending
+            for name in self.header
+            if self.base[name] == alias + ending
         ]
         if not hits:
             return None
         if ordered:
-            rivals = [h for alias, _, h in hits if alias == hits[0][0]]
+            rivals = [name for alias, _, name in hits if alias == hits[0][0]]
         else:
-            rivals = [h for *_, h in hits if self.text[h] != self.text[hits[0][2]]]
+            rivals = [name for *_, name in hits if self.text[name] != self.text[hits[0][2]]]
             rivals = [hits[0][2], *rivals] if rivals else [hits[0][2]]
         if len(rivals) > 1:
             raise FileFormatError(
@@ -291,9 +291,9 @@ class Table:
         return out
 
     def _refuse_doubles(self) -> None:
-        doubled = sorted({h for h in self.header if self.header.count(h) > 1})
-        names = [self.base[h] for h in self.header]
-        doubled = doubled or [h for h in self.header if names.count(self.base[h]) > 1]
+        doubled = sorted({name for name in self.header if self.header.count(name) > 1})
+        names = [self.base[name] for name in self.header]
+        doubled = doubled or [name for name in self.header if names.count(self.base[name]) > 1]
         if doubled:
             raise FileFormatError(
                 f"{self.name}, columns",
@@ -357,7 +357,7 @@ def _from_frame(frame: Any) -> Table:
     if len(set(header)) != len(header):
         raise FileFormatError(
             "DataFrame, columns",
-            sorted({h for h in header if header.count(h) > 1}),
+            sorted({name for name in header if header.count(name) > 1}),
             "each name once",
         )
     columns = [[_cell(v) for v in _listed(frame[c])] for c in frame.columns]
@@ -410,18 +410,18 @@ def _from_file(path: Path, keys: Sequence[str]) -> Table:
             "path", str(path), "a text file of comma-separated columns", hint=str(err)
         ) from err
     header, rows = fields[0][1], [f for f in fields[1:] if any(f[1])]
-    header = [h.strip() for h in header]
+    header = [name.strip() for name in header]
     if header and header[0].startswith("#"):
         header[0] = header[0].lstrip("#").strip()
     _check_widths(path, header, rows, separator)
-    nameless = [i for i, h in enumerate(header) if not h]
+    nameless = [i for i, name in enumerate(header) if not name]
     for i in nameless:
         filled = next((f for f in rows if f[1][i]), None)
         if filled:
             raise FileFormatError(
                 f"{path.name}, line {filled[0]}", filled[1][i], "a name for every column"
             )
-    header = [h for h in header if h]
+    header = [name for name in header if name]
     rows = [(n, [v for i, v in enumerate(f) if i not in nameless]) for n, f in rows]
     if separator in (";", "\t"):
         _decimal_commas(path, rows)

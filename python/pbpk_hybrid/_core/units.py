@@ -279,7 +279,8 @@ def _from_text(
                 split.text,
                 f"a number and its unit: {possible or _POSSIBLE.get(unit, _shown(unit))}",
                 subject=subject,
-                hint=f"as text a number needs its unit here, such as {_example(unit, split.digits)!r}",
+                hint="as text a number needs its unit here, such as "
+                f"{_example(unit, split.digits)!r}",
             )
         return _float(split.number, split.text, field, unit, subject)
     if not percent and "%" in split.unit:
@@ -420,7 +421,8 @@ _CELLS_TEXT = re.compile(
 )
 _SURFACE = re.compile(r"/\s*\(?\s*1\.73\s*\*?\s*m\s*(?:\^|\*\*)?\s*2\s*\)?", re.ASCII)
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z_]+|%)(?:\s*(?:\^|\*\*)\s*(?P<power>[-+]?\d+|\([-+]?\d+\))|(?P<direct>[-+]?\d+))?"
+    r"\s*(?:(?P<name>[A-Za-z_]+|%)"
+    r"(?:\s*(?:\^|\*\*)\s*(?P<power>[-+]?\d+|\([-+]?\d+\))|(?P<direct>[-+]?\d+))?"
     r"|(?P<cells>\{\d\})|(?P<surface>\{m2\})|(?P<one>1)(?=\s*/)|(?P<sign>\*(?!\*)|/|\(|\)))",
     re.ASCII,
 )
@@ -471,7 +473,8 @@ class _Reader:
         self._product(1, inside=False)
         if not self._parts and self._text != "1":
             raise _UnitTextError("a unit is missing")
-        return Unit(self._factor, tuple(self._dimensions), tuple(self._parts), self._note)  # type: ignore[arg-type]
+        dimensions: Any = tuple(self._dimensions)
+        return Unit(self._factor, dimensions, tuple(self._parts), self._note)
 
     def _product(self, outer: int, *, inside: bool) -> None:
         sign, joined, divided, first = outer, True, False, True

@@ -1,4 +1,6 @@
-"""Reading XML of unknown origin: gzip or plain, with bounds on what it may unpack to, no entities, typed errors."""
+"""Reading XML of unknown origin: gzip or plain, with bounds on what it may unpack to, no
+entities, typed errors.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The local web app: a page over the same functions that scripts use. Needs the extra ``app`` (streamlit).
+"""The local web app: a page over the same functions that scripts use. Needs the extra
+``app`` (streamlit).
 
-`work` holds what is computed, without a word of streamlit; `page` is what streamlit runs. The command
-``pbpk-hybrid app`` starts it on this machine alone.
+`work` holds what is computed, without a word of streamlit; `page` is what streamlit runs.
+The command ``pbpk-hybrid app`` starts it on this machine alone.
 """
 
 from __future__ import annotations

@@ -31,6 +31,16 @@ def tried(what: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
 
 def simulation() -> None:
     """The tab that simulates a compound in a population."""
+    choice = _choice()
+    if choice is not None:
+        st.session_state["study"] = tried(simulate_choice, choice)
+    study: Study | None = st.session_state.get("study")
+    if study is not None:
+        _show(study)
+
+
+def _choice() -> Choice | None:
+    """The form of the tab; None until it is submitted."""
     with st.form("simulation"):
         left, middle, right = st.columns(3)
         names = list_compounds()
@@ -46,14 +56,10 @@ def simulation() -> None:
         )
         subjects = middle.number_input("number of people", 1, MOST_SUBJECTS, 100)
         seed = middle.number_input("seed", 0, 2**31 - 1, 1)
-        age, sex = (
-            right.text_input("age [year]", ""),
-            right.selectbox("sex", ("", "female", "male")),
-        )
-        bmi, egfr = (
-            right.text_input("BMI [kg/m2]", ""),
-            right.text_input("eGFR [mL/min/1.73 m2]", ""),
-        )
+        age = right.text_input("age [year]", "")
+        sex = right.selectbox("sex", ("", "female", "male"))
+        bmi = right.text_input("BMI [kg/m2]", "")
+        egfr = right.text_input("eGFR [mL/min/1.73 m2]", "")
         varied = right.checkbox("enzymes and absorption vary", True)
         clearance = left.selectbox(
             "clearance", ("", "in_vivo", "in_vitro"), help="empty: the compound's own basis"
@@ -61,27 +67,28 @@ def simulation() -> None:
         distribution = left.selectbox(
             "distribution", ("", "predicted", "in_vivo"), help="empty: the compound's own basis"
         )
-        asked = st.form_submit_button("simulate")
-    if asked:
-        choice = Choice(
-            compound,
-            dose,
-            int(subjects),
-            int(seed),
-            source,
-            age,
-            sex,
-            bmi,
-            egfr,
-            float(hours),
-            varied,
-            clearance,
-            distribution,
-        )
-        st.session_state["study"] = tried(simulate_choice, choice)
-    study: Study | None = st.session_state.get("study")
-    if study is None:
-        return
+        submitted = st.form_submit_button("simulate")
+    if not submitted:
+        return None
+    return Choice(
+        compound,
+        dose,
+        int(subjects),
+        int(seed),
+        source,
+        age,
+        sex,
+        bmi,
+        egfr,
+        float(hours),
+        varied,
+        clearance,
+        distribution,
+    )
+
+
+def _show(study: Study) -> None:
+    """The curves, the analysis and what can be downloaded."""
     st.pyplot(study.figure())
     st.caption(study.basis())
     table = study.table()
@@ -104,8 +111,8 @@ def forecast() -> None:
         dose = left.text_input("dose ", "320 mg oral")
         weight = middle.number_input("body weight [kg]", 2.0, 300.0, 75.0)
         hours = right.number_input("forecast to [h]", 1.0, 8760.0, 36.0)
-        asked = st.form_submit_button("forecast")
-    if not asked:
+        submitted = st.form_submit_button("forecast")
+    if not submitted:
         return
     ahead = tried(forecast_pasted, text, dose, weight, hours)
     if ahead is not None:
@@ -127,7 +134,8 @@ def forecast() -> None:
         ax.legend(frameon=False)
         st.pyplot(figure)
         st.caption(
-            f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take it with care)"
+            f"unlike the training corpus: {float(ahead['ood_score'][0]):.2f} (above 1: take "
+            "it with care)"
         )
         st.download_button(
             "CSV ", q.to_dataframe(name="mg_per_l").to_csv().encode(), "forecast.csv"
@@ -142,8 +150,8 @@ def scaling() -> None:
             "rat: clearance=35 mL/min/kg, volume=1.1 L/kg\nmonkey: clearance=12 mL/min/kg",
         )
         smiles = st.text_input("SMILES", "")
-        asked = st.form_submit_button("scale")
-    if asked:
+        submitted = st.form_submit_button("scale")
+    if submitted:
         table = tried(scale_from_animals, text, smiles)
         if table is not None:
             st.dataframe(table)

@@ -1,4 +1,6 @@
-"""What the page computes: plain functions from what was typed to Datasets, tables, figures and bytes to download."""
+"""What the page computes: plain functions from what was typed to Datasets, tables, figures
+and bytes to download.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +39,20 @@ class Choice:
 
     Parameters
     ----------
-    compound, dose : names and words such as "theophylline", "320 mg oral q12h x4"
-    subjects, seed : of the population
-    generator : "survey" (people of NHANES) or "pcdm" (the diffusion model)
-    age, sex, bmi, egfr : filters or conditions such as "20-60", "female"; "" for none
-    hours : [h] simulated after the start
-    variability : whether enzyme activity and absorption differ between people
-    clearance, distribution : basis such as "in_vitro", "predicted"; "" for the compound's own
+    compound, dose
+        Names and words such as "theophylline", "320 mg oral q12h x4".
+    subjects, seed
+        Of the population.
+    generator
+        "survey" (people of NHANES) or "pcdm" (the diffusion model).
+    age, sex, bmi, egfr
+        Filters or conditions such as "20-60", "female"; "" for none.
+    hours
+        [h] simulated after the start.
+    variability
+        Whether enzyme activity and absorption differ between people.
+    clearance, distribution
+        Basis such as "in_vitro", "predicted"; "" for the compound's own.
     """
 
     compound: str
@@ -63,7 +72,9 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A simulation, its analysis (None where no dose was given), and published samples of the same dose (or None)."""
+    """A simulation, its analysis (None where no dose was given), and published samples of
+    the same dose (or None).
+    """
 
     simulation: xr.Dataset
     analysis: xr.Dataset | None
@@ -80,7 +91,9 @@ class Study:
         return figure
 
     def table(self) -> pd.DataFrame | None:
-        """Summary of the noncompartmental analysis over people; of several doses, of the last dosing interval."""
+        """Summary of the noncompartmental analysis over people; of several doses, of the
+        last dosing interval.
+        """
         from ..results import last_interval, nca_summary
 
         return None if self.analysis is None else nca_summary(last_interval(self.analysis))
@@ -118,7 +131,8 @@ def simulate_choice(choice: Choice) -> Study:
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used; the message names the field
+    InputError and its kin
+        Anything that cannot be used; the message names the field.
     """
     if not 1 <= choice.subjects <= MOST_SUBJECTS:
         raise InputError(
@@ -165,7 +179,8 @@ def forecast_pasted(
 
     Raises
     ------
-    InputError : a line of another form (names it), samples that the forecaster refuses
+    InputError
+        A line of another form (names it), samples that the forecaster refuses.
     """
     from ..dosing import read_nonmem
     from ..learn import Forecaster
@@ -187,7 +202,9 @@ def forecast_pasted(
 
 
 def _sample(line: str, where: str) -> tuple[float, float]:
-    """Time [h] and concentration [mg/L] of a pasted line; as text with their units, or both without."""
+    """Time [h] and concentration [mg/L] of a pasted line; as text with their units, or both
+    without.
+    """
     wanted = 'two numbers such as "1.5, 7.2" (h, mg/L), with decimal points'
     fields = [f.strip() for f in line.replace(";", ",").replace("\t", ",").split(",")]
     if len(fields) != 2:
@@ -202,11 +219,13 @@ def _sample(line: str, where: str) -> tuple[float, float]:
 
 
 def scale_from_animals(text: str, smiles: str = "", target: str = "human") -> pd.DataFrame:
-    """Clearance, volume and unbound fraction of a species from lines such as "rat: clearance=35 mL/min/kg".
+    """Clearance, volume and unbound fraction of a species from lines such as "rat:
+    clearance=35 mL/min/kg".
 
     Raises
     ------
-    InputError : text of another form, values that make no sense
+    InputError
+        Text of another form, values that make no sense.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The commands, put together. Each module imports what it works with only when its command runs."""
+"""All commands. Each module imports what it works with only when its command runs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ app = typer.Typer(
     name="pbpk-hybrid",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: it shows units in brackets as they are, and rich need not be imported
+    # plain help: units in brackets stay as they are, and rich is not imported
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Physiologically based pharmacokinetics in virtual populations.",
-    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, 4 backend or package missing, "
-    "5 store in use, damaged or full.",
+    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, "
+    "4 backend or package missing, 5 store in use, damaged or full.",
 )
 
 

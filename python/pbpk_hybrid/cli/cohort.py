@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.basis import basis_in_words
 from .._core.errors import InputError
+from . import options as opt
 from .terminal import console, stage
 
 if TYPE_CHECKING:
@@ -24,18 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chunks:
-    """How the chunks of a store are worked on, as the options say."""
+    """How the chunks of a store are computed: options of all commands that write one."""
 
-    chunk: int
-    workers: int | None
-    scheduler: str | None
-    overwrite: bool
-    quiet: bool
+    chunk: opt.Chunk = 10_000
+    workers: opt.Workers = None
+    scheduler: opt.Scheduler = None
+    overwrite: opt.Overwrite = False
 
     @contextlib.contextmanager
-    def run(self, doing: str, subjects: int) -> Iterator[dict[str, Any]]:
-        """The keywords that all work on chunks takes, with progress shown while it runs."""
-        with _cluster(self.scheduler) as client, stage(doing, self.quiet, subjects) as progress:
+    def run(self, doing: str, subjects: int, quiet: bool) -> Iterator[dict[str, Any]]:
+        """Keywords of every function that works in chunks, with progress shown while it runs."""
+        with _cluster(self.scheduler) as client, stage(doing, quiet, subjects) as progress:
             yield {
                 "chunks": self.chunk,
                 "workers": self.workers,
@@ -53,14 +53,23 @@ def simulate_to_store(
     *,
     cohort: Cohort,
     chunks: Chunks,
+    quiet: bool,
     keywords: Mapping[str, Any],
 ) -> int:
     """Simulate `cohort` into the store `out`, or finish it; returns the number of failed subjects.
 
     Parameters
     ----------
-    times : array, hour
+    compound, regimen
+        What is simulated.
+    times : ndarray, h
         Saved times; a :class:`~pbpk_hybrid.solvers.TimeGrid` chooses them.
+    out : Path
+        The store, ``NAME.zarr``.
+    cohort : Cohort
+    chunks : Chunks
+    quiet : bool
+        Print nothing.
     keywords : mapping
         Model choices, as of :func:`pbpk_hybrid.simulate`.
 
@@ -78,12 +87,12 @@ def simulate_to_store(
             'the times to save [h], such as "0:24:0.5"',
             hint="this regimen suggests none",
         )
-    with chunks.run("simulating", cohort.n) as chunk_keywords:
+    with chunks.run("simulating", cohort.n, quiet) as chunk_keywords:
         ds = simulate_cohort(
             compound, regimen, cohort, times, store=out, **chunk_keywords, **keywords
         )
     failed = int(ds.attrs["failed_subjects"])
-    if not chunks.quiet:
+    if not quiet:
         names = ", ".join(ds["compartment"].values)
         screen = console()
         screen.print(
@@ -98,11 +107,11 @@ def simulate_to_store(
     return failed
 
 
-def population_to_store(out: Path, *, cohort: Cohort, chunks: Chunks) -> xr.Dataset:
+def population_to_store(out: Path, *, cohort: Cohort, chunks: Chunks, quiet: bool) -> xr.Dataset:
     """Draw `cohort` into the store `out`, or finish it."""
     from ..scale import draw_cohort
 
-    with chunks.run("drawing", cohort.n) as chunk_keywords:
+    with chunks.run("drawing", cohort.n, quiet) as chunk_keywords:
         return draw_cohort(cohort, store=out, **chunk_keywords)
 
 

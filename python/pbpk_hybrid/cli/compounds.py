@@ -31,7 +31,7 @@ def list_(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Names of the compounds, one a line."""
+    """Names of the compounds, one per line."""
     with reporting(debug):
         from ..compounds import list_compounds
 

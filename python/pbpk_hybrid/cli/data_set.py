@@ -6,6 +6,7 @@ The route of a dose is stated by the user or the file, and never assumed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,22 +25,24 @@ if TYPE_CHECKING:
 
 Route = Annotated[
     str | None,
-    typer.Option(help="Of all doses: iv or oral; none: by --compartment or a column ROUTE."),
+    typer.Option(
+        help="Route of all doses: iv or oral; none: from --compartment or a column ROUTE."
+    ),
 ]
 Compartment = Annotated[
     list[str] | None,
-    typer.Option(help='"1=oral": what a value of CMT means: oral, iv, plasma or a compartment.'),
+    typer.Option(help='"1=oral": meaning of a value of CMT: oral, iv, plasma or a compartment.'),
 ]
 Dvid = Annotated[
-    str | None, typer.Option(help="Which samples, where DVID (or YTYPE) has several values.")
+    str | None, typer.Option(help="DVID (or YTYPE) of the samples, if there are several.")
 ]
-Analyte = Annotated[
-    str | None, typer.Option(help="Which samples, where ANALYTE has several values.")
-]
-Cmt = Annotated[str | None, typer.Option(help="Which samples, where their CMT has several values.")]
+Analyte = Annotated[str | None, typer.Option(help="ANALYTE of the samples, if there are several.")]
+Cmt = Annotated[str | None, typer.Option(help="CMT of the samples, if there are several.")]
 Occasions = Annotated[
     str | None,
-    typer.Option(help="reset: where OCC or PERIOD changes, everybody starts empty, at any time."),
+    typer.Option(
+        help="reset: where OCC or PERIOD changes, all amounts are zero and time may restart."
+    ),
 ]
 Ignore = Annotated[
     list[str] | None, typer.Option(help="A column to leave out unread; may be repeated.")
@@ -49,41 +52,69 @@ Missing = Annotated[
     typer.Option(help='"SS=99": a text that means "not given" in a column; may be repeated.'),
 ]
 Baseline = Annotated[
-    bool, typer.Option("--baseline", help="Of what changes within a person, the first value.")
+    bool,
+    typer.Option("--baseline", help="Of covariates that change within a person, the first value."),
 ]
 
 
-def read_data_set(
-    path: Path,
-    *,
-    route: str | None,
-    compartment: list[str] | None,
-    ignore: list[str] | None,
-    missing: list[str] | None,
-    **options: Any,
-) -> NonmemData:
+@dataclass(frozen=True)
+class DataSetOptions:
+    """How a data set is read: options of ``fit`` and ``forecast``."""
+
+    unit: Annotated[
+        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
+    ] = None
+    amount: Annotated[
+        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
+    ] = None
+    route: Route = None
+    compartment: Compartment = None
+    dvid: Dvid = None
+    analyte: Analyte = None
+    cmt: Cmt = None
+    species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human"
+    baseline: Baseline = False
+    occasions: Occasions = None
+    ignore: Ignore = None
+    missing: Missing = None
+
+
+def read_data_set(path: Path, options: DataSetOptions, lloq: float | str | None) -> NonmemData:
     """The data set, with routes that the user or the file has stated.
+
+    Parameters
+    ----------
+    path : Path
+    options : DataSetOptions
+    lloq : float or str, optional
+        Limit of quantification in the unit of DV, or with its own unit.
 
     Raises
     ------
     InputError
-        no route of some dose, a compartment that the file does not have.
+        A dose without a route, or a compartment that the file does not have.
     """
     from ..dosing import read_nonmem
 
-    if route not in (None, "iv", "oral"):
-        raise InputError("--route", route, "iv or oral")
-    names = parse_compartments(compartment)
+    if options.route not in (None, "iv", "oral"):
+        raise InputError("--route", options.route, "iv or oral")
+    names = parse_compartments(options.compartment)
     _check_compartments(path, names)
     data = read_nonmem(
         path,
-        route=route,
+        route=options.route,
         compartments=names or None,
-        ignore=ignore or (),
-        missing=_missing(missing),
-        **options,
+        ignore=options.ignore or (),
+        missing=_missing(options.missing),
+        amount_unit=options.amount,
+        concentration_unit=options.unit,
+        dvid=options.dvid,
+        analyte=options.analyte,
+        cmt=options.cmt,
+        occasions=options.occasions,
+        lloq=lloq,
     )
-    if route is None:
+    if options.route is None:
         _check_routes(data, names)
     if not (data.regimen.columns["amount"] > 0).any():
         raise InputError("data", path.name, "at least one dose", hint="doses stand in AMT")
@@ -162,7 +193,7 @@ def say_notes(data: NonmemData, quiet: bool, more: Iterable[str] = ()) -> None:
 
 # ---- people -------------------------------------------------------------------------------------
 def covariates_of(covariates: xr.Dataset, baseline: bool, notes: list[str]) -> dict[str, list[Any]]:
-    """What the data set says of people, by our names and in our units: a value for each subject.
+    """Covariates of the data set by our names and in our units: a value for each subject.
 
     Raises
     ------
@@ -251,8 +282,9 @@ def _numbers(values, column: str, name: str, unit: str, covariates: xr.Dataset) 
 
 
 def people_of(covariates: xr.Dataset, species: str, baseline: bool, notes: list[str]) -> xr.Dataset:
-    """One reference individual per ID, of the weight, age, height and sex in the data
-    set; below 18 years a child.
+    """One reference individual per ID, of the weight, age, height and sex in the data set.
+
+    Below 18 years it is a child.
     """
     import xarray as xr
 

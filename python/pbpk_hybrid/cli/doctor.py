@@ -24,7 +24,8 @@ _BASE = (
 )
 _EXTRAS = {
     "learn": ("torch", "torch-geometric", "torchdiffeq", "safetensors"),
-    "julia": ("juliacall", "diffeqpy"),
+    "julia": ("juliacall",),
+    "diffeqpy": ("diffeqpy",),
     "scale": ("dask", "distributed", "zarr"),
     "test": ("pytest", "hypothesis", "casadi"),
 }
@@ -109,8 +110,9 @@ def _print(findings: dict) -> None:
 
     screen = console()
     screen.print(
-        f"pbpk_hybrid {findings['pbpk_hybrid']}, Python {findings['python']}, {findings['platform']}, "
-        f"{findings['processors']} processors, {findings['threads']} threads",
+        f"pbpk_hybrid {findings['pbpk_hybrid']}, Python {findings['python']}, "
+        f"{findings['platform']}, {findings['processors']} processors, "
+        f"{findings['threads']} threads",
         soft_wrap=True,
     )
     table = Table("", "package", "version", title="packages", title_justify="left")

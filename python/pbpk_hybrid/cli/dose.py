@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -12,196 +12,56 @@ import typer
 from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
 from .._core.units import quantity
-from .data_set import (
-    Analyte,
-    Baseline,
-    Cmt,
-    Compartment,
-    Dvid,
-    Ignore,
-    Missing,
-    Occasions,
-    Route,
-    people_of,
-    read_data_set,
-    say_notes,
-)
-from .fit import after_the_first_dose, parse_prior, read_compound
-from .options import Clearance, Debug, Distribution, HepaticModel, PartitionMethod, Quiet
+from .data_set import DataSetOptions, people_of, read_data_set, say_notes
+from .fit import after_the_first_dose, compound_or_file, parse_prior
+from .groups import with_groups
+from .options import Debug, ModelChoices, Quiet
 from .parsing import number_option, parse_names
 from .terminal import check_folder, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
-    from ..estimation import DoseResult, Parameter
+    import xarray as xr
+
+    from ..dosing import Regimen
+    from ..estimation import DoseResult, Parameter, Posterior
     from ..estimation.parameters import Prior
     from ..estimation.patient import Patient
     from ..models import System
 
 
-def dose(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="NONMEM-style CSV of one patient: ID, TIME, AMT, DV; WT (kg), AGE, HT (cm), SEX."
-        ),
-    ],
-    compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
+@dataclass(frozen=True)
+class Request:
+    """What the dose is for and what can be given, as typed."""
+
     target: Annotated[
         str,
         typer.Option(help='"trough 10-15 mg/L", "AUC24 400-600 mg*h/L", "fT>MIC 100 % of 2 mg/L".'),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder for candidates.csv, parameters.csv and pictures."),
-    ] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="ID of the patient, where there are several.")
-    ] = None,
+    ]
     interval: Annotated[
         str | None,
         typer.Option(help='[h] "12" or several, "8,12,24"; none: that of the doses so far.'),
-    ] = None,
+    ] = None
     new_route: Annotated[
         str | None, typer.Option(help="Of the new doses: iv or oral; none: as the last dose.")
-    ] = None,
+    ] = None
     infusion: Annotated[
         str | None, typer.Option(help='Duration of the new doses: "1 h", "30 min".')
-    ] = None,
+    ] = None
     amounts: Annotated[
         str | None,
         typer.Option(help='"250,500,750" [mg] or "multiples of 250 mg up to 3000 mg".'),
-    ] = None,
+    ] = None
     loss: Annotated[
         str, typer.Option(help="missed (most probable) or distance (least far outside).")
-    ] = "missed",
+    ] = "missed"
     when: Annotated[
         str | None, typer.Option(help="[h] after the start; none: at steady state.")
-    ] = None,
+    ] = None
     start: Annotated[
         str | None, typer.Option(help="[h] of the first new dose; none: when the next is due.")
-    ] = None,
-    prior: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='"clint.liver=1,0.4": log-normal, median of the multiple, sd of its log.'
-        ),
-    ] = None,
-    error: Annotated[
-        str,
-        typer.Option(help='"proportional" (estimated) or "proportional=0.15" (known), and others.'),
-    ] = "proportional",
-    discrepancy: Annotated[
-        float | None,
-        typer.Option(
-            parser=number_option("1"), help="sd of the log of what the model has wrong besides."
-        ),
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
-    ] = None,
-    amount: Annotated[
-        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
-    ] = None,
-    route: Route = None,
-    compartment: Compartment = None,
-    dvid: Dvid = None,
-    analyte: Analyte = None,
-    cmt: Cmt = None,
-    lloq: Annotated[
-        str | None, typer.Option(help="Limit of quantification, in the unit of DV: M3.")
-    ] = None,
-    species: Annotated[str, typer.Option(help="Species of the patient.")] = "human",
-    clearance: Clearance = None,
-    distribution: Distribution = None,
-    partition_method: PartitionMethod = None,
-    hepatic_model: HepaticModel = None,
-    baseline: Baseline = False,
-    occasions: Occasions = None,
-    ignore: Ignore = None,
-    missing: Missing = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Find the dose that is expected to bring a patient to a target, over the posterior of
-    the model's parameters. Research software, not a medical device.
-    """
-    with reporting(debug):
-        if out is not None:
-            check_folder(out)
-        from ..estimation import dose as find_dose
-        from ..estimation import posterior
-        from ..estimation.dose_targets import as_target
-        from ..models import whole_body_system
+    ] = None
 
-        as_target(target)  # refused before anything is read
-        table = read_data_set(
-            data,
-            route=route,
-            compartment=compartment,
-            ignore=ignore,
-            missing=missing,
-            amount_unit=amount,
-            concentration_unit=unit,
-            dvid=dvid,
-            analyte=analyte,
-            cmt=cmt,
-            occasions=occasions,
-            lloq=lloq,
-        )
-        drug = read_compound(compound)
-        notes: list[str] = []
-        people = people_of(table.covariates, species, baseline, notes)
-        observed = after_the_first_dose(table, notes)
-        patient = _patient(table.regimen, observed, people, subject)
-        say_notes(table, quiet, notes)
-        system = whole_body_system(
-            drug,
-            patient.person,
-            clearance=clearance,
-            distribution=distribution,
-            partition_method=partition_method,
-            hepatic_model=hepatic_model,
-        )
-        parameters, priors = _priors(prior, system, patient)
-        with stage("estimating", quiet):
-            found = posterior(
-                system,
-                patient,
-                priors,
-                parameters=parameters,
-                error=_error_model(error),
-                discrepancy=discrepancy,
-                lag_time=drug.absorption_lag_time or 0.0,
-                seed=seed,
-            )
-        request = Request(target, interval, new_route, infusion, amounts, loss, when, start)
-        with stage("searching", quiet):
-            result = find_dose(found, **request.keywords())
-        if out is not None:
-            _write(result, out)
-        if not quiet:
-            typer.echo(f"model: {basis_in_words(system.attrs)}")
-            typer.echo(str(result))
-            typer.echo(f"next sample: {result.next_sample()!r}")
-            if out is not None:
-                typer.echo(f"written: {out}")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked for, as typed."""
-
-    target: str
-    interval: str | None
-    route: str | None
-    infusion: str | None
-    amounts: str | None
-    loss: str
-    when: str | None
-    start: str | None
-
-    def keywords(self) -> dict:
+    def keywords(self) -> dict[str, Any]:
         """Arguments of :func:`pbpk_hybrid.dose`."""
         hours = {
             name: None if text is None else _hours(text, f"--{name}")
@@ -217,7 +77,7 @@ class Request:
         return {
             "target": self.target,
             "interval": intervals,
-            "route": self.route,
+            "route": self.new_route,
             "amounts": self._amounts(),
             "loss": self.loss,
             **hours,
@@ -228,6 +88,109 @@ class Request:
         if self.amounts is None or self.amounts.strip().lower().startswith("multiples"):
             return self.amounts
         return [_plain(t) for t in parse_names(self.amounts) or ()]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of the parameters and the samples, as typed."""
+
+    subject: Annotated[
+        str | None, typer.Option(help="ID of the patient, where there are several.")
+    ] = None
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='"clint.liver=1,0.4": log-normal, median of the multiple, sd of its log.'
+        ),
+    ] = None
+    error: Annotated[
+        str,
+        typer.Option(help='"proportional" (estimated) or "proportional=0.15" (known), and others.'),
+    ] = "proportional"
+    discrepancy: Annotated[
+        float | None,
+        typer.Option(
+            parser=number_option("1"), help="sd of the log of what the model has wrong besides."
+        ),
+    ] = None
+    lloq: Annotated[
+        str | None, typer.Option(help="Limit of quantification, in the unit of DV: M3.")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0
+
+
+@with_groups
+def dose(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="NONMEM-style CSV of one patient: ID, TIME, AMT, DV; WT (kg), AGE, HT (cm), SEX."
+        ),
+    ],
+    compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
+    request: Request,
+    knowledge: Knowledge,
+    data_set: DataSetOptions,
+    model: ModelChoices,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for candidates.csv, parameters.csv and figures."),
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Find the dose that is expected to bring a patient to a target.
+
+    Over the whole posterior of the model's parameters. Research software, not a medical device.
+    """
+    with reporting(debug):
+        if out is not None:
+            check_folder(out)
+        from ..estimation import dose as find_dose
+        from ..estimation.dose_targets import as_target
+        from ..models import whole_body_system
+
+        as_target(request.target)  # refused before anything is read
+        table = read_data_set(data, data_set, knowledge.lloq)
+        drug = compound_or_file(compound)
+        notes: list[str] = []
+        people = people_of(table.covariates, data_set.species, data_set.baseline, notes)
+        observed = after_the_first_dose(table, notes)
+        patient = _patient(table.regimen, observed, people, knowledge.subject)
+        say_notes(table, quiet, notes)
+        system = whole_body_system(drug, patient.person, **model.keywords())
+        with stage("estimating", quiet):
+            lag_time = drug.absorption_lag_time or 0.0
+            found = _posterior(system, patient, knowledge, lag_time)
+        with stage("searching", quiet):
+            result = find_dose(found, **request.keywords())
+        if out is not None:
+            _write(result, out)
+        if not quiet:
+            typer.echo(f"model: {basis_in_words(system.attrs)}")
+            typer.echo(str(result))
+            typer.echo(f"next sample: {result.next_sample()!r}")
+            if out is not None:
+                typer.echo(f"written: {out}")
+
+
+def _posterior(
+    system: System, patient: Patient, knowledge: Knowledge, lag_time: float
+) -> Posterior:
+    """Draws of the patient's parameters."""
+    from ..estimation import posterior
+
+    parameters, priors = _priors(knowledge.prior, system, patient)
+    return posterior(
+        system,
+        patient,
+        priors,
+        parameters=parameters,
+        error=_error_model(knowledge.error),
+        discrepancy=knowledge.discrepancy,
+        lag_time=lag_time,
+        seed=knowledge.seed,
+    )
 
 
 def _plain(text: str) -> float | str:
@@ -242,7 +205,9 @@ def _hours(text: str, field: str) -> float:
     return quantity(_plain(text), "h", field, minimum=0.0)
 
 
-def _patient(regimen, observed, people, subject: str | None) -> Patient:
+def _patient(
+    regimen: Regimen, observed: xr.Dataset, people: xr.Dataset, subject: str | None
+) -> Patient:
     """The records of one person.
 
     Raises

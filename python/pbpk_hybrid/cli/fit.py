@@ -10,22 +10,10 @@ import typer
 
 from .._core.basis import basis_in_words
 from .._core.errors import InputError
-from .data_set import (
-    Analyte,
-    Baseline,
-    Cmt,
-    Compartment,
-    Dvid,
-    Ignore,
-    Missing,
-    Occasions,
-    Route,
-    people_of,
-    read_data_set,
-    say_notes,
-)
-from .options import Clearance, Debug, Distribution, HepaticModel, PartitionMethod, Quiet
-from .parsing import number_option
+from .data_set import DataSetOptions, people_of, read_data_set, say_notes
+from .groups import with_groups
+from .options import Debug, ModelChoices, Quiet
+from .parsing import number_option, read_compound
 from .terminal import check_folder, console, reporting, stage, staged_folder
 
 if TYPE_CHECKING:
@@ -36,14 +24,10 @@ if TYPE_CHECKING:
     from ..models import System
 
 
-def fit(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg), AGE (years), HT (cm), SEX of people."
-        ),
-    ],
-    compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
+@dataclass(frozen=True)
+class Estimation:
+    """What is estimated and how, as typed."""
+
     parameter: Annotated[
         list[str],
         typer.Option(
@@ -51,104 +35,81 @@ def fit(
             "-p",
             help='"clint.liver", estimated as a multiple of the model\'s value.',
         ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Folder for estimates.csv, predictions.csv and the pictures."
-        ),
-    ],
+    ]
     random: Annotated[
         list[str] | None,
         typer.Option(
             "--random", "-r", help="Parameters that differ between people (hierarchical fit)."
         ),
-    ] = None,
+    ] = None
     prior: Annotated[
         list[str] | None,
         typer.Option(
             help='"clint.liver=1,0.3": log-normal, median of the multiple and sd of its log.'
         ),
-    ] = None,
-    error: Annotated[
-        str, typer.Option(help="additive, proportional, combined or lognormal.")
-    ] = "proportional",
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
-    ] = None,
-    amount: Annotated[
-        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
-    ] = None,
-    route: Route = None,
-    compartment: Compartment = None,
-    dvid: Dvid = None,
-    analyte: Analyte = None,
-    cmt: Cmt = None,
+    ] = None
+    error: Annotated[str, typer.Option(help="additive, proportional, combined or lognormal.")] = (
+        "proportional"
+    )
     lloq: Annotated[
         str | None,
         typer.Option(help='Limit of quantification, in the unit of DV or such as "5 ng/mL": M3.'),
-    ] = None,
-    starts: Annotated[int, typer.Option(help="Starts of the search, without --random.")] = 1,
+    ] = None
+    starts: Annotated[int, typer.Option(help="Starts of the search, without --random.")] = 1
     level: Annotated[
-        float, typer.Option(parser=number_option("1"), help="Of the intervals.")
-    ] = 0.95,
-    species: Annotated[str, typer.Option(help="Species of the subjects.")] = "human",
-    clearance: Clearance = None,
-    distribution: Distribution = None,
-    partition_method: PartitionMethod = None,
-    hepatic_model: HepaticModel = None,
-    baseline: Baseline = False,
-    occasions: Occasions = None,
-    ignore: Ignore = None,
-    missing: Missing = None,
+        float, typer.Option(parser=number_option("1"), help="Level of the intervals.")
+    ] = 0.95
+
+
+@with_groups
+def fit(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="NONMEM-style CSV: ID, TIME, AMT, DV, ...; WT (kg), AGE (years), HT (cm), SEX "
+            "of people."
+        ),
+    ],
+    compound: Annotated[str, typer.Option(help="A known compound, or a YAML or TOML file.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for estimates.csv, predictions.csv and the figures."
+        ),
+    ],
+    estimation: Estimation,
+    data_set: DataSetOptions,
+    model: ModelChoices,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Estimate parameters of a compound from concentrations, by maximum likelihood or
-    with priors.
+    """Estimate parameters of a compound from concentrations.
+
+    By maximum likelihood, or with priors by maximum a posteriori probability.
     """
-    settings = Estimation(parameter, random or [], prior or [], error, starts)
-    model_choices = {
-        "clearance": clearance,
-        "distribution": distribution,
-        "partition_method": partition_method,
-        "hepatic_model": hepatic_model,
-    }
     with reporting(debug):
         check_folder(out)
         from ..models import whole_body_system
 
+        level = estimation.level
         if not 0 < level < 1:
             raise InputError("--level", level, "a number between 0 and 1")
-        drug = read_compound(compound)
-        table = read_data_set(
-            data,
-            route=route,
-            compartment=compartment,
-            ignore=ignore,
-            missing=missing,
-            amount_unit=amount,
-            concentration_unit=unit,
-            dvid=dvid,
-            analyte=analyte,
-            cmt=cmt,
-            occasions=occasions,
-            lloq=lloq,
-        )
+        drug = compound_or_file(compound)
+        table = read_data_set(data, data_set, estimation.lloq)
         notes: list[str] = []
-        people = people_of(table.covariates, species, baseline, notes)
+        people = people_of(table.covariates, data_set.species, data_set.baseline, notes)
         observed = after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
-        system = whole_body_system(drug, people, **model_choices)
+        system = whole_body_system(drug, people, **model.keywords())
         doses = {
             "regimen": table.regimen,
             "body_weight": people["body_weight"].values,
             "lag_time": drug.absorption_lag_time or 0.0,
         }
         with stage("estimating", quiet):
-            found = _estimate(settings, system, observed, doses)
+            found = _estimate(estimation, system, observed, doses)
         estimates = found.table(level)
-        _write(found, estimates, out, hierarchical=bool(settings.random))
+        _write(found, estimates, out, hierarchical=bool(estimation.random))
         if quiet:
             return
         if steady := found.facts.get("steady_state_doses"):
@@ -157,26 +118,15 @@ def fit(
         _show(found, estimates, level, out)
 
 
-@dataclass(frozen=True)
-class Estimation:
-    """What is estimated and how, as typed."""
-
-    parameters: list[str]
-    random: list[str]  # parameters that differ between subjects
-    priors: list[str]
-    error: str
-    starts: int
-
-
-def read_compound(name: str) -> Compound:
+def compound_or_file(name: str) -> Compound:
     """A known compound, or one from a file."""
-    from ..compounds import get_compound, load_compound_file
-
     is_file = Path(name).suffix in (".yaml", ".yml", ".toml")
-    return load_compound_file(name) if is_file else get_compound(name)
+    return read_compound(name, name if is_file else None)
 
 
-def _estimate(settings: Estimation, system: System, observed: xr.Dataset, doses: dict[str, Any]):
+def _estimate(
+    estimation: Estimation, system: System, observed: xr.Dataset, doses: dict[str, Any]
+) -> Any:
     """The fit: hierarchical where parameters differ between subjects.
 
     `doses`: regimen, body weights [kg] and lag time [h].
@@ -184,16 +134,16 @@ def _estimate(settings: Estimation, system: System, observed: xr.Dataset, doses:
     from ..estimation import LogNormal, Parameter, fit_population
     from ..estimation import fit as fit_together
 
-    names = dict.fromkeys(settings.parameters)  # each once, in order
+    names = dict.fromkeys(estimation.parameter)  # each once, in order
     parameters = {name: Parameter(factor=True, targets=(name,)) for name in names}
     priors = {}
-    for text in settings.priors:
+    for text in estimation.prior or ():
         name, median, sd = parse_prior(text)
         priors[name] = LogNormal(median, sd)
-    common = {**doses, "error": settings.error}
-    if settings.random:
-        return fit_population(system, observed, parameters, settings.random, priors, **common)
-    return fit_together(system, observed, parameters, priors, starts=settings.starts, **common)
+    common = {**doses, "error": estimation.error}
+    if estimation.random:
+        return fit_population(system, observed, parameters, estimation.random, priors, **common)
+    return fit_together(system, observed, parameters, priors, starts=estimation.starts, **common)
 
 
 def _write(found, estimates, out: Path, *, hierarchical: bool) -> None:
@@ -237,8 +187,9 @@ def _show(found, estimates, level: float, out: Path) -> None:
 
 
 def after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
-    """Without samples from before anything has entered, of which the model says 0 and
-    an error model nothing.
+    """The samples without those before the first dose has entered.
+
+    The model predicts 0 for them, for which a relative error model is not defined.
     """
     import numpy as np
 

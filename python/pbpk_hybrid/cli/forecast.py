@@ -1,7 +1,8 @@
-"""``pbpk-hybrid forecast``: what is still to come, from a data set of doses and samples."""
+"""``pbpk-hybrid forecast``: future concentrations, from a data set of doses and samples."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,21 +10,9 @@ import typer
 
 from .._core.errors import InputError
 from .cohort import Chunks
-from .data_set import (
-    Analyte,
-    Baseline,
-    Cmt,
-    Compartment,
-    Dvid,
-    Ignore,
-    Missing,
-    Occasions,
-    Route,
-    covariates_of,
-    read_data_set,
-    say_notes,
-)
-from .options import Chunk, Debug, Overwrite, Quiet, Scheduler, Workers
+from .data_set import DataSetOptions, covariates_of, read_data_set, say_notes
+from .groups import with_groups
+from .options import Debug, Quiet
 from .parsing import parse_names, parse_times
 from .terminal import reporting, stage, write_table
 
@@ -33,6 +22,32 @@ if TYPE_CHECKING:
     from ..dosing import NonmemData
 
 
+@dataclass(frozen=True)
+class ForecastOptions:
+    """What is forecast by what, as typed."""
+
+    times: Annotated[str, typer.Option(help='[h] "first:last:step" or a list with commas.')]
+    compound: Annotated[
+        str | None, typer.Option(help="Name of a compound in the database, if it is one.")
+    ] = None
+    compartments: Annotated[str, typer.Option(help='What to forecast, such as "plasma,liver".')] = (
+        "plasma"
+    )
+    lloq: Annotated[float | None, typer.Option(help="Limit of quantification, unit of DV.")] = None
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Another forecaster than the shipped one.")
+    ] = None
+
+    def keywords(self) -> dict[str, Any]:
+        """Keywords of :meth:`pbpk_hybrid.learn.Forecaster.forecast`."""
+        return {
+            "times": parse_times(self.times),
+            "compound": self.compound,
+            "compartments": parse_names(self.compartments) or ("plasma",),
+        }
+
+
+@with_groups
 def forecast(
     data: Annotated[
         Path,
@@ -40,41 +55,14 @@ def forecast(
             help="NONMEM-style CSV: ID, TIME, AMT, DV, ... (WT, AGE, HT [cm], SEX if known)."
         ),
     ],
-    times: Annotated[str, typer.Option(help='[h] "first:last:step" or a list with commas.')],
-    route: Route = None,
-    compartment: Compartment = None,
-    dvid: Dvid = None,
-    analyte: Analyte = None,
-    cmt: Cmt = None,
-    lloq: Annotated[float | None, typer.Option(help="Limit of quantification, unit of DV.")] = None,
-    compound: Annotated[
-        str | None, typer.Option(help="Name of a compound in the database, if it is one.")
-    ] = None,
-    species: Annotated[str, typer.Option(help="Of all subjects.")] = "human",
-    unit: Annotated[
-        str | None, typer.Option(help="Unit of DV; none: that of the header, else mg/L.")
-    ] = None,
-    amount: Annotated[
-        str | None, typer.Option(help="Unit of AMT; none: that of the header, else mg.")
-    ] = None,
-    baseline: Baseline = False,
-    occasions: Occasions = None,
-    ignore: Ignore = None,
-    missing: Missing = None,
-    compartments: Annotated[
-        str, typer.Option(help='What to forecast, such as "plasma,liver".')
-    ] = "plasma",
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Another forecaster than the shipped one.")
-    ] = None,
+    wanted: ForecastOptions,
+    data_set: DataSetOptions,
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="NAME.nc (all quantiles), .csv or, of any size, .zarr."),
     ] = Path("forecast.nc"),
-    chunk: Chunk = 10_000,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-    overwrite: Overwrite = False,
+    *,
+    chunks: Chunks,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -82,53 +70,29 @@ def forecast(
     with reporting(debug):
         if out.suffix not in (".nc", ".csv", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .nc, .csv or .zarr")
-        grid = parse_times(times)
-        study = read_data_set(
-            data,
-            route=route,
-            compartment=compartment,
-            ignore=ignore,
-            missing=missing,
-            amount_unit=amount,
-            concentration_unit=unit,
-            dvid=dvid,
-            analyte=analyte,
-            cmt=cmt,
-            occasions=occasions,
-            lloq=lloq,
-        )
+        keywords = wanted.keywords()
+        study = read_data_set(data, data_set, wanted.lloq)
         notes: list[str] = []
         people = {
             "subject": [str(s) for s in study.covariates["subject"].values],
-            "species": species,
-            **covariates_of(study.covariates, baseline, notes),
-        }
-        wanted = {
-            "times": grid,
-            "compound": compound,
-            "compartments": parse_names(compartments) or ("plasma",),
+            "species": data_set.species,
+            **covariates_of(study.covariates, data_set.baseline, notes),
         }
         say_notes(study, quiet, notes)
         if out.suffix == ".zarr":
-            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
-            result = _to_store(study, people, checkpoint, out, chunks, wanted)
+            with chunks.run("forecasting", len(people["subject"]), quiet) as chunk_keywords:
+                keywords |= {"store": out, "checkpoint": wanted.checkpoint, **chunk_keywords}
+                result = _to_store(study, people, keywords)
         else:
             with stage("forecasting", quiet):
-                result = _to_file(study, people, checkpoint, out, wanted)
+                result = _to_file(study, people, wanted.checkpoint, out, keywords)
         if not quiet:
-            n = result.sizes["subject"]
-            typer.echo(f"{n} subjects, {len(grid)} times; written: {out}")
+            n, n_times = result.sizes["subject"], len(keywords["times"])
+            typer.echo(f"{n} subjects, {n_times} times; written: {out}")
 
 
-def _to_store(
-    study: NonmemData,
-    people: dict[str, Any],
-    checkpoint: Path | None,
-    out: Path,
-    chunks: Chunks,
-    wanted: dict[str, Any],
-) -> xr.Dataset:
-    """Forecast chunk by chunk into the store `out`."""
+def _to_store(study: NonmemData, people: dict[str, Any], keywords: dict[str, Any]) -> xr.Dataset:
+    """Forecast chunk by chunk into a store; `keywords` of :func:`.forecast_cohort`."""
     import numpy as np
     import xarray as xr
 
@@ -140,16 +104,7 @@ def _to_store(
         {name: ("subject", np.broadcast_to(v, len(labels))) for name, v in values.items()},
         {"subject": labels},
     )
-    with chunks.run("forecasting", len(labels)) as chunk_keywords:
-        return forecast_cohort(
-            study.observations,
-            study.regimen,
-            physiology,
-            store=out,
-            checkpoint=checkpoint,
-            **wanted,
-            **chunk_keywords,
-        )
+    return forecast_cohort(study.observations, study.regimen, physiology, **keywords)
 
 
 def _to_file(
@@ -157,14 +112,14 @@ def _to_file(
     people: dict[str, Any],
     checkpoint: Path | None,
     out: Path,
-    wanted: dict[str, Any],
+    keywords: dict[str, Any],
 ) -> xr.Dataset:
     """Forecast at once and write `out`."""
     from ..learn.transformer import Forecaster
     from ..results.storage import save_results
 
     forecaster = Forecaster.load(checkpoint)
-    result = forecaster.forecast(study.observations, study.regimen, people, **wanted)
+    result = forecaster.forecast(study.observations, study.regimen, people, **keywords)
     if out.suffix == ".csv":
         table = result["concentration_quantile"].to_dataframe().reset_index()
         write_table(table.set_index("subject"), out)

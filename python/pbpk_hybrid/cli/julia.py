@@ -19,7 +19,7 @@ app = typer.Typer(
 
 @app.command()
 def status(debug: Debug = False) -> None:
-    """What is known about Julia here, as JSON; nothing is downloaded or started."""
+    """Report the state of Julia as JSON; nothing is downloaded or started."""
     with reporting(debug):
         from ..solvers.julia.setup import status as facts
 

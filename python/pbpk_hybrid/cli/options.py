@@ -1,11 +1,13 @@
 """The options that several commands share, and those of `simulate`, as typer sees them.
 
 A command names an option by the type of its parameter, such as ``seed: Seed = None``;
-the help text, the unit and the limits are written here once.
+the help text, the unit and the limits are written here once. Options that several commands
+take together are a dataclass; see :mod:`.groups`.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +47,7 @@ Extrapolate = Annotated[
     bool,
     typer.Option(
         "--extrapolate",
-        help="With pcdm: also ranges in which nobody was trained on; the result is marked.",
+        help="With pcdm: also ranges without people in the training data; the result is marked.",
     ),
 ]
 Variability = Annotated[
@@ -95,13 +97,28 @@ HepaticModel = Annotated[
     str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
 ]
 
+
+@dataclass(frozen=True)
+class ModelChoices:
+    """Choices of the whole-body model, for ``simulate`` and ``fit``."""
+
+    clearance: Clearance = None
+    distribution: Distribution = None
+    partition_method: PartitionMethod = None
+    hepatic_model: HepaticModel = None
+
+    def keywords(self) -> dict[str, str | None]:
+        """Keywords of :func:`pbpk_hybrid.simulate` and of :func:`.whole_body_system`."""
+        return asdict(self)
+
+
 # ---- solver and saved times ---------------------------------------------------------------------
 
 Times = Annotated[
     str | None,
     typer.Option(
         help='[h] "first:last:step" or a list with commas; none: dense after every dose, until '
-        "99 % of the area under the curve is behind in the median subject."
+        "99 % of the AUC is reached in the median subject."
     ),
 ]
 Compartments = Annotated[
@@ -145,5 +162,5 @@ Scheduler = Annotated[
     str | None, typer.Option(help="With NAME.zarr: address of a dask scheduler to use.")
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that is there.")
+    bool, typer.Option("--overwrite", help="With NAME.zarr: replace a store that exists.")
 ]

@@ -13,14 +13,19 @@ from .._core.numbers_in_text import NUMBER, split_number
 from .._core.units import quantity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
+
+    from ..compounds import Compound
 
 #: more times than this are a slip of the step
 MOST_TIMES = 100_000
 
 #: "20-60", "20 to 60 kg", "6 months-2 years"
 _RANGE = re.compile(
-    rf"\s*({NUMBER.pattern})\s*([a-zA-Z][^-:]*?)?\s*(?:-|–|:|\bto\b)\s*({NUMBER.pattern})\s*([a-zA-Z].*?)?\s*",
+    rf"\s*({NUMBER.pattern})\s*([a-zA-Z][^-:]*?)?\s*(?:-|–|:|\bto\b)"
+    rf"\s*({NUMBER.pattern})\s*([a-zA-Z].*?)?\s*",
     re.ASCII,
 )
 
@@ -54,17 +59,16 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
     count = (last - first) / step
     if count > MOST_TIMES:
         raise InputError(field, text, f"at most {MOST_TIMES} times")
-    times = first + step * np.arange(
-        int(np.floor(count + 1e-9)) + 1
-    )  # 1e-9: 24 / 0.1 is a hair under 240
+    # 1e-9: 24 / 0.1 is slightly less than 240
+    times = first + step * np.arange(int(np.floor(count + 1e-9)) + 1)
     return times if abs(times[-1] - last) < 1e-9 * max(1.0, abs(last)) else np.append(times, last)
 
 
 def parse_range(text: str | None, field: str) -> Any:
-    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None; with units texts:
-    ("6 months", "2 years").
+    """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None.
 
-    A unit after the second number is that of both.
+    Numbers with units stay text: ("6 months", "2 years"). A unit after the second number is that
+    of both.
 
     Raises
     ------
@@ -105,9 +109,9 @@ def parse_sex(text: str | None) -> Any:
 
 
 def number_option(unit: str) -> Callable[[str], float]:
-    """What typer calls for the text of an option: a number in `unit`, as text everywhere is read.
+    """A parser for typer: a number in `unit`, read by the rules of all texts.
 
-    The number type of typer itself takes "nan", "inf" and "1_0" for numbers.
+    typer's own number type accepts "nan", "inf" and "1_0".
     """
 
     def read(text: str | float) -> float:
@@ -119,6 +123,20 @@ def number_option(unit: str) -> Callable[[str], float]:
 
     read.__name__ = "NUMBER"  # shown in the help
     return read
+
+
+def read_compound(name: str | None, file: Path | str | None = None) -> Compound:
+    """A compound of the database by its name, or one from a YAML or TOML file.
+
+    Parameters
+    ----------
+    name : str, optional
+        Name, alias, CAS number or DTXSID; ignored where `file` is given.
+    file : path, optional
+    """
+    from ..compounds import get_compound, load_compound_file
+
+    return get_compound(name or "") if file is None else load_compound_file(file)
 
 
 def parse_names(text: str | None) -> tuple[str, ...] | None:

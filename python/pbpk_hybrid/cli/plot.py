@@ -15,6 +15,7 @@ from .terminal import console, reporting
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
 
 def plot(
@@ -39,8 +40,8 @@ def plot(
     observed: Annotated[
         str | None,
         typer.Option(
-            help="Compound whose published observations to lay over it; none: no observations. Of a file of your own: "
-            "time_profile(sim, observations) in Python."
+            help="Compound whose published observations are drawn too; none: no observations. "
+            "For observations of your own: time_profile(sim, observations) in Python."
         ),
     ] = None,
     quiet: Quiet = False,
@@ -50,34 +51,21 @@ def plot(
     with reporting(debug):
         from matplotlib.figure import Figure
 
-        from ..plots import organ_panels, profile_figure, save_figure
+        from ..plots import profile_figure, save_figure
         from ..results import open_results
 
         sim = open_results(file)
-        if log and organs is None:
-            _no_effect(
-                "--log changes nothing without --organs: a linear and a log axis are drawn anyway"
-            )
         if organs is not None:
-            for option, value in (
-                ("--observed", observed is not None),
-                ("--compartment", compartment != "plasma"),
-                ("--dose-normalise", dose_normalise),
-            ):
-                if value:
-                    raise InputError(
-                        "--organs",
-                        organs,
-                        f"no {option} beside it",
-                        hint="leave out one of the two",
-                    )
-            names = parse_names(organs)
-            count = len(names) if names else sim.sizes["compartment"]
-            columns = min(4, count)
-            rows = -(-count // columns)
-            figure = Figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
-            organ_panels(sim, names, kind=kind, log=log, columns=columns, figure=figure)
+            beside = {
+                "--observed": observed is not None,
+                "--compartment": compartment != "plasma",
+                "--dose-normalise": dose_normalise,
+            }
+            _refuse_beside_organs(organs, beside)
+            figure = _organs(sim, parse_names(organs), kind, log)
         else:
+            if log:
+                _no_effect("--log changes nothing without --organs: both axes are drawn anyway")
             data = None if observed is None else _observations(sim, observed)
             figure = Figure(figsize=(9.2, 3.9), layout="constrained")
             profile_figure(
@@ -90,6 +78,29 @@ def plot(
             )
         save_figure(figure, out)
         console(quiet).print(f"written: {out}", soft_wrap=True)
+
+
+def _refuse_beside_organs(organs: str, given: dict[str, bool]) -> None:
+    """Refuse options that the small multiples do not have."""
+    for option, is_given in given.items():
+        if is_given:
+            raise InputError(
+                "--organs", organs, f"no {option} beside it", hint="leave out one of the two"
+            )
+
+
+def _organs(sim: xr.Dataset, names: tuple[str, ...] | None, kind: str, log: bool) -> Figure:
+    """One panel for each organ, at most four in a row."""
+    from matplotlib.figure import Figure
+
+    from ..plots import organ_panels
+
+    count = len(names) if names else sim.sizes["compartment"]
+    columns = min(4, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
+    organ_panels(sim, names, kind=kind, log=log, columns=columns, figure=figure)
+    return figure
 
 
 def _no_effect(text: str) -> None:
@@ -112,7 +123,8 @@ def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
             "--observed",
             name,
             "the name of a compound, whose published observations are drawn",
-            hint="for a file of your own, in Python: pbpk_hybrid.plots.time_profile(sim, observations)",
+            hint="for a file of your own, in Python: "
+            "pbpk_hybrid.plots.time_profile(sim, observations)",
         )
     compound = get_compound(name).name
     species = str(sim.attrs.get("species", "human"))

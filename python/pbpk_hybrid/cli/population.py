@@ -11,7 +11,8 @@ import typer
 from .._core.errors import InputError
 from . import options as opt
 from .cohort import Chunks, population_to_store
-from .subjects import SubjectChoice
+from .groups import with_groups
+from .subjects import SubjectChoice, SubjectOptions
 from .terminal import SUBJECTS_FAILED, console, reporting, stage, write_table
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ _SHOWN = (
 )
 #: attribute of the population -> the sentence that it ends
 _REMARKS = {
-    "extrapolated": "nobody was trained on in the range given of",
-    "beyond_training": "beyond the people trained on, where nobody is drawn:",
+    "extrapolated": "no training data in the given range of",
+    "beyond_training": "outside the range of the training data, nobody is drawn:",
 }
 
 CountOrCheck = Annotated[
@@ -50,30 +51,23 @@ OutFile = Annotated[
 ]
 
 
+@with_groups
 def population(
     subjects: CountOrCheck,
     file: CheckedFile = None,
-    species: opt.Species = "human",
-    age: opt.Age = None,
-    sex: opt.Sex = None,
-    body_weight: opt.BodyWeight = None,
-    bmi: opt.BMI = None,
-    egfr: opt.EGFR = None,
-    generator_name: opt.Generator = "survey",
+    *,
+    people: SubjectOptions,
     extrapolate: opt.Extrapolate = False,
     out: OutFile = None,
-    chunk: opt.Chunk = 10_000,
-    workers: opt.Workers = None,
-    scheduler: opt.Scheduler = None,
-    overwrite: opt.Overwrite = False,
+    chunks: Chunks,
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
 ) -> None:
     """Draw virtual subjects; print a summary and, with --out, write them. Or: check FILE.
 
-    The check counts who breaks which rule of physiology; exit code 3 if anybody breaks
-    a hard one.
+    The check counts the people that violate each rule of physiology; exit code 3 if
+    anybody violates a hard rule.
     """
     with reporting(debug):
         if subjects == "check":
@@ -87,18 +81,17 @@ def population(
         count = read_count(subjects, file)
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
-        filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
-        choice = SubjectChoice(count, species, generator_name, filters, extrapolate)
+        choice = people.choice(count, extrapolate)
         if out is not None and out.suffix == ".zarr":
-            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
-            people = population_to_store(out, cohort=choice.cohort(seed_used), chunks=chunks)
+            cohort = choice.cohort(seed_used)
+            drawn = population_to_store(out, cohort=cohort, chunks=chunks, quiet=quiet)
         else:
-            with stage(f"drawing {count} {species} subjects", quiet):
-                people = choice.draw(seed_used)
+            with stage(f"drawing {count} {people.species} subjects", quiet):
+                drawn = choice.draw(seed_used)
             if out is not None:
-                write_population(people, out)
+                write_population(drawn, out)
         if not quiet:
-            print_population(people, choice, seed_used, out)
+            print_population(drawn, choice, seed_used, out)
 
 
 def read_count(text: str, file: Path | None) -> int:
@@ -145,7 +138,7 @@ def write_population(people: xr.Dataset, out: Path) -> None:
 def print_population(
     people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
 ) -> None:
-    """Print median and 5 to 95 % of the summary variables, and what the generator remarks."""
+    """Print median and 5 to 95 % of the summary variables, and remarks of the generator."""
     import numpy as np
     from rich.table import Table
 

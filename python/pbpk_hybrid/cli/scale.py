@@ -32,10 +32,11 @@ def scale(
     ] = None,
     target: Annotated[str, typer.Option(help="Species to predict.")] = "human",
     body_weight: Annotated[
-        str | None, typer.Option(help="Of the target [kg]; none: the species' usual one.")
+        str | None,
+        typer.Option(help="Body weight of the target [kg]; none: the usual one of the species."),
     ] = None,
     level: Annotated[
-        float, typer.Option(parser=number_option("1"), help="Of the intervals.")
+        float, typer.Option(parser=number_option("1"), help="Level of the intervals.")
     ] = 0.9,
     extrapolate: Annotated[
         bool, typer.Option("--extrapolate", help="Allow masses outside 5 g to 500 kg.")

@@ -15,9 +15,11 @@ import typer
 
 from .._core.errors import InputError
 from . import options as opt
-from .parsing import parse_names, parse_times
+from .cohort import Chunks
+from .groups import with_groups
+from .parsing import parse_names, parse_times, read_compound
 from .simulate_output import Results, print_summary, write_results
-from .subjects import SubjectChoice
+from .subjects import SubjectChoice, SubjectOptions
 from .terminal import SUBJECTS_FAILED, check_folder, reporting, stage
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
     from ..compounds import Compound
     from ..dosing import Regimen
-    from ..solvers import TimeGrid
-    from .cohort import Chunks
+    from ..scale import Cohort
+    from ..solvers import SolverOptions, TimeGrid
     from .study import SingleDose
 
 
@@ -35,12 +37,31 @@ if TYPE_CHECKING:
 class StudyOptions:
     """What is simulated and what it is compared with, as typed."""
 
-    compound: str | None
-    compound_file: Path | None
-    dose: str | None
-    times: str | None
-    observed: str
-    species: str
+    compound: opt.CompoundName = None
+    compound_file: opt.CompoundFile = None
+    dose: opt.Dose = None
+    subjects: opt.SubjectCount = 100
+    times: opt.Times = None
+    compartments: opt.Compartments = None
+    observed: opt.Observed = "auto"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How it is integrated, as typed."""
+
+    variability: opt.Variability = True
+    backend: opt.Backend = "auto"
+    method: opt.Method = None
+    rtol: opt.RelativeTolerance = None
+
+    def keywords(self) -> dict[str, Any]:
+        """Keywords of :func:`pbpk_hybrid.simulate`."""
+        return {
+            "backend": self.backend,
+            "variability": "default" if self.variability else None,
+            "options": solver_options(self.method, self.rtol),
+        }
 
 
 @dataclass(frozen=True)
@@ -57,12 +78,11 @@ class Study:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is written where."""
+    """What is written where, as typed."""
 
-    out: Path
-    report: Path | None
-    kind: str
-    quiet: bool
+    kind: opt.FigureKind = "band"
+    out: opt.OutFolder = Path("results")
+    report: opt.ReportFile = None
 
     @property
     def is_store(self) -> bool:
@@ -70,36 +90,14 @@ class OutputOptions:
         return self.out.suffix == ".zarr"
 
 
+@with_groups
 def simulate(
-    compound: opt.CompoundName = None,
-    compound_file: opt.CompoundFile = None,
-    dose: opt.Dose = None,
-    subjects: opt.SubjectCount = 100,
-    species: opt.Species = "human",
-    age: opt.Age = None,
-    sex: opt.Sex = None,
-    body_weight: opt.BodyWeight = None,
-    bmi: opt.BMI = None,
-    egfr: opt.EGFR = None,
-    population: opt.Generator = "survey",
-    times: opt.Times = None,
-    compartments: opt.Compartments = None,
-    variability: opt.Variability = True,
-    clearance: opt.Clearance = None,
-    distribution: opt.Distribution = None,
-    partition_method: opt.PartitionMethod = None,
-    hepatic_model: opt.HepaticModel = None,
-    backend: opt.Backend = "auto",
-    method: opt.Method = None,
-    rtol: opt.RelativeTolerance = None,
-    observed: opt.Observed = "auto",
-    kind: opt.FigureKind = "band",
-    out: opt.OutFolder = Path("results"),
-    report: opt.ReportFile = None,
-    chunk: opt.Chunk = 10_000,
-    workers: opt.Workers = None,
-    scheduler: opt.Scheduler = None,
-    overwrite: opt.Overwrite = False,
+    study: StudyOptions,
+    people: SubjectOptions,
+    model: opt.ModelChoices,
+    run: RunOptions,
+    output: OutputOptions,
+    chunks: Chunks,
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
     debug: opt.Debug = False,
@@ -109,40 +107,28 @@ def simulate(
     Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each
     subject) and profile.png into the folder --out. Files of these names are replaced.
     """
-    output = OutputOptions(out, report, kind, quiet)
-    filters = {"age": age, "sex": sex, "body_weight": body_weight, "bmi": bmi, "egfr": egfr}
-    choice = SubjectChoice(subjects, species, population, filters)
-    study_options = StudyOptions(compound, compound_file, dose, times, observed, species)
-    model: dict[str, Any] = {
-        "backend": backend,
-        "variability": "default" if variability else None,
-        "clearance": clearance,
-        "distribution": distribution,
-        "partition_method": partition_method,
-        "hepatic_model": hepatic_model,
-    }
+    choice = people.choice(study.subjects)
     resumable = "finished chunks are kept: the same command with the same --seed goes on"
     with reporting(debug, resumable if output.is_store else "nothing was written"):
-        if output.is_store and subjects > chunk and scheduler is None:
+        if output.is_store and study.subjects > chunks.chunk and chunks.scheduler is None:
             from ..scale.workers import warm_up
 
-            warm_up(workers)  # they load the engine while this process does
+            warm_up(chunks.workers)  # they load the engine while this process does
         from .._core.random import generator
-        from .cohort import Chunks
 
-        # everything that can be refused is looked at before the work begins
-        study = read_study(study_options, output)
+        # everything that can be refused is checked before the work begins
+        plan = read_study(study, people.species, output)
         check_output(output)
-        model["options"] = solver_options(method, rtol)
+        saved = parse_names(study.compartments)
+        keywords = {**run.keywords(), **model.keywords(), "compartments": saved}
         seed_used = generator(seed)[1]
-        saved = parse_names(compartments)
         if output.is_store:
-            chunks = Chunks(chunk, workers, scheduler, overwrite, quiet)
-            model["compartments"] = saved or ("plasma",)
-            failed = stream_to_store(study, choice, seed_used, model, chunks, output)
+            keywords["compartments"] = saved or ("plasma",)
+            failed = stream_to_store(
+                plan, choice.cohort(seed_used), keywords, chunks, output, quiet
+            )
         else:
-            model["compartments"] = saved
-            failed = simulate_to_folder(study, choice, seed_used, model, output)
+            failed = simulate_to_folder(plan, choice, seed_used, keywords, output, quiet)
         if failed:
             raise typer.Exit(SUBJECTS_FAILED)
 
@@ -150,7 +136,7 @@ def simulate(
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def read_study(options: StudyOptions, output: OutputOptions) -> Study:
+def read_study(options: StudyOptions, species: str, output: OutputOptions) -> Study:
     """Compound, regimen, times and observations from the options.
 
     Raises
@@ -166,18 +152,21 @@ def read_study(options: StudyOptions, output: OutputOptions) -> Study:
 
     if not output.is_store:
         check_folder(output.out)
+    if (options.compound is None) == (options.compound_file is None):
+        expected = "either the name of a compound or --compound-file"
+        raise InputError("compound", options.compound, expected)
     compound = read_compound(options.compound, options.compound_file)
     known_choice(options.observed)
     # a store keeps no observations beside the curves: they only fill in dose and times
     needed = not output.is_store or options.dose is None or options.times is None
-    observations = published(compound.name, options.species, options.observed) if needed else None
+    observations = published(compound.name, species, options.observed) if needed else None
     dose = options.dose or usual_dose(observations)
     if dose is None:
         raise InputError(
             "--dose",
             None,
             'a dose such as "100 mg oral"',
-            hint=f"no usual dose of {compound.name} in {options.species} is known here",
+            hint=f"no usual dose of {compound.name} in {species} is known here",
         )
     regimen = Regimen.parse(dose)
     single = single_dose(regimen)
@@ -186,21 +175,6 @@ def read_study(options: StudyOptions, output: OutputOptions) -> Study:
     else:
         times = default_times(observations, single)
     return Study(compound, dose, regimen, single, times, observations)
-
-
-def read_compound(name: str | None, file: Path | None) -> Compound:
-    """The compound by name, or from a file.
-
-    Raises
-    ------
-    InputError
-        Both are given, or neither.
-    """
-    from ..compounds import get_compound, load_compound_file
-
-    if (name is None) == (file is None):
-        raise InputError("compound", name, "either the name of a compound or --compound-file")
-    return get_compound(name) if name is not None else load_compound_file(file)
 
 
 def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> TimeGrid:
@@ -230,7 +204,7 @@ def check_output(output: OutputOptions) -> None:
     check_kind(output.kind, ("band", "spaghetti"))
 
 
-def solver_options(method: str | None, rtol: float | None):
+def solver_options(method: str | None, rtol: float | None) -> SolverOptions:
     """:class:`~pbpk_hybrid.solvers.SolverOptions` with the defaults for what is not given."""
     from ..solvers import SolverOptions
 
@@ -243,11 +217,11 @@ def solver_options(method: str | None, rtol: float | None):
 
 def stream_to_store(
     study: Study,
-    choice: SubjectChoice,
-    seed: int,
-    model: dict[str, Any],
+    cohort: Cohort,
+    keywords: dict[str, Any],
     chunks: Chunks,
     output: OutputOptions,
+    quiet: bool,
 ) -> int:
     """Simulate in chunks into the store ``--out``; returns the number of failed subjects."""
     from .cohort import simulate_to_store
@@ -257,22 +231,28 @@ def stream_to_store(
         study.regimen,
         study.times,
         output.out,
-        cohort=choice.cohort(seed),
+        cohort=cohort,
         chunks=chunks,
-        keywords=model,
+        quiet=quiet,
+        keywords=keywords,
     )
 
 
 def simulate_to_folder(
-    study: Study, choice: SubjectChoice, seed: int, model: dict[str, Any], output: OutputOptions
+    study: Study,
+    choice: SubjectChoice,
+    seed: int,
+    keywords: dict[str, Any],
+    output: OutputOptions,
+    quiet: bool,
 ) -> int:
     """Draw, integrate, analyse and write; returns the number of failed subjects."""
     from ..simulation import single as simulation
     from .study import matching
 
-    with stage(f"drawing {choice.count} {choice.species} subjects", output.quiet):
+    with stage(f"drawing {choice.count} {choice.species} subjects", quiet):
         people = choice.draw(seed)
-    with stage("integrating", output.quiet, choice.count) as progress:
+    with stage("integrating", quiet, choice.count) as progress:
         sim = simulation.simulate(
             study.compound,
             study.regimen,
@@ -280,10 +260,10 @@ def simulate_to_folder(
             study.times,
             seed=seed,
             progress=progress,
-            **model,
+            **keywords,
         )
     sim.attrs.update(regimen=study.dose, seed=seed)
-    with stage("analysing, drawing and writing", output.quiet):
+    with stage("analysing, drawing and writing", quiet):
         results = Results(
             sim=sim,
             nca=analyse(sim),
@@ -292,16 +272,13 @@ def simulate_to_folder(
             observations_known=study.observations is not None,
         )
         files = write_results(results, study.compound, output)
-    if not output.quiet:
+    if not quiet:
         print_summary(results, files)
     return int((sim["status"].values != 0).sum())
 
 
 def analyse(sim: xr.Dataset) -> xr.Dataset | None:
-    """What ``pbpk-hybrid nca`` makes of the file; None without plasma or without a dose.
-
-    The doses are in the Dataset.
-    """
+    """The analysis of ``pbpk-hybrid nca``; None without plasma or without a dose."""
     from ..nca import nca
 
     if "plasma" not in sim["compartment"].values or not bool(

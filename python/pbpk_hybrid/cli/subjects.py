@@ -7,12 +7,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import InputError, unknown_name
+from . import options as opt
 from .parsing import parse_range, parse_sex
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from ..scale import Cohort
+
+
+@dataclass(frozen=True)
+class SubjectOptions:
+    """Who the virtual subjects are: options of ``simulate`` and ``population``."""
+
+    species: opt.Species = "human"
+    age: opt.Age = None
+    sex: opt.Sex = None
+    body_weight: opt.BodyWeight = None
+    bmi: opt.BMI = None
+    egfr: opt.EGFR = None
+    generator: opt.Generator = "survey"
+
+    def choice(self, count: int, extrapolate: bool = False) -> SubjectChoice:
+        """`count` subjects of this kind."""
+        names = ("age", "sex", "body_weight", "bmi", "egfr")
+        filters = {name: getattr(self, name) for name in names}
+        return SubjectChoice(count, self.species, self.generator, filters, extrapolate)
 
 
 @dataclass(frozen=True)
@@ -23,8 +43,7 @@ class SubjectChoice:
     ----------
     count : int
         Number of subjects.
-    species
-        Str.
+    species : str
     generator : str
         ``"survey"`` or ``"pcdm"``.
     filters : mapping
@@ -91,12 +110,9 @@ def draw(
 
     Parameters
     ----------
-    n
-        Int.
-    species
-        Str.
-    seed
-        Int.
+    n : int
+    species : str
+    seed : int
     generator : str
         ``"survey"`` or ``"pcdm"``.
     extrapolate : bool

@@ -21,6 +21,7 @@ import typer
 from .._core import errors
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -128,14 +129,16 @@ def check_folder(out: Path) -> None:
     """
     Raises
     ------
-    InputError : a name for a folder that looks like a file's, such as ``x.nc``; a folder of that name would be made
+    InputError
+        The name of a file, such as ``x.nc``: a folder of that name would be created.
     """
     if out.suffix and re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,11}", out.suffix) and not out.is_dir():
         raise errors.InputError(
             "--out",
             str(out),
             "the name of a folder",
-            hint=f"several files are written into it; for {out.name} give --out {out.with_suffix('')}",
+            hint=f"several files are written into it; for {out.name} give "
+            f"--out {out.with_suffix('')}",
         )
 
 
@@ -173,7 +176,7 @@ def staged_folder(folder: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
-def write_table(frame, path: Path) -> None:
+def write_table(frame: pd.DataFrame, path: Path) -> None:
     """A pandas table as CSV, whole or not at all."""
     from .._core.files import atomic_path
 

@@ -1,9 +1,8 @@
-"""``pbpk-hybrid train``: the training of the learned components, one command each;
-their options in common.
-"""
+"""``pbpk-hybrid train``: a command for each learned component, and the options they share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Train a learned component; a run that was stopped goes on where it was.",
+    help="Train a learned component. The same command resumes a run that was stopped.",
 )
 
 Folder = Annotated[
@@ -32,3 +31,12 @@ MaxMinutes = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="Threads of torch [default: torch's own].")
 ]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How long a training runs, and on how many threads."""
+
+    steps: Steps = None
+    max_minutes: MaxMinutes = None
+    threads: Threads = None

@@ -1,6 +1,4 @@
-"""``pbpk-hybrid train pcdm``: the virtual-patient model, from the survey people to the
-shipped checkpoint.
-"""
+"""``pbpk-hybrid train pcdm``: the virtual-patient model, from people of the survey."""
 
 from __future__ import annotations
 
@@ -9,16 +7,19 @@ from typing import Annotated
 
 import typer
 
+from .groups import with_groups
 from .options import Debug, Quiet
 from .terminal import check_folder, reporting
-from .train import Folder, MaxMinutes, Steps, Threads, TrainingSeed, app
+from .train import Folder, TrainingRun, TrainingSeed, app
 
 
 @app.command("pcdm")
+@with_groups
 def pcdm(
     out: Folder = Path("results/pcdm"),
     seed: TrainingSeed = 1,
-    steps: Steps = None,
+    *,
+    run: TrainingRun,
     copies: Annotated[
         int, typer.Option(min=1, help="Bodies per survey person, each with other organs.")
     ] = 8,
@@ -26,13 +27,12 @@ def pcdm(
         float | None, typer.Option(min=0, help="Weight of the physics loss; 0: without.")
     ] = None,
     projection: Annotated[bool, typer.Option(help="Project samples onto the rules.")] = True,
-    max_minutes: MaxMinutes = None,
-    threads: Threads = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the physiologically constrained diffusion model on the people of NHANES;
-    writes pcdm.safetensors into --out.
+    """Train the physiologically constrained diffusion model on the people of NHANES.
+
+    Writes pcdm.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
@@ -41,7 +41,7 @@ def pcdm(
         from ..learn.diffusion import PCDM, PCDMConfig
         from ..physiology import training_people
 
-        settings = {"training_steps": steps, "physics_weight": physics_weight}
+        settings = {"training_steps": run.steps, "physics_weight": physics_weight}
         config = replace(
             PCDMConfig(projection=projection),
             **{k: v for k, v in settings.items() if v is not None},
@@ -52,8 +52,8 @@ def pcdm(
             validation=training_people("validation", seed=seed),
             config=config,
             folder=out,
-            max_minutes=max_minutes,
-            threads=threads,
+            max_minutes=run.max_minutes,
+            threads=run.threads,
             progress=not quiet,
         )
         path = model.save(out / "pcdm.safetensors", overwrite=True)

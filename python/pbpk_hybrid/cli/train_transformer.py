@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from .groups import with_groups
 from .options import Debug, Quiet
 from .terminal import check_folder, reporting
-from .train import Folder, MaxMinutes, Steps, Threads, app
+from .train import Folder, TrainingRun, app
 
 
 @app.command("transformer")
+@with_groups
 def transformer(
     out: Folder = Path("results/forecaster"),
     config: Annotated[
@@ -20,22 +22,20 @@ def transformer(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of a run to go on from, such as to cool a constant-rate run down."
-        ),
+        typer.Option(help="Folder of a run to continue, such as to anneal a run of constant rate."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")
     ] = None,
-    steps: Steps = None,
-    max_minutes: MaxMinutes = None,
-    threads: Threads = None,
+    *,
+    run: TrainingRun,
     tensorboard: Annotated[bool, typer.Option(help="Event files in --out too.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train the forecaster on patients that are simulated as it goes; writes
-    forecaster.safetensors into --out.
+    """Train the forecaster on patients that are simulated during training.
+
+    Writes forecaster.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         check_folder(out)
@@ -50,10 +50,10 @@ def transformer(
         model = Forecaster.fit(
             settings,
             start=begin,
-            steps=steps,
+            steps=run.steps,
             folder=out,
-            max_minutes=max_minutes,
-            threads=threads,
+            max_minutes=run.max_minutes,
+            threads=run.threads,
             progress=not quiet,
             tensorboard=tensorboard,
         )

@@ -189,7 +189,10 @@ class Compound:
         """A checked compound from plain numbers, strings with units, or pint quantities.
 
         >>> import pbpk_hybrid as ph
-        >>> ph.Compound.create(name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %").molar_mass
+        >>> mine = ph.Compound.create(
+        ...     name="mine", molar_mass="325.8 g/mol", fraction_unbound_plasma="3 %"
+        ... )
+        >>> mine.molar_mass
         325.8
 
         Raises
@@ -351,7 +354,7 @@ class Compound:
 
     def full_text(self) -> str:
         """Every field and its value, as text that differs whenever two compounds do."""
-        values = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in fields(self))
+        values = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
         return f"{type(self).__qualname__}({values})"
 
     def __reduce__(self):  # mapping proxies do not pickle; the dictionary does
@@ -363,7 +366,7 @@ class Compound:
 
 def field_names() -> tuple[str, ...]:
     """The names of all fields of :class:`Compound`."""
-    return tuple(f.name for f in fields(Compound))
+    return tuple(field.name for field in fields(Compound))
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IN_VIVO = ("clearance_plasma", "clearance_hepatic")
 
 
-def check_consistency(c: Compound) -> None:
+def check_consistency(compound: Compound) -> None:
     """
     Raises
     ------
@@ -26,96 +26,106 @@ def check_consistency(c: Compound) -> None:
         Fields that contradict each other, a field without the one it needs, or a source of a field
         that does not exist.
     """
-    _check_in_vivo(c)
-    _check_bases(c)
-    check_shares("metabolism", c.metabolism, c.name)
-    _check_permeability(c)
-    _check_bile(c)
-    if c.partition_method == "measured" and not c.kp:
-        raise InputError("partition_method", "measured", "measured values in kp", subject=c.name)
-    _check_sources(c)
+    _check_in_vivo(compound)
+    _check_bases(compound)
+    check_shares("metabolism", compound.metabolism, compound.name)
+    _check_permeability(compound)
+    _check_bile(compound)
+    if compound.partition_method == "measured" and not compound.kp:
+        raise InputError(
+            "partition_method", "measured", "measured values in kp", subject=compound.name
+        )
+    _check_sources(compound)
 
 
-def _check_in_vivo(c: Compound) -> None:
+def _check_in_vivo(compound: Compound) -> None:
     """One clearance in vivo for each species, total or hepatic."""
-    clearances = {name: getattr(c, name) for name in IN_VIVO}
+    clearances = {name: getattr(compound, name) for name in IN_VIVO}
     for prefix, values in (
         ("", clearances),
-        *((f"species_values.{s}.", v) for s, v in c.species_values.items()),
+        *((f"species_values.{s}.", v) for s, v in compound.species_values.items()),
     ):
         if all(values.get(name) is not None for name in IN_VIVO):
             raise InputError(
                 f"{prefix}clearance_hepatic",
                 values["clearance_hepatic"],
                 "no clearance_plasma beside it",
-                subject=c.name,
+                subject=compound.name,
                 hint="clearance_plasma is the total of liver and kidney: give one of the two",
             )
     if (
-        c.clearance_basis == "in_vivo"
-        and c.clearance_plasma is None
-        and c.clearance_hepatic is None
+        compound.clearance_basis == "in_vivo"
+        and compound.clearance_plasma is None
+        and compound.clearance_hepatic is None
     ):
         raise InputError(
             "clearance_basis",
             "in_vivo",
             "'in_vitro', or a value for clearance_plasma or clearance_hepatic",
-            subject=c.name,
+            subject=compound.name,
         )
 
 
-def _check_bases(c: Compound) -> None:
+def _check_bases(compound: Compound) -> None:
     """Each basis has the value that it names."""
-    if c.clearance_basis == "in_vitro" and c.clint_hepatocyte is None and c.clint_microsome is None:
+    if (
+        compound.clearance_basis == "in_vitro"
+        and compound.clint_hepatocyte is None
+        and compound.clint_microsome is None
+    ):
         raise InputError(
             "clearance_basis",
             "in_vitro",
             "a value for clint_hepatocyte or clint_microsome",
-            subject=c.name,
+            subject=compound.name,
         )
-    if c.distribution_basis == "in_vivo" and c.volume_steady_state is None:
+    if compound.distribution_basis == "in_vivo" and compound.volume_steady_state is None:
         raise InputError(
             "distribution_basis",
             "in_vivo",
             "'predicted', or a value for volume_steady_state",
-            subject=c.name,
+            subject=compound.name,
         )
-    if c.fraction_excreted_renal is not None and c.clearance_plasma is None:
+    if compound.fraction_excreted_renal is not None and compound.clearance_plasma is None:
         raise InputError(
             "fraction_excreted_renal",
-            c.fraction_excreted_renal,
+            compound.fraction_excreted_renal,
             "clearance_plasma beside it",
-            subject=c.name,
-            hint="the fraction is of the total in vivo clearance; beside clearance_hepatic or in vitro "
-            "clearance give gfr_fraction",
+            subject=compound.name,
+            hint="the fraction is of the total in vivo clearance; beside clearance_hepatic "
+            "or in vitro clearance give gfr_fraction",
         )
 
 
-def _check_permeability(c: Compound) -> None:
-    walls = set(c.capillary_permeability_surface_area) - set(c.permeability_surface_area)
+def _check_permeability(compound: Compound) -> None:
+    walls = set(compound.capillary_permeability_surface_area) - set(
+        compound.permeability_surface_area
+    )
     if walls:
         raise InputError(
             "capillary_permeability_surface_area",
             sorted(walls),
             "organs that permeability_surface_area names too",
-            subject=c.name,
+            subject=compound.name,
         )
 
 
-def _check_bile(c: Compound) -> None:
-    to_bile = any(t.direction == "secretion" and t.organ == "liver" for t in c.transporters)
-    if c.gallbladder_emptying_rate is not None and not (c.biliary_clearance or to_bile):
+def _check_bile(compound: Compound) -> None:
+    to_bile = any(t.direction == "secretion" and t.organ == "liver" for t in compound.transporters)
+    if compound.gallbladder_emptying_rate is not None and not (
+        compound.biliary_clearance or to_bile
+    ):
         raise InputError(
             "gallbladder_emptying_rate",
-            c.gallbladder_emptying_rate,
+            compound.gallbladder_emptying_rate,
             "biliary_clearance, or a transporter of the liver that secretes, beside it",
-            subject=c.name,
+            subject=compound.name,
         )
 
 
-def _check_sources(c: Compound) -> None:
+def _check_sources(compound: Compound) -> None:
     """Sources name fields, as ``field`` or ``species.field``."""
-    known = tuple(type(c).__dataclass_fields__)
-    for key in c.sources:
+    known = tuple(type(compound).__dataclass_fields__)
+    for key in compound.sources:
         if key.rpartition(".")[2] not in known:
             raise unknown_field(key, known, "sources")

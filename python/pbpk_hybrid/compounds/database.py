@@ -6,6 +6,7 @@ And compounds from files, which may start from a known one.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
         number = index.get(name.strip().lower(), index.get(key))
         if number is not None:
             return httk_compound(number, **values)
-    known = list(curated_names()) if collection == "curated" else [r[0] for r in httk_table().rows]
+    known = (
+        list(curated_names()) if collection == "curated" else [row[0] for row in httk_table().rows]
+    )
     raise unknown_name("compound", name, [*_curated_index(), *known], what="a known compound")
 
 
@@ -134,38 +137,9 @@ def search_compounds(
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
         raise InputError("limit", limit, "a whole number >= 0")
     needle = text.strip().lower()
-    rows = []
-    if curated is not False:
-        for name in curated_names():
-            c = curated_compound(name)
-            words = (c.name, *c.aliases, *c.identifiers.values())
-            if any(needle in w.lower() for w in words):
-                rows.append(
-                    _row(
-                        c.name,
-                        "curated",
-                        c.identifiers,
-                        c.molar_mass,
-                        [f for f in _SHOWN if _has(c, f)],
-                    )
-                )
+    rows = [] if curated is False else _curated_rows(needle)
     if curated is not True:
-        seen = {r["cas"] for r in rows}
-        for number, row in enumerate(httk_table().rows):
-            if any(needle in w.lower() for w in row[:3]) and row[1] not in seen:
-                r = httk_table().record(number)
-                has = [f for f, c in _SHOWN.items() if c and r[c].strip() not in ("", "NA")]
-                ids = {"cas": r["CAS"], "dtxsid": r["DTXSID"], "formula": r["Formula"]}
-                mass = r["MW"].strip()
-                rows.append(
-                    _row(
-                        r["Compound"],
-                        "httk",
-                        ids,
-                        float(mass) if mass not in ("", "NA") else None,
-                        has,
-                    )
-                )
+        rows += _httk_rows(needle, {row["cas"] for row in rows})
     rows.sort(
         key=lambda r: (
             not r["name"].lower().startswith(needle),
@@ -176,6 +150,44 @@ def search_compounds(
     return rows if limit is None else rows[:limit]
 
 
+def _curated_rows(needle: str) -> list[dict[str, Any]]:
+    """Curated compounds with `needle` in their name, an alias or a number."""
+    rows = []
+    for name in curated_names():
+        compound = curated_compound(name)
+        words = (compound.name, *compound.aliases, *compound.identifiers.values())
+        if any(needle in word.lower() for word in words):
+            known = [field for field in _SHOWN if getattr(compound, field) is not None]
+            rows.append(
+                _row(compound.name, "curated", compound.identifiers, compound.molar_mass, known)
+            )
+    return rows
+
+
+def _httk_rows(needle: str, seen: set[str]) -> list[dict[str, Any]]:
+    """Chemicals of the httk table with `needle` in name, CAS or DTXSID, but for those `seen`."""
+    rows = []
+    for number, row in enumerate(httk_table().rows):
+        if not any(needle in word.lower() for word in row[:3]) or row[1] in seen:
+            continue
+        record = httk_table().record(number)
+        known = [
+            field
+            for field, column in _SHOWN.items()
+            if column and record[column].strip() not in ("", "NA")
+        ]
+        identifiers = {
+            "cas": record["CAS"],
+            "dtxsid": record["DTXSID"],
+            "formula": record["Formula"],
+        }
+        text = record["MW"].strip()
+        mass = float(text) if text not in ("", "NA") else None
+        rows.append(_row(record["Compound"], "httk", identifiers, mass, known))
+    return rows
+
+
+#: values that a search names -> column of the httk table, "" where it has none
 _SHOWN = {
     "log_p": "logP",
     "fraction_unbound_plasma": "Human.Funbound.plasma",
@@ -187,17 +199,19 @@ _SHOWN = {
 }
 
 
-def _has(compound: Compound, field: str) -> bool:
-    return getattr(compound, field) is not None
-
-
-def _row(name, collection, ids, mass, has) -> dict[str, Any]:
+def _row(
+    name: str,
+    collection: str,
+    identifiers: Mapping[str, str],
+    molar_mass: float | None,
+    known: list[str],
+) -> dict[str, Any]:
     return {
         "name": name,
         "collection": collection,
-        "cas": ids.get("cas", ""),
-        "dtxsid": ids.get("dtxsid", ""),
-        "formula": ids.get("formula", ""),
-        "molar_mass": mass,
-        "has": has,
+        "cas": identifiers.get("cas", ""),
+        "dtxsid": identifiers.get("dtxsid", ""),
+        "formula": identifiers.get("formula", ""),
+        "molar_mass": molar_mass,
+        "has": known,
     }

@@ -32,13 +32,22 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
     items = [compounds] if isinstance(compounds, Compound) else list(compounds)
     if not items:
         raise InputError("compounds", items, "at least one compound")
-    names = [c.name for c in items]
+    names = [compound.name for compound in items]
     if len(set(names)) < len(names):
         raise InputError("compounds", names, "compounds with different names")
-    n_sites = max([1, *(len(c.pka_acid) for c in items), *(len(c.pka_base) for c in items)])
+    n_sites = max(
+        [
+            1,
+            *(len(compound.pka_acid) for compound in items),
+            *(len(compound.pka_base) for compound in items),
+        ]
+    )
     data: dict[str, tuple] = {}
     for key, spec in NUMBERS.items():
-        values = [np.nan if getattr(c, key) is None else getattr(c, key) for c in items]
+        values = [
+            np.nan if getattr(compound, key) is None else getattr(compound, key)
+            for compound in items
+        ]
         data[key] = (
             "compound",
             np.array(values, float),
@@ -46,14 +55,16 @@ def compounds_to_dataset(compounds: Compound | Iterable[Compound]) -> xr.Dataset
         )
     for key in ("pka_acid", "pka_base"):
         table = np.full((len(items), n_sites), np.nan)
-        for row, c in zip(table, items, strict=True):
-            row[: len(getattr(c, key))] = getattr(c, key)
+        for row, compound in zip(table, items, strict=True):
+            row[: len(getattr(compound, key))] = getattr(compound, key)
         data[key] = (("compound", "site"), table, {})
-    kp = np.array([[c.kp.get(o, np.nan) for o in TISSUES] for c in items])
+    kp = np.array([[compound.kp.get(o, np.nan) for o in TISSUES] for compound in items])
     data["partition_coefficient"] = (("compound", "organ"), kp, {})
     data["record"] = (
         "compound",
-        np.array([json.dumps(c.to_dict(), sort_keys=True) for c in items], dtype=object),
+        np.array(
+            [json.dumps(compound.to_dict(), sort_keys=True) for compound in items], dtype=object
+        ),
         {"long_name": "the whole compound as JSON"},
     )
     ds = xr.Dataset(

@@ -23,28 +23,32 @@ _UNITS = {
 _NOT_VALUES = ("name", "sources", "notes", "species_values")
 
 
-def one_line(c: Compound) -> str:
+def one_line(compound: Compound) -> str:
     """Such as ``Compound('midazolam': base, 325.8 g/mol, log P 3.15, in_vivo clearance)``."""
-    parts = [c.ionisation_class]
-    if c.molar_mass is not None:
-        parts.append(f"{c.molar_mass:g} g/mol")
-    if c.log_p is not None:
-        parts.append(f"log P {c.log_p:g}")
-    if c.fraction_unbound_plasma is not None:
-        parts.append(f"fraction unbound {c.fraction_unbound_plasma:g}")
-    basis = c.resolved_clearance_basis
+    parts = [compound.ionisation_class]
+    if compound.molar_mass is not None:
+        parts.append(f"{compound.molar_mass:g} g/mol")
+    if compound.log_p is not None:
+        parts.append(f"log P {compound.log_p:g}")
+    if compound.fraction_unbound_plasma is not None:
+        parts.append(f"fraction unbound {compound.fraction_unbound_plasma:g}")
+    basis = compound.resolved_clearance_basis
     parts.append("no clearance" if basis is None else f"clearance {basis}")
-    if c.species is not None:
-        parts.append(c.species)
-    return f"Compound({c.name!r}: {', '.join(parts)})"
+    if compound.species is not None:
+        parts.append(compound.species)
+    return f"Compound({compound.name!r}: {', '.join(parts)})"
 
 
-def value_rows(c: Compound) -> list[tuple[str, Any, str, str]]:
+def value_rows(compound: Compound) -> list[tuple[str, Any, str, str]]:
     """(field, value, unit, source) of every value that is given, of other species at the end."""
-    values_given = {f.name: getattr(c, f.name) for f in fields(c) if f.name not in _NOT_VALUES}
-    rows = list(_rows(values_given, c.sources, ""))
-    for species, values in c.species_values.items():
-        rows += _rows(values, c.sources, f"{species}.")
+    values_given = {
+        field.name: getattr(compound, field.name)
+        for field in fields(compound)
+        if field.name not in _NOT_VALUES
+    }
+    rows = list(_rows(values_given, compound.sources, ""))
+    for species, values in compound.species_values.items():
+        rows += _rows(values, compound.sources, f"{species}.")
     return rows
 
 

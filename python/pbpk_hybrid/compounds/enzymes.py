@@ -104,7 +104,7 @@ def parse_records(where: str, kind: type, value: Any, molar_mass: float | None) 
     UnknownNameError, UnitError, InputError
         Names the record and the field.
     """
-    names = ", ".join(f.name for f in fields(kind))
+    names = ", ".join(field.name for field in fields(kind))
     items = as_records(where, value, kind, f"a list of records, each with {names}")
     return tuple(
         _parse_record(f"{where}[{i}]", kind, item, molar_mass) for i, item in enumerate(items)
@@ -116,7 +116,7 @@ def _parse_record(where: str, kind: type, item: Any, molar_mass: float | None):
         item = record(item)
     if not isinstance(item, Mapping):
         raise InputError(where, item, "a mapping")
-    known = [f.name for f in fields(kind)]
+    known = [field.name for field in fields(kind)]
     values: dict[str, Any] = {}
     for key, value in item.items():
         if key not in known:

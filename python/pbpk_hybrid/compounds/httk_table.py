@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -126,110 +127,144 @@ def httk_compound(number: int, **values: Any) -> Compound:
     InputError
         The table has no molar mass (NA or 0) and none is given.
     """
-    r = httk_table().record(number)
-    name = r["Compound"].strip()
+    row = httk_table().record(number)
+    name = row["Compound"].strip()
     notes: list[str] = []
     sources: dict[str, str] = {}
-    human: dict[str, Any] = {}
-    mass = _number(r["MW"])
-    if mass is not None and mass > 0:
-        human["molar_mass"] = mass
-        sources["molar_mass"] = _cite(r["MW.Reference"])
-    elif values.get("molar_mass") is None:
+    human = _molecule(row, sources)
+    if "molar_mass" not in human and values.get("molar_mass") is None:
         raise InputError(
             "molar_mass",
-            mass,
+            _number(row["MW"]),
             "a number > 0 [g/mol]",
             subject=name,
-            hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, molar_mass=...)",
+            hint=f"{VERSION} has none for this chemical; give one: get_compound({name!r}, "
+            "molar_mass=...)",
         )
-    for field, column in (("log_p", "logP"), ("log_membrane_affinity", "logMA")):
-        if (value := _number(r[column])) is not None:
-            human[field] = value
-            sources[field] = _cite(r[column + ".Reference"])
-    for field, column in (("pka_acid", "pKa_Donor"), ("pka_base", "pKa_Accept")):
-        if sites := [
-            float(part) for part in r[column].split(",") if part.strip() not in ("", "NA")
-        ]:
-            human[field] = sites
-            sources[field] = _cite(r[column + ".Reference"])
-    human |= _measured(r, "Human", notes, sources, "")
-    for field, column in (
-        ("caco2_permeability", "Human.Caco2.Pab"),
-        ("fraction_absorbed", "Human.Fabs"),
-        ("fraction_gut", "Human.Fgut"),
-    ):
-        value = _number(r[column])
-        if value is None:
-            continue
-        if field != "caco2_permeability" and value > 1:
-            notes.append(f"{field}: {value:g} in the table, taken as 1")
-            value = 1.0
-        human[field] = value
-        sources[field] = _cite(r[column + ".Reference"])
+    human |= _in_vitro(row, "Human", notes, sources, "")
+    human |= _absorption(row, notes, sources)
     species = {}
     for label in ("Rat", "Mouse", "Rabbit"):
-        if found := _measured(r, label, notes, sources, label.lower() + "."):
+        if found := _in_vitro(row, label, notes, sources, label.lower() + "."):
             species[label.lower()] = found
-    identifiers = {
-        k: r[c]
-        for k, c in (("cas", "CAS"), ("dtxsid", "DTXSID"), ("formula", "Formula"))
-        if r[c] and r[c] != "NA"
-    }
+    columns = {"cas": "CAS", "dtxsid": "DTXSID", "formula": "Formula"}
     compound = Compound.create(
         name=name,
         sources=sources,
         notes=notes,
-        identifiers=identifiers,
+        identifiers={
+            kind: row[column]
+            for kind, column in columns.items()
+            if row[column] and row[column] != "NA"
+        },
         species_values=species,
         **human,
     )
     return compound.replace(**values) if values else compound
 
 
-def _measured(
-    r: dict[str, str], label: str, notes: list[str], sources: dict[str, str], prefix: str
+def _molecule(row: Mapping[str, str], sources: dict[str, str]) -> dict[str, Any]:
+    """Molar mass, lipophilicity and pKa of a row; `sources` gains a citation for each."""
+    found: dict[str, Any] = {}
+    mass = _number(row["MW"])
+    if mass is not None and mass > 0:
+        found["molar_mass"] = mass
+        sources["molar_mass"] = _cite(row["MW.Reference"])
+    for field, column in (("log_p", "logP"), ("log_membrane_affinity", "logMA")):
+        if (value := _number(row[column])) is not None:
+            found[field] = value
+            sources[field] = _cite(row[column + ".Reference"])
+    for field, column in (("pka_acid", "pKa_Donor"), ("pka_base", "pKa_Accept")):
+        sites = [float(part) for part in row[column].split(",") if part.strip() not in ("", "NA")]
+        if sites:
+            found[field] = sites
+            sources[field] = _cite(row[column + ".Reference"])
+    return found
+
+
+def _absorption(
+    row: Mapping[str, str], notes: list[str], sources: dict[str, str]
 ) -> dict[str, float]:
-    """Fraction unbound, CLint and blood:plasma ratio of one species."""
-    out: dict[str, float] = {}
+    """Caco-2 permeability, fraction absorbed and fraction that passes the gut, of humans."""
+    found: dict[str, float] = {}
+    for field, column in (
+        ("caco2_permeability", "Human.Caco2.Pab"),
+        ("fraction_absorbed", "Human.Fabs"),
+        ("fraction_gut", "Human.Fgut"),
+    ):
+        value = _number(row[column])
+        if value is None:
+            continue
+        if field != "caco2_permeability" and value > 1:
+            notes.append(f"{field}: {value:g} in the table, taken as 1")
+            value = 1.0
+        found[field] = value
+        sources[field] = _cite(row[column + ".Reference"])
+    return found
+
+
+def _in_vitro(
+    row: Mapping[str, str], label: str, notes: list[str], sources: dict[str, str], prefix: str
+) -> dict[str, float]:
+    """Fraction unbound, CLint and blood:plasma ratio of one species.
+
+    Parameters
+    ----------
+    row
+        Of the table, column -> text.
+    label
+        The species as the table's columns name it, such as "Rat".
+    notes, sources
+        Gain what was done to an entry, and a citation for each value.
+    prefix
+        Of the fields in notes and sources: "" for humans, else such as "rat.".
+    """
+    found: dict[str, float] = {}
     column = f"{label}.Funbound.plasma"
-    if (value := _number(r[column])) is not None:
-        if value <= 0:
-            notes.append(
-                f"{prefix}fraction_unbound_plasma: below the limit of detection ({r[column + '.Reference']})"
-            )
-        else:
-            if 1 < value <= LARGEST_FRACTION:
-                notes.append(f"{prefix}fraction_unbound_plasma: {value:g} in the table, taken as 1")
-                value = 1.0
-            if value > 1:
-                notes.append(
-                    f"{prefix}fraction_unbound_plasma: {value:g} in the table, not a fraction, left out"
-                )
-            else:
-                out["fraction_unbound_plasma"] = value
-                sources[f"{prefix}fraction_unbound_plasma"] = _cite(r[column + ".Reference"])
-    elif r[column].strip() not in ("", "NA"):
-        notes.append(
-            f"{prefix}fraction_unbound_plasma: {r[column].strip()!r} in the table, left out"
-        )
+    fraction = _fraction_unbound(row, column, notes, f"{prefix}fraction_unbound_plasma")
+    if fraction is not None:
+        found["fraction_unbound_plasma"] = fraction
+        sources[f"{prefix}fraction_unbound_plasma"] = _cite(row[column + ".Reference"])
     column = f"{label}.Clint"
-    if (value := _number(r.get(column, ""))) is not None:
-        parts = r[column].split(",")
-        p = _number(parts[3]) if len(parts) == 4 else _number(r[column + ".pValue"])
-        if p is not None and p > CLINT_P_LIMIT and value > 0:
+    if (clint := _number(row.get(column, ""))) is not None:
+        parts = row[column].split(",")
+        p = _number(parts[3]) if len(parts) == 4 else _number(row[column + ".pValue"])
+        if p is not None and p > CLINT_P_LIMIT and clint > 0:
             notes.append(
-                f"{prefix}clint_hepatocyte: {value:g} in the table with p = {p:g}, taken as 0 as in httk"
+                f"{prefix}clint_hepatocyte: {clint:g} in the table with p = {p:g}, taken as "
+                "0 as in httk"
             )
-            value = 0.0
-        out["clint_hepatocyte"] = value
-        sources[f"{prefix}clint_hepatocyte"] = _cite(r[column + ".Reference"])
+            clint = 0.0
+        found["clint_hepatocyte"] = clint
+        sources[f"{prefix}clint_hepatocyte"] = _cite(row[column + ".Reference"])
     column = f"{label}.Rblood2plasma"
-    value = _number(r.get(column, ""))
-    if value is not None and value > 0:
-        out["blood_to_plasma_ratio"] = value
-        sources[f"{prefix}blood_to_plasma_ratio"] = _cite(r[column + ".Reference"])
-    return out
+    ratio = _number(row.get(column, ""))
+    if ratio is not None and ratio > 0:
+        found["blood_to_plasma_ratio"] = ratio
+        sources[f"{prefix}blood_to_plasma_ratio"] = _cite(row[column + ".Reference"])
+    return found
+
+
+def _fraction_unbound(
+    row: Mapping[str, str], column: str, notes: list[str], field: str
+) -> float | None:
+    """The fraction unbound of a column; None, with a note on `field`, where it is none."""
+    text = row[column].strip()
+    value = _number(row[column])
+    if value is None:
+        if text not in ("", "NA"):
+            notes.append(f"{field}: {text!r} in the table, left out")
+        return None
+    if value <= 0:
+        notes.append(f"{field}: below the limit of detection ({row[column + '.Reference']})")
+        return None
+    if value > LARGEST_FRACTION:
+        notes.append(f"{field}: {value:g} in the table, not a fraction, left out")
+        return None
+    if value > 1:
+        notes.append(f"{field}: {value:g} in the table, taken as 1")
+        return 1.0
+    return value
 
 
 def _number(text: str) -> float | None:

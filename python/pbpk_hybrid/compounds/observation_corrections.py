@@ -17,19 +17,21 @@ DOSE = {
     "Bovill 1984 - mean - Sufentanil - IV - 5 mg/kg - Plasma - agg. (n=10)": (
         "5 mg/kg",
         "5 µg/kg",
-        "dose corrected from 5 mg/kg, which would be 7 L of the 50 µg/mL solution (Bovill et al. 1984: 5 µg/kg)",
+        "dose corrected from 5 mg/kg, which would be 7 L of the 50 µg/mL solution (Bovill "
+        "et al. 1984: 5 µg/kg)",
     ),
 }
 _RODIN = (
     "S0-T12-26",
     "S0-T12-R28",
-    "28 doses as in the urine rows of the study; with 26 the last one would be 12 h before a curve that rises at once",
+    "28 doses as in the urine rows of the study; with 26 the last one would be 12 h before "
+    "a curve that rises at once",
 )
 _HASSAN_ALIN = (
     "",
     "S0-T24-R5",
-    "day 1 and day 5 of once daily doses in one profile (Hassan-Alin et al. (2005) Eur J Clin Pharmacol 60:779: single and "
-    "repeated doses); the curve rises again at 96 h",
+    "day 1 and day 5 of once daily doses in one profile (Hassan-Alin et al. (2005) Eur J "
+    "Clin Pharmacol 60:779: single and repeated doses); the curve rises again at 96 h",
 )
 TIMES = {
     "Rodin 1988 - 2x0.25mg po md - Digoxin - PO - 0.25 mg - Plasma - agg. (n=10)": _RODIN,

@@ -20,19 +20,12 @@ from .._core.arguments import check_choice, check_path
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from .database import get_compound
+from .observation_columns import COLUMNS, INTEGER, TEXT, record
+from .observation_files import PBPK_PC, read_cvtdb, read_pbpk_pc
+from .osp_observations import read_osp
 
 if TYPE_CHECKING:
     import xarray as xr
-from .observation_files import (
-    COLUMNS,
-    INTEGER,
-    PBPK_PC,
-    TEXT,
-    read_cvtdb,
-    read_osp,
-    read_pbpk_pc,
-    record,
-)
 
 SHIPPED = Path(__file__).parent / "data" / "observations"
 ENVIRONMENT = "PBPK_HYBRID_DATA"
@@ -92,8 +85,9 @@ def observations(
                     "collection",
                     where,
                     f"the file {_file_name(where, key)} in a data folder",
-                    hint=f"pass folder=... or set {ENVIRONMENT}; collections are licensed apart from the package, and those "
-                    "that may be copied are in benchmarks/data of its source repository",
+                    hint=f"pass folder=... or set {ENVIRONMENT}; collections are licensed "
+                    "apart from the package, and those that may be copied are in "
+                    "benchmarks/data of its source repository",
                 )
             continue
         records += _READERS[where](path, key, compound.identifiers.get("dtxsid", ""))
@@ -112,14 +106,14 @@ def list_observations(folder: str | os.PathLike | None = None) -> list[dict[str,
     counts: dict[tuple[str, str], tuple[set, int]] = {}
     for name, read in _SHIPPED.items():
         records = read()
-        counts[name, "shipped"] = ({r["profile"] for r in records}, len(records))
+        counts[name, "shipped"] = ({sample["profile"] for sample in records}, len(records))
     for where in ("osp", "cvtdb"):
         path = _collection_file(where, folder)
         if path is None:
             continue
-        for r in _READERS[where](path, None, ""):
-            profiles, n = counts.get((r["compound"], where), (set(), 0))
-            counts[r["compound"], where] = (profiles | {r["profile"]}, n + 1)
+        for sample in _READERS[where](path, None, ""):
+            profiles, n = counts.get((sample["compound"], where), (set(), 0))
+            counts[sample["compound"], where] = (profiles | {sample["profile"]}, n + 1)
     return [
         {"compound": c, "collection": w, "profiles": len(p), "samples": n}
         for (c, w), (p, n) in sorted(counts.items())
@@ -156,12 +150,15 @@ def _dataset(records: list[dict[str, Any]], name: str) -> xr.Dataset:
     from .._core.schemas import attrs, validate
 
     order: dict[str, int] = {}
-    for r in records:
-        order.setdefault(r["collection"] + r["profile"], len(order))
-    records = sorted(records, key=lambda r: (order[r["collection"] + r["profile"]], r["time"]))
+    for sample in records:
+        order.setdefault(sample["collection"] + sample["profile"], len(order))
+    records = sorted(
+        records,
+        key=lambda sample: (order[sample["collection"] + sample["profile"]], sample["time"]),
+    )
     data = {}
     for key, (unit, meaning) in COLUMNS.items():
-        values = [r[key] for r in records]
+        values = [sample[key] for sample in records]
         if key in TEXT:
             data[key] = ("sample", np.array(values, dtype=str), {"long_name": meaning})
         else:

@@ -87,6 +87,23 @@ def parse_fields(
 
 
 def parse_species_values(value: Any, molar_mass: float | None) -> Mapping[str, Mapping[str, Any]]:
+    """Values by species, in the units of :class:`Compound`.
+
+    Parameters
+    ----------
+    value
+        Mapping species -> field -> value, with units as in :meth:`Compound.create`; empty
+        or None for none.
+    molar_mass
+        [g/mol], for values in moles.
+
+    Raises
+    ------
+    InputError
+        Not such a mapping, or a value that cannot be used.
+    UnknownNameError
+        A species or field that does not exist.
+    """
     if not value:
         return EMPTY
     if not isinstance(value, Mapping):

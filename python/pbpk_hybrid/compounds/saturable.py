@@ -52,7 +52,7 @@ class SaturablePathway:
         UnitError, InputError
             A unit of another dimension; vmax or km not > 0.
         """
-        known = [f.name for f in fields(cls)]
+        known = [field.name for field in fields(cls)]
         for key in values:
             if key not in known:
                 raise unknown_name(f"{where}.{key}", key, known, what="a field of SaturablePathway")

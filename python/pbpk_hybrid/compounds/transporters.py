@@ -93,7 +93,7 @@ def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tupl
     UnknownNameError, UnitError, InputError
         Names the transporter and the field.
     """
-    names = ", ".join(f.name for f in fields(Transporter))
+    names = ", ".join(field.name for field in fields(Transporter))
     items = as_records(where, value, Transporter, f"a list of transporters, each with {names}")
     out = tuple(
         _parse_transporter(f"{where}[{i}]", item, molar_mass) for i, item in enumerate(items)
@@ -108,10 +108,10 @@ def parse_transporters(where: str, value: Any, molar_mass: float | None) -> tupl
 
 def _parse_transporter(where: str, item: Any, molar_mass: float | None) -> Transporter:
     if isinstance(item, Transporter):
-        item = {f.name: getattr(item, f.name) for f in fields(Transporter)}
+        item = {field.name: getattr(item, field.name) for field in fields(Transporter)}
     if not isinstance(item, Mapping):
         raise InputError(where, item, "a mapping")
-    known = [f.name for f in fields(Transporter)]
+    known = [field.name for field in fields(Transporter)]
     values: dict[str, Any] = {}
     for key, value in item.items():
         if key not in known:

@@ -20,14 +20,14 @@ def to_dataset(columns: Mapping[str, np.ndarray], span: float) -> xr.Dataset:
     convenience (0 if it depends on body weight) and ``rate`` or ``rate_per_kg`` says
     that the rate rules.
     """
-    c = dict(columns)
-    c["duration"] = np.where(c["duration"] > 0, c["duration"], _nominal_duration(c))
+    table = dict(columns)
+    table["duration"] = np.where(table["duration"] > 0, table["duration"], _nominal_duration(table))
     data = {}
     for name, (kind, _default, unit, long_name) in COLUMNS.items():
         attrs = {"long_name": long_name}
         if kind != "U":
             attrs["units"] = unit
-        values = c[name].astype(object) if kind == "U" else c[name].copy()
+        values = table[name].astype(object) if kind == "U" else table[name].copy()
         data[name] = ("event", values, attrs)
     ds = xr.Dataset(data, attrs=provenance(schema="regimen", span=span, span_units="h"))
     return validate(ds, "regimen")
@@ -46,32 +46,40 @@ def from_dataset(ds: xr.Dataset) -> tuple[dict[str, np.ndarray], float]:
         A duration that contradicts amount and rate.
     """
     validate(ds, "regimen")
-    c = {name: ds[name].values for name in COLUMNS if name in ds.variables}
-    for name, values in c.items():
+    table = {name: ds[name].values for name in COLUMNS if name in ds.variables}
+    for name, values in table.items():
         if COLUMNS[name][0] == "U":
-            c[name] = values.astype(str)
-    if "rate" in c or "rate_per_kg" in c:
-        rated = (c.get("rate", 0) > 0) | (c.get("rate_per_kg", 0) > 0)
-        nominal = _nominal_duration({k: c.get(k, np.zeros(ds.sizes["event"])) for k in COLUMNS})
+            table[name] = values.astype(str)
+    if "rate" in table or "rate_per_kg" in table:
+        rated = (table.get("rate", 0) > 0) | (table.get("rate_per_kg", 0) > 0)
+        nominal = _nominal_duration({k: table.get(k, np.zeros(ds.sizes["event"])) for k in COLUMNS})
         wrong = (
-            rated & (c["duration"] > 0) & (np.abs(c["duration"] - nominal) > 1e-9 * np.abs(nominal))
+            rated
+            & (table["duration"] > 0)
+            & (np.abs(table["duration"] - nominal) > 1e-9 * np.abs(nominal))
         )
         if wrong.any():
             i = int(np.argmax(wrong))
             raise InputError(
                 f"duration[row {i}]",
-                float(c["duration"][i]),
+                float(table["duration"][i]),
                 f"amount/rate = {nominal[i]:g} h or 0",
-                subject=int(c["subject"][i]),
+                subject=int(table["subject"][i]),
                 hint="give the rate or the duration, not both",
             )
-        c["duration"] = np.where(rated, 0.0, c["duration"])
-    end = float(np.max(c["time"] + c["duration"])) if c["time"].size else 0.0
-    return c, float(ds.attrs.get("span", end))
+        table["duration"] = np.where(rated, 0.0, table["duration"])
+    end = float(np.max(table["time"] + table["duration"])) if table["time"].size else 0.0
+    return table, float(ds.attrs.get("span", end))
 
 
-def _nominal_duration(c) -> np.ndarray:
+def _nominal_duration(table) -> np.ndarray:
     """amount/rate at F = 1 where both are per kg or neither is, else 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        plain = np.where((c["rate"] > 0) & (c["amount_per_kg"] == 0), c["amount"] / c["rate"], 0.0)
-        return np.where(c["rate_per_kg"] > 0, c["amount_per_kg"] / c["rate_per_kg"], plain)
+        plain = np.where(
+            (table["rate"] > 0) & (table["amount_per_kg"] == 0),
+            table["amount"] / table["rate"],
+            0.0,
+        )
+        return np.where(
+            table["rate_per_kg"] > 0, table["amount_per_kg"] / table["rate_per_kg"], plain
+        )

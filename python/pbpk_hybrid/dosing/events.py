@@ -7,14 +7,12 @@ except to find each steady state.
 
 Kinds, in the order in which they apply at equal times (then the solver's output is taken):
 
-=============  ======================================================================================================
-``RESET``      all amounts 0 and all infusion rates 0
-``STEADY``     add the steady-state amounts of entry ``value`` of ``steady`` (the rates that still run are separate
-               ``RATE`` events)
-``RATE``       infusion rate into ``compartment`` changes by ``value`` [mg/h]
-``BOLUS``      amount in ``compartment`` rises by ``value`` [mg]
-``OTHER``      nothing; the solver stops (EVID 2)
-=============  ======================================================================================================
+- ``RESET``: all amounts 0 and all infusion rates 0
+- ``STEADY``: add the steady-state amounts of entry ``value`` of ``steady`` (the rates that
+  still run are separate ``RATE`` events)
+- ``RATE``: infusion rate into ``compartment`` changes by ``value`` [mg/h]
+- ``BOLUS``: amount in ``compartment`` rises by ``value`` [mg]
+- ``OTHER``: nothing; the solver stops (EVID 2)
 
 Semantics (NONMEM's, where it states them; D dose, F bioavailability, R rate, T
 duration, II interval):
@@ -50,11 +48,12 @@ duration, II interval):
   There NONMEM clamps the phase to 0 and drops those on their way (measured in
   FeRx-NLME/ferx-core#1125); the true steady state is given here.
 
-  An infusion of length T (after F) longer than II overlaps its predecessors. In the periodic regime the rate is
-  ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R more from phase 0 for ``pulse_duration`` =
-  T - floor(T/II) II. Implied infusions that still run at the record are RATE events: + R each at the record's time,
-  - R at the time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple of II within 1e-9, there
-  is no pulse (metrumresearchgroup/mrgsolve#947).
+  An infusion of length T (after F) longer than II overlaps its predecessors. In the
+  periodic regime the rate is ``base_rate`` = floor(T/II) R always, and ``pulse_rate`` = R
+  more from phase 0 for ``pulse_duration`` = T - floor(T/II) II. Implied infusions that
+  still run at the record are RATE events: R more each at the record's time, R less at the
+  time at which each ends (metrumresearchgroup/mrgsolve#270). If T is a multiple of II
+  within 1e-9, there is no pulse (metrumresearchgroup/mrgsolve#947).
 
   SS = 1 with amount 0, a rate and II 0: the steady state of a constant infusion that
   ends at the record; ``interval`` is 0 and ``base_rate`` = R. F does not apply, since
@@ -162,8 +161,9 @@ class DoseEvents:
         """Column `name` (amount, base_rate or pulse_rate) of `steady` with body weight
         multiplied in, shaped likewise.
         """
-        s = self.steady
-        return self._weighted(getattr(s, name), s.per_kg, s.subject, first, stop)
+        steady = self.steady
+        values = getattr(steady, name)
+        return self._weighted(values, steady.per_kg, steady.subject, first, stop)
 
     def for_subject(self, index: int) -> DoseEvents:
         """The events of one subject as shared events of a single subject, with body
@@ -194,10 +194,18 @@ class DoseEvents:
             weight,
         )
 
-    def _weighted(self, value, per_kg, subject, first, stop):
+    def _weighted(
+        self,
+        value: np.ndarray,
+        per_kg: np.ndarray,
+        subject: np.ndarray,
+        first: int,
+        stop: int | None,
+    ) -> np.ndarray:
+        """Values (n,) with body weight multiplied in: (n,), or (subject, n) if shared."""
         if not per_kg.any():
             return value
-        weight = self.body_weight
+        weight: Any = self.body_weight  # not None: expand() refuses doses per kg without it
         if np.all(subject == EVERYONE):
             return np.where(per_kg, value * weight[first:stop, None], value)
         return np.where(per_kg, value * weight[subject], value)
@@ -245,58 +253,101 @@ def expand(
     ids = _subject_ids(subjects)
     weight = body_weights(regimen, body_weight, ids)
     end = np.inf if horizon is None else quantity(horizon, "h", "horizon")
-    begin = quantity(start, "h", "start")
-    c, index = _rows_for(regimen, ids)
-    early = c["time"] < begin
+    table, index = _rows_for(regimen, ids)
+    _refuse_early(table, index, ids, quantity(start, "h", "start"))
+    _refuse_two_fresh_starts(table, index, ids)
+    ordered = _effective(table, weight, index)
+    names, state = _compartments(table, route_compartments or {})
+    events = _EventColumns(index)
+
+    resets = np.flatnonzero((table["evid"] >= 3) | (table["steady_state"] == 1))
+    events.add(resets, table["time"][resets], RESET)
+    others = np.flatnonzero(table["evid"] == 2)
+    events.add(others, table["time"][others], OTHER)
+
+    dose, at_steady_state = is_dose(table), table["steady_state"] > 0
+    steady = steady_states(
+        table,
+        np.flatnonzero(dose & at_steady_state),
+        index,
+        state,
+        ordered.size,
+        ordered.per_kg,
+        ordered.rate,
+        ordered.duration,
+    )
+    events.add(steady.record, steady.time, STEADY, value=np.arange(len(steady), dtype=float))
+    for rows, times, change in steady.running():
+        events.add(rows, times, RATE, state[rows], change, ordered.per_kg[rows])
+
+    # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of
+    # its own
+    giving = np.flatnonzero(dose & ~(at_steady_state & (table["interdose_interval"] == 0)))
+    rows, entry = dose_times(table, giving, end)
+    implied_rows, implied_entry = steady.on_their_way()
+    rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
+    _add_doses(events, rows, entry, ordered, state, _ordered_as_infusion(table))
+    columns = _in_order(cancelled_by_resets(events.arrays()), end)
+    return DoseEvents(
+        **columns, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight
+    )
+
+
+def _refuse_early(
+    table: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray, start: float
+) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A record before the start of the simulation.
+    """
+    early = table["time"] < start
     if early.any():
         i = int(np.argmax(early))
         raise InputError(
             f"time[row {i}]",
-            float(c["time"][i]),
-            f"a time >= start = {begin:g} h",
+            float(table["time"][i]),
+            f"a time >= start = {start:g} h",
             subject=None if index[i] == EVERYONE else int(ids[index[i]]),
             hint="shift the regimen or give an earlier start",
         )
-    size, per_kg, rate, duration = _effective(c, weight, index)
-    names, state = _compartments(c, route_compartments or {})
 
-    parts = _Parts()
-    dose = is_dose(c)
-    ss = c["steady_state"] > 0
-    _refuse_two_fresh_starts(c, index, ids)
-    resets = np.flatnonzero((c["evid"] >= 3) | (c["steady_state"] == 1))
-    parts.add(resets, index, c["time"][resets], RESET)
-    others = np.flatnonzero(c["evid"] == 2)
-    parts.add(others, index, c["time"][others], OTHER)
 
-    steady = steady_states(c, np.flatnonzero(dose & ss), index, state, size, per_kg, rate, duration)
-    parts.add(steady.record, index, steady.time, STEADY, value=np.arange(len(steady), dtype=float))
-    for rows, at, change in steady.running():
-        parts.add(rows, index, at, RATE, state[rows], change, per_kg[rows])
+def _add_doses(
+    events: _EventColumns,
+    rows: np.ndarray,
+    entry: np.ndarray,
+    ordered: _Ordered,
+    state: np.ndarray,
+    infusion: np.ndarray,
+) -> None:
+    """A jump for every bolus, and the start and end of every infusion.
 
-    # a constant infusion to steady state (interval 0) ends at its record: it gives no dose of
-    # its own
-    giving = np.flatnonzero(dose & ~(ss & (c["interdose_interval"] == 0)))
-    rows, entry = _dose_times(c, giving, end)
-    implied_rows, implied_entry = steady.on_their_way()
-    rows, entry = np.concatenate([rows, implied_rows]), np.concatenate([entry, implied_entry])
-    at_once = (rate[rows] == 0) & (duration[rows] == 0) & ~_ordered_as_infusion(c)[rows]
-    b = rows[at_once]
-    parts.add(b, index, entry[at_once], BOLUS, state[b], size[b], per_kg[b])
-    flow = ~at_once & (duration[rows] > 0)  # F = 0 leaves an infusion of no length
-    r = rows[flow]
-    parts.add(r, index, entry[flow], RATE, state[r], rate[r], per_kg[r])
-    parts.add(r, index, entry[flow] + duration[r], RATE, state[r], -rate[r], per_kg[r])
+    Parameters
+    ----------
+    rows, entry : (dose,)
+        Row of the regimen and time [h] at which the dose enters.
+    state, infusion : (row,)
+        Index of the compartment, and whether a rate or a duration was ordered.
+    """
+    size, rate, duration, per_kg = ordered.size, ordered.rate, ordered.duration, ordered.per_kg
+    at_once = (rate[rows] == 0) & (duration[rows] == 0) & ~infusion[rows]
+    bolus = rows[at_once]
+    events.add(bolus, entry[at_once], BOLUS, state[bolus], size[bolus], per_kg[bolus])
+    flows = ~at_once & (duration[rows] > 0)  # F = 0 leaves an infusion of no length
+    run = rows[flows]
+    events.add(run, entry[flows], RATE, state[run], rate[run], per_kg[run])
+    end = entry[flows] + duration[run]
+    events.add(run, end, RATE, state[run], -rate[run], per_kg[run])
 
-    e = parts.arrays()
-    e = _cancelled_by_resets(e)
-    keep = e["time"] <= end
-    order = np.lexsort((e["record"], e["kind"], e["time"], e["subject"]))
+
+def _in_order(events: dict[str, np.ndarray], end: float) -> dict[str, np.ndarray]:
+    """Events up to `end` [h], sorted by subject, time, kind and record."""
+    keep = events["time"] <= end
+    order = np.lexsort((events["record"], events["kind"], events["time"], events["subject"]))
     order = order[keep[order]]
-    e = {name: column[order] for name, column in e.items()}
-    return DoseEvents(
-        **e, compartments=names, steady=steady, n_subjects=ids.size, body_weight=weight
-    )
+    return {name: column[order] for name, column in events.items()}
 
 
 def just_before(time: Any) -> np.ndarray:
@@ -311,18 +362,28 @@ def just_before(time: Any) -> np.ndarray:
     return time - 1e-9 * np.maximum(1.0, np.abs(time))
 
 
-class _Parts:
-    """Collects events group by group."""
+class _EventColumns:
+    """Collects events group by group; `index` (row,) is the subject of a regimen's row."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: np.ndarray) -> None:
+        self._index = index
         self._groups: list[dict[str, np.ndarray]] = []
 
-    def add(self, rows, index, time, kind, compartment=-1, value=0.0, per_kg=False) -> None:
+    def add(
+        self,
+        rows: np.ndarray,
+        time: np.ndarray,
+        kind: int,
+        compartment: np.ndarray | int = -1,
+        value: np.ndarray | float = 0.0,
+        per_kg: np.ndarray | bool = False,
+    ) -> None:
+        """Events of one kind from `rows` of the regimen; all others have their shape or are one."""
         rows = np.asarray(rows, dtype=np.int64)
         n = rows.size
         self._groups.append(
             {
-                "subject": index[rows],
+                "subject": self._index[rows],
                 "time": np.asarray(time, float),
                 "kind": np.full(n, kind, np.int8),
                 "compartment": np.broadcast_to(np.asarray(compartment, np.int64), (n,)),
@@ -333,10 +394,19 @@ class _Parts:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {k: np.concatenate([g[k] for g in self._groups]) for k in self._groups[0]}
+        """The columns of :class:`DoseEvents`, (event,), in the order in which they were added."""
+        groups = self._groups
+        return {name: np.concatenate([g[name] for g in groups]) for name in groups[0]}
 
 
 def _subject_ids(subjects: Any) -> np.ndarray:
+    """(n_subjects,) ids, from their number or a list.
+
+    Raises
+    ------
+    InputError
+        No subject, ids that are not whole numbers, or an id twice.
+    """
     if isinstance(subjects, (int, np.integer)) and not isinstance(subjects, bool):
         if subjects < 1:
             raise InputError("subjects", subjects, "at least 1 subject")
@@ -350,6 +420,22 @@ def _subject_ids(subjects: Any) -> np.ndarray:
 
 
 def body_weights(regimen: Regimen, body_weight: Any, ids: np.ndarray) -> np.ndarray | None:
+    """Body weight [kg] of each subject, (n_subjects,); None where neither given nor needed.
+
+    Parameters
+    ----------
+    regimen
+        Whose doses may be per kg.
+    body_weight
+        One number for all [kg] or text with a unit, (n_subjects,) numbers, or None.
+    ids : (n_subjects,) int
+        Ids of the subjects, for messages.
+
+    Raises
+    ------
+    InputError
+        None with a dose per kg, another number of weights, a weight that is not above 0.
+    """
     if body_weight is None:
         if regimen.needs_body_weight:
             raise InputError(
@@ -374,12 +460,12 @@ def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarra
     """The rows to expand and, for each, the subject's index (-1 in all places if they
     stay shared).
     """
-    c = regimen.columns
+    table = regimen.columns
     # a rate in mg/h with an amount in mg/kg: the duration, not only the size, is another for
     # each subject
-    own_duration = (c["amount_per_kg"] > 0) & (c["rate"] > 0)
+    own_duration = (table["amount_per_kg"] > 0) & (table["rate"] > 0)
     if regimen.shared and not own_duration.any():
-        return c, c["subject"]
+        return table, table["subject"]
     written = regimen.for_subjects(ids).columns
     order = np.argsort(ids, kind="stable")
     slot = np.searchsorted(ids[order], written["subject"])
@@ -391,41 +477,62 @@ def _rows_for(regimen: Regimen, ids: np.ndarray) -> tuple[Mapping[str, np.ndarra
     return written, order[slot].astype(np.int64)
 
 
-def _ordered_as_infusion(c: Mapping[str, np.ndarray]) -> np.ndarray:
-    return (c["rate"] > 0) | (c["rate_per_kg"] > 0) | (c["duration"] > 0)
+def _ordered_as_infusion(table: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(row,) whether a rate or a duration was ordered."""
+    return (table["rate"] > 0) | (table["rate_per_kg"] > 0) | (table["duration"] > 0)
 
 
-def _effective(c, weight, index):
-    """After bioavailability: bolus size, is it per kg, rate and duration of each row (0
-    where not an infusion).
+@dataclass(frozen=True)
+class _Ordered:
+    """What each row of a regimen gives after bioavailability; all (row,)."""
+
+    size: np.ndarray  # mg, or mg/kg where per_kg
+    per_kg: np.ndarray  # bool
+    rate: np.ndarray  # mg/h or mg/h/kg, 0 where not an infusion
+    duration: np.ndarray  # h, 0 where not an infusion
+
+
+def _effective(table: Mapping[str, np.ndarray], weight: Any, index: np.ndarray) -> _Ordered:
+    """Size, rate and duration of each row after bioavailability.
+
+    Parameters
+    ----------
+    table
+        Columns of a dose table, (row,).
+    weight : (n_subjects,), kg
+        Body weights; None where no dose is per kg.
+    index : (row,) int
+        Subject of each row.
     """
-    f = c["bioavailability"]
-    per_kg = (c["amount_per_kg"] > 0) | (c["rate_per_kg"] > 0)
-    ordered = c["amount"] + c["amount_per_kg"]
-    per_subject = (c["amount_per_kg"] > 0) & (
-        c["rate"] > 0
-    )  # written out per subject: resolve to mg now
+    per_kg = (table["amount_per_kg"] > 0) | (table["rate_per_kg"] > 0)
+    ordered = table["amount"] + table["amount_per_kg"]
+    # such rows are written out per subject: to mg now, since the duration depends on it
+    per_subject = (table["amount_per_kg"] > 0) & (table["rate"] > 0)
     if per_subject.any():
         ordered = np.where(per_subject, ordered * weight[np.where(per_subject, index, 0)], ordered)
         per_kg = per_kg & ~per_subject
-    size = f * ordered
-    ordered_rate = c["rate"] + c["rate_per_kg"]
+    size = table["bioavailability"] * ordered
+    ordered_rate = table["rate"] + table["rate_per_kg"]
     with np.errstate(divide="ignore", invalid="ignore"):
-        duration = np.where(ordered_rate > 0, size / ordered_rate, c["duration"])
+        duration = np.where(ordered_rate > 0, size / ordered_rate, table["duration"])
         rate = np.where(
-            ordered_rate > 0, ordered_rate, np.where(c["duration"] > 0, size / c["duration"], 0.0)
+            ordered_rate > 0,
+            ordered_rate,
+            np.where(table["duration"] > 0, size / table["duration"], 0.0),
         )
-    return size, per_kg, rate, duration
+    return _Ordered(size, per_kg, rate, duration)
 
 
-def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, ...], np.ndarray]:
+def _compartments(
+    table: Mapping[str, np.ndarray], route_compartments: Mapping[str, str]
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Names (routes first, then by name), and the index of each row (-1 where no dose)."""
     for name in route_compartments:
         if name not in ("iv", "oral"):
             raise unknown_name("route_compartments", name, ("iv", "oral"))
-    state = np.full(c["time"].size, -1, dtype=np.int64)
-    dose = is_dose(c)
-    named = c["compartment"] != ""
+    state = np.full(table["time"].size, -1, dtype=np.int64)
+    dose = is_dose(table)
+    named = table["compartment"] != ""
     names: list[str] = []
 
     def slot(name: str) -> int:
@@ -434,36 +541,61 @@ def _compartments(c, route_compartments: Mapping[str, str]) -> tuple[tuple[str, 
         return names.index(name)
 
     for route, default_compartment in ROUTE_COMPARTMENT.items():
-        rows = dose & ~named & (c["route"] == route)
+        rows = dose & ~named & (table["route"] == route)
         if rows.any():
             state[rows] = slot(route_compartments.get(default_compartment, default_compartment))
     if named.any():
-        for name in np.unique(c["compartment"][named]).tolist():
-            state[dose & (c["compartment"] == name)] = slot(name)
+        for name in np.unique(table["compartment"][named]).tolist():
+            state[dose & (table["compartment"] == name)] = slot(name)
     return tuple(names), state
 
 
-def _refuse_two_fresh_starts(c, index, ids) -> None:
-    fresh = np.flatnonzero(c["steady_state"] == 1)
+def _refuse_two_fresh_starts(
+    table: Mapping[str, np.ndarray], index: np.ndarray, ids: np.ndarray
+) -> None:
+    """
+    Raises
+    ------
+    InputError
+        Two records with SS = 1 of a subject at one time: the second would erase the first.
+    """
+    fresh = np.flatnonzero(table["steady_state"] == 1)
     if fresh.size < 2:
         return
-    order = fresh[np.lexsort((c["time"][fresh], index[fresh]))]
-    twice = (np.diff(c["time"][order]) == 0) & (np.diff(index[order]) == 0)
+    order = fresh[np.lexsort((table["time"][fresh], index[fresh]))]
+    twice = (np.diff(table["time"][order]) == 0) & (np.diff(index[order]) == 0)
     if twice.any():
         i = int(order[1:][np.argmax(twice)])
         raise InputError(
             f"steady_state[row {i}]",
             1,
-            f"one record with steady_state 1 at {c['time'][i]:g} h",
+            f"one record with steady_state 1 at {table['time'][i]:g} h",
             subject=None if index[i] == EVERYONE else int(ids[index[i]]),
             hint="use steady_state=2 to add to the first",
         )
 
 
-def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and times at which each dose and its additional doses enter, up to `end`."""
-    first = c["time"][giving] + c["lag_time"][giving]
-    ii, extra = c["interdose_interval"][giving], c["additional_doses"][giving]
+def dose_times(
+    table: Mapping[str, np.ndarray], giving: np.ndarray, end: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """When each dose and its additional doses enter.
+
+    Parameters
+    ----------
+    table
+        Columns of a dose table, (row,).
+    giving : (k,) int
+        Rows that give a dose.
+    end : float, h
+        Doses after it may be left out.
+
+    Returns
+    -------
+    rows, times : (dose,)
+        Row of each dose and time [h] at which it enters, lag included.
+    """
+    first = table["time"][giving] + table["lag_time"][giving]
+    ii, extra = table["interdose_interval"][giving], table["additional_doses"][giving]
     if np.isfinite(end):  # do not write out a million additional doses that nobody sees
         with np.errstate(divide="ignore", invalid="ignore"):
             started = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
@@ -475,24 +607,33 @@ def _dose_times(c, giving: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarr
     return rows, np.repeat(first, extra + 1) + k * np.repeat(ii, extra + 1)
 
 
-def _cancelled_by_resets(e: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without what earlier records would still give at or after the next reset of their subject."""
-    reset = e["kind"] == RESET
+def cancelled_by_resets(events: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Events without those that a reset cancels before they happen.
+
+    A reset cancels what earlier records of its subject would still give at its time or
+    later.
+
+    Parameters
+    ----------
+    events
+        Columns (event,): ``subject``, ``time``, ``kind``, ``record`` (row of the regimen,
+        in which rows are sorted by subject, then time, then order), and any others.
+    """
+    reset = events["kind"] == RESET
     if not reset.any():
-        return e
-    # rows are sorted by subject, then time, then order: a record is earlier if its row is
-    at, place = e["record"][reset], (e["subject"][reset] + 1)
-    width = int(e["record"].max()) + 2
-    order = np.argsort(place * width + at, kind="stable")
-    reset_key, when = (place * width + at)[order], e["time"][reset][order]
-    key = (e["subject"] + 1) * width + e["record"]
+        return events
+    # one key for subject and row: a record is earlier than a reset if its key is lower
+    width = int(events["record"].max()) + 2
+    key = (events["subject"] + 1) * width + events["record"]
+    order = np.argsort(key[reset], kind="stable")
+    reset_key, reset_time = key[reset][order], events["time"][reset][order]
     following = np.searchsorted(reset_key, key, side="right")  # first reset recorded later
     known = following < reset_key.size
     candidate = np.where(known, following, 0)
-    same = known & (reset_key[candidate] // width == e["subject"] + 1)
-    next_reset = np.where(same, when[candidate], np.inf)
-    keep = e["time"] < next_reset
-    return {name: column[keep] for name, column in e.items()}
+    same_subject = known & (reset_key[candidate] // width == events["subject"] + 1)
+    next_reset = np.where(same_subject, reset_time[candidate], np.inf)
+    keep = events["time"] < next_reset
+    return {name: column[keep] for name, column in events.items()}
 
 
 __all__ = [
@@ -505,6 +646,9 @@ __all__ = [
     "STEADY_COLUMNS",
     "DoseEvents",
     "SteadyStates",
+    "body_weights",
+    "cancelled_by_resets",
+    "dose_times",
     "expand",
     "just_before",
 ]

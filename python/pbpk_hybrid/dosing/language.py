@@ -1,7 +1,7 @@
 """Regimens in words.
 
-A regimen is one or more parts, joined by ``then`` (one after the other) or ``and`` (at the same time; binds
-closer)::
+A regimen is one or more parts, joined by ``then`` (one after the other) or ``and`` (at the
+same time; binds closer)::
 
     100 mg iv
     5 mg/kg po
@@ -13,21 +13,21 @@ closer)::
 A part starts with the dose (number and unit: ``100 mg``, ``0.5 g``, ``1e3 mg``, ``5
 mg/kg``); the other words may come in any order:
 
-======================================= ===========================================================================
-``iv``, ``bolus``, ``intravenous``      into the blood; with ``over`` or ``at`` a rate: an infusion
-``po``, ``oral``, ``orally``            into the absorption compartment
-``into NAME``                           into the compartment NAME
-``over 2 h``                            infusion of this duration
-``at 50 mg/h``                          infusion at this rate (a unit with ``/``)
-``at 6 h``                              starts this long after the start of the part (a unit of time)
-``q12h``, ``every 12 h``                repeated; also ``qd``, ``daily``, ``bid``, ``tid``, ``qid``, ``weekly``
-``x7``                                  this many doses in all
-``for 10 days``                         as many doses as start within this time
-``ss``                                  starts at the steady state of this dose at its interval
-``lag 0.5 h``                           the dose enters this much later
-``f 0.8``                               bioavailability
-``reset``                               empties all compartments first
-======================================= ===========================================================================
+- ``iv``, ``bolus``, ``intravenous``: into the blood; with ``over`` or ``at`` a rate: an
+  infusion
+- ``po``, ``oral``, ``orally``: into the absorption compartment
+- ``into NAME``: into the compartment NAME
+- ``over 2 h``: infusion of this duration
+- ``at 50 mg/h``: infusion at this rate (a unit with ``/``)
+- ``at 6 h``: starts this long after the start of the part (a unit of time)
+- ``q12h``, ``every 12 h``: repeated; also ``qd``, ``daily``, ``bid``, ``tid``, ``qid``,
+  ``weekly``
+- ``x7``: this many doses in all
+- ``for 10 days``: as many doses as start within this time
+- ``ss``: starts at the steady state of this dose at its interval
+- ``lag 0.5 h``: the dose enters this much later
+- ``f 0.8``: bioavailability
+- ``reset``: empties all compartments first
 
 Without a route an infusion is intravenous; a dose at once needs its route. ``then``
 starts the next part one interval after the last dose of a repeated dose, or at the end

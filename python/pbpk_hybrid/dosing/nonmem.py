@@ -2,11 +2,17 @@
 
 What each column means
 ----------------------
-Names count in any case, a unit may stand behind them (``TIME (min)``, ``Conc (ng/mL)``). Doses: ``AMT RATE DUR ADDL II
-SS CMT EVID``, with ``TINF`` for ``DUR``, ``ROUTE`` (iv, oral), and ``ALAG`` and ``BIOAV`` for what NONMEM takes from the
-model: lag [time] and bioavailability of the dose. Samples: ``DV MDV``; ``CENS`` (1: below DV), ``LIMIT``, ``BLQ`` and
-``LLOQ``; ``DVID``, ``YTYPE``, ``ANALYTE`` and ``CMT`` of samples, of which one value is chosen. Rows: ``C`` and ``EXCL``
-leave records out, ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and clock times become elapsed hours. All others are covariates.
+Names count in any case, a unit may stand behind them (``TIME (min)``, ``Conc (ng/mL)``).
+
+- Doses: ``AMT RATE DUR ADDL II SS CMT EVID``, with ``TINF`` for ``DUR``, ``ROUTE`` (iv,
+  oral), and ``ALAG`` and ``BIOAV`` for what NONMEM takes from the model: lag [time] and
+  bioavailability of the dose.
+- Samples: ``DV MDV``; ``CENS`` (1: below DV), ``LIMIT``, ``BLQ`` and ``LLOQ``; ``DVID``,
+  ``YTYPE``, ``ANALYTE`` and ``CMT`` of samples, of which one value is chosen.
+- Rows: ``C`` and ``EXCL`` leave records out; ``DATE``, ``DAT1``, ``DAT2``, ``DAT3`` and
+  clock times become elapsed hours.
+- All others are covariates.
+
 ``.``, NA and an empty field mean "not given"; ``<0.5`` in DV means below 0.5.
 
 RATE -2 takes the duration from DUR, RATE -1 the rate from DUR's sibling, the argument
@@ -133,9 +139,10 @@ def read_nonmem(
 
     Returns
     -------
-    NonmemData : (regimen, observations, covariates). Subjects are whole numbers; where
-    they have names, ``subject`` holds the names and the regimen numbers them 0, 1, ...
-    in their order
+    NonmemData
+        (regimen, observations, covariates). Subjects are whole numbers; where they have
+        names, ``subject`` holds the names and the regimen numbers them 0, 1, ... in their
+        order.
 
     Raises
     ------
@@ -172,26 +179,26 @@ class _Scale:
     """Factors from the file's units to ours."""
 
     def __init__(
-        self, t: RecordTable, amount: str | None, time: str | None, concentration: str | None
+        self, records: RecordTable, amount: str | None, time: str | None, concentration: str | None
     ) -> None:
         def factor(
             item: str, caller_unit: str | None, unit: str, option: str, otherwise: float = 1.0
-        ):
-            column = t.names.get(item)
-            if caller_unit is None and t.table.unit.get(column) is None:
+        ) -> float:
+            column = records.names.get(item)
+            if caller_unit is None and records.table.unit.get(column) is None:
                 return otherwise
-            return t.table.factor(column, caller_unit, unit, option)
+            return records.table.factor(column, caller_unit, unit, option)
 
         self.amount = factor("AMT", amount, "mg", "amount_unit")
         self.time = factor("TIME", time, "h", "time_unit")
-        if t.translated and self.time != 1.0:
+        if records.translated and self.time != 1.0:
             raise FileFormatError(
-                f"{t.table.name}, column {t.names['TIME']!r}",
-                time or t.table.unit[t.names["TIME"]],
+                f"{records.table.name}, column {records.names['TIME']!r}",
+                time or records.table.unit[records.names["TIME"]],
                 "h where clock times or dates are",
             )
         self.concentration = factor(
-            "DV", _unit_column(t, concentration), "mg/L", "concentration_unit"
+            "DV", _unit_column(records, concentration), "mg/L", "concentration_unit"
         )
         self.rate = factor("RATE", None, "mg/h", "RATE", self.amount / self.time)
         self.interval = factor("II", None, "h", "II", self.time)
@@ -199,27 +206,27 @@ class _Scale:
         self.lag = factor("ALAG", None, "h", "ALAG", self.time)
 
 
-def _unit_column(t: RecordTable, unit: str | None) -> str | None:
+def _unit_column(records: RecordTable, unit: str | None) -> str | None:
     """The unit that a column of units says, where it is one."""
-    if not t.has("UNIT"):
+    if not records.has("UNIT"):
         return unit
-    column = t.names["UNIT"]
-    named = {t.field(i, "UNIT") for i in range(len(t.line))} - {""}
+    column = records.names["UNIT"]
+    named = {records.field(i, "UNIT") for i in range(len(records.line))} - {""}
     if len(named) > 1:
         raise FileFormatError(
-            f"{t.table.name}, column {column!r}",
+            f"{records.table.name}, column {column!r}",
             sorted(named),
             "one unit",
             hint="convert the values",
         )
     if named and unit is None:
         return named.pop()
-    if named and t.table.factor(None, named.pop(), "mg/L", column) != t.table.factor(
+    if named and records.table.factor(None, named.pop(), "mg/L", column) != records.table.factor(
         None, unit, "mg/L", "concentration_unit"
     ):
         raise FileFormatError(
-            f"{t.table.name}, column {column!r}",
-            t.table.text[column][0],
+            f"{records.table.name}, column {column!r}",
+            records.table.text[column][0],
             f"the unit given, {unit}",
         )
     return unit
@@ -247,30 +254,34 @@ def compartments_of(source: Any) -> list[str]:
 
 
 # ---- events -------------------------------------------------------------------------------------
-def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
+def _event_ids(records: RecordTable) -> tuple[np.ndarray, np.ndarray]:
     """EVID as given, or 1 where there is a dose; and the compartment that a coded EVID
     names, else -1.
     """
-    if not t.has("AMT"):
-        named = next((h for h in t.table.header if t.table.base[h].startswith("DOSE")), None)
-        t.notes.append(
+    if not records.has("AMT"):
+        named = next(
+            (h for h in records.table.header if records.table.base[h].startswith("DOSE")), None
+        )
+        records.notes.append(
             "no column AMT: no doses are read"
             + (f'; columns={{"AMT": "{named}"}} takes them from {named}' if named else "")
         )
-    gives = (t.number("AMT", 0) != 0) | ((t.number("RATE", 0) > 0) & (t.number("SS", 0) > 0))
+    gives = (records.number("AMT", 0) != 0) | (
+        (records.number("RATE", 0) > 0) & (records.number("SS", 0) > 0)
+    )
     coded = np.full(gives.size, -1, np.int64)
-    if not t.has("EVID"):
-        _refuse_dose_with_sample(t, gives)
+    if not records.has("EVID"):
+        _refuse_dose_with_sample(records, gives)
         return np.where(gives, 1, 0), coded
-    evid = t.number("EVID", 0)
+    evid = records.number("EVID", 0)
     bolus = (evid > 100) & (evid < 10000) & (evid % 100 == _CODED_BOLUS)
     if bolus.any():
         coded[bolus] = (evid[bolus] // 100).astype(np.int64)
         evid = np.where(bolus, 1, evid)
-        t.notes.append(
+        records.notes.append(
             f"{int(bolus.sum())} records with EVID 100 n + 1 (RxODE) are doses into compartment n"
         )
-    t.refuse(
+    records.refuse(
         ~np.isin(evid, (0, 1, 2, 3, 4)),
         "EVID",
         "0, 1, 2, 3 or 4",
@@ -278,41 +289,45 @@ def _event_ids(t: RecordTable) -> tuple[np.ndarray, np.ndarray]:
     )
     none = np.isin(evid, (0, 2, 3))
     for code in (0, 2, 3):
-        t.refuse(
-            (evid == code) & (t.number("AMT", 0) != 0), "AMT", f"0 in a record with EVID {code}"
+        records.refuse(
+            (evid == code) & (records.number("AMT", 0) != 0),
+            "AMT",
+            f"0 in a record with EVID {code}",
         )
     carried = [
-        item for item in FILLED_DOWN if t.has(item) and (none & (t.number(item, 0) != 0)).any()
+        item
+        for item in FILLED_DOWN
+        if records.has(item) and (none & (records.number(item, 0) != 0)).any()
     ]
     if carried:
-        t.notes.append(
+        records.notes.append(
             ", ".join(carried) + " of records without a dose mean nothing and were not used"
         )
     return evid.astype(np.int64), coded
 
 
-def _refuse_dose_with_sample(t: RecordTable, gives: np.ndarray) -> None:
+def _refuse_dose_with_sample(records: RecordTable, gives: np.ndarray) -> None:
     """Without EVID, a row with an amount and a concentration may be either, or both."""
-    if not t.has("DV"):
+    if not records.has("DV"):
         return
     dose_and_sample = [
         i
         for i in np.flatnonzero(gives)
-        if t.field(i, "DV") not in ("", "0", "0.0") and t.number("MDV", 0)[i] == 0
+        if records.field(i, "DV") not in ("", "0", "0.0") and records.number("MDV", 0)[i] == 0
     ]
     if dose_and_sample:
         i = dose_and_sample[0]
         raise FileFormatError(
-            t.where(i, "DV"),
-            t.field(i, "DV"),
+            records.where(i, "DV"),
+            records.field(i, "DV"),
             "'.' in a record with a dose",
-            subject=t.label[i],
+            subject=records.label[i],
             hint="write doses and samples in rows of their own, or add EVID or MDV",
         )
 
 
 def _regimen(
-    t: RecordTable,
+    records: RecordTable,
     evid: np.ndarray,
     coded: np.ndarray,
     scale: _Scale,
@@ -323,56 +338,60 @@ def _regimen(
     """The doses, and of how many nothing says the route."""
     rows = np.flatnonzero(evid > 0)
     dose = np.isin(evid, (1, 4))
-    rate, duration = _infusions(t, dose, modelled_rate, scale)
+    rate, duration = _infusions(records, dose, modelled_rate, scale)
     route, compartment, assumed = _routes_and_compartments(
-        t, rows, dose, (rate > 0) | (duration > 0), coded, compartments, declared_route
+        records, rows, dose, (rate > 0) | (duration > 0), coded, compartments, declared_route
     )
-    t.refuse(
-        dose & ~np.isin(t.number("SS", 0), (0, 1, 2)),
+    records.refuse(
+        dose & ~np.isin(records.number("SS", 0), (0, 1, 2)),
         "SS",
         "0, 1 or 2 (steady_state)",
         hint='a code for "not given" is said by missing={"SS": ["99"]} (--missing SS=99)',
     )
     for item in ("ADDL", "SS"):
-        value = t.number(item, 0)
-        t.refuse(dose & (value != np.floor(value)), item, "a whole number")
+        value = records.number(item, 0)
+        records.refuse(dose & (value != np.floor(value)), item, "a whole number")
 
     def of_doses(values: np.ndarray, otherwise: float = 0) -> np.ndarray:
         return np.where(dose, values, otherwise)
 
-    c = {
-        "subject": t.id,
-        "time": t.time * scale.time,
+    columns = {
+        "subject": records.id,
+        "time": records.time * scale.time,
         "evid": evid,
-        "amount": of_doses(t.number("AMT", 0)) * scale.amount,
+        "amount": of_doses(records.number("AMT", 0)) * scale.amount,
         "rate": of_doses(rate) * scale.rate,
         "duration": of_doses(duration) * scale.duration,
-        "interdose_interval": of_doses(t.number("II", 0)) * scale.interval,
-        "additional_doses": of_doses(t.number("ADDL", 0)).astype(np.int64),
-        "steady_state": of_doses(t.number("SS", 0)).astype(np.int64),
-        "lag_time": of_doses(t.number("ALAG", 0)) * scale.lag,
-        "bioavailability": of_doses(t.number("BIOAV", 1), 1.0),
+        "interdose_interval": of_doses(records.number("II", 0)) * scale.interval,
+        "additional_doses": of_doses(records.number("ADDL", 0)).astype(np.int64),
+        "steady_state": of_doses(records.number("SS", 0)).astype(np.int64),
+        "lag_time": of_doses(records.number("ALAG", 0)) * scale.lag,
+        "bioavailability": of_doses(records.number("BIOAV", 1), 1.0),
     }
-    c = {name: column[rows] for name, column in c.items()}
+    columns = {name: column[rows] for name, column in columns.items()}
     # NONMEM ignores an interval that nothing uses, as files carry one in every dose
-    idle = (c["additional_doses"] == 0) & (c["steady_state"] == 0)
-    c["interdose_interval"] = np.where(idle, 0.0, c["interdose_interval"])
-    c |= {
+    idle = (columns["additional_doses"] == 0) & (columns["steady_state"] == 0)
+    columns["interdose_interval"] = np.where(idle, 0.0, columns["interdose_interval"])
+    columns |= {
         "route": np.where(dose[rows], route, ""),
         "compartment": np.where(dose[rows], compartment, ""),
     }
     full = {
-        name: c.get(name, np.full(rows.size, default))
+        name: columns.get(name, np.full(rows.size, default))
         for name, (_k, default, *_r) in COLUMNS.items()
     }
-    check_rows(full, row_label=[t.where(r) for r in rows])
-    end = c["time"] + c["interdose_interval"] * (1 + c["additional_doses"])
-    full = _with_resets(full, rows, np.flatnonzero(t.resets), t, scale)
+    check_rows(full, row_label=[records.where(r) for r in rows])
+    end = columns["time"] + columns["interdose_interval"] * (1 + columns["additional_doses"])
+    full = _with_resets(full, rows, np.flatnonzero(records.resets), records, scale)
     return Regimen(full, span=float(end.max(initial=0.0))), assumed
 
 
 def _with_resets(
-    full: dict[str, np.ndarray], rows: np.ndarray, at: np.ndarray, t: RecordTable, scale: _Scale
+    full: dict[str, np.ndarray],
+    rows: np.ndarray,
+    at: np.ndarray,
+    records: RecordTable,
+    scale: _Scale,
 ) -> dict[str, np.ndarray]:
     """The records with a reset before each row of `at`, in the order of the file."""
     if not at.size:
@@ -382,8 +401,8 @@ def _with_resets(
         for name, (_k, default, *_r) in COLUMNS.items()
     }
     more |= {
-        "subject": t.id[at],
-        "time": t.time[at] * scale.time,
+        "subject": records.id[at],
+        "time": records.time[at] * scale.time,
         "evid": np.full(at.size, 3),
     }
     order = np.argsort(np.concatenate([rows, at - 0.5]), kind="stable")
@@ -391,64 +410,72 @@ def _with_resets(
 
 
 def _infusions(
-    t: RecordTable, dose: np.ndarray, modelled_rate, scale: _Scale
+    records: RecordTable, dose: np.ndarray, modelled_rate, scale: _Scale
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rate and duration of every record [units of the file]; at most one of them is not 0."""
-    rate, length = np.where(dose, t.number("RATE", 0), 0.0), np.where(dose, t.number("DUR", 0), 0.0)
-    t.refuse(
+    rate, length = (
+        np.where(dose, records.number("RATE", 0), 0.0),
+        np.where(dose, records.number("DUR", 0), 0.0),
+    )
+    records.refuse(
         (rate < 0) & ~np.isin(rate, (-1, -2)),
         "RATE",
         "a rate >= 0, -1 (modelled rate) or -2 (modelled duration)",
     )
     modelled_duration, rate_is_modelled = rate == -2, rate == -1
-    if modelled_duration.any() and not t.has("DUR"):
+    if modelled_duration.any() and not records.has("DUR"):
         raise FileFormatError(
-            t.where(int(np.argmax(modelled_duration)), "RATE"), -2, "a column DUR with the duration"
+            records.where(int(np.argmax(modelled_duration)), "RATE"),
+            -2,
+            "a column DUR with the duration",
         )
-    t.refuse(modelled_duration & (length <= 0), "DUR", "a duration > 0 with RATE -2")
+    records.refuse(modelled_duration & (length <= 0), "DUR", "a duration > 0 with RATE -2")
     if rate_is_modelled.any():
         if modelled_rate is None:
             raise FileFormatError(
-                t.where(int(np.argmax(rate_is_modelled)), "RATE"),
+                records.where(int(np.argmax(rate_is_modelled)), "RATE"),
                 -1,
                 "modelled_rate given to the reader",
             )
         known = (
-            t.floats(modelled_rate, 0)
+            records.floats(modelled_rate, 0)
             if isinstance(modelled_rate, str)
             else np.full(rate.size, float(modelled_rate))
         )
         if (rate_is_modelled & (known <= 0)).any():
             i = int(np.argmax(rate_is_modelled & (known <= 0)))
             raise FileFormatError(
-                t.where(i, "RATE"), float(known[i]), "a modelled rate > 0 with RATE -1"
+                records.where(i, "RATE"), float(known[i]), "a modelled rate > 0 with RATE -1"
             )
         rate = np.where(rate_is_modelled, known, rate)
     rate = np.where(modelled_duration, 0.0, rate)
-    return rate, _durations(t, modelled_duration, rate_is_modelled, rate, length, scale)
+    return rate, _durations(records, modelled_duration, rate_is_modelled, rate, length, scale)
 
 
 def _durations(
-    t: RecordTable, modelled_duration, modelled_rate, rate, length, scale: _Scale
+    records: RecordTable, modelled_duration, modelled_rate, rate, length, scale: _Scale
 ) -> np.ndarray:
     """The duration where it rules: of RATE -2 and, where the file has no rate, of a DUR > 0."""
-    if "DUR" in t.names and t.names["DUR"].upper() not in ("DUR", "TINF") and t.has("RATE"):
-        return np.where(
-            modelled_duration, length, 0.0
-        )  # a column that the caller named: the duration of RATE -2
-    t.refuse(length < 0, "DUR", "a duration >= 0")
+    if (
+        "DUR" in records.names
+        and records.names["DUR"].upper() not in ("DUR", "TINF")
+        and records.has("RATE")
+    ):
+        # a column that the caller named: the duration of RATE -2
+        return np.where(modelled_duration, length, 0.0)
+    records.refuse(length < 0, "DUR", "a duration >= 0")
     plain = (length > 0) & ~modelled_duration & ~modelled_rate
     contradicting = plain & (rate > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_rate = t.number("AMT", 0) * scale.amount / (rate * scale.rate)
-    t.refuse(
+        by_rate = records.number("AMT", 0) * scale.amount / (rate * scale.rate)
+    records.refuse(
         contradicting & ~np.isclose(by_rate, length * scale.duration, rtol=1e-3),
         "DUR",
         "AMT/RATE, or no DUR beside a RATE",
     )
-    zero = np.array([t.field(i, "RATE") != "" for i in range(len(t.line))], bool)
-    t.refuse(
-        plain & (rate == 0) & zero,
+    rate_given = np.array([records.field(i, "RATE") != "" for i in range(len(records.line))], bool)
+    records.refuse(
+        plain & (rate == 0) & rate_given,
         "DUR",
         "no duration beside RATE 0, which is a bolus",
         hint="write RATE -2 for an infusion over DUR, or '.' in RATE",
@@ -457,7 +484,7 @@ def _durations(
 
 
 def _routes_and_compartments(
-    t: RecordTable,
+    records: RecordTable,
     rows: np.ndarray,
     dose: np.ndarray,
     flows,
@@ -468,33 +495,33 @@ def _routes_and_compartments(
     """Route and compartment of `rows`, and for how many doses nothing says either."""
     assumed = 0
     iv = np.where(flows[rows], "iv_infusion", "iv_bolus")
-    key = compartment_keys(t)
+    key = compartment_keys(records)
     has_code = coded >= 0
-    if t.has("CMT"):
+    if records.has("CMT"):
         clash = has_code & np.array(
             [k not in ("", str(n)) for k, n in zip(key, coded, strict=True)], bool
         )
-        t.refuse(clash, "CMT", "the compartment that EVID names")
+        records.refuse(clash, "CMT", "the compartment that EVID names")
     key = np.where(has_code, coded.astype(str), key)
     if declared_route is not None:
         if declared_route not in ("iv", "oral"):
             raise FileFormatError("route", declared_route, "iv or oral")
         name = np.full(rows.size, declared_route)
-    elif t.has("ROUTE"):
-        name = _routes(t, rows, dose, key, compartments)
+    elif records.has("ROUTE"):
+        name = _routes(records, rows, dose, key, compartments)
     elif compartments is None:
         assumed = int(np.sum(dose[rows] & (key[rows] == "")))
         name = np.array(["iv" if k == "" else k for k in key[rows]], dtype=str)
     else:
         assumed = int(np.sum(dose[rows] & (key[rows] == "")))
-        bad = np.zeros(len(t.line), bool)
+        bad = np.zeros(len(records.line), bool)
         bad[rows] = (
             dose[rows] & (key[rows] != "") & ~np.isin(np.char.upper(key[rows]), list(compartments))
         )
         known = ", ".join(f"{k} ({v})" for k, v in compartments.items())
-        t.refuse(
+        records.refuse(
             bad,
-            "CMT" if t.has("CMT") else "EVID",
+            "CMT" if records.has("CMT") else "EVID",
             f"one of {known}",
             hint="compartments= (--compartment) has no name for it",
         )
@@ -503,79 +530,88 @@ def _routes_and_compartments(
     return route, np.where(np.isin(name, ("iv", "oral")), "", name), assumed
 
 
-def compartment_keys(t: RecordTable) -> np.ndarray:
+def compartment_keys(records: RecordTable) -> np.ndarray:
     """CMT of every record as text: a number or a name; "" for 0 or not given, the
     default compartment.
     """
-    out = [value_key(t.field(i, "CMT")) for i in range(len(t.line))]
+    out = [value_key(records.field(i, "CMT")) for i in range(len(records.line))]
     negative = np.array([k.startswith("-") and k[1:].isdigit() for k in out], bool)
-    t.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
+    records.refuse(negative, "CMT", "a compartment number >= 0 (compartments are never off here)")
     decimal = np.array([k.replace(".", "", 1).isdigit() and not k.isdigit() for k in out], bool)
-    t.refuse(decimal, "CMT", "a whole number, or a name")
+    records.refuse(decimal, "CMT", "a whole number, or a name")
     return np.array(["" if k == "0" else k for k in out], dtype=str)
 
 
-def _routes(t: RecordTable, rows, dose, key, compartments) -> np.ndarray:
+def _routes(records: RecordTable, rows, dose, key, compartments) -> np.ndarray:
     """Routes by a column of that name, which CMT must not contradict."""
     out = []
     for i in rows:
-        word = t.field(i, "ROUTE")
+        word = records.field(i, "ROUTE")
         if not dose[i]:
             out.append("iv")
             continue
         known = ROUTES.get(word.lower())
         if known is None:
             raise FileFormatError(
-                t.where(i, "ROUTE"), word, "iv or oral in a record with a dose", subject=t.label[i]
+                records.where(i, "ROUTE"),
+                word,
+                "iv or oral in a record with a dose",
+                subject=records.label[i],
             )
         named = (compartments or {}).get(key[i].upper())
         if named in ("iv", "oral") and named != known:
             raise FileFormatError(
-                t.where(i, "ROUTE"), word, f"{named}, as CMT {key[i]} is", subject=t.label[i]
+                records.where(i, "ROUTE"),
+                word,
+                f"{named}, as CMT {key[i]} is",
+                subject=records.label[i],
             )
         out.append(known)
     return np.array(out, dtype=str)
 
 
 # ---- covariates ---------------------------------------------------------------------------------
-def _covariates(t: RecordTable, scale: _Scale) -> xr.Dataset:
+def _covariates(records: RecordTable, scale: _Scale) -> xr.Dataset:
     """All other columns. Those of people, WT, AGE, HT and SEX, have these names in
     capitals and say their unit.
     """
     import xarray as xr
 
     first = (
-        np.flatnonzero(np.concatenate([[True], np.diff(t.id) != 0]))
-        if t.id.size
+        np.flatnonzero(np.concatenate([[True], np.diff(records.id) != 0]))
+        if records.id.size
         else np.empty(0, np.int64)
     )
-    count = np.diff(np.append(first, t.id.size))
+    count = np.diff(np.append(first, records.id.size))
     subject_labels = (
-        t.id[first] if t.numbered else np.array([t.label[i] for i in first], dtype=object)
+        records.id[first]
+        if records.numbered
+        else np.array([records.label[i] for i in first], dtype=object)
     )
     ds = xr.Dataset(
-        coords={"subject": ("subject", subject_labels)}, attrs=provenance(source=str(t.table.name))
+        coords={"subject": ("subject", subject_labels)},
+        attrs=provenance(source=str(records.table.name)),
     )
     usual = {a: names[0] for names, _ in PEOPLE.values() for a in names[:1]}
-    for column in t.table.header:
-        if column in t.names.values() and column != t.names.get("OCC"):
+    for column in records.table.header:
+        if column in records.names.values() and column != records.names.get("OCC"):
             continue
         try:
-            values = _carried(t.floats(column, np.nan), first, count)
+            values = _carried(records.floats(column, np.nan), first, count)
             same = values == np.repeat(values[first], count)
             same |= np.isnan(values) & np.isnan(np.repeat(values[first], count))
         except FileFormatError:  # a covariate may be text
-            values = np.asarray(t.table.text[column], dtype=object)
+            values = np.asarray(records.table.text[column], dtype=object)
             same = values == np.repeat(values[first], count)
-        base = t.table.base[column]
-        name = usual.get(base, column if column not in t.table.unit else base)
-        attrs = {"units": t.table.unit[column]} if column in t.table.unit else {}
+        base = records.table.base[column]
+        name = usual.get(base, column if column not in records.table.unit else base)
+        attrs = {"units": records.table.unit[column]} if column in records.table.unit else {}
         ds[name] = ("subject", values[first], attrs) if np.all(same) else ("record", values, attrs)
     if "record" in ds.dims:
         ds["record_subject"] = ("record", np.repeat(subject_labels, count))
         ds["record_time"] = (
             "record",
-            t.time * scale.time,
+            records.time * scale.time,
             {"units": "h", "long_name": "time of the record"},
         )
     return ds
@@ -586,10 +622,10 @@ def _carried(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> np.nda
     if not np.isnan(values).any():
         return values
     out = values.copy()
-    for a, n in zip(first, count, strict=True):
-        block = out[a : a + n]
+    for start, n in zip(first, count, strict=True):
+        block = out[start : start + n]
         known = np.flatnonzero(~np.isnan(block))
         if known.size:
             before = np.searchsorted(known, np.arange(n), side="right") - 1
-            out[a : a + n] = block[known[np.maximum(before, 0)]]
+            out[start : start + n] = block[known[np.maximum(before, 0)]]
     return out

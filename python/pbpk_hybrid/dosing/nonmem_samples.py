@@ -40,7 +40,7 @@ class Choices:
 
 
 def observations_of(
-    t: RecordTable, evid: np.ndarray, time_factor: float, factor: float, choices: Choices
+    records: RecordTable, evid: np.ndarray, time_factor: float, factor: float, choices: Choices
 ) -> xr.Dataset:
     """Dataset of schema ``observation``; `factor` from the unit of DV to mg/L.
 
@@ -51,15 +51,15 @@ def observations_of(
     """
     import xarray as xr
 
-    rows = _sampled(t, evid)
+    rows = _sampled(records, evid)
     for item, chosen, option in (
         ("DVID", choices.dvid, "dvid"),
         ("ANALYTE", choices.analyte, "analyte"),
         ("CMT", choices.cmt, "cmt"),
     ):
-        rows = _chosen(t, rows, item, chosen, option, choices.compartments)
-    matrix = _matrices(t, rows, choices)
-    value, limit, below = _values(t, rows, factor, choices.lloq)
+        rows = _chosen(records, rows, item, chosen, option, choices.compartments)
+    matrix = _matrices(records, rows, choices)
+    value, limit, below = _values(records, rows, factor, choices.lloq)
     n = rows.size
 
     def text(name: str, values: Any) -> tuple:
@@ -67,107 +67,119 @@ def observations_of(
 
     ds = xr.Dataset(
         {
-            "time": ("sample", t.time[rows] * time_factor, attrs("observation", "time")),
+            "time": ("sample", records.time[rows] * time_factor, attrs("observation", "time")),
             "value": ("sample", value, attrs("observation", "value")),
             "matrix": text("matrix", matrix),
-            "subject": text("subject", [t.label[i] for i in rows]),
-            "study": text("study", [choices.study or t.table.name] * n),
+            "subject": text("subject", [records.label[i] for i in rows]),
+            "study": text("study", [choices.study or records.table.name] * n),
             "reference": text("reference", [choices.reference] * n),
         },
-        attrs=provenance(schema="observation", source=str(t.table.name)),
+        attrs=provenance(schema="observation", source=str(records.table.name)),
     )
     if np.isfinite(limit).any() or below.any():
         ds["lloq"] = ("sample", limit, attrs("observation", "lloq"))
         ds["censored"] = ("sample", below.astype(np.int64), attrs("observation", "censored"))
-    if t.has("CMT"):
-        ds["cmt"] = _compartments(t, rows)
-    before = _before_dose(t, evid, rows)
+    if records.has("CMT"):
+        ds["cmt"] = _compartments(records, rows)
+    before = _before_dose(records, evid, rows)
     if before.any():
         ds["before_dose"] = ("sample", before.astype(np.int64), attrs("observation", "before_dose"))
-    if t.has("OCC"):
-        t.notes.append(
-            f"{t.names['OCC']}: occasions of a subject are not told apart, its parameters are the same in all"
+    if records.has("OCC"):
+        records.notes.append(
+            f"{records.names['OCC']}: occasions of a subject are not told apart, its parameters "
+            "are the same in all"
         )
     return validate(ds, "observation")
 
 
 # ---- which records ------------------------------------------------------------------------------
-def _sampled(t: RecordTable, evid: np.ndarray) -> np.ndarray:
+def _sampled(records: RecordTable, evid: np.ndarray) -> np.ndarray:
     """Rows with EVID 0 and MDV 0."""
-    if not t.has("DV"):
+    if not records.has("DV"):
         if (evid == 0).any():
-            t.notes.append("no column DV: the records with EVID 0 are not samples")
+            records.notes.append("no column DV: the records with EVID 0 are not samples")
         return np.empty(0, np.int64)
-    mdv = t.number("MDV", 0)
-    t.refuse(~np.isin(mdv, _MDV), "MDV", "0 or 1")
-    if t.names["DV"].upper() != "DV":
-        t.notes.append(f"concentrations from column {t.names['DV']}")
+    mdv = records.number("MDV", 0)
+    records.refuse(~np.isin(mdv, _MDV), "MDV", "0 or 1")
+    if records.names["DV"].upper() != "DV":
+        records.notes.append(f"concentrations from column {records.names['DV']}")
     return np.flatnonzero((evid == 0) & (mdv % 100 == 0))
 
 
-def _chosen(t: RecordTable, rows, item: str, chosen: Any, option: str, compartments) -> np.ndarray:
+def _chosen(
+    records: RecordTable,
+    rows: np.ndarray,
+    item: str,
+    chosen: Any,
+    option: str,
+    compartments: dict[str, str] | None,
+) -> np.ndarray:
     """The rows with the value chosen of a column that tells samples of different kinds apart."""
-    if not t.has(item):
+    if not records.has(item):
         if chosen is not None:
-            raise FileFormatError(f"{t.table.name}, columns", t.table.header, f"a column {item}")
+            raise FileFormatError(
+                f"{records.table.name}, columns", records.table.header, f"a column {item}"
+            )
         return rows
-    column = t.names[item]
-    found = texts(t.table, column, rows)
+    column = records.names[item]
+    found = texts(records.table, column, rows)
     if chosen is None:
         # what is sampled in which compartment is told by the caller's names
         if len(found) > 1 and not (item == "CMT" and compartments is not None):
             raise FileFormatError(
-                f"{t.table.name}, column {column!r} of the samples",
+                f"{records.table.name}, column {column!r} of the samples",
                 listed(found),
                 "samples of one kind",
                 hint=f"choose one with {option}= (--{option} on the command line)",
             )
         return rows
     key = value_key(str(chosen))
-    near = {k.lower(): k for k in found}
-    if key.lower() not in near:
+    spelling = {name.lower(): name for name in found}
+    if key.lower() not in spelling:
         raise unknown_name(
             option, str(chosen), found, what=f"a value of {column} among the samples"
         )
     out = np.array(
-        [i for i in rows if value_key(t.table.text[column][i]).lower() == key.lower()], np.int64
+        [i for i in rows if value_key(records.table.text[column][i]).lower() == key.lower()],
+        np.int64,
     )
     if out.size < rows.size:
-        t.notes.append(
-            f"{out.size} samples with {column} {near[key.lower()]} used, {rows.size - out.size} others left out"
+        records.notes.append(
+            f"{out.size} samples with {column} {spelling[key.lower()]} used, "
+            f"{rows.size - out.size} others left out"
         )
     return out
 
 
-def _before_dose(t: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _before_dose(records: RecordTable, evid: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Whether a dose or reset of the same subject and time follows in the file."""
-    changes = (evid == 1) | (evid >= 3) | t.resets
-    out = np.zeros(len(t.line), bool)
-    for i in range(len(t.line) - 2, -1, -1):
-        if t.id[i] == t.id[i + 1] and t.time[i] == t.time[i + 1]:
+    changes = (evid == 1) | (evid >= 3) | records.resets
+    out = np.zeros(len(records.line), bool)
+    for i in range(len(records.line) - 2, -1, -1):
+        if records.id[i] == records.id[i + 1] and records.time[i] == records.time[i + 1]:
             out[i] = out[i + 1] or changes[i + 1]
     return out[rows]
 
 
 # ---- where --------------------------------------------------------------------------------------
-def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
+def _matrices(records: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
     """What was sampled: by a column of matrices, else by the names of CMT, else the
     caller's matrix.
     """
-    if t.has("MATRIX"):
-        words = [t.field(i, "MATRIX").lower() for i in rows]
+    if records.has("MATRIX"):
+        words = [records.field(i, "MATRIX").lower() for i in rows]
         return [w or choices.matrix for w in words]
     names = choices.compartments
-    if not t.has("CMT") or names is None or choices.cmt is not None:
+    if not records.has("CMT") or names is None or choices.cmt is not None:
         return [choices.matrix] * rows.size
-    found = texts(t.table, t.names["CMT"], rows)
+    found = texts(records.table, records.names["CMT"], rows)
     named = {k: names.get(k.upper()) for k in found if k not in ("", "0")}
     # one compartment without a name beside names of dosed ones only: that of the samples
     lone = len(named) == 1 and all(v in ("oral", *_DOSED) for v in names.values())
     for key, name in named.items():
         if name is None and not lone:
             raise FileFormatError(
-                f"{t.table.name}, column {t.names['CMT']!r} of the samples",
+                f"{records.table.name}, column {records.names['CMT']!r} of the samples",
                 listed(found),
                 "compartments that have names: "
                 + ", ".join(f"{k} ({v})" for k, v in names.items()),
@@ -175,94 +187,68 @@ def _matrices(t: RecordTable, rows: np.ndarray, choices: Choices) -> list[str]:
             )
         if name == "oral":
             raise FileFormatError(
-                f"{t.table.name}, column {t.names['CMT']!r} of the samples",
+                f"{records.table.name}, column {records.names['CMT']!r} of the samples",
                 key,
                 "a compartment in which samples are taken, not that of oral doses",
                 hint="write '.' in CMT of samples from plasma",
             )
     if lone and None in named.values():
-        t.notes.append(f"samples of CMT {next(iter(named))} read as {choices.matrix}")
+        records.notes.append(f"samples of CMT {next(iter(named))} read as {choices.matrix}")
     matrix = {k: choices.matrix if v is None or v in _DOSED else v for k, v in named.items()}
-    return [matrix.get(value_key(t.table.text[t.names["CMT"]][i]), choices.matrix) for i in rows]
+    return [
+        matrix.get(value_key(records.table.text[records.names["CMT"]][i]), choices.matrix)
+        for i in rows
+    ]
 
 
-def _compartments(t: RecordTable, rows: np.ndarray) -> tuple:
-    keys = [value_key(t.field(i, "CMT")) or "0" for i in rows]
+def _compartments(records: RecordTable, rows: np.ndarray) -> tuple:
+    keys = [value_key(records.field(i, "CMT")) or "0" for i in rows]
     numbers = all(k.isdigit() for k in keys)
     values = np.array(keys, dtype=np.int64) if numbers else np.array(keys, dtype=object)
     return ("sample", values, {"long_name": "compartment in the file"})
 
 
 # ---- what was measured --------------------------------------------------------------------------
-def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None):
-    """Value, limit [mg/L] and whether below it. What is missing is missing, never below."""
+def _values(
+    records: RecordTable, rows: np.ndarray, factor: float, lloq: float | str | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value, limit [mg/L] and whether below it. What is missing is missing, never below.
+
+    Parameters
+    ----------
+    rows : (sample,) int
+        Records that are samples.
+    factor : float
+        From the unit of DV to mg/L.
+    lloq
+        Limit of samples whose record says none, in the unit of DV or text with a unit.
+
+    Returns
+    -------
+    value, limit, below : (sample,)
+    """
     n = rows.size
     value, limit, below = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
     if not n:
         return value, limit, below
     general = _limit(lloq, factor)
-    limits = t.number("LLOQ", np.nan) * (_own_factor(t, factor) if t.has("LLOQ") else factor)
-    flagged = (
-        flags(
-            t.table,
-            t.names["BLQ"],
-            yes=("y", "yes", "true", "blq", "bql"),
-            no=("n", "no", "false"),
-            what="0 or 1",
-        )
-        if t.has("BLQ")
-        else np.zeros(len(t.line), bool)
+    limits = records.number("LLOQ", np.nan) * (
+        _own_factor(records, factor) if records.has("LLOQ") else factor
     )
-    cens = t.number("CENS", 0)
-    sampled = np.zeros(len(t.line), bool)
+    limits = np.where(limits > 0, limits, general)
+    flagged = _flagged(records)
+    sampled = np.zeros(len(records.line), bool)
     sampled[rows] = True
-    t.refuse(sampled & ~np.isin(cens, (-1, 0, 1)), "CENS", "0, or 1 where the value is below DV")
-    t.refuse(
-        sampled & (cens == -1),
-        "CENS",
-        "0 or 1",
-        hint="values above a limit (-1) cannot be used: leave the record out (MDV 1)",
-    )
-    _look_at_limits(t, sampled)
-    for k, i in enumerate(rows):
-        limit[k] = limits[i] if limits[i] > 0 else general
-        text = t.field(i, "DV")
-        number, below_limit = parse_number(text), parse_below(text)
-        if text and number is None and below_limit is None:
-            raise FileFormatError(
-                t.where(i, "DV"),
-                text,
-                "a finite number, or '.' where it is not given",
-                subject=t.label[i],
-                hint=f"write {text.replace(',', '.')}"
-                if "," in text
-                else "a value below a limit is <0.5",
-            )
-        if below_limit is not None and below_limit == below_limit:
-            below[k], limit[k] = True, below_limit * factor
-        elif cens[i] == 1:
-            below[k] = True
-            if number is not None and number > 0:
-                limit[k] = number * factor
-        elif below_limit is not None or flagged[i]:
-            below[k] = True
-        elif number is not None:
-            value[k] = number * factor
-            below[k] = abs(value[k]) < limit[k]
-        if below[k]:
-            value[k] = np.nan
-            if not limit[k] > 0:
-                raise FileFormatError(
-                    t.where(i, "DV"),
-                    text,
-                    "the limit that the value is below",
-                    subject=t.label[i],
-                    hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as the value",
-                )
-    bad = np.zeros(len(t.line), bool)
-    bad[rows] = value < 0
-    t.refuse(
-        bad,
+    censored = _censored(records, sampled)
+    _look_at_limits(records, sampled)
+    for k, i in enumerate(rows.tolist()):
+        value[k], limit[k], below[k] = _sample(
+            records, i, factor, limits[i], flagged[i], censored[i]
+        )
+    negative = np.zeros(len(records.line), bool)
+    negative[rows] = value < 0
+    records.refuse(
+        negative,
         "DV",
         "a concentration >= 0, or MDV 1",
         hint="logarithms are not read" if (value < 0).sum() > 0.2 * n else "",
@@ -270,7 +256,80 @@ def _values(t: RecordTable, rows: np.ndarray, factor: float, lloq: float | str |
     return value, limit, below
 
 
+def _flagged(records: RecordTable) -> np.ndarray:
+    """(record,) below quantification as a column BLQ says."""
+    if not records.has("BLQ"):
+        return np.zeros(len(records.line), bool)
+    return flags(
+        records.table,
+        records.names["BLQ"],
+        yes=("y", "yes", "true", "blq", "bql"),
+        no=("n", "no", "false"),
+        what="0 or 1",
+    )
+
+
+def _censored(records: RecordTable, sampled: np.ndarray) -> np.ndarray:
+    """(record,) CENS is 1: the value is below DV."""
+    cens = records.number("CENS", 0)
+    records.refuse(
+        sampled & ~np.isin(cens, (-1, 0, 1)), "CENS", "0, or 1 where the value is below DV"
+    )
+    records.refuse(
+        sampled & (cens == -1),
+        "CENS",
+        "0 or 1",
+        hint="values above a limit (-1) cannot be used: leave the record out (MDV 1)",
+    )
+    return cens == 1
+
+
+def _sample(
+    records: RecordTable, i: int, factor: float, limit: float, flagged: bool, censored: bool
+) -> tuple[float, float, bool]:
+    """Value and limit [mg/L] of record `i`, and whether it is below the limit.
+
+    What says the limit, first to last: ``<0.5`` in DV, DV of a record with CENS 1, then
+    `limit`, that of the column LLOQ or of the caller.
+
+    Raises
+    ------
+    FileFormatError
+        A text that is no number, or a value below a limit that nothing says.
+    """
+    text = records.field(i, "DV")
+    number, below_limit = parse_number(text), parse_below(text)
+    if text and number is None and below_limit is None:
+        decimal_comma = f"write {text.replace(',', '.')}"
+        raise FileFormatError(
+            records.where(i, "DV"),
+            text,
+            "a finite number, or '.' where it is not given",
+            subject=records.label[i],
+            hint=decimal_comma if "," in text else "a value below a limit is <0.5",
+        )
+    if below_limit is not None and not np.isnan(below_limit):
+        limit = below_limit * factor
+    elif censored:
+        if number is not None and number > 0:
+            limit = number * factor
+    elif below_limit is None and not flagged:
+        value = np.nan if number is None else number * factor
+        if not abs(value) < limit:  # missing, or no limit
+            return value, limit, False
+    if not limit > 0:
+        raise FileFormatError(
+            records.where(i, "DV"),
+            text,
+            "the limit that the value is below",
+            subject=records.label[i],
+            hint="give lloq (--lloq on the command line), a column LLOQ, or <0.5 as the value",
+        )
+    return np.nan, limit, True
+
+
 def _limit(lloq: float | str | None, factor: float) -> float:
+    """The caller's limit [mg/L]: text with a unit, or a number in the unit of DV."""
     if lloq is None:
         return np.nan
     if isinstance(lloq, str) and parse_number(lloq.strip()) is None:
@@ -278,23 +337,28 @@ def _limit(lloq: float | str | None, factor: float) -> float:
     return quantity(float(lloq) * factor, "mg/L", "lloq", positive=True)
 
 
-def _own_factor(t: RecordTable, factor: float) -> float:
-    column = t.names["LLOQ"]
-    return t.table.factor(column, None, "mg/L", "LLOQ") if column in t.table.unit else factor
+def _own_factor(records: RecordTable, factor: float) -> float:
+    """From the unit of LLOQ to mg/L: its own where it says one, else that of DV."""
+    column = records.names["LLOQ"]
+    return (
+        records.table.factor(column, None, "mg/L", "LLOQ")
+        if column in records.table.unit
+        else factor
+    )
 
 
-def _look_at_limits(t: RecordTable, sampled: np.ndarray) -> None:
+def _look_at_limits(records: RecordTable, sampled: np.ndarray) -> None:
     """LIMIT is the lower end of an interval: only 0 can be taken for "below"."""
-    if not t.has("LIMIT"):
+    if not records.has("LIMIT"):
         return
-    lower = t.number("LIMIT", 0)
-    t.refuse(
+    lower = records.number("LIMIT", 0)
+    records.refuse(
         sampled & (lower != 0),
         "LIMIT",
         "0 or '.': intervals with a lower end are not fitted",
         hint="leave the record out (MDV 1), or the column (ignore=, --ignore)",
     )
-    if any(t.field(i, "LIMIT") for i in np.flatnonzero(sampled)):
-        t.notes.append(
+    if any(records.field(i, "LIMIT") for i in np.flatnonzero(sampled)):
+        records.notes.append(
             "LIMIT 0 is not used: censored values count as below the limit (M3), not as above 0"
         )

@@ -77,12 +77,15 @@ class RecordTable:
 
     @property
     def line(self) -> list[int]:
+        """Number of the line of each record in the file."""
         return self.table.line
 
     def has(self, item: str) -> bool:
+        """Whether the file has a column for an item, under any of its names."""
         return item in self.names
 
     def where(self, row: int, item: str = "") -> str:
+        """Name of the file, line and column, for messages."""
         return self.table.where(row, self.names.get(item, item))
 
     def field(self, row: int, item: str) -> str:
@@ -101,6 +104,23 @@ class RecordTable:
         return self._parsed[item, default]
 
     def floats(self, column: str, default: float | None, item: str = "") -> np.ndarray:
+        """A column of the file as (record,) numbers, `default` where not given.
+
+        Parameters
+        ----------
+        column
+            As the file spells it.
+        default
+            None: it must be given.
+        item
+            Whose texts for "not given" hold (argument ``missing`` of the reader); "": those
+            of the column.
+
+        Raises
+        ------
+        FileFormatError
+            No such column, or a value that is no number.
+        """
         if column not in self.table.text:
             raise FileFormatError(
                 f"{self.table.name}, columns", self.table.header, f"a column {column!r}"
@@ -180,19 +200,19 @@ class RecordTable:
     def _ids(self) -> np.ndarray:
         """Whole numbers as they are; other names by their place in the file."""
         column = self.names["ID"]
-        numbers = [parse_number(s) for s in self.label]
-        if any(n is None for n in numbers):
-            places = {s: i for i, s in enumerate(dict.fromkeys(self.label))}
+        numbers = [parse_number(label) for label in self.label]
+        if any(number is None for number in numbers):
+            positions = {label: i for i, label in enumerate(dict.fromkeys(self.label))}
             self.numbered = False
-            return np.array([places[s] for s in self.label], np.int64)
+            return np.array([positions[label] for label in self.label], np.int64)
         self.numbered = True
         out = np.zeros(len(numbers), np.int64)
         spelling: dict[int, str] = {}
-        for i, n in enumerate(numbers):
-            whole = int_or_none(n)
+        for i, number in enumerate(numbers):
+            whole = int_or_none(number)
             if whole is None or whole < 0:
                 raise FileFormatError(
-                    self.table.where(i, column), n, "a whole number >= 0, or a name"
+                    self.table.where(i, column), number, "a whole number >= 0, or a name"
                 )
             bare = self.label[i].lstrip("+").split(".")[0]
             if bare.isdigit() and spelling.setdefault(whole, bare) != bare:
@@ -206,6 +226,7 @@ class RecordTable:
         return out
 
     def _times(self) -> np.ndarray:
+        """(record,) times; hours since a subject's first record where clock times or dates are."""
         column = self.names["TIME"]
         date = next((h for h in self.table.header if self.table.base[h] in DATE_ORDERS), None)
         if date is not None:
@@ -263,8 +284,9 @@ class RecordTable:
                 hint = "add a column DATE where a clock passes midnight"
             elif self.has("OCC") and self.field(i, "OCC") != self.field(i - 1, "OCC"):
                 hint = (
-                    f"if {self.names['OCC']} {self.field(i, 'OCC')} starts with nobody having drug left, read it "
-                    'with occasions="reset" (--occasions reset)'
+                    f"if nobody has drug left when {self.names['OCC']} "
+                    f"{self.field(i, 'OCC')} starts, read it with "
+                    'occasions="reset" (--occasions reset)'
                 )
             raise FileFormatError(
                 self.where(i, "TIME"),
@@ -328,7 +350,8 @@ class RecordTable:
                     float(values[i]),
                     "a column whose use is stated",
                     subject=self.label[i],
-                    hint=f'columns={{"{ours}": "{column}"}} uses it, ignore=["{column}"] leaves it out',
+                    hint=f'columns={{"{ours}": "{column}"}} uses it, '
+                    f'ignore=["{column}"] leaves it out',
                 )
 
 

@@ -58,7 +58,8 @@ def write_nonmem(
 
     Returns
     -------
-    Path : `path`
+    Path
+        `path`.
 
     Raises
     ------
@@ -149,36 +150,36 @@ def _observed_ids(observations: xr.Dataset) -> np.ndarray:
 def _dose_rows(
     regimen: Regimen, ids: np.ndarray, body_weight: Any, compartments
 ) -> list[dict[str, Any]]:
-    c = regimen.columns
-    amount, rate = c["amount"], c["rate"]
+    table = regimen.columns
+    amount, rate = table["amount"], table["rate"]
     if regimen.needs_body_weight:
         weight = dict(zip(ids.tolist(), body_weights(regimen, body_weight, ids), strict=True))
-        per_row = np.array([weight[s] for s in c["subject"].tolist()])
-        amount = np.where(c["amount_per_kg"] > 0, c["amount_per_kg"] * per_row, amount)
-        rate = np.where(c["rate_per_kg"] > 0, c["rate_per_kg"] * per_row, rate)
+        per_row = np.array([weight[s] for s in table["subject"].tolist()])
+        amount = np.where(table["amount_per_kg"] > 0, table["amount_per_kg"] * per_row, amount)
+        rate = np.where(table["rate_per_kg"] > 0, table["rate_per_kg"] * per_row, rate)
     number = {name: k for k, name in (compartments or {}).items()}
-    dose = is_dose(c)
+    dose = is_dose(table)
     rows = []
     for i in range(len(regimen)):
         row = {
-            "ID": int(c["subject"][i]),
-            "TIME": float(c["time"][i]),
-            "EVID": int(c["evid"][i]),
+            "ID": int(table["subject"][i]),
+            "TIME": float(table["time"][i]),
+            "EVID": int(table["evid"][i]),
             "MDV": 1,
             "DV": ".",
         }
         if dose[i]:
             row |= {
                 "AMT": float(amount[i]),
-                "RATE": -2.0 if c["duration"][i] > 0 else float(rate[i]),
-                "DUR": float(c["duration"][i]),
-                "ADDL": int(c["additional_doses"][i]),
-                "II": float(c["interdose_interval"][i]),
-                "SS": int(c["steady_state"][i]),
-                "ALAG": float(c["lag_time"][i]),
-                "BIOAV": float(c["bioavailability"][i]),
+                "RATE": -2.0 if table["duration"][i] > 0 else float(rate[i]),
+                "DUR": float(table["duration"][i]),
+                "ADDL": int(table["additional_doses"][i]),
+                "II": float(table["interdose_interval"][i]),
+                "SS": int(table["steady_state"][i]),
+                "ALAG": float(table["lag_time"][i]),
+                "BIOAV": float(table["bioavailability"][i]),
                 "CMT": _number_of(
-                    str(c["route"][i]), str(c["compartment"][i]), number, compartments
+                    str(table["route"][i]), str(table["compartment"][i]), number, compartments
                 ),
             }
         rows.append(row)

@@ -8,12 +8,13 @@ empty the body marked. The analysis of a curve reads them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core.schemas import attrs as _attrs
-from .events import BOLUS, RESET, _cancelled_by_resets, _dose_times, body_weights
+from .events import BOLUS, RESET, body_weights, cancelled_by_resets, dose_times
 from .regimen import Regimen
 from .table import EVERYONE, is_dose
 
@@ -69,51 +70,62 @@ def dose_table(
     return _one_row_per_subject([rows for rows, _ in parts], len(ids))
 
 
-def _rows(name: str, regimen: Regimen, ids, body_weight, horizon) -> tuple[dict, bool]:
+def _rows(
+    name: str,
+    regimen: Regimen,
+    ids: np.ndarray,
+    body_weight: np.ndarray | None,
+    horizon: float,
+) -> tuple[dict[str, np.ndarray], bool]:
     """Long columns of one compound's records with `subject` (index, -1 for all), and
     whether they are shared.
     """
     shared = regimen.shared
-    c = (regimen if shared else regimen.for_subjects(ids)).columns
-    index = c["subject"] if shared else _index(c["subject"], ids)
+    table = (regimen if shared else regimen.for_subjects(ids)).columns
+    index = table["subject"] if shared else _index(table["subject"], ids)
     weight = body_weights(regimen, body_weight, ids)
-    doses = np.flatnonzero(is_dose(c))
-    row, entry = _dose_times(c, doses, np.inf if np.isinf(horizon) else horizon + _most_lag(c))
-    time = entry - c["lag_time"][row]
+    doses = np.flatnonzero(is_dose(table))
+    row, entry = dose_times(
+        table, doses, np.inf if np.isinf(horizon) else horizon + _longest_lag(table)
+    )
+    time = entry - table["lag_time"][row]
     first = np.ones(row.size, bool)
     first[1:] = row[1:] != row[:-1]
-    # _dose_times adds the lag; what has none keeps the record's own time to the last digit
-    time = np.where(first, c["time"][row], time)
-    bare = np.flatnonzero(c["evid"] == 3)
-    row = np.r_[row, bare]
-    first = np.r_[first, np.ones(bare.size, bool)]
-    time, entry = np.r_[time, c["time"][bare]], np.r_[entry, c["time"][bare]]
-    keep = _stands(c, index, row, entry) & (time <= horizon)
+    # dose_times adds the lag; what has none keeps the record's own time to the last digit
+    time = np.where(first, table["time"][row], time)
+    resets = np.flatnonzero(table["evid"] == 3)  # resets without a dose
+    row = np.r_[row, resets]
+    first = np.r_[first, np.ones(resets.size, bool)]
+    time, entry = np.r_[time, table["time"][resets]], np.r_[entry, table["time"][resets]]
+    keep = _enters(table, index, row, entry) & (time <= horizon)
     row, time, first = row[keep], time[keep], first[keep]
-    amount, duration = _sizes(c, row, index, weight)
-    ss = np.where(first, c["steady_state"][row], 0)
-    dose = is_dose(c)[row]
+    amount, duration = _sizes(table, row, index, weight)
+    # additional doses repeat neither the steady state nor the reset
+    steady = np.where(first, table["steady_state"][row], 0)
+    dose = is_dose(table)[row]
     rows = {
         "subject": index[row],
         "dose_time": time,
         "dose_amount": amount,
         "dose_duration": duration,
-        "dose_route": c["route"][row],
-        "dose_compartment": c["compartment"][row],
+        "dose_route": table["route"][row],
+        "dose_compartment": table["compartment"][row],
         "dose_compound": np.full(row.size, name),
         "dose_interval": np.where(
-            (ss > 0) & (c["interdose_interval"][row] > 0), c["interdose_interval"][row], np.nan
+            (steady > 0) & (table["interdose_interval"][row] > 0),
+            table["interdose_interval"][row],
+            np.nan,
         ),
-        "dose_steady_state": ss,
-        "dose_bioavailability": np.where(dose, c["bioavailability"][row], np.nan),
-        "dose_lag_time": c["lag_time"][row],
-        "dose_reset": (first & ((c["evid"][row] >= 3) | (ss == 1))).astype(np.int64),
+        "dose_steady_state": steady,
+        "dose_bioavailability": np.where(dose, table["bioavailability"][row], np.nan),
+        "dose_lag_time": table["lag_time"][row],
+        "dose_reset": (first & ((table["evid"][row] >= 3) | (steady == 1))).astype(np.int64),
     }
     return rows, shared
 
 
-def _most_lag(c) -> float:
-    return float(c["lag_time"].max()) if c["time"].size else 0.0
+def _longest_lag(table: Mapping[str, np.ndarray]) -> float:
+    return float(table["lag_time"].max()) if table["time"].size else 0.0
 
 
 def _index(subject: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -122,34 +134,40 @@ def _index(subject: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return order[np.searchsorted(ids[order], subject)].astype(np.int64)
 
 
-def _stands(c, index: np.ndarray, row: np.ndarray, entry: np.ndarray) -> np.ndarray:
+def _enters(
+    table: Mapping[str, np.ndarray], index: np.ndarray, row: np.ndarray, entry: np.ndarray
+) -> np.ndarray:
     """(n,) False for doses that a later reset (EVID 3 or 4, SS 1) cancels before they
     enter; as the solver does it.
     """
-    resets = np.flatnonzero((c["evid"] >= 3) | (c["steady_state"] == 1))
+    resets = np.flatnonzero((table["evid"] >= 3) | (table["steady_state"] == 1))
     if not resets.size:
         return np.ones(row.size, bool)
     n = row.size
     events = {
         "subject": np.r_[index[row], index[resets]],
-        "time": np.r_[np.where(c["evid"][row] == 3, c["time"][row], entry), c["time"][resets]],
+        "time": np.r_[
+            np.where(table["evid"][row] == 3, table["time"][row], entry), table["time"][resets]
+        ],
         "kind": np.r_[np.full(n, BOLUS), np.full(resets.size, RESET)],
         "record": np.r_[row, resets],
         "number": np.r_[np.arange(n), np.full(resets.size, -1)],
     }
-    left = _cancelled_by_resets(events)["number"]
+    entering = cancelled_by_resets(events)["number"]
     out = np.zeros(n, bool)
-    out[left[left >= 0]] = True
-    return out | (c["evid"][row] == 3)
+    out[entering[entering >= 0]] = True
+    return out | (table["evid"][row] == 3)
 
 
-def _sizes(c, row, index, weight) -> tuple[np.ndarray, np.ndarray]:
+def _sizes(
+    table: Mapping[str, np.ndarray], row: np.ndarray, index: np.ndarray, weight: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Amount [mg] and length of the infusion [h] of each row: (n,), or (n_subjects, n)
     where body weight decides.
     """
-    plain, per_kg = c["amount"][row], c["amount_per_kg"][row]
-    rate, rate_per_kg = c["rate"][row], c["rate_per_kg"][row]
-    f = c["bioavailability"][row]
+    plain, per_kg = table["amount"][row], table["amount_per_kg"][row]
+    rate, rate_per_kg = table["rate"][row], table["rate_per_kg"][row]
+    fraction = table["bioavailability"][row]
     if not (per_kg > 0).any():
         amount = plain
         relative = amount
@@ -161,8 +179,8 @@ def _sizes(c, row, index, weight) -> tuple[np.ndarray, np.ndarray]:
         amount = np.where(per_kg > 0, per_kg * weight[np.maximum(index[row], 0)], plain)
         relative = amount
     with np.errstate(divide="ignore", invalid="ignore"):
-        duration = np.where(rate > 0, f * relative / rate, c["duration"][row])
-        duration = np.where(rate_per_kg > 0, f * per_kg / rate_per_kg, duration)
+        duration = np.where(rate > 0, fraction * relative / rate, table["duration"][row])
+        duration = np.where(rate_per_kg > 0, fraction * per_kg / rate_per_kg, duration)
     return amount, duration
 
 
@@ -220,10 +238,10 @@ def with_doses(
     without amount (NaN). The records are one list over ``dose_record`` with their
     subject's label in ``dose_subject``.
     """
-    c = regimen.columns
-    ids = np.unique(c["subject"][c["subject"] != EVERYONE])
+    doses = regimen.columns
+    ids = np.unique(doses["subject"][doses["subject"] != EVERYONE])
     ids = ids if ids.size else np.zeros(1, dtype=np.int64)
-    weight = np.full(ids.size, np.nan) if (c["amount_per_kg"] > 0).any() else None
+    weight = np.full(ids.size, np.nan) if (doses["amount_per_kg"] > 0).any() else None
     table = dose_table([("", regimen)], ids, body_weight=weight, horizon=_last_time(observations))
     shape = (ids.size, max(np.shape(v)[-1] for v in table.values()))
     full = {k: np.broadcast_to(v, shape).ravel() for k, v in table.items()}

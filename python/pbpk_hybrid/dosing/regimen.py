@@ -306,16 +306,16 @@ class Regimen:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number >= 1")
         check_count("n", n)
-        c = self.columns
+        table = self.columns
         first = np.tile(np.arange(n), (len(self), 1)).ravel() == 0
-        repeated = {name: np.repeat(column, n) for name, column in c.items()}
-        repeated["time"] = (c["time"][:, None] + tau * np.arange(n)).ravel()
+        repeated = {name: np.repeat(column, n) for name, column in table.items()}
+        repeated["time"] = (table["time"][:, None] + tau * np.arange(n)).ravel()
         repeated["steady_state"] = np.where(first, repeated["steady_state"], 0)
         repeated["evid"] = np.where(~first & (repeated["evid"] == 4), 1, repeated["evid"])
         # an interval that served the steady state only would now be a contradiction
         idle = (repeated["steady_state"] == 0) & (repeated["additional_doses"] == 0)
         repeated["interdose_interval"] = np.where(idle, 0.0, repeated["interdose_interval"])
-        if np.any((c["steady_state"] == 1) & (c["interdose_interval"] == 0)) and n > 1:
+        if np.any((table["steady_state"] == 1) & (table["interdose_interval"] == 0)) and n > 1:
             raise InputError(
                 "n", n, "1 for the steady state of a constant infusion, which is no dose to repeat"
             )
@@ -421,16 +421,17 @@ class Regimen:
     __hash__ = None  # arrays inside
 
     def __repr__(self) -> str:
-        c = self.columns
+        table = self.columns
         if len(self) == 0:
             return "Regimen(no records)"
-        ids = np.unique(c["subject"])
+        ids = np.unique(table["subject"])
         subjects = (
             "every subject"
             if ids.size == 1 and ids[0] == EVERYONE
             else f"{np.count_nonzero(ids >= 0)} subjects"
         )
-        return f"Regimen({len(self)} records for {subjects}, time {c['time'].min():g} to {c['time'].max():g} h)"
+        first, last = table["time"].min(), table["time"].max()
+        return f"Regimen({len(self)} records for {subjects}, time {first:g} to {last:g} h)"
 
     def _repr_html_(self) -> str:
         table = self.to_dataframe()

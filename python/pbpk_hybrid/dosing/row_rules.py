@@ -15,9 +15,9 @@ ROUTES = ("iv_bolus", "iv_infusion", "oral", "compartment")
 EVERYONE = -1
 
 
-def is_dose(c: Mapping[str, np.ndarray]) -> np.ndarray:
+def is_dose(table: Mapping[str, np.ndarray]) -> np.ndarray:
     """(row,) True where a row gives a dose: EVID 1 or 4."""
-    return (c["evid"] == 1) | (c["evid"] == 4)
+    return (table["evid"] == 1) | (table["evid"] == 4)
 
 
 class Rows:
@@ -31,24 +31,27 @@ class Rows:
 
     @cached_property
     def dose(self) -> np.ndarray:
+        """(row,) gives a dose: EVID 1 or 4."""
         return is_dose(self._columns)
 
     @cached_property
     def rated(self) -> np.ndarray:
-        """An infusion given by its rate."""
+        """(row,) an infusion given by its rate."""
         return (self["rate"] > 0) | (self["rate_per_kg"] > 0)
 
     @cached_property
     def no_amount(self) -> np.ndarray:
+        """(row,) neither an amount [mg] nor one per kg."""
         return (self["amount"] == 0) & (self["amount_per_kg"] == 0)
 
     @cached_property
     def no_interval(self) -> np.ndarray:
+        """(row,) no interval between doses."""
         return self["interdose_interval"] == 0
 
     @cached_property
     def constant(self) -> np.ndarray:
-        """AMT 0, RATE > 0, SS 1, II 0: steady state of a constant infusion that ends here."""
+        """(row,) constant infusion to steady state that ends here: AMT 0, RATE > 0, SS 1, II 0."""
         at_steady_state = self.dose & (self["steady_state"] == 1)
         return at_steady_state & self.no_interval & self.rated & self.no_amount
 

@@ -137,17 +137,20 @@ STEADY_COLUMNS = tuple(f.name for f in fields(SteadyStates))
 
 
 def steady_states(
-    c: Mapping[str, np.ndarray],
+    table: Mapping[str, np.ndarray],
     rows: np.ndarray,
     index: np.ndarray,
-    place: np.ndarray,
+    state: np.ndarray,
     size: np.ndarray,
     per_kg: np.ndarray,
     rate: np.ndarray,
     duration: np.ndarray,
 ) -> SteadyStates:
-    """The table for `rows` of columns `c`; size, rate and duration are after bioavailability."""
-    ii, lag = c["interdose_interval"][rows], c["lag_time"][rows]
+    """The steady states that `rows` of a dose table ask for.
+
+    Size, rate and duration are those after bioavailability.
+    """
+    ii, lag = table["interdose_interval"][rows], table["lag_time"][rows]
     r, t = rate[rows], duration[rows]
     constant = ii == 0
     period = np.where(constant, 1.0, ii)  # only to divide by
@@ -164,15 +167,15 @@ def steady_states(
     infused = r > 0
     return SteadyStates(
         subject=index[rows],
-        time=c["time"][rows],
-        compartment=place[rows],
-        flag=c["steady_state"][rows],
+        time=table["time"][rows],
+        compartment=state[rows],
+        flag=table["steady_state"][rows],
         amount=np.where(infused, 0.0, size[rows]),
         rate=r,
         duration=np.where(constant, 0.0, t),
         interval=ii,
         lag=lag,
-        bioavailability=c["bioavailability"][rows],
+        bioavailability=table["bioavailability"][rows],
         phase=phase,
         base_rate=np.where(constant, r, overlap * r),
         pulse_rate=np.where(constant | (pulse == 0), 0.0, r),

@@ -3,25 +3,29 @@
 A row is one NONMEM-style event record. Amounts are in mg, times in h. What does not
 apply to a row is 0 (or ""):
 
-================== ============ ==============================================================================
-column             unit         meaning
-================== ============ ==============================================================================
-subject            -            subject id that gets the dose; -1 for every subject
-time               h            time of the record (the dose enters at time + lag_time)
-evid               -            1 dose, 2 other (a stop without effect), 3 reset, 4 reset and dose
-route              -            iv_bolus, iv_infusion, oral, compartment; "" for evid 2 and 3
-compartment        -            state that receives the dose; "" for the route's own
-amount             mg           dose
-amount_per_kg      mg/kg        dose per body weight, instead of `amount`
-rate               mg/h         RATE > 0: infusion at this rate; its duration follows from the amount
-rate_per_kg        mg/h/kg      the same per body weight
-duration           h            infusion over this time; its rate follows from the amount
-interdose_interval h            II
-additional_doses   -            ADDL: number of further doses, II apart
-steady_state       -            SS: 0 none, 1 start at steady state, 2 add the steady state to what is there
-lag_time           h            lag before the dose (never the reset) enters
-bioavailability    -            fraction of the dose that enters
-================== ============ ==============================================================================
+================== ======== =========================================================
+column             unit     meaning
+================== ======== =========================================================
+subject            -        subject id that gets the dose; -1 for every subject
+time               h        time of the record (the dose enters at time + lag_time)
+evid               -        1 dose, 2 other (a stop without effect), 3 reset, 4 both 3
+                            and 1
+route              -        iv_bolus, iv_infusion, oral, compartment; "" for evid 2
+                            and 3
+compartment        -        state that receives the dose; "" for the route's own
+amount             mg       dose
+amount_per_kg      mg/kg    dose per body weight, instead of `amount`
+rate               mg/h     RATE > 0: infusion at this rate; its duration follows from
+                            the amount
+rate_per_kg        mg/h/kg  the same per body weight
+duration           h        infusion over this time; its rate follows from the amount
+interdose_interval h        II
+additional_doses   -        ADDL: number of further doses, II apart
+steady_state       -        SS: 0 none, 1 start at steady state, 2 add the steady state
+                            to what is there
+lag_time           h        lag before the dose (never the reset) enters
+bioavailability    -        fraction of the dose that enters
+================== ======== =========================================================
 """
 
 from __future__ import annotations
@@ -150,7 +154,7 @@ def check_count(field: str, count: int, typed: Any = None) -> None:
         )
 
 
-def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
+def check_rows(table: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     """Raise on the first row that contradicts itself.
 
     Parameters
@@ -165,13 +169,13 @@ def check_rows(c: Mapping[str, np.ndarray], row_label: Any = None) -> None:
     InputError
         Names the column, the value, what was expected, the subject and the row.
     """
-    if c["time"].size == 0:
+    if table["time"].size == 0:
         return
-    rows = Rows(c)
+    rows = Rows(table)
     for rule in (*_NUMBER_RULES, *ROW_RULES):
         broken = rule.broken(rows)
         if broken.any():
-            raise _row_error(c, rule, int(np.argmax(broken)), row_label)
+            raise _row_error(table, rule, int(np.argmax(broken)), row_label)
 
 
 def _number_rules() -> list[RowRule]:
@@ -191,12 +195,14 @@ def _number_rules() -> list[RowRule]:
 _NUMBER_RULES = _number_rules()
 
 
-def _row_error(c: Mapping[str, np.ndarray], rule: RowRule, row: int, row_label: Any) -> InputError:
+def _row_error(
+    table: Mapping[str, np.ndarray], rule: RowRule, row: int, row_label: Any
+) -> InputError:
     label = row if row_label is None else row_label[row]
-    subject = int(c["subject"][row])
+    subject = int(table["subject"][row])
     return InputError(
         f"{rule.column}[row {label}]",
-        c[rule.column][row].item(),
+        table[rule.column][row].item(),
         rule.expected,
         subject=None if subject == EVERYONE else subject,
         hint=rule.hint,

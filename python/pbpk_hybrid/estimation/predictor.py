@@ -12,6 +12,7 @@ import xarray as xr
 from .._core import schemas
 from .._core.errors import InputError, unknown_name
 from ..dosing import Regimen, just_before
+from ..dosing.conversion import as_regimen
 from ..models.system.named import named, own_values, with_values
 from ..models.system.system import System
 from ..solvers.base import Problem, SolverOptions
@@ -176,11 +177,7 @@ class Predictor:
                 "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"
             )
         self.backend, _ = choose_backend(backend)
-        if isinstance(regimen, str):
-            regimen = Regimen.parse(regimen)
-        elif isinstance(regimen, xr.Dataset):
-            regimen = Regimen.from_dataset(regimen)
-        regimen = _of_the_only_one(system, regimen, data)
+        regimen = _of_the_only_one(system, as_regimen(regimen), data)
         self.regimen, self.body_weight, self.lag_time = regimen, body_weight, lag_time
         self.own = own_values(self.system)
         self.calls = 0

@@ -26,6 +26,7 @@ from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
 from ..dosing import Regimen
+from ..dosing.conversion import as_regimen
 from ..dosing.table import EVERYONE
 from ..models.system.system import Reaction, System
 from ..solvers import base
@@ -82,7 +83,7 @@ def export_sbml(
         writer.reaction(reaction)
     writer.observables()
     if regimen is not None:
-        regimen = Regimen.parse(regimen) if isinstance(regimen, str) else regimen
+        regimen = as_regimen(regimen)
         _check_subjects(system, regimen)
         writer.doses(
             regimen,

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from .._core.files import atomic_path
 from .._core.optional import require
 from .._core.provenance import VERSION
 from .parameter_names import present_names
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: largest file that is read, in bytes: far above anything this package writes
 LARGEST = 2 * 1024**3
@@ -315,7 +318,7 @@ def check_sizes(build: Callable[[], Any], tensors: Mapping[str, Any]) -> None:
     _compare(module.state_dict(), present_names(type(module).__name__, tensors))
 
 
-def load_weights(module, tensors: Mapping[str, Any]) -> None:
+def load_weights(module: nn.Module, tensors: Mapping[str, Any]) -> None:
     """Put `tensors` into a torch module; every name and shape must fit.
 
     Names of earlier versions are understood, see :mod:`.parameter_names`.

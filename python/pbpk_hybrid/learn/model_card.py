@@ -11,7 +11,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Facts of a trained model.
+    """What is to be said of a trained model.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class ModelCard:
         of its checkpoints
     parameters : int
         number of weights
-    facts : mapping
+    entries : mapping
         label -> value: what it predicts, what it was trained on, its sizes
     """
 
@@ -31,7 +31,7 @@ class ModelCard:
     kind: str
     format_version: int
     parameters: int
-    facts: Mapping[str, object]
+    entries: Mapping[str, object]
 
     @property
     def checkpoint(self) -> str:
@@ -40,7 +40,7 @@ class ModelCard:
 
     def line(self) -> str:
         """One line, for ``repr``."""
-        trained = self.facts.get("trained on", "unknown data")
+        trained = self.entries.get("trained on", "unknown data")
         return (
             f"<{self.name}: {self.parameters:,} weights, trained on {trained}; "
             f"checkpoint {self.checkpoint}>"
@@ -48,7 +48,7 @@ class ModelCard:
 
     def html(self) -> str:
         """A table, for notebooks."""
-        rows = {**self.facts, "weights": f"{self.parameters:,}", "checkpoint": self.checkpoint}
+        rows = {**self.entries, "weights": f"{self.parameters:,}", "checkpoint": self.checkpoint}
         body = "".join(
             f"<tr><th style='text-align:left'>{escape(label)}</th>"
             f"<td style='text-align:left'>{escape(str(value))}</td></tr>"
@@ -57,9 +57,22 @@ class ModelCard:
         return f"<table><caption>{escape(self.name)}</caption>{body}</table>"
 
 
+class Described:
+    """A model that prints itself by its card."""
+
+    def _card(self) -> ModelCard:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return self._card().line()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
+
+
 def n_parameters(*modules: nn.Module) -> int:
     """Number of weights of torch modules."""
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-__all__ = ["ModelCard", "n_parameters"]
+__all__ = ["Described", "ModelCard", "n_parameters"]

@@ -1,6 +1,4 @@
-"""Noncompartmental analysis: exposure, terminal slope, clearance and volumes of every
-subject at once.
-"""
+"""Noncompartmental analysis: exposure, terminal slope, clearance and volumes."""
 
 from __future__ import annotations
 
@@ -15,13 +13,11 @@ from .options import AUC_METHODS, NCAOptions
 __all__ = ["AUC_METHODS", "VARIABLES", "Flag", "NCAOptions", "describe", "nca"]
 
 
-class _Room(ModuleType):
-    """This room can be called, so that ``pbpk_hybrid.nca(...)`` works whether or not
-    the room was imported before it.
-    """
+class _CallableModule(ModuleType):
+    """This package can be called: ``pbpk_hybrid.nca(...)`` works whether it was imported or not."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return nca(*args, **kwargs)
 
 
-sys.modules[__name__].__class__ = _Room
+sys.modules[__name__].__class__ = _CallableModule

@@ -43,7 +43,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "clast_pred": ("mg/L", "concentration at tlast by the terminal fit"),
     "c0": (
         "mg/L",
-        "concentration at the dose time, back-extrapolated from the first two samples if not measured",
+        "concentration at the dose time, back-extrapolated from the first two samples if not "
+        "measured",
     ),
     "auc_last": ("mg*h/L", "AUC from the dose to tlast"),
     "auc_inf_obs": ("mg*h/L", "AUC to infinity, from the observed last concentration"),
@@ -52,8 +53,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "auc_extrapolated_pred": ("%", "part of auc_inf_pred that is extrapolated"),
     "auc_first_interval": (
         "%",
-        "part of auc_inf_obs (of several doses: auc_tau) before the first sample after an intravenous dose, by the "
-        "trapezoid from C0",
+        "part of auc_inf_obs (of several doses: auc_tau) before the first sample after an "
+        "intravenous dose, by the trapezoid from C0",
     ),
     "aumc_last": ("mg*h^2/L", "AUMC from the dose to tlast"),
     "aumc_inf_obs": ("mg*h^2/L", "AUMC to infinity, from the observed last concentration"),
@@ -102,7 +103,7 @@ def nca(
     >>> import pbpk_hybrid as ph
     >>> clearance = ph.nca(ph.simulate("theophylline", "320 mg oral"))["cl_f"]
 
-    Other data need to be told how the dose was given:
+    For other data, say how the dose was given:
 
     >>> import numpy as np
     >>> from pbpk_hybrid import nca
@@ -166,15 +167,16 @@ def nca(
     check_kind("compartment", compartment, str, "the name of a compartment")
     check_kind("compound", compound, (str, type(None)), "the name of a compound")
     profiles = read_profiles(data, compartment, lloq, compound)
-    if options.auc_method is not None:
+    if options.auc_method is not None:  # a rule by name replaces the solver's areas
         profiles = replace(profiles, integral=None)
-    if options.adj_r2_factor is None:
+    if options.adj_r2_factor is None:  # a curve without noise has a sharper optimum
         options = replace(options, adj_r2_factor=1e-4 if profiles.integral is None else 1e-6)
     plans = plans_for(data, profiles, dose, route, infusion_duration, compartment, options)
     central = compartment.split(":")[-1] in CENTRAL or not _is_tissue(data)
     repeated = any(p.repeated for p in plans)
     columns = max([1 if p.only is not None else len(p.time) for p in plans], default=1)
     several = repeated and columns > 1
+    # (subject, interval) with several doses, else (subject,)
     shape = (len(profiles.subject), max(columns, 1)) if several else (len(profiles.subject),)
     dims = ("subject", "interval")[: len(shape)]
     found, doses, starts = _run(profiles, plans, shape, central, repeated, options)
@@ -198,9 +200,7 @@ def nca(
 
 
 def _is_tissue(data: Any) -> bool:
-    """Whether the data come from a body with organs, so that a name that is not plasma
-    or blood is a tissue.
-    """
+    """Whether the data come from a body with organs: other names than plasma are tissues."""
     if not isinstance(data, xr.Dataset):
         return False
     if "sample" in data.dims or "species" in data.coords:

@@ -3,7 +3,8 @@ r"""Areas under the curve and under the first-moment curve between neighbouring 
 With :math:`L = \ln(C_1/C_2)` and :math:`\Delta = t_2 - t_1`:
 
 .. math::
-   \text{linear:}\quad AUC = \tfrac{1}{2}(C_1 + C_2)\Delta,\qquad AUMC = \tfrac{1}{2}(t_1 C_1 + t_2 C_2)\Delta
+   \text{linear:}\quad AUC = \tfrac{1}{2}(C_1 + C_2)\Delta,\qquad
+   AUMC = \tfrac{1}{2}(t_1 C_1 + t_2 C_2)\Delta
 
    \text{log:}\quad AUC = (C_1 - C_2)\Delta / L,\qquad
    AUMC = (t_1 C_1 - t_2 C_2)\Delta/L + (C_1 - C_2)\Delta^2/L^2
@@ -40,7 +41,7 @@ def segment_areas(
     -------
     auc [mg/L h], aumc [mg/L h^2] : (n_subjects, n_points - 1); NaN where an end is missing
     """
-    t1, t2 = time[:, :-1], time[:, 1:]
+    t1, t2 = time[:, :-1], time[:, 1:]  # (subject, segment)
     c1, c2 = concentration[:, :-1], concentration[:, 1:]
     step = t2 - t1
     auc = 0.5 * (c1 + c2) * step
@@ -48,6 +49,7 @@ def segment_areas(
     if method == "linear":
         return auc, aumc
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        # the log rule needs two positive values that differ; elsewhere the linear one holds
         use_log = (c1 > 0) & (c2 > 0) & (c1 != c2)
         if method in ("linear_up_log_down", "linear_log"):
             use_log &= c2 < c1
@@ -80,8 +82,9 @@ def value_at(
     clast: np.ndarray,
     tlast: np.ndarray,
 ) -> np.ndarray:
-    """Concentration at one time: measured, interpolated by the integration rule, or
-    beyond tlast by lambda_z.
+    """Concentration at one time: measured, interpolated, or beyond tlast by lambda_z.
+
+    The integration rule interpolates.
 
     Parameters
     ----------
@@ -98,7 +101,8 @@ def value_at(
         (n_subjects,) [mg/L], NaN where it cannot be known.
     """
     rows = np.arange(len(time))
-    before = np.sum(time <= at, axis=1) - 1  # NaN compares false
+    # index of the last sample at or before the time; NaN compares false
+    before = np.sum(time <= at, axis=1) - 1
     has_both = (before >= 0) & (before + 1 < time.shape[1])
     i = np.clip(before, 0, time.shape[1] - 1)
     j = np.clip(before + 1, 0, time.shape[1] - 1)
@@ -115,17 +119,17 @@ def value_at(
         beyond = clast * np.exp(-lambda_z * (at - tlast))
         inside = np.where(has_both & (at <= tlast), between, np.nan)
         out = np.where(at > tlast, beyond, inside)
+    # a sample at this very time is the measured value, whatever the rule
     return np.where((before >= 0) & (t1 == at), c1, out)
 
 
 def tail_areas(
     clast: np.ndarray, lambda_z: np.ndarray, tlast: np.ndarray, length: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AUC and AUMC of the terminal exponential from tlast on for `length` [h] (inf: all
-    of it), whatever the rule before.
+    """AUC and AUMC of the terminal exponential from tlast on, for `length` [h] or to infinity.
 
-    PKNCA and Phoenix WinNonlin extrapolate so for every rule: a straight line beyond
-    the last sample belongs to none.
+    As in PKNCA and Phoenix WinNonlin it does not depend on the integration rule: no rule has a
+    straight line beyond the last sample.
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         decay = np.exp(-lambda_z * length)

@@ -1,5 +1,6 @@
-"""What was given to whom: from dose records, columns of samples or parameters to one
-plan per group of subjects.
+"""Doses of the analysis: one plan for each group of subjects that were dosed alike.
+
+Plans come from dose records, from columns of the samples, or from parameters of the call.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from .._core.units import quantity
 from .options import ROUTES, NCAOptions
 from .profiles import Profiles, numbers
 
-#: what a dose can be besides `ROUTES`: into a named compartment; several routes at one time
+#: routes of a dose besides `ROUTES`: into a named compartment; several routes at one time
 COMPARTMENT, SEVERAL = "compartment", "several"
-#: names under which plasma and blood go in models and data
+#: names of plasma and blood in models and data
 CENTRAL = ("plasma", "serum", "blood", "central", "venous_blood", "arterial_blood")
 _GIVE = "data without dose records do not say it; on the command line: --route"
 
@@ -98,7 +99,7 @@ def plans_for(
     Raises
     ------
     InputError, UnknownNameError
-        no route; parameters that contradict the data; a dose time that is none.
+        No route; parameters that contradict the data; a time without a dose.
     """
     if route is not None:
         check_choice("route", route, ROUTES)
@@ -137,9 +138,7 @@ def _from_records(ds: xr.Dataset, profiles: Profiles, compartment: str) -> list[
 
 
 def _doses_within_samples(plan: Plan, profiles: Profiles) -> Plan:
-    """The plan without doses given at the very last time or later, of which nothing is
-    to be seen.
-    """
+    """The plan without doses at the last sampling time or later, which no sample follows."""
     doses_seen = int(np.sum(plan.time < profiles.time[-1])) if profiles.time.size else 0
     if doses_seen in (0, len(plan.time)):
         return plan
@@ -161,9 +160,7 @@ def _same_for_all(column: np.ndarray) -> bool:
 
 
 def _compound_of(ds: xr.Dataset, compartment: str) -> str:
-    """The compound whose curve a compartment holds: ``midazolam:plasma``; bare names
-    are of the first compound.
-    """
+    """The compound of a compartment such as ``midazolam:plasma``; without a name the first."""
     if ":" in compartment:
         return compartment.split(":")[0]
     return str(ds.attrs.get("compounds", "")).split(",")[0].strip()
@@ -177,9 +174,10 @@ def _plan(r, rows, of_compound: bool) -> Plan:
     # a lagged intravenous dose enters later; the delay of an oral one is part of its absorption
     time = r.time[first] + np.where(intravenous, np.nan_to_num(r.lag_time[first]), 0.0)
     amount = np.asarray(r.amount[rows], dtype=float)
-    present = np.isfinite(time)
+    present = np.isfinite(time)  # subjects with fewer records have NaN at the end
     is_dose = present & (np.nan_to_num(amount) > 0).any(axis=0) & (route != "")
     empties = time[present & (r.reset[first] > 0)]
+    # records of one time are one dose of the analysis
     groups: list[list[int]] = []
     for i in sorted(np.flatnonzero(is_dose), key=lambda i: time[i]):
         if groups and time[i] == time[groups[-1][0]]:
@@ -198,6 +196,7 @@ def _plan(r, rows, of_compound: bool) -> Plan:
         ]
     )
     fresh = np.array([k == 0 or bool((empties == t).any()) for k, t in enumerate(times)], bool)
+    # a reset between two doses leaves nothing for the second
     fresh[1:] |= np.isin(stop[:-1], empties)
     routes = tuple(_route(r, first, rows, g, duration) for g in groups)
     steady = np.array([max(r.steady_state[first][g]) for g in groups], dtype=int)
@@ -234,17 +233,17 @@ def _longest(duration: np.ndarray, groups: list[list[int]]) -> np.ndarray:
 
 
 def _route(r, first: int, rows, group: list[int], duration: np.ndarray) -> str:
-    """The route of the doses of one time; SEVERAL where they are not the same way in."""
-    ways = {str(r.route[first][i]) for i in group}
+    """The route of the doses of one time; SEVERAL where they differ."""
+    routes = {str(r.route[first][i]) for i in group}
     same = all(np.array_equal(duration[:, i], duration[:, group[0]]) for i in group)
-    places = {str(r.compartment[first][i]).split(":")[-1] for i in group}
-    if len(ways) > 1 or not same or (COMPARTMENT in ways and len(places) > 1):
+    targets = {str(r.compartment[first][i]).split(":")[-1] for i in group}
+    if len(routes) > 1 or not same or (COMPARTMENT in routes and len(targets) > 1):
         return SEVERAL
-    return ways.pop() if ways <= {*ROUTES} else COMPARTMENT
+    return routes.pop() if routes <= {*ROUTES} else COMPARTMENT
 
 
 def _agree(plans, profiles, dose, route, duration, options: NCAOptions) -> None:
-    """Parameters that say what the records say are welcome; others are refused."""
+    """Refuse parameters that contradict the dose records."""
     hint = "leave it out: the data carry their dose records"
     for plan in plans:
         subject = profiles.subject[plan.rows]
@@ -320,11 +319,10 @@ def _only(plan: Plan, options: NCAOptions) -> Plan:
 
 
 def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list[Plan] | None:
-    """Plans from the dose records of a data set (NONMEM); None where they are not of
-    these profiles.
+    """Plans from the dose records of a data set (NONMEM); None for records of other profiles.
 
-    Such a file says into which compartment a dose went, not whether that is a vein: an
-    infusion is one into the blood, any other dose needs `route`.
+    Such a file gives the compartment of a dose, not whether it is a vein: an infusion is taken
+    as intravenous, any other dose needs `route`.
     """
     from ..results.doses import DoseRecords
 
@@ -370,7 +368,7 @@ def _from_samples(ds: xr.Dataset, profiles: Profiles, route: str | None) -> list
 def _from_parameters(
     data: Any, profiles: Profiles, dose: Any, route: str | None, duration: Any, options: NCAOptions
 ) -> list[Plan]:
-    """Doses of data that carry no records: what the samples say, and what the caller says."""
+    """Doses of data without records: from the columns of the samples and the parameters."""
     n = len(profiles.subject)
     _check_old_file(data, options)
     routes = _routes(profiles, route)
@@ -409,8 +407,9 @@ def _from_parameters(
 
 
 def _check_old_file(data: Any, options: NCAOptions) -> None:
-    """A simulation of an older version says in words what was given; several doses are
-    not taken for one.
+    """Refuse a simulation of several doses without dose records.
+
+    Files of older versions have the regimen only as text.
     """
     if not (isinstance(data, xr.Dataset) and "concentration" in data.variables):
         return
@@ -423,7 +422,8 @@ def _check_old_file(data: Any, options: NCAOptions) -> None:
             "data",
             text,
             "a simulation with its dose records (this file has none) or of one dose",
-            hint="simulate again with this version, or select one dosing interval with the options dose_time and tau",
+            hint="simulate again with this version, or select one dosing interval with the options "
+            "dose_time and tau",
         )
 
 
@@ -463,7 +463,7 @@ def _routes(profiles: Profiles, route: str | None) -> np.ndarray:
 
 
 def _lengths(profiles: Profiles, routes: np.ndarray, duration: Any) -> np.ndarray:
-    """(n,) [h]: 0 but for infusions."""
+    """Lengths of infusions (n,) [h]; 0 for other routes."""
     n = len(profiles.subject)
     infusion = routes == "iv_infusion"
     if duration is not None:
@@ -517,7 +517,7 @@ def _starts(profiles: Profiles, options: NCAOptions) -> list[tuple[float, ...]]:
 
 
 def read_dose(dose: Any, profiles: Profiles) -> np.ndarray | None:
-    """(n_subjects,) [mg]; None where no dose is known at all.
+    """Doses (n_subjects,) [mg]; None where none is known.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""Why a subject's numbers deserve a second look: a bit mask and its meaning in words."""
+"""Flags of the analysis: a bit mask for each subject, and its meaning in words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntFlag
 
 import numpy as np
@@ -60,7 +61,7 @@ WORDS = {
     Flag.INTERVAL_UNKNOWN: "length of the dosing interval unknown: no AUC_tau, no clearance",
 }
 
-#: flags that put a number in doubt; the others tell of ordinary steps of the method
+#: flags that put a number in doubt; the others report ordinary steps of the method
 DOUBTS = ~(Flag.START_INSERTED)
 
 
@@ -69,11 +70,20 @@ def describe(mask: int) -> str:
     return "; ".join(WORDS[f] for f in Flag if int(mask) & f)
 
 
+def flag_mask(n: int, reasons: Mapping[Flag, np.ndarray]) -> np.ndarray:
+    """Bit mask (n,) of the reasons, each an array (n,) of bool."""
+    mask = np.zeros(n, dtype=np.int32)
+    for flag, where in reasons.items():
+        mask[where] |= flag.value
+    return mask
+
+
 def flag_variables(
     mask: np.ndarray, dims: tuple[str, ...] = ("subject",)
 ) -> dict[str, xr.Variable]:
-    """``flags`` (CF flag_masks) and ``flag_reasons`` (text), over subject and, of
-    several doses, interval.
+    """``flags`` (CF flag_masks) and ``flag_reasons`` (text).
+
+    Over subject, and with several doses over interval too.
     """
     kinds, where = np.unique(mask, return_inverse=True)
     words = np.array([describe(int(k)) for k in kinds], dtype=str)

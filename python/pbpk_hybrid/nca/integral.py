@@ -1,6 +1,4 @@
-"""Areas of a simulated curve between any two times, from the integrals that the solver
-carried along.
-"""
+"""Areas of a simulated curve between any two times, from the solver's integrals."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import numpy as np
 from .area import segment_areas
 from .profiles import Integral
 
-#: share of an interval's area that may rest on an estimate where a dose lies between two saved
+#: largest fraction of an interval's area that may be estimated where a dose is between two saved
 #: times
 OFF_GRID = 0.01
 
@@ -21,20 +19,22 @@ def at_time(
 
     Parameters
     ----------
-    concentration
-        (n_subjects, n_points) [mg/L] at the integral's times.
-    when
-        [h].
-    start
-        [h] first dose: before it there is nothing.
-    dose
-        A dose enters at `when`, so that the curve before it says nothing of the curve
+    integral : Integral
+    concentration : ndarray, (n_subjects, n_points), mg/L
+        At the integral's times.
+    when : float, h
+    start : float, h
+        First dose: the areas before it are zero.
+    dose : bool
+        A dose enters at `when`, so that the curve before it does not determine the curve
         after it.
 
     Returns
     -------
-    auc, aumc : (n_subjects,), NaN outside the times; guess : (n_subjects,) area that
-    rests on an estimate [mg/L h]
+    auc, aumc : ndarray, (n_subjects,), mg/L h and mg/L h^2
+        NaN outside the integral's times.
+    estimated : ndarray, (n_subjects,), mg/L h
+        The part of `auc` that is estimated.
     """
     n, last = len(concentration), len(integral.time) - 1
     zero = np.zeros(n)

@@ -15,8 +15,9 @@ BLQ_RULES = ("keep", "drop")
 
 @dataclass(frozen=True)
 class NCAOptions:
-    """Rules of the analysis. The defaults are those of PKNCA 0.12 and, where it has
-    none, of Phoenix WinNonlin.
+    """Rules of the analysis.
+
+    The defaults are those of PKNCA 0.12 and, where it has none, of Phoenix WinNonlin.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class NCAOptions:
         half-lives, of a simulation with the solver's areas the length of the whole
         decline; extrapolated part of AUC_inf [%]).
     max_first_interval
-        [%] of AUC_inf: an intravenous dose whose first interval between samples holds
-        more is flagged, for a trapezoid cannot follow what happens there.
+        [%] of AUC_inf: an intravenous dose is flagged if the area before its first sample is
+        larger, because a trapezoid does not follow the curve there.
     steady_state_tolerance
         [%] of repeated equal doses: by how much AUC_tau may still rise, judged from its
         last differences, for clearance to be computed from it.

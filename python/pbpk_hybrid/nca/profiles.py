@@ -1,17 +1,17 @@
-"""From any accepted input to one form: samples per subject, packed to the left, cleaned
-of values below quantification.
-"""
+"""Any accepted input in one form: samples per subject, without values below quantification."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core import schemas
+from .._core.arguments import check_increasing
 from .._core.errors import InputError, SchemaError, unknown_name
 from .._core.units import quantity
 from .options import NCAOptions
@@ -47,9 +47,8 @@ class Profiles:
     failed: np.ndarray | None = None  # (n_subjects,) bool
     coords: dict[str, Any] = field(default_factory=dict)
     simulated: bool = False
-    floor: np.ndarray | None = (
-        None  # (n_subjects, 1) [mg/L] below which a simulated curve is noise of the solver
-    )
+    # (n_subjects, 1) [mg/L] below which a simulated curve is noise of the solver
+    floor: np.ndarray | None = None
     integral: Integral | None = None  # of a simulation whose solver integrated the curve
     route: np.ndarray | None = None  # (n_subjects,) text, "" where the samples do not say
     duration: np.ndarray | None = None  # (n_subjects,) [h]
@@ -155,8 +154,9 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
 
 
 def _noise(ds: xr.Dataset) -> float:
-    """Part of Cmax below which the solver's absolute tolerance (1e-5 rtol of the dose)
-    rules: nothing is fitted there.
+    """Fraction of Cmax below which the solver's absolute tolerance dominates.
+
+    The tolerance is 1e-5 rtol of the dose. No terminal fit uses such values.
     """
     rtol = ds.attrs.get("rtol", 0.0)
     return 5e-3 * float(rtol) if isinstance(rtol, (int, float, np.number)) else 0.0
@@ -185,28 +185,70 @@ def _position(compound: str, known: list[str]) -> int:
     return known.index(compound)
 
 
-def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
-    """Samples grouped by profile where the Dataset has one, else by study and subject.
-    Serum counts as plasma.
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Samples of an observation Dataset, sorted by profile and time."""
+
+    ds: xr.Dataset
+    rows: np.ndarray  # (n_samples,) of the Dataset
+    group: np.ndarray  # (n_samples,) number of the profile
+    labels: list[str]  # names of the profiles
+
+    def column(self, name: str) -> np.ndarray:
+        """A variable of the samples, (n_samples,)."""
+        return np.asarray(self.ds[name].values)[self.rows]
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The first sample of each profile, (n_profiles,)."""
+        return np.searchsorted(self.group, np.arange(len(self.labels)))
+
+    def packed(self, values: np.ndarray, fill: Any = np.nan) -> np.ndarray:
+        """(n_samples,) -> (n_profiles, n_points), filled at the end of shorter profiles."""
+        position = np.arange(len(self.group)) - self.first[self.group]
+        out = np.full((len(self.labels), int(position.max()) + 1), fill)
+        out[self.group, position] = values
+        return out
+
+    def stated(self, name: str) -> np.ndarray | None:
+        """A column that holds for the whole profile, (n_profiles,); None if it is missing."""
+        if name not in self.ds or self.ds[name].dims != ("sample",):
+            return None
+        values = self.column(name)
+        if values.dtype.kind not in "fiu":
+            values = values.astype(str)
+            _one_each(name, values, self.group, self.labels)
+            return values[self.first]
+        values = values.astype(float)
+        known = ~np.isnan(values)  # a dose may stand beside one sample of a profile only
+        _one_each(name, values[known], self.group[known], self.labels)
+        out = np.full(len(self.labels), np.nan)
+        out[self.group[known]] = values[known]
+        return out
+
+
+def _samples(ds: xr.Dataset, compartment: str) -> _Samples:
+    """The samples of one matrix, sorted.
+
+    Raises
+    ------
+    UnknownNameError
+        No sample of this matrix.
+    InputError
+        Two samples of a profile at one time.
     """
-    schemas.validate(ds, "observation")
     matrix = np.asarray(ds["matrix"].values).astype(str)
-    wanted = (
-        np.isin(matrix, ["plasma", "serum"]) if compartment == "plasma" else matrix == compartment
-    )
+    serum_too = ["plasma", "serum"]
+    wanted = np.isin(matrix, serum_too) if compartment == "plasma" else matrix == compartment
     if not wanted.any():
         raise unknown_name(
             "compartment", compartment, sorted(set(matrix)), what="a matrix of the observations"
         )
-    keep = np.flatnonzero(wanted)
-
-    def column(name: str) -> np.ndarray:
-        return np.asarray(ds[name].values)[keep]
-
-    labels, group = _groups(ds, column)
-    time, value = column("time").astype(float), column("value").astype(float)
+    kept = np.flatnonzero(wanted)
+    labels, group = _groups(ds, lambda name: np.asarray(ds[name].values)[kept])
+    time = np.asarray(ds["time"].values)[kept].astype(float)
     order = np.lexsort((time, group))
-    group, time, value = group[order], time[order], value[order]
+    group, time = group[order], time[order]
     same = np.flatnonzero((np.diff(group) == 0) & (np.diff(time) == 0))
     if same.size:
         raise InputError(
@@ -216,46 +258,32 @@ def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
             subject=labels[group[same[0]]],
             hint="average repeated samples, or select one study",
         )
-    start = np.searchsorted(group, np.arange(len(labels)))
-    position = np.arange(len(group)) - start[group]
-    shape = (len(labels), int(position.max()) + 1)
+    return _Samples(ds, kept[order], group, labels)
 
-    def packed(values: np.ndarray, fill: Any = np.nan) -> np.ndarray:
-        out = np.full(shape, fill)
-        out[group, position] = values
-        return out
 
-    limits = _lloq(lloq, packed(value))
+def _from_observations(ds: xr.Dataset, compartment: str, lloq: Any) -> Profiles:
+    """Samples grouped by profile where the Dataset has one, else by study and subject.
+
+    Serum counts as plasma.
+    """
+    schemas.validate(ds, "observation")
+    samples = _samples(ds, compartment)
+    values = samples.packed(samples.column("value").astype(float))
+    limits, below = _lloq(lloq, values), None
     if limits is None and "lloq" in ds:
-        limits = packed(column("lloq").astype(float)[order])
-    below = packed(column("censored")[order] == 1, False) if "censored" in ds else None
-
-    def stated(name: str) -> np.ndarray | None:
-        """(n_profiles,) a column that holds for the whole profile."""
-        if name not in ds or ds[name].dims != ("sample",):
-            return None
-        values = column(name)[order]
-        if values.dtype.kind not in "fiu":
-            values = values.astype(str)
-            _one_each(name, values, group, labels)
-            return values[start]
-        values = values.astype(float)
-        known = ~np.isnan(values)  # a dose may stand beside one sample of a profile only
-        _one_each(name, values[known], group[known], labels)
-        out = np.full(len(labels), np.nan)
-        out[group[known]] = values[known]
-        return out
-
-    times = stated("dose_times")
+        limits = samples.packed(samples.column("lloq").astype(float))
+    if "censored" in ds:
+        below = samples.packed(samples.column("censored") == 1, False)
+    times = samples.stated("dose_times")
     return Profiles(
-        packed(time),
-        packed(value),
+        samples.packed(samples.column("time").astype(float)),
+        values,
         limits,
         below,
-        np.array(labels),
-        stated("dose"),
-        route=stated("route"),
-        duration=stated("infusion_duration"),
+        np.array(samples.labels),
+        samples.stated("dose"),
+        route=samples.stated("route"),
+        duration=samples.stated("infusion_duration"),
         dose_times=None if times is None else [_dose_times(t) for t in times],
     )
 
@@ -292,7 +320,7 @@ def _groups(ds: xr.Dataset, column) -> tuple[list[str], np.ndarray]:
         keys = np.char.add(np.char.add(study, ": "), subject)
         one_each = len(set(study)) == 1
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # in the order in which they appear
+    rank = np.argsort(np.argsort(first))  # np.unique sorts; profiles keep the order of the file
     names = (subject if one_each else keys)[np.sort(first)]
     return [str(n) for n in names], rank[group]
 
@@ -320,9 +348,7 @@ def _from_arrays(time: Any, concentration: Any, lloq: Any) -> Profiles:
 
 
 def numbers(name: str, value: Any, unit: str = "") -> np.ndarray:
-    """An array of numbers; with a `unit` text such as "5 mg" is read too, without one
-    it is refused.
-    """
+    """An array of numbers. Text such as "5 mg" is read with a `unit` and refused without."""
     try:
         array = np.asarray(value)
         if array.dtype.kind in "fiu":
@@ -356,19 +382,11 @@ def _unordered_rows(times: np.ndarray) -> np.ndarray:
 
 
 def _check_times(times: np.ndarray, subject: int | None) -> None:
+    """Refuse times [h] that are infinite or do not increase; of a subject, NaN is no sample."""
     known = times[~np.isnan(times)] if subject is not None else times
     if not np.isfinite(known).all():
         raise InputError("time", times, "finite numbers [h]", subject=subject)
-    back = np.flatnonzero(np.diff(known) <= 0)
-    if back.size:
-        i = int(back[0])
-        raise InputError(
-            f"time[{i + 1}]",
-            float(known[i + 1]),
-            f"a time after the one before, {known[i]:g} h",
-            subject=subject,
-            hint="sort the times and leave out doubles",
-        )
+    check_increasing("time", known, subject)
 
 
 def _one_number(name: str, value: Any, unit: str) -> float:
@@ -431,8 +449,12 @@ def clean(
 
     Parameters
     ----------
-    first, last
-        Whether samples at the very start and end belong to it.
+    p : Profiles
+    rows : slice
+    start, length : float, h
+    options : NCAOptions
+    first, last : bool
+        Whether samples exactly at the start and at the end are included.
     """
     value, time, lloq, below, offset = _window(p, rows, start, length)
     with np.errstate(invalid="ignore"):
@@ -450,6 +472,7 @@ def clean(
         keep |= below
     good = keep & ~blq
     any_good = good.any(axis=1)
+    # first and last quantifiable sample: the BLQ rules differ before, between and after them
     width = value.shape[1]
     head = np.where(any_good, np.argmax(good, axis=1) if width else 0, width)
     final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1) if width else 0, width)
@@ -465,10 +488,11 @@ def clean(
     value = np.where(blq, 0.0, value)
     count = keep.sum(axis=1)
     packed = index < count[:, None]
-    if np.array_equal(keep, packed):  # nothing lies between: the usual case of a simulation
+    if np.array_equal(keep, packed):  # nothing to close up: the usual case of a simulation
         order = None
         value, time = np.where(packed, value, np.nan), np.where(packed, time, np.nan)
     else:
+        # kept samples to the left, in their order: a stable sort of False before True
         order = np.argsort(~keep, axis=1, kind="stable")
         value = np.where(packed, np.take_along_axis(value, order, axis=1), np.nan)
         time = np.where(packed, np.take_along_axis(time, order, axis=1), np.nan)
@@ -476,6 +500,7 @@ def clean(
     end = np.where(
         positive.any(axis=1), width - 1 - np.argmax(positive[:, ::-1], axis=1) if width else 0, -1
     )
+    # the last quantifiable sample counted among the samples as given
     column = np.clip(end, 0, None)
     if order is not None:
         column = order[np.arange(len(order)), column]
@@ -483,9 +508,7 @@ def clean(
 
 
 def _window(p: Profiles, rows: slice, start: float, length: float):
-    """The columns that can lie in a window: (value, time after the start, lloq, below,
-    first column).
-    """
+    """The columns of a window: value, time after the start, lloq, below, first column."""
     cut = slice(None)
     if p.time.ndim == 1:
         cut = slice(

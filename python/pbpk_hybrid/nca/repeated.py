@@ -17,18 +17,20 @@ J Pharm Sci 71:372,
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .area import tail_areas
 from .doses import SEVERAL, Plan
-from .flags import Flag
+from .flags import Flag, flag_mask
 from .integral import OFF_GRID, at_time
 from .options import NCAOptions
-from .profiles import Profiles, clean
+from .profiles import Block, Profiles, clean
 from .single import (
     INTRAVENOUS,
+    Start,
+    areas_to,
     block_reasons,
     clearances,
     decline,
@@ -54,15 +56,18 @@ def analyse_repeated(
 
     Parameters
     ----------
-    rows
+    profiles : Profiles
+    plan : Plan
+    rows : slice
         The block, within the plan's subjects.
-    clear
+    clear : bool
         Whether a dose over this curve's area is a clearance (plasma or blood; the
         compound's own dose).
+    options : NCAOptions
     """
     lengths = interval_lengths(plan, options)
     columns = [
-        _interval(profiles, plan, k, rows, float(lengths[k]), options)
+        _analyse_interval(profiles, plan, k, rows, float(lengths[k]), options)
         for k in range(len(plan.time))
     ]
     names = {name for c in columns for name in c}
@@ -70,7 +75,7 @@ def analyse_repeated(
     out = {}
     for name in names:
         empty = np.zeros(n, int) if name in _COUNTS else np.full(n, np.nan)
-        out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)
+        out[name] = np.stack([c.get(name, empty) for c in columns], axis=1)  # (subject, interval)
     _clear(out, plan, rows, lengths, clear, options)
     del out["rest"], out["beyond"]
     if plan.only is not None:
@@ -79,10 +84,9 @@ def analyse_repeated(
 
 
 def interval_lengths(plan: Plan, options: NCAOptions) -> np.ndarray:
-    """(n_doses,) [h]: to the next dose; of the last the interval of its steady state,
-    or that before it.
+    """Lengths (n_doses,) [h]: to the next dose; the last by its steady state or the one before.
 
-    NaN where nothing tells it: a last dose that is given in another way than those before.
+    NaN where it is unknown: a last dose by another route than the one before.
     """
     out = plan.stop - plan.time
     if np.isfinite(out[-1]):
@@ -97,87 +101,143 @@ def interval_lengths(plan: Plan, options: NCAOptions) -> np.ndarray:
     return out
 
 
-def _interval(
+@dataclass(frozen=True, eq=False)
+class _Interval:
+    """Dose k of a plan and the samples up to the next dose; a block of subjects."""
+
+    k: int
+    route: str
+    final: bool  # no dose follows
+    steady: bool  # at steady state by its record
+    jump: bool  # the curve leaps at the end of the interval: a bolus follows
+    length: float  # [h], NaN where unknown
+    duration: np.ndarray  # (n_subjects,) [h] of the infusion
+    block: Block
+    tail: Block  # of the last dose: the samples beyond the interval too
+    fit: TerminalFit  # of `tail`
+    start: Start
+
+
+def _read_interval(
     profiles: Profiles, plan: Plan, k: int, rows: slice, length: float, options: NCAOptions
-) -> dict[str, np.ndarray]:
+) -> _Interval:
+    """The samples of an interval, and its terminal fit."""
     start_time, final = float(plan.time[k]), k == len(plan.time) - 1
     route, duration = plan.route[k], plan.duration[rows, k]
     jump = bool(plan.leaps[k])
-    window = {"first": plan.simulated or k == 0 or route != "iv_bolus", "last": not jump}
+    ends = {"first": plan.simulated or k == 0 or route != "iv_bolus", "last": not jump}
     reach = length if np.isfinite(length) else np.inf
-    block = clean(profiles, rows, start_time, reach, options, **window)
-    n = len(block.time)
-    quantifiable = block.last >= 0
-    cmax, tmax = peak(block.time, block.concentration)
-    cmax, tmax = np.where(block.empty, np.nan, cmax), np.where(quantifiable, tmax, np.nan)
-    out = {"cmax": cmax, "tmax": tmax, "dose_time": np.full(n, start_time)}
-    reasons = block_reasons(block)
-    # what lies between the last sample and the end of the interval goes by its own last slope
-    tail_block, tail_reach = block, float(plan.stop[k]) - start_time
-    if final and tail_reach > reach:
-        tail_block = clean(profiles, rows, start_time, tail_reach, options, **window)
+    block = clean(profiles, rows, start_time, reach, options, **ends)
+    tail, until = block, float(plan.stop[k]) - start_time
+    if final and until > reach:
+        tail = clean(profiles, rows, start_time, until, options, **ends)
+    top = peak(tail.time, tail.concentration)[1]
     after = duration if (duration > 0).any() else None
-    fit = fit_terminal(
-        tail_block.time,
-        tail_block.concentration,
-        tail_block.last,
-        peak(tail_block.time, tail_block.concentration)[1],
-        route == "iv_bolus",
-        options,
-        after,
-    )
-    if final:
-        out.update(terminal_variables(fit))
-        fitted = tail_block.last >= 0
-        top = peak(tail_block.time, tail_block.concentration)[1]
-        span = decline(fit, top, profiles.integral is not None)
-        reasons.update(terminal_reasons(fitted, fit, span, options))
-    elif plan.simulated:
+    bolus = route == "iv_bolus"
+    fit = fit_terminal(tail.time, tail.concentration, tail.last, top, bolus, options, after)
+    if not final and plan.simulated:
         fit = _last_slope(block, fit)
-    left = None if plan.fresh[k] and not plan.steady[k] else _left(profiles, plan, k, rows, options)
-    start = with_start(block, route, bool(plan.steady[k]) and left is None, left)
-    if route == "iv_bolus":
-        out["c0"] = start.c0
-    exact = guess = None
+    steady = bool(plan.steady[k])
+    left = None if plan.fresh[k] and not steady else _left(profiles, plan, k, rows, options)
+    start = with_start(block, route, steady and left is None, left)
+    return _Interval(k, route, final, steady, jump, length, duration, block, tail, fit, start)
+
+
+def _analyse_interval(
+    profiles: Profiles, plan: Plan, k: int, rows: slice, length: float, options: NCAOptions
+) -> dict[str, np.ndarray]:
+    """Results of the interval after dose k, (n_subjects,) each.
+
+    `rest` is the AUC from the end of the interval on, `beyond` the extrapolated fraction of
+    AUC_tau.
+    """
+    interval = _read_interval(profiles, plan, k, rows, length, options)
+    block, start, n = interval.block, interval.start, len(interval.block.time)
+    out = _observed(interval) | {"dose_time": np.full(n, float(plan.time[k]))}
+    reasons = block_reasons(block)
+    if interval.final:
+        out.update(terminal_variables(interval.fit))
+        reasons.update(_terminal_reasons(interval, profiles.integral is not None, options))
+    exact = None
+    out["rest"], out["beyond"] = np.full(n, np.nan), np.zeros(n)
     if profiles.integral is not None:
-        exact, rest, guess = _integrated(profiles, plan, k, rows, length, tail_block, fit)
-        out["rest"] = rest
+        exact, out["rest"], estimated = _integrated(profiles, plan, rows, interval)
+        limit = OFF_GRID * np.nan_to_num(exact[0], nan=np.inf)
+        reasons[Flag.DOSE_OFF_GRID] = estimated > limit
+    else:
+        reasons |= {Flag.START_INSERTED: start.inserted, Flag.C0_IS_FIRST_VALUE: start.flat}
     if np.isfinite(length):
-        tlast, clast = _last(block)
-        metrics = interval_metrics(start, tmax, tlast, clast, fit, length, options, exact)
-        if not final:
-            del metrics["accumulation"]
-        out.update(metrics)
-        far, cfar = _last(tail_block)
-        beyond, _ = tail_areas(cfar, fit.lambda_z, far, length - far)
-        out["beyond"] = np.where(far < length, beyond / out["auc_tau"], 0.0)
-        short = quantifiable & (tlast < length * (1 - 1e-6)) & ~(jump & (tlast > 0.99 * length))
-        reasons[Flag.TAU_EXTRAPOLATED] = short if exact is None or final else short & False
-        if exact is None:
-            out["rest"] = _rest(start, tail_block, far, cfar, fit, out["auc_tau"], options)
-            if route in INTRAVENOUS:
-                length_of = duration if route == "iv_infusion" else None
-                share = 100.0 * first_share(start, block, length_of, options) / out["auc_tau"]
-                reasons[Flag.FIRST_INTERVAL_LARGE] = share > options.max_first_interval
-                if route == "iv_infusion":
-                    reasons[Flag.INFUSION_END_MISSED] = quantifiable & end_missed(block, duration)
+        out.update(_areas(interval, exact, options))
+        reasons.update(_area_reasons(interval, exact is not None, out["auc_tau"], options))
     else:
         reasons[Flag.INTERVAL_UNKNOWN] = np.ones(n, bool)
-    out.setdefault("rest", np.full(n, np.nan))
-    out.setdefault("beyond", np.zeros(n))
-    if exact is None:
-        reasons[Flag.START_INSERTED] = start.inserted
-        reasons[Flag.C0_IS_FIRST_VALUE] = start.flat
-    elif guess is not None:
-        reasons[Flag.DOSE_OFF_GRID] = guess > OFF_GRID * np.nan_to_num(exact[0], nan=np.inf)
-    mask = np.zeros(n, dtype=np.int32)
-    for flag, where in reasons.items():
-        mask[where] |= flag.value
-    out["flags"] = mask
+    out["flags"] = flag_mask(n, reasons)
     return out
 
 
-def _last(block) -> tuple[np.ndarray, np.ndarray]:
+def _observed(interval: _Interval) -> dict[str, np.ndarray]:
+    """Cmax and Tmax of the interval, and C0 of a bolus."""
+    block = interval.block
+    cmax, tmax = peak(block.time, block.concentration)
+    out = {
+        "cmax": np.where(block.empty, np.nan, cmax),
+        "tmax": np.where(block.last >= 0, tmax, np.nan),
+    }
+    if interval.route == "iv_bolus":
+        out["c0"] = interval.start.c0
+    return out
+
+
+def _terminal_reasons(
+    interval: _Interval, exact: bool, options: NCAOptions
+) -> dict[Flag, np.ndarray]:
+    """Flags of the terminal fit after the last dose."""
+    tail, fit = interval.tail, interval.fit
+    span = decline(fit, peak(tail.time, tail.concentration)[1], exact)
+    return terminal_reasons(tail.last >= 0, fit, span, options)
+
+
+def _areas(
+    interval: _Interval, exact: tuple[np.ndarray, np.ndarray] | None, options: NCAOptions
+) -> dict[str, np.ndarray]:
+    """Metrics of an interval of known length; `exact` (AUC, AUMC) by the solver, or None."""
+    start, fit, length = interval.start, interval.fit, interval.length
+    tlast, clast = _last(interval.block)
+    tmax = _observed(interval)["tmax"]
+    out = interval_metrics(start, tmax, tlast, clast, fit, length, options, exact)
+    if not interval.final:
+        del out["accumulation"]
+    # beyond the last sample the curve follows its own last slope
+    far, cfar = _last(interval.tail)
+    beyond, _ = tail_areas(cfar, fit.lambda_z, far, length - far)
+    out["beyond"] = np.where(far < length, beyond / out["auc_tau"], 0.0)
+    if exact is None:
+        out["rest"] = _rest(start, interval.tail, far, cfar, fit, out["auc_tau"], options)
+    return out
+
+
+def _area_reasons(
+    interval: _Interval, exact: bool, auc_tau: np.ndarray, options: NCAOptions
+) -> dict[Flag, np.ndarray]:
+    """Flags of the areas of an interval of known length."""
+    block, length, route = interval.block, interval.length, interval.route
+    quantifiable, (tlast, _) = block.last >= 0, _last(block)
+    short = quantifiable & (tlast < length * (1 - 1e-6))
+    short &= ~(interval.jump & (tlast > 0.99 * length))
+    if exact and not interval.final:
+        short &= False
+    reasons = {Flag.TAU_EXTRAPOLATED: short}
+    if not exact and route in INTRAVENOUS:
+        duration = interval.duration if route == "iv_infusion" else None
+        share = 100.0 * first_share(interval.start, block, duration, options) / auc_tau
+        reasons[Flag.FIRST_INTERVAL_LARGE] = share > options.max_first_interval
+        if duration is not None:
+            reasons[Flag.INFUSION_END_MISSED] = quantifiable & end_missed(block, duration)
+    return reasons
+
+
+def _last(block: Block) -> tuple[np.ndarray, np.ndarray]:
+    """Time and value of the last quantifiable sample, (n_subjects,) each; NaN for none."""
     rows = np.arange(len(block.time))
     anchor = np.clip(block.last, 0, None)
     known = block.last >= 0
@@ -189,9 +249,10 @@ def _last(block) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _last_slope(block, fit: TerminalFit) -> TerminalFit:
-    """The decline of the last two samples: a simulated curve has no noise that more
-    would average out.
+def _last_slope(block: Block, fit: TerminalFit) -> TerminalFit:
+    """The decline of the last two samples.
+
+    A simulated curve has no noise that more samples would average out.
     """
     rows = np.arange(len(block.time))
     j = np.clip(block.last, 1, None)
@@ -205,12 +266,13 @@ def _last_slope(block, fit: TerminalFit) -> TerminalFit:
     return replace(fit, lambda_z=np.where(known & (slope > 0), slope, fit.lambda_z))
 
 
-def _left(profiles: Profiles, plan: Plan, k: int, rows: slice, options: NCAOptions):
-    """(n_subjects,) [mg/L] what earlier doses left at the time of dose k; None where
-    only the interval itself tells.
+def _left(
+    profiles: Profiles, plan: Plan, k: int, rows: slice, options: NCAOptions
+) -> np.ndarray | None:
+    """Concentration (n_subjects,) [mg/L] at the time of dose k from earlier doses.
 
-    The last sample before the dose, carried on by the decline of the last two. Never 0
-    (humanpred/pknca#241).
+    The last sample before the dose, extrapolated by the decline of the last two. Never 0
+    (humanpred/pknca#241). None for the first dose, where the interval itself has to tell.
     """
     if k == 0:
         return None
@@ -234,23 +296,25 @@ def _no_fit(n: int) -> TerminalFit:
     return TerminalFit(nan, nan, nan, nan, np.zeros(n, int), nan, nan, nan > 0, nan > 0)
 
 
-def _integrated(profiles: Profiles, plan: Plan, k: int, rows: slice, length, tail_block, fit):
-    """((AUC, AUMC) of the interval, AUC from its end on, area that was guessed), by the solver.
+def _integrated(
+    profiles: Profiles, plan: Plan, rows: slice, interval: _Interval
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    """(AUC, AUMC) of the interval, AUC from its end on, and estimated area, by the solver.
 
     Beyond the last saved time the terminal exponential goes on.
     """
+    k, length, tail_block, fit = interval.k, interval.length, interval.tail, interval.fit
     integral = profiles.integral.take(rows)
     curve = profiles.concentration[rows]
     start, first = float(plan.time[k]), float(plan.time[0])
     nan = np.full(len(curve), np.nan)
-    a, m, guess = at_time(integral, curve, start, first, True)
+    a, m, estimated = at_time(integral, curve, start, first, True)
     if not np.isfinite(length):
-        return (nan, nan), nan, guess
-    final = k == len(plan.time) - 1
-    b, q, more = at_time(integral, curve, start + length, first, not final)
+        return (nan, nan), nan, estimated
+    b, q, more = at_time(integral, curve, start + length, first, not interval.final)
     auc, aumc = b - a, q - m - start * (b - a)
     rest = nan
-    if final:
+    if interval.final:
         tlast, clast = _last(tail_block)
         index = np.arange(len(curve))
         total = integral.auc[index, tail_block.column] - a
@@ -262,13 +326,19 @@ def _integrated(profiles: Profiles, plan: Plan, k: int, rows: slice, length, tai
         tail, _ = tail_areas(clast, fit.lambda_z, tlast, np.inf)
         rest = total + tail - auc
         more = np.zeros(len(curve))  # no dose there: both sides of the time are known
-    return (auc, aumc), rest, guess + more
+    return (auc, aumc), rest, estimated + more
 
 
-def _rest(start, tail_block, tlast, clast, fit, auc_tau, options: NCAOptions) -> np.ndarray:
+def _rest(
+    start: Start,
+    tail_block: Block,
+    tlast: np.ndarray,
+    clast: np.ndarray,
+    fit: TerminalFit,
+    auc_tau: np.ndarray,
+    options: NCAOptions,
+) -> np.ndarray:
     """AUC from the end of the interval on, by trapezoids."""
-    from .single import areas_to
-
     if len(tail_block.time[0]) >= start.time.shape[1]:
         whole = with_start(
             tail_block,
@@ -286,16 +356,16 @@ def _rest(start, tail_block, tlast, clast, fit, auc_tau, options: NCAOptions) ->
 def _clear(
     out, plan: Plan, rows: slice, lengths: np.ndarray, clear: bool, options: NCAOptions
 ) -> None:
-    """Clearance where there is a steady state; why not, where there is none."""
+    """Add clearance at steady state; elsewhere a flag says why there is none."""
     if "auc_tau" not in out:
         out["auc_tau"] = np.full(out["cmax"].shape, np.nan)
     area = out["auc_tau"]
     steady, equal, single = _steady(plan, rows, lengths, area, options)
     several = np.array([r == SEVERAL for r in plan.route])
     steady &= ~several
-    guessed = out["beyond"] * 100.0 > options.max_extrapolated
-    steady &= ~guessed
-    out["flags"][guessed] |= Flag.HIGH_EXTRAPOLATION.value
+    extrapolated = out["beyond"] * 100.0 > options.max_extrapolated
+    steady &= ~extrapolated
+    out["flags"][extrapolated] |= Flag.HIGH_EXTRAPOLATION.value
     flags = out["flags"]
     flags[:, several] |= Flag.SEVERAL_ROUTES.value
     known = ~np.isnan(area)
@@ -303,6 +373,7 @@ def _clear(
     flags[~steady & equal & ~several & known] |= Flag.NOT_STEADY_STATE.value
     nan = np.full(area.shape, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Perrier & Mayersohn (1982); `rest` is the AUC from the end of the interval on
         mrt = (out.get("aumc_tau", nan) + lengths * out["rest"]) / area - plan.duration[rows] / 2.0
         out["mrt"] = np.where(steady, mrt, np.nan)
         base = np.where(equal, area[:, :1], np.nan) if single else nan
@@ -323,8 +394,9 @@ def _clear(
 
 
 def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
-    """(steady, equal, single): at steady state; dosed as all intervals since the start;
-    the first dose was a first one.
+    """Whether an interval is at steady state, and whether all doses up to it were equal.
+
+    (n_subjects, n_doses) each; and whether nothing was given before the first dose.
     """
     amount, duration = plan.amount[rows], plan.duration[rows]
     n, doses = amount.shape
@@ -334,6 +406,7 @@ def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
     settled = np.zeros(n, dtype=bool)  # the run began at steady state
     whole = np.zeros(n, dtype=bool)  # equal since the first dose
     for k in range(doses):
+        # is dose k the continuation of equal doses at equal intervals?
         if k == 0 or plan.fresh[k] or plan.steady[k]:
             same = np.zeros(n, bool)
         else:
@@ -357,11 +430,13 @@ def _steady(plan: Plan, rows: slice, lengths, area, options: NCAOptions):
 def _level(area, k: int, run, begun, options: NCAOptions) -> np.ndarray:
     """(n_subjects,) whether the areas of equal doses have stopped rising."""
     limit = options.steady_state_tolerance / 100.0
+    # areas of this interval and of the two before; 0 before the first dose of the run
     now = area[:, k]
     one = area[:, k - 1] if k else np.zeros(len(area))
     one = np.where(begun & (run == 1), 0.0, one)
     two = area[:, k - 2] if k > 1 else np.zeros(len(area))
     two = np.where(begun & (run <= 2), 0.0, two)
+    # a ratio needs two differences: three intervals, or two from an empty body
     enough = (run >= 3) | (begun & (run >= 2))
     with np.errstate(invalid="ignore", divide="ignore"):
         last, before = now - one, one - two

@@ -1,5 +1,6 @@
-"""One dose: exposure to the last sample and to infinity, clearance and volumes, of a
-block of subjects at a time.
+"""One dose: exposure to the last sample and to infinity, clearance and volumes.
+
+A block of subjects is analysed at a time.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import numpy as np
 
 from .area import segment_areas, tail_areas, value_at
 from .doses import SEVERAL, Plan
-from .flags import Flag
-from .integral import at_time
+from .flags import Flag, flag_mask
+from .integral import OFF_GRID, at_time
 from .options import NCAOptions
 from .profiles import Block, Profiles, clean
 from .terminal import TerminalFit, fit_terminal
@@ -30,6 +31,27 @@ class Start:
     flat: np.ndarray  # bool: C0 taken as the first value
 
 
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """A block of profiles after one dose, and what is read off them; arrays (n_subjects,)."""
+
+    block: Block
+    start: Start
+    fit: TerminalFit
+    route: str
+    start_time: float  # [h]
+    duration: np.ndarray  # [h] of the infusion
+    cmax: np.ndarray  # [mg/L]
+    tmax: np.ndarray  # [h]
+    tlast: np.ndarray  # [h]
+    clast: np.ndarray  # [mg/L]
+
+    @property
+    def quantifiable(self) -> np.ndarray:
+        """Whether any sample is above the limit of quantification."""
+        return self.block.last >= 0
+
+
 def analyse_single(
     profiles: Profiles, plan: Plan, rows: slice, clear: bool, options: NCAOptions
 ) -> dict[str, np.ndarray]:
@@ -37,87 +59,122 @@ def analyse_single(
 
     Parameters
     ----------
-    rows
+    profiles : Profiles
+    plan : Plan
+    rows : slice
         The block, within the plan's subjects.
-    clear
+    clear : bool
         Whether a dose over this curve's area is a clearance (plasma or blood; the
         compound's own dose).
+    options : NCAOptions
+
+    Returns
+    -------
+    dict
+        Name of a variable -> values (n_subjects,).
     """
+    curve = _read_curve(profiles, plan, rows, options)
+    exact = profiles.integral is not None and not options.steady_state
+    auc_last, aumc_last, estimated = _areas_to_last(profiles, rows, curve, exact, options)
+    out = {
+        "cmax": curve.cmax,
+        "tmax": curve.tmax,
+        "tlast": curve.tlast,
+        "clast_obs": curve.clast,
+        "clast_pred": curve.fit.clast_pred,
+        "auc_last": auc_last,
+        "aumc_last": aumc_last,
+        **terminal_variables(curve.fit),
+        **_areas_to_infinity(curve, auc_last, aumc_last),
+    }
+    if curve.route == "iv_bolus":
+        out["c0"] = curve.start.c0
+    if curve.route in INTRAVENOUS:
+        duration = curve.duration if curve.route == "iv_infusion" else None
+        share = 100.0 * first_share(curve.start, curve.block, duration, options)
+        out["auc_first_interval"] = share / out["auc_inf_obs"]
+    if options.tau is not None:
+        areas = (auc_last, aumc_last)
+        ends = _integrated_interval(profiles, rows, curve, areas, options) if exact else None
+        c, tau = curve, float(options.tau)
+        out.update(interval_metrics(c.start, c.tmax, c.tlast, c.clast, c.fit, tau, options, ends))
+    dose, entered = plan.amount[rows, 0], plan.entered[rows, 0]
+    out.update(_disposition(out, dose, entered, curve.route, curve.duration, clear, options))
+    out["flags"] = _flags(curve, out, estimated if exact else None, options)
+    return out
+
+
+def _read_curve(profiles: Profiles, plan: Plan, rows: slice, options: NCAOptions) -> _Curve:
+    """The samples of a block after the dose, with their peak, last point and terminal fit."""
     route, start_time = plan.route[0], float(plan.time[0])
     until = min(options.last_time, float(plan.stop[0]) - start_time)
     block = clean(profiles, rows, start_time, until, options)
-    dose, duration = plan.amount[rows, 0], plan.duration[rows, 0]
+    duration = plan.duration[rows, 0]
     index = np.arange(len(block.time))
     quantifiable = block.last >= 0
     cmax, tmax = peak(block.time, block.concentration)
-    cmax = np.where(block.empty, np.nan, cmax)
     tmax = np.where(quantifiable, tmax, np.nan)
     anchor = np.clip(block.last, 0, None)
-    tlast = np.where(quantifiable, block.time[index, anchor], np.nan)
-    clast = np.where(quantifiable, block.concentration[index, anchor], np.nan)
-    bolus = route == "iv_bolus"
-    after = duration if (duration > 0).any() else None
-    fit = fit_terminal(block.time, block.concentration, block.last, tmax, bolus, options, after)
-    start = with_start(block, route, options.steady_state)
-    guess = np.zeros(len(index))
-    exact = profiles.integral if not options.steady_state else None
-    if exact is not None:
-        auc_last, aumc_last, guess = _integrated(profiles, rows, block, start_time)
-        auc_last = np.where(quantifiable, auc_last, np.nan)
-        aumc_last = np.where(quantifiable, aumc_last, np.nan)
+    bolus, after = route == "iv_bolus", duration if (duration > 0).any() else None
+    return _Curve(
+        block,
+        with_start(block, route, options.steady_state),
+        fit_terminal(block.time, block.concentration, block.last, tmax, bolus, options, after),
+        route,
+        start_time,
+        duration,
+        cmax=np.where(block.empty, np.nan, cmax),
+        tmax=tmax,
+        tlast=np.where(quantifiable, block.time[index, anchor], np.nan),
+        clast=np.where(quantifiable, block.concentration[index, anchor], np.nan),
+    )
+
+
+def _areas_to_last(
+    profiles: Profiles, rows: slice, curve: _Curve, exact: bool, options: NCAOptions
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """AUC and AUMC to tlast, and the estimated part of AUC; (n_subjects,) each."""
+    estimated = np.zeros(len(curve.tlast))
+    if exact:
+        auc, aumc, estimated = _integrated(profiles, rows, curve.block, curve.start_time)
+        auc = np.where(curve.quantifiable, auc, np.nan)
+        aumc = np.where(curve.quantifiable, aumc, np.nan)
     else:
-        auc_last, aumc_last = areas_to(start.time, start.concentration, tlast, tmax, options)
+        start = curve.start
+        auc, aumc = areas_to(start.time, start.concentration, curve.tlast, curve.tmax, options)
     # nothing quantifiable: the area is zero, not unknown
-    zero = ~quantifiable & ~block.empty
-    auc_last, aumc_last = np.where(zero, 0.0, auc_last), np.where(zero, 0.0, aumc_last)
-    out = {
-        "cmax": cmax,
-        "tmax": tmax,
-        "tlast": tlast,
-        "clast_obs": clast,
-        "clast_pred": fit.clast_pred,
-        "auc_last": auc_last,
-        "aumc_last": aumc_last,
-        **terminal_variables(fit),
-    }
-    if bolus:
-        out["c0"] = start.c0
-    for kind, c in (("obs", clast), ("pred", fit.clast_pred)):
-        tail, moment = tail_areas(c, fit.lambda_z, tlast, np.inf)
+    zero = ~curve.quantifiable & ~curve.block.empty
+    return np.where(zero, 0.0, auc), np.where(zero, 0.0, aumc), estimated
+
+
+def _areas_to_infinity(
+    curve: _Curve, auc_last: np.ndarray, aumc_last: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Areas from the observed and from the fitted last concentration on."""
+    out = {}
+    for kind, c in (("obs", curve.clast), ("pred", curve.fit.clast_pred)):
+        tail, moment = tail_areas(c, curve.fit.lambda_z, curve.tlast, np.inf)
         out[f"auc_inf_{kind}"] = auc_last + tail
         out[f"auc_extrapolated_{kind}"] = 100.0 * tail / (auc_last + tail)
         out[f"aumc_inf_{kind}"] = aumc_last + moment
-    if route in INTRAVENOUS:
-        share = first_share(start, block, duration if route == "iv_infusion" else None, options)
-        out["auc_first_interval"] = share = 100.0 * share / out["auc_inf_obs"]
-    else:
-        share = np.zeros(len(index))
-    if options.tau is not None:
-        ends = None
-        if exact is not None:
-            ends = _integrated_to(profiles, rows, start_time, float(options.tau))
-            tail = tail_areas(clast, fit.lambda_z, tlast, options.tau - tlast)
-            ends = tuple(
-                np.where(np.isnan(e), part + rest, e)
-                for e, part, rest in zip(ends, (auc_last, aumc_last), tail, strict=True)
-            )
-        out.update(
-            interval_metrics(start, tmax, tlast, clast, fit, float(options.tau), options, ends)
-        )
-    out.update(_disposition(out, dose, plan.entered[rows, 0], route, duration, clear, options))
-    mask = _flags(block, fit, out, start, exact is not None, options)
-    if exact is None:
-        mask[share > options.max_first_interval] |= Flag.FIRST_INTERVAL_LARGE.value
-        if route == "iv_infusion":
-            missed = quantifiable & end_missed(block, duration)
-            mask[missed] |= Flag.INFUSION_END_MISSED.value
-    else:
-        mask[guess > 0.01 * np.nan_to_num(auc_last, nan=np.inf)] |= Flag.DOSE_OFF_GRID.value
-        mask &= ~(Flag.START_INSERTED.value)  # nothing was: the area is the solver's
-    if route == SEVERAL:
-        mask |= Flag.SEVERAL_ROUTES.value
-    out["flags"] = mask
     return out
+
+
+def _integrated_interval(
+    profiles: Profiles,
+    rows: slice,
+    curve: _Curve,
+    to_last: tuple[np.ndarray, np.ndarray],
+    options: NCAOptions,
+) -> tuple[np.ndarray, ...]:
+    """(AUC, AUMC) of the dosing interval by the solver; beyond its times the terminal fit."""
+    tau = float(options.tau or 0.0)
+    ends = _integrated_to(profiles, rows, curve.start_time, tau)
+    tail = tail_areas(curve.clast, curve.fit.lambda_z, curve.tlast, tau - curve.tlast)
+    return tuple(
+        np.where(np.isnan(e), part + rest, e)
+        for e, part, rest in zip(ends, to_last, tail, strict=True)
+    )
 
 
 def peak(time: np.ndarray, concentration: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,13 +203,13 @@ def terminal_variables(fit: TerminalFit) -> dict[str, np.ndarray]:
 
 
 def _integrated(profiles: Profiles, rows: slice, block: Block, start: float):
-    """(AUC, AUMC) from the dose to tlast by the solver, and the area that had to be guessed."""
+    """AUC and AUMC from the dose to tlast by the solver, and the estimated part of AUC."""
     integral = profiles.integral.take(rows)
     curve = profiles.concentration[rows]
-    a, m, guess = at_time(integral, curve, start, start, True)
+    a, m, estimated = at_time(integral, curve, start, start, True)
     index = np.arange(len(curve))
     auc = integral.auc[index, block.column] - a
-    return auc, integral.aumc[index, block.column] - m - start * auc, guess
+    return auc, integral.aumc[index, block.column] - m - start * auc, estimated
 
 
 def _integrated_to(profiles: Profiles, rows: slice, start: float, tau: float):
@@ -174,62 +231,82 @@ def with_start(
     interval, or `before`, what earlier doses have left (n_subjects,) [mg/L], when the
     first sample is later than the dose.
     """
-    rows = np.arange(len(block.time))
-    time, concentration = block.time, block.concentration
     has = ~block.empty & (block.last >= 0)
-    at_zero = has & (time[:, 0] == 0) if time.shape[1] else has
-    flat_start = np.zeros(len(time), dtype=bool)
-    c0 = np.full(len(time), np.nan)
-    if not time.shape[1]:
-        return Start(time, concentration, c0, flat_start, flat_start)
+    at_zero = has & (block.time[:, 0] == 0) if block.time.shape[1] else has
+    nobody = np.zeros(len(block.time), dtype=bool)
+    c0 = np.full(len(block.time), np.nan)
+    if not block.time.shape[1]:
+        return Start(block.time, block.concentration, c0, nobody, nobody)
     if route == "iv_bolus":
-        measured = at_zero & (concentration[:, 0] > 0)
-        if (measured | ~has).all():  # a simulation: nothing to look for
-            c0 = np.where(has, concentration[:, 0], np.nan)
-            return Start(time, concentration, c0, flat_start, flat_start)
-        # the first two quantifiable samples after the dose
-        good = (concentration > 0) & (time > 0)
-        i = np.argmax(good, axis=1)
-        rest = good & (np.arange(time.shape[1]) > i[:, None])
-        j = np.argmax(rest, axis=1)
-        c1, c2, t1, t2 = (
-            concentration[rows, i],
-            concentration[rows, j],
-            time[rows, i],
-            time[rows, j],
-        )
-        declines = rest.any(axis=1) & (c2 < c1)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            line = c1 * (c1 / c2) ** (t1 / (t2 - t1))
-        back = np.where(declines, line, c1)
-        c0 = np.where(has, np.where(measured, concentration[:, 0], back), np.nan)
-        flat_start = has & ~measured & ~declines
-        changed = has & ~measured
-        start = c0
+        c0, measured, flat = _back_extrapolated(block, has, at_zero)
+        return _insert(block, c0, has & ~measured, at_zero, c0, flat)
+    if before is not None:
+        start = before
+    elif steady_state:
+        filled = np.where(np.isnan(block.concentration), np.inf, block.concentration)
+        start = np.min(filled, axis=1, initial=np.inf)
     else:
-        changed = has & ~at_zero
-        if before is not None:
-            start = before
-        elif steady_state:
-            start = np.min(
-                np.where(np.isnan(concentration), np.inf, concentration), axis=1, initial=np.inf
-            )
-        else:
-            start = np.zeros(len(time))
+        start = np.zeros(len(block.time))
+    return _insert(block, start, has & ~at_zero, at_zero, c0, nobody)
+
+
+def _back_extrapolated(
+    block: Block, has: np.ndarray, at_zero: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """C0 of a bolus [mg/L]; whether it was measured; whether it is the first value.
+
+    (n_subjects,) each. `has`: there are samples; `at_zero`: the first is at the dose time.
+    """
+    time, concentration = block.time, block.concentration
+    measured = at_zero & (concentration[:, 0] > 0)
+    if (measured | ~has).all():  # a simulation: nothing to extrapolate
+        return np.where(has, concentration[:, 0], np.nan), measured, np.zeros(len(time), bool)
+    # the first two quantifiable samples after the dose
+    good = (concentration > 0) & (time > 0)
+    i = np.argmax(good, axis=1)
+    later = good & (np.arange(time.shape[1]) > i[:, None])
+    j = np.argmax(later, axis=1)
+    rows = np.arange(len(time))
+    c1, c2, t1, t2 = concentration[rows, i], concentration[rows, j], time[rows, i], time[rows, j]
+    declines = later.any(axis=1) & (c2 < c1)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        line = c1 * (c1 / c2) ** (t1 / (t2 - t1))
+    back = np.where(declines, line, c1)
+    c0 = np.where(has, np.where(measured, concentration[:, 0], back), np.nan)
+    return c0, measured, has & ~measured & ~declines
+
+
+def _insert(
+    block: Block,
+    start: np.ndarray,
+    changed: np.ndarray,
+    at_zero: np.ndarray,
+    c0: np.ndarray,
+    flat: np.ndarray,
+) -> Start:
+    """The profiles with the value `start` at the dose time, where they are `changed`."""
+    time, concentration = block.time, block.concentration
     if not changed.any():
-        return Start(time, concentration, c0, changed, flat_start)
+        return Start(time, concentration, c0, changed, flat)
     shift = changed & ~at_zero
-    end = np.full((len(time), 1), np.nan)
-    shifted_time = np.concatenate([np.zeros((len(time), 1)), time], axis=1)
+    zero, end = np.zeros((len(time), 1)), np.full((len(time), 1), np.nan)
+    # (subject, time + 1): shifted by one sample, or with an empty one at the end
+    shifted_time = np.concatenate([zero, time], axis=1)
     shifted = np.concatenate([start[:, None], concentration], axis=1)
     time = np.where(shift[:, None], shifted_time, np.concatenate([time, end], axis=1))
     concentration = np.where(shift[:, None], shifted, np.concatenate([concentration, end], axis=1))
     replace = changed & at_zero  # a sample at the dose time without drug: taken before the bolus
     concentration[replace, 0] = start[replace]
-    return Start(time, concentration, c0, changed, flat_start)
+    return Start(time, concentration, c0, changed, flat)
 
 
-def areas_to(time, concentration, end, tmax, options: NCAOptions) -> tuple[np.ndarray, np.ndarray]:
+def areas_to(
+    time: np.ndarray,
+    concentration: np.ndarray,
+    end: np.ndarray,
+    tmax: np.ndarray,
+    options: NCAOptions,
+) -> tuple[np.ndarray, np.ndarray]:
     """AUC and AUMC from the first sample to the sample at `end`."""
     auc, aumc = segment_areas(time, concentration, options.rule, tmax)
     inside = time[:, 1:] <= end[:, None]
@@ -243,9 +320,7 @@ def areas_to(time, concentration, end, tmax, options: NCAOptions) -> tuple[np.nd
 def first_share(
     start: Start, block: Block, duration: np.ndarray | None, options: NCAOptions
 ) -> np.ndarray:
-    """(n_subjects,) area [mg/L h] from an intravenous dose to the first sample after it
-    (has entered).
-    """
+    """Area (n_subjects,) [mg/L h] from an intravenous dose to the first sample after its end."""
     after = np.zeros(len(block.time)) if duration is None else duration
     good = (block.concentration > 0) & (block.time > 0) & (block.time >= after[:, None])
     if not good.shape[1]:
@@ -263,21 +338,37 @@ def first_share(
 
 
 def end_missed(block: Block, duration: np.ndarray) -> np.ndarray:
-    """(n_subjects,) bool: no sample in the second half of the infusion nor within its
-    length after its end.
+    """Whether (n_subjects,) no sample is near the end of the infusion.
+
+    Near: in the second half of the infusion, or within its length after its end.
     """
     near = (block.time >= 0.5 * duration[:, None]) & (block.time <= 2.0 * duration[:, None])
     return ~near.any(axis=1)
 
 
 def interval_metrics(
-    start: Start, tmax, tlast, clast, fit: TerminalFit, tau: float, options: NCAOptions, exact=None
+    start: Start,
+    tmax: np.ndarray,
+    tlast: np.ndarray,
+    clast: np.ndarray,
+    fit: TerminalFit,
+    tau: float,
+    options: NCAOptions,
+    exact: tuple[np.ndarray, ...] | None = None,
 ) -> dict[str, np.ndarray]:
     """Metrics of the dosing interval that begins at the dose.
 
     Parameters
     ----------
-    exact
+    start : Start
+        The profiles with a value at the dose time.
+    tmax, tlast : ndarray, (n_subjects,), h
+    clast : ndarray, (n_subjects,), mg/L
+    fit : TerminalFit
+    tau : float, h
+        Length of the interval.
+    options : NCAOptions
+    exact : tuple of ndarray, optional
         (AUC, AUMC) of the interval by the solver; None: trapezoids.
     """
     time, concentration = start.time, start.concentration
@@ -302,7 +393,7 @@ def interval_metrics(
         highest = np.max(np.where(np.isnan(c), -np.inf, c), axis=1)
         lowest = np.min(np.where(np.isnan(c), np.inf, c), axis=1)
         known = ~np.isnan(auc)
-        cavg = auc / tau
+        cavg = auc / tau  # fluctuation and swing are relative to Cavg and Cmin
         return {
             "auc_tau": auc,
             "aumc_tau": aumc,
@@ -321,6 +412,7 @@ def _disposition(
     auc, aumc = out["auc_inf_obs"], out["aumc_inf_obs"]
     if options.steady_state:
         tau = float(options.tau or 0.0)
+        # Perrier & Mayersohn (1982): AUMC over tau, and tau times the area beyond it
         aumc = out["aumc_tau"] + tau * (auc - out["auc_tau"])
         auc = out["auc_tau"]
     result = {"mrt": aumc / auc - duration / 2.0}
@@ -329,8 +421,15 @@ def _disposition(
     return {**result, **clearances(dose, entered, auc, out["lambda_z"], result["mrt"], route)}
 
 
-def clearances(dose, entered, auc, lambda_z, mrt, route: str) -> dict[str, np.ndarray]:
-    """Clearance and volumes: of what entered the blood, or over F of what was given elsewhere."""
+def clearances(
+    dose: np.ndarray,
+    entered: np.ndarray,
+    auc: np.ndarray,
+    lambda_z: np.ndarray,
+    mrt: np.ndarray,
+    route: str,
+) -> dict[str, np.ndarray]:
+    """Clearance and volumes: of the amount that entered the blood, or of other routes over F."""
     if route in INTRAVENOUS:
         clearance = entered / auc
         return {"cl": clearance, "vz": clearance / lambda_z, "vss": clearance * mrt}
@@ -338,33 +437,45 @@ def clearances(dose, entered, auc, lambda_z, mrt, route: str) -> dict[str, np.nd
     return {"cl_f": clearance, "vz_f": clearance / lambda_z}
 
 
-def _flags(block: Block, fit: TerminalFit, out, start: Start, exact: bool, options: NCAOptions):
-    quantifiable = block.last >= 0
+def _flags(
+    curve: _Curve, out: dict[str, np.ndarray], estimated: np.ndarray | None, options: NCAOptions
+) -> np.ndarray:
+    """Bit mask (n_subjects,). `estimated` is that of the solver's areas; None: trapezoids."""
+    block, fit, exact = curve.block, curve.fit, estimated is not None
     with np.errstate(invalid="ignore"):
         reasons = {
             **block_reasons(block),
-            **terminal_reasons(quantifiable, fit, decline(fit, out["tmax"], exact), options),
+            **terminal_reasons(curve.quantifiable, fit, decline(fit, curve.tmax, exact), options),
             Flag.HIGH_EXTRAPOLATION: out["auc_extrapolated_obs"] > options.max_extrapolated,
-            Flag.START_INSERTED: start.inserted,
-            Flag.C0_IS_FIRST_VALUE: start.flat,
+            Flag.C0_IS_FIRST_VALUE: curve.start.flat,
         }
         if options.tau is not None:
-            reasons[Flag.TAU_EXTRAPOLATED] = quantifiable & (out["tlast"] < options.tau)
-    mask = np.zeros(len(block.time), dtype=np.int32)
-    for flag, where in reasons.items():
-        mask[where] |= flag.value
-    return mask
+            reasons[Flag.TAU_EXTRAPOLATED] = curve.quantifiable & (curve.tlast < options.tau)
+        if exact:
+            limit = OFF_GRID * np.nan_to_num(out["auc_last"], nan=np.inf)
+            reasons[Flag.DOSE_OFF_GRID] = estimated > limit
+        else:
+            reasons[Flag.START_INSERTED] = curve.start.inserted
+    if not exact and curve.route in INTRAVENOUS:
+        reasons[Flag.FIRST_INTERVAL_LARGE] = out["auc_first_interval"] > options.max_first_interval
+    if not exact and curve.route == "iv_infusion":
+        missed = end_missed(block, curve.duration)
+        reasons[Flag.INFUSION_END_MISSED] = curve.quantifiable & missed
+    if curve.route == SEVERAL:
+        reasons[Flag.SEVERAL_ROUTES] = np.ones(len(block.time), dtype=bool)
+    return flag_mask(len(block.time), reasons)
 
 
 def decline(fit: TerminalFit, tmax: np.ndarray, exact: bool) -> np.ndarray:
-    """(n_subjects,) half-lives that tell of the terminal slope: of the window; of a
-    curve without noise, all since Tmax.
+    """Half-lives (n_subjects,) that the terminal slope rests on.
+
+    The length of the window; of a curve without noise the whole decline since Tmax.
     """
     return (fit.last - (tmax if exact else fit.first)) * fit.lambda_z / np.log(2.0)
 
 
 def block_reasons(block: Block) -> dict[Flag, np.ndarray]:
-    """Doubts about the samples."""
+    """Flags of the samples."""
     return {
         Flag.NO_DATA: block.empty,
         Flag.ALL_BELOW_LLOQ: (block.last < 0) & ~block.empty,
@@ -375,7 +486,7 @@ def block_reasons(block: Block) -> dict[Flag, np.ndarray]:
 def terminal_reasons(
     quantifiable: np.ndarray, fit: TerminalFit, span: np.ndarray, options: NCAOptions
 ) -> dict[Flag, np.ndarray]:
-    """Doubts about the terminal fit."""
+    """Flags of the terminal fit."""
     fitted = fit.points > 0
     return {
         Flag.TOO_FEW_POINTS: quantifiable & fit.too_few,

@@ -1,9 +1,8 @@
-"""Concentrations in a CSV file or a DataFrame, as samples of profiles for
-noncompartmental analysis.
+"""Concentrations of a CSV file or a DataFrame, as profiles for noncompartmental analysis.
 
-A profile is what one subject has of one analyte in one period, of one treatment and
-study, in one matrix. Records with EVID other than 0 or with MDV 1 are no samples.
-Nothing is guessed: what cannot be told apart is refused with the line.
+A profile holds the samples of one subject, analyte, period, treatment, study and matrix.
+Records with an EVID other than 0 or with MDV 1 are no samples. Nothing is guessed: ambiguous
+rows are refused, with their line.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ if TYPE_CHECKING:
 
 _CONCENTRATION = ("CONCENTRATION", "CONC", "DV", "VALUE", "Y")
 _DOSE = ("DOSE",)
-#: columns that change what a row means and have no use here unless they hold one value
+#: columns that change the meaning of a row: used only if they hold one value
 _ONE_VALUE = ("CMT",)
 
 
 class ProfileTable(NamedTuple):
-    """What a table holds.
+    """The samples of a table, and notes on how it was read.
 
     Parameters
     ----------
-    observations
-        Dataset of schema ``observation`` with ``profile`` (the label of each sample's
-        profile), and ``dose`` [mg] where the file says it.
-    notes
+    observations : xarray.Dataset
+        Schema ``observation`` with ``profile`` (the label of each sample's profile), and
+        ``dose`` [mg] where the file has it.
+    notes : tuple of str
         What was assumed, left out or not used, one sentence each.
     """
 
@@ -56,28 +55,32 @@ def read_profile_table(
 ) -> ProfileTable:
     """Read concentrations of any number of subjects.
 
-    Columns (in any case, a unit may stand behind each: ``Time (h)``, ``Conc (ng/mL)``):
-    a subject (subject, ID), time, concentration (conc, DV), and where there are, dose,
+    Columns, in upper or lower case, with or without a unit (``Time (h)``,
+    ``Conc (ng/mL)``): subject (ID), time, concentration (conc, DV); optional: dose,
     analyte, period, treatment, study, matrix; EVID, AMT, MDV, CENS, BLQ and LLOQ as in
     :func:`pbpk_hybrid.dosing.read_nonmem`. ``<0.5`` and BLQ are values below
-    quantification; ``.``, NA and nothing are missing.
+    quantification; ``.``, NA and empty fields are missing.
 
     Parameters
     ----------
-    source
-        Path of the file (CSV, also .gz), or DataFrame.
-    unit
-        Of the concentrations; None: that of the header, else mg/L.
-    ignore
+    source : path or DataFrame
+        CSV file (also .gz), or a pandas or polars DataFrame.
+    unit : str, optional
+        Unit of the concentrations; None: that of the header, else mg/L.
+    ignore : tuple of str
         Columns to leave out unread.
+
+    Returns
+    -------
+    ProfileTable
 
     Raises
     ------
     FileFormatError
-        no such file or column, a row without a subject, a value that is no number, rows
-        of one profile whose time runs back; names the line.
+        A file or column that does not exist, a row without a subject, a value that is no
+        number, rows of one profile whose times decrease; names the line.
     UnitError
-        A unit that is none of concentration or time.
+        A unit that is not one of concentration or time.
     """
     table = read_table(source, keys=("TIME",))
     table.drop(ignore)
@@ -263,7 +266,7 @@ class _Reader:
         return parts, label
 
     def refuse_running_back(self, hours, profile: list[str], samples) -> None:
-        """Two profiles under one label would be mixed up by sorting their times."""
+        """Refuse times that decrease: sorting would mix two profiles under one label."""
         last: dict[str, tuple[float, int]] = {}
         for i in np.flatnonzero(samples):
             before = last.get(profile[i])
@@ -271,15 +274,16 @@ class _Reader:
                 raise FileFormatError(
                     self.t.where(i, self.time),
                     float(hours[i]),
-                    f"a time >= {before[0]:g} of {self.t.word} {self.t.line[before[1]]}, of the same profile",
+                    f"a time >= {before[0]:g} of {self.t.word} {self.t.line[before[1]]}, "
+                    "of the same profile",
                     subject=profile[i],
-                    hint="sort the rows, or name the column that tells profiles apart (period, analyte, treatment)",
+                    hint="sort the rows, or name the column that tells profiles apart (period, "
+                    "analyte, treatment)",
                 )
             last[profile[i]] = (hours[i], i)
 
     def doses(self, profile, samples, doses, hours) -> np.ndarray | None:
-        """The dose of each row's profile [mg]: of a column dose, or of the profile's
-        only record with an amount.
+        """The dose [mg] of each row's profile: of a column, or of its only record with an amount.
 
         Times count from that record.
         """
@@ -306,7 +310,8 @@ class _Reader:
             several += len(profile_rows) > 1 or bool(repeated[profile_rows].any())
         if several:
             self.notes.append(
-                f"{several} profiles have several doses: the file's doses are not used, times are those of the file"
+                f"{several} profiles have several doses: the file's doses are not used, times are "
+                "those of the file"
             )
         if np.isfinite(out).any():
             self.notes.append("doses from AMT, times since the dose")
@@ -314,7 +319,7 @@ class _Reader:
         return None
 
     def repeated(self) -> np.ndarray:
-        """Records that stand for several doses: with ADDL, or at steady state (SS)."""
+        """Records of several doses: with ADDL, or at steady state (SS)."""
         out = np.zeros(len(self.t), bool)
         for item in ("ADDL", "SS"):
             column = self.column(item, ALIASES[item], needed=False)
@@ -367,25 +372,14 @@ class _Reader:
             limit = limit_factor * self.t.floats(lloq, np.nan)
         value, below = np.full(n, np.nan), np.zeros(n, bool)
         for i in np.flatnonzero(samples):
-            field = self.t.text[self.value][i]
-            number, below_limit = parse_number(field), parse_below(field)
-            if below_limit is None and number is None and not is_missing(field):
-                raise FileFormatError(
-                    self.t.where(i, self.value),
-                    field,
-                    'a number, "BLQ", "<0.5" or nothing',
-                    subject=self.t.text[self.subject][i] if self.subject else None,
-                    hint=f"write {field.replace(',', '.')}" if "," in field else "",
-                )
-            if below_limit is not None:
-                below[i] = True
-                limit[i] = below_limit * self.factor if np.isfinite(below_limit) else limit[i]
-            elif cens[i]:
-                below[i] = True
+            number, stated_limit = self.number_or_limit(i)
+            below[i] = stated_limit is not None or cens[i] or blq[i]
+            if stated_limit is not None:
+                if np.isfinite(stated_limit):
+                    limit[i] = stated_limit * self.factor
+            elif cens[i]:  # a censored value is its limit of quantification
                 limit[i] = number * self.factor if number else limit[i]
-            elif blq[i]:
-                below[i] = True
-            elif number is not None:
+            elif number is not None and not below[i]:
                 value[i] = number * self.factor
         if (value < 0).any():
             i = int(np.argmax(value < 0))
@@ -393,6 +387,26 @@ class _Reader:
                 self.t.where(i, self.value), float(value[i]), "a concentration >= 0 or BLQ"
             )
         return value, limit, below
+
+    def number_or_limit(self, i: int) -> tuple[float | None, float | None]:
+        """The number in row i, or the limit that it is below (infinite: "BLQ"); None for none.
+
+        Raises
+        ------
+        FileFormatError
+            Text that is neither.
+        """
+        field = self.t.text[self.value][i]
+        number, limit = parse_number(field), parse_below(field)
+        if limit is None and number is None and not is_missing(field):
+            raise FileFormatError(
+                self.t.where(i, self.value),
+                field,
+                'a number, "BLQ", "<0.5" or nothing',
+                subject=self.t.text[self.subject][i] if self.subject else None,
+                hint=f"write {field.replace(',', '.')}" if "," in field else "",
+            )
+        return number, limit
 
     def flag(self, item: str) -> np.ndarray:
         column = self.column(item, ALIASES[item], needed=False)

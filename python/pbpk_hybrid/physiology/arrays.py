@@ -9,18 +9,23 @@ arrive when somebody else has imported it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+#: a numpy array, a torch tensor or a number; tensors come out where a tensor went in
+Array = Any
 
-def _torch(*values: Any):
+
+def _torch(*values: Any) -> Any:
     """The torch module if any of `values` is a tensor, else None."""
     torch = sys.modules.get("torch")
     return torch if torch is not None and any(isinstance(v, torch.Tensor) for v in values) else None
 
 
-def _tensors(torch, *values: Any) -> list[Any]:
+def _tensors(torch: Any, *values: Any) -> list[Any]:
+    """All values as tensors of the type and on the device of the first that is one."""
     like = next(v for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
     return [
         v
@@ -30,8 +35,8 @@ def _tensors(torch, *values: Any) -> list[Any]:
     ]
 
 
-def where(condition, a, b):
-    """Elementwise a where `condition`, else b."""
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """Elementwise a where `condition`, else b; shapes broadcast."""
     torch = _torch(condition, a, b)
     if torch is None:
         return np.where(condition, a, b)
@@ -47,26 +52,26 @@ def where(condition, a, b):
     return torch.where(condition, a.to(kind), b.to(kind))
 
 
-def maximum(a, b):
+def maximum(a: Array, b: Array) -> Array:
     """Elementwise larger one."""
     torch = _torch(a, b)
     return np.maximum(a, b) if torch is None else torch.maximum(*_tensors(torch, a, b))
 
 
-def minimum(a, b):
+def minimum(a: Array, b: Array) -> Array:
     """Elementwise smaller one."""
     torch = _torch(a, b)
     return np.minimum(a, b) if torch is None else torch.minimum(*_tensors(torch, a, b))
 
 
-def fmax(a, b):
+def fmax(a: Array, b: Array) -> Array:
     """Elementwise larger one; NaN counts as missing."""
     torch = _torch(a, b)
     return np.fmax(a, b) if torch is None else torch.fmax(*_tensors(torch, a, b))
 
 
-def _unary(name: str):
-    def function(x):
+def _unary(name: str) -> Callable[[Array], Array]:
+    def function(x: Array) -> Array:
         torch = _torch(x)
         return getattr(np if torch is None else torch, name)(x)
 
@@ -77,18 +82,18 @@ def _unary(name: str):
 exp, log, log10, sqrt, isfinite = map(_unary, ("exp", "log", "log10", "sqrt", "isfinite"))
 
 
-def largest(x, axis: int = 1):
+def largest(x: Array, axis: int = 1) -> Array:
     """Largest along an axis."""
     torch = _torch(x)
     return x.max(axis=axis) if torch is None else x.amax(dim=axis)
 
 
-def smallest(x, axis: int = 1):
+def smallest(x: Array, axis: int = 1) -> Array:
     """Smallest along an axis."""
     torch = _torch(x)
     return x.min(axis=axis) if torch is None else x.amin(dim=axis)
 
 
-def copy(x):
+def copy(x: Array) -> Array:
     """A copy that may be written to."""
     return x.copy() if _torch(x) is None else x.clone()

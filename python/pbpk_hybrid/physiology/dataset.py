@@ -11,12 +11,14 @@ import xarray as xr
 from .._core.errors import FlowBalanceError, SchemaError, unknown_name
 from .._core.provenance import provenance
 from .._core.schemas import attrs, validate
-from .arrays import sqrt
+from .arrays import Array, sqrt
 from .organs import FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
 from .species import density
 
 CLOSURE_TOLERANCE = 1e-6
-"""Largest relative gap between the sum of organs and the whole that :func:`check_physiology` lets pass."""
+"""Largest relative gap between the sum of organs and the whole that
+:func:`check_physiology` lets pass.
+"""
 
 
 def build(
@@ -24,13 +26,21 @@ def build(
     blood_flow: np.ndarray,
     species: str,
     covariates: Mapping[str, np.ndarray],
-    facts: Mapping[str, Any],
+    attributes: Mapping[str, Any],
 ) -> xr.Dataset:
-    """A physiology Dataset from organ masses [kg] and flows [L/h], both (subject,
-    organ) in the order of ``ORGANS``.
+    """A physiology Dataset from organ masses and flows.
 
-    `covariates` are per-subject variables; a name outside the schema brings its own
-    (values, units, long_name).
+    Parameters
+    ----------
+    mass, blood_flow : (subject, organ), kg and L/h
+        In the order of ``ORGANS``.
+    species : str
+        Of all subjects.
+    covariates : mapping
+        Name -> (subject,) values; a name outside the schema brings its own
+        (values, units, long_name).
+    attributes : mapping
+        Of the Dataset, beside its provenance.
     """
     rho = np.array([density()[organ][0] for organ in ORGANS])
     n = mass.shape[0]
@@ -49,11 +59,11 @@ def build(
             ds[name] = (("subject",), values, {"units": units, "long_name": long_name})
         else:
             ds[name] = (("subject",), value, attrs("physiology", name))
-    ds.attrs = provenance(title="physiology", **facts)
+    ds.attrs = provenance(title="physiology", **attributes)
     return ds
 
 
-def body_surface_area(body_weight, height):
+def body_surface_area(body_weight: Array, height: Array) -> Array:
     """Body surface [m^2] of an adult, Mosteller (N Engl J Med 317:1098, 1987): sqrt(W
     [kg] H [cm] / 3600).
     """
@@ -68,7 +78,8 @@ def check_physiology(ds: xr.Dataset) -> xr.Dataset:
 
     .. math::
 
-        \\sum_t V_t \\rho_t = BW, \\qquad \\sum_{t\\,systemic} Q_t = Q_{CO}, \\qquad Q_{lung} = Q_{art} = Q_{ven} = Q_{CO}
+        \\sum_t V_t \\rho_t = BW, \\qquad \\sum_{t\\,systemic} Q_t = Q_{CO},
+        \\qquad Q_{lung} = Q_{art} = Q_{ven} = Q_{CO}
 
     Fractions lie inside (0, 1) and the filtered plasma does not exceed the plasma flow
     of the kidney.
@@ -124,19 +135,22 @@ def check_physiology(ds: xr.Dataset) -> xr.Dataset:
         )
     hematocrit = ds["hematocrit"].values
     if (hematocrit >= 1).any():
-        i = int(np.argmax(hematocrit))
+        worst = int(np.argmax(hematocrit))
         raise SchemaError(
-            "physiology.hematocrit", float(hematocrit[i]), "a fraction below 1", subject=subject[i]
+            "physiology.hematocrit",
+            float(hematocrit[worst]),
+            "a fraction below 1",
+            subject=subject[worst],
         )
     plasma_flow = flow[:, organs.index("kidney")] * (1 - hematocrit)
     excess = ds["gfr"].values > plasma_flow
     if excess.any():
-        i = int(np.argmax(excess))
+        worst = int(np.argmax(excess))
         raise SchemaError(
             "physiology.gfr",
-            float(ds["gfr"].values[i]),
-            f"at most the plasma flow of the kidney, {plasma_flow[i]:.6g} L/h",
-            subject=subject[i],
+            float(ds["gfr"].values[worst]),
+            f"at most the plasma flow of the kidney, {plasma_flow[worst]:.6g} L/h",
+            subject=subject[worst],
         )
     return ds
 

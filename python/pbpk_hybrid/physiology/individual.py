@@ -32,11 +32,20 @@ ANIMAL_WEIGHT_FACTOR = 4.0
 
 
 def check_species(species: Any) -> str:
+    """The name of a species that the package has a reference body of.
+
+    Raises
+    ------
+    UnknownNameError
+        Another name; the nearest are suggested.
+    InputError
+        Not a text.
+    """
     return check_choice("species", species, SPECIES, what="a species")
 
 
 def check_sex(species: str, sex: Any) -> str:
-    """The sex to use: male where none is given for man, unknown for an animal."""
+    """The sex to use: male where none is given for a human, unknown for an animal."""
     if sex is None:
         return "male" if species == "human" else "unknown"
     check_kind("sex", sex, str, "'male' or 'female'")
@@ -126,7 +135,7 @@ def _attributes(ref: SpeciesReference) -> dict[str, Any]:
     return {"method": "reference individual", "sources": whole, "notes": "\n".join(ref.notes)}
 
 
-def _animal(ref: SpeciesReference, body_weight) -> xr.Dataset:
+def _animal(ref: SpeciesReference, body_weight: Any) -> xr.Dataset:
     weight = ref.body_weight
     if body_weight is not None:
         low, high = ref.body_weight / ANIMAL_WEIGHT_FACTOR, ref.body_weight * ANIMAL_WEIGHT_FACTOR
@@ -157,14 +166,21 @@ def _animal(ref: SpeciesReference, body_weight) -> xr.Dataset:
     )
 
 
-def _bounded(value, unit: str, field: str, bounds: tuple[float, float]) -> float:
+def _bounded(value: Any, unit: str, field: str, bounds: tuple[float, float]) -> float:
     number = quantity(value, unit, field, positive=True)
     if not bounds[0] <= number <= bounds[1]:
         raise InputError(field, value, f"{bounds[0]:g} to {bounds[1]:g} {unit}")
     return number
 
 
-def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
+def _person(ref: SpeciesReference, body_weight: Any, height: Any, age: Any) -> People:
+    """The covariates of one person; what is None is the reference person's.
+
+    Raises
+    ------
+    InputError
+        A covariate outside of its range, or a BMI outside of :data:`HUMAN_BMI`.
+    """
     weight = (
         ref.body_weight
         if body_weight is None
@@ -180,20 +196,25 @@ def _human(ref: SpeciesReference, body_weight, height, age) -> xr.Dataset:
         raise InputError(
             "body_weight", weight, f"{low:.4g} to {high:.4g} kg for a height of {tall:.4g} cm"
         )
-    people = People(*(np.array([x]) for x in (ref.sex == "male", years, weight, tall)))
+    return People(*(np.array([x]) for x in (ref.sex == "male", years, weight, tall)))
+
+
+def _human(ref: SpeciesReference, body_weight: Any, height: Any, age: Any) -> xr.Dataset:
+    people = _person(ref, body_weight, height, age)
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     mass = close_masses(expected_masses(people), people, fat)
     muscle = mass[0, INDEX["muscle"]]
-    if muscle <= 0.1 * weight:
+    if muscle <= 0.1 * people.weight[0]:
         raise InputError(
             "body_weight",
-            body_weight if body_weight is not None else weight,
-            f"a weight that goes with {tall:.4g} cm: the organs of that height leave {muscle:.3g} kg for muscle",
+            body_weight if body_weight is not None else float(people.weight[0]),
+            f"a weight that goes with {people.height[0]:.4g} cm: the organs of that height leave "
+            f"{muscle:.3g} kg for muscle",
         )
     output = expected_cardiac_output(people)
     surface = body_surface_area(people.weight, people.height)
     surface_ref = body_surface_area(ref.body_weight, ref.height)
-    # same filtration per body surface, and the decline with age of CKD-EPI 2021 (.9938 a year)
+    # same filtration per body surface, and the decline with age of CKD-EPI 2021 (0.9938 a year)
     gfr = ref.gfr * surface / surface_ref * 0.9938 ** (people.age - ref.age)
     ones = np.ones(1)
     return build(

@@ -133,7 +133,8 @@ def sample_block(
 ) -> xr.Dataset:
     """One block of the people of ``sample_population(n, species, seed=seed, **options)``.
 
-    They are numbered as among all of them. Every block has a stream of its own, so that it holds the same people wherever it is drawn.
+    They are numbered as among all of them. Every block has a stream of its own, so that it
+    holds the same people wherever it is drawn.
     """
     first, size = block * BLOCK, block_sizes(n)[block]
     options, sex = dict(options), options.get("sex")

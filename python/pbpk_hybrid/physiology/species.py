@@ -1,4 +1,4 @@
-"""Reference bodies: one per species, two for man, put together from the tables, closed,
+"""Reference bodies: one per species, two for humans, put together from the tables, closed,
 every number with its source.
 
 Closure. Organ masses add to the body weight and systemic organ flows to the cardiac
@@ -8,12 +8,13 @@ contents included) takes what is left, and must be positive.
 Blood. All blood is in ``arterial_blood`` and ``venous_blood``; organ masses are tissue
 without blood where the source says so (ICRP 89: heart and lungs "tissue only").
 Oxygenated blood (left heart, pulmonary veins, arteries, half the capillaries) is
-arterial by ICRP 89 Table 2.14 for man; animals are split 1:2 (Brown et al. 1997 via
+arterial by ICRP 89 Table 2.14 for humans; animals are split 1:2 (Brown et al. 1997 via
 compphysiol).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -52,8 +53,15 @@ class SpeciesReference:
 
 @cache
 def reference(species: str, sex: str) -> SpeciesReference:
-    """The reference body of a species; `sex` is "male" or "female" for man and carries
-    no numbers for animals.
+    """The reference body of a species.
+
+    Parameters
+    ----------
+    species : str
+        One of ``SPECIES``.
+    sex : str
+        "male" or "female" for a human; for animals, whose tables do not tell the sexes
+        apart, only the label.
     """
     if species == "human":
         return _human(sex)
@@ -69,22 +77,32 @@ def density() -> Sourced:
         if organ in ORGANS
     }
     for (organ, parameter), row in own_reference("all").items():
-        if (
-            parameter == "density"
-        ):  # bone: the row replaces httk's cortical density, see corrections
+        if parameter == "density":
+            # bone: the row replaces httk's cortical density, see corrections
             table[organ] = (float(row["value"]), row["source"])
     return table
 
 
 def _measured(species: str, organ: str, parameter: str) -> tuple[float, str]:
+    """A number of the package's own table of references, with its source."""
     row = own_reference(species)[(organ, parameter)]
     return float(row["value"]), row["source"]
 
 
 def _close(
-    species, sex, whole: Sourced, mass: Sourced, flow: Sourced, height=np.nan, age=np.nan
+    species: str,
+    sex: str,
+    whole: Sourced,
+    mass: Sourced,
+    flow: Sourced,
+    height: float = np.nan,
+    age: float = np.nan,
 ) -> SpeciesReference:
-    """Give ``rest`` the remainder of mass and flow and freeze everything."""
+    """Give ``rest`` the remainder of mass and flow and freeze everything.
+
+    `whole` holds what is of the whole body (body weight, cardiac output, ...); `mass` [kg]
+    and `flow` [L/h] are by organ.
+    """
     weight, output = whole["body_weight"][0], whole["cardiac_output"][0]
     through = "cardiac output"
     for organ in ("arterial_blood", "venous_blood", "lung"):
@@ -118,7 +136,7 @@ def _close(
     )
 
 
-def _frozen(values) -> np.ndarray:
+def _frozen(values: list[float]) -> np.ndarray:
     """An array that cannot be changed: references are shared between callers."""
     array = np.array(values)
     array.setflags(write=False)
@@ -126,6 +144,7 @@ def _frozen(values) -> np.ndarray:
 
 
 def _liver_cells(species: str) -> Sourced:
+    """Hepatocytes [1e6 cell/g liver] and microsomal protein [mg/g liver]."""
     table: Sourced = {"hepatocellularity": _measured(species, "liver", "hepatocellularity")}
     try:
         table["microsomal_protein"] = _measured(species, "liver", "microsomal_protein")
@@ -134,7 +153,7 @@ def _liver_cells(species: str) -> Sourced:
     return table
 
 
-# ---- man ----------------------------------------------------------------------------------------
+# ---- humans -------------------------------------------------------------------------------------
 
 ICRP_MASS = {
     "lung": ("lung_tissue_only",),
@@ -171,23 +190,23 @@ _ICRP_FLOW = {
 
 
 def arterial_share() -> float:
-    """Share of the blood that is oxygenated, man, ICRP 89 Table 2.14 (capillaries half
-    and half).
+    """Share of the blood that is oxygenated in humans, ICRP 89 Table 2.14 (capillaries
+    half and half).
     """
-    t = {k: v for k, (v, _) in compphysiol("human35m", "fregVtbl").items()}
+    region = {name: value for name, (value, _) in compphysiol("human35m", "fregVtbl").items()}
     arterial = (
-        t["left_heart"]
-        + t["pulmonary_veins"]
-        + t["systemic_aorta_large_arteries"]
-        + t["systemic_small_arteries"]
+        region["left_heart"]
+        + region["pulmonary_veins"]
+        + region["systemic_aorta_large_arteries"]
+        + region["systemic_small_arteries"]
     )
     venous = (
-        t["right_heart"]
-        + t["pulmonary_arteries"]
-        + t["systemic_large_veins"]
-        + t["systemic_small_veins"]
+        region["right_heart"]
+        + region["pulmonary_arteries"]
+        + region["systemic_large_veins"]
+        + region["systemic_small_veins"]
     )
-    capillaries = t["systemic_capillaries"] + t["pulmonary_capillaries"]
+    capillaries = region["systemic_capillaries"] + region["pulmonary_capillaries"]
     return (arterial + capillaries / 2) / (arterial + venous + capillaries)
 
 
@@ -197,6 +216,23 @@ def _human(sex: str) -> SpeciesReference:
     def icrp(parameter: str, tissue: str = "") -> float:
         return compphysiol(individual, parameter)[tissue][0]
 
+    output = float(mcnally(sex)["CO"]["flow_ref"])
+    red, plasma = icrp("Vtis", "erythrocyte"), icrp("Vtis", "plasma")
+    whole: Sourced = {
+        "body_weight": (icrp("BW"), "ICRP 89 Table 2.9 via compphysiol"),
+        "cardiac_output": (output, "ICRP 89 via McNally et al. (2014), httk mcnally_dt.csv"),
+        "hematocrit": (
+            red / (red + plasma),
+            "ICRP 89 Table 2.12 via compphysiol: red cells / (red cells + plasma)",
+        ),
+        "gfr": _human_gfr(sex, icrp("BSA")),
+    } | _liver_cells("human")
+    mass, flow = _icrp_masses(icrp), _icrp_flows(icrp, output)
+    return _close("human", sex, whole, mass, flow, height=icrp("BH"), age=icrp("age"))
+
+
+def _icrp_masses(icrp: Callable[[str, str], float]) -> Sourced:
+    """Organ masses [kg] of a reference individual whose numbers `icrp` looks up."""
     mass: Sourced = {
         organ: (
             sum(icrp("OWtis", part) for part in parts) / 1000,
@@ -209,12 +245,15 @@ def _human(sex: str) -> SpeciesReference:
         (icrp("OWtis", "adipose_tissue") - icrp("OWtis", "marrow_inactive")) / 1000,
         "ICRP 89 Table 2.8 via compphysiol: adipose tissue less inactive marrow",
     )
-    blood, arterial = icrp("OWtbl") / 1000, arterial_share()
-    blood_source = "ICRP 89 Table 2.8 (mass) and 2.14 (regions) via compphysiol"
-    mass["arterial_blood"] = (arterial * blood, blood_source)
-    mass["venous_blood"] = ((1 - arterial) * blood, blood_source)
+    blood, arterial = icrp("OWtbl", "") / 1000, arterial_share()
+    source = "ICRP 89 Table 2.8 (mass) and 2.14 (regions) via compphysiol"
+    mass["arterial_blood"] = (arterial * blood, source)
+    mass["venous_blood"] = ((1 - arterial) * blood, source)
+    return mass
 
-    output = float(mcnally(sex)["CO"]["flow_ref"])
+
+def _icrp_flows(icrp: Callable[[str, str], float], output: float) -> Sourced:
+    """Organ flows [L/h] of a reference individual with cardiac output `output`."""
     flow: Sourced = {
         organ: (
             sum(icrp("fqbloCO", part) for part in parts) / 100 * output,
@@ -227,25 +266,17 @@ def _human(sex: str) -> SpeciesReference:
         icrp("fqbloCO", "liver") / 100 * output - portal,
         "ICRP 89 Table 2.40 via compphysiol: total liver flow less the portal organs",
     )
-    red, plasma = icrp("Vtis", "erythrocyte"), icrp("Vtis", "plasma")
-    gfr, gfr_source = (
-        own_reference("human")[("", "gfr")]["value"],
-        own_reference("human")[("", "gfr")]["source"],
-    )
-    gfr_value = float(gfr)
+    return flow
+
+
+def _human_gfr(sex: str, surface: float) -> tuple[float, str]:
+    """GFR [L/h] of the reference individual of a sex, with body surface [m^2]."""
+    row = own_reference("human")[("", "gfr")]
+    gfr, source = float(row["value"]), row["source"]
     if sex == "female":  # the published reference is a man's; same GFR per body surface
-        gfr_value *= icrp("BSA") / compphysiol("human35m", "BSA")[""][0]
-        gfr_source += "; scaled by ICRP 89 body surface 1.66/1.90 m2"
-    whole: Sourced = {
-        "body_weight": (icrp("BW"), "ICRP 89 Table 2.9 via compphysiol"),
-        "cardiac_output": (output, "ICRP 89 via McNally et al. (2014), httk mcnally_dt.csv"),
-        "hematocrit": (
-            red / (red + plasma),
-            "ICRP 89 Table 2.12 via compphysiol: red cells / (red cells + plasma)",
-        ),
-        "gfr": (gfr_value * _L_PER_H, gfr_source),
-    } | _liver_cells("human")
-    return _close("human", sex, whole, mass, flow, height=icrp("BH"), age=icrp("age"))
+        gfr *= surface / compphysiol("human35m", "BSA")[""][0]
+        source += "; scaled by ICRP 89 body surface 1.66/1.90 m2"
+    return gfr * _L_PER_H, source
 
 
 # ---- animals ------------------------------------------------------------------------------------
@@ -265,25 +296,39 @@ _HTTK_TISSUES = (
 _BROWN = {"mouse": "mouse25", "rat": "rat250"}
 _BROWN_TISSUES = {"muscle": "mus", "adipose": "adi", "bone": "bon"}
 _ESTIMATED_RABBIT_FLOWS = ("brain", "skin", "bone")  # not in Davies & Morris
-_MIN_REST = (
-    0.05  # of body weight or cardiac output, left for the rest of the body where a table overshoots
-)
+#: of body weight or cardiac output, left for the rest of the body where a table overshoots
+_MIN_REST = 0.05
 
 
 def _httk_animal(species: str, sex: str) -> SpeciesReference:
     body = httk_physiology(species)
     weight = body["Average BW"]
-    volume, tissue_density = (
-        httk_tissue(species, "Vol (L/kg)"),
-        httk_tissue("human", "Density (g/cm^3)"),
-    )
+    output = httk_rate(species, "Cardiac Output") * _L_PER_H
+    whole: Sourced = {
+        "body_weight": (weight, "httk physiology_data.csv"),
+        "cardiac_output": (output, "httk physiology_data.csv (Davies & Morris 1993)"),
+        "hematocrit": (body["Hematocrit"], "httk physiology_data.csv"),
+        "gfr": (
+            httk_rate(species, "GFR") * _L_PER_H,
+            "httk physiology_data.csv (Davies & Morris 1993)",
+        ),
+    } | _liver_cells(species)
+    mass, flow = _httk_masses(species), _httk_flows(species, weight, output)
+    return _close(species, sex, whole, mass, flow)
 
-    # httk made its volumes from masses with these densities, so this gives the masses back
+
+def _httk_masses(species: str) -> Sourced:
+    """Organ masses [kg] of an animal of httk's tables."""
+    body = httk_physiology(species)
+    weight = body["Average BW"]
+    volume = httk_tissue(species, "Vol (L/kg)")
+    tissue_density = httk_tissue("human", "Density (g/cm^3)")
+
     def httk_mass(tissue: str) -> tuple[float, str]:
+        # httk made its volumes from masses with these densities, so this gives the masses back
         value, source = volume[tissue]
-        return value * tissue_density[tissue][
-            0
-        ] * weight, f"httk tissue_data.csv, volume x density ({source})"
+        mass = value * tissue_density[tissue][0] * weight
+        return mass, f"httk tissue_data.csv, volume x density ({source})"
 
     mass: Sourced = {organ: httk_mass(organ) for organ in _HTTK_TISSUES}
     gut, gut_source = httk_mass("gut")
@@ -300,11 +345,13 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
         * density()["arterial_blood"][0]
     )
     _blood(mass, blood, "httk physiology_data.csv: plasma volume / (1 - hematocrit)")
-
     if species == "monkey":
         _leave_rest_mass(mass, weight)
+    return mass
 
-    output = httk_rate(species, "Cardiac Output") * _L_PER_H
+
+def _httk_flows(species: str, weight: float, output: float) -> Sourced:
+    """Organ flows [L/h] of an animal of httk's tables, body weight [kg], output [L/h]."""
     table = httk_tissue(species, "Flow (mL/min/kg^(3/4))")
 
     def httk_flow(tissue: str) -> tuple[float, str]:
@@ -318,41 +365,33 @@ def _httk_animal(species: str, sex: str) -> SpeciesReference:
         for organ, tissue in _BROWN_TISSUES.items():
             percent, source = compphysiol(_BROWN[species], "fqbloCO")[tissue]
             flow[organ] = (percent / 100 * output, f"{source} via compphysiol")
-    if (
-        species == "monkey"
-    ):  # httk's 1.2 mL/min for half a kilogram of bone is 50 times below any other species
+    if species == "monkey":
+        # httk's 1.2 mL/min for half a kilogram of bone is 50 times below any other species
         percent = compphysiol("human35m", "fqbloCO")["skeleton_total"][0]
         flow["bone"] = (
             percent / 100 * output,
-            "analogy: share of cardiac output of man (ICRP 89 Table 2.40)",
+            "analogy: share of cardiac output of humans (ICRP 89 Table 2.40)",
         )
     _portal(flow, species, httk_flow("liver"), httk_flow("spleen"))
     _leave_rest(flow, species, output)
-    whole: Sourced = {
-        "body_weight": (weight, "httk physiology_data.csv"),
-        "cardiac_output": (output, "httk physiology_data.csv (Davies & Morris 1993)"),
-        "hematocrit": (body["Hematocrit"], "httk physiology_data.csv"),
-        "gfr": (
-            httk_rate(species, "GFR") * _L_PER_H,
-            "httk physiology_data.csv (Davies & Morris 1993)",
-        ),
-    } | _liver_cells(species)
-    return _close(species, sex, whole, mass, flow)
+    return flow
 
 
 def _leave_rest_mass(mass: Sourced, weight: float) -> None:
-    """httk gives the monkey man's bone fraction, which leaves .1 % of it for everything
-    else; bone makes room.
+    """Reduce the monkey's bone, which httk gives the human fraction of body weight.
+
+    That leaves 0.1 % of the body for everything that is not an organ of its own.
     """
     value, source = mass["bone"]
-    others = sum(m for m, _ in mass.values()) - value
+    others = sum(kg for kg, _ in mass.values()) - value
     mass["bone"] = (
         (1 - _MIN_REST) * weight - others,
-        f"{source}: man's fraction; reduced so that masses close (see corrections)",
+        f"{source}: the human fraction; reduced so that masses close (see corrections)",
     )
 
 
 def _blood(mass: Sourced, blood: float, source: str) -> None:
+    """Split `blood` [kg] into the arterial and the venous pool as in the rat."""
     rat = {name: compphysiol("rat250", name)[""][0] for name in ("fartVtbl", "fvenVtbl")}
     arterial = rat["fartVtbl"] / (rat["fartVtbl"] + rat["fvenVtbl"])
     mass["arterial_blood"] = (
@@ -369,7 +408,7 @@ def _portal(
     flow: Sourced, species: str, liver: tuple[float, str], spleen: tuple[float, str] | None
 ) -> None:
     """Hepatic artery from Davies & Morris; the portal flow left after the spleen is
-    shared as in man (ICRP 89).
+    shared as in humans (ICRP 89).
     """
     artery, artery_source = _measured(species, "liver", "flow_hepatic_artery")
     flow["liver"] = (artery * _L_PER_H, artery_source)
@@ -385,7 +424,8 @@ def _portal(
     for organ, part in share.items():
         flow[organ] = (
             portal * part / sum(share.values()),
-            f"portal flow = total liver flow ({liver[1]}) less hepatic artery; analogy: shared as in man (ICRP 89)",
+            f"portal flow = total liver flow ({liver[1]}) less hepatic artery; analogy: "
+            "shared as in humans (ICRP 89)",
         )
 
 

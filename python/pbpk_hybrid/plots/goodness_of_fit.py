@@ -1,6 +1,9 @@
 r"""Predicted against observed, with the fold error.
 
-.. math:: AAFE = 10^{\frac{1}{n}\sum |\log_{10}(p_i/o_i)|}, \qquad AFE = 10^{\frac{1}{n}\sum \log_{10}(p_i/o_i)}
+.. math::
+
+    AAFE = 10^{\frac{1}{n}\sum |\log_{10}(p_i/o_i)|},
+    \qquad AFE = 10^{\frac{1}{n}\sum \log_{10}(p_i/o_i)}
 """
 
 from __future__ import annotations

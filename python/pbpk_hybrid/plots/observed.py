@@ -27,6 +27,7 @@ class Observed:
 
     @property
     def label(self) -> str:
+        """For the legend, with the number of profiles where there are several."""
         n = len(np.unique(self.profile))
         return f"observed (n = {n})" if n > 1 else "observed"
 
@@ -62,8 +63,9 @@ def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> N
     if other.any():
         span = lambda v: f"{v.min():.3g}" + (f" to {v.max():.3g}" if v.max() > v.min() else "")
         warn(
-            f"after other doses in {other.sum()} of {other.size} samples: {span(dose[other])} mg, and {span(simulated_dose)} mg were "
-            "simulated; divide both by dose (dose_normalise, --dose-normalise), or leave these samples out"
+            f"after other doses in {other.sum()} of {other.size} samples: "
+            f"{span(dose[other])} mg, and {span(simulated_dose)} mg were simulated; divide "
+            "both by dose (dose_normalise, --dose-normalise), or leave these samples out"
         )
 
 

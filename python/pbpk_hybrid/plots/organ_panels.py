@@ -15,6 +15,7 @@ from . import style
 from .time_profile import time_profile
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -56,52 +57,74 @@ def organ_panels(
     InputError
         Nothing to show, or columns < 1.
     """
-    names = compartment_names(sim)
-    if organs is None:
-        organs = [
-            n
-            for i, n in enumerate(names)
-            if np.isfinite(sim["concentration"].isel(compartment=i).values).any()
-        ]
-    for organ in organs:
-        if organ not in names:
-            raise unknown_name("organs", organ, names, what="a compartment of the simulation")
-    if not len(organs):
-        raise InputError("organs", list(organs), "at least one compartment with a concentration")
+    shown = _organs(sim, organs)
     if isinstance(columns, bool) or not isinstance(columns, (int, np.integer)) or columns < 1:
         raise InputError("columns", columns, "an integer > 0")
-    columns = min(int(columns), len(organs))
-    rows = -(-len(organs) // columns)
+    columns = min(int(columns), len(shown))
+    rows = -(-len(shown) // columns)
     if figure is None:
         import matplotlib.pyplot as plt
 
         figure = plt.figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    panels = grid.ravel()[: len(organs)]
-    limits = []
-    for ax, organ in zip(panels, organs, strict=True):
+    panels = grid.ravel()[: len(shown)]
+    for ax, organ in zip(panels, shown, strict=True):
         time_profile(
             sim, kind=kind, log=log, compartment=organ, interval=interval, legend=False, ax=ax
         )
         ax.set_title(organ.replace("_", " "), fontsize="medium", loc="left")
         ax.set_xlabel("")
         ax.set_ylabel("")
-        limits.append(ax.get_ylim())
-    if share_y:  # the widest of the panels' own limits, so that each is scaled to its data first
-        low, high = np.array(limits).T
-        for i, ax in enumerate(panels):
-            ax.set_ylim(max(low.min(), high.max() * 1e-6) if log else low.min(), high.max())
-            ax.tick_params(labelleft=i % columns == 0)
-    for ax in grid.ravel()[len(organs) :]:
+    if share_y:
+        _share_limits(panels, columns, log)
+    for ax in grid.ravel()[len(shown) :]:
         ax.set_visible(False)
-    for ax in panels[
-        -columns:
-    ]:  # the lowest panel of each column, also where the last row is short
+    # the lowest panel of each column, also where the last row is short
+    for ax in panels[-columns:]:
         ax.tick_params(labelbottom=True)
-    basis = basis_in_words(sim.attrs)
+    _label(figure, panels[0], basis_in_words(sim.attrs))
+    return panels
+
+
+def _organs(sim: xr.Dataset, organs: Sequence[str] | None) -> Sequence[str]:
+    """The compartments to show; None: all that have a concentration.
+
+    Raises
+    ------
+    UnknownNameError
+        A compartment that the simulation does not have.
+    InputError
+        None to show.
+    """
+    names = compartment_names(sim)
+    if organs is None:
+        values = sim["concentration"]
+        organs = [
+            name
+            for i, name in enumerate(names)
+            if np.isfinite(values.isel(compartment=i).values).any()
+        ]
+    for organ in organs:
+        if organ not in names:
+            raise unknown_name("organs", organ, names, what="a compartment of the simulation")
+    if not len(organs):
+        raise InputError("organs", list(organs), "at least one compartment with a concentration")
+    return organs
+
+
+def _share_limits(panels: np.ndarray, columns: int, log: bool) -> None:
+    """The widest of the panels' own limits for all, each having been scaled to its data."""
+    low, high = np.array([ax.get_ylim() for ax in panels]).T
+    for i, ax in enumerate(panels):
+        ax.set_ylim(max(low.min(), high.max() * 1e-6) if log else low.min(), high.max())
+        ax.tick_params(labelleft=i % columns == 0)
+
+
+def _label(figure: Figure, panel: Axes, basis: str) -> None:
+    """Axis labels and the legend of all panels, from one of them."""
     figure.supxlabel("time [h]" + (f"\n{basis}" if basis else ""), fontsize="medium")
     figure.supylabel("concentration [mg/L]", fontsize="medium")
-    handles, labels = panels[0].get_legend_handles_labels()
+    handles, labels = panel.get_legend_handles_labels()
     style.solid(
         figure.legend(
             handles,
@@ -112,4 +135,3 @@ def organ_panels(
             fontsize="small",
         )
     )
-    return panels

@@ -48,7 +48,8 @@ _COVARIATES = (
     ("cardiac_output", "cardiac output"),
 )
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1a1a1a;background:#fff}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;margin:.6rem 0;font-size:.92rem}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #e4e4e4;text-align:left;vertical-align:top}
@@ -147,7 +148,8 @@ def _warnings(sim: xr.Dataset) -> list[str]:
     if failed:
         total = sim.sizes["subject"]
         lines.append(
-            f"{failed} of {total} subjects could not be integrated; they are left out of every figure."
+            f"{failed} of {total} subjects could not be integrated; they are left out of every "
+            "figure."
         )
     if "mass_balance_error" in sim:
         worst = float(np.nanmax(np.abs(sim["mass_balance_error"].values)))

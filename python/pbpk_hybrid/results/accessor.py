@@ -7,12 +7,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from . import curves
 from .storage import save_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class PKAccessor:
@@ -41,7 +45,7 @@ class PKAccessor:
         """Quantiles over the subjects that were integrated: (quantile, time) [mg/L]."""
         return curves.quantiles(self._ds, q, compartment)
 
-    def to_dataframe(self, compartments: Sequence[str] | str | None = None):
+    def to_dataframe(self, compartments: Sequence[str] | str | None = None) -> pd.DataFrame:
         """Long pandas table: subject, time, compartment, concentration, amount and the
         covariates.
         """
@@ -51,8 +55,8 @@ class PKAccessor:
         """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
         return save_results(self._ds, path, compression=compression, schema="simulation")
 
-    # The rooms used below stand to the right of this one: imported on call, so that nothing
-    # here depends on them.
+    # The packages used below depend on this one: imported on call, so that nothing here
+    # depends on them.
     def nca(
         self,
         dose: Any = None,
@@ -67,7 +71,7 @@ class PKAccessor:
 
         return nca(self._ds, dose, route, infusion_duration, **kwargs)
 
-    def plot(self, observations: xr.Dataset | None = None, **kwargs: Any):
+    def plot(self, observations: xr.Dataset | None = None, **kwargs: Any) -> Axes:
         """Concentration over time; see :func:`pbpk_hybrid.plots.time_profile`. Returns
         the matplotlib axes.
         """

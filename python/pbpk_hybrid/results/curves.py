@@ -5,13 +5,16 @@ integrated, quantiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from .._core.schemas import validate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def compartment_names(ds: xr.Dataset) -> list[str]:
@@ -127,7 +130,7 @@ def subject_dose(ds: xr.Dataset) -> xr.DataArray:
     return dose.astype(float)
 
 
-def to_dataframe(ds: xr.Dataset, compartments: Sequence[str] | str | None = None):
+def to_dataframe(ds: xr.Dataset, compartments: Sequence[str] | str | None = None) -> pd.DataFrame:
     """Long table: one row per subject, time and compartment, with the covariates beside."""
     validate(ds, "simulation")
     names = compartment_names(ds)
@@ -138,6 +141,6 @@ def to_dataframe(ds: xr.Dataset, compartments: Sequence[str] | str | None = None
                 raise unknown_name(
                     "compartments", name, names, what="a compartment of the simulation"
                 )
-        ds = ds.isel(compartment=[names.index(w) for w in wanted])
+        ds = ds.isel(compartment=[names.index(name) for name in wanted])
     keep = [v for v in ("concentration", "amount") if v in ds]
     return ds[keep].to_dataframe().reset_index()

@@ -62,6 +62,7 @@ class DoseRecords:
 
     @property
     def n_subjects(self) -> int:
+        """Number of subjects."""
         return self.time.shape[0]
 
     @property

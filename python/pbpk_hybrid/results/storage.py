@@ -141,7 +141,8 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
             ds = opened.load()
     except (PBPKError, KeyboardInterrupt):
         raise
-    except Exception as err:  # a damaged file makes the libraries raise nearly anything: AttributeError, MemoryError, ...
+    # a damaged file makes the libraries raise nearly anything: AttributeError, MemoryError, ...
+    except Exception as err:
         raise FileFormatError(
             "path", str(source), "a netCDF file or zarr store", hint=str(err)
         ) from err

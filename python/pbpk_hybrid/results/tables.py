@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
 
 #: in the order of the table; those that the analysis has are shown
 SHOWN = (
@@ -53,7 +58,7 @@ LABELS = {
 }
 
 
-def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None):
+def nca_summary(result: xr.Dataset, variables: Sequence[str] | None = None) -> pd.DataFrame:
     r"""Summary of a noncompartmental analysis over its subjects.
 
     Geometric CV = :math:`100 \sqrt{e^{s^2} - 1}` with s the standard deviation of the
@@ -148,7 +153,9 @@ def _range(values: np.ndarray) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def nca_table(result: xr.Dataset, variables: Sequence[str] | None = None, title: str | None = None):
+def nca_table(
+    result: xr.Dataset, variables: Sequence[str] | None = None, title: str | None = None
+) -> Table:
     """The summary as a ``rich.table.Table``; print it with ``rich.print``. Of several
     doses, of the last dosing interval.
     """
@@ -205,7 +212,7 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def simulation_table(ds: xr.Dataset, title: str | None = None):
+def simulation_table(ds: xr.Dataset, title: str | None = None) -> Table:
     """What was simulated and how it went, as a ``rich.table.Table`` of two columns."""
     from rich.table import Table
 

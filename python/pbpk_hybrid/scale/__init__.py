@@ -1,7 +1,7 @@
-"""Cohorts larger than memory: chunks of subjects over dask workers, streamed into a zarr store, resumable.
+"""Cohorts larger than memory: chunks of subjects over dask workers, streamed into a zarr store.
 
-Needs the extra ``scale`` (dask, distributed, zarr). Nothing of the engine imports from here but
-``simulate(chunks=...)``, on call.
+A run that was stopped can be resumed. Needs the extra ``scale`` (dask, distributed, zarr). Of
+the engine only ``simulate(chunks=...)`` imports from here, on call.
 """
 
 from __future__ import annotations

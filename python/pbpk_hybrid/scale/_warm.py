@@ -1,4 +1,4 @@
-"""Loaded once by the process that workers are forked from: the imports and the compiled integrator."""
+"""What the process loads from which workers are forked: imports and the compiled integrator."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def _load() -> None:
     )
 
 
-# whatever fails here fails again where it is asked for, with its message; here it would only take the process down
+# an error here would end the server process; a worker meets it again and reports it
 with contextlib.suppress(Exception):
     _load()

@@ -23,7 +23,7 @@ _TEXT = "flag_reasons"  # says in words what `flags` says in bits; too wide for 
 
 @dataclass(frozen=True)
 class Analysis:
-    """NCA of the subjects of a simulation that lies on disk."""
+    """NCA of the subjects of a simulation on disk."""
 
     path: str
     subjects: int
@@ -68,7 +68,7 @@ class Analysis:
         return self
 
     def request(self) -> dict[str, Any]:
-        """To know a run again."""
+        """What identifies the run, as plain JSON."""
         dose = (
             self.dose
             if self.dose is None or isinstance(self.dose, str)
@@ -103,21 +103,27 @@ def nca_cohort(
 
     Parameters
     ----------
-    simulation : store of :func:`simulate_cohort`, complete
-    dose, route, infusion_duration : as in :func:`pbpk_hybrid.nca`, for stores of older versions: a simulation carries its
-        dose records; a dose per subject as an array (n,)
-    store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
-        stopped is finished by the same call
-    keywords : further ones of :func:`pbpk_hybrid.nca` (lloq, compartment, compound, options)
+    simulation : str or path
+        Store that :func:`simulate_cohort` has completed.
+    dose, route, infusion_duration
+        As in :func:`pbpk_hybrid.nca`, for stores of older versions, which have no dose records.
+        A dose for each subject is an array (n_subjects,) [mg].
+    store, chunks, client, workers, overwrite, progress
+        As in :func:`simulate_cohort`. The same call finishes a run that was stopped.
+    **keywords
+        Further keywords of :func:`pbpk_hybrid.nca`: lloq, compartment, compound, options.
 
     Returns
     -------
-    Dataset of :func:`pbpk_hybrid.nca` with dask arrays on the store, without ``flag_reasons``
+    xarray.Dataset
+        As from :func:`pbpk_hybrid.nca`, without ``flag_reasons``; dask arrays on the store.
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used, before any worker starts
-    StoreError : the simulation is not there or not complete; as :func:`simulate_cohort`
+    InputError and its kin
+        Anything that cannot be used, before any worker starts.
+    StoreError
+        The simulation is missing or incomplete; otherwise as :func:`simulate_cohort`.
     """
     path = Path(simulation).expanduser().absolute()
     ds = open_cohort(path)

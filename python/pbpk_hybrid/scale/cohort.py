@@ -1,9 +1,10 @@
-"""Who is simulated, in blocks that anyone can draw anywhere and get the same people.
+"""Who is simulated, in blocks. Every process draws the same people for a block.
 
-A cohort is cut into blocks of :data:`BLOCK` subjects. Block b draws its people and their variability from streams that
-depend on (seed, b) alone (:mod:`pbpk_hybrid._core.random`), and is integrated by itself. Numbers therefore depend
-neither on how blocks are gathered into chunks nor on which worker takes them, to the last bit; and the people are those
-that :func:`pbpk_hybrid.sample_population` draws with the same number and seed.
+A cohort is cut into blocks of :data:`BLOCK` subjects. Block b draws its people and their
+variability from streams that depend on (seed, b) alone (:mod:`pbpk_hybrid._core.random`), and is
+integrated by itself. The numbers therefore depend, to the last bit, neither on the grouping of
+blocks into chunks nor on the worker. The people are those that
+:func:`pbpk_hybrid.sample_population` draws with the same number and seed.
 """
 
 from __future__ import annotations
@@ -45,17 +46,25 @@ class Cohort:
 
     Parameters
     ----------
-    n : number of subjects
-    seed : non-negative integer
-    species : as in :func:`pbpk_hybrid.sample_population`
-    filters : further keywords of :func:`pbpk_hybrid.sample_population`, such as ``{"age": (60, 80), "sex": "female"}``; with
-        the diffusion model its conditions, see :meth:`pbpk_hybrid.learn.PCDM.sample`
-    generator : "survey" (people of NHANES, or the species' tables) or "pcdm" (the diffusion model; extra ``learn``)
+    n : int
+        Number of subjects.
+    seed : int
+        Non-negative.
+    species : str
+        As in :func:`pbpk_hybrid.sample_population`.
+    filters : mapping
+        Further keywords of :func:`pbpk_hybrid.sample_population`, such as
+        ``{"age": (60, 80), "sex": "female"}``. With the diffusion model its conditions, see
+        :meth:`pbpk_hybrid.learn.PCDM.sample`.
+    generator : str
+        "survey" (people of NHANES, or the species' tables) or "pcdm" (the diffusion model;
+        extra ``learn``).
 
     Raises
     ------
-    InputError, UnknownNameError : n or seed that make no sense, a filter or generator that does not exist; the values of
-        filters are checked when the first people are drawn
+    InputError, UnknownNameError
+        A number or seed that cannot be used; a filter or generator that does not exist. The
+        values of filters are checked when the first people are drawn.
     """
 
     n: int
@@ -92,7 +101,8 @@ class Cohort:
 
         Raises
         ------
-        InputError : filters that make no sense or that nobody passes
+        InputError
+            Filters that cannot be read, or that nobody passes.
         """
         if self.generator == "pcdm":
             return diffusion_block(self.n, block, self.seed, dict(self.filters))
@@ -131,7 +141,7 @@ def _diffusion_model():
 
 
 def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:
-    """The people of a block of a cohort, or of a population that is there already."""
+    """The people of a block of a cohort or of a population Dataset."""
     if isinstance(population, Cohort):
         return population.people(block)
     return population.isel(subject=slice(block * BLOCK, (block + 1) * BLOCK))
@@ -182,7 +192,7 @@ def request_text(value: Any) -> str:
 
 
 def fingerprint(ds: xr.Dataset) -> str:
-    """Digest of all values, to know a Dataset again."""
+    """Digest of all values: equal for equal Datasets."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(map(str, ds.variables)):
         values = np.ascontiguousarray(ds[name].values)

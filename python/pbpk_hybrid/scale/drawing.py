@@ -40,7 +40,7 @@ class Drawing:
         )
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
-        """Subjects first to last; what the generator says of its blocks is averaged over them."""
+        """Subjects first to last; attributes of the blocks are averaged over them."""
         parts = [self.cohort.people(b) for b in range(first // BLOCK, -(-last // BLOCK))]
         people = concatenated(parts)
         return with_attrs(people, {**people.attrs, **over_all(parts)})
@@ -50,7 +50,7 @@ class Drawing:
         return self
 
     def request(self) -> dict[str, Any]:
-        """To know a run again."""
+        """What identifies the run, as plain JSON."""
         return {"work": "population", "population": self.cohort.request()}
 
 
@@ -64,27 +64,35 @@ def draw_cohort(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Draw the people of a cohort into a zarr store, in bounded memory; they are those that :func:`simulate_cohort` takes.
+    """Draw the people of a cohort into a zarr store, in bounded memory.
+
+    They are the people that :func:`simulate_cohort` simulates for the same cohort.
 
     >>> from pbpk_hybrid.scale import Cohort, draw_cohort
-    >>> women = Cohort(1_000_000, seed=1, filters={"sex": "female", "age": (60, 80)}, generator="pcdm")
+    >>> filters = {"sex": "female", "age": (60, 80)}
+    >>> women = Cohort(1_000_000, seed=1, filters=filters, generator="pcdm")
     >>> drawn = draw_cohort(women, store="women.zarr")
 
     Parameters
     ----------
-    cohort : who
-    store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
-        stopped is finished by the same call
+    cohort : Cohort
+        Who is drawn.
+    store, chunks, client, workers, overwrite, progress
+        As in :func:`simulate_cohort`. The same call finishes a run that was stopped.
 
     Returns
     -------
-    Dataset of schema ``physiology`` with dask arrays on the store; of the diffusion model's people the attributes
-    ``rejected_fraction``, ``projected_fraction`` and ``mirrored_fraction`` are means over all
+    xarray.Dataset
+        Schema ``physiology`` with dask arrays on the store. For people of the diffusion model
+        the attributes ``rejected_fraction``, ``projected_fraction`` and ``mirrored_fraction``
+        are means over all of them.
 
     Raises
     ------
-    InputError and its kin : a condition that makes no sense, before any worker starts
-    StoreError : as :func:`simulate_cohort`
+    InputError and its kin
+        A condition that cannot be met, before any worker starts.
+    StoreError
+        As :func:`simulate_cohort`.
     """
     if not isinstance(cohort, Cohort):
         raise InputError("cohort", type(cohort).__name__, "a Cohort")

@@ -14,6 +14,7 @@ import xarray as xr
 
 from .._core.errors import InputError, SchemaError
 from ..dosing import Regimen
+from ..dosing.conversion import as_regimen
 from .cohort import BLOCK, concatenated, fingerprint, request_text, with_attrs
 from .run import run_work
 
@@ -22,11 +23,11 @@ _EVERYONE = -1  # subject of a regimen's records that are for all
 
 @dataclass(frozen=True)
 class Forecasting:
-    """Patients with what is known of them."""
+    """Patients, with their covariates, samples and doses."""
 
     checkpoint: str | None
     observation: xr.Dataset
-    regimen: Regimen  # subjects by their place among the patients
+    regimen: Regimen  # subjects by their position among the patients
     physiology: xr.Dataset
     times: np.ndarray
     keywords: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +50,11 @@ class Forecasting:
         )
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
-        """Patients first to last, in blocks: how a network's sums are rounded may depend on who is worked out together."""
+        """Patients first to last, in blocks.
+
+        The rounding of a network's sums may depend on the patients of one batch: equal blocks
+        give equal numbers.
+        """
         starts = range(first, last, BLOCK)
         return concatenated(
             [self._forecast(a - self.first, min(a + BLOCK, last) - self.first) for a in starts]
@@ -95,7 +100,7 @@ class Forecasting:
         )
 
     def request(self) -> dict[str, Any]:
-        """To know a run again."""
+        """What identifies the run, as plain JSON."""
         return {
             "work": "forecast",
             "checkpoint": self.checkpoint,
@@ -114,22 +119,22 @@ def _numbers(labels: np.ndarray) -> list[int]:
     return subject_ids(labels.astype(str).tolist())
 
 
-def _by_place(regimen: Regimen, labels: np.ndarray) -> Regimen:
-    """The regimen with subjects numbered by their place among the patients."""
-    place = {number: i for i, number in enumerate(_numbers(labels))}
+def _by_position(regimen: Regimen, labels: np.ndarray) -> Regimen:
+    """The regimen with subjects numbered by their position among the patients."""
+    position = {number: i for i, number in enumerate(_numbers(labels))}
     who = regimen.columns["subject"]
-    strangers = sorted(set(who.tolist()) - {_EVERYONE, *place})
+    strangers = sorted(set(who.tolist()) - {_EVERYONE, *position})
     if strangers:
         raise InputError("regimen.subject", strangers[0], "a subject of the physiology Dataset")
     return Regimen(
-        {**regimen.columns, "subject": [place.get(int(s), _EVERYONE) for s in who]},
+        {**regimen.columns, "subject": [position.get(int(s), _EVERYONE) for s in who]},
         span=regimen.span,
     )
 
 
 @functools.lru_cache(maxsize=1)
 def _forecaster(checkpoint: str | None):
-    """Read once in each process."""
+    """The forecaster, read once in each process."""
     from ..learn import Forecaster
 
     return Forecaster.load(checkpoint)
@@ -154,22 +159,30 @@ def forecast_cohort(
 
     Parameters
     ----------
-    observation, regimen, times : as in :meth:`pbpk_hybrid.learn.Forecaster.forecast`
-    physiology : Dataset over ``subject`` of what is known (species, body_weight [kg], age [year], sex, ...); a patient is
-        everyone in it
-    checkpoint : of another forecaster than the shipped one
-    store, chunks, client, workers, overwrite, progress : as in :func:`simulate_cohort`; a run that was
-        stopped is finished by the same call
-    keywords : further ones of :meth:`~pbpk_hybrid.learn.Forecaster.forecast` (compound, compartments, quantiles)
+    observation, regimen, times
+        As in :meth:`pbpk_hybrid.learn.Forecaster.forecast`.
+    physiology : xarray.Dataset
+        Known covariates over ``subject``: species, body_weight [kg], age [year], sex, ... Each
+        of its subjects is a patient.
+    checkpoint : str or path, optional
+        Another forecaster than the shipped one.
+    store, chunks, client, workers, overwrite, progress
+        As in :func:`simulate_cohort`. The same call finishes a run that was stopped.
+    **keywords
+        Further keywords of :meth:`~pbpk_hybrid.learn.Forecaster.forecast`: compound,
+        compartments, quantiles.
 
     Returns
     -------
-    Dataset of :meth:`~pbpk_hybrid.learn.Forecaster.forecast` with dask arrays on the store
+    xarray.Dataset
+        As from :meth:`~pbpk_hybrid.learn.Forecaster.forecast`; dask arrays on the store.
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used
-    StoreError : as :func:`simulate_cohort`
+    InputError and its kin
+        Anything that cannot be used.
+    StoreError
+        As :func:`simulate_cohort`.
     """
     if not isinstance(physiology, xr.Dataset) or "subject" not in physiology.coords:
         raise SchemaError(
@@ -192,9 +205,8 @@ def forecast_cohort(
     strangers = sorted(set(observation["subject"].values.astype(str).tolist()) - known)
     if strangers:
         raise InputError("observation.subject", strangers[0], "a subject of the physiology Dataset")
-    given = Regimen.parse(regimen) if isinstance(regimen, str) else regimen
     path = None if checkpoint is None else str(Path(checkpoint).expanduser().absolute())
-    given = _by_place(given, physiology["subject"].values)
+    given = _by_position(as_regimen(regimen), physiology["subject"].values)
     work = Forecasting(
         path, observation, given, physiology, np.asarray(times, dtype=float), keywords
     )

@@ -23,7 +23,10 @@ _CLUSTERS = 5
 
 
 class Work(Protocol):
-    """What is done with the subjects of a chunk. It crosses process borders, and holds everything the numbers depend on."""
+    """What is done with the subjects of a chunk.
+
+    It is sent to workers, and holds everything that the numbers depend on.
+    """
 
     @property
     def n(self) -> int:
@@ -33,16 +36,19 @@ class Work(Protocol):
         """(n,) names of the subjects in the store."""
 
     def template(self) -> xr.Dataset:
-        """The result for a few subjects, with the attributes of all: names, types, and errors before any worker starts."""
+        """The result for a few subjects, with the attributes of all.
+
+        It gives the store its names and types, and raises errors before any worker starts.
+        """
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
-        """The result for subjects first to last (whole blocks of BLOCK, but for the last of all)."""
+        """The result for subjects first to last: whole blocks, except the last of the cohort."""
 
     def part(self, first: int, last: int) -> Work:
         """What a worker needs for subjects first to last."""
 
     def request(self) -> dict[str, Any]:
-        """The same as plain JSON, to know a run again."""
+        """What identifies the run, as plain JSON."""
 
 
 def run_work(
@@ -55,7 +61,10 @@ def run_work(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Do the work on all subjects, or what is left of it; see :func:`simulate_cohort` for parameters and errors."""
+    """Do the work on all subjects, or on those that are left.
+
+    See :func:`simulate_cohort` for parameters and errors.
+    """
     if isinstance(chunks, bool) or not isinstance(chunks, (int, np.integer)) or chunks < 1:
         raise InputError("chunks", chunks, "a whole number of subjects >= 1")
     if workers is not None and (
@@ -112,12 +121,14 @@ def _run(
         except StoreError:
             raise
         except Exception as error:
-            # dask mends the loss of a worker that runs, but not of one that is just starting: its cluster then fails as a
-            # whole. What is finished is on disk, so another cluster takes what is left. A client of the user's is his
+            # dask replaces a worker that dies while it runs. If one dies while it starts, the whole
+            # cluster fails. Finished chunks are on disk, so a new cluster computes the rest. A
+            # client that the user passed is not replaced
             if client is not None or turn == _CLUSTERS - 1:
                 raise StoreError(
-                    f"{target.path}: the workers could not be kept running ({type(error).__name__}: {error}); run the same "
-                    "command again, finished chunks are kept"
+                    f"{target.path}: the workers could not be kept running "
+                    f"({type(error).__name__}: {error}); run the same command again, "
+                    "finished chunks are kept"
                 ) from error
             for i in sorted(rest):
                 if target.finished(i):
@@ -127,7 +138,7 @@ def _run(
 
 
 class _TaskFailed(Exception):
-    """A chunk could not be computed: its error, as the cause, is the user's to see, and no reason to try again."""
+    """A chunk could not be computed. The cause is shown to the user; it would fail again."""
 
 
 def _over(
@@ -143,8 +154,8 @@ def _over(
         following = next(waiting, None)
         if following is None:
             return []
-        # sent with each task, not scattered: what lies on a worker is lost with it. A chunk is written whole or not at
-        # all, so the scheduler may give it to another worker when one dies
+        # sent with each task, not scattered: scattered data are lost with their worker. A chunk is
+        # written whole or not at all, so the scheduler may repeat it on another worker
         part = work.part(*target.bounds(following))
         return [active.submit(_chunk, part, target, following, pure=False)]
 
@@ -167,8 +178,8 @@ def _result(future, target: CohortStore) -> int:
         return future.result()
     except distributed.scheduler.KilledWorker as error:
         raise StoreError(
-            f"{target.path}: workers died again and again on one chunk, most likely for want of memory; smaller "
-            "`chunks` need less. Finished chunks are kept"
+            f"{target.path}: workers died repeatedly on one chunk, most likely because memory ran "
+            "out; use smaller `chunks`. Finished chunks are kept"
         ) from error
     except (distributed.CancelledError, distributed.comm.CommClosedError, TimeoutError):
         raise  # the cluster's, not the chunk's
@@ -177,7 +188,7 @@ def _result(future, target: CohortStore) -> int:
 
 
 def _chunk(work: Work, target: CohortStore, i: int) -> int:
-    """What a worker does: chunk i, and write it. Returns i."""
+    """What a worker does: compute chunk i and write it. Returns i."""
     ds = work.blocks(*target.bounds(i))
     target.write(i, ds)
     return i

@@ -1,9 +1,9 @@
 """The zarr store of a cohort, and the journal beside it that says which chunks are finished.
 
-`NAME.zarr` is an ordinary store (format 2) of the ``simulation`` schema. `NAME.zarr.run` holds the journal: what was asked
-(``run.json``), and for every finished chunk a record with a digest of each of its files. A chunk counts as finished when its
-record is there and its files have these digests; everything else is computed again. Values not yet computed read as NaN, or
-status -1.
+`NAME.zarr` is an ordinary store (format 2) of the ``simulation`` schema. `NAME.zarr.run` holds
+the journal: the request (``run.json``), and for every finished chunk a record with a digest of
+each of its files. A chunk is finished when its record exists and its files have these digests;
+all others are computed again. Values not yet computed read as NaN, their status as -1.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .._core.errors import InputError, SchemaError, StoreError
 from .._core.files import atomic_path
 from .._core.optional import require
 
-#: what a whole number holds until it is computed. It is written, not declared as the fill value: readers would take a
-#: declared one for a mask and hand out floats
+#: what an integer variable holds until it is computed. It is written, not declared as the fill
+#: value: readers would take a declared one for a mask and return floats
 _UNREACHED = -1
-#: attributes of a chunk whose mean over the subjects is told of the store, and those whose sum is
+#: attributes of chunks: the store has their mean over the subjects, or their sum
 AVERAGED = ("rejected_fraction", "projected_fraction", "mirrored_fraction", "redrawn_fraction")
 SUMMED = ("soft_rule_exceptions", "replaced_people")
 #: least number of characters of a column of text: the first subjects need not have the longest
@@ -38,7 +38,7 @@ _WIDTH = 32
 
 
 class CohortStore:
-    """One cohort on disk. Several processes may write chunks of it at once, each chunk by one of them."""
+    """One cohort on disk. Several processes may write at once, each its own chunks."""
 
     def __init__(self, path: str | os.PathLike, chunk: int, n: int) -> None:
         self.path = Path(path).expanduser().absolute()
@@ -62,7 +62,8 @@ class CohortStore:
 
         Raises
         ------
-        StoreError : another run holds it, or the folder cannot be written
+        StoreError
+            Another run holds it, or the folder cannot be written.
         """
         try:
             self.journal.mkdir(parents=True, exist_ok=True)
@@ -81,19 +82,25 @@ class CohortStore:
     def begin(
         self, request: Mapping[str, Any], template: xr.Dataset, labels: np.ndarray, overwrite: bool
     ) -> list[int]:
-        """Make the store, or look at what is there; returns the chunks still to be computed.
+        """Create the store, or check the one that exists; returns the chunks still to compute.
 
         Parameters
         ----------
-        request : everything the numbers depend on, as plain JSON
-        template : simulation Dataset of a few subjects: names, types, attributes
-        labels : (n,) of all subjects
+        request : mapping
+            Everything the numbers depend on, as plain JSON.
+        template : xarray.Dataset
+            Result for a few subjects: names, types, attributes.
+        labels : ndarray, (n_subjects,)
+        overwrite : bool
+            Delete a store that exists.
 
         Raises
         ------
-        StoreError : the store belongs to another request (names what differs), or was not made here
+        StoreError
+            The store belongs to another request (the message says what differs), or was not
+            made by this package.
         """
-        asked = json.loads(json.dumps(dict(request)))
+        wanted = json.loads(json.dumps(dict(request)))
         if overwrite:
             shutil.rmtree(self.path, ignore_errors=True)
             for file in self.journal.glob("*.json"):
@@ -103,22 +110,24 @@ class CohortStore:
             before = _read_json(record)
             if before is None:
                 raise StoreError(f"{record} is damaged; overwrite=True starts again")
-            for name in sorted(asked.keys() | before.keys()):
-                if asked.get(name) != before.get(name):
+            for name in sorted(wanted.keys() | before.keys()):
+                if wanted.get(name) != before.get(name):
                     raise StoreError(
-                        f"{self.path} holds another run: {name} was {_short(before.get(name))} and is "
-                        f"{_short(asked.get(name))} now; choose another name, or overwrite=True"
+                        f"{self.path} holds another run: {name} was {_short(before.get(name))} "
+                        f"and is {_short(wanted.get(name))} now; choose another name, or "
+                        "overwrite=True"
                     )
             self._sweep()
             return [i for i in range(self.chunks) if not self.finished(i)]
         if self.path.exists():
             raise StoreError(
-                f"{self.path} is there and is not an unfinished run; choose another name, or overwrite=True"
+                f"{self.path} is there and is not an unfinished run; choose another name, or "
+                "overwrite=True"
             )
         with self._reporting():
             self._create(template, labels)
             with atomic_path(record) as draft:
-                draft.write_text(json.dumps(asked, indent=1, sort_keys=True))
+                draft.write_text(json.dumps(wanted, indent=1, sort_keys=True))
         return list(range(self.chunks))
 
     def write(self, i: int, ds: xr.Dataset) -> None:
@@ -126,7 +135,8 @@ class CohortStore:
 
         Raises
         ------
-        StoreError : the disk is full or the store cannot be written
+        StoreError
+            The disk is full or the store cannot be written.
         """
         first, last = self.bounds(i)
         with self._reporting():
@@ -203,7 +213,7 @@ class CohortStore:
         )
 
     @staticmethod
-    def arrays(group) -> list[str]:
+    def arrays(group: Any) -> list[str]:
         """Arrays that are cut into chunks of subjects."""
         return sorted(
             name
@@ -268,12 +278,12 @@ class CohortStore:
 def over_all(parts: Sequence[xr.Dataset]) -> dict[str, float]:
     """The attributes that are means or sums over the subjects of all parts."""
     sizes = [p.sizes["subject"] for p in parts]
-    told = {
+    averages = {
         k: float(np.average([p.attrs[k] for p in parts], weights=sizes))
         for k in AVERAGED
         if k in parts[0].attrs
     }
-    return told | {k: sum(p.attrs[k] for p in parts) for k in SUMMED if k in parts[0].attrs}
+    return averages | {k: sum(p.attrs[k] for p in parts) for k in SUMMED if k in parts[0].attrs}
 
 
 def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset:
@@ -281,11 +291,15 @@ def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset
 
     Parameters
     ----------
-    partial : accept a run that is not complete; what is missing is NaN, its status -1
+    path : str or path
+        The store, ``NAME.zarr``.
+    partial : bool
+        Accept a run that is not complete: missing values are NaN, their status -1.
 
     Raises
     ------
-    StoreError : not a store, damaged, or not complete
+    StoreError
+        Not a store, damaged, or not complete.
     """
     path = Path(path).expanduser().absolute()
     require("zarr", "scale", "reading .zarr")
@@ -298,9 +312,7 @@ def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset
             decode_times=False,
             decode_timedelta=False,
         )
-    except (
-        Exception
-    ) as error:  # zarr and xarray raise many kinds for one thing: a store that cannot be read
+    except Exception as error:  # zarr and xarray raise many types for an unreadable store
         raise StoreError(f"{path} cannot be read as a cohort: {error}") from error
     if not partial and not ds.attrs.get("complete"):
         raise StoreError(
@@ -310,11 +322,17 @@ def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset
 
 
 def verify_cohort(path: str | os.PathLike) -> list[int]:
-    """Chunks of a store that are missing or damaged, by the digests of the journal; none for a sound, complete store.
+    """Chunks of a store that are missing or damaged, by the digests of the journal.
+
+    Returns
+    -------
+    list of int
+        Empty for a complete store without damage.
 
     Raises
     ------
-    StoreError : there is no journal beside the store
+    StoreError
+        There is no journal beside the store.
     """
     path = Path(path).expanduser().absolute()
     request = run_record(path)
@@ -325,7 +343,7 @@ def verify_cohort(path: str | os.PathLike) -> list[int]:
 
 
 def run_record(path: str | os.PathLike) -> dict[str, Any] | None:
-    """What the store was asked for, from the journal beside it; None where there is none."""
+    """The request of a store, from the journal beside it; None without a journal."""
     path = Path(path).expanduser().absolute()
     return _read_json(path.with_name(path.name + ".run") / "run.json")
 
@@ -334,7 +352,8 @@ def storage_error(error: OSError, path: Path) -> StoreError:
     """An operating-system error in words that say what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
-            f"{path}: the disk is full; make room and run the same command again, finished chunks are kept"
+            f"{path}: the disk is full; free some space and run the same command again, finished "
+            "chunks are kept"
         )
     return StoreError(f"{path}: cannot be written ({error.strerror or error})")
 

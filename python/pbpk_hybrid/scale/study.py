@@ -34,12 +34,14 @@ from .cohort import (
 )
 from .run import run_work
 
-_TEMPLATE = 4  # subjects simulated at first: finds bad input before any worker starts, and gives the store its shape
+#: subjects simulated first: bad input is found before any worker starts, and the store gets its
+#: shape
+_TEMPLATE = 4
 
 
 @dataclass(frozen=True)
 class Study:
-    """Everything the numbers depend on, in a form that crosses process borders."""
+    """Everything the numbers depend on, in a form that is sent to workers."""
 
     compound: Compound
     regimen: Regimen
@@ -47,10 +49,10 @@ class Study:
     times: np.ndarray | TimeGrid | None
     variability: Draws | None
     seed: int | None
-    keywords: Mapping[str, Any] = field(default_factory=dict)  # further ones of simulate
-    first_block: int = 0  # the block that a population which is there begins with
-    rows: np.ndarray | None = None  # of such a population, the draw that each subject takes
-    time_grid: str = ""  # where the times were chosen: what they reach
+    keywords: Mapping[str, Any] = field(default_factory=dict)  # further keywords of simulate
+    first_block: int = 0  # the first block of a population Dataset (a part of one, in a worker)
+    rows: np.ndarray | None = None  # (n,) of a Dataset: the draw that each subject takes
+    time_grid: str = ""  # of times that were chosen here: how far they reach
 
     @property
     def n(self) -> int:
@@ -62,7 +64,7 @@ class Study:
         return labels_of(self.population)
 
     def template(self) -> xr.Dataset:
-        """Some of the first block's people, with attributes of the whole cohort instead of theirs."""
+        """The result for a few people of the first block, with attributes of the whole cohort."""
         few = self._simulate(block_of(self.population, 0).isel(subject=slice(0, _TEMPLATE)), (0,))
         facts = {"block": BLOCK, "seed": self.seed}
         if self.time_grid:
@@ -76,19 +78,19 @@ class Study:
         return with_attrs(few, {**attrs, **{k: v for k, v in facts.items() if v is not None}})
 
     def blocks(self, first: int, last: int) -> xr.Dataset:
-        """Simulate subjects first to last (whole blocks, but for the cohort's last).
+        """Simulate subjects first to last: whole blocks, except the last of the cohort.
 
-        Blocks are drawn one by one and integrated together: a block is a whole number of every backend's packs of lanes, so
-        that its numbers do not depend on its neighbours.
+        Blocks are drawn one by one and integrated together. A block is a whole number of every
+        backend's packs of lanes, so that its numbers do not depend on its neighbours.
         """
-        numbers = range(first // BLOCK, -(-last // BLOCK))
+        numbers = range(first // BLOCK, -(-last // BLOCK))  # the last block may be smaller
         people = concatenated([self._people(b) for b in numbers])
         return self._simulate(people, numbers)
 
     def _simulate(self, people: xr.Dataset, blocks: Sequence[int]) -> xr.Dataset:
         variability, seed = self.variability, None
         if variability is not None and self.rows is not None:
-            # as simulate draws for a population that is there
+            # as simulate draws for a population Dataset
             first, seed = (blocks[0] - self.first_block) * BLOCK, self.seed
             variability = ByRow(variability, self.rows[first : first + people.sizes["subject"]])
         elif isinstance(variability, Variability):
@@ -99,9 +101,8 @@ class Study:
             seeds = tuple(block_seed(self.seed, b) for b in blocks)
             seed, variability = seeds[0], _ByBlock(variability, seeds)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", SubjectFailedWarning
-            )  # counted, and named once at the end
+            # counted, and reported once at the end
+            warnings.simplefilter("ignore", SubjectFailedWarning)
             return simulate(
                 self.compound,
                 self.regimen,
@@ -119,7 +120,7 @@ class Study:
         )
 
     def part(self, first: int, last: int) -> Study:
-        """What a worker needs for subjects first to last: of a population that is there, only those."""
+        """What a worker needs for subjects first to last: of a Dataset only those."""
         if isinstance(self.population, Cohort):
             return self
         people = self.population.isel(subject=slice(first, last))
@@ -127,7 +128,7 @@ class Study:
         return dataclasses.replace(self, population=people, first_block=first // BLOCK, rows=rows)
 
     def request(self) -> dict[str, Any]:
-        """The same as plain JSON, to know a run again."""
+        """What identifies the run, as plain JSON."""
         people = self.population
         return {
             "compound": request_text(self.compound),
@@ -148,7 +149,10 @@ class _ByBlock:
     seeds: tuple[int, ...]
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Multipliers (n,); see :meth:`pbpk_hybrid.Variability.draw`. `seed` is that of the first block."""
+        """Multipliers (n,); see :meth:`pbpk_hybrid.Variability.draw`.
+
+        Each block takes its own seed, not `seed`.
+        """
         drawn = [
             self.of.draw(min(BLOCK, n - i * BLOCK), own, parameters)
             for i, own in enumerate(self.seeds)
@@ -179,41 +183,56 @@ def simulate_cohort(
     """Simulate a cohort of any size; memory is bounded by the chunks, not by the cohort.
 
     >>> from pbpk_hybrid.scale import Cohort, simulate_cohort
-    >>> people = Cohort(1_000_000, seed=1)
-    >>> cohort = simulate_cohort("theophylline", "320 mg oral", people, range(25), store="cohort.zarr")
+    >>> people, times = Cohort(1_000_000, seed=1), range(25)
+    >>> run = simulate_cohort("theophylline", "320 mg oral", people, times, store="cohort.zarr")
 
-    A run that was stopped, by whatever, is finished by calling it again in the same words: finished chunks are checked
-    and kept. Numbers do not depend on `chunks`, on the number of workers, or on what went wrong on the way.
+    The same call finishes a run that was stopped for any reason: finished chunks are checked and
+    kept. The numbers do not depend on `chunks`, on the number of workers or on interruptions.
 
     Parameters
     ----------
-    compound, regimen, times : as in :func:`pbpk_hybrid.simulate`
-    population : a :class:`Cohort` (people are drawn by the workers) or a physiology Dataset
-    store : name of the zarr store, ending in ``.zarr``; a journal ``<store>.run`` lies beside it
-    chunks : subjects per chunk, rounded up to whole blocks of 2,000: what a worker holds in memory at a time
-    client : a ``distributed.Client`` (local, SLURM, Kubernetes, ...); the store must be reachable for its workers.
-        None: processes on this machine
-    workers : processes when `client` is None; None: one per core; 1: in this process
-    compartments : what to save
-    variability, seed : as in simulate (a Cohort is drawn at random, so "default" is ``Variability()``); `seed` None takes
-        the cohort's
-    overwrite : replace a store that is there
-    progress : called with numbers of subjects done
-    keywords : further ones of :func:`pbpk_hybrid.simulate` (options, backend, clearance, distribution, partition_method,
-        kp, hepatic_model)
+    compound, regimen, times
+        As in :func:`pbpk_hybrid.simulate`.
+    population : Cohort or xarray.Dataset
+        A :class:`Cohort`, whose people the workers draw, or a physiology Dataset.
+    store : str or path
+        Name of the zarr store; ends in ``.zarr``. The journal ``<store>.run`` is beside it.
+    chunks : int
+        Subjects that a worker holds in memory at a time; rounded up to whole blocks of 2,000.
+    client : distributed.Client, optional
+        Local, SLURM, Kubernetes, ...; its workers must reach the store. None: processes on this
+        machine.
+    workers : int, optional
+        Processes if `client` is None. None: one per core; 1: this process.
+    compartments : sequence of str
+        What is saved.
+    variability, seed
+        As in :func:`pbpk_hybrid.simulate`. A Cohort is drawn at random: its "default" is
+        ``Variability()``. Without `seed` the cohort's seed is used.
+    overwrite : bool
+        Replace a store that exists.
+    progress : callable, optional
+        Called with numbers of subjects done.
+    **keywords
+        Further keywords of :func:`pbpk_hybrid.simulate`: options, backend, clearance,
+        distribution, partition_method, kp, hepatic_model.
 
     Returns
     -------
-    Dataset of schema ``simulation`` with dask arrays on the store; attribute ``failed_subjects``
+    xarray.Dataset
+        Schema ``simulation`` with dask arrays on the store; attribute ``failed_subjects``.
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used, before any worker starts
-    StoreError : the store is in use, belongs to another run, the disk is full, or workers keep dying
+    InputError and its kin
+        Anything that cannot be used, before any worker starts.
+    StoreError
+        The store is in use or belongs to another run, the disk is full, or workers keep dying.
 
     Warns
     -----
-    SubjectFailedWarning : subjects whose integration failed
+    SubjectFailedWarning
+        Subjects whose integration failed.
     """
     study = _study(
         compound,
@@ -236,8 +255,7 @@ def simulate_cohort(
 
 
 def _study(compound, regimen, population, times, variability, seed, keywords) -> Study:
-    compound = as_compound(compound) if isinstance(compound, str) else compound
-    regimen = as_regimen(regimen) if isinstance(regimen, str) else regimen
+    compound, regimen = as_compound(compound), as_regimen(regimen)
     if not isinstance(population, (Cohort, xr.Dataset)):
         raise InputError(
             "population", type(population).__name__, "a Cohort or a physiology Dataset"

@@ -19,16 +19,17 @@ def cores() -> int:
 
 
 def warm_up(workers: int | None) -> None:
-    """Begin to make ready what the workers start from, while this process does something else.
+    """Start the process that workers are forked from, while this process goes on.
 
-    Workers are forked from one process that has loaded the engine (:mod:`._warm`): they begin at once, share its memory, and
-    one that was killed is replaced in milliseconds. Harmless when called again, or when no worker is started after all.
+    That process has loaded the engine (:mod:`._warm`). Its workers start at once and share its
+    memory, and a killed worker is replaced in milliseconds. A second call, or a run without
+    workers, does no harm.
     """
     if (workers or cores()) < 2 or _start_method() != "forkserver":
         return
     from multiprocessing import forkserver
 
-    # dask adds its own list when it starts a process: the server runs by then, and has what it needs
+    # dask sets its own list when it starts a process; by then this server has loaded ours
     multiprocessing.get_context("forkserver").set_forkserver_preload(["pbpk_hybrid.scale._warm"])
     forkserver.ensure_running()
 
@@ -39,15 +40,16 @@ def _start_method() -> str:
 
 @contextlib.contextmanager
 def client_of(client: Any, workers: int) -> Iterator[Any]:
-    """The client given, or one of `workers` processes on this machine that end with the block."""
+    """`client`, or one with `workers` processes on this machine that end with the block."""
     if client is not None:
         yield client
         return
     distributed = require("distributed", "scale", "a cohort over several processes")
     import dask
 
-    # no dashboard: a port that nobody asked for; and the scheduler's own page, which it opens all the same, at a free port
-    # of this machine, so that two runs never meet on dask's 8787. Workers may die some times before a chunk is given up
+    # No dashboard: nobody asked for an open port. The scheduler opens a page of its own anyway:
+    # at a free port, so that two runs do not both want dask's 8787. A chunk is given up only
+    # after its workers have died several times
     settings = {
         "distributed.scheduler.allowed-failures": 10,
         "distributed.worker.daemon": True,

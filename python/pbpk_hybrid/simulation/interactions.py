@@ -1,4 +1,4 @@
-"""Several compounds at once, and what one does to the other's exposure."""
+"""Several compounds at once, and the effect of one on the exposure to another."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from ..models.small_molecules.interactions import interacting_system
 from ..models.small_molecules.links import warn_of_strangers
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
-from .run import simulate_system, warn_of_idle_gut
+from .run import RunDoses, RunSettings, run_system, warn_of_idle_gut
 from .single import with_covariates
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
-#: whether `interaction`, which knows the victim, has said what changes nothing
-_judged: ContextVar[bool] = ContextVar("judged", default=False)
+#: whether `interaction`, which knows the victim, has warned of effects that change nothing
+_effects_checked: ContextVar[bool] = ContextVar("effects_checked", default=False)
 _OPTIONS = (
     "enzyme_half_lives",
     "partition_method",
@@ -42,11 +42,12 @@ _OPTIONS = (
     "raise_on_failure",
     "progress",
 )
-Given = Mapping[Any, Any] | Sequence[tuple[Any, Any]]  # compound or its name -> regimen
+#: compound, or its name, -> regimen; pairs, or a mapping
+CompoundRegimens = Mapping[Any, Any] | Sequence[tuple[Any, Any]]
 
 
 def simulate_together(
-    compounds: Given,
+    compounds: CompoundRegimens,
     population: xr.Dataset | None = None,
     times: Sequence[float] | np.ndarray | TimeGrid | None = None,
     *,
@@ -62,9 +63,10 @@ def simulate_together(
     raise_on_failure: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> xr.Dataset:
-    """Several compounds in every person of a population, with what they do to each other's enzymes.
+    """Several compounds in every person of a population, with their effects on enzymes.
 
-    People differ by their anatomy and phenotypes alone: there is no `variability` here, other than in :func:`simulate`.
+    People differ by their anatomy and phenotypes alone: unlike :func:`simulate`, this function
+    has no `variability`.
 
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
@@ -75,26 +77,43 @@ def simulate_together(
 
     Parameters
     ----------
-    compounds : compound (or its name) -> regimen, or pairs of them; None for one that is only formed as a metabolite.
-        How they interact is in their ``metabolism`` and ``enzyme_effects``; see :mod:`pbpk_hybrid.models.small_molecules.interactions`.
-    compartments : ``"<compound>:<compartment>"``; "plasma" and "blood" are the first compound's
-    areas : compartments whose exact AUC and AUMC are kept; None: every "<compound>:plasma" that is saved
-    enzyme_half_lives : ``"CYP3A4.liver"`` -> [h], instead of the table
-    absorption : name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others: first order
-    Others as in :func:`simulate`.
+    compounds : mapping or sequence of pairs
+        Compound, or its name, -> regimen; None for a compound that is only formed as a
+        metabolite. The interactions follow from the compounds' ``metabolism`` and
+        ``enzyme_effects``; see :mod:`pbpk_hybrid.models.small_molecules.interactions`.
+    population, times
+        As in :func:`simulate`.
+    compartments : sequence of str, optional
+        ``"<compound>:<compartment>"``; "plasma" and "blood" are those of the first compound.
+    areas : sequence of str, optional
+        Compartments whose exact AUC and AUMC are kept. None: every "<compound>:plasma" that is
+        saved.
+    enzyme_half_lives : mapping, h, optional
+        Such as ``{"CYP3A4.liver": 36}``, instead of the table.
+    absorption : mapping, optional
+        Name of a compound -> model of the gut for its oral doses, as in :func:`simulate`; others
+        are absorbed by first order.
+    partition_method, hepatic_model, backend, options
+        As in :func:`simulate`.
+    sensitivities, raise_on_failure, progress
+        As in :func:`simulate`.
 
     Returns
     -------
-    simulation Dataset, compartments named ``midazolam:plasma`` and so on
+    xarray.Dataset
+        Schema ``simulation``; compartments have names such as ``midazolam:plasma``.
 
     Raises
     ------
-    InputError and its kin : anything that cannot be used, before any integration starts; steady-state records
+    InputError and its kin
+        Anything that cannot be used, before any integration starts; steady-state records.
 
     Warns
     -----
-    NoEffectWarning : effects and metabolites under a name that no compound here has (with the nearest names); a compound
-        with effects that has nothing to do with the others; half-lives, phenotypes or gut models that change nothing
+    NoEffectWarning
+        Effects and metabolites of a name that no compound here has (with the nearest names); a
+        compound with effects that concern none of the others; half-lives, phenotypes or gut
+        models that change nothing.
     """
     from ..physiology import check_physiology, reference_individual
 
@@ -106,7 +125,7 @@ def simulate_together(
     for name, gut in absorption.items():
         check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
     people = reference_individual("human") if population is None else check_physiology(population)
-    if not _judged.get():
+    if not _effects_checked.get():
         warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
     system = interacting_system(
         [c for c, _ in pairs],
@@ -116,38 +135,25 @@ def simulate_together(
         hepatic_model=hepatic_model,
         absorption=absorption,
     )
-    regimen = Regimen.empty()
-    for compound, own in pairs:
-        if own is not None:
-            gut = (absorption or {}).get(compound.name)
-            if gut is not None:
-                warn_of_idle_gut(own, compound.name)
-            regimen = regimen + _addressed(own, compound, gut)
-    ds = simulate_system(
-        system,
-        regimen,
-        times,
-        compartments=compartments,
-        areas=areas,
-        backend=backend,
-        options=options,
-        sensitivities=sensitivities,
-        body_weight=people["body_weight"].values,
-        raise_on_failure=raise_on_failure,
-        progress=progress,
-        facts={
-            "population_seed": people.attrs.get("seed"),
-            "variability": "none",
-            **warn_of_phenotypes([c for c, _ in pairs], people),
-        },
-        as_given=[(c.name, own) for c, own in pairs if own is not None],
+    doses = RunDoses(
+        _regimen_of_all(pairs, absorption),
+        [(c.name, regimen) for c, regimen in pairs if regimen is not None],
+        people["body_weight"].values,
     )
-    return with_covariates(ds, people)
+    settings = RunSettings(
+        compartments, areas, backend, options, sensitivities, raise_on_failure, progress
+    )
+    attributes = {
+        "population_seed": people.attrs.get("seed"),
+        "variability": "none",
+        **warn_of_phenotypes([c for c, _ in pairs], people),
+    }
+    return with_covariates(run_system(system, doses, times, settings, attributes), people)
 
 
 def interaction(
-    victim: tuple[Compound | str, Any] | Given,
-    perpetrators: Given,
+    victim: tuple[Compound | str, Any] | CompoundRegimens,
+    perpetrators: CompoundRegimens,
     population: xr.Dataset | None = None,
     *,
     victim_time: float = 0.0,
@@ -161,32 +167,46 @@ def interaction(
     >>> import pbpk_hybrid as ph
     >>> inhibits = [{"enzyme": "CYP3A4", "kind": "competitive", "ki": "1 uM"}]
     >>> inhibitor = ph.get_compound("cimetidine").replace(name="inhibitor", enzyme_effects=inhibits)
-    >>> found = ph.interaction(("midazolam", "7.5 mg oral"), {inhibitor: "400 mg oral"}, victim_time=2)
+    >>> victim = ("midazolam", "7.5 mg oral")
+    >>> found = ph.interaction(victim, {inhibitor: "400 mg oral"}, victim_time=2)
     >>> bool(found["auc_ratio"][0] > 1)
     True
 
     Parameters
     ----------
-    victim : (compound or name, regimen that starts at 0)
-    perpetrators : compound or name -> regimen, as in :func:`simulate_together`; metabolites with None
-    victim_time : [h] after the first dose of the perpetrators at which the victim's regimen starts
-    duration : [h] of the victim's curve that is simulated
-    compartment : of the victim, whose concentration counts
-    extrapolate : add C_last/lambda_z to both AUCs, lambda_z from the last two times
-    options : passed to :func:`simulate_together`
+    victim : tuple
+        (compound or its name, regimen that starts at 0 h).
+    perpetrators : mapping or sequence of pairs
+        Compound, or its name, -> regimen, as in :func:`simulate_together`; None for metabolites.
+    population : xarray.Dataset, optional
+        Physiology Dataset; None: the reference human.
+    victim_time : float, h
+        Start of the victim's regimen after the first dose of the perpetrators.
+    duration : float, h
+        Length of the victim's curve.
+    compartment : str
+        Compartment of the victim whose concentration is compared.
+    extrapolate : bool
+        Add C_last/lambda_z to both AUCs, with lambda_z from the last two times.
+    **options
+        Passed to :func:`simulate_together`.
 
     Returns
     -------
-    Dataset over subject: ``auc_alone``, ``auc_together`` [mg h/L], ``auc_ratio``, ``cmax_alone``, ``cmax_together`` [mg/L],
-    ``cmax_ratio``, ``extrapolated`` (largest share of an AUC beyond `duration`)
+    xarray.Dataset
+        Over subject: ``auc_alone``, ``auc_together`` [mg*h/L], ``auc_ratio``, ``cmax_alone``,
+        ``cmax_together`` [mg/L], ``cmax_ratio``, and ``extrapolated``, the larger of the two
+        fractions of AUC beyond `duration`.
 
     Raises
     ------
-    InputError : a time or duration that makes no sense; as :func:`simulate_together`
+    InputError
+        A time or duration that cannot be used; as :func:`simulate_together`.
 
     Warns
     -----
-    NoEffectWarning : a perpetrator that changes nothing of the victim, with what each of them has
+    NoEffectWarning
+        A perpetrator that does not affect the victim, with the pathways and effects of both.
     """
     from ..physiology import check_physiology
 
@@ -198,6 +218,7 @@ def interaction(
     check_kind("compartment", compartment, str, "the name of a compartment of the victim")
     check_kind("extrapolate", extrapolate, (bool, np.bool_), "True or False")
     drug, regimen = as_compound(pairs[0][0]), as_regimen(pairs[0][1]).shift(victim_time)
+    # dense after the dose (geometric) and even later on, with both ends exact
     clock = np.unique(
         np.r_[0.0, np.geomspace(duration * 1e-4, duration, 240), np.linspace(0.0, duration, 97)]
     )
@@ -216,22 +237,22 @@ def interaction(
     runs = []
     for others in ([], _pairs(perpetrators)):
         given = [(drug, regimen), *others]
-        # alone, the guts of the others are not needed
+        # the victim alone needs no gut models of the others
         present = set(gut) if others else {drug.name}
         own = {compound: model for compound, model in gut.items() if compound in present}
         kept = {"compartments": [name], "areas": [name], "absorption": own}
-        runs.append(_simulate_judged(given, population, times, **kept, **options))
+        runs.append(_simulate_checked(given, population, times, **kept, **options))
     alone, both = (_exposure(run, times >= victim_time, clock, extrapolate) for run in runs)
     return _ratios(alone, both, runs[-1], drug.name, victim_time)
 
 
-def _simulate_judged(*arguments: Any, **options: Any) -> xr.Dataset:
+def _simulate_checked(*arguments: Any, **options: Any) -> xr.Dataset:
     """:func:`simulate_together` without the warnings that `interaction` has given already."""
-    token = _judged.set(True)
+    token = _effects_checked.set(True)
     try:
         return simulate_together(*arguments, **options)
     finally:
-        _judged.reset(token)
+        _effects_checked.reset(token)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +319,7 @@ def _extrapolated(
     return area + tail, tail
 
 
-def _pairs(given: Given) -> list[tuple[Any, Any]]:
+def _pairs(given: CompoundRegimens) -> list[tuple[Any, Any]]:
     known = isinstance(given, (Mapping, list, tuple))
     pairs = list(given.items() if isinstance(given, Mapping) else given) if known else [None]
     if any(not isinstance(p, tuple) or len(p) != 2 for p in pairs):
@@ -308,26 +329,51 @@ def _pairs(given: Given) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) -> Regimen:
-    """The regimen with every dose released by its formulation, sent to this compound's own states, its lag time put in."""
+def _regimen_of_all(
+    pairs: Sequence[tuple[Compound, Regimen | None]], absorption: Mapping[str, GutAbsorption] | None
+) -> Regimen:
+    """The doses of all compounds in one regimen, each sent to the states of its compound."""
+    regimen = Regimen.empty()
+    for compound, doses in pairs:
+        if doses is None:
+            continue
+        gut = (absorption or {}).get(compound.name)
+        if gut is not None:
+            warn_of_idle_gut(doses, compound.name)
+        regimen = regimen + _addressed(doses, compound, gut)
+    return regimen
+
+
+def _refuse_steady_state(regimen: Regimen, compound: Compound) -> None:
+    """Refuse steady-state records, with a number of doses that comes close to steady state."""
     c = regimen.columns
     steady = np.flatnonzero(c["steady_state"] != 0)
-    if steady.size:
-        every = float(c["interdose_interval"][steady[0]])
-        hint = "give the doses before it one by one, until the compounds and the enzymes they change stand still"
-        if every > 0:  # half-lives of enzymes are a day and more
-            hint += f": e.g. 'q{every:g}h x{int(np.ceil(_SETTLED / every)) + 1}', and look after the last"
-        raise InputError(
-            "regimen",
-            str(regimen),
-            "doses, not steady-state records: compounds that change each other's "
-            "enzymes have no steady state of their own",
-            subject=compound.name,
-            hint=hint,
-        )
+    if not steady.size:
+        return
+    every = float(c["interdose_interval"][steady[0]])
+    hint = "give the doses before it one by one, until concentrations and enzymes no longer change"
+    if every > 0:  # half-lives of enzymes are a day and more
+        count = int(np.ceil(_SETTLED / every)) + 1
+        hint += f": e.g. 'q{every:g}h x{count}', and use the interval after the last"
+    raise InputError(
+        "regimen",
+        str(regimen),
+        "doses, not steady-state records: compounds that change each other's "
+        "enzymes have no steady state of their own",
+        subject=compound.name,
+        hint=hint,
+    )
+
+
+def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) -> Regimen:
+    """The regimen as its formulation releases it, sent to the states of this compound.
+
+    The compound's lag time is added to oral doses.
+    """
+    _refuse_steady_state(regimen, compound)
     if gut is not None:
         regimen = gut.release(regimen)
-        c = regimen.columns
+    c = regimen.columns
     if np.any(c["evid"] >= 3):
         raise InputError(
             "regimen",
@@ -335,7 +381,7 @@ def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) 
             "doses, no resets: they would reset every compound",
             subject=compound.name,
         )
-    place = np.where(c["compartment"] != "", c["compartment"], c["route"])
+    target = np.where(c["compartment"] != "", c["compartment"], c["route"])
     if (
         np.any((c["evid"] == 1) & (c["route"] == "oral"))
         and compound.absorption_rate is None
@@ -346,7 +392,7 @@ def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) 
         )
     lag = compound.absorption_lag_time or 0.0
     lags = np.where((c["route"] == "oral") & (c["lag_time"] == 0), lag, c["lag_time"])
-    sent = np.array([f"{compound.name}:{p}" if p else "" for p in place], dtype=object)
+    sent = np.array([f"{compound.name}:{p}" if p else "" for p in target], dtype=object)
     return Regimen(
         {
             **c,

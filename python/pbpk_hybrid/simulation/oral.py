@@ -1,4 +1,4 @@
-"""How much of an oral dose arrives, and what took the rest."""
+"""Bioavailability of an oral dose: absorbed fraction, gut wall and liver."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def bioavailability(
 ) -> xr.Dataset:
     """Fa, Fg, Fh and F of a single oral dose in every person.
 
-    Fa is what left the gut lumen for the wall by `duration`, Fg the share of it that the wall let pass, Fh what a
-    well-stirred liver lets pass on the first way through, Q/(Q + fu/BP CLint), and F their product.
+    Fa is the fraction of the dose that leaves the gut lumen for the wall by `duration`. Fg is
+    the fraction of it that escapes metabolism in the wall. Fh is the fraction that escapes
+    first-pass extraction in a well-stirred liver, Q/(Q + fu/BP CLint). F is their product.
 
     >>> import pbpk_hybrid as ph
     >>> gut = ph.GutAbsorption(effective_permeability=1.34)
@@ -43,19 +44,29 @@ def bioavailability(
 
     Parameters
     ----------
-    regimen : one oral dose
-    absorption : the model of the gut; None: first-order absorption with the compound's own fractions
-    duration : [h] after which what is still in the lumen counts as not absorbed
-    options : passed to :func:`simulate`; without `variability` people differ by their anatomy alone
+    compound : Compound or str
+        A Compound or the name of one in the database.
+    regimen : Regimen or str
+        One oral dose.
+    population : xarray.Dataset, optional
+        Physiology Dataset; None: the reference human.
+    absorption : GutAbsorption, optional
+        Model of the gut. None: first-order absorption with the compound's own fractions.
+    duration : float, h
+        Drug that is still in the lumen at this time counts as not absorbed.
+    **options
+        Passed to :func:`simulate`. Without `variability` people differ by their anatomy alone.
 
     Returns
     -------
-    Dataset over subject: ``fa``, ``fg``, ``fh``, ``f``
+    xarray.Dataset
+        Over subject: ``fa``, ``fg``, ``fh``, ``f`` [1].
 
     Raises
     ------
-    InputError : more than one dose, none or another route; saturable pathways, for which Fh depends on the dose, and
-        transporters of liver or gut, for which a well-stirred liver is not the whole
+    InputError
+        More than one dose, none or another route; saturable pathways, for which Fh depends on
+        the dose; transporters of liver or gut, which a well-stirred liver does not include.
     """
     from ..physiology import reference_individual
 
@@ -65,7 +76,8 @@ def bioavailability(
     _check_single_oral_dose(given)
     _check_linear(drug)
     people = reference_individual("human") if population is None else population
-    # Fh below is of each person's own anatomy; a liver varied in the simulation alone would not be the same one
+    # Fh below follows from each person's anatomy: variability of CLint in the simulation alone
+    # would give another liver
     options = {"variability": None, **options}
     ds = simulate(drug, given, people, [0.0, duration], absorption=absorption, **options)
     amount = ds["amount"].isel(time=-1)
@@ -83,15 +95,8 @@ def bioavailability(
         fg = 1 - amount.sel(compartment=METABOLISED_GUT).values / (fa * dose)
     same = ("clearance", "distribution", "partition_method", "kp", "hepatic_model")
     chosen = {name: options[name] for name in same if name in options}
-    resolved = resolve_disposition(
-        drug, people, DispositionChoices(absorption=absorption, **chosen)
-    )
-    p, graph = resolved.parameters, resolved.graph
-    flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
-    clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
-    fh = np.broadcast_to(
-        flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint), fa.shape
-    )
+    choices = DispositionChoices(absorption=absorption, **chosen)
+    fh = np.broadcast_to(_escapes_liver(drug, people, choices), fa.shape)
     return xr.Dataset(
         {
             k: ("subject", v, {"units": "1", "long_name": n})
@@ -109,6 +114,17 @@ def bioavailability(
     )
 
 
+def _escapes_liver(
+    drug: Compound, people: xr.Dataset, choices: DispositionChoices
+) -> np.ndarray | float:
+    """Fraction that escapes first-pass extraction in a well-stirred liver, (n_subjects,)."""
+    resolved = resolve_disposition(drug, people, choices)
+    p, graph = resolved.parameters, resolved.graph
+    flow = graph.inflow(LIVER, {o: p[f"flow.{o}"] for o in graph.perfused})
+    clint = p["clint.liver"] + p.get("clint.biliary", 0.0)
+    return flow / (flow + p["fraction_unbound_plasma"] / p["blood_to_plasma_ratio"] * clint)
+
+
 def _check_single_oral_dose(given: Regimen) -> None:
     """Refuse anything but one oral dose."""
     if (
@@ -120,7 +136,7 @@ def _check_single_oral_dose(given: Regimen) -> None:
 
 
 def _check_linear(drug: Compound) -> None:
-    """Refuse compounds for which a well-stirred liver does not say what passes it."""
+    """Refuse compounds whose first-pass extraction a well-stirred liver does not give."""
     if drug.saturable:
         raise InputError(
             "saturable",

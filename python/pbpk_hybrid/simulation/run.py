@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.arguments import check_kind, check_names
+from .._core.arguments import check_kind, check_names, check_times
 from .._core.errors import (
     InputError,
     NoEffectWarning,
@@ -18,7 +18,6 @@ from .._core.errors import (
     SubjectFailedWarning,
     unknown_name,
 )
-from .._core.units import quantity
 from ..dosing import Regimen
 from ..dosing.conversion import as_regimen
 from ..models.system.system import System
@@ -100,7 +99,12 @@ def simulate_system(
     Parameters
     ----------
     system : System
-    regimen, times, compartments, areas, backend, options, sensitivities, raise_on_failure, progress
+        The model.
+    regimen, times
+        As in :func:`.simulate`.
+    compartments, areas, backend, options
+        As in :func:`.simulate`.
+    sensitivities, raise_on_failure, progress
         As in :func:`.simulate`.
     body_weight : ndarray, (n_subjects,), kg, optional
         For doses per kg.
@@ -171,6 +175,7 @@ def _integrate(
     options = settings.options or SolverOptions()
     sensitivities = tuple(settings.sensitivities)
     backend, reason = choose_backend(settings.backend)
+    # without times the last dose sets the horizon, and the grid follows from the solution
     automatic = times is None or isinstance(times, TimeGrid)
     grid = np.empty(0) if automatic else _times(times)
     if automatic:  # before a million additional doses are written out
@@ -191,6 +196,7 @@ def _integrate(
             "a regimen without steady-state records",
             hint="give enough doses before the time of interest instead of SS",
         )
+    # steady-state records become the amounts that repeated doses would have left
     stops, failed = steady_state_stops(system, events, backend, options)
     time_grid = {}
     if automatic:
@@ -203,6 +209,7 @@ def _integrate(
             interval=last_interval(regimen),
             start=float(min(0.0, events.first_time)),
         )
+    # a dose may come before the first saved time: the integration starts with it
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
     problem = Problem(system, stops, grid, saved, start, None, sensitivities, areas)
@@ -223,7 +230,8 @@ def warn_of_idle_gut(regimen: Regimen, compound: str) -> None:
     """
     Warns
     -----
-    NoEffectWarning : a model of the gut for a regimen without oral doses
+    NoEffectWarning
+        A model of the gut for a regimen without oral doses.
     """
     if not (regimen.columns["route"] == "oral").any():
         warnings.warn(
@@ -246,21 +254,9 @@ def _check_amount_unit(system: System, regimen: Regimen) -> None:
         )
 
 
-def _times(times) -> np.ndarray:
-    if isinstance(times, (str, bytes, Mapping, xr.Dataset)):
-        raise InputError("times", times, "numbers [h]")
-    grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
-    if grid.size == 0:
-        raise InputError("times", [], "at least one time [h]")
-    back = np.flatnonzero(np.diff(grid) <= 0)
-    if back.size:
-        i = int(back[0])
-        raise InputError(
-            f"times[{i + 1}]",
-            float(grid[i + 1]),
-            f"a time after times[{i}] = {grid[i]:g} h",
-            hint="sort the times and leave out doubles",
-        )
+def _times(times: Any) -> np.ndarray:
+    """Saved times (n_times,) [h], increasing and not below 0."""
+    grid = check_times("times", times)
     if grid[0] < 0:
         raise InputError("times[0]", float(grid[0]), "a time >= 0 h")
     return grid

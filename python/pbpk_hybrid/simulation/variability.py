@@ -1,10 +1,12 @@
-"""How people of the same anatomy differ in what they do with a drug.
+"""How people of the same anatomy differ in the disposition of a drug.
 
-Organ sizes, flows, hematocrit and GFR vary in the population already. Enzyme activity and absorption do not follow
-from anatomy; they get log-normal multipliers here, stated in the result's attributes.
+Organ sizes, flows, hematocrit and GFR vary in the population already. Enzyme activity and
+absorption do not follow from anatomy. They get log-normal multipliers here, which the result's
+attributes state.
 
-The default, everywhere (Python, command line, app, cohorts): people who were drawn at random differ by ``Variability()``,
-subjects who were not (reference individuals, people of a file) do not.
+The default is the same in Python, on the command line, in the app and in cohorts: people who were
+drawn at random differ by ``Variability()``; other subjects (reference individuals, people of a
+file) do not.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from .._core.random import BLOCK, generator, stream
 class Draws(Protocol):
     """Anything that draws multipliers as :class:`Variability` does."""
 
-    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]: ...
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,) for those of the model's `parameters` that vary."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,16 +41,27 @@ occasion=0.15) on occasion 1
 
     Parameters
     ----------
-    intrinsic_clearance : of hepatic CLint per gram of liver, and of Vmax. 0.17 is the maximum likelihood (90 % interval 0 to
-        0.4) of clearances of single people after cimetidine and midazolam, beside the scatter of liver mass, flow and GFR
-        that the population has; checked on theophylline and warfarin, which are not in the likelihood
-        (benchmarks/validation/variability.md)
-    fraction_unbound : of fu in plasma; 0 by default
-    absorption_rate : of ka (and the transit rate); 0.30 by default, the value of httk's Monte Carlo for in vitro inputs
-    occasion : of further multipliers that each person has anew on every occasion, on top of those
-        between people: a number for intrinsic clearance and absorption rate alike, or a
-        Variability; None: none. One simulation is one occasion, number 0; :meth:`at_occasion`
-        gives the others
+    intrinsic_clearance : float
+        Of hepatic CLint per gram of liver, and of Vmax. The default, 0.17, is the maximum
+        likelihood (90 % interval 0 to 0.4) of individual clearances of cimetidine and midazolam,
+        beside the variability of liver mass, flow and GFR that the population has. It was
+        checked on theophylline and warfarin, which are not in the likelihood
+        (benchmarks/validation/variability.md).
+    fraction_unbound : float
+        Of fu in plasma; 0 by default.
+    absorption_rate : float
+        Of ka and the transit rate. The default, 0.30, is the value of httk's Monte Carlo for
+        in vitro inputs.
+
+    occasion : Variability or float, optional
+        Of further multipliers that each person has anew on every occasion, on top of those
+        between people; a number for intrinsic clearance and absorption rate alike; None: none.
+        One simulation is one occasion, number 0; :meth:`at_occasion` gives the others.
+
+    Raises
+    ------
+    InputError
+        A coefficient outside 0 to 5, or an occasion that has occasions of its own.
     """
 
     intrinsic_clearance: float = 0.17
@@ -110,7 +124,7 @@ occasion=0.15) on occasion 1
     def draw_rows(
         self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int = 0
     ) -> dict[str, np.ndarray]:
-        """The same for some subjects alone, by their numbers: (rows,)."""
+        """Multipliers (n_rows,) of the subjects with these numbers; see :meth:`draw`."""
         factors = self._factors(rows, seed, parameters, None)
         if (within := self.between_occasions) is None:
             return factors
@@ -121,15 +135,15 @@ occasion=0.15) on occasion 1
         self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int | None
     ) -> dict[str, np.ndarray]:
         """Multipliers between people (`occasion` None) or of one occasion."""
-        sets = (
+        varying = (
             (self.intrinsic_clearance, lambda p: p == "clint.liver" or p.startswith("vmax[")),
             (self.fraction_unbound, lambda p: p == "fraction_unbound_plasma"),
             (self.absorption_rate, lambda p: p in ("absorption_rate", "transit_rate")),
         )
         factors: dict[str, np.ndarray] = {}
         # drawn even where unused, so that one cv does not change the others' numbers
-        normal = _standard_normal(rows, generator(seed)[1], len(sets), occasion)
-        for (cv, concerns), z in zip(sets, normal.T, strict=True):
+        normal = _standard_normal(rows, generator(seed)[1], len(varying), occasion)
+        for (cv, concerns), z in zip(varying, normal.T, strict=True):
             if cv == 0.0:
                 continue
             sigma = np.sqrt(np.log1p(cv**2))
@@ -167,18 +181,17 @@ class OccasionDraws:
 def _standard_normal(
     rows: np.ndarray, seed: int, width: int, occasion: int | None = None
 ) -> np.ndarray:
-    """(rows, width) where each subject has numbers of its own, whoever else is drawn.
+    """Standard normal numbers (n_rows, width). A subject's row does not depend on the others.
 
-    They are a row of its block's stream.
+    Subject r has row r modulo BLOCK of the stream of its block.
     """
     purpose = "variability" if occasion is None else "occasions"
     out = np.empty((len(rows), width))
     for block in np.unique(rows // BLOCK):
-        mine = rows // BLOCK == block
-        place = rows[mine] % BLOCK
+        inside = rows // BLOCK == block
+        row = rows[inside] % BLOCK
         numbers = stream(seed, purpose, int(block), occasion)
-        drawn = numbers.standard_normal((place.max() + 1, width))
-        out[mine] = drawn[place]
+        out[inside] = numbers.standard_normal((row.max() + 1, width))[row]
     return out
 
 
@@ -190,18 +203,21 @@ def resolve_variability(given: Any, population: Any) -> Draws | None:
 
     Parameters
     ----------
-    given : "default": ``Variability()`` for people drawn at random (a population that names its seed), none for others; None,
-        False or "none": none; True: ``Variability()``; a number: that coefficient of variation for intrinsic clearance and
-        absorption rate (1 = 100 %); a Variability
-    population : physiology Dataset, or a Cohort
+    given : str, bool, float, Variability or None
+        "default": ``Variability()`` for people drawn at random (a population that names its
+        seed), none for others. None, False or "none": none. True: ``Variability()``. A number:
+        that coefficient of variation for intrinsic clearance and absorption rate (1 = 100 %).
+    population : xarray.Dataset or Cohort
 
     Returns
     -------
-    what draws the multipliers, or None
+    Draws or None
+        What draws the multipliers.
 
     Raises
     ------
-    InputError : anything else, and coefficients outside 0 to 5
+    InputError
+        Anything else, and coefficients outside 0 to 5.
     """
     if isinstance(given, np.bool_):
         given = bool(given)
@@ -218,18 +234,19 @@ def resolve_variability(given: Any, population: Any) -> Draws | None:
     raise InputError(
         "variability",
         given,
-        '"default", None, True, False, a coefficient of variation from 0 to 5 (0.3 for 30 %), or a Variability',
+        '"default", None, True, False, a coefficient of variation from 0 to 5 (0.3 for 30 %), '
+        "or a Variability",
         hint="Variability(intrinsic_clearance=0.3, absorption_rate=0.5) sets each by itself",
     )
 
 
-#: labels up to here are numbers of draws; beyond, somebody numbered the subjects by other means
+#: integer labels below this number the draws; larger ones are identifiers of another kind
 _MOST_DRAWS = 5_000_000
 
 
 @dataclass(frozen=True)
 class ByRow:
-    """Draws in which each subject has a row of his own, whoever else is simulated with him."""
+    """Draws in which a subject's row does not depend on the other subjects."""
 
     of: Variability | OccasionDraws
     rows: np.ndarray  # (n,)
@@ -243,9 +260,10 @@ class ByRow:
 
 
 def draw_rows(population: xr.Dataset) -> np.ndarray:
-    """(n,) the draw that each subject takes: that of his label, so that a part of a population holds the same people.
+    """The draw (n,) that each subject takes: that of its label.
 
-    Labels that are no such numbers, or that two subjects share, count for nothing: then subjects are numbered as they stand.
+    A part of a population therefore holds the same people. Where labels are no such numbers, or
+    two subjects share one, subjects are numbered in their order.
     """
     count = np.arange(population.sizes["subject"])
     labels = population["subject"].values if "subject" in population.coords else count
@@ -255,7 +273,7 @@ def draw_rows(population: xr.Dataset) -> np.ndarray:
 
 
 def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
-    """The same draws, row by row as :func:`draw_rows` says; of one that counts by other means, itself."""
+    """A Variability that draws by :func:`draw_rows`; draws of another type stay as they are."""
     by_row = isinstance(varied, (Variability, OccasionDraws))
     return ByRow(varied, draw_rows(population)) if by_row else varied
 

@@ -143,9 +143,13 @@ def _scale(assembled: AssembledModel, start: np.ndarray) -> float:
     if program is not None:
         known = {s: start[:, i] for i, s in enumerate(system.states)}
         known |= dict(zip(program.constants, program.values_of_constants.T, strict=True))
-        for targets, values in zip(program.targets, program.values, strict=True):
-            wanted = [v for t, v in zip(targets, values, strict=True) if t not in still]
-            found += [np.atleast_1d(v).ravel() for v in evaluate(wanted, known)]
+        set_to = [
+            value
+            for targets, values in zip(program.targets, program.values, strict=True)
+            for target, value in zip(targets, values, strict=True)
+            if target not in still
+        ]
+        found += [np.atleast_1d(v).ravel() for v in evaluate(set_to, known)]
     amounts = np.abs(np.concatenate(found))
     return max(float(amounts[np.isfinite(amounts)].max(initial=0.0)), LEAST_SCALE)
 

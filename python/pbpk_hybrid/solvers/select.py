@@ -31,9 +31,20 @@ def get_backend(name: str) -> Backend:
     raise unknown_name("backend", name, ("auto", *BACKENDS), what="a backend")
 
 
-@cache
 def availability(name: str) -> Availability:
-    """Whether a backend can run here, and why (not). Never downloads or starts anything."""
+    """Whether a backend can run here, and why (not). Never downloads or starts anything.
+
+    Remembered until what it depends on changes: a set-up of Julia, here or in another process, is seen at once.
+    """
+    if name != "julia":
+        return _looked_up(name, ())
+    from .julia.runtime import stamp
+
+    return _looked_up(name, stamp())
+
+
+@cache
+def _looked_up(name: str, stamp: tuple[object, ...]) -> Availability:
     return get_backend(name).available()
 
 

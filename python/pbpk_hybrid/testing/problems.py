@@ -69,18 +69,18 @@ def enzymatic_system(n: int = 5) -> System:
     Mixed inhibition, inactivation, induction and turnover, for `n` subjects.
     """
     rng = np.random.default_rng(9)
-    spread = lambda *v: np.exp(rng.normal(0, 0.2, (n, len(v)))) * v
+    around = lambda *typical: np.exp(rng.normal(0, 0.2, (n, len(typical)))) * typical
     mixed = Reaction(
-        "mixed", "enzymatic", (0, 2, 1, 4), {0: -1.0, 3: 1.0}, spread(1.5, 0.2, 0.8, 0.0, 0.1, 0.4)
+        "mixed", "enzymatic", (0, 2, 1, 4), {0: -1.0, 3: 1.0}, around(1.5, 0.2, 0.8, 0.0, 0.1, 0.4)
     )
-    linear = Reaction("linear", "enzymatic", (4, 2), {4: -1.0, 3: 1.0}, spread(0.3, 0.0))
-    lost = Reaction("lost", "enzymatic", (1, 2), {2: -1.0, 5: 1.0}, spread(0.9, 0.5))
-    made = Reaction("made", "michaelis_menten", (4,), {2: 1.0, 5: -1.0}, spread(0.2, 3.0))
+    linear = Reaction("linear", "enzymatic", (4, 2), {4: -1.0, 3: 1.0}, around(0.3, 0.0))
+    lost = Reaction("lost", "enzymatic", (1, 2), {2: -1.0, 5: 1.0}, around(0.9, 0.5))
+    made = Reaction("made", "michaelis_menten", (4,), {2: 1.0, 5: -1.0}, around(0.2, 3.0))
     return System(
         ("victim", "inhibitor", "enzyme", "out", "inducer", "turnover"),
         [0, 1, 2, 3, 3, 5],
         [0, 1, 2, 0, 1, 2],
-        spread(-0.05, -0.1, -0.2, 0.05, 0.1, 0.2) * 0 + [[-0.05, -0.1, -0.2, 0.05, 0.1, 0.2]],
+        around(-0.05, -0.1, -0.2, 0.05, 0.1, 0.2) * 0 + [[-0.05, -0.1, -0.2, 0.05, 0.1, 0.2]],
         (mixed, linear, lost, made),
         n_subjects=n,
     )
@@ -91,13 +91,13 @@ def two_compartments(
 ) -> System:
     """Depot, body, a second compartment that exchanges with the body, and what has left."""
     rows, columns = [1, 1, 2, 1, 2, 3, 0], [0, 1, 1, 2, 2, 1, 0]
-    k = [KA, -(K + K12), K12, K21, -K21, K, -KA]
+    rates = [KA, -(K + K12), K12, K21, -K21, K, -KA]
     plasma = Observable((1,), np.atleast_1d(factor), offset=offset)
     return System(
         ("depot", "body", "second", "out"),
         rows,
         columns,
-        np.array([k]),
+        np.array([rates]),
         observables={"plasma": plasma},
         n_subjects=n,
     )
@@ -109,11 +109,11 @@ def exponentials(first: dict[int, float]) -> list[tuple[float, float]]:
     `first` holds the amounts [mg] in depot (0) and body (1) at time 0; rates are eigenvalues of the
     3 x 3 matrix.
     """
-    k = two_compartments().matrix()[:3, :3]
-    values, vectors = np.linalg.eig(k)
+    values, vectors = np.linalg.eig(two_compartments().matrix()[:3, :3])
     y0 = np.array([first.get(0, 0.0), first.get(1, 0.0), 0.0])
     weights = np.linalg.solve(vectors, y0)
-    return [(float(w * v), float(-e)) for w, v, e in zip(weights, vectors[1], values, strict=True)]
+    sizes = weights * vectors[1]
+    return [(float(size), float(-rate)) for size, rate in zip(sizes, values, strict=True)]
 
 
 def integrals(

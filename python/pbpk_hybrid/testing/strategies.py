@@ -145,10 +145,10 @@ def populations(
     if unknown:
         raise ValueError(f"species: {sorted(unknown)}; there are {', '.join(SPECIES)}")
     which = st.sampled_from(species)
-    drawn = st.builds(
+    populations = st.builds(
         lambda n, name, seed: sample_population(n, name, seed=seed),
         st.integers(1, max_subjects),
         which,
         _SEEDS,
     )
-    return which.map(reference_individual) | drawn
+    return which.map(reference_individual) | populations

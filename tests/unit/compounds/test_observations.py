@@ -10,7 +10,7 @@ import pytest
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid._core.schemas import validate
 from pbpk_hybrid.compounds import list_observations, observations
-from pbpk_hybrid.compounds.observation_files import dosing_times, osp_dose, osp_route
+from pbpk_hybrid.compounds.osp_observations import dosing_times, osp_dose, osp_route
 
 ROOT = Path(__file__).parents[3]
 OSP = ROOT / "benchmarks" / "data" / "osp" / "osp_observed_data.csv.gz"

@@ -25,25 +25,27 @@ def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str,
     """Methods without training: name -> (n,) ln human value [L/h or L]. Rows that lack a
     needed species are NaN.
     """
-    known = [s for s in ANIMALS if s in sources]
+    known = [species for species in ANIMALS if species in sources]
     if not known:
         return {}
-    weights = np.array([scaling.TABLE_WEIGHT[s] for s in known])
-    values = np.stack([table.parameter(parameter, s) for s in known], axis=1)
+    weights = np.array([scaling.TABLE_WEIGHT[species] for species in known])
+    values = np.stack(
+        [table.parameter(parameter, species) for species in known], axis=1
+    )  # (n, species)
     whole = np.isfinite(values).all(1)
     values = np.where(whole[:, None], values, np.nan)
     out: dict[str, np.ndarray] = {}
     usual = 0.75 if parameter == "clearance" else 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
         out[f"fixed exponent {usual:g}"] = scaling.fixed_exponent(values, weights, _HUMAN, usual)
-        for i, s in enumerate(known):
+        for i, species in enumerate(known):
             one = values[:, i : i + 1]
-            out[f"{s}, exponent {usual:g}"] = scaling.fixed_exponent(
+            out[f"{species}, exponent {usual:g}"] = scaling.fixed_exponent(
                 one, weights[i : i + 1], _HUMAN, usual
             )
         if len(known) > 1:
             out["simple allometry"] = scaling.simple_allometry(values, weights, _HUMAN)
-        fu = np.stack([table.parameter("fraction_unbound", s) for s in known], axis=1)
+        fu = np.stack([table.parameter("fraction_unbound", species) for species in known], axis=1)
         human_fu = table.parameter("fraction_unbound", "human")
         if parameter == "clearance":
             out |= _clearance(table, known, values, weights, fu, human_fu)
@@ -54,15 +56,17 @@ def classical(table: Table, parameter: str, sources: Sequence[str]) -> dict[str,
 
 def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     out = {}
-    flows = np.array([scaling.HEPATIC_FLOW[s] * scaling.TABLE_WEIGHT[s] for s in known])
+    flows = np.array(
+        [scaling.HEPATIC_FLOW[species] * scaling.TABLE_WEIGHT[species] for species in known]
+    )
     target = scaling.HEPATIC_FLOW["human"] * _HUMAN
     scaled = scaling.flow_scaling(values, flows, target)
-    for i, s in enumerate(known):
-        out[f"{s}, liver blood flow"] = scaled[:, i]
+    for i, species in enumerate(known):
+        out[f"{species}, liver blood flow"] = scaled[:, i]
     if len(known) == 1:
         return out
     out["liver blood flow, mean"] = np.exp(np.log(scaled).mean(1))
-    brain = np.array([scaling.BRAIN_WEIGHT[s] for s in known])
+    brain = np.array([scaling.BRAIN_WEIGHT[species] for species in known])
     human_brain = scaling.BRAIN_WEIGHT["human"]
     lifespan = scaling.maximum_lifespan(brain, weights)
     human_lifespan = float(scaling.maximum_lifespan(human_brain, _HUMAN))
@@ -82,7 +86,10 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
     if "dog" in known and "rat" in known:
         descriptors = _mass_and_acceptors(table)
         if descriptors is not None:
-            per_kg = [table.parameter("clearance", s, per_kg=True) / 0.06 for s in ("rat", "dog")]
+            per_kg = [
+                table.parameter("clearance", species, per_kg=True) / 0.06
+                for species in ("rat", "dog")
+            ]
             out["Wajima regression"] = (
                 scaling.wajima_clearance(*per_kg, *descriptors) * 0.06 * _HUMAN
             )
@@ -93,10 +100,10 @@ def _clearance(table, known, values, weights, fu, human_fu) -> dict[str, np.ndar
 
 def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     out = {}
-    tissue = np.stack(
+    tissue = np.stack(  # (n, species)
         [
-            scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], s)
-            for i, s in enumerate(known)
+            scaling.oie_tozer_tissue_binding(values[:, i] / weights[i], fu[:, i], species)
+            for i, species in enumerate(known)
         ],
         axis=1,
     )
@@ -107,7 +114,10 @@ def _volume(known, values, weights, fu, human_fu) -> dict[str, np.ndarray]:
     )
     out["Oie-Tozer"] = scaling.oie_tozer_volume(human_fu, mean, "human") * _HUMAN
     if "rat" in known and "dog" in known:
-        rat, dog = (values[:, known.index(s)] / scaling.TABLE_WEIGHT[s] for s in ("rat", "dog"))
+        rat, dog = (
+            values[:, known.index(species)] / scaling.TABLE_WEIGHT[species]
+            for species in ("rat", "dog")
+        )
         out["Wajima regression"] = scaling.wajima_volume(rat, dog) * _HUMAN
     return out
 
@@ -118,7 +128,7 @@ def _mass_and_acceptors(table: Table):
     from .features import molecule
 
     module = require("rdkit.Chem.Descriptors", "learn", "structures")
-    mols = [molecule(s) for s in table.smiles]
+    mols = [molecule(smiles) for smiles in table.smiles]
     return np.array([module.MolWt(m) for m in mols]), np.array(
         [module.NumHAcceptors(m) for m in mols]
     )
@@ -149,15 +159,15 @@ def design(table: Table, parameter: str, sources: Sequence[str]) -> np.ndarray:
     flags, descriptors.
     """
     parts = []
-    for s in sources:
+    for species in sources:
         for name in (parameter, "fraction_unbound"):
-            value = np.log(table.parameter(name, s, per_kg=True))
+            value = np.log(table.parameter(name, species, per_kg=True))
             flag = np.isfinite(value)
             parts += [
                 np.where(flag, value, np.nanmedian(value[flag]) if flag.any() else 0.0),
                 flag.astype(float),
             ]
-    columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))
+    columns = np.stack(parts, 1) if parts else np.zeros((len(table), 0))  # (n, 4 per source)
     return np.hstack(
         [columns, table.features.descriptors, table.features.fingerprint[:, :FINGERPRINT_SIZE]]
     ).astype(np.float32)

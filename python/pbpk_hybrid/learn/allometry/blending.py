@@ -1,7 +1,10 @@
 r"""How far human clearance leans on the best classical method: the monkey's, scaled by
 liver blood flow.
 
-.. math:: \ln CL = (1 - s_n) \ln CL_{model} + s_n \left(\ln CL_{monkey} + \ln\frac{Q_{human}}{Q_{monkey}}\right)
+.. math::
+
+    \ln CL = (1 - s_n) \ln CL_{model}
+    + s_n \left(\ln CL_{monkey} + \ln\frac{Q_{human}}{Q_{monkey}}\right)
 
 Of all classical methods this one is the best where the monkey is known (Ward & Smith 2004,
 Drug Metab Dispos 32:603, and this package's benchmark); its errors differ from the model's.
@@ -23,9 +26,15 @@ SETS = (("monkey",), ("rat", "monkey"), ("dog", "monkey"), ("rat", "dog", "monke
 FEWEST = 20  # compounds; fewer say nothing
 
 
-def by_liver_flow(log_clearance, x_from, x_to):
-    """ln clearance [L/h] scaled by liver blood flow between log masses `x_from` and `x_to`
-    of the path.
+def by_liver_flow(log_clearance: np.ndarray, x_from: float, x_to: float) -> np.ndarray:
+    """ln clearance [L/h] scaled by liver blood flow.
+
+    Parameters
+    ----------
+    log_clearance : (n,)
+        In the species that it is scaled from.
+    x_from, x_to
+        Log masses of the path between species.
     """
     flow = bodies.processes()[0]
     return log_clearance + (bodies.basis(x_to)[0] - bodies.basis(x_from)[0]) @ flow

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...models.scaling import TABLE_WEIGHT
 from ...models.system.graph import whole_body_graph
@@ -32,7 +33,7 @@ _COMPOSITION = (
 )
 
 
-def basis(x) -> tuple[np.ndarray, np.ndarray]:
+def basis(x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Weights of the species at log masses x, and their derivatives: both (n, n_species)."""
     x = np.atleast_1d(np.asarray(x, dtype=float))
     slopes, n = _slopes(), len(KNOTS)
@@ -55,11 +56,11 @@ def basis(x) -> tuple[np.ndarray, np.ndarray]:
     return value + beyond * slope, slope
 
 
-def breakpoints(start, end) -> np.ndarray:
-    """(n, n_points) log masses to stop at on the way from `start` to `end`: the species
-    between, so that every piece is smooth.
+def breakpoints(start: ArrayLike, end: ArrayLike) -> np.ndarray:
+    """(n, n_points) log masses at which integration from `start` to `end` (n,) stops: the
+    species between, so that every piece is smooth.
 
-    Pieces of no length fill the rows of short ways.
+    Pieces of no length fill the rows of short trajectories.
     """
     start, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(end, float))
     low, high = np.minimum(start, end)[:, None], np.maximum(start, end)[:, None]
@@ -81,9 +82,9 @@ def processes() -> np.ndarray:
     rows = []
     for species, weight in WEIGHT.items():
         body = reference_individual(species)
-        flows = {o: float(body["blood_flow"].sel(organ=o).values[0]) for o in ORGANS}
+        flows = {organ: float(body["blood_flow"].sel(organ=organ).values[0]) for organ in ORGANS}
         scale = weight / float(body["body_weight"].values[0])
-        liver_flow = sum(flows[o] for o in (*PORTAL_ORGANS, "liver"))
+        liver_flow = sum(flows[organ] for organ in (*PORTAL_ORGANS, "liver"))
         liver = float(body["volume"].sel(organ="liver").values[0])
         rows.append([liver_flow * scale, float(body["gfr"].values[0]) * scale, liver * scale])
     return np.log(np.array(rows)).T
@@ -97,8 +98,10 @@ def node_features() -> np.ndarray:
     out = np.zeros((len(WEIGHT), len(ORGANS), 2 + len(_COMPOSITION)))
     for s, species in enumerate(WEIGHT):
         body = reference_individual(species)
-        mass = (body["volume"] * body["density"]).sel(organ=list(ORGANS)).values.reshape(-1)
-        flow = body["blood_flow"].sel(organ=list(ORGANS)).values.reshape(-1)
+        mass = (
+            (body["volume"] * body["density"]).sel(organ=list(ORGANS)).values.reshape(-1)
+        )  # (organ,)
+        flow = body["blood_flow"].sel(organ=list(ORGANS)).values.reshape(-1)  # (organ,)
         out[s, :, 0] = np.log(mass / mass.sum())
         out[s, :, 1] = np.log(flow / float(body["cardiac_output"].values[0]))
         table = tissue_composition(species, "rodgers_rowland")
@@ -106,10 +109,10 @@ def node_features() -> np.ndarray:
             known = dict(
                 zip(table["organ"].values.tolist(), table[name].values.tolist(), strict=True)
             )
-            out[s, :, 2 + c] = [known.get(o, 0.0) for o in ORGANS]
+            out[s, :, 2 + c] = [known.get(organ, 0.0) for organ in ORGANS]
     out = np.nan_to_num(out)
-    spread = out.std(axis=(0, 1))
-    return (out - out.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1.0)
+    sd = out.std(axis=(0, 1))
+    return (out - out.mean(axis=(0, 1))) / np.where(sd > 0, sd, 1.0)
 
 
 def edge_index() -> np.ndarray:

@@ -23,8 +23,8 @@ def quantiles(z: np.ndarray, group: np.ndarray) -> np.ndarray:
     for g in range(GROUPS):
         here = size[group == g]
         share = here.size / (here.size + PSEUDO)
-        own = _finite_sample(here) if here.size >= 10 else pooled
-        out[g] = np.exp(share * np.log(own) + (1 - share) * np.log(pooled))
+        of_group = _finite_sample(here) if here.size >= 10 else pooled
+        out[g] = np.exp(share * np.log(of_group) + (1 - share) * np.log(pooled))
     return np.maximum.accumulate(out, axis=1)
 
 

@@ -15,8 +15,7 @@ class AllometryConfig:
     ----------
     folds, seeds
         members are folds x seeds; each has not seen one inner scaffold fold, on which its
-        intervals are
-    calibrated
+        intervals are calibrated
     landmarks
         directions of the structure kernel that the field sees
     trees
@@ -77,4 +76,5 @@ class AllometryConfig:
 
     @property
     def members(self) -> int:
-        return self.folds * self.seeds  # of each kind
+        """Number of members of each kind."""
+        return self.folds * self.seeds

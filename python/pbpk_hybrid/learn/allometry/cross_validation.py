@@ -4,7 +4,7 @@ shares of the classical method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -22,9 +22,20 @@ SETS = ((), ("rat",), ("rat", "dog"), ("rat", "dog", "monkey"))
 
 
 def posteriors(
-    modules, problem: Problem, keep: torch.Tensor, known: torch.Tensor
+    modules: Iterable[AllometryModule],
+    problem: Problem,
+    keep: torch.Tensor,
+    known: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of all members of all modules."""
+    """Means and standard deviations (member, case, 3) of all members of all modules.
+
+    Parameters
+    ----------
+    keep : (case, species, 3) bool
+        Which values of the sources may be used.
+    known : (case,) bool
+        Whether the structure may be.
+    """
     mean, sd = zip(*(posterior(m, problem, keep, known) for m in modules), strict=True)
     return torch.cat(mean), torch.cat(sd)
 
@@ -60,7 +71,7 @@ def held_out_predictions(
     problem: Problem,
     inner: np.ndarray,
     known: bool,
-    sources,
+    sources: Collection[str],
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """For each inner fold: rows of its human cases with all of `sources`, per parameter
     (rows, 3); mean and standard deviation of the members that left them out; what the
@@ -107,14 +118,15 @@ def calibrate(
     groups: list[list] = [[] for _ in range(3)]
     for sources in SETS:
         group = min(len(sources), GROUPS - 1)
-        for rows, centre, spread, by_monkey in held_out_predictions(
+        for rows, centre, sd, by_monkey in held_out_predictions(
             modules, config, problem, inner, known, sources
         ):
             centre = shrink_to_classical(centre, by_monkey, np.full(len(rows), shares[group]))
-            error = (observed[rows] - centre) / spread
+            error = (observed[rows] - centre) / sd
             for p in range(3):
                 some = error[np.isfinite(error[:, p]), p]
                 z[p].append(some)
                 groups[p].append(np.full(len(some), group))
     join = lambda parts: np.concatenate(parts) if parts else np.zeros(0)
+    # (parameter, group)
     return np.stack([quantiles(join(z[p]), join(groups[p])) for p in range(3)]), shares

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..._core.errors import InputError
@@ -126,14 +127,17 @@ class Curve:
 
     @cached_property
     def system(self) -> System:
+        """The whole-body System of the species, with clearance and volume as parameters."""
         return scaled_system(self.compound, self.species)
 
     @cached_property
     def weight(self) -> float:
+        """Body weight of the species' reference individual [kg]."""
         return float(reference_individual(self.species)["body_weight"][0])
 
     @property
     def regimen(self) -> Regimen:
+        """The dose, as an infusion where it has a duration."""
         amount = self.dose * self.weight
         return (
             Regimen.infusion(amount, self.duration) if self.duration > 0 else Regimen.bolus(amount)
@@ -164,12 +168,14 @@ def scaled_system(compound: Compound, species: str) -> System:
         species_values={},
     )
     inner = whole_body_system(drug, person)
-    graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
-    flow = graph.inflow("liver", {o: inner.parameters[f"flow.{o}"] for o in graph.perfused})
-    tissues = [o for o in graph.organs if o not in graph.blood_pools]
+    graph = whole_body_graph(tuple(str(organ) for organ in person["organ"].values))
+    flow = graph.inflow(
+        "liver", {organ: inner.parameters[f"flow.{organ}"] for organ in graph.perfused}
+    )
+    tissues = [organ for organ in graph.organs if organ not in graph.blood_pools]
     kp = {
-        o: float(v)
-        for o, v in zip(
+        organ: float(v)
+        for organ, v in zip(
             tissues, partition_coefficients(drug, species).sel(organ=tissues).values, strict=True
         )
     }
@@ -183,7 +189,7 @@ def scaled_system(compound: Compound, species: str) -> System:
     return with_parameters(inner, **start)
 
 
-def with_parameters(system: System, clearance, volume) -> System:
+def with_parameters(system: System, clearance: ArrayLike, volume: ArrayLike) -> System:
     """The same System with other values of both parameters, each (1,) or (n_subjects,)."""
     values = {
         "clearance": np.atleast_1d(clearance).astype(float),
@@ -286,7 +292,8 @@ def fine_tune(
 ) -> tuple[NeuralAllometry, list[float]]:
     r"""A copy of `model` whose law fits measured curves better, and the loss at each step.
 
-    .. math:: \sum_i \frac{1}{n_i} \sum_j -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
+    .. math:: \sum_i \frac{1}{n_i} \sum_j
+              -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
               + \tfrac12 \sum_k \left(\frac{\theta_k - \theta_k^0}{\tau}\right)^2 / E
 
     Every curve counts once, Student's t forgives a few. The weights stay near those of

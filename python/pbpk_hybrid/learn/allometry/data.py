@@ -5,11 +5,13 @@ structure, split by scaffold.
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._core.errors import FileFormatError, InputError
 from ...models.scaling import TABLE_WEIGHT
@@ -44,7 +46,8 @@ class Table:
     def __len__(self) -> int:
         return len(self.names)
 
-    def take(self, rows) -> Table:
+    def take(self, rows: ArrayLike) -> Table:
+        """Some of the compounds, by number or mask."""
         rows = (
             np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=int)
         )
@@ -66,7 +69,7 @@ class Table:
         values = self.values[:, s, PARAMETERS.index(name)]
         return values / self.weights[s] if per_kg and name != "fraction_unbound" else values
 
-    def has(self, name: str, species) -> np.ndarray:
+    def has(self, name: str, species: Iterable[str]) -> np.ndarray:
         """(n,) whether a parameter is known in all of `species`."""
         return np.all([np.isfinite(self.parameter(name, s)) for s in species], axis=0)
 
@@ -88,29 +91,31 @@ def load_table() -> Table:
     first: dict[str, int] = {}
     for i, (row, key) in enumerate(zip(entries, found.keys, strict=True)):
         first.setdefault(key, i)
-        kept = rows.setdefault(
+        compound = rows.setdefault(
             key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False}
         )
-        kept["name"] = kept["name"] or row.get("NAME", "")
+        compound["name"] = compound["name"] or row.get("NAME", "")
         animal = "rat_fup" in row
-        for s in SPECIES:
-            for p, column in _COLUMN.items():
-                number = _positive(row.get(f"{s}_{column}"))
+        for species in SPECIES:
+            for parameter, column in _COLUMN.items():
+                number = _positive(row.get(f"{species}_{column}"))
                 # both tables hold the human values of shared compounds: the animal table's
                 # are taken once
                 if number is not None and not (
-                    s == "human" and not animal and (s, p, "animal") in kept["values"]
+                    species == "human"
+                    and not animal
+                    and (species, parameter, "animal") in compound["values"]
                 ):
-                    kept["values"].setdefault((s, p, "animal" if animal else "human"), []).append(
-                        number
-                    )
+                    compound["values"].setdefault(
+                        (species, parameter, "animal" if animal else "human"), []
+                    ).append(number)
     values = np.full((len(rows), len(SPECIES), len(PARAMETERS)), np.nan)
-    weights = np.array([TABLE_WEIGHT[s] for s in SPECIES])
-    for i, kept in enumerate(rows.values()):
-        for (s, p, _), numbers in kept["values"].items():
-            j, k = SPECIES.index(s), PARAMETERS.index(p)
+    weights = np.array([TABLE_WEIGHT[species] for species in SPECIES])
+    for i, compound in enumerate(rows.values()):
+        for (species, parameter, _), numbers in compound["values"].items():
+            j, k = SPECIES.index(species), PARAMETERS.index(parameter)
             scale = {"clearance": 0.06 * weights[j], "volume": weights[j], "fraction_unbound": 1.0}[
-                p
+                parameter
             ]
             values[i, j, k] = np.exp(np.mean(np.log(numbers))) * scale
     keys = tuple(rows)
@@ -129,7 +134,7 @@ def load_table() -> Table:
     )
 
 
-def scaffold_folds(scaffolds, n_folds: int, seed: int) -> np.ndarray:
+def scaffold_folds(scaffolds: Sequence[str], n_folds: int, seed: int) -> np.ndarray:
     """(n,) fold of each compound; compounds of one scaffold share it, and folds are about
     equally large.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import bodies
 from .data import LARGEST_FU, Table
@@ -30,7 +31,8 @@ def average_known(kernel: np.ndarray, trees: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(trees), 0.5 * (kernel + trees), kernel)
 
 
-def logit(p) -> np.ndarray:
+def logit(p: ArrayLike) -> np.ndarray:
+    """ln p/(1 - p) of fractions; those near 1 are taken as :data:`LARGEST_FU`."""
     p = np.minimum(np.asarray(p, dtype=float), LARGEST_FU)
     return np.log(p) - np.log1p(-p)
 
@@ -60,6 +62,7 @@ class Encoder:
 
     @property
     def n_phi(self) -> int:
+        """Length of what the field sees of a compound: descriptors and kernel directions."""
         return DESCRIPTOR_COLUMNS.stop + self.projection.shape[1]
 
     @classmethod

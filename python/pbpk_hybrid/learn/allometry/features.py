@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._core.errors import InputError
 from ..._core.optional import require
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
 
 FINGERPRINT_SIZE = 1024
 #: fingerprints, one after the other: Morgan counts (radius 2), Morgan counts of
@@ -79,7 +84,8 @@ class Features:
     fingerprint: np.ndarray
     block: np.ndarray
 
-    def take(self, rows) -> Features:
+    def take(self, rows: ArrayLike) -> Features:
+        """Some of the molecules, by number."""
         rows = np.asarray(rows, dtype=int)
         return Features(
             tuple(self.keys[i] for i in rows),
@@ -90,7 +96,7 @@ class Features:
         )
 
 
-def molecule(smiles: str, *, subject: str | None = None):
+def molecule(smiles: str, *, subject: str | None = None) -> Mol:
     """A standardised RDKit molecule.
 
     Raises
@@ -112,7 +118,7 @@ def molecule(smiles: str, *, subject: str | None = None):
     return neutral
 
 
-def structure_key(mol) -> str:
+def structure_key(mol: Mol) -> str:
     """First block of the InChIKey: the connectivity, without stereochemistry, charge or
     isotopes.
     """
@@ -122,7 +128,7 @@ def structure_key(mol) -> str:
         return chem.MolToInchiKey(mol)[:14]
 
 
-def scaffold(mol, key: str) -> str:
+def scaffold(mol: Mol, key: str) -> str:
     """Bemis-Murcko scaffold (1996, J Med Chem 39:2887) as SMILES; a molecule without rings
     is a scaffold of its own.
     """

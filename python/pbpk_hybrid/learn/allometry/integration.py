@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..neural_ode import ScalingField, odeint
@@ -40,7 +41,7 @@ def adaptive(
     Returns
     -------
     y : Tensor
-        (E, T, 2)
+        (E, T, 2), of double precision: rounded to single, ln CL would be off by 1e-7
     backend : str
         that integrated
     """
@@ -58,7 +59,7 @@ def adaptive(
             used = solution.facts["backend"]
             states.append(solution[-1])  # (T, 2)
         y = torch.stack(states)  # (E, T, 2)
-    return y.float(), used
+    return y, used
 
 
 def scaling_field(module: AllometryModule, member: int) -> ScalingField:
@@ -92,12 +93,15 @@ def step_parameters(
     value, slope = (_double(v.reshape(n, 4, -1)) for v in bodies.basis(log_mass.ravel()))
     processes = module.processes.double()
     logs, slopes = value @ processes.T, slope @ processes.T  # (T, 4, 3)
+    # (E, T, 4, hidden), at the four nodes
     body = torch.einsum("tjs,esh->etjh", value, inputs.embeddings.double())
+    # (E, 3, T, 4)
     deviation = torch.einsum("ekth,etjh->ektj", inputs.compound_weights.double(), body)
     curves = [logs[..., 0], logs[..., 1], *slopes.unbind(-1)]  # (T, 4) each
 
-    def every(v: Tensor) -> Tensor:
-        return v.expand(module.members, *v.shape)
+    def every(values: Tensor) -> Tensor:
+        """For every member: (E, ...)."""
+        return values.expand(module.members, *values.shape)
 
     return torch.cat(
         [
@@ -125,13 +129,13 @@ def _linear_parts(
     )
     start = fu_start + slope * _double(a - points[:, 0])
     span = _double(np.where(np.abs(span) < 1e-12, 0.0, span))  # trajectories that have arrived
-    return torch.stack([_double(a), span, start, slope * span, slope], 1)
+    return torch.stack([_double(a), span, start, slope * span, slope], 1)  # (T, 5)
 
 
 def _cubic(at_nodes: Tensor) -> Tensor:
     """(..., 4) values at the nodes -> coefficients of the cubic through them."""
-    return torch.einsum("kj,...j->...k", _double(_TO_CUBIC), at_nodes)
+    return torch.einsum("kj,...j->...k", _double(_TO_CUBIC), at_nodes)  # (..., 4)
 
 
-def _double(array) -> Tensor:
+def _double(array: ArrayLike) -> Tensor:
     return torch.tensor(np.asarray(array), dtype=torch.float64)

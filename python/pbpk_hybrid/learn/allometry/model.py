@@ -29,7 +29,7 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..model_card import ModelCard, n_parameters
+from ..model_card import Described, ModelCard, n_parameters
 from ..training import TrainingLog
 from . import blending, bodies
 from .calibration import GROUPS, LEVELS, factor
@@ -58,7 +58,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class NeuralAllometry:
+class NeuralAllometry(Described):
     """A continuous law from mouse to human; see the equations in
     :mod:`pbpk_hybrid.learn.allometry.module`.
 
@@ -89,7 +89,7 @@ class NeuralAllometry:
         n_members = len(self._modules) * self.config.members
         prior = self._encoder.prior
         n_structures = 0 if prior is None else len(prior.structures.fingerprint)
-        facts = {
+        entries = {
             "predicts": "clearance, volume, unbound fraction with intervals",
             "species": ", ".join(bodies.KNOT_SPECIES),
             "trained on": f"{n_structures} compounds of known structure"
@@ -98,13 +98,7 @@ class NeuralAllometry:
             "members": f"{n_members} in {len(self._modules)} modules",
             "kernel directions": self._encoder.projection.shape[1],
         }
-        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(*self._modules), facts)
-
-    def __repr__(self) -> str:
-        return self._card().line()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
+        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(*self._modules), entries)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -138,7 +132,8 @@ class NeuralAllometry:
 
         Returns
         -------
-        model, with the training log as ``model.log_``
+        NeuralAllometry
+            Model, with the training log as ``model.log_``.
         """
         table, config = table or load_table(), config or AllometryConfig()
         encoder, modules, log, problem, inner = fit_members(
@@ -260,10 +255,11 @@ class NeuralAllometry:
 
         Returns
         -------
-        Dataset: clearance [L/h], clearance_plasma [mL/min/kg], volume [L],
-        volume_steady_state [L/kg], fraction_unbound_plasma, each with _lower and _upper;
-        source_weight(source, parameter); where sources have kp,
-        partition_coefficient(organ)
+        Dataset
+            ``clearance`` [L/h], ``clearance_plasma`` [mL/min/kg], ``volume`` [L],
+            ``volume_steady_state`` [L/kg], ``fraction_unbound_plasma``, each with ``_lower``
+            and ``_upper``; ``source_weight(source, parameter)``; where sources have kp,
+            ``partition_coefficient(organ)``.
 
         Raises
         ------
@@ -317,8 +313,9 @@ class NeuralAllometry:
 
         Returns
         -------
-        Dataset: exponent(mass, parameter), its 5 and 95 % quantiles over the members, and
-        parameter values along the curve
+        Dataset
+            ``exponent(mass, parameter)``, its 5 and 95 % quantiles over the members, and
+            parameter values along the curve.
         """
         grid = np.geomspace(0.02, 100.0, 60)
         if masses is not None:
@@ -362,11 +359,11 @@ class NeuralAllometry:
         with torch.no_grad():
             mean, sd = posteriors(self._modules, problem, problem.present, known)
         group = np.minimum(problem.present[..., :2].any(-1).sum(1).numpy(), GROUPS - 1)
-        centre, spread = combine(mean, sd)
+        centre, mixture_sd = combine(mean, sd)
         by_monkey = classical(problem, problem.present)
         centre = shrink_to_classical(centre, by_monkey, self._shares[group])
         half_width = [[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)]
-        return centre, np.stack(half_width, axis=1) * spread
+        return centre, np.stack(half_width, axis=1) * mixture_sd  # (n, 3) each
 
     # ------------------------------------------------------------------ private
     def _posterior(
@@ -384,11 +381,11 @@ class NeuralAllometry:
                 for module in self._modules
             ]
         mean, sd, gain = (torch.cat(part) for part in list(zip(*parts, strict=True))[:3])
-        centre, spread = combine(mean[:, None], sd[:, None])
+        centre, mixture_sd = combine(mean[:, None], sd[:, None])
         integrated = [part[3] for part, m in zip(parts, self._modules, strict=True) if m.ode]
         # (members, 3, n) -> (n, 3)
         weights = gain.mean(0).T.numpy()
-        return Posterior(centre[0], spread[0], weights, (integrated or [integrator])[0])
+        return Posterior(centre[0], mixture_sd[0], weights, (integrated or [integrator])[0])
 
     def _shrink_to_monkey(
         self, found: Posterior, sources: list[Source], target: Target, group: int

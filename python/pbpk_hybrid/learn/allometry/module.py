@@ -187,7 +187,7 @@ class AllometryModule(nn.Module):
         )
         share = self.binding_share(at.descriptors, y[..., 1] - at.log_mass)
         volume = 1.0 + share * binding + deviation[:, 1]
-        return torch.stack([clearance, volume], dim=-1)
+        return torch.stack([clearance, volume], dim=-1)  # (E, T, 2)
 
     def _gate(self, log_clearance: Tensor, at: FieldInputs) -> Tensor:
         """Weights of the four processes (E, T, 4), summing to 1."""
@@ -212,7 +212,7 @@ class AllometryModule(nn.Module):
         """
         return torch.sigmoid(
             self.binding_bias
-            + torch.einsum("tb,eb->et", descriptors, self.binding_descriptors)
+            + torch.einsum("tb,eb->et", descriptors, self.binding_descriptors)  # (E, T)
             + self.binding_volume * log_volume_per_kg
         )
 
@@ -266,6 +266,7 @@ class AllometryModule(nn.Module):
             fu_slope=fu_slope[active],
             descriptors=inputs.descriptors[active],
             compound_weights=inputs.compound_weights[:, :, active],
+            # (E, active, hidden)
             embedding=torch.einsum("ts,esh->eth", weights, inputs.embeddings),
             log_processes=weights @ self.processes.T,
             process_slopes=slopes @ self.processes.T,
@@ -282,7 +283,7 @@ class AllometryModule(nn.Module):
         start, end = trajectories.basis[0, 0], trajectories.basis[-1, 2]  # (T, S)
         signed = trajectories.length * trajectories.direction  # (T,)
         safe = torch.where(signed[:, None].abs() > 1e-9, signed[:, None], 1.0)
-        change = torch.einsum("ts,esh->eth", end - start, inputs.embeddings)
+        change = torch.einsum("ts,esh->eth", end - start, inputs.embeddings)  # (E, T, hidden)
         fu_slope = torch.where(
             trajectories.length > 1e-9,
             (inputs.fu_end - inputs.fu_start) / signed,
@@ -300,6 +301,7 @@ class AllometryModule(nn.Module):
         )
         y = self.expand_members(y0)
         deviation = (inputs.compound_weights[:, :2] * change[:, None]).sum(-1)  # (E, 2, T)
+        # (E, 2, T) -> (E, T, 2)
         return y + signed[None, :, None] * self.rates(y, classical) + deviation.permute(0, 2, 1)
 
     def carry(self, y0: Tensor, trajectories: Trajectories, inputs: TransportInputs) -> Tensor:
@@ -316,12 +318,12 @@ class AllometryModule(nn.Module):
         Its field does not depend on the state, so the change is an integral (Simpson's rule).
         """
         basis = trajectories.basis
-        weights = torch.einsum(
+        weights = torch.einsum(  # (T, S), summed over the steps
             "kt,kts->ts",
             trajectories.step_size / 6.0,
             basis[:, 0] + 4 * basis[:, 1] + basis[:, 2],
         )
-        integral = torch.einsum("ts,esh->eth", weights, inputs.embeddings)
+        integral = torch.einsum("ts,esh->eth", weights, inputs.embeddings)  # (E, T, hidden)
         return (inputs.compound_weights[:, 2] * integral).sum(-1)
 
     # ------------------------------------------------------------------ prior and covariance
@@ -338,7 +340,7 @@ class AllometryModule(nn.Module):
             (T,) bool, whether the structure is known
         """
         mean = self.prior_bias[:, None] + self.prior_slope[:, None] * structure
-        mean = mean + torch.einsum("tp,ekp->etk", phi, self.prior_phi)
+        mean = mean + torch.einsum("tp,ekp->etk", phi, self.prior_phi)  # (E, T, 3)
         unknown = self.prior_bias_unknown[:, None] + structure
         return torch.where(known[None, :, None], mean, unknown)
 
@@ -362,7 +364,7 @@ class AllometryModule(nn.Module):
         known : bool
             whether the structure is known; it decides the common variance
         """
-        body = torch.einsum("ns,esh->enh", weights, embeddings)
+        body = torch.einsum("ns,esh->enh", weights, embeddings)  # (E, n, hidden)
         log_mass = (weights @ self.x)[None, :, None].expand(self.members, -1, 1)
         z = torch.cat([body @ self.kernel_embedding, log_mass], dim=-1)  # (E, n, 3)
         # 1e-8 keeps the derivative of the root finite on the diagonal
@@ -371,7 +373,7 @@ class AllometryModule(nn.Module):
         kernel = torch.exp(-distance[:, None] * inverse_length)  # (E, 3, n, n)
         common = self.log_sd_common if known else self.log_sd_common_unknown
         same = (species @ species.T > 0.5) | torch.eye(len(species), dtype=torch.bool)
-        factor = torch.einsum("ns,eks->ekn", species, self.log_sd_species_factor)
+        factor = torch.einsum("ns,eks->ekn", species, self.log_sd_species_factor)  # (E, 3, n)
         within = torch.exp(2 * (self.log_sd_species[..., None] + factor))  # (E, 3, n)
         return (
             torch.exp(2 * common)[..., None, None]

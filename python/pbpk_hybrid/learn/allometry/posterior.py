@@ -130,11 +130,12 @@ class SourceStates:
         values = [
             (np.log(s.clearance), np.log(s.volume), logit(s.fraction_unbound)) for s in sources
         ]
-        observed = np.array(values).reshape(n, 3)
+        observed = np.array(values).reshape(n, 3)  # also where there is no source: (0, 3)
         measured = np.isfinite(observed)
         weights = bodies.basis(np.r_[x, np.log(target.weight)])[0]
         liver_flow = bodies.processes()[0]
         flow_ratio = weights @ liver_flow - liver_flow[HUMAN]  # ln of the flow over the human's
+        # (n, 2), what the law makes of the human prediction
         scaled = np.stack([structure[0, 0] + flow_ratio[:n], structure[0, 1] + x - x_human], -1)
         fu = {s.species: observed[i, 2] for i, s in enumerate(sources) if measured[i, 2]}
         mean_fu = float(np.mean(list(fu.values()))) if fu else float(structure[0, 2])
@@ -264,7 +265,7 @@ def exponents_along(
     y0 = human[:, None, :2].expand(-1, n, -1).contiguous()
     y1 = module.transport(y0, trajectories, inputs)
     basis, basis_slope = (as_tensor(a) for a in bodies.basis(log_mass))  # (n, species)
-    body = torch.einsum("ns,esh->enh", basis, embeddings)
+    body = torch.einsum("ns,esh->enh", basis, embeddings)  # (E, n, hidden)
     at = FieldInputs(
         log_mass=as_tensor(log_mass),
         fu_logit=fu_end,

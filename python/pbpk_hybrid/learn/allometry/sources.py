@@ -36,6 +36,7 @@ class Source:
 
     @property
     def known(self) -> bool:
+        """Whether any of clearance, volume and unbound fraction is given."""
         return bool(np.isfinite([self.clearance, self.volume, self.fraction_unbound]).any())
 
 

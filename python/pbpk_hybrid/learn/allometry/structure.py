@@ -38,6 +38,7 @@ class Structures:
 
     @classmethod
     def of(cls, features: Features) -> Structures:
+        """From the features of the training compounds."""
         mean, scale = features.descriptors.mean(0), features.descriptors.std(0)
         scale = np.where(scale > 1e-8, scale, np.inf)  # a constant column says nothing
         return cls(

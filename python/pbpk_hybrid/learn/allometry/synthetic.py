@@ -4,10 +4,15 @@ by the engine in every species.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...models.scaling import TABLE_WEIGHT
 from .data import PARAMETERS, SPECIES, Table
+
+if TYPE_CHECKING:
+    from ...compounds import Compound
 
 
 def power_law_table(
@@ -66,7 +71,7 @@ def engine_compounds(n: int, *, seed: int) -> list:
     return out
 
 
-def engine_values(compound, species: str) -> tuple[float, float, float]:
+def engine_values(compound: Compound, species: str) -> tuple[float, float, float]:
     """Plasma clearance [L/h] and Vss [L] of the animal of the usual weight, and fu, as the
     engine's equations have them.
     """
@@ -75,22 +80,22 @@ def engine_values(compound, species: str) -> tuple[float, float, float]:
     from ...models.system.graph import whole_body_graph
     from ...physiology import BLOOD_POOLS, ORGANS, reference_individual
 
-    own, body = compound.for_species(species), reference_individual(species)
+    drug, body = compound.for_species(species), reference_individual(species)
     scale = TABLE_WEIGHT[species] / float(body["body_weight"].values[0])
-    ratio = float(np.ravel(blood_to_plasma_ratio(own, species))[0])
-    kp = partition_coefficients(own, species)
+    ratio = float(np.ravel(blood_to_plasma_ratio(drug, species))[0])
+    kp = partition_coefficients(drug, species)
     volumes = body["volume"].isel(subject=0)
     volume = float((volumes.sel(organ=kp["organ"]) * kp).sum()) + ratio * float(
         volumes.sel(organ=list(BLOOD_POOLS)).sum()
     )
     graph = whole_body_graph(ORGANS)
-    values = elimination_parameters(own, body, graph, np.array([ratio]))
+    values = elimination_parameters(drug, body, graph, np.array([ratio]))
     flow = graph.inflow(
-        "liver", {o: body["blood_flow"].sel(organ=o).values for o in graph.perfused}
+        "liver", {organ: body["blood_flow"].sel(organ=organ).values for organ in graph.perfused}
     )
-    unbound = own.fraction_unbound_plasma / ratio * values["clint.liver"]
+    unbound = drug.fraction_unbound_plasma / ratio * values["clint.liver"]
     clearance = ratio * flow * unbound / (flow + unbound) + values["clearance_renal"]
-    return float(clearance[0]) * scale, volume * scale, float(own.fraction_unbound_plasma)
+    return float(clearance[0]) * scale, volume * scale, float(drug.fraction_unbound_plasma)
 
 
 def engine_table(compounds: list) -> Table:

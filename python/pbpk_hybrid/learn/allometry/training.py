@@ -5,6 +5,8 @@ members see other compounds.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..training import TrainingOptions, train
+from ..training import TrainingLog, TrainingOptions, train
 from . import bodies
 from .conditioning import condition
 from .config import AllometryConfig
@@ -43,7 +45,11 @@ class Cases:
     prior_trajectory: np.ndarray  # (n_cases,) -1 at the human
 
 
-def build_cases(values: np.ndarray, targets=None, sources=None) -> Cases:
+def build_cases(
+    values: np.ndarray,
+    targets: Collection[int] | None = None,
+    sources: Collection[int] | None = None,
+) -> Cases:
     """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to
     take; None for all.
     """
@@ -92,7 +98,7 @@ class Problem:
     encoder
         Encoder
     table : Table
-        n compounds
+        n compounds.
     structure : array
         (n, 3) human values predicted from structure
     cases
@@ -225,6 +231,7 @@ def gains(
     )
     n = len(target)
     case = (target[:, None, None], known.long()[:, None, None], torch.arange(3)[None, :, None])
+    # (n_cases, 3, 1) each, and (n_cases, species, 3) -> (n_cases, 3, species)
     columns = [part.expand(n, 3, 1) for part in case] + [keep.permute(0, 2, 1).long()]
     code = torch.cat(columns, dim=-1).reshape(n * 3, -1)  # (n_cases x 3, 3 + species)
     patterns, which = torch.unique(code, dim=0, return_inverse=True)
@@ -237,7 +244,7 @@ def gains(
     gain, variance = condition(among, cross, target_variance, patterns[:, 3:].float())
     # back to the cases: (E, n_cases x 3, species) -> (E, n_cases, species, 3)
     gain = gain[:, which].reshape(-1, n, 3, N_SPECIES).permute(0, 1, 3, 2)
-    return gain, variance[:, which].reshape(-1, n, 3)
+    return gain, variance[:, which].reshape(-1, n, 3)  # from (E, n_cases x 3)
 
 
 def student(error: Tensor, sd: Tensor) -> Tensor:
@@ -250,12 +257,12 @@ def fit_members(
     table: Table,
     config: AllometryConfig,
     gram: np.ndarray | None = None,
-    folder=None,
+    folder: str | os.PathLike | None = None,
     progress: bool = False,
     max_minutes: float | None = None,
     threads: int | None = None,
-    encoder=None,
-):
+    encoder: tuple[Encoder, np.ndarray] | None = None,
+) -> tuple[Encoder, list[AllometryModule], TrainingLog, Problem, np.ndarray]:
     """Fit encoder and modules.
 
     Parameters

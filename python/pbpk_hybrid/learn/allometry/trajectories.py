@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from . import bodies
@@ -114,7 +115,7 @@ class Trajectories:
         shape = (*stages.shape, len(bodies.KNOTS))  # (steps, 3, T, n_species)
         self.steps = len(left)
         self.step_size = as_tensor(right - left)
-        self.basis = as_tensor(value.reshape(shape))
+        self.basis = as_tensor(value.reshape(shape))  # from (steps x 3 x T, n_species)
         self.basis_slope = as_tensor(slope.reshape(shape))
         self.log_mass = as_tensor(stages)
         self.travelled = as_tensor(stages - points[:, 0][None, None])
@@ -132,7 +133,7 @@ class Trajectories:
         return torch.where(self.length > 1e-9, change / signed, torch.zeros_like(inputs.fu_start))
 
 
-def as_tensor(array) -> Tensor:
+def as_tensor(array: ArrayLike) -> Tensor:
     """A copy in single precision."""
     return torch.tensor(np.asarray(array), dtype=torch.float32)
 
@@ -140,7 +141,6 @@ def as_tensor(array) -> Tensor:
 def _subdivided(points: np.ndarray, substeps: int) -> np.ndarray:
     """(T, steps + 1) -> (T, substeps x steps + 1), every step cut into equal parts."""
     parts = [points[:, :-1] + np.diff(points, axis=1) * j / substeps for j in range(substeps)]
-    inner = np.stack(parts, -1).reshape(
-        len(points), -1
-    )  # (T, steps, substeps) -> (T, steps x substeps)
+    # (T, steps, substeps) -> (T, steps x substeps)
+    inner = np.stack(parts, -1).reshape(len(points), -1)
     return np.concatenate([inner, points[:, -1:]], axis=1)

@@ -8,6 +8,7 @@ arrays; predicting needs numpy alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -49,8 +50,8 @@ class Trees:
         targets: np.ndarray,
         kernel_prediction: np.ndarray,
         n_trees: int,
-        parameters,
-        stacked,
+        parameters: Sequence[int],
+        stacked: Collection[int],
         seed: int,
     ) -> Trees:
         """Grow `n_trees` for each of `parameters` (column numbers of `targets`, NaN where
@@ -70,9 +71,9 @@ class Trees:
             for grown in forest.fit(x[:, keep], targets[known, p]).estimators_:
                 tree = grown.tree_
                 leaf = tree.children_left < 0
-                place = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)
+                shifted = lambda child, leaf=leaf, first=first: np.where(leaf, 0, child + first)
                 column = np.where(leaf, -1, keep[np.maximum(tree.feature, 0)])
-                children = place(tree.children_left), place(tree.children_right)
+                children = shifted(tree.children_left), shifted(tree.children_right)
                 parts.append([column, tree.threshold, *children, tree.value[:, 0, 0]])
                 roots.append(first), of.append(p)
                 first += tree.node_count
@@ -148,6 +149,7 @@ class Trees:
             raise CheckpointError("tensor trees/feature", columns, f"columns below {columns}")
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """The fields by name, as they go into a checkpoint."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 

@@ -202,7 +202,7 @@ def scores(
     columns = [coordinates.score(name, values[name], male) for name in MEASURED]
     for k, name in enumerate(DERIVED):
         columns.append((torch.log(values[name].double()) - log_moments[k, 0]) / log_moments[k, 1])
-    return torch.stack(columns, 1)
+    return torch.stack(columns, 1)  # (n, 8)
 
 
 def features(
@@ -231,6 +231,7 @@ def features(
                     ).expand(n)
                 )
         encoded[:, k, 0] = 1.0
+        # (n, 2), lower and upper end
         encoded[:, k, 1:] = torch.stack(ends, 1).clamp(-_FAR, _FAR).float()
     return encoded
 
@@ -257,7 +258,7 @@ def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -
     high = torch.where(one_sided, torch.where(upper, bound, torch.full_like(z, _FAR)), high)
     anybody = torch.rand(n, 1, generator=generator) < share
     requested = (anybody & (uniform() < 0.3) & (holds | ~one_sided)).float()
-    return torch.stack(
+    return torch.stack(  # (n, 8, 3)
         [requested, requested * low.clamp(-_FAR, _FAR), requested * high.clamp(-_FAR, _FAR)], 2
     )
 

@@ -17,7 +17,7 @@ class PCDMConfig:
         hidden units and residual blocks of the network
     noise_mean, noise_sd
         of log sigma in training (Karras et al. 2022, table 1, moved up since the
-        coordinates have unit variance instead of .5)
+        coordinates have unit variance instead of 0.5)
     sigma_min, sigma_max, rho, steps
         noise levels of sampling (Karras et al. 2022, eq. 5)
     physics_weight

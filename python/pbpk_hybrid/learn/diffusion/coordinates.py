@@ -15,6 +15,7 @@ run on tensors, so that the rules can be differentiated by the coordinates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,8 @@ UNITS = {
     "egfr": "mL/min/1.73 m^2",
     "gfr": "L/h",
 }
-_OWN = (
+#: organs whose mass has a residual of its own; the others follow from closure
+_MASSES = (
     "lung",
     "heart",
     "brain",
@@ -86,6 +88,7 @@ _OWN = (
     "liver",
     "arterial_blood",
 )
+#: organs whose flow has a residual of its own
 _FLOWS = (
     "heart",
     "brain",
@@ -102,7 +105,7 @@ _FLOWS = (
 )
 RESIDUALS = (
     "fat",
-    *(f"mass of {o}" for o in _OWN),
+    *(f"mass of {o}" for o in _MASSES),
     *(f"flow of {o}" for o in _FLOWS),
     "gfr",
     "hepatocellularity",
@@ -113,9 +116,8 @@ KNOTS = 257  # of the table of each distribution, even in z
 _REACH = 4.0  # z at which the tables end; beyond, the last slope goes on
 _OUTERMOST = 5  # people at each end beyond whom a table is no longer counted but continued
 _TAIL = 2.25  # z beyond which people tell the slope of that
-_ENDS = {
-    "age": (18.0 - 1 / 24, 80.0 - 1 / 24)
-}  # what ends where the survey ends (give or take half a month), not in a tail
+#: what ends where the survey ends (give or take half a month), not in a tail
+_ENDS = {"age": (18.0 - 1 / 24, 80.0 - 1 / 24)}
 
 
 @dataclass
@@ -153,29 +155,20 @@ class Decoded:
 
     def replace(self, rows: torch.Tensor, other: Decoded) -> None:
         """Put the people of `other` at `rows`."""
-        for name, mine in vars(self).items():
-            pairs = (
-                [(mine, getattr(other, name))]
-                if name != "people"
-                else [(getattr(mine, part), getattr(other.people, part)) for part in vars(mine)]
-            )
-            for old, new in pairs:
-                old[rows] = new
+        for mine, theirs in ((self.people, other.people), (self, other)):
+            for name, values in vars(mine).items():
+                if name != "people":
+                    values[rows] = getattr(theirs, name)
 
     @classmethod
     def joined(cls, parts: list[Decoded]) -> Decoded:
         """One after the other."""
-
-        def together(name: str) -> torch.Tensor:
-            return torch.cat([getattr(part, name) for part in parts])
-
-        people = People(
-            *(
-                torch.cat([getattr(part.people, name) for part in parts])
-                for name in vars(parts[0].people)
-            )
+        people = [part.people for part in parts]
+        joined = People(
+            *(torch.cat([getattr(p, name) for p in people]) for name in vars(people[0]))
         )
-        return cls(people, *(together(name) for name in vars(parts[0]) if name != "people"))
+        names = [name for name in vars(parts[0]) if name != "people"]
+        return cls(joined, *(torch.cat([getattr(p, name) for p in parts]) for name in names))
 
     def quantities(self) -> dict[str, torch.Tensor]:
         """All that can be asked for: measured and derived."""
@@ -261,8 +254,8 @@ class Coordinates:
         )
         residuals = [
             (_logit(fat) - _logit(expected_fat)) / FAT_SD_LOGIT,
-            *(z[:, INDEX[o]] for o in _OWN),
-            *((flow[:, INDEX[o]] / usual[:, INDEX[o]] - 1) / FLOW_CV for o in _FLOWS),
+            *(z[:, INDEX[organ]] for organ in _MASSES),
+            *((flow[:, INDEX[organ]] / usual[:, INDEX[organ]] - 1) / FLOW_CV for organ in _FLOWS),
             np.log(ds["gfr"].values / estimate) / GFR_SD_LN,
             np.log(ds["hepatocellularity"].values / r.hepatocellularity(people.age))
             / HEPATOCELLULARITY_SD_LN,
@@ -275,6 +268,7 @@ class Coordinates:
             if rng is not None:
                 value = value + RESOLUTION[name] * (rng.random(value.size) - 0.5)
             scores.append(self.score(name, torch.tensor(value), torch.tensor(male)))
+        # (n, residual), and (n, measured) beside it
         z = (torch.tensor(np.stack(residuals, 1)) - self.mean) / self.scale
         return torch.cat([torch.stack(scores, 1), z], 1)
 
@@ -287,7 +281,7 @@ class Coordinates:
         columns.append(
             (torch.log(people.gfr / estimate) / GFR_SD_LN - self.mean[k]) / self.scale[k]
         )
-        return torch.stack(columns, 1)
+        return torch.stack(columns, 1)  # (n, len(POOLED))
 
     def score(self, name: str, value: torch.Tensor, male: torch.Tensor) -> torch.Tensor:
         """Normal score of a measured quantity for the person's sex."""
@@ -331,39 +325,17 @@ class Coordinates:
             the expected body
         """
         x = x.double()
-        measured = {}
-        for k, name in enumerate(MEASURED):
-            value = self.value(name, x[:, k], male)
-            if rounded:
-                # divided, not multiplied by the step: the very floating-point numbers that
-                # the survey's decimals are
-                steps, percent = STEPS[name]
-                value = (value * steps * percent).round() / steps / percent
-            measured[name] = value.clamp_min(1e-3)
+        measured = self._measured(x, male, rounded)
         people = People(male, measured["age"], measured["body_weight"], measured["height"])
-        residual = dict(
-            zip(
-                RESIDUALS,
-                ((x[:, len(MEASURED) :] * self.scale + self.mean) * organs).T,
-                strict=True,
-            )
-        )
+        z = (x[:, len(MEASURED) :] * self.scale + self.mean) * organs  # (n, residual)
+        residual = dict(zip(RESIDUALS, z.T, strict=True))
         fat = torch.sigmoid(
             _logit(r.fat_fraction(male, people.age, people.body_mass_index))
             + FAT_SD_LOGIT * residual["fat"]
         )
-        cv, log_normal = (torch.as_tensor(v) for v in _cv(male.numpy()))
-        sigma = torch.as_tensor(sd_ln(cv.numpy()))
-        factors = torch.ones_like(cv)
-        for organ in _OWN:
-            i, z = INDEX[organ], residual[f"mass of {organ}"]
-            factors[:, i] = torch.where(
-                log_normal[:, i], torch.exp((sigma[:, i] * z).clamp(max=20)), 1 + cv[:, i] * z
-            )
-        factors[:, INDEX["venous_blood"]] = factors[:, INDEX["arterial_blood"]]
-        mass = close_masses(expected_masses(people) * factors, people, fat)
+        mass = close_masses(expected_masses(people) * _mass_factors(male, residual), people, fat)
         output = expected_cardiac_output(people)
-        shares = torch.ones_like(cv)
+        shares = torch.ones(len(x), len(ORGANS), dtype=torch.float64)
         for organ in _FLOWS:
             shares[:, INDEX[organ]] = 1 + FLOW_CV * residual[f"flow of {organ}"]
         flow = close_flows(people, output, shares)
@@ -385,6 +357,35 @@ class Coordinates:
             * torch.exp(MICROSOMAL_PROTEIN_SD_LN * residual["microsomal_protein"]),
         )
 
+    def _measured(
+        self, x: torch.Tensor, male: torch.Tensor, rounded: bool
+    ) -> dict[str, torch.Tensor]:
+        """Name -> (n,) measured quantities of coordinates (n, dimension)."""
+        measured = {}
+        for k, name in enumerate(MEASURED):
+            value = self.value(name, x[:, k], male)
+            if rounded:
+                # divided, not multiplied by the step: the very floating-point numbers that
+                # the survey's decimals are
+                steps, percent = STEPS[name]
+                value = (value * steps * percent).round() / steps / percent
+            measured[name] = value.clamp_min(1e-3)
+        return measured
+
+
+def _mass_factors(male: torch.Tensor, residual: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(n, organ) factors on the expected organ masses; both blood pools share one."""
+    cv, log_normal = (torch.as_tensor(v) for v in _cv(male.numpy()))
+    sigma = torch.as_tensor(sd_ln(cv.numpy()))
+    factors = torch.ones_like(cv)
+    for organ in _MASSES:
+        i, z = INDEX[organ], residual[f"mass of {organ}"]
+        factors[:, i] = torch.where(
+            log_normal[:, i], torch.exp((sigma[:, i] * z).clamp(max=20)), 1 + cv[:, i] * z
+        )
+    factors[:, INDEX["venous_blood"]] = factors[:, INDEX["arterial_blood"]]
+    return factors
+
 
 def ethnicity_codes(values: np.ndarray) -> np.ndarray:
     """Positions in ``ETHNICITIES``; -1 for another name."""
@@ -401,7 +402,7 @@ def _cv(male: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(cv > 0, cv, 1.0), np.where(male[:, None], men_log, women_log)
 
 
-def _logit(p):
+def _logit(p: np.ndarray | torch.Tensor) -> Any:
     return torch.log(p / (1 - p)) if isinstance(p, torch.Tensor) else np.log(p / (1 - p))
 
 
@@ -429,14 +430,14 @@ def _quantiles(
         table = np.interp(probability, np.r_[0.0, middle, 1.0], np.r_[low, values, high])
     else:
         table = np.interp(probability, middle, values)
-        place = ndtri(middle)
+        scores = ndtri(middle)
         for side in (-1, 1):
-            last = place[_OUTERMOST] if side < 0 else place[-1 - _OUTERMOST]
+            last = scores[_OUTERMOST] if side < 0 else scores[-1 - _OUTERMOST]
             inside = np.flatnonzero(side * z <= side * last)[-1 if side > 0 else 0]
-            people, beyond = side * place >= min(_TAIL, side * last), side * z > side * z[inside]
+            people, beyond = side * scores >= min(_TAIL, side * last), side * z > side * z[inside]
             dz, dv = (
                 column[people] - np.average(column[people], weights=weight[people])
-                for column in (place, np.log(values))
+                for column in (scores, np.log(values))
             )
             slope = (weight[people] * dz * dv).sum() / (weight[people] * dz**2).sum()
             table[beyond] = table[inside] * np.exp(slope * (z[beyond] - z[inside]))

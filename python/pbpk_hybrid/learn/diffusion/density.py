@@ -1,7 +1,8 @@
 r"""Log density of people under the model, along the probability-flow ODE.
 
 .. math:: \ln p(x, g) = \ln p(g) + \ln \mathcal N(x_T; 0, \sigma_{max}^2)
-          + \int_{\sigma_{min}}^{\sigma_{max}} \nabla\cdot \frac{x - D(x; \sigma, g)}{\sigma} \, d\sigma
+          + \int_{\sigma_{min}}^{\sigma_{max}}
+          \nabla\cdot \frac{x - D(x; \sigma, g)}{\sigma} \, d\sigma
 
 (Song et al. 2021, arXiv 2011.13456, eq. 39), by Heun's method. The divergence is exact: one
 derivative for each coordinate.

@@ -52,7 +52,7 @@ class Draw:
     Parameters
     ----------
     people : Decoded
-        n people
+        n people.
     ethnicity : Tensor
         (n,) number in ETHNICITIES
     accepted : Tensor
@@ -113,7 +113,7 @@ class PopulationSampler:
     ranges : mapping
         name -> (low, high) of the people trained on, for messages
     pool : Pool or None
-        None while the pool itself is drawn
+        None while the pool itself is drawn.
     """
 
     config: PCDMConfig
@@ -244,7 +244,8 @@ class PopulationSampler:
 
         Returns
         -------
-        people, valid, n_projected, n_mirrored
+        tuple[Decoded, torch.Tensor, int, int]
+            People, valid, n_projected, n_mirrored.
         """
         n_mirrored = 0
         if mirrored:

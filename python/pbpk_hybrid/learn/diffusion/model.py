@@ -28,7 +28,7 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..model_card import ModelCard, n_parameters
+from ..model_card import Described, ModelCard, n_parameters
 from ..training import TrainingLog
 from .conditions import DERIVED, Condition, check, groups
 from .config import PCDMConfig
@@ -67,7 +67,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class PCDM:
+class PCDM(Described):
     """Physiologically constrained diffusion model of human adults.
 
     >>> from pbpk_hybrid.learn import PCDM
@@ -132,21 +132,16 @@ class PCDM:
     def _card(self) -> ModelCard:
         pool, config = self._sampler.pool, self.config
         age = self.ranges["age"]
-        facts = {
-            "draws": f"{len(MEASURED)} measured quantities and {len(RESIDUALS)} of organs and kidney",
+        entries = {
+            "draws": f"{len(MEASURED)} measured quantities and {len(RESIDUALS)} of organs "
+            "and kidney",
             "trained on": f"human adults of {age[0]:.0f} to {age[1]:.0f} years",
             "conditions": "sex, ethnicity, " + ", ".join(self.ranges),
             "network": f"{config.blocks} blocks of width {config.width}",
             "denoising steps": config.steps,
             "pool": f"{0 if pool is None else len(pool):,} people",
         }
-        return ModelCard("PCDM", KIND, FORMAT, n_parameters(self._sampler.module), facts)
-
-    def __repr__(self) -> str:
-        return self._card().line()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
+        return ModelCard("PCDM", KIND, FORMAT, n_parameters(self._sampler.module), entries)
 
     @classmethod
     def fit(
@@ -167,8 +162,8 @@ class PCDM:
         ----------
         population
             physiology Dataset of human adults with the variables of
-        :func:`~pbpk_hybrid.physiology.training_people`; its
-            ``survey_weight``, if it has one, says how many people each stands for
+            :func:`~pbpk_hybrid.physiology.training_people`; its ``survey_weight``, if it
+            has one, says how many people each stands for
         seed
             of everything random
         validation
@@ -237,18 +232,20 @@ class PCDM:
             1 samples the conditional distribution; more draws people deeper into the asked
             ranges
         measured_precision
-            round measured quantities as the survey does (age to a month, weight to .1 kg,
+            round measured quantities as the survey does (age to a month, weight to 0.1 kg,
             ...)
 
         Returns
         -------
-        physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction`` (drawn
-        and thrown away because a condition or a hard rule failed), ``projected_fraction``
-        (organs moved to satisfy a rule), ``mirrored_fraction`` (moved into an asked range
-        from just outside, see :mod:`.ranges`), ``pool_members`` (how many people of the
-        pool satisfy the ranges; 0: the network was told them), ``extrapolated`` (quantities
-        asked for where nobody was trained on), ``beyond_training`` (asked ends that reach
-        further than the people trained on: nobody is handed out there)
+        Dataset
+            Physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction``
+            (drawn and thrown away because a condition or a hard rule failed),
+            ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
+            (moved into an asked range from just outside, see :mod:`.ranges`),
+            ``pool_members`` (how many people of the pool satisfy the ranges; 0: the network
+            was told them), ``extrapolated`` (quantities asked for where nobody was trained
+            on), ``beyond_training`` (asked ends that reach further than the people trained
+            on: nobody is handed out there).
 
         Raises
         ------
@@ -277,7 +274,8 @@ class PCDM:
         and ethnicity.
 
         .. math:: \\ln p(x, g) = \\ln p(g) + \\ln \\mathcal N(x_T; 0, \\sigma_{max}^2)
-                  + \\int_{\\sigma_{min}}^{\\sigma_{max}} \\nabla\\cdot \\frac{x - D(x; \\sigma, g)}{\\sigma} \\, d\\sigma
+                  + \\int_{\\sigma_{min}}^{\\sigma_{max}}
+                  \\nabla\\cdot \\frac{x - D(x; \\sigma, g)}{\\sigma} \\, d\\sigma
 
         along the probability-flow ODE (Song et al. 2021, arXiv 2011.13456, eq. 39), by
         Heun's method; the divergence is exact, one derivative for each coordinate.
@@ -291,7 +289,9 @@ class PCDM:
 
         Returns
         -------
-        (subject,) [nat]; comparable between people of one model, a small value is an unusual person
+        DataArray
+            (subject,) [nat]; comparable between people of one model, a small value is an
+            unusual person.
 
         Raises
         ------

@@ -28,8 +28,11 @@ class Denoiser(nn.Module):
     """Preconditioned denoiser D(x; sigma, c) of Karras et al. (2022, arXiv 2206.00364), eq.
     7, with sigma_data = 1.
 
-    .. math:: D = c_{skip} x + c_{out} F(c_{in} x; \\tfrac14 \\ln\\sigma, c),\\quad c_{skip} = 1/(\\sigma^2 + 1),\\;
-              c_{out} = \\sigma/\\sqrt{\\sigma^2 + 1},\\; c_{in} = 1/\\sqrt{\\sigma^2 + 1}
+    .. math::
+
+        D &= c_{skip}\\, x + c_{out}\\, F(c_{in} x; \\tfrac14 \\ln\\sigma, c) \\\\
+        c_{skip} &= 1/(\\sigma^2 + 1),\\quad c_{out} = \\sigma/\\sqrt{\\sigma^2 + 1},\\quad
+        c_{in} = 1/\\sqrt{\\sigma^2 + 1}
 
     This parametrisation is chosen because the coordinates have unit variance by
     construction, so that no schedule has to be tuned, and because c_skip gives the network
@@ -61,6 +64,7 @@ class Denoiser(nn.Module):
     def forward(
         self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
     ) -> torch.Tensor:
+        """(n, dimension) denoised people, from inputs as under Shapes."""
         shifts = self.modulation(sigma, group, conditions)
         return self.denoise(x, sigma[:, None], shifts)
 
@@ -68,9 +72,11 @@ class Denoiser(nn.Module):
         self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
     ) -> list[torch.Tensor]:
         """What noise level, group and conditions do to each block, (n, 2 width) each."""
-        noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies
-        c = self.context(torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1))
-        return [block.modulate(c) for block in self.blocks]
+        noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies  # (n, 16)
+        # (n, 32 + groups + 8 x 3) -> (n, width)
+        seen = torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1)
+        context = self.context(seen)
+        return [block.modulate(context) for block in self.blocks]
 
     def denoise(
         self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]
@@ -103,5 +109,6 @@ class Block(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, h: torch.Tensor, modulation: torch.Tensor) -> torch.Tensor:
-        scale, shift = modulation.chunk(2, dim=1)
+        """(n, width) from h (n, width) and modulation (n, 2 width)."""
+        scale, shift = modulation.chunk(2, dim=1)  # (n, width) each
         return h + self.second(nn.functional.silu(self.first(self.norm(h) * (1 + scale) + shift)))

@@ -32,7 +32,7 @@ class Pool:
     group : Tensor
         (n,) number of sex and ethnicity, see :data:`N_GROUPS`
     coordinates : Coordinates
-        of the model
+        Of the model.
     """
 
     def __init__(self, x: torch.Tensor, group: torch.Tensor, coordinates: Coordinates) -> None:
@@ -115,7 +115,7 @@ def group_shares(
     male : bool or None
         None for both sexes
     pool : Pool
-        where P(C | g) is counted
+        Where P(C | g) is counted.
     """
     shares = shares.clone()
     if male is not None:

@@ -4,15 +4,17 @@ projection onto the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 
 from ...physiology import PORTAL_ORGANS, RULES
 from ...physiology.plausibility.residuals import SCALED, organ_excess
+from ...physiology.plausibility.rules import Rule
 from .config import PCDMConfig
 from .coordinates import RESIDUALS, Coordinates, Decoded
+from .module import Denoiser
 
 #: rules on what was measured alone: nothing of the organs can mend them, and real people
 #: break them as rarely
@@ -32,7 +34,7 @@ def schedule(config: PCDMConfig) -> torch.Tensor:
 
 @torch.no_grad()
 def sample(
-    module,
+    module: Denoiser,
     config: PCDMConfig,
     x: torch.Tensor,
     group: torch.Tensor,
@@ -69,7 +71,7 @@ def sample(
         unconditional = [module.modulation(level, kind_group, no_condition) for level in levels]
 
     def denoise(x: torch.Tensor, step: int) -> torch.Tensor:
-        sigma = sigmas[step].reshape(1, 1)
+        sigma = sigmas[step].reshape(1, 1)  # the same for everybody: (1, 1) against (n, dimension)
         d = module.denoise(x, sigma, [shift[kind] for shift in conditional[step]])
         if unconditional is not None:
             free = module.denoise(x, sigma, [shift[kind] for shift in unconditional[step]])
@@ -194,6 +196,7 @@ _SCALED_TABLE = torch.tensor(
 )
 
 
-def _broken(people: Decoded, rules) -> torch.Tensor:
+def _broken(people: Decoded, rules: Sequence[Rule]) -> torch.Tensor:
+    """(n,) whether anybody breaks one of the rules."""
     body = people.body()
-    return torch.stack([rule.residual(body) > 0 for rule in rules]).any(0)
+    return torch.stack([rule.residual(body) > 0 for rule in rules]).any(0)  # (rule, n) -> (n,)

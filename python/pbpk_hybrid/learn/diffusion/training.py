@@ -254,7 +254,8 @@ def hold_out(
 
     Returns
     -------
-    training people, their weights, validation people
+    tuple[xr.Dataset, np.ndarray, xr.Dataset]
+        Training people, their weights, validation people.
     """
     person = np.arange(population.sizes["subject"])
     if "nhanes_person" in population:

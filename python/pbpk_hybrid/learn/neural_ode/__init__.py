@@ -4,12 +4,18 @@ torchdiffeq, with gradients.
 >>> import torch
 >>> from pbpk_hybrid.learn.neural_ode import MLPField, odeint
 >>> field = MLPField(2, hidden=(16,), n_parameters=1)
->>> y0 = torch.ones(10, 2, dtype=torch.float64)                             # 10 subjects, 2 states
->>> clearance = torch.rand(10, 1, dtype=torch.float64, requires_grad=True)  # a parameter per subject
+>>> y0 = torch.ones(10, 2, dtype=torch.float64)  # 10 subjects, 2 states
+
+One parameter for each subject, and the state at three times:
+
+>>> clearance = torch.rand(10, 1, dtype=torch.float64, requires_grad=True)
 >>> y = odeint(field, y0, [0.0, 1.0, 4.0], clearance, backend="torchdiffeq")
->>> y.shape                                                                 # time, batch, state
+>>> y.shape  # time, batch, state
 torch.Size([3, 10, 2])
->>> y[-1].square().mean().backward()                                        # gradients to weights and parameters
+
+Gradients reach weights and parameters:
+
+>>> y[-1].square().mean().backward()
 >>> y.facts["backend"], clearance.grad.shape
 ('torchdiffeq', torch.Size([10, 1]))
 

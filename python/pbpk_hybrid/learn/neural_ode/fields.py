@@ -111,9 +111,8 @@ class NativeField(nn.Module):
                 )
             inputs.append(parameters)
         if self.time_dependent:
-            inputs.append(
-                torch.as_tensor(t, dtype=y.dtype, device=y.device).reshape(1, 1).expand(len(y), 1)
-            )
+            time = torch.as_tensor(t, dtype=y.dtype, device=y.device)
+            inputs.append(time.reshape(1, 1).expand(len(y), 1))
         return inputs
 
 
@@ -162,12 +161,15 @@ class MLPField(NativeField):
         self.net = DenseNet((inputs, *self.hidden, self.n_states), activation)
 
     def forward(self, t: Tensor | float, y: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """dy/dt (batch, n_states) from y and parameters (batch, n_parameters)."""
         return self.net(torch.cat([y, *self._common(t, y, parameters)], dim=1))
 
     def networks(self) -> dict[str, DenseNet]:
+        """The one network, ``net``."""
         return {"net": self.net}
 
     def spec(self) -> FieldSpec:
+        """What Julia has to know to build the same field."""
         return FieldSpec.mlp(
             self.n_states,
             self.n_parameters,
@@ -253,27 +255,32 @@ class GraphField(NativeField):
         )
 
     def forward(self, t: Tensor | float, y: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """dy/dt (batch, n_organs * n_features) from y and parameters (batch, n_parameters)."""
         batch, organs, edges = len(y), self.n_organs, len(self.source)
         h = y.reshape(batch, organs, self.n_features)
         common = self._common(t, y, parameters)
 
-        def per(count: int, features: Tensor) -> list[Tensor]:
+        def inputs(count: int, features: Tensor) -> list[Tensor]:
+            """(batch, count, k) fixed numbers, and what all edges or organs share."""
             fixed = features.to(y.dtype).expand(batch, -1, -1)
             return [fixed, *(c[:, None, :].expand(-1, count, -1) for c in common)]
 
         ends = [h.index_select(1, self.source), h.index_select(1, self.target)]
-        messages = self.message(torch.cat([*ends, *per(edges, self.edge_features)], dim=2))
+        # (batch, edge, n_messages)
+        messages = self.message(torch.cat([*ends, *inputs(edges, self.edge_features)], dim=2))
+        # (batch, organ, n_messages), summed over the edges that end in an organ
         arriving = messages.new_zeros(batch, organs, self.n_messages).index_add(
             1, self.target, messages
         )
-        return self.update(
-            torch.cat([h, arriving, *per(organs, self.node_features)], dim=2)
-        ).reshape(batch, self.n_states)
+        change = self.update(torch.cat([h, arriving, *inputs(organs, self.node_features)], dim=2))
+        return change.reshape(batch, self.n_states)  # from (batch, organ, n_features)
 
     def networks(self) -> dict[str, DenseNet]:
+        """``message`` and ``update``."""
         return {"message": self.message, "update": self.update}
 
     def spec(self) -> FieldSpec:
+        """What Julia has to know to build the same field."""
         numbers = (self.n_organs, self.n_parameters, self.time_dependent, activation_code(self))
         return FieldSpec.graph(
             *numbers,
@@ -288,8 +295,9 @@ class GraphField(NativeField):
 
     def __repr__(self) -> str:
         return (
-            f"GraphField({self.n_organs} organs, {len(self.source)} edges, n_features={self.n_features}, "
-            f"hidden={self.hidden}, n_messages={self.n_messages}, n_parameters={self.n_parameters}, "
+            f"GraphField({self.n_organs} organs, {len(self.source)} edges, "
+            f"n_features={self.n_features}, hidden={self.hidden}, "
+            f"n_messages={self.n_messages}, n_parameters={self.n_parameters}, "
             f"activation={self.activation!r}, time_dependent={self.time_dependent})"
         )
 

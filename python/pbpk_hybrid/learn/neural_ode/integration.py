@@ -57,7 +57,8 @@ def odeint(
       .. math::
          \frac{d\lambda}{dt} = -\Big(\frac{\partial f}{\partial y}\Big)^T \lambda, \qquad
          \lambda(t_i^-) = \lambda(t_i^+) + g_i, \qquad
-         \frac{dL}{d\theta} = \int_{t_1}^{t_N} \Big(\frac{\partial f}{\partial \theta}\Big)^T \lambda \, dt, \qquad
+         \frac{dL}{d\theta} = \int_{t_1}^{t_N}
+         \Big(\frac{\partial f}{\partial \theta}\Big)^T \lambda \, dt, \qquad
          \frac{dL}{dy_0} = \lambda(t_1)
 
       and dL/dp as dL/dθ. In Julia y(t) is the dense output of the forward solve and the
@@ -109,9 +110,11 @@ def odeint(
 
     Returns
     -------
-    Tensor (n_times, batch, n_states), with an attribute ``facts``: a dict of backend,
-    backend_reason, backend_version, method, adjoint, rtol, atol, evaluations of the field
-    and, from Julia, accepted steps. Tensors computed from it do not carry the attribute.
+    Tensor
+        (n_times, batch, n_states), with an attribute ``facts``: a dict of backend,
+        backend_reason, backend_version, method, adjoint, rtol, atol, evaluations of the
+        field and, from Julia, accepted steps. Tensors computed from it do not carry the
+        attribute.
 
     Raises
     ------
@@ -181,61 +184,52 @@ def choose(
     BackendUnavailableError
         no backend can do what is asked for
     """
-    against_julia = [
-        text
-        for wrong, text in (
-            (
-                not isinstance(field, NativeField),
-                f"{type(field).__name__} is not a native field (MLPField, GraphField, ScalingField)",
-            ),
-            (
-                method is not None and method not in julia.METHODS,
-                f"method {method!r} is torchdiffeq's",
-            ),
-            (y0.device.type != "cpu", f"tensors are on {y0.device}"),
-            (
-                isinstance(t, Tensor) and t.requires_grad,
-                "gradients with respect to t are asked for",
-            ),
-        )
-        if wrong
-    ]
-    against_torch = [
-        text
-        for wrong, text in (
-            (
-                method is not None and method not in _torchdiffeq.METHODS,
-                f"method {method!r} is Julia's",
-            ),
-            (adjoint not in _torchdiffeq.ADJOINTS, f"adjoint {adjoint!r} is Julia's"),
-        )
-        if wrong
-    ]
+    against = {
+        "julia": _obstacles_of_julia(field, y0, t, method),
+        "torchdiffeq": _obstacles_of_torchdiffeq(method, adjoint),
+    }
     reason = "asked for"
-    if (
-        backend == "auto"
-        and os.environ.get("PBPK_HYBRID_BACKEND", "").strip() == "embedded"
-        and not against_torch
-    ):
+    preferred = os.environ.get("PBPK_HYBRID_BACKEND", "").strip()
+    if backend == "auto" and preferred == "embedded" and not against["torchdiffeq"]:
         backend, reason = "torchdiffeq", "PBPK_HYBRID_BACKEND is embedded"
-    if backend != "torchdiffeq" and not against_julia:
+    if backend != "torchdiffeq" and not against["julia"]:
         state = availability("julia")
         if state.ok:
             return "julia", reason if backend == "julia" else f"Julia is ready ({state.reason})"
-        against_julia.append(state.reason)
-    if backend != "julia" and not against_torch:
-        return (
-            "torchdiffeq",
-            reason if backend == "torchdiffeq" else f"Julia is not used: {against_julia[0]}",
-        )
-    why = {
-        "julia": against_julia,
-        "torchdiffeq": against_torch,
-        "auto": against_julia + against_torch,
-    }[backend]
+        against["julia"].append(state.reason)
+    if backend != "julia" and not against["torchdiffeq"]:
+        if backend != "torchdiffeq":
+            reason = f"Julia is not used: {against['julia'][0]}"
+        return "torchdiffeq", reason
+    obstacles = against.get(backend, against["julia"] + against["torchdiffeq"])
     raise BackendUnavailableError(
-        f"neural ODE: backend {backend!r} cannot run this: {'; '.join(why)}"
+        f"neural ODE: backend {backend!r} cannot run this: {'; '.join(obstacles)}"
     )
+
+
+def _obstacles_of_julia(field: nn.Module, y0: Tensor, t: object, method: str | None) -> list[str]:
+    """What keeps Julia from running this."""
+    found = []
+    if not isinstance(field, NativeField):
+        name = type(field).__name__
+        found.append(f"{name} is not a native field (MLPField, GraphField, ScalingField)")
+    if method is not None and method not in julia.METHODS:
+        found.append(f"method {method!r} is torchdiffeq's")
+    if y0.device.type != "cpu":
+        found.append(f"tensors are on {y0.device}")
+    if isinstance(t, Tensor) and t.requires_grad:
+        found.append("gradients with respect to t are asked for")
+    return found
+
+
+def _obstacles_of_torchdiffeq(method: str | None, adjoint: str) -> list[str]:
+    """What keeps torchdiffeq from running this."""
+    found = []
+    if method is not None and method not in _torchdiffeq.METHODS:
+        found.append(f"method {method!r} is Julia's")
+    if adjoint not in _torchdiffeq.ADJOINTS:
+        found.append(f"adjoint {adjoint!r} is Julia's")
+    return found
 
 
 def check_times(t: Tensor | np.ndarray | Sequence[float]) -> np.ndarray:

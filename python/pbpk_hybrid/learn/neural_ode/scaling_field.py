@@ -37,7 +37,8 @@ class ScalingField(NativeField):
         z &= [\tanh \tfrac12 (y_1 - Q), \tanh \tfrac12 (\ln fu + G - y_1), \tfrac13 \ln fu, c] \\
         g &= \mathrm{softmax}(\mathrm{gate}(z)) \\
         \beta &= (1 - fu) f', \qquad \alpha = \sigma(\mathrm{share}([y_2 - x, c])) \\
-        \frac{dy_1}{dt} &= \Delta x\,(g_1 b + g_2 Q' + g_3 (G' + \beta) + g_4 (L' + \beta) + d_{CL}) \\
+        \frac{dy_1}{dt} &= \Delta x\,
+            (g_1 b + g_2 Q' + g_3 (G' + \beta) + g_4 (L' + \beta) + d_{CL}) \\
         \frac{dy_2}{dt} &= \Delta x\,(1 + \alpha \beta + d_V)
 
     Parameters per subject are the columns :data:`FIXED`, :data:`CUBICS` and then the block c.
@@ -58,9 +59,11 @@ class ScalingField(NativeField):
         self.share = DenseNet((1 + n_block, 1), "tanh")
 
     def forward(self, t: Tensor | float, y: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """dy/dt (batch, 2), ln clearance and ln volume, from y and parameters (batch, k)."""
         x0, span, fu0, change, fu_slope, exponent = parameters[:, : len(FIXED)].unbind(1)
         t = torch.as_tensor(t, dtype=y.dtype, device=y.device)
-        powers = torch.stack([torch.ones_like(t), t, t**2, t**3])
+        powers = torch.stack([torch.ones_like(t), t, t**2, t**3])  # (4,)
+        # (batch, cubic x 4) -> (batch, cubic, 4) @ (4,) -> (batch, cubic)
         cubics = parameters[:, len(FIXED) : N_FIXED].reshape(len(y), len(CUBICS), 4) @ powers
         flow, filtration, flow_slope, filtration_slope, liver_slope, d_clearance, d_volume = (
             cubics.unbind(1)
@@ -73,6 +76,7 @@ class ScalingField(NativeField):
             torch.tanh(0.5 * (log_fu + filtration - y[:, 0])),
             log_fu / 3.0,
         ]
+        # (batch, 3 + n_block) -> (batch, 4), the share of each law
         gate = torch.softmax(self.gate(torch.cat([torch.stack(seen, 1), block], 1)), dim=1)
         laws = torch.stack(
             [exponent, flow_slope, filtration_slope + binding, liver_slope + binding], 1
@@ -81,12 +85,14 @@ class ScalingField(NativeField):
             self.share(torch.cat([(y[:, 1] - x0 - span * t)[:, None], block], 1))
         )[:, 0]
         rates = [(gate * laws).sum(1) + d_clearance, 1.0 + share * binding + d_volume]
-        return span[:, None] * torch.stack(rates, 1)
+        return span[:, None] * torch.stack(rates, 1)  # (batch, 2)
 
     def networks(self) -> dict[str, DenseNet]:
+        """``gate`` and ``share``."""
         return {"gate": self.gate, "share": self.share}
 
     def spec(self) -> FieldSpec:
+        """What Julia has to know to build the same field."""
         return FieldSpec.scaling(
             self.n_block, self.n_parameters, activation_code(self), self.hidden
         )

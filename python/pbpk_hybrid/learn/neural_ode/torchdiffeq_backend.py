@@ -74,8 +74,8 @@ def integrate(
     if not finite.all():
         row, subject = (int(i) for i in torch.nonzero(~finite)[0])
         raise SolveError(
-            f"the neural ODE could not be integrated: not finite at t = {float(t[row]):.6g} in subject {subject}; "
-            f"{_NOT_FINITE}"
+            "the neural ODE could not be integrated: not finite at t = "
+            f"{float(t[row]):.6g} in subject {subject}; {_NOT_FINITE}"
         )
     facts.update(
         evaluations=evaluations,
@@ -84,16 +84,23 @@ def integrate(
     return y
 
 
-_NOT_FINITE = "the state grew without bound; start from smaller weights, or scale states and parameters to about 1"
+_NOT_FINITE = (
+    "the state grew without bound; start from smaller weights, or scale states and parameters "
+    "to about 1"
+)
 
 
 def _reason(message: str) -> str:
     if "max_num_steps" in message:
-        return "max steps reached; raise max_steps, loosen rtol, or integrate a stiff field in Julia with method='rodas5p'"
+        return (
+            "max steps reached; raise max_steps, loosen rtol, or integrate a stiff field in "
+            "Julia with method='rodas5p'"
+        )
     if "underflow" in message:
         return (
-            "the step became too small; the field changes too fast or grows without bound: start from smaller weights, or "
-            "integrate a stiff field in Julia with method='rodas5p'"
+            "the step became too small; the field changes too fast or grows without bound: "
+            "start from smaller weights, or integrate a stiff field in Julia with "
+            "method='rodas5p'"
         )
     return f"{message}; {_NOT_FINITE}"
 

@@ -36,6 +36,7 @@ class WeightBlock:
 
     @property
     def size(self) -> int:
+        """Number of weights in it."""
         return int(torch.Size(self.shape).numel())
 
 
@@ -63,6 +64,7 @@ def n_weights(field: NativeField) -> int:
 def flatten_weights(field: NativeField) -> Tensor:
     """(n_weights,) all weights of a field; gradients flow back to them."""
     tensors = dict(field.named_parameters())
+    # every tensor row by row: (n_weights,)
     return torch.cat([tensors[block.name].reshape(-1) for block in weight_layout(field)])
 
 
@@ -78,4 +80,7 @@ def unflatten_weights(field: NativeField, flat: Tensor) -> dict[str, Tensor]:
     count = n_weights(field)
     if flat.shape != (count,):
         raise InputError("flat", tuple(flat.shape), f"a vector of {count} weights")
-    return {b.name: flat[b.first : b.first + b.size].reshape(b.shape) for b in weight_layout(field)}
+    return {
+        block.name: flat[block.first : block.first + block.size].reshape(block.shape)
+        for block in weight_layout(field)
+    }

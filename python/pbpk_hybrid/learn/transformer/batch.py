@@ -135,8 +135,8 @@ class Batch:
 
     def take(self, rows: np.ndarray | slice) -> Batch:
         """Some of the patients; whom they may look at stays whole."""
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in own.items()})
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: v[rows] if isinstance(v, np.ndarray) else v for k, v in arrays.items()})
 
 
 __all__ = ["CENTRE", "COVARIATES", "DESCRIPTORS", "MATRICES", "SITES", "Batch"]

@@ -32,9 +32,10 @@ class ForecasterConfig:
         components that follow the mechanistic curve
     summaries
         tokens by which another patient is seen
-    steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed,
-        validation_batches : of the training; with the constant schedule a finished run can
-        be made longer
+    steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed
+        of the training; with the constant schedule a finished run can be made longer
+    validation_batches
+        on which the training is judged
     corpus
         see :class:`CorpusOptions`
     """

@@ -6,18 +6,16 @@ compound and a schedule; each may be shown the others' full profiles (in-context
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
+from ...models.system.system import System
 from ...physiology import SPECIES
-from ...solvers.base import ADD, RATE, Problem, SolverOptions, Status, StopTable
-from ...solvers.embedded.backend import EmbeddedBackend
 from .batch import DESCRIPTORS, SITES, Batch
 from .corpus_compartmental import compartmental_system, draw_typical, vary
 from .corpus_designs import (
-    GRID,
     REGIMENS,
     Samples,
     Schedule,
@@ -26,6 +24,7 @@ from .corpus_designs import (
     draw_schedule,
     horizon,
 )
+from .corpus_integration import LANES, Absorption, integrate_schedules
 from .corpus_measurement import Simulated, measure
 from .corpus_prior import Pool, clearance_and_volume, pool
 from .corpus_whole_body import WholeBody, draw_whole_body
@@ -33,8 +32,6 @@ from .corpus_whole_body import WholeBody, draw_whole_body
 #: what may be drawn as regimen in training; loading and missed doses are left out and serve
 #: as the test of generalisation
 TRAINED = ("bolus", "infusion", "oral", "repeated")
-_LANES = 16  # subjects integrated side by side share a schedule
-_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,16 +52,14 @@ class CorpusOptions:
         share of patients from the whole-body model (the rest: compartmental models)
     context
         share of batches in which patients see the others of their group; where they do, the
-        typical curve of those
-    others takes the place of the mechanistic model's
+        typical curve of those others takes the place of the mechanistic model's
     regimens
         kinds that are drawn, of :data:`~.corpus_designs.REGIMENS`
     species
         that are drawn
     deviation
         size of what no model explains, smooth deviations of curves and one bad sample in
-        fifty; 1 as usual, 0
-    for none
+        fifty; 1 as usual, 0 for none
     exact
         what is known of compounds is the truth, always known, and no pathway saturates; for
         benchmarks
@@ -88,16 +83,16 @@ class CorpusOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 32 or self.batch_size % 32:
             raise InputError("batch_size", self.batch_size, "a multiple of 32")
-        if self.group < 1 or _LANES % self.group:
-            raise InputError("group", self.group, f"a divisor of {_LANES}")
+        if self.group < 1 or LANES % self.group:
+            raise InputError("group", self.group, f"a divisor of {LANES}")
         for name in ("observations", "queries", "doses"):
             if not 1 <= getattr(self, name) <= 64:
                 raise InputError(name, getattr(self, name), "an integer from 1 to 64")
         if self.split not in ("train", "test"):
             raise unknown_name("split", self.split, ("train", "test"))
-        for s in self.species:
-            if s not in SPECIES:
-                raise unknown_name("species", s, SPECIES, what="a species")
+        for species in self.species:
+            if species not in SPECIES:
+                raise unknown_name("species", species, SPECIES, what="a species")
         check_kinds(self.regimens)
 
 
@@ -132,6 +127,33 @@ class Part:
     cohort: WholeBody | None
 
 
+@dataclass(frozen=True)
+class _Patients:
+    """Patients of one part of the corpus, before they are dosed; (n,) each.
+
+    Parameters
+    ----------
+    subjects
+        Rows of the pool of people.
+    half_life
+        [h], for the horizon.
+    system
+        The model of all, of n subjects or, with the mechanistic reference, of 2 n.
+    descriptors
+        (n, len(DESCRIPTORS)) of their compounds, NaN where there is no compound.
+    cohort
+        The parameters, for patients of the whole-body model.
+    """
+
+    subjects: np.ndarray
+    weight: np.ndarray
+    half_life: np.ndarray
+    absorption: Absorption
+    system: System
+    descriptors: np.ndarray
+    cohort: WholeBody | None = None
+
+
 class Corpus:
     """Batches by number.
 
@@ -141,7 +163,6 @@ class Corpus:
 
     def __init__(self, options: CorpusOptions | None = None) -> None:
         self.options = options or CorpusOptions()
-        self._solver = EmbeddedBackend()
 
     def batch(
         self, seed: int, step: int, kind: str | None = None, doses: int | None = None
@@ -157,26 +178,24 @@ class Corpus:
         doses
             most doses per patient; None: drawn
         """
-        o = self.options
+        options = self.options
         rng = np.random.default_rng([seed, step, 5])
         most = (
-            int(rng.choice([1, min(6, o.doses), o.doses], p=[0.55, 0.3, 0.15]))
+            int(rng.choice([1, min(6, options.doses), options.doses], p=[0.55, 0.3, 0.15]))
             if doses is None
             else doses
         )
-        seen = min(4, o.observations) if rng.random() < 0.6 else o.observations
-        packs = o.batch_size // _LANES
-        n_whole = {"whole_body": packs, "compartmental": 0}.get(kind, round(packs * o.whole_body))
-        context = bool(rng.random() < o.context) and o.group > 1
-        parts = []
-        if n_whole:
-            parts.append(
-                self.part(rng, n_whole, most, seen, whole_body=True, context=context).batch
-            )
-        if packs - n_whole:
-            parts.append(
-                self.part(rng, packs - n_whole, most, seen, whole_body=False, context=context).batch
-            )
+        few = rng.random() < 0.6
+        seen = min(4, options.observations) if few else options.observations
+        packs = options.batch_size // LANES
+        by_kind = {"whole_body": packs, "compartmental": 0}
+        n_whole = by_kind.get(kind, round(packs * options.whole_body))
+        context = bool(rng.random() < options.context) and options.group > 1
+        parts = [
+            self.part(rng, size, most, seen, whole_body=whole_body, context=context).batch
+            for size, whole_body in ((n_whole, True), (packs - n_whole, False))
+            if size
+        ]
         return _concatenate(parts)
 
     def part(
@@ -199,178 +218,117 @@ class Corpus:
             doses per patient
         seen
             observations per patient
+        whole_body
+            of the whole-body model, else compartmental
         context
             whether patients see the others of their group
         """
-        o, people = self.options, pool()
-        n = packs * _LANES
-        group = np.arange(n) // o.group
-        schedules = [draw_schedule(rng, o.regimens, most) for _ in range(packs)]
-        cl_v = clearance_and_volume()
-        if whole_body:
-            cohort = draw_whole_body(rng, people, group, o.species, o.split, cl_v[0][1], o.exact)
-            subjects, half_life, lag = cohort.subjects, cohort.half_life, cohort.lag
-            weight, system, descriptors = (
-                people.body_weight[subjects],
-                cohort.system(),
-                cohort.descriptors,
-            )
-            fraction, stages, second = np.ones(n), np.ones(n, int), np.zeros(n)
-            delay = np.zeros(n)
-        else:
-            subjects = _subjects(rng, people, group, o.species)
-            typical = draw_typical(rng, int(group[-1]) + 1, cl_v)
-            values = vary(rng, typical, group)
-            weight = people.body_weight[subjects]
-            # a third of these subjects are of another size, from neonates to giants:
-            # allometry is all that is asked of them
-            other = np.exp(rng.uniform(np.log(0.5), np.log(150.0), n))
-            odd = np.repeat(rng.random(n // o.group) < 0.3, o.group) & (
-                people.species[subjects] == SPECIES.index("human")
-            )
-            weight = np.where(odd, other, weight)
-            slower = (weight / 70.0) ** 0.25
-            half_life, lag, delay = (
-                typical.half_life[group] * slower,
-                values.lag * slower,
-                values.second_delay * slower,
-            )
-            fraction, stages, second = values.fraction, values.stages, values.second
-            system = compartmental_system(values, 1.0 / slower, weight)
-            descriptors = np.full((n, len(DESCRIPTORS)), np.nan)
-        lengths = np.concatenate(
-            [
-                horizon(rng, s, half_life[i * _LANES : (i + 1) * _LANES : o.group]).repeat(o.group)
-                for i, s in enumerate(schedules)
-            ]
-        )
-        twice = len(system.k_value) // n
-        curves = self.integrate(
-            system,
+        options, people = self.options, pool()
+        n = packs * LANES
+        group = np.arange(n) // options.group
+        schedules = [draw_schedule(rng, options.regimens, most) for _ in range(packs)]
+        draw = self._whole_body_patients if whole_body else self._compartmental_patients
+        patients = draw(rng, people, group)
+        lengths = self._horizons(rng, schedules, patients.half_life)
+        # patients of the whole-body model come with their mechanistic reference
+        times = len(patients.system.k_value) // n
+        curves = integrate_schedules(
+            patients.system,
             schedules,
-            np.tile(lengths, twice),
-            np.tile(weight, twice),
-            np.tile(lag, twice),
-            np.tile(fraction, twice),
-            np.tile(stages, twice),
-            np.tile(second, twice),
-            np.tile(delay, twice),
-            whole_body,
+            np.tile(lengths, times),
+            np.tile(patients.weight, times),
+            patients.absorption.tile(times),
+            SITES if whole_body else ("plasma",),
         )
-        samples = draw_samples(rng, n, seen, o.queries, min(8, o.observations))
+        samples = draw_samples(rng, n, seen, options.queries, min(8, options.observations))
         simulated = Simulated(
             curves,
             samples,
             schedules,
-            _LANES,
+            LANES,
             lengths,
-            weight,
-            subjects,
-            descriptors,
+            patients.weight,
+            patients.subjects,
+            patients.descriptors,
             whole_body,
-            o.group,
+            options.group,
         )
         batch, noise = measure(
-            rng, simulated, people, deviation=o.deviation, exact=o.exact, context=context
+            rng,
+            simulated,
+            people,
+            deviation=options.deviation,
+            exact=options.exact,
+            context=context,
         )
-        return Part(batch, schedules, lengths, lag, samples, noise, cohort if whole_body else None)
+        lag = patients.absorption.lag
+        return Part(batch, schedules, lengths, lag, samples, noise, patients.cohort)
 
-    def integrate(
-        self, system, schedules, lengths, weight, lag, fraction, stages, second, delay, whole_body
-    ):
-        """(n, times, saved) [mg/L] for 1 mg/kg as first dose; NaN where the integration failed."""
-        n = system.n_subjects
-        scaled = replace(
-            system,
-            k_value=system.k_value * lengths[:, None],
-            reactions=tuple(
-                replace(r, parameters=r.parameters * np.stack([lengths, np.ones(n)], axis=1))
-                for r in system.reactions
-            ),
-            parameters={},
-            assemble=None,  # its named parameters are in hours still
+    def _whole_body_patients(
+        self, rng: np.random.Generator, people: Pool, group: np.ndarray
+    ) -> _Patients:
+        options = self.options
+        mean_log_vss = clearance_and_volume()[0][1]
+        cohort = draw_whole_body(
+            rng, people, group, options.species, options.split, mean_log_vss, options.exact
         )
-        stops = _stops(scaled, schedules, lengths, weight, lag, fraction, stages, second, delay)
-        saved = SITES if whole_body else ("plasma",)
-        problem = Problem(scaled, stops, GRID, saved)
-        result = self._solver.solve(
-            problem, SolverOptions(rtol=_TOLERANCE, threads=1, max_steps=20_000)
+        return _Patients(
+            cohort.subjects,
+            people.body_weight[cohort.subjects],
+            cohort.half_life,
+            Absorption.by_model(cohort.lag),
+            cohort.system(),
+            cohort.descriptors,
+            cohort,
         )
-        factors = np.stack(
-            [np.broadcast_to(scaled.observables[s].factor, (n,)) for s in saved], axis=1
+
+    def _compartmental_patients(
+        self, rng: np.random.Generator, people: Pool, group: np.ndarray
+    ) -> _Patients:
+        options, n = self.options, group.size
+        subjects = _subjects(rng, people, group, options.species)
+        typical = draw_typical(rng, int(group[-1]) + 1, clearance_and_volume())
+        values = vary(rng, typical, group)
+        # a third of the human groups are of another size, from neonates to giants:
+        # allometry is all that is asked of them
+        other = np.exp(rng.uniform(np.log(0.5), np.log(150.0), n))
+        resized = np.repeat(rng.random(n // options.group) < 0.3, options.group)
+        resized &= people.species[subjects] == SPECIES.index("human")
+        weight = np.where(resized, other, people.body_weight[subjects])
+        slower = (weight / 70.0) ** 0.25
+        absorption = Absorption(
+            values.lag * slower,
+            values.fraction,
+            values.stages,
+            values.second,
+            values.second_delay * slower,
         )
-        curves = np.maximum(result.amount * factors[:, None, :], 0.0)
-        curves[result.status != Status.SUCCESS] = np.nan
-        return curves
+        return _Patients(
+            subjects,
+            weight,
+            typical.half_life[group] * slower,
+            absorption,
+            compartmental_system(values, 1.0 / slower, weight),
+            np.full((n, len(DESCRIPTORS)), np.nan),
+        )
+
+    def _horizons(
+        self, rng: np.random.Generator, schedules: list[Schedule], half_life: np.ndarray
+    ) -> np.ndarray:
+        """(n,) [h] one horizon a group, from the half-life of its first patient."""
+        size = self.options.group
+        return np.concatenate(
+            [
+                horizon(rng, schedule, half_life[i * LANES : (i + 1) * LANES : size]).repeat(size)
+                for i, schedule in enumerate(schedules)
+            ]
+        )
 
 
-def _stops(
-    system, schedules: list[Schedule], lengths, weight, lag, fraction, stages, second, delay
-) -> StopTable:
-    rows: list[tuple[np.ndarray, ...]] = []
-    per_pack = np.arange(system.n_subjects).reshape(-1, _LANES)
-    oral_state = system.targets.get("oral")
-    for i, who in enumerate(per_pack):
-        s = schedules[i % len(schedules)]
-        for time, size in zip(s.time, s.size, strict=True):
-            full = size * weight[who]
-            at = np.full(len(who), time)
-            if s.oral:
-                target = (
-                    np.full(len(who), oral_state) if oral_state is not None else 3 - stages[who]
-                )
-                late = lag[who] / lengths[who]
-                rows.append(
-                    (
-                        who,
-                        at + late,
-                        np.full(len(who), ADD),
-                        target,
-                        full * fraction[who] * (1 - second[who]),
-                    )
-                )
-                twice = who[second[who] > 0]
-                if twice.size:
-                    k = second[who] > 0
-                    rows.append(
-                        (
-                            twice,
-                            (at + late)[k] + delay[twice] / lengths[twice],
-                            np.full(len(twice), ADD),
-                            target[k],
-                            (full * fraction[who] * second[who])[k],
-                        )
-                    )
-            elif s.duration:
-                target = np.full(len(who), system.targets["iv"])
-                rows.append((who, at, np.full(len(who), RATE), target, full / s.duration))
-                rows.append(
-                    (who, at + s.duration, np.full(len(who), RATE), target, -full / s.duration)
-                )
-            else:
-                rows.append(
-                    (who, at, np.full(len(who), ADD), np.full(len(who), system.targets["iv"]), full)
-                )
-    subject, time, kind, state, value = (np.concatenate([r[k] for r in rows]) for k in range(5))
-    keep = time <= GRID[-1]
-    subject, time, kind, state, value = (
-        subject[keep],
-        time[keep],
-        kind[keep],
-        state[keep],
-        value[keep],
-    )
-    order = np.lexsort((kind, time, subject))
-    return StopTable(
-        subject[order],
-        time[order],
-        kind[order].astype(np.int64),
-        state[order].astype(np.int64),
-        value[order],
-    )
-
-
-def _subjects(rng, people: Pool, group: np.ndarray, species: tuple[str, ...]) -> np.ndarray:
+def _subjects(
+    rng: np.random.Generator, people: Pool, group: np.ndarray, species: tuple[str, ...]
+) -> np.ndarray:
+    """(n,) rows of the pool; a group is of one species, humans most often."""
     weights = np.array([6.0 if s == "human" else 0.5 for s in species])
     of_compound = rng.choice(species, int(group[-1]) + 1, p=weights / weights.sum())
     return np.array([rng.choice(people.rows[str(of_compound[g])]) for g in group])
@@ -383,6 +341,7 @@ def _concatenate(parts: list[Batch]) -> Batch:
 
 
 def _join(parts: list[Batch], contexts: bool) -> Batch:
+    """One batch after the other; rows of the context are renumbered."""
     values = {}
     for name, first in vars(parts[0]).items():
         if name == "context_batch":

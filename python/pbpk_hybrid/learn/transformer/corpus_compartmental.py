@@ -52,8 +52,16 @@ class Compartmental:
         return np.log(2) * np.maximum(self.volume_steady_state / self.clearance, 0.5 / self.ka)
 
 
-def draw_typical(rng: np.random.Generator, groups: int, clearance_and_volume) -> Compartmental:
-    """Typical values of `groups` compounds."""
+def draw_typical(
+    rng: np.random.Generator,
+    groups: int,
+    clearance_and_volume: tuple[np.ndarray, np.ndarray],
+) -> Compartmental:
+    """Typical values of `groups` compounds.
+
+    `clearance_and_volume`: mean (2,) and covariance (2, 2) of ln clearance [L/h/kg] and ln
+    steady-state volume [L/kg] of human drugs.
+    """
     mean, cov = clearance_and_volume
     ln = rng.multivariate_normal(mean, 1.2 * cov, groups)
     # half-lives from minutes to weeks
@@ -134,12 +142,14 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
 
     Returns
     -------
-    System with the observable ``plasma``; oral doses go into state ``4 - stages`` of the chain
+    System
+        With the observable ``plasma``; oral doses go into state ``4 - stages`` of
+        the chain.
     """
     n = len(scale)
     zero = np.zeros(n)
     k10 = np.where(p.saturable, 0.0, p.clearance / p.volume)
-    rate = np.stack(
+    rate = np.stack(  # (n, coefficient), in the order of _ROW and _COL
         [
             -p.ka,
             p.ka,
@@ -163,7 +173,7 @@ def compartmental_system(p: Compartmental, scale: np.ndarray, weight: np.ndarray
         # amounts are relative to the dose per kg, so Km is in multiples of the dose
         km_amount = p.km * weight * p.volume
         vmax = np.where(p.saturable, p.clearance / p.volume * km_amount, 0.0)
-        values = np.stack([vmax * scale, km_amount], axis=1)
+        values = np.stack([vmax * scale, km_amount], axis=1)  # (n, 2)
         reactions = (Reaction("elimination", "michaelis_menten", (_C,), {_C: -1.0}, values),)
     return System(
         STATES,

@@ -363,9 +363,11 @@ def _common_curve(
     floored = np.log(np.maximum(base, 1e-7 * peak[:, None]))
     present = (others >= 0) & np.isfinite(base).all(axis=1)[others]
     shares = present / np.maximum(present.sum(axis=1, keepdims=True), 1)
+    # (n, others) and (n, others, times) -> (n, times)
     mean = np.einsum("np,npt->nt", shares, np.where(present[..., None], floored[others], 0.0))
-    w = np.log(weight)
-    distance = np.where(present, np.abs(w[others] - w[:, None]), 0.0).max(axis=1)
+    log_mass = np.log(weight)
+    difference = np.abs(log_mass[others] - log_mass[:, None])  # (n, others)
+    distance = np.where(present, difference, 0.0).max(axis=1)
     error = _wiggle(rng, n) * np.abs(rng.normal(0.0, 0.1, (n, 1))) + rng.normal(0.0, 0.06, (n, 1))
     return np.where((present.any(axis=1) & (distance < 1.1))[:, None], np.exp(mean + error), np.nan)
 

@@ -29,8 +29,8 @@ _PKSMART = Path(__file__).parents[1] / "data" / "pksmart" / "Human_PK_data.csv"
 #: subjects of each species in the pool
 _POOL = {"human": 1500}
 _POOL_OTHER = 150
-#: kernel widths: a fifth to a quarter of the table's spread (Silverman's rule for 1,000
-#: rows in five dimensions is .4)
+#: kernel widths: a fifth to a quarter of the table's standard deviation (Silverman's rule for
+#: 1,000 rows in five dimensions is 0.4)
 _KERNEL = {"log_p": 0.4, "pka": 0.4, "logit_fup": 0.5, "log_clint": 0.5, "log_mass": 0.1}
 
 
@@ -84,9 +84,8 @@ def draw_compound(rng: np.random.Generator, split: str) -> VirtualCompound:
     # alone clears
     low = clint <= 0
     log_clint = (rng.uniform(-2, 1.5) if low else math.log(clint)) + _KERNEL["log_clint"] * z[2]
-    # what hepatocytes say and what the liver does differ several-fold; Wood et al. (2017,
-    # Drug Metab Dispos 45:1178)
-    # find a median underprediction of 3
+    # what hepatocytes say and what the liver does differ several-fold; Wood et al. (2017, Drug
+    # Metab Dispos 45:1178) find a median underprediction of 3
     log_clint += rng.normal(0.7, 0.8)
     return VirtualCompound(
         log_p=float(np.clip(log_p + _KERNEL["log_p"] * z[0], -3.0, 6.5)),
@@ -99,11 +98,11 @@ def draw_compound(rng: np.random.Generator, split: str) -> VirtualCompound:
     )
 
 
-def charges(compound) -> tuple[float, float]:
+def charges(compound: VirtualCompound) -> tuple[float, float]:
     """Fractions anionic and cationic at pH 7.4."""
-    a = float(eq.anion_ratio(7.4, compound.pka_acid))
-    c = float(eq.cation_ratio(7.4, compound.pka_base))
-    return a / (1 + a + c), c / (1 + a + c)
+    anions = float(eq.anion_ratio(7.4, compound.pka_acid))
+    cations = float(eq.cation_ratio(7.4, compound.pka_base))
+    return anions / (1 + anions + cations), cations / (1 + anions + cations)
 
 
 def partition(compound: VirtualCompound, species: str) -> tuple[np.ndarray, float]:

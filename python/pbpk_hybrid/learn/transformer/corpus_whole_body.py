@@ -63,6 +63,7 @@ class WholeBody:
     between_subject_sd: dict[str, np.ndarray]
 
     def system(self) -> System:
+        """The System of all 2 n subjects, first the truth, then the reference."""
         return mixed_cohort_system(self.parameters, ORGANS, saturable=self.saturable)
 
 
@@ -127,7 +128,7 @@ def draw_whole_body(
     typical = _typical_values(rng, pool, values, of_compound, group, subjects)
     errors = _model_errors(rng, group, typical.kp.shape[1])
     parameters, sd = _parameters(rng, pool, subjects, typical, errors, (group, exact))
-    descriptors = np.stack([_describe(v[0]) for v in values])[group]
+    descriptors = np.stack([_describe(v[0]) for v in values])[group]  # (n, descriptor)
     clearance, volume = _clearance_and_volume(pool, subjects, typical)
     amount = (typical.fraction_unbound, pool.body_weight[subjects], volume)
     saturable = _saturate(rng, parameters, descriptors, amount, (group, exact))
@@ -179,7 +180,7 @@ def _typical_values(
         ka=ka,
         fraction_absorbed=rng.uniform(0.15, 1.0, groups)[group],
         fraction_gut=rng.uniform(0.4, 1.0, groups)[group],
-        kp=np.stack([v[1] for v in values])[group],
+        kp=np.stack([v[1] for v in values])[group],  # (n, tissue)
     )
 
 

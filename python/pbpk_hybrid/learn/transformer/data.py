@@ -39,12 +39,15 @@ class Doses:
 
     @property
     def first(self) -> float:
+        """Time of the first dose [h]."""
         return float(self.time.min())
 
 
 @dataclass
 class Patient:
-    """One patient, checked. Anchors [mg/L] are filled in where a compound is given."""
+    """One patient, checked. `reference`, the mechanistic model's concentrations at the
+    samples [mg/L], is filled in where a compound is given.
+    """
 
     label: str
     doses: Doses
@@ -104,8 +107,10 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
             )
         n = physiology.sizes["subject"]
         labels = [
-            str(s)
-            for s in (physiology["subject"].values if "subject" in physiology.coords else range(n))
+            str(label)
+            for label in (
+                physiology["subject"].values if "subject" in physiology.coords else range(n)
+            )
         ]
         given = {name: physiology[name].values for name in _KNOWN if name in physiology}
     elif isinstance(physiology, Mapping):
@@ -118,7 +123,7 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
         )
     if len(set(labels)) != len(labels):
         raise InputError("physiology.subject", labels, "labels that differ from each other")
-    missing = [s for s in seen if s not in labels]
+    missing = [label for label in seen if label not in labels]
     if missing:
         raise unknown_name(
             "observation.subject", missing[0], labels, what="a subject of the physiology"
@@ -128,7 +133,7 @@ def _people(physiology, observation) -> tuple[list[str], dict[str, Any]]:
 
 def _labels(observation: xr.Dataset) -> list[str]:
     validate(observation, "observation")
-    return list(dict.fromkeys(str(s) for s in observation["subject"].values))
+    return list(dict.fromkeys(str(label) for label in observation["subject"].values))
 
 
 def _mapping(given: Mapping[str, Any], seen: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -139,7 +144,7 @@ def _mapping(given: Mapping[str, Any], seen: list[str]) -> tuple[list[str], dict
     if len(sizes) > 1:
         raise InputError("physiology", sorted(sizes), "covariates of one length, or single values")
     if "subject" in given:
-        labels = [str(s) for s in np.atleast_1d(given["subject"])]
+        labels = [str(label) for label in np.atleast_1d(given["subject"])]
     else:
         labels = seen or [str(i) for i in range(max(sizes, default=1))]
     if sizes and sizes != {len(labels)}:
@@ -211,72 +216,93 @@ def subject_ids(labels: Sequence[str]) -> list[int]:
     """Numbers by which a regimen names subjects: the labels where all are whole numbers,
     else 0, 1, ...
     """
-    whole = [s.isdigit() for s in labels]
-    return [int(s) for s in labels] if labels and all(whole) else list(range(len(labels)))
+    whole = [label.isdigit() for label in labels]
+    return [int(label) for label in labels] if labels and all(whole) else list(range(len(labels)))
 
 
 def _doses(regimen: Any, labels: list[str], body_weight: np.ndarray, where: str) -> list[Doses]:
+    """The doses of each subject, by label; `body_weight` (subject,) [kg].
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        A subject that is not among the labels, resets, doses into other compartments.
+    """
     regimen = as_regimen(regimen)
-    c = regimen.columns
+    columns = regimen.columns
     ids = subject_ids(labels)
-    strangers = sorted(set(c["subject"].tolist()) - {-1, *ids})
-    if strangers:
-        raise unknown_name(f"{where}regimen.subject", strangers[0], ids, what="a subject")
+    unknown = sorted(set(columns["subject"].tolist()) - {-1, *ids})
+    if unknown:
+        raise unknown_name(f"{where}regimen.subject", unknown[0], ids, what="a subject")
     for i in range(len(regimen)):
-        if c["evid"][i] in (3, 4):
+        if columns["evid"][i] in (3, 4):
             raise InputError(
                 f"{where}regimen.evid[row {i}]",
-                int(c["evid"][i]),
+                int(columns["evid"][i]),
                 "a dose (1)",
                 hint="split the study at the reset",
             )
-        if c["evid"][i] == 1 and (c["route"][i] == "compartment" or c["compartment"][i]):
+        if columns["evid"][i] == 1 and (
+            columns["route"][i] == "compartment" or columns["compartment"][i]
+        ):
             raise InputError(
                 f"{where}regimen.compartment[row {i}]",
-                str(c["compartment"][i]),
+                str(columns["compartment"][i]),
                 "a dose by iv_bolus, iv_infusion or oral",
             )
-    if (
-        len({tuple(c["subject"].tolist())})
-        and bool(np.all(c["subject"] == -1))
-        and not regimen.needs_body_weight
-    ):
-        shared = _single_doses(c, np.arange(len(regimen)), 1.0, labels[0], where)
+    if bool(np.all(columns["subject"] == -1)) and not regimen.needs_body_weight:
+        shared = _single_doses(columns, np.arange(len(regimen)), 1.0, labels[0], where)
         return [shared] * len(labels)
-    rows = [np.flatnonzero((c["subject"] == -1) | (c["subject"] == who)) for who in ids]
+    rows = [
+        np.flatnonzero((columns["subject"] == -1) | (columns["subject"] == number))
+        for number in ids
+    ]
     return [
-        _single_doses(c, r, w, s, where) for r, w, s in zip(rows, body_weight, labels, strict=True)
+        _single_doses(columns, own_rows, weight, label, where)
+        for own_rows, weight, label in zip(rows, body_weight, labels, strict=True)
     ]
 
 
-def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) -> Doses:
+def _single_doses(
+    columns: Mapping[str, np.ndarray], rows: np.ndarray, weight: float, label: str, where: str
+) -> Doses:
+    """The records `rows` of one subject written out as single doses, sorted by time.
+
+    Raises
+    ------
+    InputError
+        No dose, a dose of 0 mg, or more than :data:`MOST_DOSES`.
+    """
     out: list[tuple[float, float, float, bool]] = []
     previous = -np.inf
     for i in rows:
-        if c["evid"][i] != 1:
+        if columns["evid"][i] != 1:
             continue
-        given = c["amount"][i] + c["amount_per_kg"][i] * weight
-        amount = given * c["bioavailability"][i]
-        rate = c["rate"][i] + c["rate_per_kg"][i] * weight
-        duration = amount / rate if rate > 0 else c["duration"][i]
-        start, interval = c["time"][i] + c["lag_time"][i], c["interdose_interval"][i]
+        given = columns["amount"][i] + columns["amount_per_kg"][i] * weight
+        amount = given * columns["bioavailability"][i]
+        rate = columns["rate"][i] + columns["rate_per_kg"][i] * weight
+        duration = amount / rate if rate > 0 else columns["duration"][i]
+        start, interval = (
+            columns["time"][i] + columns["lag_time"][i],
+            columns["interdose_interval"][i],
+        )
         if amount <= 0:
             raise InputError(
                 f"{where}regimen.amount[row {i}]", float(amount), "a dose > 0 mg", subject=label
             )
         before = 0
-        if c["steady_state"][i] and interval > 0:
+        if columns["steady_state"][i] and interval > 0:
             # the doses that led to the steady state, as far back as the dose recorded before
-            doses_before = (c["time"][i] - previous) / interval
+            doses_before = (columns["time"][i] - previous) / interval
             before = int(
                 min(
                     _STEADY_DOSES,
                     np.ceil(doses_before) - 1 if np.isfinite(doses_before) else _STEADY_DOSES,
                 )
             )
-        for k in range(-before, int(c["additional_doses"][i]) + 1):
-            out.append((start + k * interval, amount, duration, c["route"][i] == "oral"))
-        previous = c["time"][i] + c["additional_doses"][i] * interval
+        for k in range(-before, int(columns["additional_doses"][i]) + 1):
+            out.append((start + k * interval, amount, duration, columns["route"][i] == "oral"))
+        previous = columns["time"][i] + columns["additional_doses"][i] * interval
     if not out:
         raise InputError(f"{where}regimen", "no dose", "at least one dose", subject=label)
     if len(out) > MOST_DOSES:
@@ -293,125 +319,139 @@ def _single_doses(c, rows: np.ndarray, weight: float, label: str, where: str) ->
 
 
 # ------------------------------------------------------------------ what was measured
-def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
-    if observation is None:
-        return 0
-    time, value = (
-        observation["time"].values.astype(float),
-        observation["value"].values.astype(float),
-    )
-    limit = (
-        observation["lloq"].values.astype(float)
-        if "lloq" in observation
-        else np.full(time.shape, np.nan)
-    )
-    below = (
-        observation["censored"].values.astype(bool)
-        if "censored" in observation
-        else np.zeros(time.shape, bool)
-    )
-    if "before_dose" in observation:
+@dataclass(frozen=True)
+class _Samples:
+    """All samples of an observation Dataset, (sample,) each; `limit` is NaN where not given."""
+
+    time: np.ndarray  # h
+    value: np.ndarray  # mg/L
+    limit: np.ndarray  # mg/L
+    below: np.ndarray  # bool
+    matrix: list[str]
+
+    @classmethod
+    def of(cls, observation: xr.Dataset) -> _Samples:
+        """From a Dataset of schema ``observation``."""
+        time = observation["time"].values.astype(float)
+
+        def column(name: str, missing: float, kind: type) -> np.ndarray:
+            if name not in observation:
+                return np.full(time.shape, missing, dtype=kind)
+            return observation[name].values.astype(kind)
+
         # earlier by more than single precision rounds, so that the dose of the same time is
         # still to come
         early = np.maximum(_BEFORE, 5e-7 * np.abs(time))
-        time = np.where(observation["before_dose"].values.astype(bool), time - early, time)
-    matrix = [str(m).lower() for m in observation["matrix"].values]
-    subject = observation["subject"].values.astype(str)
+        time = np.where(column("before_dose", False, bool), time - early, time)
+        return cls(
+            time,
+            observation["value"].values.astype(float),
+            column("lloq", np.nan, float),
+            column("censored", False, bool),
+            [str(m).lower() for m in observation["matrix"].values],
+        )
+
+
+def _observations(patients: list[Patient], observation: xr.Dataset | None, where: str) -> int:
+    """Give each patient the samples that can be used; how many could not.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        Samples that are not sorted, too many, or cannot mean what they say.
+    """
+    if observation is None:
+        return 0
+    samples = _Samples.of(observation)
+    rows_of = _rows_by_subject(observation["subject"].values.astype(str))
     dropped = 0
-    names, inverse = np.unique(subject, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1) if len(order) else []
-    of = dict(zip(names.tolist(), parts, strict=True))
     for patient in patients:
-        rows = of.get(patient.label, order[:0])
-        keep = []
-        for a, b in pairwise(rows):
-            if time[b] < time[a]:
-                raise InputError(
-                    f"{where}observation.time[{b}]",
-                    float(time[b]),
-                    f"a time >= {time[a]:g} h, that of the sample before",
-                    subject=patient.label,
-                    hint="sort the samples of every subject by time",
-                )
-        for i in rows:
-            dropped += _one(patient, i, time, value, limit, below, matrix, keep, where)
-        if len(keep) > MOST_OBSERVATIONS:
+        rows = rows_of.get(patient.label, np.zeros(0, dtype=np.int64))
+        _refuse_unsorted(samples.time, rows, patient.label, where)
+        usable = [i for i in rows if _is_usable(patient, i, samples, where)]
+        dropped += len(rows) - len(usable)
+        if len(usable) > MOST_OBSERVATIONS:
             raise InputError(
                 f"{where}observation",
-                f"{len(keep)} samples",
+                f"{len(usable)} samples",
                 f"at most {MOST_OBSERVATIONS} per subject",
                 subject=patient.label,
             )
-        at = np.array(keep, dtype=np.int64)
-        censored = below[at] | ~(value[at] > 0) | (np.isfinite(limit[at]) & (value[at] < limit[at]))
-        patient.time, patient.censored = time[at], censored
-        with np.errstate(invalid="ignore"):
-            patient.value = np.where(censored & np.isfinite(limit[at]), limit[at], value[at])
-        patient.site = np.array([SITES.index(MATRICES[matrix[i]]) for i in at], dtype=np.int64)
+        _give(patient, samples, np.array(usable, dtype=np.int64))
     return dropped
 
 
-def _one(
-    patient: Patient, i: int, time, value, limit, below, matrix, keep: list[int], where: str
-) -> int:
-    """Put sample i among those to keep, or leave it out and return 1."""
-    label = patient.label
-    if matrix[i] not in MATRICES:
+def _rows_by_subject(subject: np.ndarray) -> dict[str, np.ndarray]:
+    """Label -> rows of its samples, in their order."""
+    names, inverse = np.unique(subject, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1) if len(order) else []
+    return dict(zip(names.tolist(), parts, strict=True))
+
+
+def _refuse_unsorted(time: np.ndarray, rows: np.ndarray, label: str, where: str) -> None:
+    for earlier, later in pairwise(rows):
+        if time[later] < time[earlier]:
+            raise InputError(
+                f"{where}observation.time[{later}]",
+                float(time[later]),
+                f"a time >= {time[earlier]:g} h, that of the sample before",
+                subject=label,
+                hint="sort the samples of every subject by time",
+            )
+
+
+def _give(patient: Patient, samples: _Samples, rows: np.ndarray) -> None:
+    """Put the samples of `rows` into a patient; what is below its limit has the limit as value."""
+    time, value, limit = samples.time[rows], samples.value[rows], samples.limit[rows]
+    censored = samples.below[rows] | ~(value > 0) | (np.isfinite(limit) & (value < limit))
+    patient.time, patient.censored = time, censored
+    patient.value = np.where(censored & np.isfinite(limit), limit, value)
+    sites = [SITES.index(MATRICES[samples.matrix[i]]) for i in rows]
+    patient.site = np.array(sites, dtype=np.int64)
+
+
+def _is_usable(patient: Patient, i: int, samples: _Samples, where: str) -> bool:
+    """Whether sample `i` says something about this drug.
+
+    Raises
+    ------
+    UnknownNameError
+        Another matrix.
+    InputError
+        A time before the first dose, or no concentration and no limit.
+    """
+    label, matrix = patient.label, samples.matrix[i]
+    time, value = samples.time[i], samples.value[i]
+    if matrix not in MATRICES:
         raise unknown_name(
-            f"{where}observation.matrix[{i}]", matrix[i], MATRICES, what="plasma, serum or blood"
+            f"{where}observation.matrix[{i}]", matrix, MATRICES, what="plasma, serum or blood"
         )
-    if np.isnan(value[i]) and not below[i]:
-        return 1
-    if time[i] < patient.doses.first - 2 * _BEFORE:
+    if np.isnan(value) and not samples.below[i]:
+        return False
+    if time < patient.doses.first - 2 * _BEFORE:
         raise InputError(
             f"{where}observation.time[{i}]",
-            float(time[i]),
+            float(time),
             f"a time after the first dose at {patient.doses.first:g} h",
             subject=label,
             hint="predose samples say nothing about this drug",
         )
-    if time[i] < patient.doses.first - 1e-9:
-        return 1  # recorded before the first dose
+    if time < patient.doses.first - 1e-9:
+        return False  # recorded before the first dose
     first = patient.doses.time <= patient.doses.first + 1e-9
     at_once = bool((first & ~patient.doses.oral & (patient.doses.duration == 0)).any())
-    if time[i] <= patient.doses.first + 1e-9 and not at_once:
-        return 1  # nothing has entered yet
-    if not value[i] > 0 and not np.isfinite(limit[i]):
+    if time <= patient.doses.first + 1e-9 and not at_once:
+        return False  # nothing has entered yet
+    if not value > 0 and not np.isfinite(samples.limit[i]):
         raise InputError(
             f"{where}observation.value[{i}]",
-            float(value[i]),
+            float(value),
             "a concentration > 0 mg/L, or an lloq",
             subject=label,
             hint="give the limit of quantification for values below it",
         )
-    keep.append(i)
-    return 0
-
-
-def check_times(times: Any) -> np.ndarray:
-    """(n,) [h] strictly increasing, >= 0.
-
-    Raises
-    ------
-    InputError, UnitError
-        otherwise, naming the place
-    """
-    if isinstance(times, str):
-        raise InputError("times", times, "numbers [h]")
-    grid = np.array([quantity(t, "h", "times") for t in np.ravel(np.asarray(times, dtype=object))])
-    if not grid.size:
-        raise InputError("times", [], "at least one time [h]")
-    back = np.flatnonzero(np.diff(grid) <= 0)
-    if back.size:
-        i = int(back[0])
-        raise InputError(
-            f"times[{i + 1}]",
-            float(grid[i + 1]),
-            f"a time after times[{i}] = {grid[i]:g} h",
-            hint="sort the times and leave out doubles",
-        )
-    return grid
+    return True
 
 
 # ------------------------------------------------------------------ to arrays
@@ -434,16 +474,20 @@ def collate(
     most_doses = max(len(p.doses.time) for p in patients)
     most_seen = max((len(p.time) for p in patients), default=0)
 
-    def padded(arrays, width: int, kind=float, fill=0):
+    def padded(
+        arrays: Sequence[np.ndarray], width: int, kind: type = float, fill: float = 0
+    ) -> np.ndarray:
         out = np.full((n, width), fill, dtype=kind)
-        for row, a in zip(out, arrays, strict=True):
-            row[: len(a)] = a
+        for row, values in zip(out, arrays, strict=True):
+            row[: len(values)] = values
         return out
 
-    each = np.broadcast_to(times, (n, np.shape(times)[-1]))
-    asked = np.repeat(each, n_sites, axis=1)
+    by_patient = np.broadcast_to(times, (n, np.shape(times)[-1]))
+    query_time = np.repeat(by_patient, n_sites, axis=1)  # (B, n_times x n_sites), sites fastest
     reference = (
-        np.full(asked.shape, np.nan) if references is None else references.reshape(asked.shape)
+        np.full(query_time.shape, np.nan)
+        if references is None
+        else references.reshape(query_time.shape)  # (B, n_times, n_sites) -> as the queries
     )
     return Batch(
         dose_time=padded([p.doses.time for p in patients], most_doses),
@@ -464,13 +508,13 @@ def collate(
             most_seen,
             fill=np.nan,
         ),
-        query_time=asked,
+        query_time=query_time,
         query_site=np.tile(np.asarray(sites, np.int64), (n, np.shape(times)[-1])),
-        query_mask=np.ones(asked.shape, bool),
+        query_mask=np.ones(query_time.shape, bool),
         query_reference=reference,
         body_weight=np.array([p.body_weight for p in patients]),
-        covariates=np.stack([p.covariates for p in patients]),
-        descriptors=np.stack([p.descriptors for p in patients]),
+        covariates=np.stack([p.covariates for p in patients]),  # (B, covariate)
+        descriptors=np.stack([p.descriptors for p in patients]),  # (B, descriptor)
     )
 
 
@@ -481,7 +525,6 @@ __all__ = [
     "Doses",
     "Patient",
     "as_regimen",
-    "check_times",
     "collate",
     "read_patients",
     "subject_ids",

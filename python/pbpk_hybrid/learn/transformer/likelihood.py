@@ -26,10 +26,12 @@ class Mixture:
     log_sd: Tensor
 
     def log_density(self, x: Tensor) -> Tensor:
+        """(B, Q) ln density at ln concentrations x (B, Q)."""
         z = (x[..., None] - self.mean) * torch.exp(-self.log_sd)
         return torch.logsumexp(self.log_weight - 0.5 * z * z - self.log_sd - _HALF_LOG_2PI, dim=-1)
 
     def log_probability_below(self, x: Tensor) -> Tensor:
+        """(B, Q) ln probability of a value below x (B, Q), for samples below their limit."""
         z = (x[..., None] - self.mean) * torch.exp(-self.log_sd)
         return torch.logsumexp(self.log_weight + torch.special.log_ndtr(z), dim=-1)
 
@@ -48,10 +50,10 @@ class Mixture:
             return Mixture(
                 self.log_weight[..., needed], self.mean[..., needed], self.log_sd[..., needed]
             ).quantiles(levels)
-        own = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
+        each = self.mean[..., None] + torch.exp(self.log_sd)[..., None] * z  # (B, Q, M, n)
         alive = (self.log_weight > -12.0)[..., None]
-        low = torch.where(alive, own, torch.inf).amin(dim=-2)
-        high = torch.where(alive, own, -torch.inf).amax(dim=-2)
+        low = torch.where(alive, each, torch.inf).amin(dim=-2)
+        high = torch.where(alive, each, -torch.inf).amax(dim=-2)
         scale, weight = (
             torch.exp(-self.log_sd)[..., None, :],
             torch.exp(self.log_weight)[..., None, :],
@@ -59,8 +61,8 @@ class Mixture:
         x = 0.5 * (low + high)
         for step in range(12):
             before = x
-            own = (x[..., None] - self.mean[..., None, :]) * scale
-            below = (weight * torch.special.ndtr(own)).sum(dim=-1)
+            score = (x[..., None] - self.mean[..., None, :]) * scale
+            below = (weight * torch.special.ndtr(score)).sum(dim=-1)
             low, high = torch.where(below < levels, x, low), torch.where(below < levels, high, x)
             x = 0.5 * (low + high)
             if step < 9:
@@ -68,7 +70,7 @@ class Mixture:
             # on the scale of a normal variate the distribution is nearly straight, out into
             # its tails
             at = torch.special.ndtri(below.clamp(1e-7, 1 - 1e-7))
-            slope = (weight * scale * torch.exp(-0.5 * own * own)).sum(dim=-1)
+            slope = (weight * scale * torch.exp(-0.5 * score * score)).sum(dim=-1)
             newton = before - (at - z) * torch.exp(-0.5 * at * at) / slope.clamp_min(1e-12)
             x = torch.where((newton >= low) & (newton <= high), newton, x)
         return x

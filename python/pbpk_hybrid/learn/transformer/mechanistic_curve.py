@@ -81,8 +81,9 @@ def reference_curves(
 
     Returns
     -------
-    (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
-    enough for the model
+    np.ndarray | None
+        (B, n_times, n_sites) [mg/L]; None, with a warning, where the compound does not say
+        enough for the model.
     """
     first = min(p.doses.first for p in patients)
     grid = np.unique(np.concatenate([times, *(p.time for p in patients)]))
@@ -96,36 +97,37 @@ def reference_curves(
     for species in dict.fromkeys(p.species for p in patients):
         rows = [i for i, p in enumerate(patients) if p.species == species]
         people = _people(physiology, patients, rows, [ids[i] for i in rows])
-        moved = _only(regimen, [ids[i] for i in rows]).shift(-first)
+        from_zero = _only(regimen, [ids[i] for i in rows]).shift(-first)
         try:
             result = simulate(
                 compound,
-                moved,
+                from_zero,
                 people,
                 grid - first,
                 compartments=names,
                 backend="embedded",
                 options=SolverOptions(rtol=1e-4, threads=1),
-                variability=None,  # the typical person of this body: the samples say what is different
+                variability=None,  # the typical person of this body: samples tell the differences
             )
         except InputError as error:
             warnings.warn(
-                f"the mechanistic model cannot be run for {compound.name}, the forecast goes without it: {error}",
+                f"the mechanistic model cannot be run for {compound.name}, the forecast goes "
+                f"without it: {error}",
                 OutOfRangeWarning,
                 stacklevel=4,
             )
             return None
         out[rows] = result["concentration"].transpose("subject", "time", "compartment").values
-    place = {s: k for k, s in enumerate(wanted)}
+    column = {site: k for k, site in enumerate(wanted)}
     for i, p in enumerate(patients):
         p.reference = (
-            out[i, np.searchsorted(grid, p.time), [place[int(s)] for s in p.site]]
+            out[i, np.searchsorted(grid, p.time), [column[int(s)] for s in p.site]]
             if len(p.time)
             else np.zeros(0)
         )
     at = np.clip(np.searchsorted(grid, times), 0, len(grid) - 1)
-    asked = out[:, at][:, :, [place[s] for s in sites]]
-    return np.where((times >= first)[None, :, None], asked, 0.0)
+    queried = out[:, at][:, :, [column[s] for s in sites]]  # (B, n_times, n_sites)
+    return np.where((times >= first)[None, :, None], queried, 0.0)
 
 
 def _people(

@@ -29,7 +29,7 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..model_card import ModelCard, n_parameters
+from ..model_card import Described, ModelCard, n_parameters
 from ..threads import over_threads
 from ..training import TrainingLog, TrainingOptions, train
 from .batch import Batch
@@ -72,7 +72,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class Forecaster:
+class Forecaster(Described):
     """A pretrained forecaster: one network for all compounds, species and regimens.
 
     >>> import pbpk_hybrid as ph
@@ -96,7 +96,7 @@ class Forecaster:
 
     def _card(self) -> ModelCard:
         config = self.config
-        facts = {
+        entries = {
             "predicts": "quantiles of concentrations in plasma, blood and organs",
             "trained on": "a simulated corpus of " + ", ".join(config.corpus.species),
             "network": f"{config.encoder_layers} + {config.refine_layers} layers of width "
@@ -105,13 +105,7 @@ class Forecaster:
             "reference components": config.anchored,
             "training steps": config.steps,
         }
-        return ModelCard("Forecaster", KIND, FORMAT, n_parameters(self.module), facts)
-
-    def __repr__(self) -> str:
-        return self._card().line()
-
-    def _repr_html_(self) -> str:
-        return self._card().html()
+        return ModelCard("Forecaster", KIND, FORMAT, n_parameters(self.module), entries)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -288,10 +282,11 @@ class Forecaster:
 
         Returns
         -------
-        Dataset of schema ``simulation``: concentration (subject, time, compartment) [mg/L],
-        the median; concentration_quantile (..., quantile); ood_score (subject): above 1,
-        what is told of patient and compound is farther from the corpus than 99 % of it, or
-        see :meth:`ood_score`
+        Dataset
+            Of schema ``simulation``: ``concentration`` (subject, time, compartment) [mg/L],
+            the median; ``concentration_quantile`` (..., quantile); ``ood_score`` (subject):
+            above 1, what is told of patient and compound is farther from the corpus than 99
+            % of it, or see :meth:`ood_score`.
 
         Raises
         ------
@@ -339,8 +334,9 @@ class Forecaster:
         return forecast_dataset(patients, queries, values, score, attrs)
 
     def ood_score(self, batch: Batch) -> np.ndarray:
-        """(B,) how far patients are from what the network was trained on; above 1 is
-        outside. The largest of
+        """(B,) how far patients are from what the network was trained on.
+
+        Above 1 is outside. The score is the largest of these:
 
         - the distance (Mahalanobis) of covariates and descriptors from the corpus over that
           of its 99th percentile;
@@ -378,7 +374,8 @@ class Forecaster:
 
         Returns
         -------
-        a new Forecaster; this one stays as it is
+        Forecaster
+            A new Forecaster; this one stays as it is.
         """
         if not 0.0 <= replay < 1.0:
             raise InputError("replay", replay, "a number in [0, 1)")
@@ -485,13 +482,7 @@ def _warn_of_unlike(patients: Sequence[Patient], score: np.ndarray) -> None:
 
 
 def _compound(compound: Compound | str | None) -> Compound | None:
-    if isinstance(compound, str):
-        return as_compound(compound)
-    if compound is not None and not isinstance(compound, Compound):
-        raise InputError(
-            "compound", type(compound).__name__, "a Compound, a name in the database, or None"
-        )
-    return compound
+    return None if compound is None else as_compound(compound)
 
 
 def _same_species(patients: Sequence[Patient], others: Batch | None) -> None:
@@ -501,8 +492,9 @@ def _same_species(patients: Sequence[Patient], others: Batch | None) -> None:
     theirs = {SPECIES[i] for i in others.covariates[:, -len(SPECIES) :].argmax(axis=1)}
     if strange := {p.species for p in patients} - theirs:
         warnings.warn(
-            f"context: its patients are of {', '.join(sorted(theirs))}, not of {', '.join(sorted(strange))}; the forecaster "
-            "was trained on context of the same species only",
+            f"context: its patients are of {', '.join(sorted(theirs))}, not of "
+            f"{', '.join(sorted(strange))}; the forecaster was trained on context of the "
+            "same species only",
             OutOfRangeWarning,
             stacklevel=4,
         )

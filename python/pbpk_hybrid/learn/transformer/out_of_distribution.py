@@ -67,7 +67,7 @@ def _mahalanobis(values: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
         if k.size:
             deviation = values[np.ix_(rows, k)] - mean[k]
             solved = np.linalg.solve(covariance[np.ix_(k, k)], deviation.T)
-            square = np.einsum("ij,ji->i", deviation, solved)
+            square = np.einsum("ij,ji->i", deviation, solved)  # (rows, k) and (k, rows) -> (rows,)
             out[rows] = np.sqrt(square / chi2.ppf(0.99, k.size))
     return out
 

@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from ..._core import schemas
+from ..._core.arguments import check_times
 from ..._core.errors import InputError, unknown_name
 from ..._core.provenance import provenance
 from .batch import SITES
-from .data import Patient, check_times
+from .data import Patient
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Queries:
         InputError, UnknownNameError
             as :meth:`.Forecaster.forecast`
         """
-        return cls(check_times(times), _sites(compartments), _levels(quantiles))
+        return cls(check_times("times", times), _sites(compartments), _levels(quantiles))
 
 
 def _sites(compartments: Sequence[str]) -> list[int]:

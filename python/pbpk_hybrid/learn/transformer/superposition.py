@@ -27,8 +27,10 @@ def saturating(x: Tensor) -> Tensor:
 def intravenous(rate: Tensor, since: Tensor, duration: Tensor) -> Tensor:
     r"""Response of exp(-rate t) to one unit given over `duration`, `since` its start.
 
-    .. math:: \frac{\delta}{T} \frac{1 - e^{-\lambda \delta}}{\lambda\delta} e^{-\lambda (t - \delta)}, \quad \delta =
-    \min(t, T)
+    .. math::
+
+        \frac{\delta}{T} \frac{1 - e^{-\lambda \delta}}{\lambda\delta}
+        e^{-\lambda (t - \delta)}, \quad \delta = \min(t, T)
 
     with the limit exp(-rate t) for a bolus (T = 0).
     """
@@ -78,7 +80,8 @@ def exposures(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    (B, T, len(BANK)), both; the first is -25 where nothing has been given yet
+    tuple[Tensor, Tensor]
+        (B, T, len(BANK)), both; the first is -25 where nothing has been given yet.
     """
     since, given = _since(doses, time)
     rate = torch.tensor(BANK, dtype=time.dtype, device=time.device)
@@ -106,7 +109,8 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
 
     Returns
     -------
-    (B, T, K), zero before the first dose
+    Tensor
+        (B, T, K), zero before the first dose.
     """
     since, given = _since(doses, time)
     amount = doses.dose_amount[:, None, :] * given  # (B, T, D)

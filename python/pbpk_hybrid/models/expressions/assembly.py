@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -142,12 +143,12 @@ class AssembledModel:
             system = with_values(system, parameters, base)
         return replace(self, system=system, parameters=base)
 
-    @property
+    @cached_property
     def start(self) -> np.ndarray:
         """(n_subjects or 1, n_states) state at the start."""
         return stack_columns(evaluate(self.start_formulas, self.parameters))
 
-    @property
+    @cached_property
     def stops(self) -> np.ndarray:
         """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a subject has none."""
         return stack_columns(evaluate(self.corners, self.parameters))
@@ -279,13 +280,11 @@ class _Assembly:
         )
         time = model.time
         rates = self._frozen(rates)
-        events = self._events()
+        events = self._events(rates)
         if events is not None:
             events = replace(events, reported_before=reported_before)
         # a model without states (parameters, events and observers only) has time as its state
-        needs_time = not rates or events is not None
-        needs_time = needs_time or any(time in symbols(r) for r in rates.values())
-        if needs_time:
+        if not rates or events is not None:
             rates[time] = number(1.0)
         self.names = (*rates, *self.discrete)
         self.index = {name: i for i, name in enumerate(self.names)}
@@ -498,13 +497,41 @@ class _Assembly:
                     self.discrete[name] = below
                     self._switches.append((name, below))
                 frozen[node] = symbol(name) if node is below else 1.0 - symbol(name)
-        if not frozen:
-            return dict(rates)
-        return dict(zip(rates, _with_nodes(rates.values(), frozen), strict=True))
+        if frozen:
+            rates = dict(zip(rates, _with_nodes(rates.values(), frozen), strict=True))
+        return self._one_side(rates)
 
-    def _events(self) -> EventProgram | None:
+    def _one_side(self, rates: Mapping[str, Expression]) -> dict[str, Expression]:
+        """Rates in which the smaller, or larger, of a number and a quantity is one of them within a step.
+
+        A step over such a corner is refused until it is short; one that ends there is not.
+        """
+        moving = {*self.states, *self.discrete}
+        depends = dependencies(list(rates.values()))
+        new: dict[Expression, Expression] = {}
+        for node in postorder(rates.values()):
+            args = [new[a] for a in node.args]
+            table = node.value if node.op == "table" else None
+            new[node] = apply(node.op, *args, table=table) if args else node
+            if node.op not in ("min", "max") or len(args) != 2:
+                continue
+            fixed = [moving.isdisjoint(depends[a]) for a in node.args]
+            if sum(fixed) != 1 or node.args[fixed.index(True)] is number(0.0):
+                continue
+            below = apply("lt", *args)
+            name = f"whether {text_of(below)}"
+            if name not in self.discrete:
+                self.discrete[name] = below
+                self._switches.append((name, below))
+            first, second = args if node.op == "min" else args[::-1]
+            new[node] = where(symbol(name), first, second)
+        return {name: new[rate] for name, rate in rates.items()}
+
+    def _events(self, rates: Mapping[str, Expression]) -> EventProgram | None:
+        """Events and switches; without any, a program that only says which state is time."""
         model = self.model
-        if not model.events and not self._switches:
+        timed = any(model.time in symbols(rate) for rate in rates.values())
+        if not (model.events or self._switches or timed):
             return None
         self._conditions = self.closed(e.condition for e in model.events)
         conditions = [_tolerant(c, model.time) for c in self._conditions]

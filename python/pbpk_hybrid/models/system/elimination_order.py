@@ -48,10 +48,15 @@ class EliminationPlan:
 
     def positions(self, rows, columns) -> np.ndarray:
         """Entry numbers of (row, column) pairs in the original numbering; int64 array."""
-        return np.array(
-            [self.position[int(r), int(c)] for r, c in zip(rows, columns, strict=True)],
-            dtype=np.int64,
-        )
+        # the same pairs are asked for at every solve: those asked for last are kept
+        asked = self.__dict__.get("_asked")
+        if asked is None or asked[0] is not rows or asked[1] is not columns:
+            pairs = zip(np.asarray(rows).tolist(), np.asarray(columns).tolist(), strict=True)
+            found = np.array([self.position[pair] for pair in pairs], dtype=np.int64)
+            found.flags.writeable = False
+            asked = (rows, columns, found)
+            self.__dict__["_asked"] = asked
+        return asked[2]
 
 
 def minimum_degree_order(n: int, rows, columns) -> list[int]:

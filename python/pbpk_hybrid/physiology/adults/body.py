@@ -4,16 +4,19 @@ Recipe (httk-pop, Ring et al., Environ Int 106:105, 2017, with McNally et al. 20
 ICRP 89 as reference), made closure-safe:
 
 1. organs other than those below: ICRP mass of the sex x (H/H_ref)^(3/4);
-2. brain by age, skin and blood by body surface, skeleton by age (bone mineral) and height, each as a ratio to the
-   reference person, so that the reference person comes back exactly;
-3. the rest of the body is a constant fraction of body weight (ICRP remainder: 4.6 % of a man, 4.7 % of a woman);
-4. adipose tissue is body weight x fat fraction (Gallagher et al. 2000: sex, age, BMI) x the tissue-to-fat ratio of the
-   ICRP reference person;
-5. **muscle is the exact remainder**. httk-pop instead predicts muscle from height and age alone, draws adipose with a CV
-   of 42 % around what is left and then changes the body weight to fit, which is where half its people move by more than
-   10 % off their own weight. With the fat of step 4 the remainder falls with age and rises with weight as muscle does;
-6. cardiac output: ICRP x (H/H_ref)^(3/4) x decline of .5 % a year after 25; organ flows are ICRP fractions of it and
-   the rest of the body takes the remainder.
+2. brain by age, skin and blood by body surface, skeleton by age (bone mineral) and height,
+   each as a ratio to the reference person, so that the reference person comes back exactly;
+3. the rest of the body is a constant fraction of body weight (ICRP remainder: 4.6 % of a
+   man, 4.7 % of a woman);
+4. adipose tissue is body weight x fat fraction (Gallagher et al. 2000: sex, age, BMI) x the
+   tissue-to-fat ratio of the ICRP reference person;
+5. **muscle is the exact remainder**. httk-pop instead predicts muscle from height and age
+   alone, draws adipose with a CV of 42 % around what is left and then changes the body
+   weight to fit, which is where half its people move by more than 10 % off their own
+   weight. With the fat of step 4 the remainder falls with age and rises with weight as
+   muscle does;
+6. cardiac output: ICRP x (H/H_ref)^(3/4) x decline of 0.5 % a year after 25; organ flows are
+   ICRP fractions of it and the rest of the body takes the remainder.
 
 Between-person variability multiplies each organ (steps 1-2) and flow (6), see
 :mod:`.population`.
@@ -21,9 +24,11 @@ Between-person variability multiplies each organ (steps 1-2) and flow (6), see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arrays import copy, where
 from ..dataset import body_surface_area
@@ -50,21 +55,35 @@ class People:
 
     @property
     def body_mass_index(self) -> np.ndarray:
+        """Body mass index [kg/m^2], (n,)."""
         return self.weight / (self.height / 100) ** 2
 
     @property
     def surface(self) -> np.ndarray:
+        """Body surface [m^2] after Mosteller, (n,)."""
         return body_surface_area(self.weight, self.height)
 
 
-def by_sex(male: np.ndarray, value) -> np.ndarray:
-    """`value` of the reference man where `male`, of the reference woman elsewhere;
-    `value` maps a reference to data.
+def by_sex(male: np.ndarray, value: Callable[[SpeciesReference], ArrayLike]) -> np.ndarray:
+    """A quantity of the reference man or woman for every person.
+
+    Parameters
+    ----------
+    male : (n,) bool
+        Array or tensor.
+    value : callable
+        From a reference body to a number or an array (...).
+
+    Returns
+    -------
+    (n, ...) array
+        ``value`` of the reference man where `male`, of the reference woman elsewhere.
     """
     male_value, female_value = (
         np.asarray(value(reference("human", sex)), dtype=float) for sex in ("male", "female")
     )
-    return where(male.reshape((-1,) + (1,) * male_value.ndim), male_value, female_value)
+    sexes = male.reshape((-1,) + (1,) * male_value.ndim)  # (n, 1, ...), against (...)
+    return where(sexes, male_value, female_value)
 
 
 def expected_masses(people: People) -> np.ndarray:
@@ -126,11 +145,29 @@ def close_flows(people: People, output: np.ndarray, factor: np.ndarray | float =
     """Organ flows [L/h]: ICRP fractions x `factor`, the rest of the body takes the
     exact remainder.
     """
-    flow = (
-        by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
-        * output[:, None]
-        * factor
-    )
+    share = by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
+    return flows_from_shares(share, output, factor)
+
+
+def flows_from_shares(
+    share: np.ndarray, output: np.ndarray, factor: np.ndarray | float
+) -> np.ndarray:
+    """Blood flows that add to the cardiac output.
+
+    Parameters
+    ----------
+    share : (n, organ)
+        Expected flows as fractions of cardiac output.
+    output : (n,), L/h
+        Cardiac output.
+    factor : (n, organ) or float
+        On the expected flows; the rest of the body takes the exact remainder.
+
+    Returns
+    -------
+    (n, organ) array, L/h
+    """
+    flow = share * output[:, None] * factor
     flow[:, _FULL] = output[:, None]
     flow[:, INDEX["rest"]] = output - flow[:, _SYSTEMIC].sum(axis=1)
     return flow

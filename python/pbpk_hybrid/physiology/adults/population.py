@@ -71,9 +71,9 @@ def sample_adults(
     Parameters
     ----------
     n
-        Int.
+        Number of people.
     rng
-        Generator.
+        Draws them; the order of the draws is part of what a seed means.
     seed : int or None
         For the attributes.
     filters, sex
@@ -125,8 +125,9 @@ def _draw_people(
         n,
         lambda size: selection.draw(rng, size, male),
         lambda position: _draw_organs(rng, selection, position, scatter),
-        "people could not be given organs that fit their weight and height in {} draws; the filters leave only people "
-        "outside the range of the regressions: widen body_weight, height or bmi",
+        "people could not be given organs that fit their weight and height in {} draws; the "
+        "filters leave only people outside the range of the regressions: widen body_weight, "
+        "height or bmi",
     )
 
 

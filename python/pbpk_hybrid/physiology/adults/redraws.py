@@ -69,7 +69,9 @@ def draw_until_fit(
 def hard_rules_hold(
     mass: np.ndarray, flow: np.ndarray, gfr: np.ndarray, hematocrit: np.ndarray
 ) -> np.ndarray:
-    """(subject,) masses and flows (subject, organ) are positive, GFR is at most renal plasma flow."""
+    """(subject,) whether masses and flows (subject, organ) are positive and GFR is at most
+    renal plasma flow.
+    """
     renal_plasma_flow = flow[:, INDEX["kidney"]] * (1 - hematocrit)
     return (mass > 0).all(axis=1) & (flow > 0).all(axis=1) & (gfr <= renal_plasma_flow)
 

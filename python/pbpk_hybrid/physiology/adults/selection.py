@@ -21,7 +21,7 @@ from ..._core.units import quantity
 from ..dataset import body_surface_area
 from ..organs import SEXES
 from . import regressions as r
-from .survey import ETHNICITIES, Survey, adults
+from .survey import ETHNICITIES, Survey, adults, draw_weighted
 from .variability import CUT, GFR_SD_LN
 
 Bounds = tuple[float, float]
@@ -54,11 +54,7 @@ class Selection:
         weight = self.weight
         if male is not None:
             weight = np.where(self.survey.male[self.index] == male, weight, 0.0)
-        cumulative = np.cumsum(weight)
-        position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
-        return np.minimum(
-            position, np.flatnonzero(weight)[-1]
-        )  # a product may round up to the total
+        return draw_weighted(rng, weight, n)
 
 
 def bounds(field: str, value: Any) -> Bounds:
@@ -82,7 +78,7 @@ def bounds(field: str, value: Any) -> Bounds:
 
 
 def ethnicities(value: Any) -> tuple[str, ...]:
-    """The survey's names for the ethnicities asked for (one name or several, any case)."""
+    """The survey's names of ethnicities (one name or several, any case)."""
     wanted = check_names("ethnicity", value, "one name or several: " + ", ".join(ETHNICITIES))
     known = {name.lower(): name for name in ETHNICITIES}
     for name in wanted:
@@ -92,7 +88,7 @@ def ethnicities(value: Any) -> tuple[str, ...]:
 
 
 def female_fraction(value: Any) -> float | None:
-    """None (as in the population), or the fraction of women asked for."""
+    """The fraction of women that a sex or a fraction means; None: as in the population."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -121,15 +117,8 @@ def select(
     survey = adults()
     estimated = r.ckd_epi_2021(survey.male, survey.age, survey.serum_creatinine)
     surface = body_surface_area(survey.body_weight, survey.height)
-    measured = {
-        "age": survey.age,
-        "body_weight": survey.body_weight,
-        "height": survey.height,
-        "bmi": survey.body_mass_index,
-        "hematocrit": survey.hematocrit,
-        "serum_creatinine": survey.serum_creatinine,
-    }
     filtration = {"egfr": estimated, "gfr": estimated * surface / 1.73 * 0.06}
+    measured = _measured(survey)
     passes: dict[str, np.ndarray] = {}
     reach: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     z_low, z_high = np.full(estimated.size, -CUT), np.full(estimated.size, CUT)
@@ -145,37 +134,85 @@ def select(
             passes[field] = (measured[field] >= low) & (measured[field] <= high)
             reach[field] = (measured[field], measured[field])
             continue
-        centre = filtration[field]
-        reach[field] = (centre * np.exp(-CUT * sigma), centre * np.exp(CUT * sigma))
+        rate = filtration[field]
+        reach[field] = (rate * np.exp(-CUT * sigma), rate * np.exp(CUT * sigma))
         if scatter:
+            # two filters on the filtration rate leave the residuals that are inside of both
             with np.errstate(divide="ignore"):
-                z_low = np.maximum(z_low, np.log(low / centre) / sigma)
-                z_high = np.minimum(z_high, np.log(high / centre) / sigma)
+                z_low = np.maximum(z_low, np.log(low / rate) / sigma)
+                z_high = np.minimum(z_high, np.log(high / rate) / sigma)
             passes[field] = z_low < z_high
         else:
-            passes[field] = (centre >= low) & (centre <= high)
+            passes[field] = (rate >= low) & (rate <= high)
     if women in (0.0, 1.0):
         passes["sex"] = survey.male == (women == 0.0)
     keep = _keep(passes, reach, filters)
-    if women is not None:
-        for sex, share in ((False, women), (True, 1 - women)):
-            if share > 0 and not (survey.male[keep] == sex).any():
-                raise InputError(
-                    "sex",
-                    women,
-                    f"people of both sexes, but no {'man' if sex else 'woman'} qualifies",
-                )
-    from scipy.special import ndtr
-
+    _check_sexes(survey.male[keep], women)
     weight = survey.weight[keep] if weighted else np.ones(int(keep.sum()))
     if scatter:
-        weight = weight * (ndtr(z_high[keep]) - ndtr(z_low[keep]))
+        weight = weight * _probability(z_low[keep], z_high[keep])
     return Selection(
         survey, np.flatnonzero(keep), weight, z_low[keep], z_high[keep], estimated[keep]
     )
 
 
-def _keep(passes, reach, filters) -> np.ndarray:
+def _measured(survey: Survey) -> dict[str, np.ndarray]:
+    """Field -> (person,) what the survey measured, in the units of :data:`UNITS`."""
+    return {
+        "age": survey.age,
+        "body_weight": survey.body_weight,
+        "height": survey.height,
+        "bmi": survey.body_mass_index,
+        "hematocrit": survey.hematocrit,
+        "serum_creatinine": survey.serum_creatinine,
+    }
+
+
+def _probability(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """That a standard normal residual lands in [low, high]."""
+    from scipy.special import ndtr
+
+    return ndtr(high) - ndtr(low)
+
+
+def _check_sexes(male: np.ndarray, women: float | None) -> None:
+    """Refuse a fraction of women that those who qualify cannot make up.
+
+    Raises
+    ------
+    InputError
+        Nobody of a sex that is to be drawn.
+    """
+    if women is None:
+        return
+    for sex, share in ((False, women), (True, 1 - women)):
+        if share > 0 and not (male == sex).any():
+            raise InputError(
+                "sex",
+                women,
+                f"people of both sexes, but no {'man' if sex else 'woman'} qualifies",
+            )
+
+
+def _keep(
+    passes: Mapping[str, np.ndarray],
+    reach: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    filters: Mapping[str, Any],
+) -> np.ndarray:
+    """(person,) who passes all filters.
+
+    Parameters
+    ----------
+    passes
+        Field -> (person,) bool.
+    reach
+        Field -> the lowest and highest value (person,) that somebody may have.
+
+    Raises
+    ------
+    InputError
+        Nobody passes.
+    """
     keep = np.ones(adults().age.size, dtype=bool)
     # a filter that nobody passes is named before a combination that nobody passes
     for field in sorted(passes, key=lambda name: passes[name].any()):

@@ -41,7 +41,16 @@ class Survey:
 
     @property
     def body_mass_index(self) -> np.ndarray:
+        """Body mass index [kg/m^2], (person,)."""
         return self.body_weight / (self.height / 100) ** 2
+
+
+def draw_weighted(rng: np.random.Generator, weight: np.ndarray, n: int) -> np.ndarray:
+    """(n,) positions in `weight`, with replacement, each with a probability in proportion."""
+    cumulative = np.cumsum(weight)
+    position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+    # a product may round up to the total
+    return np.minimum(position, np.flatnonzero(weight)[-1])
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..organs import BLOOD_POOLS, ORGANS
 from ..tables.files import mcnally
@@ -32,22 +33,24 @@ _MCNALLY = {
 }
 
 FAT_SD_LOGIT = 0.2
-"""Spread of the fat fraction around Gallagher's line on the logit scale: 4 percentage points at 27 % fat, the standard
-error of estimate of Gallagher et al. (2000), and less in the lean, where the line leaves no room for more."""
+"""Spread of the fat fraction around Gallagher's line on the logit scale: 4 percentage
+points at 27 % fat, the standard error of estimate of Gallagher et al. (2000), and less in
+the lean, where the line leaves no room for more.
+"""
 
 FLOW_CV = 0.05  # McNally et al. 2014, every organ
 
 _RANGE_OF_SEVEN = 2.704  # expected range of seven normal draws, in standard deviations
-HEPATOCELLULARITY_SD_LN = (
-    np.log(185 / 65) / _RANGE_OF_SEVEN
-)  # 7 livers, 65-185, Wilson et al., BJCP 56:433 (2003)
-MICROSOMAL_PROTEIN_SD_LN = np.log(54 / 26) / _RANGE_OF_SEVEN  # 7 livers, 26-54, Wilson et al. 2003
+#: 7 livers, 65 to 185 [1e6 cell/g], Wilson et al. (2003) Br J Clin Pharmacol 56:433
+HEPATOCELLULARITY_SD_LN = np.log(185 / 65) / _RANGE_OF_SEVEN
+#: 7 livers, 26 to 54 [mg/g], Wilson et al. (2003)
+MICROSOMAL_PROTEIN_SD_LN = np.log(54 / 26) / _RANGE_OF_SEVEN
 
 GFR_SD_LN = 0.2061534
 """Spread of measured around estimated GFR on the log scale, httk-pop from the CKD-EPI papers."""
 
 
-def sd_ln(cv):
+def sd_ln(cv: ArrayLike) -> np.ndarray:
     """Standard deviation of the logarithm of a log-normal with the given coefficient of
     variation.
     """
@@ -62,17 +65,21 @@ def organ_cv(sex: str) -> tuple[np.ndarray, np.ndarray]:
     for organ, parts in _MCNALLY.items():
         mass = np.array([float(table[part]["mass_ref"]) for part in parts])
         each = np.array([float(table[part]["mass_cv"]) for part in parts])
-        cv[INDEX[organ]] = (
-            np.sqrt(np.sum((mass * each) ** 2)) / mass.sum()
-        )  # independent parts of one organ
+        # the parts of an organ vary independently of each other
+        cv[INDEX[organ]] = np.sqrt(np.sum((mass * each) ** 2)) / mass.sum()
         log_normal[INDEX[organ]] = table[parts[0]]["mass_dist"] == "Log-normal"
     for organ in BLOOD_POOLS:
         cv[INDEX[organ]], log_normal[INDEX[organ]] = float(table["Blood"]["mass_cv"]), True
     return cv, log_normal
 
 
-def truncated_normal(rng: np.random.Generator, low, high, size) -> np.ndarray:
-    """Standard normal draws inside [low, high], by inversion (exact, no rejection)."""
+def truncated_normal(
+    rng: np.random.Generator, low: ArrayLike, high: ArrayLike, size: int | tuple[int, ...]
+) -> np.ndarray:
+    """Standard normal draws inside [low, high], by inversion (exact, no rejection).
+
+    `low` and `high` broadcast against `size`, the shape of the result.
+    """
     from scipy.special import ndtr, ndtri
 
     p_low, p_high = ndtr(low), ndtr(high)
@@ -92,6 +99,7 @@ def mass_factors(rng: np.random.Generator, male: np.ndarray) -> np.ndarray:
         low = np.where(log_normal, -CUT, np.maximum(np.expm1(-CUT * sigma) / cv, -CUT))
     low = np.where(cv > 0, low, -CUT)
     z = truncated_normal(rng, low, CUT, (n, len(ORGANS)))
+    # somebody with much blood has much of it in both pools
     z[:, INDEX["venous_blood"]] = z[:, INDEX["arterial_blood"]]
     return np.where(log_normal, np.exp(sigma * z), 1 + cv * z)
 

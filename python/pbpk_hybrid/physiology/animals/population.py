@@ -3,7 +3,7 @@
 Organ fractions of body weight and of cardiac output are multiplied by log-normal
 factors and divided by their sum, so masses add to the body weight and flows to the
 cardiac output whatever is drawn. The CVs are stated in :data:`CV`; no common source
-gives them for all species, so organ CVs are those of man by analogy.
+gives them for all species, so organ CVs are those of humans by analogy.
 """
 
 from __future__ import annotations
@@ -20,32 +20,30 @@ from ..adults.variability import CUT, FLOW_CV, GFR_SD_LN, organ_cv, sd_ln, trunc
 from ..dataset import build
 from ..individual import ANIMAL_WEIGHT_FACTOR
 from ..organs import FULL_FLOW_ORGANS, ORGANS, SEXES, SYSTEMIC_ORGANS
-from ..species import reference
+from ..species import SpeciesReference, reference
 
 CV = {
     "body_weight": (
         0.10,
-        "OECD Test Guideline 408: weights within +-20 % of the mean, read as two standard deviations",
+        "OECD Test Guideline 408: weights within +-20 % of the mean, read as two standard "
+        "deviations",
     ),
     "organ mass": (
         np.nan,
-        "by organ, analogy: man, McNally et al. 2014; muscle .27 and adipose .42 likewise",
+        "by organ, analogy: humans, McNally et al. 2014; muscle 0.27 and adipose 0.42 likewise",
     ),
-    "blood_flow": (FLOW_CV, "analogy: man, McNally et al. 2014"),
+    "blood_flow": (FLOW_CV, "analogy: humans, McNally et al. 2014"),
     "cardiac_output": (
         FLOW_CV,
-        "analogy: flow CV of man, McNally et al. 2014, at given body weight",
+        "analogy: flow CV of humans, McNally et al. 2014, at given body weight",
     ),
-    "hematocrit": (0.05, "assumption: half the CV of blood mass of man in McNally et al. 2014"),
-    "gfr": (float(np.sqrt(np.expm1(GFR_SD_LN**2))), "analogy: scatter of GFR in man, httk-pop"),
+    "hematocrit": (0.05, "assumption: half the CV of human blood mass in McNally et al. 2014"),
+    "gfr": (float(np.sqrt(np.expm1(GFR_SD_LN**2))), "analogy: scatter of human GFR, httk-pop"),
 }
 """Coefficient of variation and where it is from."""
 
-_REMAINDER_CV = {
-    "muscle": 0.27,
-    "adipose": 0.42,
-    "rest": 0.27,
-}  # McNally et al. 2014; rest as muscle
+#: organs whose mass follows from closure in humans; McNally et al. 2014, rest as muscle
+_REMAINDER_CV = {"muscle": 0.27, "adipose": 0.42, "rest": 0.27}
 
 
 def sample_animals(
@@ -53,37 +51,13 @@ def sample_animals(
 ) -> xr.Dataset:
     """n animals; see :func:`pbpk_hybrid.physiology.sample_population` for the arguments."""
     ref = reference(species, "unknown")
-    sigma = sd_ln(CV["body_weight"][0])
-    low, high = np.full(n, -CUT), np.full(n, CUT)
-    if body_weight is not None:
-        limits = _weight_limits(species, ref.body_weight, body_weight)
-        low, high = (np.full(n, np.log(limit / ref.body_weight) / sigma) for limit in limits)
-    ratio = np.exp(sigma * truncated_normal(rng, low, high, n))
-    if body_weight is not None:
-        ratio = np.clip(
-            ratio, limits[0] / ref.body_weight, limits[1] / ref.body_weight
-        )  # last-digit rounding only
+    ratio = _weight_ratios(rng, n, ref, body_weight)
     weight = ref.body_weight * ratio
-
-    cv = organ_cv("male")[0].copy()
-    for organ, value in _REMAINDER_CV.items():
-        cv[INDEX[organ]] = value
-    mass = ref.mass * np.exp(sd_ln(cv) * _normal(rng, n))
-    mass *= (weight / mass.sum(axis=1))[:, None]
-
+    mass = _masses(rng, ref, weight)
     output = ref.cardiac_output * ratio**0.75 * np.exp(sd_ln(FLOW_CV) * _normal(rng, n, 1)[:, 0])
-    systemic = [INDEX[organ] for organ in SYSTEMIC_ORGANS]
-    share = ref.blood_flow[systemic] * np.exp(sd_ln(FLOW_CV) * _normal(rng, n, len(systemic)))
-    flow = np.empty((n, len(ORGANS)))
-    flow[:, systemic] = share * (output / share.sum(axis=1))[:, None]
-    flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] = output[:, None]
+    flow = _flows(rng, ref, output)
     hematocrit = ref.hematocrit * np.exp(sd_ln(CV["hematocrit"][0]) * _normal(rng, n, 1)[:, 0])
-    # the scatter of GFR ends where all plasma that reaches the kidney would be filtered (rule H5)
-    gfr = ref.gfr * ratio**0.75
-    highest_z = np.log(flow[:, INDEX["kidney"]] * (1 - hematocrit) / gfr) / GFR_SD_LN
-    gfr = gfr * np.exp(
-        GFR_SD_LN * truncated_normal(rng, np.full(n, -CUT), np.minimum(CUT, highest_z), n)
-    )
+    gfr = _filtration(rng, ref.gfr * ratio**0.75, flow[:, INDEX["kidney"]] * (1 - hematocrit))
     return build(
         mass,
         flow,
@@ -108,11 +82,66 @@ def sample_animals(
     )
 
 
+def _weight_ratios(
+    rng: np.random.Generator, n: int, ref: SpeciesReference, body_weight: Any
+) -> np.ndarray:
+    """(n,) body weights relative to the reference, inside the range `body_weight` or of all."""
+    sigma = sd_ln(CV["body_weight"][0])
+    if body_weight is None:
+        return np.exp(sigma * truncated_normal(rng, np.full(n, -CUT), np.full(n, CUT), n))
+    limits = _weight_limits(ref.species, ref.body_weight, body_weight)
+    low, high = (np.full(n, np.log(limit / ref.body_weight) / sigma) for limit in limits)
+    ratio = np.exp(sigma * truncated_normal(rng, low, high, n))
+    # the last digit of exp(log(...)) may be outside
+    return np.clip(ratio, limits[0] / ref.body_weight, limits[1] / ref.body_weight)
+
+
+def _masses(rng: np.random.Generator, ref: SpeciesReference, weight: np.ndarray) -> np.ndarray:
+    """(animal, organ) masses [kg] that add to the weight (animal,)."""
+    cv = organ_cv("male")[0].copy()
+    for organ, value in _REMAINDER_CV.items():
+        cv[INDEX[organ]] = value
+    mass = ref.mass * np.exp(sd_ln(cv) * _normal(rng, weight.size))
+    mass *= (weight / mass.sum(axis=1))[:, None]
+    return mass
+
+
+def _flows(rng: np.random.Generator, ref: SpeciesReference, output: np.ndarray) -> np.ndarray:
+    """(animal, organ) blood flows [L/h] that add to the cardiac output (animal,)."""
+    systemic = [INDEX[organ] for organ in SYSTEMIC_ORGANS]
+    factors = np.exp(sd_ln(FLOW_CV) * _normal(rng, output.size, len(systemic)))
+    share = ref.blood_flow[systemic] * factors
+    flow = np.empty((output.size, len(ORGANS)))
+    flow[:, systemic] = share * (output / share.sum(axis=1))[:, None]
+    flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] = output[:, None]
+    return flow
+
+
+def _filtration(
+    rng: np.random.Generator, expected: np.ndarray, renal_plasma_flow: np.ndarray
+) -> np.ndarray:
+    """(animal,) GFR [L/h] about the expected one.
+
+    The scatter ends where all plasma that reaches the kidney would be filtered (rule H5).
+    """
+    highest = np.minimum(CUT, np.log(renal_plasma_flow / expected) / GFR_SD_LN)
+    z = truncated_normal(rng, np.full(expected.size, -CUT), highest, expected.size)
+    return expected * np.exp(GFR_SD_LN * z)
+
+
 def _normal(rng: np.random.Generator, n: int, columns: int = len(ORGANS)) -> np.ndarray:
+    """(n, columns) standard normal, cut at :data:`CUT`."""
     return truncated_normal(rng, -CUT, CUT, (n, columns))
 
 
 def _weight_limits(species: str, reference_weight: float, value: Any) -> tuple[float, float]:
+    """(low, high) [kg] of a filter.
+
+    Raises
+    ------
+    InputError
+        Not a pair, or not within a quarter to four times the reference weight.
+    """
     if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
         raise InputError("body_weight", value, "a pair (low, high) [kg]")
     low, high = (quantity(v, "kg", "body_weight", positive=True) for v in value)
@@ -130,6 +159,15 @@ def _weight_limits(species: str, reference_weight: float, value: Any) -> tuple[f
 
 
 def _sexes(rng: np.random.Generator, n: int, sex: Any) -> np.ndarray:
+    """(n,) labels; a fraction of females holds exactly, in random order.
+
+    Raises
+    ------
+    UnknownNameError
+        Another sex.
+    InputError
+        A fraction outside of 0 to 1.
+    """
     if sex is None:
         return np.full(n, "unknown")
     if isinstance(sex, str):

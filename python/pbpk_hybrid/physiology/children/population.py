@@ -1,20 +1,28 @@
-"""Random children: those of NHANES with the organs of the ICRP reference child of their age and variability about it.
+"""Random children: those of NHANES with the organs of the ICRP reference child of their age
+and variability about it.
 
-Sex, age, weight, height, hematocrit and ethnicity are those of a real child of the survey, drawn with the survey weights.
-With the reference child (:func:`.child.reference_child`) of that age and sex, weight W_0, height H_0, surface S_0, BMI B_0:
+Sex, age, weight, height, hematocrit and ethnicity are those of a real child of the survey,
+drawn with the survey weights. With the reference child (:func:`.reference.reference_child`) of
+that age and sex, weight W_0, height H_0, surface S_0, BMI B_0:
 
-- lung, heart, kidney, gut, spleen, pancreas, stomach, liver, bone: its mass x (H/H_0)^(3/4); brain: its mass; skin and
-  blood: its mass x S/S_0 (Haycock et al. 1978); rest: x W/W_0. Each with the variability of adults, :mod:`.variability`
-- adipose tissue: its share of body weight + .0151 x 1.17 (B - B_0), at least 5 %, and scatter as in adults. 1.51 % body
-  fat per unit of BMI: Deurenberg et al. (1991) Br J Nutr 65:105, for children to 15 years; read in: its abstract. 1.17:
-  adipose tissue per fat of the ICRP adults
+- lung, heart, kidney, gut, spleen, pancreas, stomach, liver, bone: its mass x
+  (H/H_0)^(3/4); brain: its mass; skin and blood: its mass x S/S_0 (Haycock et al. 1978);
+  rest: x W/W_0. Each with the variability of adults, :mod:`.variability`
+- adipose tissue: its share of body weight + 0.0151 x 1.17 (B - B_0), at least 5 %, and
+  scatter as in adults. 1.51 % body fat per unit of BMI: Deurenberg et al. (1991) Br J Nutr
+  65:105, for children to 15 years; read in: its abstract. 1.17: adipose tissue per fat of
+  the ICRP adults
 - muscle: the exact remainder of body weight
-- cardiac output: its own x (W/W_0)^(3/4); organs their share of it x 5 %, rest the exact remainder
-- GFR: as in the reference child by weight and age (Rhodin et al. 2009), with the scatter of adults about their estimate
-- hematocrit below one year, where the survey has none: that of the reference child with the survey children's spread
+- cardiac output: that of the reference child x (W/W_0)^(3/4); organs: their share of it with
+  a CV of 5 %; rest: the exact remainder
+- GFR: as in the reference child by weight and age (Rhodin et al. 2009), with the scatter of
+  adults about their estimate
+- hematocrit below one year, where the survey has none: that of the reference child with the
+  survey children's spread
 
-A draw of organs that breaks a plausibility rule of children (organs, adipose tissue, GFR) is drawn again, as in
-:mod:`.population`; rules on what was measured are left to the children of the survey.
+A draw of organs that breaks a plausibility rule of children (organs, adipose tissue, GFR)
+is drawn again, as in :mod:`.population`; rules on what was measured are left to the
+children of the survey.
 """
 
 from __future__ import annotations
@@ -26,10 +34,10 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ..adults import regressions as r
-from ..adults.body import INDEX, SCALED_ORGANS, by_sex
+from ..adults.body import INDEX, SCALED_ORGANS, by_sex, flows_from_shares
 from ..adults.redraws import count_attributes, draw_until_fit, hard_rules_hold, joined
 from ..adults.selection import bounds, ethnicities
-from ..adults.survey import ADULT_AGE, Survey, children
+from ..adults.survey import ADULT_AGE, Survey, children, draw_weighted
 from ..adults.variability import (
     CUT,
     GFR_SD_LN,
@@ -43,7 +51,7 @@ from ..adults.variability import (
 )
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
-from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
+from ..organs import BLOOD_POOLS, ORGANS
 from ..plausibility.body import Body
 from ..plausibility.check import check_bodies
 from ..plausibility.rules import RULES
@@ -52,7 +60,16 @@ from .reference import maturation_of_filtration, reference_children
 FAT_PER_BMI = 0.0151 * 1.17  # share of adipose tissue per kg/m^2
 LEAST_FAT = 0.05
 #: rules that a draw of organs decides
-_DRAWN = ("S3_gfr", "S4_adipose", "S5_liver", "S5_heart", "S5_skin", "S5_stomach", "S5_brain", "S8")
+_RULES_OF_ORGANS = (
+    "S3_gfr",
+    "S4_adipose",
+    "S5_liver",
+    "S5_heart",
+    "S5_skin",
+    "S5_stomach",
+    "S5_brain",
+    "S8",
+)
 _MEASURED = ("age", "body_weight", "height", "bmi", "hematocrit")
 
 
@@ -66,18 +83,66 @@ def sample_children(
     weighted: bool,
     scatter: bool,
 ) -> xr.Dataset:
-    """n children of the survey with organs and enzymes of their age: what ``sample_population`` does below 18 years.
+    """n children of the survey with organs and enzymes of their age: what
+    ``sample_population`` does below 18 years.
 
     Parameters
     ----------
-    filters : as of ``sample_population``; creatinine, GFR and eGFR are not for children
-    women : share of girls, or None
+    filters
+        As of ``sample_population``; creatinine, GFR and eGFR are not for children.
+    women
+        Share of girls, or None.
 
     Raises
     ------
-    InputError : a filter that is not for children, or that nobody passes
+    InputError
+        A filter that is not for children, or that nobody passes.
     """
     survey = children()
+    keep = _qualify(survey, filters)
+    strata = (
+        [(n, None)] if women is None else [(round(n * women), False), (n - round(n * women), True)]
+    )
+    blocks, counts = [], np.zeros(4)
+    for size, male in strata:
+        if size == 0:
+            continue
+        index = np.flatnonzero(keep if male is None else keep & (survey.male == male))
+        if not index.size:
+            raise InputError(
+                "sex",
+                women,
+                f"children of both sexes, but no {'boy' if male else 'girl'} qualifies",
+            )
+        block, count = _draw(rng, survey, index, size, weighted, scatter)
+        blocks.append(block)
+        counts += count
+    columns = joined(blocks, n, rng, mix=len(blocks) > 1)
+    mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+    requested = {**filters, "sex": women}
+    attributes = {
+        "method": "children of NHANES 2013-2018 with organs of the ICRP reference child and "
+        "variability",
+        "seed": seed,
+        "weighted": weighted,
+        "filters": "; ".join(f"{k}={v!r}" for k, v in requested.items() if v is not None),
+        **count_attributes(counts),
+        "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et "
+        "al. 2009; McNally et al. 2014; Deurenberg et al. 1991; Haycock et al. 1978; Barter "
+        "et al. 2008; Wilson et al. 2003",
+        "notes": __doc__.strip(),
+    }
+    return with_enzymes(build(mass, flow, "human", columns, attributes))
+
+
+def _qualify(survey: Survey, filters: dict[str, Any]) -> np.ndarray:
+    """(child,) who passes all filters.
+
+    Raises
+    ------
+    InputError
+        A filter that is not for children, or the first that leaves nobody.
+    """
     keep = np.ones(survey.age.size, dtype=bool)
     for field, value in filters.items():
         if value is None:
@@ -99,62 +164,26 @@ def sample_children(
                 "children of the survey who qualify",
                 hint="nobody in NHANES 2013-2018 qualifies",
             )
-    strata = (
-        [(n, None)] if women is None else [(round(n * women), False), (n - round(n * women), True)]
-    )
-    blocks, counts = [], np.zeros(4)
-    for size, male in strata:
-        if size == 0:
-            continue
-        index = np.flatnonzero(keep if male is None else keep & (survey.male == male))
-        if not index.size:
-            raise InputError(
-                "sex",
-                women,
-                f"children of both sexes, but no {'boy' if male else 'girl'} qualifies",
-            )
-        block, count = _draw(rng, survey, index, size, weighted, scatter)
-        blocks.append(block)
-        counts += count
-    columns = joined(blocks, n, rng, mix=len(blocks) > 1)
-    mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-    return with_enzymes(
-        build(
-            mass,
-            flow,
-            "human",
-            columns,
-            {
-                "method": "children of NHANES 2013-2018 with organs of the ICRP reference child and variability",
-                "seed": seed,
-                "weighted": weighted,
-                "filters": "; ".join(
-                    f"{k}={v!r}" for k, v in {**filters, "sex": women}.items() if v is not None
-                ),
-                **count_attributes(counts),
-                "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89 via compphysiol; Rhodin et al. 2009; McNally et al. 2014; "
-                "Deurenberg et al. 1991; Haycock et al. 1978; Barter et al. 2008; Wilson et al. 2003",
-                "notes": __doc__.strip(),
-            },
-        )
-    )
+    return keep
 
 
-def _draw(rng, survey: Survey, index: np.ndarray, n: int, weighted: bool, scatter: bool):
+def _draw(
+    rng: np.random.Generator,
+    survey: Survey,
+    index: np.ndarray,
+    n: int,
+    weighted: bool,
+    scatter: bool,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """n children of `index` with organs; and the counts of :func:`.redraws.draw_until_fit`."""
     weight = survey.weight[index] if weighted else np.ones(index.size)
-    cumulative = np.cumsum(weight)
-
-    def draw_children(size: int) -> np.ndarray:
-        position = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        return index[np.minimum(position, index.size - 1)]
-
     return draw_until_fit(
         n,
-        draw_children,
-        lambda who: _organs(rng, survey, who, scatter),
-        "children could not be given organs that fit their weight and height in {} draws; the filters leave only children "
-        "far from the reference: widen body_weight, height or bmi",
+        lambda size: index[draw_weighted(rng, weight, size)],
+        lambda persons: _organs(rng, survey, persons, scatter),
+        "children could not be given organs that fit their weight and height in {} draws; "
+        "the filters leave only children far from the reference: widen body_weight, height "
+        "or bmi",
     )
 
 
@@ -172,14 +201,14 @@ def _organs(
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
     mass = _masses(rng, male, weight, height, ref)
     output = ref["cardiac_output"] * (weight / ref["weight"]) ** 0.75
-    flow = _flows(rng, output, ref["flow_share"])
+    flow = flows_from_shares(ref["flow_share"], output, flow_factors(rng, n))
     z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
-    gfr = (
+    expected_gfr = (
         by_sex(male, lambda adult: adult.gfr)
         * (weight / by_sex(male, lambda adult: adult.body_weight)) ** 0.75
         * maturation_of_filtration(age)
     )
-    gfr = gfr * np.exp(GFR_SD_LN * z)
+    gfr = expected_gfr * np.exp(GFR_SD_LN * z)
     hematocrit = _hematocrit(rng, survey, index, ref["hematocrit"])
     hard = hard_rules_hold(mass, flow, gfr, hematocrit)
     unknown = np.full(n, np.nan)
@@ -235,15 +264,6 @@ def _masses(
     return mass
 
 
-def _flows(rng: np.random.Generator, output: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(child, organ) blood flows [L/h] that add to the cardiac output (child,)."""
-    flow = share * output[:, None] * flow_factors(rng, output.size)
-    flow[:, [INDEX[o] for o in FULL_FLOW_ORGANS]] = output[:, None]
-    others = [INDEX[o] for o in SYSTEMIC_ORGANS if o != "rest"]
-    flow[:, INDEX["rest"]] = output - flow[:, others].sum(axis=1)
-    return flow
-
-
 def _hematocrit(
     rng: np.random.Generator, survey: Survey, index: np.ndarray, expected: np.ndarray
 ) -> np.ndarray:
@@ -256,7 +276,7 @@ def _hematocrit(
 
 def _breaks_a_rule(body: Body) -> np.ndarray:
     """(child,) whether the draw of organs breaks a rule that it decides."""
-    rules = tuple(rule for rule in RULES if rule.id in _DRAWN)
+    rules = tuple(rule for rule in RULES if rule.id in _RULES_OF_ORGANS)
     with np.errstate(invalid="ignore", divide="ignore"):
         violated = check_bodies(body, rules)["violated"].transpose("rule", "subject")
     return violated.values.any(axis=0)
@@ -267,7 +287,8 @@ def only_children(age: Any) -> bool:
 
     Raises
     ------
-    InputError : a range with children and adults
+    InputError
+        A range with children and adults.
     """
     if age is None:
         return False

@@ -1,12 +1,15 @@
 """Children: the ICRP 89 reference child of any age, with maturation of the kidney.
 
-- organ masses, weight, height: ICRP 89 at 0, 1, 5, 10 and 15 years, straight lines between; from 15 to the adult at 20
-- cardiac output: ICRP 89, at the same ages; every organ's share goes by its mass and the adult's flow per mass
-- GFR: the adult's x (W/W_adult)^(3/4) x PMA^3.4/(47.7^3.4 + PMA^3.4), postmenstrual age PMA in weeks (Rhodin et al. 2009,
-  Pediatr Nephrol 24:67; read in: public code that quotes its abstract, where the adult filters 121.2 mL/min per 70 kg),
-  for term birth at 40 weeks
-- hematocrit: Dallman (1977) in Rudolph, Pediatrics, 16th ed., p. 1111, means at one week, 0.5 to 2, 2 to 6, 6 to 12 and 12
-  to 18 years; read in: appendix 11 of Nathan & Oski's Hematology of Infancy and Childhood, 5th ed., as reprinted
+- organ masses, weight, height: ICRP 89 at 0, 1, 5, 10 and 15 years, straight lines between;
+  from 15 to the adult at 20
+- cardiac output: ICRP 89, at the same ages; every organ's share goes by its mass and the
+  adult's flow per mass
+- GFR: the adult's x (W/W_adult)^(3/4) x PMA^3.4/(47.7^3.4 + PMA^3.4), postmenstrual age PMA
+  in weeks (Rhodin et al. 2009, Pediatr Nephrol 24:67; read in: public code that quotes its
+  abstract, where the adult filters 121.2 mL/min per 70 kg), for term birth at 40 weeks
+- hematocrit: Dallman (1977) in Rudolph, Pediatrics, 16th ed., p. 1111, means at one week,
+  0.5 to 2, 2 to 6, 6 to 12 and 12 to 18 years; read in: appendix 11 of Nathan & Oski's
+  Hematology of Infancy and Childhood, 5th ed., as reprinted
 - microsomal protein: Barter et al. (2008); hepatocytes per gram as in adults
 - enzymes: :func:`.enzymes.with_enzymes`, applied here
 """
@@ -31,8 +34,9 @@ from ..tables.files import compphysiol
 
 ADULT_AT = 20.0  # year
 _AGES = (0.0, 1.0, 5.0, 10.0, 15.0)
-#: [L/min] at _AGES, ICRP 89. 0.6, 1.2 and 5.0 were read in NRC (1999) Risk Assessment of Radon in Drinking Water, appendix
-#: A, after Williams (1993), who has 3.7 and 6.2 at 5 and 15 years; 3.4 and 6.1 are assumed (docs/assumptions.md)
+#: [L/min] at _AGES, ICRP 89. 0.6, 1.2 and 5.0 were read in NRC (1999) Risk Assessment of
+#: Radon in Drinking Water, appendix A, after Williams (1993), who has 3.7 and 6.2 at 5 and
+#: 15 years; 3.4 and 6.1 are assumed (docs/assumptions.md)
 _CARDIAC_OUTPUT = (0.6, 1.2, 3.4, 5.0, 6.1)
 #: at _AGES; boys and girls differ from 15 years on; Dallman (1977), see above
 _HEMATOCRIT = {"male": (0.54, 0.36, 0.37, 0.40, 0.43), "female": (0.54, 0.36, 0.37, 0.40, 0.41)}
@@ -50,18 +54,26 @@ def reference_child(
 
     Parameters
     ----------
-    age : [year] or a string with a unit, 0 to 18
-    sex : "male" (default) or "female"; they differ from 10 years on
-    body_weight : [kg]; organs scale with it, flows and GFR with its 3/4 power. None: the reference weight of the age
-    enzymes : put in ``enzyme_activity`` by the ontogeny functions
+    age
+        [year] or a string with a unit, 0 to 18.
+    sex
+        "male" (default) or "female"; they differ from 10 years on.
+    body_weight
+        [kg]; organs scale with it, flows and GFR with its 3/4 power. None: the reference
+        weight of the age.
+    enzymes
+        Put in ``enzyme_activity`` by the ontogeny functions.
 
     Returns
     -------
-    physiology Dataset; masses add to the body weight and flows to the cardiac output exactly
+    Dataset
+        Physiology Dataset; masses add to the body weight and flows to the cardiac output
+        exactly.
 
     Raises
     ------
-    InputError : an age outside 0 to 18, a weight below half or above twice the reference of the age
+    InputError
+        An age outside 0 to 18, a weight below half or above twice the reference of the age.
     """
     years = quantity(age, "year", "age")
     if not 0 <= years <= 18:
@@ -112,7 +124,9 @@ def reference_child(
 
 @cache
 def _tables(sex: str) -> dict[str, np.ndarray]:
-    """Weight [kg], height [cm], masses [kg], cardiac output [L/h], hematocrit of a sex at _AGES and of its adult."""
+    """Weight [kg], height [cm], masses [kg], cardiac output [L/h], hematocrit of a sex at
+    _AGES and of its adult.
+    """
     adult = reference("human", sex)
     names = ["human0u", "human1u", "human5u", "human10u", f"human15{sex[0]}"]
 
@@ -141,33 +155,37 @@ def _tables(sex: str) -> dict[str, np.ndarray]:
 
 
 def reference_children(male: np.ndarray, age: np.ndarray) -> dict[str, np.ndarray]:
-    """Weight, height, organ masses, cardiac output, share of it in each organ and hematocrit of the reference children.
+    """Weight, height, organ masses, cardiac output, share of it in each organ and
+    hematocrit of the reference children.
 
     Parameters
     ----------
-    male, age : (n,); age [year], 0 to 20
+    male, age : (n,)
+        Age [year], 0 to 20.
 
     Returns
     -------
-    ``weight`` [kg], ``height`` [cm], ``cardiac_output`` [L/h], ``hematocrit``, each (n,); ``mass`` [kg] and ``flow_share``,
-    (n, organ); masses add to the weight, shares of the systemic organs to 1
+    dict[str, np.ndarray]
+        ``weight`` [kg], ``height`` [cm], ``cardiac_output`` [L/h], ``hematocrit``, each
+        (n,); ``mass`` [kg] and ``flow_share``, (n, organ); masses add to the weight, shares
+        of the systemic organs to 1.
     """
     male, age = np.asarray(male, bool), np.asarray(age, float)
-    at, full = (*_AGES, ADULT_AT), [ORGANS.index(o) for o in FULL_FLOW_ORGANS]
+    at, full = (*_AGES, ADULT_AT), [ORGANS.index(organ) for organ in FULL_FLOW_ORGANS]
     out: dict[str, np.ndarray] = {}
     for sex in ("male", "female"):
         pick = male == (sex == "male")
         for name, values in _tables(sex).items():
-            columns = np.reshape(values, (len(at), -1))
-            along = np.stack([np.interp(age[pick], at, c) for c in columns.T], axis=1)
+            columns = np.reshape(values, (len(at), -1))  # (age of the table, 1 or organ)
+            at_age = np.stack([np.interp(age[pick], at, c) for c in columns.T], axis=1)
             target = out.setdefault(name, np.empty((age.size, columns.shape[1])))
-            target[pick] = along
+            target[pick] = at_age
         adult = reference("human", sex)
         share = out.setdefault("flow_share", np.empty((age.size, len(ORGANS))))
         out["mass"][pick, ORGANS.index("rest")] = 0.0
-        out["mass"][pick, ORGANS.index("rest")] = out["weight"][pick, 0] - out["mass"][pick].sum(
-            axis=1
-        )
+        organs = out["mass"][pick].sum(axis=1)
+        out["mass"][pick, ORGANS.index("rest")] = out["weight"][pick, 0] - organs
+        # the adult's flow per mass; what all blood passes through is not part of the sum
         flow = out["mass"][pick] * adult.blood_flow / adult.mass
         flow[:, full] = 0.0
         share[pick] = flow / flow.sum(axis=1, keepdims=True)

@@ -1,9 +1,11 @@
-"""What is usual in children: organ masses of the ICRP reference children, and the range of the children of NHANES.
+"""What is usual in children: organ masses of the ICRP reference children, and the range of
+the children of NHANES.
 
-ICRP Publication 89 gives reference bodies at birth, 1, 5, 10 and 15 years (the last by sex); between them the logarithms of
-mass and height are interpolated in age, and adult values are reached at 18. The survey has 7,353 people below 18 with weight
-and height, 6,448 of them (from 1 year) with hematocrit and 2,104 (from 12 years) with creatinine. All numbers are read from
-the package's files (compphysiol, NHANES); each was read there.
+ICRP Publication 89 gives reference bodies at birth, 1, 5, 10 and 15 years (the last by
+sex); between them the logarithms of mass and height are interpolated in age, and adult
+values are reached at 18. The survey has 7,353 people below 18 with weight and height, 6,448
+of them (from 1 year) with hematocrit and 2,104 (from 12 years) with creatinine. All numbers
+are read from the package's files (compphysiol, NHANES); each was read there.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _WIDTH = 0.15  # of the smoothing, in roots of a year: growth is nearly straight
 
 @cache
 def _growth(sex: str) -> tuple[np.ndarray, np.ndarray]:
-    """Log masses (age, organ) [kg] and log heights (age,) [cm] of the reference children and, last, the adult.
+    """Log masses (age, organ) [kg] and log heights (age,) [cm] of the reference children
+    and, last, the adult.
 
     Rest is not a mass of its own and stays at 0.
     """
@@ -54,7 +57,9 @@ def _growth(sex: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reference_mass(male: np.ndarray, age: np.ndarray) -> np.ndarray:
-    """(n, organ) [kg] organ masses of the ICRP reference child of that age; 1 for rest, which has none."""
+    """(n, organ) [kg] organ masses of the ICRP reference child of that age; 1 for rest,
+    which has none.
+    """
     return np.exp(_interpolate(male, age, 0))
 
 
@@ -63,40 +68,48 @@ def reference_height(male: np.ndarray, age: np.ndarray) -> np.ndarray:
     return np.exp(_interpolate(male, age, 1))
 
 
-def _interpolate(male: np.ndarray, age: np.ndarray, which: int) -> np.ndarray:
+def _interpolate(male: np.ndarray, age: np.ndarray, table: int) -> np.ndarray:
+    """(n, ...) one of the two tables of :func:`_growth` at an age (n,) [year], by sex."""
     age = np.clip(np.asarray(age, float), _AGES[0], _AGES[-1])
-    i = np.clip(np.searchsorted(_AGES, age, side="right") - 1, 0, len(_AGES) - 2)
+    left = np.clip(np.searchsorted(_AGES, age, side="right") - 1, 0, len(_AGES) - 2)
     ages = np.array(_AGES)
-    share = (age - ages[i]) / (ages[i + 1] - ages[i])
-    tables = [_growth(sex)[which] for sex in ("female", "male")]
-    bounds = []
-    for table in tables:
-        s = share[:, None] if table.ndim == 2 else share
-        bounds.append(table[i] * (1 - s) + table[i + 1] * s)
-    choose = np.asarray(male, bool)
-    return np.where(choose[:, None] if bounds[0].ndim == 2 else choose, bounds[1], bounds[0])
+    share = (age - ages[left]) / (ages[left + 1] - ages[left])
+    by_sex = []
+    for sex in ("female", "male"):
+        values = _growth(sex)[table]  # (age,) or (age, organ)
+        right = share[:, None] if values.ndim == 2 else share
+        by_sex.append(values[left] * (1 - right) + values[left + 1] * right)
+    is_male = np.asarray(male, bool)
+    is_male = is_male[:, None] if by_sex[0].ndim == 2 else is_male
+    return np.where(is_male, by_sex[1], by_sex[0])
 
 
 def usual_range(name: str, male: np.ndarray, age: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of a measured quantity by sex and age, beyond each of which is one in a thousand children of the survey.
+    """Bounds of a measured quantity by sex and age, beyond each of which is one in a
+    thousand children of the survey.
 
-    Mean and standard deviation of the logarithm are smoothed over age (local linear, Gaussian, .15 roots of a year); the
-    bounds are the weighted .1 and 99.9 % of what is left when they are taken off, over all ages of a sex.
+    Mean and standard deviation of the logarithm are smoothed over age (local linear,
+    Gaussian, 0.15 roots of a year); the bounds are the weighted 0.1 and 99.9 % of what is
+    left when they are taken off, over all ages of a sex.
 
     Parameters
     ----------
-    name : "body_weight" [kg], "height" [cm], "body_mass_index" [kg/m^2], "hematocrit" or "serum_creatinine" [mg/dL]
-    male, age : (n,); age [year]
+    name
+        "body_weight" [kg], "height" [cm], "body_mass_index" [kg/m^2], "hematocrit" or
+        "serum_creatinine" [mg/dL].
+    male, age : (n,)
+        Age [year].
 
     Returns
     -------
-    low, high : (n,); NaN at ages at which the survey did not measure it
+    low, high : (n,)
+        NaN at ages at which the survey did not measure it.
     """
     low, high = np.full(len(age), np.nan), np.full(len(age), np.nan)
     age = np.asarray(age, dtype=float)
-    for sex in (True, False):
-        grid, bounds, youngest = _survey_bounds(name, sex)
-        rows = (np.asarray(male, bool) == sex) & (age >= youngest) & (age < ADULT_AGE)
+    for is_male in (True, False):
+        grid, bounds, youngest = _survey_bounds(name, is_male)
+        rows = (np.asarray(male, bool) == is_male) & (age >= youngest) & (age < ADULT_AGE)
         low[rows], high[rows] = (
             np.exp(np.interp(np.sqrt(age[rows]), grid, bound)) for bound in bounds
         )
@@ -111,12 +124,12 @@ def _survey_bounds(
     survey = children()
     value = survey.body_mass_index if name == "body_mass_index" else getattr(survey, name)
     rows = (survey.male == male) & np.isfinite(value) & (value > 0)
-    root, y, weight = np.sqrt(survey.age[rows]), np.log(value[rows]), survey.weight[rows]
+    root, logs, weight = np.sqrt(survey.age[rows]), np.log(value[rows]), survey.weight[rows]
     grid = np.linspace(root.min(), root.max(), 61)
-    mean = _smooth(grid, root, y, weight)
-    rest = y - np.interp(root, grid, mean)
-    sd = np.sqrt(np.maximum(_smooth(grid, root, rest**2, weight), 1e-6))
-    z = rest / np.interp(root, grid, sd)
+    mean = _smooth(grid, root, logs, weight)
+    residual = logs - np.interp(root, grid, mean)
+    sd = np.sqrt(np.maximum(_smooth(grid, root, residual**2, weight), 1e-6))
+    z = residual / np.interp(root, grid, sd)
     order = np.argsort(z)
     quantile = (np.cumsum(weight[order]) - 0.5 * weight[order]) / weight.sum()
     ends = np.interp((_TAIL, 1 - _TAIL), quantile, z[order])
@@ -124,8 +137,12 @@ def _survey_bounds(
 
 
 def _smooth(grid: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Local linear regression with a Gaussian kernel."""
-    d = x[None, :] - grid[:, None]
+    """Local linear regression of y on x with a Gaussian kernel, at the points of the grid.
+
+    With d = x - grid, kernel k (weights included) and moments s_i = sum k d^i, the intercept
+    is (sum k y s_2 - sum k d y s_1) / (s_0 s_2 - s_1^2).
+    """
+    d = x[None, :] - grid[:, None]  # (grid, child)
     k = weight * np.exp(-0.5 * (d / _WIDTH) ** 2)
     s0, s1, s2 = k.sum(1), (k * d).sum(1), (k * d**2).sum(1)
     return ((k * y).sum(1) * s2 - (k * d * y).sum(1) * s1) / (s0 * s2 - s1**2)

@@ -1,8 +1,9 @@
 """Bodies that are not those of healthy volunteers: kidney disease, liver cirrhosis, pregnancy.
 
-Each function takes people and gives back a copy that closes on body weight and cardiac output as before. What it does not
-change it leaves as it was: plasma proteins (so a compound's unbound fraction) above all, which should be changed with them.
-Where the numbers of pregnancy were read stands at :func:`reference_pregnancy`.
+Each function takes people and gives back a copy that closes on body weight and cardiac
+output as before. What it does not change it leaves as it was: plasma proteins (so a
+compound's unbound fraction) above all, which should be changed with them. Where the numbers
+of pregnancy were read stands at :func:`reference_pregnancy`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,18 @@ from ..individual import reference_individual
 from ..organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
 from .enzymes import check_people, multiply_activity
 
-#: GFR [mL/min/1.73 m^2]: assumed (docs/assumptions.md), about the middle of FDA's categories mild, 60 to below 90, and
-#: moderate, 30 to below 60 (read in: US label of idarucizumab, 12.3), and of kidney failure, below 15 (read in: Clin Transl
-#: Sci 14:1689, table 1, on FDA's draft guidance of 2020), with what lies between them for severe
+#: GFR [mL/min/1.73 m^2]: assumed (docs/assumptions.md), about the middle of FDA's
+#: categories mild, 60 to below 90, and moderate, 30 to below 60 (read in: US label of
+#: idarucizumab, 12.3), and of kidney failure, below 15 (read in: Clin Transl Sci 14:1689,
+#: table 1, on FDA's draft guidance of 2020), with what lies between them for severe
 RENAL_STAGES = {"mild": 75.0, "moderate": 45.0, "severe": 22.0, "failure": 8.0}
 
 _CYTOCHROMES = ("CYP3A4", "CYP1A2", "CYP2E1", "CYP2B6", "CYP2C8", "CYP2C9", "CYP2C19", "CYP2D6")
-#: Child-Pugh class -> factor of the healthy value. Edginton & Willmann (2008) Clin Pharmacokinet 47:743; the enzymes after
-#: CYP2E1 from Johnson et al. (2010) Clin Pharmacokinet 49:189; read in: the table of disease factors in the description of
-#: Open Systems Pharmacology's populations with hepatic impairment, which has all but functional_mass (assumed,
-#: docs/assumptions.md); enzymes are per gram of functional liver
+#: Child-Pugh class -> factor of the healthy value. Edginton & Willmann (2008) Clin
+#: Pharmacokinet 47:743; the enzymes after CYP2E1 from Johnson et al. (2010) Clin
+#: Pharmacokinet 49:189; read in: the table of disease factors in the description of Open
+#: Systems Pharmacology's populations with hepatic impairment, which has all but
+#: functional_mass (assumed, docs/assumptions.md); enzymes are per gram of functional liver
 CIRRHOSIS: dict[str, dict[str, Any]] = {
     "A": {
         "portal": 0.40,
@@ -63,7 +66,8 @@ CIRRHOSIS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: quantity -> coefficients of the powers of the gestational age [week], relative to the woman before; see reference_pregnancy
+#: quantity -> coefficients of the powers of the gestational age [week], relative to the
+#: woman before; see reference_pregnancy
 PREGNANCY: dict[str, tuple[float, ...]] = {
     "body_weight": (1.0, 0.00560, 0.000054),
     "cardiac_output": (1.0, 0.01965, -0.000292),
@@ -82,21 +86,27 @@ def with_renal_impairment(
 ) -> xr.Dataset:
     """People with a lower GFR; everything else is unchanged.
 
-    Somebody whose GFR is lower already (age takes its share: creatinine-based GFR falls with it) keeps
-    their own, and a warning says how many did.
+    Somebody whose GFR is lower already (age takes its share: creatinine-based GFR falls
+    with it) keeps their own, and a warning says how many did.
 
     Parameters
     ----------
-    stage : "mild", "moderate", "severe" or "failure" (:data:`RENAL_STAGES`)
-    egfr : or a GFR [mL/min/1.73 m^2]
+    stage
+        "mild", "moderate", "severe" or "failure" (:data:`RENAL_STAGES`).
+    egfr
+        The GFR itself [mL/min/1.73 m^2], in place of a stage.
 
     Raises
     ------
-    UnknownNameError, InputError : an unknown stage, both or neither, a GFR above what any of the people has
+    UnknownNameError
+        An unknown stage.
+    InputError
+        Both or neither, or a GFR above that of all the people.
 
     Warns
     -----
-    NoEffectWarning : some of the people have less already
+    NoEffectWarning
+        Some of the people have less already.
     """
     check_people(people)
     if (stage is None) == (egfr is None):
@@ -113,19 +123,21 @@ def with_renal_impairment(
     gfr_before = people["gfr"].values
     unchanged = gfr >= gfr_before
     if unchanged.all():
-        s = int(np.argmax(gfr_before / surface))
-        has = gfr_before[s] / surface[s] * 1.73 / 0.06
+        best = int(np.argmax(gfr_before / surface))
+        highest = gfr_before[best] / surface[best] * 1.73 / 0.06
         raise InputError(
             "egfr" if stage is None else "stage",
             indexed if stage is None else f"{stage} ({indexed:g} mL/min/1.73 m^2)",
-            f"less than somebody of these people has: at most {has:.3g} mL/min/1.73 m^2",
-            subject=people["subject"].values[s] if "subject" in people.coords else s,
-            hint="take a more severe stage, a lower egfr, or people with better kidneys (egfr=(low, high) when drawing them)",
+            f"less than somebody of these people has: at most {highest:.3g} mL/min/1.73 m^2",
+            subject=people["subject"].values[best] if "subject" in people.coords else best,
+            hint="take a more severe stage, a lower egfr, or people with better kidneys "
+            "(egfr=(low, high) when drawing them)",
         )
     if unchanged.any():
         warnings.warn(
-            f"{unchanged.sum()} of {unchanged.size} people have a GFR below {indexed:g} mL/min/1.73 m^2 already and keep it; draw people "
-            "with egfr=(low, high) for a group of one stage",
+            f"{unchanged.sum()} of {unchanged.size} people have a GFR below {indexed:g} "
+            "mL/min/1.73 m^2 already and keep it; draw people with egfr=(low, high) for a "
+            "group of one stage",
             NoEffectWarning,
             stacklevel=2,
         )
@@ -135,13 +147,15 @@ def with_renal_impairment(
 def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
     """People with cirrhosis of Child-Pugh class A, B or C.
 
-    Portal, arterial and renal flow, cardiac output, hematocrit, GFR, functional liver mass and enzymes by
-    :data:`CIRRHOSIS`; the flow that is left goes to the other organs in proportion. The liver keeps its volume; what is
-    left of its function is ``liver_function``, which multiplies all its clearance.
+    Portal, arterial and renal flow, cardiac output, hematocrit, GFR, functional liver mass
+    and enzymes by :data:`CIRRHOSIS`; the flow that is left goes to the other organs in
+    proportion. The liver keeps its volume; what is left of its function is
+    ``liver_function``, which multiplies all its clearance.
 
     Raises
     ------
-    UnknownNameError : another class
+    UnknownNameError
+        Another class.
     """
     check_people(people)
     check_choice("child_pugh", child_pugh, CIRRHOSIS)
@@ -184,26 +198,31 @@ def with_hepatic_impairment(people: xr.Dataset, child_pugh: str) -> xr.Dataset:
 def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     """The reference woman at a gestational age, as a physiology Dataset with one subject.
 
-    With GA in weeks, relative to GA = 0 (Gaohua et al. 2012, Br J Clin Pharmacol 74:873, table 2; read in: the model file
-    Gaohua_2012_pregnancy_pbpk_midazolam.R of nlmixr2lib):
+    With GA in weeks, relative to GA = 0 (Gaohua et al. 2012, Br J Clin Pharmacol 74:873,
+    table 2; read in: the model file Gaohua_2012_pregnancy_pbpk_midazolam.R of nlmixr2lib):
 
     - body weight 1 + 0.00560 GA + 0.000054 GA^2; cardiac output 1 + 0.01965 GA - 0.000292 GA^2
-    - plasma 1 - 0.00892 GA + 0.00168 GA^2 - 0.000028 GA^3; red cells 1 + 0.00658 GA; the hematocrit follows from both
+    - plasma 1 - 0.00892 GA + 0.00168 GA^2 - 0.000028 GA^3; red cells 1 + 0.00658 GA; the
+      hematocrit follows from both
     - flow of the kidney 1 + 0.05022 GA - 0.00125 GA^2
-    - CYP3A4 1 + 0.02983 GA - 0.00074 GA^2, CYP2D6 1 + 0.02270 GA - 0.00035 GA^2, CYP1A2 1 - 0.03581 GA + 0.00050 GA^2
+    - CYP3A4 1 + 0.02983 GA - 0.00074 GA^2, CYP2D6 1 + 0.02270 GA - 0.00035 GA^2, CYP1A2 1 -
+      0.03581 GA + 0.00050 GA^2
 
-    GFR 1 + 0.02839 GA - 0.000502 GA^2 is assumed (docs/assumptions.md); at 36 weeks it is 1.37, Xia et al. (2013) AAPS J
-    15:1012, table IV, have 13.8/9.9 in late pregnancy.
+    GFR 1 + 0.02839 GA - 0.000502 GA^2 is assumed (docs/assumptions.md); at 36 weeks it is
+    1.37, Xia et al. (2013) AAPS J 15:1012, table IV, have 13.8/9.9 in late pregnancy.
 
-    Uterus, fetus, placenta and gained fat are in ``rest``, which takes what is left of weight and flow.
+    Uterus, fetus, placenta and gained fat are in ``rest``, which takes what is left of
+    weight and flow.
 
     Parameters
     ----------
-    gestational_age : [weeks], 0 to 40
+    gestational_age
+        [weeks], 0 to 40.
 
     Raises
     ------
-    InputError : another age
+    InputError
+        Another age.
     """
     ga = quantity(gestational_age, "week", "gestational_age")
     if not 0 <= ga <= 40:

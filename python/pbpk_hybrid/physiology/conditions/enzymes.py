@@ -1,8 +1,9 @@
 """How active the enzymes of people are: age, genotype, and differences between people.
 
-Activities are per gram of organ and relative to an adult with two normal alleles. They go into the variable
-``enzyme_activity(subject, enzyme)`` of a physiology Dataset; an enzyme named ``CYP3A4.gut`` holds for the gut wall alone.
-Each of the functions here multiplies what is there already, so that they combine.
+Activities are per gram of organ and relative to an adult with two normal alleles. They go
+into the variable ``enzyme_activity(subject, enzyme)`` of a physiology Dataset; an enzyme
+named ``CYP3A4.gut`` holds for the gut wall alone. Each of the functions here multiplies
+what is there already, so that they combine.
 
 Ontogeny, with age in years, scaled to 1 at the age cap and 1 beyond:
 
@@ -23,14 +24,18 @@ from ..._core.errors import InputError, NoEffectWarning, SchemaError, nearest_na
 from ..._core.random import check_seed, stream
 
 _TABLE = (
-    "; read in: a public table of ontogeny parameters (R) that names as its sources Salem et al. (2014) Clin Pharmacokinet "
-    "53:625 and Upreti & Wahlstrom (2016) J Clin Pharmacol 56:266"
+    "; read in: a public table of ontogeny parameters (R) that names as its sources Salem "
+    "et al. (2014) Clin Pharmacokinet 53:625 and Upreti & Wahlstrom (2016) J Clin Pharmacol "
+    "56:266"
 )
 _REVIEW = ", and in Br J Clin Pharmacol 88:4267 (doi 10.1111/bcp.14821), table 1"
 _SALEM = "Salem et al. (2014)" + _TABLE
 _UPRETI = "in use beside Upreti & Wahlstrom (2016)" + _TABLE
 _UGT = "in use beside Salem et al. (2014) and Upreti & Wahlstrom (2016)" + _TABLE
-_RATIO = "age^1.41/(1.13 + age^1.41); read in: public code of caffeine's clearance in children (R, function KCYP1A2)"
+_RATIO = (
+    "age^1.41/(1.13 + age^1.41); read in: public code of caffeine's clearance in children "
+    "(R, function KCYP1A2)"
+)
 #: enzyme -> (F_max, F_birth, age_50 [year], n, age cap [year], source)
 ONTOGENY: dict[str, tuple[float, float, float, float, float, str]] = {
     "CYP3A4": (1.06, 0.11, 0.64, 1.91, 25.0, _SALEM),
@@ -50,10 +55,11 @@ ONTOGENY: dict[str, tuple[float, float, float, float, float, str]] = {
 #: enzymes whose activity grows in a straight line: enzyme -> (at birth, per year, source)
 STRAIGHT_ONTOGENY = {"UGT2B7": (0.113, 0.0425, _UGT), "UGT2B15": (0.495, 0.025, _UGT)}
 
-#: enzyme -> phenotype -> (activity relative to normal metabolisers, frequency in Europeans). Frequencies: CYP2D6 and CYP2C19
-#: Genet Med 21:1345 (doi 10.1038/s41436-018-0337-5), table 2, genome sequencing, normal what is left; CYP2C9 59, 487 and 1037
-#: of 1583 people, Clin Pharmacol Ther 107:617 (doi 10.1002/cpt.1665), table 2; both read. Activities are assumed
-#: (docs/assumptions.md).
+#: enzyme -> phenotype -> (activity relative to normal metabolisers, frequency in
+#: Europeans). Frequencies: CYP2D6 and CYP2C19 Genet Med 21:1345 (doi
+#: 10.1038/s41436-018-0337-5), table 2, genome sequencing, normal what is left; CYP2C9 59,
+#: 487 and 1037 of 1583 people, Clin Pharmacol Ther 107:617 (doi 10.1002/cpt.1665), table 2;
+#: both read. Activities are assumed (docs/assumptions.md).
 PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
     "CYP2D6": {
         "poor": (0.0, 0.0496),
@@ -74,8 +80,9 @@ PHENOTYPES: dict[str, dict[str, tuple[float, float]]] = {
         "normal": (1.0, 1037 / 1583),
     },
 }
-#: coefficient of variation of an enzyme's activity between people of one age and genotype: what httk's Monte Carlo takes for
-#: intrinsic clearance (clint.pop.cv = 0.3; read in: a vignette of httk, after Wambaugh et al. 2019, doi 10.1093/toxsci/kfz205)
+#: coefficient of variation of an enzyme's activity between people of one age and genotype:
+#: what httk's Monte Carlo takes for intrinsic clearance (clint.pop.cv = 0.3; read in: a
+#: vignette of httk, after Wambaugh et al. 2019, doi 10.1093/toxsci/kfz205)
 VARIATION = 0.30
 
 
@@ -84,7 +91,8 @@ def ontogeny(enzyme: str, age: Any) -> np.ndarray:
 
     Raises
     ------
-    UnknownNameError : an enzyme without a function
+    UnknownNameError
+        An enzyme without a function.
     """
     years = np.asarray(age, dtype=float)
     if enzyme in STRAIGHT_ONTOGENY:
@@ -117,24 +125,35 @@ def with_enzymes(
 
     Parameters
     ----------
-    people : physiology Dataset of humans
-    by_age : apply the ontogeny functions (adults stay as they are)
-    phenotypes : enzyme -> phenotype of everybody; ``"population"``: drawn by the frequencies in Europeans; None: normal
-    variation : coefficient of variation of log-normal activities, one for all enzymes or enzyme -> value (others vary by
-        :data:`VARIATION`); None: none
-    seed : for what is drawn; None takes the population's own
+    people
+        Physiology Dataset of humans.
+    by_age
+        Apply the ontogeny functions (adults stay as they are).
+    phenotypes
+        enzyme -> phenotype of everybody; ``"population"``: drawn by the frequencies in
+        Europeans; None: normal.
+    variation
+        Coefficient of variation of log-normal activities, one for all enzymes or enzyme ->
+        value (others vary by :data:`VARIATION`); None: none.
+    seed
+        For what is drawn; None takes the population's own.
 
     Returns
     -------
-    A copy with ``enzyme_activity(subject, enzyme)``, and ``phenotype_<enzyme>`` where phenotypes were asked for
+    Dataset
+        A copy with ``enzyme_activity(subject, enzyme)``, and ``phenotype_<enzyme>`` where
+        phenotypes were asked for.
 
     Raises
     ------
-    InputError, UnknownNameError : animals, an enzyme or phenotype that is not known, a variation below 0, no seed
+    InputError, UnknownNameError
+        Animals, an enzyme or phenotype that is not known, a variation below 0, no seed.
 
     Warns
     -----
-    NoEffectWarning : a variation of an enzyme that nothing here knows; it counts for compounds that name it so
+    NoEffectWarning
+        A variation of an enzyme that nothing here knows; it counts for compounds that name
+        it so.
     """
     check_humans(people)
     check_kind("by_age", by_age, (bool, np.bool_), "True or False")
@@ -151,16 +170,15 @@ def with_enzymes(
         out = assign_phenotypes(out, phenotypes, PHENOTYPES, rng, "enzyme")
     if variation is not None:
         names = [e for e in (*ONTOGENY, *STRAIGHT_ONTOGENY) if "." not in e]
-        given = (
-            dict.fromkeys(names, variation)
-            if not isinstance(variation, Mapping)
-            else (dict.fromkeys(names, VARIATION) | dict(variation))
+        by_enzyme = (
+            dict.fromkeys(names, VARIATION) | dict(variation)
+            if isinstance(variation, Mapping)
+            else dict.fromkeys(names, variation)
         )
-        warn_of_unknown("variation", given, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
-        factors = activity_factors(given, n, own_stream(seed, people, "enzymes"))
-        if (
-            "CYP3A4" in factors
-        ):  # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
+        warn_of_unknown("variation", by_enzyme, (*names, *ONTOGENY, *PHENOTYPES), "enzyme")
+        factors = activity_factors(by_enzyme, n, own_stream(seed, people, "enzymes"))
+        if "CYP3A4" in factors:
+            # liver and gut wall have one CYP3A4 gene; their abundances are taken to go together
             factors["CYP3A4.gut"] = factors["CYP3A4"]
         out = multiply_activity(out, factors)
     return out
@@ -177,22 +195,29 @@ def assign_phenotypes(
 
     Parameters
     ----------
-    phenotypes : name -> phenotype of everybody; ``"population"``: drawn by the frequencies of the tables
-    tables : name -> phenotype -> (activity, frequency, ...)
-    rng : for what is drawn
-    kind : "enzyme" or "transporter", for messages
+    phenotypes
+        name -> phenotype of everybody; ``"population"``: drawn by the frequencies of the
+        tables.
+    tables
+        name -> phenotype -> (activity, frequency, ...).
+    rng
+        For what is drawn.
+    kind
+        "enzyme" or "transporter", for messages.
 
     Raises
     ------
-    InputError, UnknownNameError : another text, a name or phenotype that is not in the tables
+    InputError, UnknownNameError
+        Another text, a name or phenotype that is not in the tables.
     """
     if isinstance(phenotypes, str) and phenotypes != "population":
         raise InputError(
             "phenotypes", phenotypes, f"'population', or a mapping of {kind}s to phenotypes"
         )
     n, out = people.sizes["subject"], people
-    asked = dict.fromkeys(tables) if isinstance(phenotypes, str) else dict(phenotypes)
-    for name, which in asked.items():
+    # None: drawn by the frequencies
+    by_name = dict.fromkeys(tables) if isinstance(phenotypes, str) else dict(phenotypes)
+    for name, which in by_name.items():
         if name not in tables:
             raise unknown_name("phenotypes", name, tables, what=f"a polymorphic {kind}")
         table = tables[name]
@@ -216,7 +241,8 @@ def activity_factors(
 
     Raises
     ------
-    InputError : a coefficient below 0 or above 5
+    InputError
+        A coefficient below 0 or above 5.
     """
     factors = {}
     for name, cv in variation.items():
@@ -229,15 +255,17 @@ def activity_factors(
     return factors
 
 
-def warn_of_unknown(field: str, given: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """
+def warn_of_unknown(field: str, names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Say which names nothing in the package knows.
+
     Warns
     -----
-    NoEffectWarning : names that are not known, with the nearest that are
+    NoEffectWarning
+        For each name that is not among the `known`, with the nearest that are.
     """
     known = list(dict.fromkeys(known))
     bases = {name.split(".")[0] for name in known}
-    for name in given:
+    for name in names:
         if name in known or name.split(".")[0] in bases:
             continue
         near = nearest_names(name, known)
@@ -247,17 +275,20 @@ def warn_of_unknown(field: str, given: Iterable[str], known: Iterable[str], kind
             else f"known: {', '.join(known)}"
         )
         warnings.warn(
-            f"{field}[{name!r}]: no {kind} of this name is known; it changes only compounds that name it so; {hint}",
+            f"{field}[{name!r}]: no {kind} of this name is known; it changes only compounds "
+            f"that name it so; {hint}",
             NoEffectWarning,
             stacklevel=3,
         )
 
 
 def check_people(people: xr.Dataset) -> None:
-    """
+    """Refuse what is no physiology Dataset.
+
     Raises
     ------
-    SchemaError : no physiology Dataset
+    SchemaError
+        A variable is missing that the functions here read.
     """
     needed = ("species", "age", "body_weight", "height", "gfr", "blood_flow", "cardiac_output")
     if not isinstance(people, xr.Dataset) or any(name not in people for name in needed):
@@ -270,10 +301,12 @@ def check_people(people: xr.Dataset) -> None:
 
 
 def check_humans(people: xr.Dataset) -> None:
-    """
+    """Refuse animals.
+
     Raises
     ------
-    InputError : animals
+    InputError
+        Somebody is not human.
     """
     check_people(people)
     if set(np.unique(people["species"].values)) != {"human"}:
@@ -281,7 +314,9 @@ def check_humans(people: xr.Dataset) -> None:
 
 
 def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """A copy whose activities are multiplied; enzymes that were not there start at 1, an organ's own at the enzyme's."""
+    """A copy whose activities are multiplied; enzymes that were not there start at 1, an
+    organ's own at the enzyme's.
+    """
     n = people.sizes["subject"]
     table: dict[str, np.ndarray] = {}
     if "enzyme_activity" in people:
@@ -291,9 +326,8 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
     for enzyme, factor in factors.items():
         start = before.get(enzyme, before.get(enzyme.split(".")[0], np.ones(n)))
         table[enzyme] = start * np.broadcast_to(factor, (n,))
-    for (
-        enzyme
-    ) in table:  # a factor of the enzyme concerns its organs, unless they have one of their own
+    # a factor of the enzyme concerns its organs, unless they have one of their own
+    for enzyme in table:
         base = enzyme.split(".")[0]
         if "." in enzyme and base in factors and enzyme not in factors:
             table[enzyme] = table[enzyme] * np.broadcast_to(factors[base], (n,))
@@ -308,11 +342,13 @@ def multiply_activity(people: xr.Dataset, factors: Mapping[str, np.ndarray]) -> 
 
 
 def own_stream(seed: int | None, people: xr.Dataset, purpose: str) -> np.random.Generator:
-    """The stream of one purpose, of the seed or the population's own: shared with nothing else that is drawn.
+    """The stream of one purpose, of the seed or the population's own: shared with nothing
+    else that is drawn.
 
     Raises
     ------
-    InputError : there is no seed
+    InputError
+        There is no seed.
     """
     used = people.attrs.get("seed") if seed is None else seed
     if used is None:

@@ -54,13 +54,13 @@ def check_bodies(
     Parameters
     ----------
     body
-        Body.
+        Of n subjects.
     rules
-        Tuple of Rule.
-    human : (subject,) bool or None
-        Where the soft rules apply; None: everywhere.
-    subject : (subject,) or None
-        Coordinate of the result; None: numbers from 0.
+        Rules to apply.
+    human
+        (subject,) bool or None Where the soft rules apply; None: everywhere.
+    subject
+        (subject,) or None Coordinate of the result; None: numbers from 0.
     """
     human = np.ones(len(body.male), dtype=bool) if human is None else human
     residual = _residuals(body, rules, human)

@@ -12,6 +12,7 @@ import csv
 import gzip
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..._core.errors import FileFormatError
 from ..._core.numbers_in_text import NUMBER, meant
 from ..adults.body import INDEX
 from ..dataset import body_surface_area
+from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS
 from .body import Body
 
 _PARTS = {
@@ -72,6 +74,33 @@ def read_httk_population(path: str | os.PathLike) -> Body:
         and the line.
     """
     path = Path(path).expanduser()
+    table = _rows(path)
+    columns = {name: _numbers(path, table, name) for name in _COLUMNS if name != "gender"}
+    output, weight, height = (columns[name] for name in ("CO", "weight_adj", "height"))
+    unknown = np.full(len(table), np.nan)
+    return Body(
+        mass=_masses(columns),
+        flow=_flows(columns),
+        male=np.array([row["gender"] == "Male" for row in table]),
+        weight=weight,
+        height=height,
+        hematocrit=columns["hematocrit"] / 100,
+        gfr=columns["gfr_est"] * body_surface_area(weight, height) / 1.73 * 0.06,
+        output=output,
+        creatinine=columns["serum_creat"],
+        bmi=unknown,
+        surface=unknown,
+    )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The file as column -> text, one dict per person.
+
+    Raises
+    ------
+    FileFormatError
+        It cannot be read, holds nobody, or lacks a column.
+    """
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt", newline="", encoding="utf-8") as file:
@@ -87,42 +116,45 @@ def read_httk_population(path: str | os.PathLike) -> Body:
         raise FileFormatError(
             "path", str(path), f"the columns of httk-pop; missing: {', '.join(missing[:5])}"
         )
+    return table
 
-    def column(name: str) -> np.ndarray:
-        values = np.empty(len(table))
-        for i, row in enumerate(table):
-            text = row[name]
-            if not isinstance(text, str) or not NUMBER.fullmatch(text.strip()):
-                hint = meant(text) if isinstance(text, str) else ""
-                raise FileFormatError(
-                    f"{path.name}, line {i + 2}, {name}", text, "a number", hint=hint
-                )
-            values[i] = float(text)
-        return values
 
-    n, output = len(table), column("CO")
-    mass, flow = np.zeros((n, 16)), np.zeros((n, 16))
+def _numbers(path: Path, table: list[dict[str, str]], name: str) -> np.ndarray:
+    """(person,) values of a column.
+
+    Raises
+    ------
+    FileFormatError
+        A value is not a number.
+    """
+    values = np.empty(len(table))
+    for i, row in enumerate(table):
+        text = row[name]
+        if not isinstance(text, str) or not NUMBER.fullmatch(text.strip()):
+            hint = meant(text) if isinstance(text, str) else ""
+            raise FileFormatError(f"{path.name}, line {i + 2}, {name}", text, "a number", hint=hint)
+        values[i] = float(text)
+    return values
+
+
+def _masses(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(person, organ) masses [kg]; blood half arterial, half venous."""
+    mass = np.zeros((columns["CO"].size, len(ORGANS)))
     for organ, names in _PARTS.items():
-        mass[:, INDEX[organ]] = sum(column(f"{name}_mass") for name in names)
-        flow[:, INDEX[organ]] = sum(column(f"{name}_flow") for name in names)
-    mass[:, INDEX["rest"]] = column("Other_mass") + column("Gonads_mass")
-    mass[:, :2] = column("Blood_mass")[:, None] / 2
-    flow[:, INDEX["rest"]] = (
-        column("Gonads_flow") + flow[:, INDEX["lung"]]
-    )  # its lung carries the bronchial flow
-    flow[:, [INDEX[o] for o in ("arterial_blood", "venous_blood", "lung")]] = output[:, None]
-    weight, height = column("weight_adj"), column("height")
-    unknown = np.full(n, np.nan)
-    return Body(
-        mass=mass,
-        flow=flow,
-        male=np.array([row["gender"] == "Male" for row in table]),
-        weight=weight,
-        height=height,
-        hematocrit=column("hematocrit") / 100,
-        gfr=column("gfr_est") * body_surface_area(weight, height) / 1.73 * 0.06,
-        output=output,
-        creatinine=column("serum_creat"),
-        bmi=unknown,
-        surface=unknown,
-    )
+        mass[:, INDEX[organ]] = sum(columns[f"{name}_mass"] for name in names)
+    mass[:, INDEX["rest"]] = columns["Other_mass"] + columns["Gonads_mass"]
+    for organ in BLOOD_POOLS:
+        mass[:, INDEX[organ]] = columns["Blood_mass"] / 2
+    return mass
+
+
+def _flows(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(person, organ) blood flows [L/h]."""
+    flow = np.zeros((columns["CO"].size, len(ORGANS)))
+    for organ, names in _PARTS.items():
+        flow[:, INDEX[organ]] = sum(columns[f"{name}_flow"] for name in names)
+    # httk's lung carries the bronchial flow alone, which is part of the rest here
+    flow[:, INDEX["rest"]] = columns["Gonads_flow"] + flow[:, INDEX["lung"]]
+    for organ in FULL_FLOW_ORGANS:
+        flow[:, INDEX[organ]] = columns["CO"]
+    return flow

@@ -18,9 +18,10 @@ def summary(population: xr.Dataset) -> dict[str, float]:
 
     Returns
     -------
-    ``hard``, ``soft`` : who breaks a rule of the kind
-    ``soft_of_real_people`` : how many of the held-out adults of NHANES break a soft rule, by survey weight; a population
-        that scores far below has cut off real tails
+    dict
+        ``hard`` and ``soft``: subjects who break at least one rule of the kind.
+        ``soft_of_real_people``: held-out adults of NHANES who break a soft rule, by survey
+        weight; a population that scores far below has cut off real tails.
 
     Raises
     ------

@@ -3,15 +3,17 @@
 Three published tables, read untouched from the shipped copies:
 
 ``rodgers_rowland``
-    Rat, Rodgers, Leahy & Rowland, J Pharm Sci 94:1259 (2005) and Rodgers & Rowland, J Pharm Sci 95:1238 (2006).
-    No openly licensed human table exists; the rat table is used for every species, as is usual.
+    Rat, Rodgers, Leahy & Rowland, J Pharm Sci 94:1259 (2005) and Rodgers & Rowland, J Pharm
+    Sci 95:1238 (2006). No openly licensed human table exists; the rat table is used for
+    every species, as is usual.
 ``poulin_theil`` and ``berezhkovskiy``
-    Human, Poulin & Theil, J Pharm Sci 91:129 (2002). For the animals the rat table is built from the
-    Rodgers-Rowland rows: water = extracellular + intracellular water, phospholipid = neutral + acidic phospholipid.
+    Human, Poulin & Theil, J Pharm Sci 91:129 (2002). For the animals the rat table is built
+    from the Rodgers-Rowland rows: water = extracellular + intracellular water, phospholipid
+    = neutral + acidic phospholipid.
 ``schmitt``
-    Rat (Ruark et al., J Pharm Sci 103:2189, 2014) and human (Schmitt, Toxicol In Vitro 22:457, 2008; Pearce et al.,
-    J Pharmacokinet Pharmacodyn 44:549, 2017) as held by httk. httk uses the human composition for all species but
-    the rat; so does this function.
+    Rat (Ruark et al., J Pharm Sci 103:2189, 2014) and human (Schmitt, Toxicol In Vitro
+    22:457, 2008; Pearce et al., J Pharmacokinet Pharmacodyn 44:549, 2017) as held by httk.
+    httk uses the human composition for all species but the rat; so does this function.
 
 A tissue that a table lacks gets the row of another tissue, named in ``stand_in``: gut
 for stomach, muscle for the rest of the body, and (Poulin-Theil) the rat pancreas or
@@ -93,7 +95,17 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
 
     Returns
     -------
-    Dataset over ``organ`` (the 14 tissues, then ``plasma`` and ``red_cells``).
+    Dataset
+        Over ``organ`` (the 14 tissues, then ``plasma`` and ``red_cells``), with the
+        variables of the method, see below.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown species or method.
+
+    Notes
+    -----
     Variables by method:
 
     - rodgers_rowland: ``fraction_neutral_lipid``, ``fraction_neutral_phospholipid``,
@@ -113,11 +125,6 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
     ratio of plasma) is NaN. Coordinates ``source`` and ``stand_in`` (empty, or the
     tissue whose row is used) run over ``organ``; the attribute ``composition_species``
     says whose tissues were analysed.
-
-    Raises
-    ------
-    UnknownNameError
-        Unknown species or method.
     """
     check_choice("species", species, SPECIES)
     check_choice("method", method, METHODS)
@@ -145,7 +152,10 @@ def tissue_composition(species: str, method: str) -> xr.Dataset:
     )
     note = ""
     if measured != species:
-        note = f"composition of the {measured}: none is openly published for the {species} by this method"
+        note = (
+            f"composition of the {measured}: none is openly published for the {species} by "
+            "this method"
+        )
     ds.attrs = provenance(
         title="tissue composition",
         species=species,
@@ -178,7 +188,7 @@ _KPCOEFF_COLUMNS = {
 }
 
 
-def _rodgers_rowland(species: str):
+def _rodgers_rowland(species: str) -> tuple[Composition, Sources, Sources, str]:
     values: Composition = {}
     sources: Sources = {}
     vascular = compphysiol("rat250", "fvasOWtot")
@@ -215,16 +225,15 @@ def _rodgers_rowland(species: str):
     return values, sources, stand_in, "rat"
 
 
-_PANCREAS_PH = (
-    7.0  # intracellular pH of Rodgers et al. 2005; Poulin & Theil give none for the pancreas
-)
+#: intracellular pH of Rodgers et al. 2005; Poulin & Theil give none for the pancreas
+_PANCREAS_PH = 7.0
 
 
-def _poulin_theil(species: str):
+def _poulin_theil(species: str) -> tuple[Composition, Sources, Sources, str]:
     return _poulin_theil_human() if species == "human" else _poulin_theil_rat()
 
 
-def _poulin_theil_rat():
+def _poulin_theil_rat() -> tuple[Composition, Sources, Sources, str]:
     composition, sources, stand_in, _ = _rodgers_rowland("rat")
     ph = {row["tissue"].lower(): float(row["pH"]) for row in rows("kpcoeff_poulin_theil")}
     values: Composition = {}
@@ -237,7 +246,7 @@ def _poulin_theil_rat():
             + row.get("acidic_phospholipid", 0) / 1000,
             "ph": ph.get(stand_in.get(organ, organ), _PANCREAS_PH),
         }
-    # plasma water is what plasma protein leaves (httk: protein fraction of rat plasma .05871)
+    # plasma water is what plasma protein leaves (httk: protein fraction of rat plasma 0.05871)
     values["plasma"]["fraction_water"] = (
         1 - httk_physiology("rat")["Plasma Protein Volume Fraction"]
     )
@@ -250,14 +259,13 @@ def _poulin_theil_rat():
     return values, sources, stand_in, "rat"
 
 
-def _poulin_theil_human():
+def _poulin_theil_human() -> tuple[Composition, Sources, Sources, str]:
     values: Composition = {}
     sources: Sources = {}
     for row in rows("kpcoeff_poulin_theil"):
         organ = row["tissue"].lower()
-        # compphysiol has .778 where kpcoeff has .788 for the water of spleen; the difference is
-        # below 2 % and
-        # kpcoeff's table is kept whole
+        # compphysiol has 0.778 where kpcoeff has 0.788 for the water of spleen; the difference
+        # is below 2 %, and kpcoeff's table is kept whole
         values[organ] = {
             "fraction_water": float(row["f_water"]),
             "fraction_neutral_lipid": float(row["f_n_l"]),
@@ -297,7 +305,7 @@ _HTTK_COLUMNS = {
 }
 
 
-def _schmitt(species: str):
+def _schmitt(species: str) -> tuple[Composition, Sources, Sources, str]:
     measured = "rat" if species == "rat" else "human"
     values: Composition = {}
     sources: Sources = {}
@@ -308,8 +316,7 @@ def _schmitt(species: str):
                 continue
             values.setdefault(organ, {})[name] = value
             sources.setdefault(organ, f"{reference} ({measured}), via httk tissue_data.csv")
-    # plasma protein by species where httk has it (the minipig is not among its species: human
-    # value)
+    # plasma protein by species where httk has it; the minipig, which it lacks, as human
     plasma_species = "human" if species == "minipig" else species
     protein = httk_physiology(plasma_species)["Plasma Protein Volume Fraction"]
     values["plasma"] = {

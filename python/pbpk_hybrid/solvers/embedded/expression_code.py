@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import llvmlite
 import numpy as np
@@ -47,8 +48,7 @@ _INTRINSICS = {
 _LIBRARY = ("tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """Where a symbol lies: in row `index` of input array `array`."""
 
     array: int

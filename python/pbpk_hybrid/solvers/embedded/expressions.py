@@ -17,10 +17,10 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
-from ...models.expressions.tree import Expression, add, mul, symbol, symbols
+from ...models.expressions.tree import Expression, add, apply, mul, symbol, symbols
 from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
-from .lanes import LANES, _row_pointer, aligned_lanes, load, splat, store
+from .lanes import LANES, _row_pointer, aligned_lanes, lane, load, splat, store
 
 #: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
 #: scratch for the rates (one set per thread). For sensitivities: code of the rates' derivative along a direction of states and
@@ -251,30 +251,30 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         return None
     place = system.plan.place
     number = {name: i for i, name in enumerate(system.states)}
-    rows = {name: Row(0, int(place[i])) for name, i in number.items()}
-    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
     values = [v for group in program.values for v in group]
     wanted = sensitivities and bool(values)
-    key = (program.conditions, tuple(values), tuple(rows.items()), wanted)
-    code, along = _remembered(
-        key,
-        lambda: (
-            compile_expressions([*program.conditions, *values], rows).address,
-            _event_tangents(program, values, rows) if wanted else 0,
-        ),
+    key = (
+        program.conditions,
+        tuple(values),
+        system.states,
+        place.tobytes(),
+        program.constants,
+        wanted,
     )
-    seen = symbols(*program.conditions)
+    code, along, used = _remembered(key, lambda: _event_codes(system, values, wanted))
     n = len(program.conditions)
+    once = aligned_lanes(n)
+    once[:] = np.array(program.once, dtype=float)[:, None]
     ptr = n + np.r_[0, np.cumsum([len(t) for t in program.targets])]
     target = [int(place[number[t]]) for group in program.targets for t in group]
     return Events(
         code,
         ptr.astype(np.int64),
         np.array(target, dtype=np.int64),
-        np.array(program.once, dtype=np.int64),
+        once,
         constants,
-        np.zeros((n, LANES), dtype=np.int8),
-        np.zeros((n, LANES), dtype=np.int8),
+        aligned_lanes(n),
+        aligned_lanes(n),
         aligned_lanes(n + len(values)),
         aligned_lanes(system.n_states),
         np.array([place[number[s]] for s in program.still], dtype=np.int64),
@@ -284,11 +284,32 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: bool = Fa
         aligned_lanes(max(1, len(values))),
         int(program.reported_before),
         int(program.n_switches),
-        np.array(sorted(rows[s].index for s in seen if rows[s].array == 0), dtype=np.int64),
+        used,
     )
 
 
-def _event_tangents(program, values: list[Expression], rows: dict[str, Row]) -> int:
+def _event_codes(
+    system: System, values: Sequence[Expression], sensitivities: bool
+) -> tuple[int, int, np.ndarray]:
+    """Addresses of conditions with values, and of the values' tangents; rows that conditions use."""
+    program = system.events
+    rows = {n: Row(0, int(i)) for n, i in zip(system.states, system.plan.place, strict=True)}
+    rows |= {name: Row(2, j) for j, name in enumerate(program.constants)}
+    conditions = [_zero_or_one(c) for c in program.conditions]
+    code = compile_expressions([*conditions, *values], rows).address if conditions else 0
+    along = _event_tangents(program, values, rows) if sensitivities else 0
+    used = sorted(rows[s].index for s in symbols(*conditions) if rows[s].array == 0)
+    return code, along, np.array(used, dtype=np.int64)
+
+
+def _zero_or_one(condition: Expression) -> Expression:
+    """1 where a condition holds, 0 elsewhere and where it is not a number, so that lanes can be added up."""
+    if condition.op in ("lt", "le", "eq", "and", "or", "not"):
+        return condition
+    return apply("and", apply("eq", condition, condition), condition)
+
+
+def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row]) -> int:
     """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
     seeds = {name: symbol(f"{name} direction") for name in rows}
     own = dict(rows)
@@ -308,16 +329,15 @@ def keep_exact(ev, y, z, at, now):
 @njit(cache=True, nogil=True)
 def reset_events(ev):
     """Nothing has happened yet."""
-    ev.holds[:] = 0
-    ev.happened[:] = 0
+    ev.holds[:] = 0.0
+    ev.happened[:] = 0.0
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def due(ev, k, l):
-    """Whether an event may happen in a lane once its condition is true."""
-    if ev.holds[k, l] != 0:
-        return False
-    return ev.once[k] == 0 or ev.happened[k, l] == 0
+def _rise(ev, k):
+    """1 in the lanes in which an event's condition is true that was not, unless it happens once and has happened."""
+    spent = load(ev.once, k) * load(ev.happened, k)
+    return load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
 
 
 @njit(cache=True, nogil=True)
@@ -328,23 +348,26 @@ def fire(ev, y, s, block):
     """
     n = len(ev.once)
     happened = False
+    if n == 0:
+        return False
     changed = True
     for k in range(n):
         if changed:
             call(ev.code, y, 0, y, ev.constants, ev.rows, 0)
             changed = False
+        rise = _rise(ev, k)
         for l in range(LANES):
-            now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and due(ev, k, l):
-                if s is not None:
-                    _set_sensitivities(ev, k, l, y, s, block)
-                for q in range(ev.ptr[k], ev.ptr[k + 1]):
-                    y[ev.target[q - n], l] = ev.rows[q, l]
-                ev.happened[k, l] = 1
-                changed = True
-                if k < n - ev.switches:
-                    happened = True
-            ev.holds[k, l] = 1 if now else 0
+            if lane(rise, l) == 0.0:
+                continue
+            if s is not None:
+                _set_sensitivities(ev, k, l, y, s, block)
+            for q in range(ev.ptr[k], ev.ptr[k + 1]):
+                y[ev.target[q - n], l] = ev.rows[q, l]
+            ev.happened[k, l] = 1.0
+            changed = True
+            if k < n - ev.switches:
+                happened = True
+        store(ev.holds, k, load(ev.rows, k))
     return happened
 
 
@@ -381,17 +404,18 @@ def _set_sensitivities(ev, k, l, y, s, block):
 def rising(ev, state, row, count, note):
     """Whether a condition that did not hold does so now, in a lane with a subject; `note`: remember those that ended."""
     n = len(ev.once)
+    if n == 0:
+        return False
     call(ev.code, state, row, state, ev.constants, ev.rows, 0)
+    rise = splat(0.0)
     for k in range(n):
-        for l in range(count):
-            now = ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]
-            if now and due(ev, k, l):
-                return True
+        rise = rise + _rise(ev, k)
+    for l in range(count):
+        if lane(rise, l) != 0.0:
+            return True
     if note:  # only of a step that stands: one that is cut short says nothing about its end
         for k in range(n):
-            for l in range(LANES):
-                if not (ev.rows[k, l] != 0.0 and ev.rows[k, l] == ev.rows[k, l]):
-                    ev.holds[k, l] = 0
+            store(ev.holds, k, load(ev.holds, k) * load(ev.rows, k))
     return False
 
 

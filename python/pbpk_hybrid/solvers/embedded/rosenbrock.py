@@ -54,6 +54,10 @@ Control = namedtuple("Control", "rtol max_steps min_step max_step")
 
 #: two times are the same if they differ by less than this share of them; more than conditions allow for
 SAME_TIME = 3e-11
+#: how far inside a step its first and last moment are looked at, as a share of the time: a few units of its last digit
+NUDGE = 4e-15
+#: an error so far below 1 allows a step to grow more than fivefold, in models with events
+FAR_BELOW = 1e-5
 # as plain numbers, which numba keeps as constants
 SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
 STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
@@ -550,6 +554,11 @@ def integrate_pack(
                 step = until - t
                 last = True
             gamma_h = gamma * step
+            ends_before = 0.0
+            if ev is not None:
+                # a rate that jumps at a time, where a step begins or ends, has the value that it has inside
+                store(y, ev.time, splat(t + NUDGE * (1.0 + abs(t))))
+                ends_before = t + step - NUDGE * (1.0 + abs(t + step))
             if not refused:  # a refused step starts again from the same y
                 _linearise(st, par, y, slope, expr)
             _factorise(n, st, stoich, base0, slope, lu, gamma_h)
@@ -560,13 +569,19 @@ def integrate_pack(
                     if sens is not None:
                         at = s * n  # sensitivities need u of every stage
                     _evaluate_reactants(s, n, st, y, z, weights.a, weights.A, u, at)
+                    if ev is not None:
+                        row_of_time = at + ev.time
+                        store(u, row_of_time, lane_min(load(u, row_of_time), splat(ends_before)))
                     _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, s * n, expr)
                 if infusing:
                     _add_rates(n, rate, gamma_h, z, s * n)
                 _solve(n, st, lu, z, s * n)
             error = _error(n, counted, y, z, last_z, last_z - n, control.rtol, tolerance)
             if error <= 1.0:
-                grow = 5.0 if error == 0.0 else min(5.0, max(0.2, 0.9 * error ** (-exponent)))
+                most = 5.0
+                if ev is not None and error < FAR_BELOW:
+                    most = 50.0  # events restart from tiny steps, again and again
+                grow = most if error == 0.0 else min(most, max(0.2, 0.9 * error ** (-exponent)))
                 if refused:
                     grow = min(grow, 1.0)
                 now = until if last else t + step

@@ -44,7 +44,7 @@ class JuliaBackend:
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started
+        BackendUnavailableError : Julia cannot be started, or the system has events
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":
@@ -55,7 +55,9 @@ class JuliaBackend:
             return _with_sensitivities(problem, options, progress)
         from . import runtime
         from .convert import flatten
+        from .expressions import refuse_events
 
+        refuse_events(problem.system)
         runtime.start()
         flat = flatten(problem, options)
         # 1 is this thread and no task; 0 is that and no garbage collection
@@ -93,7 +95,8 @@ def _in_turns(address: int, method: str, threads: int, n_subjects: int, progress
     """Call Julia for a range of subjects at a time; ranges grow until a call lasts about `_TURN`."""
     from . import runtime
 
-    first, size = 1, LANES * 64 * max(1, threads)
+    # the first call is one pack a thread: how long a pack takes is not known yet, and Ctrl-C waits for the call
+    first, size = 1, LANES * max(1, threads)
     while first <= n_subjects:
         last = min(n_subjects, first + size - 1)
         began = time.perf_counter()

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...models.system.system import RATE_LAWS
 from ..base import Problem, SolverOptions, Trajectories
+from .expressions import operation_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         result.final,
         result.status,
         result.steps,
+        *operation_list(system).arrays,
     )
     table = np.zeros((len(arrays), 4), dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._core.files import atomic_path
 from ...models.system.system import System
+from .expressions import operation_list, refuse_events
 
 #: written into the file and checked by Julia
 FORMAT = "pbpk_hybrid system 1"
@@ -23,7 +24,9 @@ def save_system(system: System, path: str | os.PathLike) -> Path:
     Raises
     ------
     InputError : the folder cannot be written
+    BackendUnavailableError : a system with events, which Julia could not integrate
     """
+    refuse_events(system)
     data = {
         "format": FORMAT,
         "states": list(system.states),
@@ -49,6 +52,7 @@ def save_system(system: System, path: str | os.PathLike) -> Path:
             }
             for name, o in system.observables.items()
         },
+        "expressions": {k: a.tolist() for k, a in vars(operation_list(system)).items()},
         "targets": {name: int(state) for name, state in system.targets.items()},
     }
     with atomic_path(path) as draft:

@@ -44,16 +44,43 @@ def available() -> Availability:
     if exe or project:
         return _named_by_environment(exe, project)
     try:
-        import juliapkg
+        # what `juliapkg.resolve(dry_run=True)` returns, which would make the project's folder and a lock in it first
+        from juliapkg.deps import can_skip_resolve
 
-        ready = juliapkg.resolve(dry_run=True)
-    except (
-        Exception
-    ) as err:  # juliapkg raises plain exceptions for a missing Julia and for a missing network
+        record = can_skip_resolve()
+    except Exception as err:  # juliapkg raises plain exceptions, for a record it can't read too
         return Availability(False, f"Julia is not set up ({err}); {_SETUP}")
-    if not ready:
+    if not record:
         return Availability(False, f"Julia or its packages are not installed; {_SETUP}")
-    return Availability(True, f"Julia at {juliapkg.executable()}")
+    return Availability(True, f"Julia at {record['executable']}")
+
+
+def is_running() -> bool:
+    """Whether Julia runs in this process already."""
+    return _bridge is not None
+
+
+def stamp() -> tuple[object, ...]:
+    """What the answer of :func:`available` depends on, cheap to read: when it changes, the answer is looked up again."""
+    named = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
+    return _bridge is not None, *named, _changed(juliapkg_state().get("meta", ""))
+
+
+def juliapkg_state() -> dict[str, Any]:
+    """juliapkg's folders and files as it has worked them out; empty without juliapkg. Resolves and writes nothing."""
+    try:
+        from juliapkg.state import STATE
+    except ImportError:
+        return {}
+    return dict(STATE)
+
+
+def _changed(path: str) -> float | None:
+    """When a file was last written; None if there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
 
 
 def _named_by_environment(exe: str, project: str) -> Availability:

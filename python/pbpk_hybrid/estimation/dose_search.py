@@ -151,7 +151,7 @@ class DoseResult:
 
     @property
     def text(self) -> str:
-        """The maintenance doses in words; :class:`.Regimen` reads them with "x10" or "ss" behind."""
+        """The maintenance doses in words; :class:`.Regimen` reads them with " ss" behind."""
         return f"{self.source.administration.words(self.best.amount)} q{self.best.interval:g}h"
 
     def regimen(self, n: int = 10) -> Regimen:

@@ -4,8 +4,8 @@ r"""How a trial is judged: average bioequivalence, ABEL (EMA), RSABE (FDA); for 
   1987, J Pharmacokinet Biopharm 15:657).
 - **EMA**: for Cmax, where the reference's within-subject CV is above 30 %, limits are
   :math:`\exp(\mp 0.760\, s_{wR})`, not wider than at 50 % (0.6984 to 1.4319), and the point
-  estimate lies within 0.80 to 1.25. AUC by the average rule (CPMP/EWP/QWP/1401/98 Rev. 1, 2010, section
-  4.1.10).
+  estimate lies within 0.80 to 1.25. AUC by the average rule (CPMP/EWP/QWP/1401/98 Rev. 1, 2010,
+  section 4.1.10).
 - **FDA**: where :math:`s_{wR} \ge 0.294` the 95 % upper bound of
   :math:`(\mu_T - \mu_R)^2 - \theta s_{wR}^2`, :math:`\theta = (\ln 1.25/0.25)^2`, is not above 0,
   and the point estimate lies within 0.80 to 1.25; else the average rule. The bound is Howe's

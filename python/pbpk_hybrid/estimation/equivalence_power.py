@@ -34,6 +34,7 @@ def tost_power(
 ) -> float:
     """Exact power of average bioequivalence.
 
+    >>> from pbpk_hybrid.estimation import tost_power
     >>> round(tost_power(0.3, 0.95, 40), 4)
     0.8158
 
@@ -108,6 +109,7 @@ def tost_sample_size(
 ) -> int:
     """Smallest balanced number of subjects with at least this exact power.
 
+    >>> from pbpk_hybrid.estimation import tost_sample_size
     >>> tost_sample_size(0.3, 0.95, 0.8)
     40
 

@@ -132,6 +132,7 @@ def reference_scaled_limits(
 ) -> tuple[float, float]:
     """Limits of the ratio for a within-subject CV of the reference.
 
+    >>> from pbpk_hybrid.estimation import reference_scaled_limits
     >>> [round(x, 4) for x in reference_scaled_limits(0.4)]
     [0.7462, 1.3402]
 

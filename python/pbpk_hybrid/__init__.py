@@ -68,6 +68,9 @@ _WHERE = {
     ),
     "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
+    "estimation.patient": ("Patient",),
+    "estimation.individual": ("posterior",),
+    "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -119,6 +122,9 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.dose_search import dose
+    from .estimation.individual import posterior
+    from .estimation.patient import Patient
     from .interchange import ode_model
     from .models import (
         Observable,

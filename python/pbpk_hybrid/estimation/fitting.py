@@ -14,7 +14,9 @@ import xarray as xr
 from .._core.errors import InputError, SolveError
 from .._core.provenance import provenance
 from ..dosing import Regimen
+from ..models.system.named import with_values
 from ..models.system.system import System
+from ..simulation.run import simulate_system
 from ..solvers.base import SolverOptions
 from .error_models import as_error_model
 from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
@@ -25,6 +27,8 @@ from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .posterior_draws import Posterior
 
 _ROUNDS = 30
 
@@ -86,6 +90,64 @@ class Fit:
                 "upper": [bounds[n][1] for n in self.names],
             },
             index=pd.Index(self.names, name="parameter"),
+        )
+
+    def posterior(self, *, draws: int = 1000, fallback: str = "nuts", seed: int = 0) -> Posterior:
+        """Draws of the posterior around the estimates, certified.
+
+        Parameters
+        ----------
+        draws : int
+            Equally weighted draws of the result; each round proposes twice as many.
+        fallback : str
+            Where the Pareto k is above 0.7: "nuts", or "none" for a warning only.
+        seed : int
+
+        Returns
+        -------
+        Posterior
+            A parameter without a prior has a flat one on the scale of the search.
+        """
+        from .posterior_sampling import SamplingSettings, sample_objective
+
+        settings = SamplingSettings(draws=draws, fallback=fallback, seed=seed)
+        return sample_objective(self.objective, self.u, self.covariance, settings)
+
+    def simulate(
+        self,
+        regimen: Regimen | xr.Dataset | str | None = None,
+        times: Sequence[float] | np.ndarray | None = None,
+        *,
+        compartments: Sequence[str] | None = None,
+        areas: Sequence[str] | None = None,
+    ) -> xr.Dataset:
+        """Curves of all subjects at the estimates.
+
+        Parameters
+        ----------
+        regimen : Regimen, xarray.Dataset or str, optional
+            None: the doses of the fit.
+        times, compartments, areas
+            As in :func:`pbpk_hybrid.simulate`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Schema ``simulation``.
+        """
+        predictor = self.objective.predictor
+        values, _ = self.objective.settings(self.u)
+        return simulate_system(
+            with_values(predictor.system, {**predictor.own, **values}),
+            predictor.regimen if regimen is None else regimen,
+            times,
+            compartments=compartments,
+            areas=areas,
+            backend="embedded",
+            options=predictor.options,
+            body_weight=predictor.body_weight,
+            lag_time=predictor.lag_time,
+            facts={"estimation": self.facts["estimation"]},
         )
 
     def predictions(self) -> xr.Dataset:
@@ -206,7 +268,7 @@ def fit(
     if not np.isfinite(objective.minus_two_log(objective.start)):
         raise SolveError("the model cannot be integrated at the initial values of the parameters")
     best, reached = None, []
-    for start in _starts(objective, starts, seed):
+    for start in starting_points(objective, starts, seed):
         found = minimise(objective, start)
         reached.append(found[1])
         if best is None or found[1] < best[1]:
@@ -374,7 +436,8 @@ def covariance_at(objective: Objective, u: np.ndarray) -> tuple[np.ndarray, str]
     ), "expected information (the observed one is not positive definite)"
 
 
-def _starts(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
+def starting_points(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
+    """The initial values, then draws of the priors or from around them, on the search's scale."""
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise InputError("starts", count, "an integer >= 1")
     out = [objective.start]

@@ -89,7 +89,7 @@ class HalfCauchy:
         """Residual whose square is minus twice the log density, and its derivative."""
         r = np.sqrt(2.0 * np.log1p((x / self.scale) ** 2))
         slope = 2.0 * x / (self.scale**2 + x**2)
-        return r, slope / max(r, 1e-150)
+        return r, slope / np.maximum(r, 1e-150)
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
         """Values at the given quantiles in (0, 1); at most the 95th percentile."""

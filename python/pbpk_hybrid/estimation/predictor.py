@@ -206,6 +206,7 @@ class Predictor:
             )
         self.backend, _ = choose_backend(backend)
         regimen = _of_the_only_one(system, as_regimen(regimen), data)
+        self.regimen, self.body_weight, self.lag_time = regimen, body_weight, lag_time
         self.own = own_values(self.system)
         self.calls = 0
         self.steady_doses = 0

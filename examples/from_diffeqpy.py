@@ -11,7 +11,7 @@ A 15-state whole-body model: 100 mg by mouth, saturable metabolism in the liver,
    backend="julia" the integrator is the same Rodas5P of OrdinaryDiffEq, with subjects packed side by side and linear systems
    solved along the body's graph; backend="embedded" needs no Julia.
 
-Needs diffeqpy and Julia (`pip install diffeqpy`) for 1 and 2; what is missing is skipped and named.
+Needs diffeqpy and Julia (`pip install ".[diffeqpy]"`) for 1 and 2; what is missing is skipped and named.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ module PBPKHybridDiffEqGPUExt
 
 using DiffEqGPU: EnsembleGPUKernel, GPUKvaerno5, GPURodas5P, GPURosenbrock23
 using PBPKHybrid
-using PBPKHybrid: ADD, KEEP, RATE, RATE_LAWS, closed, column, dose_scale, hill_share, n_states, n_subjects, stop_value
+using PBPKHybrid: ADD, KEEP, RATE, RATE_LAWS, closed, column, dose_scale, law_rate, n_states, n_subjects, parameter_count, stop_value
 using SciMLBase: EnsembleProblem, ODEFunction, ODEProblem, remake
 using SciMLBase: SciMLBase
 using StaticArrays: SMatrix, SVector
@@ -13,7 +13,7 @@ using StaticArrays: SMatrix, SVector
 const GPU_METHODS = Dict("rodas5p" => GPURodas5P, "rosenbrock23" => GPURosenbrock23, "kvaerno5" => GPUKvaerno5)
 
 """
-What the kernel knows at compile time: positions of K, and for each reaction (law, reactants, states, gains, first parameter).
+What the kernel knows at compile time: positions of K, and for each reaction (law, reactants, states, gains, first parameter, parameters).
 """
 struct GPUField{N,ROWS,COLS,REACTIONS} end
 
@@ -21,8 +21,9 @@ function GPUField(s::PBPKSystem)
     at, reactions = 1, []
     for r in s.reactions
         states, gains = Tuple(first.(r.stoichiometry)), Tuple(last.(r.stoichiometry))
-        push!(reactions, (RATE_LAWS[r.law][1], Tuple(r.reactants), states, gains, at))
-        at += size(r.parameters, 1)
+        count = parameter_count(r.law, length(r.reactants))
+        push!(reactions, (RATE_LAWS[r.law][1], Tuple(r.reactants), states, gains, at, count))
+        at += count
     end
     GPUField{n_states(s),Tuple(s.k_row),Tuple(s.k_col),Tuple(reactions)}()
 end
@@ -30,24 +31,15 @@ end
 # parameters of a subject: K values, reaction parameters, infusion rates, in one SVector
 
 function rate_expression(reaction, offset)
-    law, reactants, _, _, first = reaction
-    par(j) = :(p[$(offset + first + j)])
-    law == 1 && return :($(par(0)) * u[$(reactants[1])] * u[$(reactants[2])])
-    if law == 4
-        free = foldl((a, j) -> :($a + $(par(2j - 4)) * u[$(reactants[j])]), 3:length(reactants); init = :(one(eltype(u))))
-        bound = foldl((a, j) -> :($a + $(par(2j - 3)) * u[$(reactants[j])]), 3:length(reactants); init = :(one(eltype(u))))
-        return :($(par(0)) * (1 + u[$(reactants[2])]) * u[$(reactants[1])] / ($free + $(par(1)) * u[$(reactants[1])] * $bound))
-    end
-    share = :($(par(0)) * hill_share(u[$(reactants[1])], $(par(1)), $(par(2))))
-    law == 2 && return share
-    law == 3 && return :($share * u[$(reactants[2])])
-    inhibition = foldl((a, j) -> :($a + u[$(reactants[j])] / $(par(j))), 2:length(reactants); init = :(one(eltype(u))))
-    :($(par(0)) * u[$(reactants[1])] / ($(par(1)) * $inhibition + u[$(reactants[1])]))
+    law, reactants, _, _, first, count = reaction
+    y = Expr(:tuple, (:(u[$i]) for i in reactants)...)
+    p = Expr(:tuple, (:(p[$(offset + first + j)]) for j in 0:(count - 1))...)
+    :(law_rate($law, $y, $p))
 end
 
 @generated function (::GPUField{N,ROWS,COLS,REACTIONS})(u::SVector{N}, p, t) where {N,ROWS,COLS,REACTIONS}
     entries = length(ROWS)
-    parameters = sum(r -> r[1] == 1 ? 1 : r[1] >= 2 ? 3 : 1 + length(r[2]), REACTIONS; init = 0)
+    parameters = sum(r -> r[6], REACTIONS; init = 0)
     rates = [Expr(:(=), Symbol(:v, m), rate_expression(r, entries)) for (m, r) in enumerate(REACTIONS)]
     row(i) = begin
         terms = Any[:(p[$(entries + parameters + i)])]
@@ -67,6 +59,7 @@ function PBPKHybrid.solve_gpu(problem::PBPKProblem, backend; method = "rodas5p",
     haskey(GPU_METHODS, method) ||
         throw(ArgumentError("method: got $(repr(method)), expected one of $(join(sort!(collect(keys(GPU_METHODS))), ", "))"))
     s, T = problem.system, precision
+    isempty(s.expressions) && isempty(s.events) || throw(ArgumentError("system: events and reactions of law expression are not solved on a GPU; use solve"))
     n, subjects, times = n_states(s), n_subjects(s), problem.times
     scale = maximum(max.(dose_scale(problem.stops, subjects), vec(maximum(problem.y0; dims = 1))))
     tolerance = something(atol, rtol * 1e-5 * (scale > 0 ? scale : 1.0))

@@ -22,7 +22,7 @@ using LinearAlgebra: LinearAlgebra, BLAS, LAPACK
 using LinearSolve: LinearSolveFunction
 using OrdinaryDiffEqBDF: FBDF
 using OrdinaryDiffEqNonlinearSolve: NLNewton
-using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, Rodas4, Rodas4P, Rodas5P
+using OrdinaryDiffEqRosenbrock: OrdinaryDiffEqRosenbrock, OrdinaryDiffEqCore, Rodas4, Rodas4P, Rodas5P, RosenbrockCache
 using OrdinaryDiffEqSDIRK: KenCarp47
 using OrdinaryDiffEqTsit5: Tsit5
 using PrecompileTools: @compile_workload, @setup_workload
@@ -32,11 +32,15 @@ using SciMLOperators: SciMLOperators, AbstractSciMLOperator, update_coefficients
 
 export PBPKSystem, Reaction, Observable, StopTable, PBPKProblem, PBPKSolution
 export bolus, infusion, reset_at, solve, concentration, failed, load_system, pack_problem, rhs
+export ExpressionProgram
 export MLPField, GraphField, ScalingField, NeuralField, NeuralProblem, NeuralSolution, neural_gradient, n_weights, weight_layout, initial_weights
 export SUCCESS, MAX_STEPS, STEP_TOO_SMALL, NOT_FINITE, METHODS
 
 include("lanes.jl")
 include("hill.jl")
+include("laws.jl")
+include("expressions.jl")
+include("events.jl")
 include("elimination.jl")
 include("system.jl")
 include("doses.jl")
@@ -44,8 +48,10 @@ include("compiled.jl")
 include("pack.jl")
 include("operator.jl")
 include("problem.jl")
+include("rosenbrock.jl")
 include("methods.jl")
 include("integrate.jl")
+include("event_steps.jl")
 include("population.jl")
 include("files.jl")
 include("flat.jl")

@@ -32,8 +32,38 @@ function target(s::PBPKSystem, name)
     throw(ArgumentError("target: got $(repr(name)), expected one of $(join(sort!(collect(keys(s.targets))), ", "))"))
 end
 
-one_stop(s, subject, time, kind, state, value) =
+function one_stop(s, subject, time, kind, state, value)
+    0 <= subject <= n_subjects(s) || throw(ArgumentError("subject: got $subject, expected 0 (all) or a number from 1 to $(n_subjects(s))"))
     StopTable([subject], [Float64(time)], [kind], [state], reshape(value isa Real ? [Float64(value)] : collect(Float64, value), 1, :))
+end
+
+"""Refuse stops that cannot be: fields of different lengths, numbers that are not finite, kinds, states or subjects there are none of."""
+function check_stops(s::StopTable, n_states, n_subjects, start_time)
+    fail(text) = throw(ArgumentError(text))
+    count = length(s.time)
+    length(s.subject) == length(s.kind) == length(s.state) == count && size(s.value, 1) in (count, 0) ||
+        fail("stops: subject, time, kind, state and value are of different lengths")
+    count == 0 && return nothing
+    bad = findfirst(!isfinite, s.time)
+    bad === nothing || fail("stops: time $bad is $(s.time[bad]), expected a finite number [h]")
+    minimum(s.time) >= start_time || fail("stops: one lies at $(minimum(s.time)) h, before start_time $start_time h")
+    size(s.value) in ((count, 1), (count, n_subjects)) || fail("stops: values for $(size(s.value, 2)) subjects, expected 1 or $n_subjects")
+    all(isfinite, s.value) || fail("stops: got a dose, rate or factor of $(first(filter(!isfinite, s.value))), expected finite numbers")
+    all(in((ADD, RATE, KEEP)), s.kind) || fail("stops: a kind is none of ADD ($ADD), RATE ($RATE) and KEEP ($KEEP)")
+    all(i -> 0 <= i <= n_subjects, s.subject) || fail("stops: a subject number is outside 0 to $n_subjects")
+    all(i -> 1 <= i <= n_states, s.state) || fail("stops: a state number is outside 1 to $n_states")
+    nothing
+end
+
+function check_times(times, start_time)
+    fail(text) = throw(ArgumentError(text))
+    isempty(times) && fail("times: got none, expected at least one [h]")
+    bad = findfirst(!isfinite, times)
+    bad === nothing || fail("times: number $bad is $(times[bad]), expected finite numbers [h]")
+    issorted(times; lt = <=) || fail("times: expected strictly increasing values")
+    isfinite(start_time) && start_time <= times[1] || fail("start_time: got $start_time, expected at most the first time $(times[1]) h")
+    nothing
+end
 
 """`amount` [mg] (one, or one per subject) into `target` at `time` [h]; `subject` 0 means everyone."""
 bolus(s::PBPKSystem, name, amount; time = 0.0, subject = 0) = one_stop(s, subject, time, ADD, target(s, name), amount)
@@ -53,12 +83,14 @@ Time [h] until a rate of the same owner changes again, at most 1; 1 for other ki
 """
 function running(s::StopTable)
     out = ones(length(s))
-    for e in 1:length(s)
-        s.kind[e] == RATE || continue
-        for f in 1:length(s)
-            s.kind[f] == RATE && s.subject[f] == s.subject[e] && s.time[f] > s.time[e] || continue
-            out[e] = min(out[e], s.time[f] - s.time[e])
-        end
+    rates = sort!(findall(==(RATE), s.kind); by = e -> (s.subject[e], s.time[e]))
+    later = length(rates)  # the next change of the same owner at a later time, from behind
+    for i in (length(rates) - 1):-1:1
+        this, next = rates[i], rates[i + 1]
+        s.subject[this] == s.subject[next] || continue
+        s.time[next] > s.time[this] && (later = i + 1)
+        after = rates[later]
+        s.subject[after] == s.subject[this] && s.time[after] > s.time[this] && (out[this] = min(1.0, s.time[after] - s.time[this]))
     end
     out
 end

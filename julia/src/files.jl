@@ -20,9 +20,27 @@ function load_system(path::AbstractString)
     observables = Dict{String,Observable}(
         name => Observable(Int.(o["states"]) .+ 1, numbers(o["factor"]); weights = numbers(o["weights"])) for (name, o) in data["observables"]
     )
+    expressions = read_expressions(get(data, "expressions", nothing))
     targets = Dict{String,Int}(name => Int(state) + 1 for (name, state) in data["targets"])
     PBPKSystem(
         data["states"], Int.(data["k_row"]) .+ 1, Int.(data["k_col"]) .+ 1, matrix(data["k_value"]); reactions, observables, targets,
-        n_subjects = length(data["subjects"]), subjects = data["subjects"],
+        expressions, n_subjects = length(data["subjects"]), subjects = data["subjects"],
     )
+end
+
+"""The operations of a file's expressions; files of before there were any have none."""
+function read_expressions(data)
+    data === nothing && return ExpressionProgram()
+    ints(name) = collect(Int, data[name])
+    floats(name) = collect(Float64, data[name])
+    tables = split_tables(ints("table_per"), floats("table_x"), floats("table_y"), ints("table_slope"))
+    ExpressionProgram(
+        ints("op") .+ 1, ints("args_per"), ints("arg") .+ 1, floats("value"), ints("index"), tables, ints("rate") .+ 1, ints("slope") .+ 1,
+    )
+end
+
+function split_tables(per, x, y, slope)
+    ends = cumsum(per)
+    points = [(ends[i] - per[i] + 1):ends[i] for i in eachindex(per)]
+    [ExpressionTable(x[q], y[q], s != 0) for (q, s) in zip(points, slope)]
 end

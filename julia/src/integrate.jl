@@ -8,6 +8,13 @@ struct Control
     rtol::Float64
     max_steps::Int
     max_step::Float64
+    function Control(rtol, max_steps, max_step)
+        fail(name, got, expected) = throw(ArgumentError("$name: got $got, expected $expected"))
+        0 < rtol < 1 || fail("rtol", rtol, "a number above 0 and below 1")
+        max_steps > 0 || fail("max_steps", max_steps, "an integer > 0")
+        max_step > 0 || fail("max_step", max_step, "a number > 0 [h]")
+        new(rtol, max_steps, max_step)
+    end
 end
 
 """Where results go; shared by all threads, each subject written by one."""
@@ -21,7 +28,7 @@ struct Output
 end
 
 """What every worker reads and none writes."""
-struct Task
+struct Job
     system::PBPKSystem
     stops::StopTable
     stop_order::Vector{Int}      # stops by (pack of the subject, time, KEEP first)
@@ -47,6 +54,8 @@ mutable struct Worker{L,T,A,I}
     const sums::Vector{T}    # saved sums, and the sum of all states
     const put_in::Vector{T}  # what was given, per lane
     const flow_in::Vector{T} # sum of infusion rates, per lane
+    const events::EventLanes{L,T}
+    const jacobian::Vector{T} # entries of the Jacobian, where there are expressions
 end
 
 function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Control, saved::Int) where {L,T}
@@ -56,6 +65,8 @@ function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Co
     integrator = new_integrator(pack, algorithm, control, atol)
     Worker{L,T,typeof(algorithm),typeof(integrator)}(
         pack, algorithm, control, integrator, zeros(T, m), atol, zeros(T, m), zeros(T, L * (saved + 1)), zeros(T, L), zeros(T, L),
+        EventLanes{L,T}(s.events),
+        zeros(T, has_expressions(structure) ? length(pack.base) : 0),
     )
 end
 
@@ -81,60 +92,64 @@ smallest_step(::FBDF, ::Type{T}) where {T} = T(1e-30)
 smallest_step(_, ::Type{T}) where {T} = T(1e-14)
 
 """
-    integrate_pack!(worker, task, stops, subjects)
+    integrate_pack!(worker, job, stops, subjects)
 
 Integrate the subjects of one pack together, each over its own stops. Lanes without a subject hold nothing and never set the
-step.
+step; where there are expressions or events, which may not be defined for nothing (a volume of zero), they are copies of the last subject.
 """
-function integrate_pack!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
-    s, place = task.system, task.system.plan.place
+function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
+    s, place = job.system, job.system.plan.place
     fill_pack!(w.pack, s, subjects)
     fill!(w.y, 0)
     fill!(w.put_in, 0)
     fill!(w.flow_in, 0)
+    used = lanes_used(w, s, subjects)
     for l in 1:L
         subject = subjects[min(l, end)]
         for i in 1:n_states(s)
             at = (place[i] - 1) * L + l
-            w.atol[at] = task.atol[subject]
-            if l <= length(subjects)
-                w.y[at] = task.y0[i, column(task.y0, subject)]
+            w.atol[at] = job.atol[subject]
+            if l <= used
+                w.y[at] = job.y0[i, column(job.y0, subject)]
                 w.put_in[l] += w.y[at]
             end
         end
     end
-    status, accepted, refused = run_segments!(w, task, stops, subjects)
+    run! = isempty(s.events) ? run_segments! : run_with_events!
+    status, accepted, refused = run!(w, job, stops, subjects)
     if status == SUCCESS && !all(isfinite, w.y)
         status = NOT_FINITE
     end
     for (l, subject) in enumerate(subjects)
-        task.out.status[subject] = status
-        task.out.steps[1, subject] = accepted
-        task.out.steps[2, subject] = refused
+        job.out.status[subject] = status
+        job.out.steps[1, subject] = accepted
+        job.out.steps[2, subject] = refused
         for i in 1:n_states(s)
-            task.out.final[i, subject] = w.y[(place[i] - 1) * L + l]
+            job.out.final[i, subject] = w.y[(place[i] - 1) * L + l]
         end
     end
     status
 end
 
-function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
-    times, control = task.times, task.control
+lanes_used(::Worker{L}, s::PBPKSystem, subjects) where {L} = isempty(s.expressions) && isempty(s.events) ? length(subjects) : L
+
+function run_segments!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
+    times, control = job.times, job.control
     accepted = refused = 0
     row, next = 1, 1
-    t, last_time = task.start_time, times[end]
+    t, last_time = job.start_time, times[end]
     while true
         # stops at t, then what is to be saved at t: an observation at the time of a dose sees the dose
-        while next <= length(stops) && task.stops.time[stops[next]] <= t
-            apply_stop!(w, task, stops[next], subjects)
+        while next <= length(stops) && job.stops.time[stops[next]] <= t
+            apply_stop!(w, job, stops[next], subjects)
             next += 1
         end
         while row <= length(times) && times[row] <= t
-            save_row!(w, task, w.y, row, subjects, zero(T))
+            save_row!(w, job, w.y, row, subjects, zero(T))
             row += 1
         end
         row > length(times) && return SUCCESS, accepted, refused
-        until = next <= length(stops) ? min(task.stops.time[stops[next]], last_time) : last_time
+        until = next <= length(stops) ? min(job.stops.time[stops[next]], last_time) : last_time
         span = until - t
         integrator = start_segment!(w, span, control)
         integrator.opts.maxiters = control.max_steps - accepted - refused
@@ -144,12 +159,12 @@ function run_segments!(w::Worker{L,T}, task::Task, stops, subjects) where {L,T}
             wants_interpolant!(integrator, wanted)
             code = step!(integrator)
             if !(code == ReturnCode.Success || code == ReturnCode.Default)
-                return failure(code), accepted + integrator.stats.naccept, refused + integrator.stats.nreject
+                return failure(code, integrator.u), accepted + integrator.stats.naccept, refused + integrator.stats.nreject
             end
             integrator.dt = integrator.t - integrator.tprev  # the interpolant's step, also where a stop cut it short
             while row <= length(times) && times[row] - t < integrator.t
                 state_between!(w.between, integrator, times[row] - t, Val(L))
-                save_row!(w, task, w.between, row, subjects, times[row] - t)
+                save_row!(w, job, w.between, row, subjects, times[row] - t)
                 row += 1
             end
         end
@@ -195,12 +210,13 @@ function state_between!(y::Vector{T}, integrator, t, ::Val{L}) where {L,T}
 end
 
 """Jump or change of rate in the lanes a stop concerns."""
-function apply_stop!(w::Worker{L}, task::Task, stop, subjects) where {L}
-    kind, owner, state = task.stops.kind[stop], task.stops.subject[stop], task.system.plan.place[task.stops.state[stop]]
+function apply_stop!(w::Worker{L}, job::Job, stop, subjects) where {L}
+    kind, owner, state = job.stops.kind[stop], job.stops.subject[stop], job.system.plan.place[job.stops.state[stop]]
     n = n_states(w.pack.structure)
-    for (l, subject) in enumerate(subjects)
+    for l in 1:lanes_used(w, job.system, subjects)
+        subject = subjects[min(l, end)]
         owner == 0 || owner == subject || continue
-        value = stop_value(task.stops, stop, subject)
+        value = stop_value(job.stops, stop, subject)
         at = (state - 1) * L + l
         if kind == ADD
             w.y[at] += value
@@ -227,7 +243,7 @@ function start_segment!(w::Worker{L,T}, span, control) where {L,T}
     integrator = w.integrator
     copyto!(integrator.opts.abstol, w.atol)
     reinit!(integrator, w.y; t0 = zero(T), tf = T(span), erase_sol = true, tstops = (), saveat = (), d_discontinuities = (), reset_dt = false)
-    fastest = maximum(i -> abs(w.pack.base[i]), 1:(L * n_states(w.pack.structure)))
+    fastest = fastest_rate(w)
     first_step = fastest > 0 ? 0.5 * control.rtol^0.25 / fastest : span
     step = T(min(first_step, span, control.max_step))
     integrator.opts.dtmax = T(min(control.max_step, span))
@@ -236,15 +252,26 @@ function start_segment!(w::Worker{L,T}, span, control) where {L,T}
     integrator
 end
 
-function failure(code)
+"""The largest diagonal entry of the Jacobian [1/h] at the start of a segment; of its linear part where laws are closed ones."""
+function fastest_rate(w::Worker{L}) where {L}
+    entries = w.pack.base
+    if has_expressions(w.pack.structure)
+        pack_jacobian!(w.jacobian, w.y, w.pack)
+        entries = w.jacobian
+    end
+    maximum(i -> isfinite(entries[i]) ? abs(entries[i]) : 0.0, 1:(L * n_states(w.pack.structure)))
+end
+
+"""Status of a return code, for a run whose last state tried was `u`."""
+function failure(code, u = ())
     code == ReturnCode.MaxIters && return MAX_STEPS
-    code in (ReturnCode.DtNaN, ReturnCode.Unstable) && return NOT_FINITE
+    (code in (ReturnCode.DtNaN, ReturnCode.Unstable) || !all(isfinite, u)) && return NOT_FINITE
     STEP_TOO_SMALL
 end
 
 """Write the saved sums of state `y`, what was given and the balance, `since` h after the segment's start."""
-function save_row!(w::Worker{L,T}, task::Task, y::Vector{T}, row, subjects, since) where {L,T}
-    V, sums, out = Lanes{L,T}, task.sums, task.out
+function save_row!(w::Worker{L,T}, job::Job, y::Vector{T}, row, subjects, since) where {L,T}
+    V, sums, out = Lanes{L,T}, job.sums, job.out
     everything, count, scratch = splat(V, 0), length(sums.ptr) - 1, w.sums
     GC.@preserve y scratch @inbounds begin
         state, row_of = Rows{L}(y), Rows{L}(scratch)

@@ -48,7 +48,10 @@ end
 """The same number in every lane."""
 @inline splat(::Type{Lanes{L,T}}, x::Real) where {L,T} = Lanes{L,T}(ntuple(_ -> VecElement(T(x)), Val(L)))
 
-Base.zero(::Type{Lanes{L,T}}) where {L,T} = splat(Lanes{L,T}, 0)
+@inline Base.zero(::Type{Lanes{L,T}}) where {L,T} = splat(Lanes{L,T}, 0)
+@inline Base.one(::Type{Lanes{L,T}}) where {L,T} = splat(Lanes{L,T}, 1)
+@inline Base.zero(a::Lanes) = zero(typeof(a))
+@inline Base.one(a::Lanes) = one(typeof(a))
 @inline Base.getindex(a::Lanes, l::Integer) = a.v[l].value
 
 """

@@ -12,8 +12,11 @@ mutable struct GraphW{L,T} <: AbstractSciMLOperator{T}
     const jacobian::GraphJacobian{L,T}
     const lu::Vector{T}
     gamma::T
+    const stages::Vector{Ptr{T}}  # addresses of a step's stages, and their weights, for stages written out
+    const weights::Vector{T}
 end
-GraphW(j::GraphJacobian{L,T}) where {L,T} = GraphW{L,T}(j, zeros(T, length(j.jac)), one(T))
+GraphW(j::GraphJacobian{L,T}) where {L,T} =
+    GraphW{L,T}(j, zeros(T, length(j.jac)), one(T), fill(Ptr{T}(0), MOST_STAGES), zeros(T, 2 * MOST_STAGES * MOST_STAGES))
 
 const GraphOperator{L,T} = Union{GraphJacobian{L,T},GraphW{L,T}}
 jacobian(J::GraphJacobian) = J
@@ -100,6 +103,11 @@ function (::WorstLane{L})(x::Vector{T}, t) where {L,T}
             total = total + z * z
         end
     end
+    worst_lane(total, n)
+end
+
+"""The root mean square of the worst lane, from sums of squares over n states."""
+function worst_lane(total::Lanes{L,T}, n) where {L,T}
     worst = zero(T)
     for l in 1:L
         e = total[l]

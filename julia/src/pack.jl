@@ -19,17 +19,21 @@ struct Structure
     s_gain::Vector{Float64}
     j_ptr::Vector{Int}  # LU entries of d v / d reactant: reactant by reactant, stoichiometric states inside
     j_entry::Vector{Int}
+    rate_node::Vector{Int}  # operation that gives a reaction's rate; 0: its law is a closed one
+    slope_node::Vector{Int}  # and that of each reactant's slope
+    expressions::ExpressionProgram
     code::MachineCode
 end
 
 n_states(s::Structure) = s.plan.n
 n_entries(s::Structure) = n_entries(s.plan)
+has_expressions(s::Structure) = !isempty(s.expressions)
 
 const STRUCTURES = Dict{Any,Structure}()
 
 """The structure of a system's shape; shapes seen before are remembered, with the code that was compiled for them."""
 function structure_of(s::PBPKSystem)
-    shape = (n_states(s), s.k_row, s.k_col, [(r.law, r.reactants, r.stoichiometry) for r in s.reactions])
+    shape = (n_states(s), s.k_row, s.k_col, [(r.law, r.reactants, r.stoichiometry) for r in s.reactions], shape_of(s.expressions))
     lock(PLANS_LOCK) do
         haskey(STRUCTURES, shape) && return STRUCTURES[shape]
         length(STRUCTURES) > 64 && empty!(STRUCTURES)
@@ -45,8 +49,13 @@ function Structure(s::PBPKSystem)
     row_ptr = [searchsortedfirst(place[s.k_row[by_row]], i) for i in 1:(n + 1)]
     law, r_ptr, r_state, p_ptr, s_ptr, s_state, s_gain = Int[], [1], Int[], Int[], [1], Int[], Float64[]
     j_ptr, j_entry, parameters = Int[], Int[], 1
+    rate_node, slope_node, slopes = Int[], Int[], 0
     for r in s.reactions
         push!(law, RATE_LAWS[r.law][1])
+        written = r.law == "expression"
+        push!(rate_node, written ? s.expressions.rate[count(==(law[end]), law)] : 0)
+        append!(slope_node, (written ? s.expressions.slope[slopes + j] : 0 for j in eachindex(r.reactants)))
+        slopes += written ? length(r.reactants) : 0
         append!(r_state, place[r.reactants])
         push!(r_ptr, length(r_state) + 1)
         push!(p_ptr, parameters)
@@ -59,7 +68,7 @@ function Structure(s::PBPKSystem)
     end
     Structure(
         plan, k_entry, row_ptr, k_entry[by_row], place[s.k_col[by_row]], law, r_ptr, r_state, p_ptr, s_ptr, s_state, s_gain, j_ptr, j_entry,
-        MachineCode(),
+        rate_node, slope_node, s.expressions, MachineCode(),
     )
 end
 
@@ -74,10 +83,11 @@ struct Pack{L,T}
     base::Vector{T}
     parameters::Vector{T}
     rate::Vector{T}
+    nodes::Vector{T}  # results of the operations of expressions
 end
 
 function Pack{L,T}(structure::Structure, n_parameters::Int) where {L,T}
-    Pack{L,T}(structure, zeros(T, L * n_entries(structure)), zeros(T, L * max(1, n_parameters)), zeros(T, L * n_states(structure)))
+    Pack{L,T}(structure, zeros(T, L * n_entries(structure)), zeros(T, L * max(1, n_parameters)), zeros(T, L * n_states(structure)), zeros(T, L * length(structure.expressions)))
 end
 
 """Coefficients of the given subjects into the lanes; lanes left over repeat the last one."""
@@ -110,77 +120,65 @@ end
         op_target = Indices(plan.op_target), row_ptr = Indices(st.row_ptr), row_entry = Indices(st.row_entry), row_col = Indices(st.row_col),
         law = Indices(st.law), r_ptr = Indices(st.r_ptr), r_state = Indices(st.r_state), p_ptr = Indices(st.p_ptr), s_ptr = Indices(st.s_ptr),
         s_state = Indices(st.s_state), s_gain = pointer(st.s_gain), j_ptr = Indices(st.j_ptr), j_entry = Indices(st.j_entry),
+        rate_node = Indices(st.rate_node), slope_node = Indices(st.slope_node),
     )
 end
 
-"""`1 + sum_k i_k / Ki_k` of a Michaelis-Menten reaction."""
-@inline function inhibition(st, par::Rows{L,T}, u, first, last, p) where {L,T}
-    total = splat(Lanes{L,T}, 1)
-    for j in (first + 1):last
-        total = total + u[st.r_state[j]] / par[p + 1 + j - first]
-    end
-    total
+"""Reactants of one reaction in rows of lanes, by their number in its law."""
+struct Reactants{L,T}
+    u::Rows{L,T}
+    state::Indices
+    before::Int
+    count::Int
 end
+@inline Base.getindex(r::Reactants, j) = r.u[r.state[r.before + j]]
+@inline Base.length(r::Reactants) = r.count
 
-"""`1 + sum_j c_j i_j` and `1 + sum_j u_j i_j` of an enzymatic reaction."""
-@inline function inhibition_pair(st, par::Rows{L,T}, u, first, last, p) where {L,T}
-    free = bound = splat(Lanes{L,T}, 1)
-    for j in (first + 2):last
-        i = u[st.r_state[j]]
-        free = free + par[p + 2 * (j - first) - 2] * i
-        bound = bound + par[p + 2 * (j - first) - 1] * i
-    end
-    free, bound
+"""Rows of lanes from one on: the parameters of one reaction."""
+struct RowsFrom{L,T}
+    rows::Rows{L,T}
+    before::Int
 end
+@inline Base.getindex(r::RowsFrom, j) = r.rows[r.before + j]
+
+@inline reactants_of(st, u, m) = Reactants(u, st.r_state, st.r_ptr[m] - 1, st.r_ptr[m + 1] - st.r_ptr[m])
+@inline parameters_of(st, par, m) = RowsFrom(par, st.p_ptr[m] - 1)
 
 """v of reaction m at amounts u."""
-@inline function lane_rate(st, par, u, m)
-    first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
-    a = u[st.r_state[first]]
-    st.law[m] == 1 && return par[p] * a * u[st.r_state[first + 1]]
-    if st.law[m] == 4
-        free, bound = inhibition_pair(st, par, u, first, last, p)
-        return par[p] * (1.0 + u[st.r_state[first + 1]]) * a / (free + par[p + 1] * a * bound)
-    end
-    if st.law[m] >= 2
-        v = par[p] * hill_share(a, par[p + 1], par[p + 2])
-        return st.law[m] == 3 ? v * u[st.r_state[first + 1]] : v
-    end
-    par[p] * a / (par[p + 1] * inhibition(st, par, u, first, last, p) + a)
-end
+@inline lane_rate(st, par, u, nodes, m) =
+    st.law[m] == 5 ? nodes[st.rate_node[m]] : law_rate(st.law[m], reactants_of(st, u, m), parameters_of(st, par, m))
 
 """d v / d (reactant j of reaction m) at amounts u."""
-@inline function lane_rate_derivative(st, par, u, m, j)
-    first, last, p = st.r_ptr[m], st.r_ptr[m + 1] - 1, st.p_ptr[m]
-    a = u[st.r_state[first]]
-    st.law[m] == 1 && return par[p] * (j == 1 ? u[st.r_state[first + 1]] : a)
-    if st.law[m] == 4
-        free, bound = inhibition_pair(st, par, u, first, last, p)
-        sa = par[p + 1] * a
-        over = 1.0 / (free + sa * bound)
-        j == 2 && return par[p] * a * over
-        active = par[p] * (1.0 + u[st.r_state[first + 1]]) * over * over
-        return j == 1 ? active * free : 0.0 - active * a * (par[p + 2j - 4] + sa * par[p + 2j - 3])
+@inline lane_rate_derivative(st, par, u, nodes, m, j) =
+    st.law[m] == 5 ? nodes[st.slope_node[st.r_ptr[m] + j - 1]] : law_slope(st.law[m], reactants_of(st, u, m), parameters_of(st, par, m), j)
+
+"""The rates of all reactions of law expression at u, into `p.nodes`."""
+function evaluate_rates!(p::Pack{L,T}, u::Vector{T}) where {L,T}
+    code = p.structure.code
+    knows_nodes(code, Lanes{L,T}) ? run_nodes!(code.rates, p, u) : walk_nodes!(p, u, p.structure.expressions.rates_end)
+end
+
+"""Their slopes."""
+function evaluate_slopes!(p::Pack{L,T}, u::Vector{T}) where {L,T}
+    code = p.structure.code
+    knows_nodes(code, Lanes{L,T}) ? run_nodes!(code.slopes, p, u) : walk_nodes!(p, u, length(p.structure.expressions))
+end
+
+function walk_nodes!(p::Pack{L,T}, u::Vector{T}, count) where {L,T}
+    GC.@preserve p u begin
+        walk!(Rows{L}(p.nodes), p.structure.expressions, Rows{L}(u), p.structure.plan.place, Rows{L}(p.parameters), zero(Lanes{L,T}), count)
     end
-    if st.law[m] >= 2
-        j == 2 && return par[p] * hill_share(a, par[p + 1], par[p + 2])
-        d = par[p] * hill_slope(a, par[p + 1], par[p + 2])
-        return st.law[m] == 3 ? d * u[st.r_state[first + 1]] : d
-    end
-    km = par[p + 1]
-    free = km * inhibition(st, par, u, first, last, p)
-    denominator = free + a
-    common = par[p] / (denominator * denominator)
-    j == 1 ? common * free : 0.0 - common * a * km / par[p + j]
 end
 
 """`du = K u + S v(u) + rate`, lane by lane: the right-hand side of a pack's `ODEProblem`."""
 function pack_rhs!(du::Vector{T}, u::Vector{T}, p::Pack{L,T}, t) where {L,T}
     code = p.structure.code
     has_code(code, Lanes{L,T}) && return run_rhs!(code, du, u, p)
+    has_expressions(p.structure) && evaluate_rates!(p, u)
     GC.@preserve du u p begin
         st = addresses(p.structure)
         x, y, base, par, inflow = Rows{L}(du), Rows{L}(u), Rows{L}(p.base), Rows{L}(p.parameters), Rows{L}(p.rate)
+        nodes = Rows{L}(p.nodes)
         for i in 1:(st.n)
             z = inflow[i]
             for e in st.row_ptr[i]:(st.row_ptr[i + 1] - 1)
@@ -189,7 +187,7 @@ function pack_rhs!(du::Vector{T}, u::Vector{T}, p::Pack{L,T}, t) where {L,T}
             x[i] = z
         end
         for m in 1:(st.reactions)
-            v = lane_rate(st, par, y, m)
+            v = lane_rate(st, par, y, nodes, m)
             for q in st.s_ptr[m]:(st.s_ptr[m + 1] - 1)
                 i = st.s_state[q]
                 x[i] = x[i] + v * unsafe_load(st.s_gain, q)
@@ -202,13 +200,14 @@ end
 """`jac = -J(u)` in LU order (K part from `p.base`)."""
 function pack_jacobian!(jac::Vector{T}, u::Vector{T}, p::Pack{L,T}) where {L,T}
     copyto!(jac, p.base)
+    has_expressions(p.structure) && evaluate_slopes!(p, u)
     GC.@preserve jac u p begin
         st = addresses(p.structure)
-        out, y, par = Rows{L}(jac), Rows{L}(u), Rows{L}(p.parameters)
+        out, y, par, nodes = Rows{L}(jac), Rows{L}(u), Rows{L}(p.parameters), Rows{L}(p.nodes)
         for m in 1:(st.reactions)
             entry = st.j_ptr[m]
             for j in 1:(st.r_ptr[m + 1] - st.r_ptr[m])
-                d = lane_rate_derivative(st, par, y, m, j)
+                d = lane_rate_derivative(st, par, y, nodes, m, j)
                 for q in st.s_ptr[m]:(st.s_ptr[m + 1] - 1)
                     e = st.j_entry[entry]
                     out[e] = out[e] - d * unsafe_load(st.s_gain, q)

@@ -1,8 +1,5 @@
 # A population: packs over threads, failed packs again subject by subject.
 
-"""Packs a thread takes at a time."""
-const PACKS_PER_TURN = 4
-
 """
     solve(problem::PBPKProblem; method = "rodas5p", rtol = 1e-6, atol = nothing, max_steps = 100_000, max_step = Inf, threads = nthreads())
 
@@ -33,41 +30,59 @@ function SciMLBase.solve(
     PBPKSolution(problem, method, out.amount, out.balance, out.given, out.final, out.status, out.steps)
 end
 
-"""Fill `out` for the given subjects, a range that starts at a pack's first subject."""
-function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads)
-    order, first = sort_stops(stops, n_subjects(s))
-    task = Task(s, stops, order, first, times, start_time, y0, atol, sums, control, out)
+"""
+Fill `out` for the given subjects, a range that starts at a pack's first subject, until `deadline` [ns, as `time_ns`]: then packs that have
+begun are finished, and each thread does at least one. The last subject that is done.
+"""
+function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads, deadline = typemax(UInt64))
+    refuse(name, bad, expected) = isempty(bad) || throw(ArgumentError("$name: got $(first(bad)), expected $expected"))
+    refuse("atol", filter(a -> !(isfinite(a) && a > 0), atol), "numbers > 0 [mg]")
+    refuse("y0", filter(!isfinite, y0), "finite amounts [mg]")
+    order, first_stop = sort_stops(stops, n_subjects(s))
+    job = Job(s, stops, order, first_stop, times, start_time, y0, atol, sums, control, out)
     structure = structure_of(s)
     note_use!(structure, length(range))
-    packs = cld(Base.first(range), LANES):cld(last(range), LANES)
-    turns = cld(length(packs), PACKS_PER_TURN)
-    threads = clamp(threads, 1, min(turns, Threads.nthreads()))
+    packs = cld(first(range), LANES):cld(last(range), LANES)
+    crew = clamp(threads, 1, min(length(packs), Threads.nthreads()))
+    taken = Threads.Atomic{Int}(0)
     with_method(method) do algorithm
         worker() = Worker{LANES,Float64}(s, structure, algorithm, control, length(sums.ptr) - 1)
-        if threads == 1
-            run_packs!(worker(), task, packs, Threads.Atomic{Int}(0), turns)
+        if crew == 1
+            run_packs!(worker(), job, packs, taken, deadline)
         else
-            taken = Threads.Atomic{Int}(0)
-            crew = map(1:threads) do _
-                Threads.@spawn run_packs!(worker(), task, packs, taken, turns)
+            run_crew(crew, taken, length(packs)) do
+                run_packs!(worker(), job, packs, taken, deadline)
             end
-            foreach(wait, crew)
         end
     end
-    nothing
+    min(last(range), LANES * (packs[min(taken[], end)]))
 end
 
-function run_packs!(worker::Worker, task::Task, packs, taken, turns)
-    subjects = n_subjects(task.system)
-    while (turn = Threads.atomic_add!(taken, 1)) < turns
-        for p in packs[(turn * PACKS_PER_TURN + 1):min((turn + 1) * PACKS_PER_TURN, end)]
-            members = ((p - 1) * LANES + 1):min(p * LANES, subjects)
-            mine = stops_of(task, p)
-            integrate_pack!(worker, task, mine, members) == SUCCESS && continue
-            for subject in members  # alone, so that only the one to blame is lost
-                alone = filter(e -> task.stops.subject[e] in (0, subject), mine)
-                integrate_pack!(worker, task, alone, subject:subject) == SUCCESS || lose!(task.out, subject)
-            end
+"""Run `work` on so many tasks. After an error the others stop at their next pack, and the error itself is thrown, as on one thread."""
+function run_crew(work, threads, taken, packs)
+    crew = map(1:threads) do _
+        Threads.@spawn try
+            work()
+            nothing
+        catch err
+            taken[] = packs
+            err
+        end
+    end
+    errors = filter!(!isnothing, fetch.(crew))
+    isempty(errors) || throw(errors[1])
+end
+
+function run_packs!(worker::Worker, job::Job, packs, taken, deadline)
+    subjects, begun = n_subjects(job.system), false
+    while !(begun && time_ns() >= deadline) && (turn = Threads.atomic_add!(taken, 1) + 1) <= length(packs)
+        begun, p = true, packs[turn]
+        members = ((p - 1) * LANES + 1):min(p * LANES, subjects)
+        mine = stops_of(job, p)
+        integrate_pack!(worker, job, mine, members) == SUCCESS && continue
+        for subject in members  # alone, so that only the one to blame is lost
+            alone = filter(e -> job.stops.subject[e] in (0, subject), mine)
+            integrate_pack!(worker, job, alone, subject:subject) == SUCCESS || lose!(job.out, subject)
         end
     end
 end
@@ -92,5 +107,5 @@ function sort_stops(stops::StopTable, subjects)
     reduce(vcat, mine; init = Int[]), cumsum([1; length.(mine)])
 end
 
-stops_of(task::Task, pack) =
-    isempty(task.stop_first) ? view(task.stop_order, :) : view(task.stop_order, task.stop_first[pack]:(task.stop_first[pack + 1] - 1))
+stops_of(job::Job, pack) =
+    isempty(job.stop_first) ? view(job.stop_order, :) : view(job.stop_order, job.stop_first[pack]:(job.stop_first[pack + 1] - 1))

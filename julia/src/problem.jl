@@ -21,19 +21,15 @@ function PBPKProblem(
 )
     at = collect(Float64, times)
     fail(text) = throw(ArgumentError(text))
-    isempty(at) && fail("times: got none, expected at least one [h]")
-    issorted(at; lt = <=) || fail("times: expected strictly increasing values")
-    start_time <= at[1] || fail("start_time: got $start_time, expected at most the first time $(at[1]) h")
-    isempty(stops.time) || minimum(stops.time) >= start_time || fail("stops: one lies at $(minimum(stops.time)) h, before start_time $start_time h")
+    check_times(at, start_time)
     for name in saved
         haskey(system.observables, name) || fail("saved: got $(repr(name)), expected one of $(join(sort!(collect(keys(system.observables))), ", "))")
     end
     n, count = n_states(system), n_subjects(system)
-    all(s -> 0 <= s <= count, stops.subject) || fail("stops: a subject number is outside 0 to $count")
-    all(s -> 1 <= s <= n, stops.state) || fail("stops: a state number is outside 1 to $n")
-    size(stops.value, 2) in (1, count) || isempty(stops.time) || fail("stops: values for $(size(stops.value, 2)) subjects, expected 1 or $count")
+    check_stops(stops, n, count, start_time)
     y = y0 === nothing ? zeros(n, 1) : y0 isa AbstractVector ? reshape(collect(Float64, y0), :, 1) : Matrix{Float64}(y0)
     size(y, 1) == n && size(y, 2) in (1, count) || fail("y0: got shape $(size(y)), expected ($n, 1 or $count)")
+    all(isfinite, y) || fail("y0: got $(first(filter(!isfinite, y))), expected finite amounts [mg]")
     PBPKProblem(system, stops, at, collect(String, saved), Float64(start_time), y)
 end
 

@@ -1,17 +1,10 @@
-"""Rate laws: name => (code, fixed reactants, fixed parameters, parameters per inhibitor). The same list as in Python."""
-const RATE_LAWS = Dict(
-    "michaelis_menten" => (0, 1, 2, 1),
-    "mass_action" => (1, 2, 1, 0),
-    "hill" => (2, 1, 3, 0),
-    "hill_product" => (3, 2, 3, 0),
-    "enzymatic" => (4, 2, 2, 2),
-)
-
 """
     Reaction(name, law, reactants, stoichiometry, parameters)
 
 One rate law, its reactants (state numbers from 1), its stoichiometry (`state => amount gained per unit of v`) and its
 parameters (`parameters x subjects`, or one column for all subjects alike).
+
+Law `"expression"`: the system's `expressions` hold the rate, an [`ExpressionProgram`](@ref).
 
 `"michaelis_menten"`: `v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a)`, reactants `(a, i_1, ...)`, parameters
 `(Vmax [mg/h], Km [mg], Ki_1 [mg], ...)`. `"mass_action"`: `v = k a b`, parameter `k [1/(mg h)]`. `"hill"`:
@@ -44,6 +37,8 @@ struct Observable
     factor::Vector{Float64}
 end
 function Observable(states, factor; weights = ones(length(states)))
+    length(weights) == length(states) ||
+        throw(ArgumentError("weights: got $(length(weights)) for $(length(states)) states, expected one per state"))
     Observable(collect(Int, states), collect(Float64, weights), factor isa Real ? [Float64(factor)] : collect(Float64, factor))
 end
 
@@ -69,24 +64,44 @@ struct PBPKSystem
     targets::Dict{String,Int}
     subjects::Vector{String}
     plan::EliminationPlan
+    expressions::ExpressionProgram
+    events::EventProgram
 end
 
 function PBPKSystem(
     states, k_row, k_col, k_value; reactions = Reaction[], observables = Dict{String,Observable}(),
-    targets = Dict{String,Int}(), n_subjects = nothing, subjects = nothing,
+    targets = Dict{String,Int}(), n_subjects = nothing, subjects = nothing, expressions = ExpressionProgram(),
+    events = EventProgram(),
 )
     values = k_value isa AbstractVector ? reshape(collect(Float64, k_value), :, 1) : Matrix{Float64}(k_value)
     names, rows, cols = collect(String, states), collect(Int, k_row), collect(Int, k_col)
     found = max(size(values, 2), maximum((size(r.parameters, 2) for r in reactions); init = 1))
     n_subjects = something(n_subjects, found)
+    n_subjects >= 1 || throw(ArgumentError("n_subjects: got $n_subjects, expected at least one"))
     labels = subjects === nothing ? string.(0:(n_subjects - 1)) : string.(subjects)
     check_system(names, rows, cols, values, reactions, n_subjects, labels)
+    check_expressions(expressions, length(names), reactions)
+    check_events(events, length(names), n_subjects)
     obs, aims = Dict{String,Observable}(observables), Dict{String,Int}(targets)
+    check_names(obs, aims, length(names), n_subjects)
     for (i, name) in enumerate(names)
         get!(() -> Observable([i], NaN), obs, name)
         get!(aims, name, i)
     end
-    PBPKSystem(names, rows, cols, values, collect(Reaction, reactions), obs, aims, labels, plan_of(length(names), rows, cols, reactions))
+    PBPKSystem(names, rows, cols, values, collect(Reaction, reactions), obs, aims, labels, plan_of(length(names), rows, cols, reactions), expressions, events)
+end
+
+function check_names(observables, targets, n, n_subjects)
+    fail(text) = throw(ArgumentError(text))
+    for (name, o) in observables
+        all(i -> 1 <= i <= n, o.states) || fail("observable $name: got state $(first(filter(i -> !(1 <= i <= n), o.states))), expected 1 to $n")
+        length(o.weights) == length(o.states) || fail("observable $name: $(length(o.weights)) weights for $(length(o.states)) states")
+        all(isfinite, o.weights) || fail("observable $name: a weight is not finite")
+        length(o.factor) in (1, n_subjects) || fail("observable $name: factors for $(length(o.factor)) subjects, expected 1 or $n_subjects")
+    end
+    for (name, state) in targets
+        1 <= state <= n || fail("target $name: got state $state, expected 1 to $n")
+    end
 end
 
 function plan_of(n, rows, cols, reactions)
@@ -113,16 +128,27 @@ function check_system(names, rows, cols, values, reactions, n_subjects, labels)
     )
     for r in reactions
         haskey(RATE_LAWS, r.law) || fail("reaction $(r.name): unknown law $(r.law); known: $(join(sort!(collect(keys(RATE_LAWS))), ", "))")
-        _, reactants, parameters, inhibitors = RATE_LAWS[r.law]
-        extra = length(r.reactants) - reactants
-        extra == 0 || (extra > 0 && inhibitors > 0) || fail("reaction $(r.name): got $(length(r.reactants)) reactants, expected $reactants for $(r.law)")
-        size(r.parameters, 1) == parameters + inhibitors * extra ||
-            fail("reaction $(r.name): got $(size(r.parameters, 1)) parameters, expected $(parameters + inhibitors * extra)")
+        r.law == "expression" || check_parameters(r)
         size(r.parameters, 2) in (1, n_subjects) || fail("reaction $(r.name): parameters for $(size(r.parameters, 2)) subjects, expected 1 or $n_subjects")
         all(isfinite, r.parameters) || fail("reaction $(r.name): a parameter is not finite")
         all(s -> 1 <= s <= n, r.reactants) && all(s -> 1 <= first(s) <= n, r.stoichiometry) || fail("reaction $(r.name): expected states 1 to $n")
     end
 end
+
+function check_parameters(r::Reaction)
+    fail(text) = throw(ArgumentError("reaction $(r.name): $text"))
+    _, reactants, _, inhibitors = RATE_LAWS[r.law]
+    extra = length(r.reactants) - reactants
+    extra == 0 || (extra > 0 && inhibitors > 0) || fail("got $(length(r.reactants)) reactants, expected $reactants for $(r.law)")
+    wanted = parameter_count(r.law, length(r.reactants))
+    size(r.parameters, 1) == wanted || fail("got $(size(r.parameters, 1)) parameters, expected $wanted")
+end
+
+expression_reactions(reactions) = filter(r -> r.law == "expression", reactions)
+
+check_expressions(program::ExpressionProgram, n, reactions) = check_expressions(
+    program, n, sum(r -> size(r.parameters, 1), reactions; init = 0), [length(r.reactants) for r in expression_reactions(reactions)],
+)
 
 n_states(s::PBPKSystem) = length(s.states)
 n_subjects(s::PBPKSystem) = length(s.subjects)
@@ -138,27 +164,6 @@ function closed(s::PBPKSystem)
     all(abs.(sums) .<= 1e-12 .* sizes) && all(r -> abs(sum(last, r.stoichiometry; init = 0.0)) < 1e-12, s.reactions)
 end
 
-"""v of one reaction at amounts y, with parameters p."""
-function rate(r::Reaction, y, p)
-    a = y[r.reactants[1]]
-    r.law == "mass_action" && return p[1] * a * y[r.reactants[2]]
-    r.law == "hill" && return p[1] * hill_share(a, p[2], p[3])
-    r.law == "hill_product" && return p[1] * hill_share(a, p[2], p[3]) * y[r.reactants[2]]
-    if r.law == "enzymatic"
-        free = bound = one(a)
-        for j in 3:length(r.reactants)
-            free += p[2j - 3] * y[r.reactants[j]]
-            bound += p[2j - 2] * y[r.reactants[j]]
-        end
-        return p[1] * (1 + y[r.reactants[2]]) * a / (free + p[2] * a * bound)
-    end
-    inhibition = one(a)
-    for j in 2:length(r.reactants)
-        inhibition += y[r.reactants[j]] / p[1 + j]
-    end
-    p[1] * a / (p[2] * inhibition + a)
-end
-
 """
     rhs(system, y, subject = 1)
 
@@ -169,11 +174,21 @@ function rhs(s::PBPKSystem, y::AbstractVector, subject::Integer = 1)
     for e in eachindex(s.k_row)
         out[s.k_row[e]] += s.k_value[e, column(s.k_value, subject)] * y[s.k_col[e]]
     end
+    nodes, which = expression_values(s, y, subject), 0
     for r in s.reactions
-        v = rate(r, y, view(r.parameters, :, column(r.parameters, subject)))
+        p = view(r.parameters, :, column(r.parameters, subject))
+        v = r.law == "expression" ? nodes[s.expressions.rate[which += 1]] : law_rate(RATE_LAWS[r.law][1], view(y, r.reactants), p)
         for (state, gain) in r.stoichiometry
             out[state] += gain * v
         end
     end
     out
+end
+
+"""Results of the operations of a system's rates at amounts y of one subject."""
+function expression_values(s::PBPKSystem, y, subject)
+    nodes = zeros(eltype(y), s.expressions.rates_end)
+    p = reduce(vcat, (r.parameters[:, column(r.parameters, subject)] for r in s.reactions); init = Float64[])
+    walk!(nodes, s.expressions, y, eachindex(y), p, zero(eltype(y)), s.expressions.rates_end)
+    nodes
 end

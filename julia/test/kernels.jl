@@ -57,12 +57,26 @@ end
     @test all_three() == written_as_loops
 end
 
+@testset "stages written out for a model give the same numbers, $method" for method in ("rodas5p", "rodas4", "rodas4p")
+    other = circulation(4, 8)
+    structure = H.structure_of(other)
+    run() = solve(PBPKProblem(other, bolus(other, "iv", 100.0), collect(0.0:1.0:24.0)); method, rtol = 1e-8, threads = 1)
+    H.compile!(structure)
+    @atomic structure.code.stages = Ptr{Cvoid}[]
+    loops = run()
+    H.write_stages!(structure)
+    @test H.has_stages(structure.code)
+    written = run()
+    @test written.steps == loops.steps
+    @test written.amount ≈ loops.amount rtol = 1e-13 atol = 1e-13
+end
+
 @testset "a model is compiled once enough subjects have been solved" begin
     structure = H.Structure(circulation(5, 1))
     H.note_use!(structure, H.WORTH_COMPILING - 1)
-    @test structure.code.rhs == C_NULL
+    @test !H.is_compiled(structure.code)
     H.note_use!(structure, 1)
-    @test structure.code.rhs != C_NULL
+    @test H.is_compiled(structure.code)
 end
 
 @testset "a pack's ODEProblem can be solved in other ways" begin

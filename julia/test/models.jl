@@ -28,6 +28,10 @@ function circulation(organs, subjects)
         Reaction("binding", "mass_action", [1, 4], [1 => -1.0, 4 => -1.0, bound => 2.0], reshape(vary(0.01, 5), 1, :)),
         Reaction("steep", "hill", [5], [5 => -1.0, sink => 1.0], vcat(vary(2.0, 6)', vary(3.0, 7)', vary(1.8, 8)')),
         Reaction("driven", "hill_product", [5, 2], [2 => -1.0, sink => 1.0], vcat(vary(0.5, 9)', vary(2.0, 10)', vary(0.7, 11)')),
+        Reaction(
+            "transporter", "enzymatic", [3, bound, 1, 5], [3 => -1.0, 2 => 1.0],
+            vcat(vary(1.5, 12)', vary(0.2, 13)', vary(0.5, 14)', vary(0.3, 15)', vary(0.1, 16)', vary(0.4, 17)'),
+        ),
     ]
     PBPKSystem(
         ["s$i" for i in 1:n], first.(keys_), last.(keys_), permutedims(reduce(hcat, (entries[k] for k in keys_))); reactions,

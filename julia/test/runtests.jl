@@ -10,6 +10,7 @@ include("models.jl")
     if GROUP == "CPU"
         @testset "elimination along the graph" include("elimination.jl")
         @testset "right-hand side and factorisation" include("kernels.jl")
+        @testset "expressions" include("expressions.jl")
         @testset "closed solutions" include("closed_solutions.jl")
         @testset "methods agree" include("methods.jl")
         @testset "failures" include("failures.jl")

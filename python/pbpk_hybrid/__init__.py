@@ -24,6 +24,8 @@ _WHERE = {
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
     "simulation.interactions": ("simulate_together", "interaction"),
+    "simulation.exposure": ("exposure_ratios",),
+    "simulation.interaction_matrix": ("interactions",),
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
@@ -64,7 +66,11 @@ _WHERE = {
         "httk_1compartment",
         "httk_css",
     ),
+    "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
+    "estimation.patient": ("Patient",),
+    "estimation.individual": ("posterior",),
+    "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -116,6 +122,10 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.dose_search import dose
+    from .estimation.individual import posterior
+    from .estimation.patient import Patient
+    from .interchange import ode_model
     from .models import (
         Observable,
         OrganGraph,
@@ -147,6 +157,8 @@ if TYPE_CHECKING:
         with_transporters,
     )
     from .results import open_results
+    from .simulation.exposure import exposure_ratios
+    from .simulation.interaction_matrix import interactions
     from .simulation.interactions import interaction, simulate_together
     from .simulation.oral import bioavailability
     from .simulation.parameters import disposition

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +22,7 @@ from pbpk_hybrid.solvers.julia import runtime
 from pbpk_hybrid.solvers.julia.convert import flatten
 from pbpk_hybrid.solvers.julia.export import FORMAT, save_system
 from pbpk_hybrid.solvers.julia.setup import setup, status
+from pbpk_hybrid.solvers.select import availability
 
 ROOT = Path(__file__).parent.parent.parent
 JULIA = ROOT / "julia"
@@ -145,26 +149,82 @@ def test_without_juliacall_the_reason_names_the_way_out(monkeypatch):
     assert status()["ready"] is False
 
 
-def test_setup_does_nothing_unless_confirmed(monkeypatch):
-    asked = []
+def fake_juliapkg(monkeypatch, folder: Path) -> None:
+    """A juliapkg that has set nothing up, and that fails at whatever would resolve or write."""
 
-    class FakeJuliapkg:
-        @staticmethod
-        def project():
-            return "/some/venv/julia_env"
+    def must_not_run(*_, **__):
+        raise AssertionError("resolves and installs")
 
-        @staticmethod
-        def resolve(**_):
-            raise AssertionError("must not be called")
-
-    import pbpk_hybrid.solvers.julia.setup as module
-
-    monkeypatch.setattr(module, "require", lambda *_: FakeJuliapkg)
-    monkeypatch.setattr(runtime, "available", lambda: ph.solvers.Availability(False, "not there"))
+    package, deps, state = (types.ModuleType(f"juliapkg{part}") for part in ("", ".deps", ".state"))
+    package.resolve = package.project = package.executable = must_not_run
+    deps.can_skip_resolve = lambda: False
+    deps.deps_files = lambda: [
+        str(ROOT / "python" / "pbpk_hybrid" / "juliapkg.json"),
+        str(folder / "other" / "juliapkg.json"),
+    ]
+    state.STATE = {
+        "project": str(folder / "julia_env"),
+        "meta": str(folder / "julia_env" / "meta.json"),
+        "depot": str(folder / "depot"),
+    }
+    (folder / "other").mkdir()
+    other = {"julia": "1.9", "packages": {"ModelingToolkit": {"uuid": "x", "version": "9"}}}
+    (folder / "other" / "juliapkg.json").write_text(json.dumps(other), encoding="utf-8")
+    for module in (package, deps, state):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(runtime, "_bridge", None)
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: object())
     for name in ("EXE", "PROJECT"):
         monkeypatch.delenv(f"PYTHON_JULIACALL_{name}", raising=False)
+
+
+def test_setup_asks_first_and_names_all_that_comes(monkeypatch, tmp_path):
+    fake_juliapkg(monkeypatch, tmp_path)
+    asked = []
     assert setup(lambda text: bool(asked.append(text))) is False
-    assert "/some/venv/julia_env" in asked[0]
+    text = asked[0]
+    for wanted in ("~1.10.3", "ModelingToolkit", "other", str(tmp_path / "julia_env"), "depot"):
+        assert wanted in text
+    for name in tomllib.loads((JULIA / "Project.toml").read_text())["deps"]:
+        assert name in text
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other"]  # nothing was made
+
+
+def test_status_touches_nothing(monkeypatch, tmp_path):
+    fake_juliapkg(monkeypatch, tmp_path)
+    facts = status()
+    assert facts["ready"] is False and facts["project"] == str(tmp_path / "julia_env")
+    assert facts["executable"] is None and "julia setup" in facts["reason"]
+    assert not (tmp_path / "julia_env").exists()
+
+
+def test_status_touches_nothing_with_the_juliapkg_that_is_installed(tmp_path):
+    if importlib.util.find_spec("juliapkg") is None:
+        pytest.skip("juliapkg is not installed")
+    project = tmp_path / "env"
+    hidden = ("PYTHON_JULIACALL_EXE", "PYTHON_JULIACALL_PROJECT")
+    env = {k: v for k, v in os.environ.items() if k not in hidden}
+    env |= {"PYTHON_JULIAPKG_PROJECT": str(project), "JULIA_DEPOT_PATH": str(tmp_path / "depot")}
+    code = (
+        "from pbpk_hybrid.solvers.julia.setup import plan, status; print(status()); print(plan())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and str(project) in done.stdout, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_up_of_julia_is_seen_without_a_new_process(monkeypatch, tmp_path):
+    fake_juliapkg(monkeypatch, tmp_path)
+    assert not availability("julia").ok
+    record = tmp_path / "julia_env" / "meta.json"
+    record.parent.mkdir()
+    record.write_text("{}", encoding="utf-8")  # as another process' set-up leaves it
+    ready = {"executable": "/somewhere/julia"}
+    monkeypatch.setattr(sys.modules["juliapkg.deps"], "can_skip_resolve", lambda: ready)
+    assert availability("julia").ok
+    assert status()["executable"] == "/somewhere/julia"
 
 
 def test_asking_for_availability_imports_neither_juliacall_nor_numba():

@@ -25,6 +25,7 @@ struct NeuralProblem{F<:NeuralField}
         expected("parameters", size(parameters), (field.n_parameters, size(y0, 2)))
         size(y0, 2) > 0 || throw(ArgumentError("y0: got no subjects"))
         length(times) > 1 || throw(ArgumentError("times: got $(length(times)), expected two or more"))
+        all(isfinite, times) || throw(ArgumentError("times: got $(first(filter(!isfinite, times))), expected finite numbers"))
         steps = diff(times)
         all(>(0), steps) || all(<(0), steps) || throw(ArgumentError("times: expected strictly increasing or strictly decreasing ones"))
         new{F}(field, convert(Flat, weights), convert(Matrix{Float64}, y0), convert(Vector{Float64}, times), convert(Matrix{Float64}, parameters))

@@ -24,7 +24,8 @@ _BASE = (
 )
 _EXTRAS = {
     "learn": ("torch", "torch-geometric", "torchdiffeq", "safetensors"),
-    "julia": ("juliacall", "diffeqpy"),
+    "julia": ("juliacall",),
+    "diffeqpy": ("diffeqpy",),
     "scale": ("dask", "distributed", "zarr"),
     "test": ("pytest", "hypothesis", "casadi"),
 }

@@ -79,6 +79,19 @@ CompoundName = Annotated[
 CompoundFile = Annotated[
     Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
 ]
+AbsorptionRate = Annotated[
+    str | None,
+    typer.Option(
+        "--ka", help='First-order absorption rate [1/h], such as "1.2"; replaces the compound\'s.'
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="FIELD=VALUE of the compound, such as fraction_unbound_plasma=3%; again for more.",
+    ),
+]
 Dose = Annotated[
     str | None,
     typer.Option(

@@ -41,7 +41,7 @@ def adaptive(
     Returns
     -------
     y : Tensor
-        (E, T, 2)
+        (E, T, 2), of double precision: rounded to single, ln CL would be off by 1e-7
     backend : str
         that integrated
     """
@@ -59,7 +59,7 @@ def adaptive(
             used = solution.facts["backend"]
             states.append(solution[-1])  # (T, 2)
         y = torch.stack(states)  # (E, T, 2)
-    return y.float(), used
+    return y, used
 
 
 def scaling_field(module: AllometryModule, member: int) -> ScalingField:

@@ -148,11 +148,29 @@ def close_flows(people: People, output: np.ndarray, factor: np.ndarray | float =
     """Organ flows [L/h]: ICRP fractions x `factor`, the rest of the body takes the
     exact remainder.
     """
-    flow = (
-        by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
-        * output[:, None]
-        * factor
-    )
+    share = by_sex(people.male, lambda ref: ref.blood_flow / ref.cardiac_output)
+    return flows_from_shares(share, output, factor)
+
+
+def flows_from_shares(
+    share: np.ndarray, output: np.ndarray, factor: np.ndarray | float
+) -> np.ndarray:
+    """Blood flows that add to the cardiac output.
+
+    Parameters
+    ----------
+    share : (n, organ)
+        Expected flows as fractions of cardiac output.
+    output : (n,), L/h
+        Cardiac output.
+    factor : (n, organ) or float
+        On the expected flows; the rest of the body takes the exact remainder.
+
+    Returns
+    -------
+    (n, organ) array, L/h
+    """
+    flow = share * output[:, None] * factor
     flow[:, _FULL] = output[:, None]
     flow[:, INDEX["rest"]] = output - flow[:, _SYSTEMIC].sum(axis=1)
     return flow

@@ -21,7 +21,7 @@ from ..._core.units import quantity
 from ..dataset import body_surface_area
 from ..organs import SEXES
 from . import regressions as r
-from .survey import ETHNICITIES, Survey, adults
+from .survey import ETHNICITIES, Survey, adults, draw_weighted
 from .variability import CUT, GFR_SD_LN
 
 Bounds = tuple[float, float]
@@ -54,10 +54,7 @@ class Selection:
         weight = self.weight
         if male is not None:
             weight = np.where(self.survey.male[self.index] == male, weight, 0.0)
-        cumulative = np.cumsum(weight)
-        position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
-        # a product may round up to the total
-        return np.minimum(position, np.flatnonzero(weight)[-1])
+        return draw_weighted(rng, weight, n)
 
 
 def bounds(field: str, value: Any) -> Bounds:

@@ -45,6 +45,14 @@ class Survey:
         return self.body_weight / (self.height / 100) ** 2
 
 
+def draw_weighted(rng: np.random.Generator, weight: np.ndarray, n: int) -> np.ndarray:
+    """(n,) positions in `weight`, with replacement, each with a probability in proportion."""
+    cumulative = np.cumsum(weight)
+    position = np.searchsorted(cumulative, rng.random(n) * cumulative[-1], side="right")
+    # a product may round up to the total
+    return np.minimum(position, np.flatnonzero(weight)[-1])
+
+
 @lru_cache(maxsize=1)
 def adults() -> Survey:
     """All adults with weight, height, creatinine and hematocrit measured."""

@@ -34,10 +34,10 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ..adults import regressions as r
-from ..adults.body import INDEX, SCALED_ORGANS, by_sex
+from ..adults.body import INDEX, SCALED_ORGANS, by_sex, flows_from_shares
 from ..adults.redraws import count_attributes, draw_until_fit, hard_rules_hold, joined
 from ..adults.selection import bounds, ethnicities
-from ..adults.survey import ADULT_AGE, Survey, children
+from ..adults.survey import ADULT_AGE, Survey, children, draw_weighted
 from ..adults.variability import (
     CUT,
     GFR_SD_LN,
@@ -52,7 +52,7 @@ from ..adults.variability import (
 )
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
-from ..organs import BLOOD_POOLS, FULL_FLOW_ORGANS, ORGANS, SYSTEMIC_ORGANS
+from ..organs import BLOOD_POOLS, ORGANS
 from ..plausibility.body import Body
 from ..plausibility.check import check_bodies
 from ..plausibility.rules import RULES
@@ -178,15 +178,9 @@ def _draw(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """n children of `index` with organs; and the counts of :func:`.redraws.draw_until_fit`."""
     weight = survey.weight[index] if weighted else np.ones(index.size)
-    cumulative = np.cumsum(weight)
-
-    def draw_children(size: int) -> np.ndarray:
-        position = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        return index[np.minimum(position, index.size - 1)]
-
     return draw_until_fit(
         n,
-        draw_children,
+        lambda size: index[draw_weighted(rng, weight, size)],
         lambda persons: _organs(rng, survey, persons, scatter),
         "children could not be given organs that fit their weight and height in {} draws; "
         "the filters leave only children far from the reference: widen body_weight, height "
@@ -208,7 +202,7 @@ def _organs(
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
     mass = _masses(rng, male, weight, height, ref)
     output = ref["cardiac_output"] * (weight / ref["weight"]) ** 0.75 * output_factor(rng, n)
-    flow = _flows(rng, output, ref["flow_share"])
+    flow = flows_from_shares(ref["flow_share"], output, flow_factors(rng, n))
     z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
     expected_gfr = (
         by_sex(male, lambda adult: adult.gfr)
@@ -269,15 +263,6 @@ def _masses(
     mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]] = fat * weight, 0.0
     mass[:, INDEX["muscle"]] = weight - mass.sum(axis=1)
     return mass
-
-
-def _flows(rng: np.random.Generator, output: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """(child, organ) blood flows [L/h] that add to the cardiac output (child,)."""
-    flow = share * output[:, None] * flow_factors(rng, output.size)
-    flow[:, [INDEX[organ] for organ in FULL_FLOW_ORGANS]] = output[:, None]
-    others = [INDEX[organ] for organ in SYSTEMIC_ORGANS if organ != "rest"]
-    flow[:, INDEX["rest"]] = output - flow[:, others].sum(axis=1)
-    return flow
 
 
 def _hematocrit(

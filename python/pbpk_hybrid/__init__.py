@@ -29,6 +29,8 @@ _WHERE = {
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
+        "like_table",
+        "virtual_twins",
         "reference_individual",
         "check_physiology",
         "tissue_composition",
@@ -64,7 +66,11 @@ _WHERE = {
         "httk_1compartment",
         "httk_css",
     ),
+    "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
+    "estimation.patient": ("Patient",),
+    "estimation.individual": ("posterior",),
+    "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -116,6 +122,10 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.dose_search import dose
+    from .estimation.individual import posterior
+    from .estimation.patient import Patient
+    from .interchange import ode_model
     from .models import (
         Observable,
         OrganGraph,
@@ -134,11 +144,13 @@ if TYPE_CHECKING:
     from .nca import nca
     from .physiology import (
         check_physiology,
+        like_table,
         reference_child,
         reference_individual,
         reference_pregnancy,
         sample_population,
         tissue_composition,
+        virtual_twins,
         with_enzymes,
         with_hepatic_impairment,
         with_renal_impairment,

@@ -10,6 +10,7 @@ from . import (
     analysis,
     compounds,
     doctor,
+    dose,
     fit,
     forecast,
     interaction,
@@ -66,6 +67,7 @@ app.command("forecast")(forecast.forecast)
 app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("fit")(fit.fit)
+app.command("dose")(dose.dose)
 app.command("scale")(_scale.scale)
 app.command("app")(_webapp.app)
 app.command("doctor")(doctor.doctor)

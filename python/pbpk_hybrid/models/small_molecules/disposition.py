@@ -67,7 +67,9 @@ _GUT_MODEL = "gut model"
 
 @dataclass(frozen=True, eq=False)
 class DispositionChoices:
-    """What one simulation changes about a compound; the parameters of :func:`.whole_body_system`."""
+    """What one simulation changes about a compound; the parameters of
+    :func:`.whole_body_system`.
+    """
 
     clearance: str | None = None
     distribution: str | None = None

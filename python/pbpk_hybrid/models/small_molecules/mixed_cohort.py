@@ -1,4 +1,5 @@
-"""A cohort in which every subject may get a drug of its own, of any species: one System, one integration.
+"""A cohort in which every subject may get a drug of its own, of any species: one System,
+one integration.
 
 A System holds one value of every coefficient per subject, and nothing in it says that the subjects
 share a compound. The parameters that :func:`.disposition.resolve_disposition` finds for one

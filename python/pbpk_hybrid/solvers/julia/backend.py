@@ -45,7 +45,7 @@ class JuliaBackend:
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started, or the system has events that wait for each other
+        BackendUnavailableError : Julia cannot be started, or events wait for each other
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":
@@ -93,7 +93,7 @@ _REFERENCES = {
 
 
 def _in_turns(flat: FlatProblem, method: str, threads: int, progress) -> None:
-    """Call Julia for the next `_TURN` until all subjects are done; a pack that has begun is finished."""
+    """Call Julia for `_TURN` until all subjects are done; a pack that has begun is finished."""
     from . import runtime
 
     first, n_subjects = 1, len(flat.result.status)

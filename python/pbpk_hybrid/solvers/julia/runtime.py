@@ -44,7 +44,7 @@ def available() -> Availability:
     if exe or project:
         return _named_by_environment(exe, project)
     try:
-        # what `juliapkg.resolve(dry_run=True)` returns, which would make the project's folder and a lock in it first
+        # what `juliapkg.resolve(dry_run=True)` returns, which makes a folder and a lock first
         from juliapkg.deps import can_skip_resolve
 
         record = can_skip_resolve()
@@ -61,13 +61,13 @@ def is_running() -> bool:
 
 
 def stamp() -> tuple[object, ...]:
-    """What the answer of :func:`available` depends on, cheap to read: when it changes, the answer is looked up again."""
+    """What the answer of :func:`available` depends on, cheap to read; changed: look it up again."""
     named = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
     return _bridge is not None, *named, _changed(juliapkg_state().get("meta", ""))
 
 
 def juliapkg_state() -> dict[str, Any]:
-    """juliapkg's folders and files as it has worked them out; empty without juliapkg. Resolves and writes nothing."""
+    """juliapkg's folders and files; empty without juliapkg. Resolves and writes nothing."""
     try:
         from juliapkg.state import STATE
     except ImportError:

@@ -99,7 +99,7 @@ def plan() -> str:
 
 
 def _asked_for() -> tuple[set[str], list[str]]:
-    """Bounds on Julia, and a line per file that asks for packages: every installed Python package may hold one."""
+    """Bounds on Julia, and a line per file that asks for packages, of any Python package."""
     try:
         from juliapkg.deps import deps_files
 

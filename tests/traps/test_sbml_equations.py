@@ -162,7 +162,10 @@ def test_packages_that_change_the_equations_are_refused():
     comp = (
         'xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true"'
     )
-    refused(sbml(parameters("x"), root=comp), "comp", "flatten")
+    inside = "<comp:listOfSubmodels/>"
+    refused(sbml(parameters("x") + inside, root=comp), "comp", "flatten")
+    # declared, not used
+    assert read_sbml_model(sbml(parameters("x"), root=comp)).parameters("x")["x"].value == 1.0
 
 
 def test_a_unit_that_is_not_defined_or_does_not_fit():

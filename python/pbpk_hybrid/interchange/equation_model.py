@@ -53,6 +53,8 @@ class EquationModel:
 
     #: what is saved at the time of an event is the state before it
     reported_before: ClassVar[bool] = False
+    #: no step sees the rate behind a jump at a known time (PK-Sim's simulations are written for solvers that do)
+    time_switches: ClassVar[bool] = True
     #: names have parts, as PK-Sim's paths have
     names_are_paths: ClassVar[bool] = False
     #: long name of the variable `value` of results
@@ -327,7 +329,10 @@ class EquationModel:
             first = {k: float(np.atleast_1d(v)[0]) for k, v in values.items()}
             try:
                 self._assembled[key] = assemble_model(
-                    self.ode, first, reported_before=self.reported_before
+                    self.ode,
+                    first,
+                    reported_before=self.reported_before,
+                    time_switches=self.time_switches,
                 )
             except InputError as error:
                 raise self._explained(error, values) from error
@@ -354,7 +359,9 @@ class EquationModel:
                 )
         return error
 
-    def individuals(self, population) -> Individuals | None:
+    def individuals(
+        self, population: pd.DataFrame | str | os.PathLike | None
+    ) -> Individuals | None:
         """Who is simulated; None: one subject, the model's own."""
         if population is None:
             return None

@@ -127,7 +127,8 @@ class PetabProblem:
 
         Raises
         ------
-        UnknownNameError, InputError : a name that is no parameter, a value that is not finite, noise that is not positive
+        UnknownNameError, InputError : a name that is no parameter, a value that is not finite,
+            noise that is not positive
         SolveError : an experiment could not be integrated
         """
         return self._evaluated(values, slopes=False)[0]
@@ -148,10 +149,16 @@ class PetabProblem:
         return dict(zip(self.estimated, slope.tolist(), strict=True))
 
     def log_prior(self, values: Mapping[str, float] | None = None) -> float:
-        """Logarithm of the priors that the parameter table states; parameters without one add nothing."""
+        """Logarithm of the priors that the parameter table states.
+
+        A parameter without one adds nothing in version 1; in version 2 it is uniform between its
+        bounds, and every prior is cut at the bounds.
+        """
         point = self._values(values)
-        stated = (p for p in self.parameters.values() if p.estimate and p.prior is not None)
-        return float(sum(log_prior(p, point[p.name])[0] for p in stated))
+        version = self.tables.version
+        return float(
+            sum(log_prior(self.parameters[n], point[n], version)[0] for n in self.estimated)
+        )
 
     def log_posterior(self, values: Mapping[str, float] | None = None) -> float:
         """Log-likelihood plus log-prior."""
@@ -162,8 +169,8 @@ class PetabProblem:
 
         Returns
         -------
-        observable, experiment, time, measurement, simulation, noise (its scale), residual (weighted, on the scale of the
-        noise)
+        observable, experiment, time, measurement, simulation, noise (its scale), residual
+        (weighted, on the scale of the noise)
         """
         import pandas as pd
 
@@ -297,13 +304,10 @@ class PetabProblem:
     ) -> dict[str, Values]:
         known: dict[str, Values] = {}
         n, count = len(rows), len(point.estimated)
-        placed = (
-            dict(
-                zip(o.placeholders, zip(*(m.placeholders for m in rows), strict=True), strict=True)
-            )
-            if o.placeholders
-            else {}
-        )
+        placed: dict[str, tuple[Expression, ...]] = {}
+        if o.placeholders:
+            columns = zip(*(m.placeholders for m in rows), strict=True)
+            placed |= dict(zip(o.placeholders, columns, strict=True))
         if o.noise_placeholders:
             columns = zip(*(m.noise_placeholders for m in rows), strict=True)
             placed |= dict(zip(o.noise_placeholders, columns, strict=True))
@@ -394,9 +398,8 @@ class PetabProblem:
         for n in names:
             p = self.parameters[n]
             if p.scale != "lin" and not point[n] > 0:
-                raise InputError(
-                    f"start[{n!r}]", point[n], f"a number > 0 (its scale is {p.scale})"
-                )
+                scale_text = f"a number > 0 (its scale is {p.scale})"
+                raise InputError(f"start[{n!r}]", point[n], scale_text)
             limits = [
                 None if not math.isfinite(b) or (p.scale != "lin" and b <= 0) else scale[p.scale](b)
                 for b in (p.lower, p.upper)
@@ -411,10 +414,9 @@ class PetabProblem:
             at = self._unscaled(u)
             value, slope = self._evaluated(at, slopes=True)
             for i, n in enumerate(names):
-                if self.parameters[n].prior is not None:
-                    more, by = log_prior(self.parameters[n], at[n])
-                    value += more
-                    slope[i] += by
+                more, by = log_prior(self.parameters[n], at[n], self.tables.version)
+                value += more
+                slope[i] += by
             return -value, -slope * self._stretch({**point, **at})
 
         found = minimize(
@@ -522,7 +524,7 @@ def _chain(formula: Expression, known: Mapping[str, Values], n: int, count: int)
 def _likelihood(
     o: PetabObservable, measured, sim: Values, sigma: Values, rows
 ) -> dict[str, Values]:
-    """Log-likelihood of measurements, as PEtab defines it for each distribution and transformation."""
+    """Log-likelihood of measurements, as PEtab defines it."""
     if (bad := np.flatnonzero(~(sigma.value > 0))).size:
         raise InputError(
             f"noise of {o.name}, row {rows[bad[0]].row}", float(sigma.value[bad[0]]), "a number > 0"
@@ -571,8 +573,8 @@ def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None)
 
     Raises
     ------
-    FileFormatError : a file that is missing or damaged, or holds what cannot be understood; the message names file, row and
-        column
+    FileFormatError : a file that is missing or damaged, or holds what cannot be understood; the
+        message names file, row and column
     """
     tables = read_tables(path)
     # times of the tables are in the model's unit, whatever that is

@@ -15,21 +15,54 @@ _NAMES = {"logNormal": "log-normal", "logLaplace": "log-laplace"}
 _LOG_10 = math.log(10.0)
 
 
-def log_prior(parameter: PetabParameter, value: float) -> tuple[float, float]:
+def log_prior(parameter: PetabParameter, value: float, version: int = 1) -> tuple[float, float]:
     """Log-density at a value (linear scale), and its derivative by the value.
 
     Parameters
     ----------
-    parameter : with a prior
+    parameter : without a prior: version 1 none, version 2 uniform between its bounds
     value : on the linear scale
+    version : of PEtab
     """
+    if parameter.prior is None:
+        width = parameter.upper - parameter.lower
+        if version == 1 or not math.isfinite(width) or width <= 0:
+            return 0.0, 0.0
+        return _uniform(value, parameter.lower, parameter.upper)
     kind, numbers = parameter.prior
     if kind.startswith("parameterScale"):
         unit = {"lin": 0.0, "log": 1.0, "log10": _LOG_10}[parameter.scale]
         x = value if unit == 0.0 else math.log(value) / unit
         out, slope = _density(kind.removeprefix("parameterScale").lower(), x, numbers)
         return out, slope if unit == 0.0 else slope / (value * unit)
-    return _density(_NAMES.get(kind, kind), value, numbers)
+    kind = _NAMES.get(kind, kind)
+    out, slope = _density(kind, value, numbers)
+    return (out - _inside_bounds(kind, numbers, parameter) if version == 2 else out), slope
+
+
+def _inside_bounds(kind: str, numbers: tuple[float, ...], parameter: PetabParameter) -> float:
+    """Logarithm of the share of a distribution that lies between the bounds."""
+    from scipy import stats
+
+    a, b = numbers[0], numbers[-1]
+    frozen = {
+        "uniform": lambda: stats.uniform(a, b - a),
+        "normal": lambda: stats.norm(a, b),
+        "laplace": lambda: stats.laplace(a, b),
+        "cauchy": lambda: stats.cauchy(a, b),
+        "gamma": lambda: stats.gamma(a, scale=b),
+        "chisquare": lambda: stats.chi2(a),
+        "exponential": lambda: stats.expon(scale=a),
+        "rayleigh": lambda: stats.rayleigh(scale=a),
+        "log-normal": lambda: stats.norm(a, b),
+        "log-laplace": lambda: stats.laplace(a, b),
+        "log-uniform": lambda: stats.uniform(math.log(a), math.log(b) - math.log(a)),
+    }[kind]()
+    low, high = parameter.lower, parameter.upper
+    if kind in _ON_LOGARITHM:
+        low, high = (math.log(v) if v > 0 else -math.inf for v in (low, high))
+    share = frozen.cdf(high) - frozen.cdf(low)
+    return math.log(share) if share > 0 else -math.inf
 
 
 def _density(kind: str, x: float, p: tuple[float, ...]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Experiments of a PEtab problem as lanes: conditions, steady states before them, derivatives by every parameter.
+"""Experiments of a PEtab problem as lanes: conditions, steady states, derivatives.
 
 A period after the first begins with the state that the one before it has left. Its states are then
 given numbers like any parameter, so that derivatives pass from period to period by the chain rule.
@@ -7,13 +7,12 @@ given numbers like any parameter, so that derivatives pass from period to period
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .._core.errors import InputError, SolveError, SubjectFailedWarning
+from .._core.errors import InputError, SolveError
 from ..models.expressions.assembly import AssembledModel, assemble_model, given
 from ..models.expressions.derivative import derivatives
 from ..models.expressions.tree import Expression, evaluate, number, substitute, symbol, symbols
@@ -25,7 +24,8 @@ from .sbml_model import SBMLModel
 
 #: times at which a steady state is looked for, in the model's unit, after the start
 LADDER = tuple(10.0**k for k in range(0, 10))
-#: a state has settled if it changes by less than this share (and of the largest state) between the last two
+#: a state has settled if between the last two it changes by less than this share of itself, or of
+#: the largest state
 SETTLED, SETTLED_OF_LARGEST = 1e-6, 1e-12
 
 
@@ -95,7 +95,7 @@ class Simulated:
     jacobian: np.ndarray
 
     def at(self, lane: np.ndarray, row: np.ndarray, names: Sequence[str]) -> Values:
-        """Quantities at some lanes and times: (n, n_names) and slopes (n, n_names, n_parameters)."""
+        """Quantities (n, n_names) at some lanes and times."""
         column = [self.columns[n] for n in names]
         value = self.values[lane[:, None], row[:, None], column]
         n_parameters = self.jacobian.shape[2]
@@ -137,6 +137,7 @@ class Simulator:
         probe = assemble_model(ode, {})
         held = {*(() if probe.system.events is None else probe.system.events.still), ode.time}
         self.moving = tuple(s for s in probe.system.states if s not in held)
+        self.expressed = self._what_changes_need()
         several = [n for n, ps in self.experiments.items() if len(ps) > 1]
         if several and ode.events:
             raise InputError(
@@ -145,6 +146,17 @@ class Simulator:
                 "one period each, as the model has events",
                 hint="whether an event has happened is not carried from one period to the next",
             )
+
+    def _what_changes_need(self) -> tuple[str, ...]:
+        """Quantities that a later period begins with: those in its formulas, and concentrations
+        that stay as they are while their compartment changes its size."""
+        model = self.model
+        later = [c for ps in self.experiments.values() for p in ps[1:] for c in p.changes.items()]
+        used = {s for _, formula in later for s in symbols(formula) if s in model.quantities}
+        changed = {target for target, _ in later}
+        inside = {s for s, c in model.compartment_of.items() if c in changed}
+        own = {s for s in inside if model.start_names.get(s)} if self.version == 2 else set()
+        return tuple(sorted(used | own))
 
     def state_of(self, target: str) -> str | None:
         """The moving state that a target sets at the start of a period; None: it is a constant."""
@@ -160,7 +172,7 @@ class Simulator:
 
         Returns
         -------
-        experiment -> (Simulated of the period of each time): list of (start, Simulated) per experiment
+        experiment -> its periods in order, each as (start, Simulated)
         """
         groups: dict[tuple[float, ...], list[str]] = {}
         for name in times:
@@ -172,7 +184,9 @@ class Simulator:
         return out
 
     def _run_group(self, point, starts, names, times, slopes: bool, out) -> None:
-        state: dict[str, Values] | None = None
+        state: dict[str, Values] | None = (
+            None  # moving states, and what changes are calculated from
+        )
         lasting: list[dict[str, Expression]] = [{} for _ in names]
         for k, start in enumerate(starts):
             changes = [dict(self.experiments[n][k].changes) for n in names]
@@ -184,10 +198,12 @@ class Simulator:
                 changes_now = changes
             fresh = [set(c) for c in changes]
             until = starts[k + 1] if k + 1 < len(starts) else math.inf
-            every = sorted({t for n in names for t in times[n] if start <= t < until})
+            last = k + 1 == len(starts)
+            every = sorted(
+                {t for n in names for t in times[n] if start <= t and (last or t < until)}
+            )
             begin = 0.0 if start == -math.inf else start
             known = self._given(point, changes_now, fresh, state, begin)
-            last = k + 1 == len(starts)
             if start == -math.inf:
                 state = self._settle(known, begin, point, slopes, names)
                 continue
@@ -211,13 +227,19 @@ class Simulator:
                 out[model.start_name(name)] = repeated(value)
         targets = [t for t in self.targets if state is None or self.state_of(t) is None]
         for target in targets:
-            out[model.start_name(target)] = self._lanes_of(target, changes, point, own)
+            out[model.start_name(target)] = self._lanes_of(target, changes, point, own, state)
         if state is not None:
-            out |= state
-            for target in self.targets:
+            out |= {name: state[name] for name in self.moving}
+            for target in self._sizes_first():
                 if (name := self.state_of(target)) is not None:
                     out[name] = self._reset(target, name, changes, fresh, point, state, out)
         return out
+
+    def _sizes_first(self) -> list[str]:
+        """Targets, compartments before species; and species whose concentration stays."""
+        sizes = set(self.model.compartment_of.values())
+        more = [s for s in self.expressed if s not in self.targets and s in self.model.species]
+        return sorted([*self.targets, *more], key=lambda t: t not in sizes)
 
     def _always(self, point: Point) -> dict[str, Values]:
         """Quantities of the model that the parameter table has a value of, in every condition."""
@@ -225,31 +247,46 @@ class Simulator:
         names = (n for n in point.values if n in known and n not in self.targets)
         return {n: point.of(symbol(n), n) for n in names}
 
-    def _lanes_of(self, target: str, changes, point: Point, own) -> Values:
+    def _lanes_of(self, target: str, changes, point: Point, own, state) -> Values:
         """A target in each lane: what the condition says, else the parameter table, else the model."""
         found = []
-        for lane in changes:
+        for i, lane in enumerate(changes):
             if target in lane:
-                found.append(self._changed(target, lane, point))
+                found.append(self._changed(target, lane, point, state, i))
             elif target in point.values:
                 found.append(point.of(symbol(target), target))
             else:
                 found.append(self._of_model(target, changes, point, own))
         return Values(np.array([v.value for v in found]), np.array([v.slope for v in found]))
 
-    def _changed(self, target: str, lane: Mapping[str, Expression], point: Point) -> Values:
+    def _changed(self, target: str, lane: Mapping[str, Expression], point, state, i: int) -> Values:
+        """What a condition sets, in lane `i`; quantities in it have their values before the change."""
         formula = lane[target]
-        names = symbols(formula) - point.values.keys()
-        if names and names <= self.model.quantities.keys():
-            values = {n: number(self.model._values_at_start[n]) for n in names}
-            formulas = {**self.model.ode.initial, **self.model.ode.parameters}
-            plain = all(formulas[self.model.start_name(n)].is_number for n in names)
-            if not plain or names & set(self.targets) or names & self._always(point).keys():
-                raise InputError(
-                    f"condition table, {target}", str(formula), "a formula of parameters alone"
-                )
-            formula = substitute([formula], values)[0]
-        return point.of(formula, f"condition table, {target}")
+        names = sorted(symbols(formula) - point.values.keys())
+        if not names:
+            return point.of(formula, f"condition table, {target}")
+        values = dict(point.values)
+        slopes = {}
+        for name in names:
+            if state is not None and name in state:
+                values[name], slopes[name] = state[name].value[i], state[name].slope[i]
+            else:
+                values[name] = self._plain_value(name, target, formula)
+        own = Point(values, point.estimated).of(formula, f"condition table, {target}")
+        slope = own.slope
+        for name, by in slopes.items():
+            slope = slope + float(evaluate(derivatives([formula], name), values)[0]) * by
+        return Values(own.value, slope)
+
+    def _plain_value(self, name: str, target: str, formula: Expression) -> float:
+        """The number that the model gives a quantity, where nothing else does."""
+        ode, own = self.model.ode, self.model.start_name(name)
+        stated = ode.initial.get(own, ode.parameters.get(own))
+        if stated is None or not stated.is_number or name in self.targets:
+            raise InputError(
+                f"condition table, {target}", str(formula), "a formula of parameters and numbers"
+            )
+        return stated.value
 
     def _of_model(self, target: str, changes, point: Point, own) -> Values:
         """The model's own value of a target, where a condition does not give one."""
@@ -290,12 +327,15 @@ class Simulator:
         return seen
 
     def _reset(self, target, name: str, changes, fresh, point, state, out) -> Values:
-        """A state at the start of a period: set where the condition says so, else as it was."""
+        """A state at a period's start: set where the condition says so, else as it was."""
         value, slope = state[name].value.copy(), state[name].slope.copy()
         for i, lane in enumerate(changes):
-            if target not in fresh[i]:
+            if target in fresh[i]:
+                new = self._changed(target, lane, point, state, i)
+            elif self._keeps_concentration(target, fresh[i]):
+                new = Values(state[target].value[i], state[target].slope[i])
+            else:
                 continue
-            new = self._changed(target, lane, point)
             value[i], slope[i] = new.value, new.slope
             if name != target:  # the target is a concentration, the state an amount
                 size = self._size(self.model.measures[target].species, i, out, state)
@@ -303,29 +343,36 @@ class Simulator:
                 value[i] = new.value * size.value
         return Values(value, slope)
 
+    def _keeps_concentration(self, target: str, fresh: set[str]) -> bool:
+        """Version 2: a compartment that is set leaves the concentrations in it as they were."""
+        where = self.model.compartment_of.get(target)
+        return self.version == 2 and where in fresh and target in self.model.start_names
+
     def _size(self, species: str, lane: int, out, state) -> Values:
         """Size of a species' compartment in a lane."""
-        formula = self.model.ode.parameters[species]  # amount / size
-        (where,) = symbols(formula) - {f"amount({species})"}
+        where = self.model.compartment_of[species]
         for source in (out, state):
             if where in source:
                 return Values(source[where].value[lane], source[where].slope[lane])
         own = self.model.ode.parameters.get(where)
         if own is None or not own.is_number:
             raise InputError("condition table", species, "a species in a compartment of known size")
-        return Values(np.float64(own.value), np.zeros_like(out[next(iter(out))].slope[lane]))
+        any_of_them = next(iter(state.values())).slope
+        return Values(np.float64(own.value), np.zeros(any_of_them.shape[1]))
 
     # -- running it -----------------------------------------------------------------------------
 
     def _assembled(self, values: Mapping[str, float], begin: float = 0.0) -> AssembledModel:
         key = (frozenset(values), begin)
         if key not in self._kept:
-            self._kept[key] = assemble_model(self.model.ode, values, start_time=begin)
+            self._kept[key] = assemble_model(
+                self.model.ode, values, start_time=begin, time_switches=True
+            )
         kept = self._kept[key]
         return kept.with_values({k: np.atleast_1d(v) for k, v in values.items()})
 
     def _stage(
-        self, known, begin: float, times, ends, point: Point, slopes: bool, names, moving=True
+        self, known, begin: float, times, ends, point: Point, slopes: bool, names
     ) -> Simulated:
         """One period of all lanes; states are saved at `ends` too."""
         self._assembled({k: float(v.value[0]) for k, v in known.items()}, begin)
@@ -334,31 +381,29 @@ class Simulator:
         assembled = kept.with_values({k: v.value for k, v in known.items()}, labels)
         by = [k for k, v in known.items() if slopes and np.any(v.slope)]
         saved = np.array(sorted({*times, *ends} or {begin}))
-        last = saved[np.isfinite(saved)]
-        infinite = bool(np.isinf(saved).any())
-        if infinite:  # measured in steady state
-            last = np.concatenate([last, begin + np.array(LADDER[-2:])])
-            last = np.unique(last)
-        wanted = list(dict.fromkeys((*self.wanted, *(self.moving if ends or infinite else ()))))
+        finite = saved[np.isfinite(saved)]
+        infinite = len(finite) < len(saved)  # measured in steady state
+        solved = np.union1d(finite, begin + np.array(LADDER[-2:])) if infinite else finite
+        wanted = dict.fromkeys(self.wanted)
+        if ends or infinite:
+            wanted |= dict.fromkeys((*self.moving, *self.expressed))
         outputs = {n: self._output(n, assembled) for n in wanted}
         backend, _ = choose_backend("embedded")
-        run = run_model(assembled, last, outputs, backend, self.options, sensitivities=by)
+        run = run_model(assembled, solved, outputs, backend, self.options, sensitivities=by)
         bad = np.flatnonzero(run.trajectories.status != Status.SUCCESS)
         if bad.size:
             status = Status(int(run.trajectories.status[bad[0]]))
             raise SolveError(f"experiment {labels[bad[0]]}: {status.advice}")
-        values, by_given = run.values, run.slopes
+        keep = np.searchsorted(solved, finite)
         if infinite:
-            self._check_settled(values[:, -2:], wanted, labels)
-            last = np.append(last[:-2], np.inf) if len(last) - 2 + 1 == len(saved) else saved
-            keep = [*range(len(saved) - 1), values.shape[1] - 1]
-            values = values[:, keep]
-            by_given = None if by_given is None else by_given[:, keep]
+            self._check_settled(run.values[:, -2:], tuple(wanted), labels)
+            keep = np.append(keep, len(solved) - 1)
+        by_given = None if run.slopes is None else run.slopes[:, keep]
         n, count = len(labels), len(point.estimated)
         jacobian = np.stack([known[k].slope for k in by], axis=1) if by else np.zeros((n, 0, count))
         lanes = {name: i for i, name in enumerate(names)}
         columns = {name: i for i, name in enumerate(wanted)}
-        return Simulated(lanes, saved, columns, values, by_given, jacobian)
+        return Simulated(lanes, saved, columns, run.values[:, keep], by_given, jacobian)
 
     def _output(self, name: str, assembled: AssembledModel) -> Expression:
         return symbol(name) if name in assembled.system.states else assembled.formulas[name]
@@ -375,7 +420,7 @@ class Simulator:
         _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         which = which.reshape(-1)
         few = {k: Values(v.value[first], v.slope[first]) for k, v in known.items()}
-        tight = replace(self, options=replace(self.options, rtol=min(self.options.rtol, 1e-8)))
+        tight = replace(self, options=replace(self.options, rtol=min(self.options.rtol, 1e-10)))
         tight._kept = self._kept
         times = [begin + t for t in LADDER]
         found = tight._stage(
@@ -387,10 +432,12 @@ class Simulator:
         return {k: Values(v.value[which], v.slope[which]) for k, v in state.items()}
 
     def _states_at(self, simulated: Simulated, row: int) -> dict[str, Values]:
+        """Moving states, and what changes are calculated from, of each lane at one time."""
         n = len(simulated.lanes)
         row = row % len(simulated.times)
-        at = simulated.at(np.arange(n), np.full(n, row), self.moving)
-        return {s: Values(at.value[:, i], at.slope[:, i]) for i, s in enumerate(self.moving)}
+        names = tuple(dict.fromkeys((*self.moving, *self.expressed)))
+        at = simulated.at(np.arange(n), np.full(n, row), names)
+        return {s: Values(at.value[:, i], at.slope[:, i]) for i, s in enumerate(names)}
 
     def _check_settled(self, last: np.ndarray, names: Sequence[str], labels) -> None:
         """(n_lanes, 2, n) values at the last two times."""
@@ -405,13 +452,6 @@ class Simulator:
                 "a state that comes to rest before the experiment",
                 hint=f"it still moves after {LADDER[-1]:g} units of time",
             )
-
-
-def quiet(run, *args, **options):
-    """Call without warnings of failed subjects: the caller raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SubjectFailedWarning)
-        return run(*args, **options)
 
 
 __all__ = ["Point", "Simulated", "Simulator", "Values"]

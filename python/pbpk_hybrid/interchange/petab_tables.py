@@ -156,8 +156,8 @@ def read_tables(path: str | os.PathLike) -> PetabTables:
 
     Raises
     ------
-    FileFormatError : a file that is missing or damaged, a table without a column that it needs, a value that
-        cannot be understood; the message names file, row and column
+    FileFormatError : a file that is missing or damaged, a table without a column that it needs, a
+        value that cannot be understood; the message names file, row and column
     """
     file = Path(path).expanduser()
     settings = _yaml(file)
@@ -369,6 +369,13 @@ class _Reader:
             int(row["_row"].rpartition(" ")[2]),
         )
 
+    def check_times(self, measurements: Iterable[Measurement], experiments: Mapping) -> None:
+        for m in measurements:
+            first = min(p.start for p in experiments[m.experiment] if math.isfinite(p.start))
+            if not m.time >= first:
+                self.at = f"measurement table, row {m.row}"
+                raise self.wrong(m.time, f"a time from {first:g}, when the experiment begins")
+
     def noise_model(self, row: Mapping[str, str]) -> tuple[str, str]:
         raise NotImplementedError
 
@@ -421,6 +428,7 @@ class _V1(_Reader):
             if name not in experiments:
                 experiments[name] = self.experiment(before, after, conditions)
             measurements.append(self.measured(row, name, observables))
+        self.check_times(measurements, experiments)
         return PetabTables(
             self.file,
             1,
@@ -509,6 +517,7 @@ class _V2(_Reader):
         if names:
             self.at = "mapping table"
             raise self.wrong(list(names)[:3], "ids of the model in all tables, without a mapping")
+        self.check_times(measurements, experiments)
         return PetabTables(
             self.file,
             2,
@@ -547,7 +556,9 @@ class _V2(_Reader):
             time = self.number(row["time"], "time")
             at = steps.setdefault(row["experimentId"], {}).setdefault(time, {})
             at.update(conditions.get(name, {}))
-        steps[""] = {0.0: {}}
+        for own in steps.values():
+            if not any(math.isfinite(t) for t in own):  # what follows a steady state begins at 0
+                own[0.0] = {}
         return {
             name: tuple(Period(t, changes) for t, changes in sorted(own.items()))
             for name, own in steps.items()

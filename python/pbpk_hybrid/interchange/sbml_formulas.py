@@ -246,6 +246,8 @@ class Formulas:
     def _apply(self, element: ElementTree.Element, local: Mapping, depth: int) -> Expression:
         head, *rest = element
         kind = tag(head)
+        if kind == "apply" and not rest:  # brackets
+            return self._node(head, local, depth + 1)
         if kind == "csymbol":
             return self._called_symbol(head, rest, local)
         qualifier = None

@@ -40,6 +40,7 @@ class SBMLModel(EquationModel):
     measures : name -> what it measures
     pairs : species -> names that give its amount and concentration
     start_names : species -> name of its initial value in the equations
+    compartment_of : species -> compartment
     own : unit of amount of the file
     molar_mass : species -> [g/mol]
     notes : what was assumed of the file
@@ -48,6 +49,7 @@ class SBMLModel(EquationModel):
     measures: Mapping[str, Measure] = field(default_factory=dict)
     pairs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start_names: Mapping[str, str] = field(default_factory=dict)
+    compartment_of: Mapping[str, str] = field(default_factory=dict)
     own: Amount = field(default_factory=lambda: Amount("", 1.0))
     molar_mass: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -243,6 +245,7 @@ def read_sbml_model(
         measures=measures,
         pairs=found.sides,
         start_names=found.start_names,
+        compartment_of=found.compartment_of,
         own=shown,
         notes=found.notes,
     )

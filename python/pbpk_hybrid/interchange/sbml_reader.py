@@ -94,6 +94,7 @@ class SBMLContents:
     measures : name -> what it measures
     sides : species -> names that give its amount and concentration
     start_names : species -> name of its initial value in the equations
+    compartment_of : species -> compartment
     own : the unit that amounts of the file have
     notes : what was assumed
     """
@@ -102,6 +103,7 @@ class SBMLContents:
     measures: Mapping[str, Measure]
     sides: Mapping[str, tuple[str, ...]]
     start_names: Mapping[str, str]
+    compartment_of: Mapping[str, str]
     own: Amount
     notes: tuple[str, ...] = field(default=())
 
@@ -150,7 +152,9 @@ def _check_packages(root: ElementTree.Element, file: str) -> None:
         if name.endswith("}required") and value == "true":
             # {http://www.sbml.org/sbml/level3/version1/comp/version1}required
             package = name.partition("}")[0].split("/")[-2] if "/" in name else ""
-            if package not in _FOR_DISPLAY:
+            space = name.partition("}")[0] + "}"
+            used = any(e.tag.startswith(space) for e in root.iter())
+            if used and package not in _FOR_DISPLAY:
                 raise FileFormatError(
                     file,
                     f"package {package or name}",
@@ -295,7 +299,13 @@ class _Reader:
             per_hour=per_hour,
         )
         return SBMLContents(
-            contents, self.measures, self.sides, self.start_names, self._own(), tuple(self.notes)
+            contents,
+            self.measures,
+            self.sides,
+            self.start_names,
+            {s.name: s.compartment for s in self.species.values()},
+            self._own(),
+            tuple(self.notes),
         )
 
     def _per_hour(self) -> float:

@@ -1,4 +1,6 @@
-"""Which backend runs: what the user names, else PBPK_HYBRID_BACKEND, else the one done sooner."""
+"""Which backend runs: what the user names, else what PBPK_HYBRID_BACKEND names, else the one
+that is done sooner.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ def get_backend(name: str) -> Backend:
 def availability(name: str) -> Availability:
     """Whether a backend can run here, and why (not). Never downloads or starts anything.
 
-    Remembered until what it depends on changes: a set-up of Julia, here or in another process,
-    is seen at once.
+    Remembered until what it depends on changes: a set-up of Julia, here or in another
+    process, is seen at once.
     """
     if name != "julia":
         return _looked_up(name, ())
@@ -86,9 +88,8 @@ def workload(system: System, options: SolverOptions, sensitivities: Sequence[str
 def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Backend, str]:
     """The backend to use and the reason for the choice.
 
-    "auto" takes Julia for the methods that only Julia has, and where it would be done sooner: its
-    start, unless it runs already, against what it gains per subject (see :func:`seconds`). Without
-    a `work` it is the embedded backend.
+    "auto" takes Julia for the methods that only Julia has, and where it would be done sooner: its start, unless it runs
+    already, against what it gains per subject (see :func:`seconds`). Without a `work` it is the embedded backend.
 
     Raises
     ------
@@ -120,7 +121,7 @@ JULIA_START = 5.0
 
 
 def seconds(name: str, work: Workload, running: bool = False) -> float:
-    """About how long a backend takes on one core, by the model's size: for comparing backends."""
+    """About how long a backend takes on one core: an estimate from the model's size, for comparing backends alone."""
     column = BACKENDS.index(name)
     sizes = np.log(list(MEASURED))
     costs = np.log([pair[column] for pair in MEASURED.values()])

@@ -1,4 +1,6 @@
-"""The Julia backend: packs of subjects on OrdinaryDiffEq's methods, by the same contract as the embedded one."""
+"""The Julia backend: packs of subjects on OrdinaryDiffEq's methods, by the same contract
+as the embedded one.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ LANES = 8
 class JuliaBackend:
     """Lane-packed, graph-sparse integration by OrdinaryDiffEq, through juliacall.
 
-    Beside the methods of the embedded backend: "fbdf", "kencarp47" and "tsit5". Sensitivities are the embedded
-    backend's: a problem with `parameters` is solved there, and the facts of the result say so.
+    Beside the methods of the embedded backend: "fbdf", "kencarp47" and "tsit5".
+    Sensitivities are the embedded backend's: a problem with `parameters` is solved there,
+    and the facts of the result say so.
     """
 
     name = "julia"
@@ -40,12 +43,14 @@ class JuliaBackend:
         options: SolverOptions,
         progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
-        """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
+        """Integrate all subjects; see :class:`Trajectories`.
+
+        `progress` is called with numbers of finished subjects.
 
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started, or events wait for each other
+        BackendUnavailableError : Julia cannot be started, or the system has events that wait for each other
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":
@@ -86,14 +91,18 @@ _REFERENCES = {
     "rodas5p": "Steinebach (2023) BIT 63:27, doi:10.1007/s10543-023-00967-x",
     "rodas4": "Hairer & Wanner (1996), Solving ODEs II, IV.7",
     "rodas4p": "Steinebach (1995), TH Darmstadt preprint 1741",
-    "fbdf": "Shampine (2002) SIAM J Sci Comput 24:89, fixed-leading-coefficient BDF of OrdinaryDiffEq",
+    "fbdf": (
+        "Shampine (2002) SIAM J Sci Comput 24:89, fixed-leading-coefficient BDF of OrdinaryDiffEq"
+    ),
     "kencarp47": "Kennedy & Carpenter (2019) Appl Numer Math 136:183",
     "tsit5": "Tsitouras (2011) Comput Math Appl 62:770",
 }
 
 
 def _in_turns(flat: FlatProblem, method: str, threads: int, progress) -> None:
-    """Call Julia for `_TURN` until all subjects are done; a pack that has begun is finished."""
+    """Call Julia for the next `_TURN` until all subjects are done; a pack that has begun is
+    finished.
+    """
     from . import runtime
 
     first, n_subjects = 1, len(flat.result.status)

@@ -18,9 +18,12 @@ FORMAT = "pbpk_hybrid system 1"
 
 
 def save_system(system: System, path: str | os.PathLike) -> Path:
-    """Write a system with all its subjects; state numbers count from 0. The file appears whole or not at all.
+    """Write a system with all its subjects; state numbers count from 0.
 
-    Floats are written so that they read back exactly; a factor that is not a number (no volume known) becomes null.
+    The file appears whole or not at all.
+
+    Floats are written so that they read back exactly; a factor that is not a number (no
+    volume known) becomes null.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Rate laws that are expressions, as the list of operations that Julia walks or compiles.
 
-The tree goes over as numbers (operation, arguments, value), never as text: nothing that stands in
-a model file is parsed or evaluated by Julia. Shared nodes are one operation; the slopes by the
-reactants are on the same list.
+The tree goes over as numbers (operation, arguments, value), never as text: nothing that
+stands in a model file is parsed or evaluated by Julia. Shared nodes are one operation;
+the slopes by the reactants are on the same list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _LARGEST_PRODUCT = 8
 
 @dataclass(frozen=True, eq=False)
 class OperationList:
-    """Operations as flat arrays; operations count from 0, states, parameters and tables from 1.
+    """Operations as flat arrays; numbers of operations count from 0, of states,
+    parameters and tables from 1.
 
     Parameters
     ----------
@@ -66,7 +67,8 @@ def operation_list(system: System) -> OperationList:
     own = [r for r in system.reactions if r.law == "expression"]
     first = np.cumsum([0, *(r.parameters.shape[1] for r in system.reactions)])
     rows = [int(first[m]) for m, r in enumerate(system.reactions) if r.law == "expression"]
-    # the slopes of a large model take longer to write than the model to integrate
+    # the slopes of a large model take longer to write than the model to integrate: once
+    # for each structure
     structure = tuple((r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in own)
     return _remembered((structure, tuple(rows)), lambda: _written(own, rows))
 
@@ -82,8 +84,7 @@ class EventList:
     once : per event
     constants : (n_subjects or 1, n_constants)
     still : states that only events change
-    numbers : the state that is time, whether the state before an event is reported, how many
-        events are switches
+    numbers : the state that is time, whether the state before an event is reported, number of switches
     """
 
     operations: OperationList

@@ -26,7 +26,7 @@ from .enzymatic import enzymatic_linearise, enzymatic_rate
 from .expressions import call, events_of_pack, fire, keep_exact, locate, reset_events, rising
 from .hill import hill_linearise, hill_rate
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
-from .sensitivity import BLOCK, save_block, step_block
+from .sensitivity import BLOCK, move_block, save_block, step_block
 from .stages import combine, stage_value
 
 #: Forward sensitivities of one pack, or None (numba then leaves out all that concerns them, which makes the plain
@@ -336,13 +336,20 @@ def _advance_sensitivities(
     out_weight,
     t,
     now,
+    step,
+    share,
     times,
     row,
     first,
     count,
     expr,
 ):
-    """All blocks over one accepted step, with what is to be saved inside it."""
+    """All blocks over one accepted step, with what is to be saved inside it.
+
+    Parameters
+    ----------
+    step, share : the step that was made, and how much of it counts: less than 1 where an event cuts it short at `now`
+    """
     rows = n * BLOCK
     for block in range(len(sens.s) // rows):
         step_block(
@@ -377,7 +384,7 @@ def _advance_sensitivities(
                 n,
                 stages,
                 weights,
-                (times[at] - t) / (now - t),
+                (times[at] - t) / step,
                 sens.s,
                 sens.z,
                 block,
@@ -389,6 +396,9 @@ def _advance_sensitivities(
                 at,
             )
             at += 1
+        if share < 1.0:
+            move_block(n, stages, weights, share, sens.s, sens.z, block, sens.weight)
+            continue
         for i in range(rows):
             store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
 
@@ -615,6 +625,8 @@ def integrate_pack(
                         out_weight,
                         t,
                         now,
+                        step,
+                        share,
                         times,
                         row,
                         first,

@@ -49,7 +49,7 @@ from .kernel_arrays import (
 )
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .laws.dispatch import add_curvature, linearise
-from .sensitivity import save_block, step_block
+from .sensitivity import move_block, save_block, step_block
 from .stages import combine, stage_value
 
 #: two times are the same if they differ by less than this share of them; more than
@@ -265,13 +265,21 @@ def _advance_sensitivities(
     out_weight,
     t,
     now,
+    step,
+    share,
     times,
     row,
     first,
     count,
     expr,
 ):
-    """All blocks over one accepted step, with what is to be saved inside it."""
+    """All blocks over one accepted step, with what is to be saved inside it.
+
+    Parameters
+    ----------
+    step, share : the step that was made, and how much of it counts: less than 1 where an
+        event cuts it short at `now`
+    """
     rows = n * BLOCK
     for block in range(len(sens.s) // rows):
         step_block(
@@ -306,7 +314,7 @@ def _advance_sensitivities(
                 n,
                 stages,
                 weights,
-                (times[at] - t) / (now - t),
+                (times[at] - t) / step,
                 sens.s,
                 sens.z,
                 block,
@@ -318,6 +326,9 @@ def _advance_sensitivities(
                 at,
             )
             at += 1
+        if share < 1.0:
+            move_block(n, stages, weights, share, sens.s, sens.z, block, sens.weight)
+            continue
         for i in range(rows):
             store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
 
@@ -532,6 +543,8 @@ def integrate_pack(
                         out_weight,
                         t,
                         now,
+                        step,
+                        share,
                         times,
                         row,
                         first,

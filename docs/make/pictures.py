@@ -1,4 +1,4 @@
-"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py [name ...]``."""
+"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -60,6 +60,21 @@ def virtual_patients() -> plt.Figure:
         )
     axes[0].legend(markerscale=4, frameon=False)
     return figure
+
+
+def interactions() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    perpetrators = ["itraconazole", "fluconazole", "rifampicin", "erythromycin"]
+    people = ph.sample_population(50, seed=1)
+    return forest_plot(ph.interactions("midazolam", perpetrators, people, seed=1))
+
+
+def special_populations() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    found = ph.exposure_ratios("metoprolol", "100 mg oral", n=50, seed=1)
+    return forest_plot(found, title="metoprolol, 100 mg oral")
 
 
 def scaling() -> plt.Figure:
@@ -202,12 +217,22 @@ def bioequivalence() -> plt.Figure:
     return figure
 
 
-def main(names: tuple[str, ...]) -> None:
-    """Draw the pictures of these names, or all."""
+def main() -> None:
     OUT.mkdir(exist_ok=True)
-    every = (population, organs, virtual_patients, scaling, forecast)
-    every += (posterior, dose, bioequivalence)
-    for make in (m for m in every if not names or m.__name__ in names):
+    known = (
+        population,
+        organs,
+        virtual_patients,
+        scaling,
+        forecast,
+        interactions,
+        special_populations,
+        posterior,
+        dose,
+        bioequivalence,
+    )
+    wanted = sys.argv[1:] or [make.__name__ for make in known]
+    for make in (make for make in known if make.__name__ in wanted):
         figure = make()
         figure.savefig(
             OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
@@ -216,4 +241,4 @@ def main(names: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]))
+    main()

@@ -1,4 +1,6 @@
-"""Numbers without a source that was read: each listed with its reason and date in ``assumptions.toml``, shown on one page."""
+"""Numbers without a source that was read: each listed with its reason and date in
+``assumptions.toml``, shown on one page.
+"""
 
 from __future__ import annotations
 

@@ -26,6 +26,9 @@ PURPOSES = (
     "transporters",
     "transporter phenotypes",
     "trials",
+    "interaction constants",
+    "interaction shares",
+    "exposure ratios",
     "occasions",
 )
 

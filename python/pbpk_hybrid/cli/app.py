@@ -13,6 +13,7 @@ from . import (
     dose,
     fit,
     forecast,
+    interaction,
     julia,
     plot,
     population,
@@ -59,6 +60,7 @@ def root(
 
 
 app.command("simulate")(simulate.simulate)
+app.command("interaction")(interaction.interaction)
 app.add_typer(compounds.app, name="compounds")
 app.command("population")(population.population)
 app.command("forecast")(forecast.forecast)

@@ -1,4 +1,6 @@
-"""Estimation: parameters of a System from observations, how well they are known, and what the outputs depend on."""
+"""Estimation: parameters of a System from observations, how well they are known, and what
+the outputs depend on.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593), as the package nutpie runs it.
+"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593),
+as the package nutpie runs it.
 
-Gradients come from the engine's forward sensitivities. Where a parameter has no prior its density is flat on the log scale,
-uniform between two bounds, or flat. Subjects' deviations of a hierarchical fit are sampled in the non-centred form.
+Gradients come from the engine's forward sensitivities. Where a parameter has no prior its
+density is flat on the log scale, uniform between two bounds, or flat. Subjects'
+deviations of a hierarchical fit are sampled in the non-centred form.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ def sample_posterior(
 
     Returns
     -------
-    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw, subject, random) for a
-    hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over parameter
+    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw,
+    subject, random) for a hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over
+    parameter
 
     Raises
     ------

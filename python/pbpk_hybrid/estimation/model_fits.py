@@ -1,4 +1,6 @@
-"""Fitting models that bring their own doses and events, such as simulations of PK-Sim, where Systems are fitted otherwise."""
+"""Fitting models that bring their own doses and events, such as simulations of PK-Sim,
+where Systems are fitted otherwise.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,10 @@ from ..solvers.select import choose_backend
 
 class FittableModel(Protocol):
     """What a model has to offer to be fitted (:class:`pbpk_hybrid.interchange.PKSimModel` does)."""
+
+    @property
+    def units_per_hour(self) -> float:
+        """Units of the model's time in an hour."""
 
     def fit_values(self) -> Mapping[str, float]:
         """Parameters that may be estimated, with their own values."""
@@ -53,7 +59,9 @@ class ModelUnderFit:
 
 
 class ModelPredictor:
-    """Concentrations at the observations, and their derivatives by the model's parameters; as :class:`Predictor`."""
+    """Concentrations at the observations, and their derivatives by the model's
+    parameters; as :class:`Predictor`.
+    """
 
     def __init__(
         self,
@@ -68,7 +76,7 @@ class ModelPredictor:
         self.options = options or SolverOptions()
         self.backend, _ = choose_backend(backend)
         hours, self.row = np.unique(data.time, return_inverse=True)
-        self.times = hours * 60.0
+        self.times = hours * system.model.units_per_hour
         self.own = system.parameters
         self.calls = 0
         #: doses written out before a steady-state record; an imported model has none
@@ -83,7 +91,9 @@ class ModelPredictor:
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Predictions (n_observations,) [mg/L] and derivatives (n_observations, n_targets) at values of the targets."""
+        """Predictions (n_observations,) [mg/L] and derivatives (n_observations,
+        n_targets) at values of the targets.
+        """
         self.calls += 1
         model = self.system.model
         assembled = model.assembled({t: np.atleast_1d(values[t]) for t in self.targets})

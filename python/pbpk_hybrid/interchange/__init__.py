@@ -10,5 +10,8 @@ _WHERE = {
     "pksim": ("import_pksim_snapshot", "ImportedSnapshot"),
     "pksim_simulation": ("read_pksim_simulation", "example_pksim_simulation"),
     "pksim_model": ("PKSimModel",),
+    "sbml_model": ("read_sbml_model", "SBMLModel"),
+    "written_model": ("ode_model", "WrittenModel"),
+    "petab": ("read_petab", "PetabProblem", "PetabFit"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -1,58 +1,30 @@
-"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path, simulated for people and populations."""
+"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path,
+simulated for people and populations.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from .._core.arguments import check_names
-from .._core.errors import InputError, UnknownNameError, unknown_name
-from ..models.expressions.assembly import AssembledModel, assemble_model, given
-from ..models.expressions.ode_model import OdeModel, ordered
-from ..models.expressions.printing import text_of
-from ..models.expressions.tree import (
-    Expression,
-    evaluate,
-    mul,
-    number,
-    substitute,
-    symbol,
-    symbols,
-)
-from ..solvers.base import SolverOptions
-from .pksim_paths import Branch, ModelParameter, ParameterTable, pattern_of
-from .pksim_population import Individuals, read_individuals
-from .pksim_units import MASS, MOLAR_MASS, in_base_unit, plain
-from .simulation_file import (
-    DELIMITER,
-    MOLECULE,
-    OBSERVER,
-    PARAMETER,
-    TIME,
-    Quantity,
-    SimulationFile,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-
-#: assembled models that are kept, one for each set of names that are given
-_KEPT = 8
+from .._core.arguments import check_choice
+from .._core.errors import InputError
+from ..models.expressions.assembly import AssembledModel, given
+from ..models.expressions.tree import Expression, mul, number, substitute, symbol, symbols
+from .equation_model import EquationModel
+from .pksim_paths import ParameterTable
+from .pksim_units import MASS, MOLAR_MASS, plain
+from .simulation_file import DELIMITER, MOLECULE, OBSERVER, PARAMETER
 
 
-@dataclass(frozen=True, eq=False)
-class PKSimModel:
+class PKSimModel(EquationModel):
     """A simulation of PK-Sim or MoBi; made by :func:`read_pksim_simulation`.
 
-    Paths are those of PK-Sim without the name of the simulation (``Organism|Liver|Volume``); in patterns ``*`` stands for any
-    part of one name and ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
+    Paths are those of PK-Sim without the name of the simulation
+    (``Organism|Liver|Volume``); in patterns ``*`` stands for any part of one name and
+    ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
 
     Parameters
     ----------
@@ -61,27 +33,11 @@ class PKSimModel:
     changed : path -> value that was set since
     """
 
-    contents: SimulationFile
-    file: str = ""
-    changed: Mapping[str, float] = field(default_factory=dict)
-    _assembled: dict[frozenset[str], AssembledModel] = field(default_factory=dict, repr=False)
-
-    # -- looking at it --------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """Of the simulation."""
-        return self.contents.name
-
-    @property
-    def ode(self) -> OdeModel:
-        """The equations."""
-        return self.contents.model
-
-    @property
-    def quantities(self) -> Mapping[str, Quantity]:
-        """Path -> molecule, parameter or observer."""
-        return self.contents.quantities
+    reported_before: ClassVar[bool] = True
+    names_are_paths: ClassVar[bool] = True
+    time_switches: ClassVar[bool] = False
+    value_text: ClassVar[str] = "value in PK-Sim's base unit"
+    example: ClassVar[str] = "a path such as 'Organism|Liver|*|Volume'"
 
     @property
     def molecules(self) -> tuple[str, ...]:
@@ -89,278 +45,21 @@ class PKSimModel:
         names = (self._molecule_of(q.path) for q in self.quantities.values() if q.kind == MOLECULE)
         return tuple(dict.fromkeys(n for n in names if n))
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Paths that the file asks for."""
-        return tuple(q.path for q in self.quantities.values() if q.selected)
-
-    @property
-    def times(self) -> np.ndarray:
-        """Output times that the file asks for [h]."""
-        return self.contents.output_times / 60.0
-
     def __repr__(self) -> str:
         kinds = [q.kind for q in self.quantities.values()]
         changed = f", {len(self.changed)} values changed" if self.changed else ""
         return (
             f"PKSimModel({self.name!r}, {self.contents.form}: {kinds.count(MOLECULE)} amounts of "
-            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; {kinds.count(PARAMETER)} parameters, "
+            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; "
+            f"{kinds.count(PARAMETER)} parameters, "
             f"{kinds.count(OBSERVER)} observers, {len(self.ode.events)} events{changed})"
         )
 
-    def _branches(self, parameters: bool = True) -> Branch:
-        root = Branch(self.name, f"({self.contents.form})")
-        values = self._values_at_start
-        for path, quantity in self.quantities.items():
-            if quantity.kind == PARAMETER and not parameters:
-                continue
-            shown = (
-                "" if quantity.kind == OBSERVER else f"{values[path]:.6g} {quantity.unit}".rstrip()
-            )
-            kind = "" if quantity.kind == PARAMETER else f"[{quantity.kind}]"
-            root.put(path, f"{kind} {shown}".strip())
-        for event in self.ode.events:
-            root.put(event.name, f"[event: {len(event.assignments)} assignments]")
-        return root
-
-    def tree(self, depth: int | None = 3, parameters: bool = True) -> str:
-        """The simulation as a tree of names with values at the start.
-
-        Parameters
-        ----------
-        depth : levels that are shown; None: all
-        parameters : False leaves them out
-        """
-        return self._branches(parameters).text(depth)
-
-    def _repr_html_(self) -> str:
-        return self._branches().html()
-
-    @cached_property
-    def _values_at_start(self) -> dict[str, float]:
-        """Path -> number at the start, in base units."""
-        model = self.ode
-        formulas = {**model.initial, **model.parameters}
-        known: dict[str, Any] = {TIME: 0.0}
-        for path in ordered(formulas):
-            formula = formulas[path]
-            known[path] = (
-                formula.value if formula.is_number else float(evaluate([formula], known)[0])
-            )
-        return known
-
-    def parameters(self, pattern: str = "**") -> ParameterTable:
-        """Parameters whose path fits a pattern, with their values at the start.
-
-        >>> model.parameters("Organism|Liver|*|Volume")                                    # doctest: +SKIP
-
-        Raises
-        ------
-        UnknownNameError : nothing fits; the nearest paths are named
-        """
-        paths = self._fitting(pattern, (PARAMETER,))
-        return ParameterTable(self._parameter(path) for path in paths)
-
     def amounts(self, pattern: str = "**") -> ParameterTable:
-        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as in :meth:`parameters`."""
+        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as
+        in :meth:`parameters`.
+        """
         return ParameterTable(self._parameter(p) for p in self._fitting(pattern, (MOLECULE,)))
-
-    def _parameter(self, path: str) -> ModelParameter:
-        quantity = self.quantities[path]
-        formula = self.ode.parameters.get(path, self.ode.initial.get(path, number(0.0)))
-        made = "" if formula.is_number else text_of(formula)
-        return ModelParameter(
-            path, self._values_at_start[path], quantity.unit, quantity.dimension, made
-        )
-
-    def _fitting(self, pattern: str, kinds: Sequence[str], field: str = "pattern") -> list[str]:
-        if not isinstance(pattern, str) or not pattern:
-            raise InputError(field, pattern, "a path such as 'Organism|Liver|*|Volume'")
-        known = [q.path for q in self.quantities.values() if q.kind in kinds]
-        if pattern in self.quantities:
-            if self.quantities[pattern].kind in kinds:
-                return [pattern]
-            raise InputError(
-                field,
-                pattern,
-                f"the path of a {' or '.join(kinds)} (it is a {self.quantities[pattern].kind})",
-            )
-        found = list(filter(pattern_of(pattern).fullmatch, known))
-        if not found:
-            raise self._unknown(field, pattern, known, f"the path of a {' or '.join(kinds)}")
-        return found
-
-    def _unknown(self, field: str, path: str, known: Iterable[str], what: str) -> UnknownNameError:
-        """An unknown path; one that ends alike is nearer than one that is spelled alike."""
-        prefix = f"{self.name}{DELIMITER}"
-        if path.startswith(prefix) and path.removeprefix(prefix) in self.quantities:
-            hint = f"leave out the name of the simulation: {path.removeprefix(prefix)!r}"
-            return UnknownNameError(field, path, what, hint=hint)
-        last = path.rpartition(DELIMITER)[2]
-        alike = [k for k in known if k.rpartition(DELIMITER)[2].lower() == last.lower()]
-        return unknown_name(field, path, alike or known, what=what)
-
-    # -- changing it ----------------------------------------------------------------------------
-
-    def set(self, values: Mapping[str, float | str]) -> PKSimModel:
-        """The model with other values: each takes the place of the parameter's number or formula.
-
-        Parameters
-        ----------
-        values : path of a parameter, or of a molecule for its amount at the start -> number in the base unit, or text with a
-            unit of the same dimension (``"80 ml/min"``)
-
-        Raises
-        ------
-        UnknownNameError, InputError, UnitError : a path that is none, a value that is no finite number, another dimension
-        """
-        if not isinstance(values, Mapping):
-            raise InputError("values", type(values).__name__, "a mapping: path -> value")
-        numbers = {path: self._number(path, value, "values") for path, value in values.items()}
-        single = {path: float(v) for path, v in numbers.items()}
-        model = self.ode.with_parameters(single)
-        return PKSimModel(
-            replace(self.contents, model=model), self.file, {**self.changed, **single}
-        )
-
-    def _number(self, path: str, value: Any, field: str, several: bool = False) -> np.ndarray:
-        """A value (or one for each subject) in base units."""
-        what = f"{field}[{path!r}]"
-        if path not in self.quantities:
-            known = [q.path for q in self.quantities.values() if q.kind != OBSERVER]
-            raise self._unknown(field, path, known, "the path of a parameter or molecule")
-        if self.quantities[path].kind == OBSERVER:
-            raise InputError(what, value, "a parameter or molecule: an observer is calculated")
-        given_value = in_base_unit(value, self.quantities[path].unit, what)
-        try:
-            numbers = np.asarray(given_value, dtype=float)
-        except (TypeError, ValueError):
-            raise InputError(what, value, "a number, or text with a number and a unit") from None
-        if numbers.ndim > int(several) or not np.isfinite(numbers).all():
-            raise InputError(what, value, "a finite number")
-        return numbers
-
-    # -- running it -----------------------------------------------------------------------------
-
-    def simulate(
-        self,
-        times: Sequence[float] | np.ndarray | None = None,
-        *,
-        values: Mapping[str, Any] | None = None,
-        population: pd.DataFrame | str | os.PathLike | None = None,
-        outputs: str | Sequence[str] | None = None,
-        unit: str | None = None,
-        sensitivities: Sequence[str] = (),
-        options: SolverOptions | None = None,
-        raise_on_failure: bool = False,
-        progress: Callable[[int], None] | None = None,
-    ) -> xr.Dataset:
-        """Simulate.
-
-        >>> model.simulate(outputs="Organism|PeripheralVenousBlood|**")                    # doctest: +SKIP
-
-        Parameters
-        ----------
-        times : [h]; None: those that the file asks for
-        values : path -> value, or one for each individual of `population`, instead of the model's own
-        population : a DataFrame whose columns are paths of parameters (and IndividualId), or the CSV file that PK-Sim exports
-        outputs : paths or patterns of molecules, observers and parameters; None: those that the file asks for
-        unit : "mg" or "mol", of amounts and concentrations (mol: µmol and µmol/L, PK-Sim's own); None: mg if the molecular
-            weight of every output's molecule is known, else mol
-        sensitivities : paths of parameters by which every output is differentiated
-        options : how to integrate
-        raise_on_failure : raise SolveError instead of flagging failed subjects
-        progress : called with numbers of subjects done
-
-        Returns
-        -------
-        Dataset of schema ``simulation``; compartments are paths. Besides amount and concentration it has `value`, every output
-        in PK-Sim's base unit (coordinate `unit`), and with `sensitivities` their derivatives.
-
-        Raises
-        ------
-        InputError and its kin : anything that cannot be used; a sensitivity by a parameter that moves the time of an event
-        SolveError : a subject failed and `raise_on_failure` is set
-
-        Warns
-        -----
-        SubjectFailedWarning : subjects whose integration failed; their values are NaN and `status` says why
-        NoEffectWarning : columns of the population that are paths which the simulation does not have
-        """
-        from .pksim_results import simulate_model
-
-        return simulate_model(
-            self,
-            times,
-            values or {},
-            population,
-            outputs,
-            unit,
-            check_names("sensitivities", sensitivities, "paths of parameters"),
-            options,
-            raise_on_failure,
-            progress,
-        )
-
-    def assembled(
-        self, values: Mapping[str, Any], labels: np.ndarray | None = None
-    ) -> AssembledModel:
-        """The equations with other values of some quantities, (n_subjects or 1,) each."""
-        key = frozenset(values)
-        if key not in self._assembled:
-            if len(self._assembled) >= _KEPT:
-                self._assembled.pop(next(iter(self._assembled)))
-            first = {k: float(np.atleast_1d(v)[0]) for k, v in values.items()}
-            try:
-                self._assembled[key] = assemble_model(self.ode, first, reported_before=True)
-            except InputError as error:
-                raise self._explained(error, values) from error
-        kept = self._assembled[key]
-        return kept.with_values(values, np.arange(1) if labels is None else labels)
-
-    def _explained(self, error: InputError, values: Mapping[str, Any]) -> InputError:
-        """Where a number is missing, the parameter that has none; else the error as it is."""
-        if error.expected != "a finite number":
-            return error
-        own = self._values_at_start
-        used = symbols(*self.ode.rates.values(), *self.ode.initial.values())
-        for path in used:
-            formula = self.ode.parameters.get(path)
-            if (
-                path not in values
-                and formula is not None
-                and formula.is_number
-                and own[path] != own[path]
-            ):
-                hint = f"give it one: model.set({{{path!r}: ...}})"
-                return InputError(
-                    path, float("nan"), "a number: the simulation needs it", hint=hint
-                )
-        return error
-
-    def individuals(self, population) -> Individuals | None:
-        """Who is simulated; None: one subject, the model's own."""
-        if population is None:
-            return None
-        known = {q.path for q in self.quantities.values() if q.kind != OBSERVER}
-        return read_individuals(population, known)
-
-    def output_paths(self, outputs: str | Sequence[str] | None) -> tuple[str, ...]:
-        """Paths of outputs from patterns."""
-        if outputs is None:
-            return self.outputs or tuple(p for p in self.ode.states if p in self.quantities)
-        patterns = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-        kinds = (MOLECULE, OBSERVER, PARAMETER)
-        found: dict[str, None] = {}
-        for pattern in patterns:
-            narrow = (MOLECULE, OBSERVER) if "*" in str(pattern) else kinds
-            try:
-                found |= dict.fromkeys(self._fitting(pattern, narrow, "outputs"))
-            except UnknownNameError:
-                found |= dict.fromkeys(self._fitting(pattern, kinds, "outputs"))
-        if not found:
-            raise InputError("outputs", outputs, "at least one path")
-        return tuple(found)
 
     # -- units ----------------------------------------------------------------------------------
 
@@ -385,7 +84,9 @@ class PKSimModel:
         return mul(factor, symbol(weight)) if factor and np.isfinite(value) and value > 0 else None
 
     def measure(self, path: str, unit: str) -> tuple[str, Expression] | None:
-        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol (per litre); None: neither."""
+        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol
+        (per litre); None: neither.
+        """
         known = MASS.get(plain(self.quantities[path].unit))
         if known is None:
             return None
@@ -398,26 +99,39 @@ class PKSimModel:
             return None
         return kind, mul(factor, weight) if molar else number(factor) / weight
 
-    def expression(self, path: str, assembled: AssembledModel) -> Expression:
-        """A quantity over states, time and given values."""
-        if path in assembled.system.states:
-            return symbol(path)
-        return assembled.formulas[path]
-
-    # -- fitting it -----------------------------------------------------------------------------
-
-    def fit_values(self) -> dict[str, float]:
-        """Parameters and amounts at the start that may be estimated, with their values in base units."""
-        own = self._values_at_start
-        return {q.path: own[q.path] for q in self.quantities.values() if q.kind != OBSERVER}
-
     def fit_outputs(self) -> tuple[str, ...]:
-        """Paths of what can be observed as a concentration: molecules, and quantities that are one."""
+        """Paths of what can be observed as a concentration: molecules, and quantities
+        that are one.
+        """
         known = (self.measure(p, "mg") for p in self.quantities)
         kinds = zip(self.quantities, known, strict=True)
         return tuple(
             p for p, m in kinds if m is not None and (m[0] == "concentration" or self._beside(p))
         )
+
+    def unit_of_results(self, paths: Sequence[str], unit: str | None) -> str:
+        """mg or mol; mg needs every molecular weight, and is the default where they are known.
+
+        Raises
+        ------
+        InputError : mg, of a molecule without molecular weight
+        """
+        if unit is not None:
+            check_choice("unit", unit, ("mg", "mol"))
+        without = [p for p in paths if self.measure(p, "mol") and not self.measure(p, "mg")]
+        if unit == "mg" and without:
+            raise InputError(
+                "unit",
+                "mg",
+                f"'mol': the molecular weight is not known of {without[0]}",
+                hint="or set it: model.set({'<molecule>|Molecular weight': '350 g/mol'})",
+            )
+        return unit or ("mol" if without else "mg")
+
+    def sides(self, path: str) -> tuple[str, ...]:
+        """The quantity itself and, of a molecule, its concentration."""
+        beside = self._beside(path)
+        return (path,) if beside is None else (path, beside)
 
     def _beside(self, path: str) -> str | None:
         """Path of a molecule's concentration."""
@@ -432,11 +146,6 @@ class PKSimModel:
         assert kind == "concentration"
         names = {n: self.expression(n, assembled) for n in symbols(factor)}
         return mul(self.expression(path, assembled), substitute([factor], names)[0])
-
-    @property
-    def label(self) -> str:
-        """Name of the file, for provenance."""
-        return Path(self.file).name
 
 
 __all__ = ["PKSimModel", "given"]

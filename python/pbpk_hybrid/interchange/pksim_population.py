@@ -38,16 +38,27 @@ class Individuals:
 
 
 def read_individuals(
-    population: pd.DataFrame | str | os.PathLike, known: Collection[str]
+    population: pd.DataFrame | str | os.PathLike,
+    known: Collection[str],
+    *,
+    paths: bool = True,
 ) -> Individuals:
     """A population as PK-Sim exports it (CSV), or the same as a DataFrame.
 
-    A column whose name is the path of a parameter gives its values in base units; a unit in brackets behind the path is left
-    out, as PK-Sim leaves it out. Columns of percentiles, and paths that the simulation does not have, change nothing.
+    A column whose name is the path of a parameter gives its values in base units; a unit
+    in brackets behind the path is left out, as PK-Sim leaves it out. Columns of
+    percentiles, and paths that the simulation does not have, change nothing.
+
+    Parameters
+    ----------
+    paths : names of parameters are PK-Sim's paths: a column without the sign between
+        their parts is a covariate. False: so is every unknown column, and each is named
+        in the warning
 
     Raises
     ------
-    InputError, FileFormatError : no individuals, an individual twice, something that is not a number
+    InputError, FileFormatError : no individuals, an individual twice, something that is
+        not a number
 
     Warns
     -----
@@ -70,11 +81,13 @@ def read_individuals(
                 unknown.append(name)
         else:
             covariates[name] = np.asarray(column)
+    if not paths:
+        unknown += list(covariates)
     if unknown:
         shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
         warnings.warn(
-            f"population: {len(unknown)} columns are paths that the simulation does not have ({shown}); "
-            "they change nothing",
+            f"population: {len(unknown)} columns are {'paths' if paths else 'names'} that the "
+            f"{'simulation' if paths else 'model'} does not have ({shown}); they change nothing",
             NoEffectWarning,
             stacklevel=4,
         )

@@ -56,6 +56,7 @@ class SimulationFile:
     output_times : [min] that the file asks for
     solver : options of PK-Sim's solver that the file holds (not used here, kept as facts)
     path_of : number of a quantity -> its path, in files that number them
+    per_hour : units of the model's time in an hour
     """
 
     name: str
@@ -65,6 +66,7 @@ class SimulationFile:
     output_times: np.ndarray
     solver: Mapping[str, float] = field(default_factory=dict)
     path_of: Mapping[int, str] = field(default_factory=dict)
+    per_hour: float = 60.0
 
 
 def merged_times(times: Sequence[float]) -> np.ndarray:
@@ -76,8 +78,9 @@ def merged_times(times: Sequence[float]) -> np.ndarray:
     return ordered[np.r_[True, apart]]
 
 
-#: Base unit of each dimension (Open Systems Pharmacology, OSPSuite.Dimensions.xml, version of 2024); values in pkml files are in
-#: these. Those that a file names and this table does not are shown without a unit.
+#: Base unit of each dimension (Open Systems Pharmacology, OSPSuite.Dimensions.xml,
+#: version of 2024); values in pkml files are in these. Those that a file names and this
+#: table does not are shown without a unit.
 BASE_UNITS = {
     "Abundance per mass protein": "µmol/kg mic. protein",
     "Abundance per tissue": "µmol/kg tissue",

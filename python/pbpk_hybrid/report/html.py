@@ -171,8 +171,10 @@ def _figures(sim: xr.Dataset, observed: xr.Dataset | None, kind: str) -> list[st
     others = ("plasma", "blood", "metabolised", "excreted", "urine")
     organs = [str(c) for c in sim["compartment"].values if str(c) not in others]
     if len(organs) > 1:
-        panels = organ_panels(sim)
-        figure = panels if hasattr(panels, "savefig") else np.ravel(panels)[0].figure
+        figure = Figure(layout="constrained")  # not pyplot's, which would keep it open
+        count = len(np.ravel(organ_panels(sim, figure=figure)))
+        columns = min(4, count)
+        figure.set_size_inches(0.5 + 2.25 * columns, 0.7 + 1.75 * -(-count // columns))
         parts.append(_image(figure, "concentration over time in organs"))
     return parts
 

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .tree import Expression
+
+
+@dataclass(frozen=True, eq=False)
+class EventQueue:
+    """What decides which of several events happens next; one entry per event that is no switch.
+
+    Parameters
+    ----------
+    priorities : the highest goes first; those that are equal, in order
+    persistent : it happens even if its condition is no longer true when its turn comes
+    at_trigger : it sets the values of when its condition became true
+    true_before : its condition counts as true before the start
+    """
+
+    priorities: tuple[Expression, ...]
+    persistent: tuple[bool, ...]
+    at_trigger: tuple[bool, ...]
+    true_before: tuple[bool, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +42,12 @@ class EventProgram:
     values_of_constants : (n_subjects or 1, n_constants)
     still : names of the states that only events change
     time : name of the state that is time
-    n_switches : so many of the last events only say on which side of a threshold a state is; no amount jumps
-    reported_before : what is saved at the time of an event is the state before it (as PK-Sim reports), not after it
+    n_switches : so many of the last events only say on which side of a threshold a state
+        is; no amount jumps
+    reported_before : what is saved at the time of an event is the state before it (as
+        PK-Sim reports), not after it
+    queue : how events of one time wait for each other, as in SBML; None: each happens at
+        once, in order
     """
 
     conditions: tuple[Expression, ...]
@@ -37,8 +60,9 @@ class EventProgram:
     time: str
     reported_before: bool = False
     n_switches: int = 0
+    queue: EventQueue | None = None
 
-    def take(self, subjects) -> EventProgram:
+    def take(self, subjects: slice | Sequence[int] | np.ndarray) -> EventProgram:
         """The same events for some of the subjects."""
         from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""Text to expressions: a grammar of our own, so that no text from a file ever reaches Python's evaluator.
+"""Text to expressions: a grammar of our own, so that no text from a file ever reaches
+Python's evaluator.
 
 .. code-block:: text
 
@@ -19,7 +20,8 @@ from typing import NamedTuple
 from ..._core.errors import InputError, unknown_name
 from .tree import Expression, add, apply, as_expression, div, mul, number, power, symbol, where
 
-#: characters of one expression, and levels of brackets, that are read; more is refused before any work is done
+#: characters of one expression, and levels of brackets, that are read; more is refused
+#: before any work is done
 MAX_LENGTH, MAX_DEPTH = 200_000, 60
 
 _TOKEN = re.compile(
@@ -80,6 +82,7 @@ def parse_expression(
     *,
     field: str = "expression",
     decimal_comma: bool = False,
+    value_first: bool = False,
 ) -> Expression:
     """The expression that a text says.
 
@@ -88,7 +91,10 @@ def parse_expression(
     text : see the grammar of this module
     names : name -> what it stands for; others are symbols of their own name. None: all are
     field : what the text is, for errors
-    decimal_comma : ``0,5`` is a half and arguments are separated by ``;`` alone, as in files of Open Systems Pharmacology
+    value_first : ``piecewise(value, condition, other)``, as SBML and PEtab have it, also
+        of several pieces
+    decimal_comma : ``0,5`` is a half and arguments are separated by ``;`` alone, as in
+        files of Open Systems Pharmacology
 
     Raises
     ------
@@ -101,7 +107,9 @@ def parse_expression(
         raise InputError(field, f"{len(text)} characters", f"at most {MAX_LENGTH}")
     if decimal_comma:
         text = _DECIMAL_COMMA.sub(".", text)
-    return _Parser(_tokens(text, field), names or {}, field, "" if decimal_comma else ",").whole()
+    parser = _Parser(_tokens(text, field), names or {}, field, "" if decimal_comma else ",")
+    parser.value_first = value_first
+    return parser.whole()
 
 
 def _tokens(text: str, field: str) -> list[Token]:
@@ -133,6 +141,7 @@ class _Parser:
     def __init__(self, tokens: list[Token], names: Mapping, field: str, comma: str) -> None:
         self.tokens, self.names, self.field, self.comma = tokens, names, field, comma
         self.at, self.depth = 0, 0
+        self.value_first = False
 
     @property
     def token(self) -> Token:
@@ -269,6 +278,8 @@ class _Parser:
         while self.take(self.comma, ";"):
             arguments.append(self.ternary())
         self.need(")")
+        if self.value_first and token.text.lower() == "piecewise" and len(arguments) % 2 == 1:
+            return _pieces(arguments)
         low, high = _CALLS[function]
         if not low <= len(arguments) <= high:
             raise InputError(
@@ -277,6 +288,14 @@ class _Parser:
                 f"{low}" if low == high else f"{low} or more",
             )
         return _call(function, arguments)
+
+
+def _pieces(arguments: list[Expression]) -> Expression:
+    """piecewise(value, condition, value, condition, ..., otherwise)."""
+    out = arguments[-1]
+    for i in range(len(arguments) - 3, -1, -2):
+        out = where(arguments[i + 1], arguments[i], out)
+    return out
 
 
 def _call(function: str, arguments: list[Expression]) -> Expression:

@@ -16,7 +16,9 @@ _PACKS_PER_TASK = 16
 
 
 class EmbeddedBackend:
-    """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use and cached on disk."""
+    """Lane-packed, graph-sparse Rosenbrock integration, compiled by numba on first use
+    and cached on disk.
+    """
 
     name = "embedded"
     integrates_areas = True
@@ -35,7 +37,9 @@ class EmbeddedBackend:
         options: SolverOptions,
         progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
-        """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
+        """Integrate all subjects; see :class:`Trajectories`.
+
+        `progress` is called with numbers of finished subjects.
 
         Raises
         ------
@@ -64,7 +68,9 @@ def _integrate(
     """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
     from . import event_lanes, expressions, pack, rosenbrock
     from .areas import area_arrays
+    from .kernel_arrays import Control
     from .lanes import LANES, aligned_lanes
+    from .sensitivity import BLOCK
     from .stops import pack_stops
     from .tableaus import tableau
 
@@ -77,8 +83,9 @@ def _integrate(
     atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
     y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
     packs = len(base)
-    # Lanes without a subject hold nothing and never set the step. Expressions may not be defined for nothing (a volume of
-    # zero): there these lanes go along as copies of the last subject.
+    # Lanes without a subject hold nothing and never set the step. Expressions may not be
+    # defined for nothing (a volume of zero): there these lanes go along as copies of the
+    # last subject.
     if n_subjects % LANES and not any(r.law == "expression" for r in system.reactions):
         y[-1, :, n_subjects % LANES :] = 0.0
     out = np.empty((n_subjects, n_times, len(problem.saved)))
@@ -86,7 +93,7 @@ def _integrate(
     balance = np.empty((n_subjects if system.closed else 0, n_times))
     statistics = np.zeros((packs, 3), dtype=np.int64)
     lowest = aligned_lanes(packs, 1)
-    control = rosenbrock.Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
+    control = Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
     times = np.ascontiguousarray(problem.times, dtype=float)
     area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
     kd = kd_values = dpars = n_par = sensitivity = starts = None
@@ -115,7 +122,9 @@ def _integrate(
         expr = expressions.expression_arrays(
             system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
         )
-        events = expressions.event_arrays(system, aligned_lanes(1), bool(derivatives))
+        events = expressions.event_arrays(
+            system, aligned_lanes(1), -(-len(derivatives) // BLOCK) * BLOCK
+        )
 
         def worker(task: int) -> None:
             a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
@@ -208,5 +217,7 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
 
 
 def warm_up() -> None:
-    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of two states."""
+    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of
+    two states.
+    """
     EmbeddedBackend().solve(smallest_problem(), SolverOptions(threads=1))

@@ -1,4 +1,4 @@
-"""Simulating a PKSimModel and putting what comes out into the schema `simulation`."""
+"""Simulating an EquationModel and putting what comes out into the schema `simulation`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .._core import schemas
-from .._core.arguments import check_choice, check_kind
+from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.provenance import provenance
 from ..models.expressions.assembly import AssembledModel, given
@@ -21,13 +21,13 @@ from ..solvers.model_runs import ModelRun, report_failures, run_model
 from ..solvers.select import choose_backend
 
 if TYPE_CHECKING:
-    from .pksim_model import PKSimModel
+    from .equation_model import EquationModel
 
 _DIMS = ("subject", "time", "compartment")
 
 
 def simulate_model(
-    model: PKSimModel,
+    model: EquationModel,
     times: Sequence[float] | np.ndarray | None,
     values: Mapping[str, Any],
     population: Any,
@@ -38,37 +38,38 @@ def simulate_model(
     raise_on_failure: bool,
     progress: Callable[[int], None] | None,
 ) -> xr.Dataset:
-    """See :meth:`PKSimModel.simulate`."""
+    """See :meth:`EquationModel.simulate`."""
     options = SolverOptions() if options is None else options
     check_kind("options", options, SolverOptions, "SolverOptions(rtol=1e-8) or None")
     people = model.individuals(population)
     labels = np.arange(1) if people is None else people.labels
-    numbers = dict(people.values) if people is not None else {}
+    numbers = people.values if people is not None else {}
+    numbers = {model.start_name(path): value for path, value in numbers.items()}
     for path, value in values.items():
-        numbers[path] = model._number(path, value, "values", several=True)
+        numbers[model.start_name(path)] = model._number(path, value, "values", several=True)
+    by = tuple(_differentiable(model, path) for path in sensitivities)
     own = {
-        p: v
-        for p, v in ((p, _own_value(model, p, numbers, labels)) for p in sensitivities)
-        if v is not None
+        p: v for p, v in ((p, _own_value(model, p, numbers, labels)) for p in by) if v is not None
     }
     assembled = model.assembled({**numbers, **own}, labels)
     paths = model.output_paths(outputs)
     hours = _hours(times, model)
-    unit = _unit(model, paths, unit)
+    unit = model.unit_of_results(paths, unit)
     wanted = _Wanted(model, assembled, paths, unit)
     backend, reason = choose_backend("embedded")
-    in_minutes = replace(options, max_step=options.max_step * 60.0)
+    per_hour = model.contents.per_hour
+    own_time = replace(options, max_step=options.max_step * per_hour)
     run = run_model(
         assembled,
-        hours * 60.0,
+        hours * per_hour,
         wanted.formulas,
         backend,
-        in_minutes,
-        sensitivities=sensitivities,
+        own_time,
+        sensitivities=by,
         progress=progress,
     )
     report_failures(run.trajectories.status, labels, raise_on_failure)
-    data = wanted.dataset(run, hours, labels, sensitivities)
+    data = wanted.dataset(run, hours, labels, sensitivities, by)
     if people is not None:
         data = data.assign_coords({k: ("subject", v) for k, v in people.covariates.items()})
     changed = {**model.changed, **{k: "given" for k in values}}
@@ -79,7 +80,7 @@ def simulate_model(
         changed=[f"{k} = {v}" for k, v in changed.items()] or None,
         **run.trajectories.facts,
         backend_reason=reason,
-        amount_unit="mg" if unit == "mg" else "umol",
+        amount_unit=model.amount_unit(unit),
         failed_subjects=int((run.trajectories.status != Status.SUCCESS).sum()),
         schema="simulation",
         schema_version=schemas.SCHEMA_VERSION,
@@ -87,13 +88,17 @@ def simulate_model(
     return data
 
 
+def _differentiable(model: EquationModel, path: str) -> str:
+    model._number(path, 0.0, "sensitivities")
+    return model.start_name(path)
+
+
 def _own_value(
-    model: PKSimModel, path: str, numbers: Mapping[str, Any], labels
+    model: EquationModel, path: str, numbers: Mapping[str, Any], labels
 ) -> np.ndarray | None:
-    """The value that a parameter has in each subject, to be differentiated by; None: it is given already."""
+    """The value of a parameter in each subject, to differentiate by; None: it is given already."""
     if path in numbers:
         return None
-    model._number(path, 0.0, "sensitivities")
     if path in model.ode.initial:
         formula = model.ode.initial[path]
         if formula.is_number:
@@ -117,7 +122,7 @@ def _own_value(
     return np.atleast_1d(evaluate([formula], assembled.parameters)[0]).astype(float)
 
 
-def _hours(times, model: PKSimModel) -> np.ndarray:
+def _hours(times, model: EquationModel) -> np.ndarray:
     hours = model.times if times is None else np.atleast_1d(np.asarray(times, dtype=float))
     if not hours.size:
         raise InputError("times", [], "at least one time [h]", hint="the file asks for none")
@@ -131,26 +136,11 @@ def _hours(times, model: PKSimModel) -> np.ndarray:
     return hours
 
 
-def _unit(model: PKSimModel, paths: Sequence[str], unit: str | None) -> str:
-    """mg or mol; mg needs every molecular weight."""
-    if unit is not None:
-        check_choice("unit", unit, ("mg", "mol"))
-    without = [p for p in paths if model.measure(p, "mol") and not model.measure(p, "mg")]
-    if unit == "mg" and without:
-        raise InputError(
-            "unit",
-            "mg",
-            f"'mol': the molecular weight is not known of {without[0]}",
-            hint="or set it: model.set({'<molecule>|Molecular weight': '350 g/mol'})",
-        )
-    return unit or ("mol" if without else "mg")
-
-
 @dataclass(eq=False)
 class _Wanted:
     """What is calculated for the outputs: their values, and concentrations of molecules."""
 
-    model: PKSimModel
+    model: EquationModel
     assembled: AssembledModel
     paths: tuple[str, ...]
     unit: str
@@ -160,11 +150,9 @@ class _Wanted:
         self.formulas: dict[str, Expression] = {
             p: model.expression(p, assembled) for p in self.paths
         }
-        self.concentration_of: dict[str, str] = {}
         for path in self.paths:
-            if (beside := model._beside(path)) is not None:
-                self.concentration_of[path] = beside
-                self.formulas.setdefault(beside, model.expression(beside, assembled))
+            for source in model.sides(path):
+                self.formulas.setdefault(source, model.expression(source, assembled))
         self.column = {name: i for i, name in enumerate(self.formulas)}
 
     def factor(self, path: str) -> tuple[str, Expression] | None:
@@ -174,7 +162,9 @@ class _Wanted:
         names = {n: self.model.expression(n, self.assembled) for n in symbols(known[1])}
         return known[0], substitute([known[1]], names)[0]
 
-    def dataset(self, run: ModelRun, hours, labels, sensitivities: Sequence[str]) -> xr.Dataset:
+    def dataset(
+        self, run: ModelRun, hours, labels, sensitivities: Sequence[str], by: Sequence[str]
+    ) -> xr.Dataset:
         shape = run.values.shape[:2]
         n = len(self.paths)
         own = {
@@ -185,11 +175,11 @@ class _Wanted:
         if run.slopes is not None:
             slopes = {k: np.full((*shape, n, len(sensitivities)), np.nan) for k in own}
         for i, path in enumerate(self.paths):
-            for source in filter(None, (path, self.concentration_of.get(path))):
+            for source in self.model.sides(path):
                 if (known := self.factor(source)) is not None:
-                    self._fill(own, slopes, run, i, source, *known, sensitivities)
+                    self._fill(own, slopes, run, i, source, *known, by)
         column = [self.column[p] for p in self.paths]
-        mass = "mg" if self.unit == "mg" else "umol"
+        mass = self.model.amount_unit(self.unit)
         variables: dict[str, Any] = {
             "concentration": (
                 _DIMS,
@@ -200,7 +190,7 @@ class _Wanted:
             "value": (
                 _DIMS,
                 run.values[:, :, column],
-                {"units": "see the coordinate unit", "long_name": "value in PK-Sim's base unit"},
+                {"units": "see the coordinate unit", "long_name": self.model.value_text},
             ),
             "status": (
                 "subject",

@@ -1,4 +1,4 @@
-"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py [NAME ...]``."""
+"""The README's pictures, one per capability: ``python docs/make/pictures.py [name ...]``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def population() -> plt.Figure:
     observed = observed.isel(sample=(observed.dose.values > 250) & (observed.dose.values < 400))
     figure, ax = plt.subplots(figsize=SIZE)
     time_profile(result, observations=observed, ax=ax)
+    return figure
+
+
+def like_a_table() -> plt.Figure:
+    """Age and weight of 200 people like a table, beside as many adults of the survey."""
+    table = {"age": "34 ± 8 (21-52)", "weight": "78.1 ± 9.4 kg", "height": "176 ± 7 cm"}
+    table |= {"female": "45 %", "egfr": "median 62 [IQR 50-75]"}
+    anybody = ph.sample_population(1000, seed=1)
+    people = ph.sample_population(200, like=table, seed=1)
+    figure, ax = plt.subplots(figsize=SIZE)
+    ax.plot(anybody.age, anybody.body_weight, ".", color="0.75", ms=3, label="adults of the survey")
+    for sex, colour in (("female", "tab:orange"), ("male", "tab:blue")):
+        some = people.isel(subject=(people.sex == sex).values)
+        ax.plot(some.age, some.body_weight, ".", color=colour, ms=6, label=f"like the table, {sex}")
+    ax.set(xlabel="age [year]", ylabel="body weight [kg]", ylim=(40, 150))
+    ax.legend(frameon=False)
     return figure
 
 
@@ -217,22 +233,12 @@ def bioequivalence() -> plt.Figure:
     return figure
 
 
-def main() -> None:
+def main(names: tuple[str, ...]) -> None:
+    """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    known = (
-        population,
-        organs,
-        virtual_patients,
-        scaling,
-        forecast,
-        interactions,
-        special_populations,
-        posterior,
-        dose,
-        bioequivalence,
-    )
-    wanted = sys.argv[1:] or [make.__name__ for make in known]
-    for make in (make for make in known if make.__name__ in wanted):
+    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
+    every += (interactions, special_populations, posterior, dose, bioequivalence)
+    for make in (m for m in every if not names or m.__name__ in names):
         figure = make()
         figure.savefig(
             OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
@@ -241,4 +247,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(tuple(sys.argv[1:]))

@@ -36,7 +36,7 @@ end
 weighted_row(weight, S) = foldl((z, j) -> :($z + $(weight(j)) * k[$j][i]), 2:S; init = :($(weight(1)) * k[1][i]))
 
 """Rows of the interpolant: `dense[q][i] = sum_j weights[q][j] k[j][i]`."""
-@generated function dense_rows!(dense::NTuple{Q,Rows{L,T}}, weights::NTuple{Q,NTuple{S,T}}, k::NTuple{S,Rows{L,T}}, n) where {L,T,Q,S}
+@generated function dense_rows!(dense::NTuple{Q,Rows}, weights::NTuple{Q,Tuple}, k::NTuple{S,Rows}, n) where {Q,S}
     body = [:(dense[$q][i] = $(weighted_row(j -> :(weights[$q][$j]), S))) for q in 1:Q]
     quote
         for i in 1:n
@@ -118,12 +118,27 @@ const NO_STAGES = Ptr{Cvoid}[]
 @inline written_stages(code::MachineCode, ::Type{Lanes{L,T}}) where {L,T} =
     L == LANES && T === Float64 ? (@atomic :acquire code.stages) : NO_STAGES
 
+"""Tuples of tuples of expressions, as an expression."""
+tuples(rows) = Expr(:tuple, (Expr(:tuple, row...) for row in rows)...)
+
 """Row s of a strictly lower triangular matrix times `factor`, as a tuple of s - 1 numbers; all rows."""
-@inline lower_rows(M, factor, ::Val{S}) where {S} = ntuple(s -> ntuple(j -> factor * (@inbounds M[s, j]), Val(s - 1)), Val(S))
-@inline all_rows(M, factor, ::Val{Q}, ::Val{S}) where {Q,S} = ntuple(q -> ntuple(j -> factor * (@inbounds M[q, j]), Val(S)), Val(Q))
+@generated lower_rows(M, factor, ::Val{S}) where {S} = tuples((:(factor * (@inbounds M[$s, $j])) for j in 1:(s - 1)) for s in 1:S)
+@generated all_rows(M, factor, ::Val{Q}, ::Val{S}) where {Q,S} = tuples((:(factor * (@inbounds M[$q, $j])) for j in 1:S) for q in 1:Q)
 @inline weights_of(v, factor, ::Val{S}) where {S} = ntuple(j -> factor * (@inbounds v[j]), Val(S))
 
 function OrdinaryDiffEqCore.perform_step!(integrator, cache::PackCache{L,T}, repeat_step = false) where {L,T}
+    if is_ours(integrator, cache.alg)
+        pack_step!(integrator, cache)
+    else
+        invoke(OrdinaryDiffEqCore.perform_step!, Tuple{Any,RosenbrockCache,Any}, integrator, cache, repeat_step)
+    end
+    nothing
+end
+
+"""Whether a step is one of `solve`'s: a pack's `ODEProblem` may also be solved with other norms and tolerances (`pack_problem`)."""
+is_ours(integrator, alg) = alg isa Union{Rodas5P,Rodas4,Rodas4P} && integrator.opts.internalnorm isa WorstLane && integrator.opts.abstol isa Vector
+
+function pack_step!(integrator, cache::PackCache{L,T}) where {L,T}
     (; dt, uprev, u, p, t) = integrator
     (; W, ks, du, tab) = cache
     b, n = cache.linsolve_tmp, length(u) ÷ L

@@ -24,7 +24,8 @@ class FlatProblem:
     table : (n_arrays, 4) int64: address and up to three dimensions, in Julia's order
     arrays : the arrays themselves, kept alive while Julia uses them
     result : Trajectories whose arrays Julia fills
-    counts : numbers of states, subjects and steps allowed; and of the last subject that is done, which Julia writes
+    counts : numbers of states, subjects and steps allowed; and the last subject that is done,
+        which Julia writes
     """
 
     table: np.ndarray

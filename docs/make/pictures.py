@@ -1,7 +1,8 @@
-"""The README's pictures, one per capability, made by the package itself: ``python docs/make/pictures.py``."""
+"""The README's pictures, one per capability: ``python docs/make/pictures.py [name ...]``."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -33,6 +34,22 @@ def population() -> plt.Figure:
     return figure
 
 
+def like_a_table() -> plt.Figure:
+    """Age and weight of 200 people like a table, beside as many adults of the survey."""
+    table = {"age": "34 ± 8 (21-52)", "weight": "78.1 ± 9.4 kg", "height": "176 ± 7 cm"}
+    table |= {"female": "45 %", "egfr": "median 62 [IQR 50-75]"}
+    anybody = ph.sample_population(1000, seed=1)
+    people = ph.sample_population(200, like=table, seed=1)
+    figure, ax = plt.subplots(figsize=SIZE)
+    ax.plot(anybody.age, anybody.body_weight, ".", color="0.75", ms=3, label="adults of the survey")
+    for sex, colour in (("female", "tab:orange"), ("male", "tab:blue")):
+        some = people.isel(subject=(people.sex == sex).values)
+        ax.plot(some.age, some.body_weight, ".", color=colour, ms=6, label=f"like the table, {sex}")
+    ax.set(xlabel="age [year]", ylabel="body weight [kg]", ylim=(40, 150))
+    ax.legend(frameon=False)
+    return figure
+
+
 def organs() -> plt.Figure:
     result = ph.simulate(
         "midazolam", "5 mg iv", ph.sample_population(100, seed=1), times=np.linspace(0, 12, 121)
@@ -59,6 +76,21 @@ def virtual_patients() -> plt.Figure:
         )
     axes[0].legend(markerscale=4, frameon=False)
     return figure
+
+
+def interactions() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    perpetrators = ["itraconazole", "fluconazole", "rifampicin", "erythromycin"]
+    people = ph.sample_population(50, seed=1)
+    return forest_plot(ph.interactions("midazolam", perpetrators, people, seed=1))
+
+
+def special_populations() -> plt.Figure:
+    from pbpk_hybrid.plots import forest_plot
+
+    found = ph.exposure_ratios("metoprolol", "100 mg oral", n=50, seed=1)
+    return forest_plot(found, title="metoprolol, 100 mg oral")
 
 
 def scaling() -> plt.Figure:
@@ -204,18 +236,71 @@ def petab() -> plt.Figure:
     return figure
 
 
-def main() -> None:
+def patient() -> ph.Patient:
+    """The patient of docs/howto/posterior.md."""
+    person = ph.reference_individual("human", body_weight=80, age=50)
+    return ph.Patient("320 mg oral q12h x2", {2: "7.4 mg/L", 6: "6.1 mg/L", 11.9: 4.4}, person)
+
+
+def posterior() -> plt.Figure:
+    someone = patient()
+    nothing = ph.Patient(someone.doses, None, someone.person)
+    figure, ax = plt.subplots(figsize=SIZE)
+    times = np.linspace(0.0, 36.0, 145)
+    for who, label, color in ((nothing, "before samples", "0.6"), (someone, "after", "C0")):
+        found = ph.posterior("theophylline", who, error={"proportional": 0.1})
+        curves = found.simulate(None, times, compartments=["plasma"])["concentration"][:, :, 0]
+        low, middle, high = np.quantile(curves, (0.05, 0.5, 0.95), axis=0)
+        ax.fill_between(times, low, high, color=color, alpha=0.3, lw=0)
+        ax.plot(times, middle, color=color, label=label)
+    seen = someone.observations()
+    ax.plot(seen["time"], seen["value"], "o", color="C3", label="samples")
+    ax.set(xlabel="time [h]", ylabel="plasma [mg/L], 90 % interval")
+    ax.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def dose() -> plt.Figure:
+    someone = ph.Patient("320 mg oral q12h x2", {2: 7.4, 11.9: 4.4})
+    found = ph.posterior("theophylline", someone, error={"proportional": 0.1})
+    result = ph.dose(
+        found, "trough 5-10 mg/L", interval=[8, 12], amounts="multiples of 50 mg up to 800 mg"
+    )
+    figure, ax = plt.subplots(figsize=SIZE)
+    result.plot(ax)
+    return figure
+
+
+def bioequivalence() -> plt.Figure:
+    from pbpk_hybrid.estimation import reference_scaled_limits, tost_power
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(SIZE[0] * 1.5, SIZE[1]))
+    sizes = np.arange(6, 73, 2)
+    for cv, color in ((0.15, "C0"), (0.25, "C1"), (0.35, "C2")):
+        power = [100 * tost_power(cv, 0.95, n) for n in sizes]
+        left.plot(sizes, power, color=color, label=f"CV {100 * cv:.0f} %")
+    left.axhline(80, color="0.7", lw=0.8)
+    left.set(xlabel="subjects, 2x2x2", ylabel="power [%], true ratio 0.95", ylim=(0, 100))
+    cvs = np.linspace(0.15, 0.7, 111)
+    for rule, color in (("EMA", "C0"), ("FDA", "C3")):
+        limits = np.array([reference_scaled_limits(cv, rule) for cv in cvs])
+        for side in limits.T:
+            line = right.plot(100 * cvs, 100 * side, color=color)
+        line[0].set_label(rule)
+    right.set(xlabel="within-subject CV of the reference [%]", ylabel="limits of the ratio [%]")
+    for ax in (left, right):
+        ax.legend(frameon=False, fontsize=7)
+    figure.tight_layout()
+    return figure
+
+
+def main(names: tuple[str, ...]) -> None:
+    """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    for make in (
-        population,
-        organs,
-        virtual_patients,
-        scaling,
-        forecast,
-        sbml,
-        own_kinetics,
-        petab,
-    ):
+    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
+    every += (interactions, special_populations, posterior, dose, bioequivalence)
+    every += (sbml, own_kinetics, petab)
+    for make in (m for m in every if not names or m.__name__ in names):
         figure = make()
         figure.savefig(
             OUT / f"{make.__name__}.png", dpi=DPI, bbox_inches="tight", metadata={"Software": None}
@@ -224,4 +309,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(tuple(sys.argv[1:]))

@@ -59,7 +59,7 @@ function PBPKHybrid.solve_gpu(problem::PBPKProblem, backend; method = "rodas5p",
     haskey(GPU_METHODS, method) ||
         throw(ArgumentError("method: got $(repr(method)), expected one of $(join(sort!(collect(keys(GPU_METHODS))), ", "))"))
     s, T = problem.system, precision
-    isempty(s.expressions) || throw(ArgumentError("system: reactions of law expression are not solved on a GPU; use solve"))
+    isempty(s.expressions) && isempty(s.events) || throw(ArgumentError("system: events and reactions of law expression are not solved on a GPU; use solve"))
     n, subjects, times = n_states(s), n_subjects(s), problem.times
     scale = maximum(max.(dose_scale(problem.stops, subjects), vec(maximum(problem.y0; dims = 1))))
     tolerance = something(atol, rtol * 1e-5 * (scale > 0 ? scale : 1.0))

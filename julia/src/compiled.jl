@@ -6,12 +6,13 @@ mutable struct MachineCode
     @atomic rhs::Ptr{Cvoid}  # set last: it says that all are there
     refresh::Ptr{Cvoid}
     substitute::Ptr{Cvoid}
+    stage::Ptr{Cvoid}
     slopes::Ptr{Cvoid}  # of expressions, and their rates
     @atomic rates::Ptr{Cvoid}  # likewise set last
     @atomic stages::Vector{Ptr{Cvoid}}  # of a Rosenbrock step, whole or empty
     @atomic subjects::Int  # solved so far
 end
-MachineCode() = MachineCode(C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, Ptr{Cvoid}[], 0)
+MachineCode() = MachineCode(C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, C_NULL, Ptr{Cvoid}[], 0)
 is_compiled(code::MachineCode) = (@atomic :acquire code.rhs) != C_NULL
 has_stages(code::MachineCode) = !isempty(@atomic :acquire code.stages)
 has_nodes(code::MachineCode) = (@atomic :acquire code.rates) != C_NULL
@@ -53,6 +54,10 @@ end
     GC.@preserve lu u p ccall(code.refresh, Cvoid, (PF, PF, PF, PF, Float64), lu, u, p.base, p.parameters, shift)
     nothing
 end
+@inline function run_stage!(code, k, u, b, p, lu)
+    GC.@preserve k u b p lu ccall(code.stage, Cvoid, (PF, PF, PF, PF, PF, PF, PF), k, u, b, p.base, p.parameters, p.rate, lu)
+    nothing
+end
 @inline function run_substitute!(code, x, lu, b)
     GC.@preserve x lu b ccall(code.substitute, Cvoid, (PF, PF, PF), x, lu, b)
     nothing
@@ -83,6 +88,7 @@ function compile!(st)
     code = st.code
     code.substitute = machine_code(substitute_code(st))
     code.refresh = machine_code(refresh_code(st))
+    code.stage = machine_code(solve_code(st))
     rhs = machine_code(rhs_code(st))
     @atomic :release code.rhs = rhs
     nothing
@@ -208,12 +214,25 @@ function refresh_code(st)
     straight_code((:lu, :u, :base, :par), (:shift => Float64,), body)
 end
 
-function substitute_code(st)
+substitute_code(st) = straight_code((:x, :lu, :b), (), substitution(st, i -> :(b[$i])))
+
+"""The right-hand side at u, plus b, solved: what a stage of a Rosenbrock method does with its sums."""
+function solve_code(st)
+    body = load_states(st)
+    append!(body, (:($(Symbol(:rate, m)) = $(rate_code(st, m))) for m in 1:length(st.law)))
+    # the rows of u are not needed any more when the substitution takes their names
+    append!(body, (:($(Symbol(:sum, i)) = plain_sum($(slope_of_row(st, i)), b[$i])) for i in 1:n_states(st)))
+    append!(body, substitution(st, i -> Symbol(:sum, i)))
+    straight_code((:x, :u, :b, :base, :par, :inflow, :lu), (), body)
+end
+
+"""`x = -(L U)^-1 b`, b by its rows."""
+function substitution(st, b)
     plan = st.plan
     n = plan.n
     body = []
     for i in 1:n
-        z = :(-b[$i])
+        z = :(-$(b(i)))
         for p in plan.l_ptr[i]:(plan.l_ptr[i + 1] - 1)
             z = :($z - lu[$(n + p)] * $(row(plan.l_col[p])))
         end
@@ -227,7 +246,6 @@ function substitute_code(st)
         push!(body, :($(row(i)) = $z * lu[$i]))
     end
     append!(body, (:(x[$i] = $(row(i))) for i in 1:n))
-    straight_code((:x, :lu, :b), (), body)
 end
 
 """
@@ -243,11 +261,13 @@ function stage_code(st, s)
         push!(body, :($(Symbol(:a, j)) = splat($V, unsafe_load(weights, $j))))
         push!(body, :($(Symbol(:c, j)) = splat($V, unsafe_load(weights, $(MOST_STAGES + j)))))
     end
-    plus_earlier(z, weight, i) = foldl((z, j) -> :($z + $(Symbol(weight, j)) * $(k(j))[$i]), 1:(s - 1); init = z)
-    append!(body, (:($(row(i)) = $(plus_earlier(:(y[$i]), :a, i))) for i in 1:n))
+    earlier(weight, j, i) = :($(Symbol(weight, j)) * $(k(j))[$i])
+    from_y(i) = foldl((z, j) -> :($z + $(earlier(:a, j, i))), 1:(s - 1); init = :(y[$i]))
+    rest(i) = foldl((z, j) -> :($z + $(earlier(:c, j, i))), 2:(s - 1); init = earlier(:c, 1, i))
+    append!(body, (:($(row(i)) = $(from_y(i))) for i in 1:n))
     append!(body, (:($(Symbol(:rate, m)) = $(rate_code(st, m))) for m in 1:length(st.law)))
     for i in 1:n
-        z = plus_earlier(slope_of_row(st, i), :c, i)
+        z = s == 1 ? slope_of_row(st, i) : :(plain_sum($(slope_of_row(st, i)), $(rest(i))))
         for p in plan.l_ptr[i]:(plan.l_ptr[i + 1] - 1)
             z = :($z - lu[$(n + p)] * $(Symbol(:x, plan.l_col[p])))
         end
@@ -263,7 +283,7 @@ function stage_code(st, s)
     straight_code((:y, :base, :par, :inflow, :lu), (:ks => Ptr{PF}, :weights => PF), body)
 end
 
-@inline function run_stage!(address, ks, y, p, lu, weights, first)
+@inline function run_written_stage!(address, ks, y, p, lu, weights, first)
     GC.@preserve ks y p lu weights begin
         ccall(
             address, Cvoid, (PF, PF, PF, PF, PF, Ptr{PF}, PF), y, p.base, p.parameters, p.rate, lu, ks, pointer(weights, first),

@@ -57,7 +57,7 @@ function wanted_arguments(name)
 end
 
 """Refuse a list that can't be walked: the walk itself checks nothing."""
-function check_expressions(p::ExpressionProgram, n_states, n_parameters, reactants)
+function check_expressions(p::ExpressionProgram, n_states, n_parameters, reactants, rates = length(reactants))
     fail(text) = throw(ArgumentError("expressions: $text"))
     count = length(p)
     length(p.value) == length(p.index) == count && length(p.arg_ptr) == count + 1 && p.arg_ptr[end] == length(p.arg) + 1 ||
@@ -74,7 +74,7 @@ function check_expressions(p::ExpressionProgram, n_states, n_parameters, reactan
     for t in p.tables
         length(t.x) == length(t.y) > 0 && all(isfinite, t.x) && all(isfinite, t.y) && issorted(t.x; lt = <=) || fail("a table's points do not ascend")
     end
-    length(p.rate) == length(reactants) || fail("$(length(p.rate)) rates for $(length(reactants)) reactions of law expression")
+    length(p.rate) == rates || fail("$(length(p.rate)) rates, expected $rates: one for each reaction of law expression")
     length(p.slope) == sum(reactants; init = 0) || fail("$(length(p.slope)) slopes for $(sum(reactants; init = 0)) reactants")
     all(i -> 1 <= i <= count, p.rate) && all(i -> 1 <= i <= count, p.slope) || fail("a rate or slope is no operation")
     nothing

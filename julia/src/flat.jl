@@ -9,6 +9,9 @@ const FLAT = (
     stop_kind = :I, stop_state = :I, stop_value = :F, times = :F, y0 = :F, atol = :F, numbers = :F, counts = :I, amount = :F, balance = :F,
     given = :F, final = :F, status = :B, steps = :I, expression_op = :I, expression_args_per = :I, expression_arg = :I, expression_value = :F,
     expression_index = :I, expression_rate = :I, expression_slope = :I, table_per = :I, table_x = :F, table_y = :F, table_slope = :I,
+    event_op = :I, event_args_per = :I, event_arg = :I, event_value = :F, event_index = :I, event_rate = :I, event_slope = :I,
+    event_table_per = :I, event_table_x = :F, event_table_y = :F, event_table_slope = :I, event_targets_per = :I, event_target = :I,
+    event_once = :I, event_constants = :F, event_still = :I, event_numbers = :I,
 )
 
 const FLAT_TYPES = (I = Int64, F = Float64, B = Int8)
@@ -21,19 +24,21 @@ function wrap(table::Matrix{Int64}, i::Int, ::Type{T}, ::Val{N}) where {T,N}
 end
 
 """
-    solve_flat(address, method, threads, first, last)
+    solve_flat(address, method, threads, first, milliseconds)
 
-Integrate subjects `first` to `last` (from 1; `first` the first of its pack) of the system whose arrays the table at `address`
-names. `threads` 1: on this thread, without tasks; 0: that, and without garbage collection. See
+Integrate subjects from `first` on (from 1; the first of its pack) of the system whose arrays the table at `address` names, for about so
+long; the number of the last one that is done goes to the end of `counts`. `threads` 1: on this thread, without tasks; 0: that, and without garbage collection. See
 `python/pbpk_hybrid/solvers/julia/convert.py`, which builds the table.
 """
-function solve_flat(address::Int64, method::String, threads::Int64, first::Int64, last::Int64)
+function solve_flat(address::Int64, method::String, threads::Int64, first::Int64, milliseconds::Int64)
+    deadline = time_ns() + UInt64(10)^6 * milliseconds
     table = unsafe_wrap(Array, Ptr{Int64}(address), (4, length(FLAT)))
     at = Dict(name => i for (i, name) in enumerate(keys(FLAT)))
     ints(name) = wrap(table, at[name], Int64, Val(1))
     floats(name) = wrap(table, at[name], Float64, Val(1))
     matrix(name) = wrap(table, at[name], Float64, Val(2))
-    n, subjects, max_steps = ints(:counts)
+    counts = ints(:counts)
+    n, subjects, max_steps = counts
     start_time, rtol, max_step = floats(:numbers)
     system = flat_system(n, subjects, ints, floats, matrix)
     sums = flat_sums(system, ints(:terms_per), ints(:term_state), floats(:term_weight))
@@ -46,8 +51,11 @@ function solve_flat(address::Int64, method::String, threads::Int64, first::Int64
     check_times(floats(:times), start_time)
     check_stops(stops, n, subjects, start_time)
     control = Control(rtol, max_steps, max_step)
-    threads > 0 || return without_collection(() -> integrate!(out, system, stops, floats(:times), start_time, matrix(:y0), floats(:atol), sums, method, control, first:last, 1))
-    integrate!(out, system, stops, floats(:times), start_time, matrix(:y0), floats(:atol), sums, method, control, first:last, threads)
+    run() = integrate!(
+        out, system, stops, floats(:times), start_time, matrix(:y0), floats(:atol), sums, method, control, first:subjects, max(threads, 1), deadline,
+    )
+    counts[4] = threads > 0 ? run() : without_collection(run)
+    nothing
 end
 
 """
@@ -61,7 +69,6 @@ function without_collection(f)
     finally
         GC.enable(before)
     end
-    nothing
 end
 
 function flat_system(n, subjects, ints, floats, matrix)
@@ -78,18 +85,37 @@ function flat_system(n, subjects, ints, floats, matrix)
     PBPKSystem(
         names, rows, cols, matrix(:k_value), reactions, Dict{String,Observable}(), Dict{String,Int}(), fill("", subjects),
         plan_of(n, rows, cols, reactions), flat_expressions(ints, floats, n, reactions),
+        flat_events(ints, floats, matrix, n, subjects),
     )
 end
 
 function flat_expressions(ints, floats, n, reactions)
-    isempty(ints(:expression_op)) && return ExpressionProgram()
-    tables = split_tables(ints(:table_per), floats(:table_x), floats(:table_y), ints(:table_slope))
-    program = ExpressionProgram(
-        ints(:expression_op) .+ 1, ints(:expression_args_per), ints(:expression_arg) .+ 1, floats(:expression_value), ints(:expression_index), tables,
-        ints(:expression_rate) .+ 1, ints(:expression_slope) .+ 1,
-    )
-    check_expressions(program, n, reactions)
+    program = flat_program(ints, floats, :expression, :table)
+    isempty(program) || check_expressions(program, n, reactions)
     program
+end
+
+"""A list of operations from the arrays whose names begin with `of`."""
+function flat_program(ints, floats, of, tables_of)
+    part(name) = Symbol(of, :_, name)
+    points(name) = Symbol(tables_of, :_, name)
+    isempty(ints(part(:op))) && return ExpressionProgram()
+    tables = split_tables(ints(points(:per)), floats(points(:x)), floats(points(:y)), ints(points(:slope)))
+    ExpressionProgram(
+        ints(part(:op)) .+ 1, ints(part(:args_per)), ints(part(:arg)) .+ 1, floats(part(:value)), ints(part(:index)), tables,
+        ints(part(:rate)) .+ 1, ints(part(:slope)) .+ 1,
+    )
+end
+
+function flat_events(ints, floats, matrix, n, subjects)
+    isempty(ints(:event_once)) && return EventProgram()
+    time, before, switches = ints(:event_numbers)
+    events = EventProgram(
+        flat_program(ints, floats, :event, :event_table), cumsum([1; ints(:event_targets_per)]), ints(:event_target) .+ 1, ints(:event_once) .!= 0,
+        matrix(:event_constants), ints(:event_still) .+ 1, time + 1, before != 0, switches,
+    )
+    check_events(events, n, subjects)
+    events
 end
 
 function flat_sums(s::PBPKSystem, per, state, weight)

@@ -54,6 +54,7 @@ mutable struct Worker{L,T,A,I}
     const sums::Vector{T}    # saved sums, and the sum of all states
     const put_in::Vector{T}  # what was given, per lane
     const flow_in::Vector{T} # sum of infusion rates, per lane
+    const events::EventLanes{L,T}
     const jacobian::Vector{T} # entries of the Jacobian, where there are expressions
 end
 
@@ -64,6 +65,7 @@ function Worker{L,T}(s::PBPKSystem, structure::Structure, algorithm, control::Co
     integrator = new_integrator(pack, algorithm, control, atol)
     Worker{L,T,typeof(algorithm),typeof(integrator)}(
         pack, algorithm, control, integrator, zeros(T, m), atol, zeros(T, m), zeros(T, L * (saved + 1)), zeros(T, L), zeros(T, L),
+        EventLanes{L,T}(s.events),
         zeros(T, has_expressions(structure) ? length(pack.base) : 0),
     )
 end
@@ -93,7 +95,7 @@ smallest_step(_, ::Type{T}) where {T} = T(1e-14)
     integrate_pack!(worker, job, stops, subjects)
 
 Integrate the subjects of one pack together, each over its own stops. Lanes without a subject hold nothing and never set the
-step; where there are expressions, which may not be defined for nothing (a volume of zero), they are copies of the last subject.
+step; where there are expressions or events, which may not be defined for nothing (a volume of zero), they are copies of the last subject.
 """
 function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
     s, place = job.system, job.system.plan.place
@@ -101,7 +103,7 @@ function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
     fill!(w.y, 0)
     fill!(w.put_in, 0)
     fill!(w.flow_in, 0)
-    used = lanes_used(w, subjects)
+    used = lanes_used(w, s, subjects)
     for l in 1:L
         subject = subjects[min(l, end)]
         for i in 1:n_states(s)
@@ -113,7 +115,8 @@ function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
             end
         end
     end
-    status, accepted, refused = run_segments!(w, job, stops, subjects)
+    run! = isempty(s.events) ? run_segments! : run_with_events!
+    status, accepted, refused = run!(w, job, stops, subjects)
     if status == SUCCESS && !all(isfinite, w.y)
         status = NOT_FINITE
     end
@@ -128,7 +131,7 @@ function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
     status
 end
 
-lanes_used(w::Worker{L}, subjects) where {L} = has_expressions(w.pack.structure) ? L : length(subjects)
+lanes_used(::Worker{L}, s::PBPKSystem, subjects) where {L} = isempty(s.expressions) && isempty(s.events) ? length(subjects) : L
 
 function run_segments!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
     times, control = job.times, job.control
@@ -210,7 +213,7 @@ end
 function apply_stop!(w::Worker{L}, job::Job, stop, subjects) where {L}
     kind, owner, state = job.stops.kind[stop], job.stops.subject[stop], job.system.plan.place[job.stops.state[stop]]
     n = n_states(w.pack.structure)
-    for l in 1:lanes_used(w, subjects)
+    for l in 1:lanes_used(w, job.system, subjects)
         subject = subjects[min(l, end)]
         owner == 0 || owner == subject || continue
         value = stop_value(job.stops, stop, subject)

@@ -1,8 +1,5 @@
 # A population: packs over threads, failed packs again subject by subject.
 
-"""Packs a thread takes at a time, at most: fewer where there are not that many for each."""
-const PACKS_PER_TURN = 4
-
 """
     solve(problem::PBPKProblem; method = "rodas5p", rtol = 1e-6, atol = nothing, max_steps = 100_000, max_step = Inf, threads = nthreads())
 
@@ -33,8 +30,11 @@ function SciMLBase.solve(
     PBPKSolution(problem, method, out.amount, out.balance, out.given, out.final, out.status, out.steps)
 end
 
-"""Fill `out` for the given subjects, a range that starts at a pack's first subject."""
-function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads)
+"""
+Fill `out` for the given subjects, a range that starts at a pack's first subject, until `deadline` [ns, as `time_ns`]: then packs that have
+begun are finished, and each thread does at least one. The last subject that is done.
+"""
+function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads, deadline = typemax(UInt64))
     refuse(name, bad, expected) = isempty(bad) || throw(ArgumentError("$name: got $(first(bad)), expected $expected"))
     refuse("atol", filter(a -> !(isfinite(a) && a > 0), atol), "numbers > 0 [mg]")
     refuse("y0", filter(!isfinite, y0), "finite amounts [mg]")
@@ -44,29 +44,28 @@ function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, co
     note_use!(structure, length(range))
     packs = cld(first(range), LANES):cld(last(range), LANES)
     crew = clamp(threads, 1, min(length(packs), Threads.nthreads()))
-    at_once = clamp(length(packs) ÷ crew, 1, PACKS_PER_TURN)
-    taken, turns = Threads.Atomic{Int}(0), cld(length(packs), at_once)
+    taken = Threads.Atomic{Int}(0)
     with_method(method) do algorithm
         worker() = Worker{LANES,Float64}(s, structure, algorithm, control, length(sums.ptr) - 1)
         if crew == 1
-            run_packs!(worker(), job, packs, at_once, taken, turns)
+            run_packs!(worker(), job, packs, taken, deadline)
         else
-            run_crew(crew, taken, turns) do
-                run_packs!(worker(), job, packs, at_once, taken, turns)
+            run_crew(crew, taken, length(packs)) do
+                run_packs!(worker(), job, packs, taken, deadline)
             end
         end
     end
-    nothing
+    min(last(range), LANES * (packs[min(taken[], end)]))
 end
 
-"""Run `work` on so many tasks. After an error the others stop at their next turn, and the error itself is thrown, as on one thread."""
-function run_crew(work, threads, taken, turns)
+"""Run `work` on so many tasks. After an error the others stop at their next pack, and the error itself is thrown, as on one thread."""
+function run_crew(work, threads, taken, packs)
     crew = map(1:threads) do _
         Threads.@spawn try
             work()
             nothing
         catch err
-            taken[] = turns
+            taken[] = packs
             err
         end
     end
@@ -74,17 +73,16 @@ function run_crew(work, threads, taken, turns)
     isempty(errors) || throw(errors[1])
 end
 
-function run_packs!(worker::Worker, job::Job, packs, at_once, taken, turns)
-    subjects = n_subjects(job.system)
-    while (turn = Threads.atomic_add!(taken, 1)) < turns
-        for p in packs[(turn * at_once + 1):min((turn + 1) * at_once, end)]
-            members = ((p - 1) * LANES + 1):min(p * LANES, subjects)
-            mine = stops_of(job, p)
-            integrate_pack!(worker, job, mine, members) == SUCCESS && continue
-            for subject in members  # alone, so that only the one to blame is lost
-                alone = filter(e -> job.stops.subject[e] in (0, subject), mine)
-                integrate_pack!(worker, job, alone, subject:subject) == SUCCESS || lose!(job.out, subject)
-            end
+function run_packs!(worker::Worker, job::Job, packs, taken, deadline)
+    subjects, begun = n_subjects(job.system), false
+    while !(begun && time_ns() >= deadline) && (turn = Threads.atomic_add!(taken, 1) + 1) <= length(packs)
+        begun, p = true, packs[turn]
+        members = ((p - 1) * LANES + 1):min(p * LANES, subjects)
+        mine = stops_of(job, p)
+        integrate_pack!(worker, job, mine, members) == SUCCESS && continue
+        for subject in members  # alone, so that only the one to blame is lost
+            alone = filter(e -> job.stops.subject[e] in (0, subject), mine)
+            integrate_pack!(worker, job, alone, subject:subject) == SUCCESS || lose!(job.out, subject)
         end
     end
 end

@@ -8,7 +8,7 @@
         for method in ("rodas5p", "rodas4p")
             solve(problem; method, threads = 1)
         end
-        foreach(write -> write(structure_of(system)), (rhs_code, refresh_code, substitute_code))
+        foreach(write -> write(structure_of(system)), (rhs_code, refresh_code, substitute_code, solve_code, st -> stage_code(st, 2)))
         precompile(solve_flat, (Int64, String, Int64, Int64, Int64))
     end
 end

@@ -20,11 +20,23 @@ method_size(::Union{Rodas4,Rodas4P}) = Val(6), Val(2)
     end
 end
 
+"""`out[i] = base[i] + (sum_j weights[j] rows[j][i])`, the sum rounded before it is added; without a base the sum alone."""
+@generated function summed_rows!(out::Rows{L,T}, base, weights::NTuple{S,T}, rows::NTuple{S,Rows{L,T}}, n) where {L,T,S}
+    sum = foldl((z, j) -> :($z + $(Symbol(:w, j)) * rows[$j][i]), 2:S; init = :(w1 * rows[1][i]))
+    quote
+        $((:($(Symbol(:w, j)) = splat(Lanes{L,T}, weights[$j])) for j in 1:S)...)
+        for i in 1:n
+            out[i] = $(base === Nothing ? sum : :(plain_sum(base[i], $sum)))
+        end
+        nothing
+    end
+end
+
 """`rows[1]` times its weight, plus the others times theirs, of row i."""
 weighted_row(weight, S) = foldl((z, j) -> :($z + $(weight(j)) * k[$j][i]), 2:S; init = :($(weight(1)) * k[1][i]))
 
 """Rows of the interpolant: `dense[q][i] = sum_j weights[q][j] k[j][i]`."""
-@generated function dense_rows!(dense::NTuple{Q,Rows{L,T}}, weights::NTuple{Q,NTuple{S,T}}, k::NTuple{S,Rows{L,T}}, n) where {L,T,Q,S}
+@generated function dense_rows!(dense::NTuple{Q,Rows}, weights::NTuple{Q,Tuple}, k::NTuple{S,Rows}, n) where {Q,S}
     body = [:(dense[$q][i] = $(weighted_row(j -> :(weights[$q][$j]), S))) for q in 1:Q]
     quote
         for i in 1:n
@@ -54,18 +66,37 @@ end
 
 """All stages: `ks` become minus OrdinaryDiffEq's, since `substitute!` returns minus the solution; `A` and `C` come with that sign."""
 @generated function stages!(ks, k::NTuple{S,Rows{L,T}}, A, C, uprev, u, du, b, W::GraphW{L,T}, p::Pack{L,T}, n, t) where {S,L,T}
-    body = Any[:(pack_rhs!(b, uprev, p, t)), :(substitute!(ks[1], W.lu, b, p.structure, Lanes{L,T}))]
+    body = Any[:(first_stage!(ks[1], uprev, b, W, p, t))]
     for s in 2:S
         done = Expr(:tuple, (:(k[$j]) for j in 1:(s - 1))...)
         push!(
             body,
             :(weighted_rows!(Rows{L}(u), Rows{L}(uprev), A[$s], $done, n)),
-            :(pack_rhs!(du, u, p, t)),
-            :(weighted_rows!(Rows{L}(b), Rows{L}(du), C[$s], $done, n)),
-            :(substitute!(ks[$s], W.lu, b, p.structure, Lanes{L,T})),
+            :(next_stage!(ks[$s], u, du, b, C[$s], $done, W, p, n, t)),
         )
     end
     :($(body...); nothing)
+end
+
+function first_stage!(k, u, b, W::GraphW{L,T}, p, t) where {L,T}
+    code = p.structure.code
+    has_code(code, Lanes{L,T}) && return run_stage!(code, k, u, fill!(b, 0), p, W.lu)
+    pack_rhs!(b, u, p, t)
+    substitute!(k, W.lu, b, p.structure, Lanes{L,T})
+end
+
+"""`k`: the right-hand side at u, plus the earlier stages with their weights, solved; in one go where the model is compiled."""
+@inline function next_stage!(k, u, du, b, weights, earlier, W::GraphW{L,T}, p, n, t) where {L,T}
+    code = p.structure.code
+    if has_code(code, Lanes{L,T})
+        summed_rows!(Rows{L}(b), nothing, weights, earlier, n)
+        run_stage!(code, k, u, b, p, W.lu)
+    else
+        pack_rhs!(du, u, p, t)
+        summed_rows!(Rows{L}(b), Rows{L}(du), weights, earlier, n)
+        substitute!(k, W.lu, b, p.structure, Lanes{L,T})
+    end
+    nothing
 end
 
 """The same by a model's own code, one call a stage; these `ks` are OrdinaryDiffEq's."""
@@ -78,7 +109,7 @@ function written_stages!(written, ks, tab, per_h, uprev, W, p)
             weights[first + j] = tab.A[s, j]
             weights[first + MOST_STAGES + j] = tab.C[s, j] * per_h
         end
-        run_stage!(written[s], W.stages, uprev, p, W.lu, weights, first + 1)
+        run_written_stage!(written[s], W.stages, uprev, p, W.lu, weights, first + 1)
     end
     nothing
 end
@@ -87,12 +118,27 @@ const NO_STAGES = Ptr{Cvoid}[]
 @inline written_stages(code::MachineCode, ::Type{Lanes{L,T}}) where {L,T} =
     L == LANES && T === Float64 ? (@atomic :acquire code.stages) : NO_STAGES
 
+"""Tuples of tuples of expressions, as an expression."""
+tuples(rows) = Expr(:tuple, (Expr(:tuple, row...) for row in rows)...)
+
 """Row s of a strictly lower triangular matrix times `factor`, as a tuple of s - 1 numbers; all rows."""
-@inline lower_rows(M, factor, ::Val{S}) where {S} = ntuple(s -> ntuple(j -> factor * (@inbounds M[s, j]), Val(s - 1)), Val(S))
-@inline all_rows(M, factor, ::Val{Q}, ::Val{S}) where {Q,S} = ntuple(q -> ntuple(j -> factor * (@inbounds M[q, j]), Val(S)), Val(Q))
+@generated lower_rows(M, factor, ::Val{S}) where {S} = tuples((:(factor * (@inbounds M[$s, $j])) for j in 1:(s - 1)) for s in 1:S)
+@generated all_rows(M, factor, ::Val{Q}, ::Val{S}) where {Q,S} = tuples((:(factor * (@inbounds M[$q, $j])) for j in 1:S) for q in 1:Q)
 @inline weights_of(v, factor, ::Val{S}) where {S} = ntuple(j -> factor * (@inbounds v[j]), Val(S))
 
 function OrdinaryDiffEqCore.perform_step!(integrator, cache::PackCache{L,T}, repeat_step = false) where {L,T}
+    if is_ours(integrator, cache.alg)
+        pack_step!(integrator, cache)
+    else
+        invoke(OrdinaryDiffEqCore.perform_step!, Tuple{Any,RosenbrockCache,Any}, integrator, cache, repeat_step)
+    end
+    nothing
+end
+
+"""Whether a step is one of `solve`'s: a pack's `ODEProblem` may also be solved with other norms and tolerances (`pack_problem`)."""
+is_ours(integrator, alg) = alg isa Union{Rodas5P,Rodas4,Rodas4P} && integrator.opts.internalnorm isa WorstLane && integrator.opts.abstol isa Vector
+
+function pack_step!(integrator, cache::PackCache{L,T}) where {L,T}
     (; dt, uprev, u, p, t) = integrator
     (; W, ks, du, tab) = cache
     b, n = cache.linsolve_tmp, length(u) ÷ L

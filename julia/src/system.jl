@@ -65,11 +65,13 @@ struct PBPKSystem
     subjects::Vector{String}
     plan::EliminationPlan
     expressions::ExpressionProgram
+    events::EventProgram
 end
 
 function PBPKSystem(
     states, k_row, k_col, k_value; reactions = Reaction[], observables = Dict{String,Observable}(),
     targets = Dict{String,Int}(), n_subjects = nothing, subjects = nothing, expressions = ExpressionProgram(),
+    events = EventProgram(),
 )
     values = k_value isa AbstractVector ? reshape(collect(Float64, k_value), :, 1) : Matrix{Float64}(k_value)
     names, rows, cols = collect(String, states), collect(Int, k_row), collect(Int, k_col)
@@ -79,13 +81,14 @@ function PBPKSystem(
     labels = subjects === nothing ? string.(0:(n_subjects - 1)) : string.(subjects)
     check_system(names, rows, cols, values, reactions, n_subjects, labels)
     check_expressions(expressions, length(names), reactions)
+    check_events(events, length(names), n_subjects)
     obs, aims = Dict{String,Observable}(observables), Dict{String,Int}(targets)
     check_names(obs, aims, length(names), n_subjects)
     for (i, name) in enumerate(names)
         get!(() -> Observable([i], NaN), obs, name)
         get!(aims, name, i)
     end
-    PBPKSystem(names, rows, cols, values, collect(Reaction, reactions), obs, aims, labels, plan_of(length(names), rows, cols, reactions), expressions)
+    PBPKSystem(names, rows, cols, values, collect(Reaction, reactions), obs, aims, labels, plan_of(length(names), rows, cols, reactions), expressions, events)
 end
 
 function check_names(observables, targets, n, n_subjects)

@@ -24,9 +24,13 @@ _WHERE = {
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
     "simulation.interactions": ("simulate_together", "interaction"),
+    "simulation.exposure": ("exposure_ratios",),
+    "simulation.interaction_matrix": ("interactions",),
     "simulation.variability": ("Variability", "NO_VARIABILITY"),
     "physiology": (
         "sample_population",
+        "like_table",
+        "virtual_twins",
         "reference_individual",
         "check_physiology",
         "tissue_composition",
@@ -64,6 +68,9 @@ _WHERE = {
     ),
     "interchange": ("ode_model",),
     "solvers": ("SolverOptions", "Status"),
+    "estimation.patient": ("Patient",),
+    "estimation.individual": ("posterior",),
+    "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -115,6 +122,9 @@ if TYPE_CHECKING:
         search_compounds,
     )
     from .dosing import Regimen
+    from .estimation.dose_search import dose
+    from .estimation.individual import posterior
+    from .estimation.patient import Patient
     from .interchange import ode_model
     from .models import (
         Observable,
@@ -134,17 +144,21 @@ if TYPE_CHECKING:
     from .nca import nca
     from .physiology import (
         check_physiology,
+        like_table,
         reference_child,
         reference_individual,
         reference_pregnancy,
         sample_population,
         tissue_composition,
+        virtual_twins,
         with_enzymes,
         with_hepatic_impairment,
         with_renal_impairment,
         with_transporters,
     )
     from .results import open_results
+    from .simulation.exposure import exposure_ratios
+    from .simulation.interaction_matrix import interactions
     from .simulation.interactions import interaction, simulate_together
     from .simulation.oral import bioavailability
     from .simulation.parameters import disposition

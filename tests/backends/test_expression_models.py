@@ -89,18 +89,104 @@ def test_copies_of_a_state_that_is_not_defined_for_nothing(backend):
     np.testing.assert_allclose(ours.values[:, :, 0], wanted, rtol=1e-7)
 
 
-def test_events_are_integrated_or_refused_by_name(backend, backend_name):
-    event = Event("dose", read("time >= 1"), (Assignment("a", read("a + 5")),))
-    of = OdeModel({"a": read("-k*a")}, {"a": number(10.0)}, {"k": number(0.5)}, events=(event,))
-    threshold = OdeModel(
-        {"a": read("a > 3 ? -k*a : -0.1*k*a")}, {"a": number(10.0)}, {"k": number(0.5)}
+def decay(condition: str, assignments, once=True, **parameters) -> OdeModel:
+    return OdeModel(
+        {"a": read("-k*a")},
+        {"a": number(10.0)},
+        {"k": number(0.5), "dose": number(4.0), **parameters},
+        events=(Event("event", read(condition), assignments, once),),
     )
-    for events in (of, threshold):
-        if backend_name == "julia":
-            with pytest.raises(ph.BackendUnavailableError, match="embedded"):
-                run(backend, events, states=("a",))
-        else:
-            assert np.isfinite(run(backend, events, states=("a",)).values).all()
+
+
+ADD_DOSE = (Assignment("a", read("a + dose")),)
+
+
+def test_an_event_at_a_time_jumps_there_for_each_subject(backend):
+    k = np.array([0.2, 0.5, 0.9])
+    found = run(backend, decay("time >= 1", ADD_DOSE), {"k": k}, 3, states=("a",))
+    after = np.where(TIMES >= 1.0, 4.0 * np.exp(-k[:, None] * (TIMES - 1.0)), 0.0)
+    wanted = 10.0 * np.exp(-k[:, None] * TIMES) + after
+    assert (found.trajectories.status == Status.SUCCESS).all()
+    np.testing.assert_allclose(found.values[:, :, 0], wanted, rtol=1e-8)
+
+
+def test_an_event_of_a_state_is_found_where_it_happens(backend):
+    k = np.linspace(0.3, 1.2, 11)  # two packs, each lane with its own time
+    found = run(backend, decay("a < 2", ADD_DOSE), {"k": k}, 11, states=("a",))
+    when = np.log(5.0) / k[:, None]
+    before, after = 10.0 * np.exp(-k[:, None] * TIMES), 6.0 * np.exp(-k[:, None] * (TIMES - when))
+    wanted = np.where(TIMES < when, before, after)
+    np.testing.assert_allclose(found.values[:, :, 0], wanted, rtol=1e-7)
+
+
+def test_an_event_happens_as_often_as_it_may(backend):
+    for once in (True, False):
+        found = run(backend, decay("a < 5", ADD_DOSE, once), states=("a",)).values[0, :, 0]
+        times, a, t, k = [], 10.0, 0.0, 0.5  # the same by hand: from a to 5, then 9 to 5
+        while (step := np.log(a / 5.0) / k) + t < TIMES[-1]:
+            times.append(t + step)
+            t, a = t + step, 9.0
+            if once:
+                break
+        last = np.searchsorted(times, TIMES, side="right")
+        start = np.where(last > 0, 9.0, 10.0)
+        since = TIMES - np.r_[0.0, times][last]
+        np.testing.assert_allclose(found, start * np.exp(-k * since), rtol=1e-7)
+
+
+def test_a_threshold_of_a_state_changes_a_rate_there(backend):
+    of = OdeModel({"a": read("a > 3 ? -k*a : -0.1*k*a")}, {"a": number(10.0)}, {"k": number(0.5)})
+    found = run(backend, of, states=("a",)).values[0, :, 0]
+    when = np.log(10.0 / 3.0) / 0.5
+    slow = 3.0 * np.exp(-0.05 * (TIMES - when))
+    np.testing.assert_allclose(
+        found, np.where(TIMES < when, 10.0 * np.exp(-0.5 * TIMES), slow), rtol=1e-7
+    )
+
+
+def test_what_is_reported_at_the_time_of_an_event(backend):
+    of = decay("time >= 1", ADD_DOSE)
+    at_one = np.flatnonzero(TIMES == 1.0)[0]
+    for before, jump in ((True, 0.0), (False, 4.0)):
+        assembled = assemble_model(of, reported_before=before)
+        options = SolverOptions(rtol=1e-10, threads=1)
+        found = run_model(assembled, TIMES, {"a": symbol("a")}, backend, options)
+        assert found.values[0, at_one, 0] == pytest.approx(10.0 * np.exp(-0.5) + jump, rel=1e-9)
+
+
+def test_a_parameter_takes_the_number_that_an_event_gives_it(backend):
+    of = decay("time >= 2", (Assignment("k", read("k/5")),))
+    found = run(backend, of, states=("a",)).values[0, :, 0]
+    late = 10.0 * np.exp(-1.0) * np.exp(-0.1 * (TIMES - 2.0))
+    np.testing.assert_allclose(
+        found, np.where(TIMES < 2.0, 10.0 * np.exp(-0.5 * TIMES), late), rtol=1e-8
+    )
+
+
+def test_events_that_wait_for_each_other_are_refused_by_name_where_they_cannot_run():
+    from dataclasses import replace
+
+    from pbpk_hybrid.models.expressions.events import EventQueue
+    from pbpk_hybrid.solvers.base import Problem, StopTable
+    from pbpk_hybrid.solvers.julia.backend import JuliaBackend
+    from pbpk_hybrid.solvers.select import workload
+
+    system = assemble_model(decay("time >= 1", ADD_DOSE)).system
+    queue = EventQueue((number(1.0),), (True,), (True,), (False,))
+    system = replace(system, events=replace(system.events, queue=queue))
+    none = np.zeros(0)
+    stops = StopTable(none.astype(int), none, none.astype(int), none.astype(int), none)
+    with pytest.raises(ph.BackendUnavailableError, match="backend='embedded'"):
+        JuliaBackend().solve(Problem(system, stops, TIMES, ("a",)), SolverOptions())
+    assert workload(system, SolverOptions(), ()).embedded_only == "events that wait for each other"
+
+
+def test_a_model_with_events_is_not_exported(tmp_path):
+    from pbpk_hybrid.solvers.julia.export import save_system
+
+    system = assemble_model(decay("time >= 1", ADD_DOSE)).system
+    with pytest.raises(ph.BackendUnavailableError, match="events"):
+        save_system(system, tmp_path / "system.json")
 
 
 def test_the_list_of_operations_is_the_same_in_both_languages():

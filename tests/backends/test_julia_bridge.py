@@ -205,6 +205,8 @@ except KeyboardInterrupt:
     pass
 else:
     sys.exit("no KeyboardInterrupt")
+took = time.perf_counter() - began
+assert took < 20, f"Ctrl-C was served after {took:.1f} s; the whole solve would take minutes"
 np.testing.assert_array_equal(before, solve(30))
 """,
     )
@@ -225,7 +227,7 @@ def test_other_python_threads_go_on_while_julia_solves():
     other = threading.Thread(target=tick)
     other.start()
     began = time.perf_counter()
-    runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 6000)
+    runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 60_000)
     ended = time.perf_counter()
     stop.set()
     other.join()
@@ -239,7 +241,7 @@ def test_an_argument_julia_refuses_is_an_input_error_with_julias_trace_as_cause(
 
     flat = flatten(one_dose(1), SolverOptions())
     with pytest.raises(InputError, match="method") as caught:
-        runtime.call("solve_flat", flat.address, "euler", 1, 1, 1)
+        runtime.call("solve_flat", flat.address, "euler", 1, 1, 60_000)
     assert "with_method" in str(caught.value.__cause__)
 
 
@@ -251,7 +253,7 @@ def test_any_other_julia_error_is_a_solve_error_with_julias_trace_as_cause():
     laws = flat.arrays[3]
     laws.fill(99)
     with pytest.raises(SolveError, match="KeyError: key 99") as caught:
-        runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 1)
+        runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 60_000)
     assert "flat_system" in str(caught.value.__cause__)
 
 
@@ -265,12 +267,28 @@ def test_julia_writes_into_the_memory_numpy_owns():
     address = amount.ctypes.data
     amount.fill(-1.0)
     runtime.start()
-    runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 9)
+    runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 60_000)
     assert flat.result.amount is amount and amount.ctypes.data == address and amount.flags.owndata
     assert (amount >= 0).any(axis=(1, 2)).all() and (amount != -1.0).all()
     # the system's coefficients are read where they are, not copied
     shared = [a for a in flat.arrays if np.shares_memory(a, problem.system.k_value)]
     assert len(shared) == 1
+
+
+def test_a_call_that_may_last_no_time_does_one_pack_and_the_next_goes_on_from_there():
+    from pbpk_hybrid.solvers.julia import runtime
+    from pbpk_hybrid.solvers.julia.convert import flatten
+
+    runtime.start()
+    whole, parts = flatten(one_dose(20), SolverOptions()), flatten(one_dose(20), SolverOptions())
+    runtime.call("solve_flat", whole.address, "rodas5p", 1, 1, 60_000)
+    assert whole.last_done == 20
+    done = [0]
+    while done[-1] < 20:
+        runtime.call("solve_flat", parts.address, "rodas5p", 1, done[-1] + 1, 0)
+        done.append(parts.last_done)
+    assert done == [0, 8, 16, 20]
+    np.testing.assert_array_equal(parts.result.amount, whole.result.amount)
 
 
 def test_a_second_solve_of_a_model_compiles_nothing():
@@ -286,7 +304,7 @@ def test_a_second_solve_of_a_model_compiles_nothing():
     try:
         for _ in range(2):
             before = int(compiling())
-            runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 20)
+            runtime.call("solve_flat", flat.address, "rodas5p", 1, 1, 60_000)
             spent = int(compiling()) - before
     finally:
         juliacall.Main.seval("Base.cumulative_compile_timing(false)")

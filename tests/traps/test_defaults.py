@@ -50,8 +50,10 @@ def test_the_default_basis_is_the_one_that_the_validation_shows_best(name):
     if not mine:  # nobody to judge by: what is best over the others
         others = [aafe([r for r in people if r["drug"] == d]) for d in CURATED]
         mine = {b: 10 ** np.mean([np.log10(o[b]) for o in others if b in o]) for b in BASES}
-    best = min(mine, key=lambda b: (round(mine[b], 2), list(BASES).index(b)))
     compound = ph.get_compound(name)
+    if compound.volume_steady_state is None:  # a metabolite: there is nothing to scale to
+        mine.pop("in_vivo_volume", None)
+    best = min(mine, key=lambda b: (round(mine[b], 2), list(BASES).index(b)))
     assert (compound.resolved_clearance_basis, compound.distribution_basis) == BASES[best]
     if any(r["drug"] == name for r in people):
         # the reason in the file holds the numbers of the table
@@ -373,7 +375,7 @@ def test_the_command_names_the_basis_and_refuses_another_word(tmp_path):
 
 def test_the_command_shows_why_a_basis_is_the_default():
     text = " ".join(run("compounds", "show", "omeprazole").stdout.split())
-    assert "clearance_basis" in text and "3.97" in text
+    assert "clearance_basis" in text and "3.44" in text
 
 
 def test_the_page_takes_a_basis():

@@ -26,6 +26,10 @@ PURPOSES = (
     "transporters",
     "transporter phenotypes",
     "trials",
+    "interaction constants",
+    "interaction shares",
+    "exposure ratios",
+    "occasions",
 )
 
 
@@ -66,11 +70,16 @@ def check_seed(seed: int | np.random.Generator | None, field: str = "seed") -> N
         raise InputError(field, seed, "a non-negative integer")
 
 
-def stream(seed: int, purpose: str, block: int = 0) -> np.random.Generator:
+def stream(
+    seed: int, purpose: str, block: int = 0, number: int | None = None
+) -> np.random.Generator:
     """The stream of a seed for one purpose and block of subjects; people of block 0 have
     the seed's own.
+
+    `number` makes as many further streams of one purpose as there are numbers, such as occasions.
     """
-    return np.random.default_rng((seed, PURPOSES.index(purpose), block))
+    key = (seed, PURPOSES.index(purpose), block)
+    return np.random.default_rng(key if number is None else (*key, number))
 
 
 def block_seed(seed: int, block: int) -> int:

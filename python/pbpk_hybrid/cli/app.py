@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from . import analysis, compounds, doctor, fit, forecast, julia, plot, population, simulate, train
+from . import (
+    analysis,
+    compounds,
+    doctor,
+    dose,
+    fit,
+    forecast,
+    interaction,
+    julia,
+    plot,
+    population,
+    simulate,
+    train,
+)
 from . import scale as _scale
 from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
 from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
@@ -47,12 +60,14 @@ def root(
 
 
 app.command("simulate")(simulate.simulate)
+app.command("interaction")(interaction.interaction)
 app.add_typer(compounds.app, name="compounds")
 app.command("population")(population.population)
 app.command("forecast")(forecast.forecast)
 app.command("nca")(analysis.nca)
 app.command("plot")(plot.plot)
 app.command("fit")(fit.fit)
+app.command("dose")(dose.dose)
 app.command("scale")(_scale.scale)
 app.command("app")(_webapp.app)
 app.command("doctor")(doctor.doctor)

@@ -29,14 +29,46 @@ def list_(
     everything: Annotated[
         bool, typer.Option("--all", help="Also the measured chemicals of httk, thousands of them.")
     ] = False,
+    route: Annotated[
+        str | None,
+        typer.Option(help="iv or oral: only compounds whose doses by it can be simulated."),
+    ] = None,
+    table: Annotated[
+        bool,
+        typer.Option("--table", help="With what can be simulated by which route, and its quality."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Names of the compounds, one per line."""
     with reporting(debug):
         from ..compounds import list_compounds
 
-        for name in list_compounds(None if everything else True):
+        names = list_compounds(None if everything else True, route=route)
+        if table:
+            _print_overview(names)
+            return
+        for name in names:
             typer.echo(name)
+
+
+def _print_overview(names: list[str]) -> None:
+    """A line of each: routes, what absorption is, quality and the figures of the validation."""
+    from ..compounds import compound_overview
+
+    found = compound_overview().set_index("name")
+    width = max((len(name) for name in names), default=4) + 2
+    typer.echo(f"{'name':{width}}{'routes':14}{'absorption':12}{'quality':12}validation")
+    for name in names:
+        row = found.loc[name]
+        routes = ", ".join(r for r in ("iv", "oral") if row[r]) or "-"
+        figures = row["missing"] and f"lacks {row['missing']}"
+        if row["profiles"]:
+            figures = (
+                f"AUC {row['auc_gmfe']:.2f}, Cmax {row['cmax_gmfe']:.2f} (n {row['profiles']})"
+            )
+        typer.echo(
+            f"{name:{width}}{routes:14}{row['absorption'] or '-':12}{row['quality']:12}{figures}"
+        )
 
 
 @app.command()
@@ -84,9 +116,11 @@ def show(
 
         from rich.table import Table
 
-        from ..compounds import get_compound
+        from ..compounds import compound_status, get_compound, list_compounds
 
         compound = get_compound(name)
+        curated = compound.name in list_compounds(curated=True)
+        status = compound_status(compound, "curated" if curated else "httk")
         if species is not None:
             compound = compound.for_species(species)
         table = Table("field", "value", "source", title=compound.name, title_justify="left")
@@ -109,6 +143,11 @@ def show(
                 )
                 table.add_row(f"{kind}: {field_name}", _text(value), str(source))
         console().print(table)
+        routes = [r for r in ("iv", "oral") if getattr(status, r)]
+        lacks = f"; lacks {', '.join(status.missing)}" if status.missing else ""
+        typer.echo(f"can be simulated: {', '.join(routes) or 'not'}{lacks}; {status.quality}")
+        if status.badge is not None:
+            typer.echo(f"validation: {status.badge}")
 
 
 def _text(value: object) -> str:

@@ -94,11 +94,11 @@ def fit(
         level = estimation.level
         if not 0 < level < 1:
             raise InputError("--level", level, "a number between 0 and 1")
-        drug = _compound(compound)
+        drug = compound_or_file(compound)
         table = read_data_set(data, data_set, estimation.lloq)
         notes: list[str] = []
         people = people_of(table.covariates, data_set.species, data_set.baseline, notes)
-        observed = _after_the_first_dose(table, notes)
+        observed = after_the_first_dose(table, notes)
         say_notes(table, quiet, notes)
         system = whole_body_system(drug, people, **model.keywords())
         doses = {
@@ -118,7 +118,7 @@ def fit(
         _show(found, estimates, level, out)
 
 
-def _compound(name: str) -> Compound:
+def compound_or_file(name: str) -> Compound:
     """A known compound, or one from a file."""
     is_file = Path(name).suffix in (".yaml", ".yml", ".toml")
     return read_compound(name, name if is_file else None)
@@ -138,7 +138,7 @@ def _estimate(
     parameters = {name: Parameter(factor=True, targets=(name,)) for name in names}
     priors = {}
     for text in estimation.prior or ():
-        name, median, sd = _prior(text)
+        name, median, sd = parse_prior(text)
         priors[name] = LogNormal(median, sd)
     common = {**doses, "error": estimation.error}
     if estimation.random:
@@ -186,7 +186,7 @@ def _show(found, estimates, level: float, out: Path) -> None:
     screen.print(f"written: {out}", soft_wrap=True)
 
 
-def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
+def after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
     """The samples without those before the first dose has entered.
 
     The model predicts 0 for them, for which a relative error model is not defined.
@@ -220,7 +220,8 @@ def _after_the_first_dose(table: NonmemData, notes: list[str]) -> xr.Dataset:
     return observed.isel(sample=np.flatnonzero(keep))
 
 
-def _prior(text: str) -> tuple[str, float, float]:
+def parse_prior(text: str) -> tuple[str, float, float]:
+    """Name, median and sd of the log of "clint.liver=1,0.3"."""
     name, _, rest = text.partition("=")
     from .._core.units import quantity
 

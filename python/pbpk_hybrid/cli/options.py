@@ -37,6 +37,20 @@ Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of 
 BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
 BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+Like = Annotated[
+    str | None,
+    typer.Option(
+        help="Table of people to be like: a CSV file, or text such as "
+        "'age: 34 ± 8 (21-52)'; several lines, or separated by ' ; '."
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(help="Inclusion criteria, such as '18 <= age < 65 and bmi < 35'."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse a table of --like that people cannot meet.")
+]
 Generator = Annotated[
     str,
     typer.Option(
@@ -64,6 +78,19 @@ CompoundName = Annotated[
 ]
 CompoundFile = Annotated[
     Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
+]
+AbsorptionRate = Annotated[
+    str | None,
+    typer.Option(
+        "--ka", help='First-order absorption rate [1/h], such as "1.2"; replaces the compound\'s.'
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="FIELD=VALUE of the compound, such as fraction_unbound_plasma=3%; again for more.",
+    ),
 ]
 Dose = Annotated[
     str | None,

@@ -64,6 +64,30 @@ def parse_times(text: str, field: str = "--times") -> np.ndarray:
     return times if abs(times[-1] - last) < 1e-9 * max(1.0, abs(last)) else np.append(times, last)
 
 
+def parse_settings(settings: list[str] | None, ka: str | None = None) -> dict[str, str]:
+    """``["log_p=2"]`` and the text of ``--ka`` -> fields of a compound, as text.
+
+    Raises
+    ------
+    InputError
+        Not of the form FIELD=VALUE, or a field twice.
+    """
+    found: dict[str, str] = {}
+    for text in settings or ():
+        field, sign, value = text.partition("=")
+        field, value = field.strip().replace("-", "_"), value.strip()
+        if not (sign and field and value):
+            raise InputError("--set", text, "FIELD=VALUE, such as fraction_unbound_plasma=0.03")
+        if field in found:
+            raise InputError("--set", text, f"each field once ({field} stands twice)")
+        found[field] = value
+    if ka is not None:
+        if "absorption_rate" in found:
+            raise InputError("--ka", ka, "the absorption rate once, by --ka or by --set")
+        found["absorption_rate"] = ka
+    return found
+
+
 def parse_range(text: str | None, field: str) -> Any:
     """``"20-60"`` -> (20.0, 60.0); ``"40"`` -> 40.0; None -> None.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,6 +58,9 @@ def population(
     *,
     people: SubjectOptions,
     extrapolate: opt.Extrapolate = False,
+    like: opt.Like = None,
+    where: opt.Where = None,
+    strict: opt.Strict = False,
     out: OutFile = None,
     chunks: Chunks,
     seed: opt.Seed = None,
@@ -81,7 +84,8 @@ def population(
         count = read_count(subjects, file)
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
-        choice = people.choice(count, extrapolate)
+        table = read_table_options(like, where, strict, people.generator)
+        choice = people.choice(count, extrapolate, table)
         if out is not None and out.suffix == ".zarr":
             cohort = choice.cohort(seed_used)
             drawn = population_to_store(out, cohort=cohort, chunks=chunks, quiet=quiet)
@@ -92,6 +96,28 @@ def population(
                 write_population(drawn, out)
         if not quiet:
             print_population(drawn, choice, seed_used, out)
+
+
+def read_table_options(
+    like: str | None, where: str | None, strict: bool, generator: str
+) -> dict[str, Any]:
+    """``like``, ``where`` and ``strict`` of ``sample_population``; those not given are left out.
+
+    Raises
+    ------
+    InputError
+        A generator that has no tables, or ``--strict`` without a table.
+    """
+    given = {"like": like, "where": where}
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "like" in found and ";" in found["like"]:
+        found["like"] = "\n".join(part.strip() for part in found["like"].split(";"))
+    if found and generator != "survey":
+        name = f"--{next(iter(found))}"
+        raise InputError(name, generator, "the generator survey", hint="leave out --generator")
+    if strict and "like" not in found:
+        raise InputError("--strict", strict, "a table given by --like")
+    return {**found, "strict": True} if strict else found
 
 
 def read_count(text: str, file: Path | None) -> int:
@@ -159,6 +185,8 @@ def print_population(
             table.add_row(label, unit, number(median), number(low), number(high))
     screen = console()
     screen.print(table)
+    if "like" in people.attrs:
+        screen.print(str(people.pk.like()), soft_wrap=True, markup=False, highlight=False)
     for attribute, text in _REMARKS.items():
         if people.attrs.get(attribute, "no") != "no":
             screen.print(f"{text} {people.attrs[attribute]}", soft_wrap=True)

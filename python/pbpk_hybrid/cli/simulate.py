@@ -17,7 +17,7 @@ from .._core.errors import InputError
 from . import options as opt
 from .cohort import Chunks
 from .groups import with_groups
-from .parsing import parse_names, parse_times, read_compound
+from .parsing import parse_names, parse_settings, parse_times, read_compound
 from .simulate_output import Results, print_summary, write_results
 from .subjects import SubjectChoice, SubjectOptions
 from .terminal import SUBJECTS_FAILED, check_folder, reporting, stage
@@ -40,6 +40,8 @@ class StudyOptions:
     compound: opt.CompoundName = None
     compound_file: opt.CompoundFile = None
     dose: opt.Dose = None
+    ka: opt.AbsorptionRate = None
+    set_: opt.Settings = None
     subjects: opt.SubjectCount = 100
     times: opt.Times = None
     compartments: opt.Compartments = None
@@ -74,6 +76,7 @@ class Study:
     single_dose: SingleDose | None  # None: the regimen has several doses
     times: np.ndarray | TimeGrid  # [h]
     observations: xr.Dataset | None
+    settings: tuple[str, ...] = ()  # fields of the compound that were set on the command line
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,9 @@ def read_study(options: StudyOptions, species: str, output: OutputOptions) -> St
         expected = "either the name of a compound or --compound-file"
         raise InputError("compound", options.compound, expected)
     compound = read_compound(options.compound, options.compound_file)
+    settings = parse_settings(options.set_, options.ka)
+    if settings:
+        compound = compound.replace(**settings)
     known_choice(options.observed)
     # a store keeps no observations beside the curves: they only fill in dose and times
     needed = not output.is_store or options.dose is None or options.times is None
@@ -174,7 +180,7 @@ def read_study(options: StudyOptions, species: str, output: OutputOptions) -> St
         times = parse_times(options.times)
     else:
         times = default_times(observations, single)
-    return Study(compound, dose, regimen, single, times, observations)
+    return Study(compound, dose, regimen, single, times, observations, tuple(settings))
 
 
 def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> TimeGrid:
@@ -270,11 +276,26 @@ def simulate_to_folder(
             compared=matching(study.observations, study.single_dose, float(sim["dose"].median())),
             dose=study.dose,
             observations_known=study.observations is not None,
+            remarks=remarks(study),
         )
         files = write_results(results, study.compound, output)
     if not quiet:
         print_summary(results, files)
     return int((sim["status"].values != 0).sum())
+
+
+def remarks(study: Study) -> tuple[str, ...]:
+    """What to know of the compound's values: which were set here, which are predicted."""
+    lines = []
+    if study.settings:
+        lines.append(f"set on the command line: {', '.join(study.settings)}")
+    oral = bool((study.regimen.columns["route"] == "oral").any())
+    for field in ("absorption_rate", "fraction_absorbed"):
+        source = str(study.compound.for_species("human").sources.get(field, ""))
+        if oral and source.startswith("predicted"):
+            value = getattr(study.compound, field)
+            lines.append(f"{field.replace('_', ' ')} {value:.2g}: {source}")
+    return tuple(lines)
 
 
 def analyse(sim: xr.Dataset) -> xr.Dataset | None:

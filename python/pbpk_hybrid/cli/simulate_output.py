@@ -29,6 +29,7 @@ class Results:
     compared: xr.Dataset | None  # None: nothing published of this dose and route
     dose: str
     observations_known: bool
+    remarks: tuple[str, ...] = ()  # of the compound's values
 
     @property
     def title(self) -> str:
@@ -93,6 +94,8 @@ def print_summary(results: Results, files: list[Path]) -> None:
     screen.print(simulation_table(results.sim))
     if results.nca is not None:
         _print_nca(screen, results.nca)
+    for remark in results.remarks:
+        screen.print(remark, soft_wrap=True)
     if results.compared is not None:
         screen.print(f"compared with {credit(results.compared)}", soft_wrap=True)
     elif results.observations_known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import InputError, unknown_name
@@ -28,11 +28,13 @@ class SubjectOptions:
     egfr: opt.EGFR = None
     generator: opt.Generator = "survey"
 
-    def choice(self, count: int, extrapolate: bool = False) -> SubjectChoice:
-        """`count` subjects of this kind."""
+    def choice(
+        self, count: int, extrapolate: bool = False, table: Mapping[str, Any] | None = None
+    ) -> SubjectChoice:
+        """`count` subjects of this kind; `table` as of :class:`SubjectChoice`."""
         names = ("age", "sex", "body_weight", "bmi", "egfr")
         filters = {name: getattr(self, name) for name in names}
-        return SubjectChoice(count, self.species, self.generator, filters, extrapolate)
+        return SubjectChoice(count, self.species, self.generator, filters, extrapolate, table or {})
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class SubjectChoice:
         for an option that is not given.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
+    table : mapping
+        ``like``, ``where`` and ``strict`` of ``sample_population``, those that are given.
     """
 
     count: int
@@ -58,6 +62,7 @@ class SubjectChoice:
     generator: str
     filters: Mapping[str, str | None]
     extrapolate: bool = False
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     def draw(self, seed: int) -> xr.Dataset:
         """The physiology Dataset of these subjects; errors as of :func:`draw`."""
@@ -67,6 +72,7 @@ class SubjectChoice:
             seed,
             generator=self.generator,
             extrapolate=self.extrapolate,
+            table=self.table,
             **self.filters,
         )
 
@@ -83,7 +89,8 @@ class SubjectChoice:
 
         if self.generator not in GENERATORS:
             raise unknown_name("--generator", self.generator, GENERATORS)
-        return Cohort(self.count, seed, self.species, parse_filters(self.filters), self.generator)
+        filters = {**parse_filters(self.filters), **self.table}
+        return Cohort(self.count, seed, self.species, filters, self.generator)
 
 
 def parse_filters(filters: Mapping[str, str | None]) -> dict[str, Any]:
@@ -104,6 +111,7 @@ def draw(
     *,
     generator: str = "survey",
     extrapolate: bool = False,
+    table: Mapping[str, Any] | None = None,
     **filters: str | None,
 ) -> xr.Dataset:
     """`n` virtual subjects.
@@ -117,6 +125,8 @@ def draw(
         ``"survey"`` or ``"pcdm"``.
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
+    table : mapping, optional
+        ``like``, ``where`` and ``strict`` of ``sample_population``.
     **filters : str or None
         Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
         [kg/m2] and ``egfr`` [mL/min/1.73 m2].
@@ -160,4 +170,4 @@ def draw(
             "the generator pcdm",
             hint="a survey has nobody outside its ranges",
         )
-    return sample_population(n, species, seed=seed, **parsed)
+    return sample_population(n, species, seed=seed, **parsed, **(table or {}))

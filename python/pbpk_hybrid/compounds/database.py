@@ -17,6 +17,7 @@ from .compound import Compound
 from .compound_files import read_compound_values
 from .curated import curated_compound, curated_names
 from .httk_table import httk_compound, httk_table
+from .synonyms import SYNONYMS
 
 COLLECTIONS = ("curated", "httk")
 
@@ -51,6 +52,8 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
     if not isinstance(name, str):
         raise unknown_name("compound", name, list(curated_names()), what="the name of a compound")
     key = " ".join(name.strip().lower().replace("_", " ").split())
+    if key in SYNONYMS and key not in httk_table().index:
+        return get_compound(SYNONYMS[key], collection=collection, **values)
     if collection != "httk" and (found := _curated_index().get(key)) is not None:
         compound = curated_compound(found)
         return compound.replace(**values) if values else compound
@@ -62,7 +65,8 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
     known = (
         list(curated_names()) if collection == "curated" else [row[0] for row in httk_table().rows]
     )
-    raise unknown_name("compound", name, [*_curated_index(), *known], what="a known compound")
+    known = [*_curated_index(), *SYNONYMS, *known]
+    raise unknown_name("compound", name, known, what="a known compound")
 
 
 def load_compound_file(path: str | os.PathLike) -> Compound:
@@ -109,14 +113,37 @@ def _curated_index() -> dict[str, str]:
     return index
 
 
-def list_compounds(curated: bool | None = None) -> list[str]:
-    """Names of all known compounds: curated (True), of the httk table only (False), or
-    both (None).
+def list_compounds(curated: bool | None = None, *, route: str | None = None) -> list[str]:
+    """Names of known compounds.
+
+    Parameters
+    ----------
+    curated
+        Curated (True), of the httk table only (False), or both (None).
+    route
+        ``"iv"`` or ``"oral"``: only those whose doses by this route can be simulated in
+        people with the defaults; None: all.
+        :func:`~pbpk_hybrid.compounds.compound_overview` says on what each stands.
+
+    Returns
+    -------
+    list[str]
+        The curated ones first.
     """
     check_kind("curated", curated, (bool, type(None)), "True, False or None")
+    if route is not None:
+        from .overview import ROUTES, compound_overview
+
+        check_choice("route", route, ROUTES)
+        table = compound_overview()
+        table = table[table[route]]
+        if curated is not None:
+            table = table[(table["collection"] == "curated") == curated]
+        return list(table["name"])
     names = [] if curated is False else list(curated_names())
     if curated is not True:
-        names += [row[0] for row in httk_table().rows if row[0].lower() not in _curated_index()]
+        rows = (row[0].strip() for row in httk_table().rows)
+        names += [name for name in rows if name.lower() not in _curated_index()]
     return names
 
 

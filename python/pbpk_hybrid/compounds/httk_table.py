@@ -14,6 +14,7 @@ from typing import Any
 
 from .._core.errors import InputError
 from .compound import Compound
+from .predicted_absorption import predict_absorption
 
 TABLE = Path(__file__).parent / "data" / "httk" / "chem_physical_and_invitro_measured.csv.gz"
 VERSION = "httk 2.7.4"
@@ -143,6 +144,7 @@ def httk_compound(number: int, **values: Any) -> Compound:
         )
     human |= _in_vitro(row, "Human", notes, sources, "")
     human |= _absorption(row, notes, sources)
+    _predict_absorption(human, sources)
     species = {}
     for label in ("Rat", "Mouse", "Rabbit"):
         if found := _in_vitro(row, label, notes, sources, label.lower() + "."):
@@ -201,6 +203,23 @@ def _absorption(
         found[field] = value
         sources[field] = _cite(row[column + ".Reference"])
     return found
+
+
+def _predict_absorption(human: dict[str, Any], sources: dict[str, str]) -> None:
+    """Absorption rate, and fraction absorbed where the table has none: predicted, and said so."""
+    found = predict_absorption(
+        human.get("caco2_permeability"),
+        human.get("log_p"),
+        human.get("molar_mass"),
+        human.get("pka_acid", ()),
+        human.get("pka_base", ()),
+    )
+    if found is None:
+        return
+    human["absorption_rate"], sources["absorption_rate"] = found.rate, found.cite_rate()
+    if "fraction_absorbed" not in human:
+        human["fraction_absorbed"] = found.fraction
+        sources["fraction_absorbed"] = found.cite_fraction()
 
 
 def _in_vitro(

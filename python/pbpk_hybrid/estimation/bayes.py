@@ -1,23 +1,28 @@
-"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593), as the package nutpie runs it.
+"""Posterior distributions by the No-U-Turn sampler (Hoffman & Gelman 2014, JMLR 15:1593),
+as the package nutpie runs it.
 
-Gradients come from the engine's forward sensitivities. Where a parameter has no prior its density is flat on the log scale,
-uniform between two bounds, or flat. Subjects' deviations of a hierarchical fit are sampled in the non-centred form.
+Gradients come from the engine's forward sensitivities. Where a parameter has no prior its
+density is flat on the log scale, uniform between two bounds, or flat. Subjects'
+deviations of a hierarchical fit are sampled in the non-centred form.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError
-from .._core.optional import require
 from .._core.provenance import provenance
 from .fitting import Fit
-from .objective import Objective
-from .parameters import Prior, Scale
+from .nuts import (
+    ChainSettings,
+    ObjectiveDensity,
+    effective_size,
+    log_jacobian,
+    run_nuts,
+    split_rhat,
+)
 from .population import PopulationFit, PopulationObjective
 
 
@@ -41,66 +46,23 @@ def sample_posterior(
 
     Returns
     -------
-    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw, subject, random) for a
-    hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over parameter
+    Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw,
+    subject, random) for a hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over
+    parameter
 
     Raises
     ------
     InputError : counts that cannot be used
     MissingDependencyError : nutpie is not installed (extra ``bayes``)
     """
-    for name, value, least in (
-        ("draws", draws, 10),
-        ("tune", tune, 10),
-        ("chains", chains, 1),
-        ("cores", cores, 1),
-    ):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(name, value, f"an integer >= {least}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # announcements of packages that nutpie imports
-        require("nutpie", "bayes", "sampling posteriors")
-        from nutpie.compiled_pyfunc import from_pyfunc
-    density = _PopulationDensity(found) if isinstance(found, PopulationFit) else _Density(found)
-    names = density.names
-
-    def make_logp():
-        return density.log_density
-
-    def make_expand(*_seeds: Any):
-        return lambda q: {"q": np.asarray(q, dtype=np.float64)}
-
-    def start(seed: int) -> np.ndarray:
-        return (
-            density.start
-            + 0.05 * np.random.default_rng(seed).standard_normal(len(density.start)) * density.width
-        )
-
-    model = from_pyfunc(
-        len(density.start),
-        make_logp,
-        make_expand,
-        [np.dtype("float64")],
-        [(len(density.start),)],
-        ["q"],
-        make_initial_point_fn=start,
+    settings = ChainSettings(draws, tune, chains, seed, cores, progress)
+    density = (
+        _PopulationDensity(found)
+        if isinstance(found, PopulationFit)
+        else ObjectiveDensity(found.objective, found.u, found.covariance)
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import nutpie
-
-        trace = nutpie.sample(
-            model,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            cores=cores,
-            seed=seed,
-            progress_bar=progress,
-            save_warmup=False,
-        )
-    q = np.asarray(trace.posterior["q"].values)[..., : len(density.start)]
-    diverging = np.asarray(trace.sample_stats["diverging"].values)
+    names = density.names
+    q, diverging = run_nuts(density, settings)
     dims = ("chain", "draw")
     variables: dict[str, Any] = {
         name: (dims, np.asarray(scale.back(q[..., i])))
@@ -129,27 +91,6 @@ def sample_posterior(
         "seed": seed,
     }
     return xr.Dataset(variables, coords, attrs=provenance(**facts))
-
-
-class _Density:
-    """log posterior of the shared parameters on the scale of the search, with its gradient."""
-
-    def __init__(self, found: Fit):
-        self.objective: Objective = found.objective
-        self.names, self.scales, self.start = found.names, found.objective.scales, found.u
-        self.width = np.sqrt(np.abs(np.diag(found.covariance)))
-
-    def log_density(self, u: np.ndarray) -> tuple[float, np.ndarray]:
-        u = np.asarray(u, dtype=float)
-        value = self.objective.minus_two_log(u)
-        if not np.isfinite(value):
-            return -np.inf, np.zeros(len(u))
-        out, gradient = -0.5 * value, -0.5 * self.objective.gradient(u)
-        for i, (prior, scale) in enumerate(zip(self.objective.priors, self.scales, strict=True)):
-            more, slope = _jacobian(prior, scale, u[i])
-            out += more
-            gradient[i] += slope
-        return float(out), gradient
 
 
 class _PopulationDensity:
@@ -195,50 +136,7 @@ class _PopulationDensity:
         if len(rho):
             gradient -= rho @ j_rho
         for i, (name, scale) in enumerate(zip(self.names, self.scales, strict=True)):
-            more, more_slope = _jacobian(objective.priors.get(name), scale, x[i])
+            more, more_slope = log_jacobian(objective.priors.get(name), scale, x[i])
             out += more
             gradient[i] += more_slope
         return float(out), np.concatenate([gradient, (by_eta * omega - z).ravel()])
-
-
-def _jacobian(prior: Prior | None, scale: Scale, u: float) -> tuple[float, float]:
-    """What turns the prior's density into one on the scale of the search."""
-    if prior is None:
-        return scale.log_jacobian(u) if scale.kind == "logit" else (0.0, 0.0)
-    if prior.native == "log":
-        if scale.kind == "log":
-            return 0.0, 0.0
-        x, slope = float(scale.back(u)), float(scale.slope(u))
-        more, more_slope = scale.log_jacobian(u)
-        return more - np.log(x), more_slope - slope / x
-    return scale.log_jacobian(u)
-
-
-def split_rhat(chains: np.ndarray) -> float:
-    """Potential scale reduction of (chain, draw) values with every chain halved (Gelman et al., BDA3, section 11.4)."""
-    half = chains.shape[1] // 2
-    parts = np.concatenate([chains[:, :half], chains[:, half : 2 * half]])
-    within = parts.var(axis=1, ddof=1).mean()
-    between = half * parts.mean(axis=1).var(ddof=1)
-    return float(np.sqrt(((half - 1) / half * within + between / half) / within))
-
-
-def effective_size(chains: np.ndarray) -> float:
-    """Effective number of draws of (chain, draw) values, by Geyer's initial positive sequence (BDA3, section 11.5)."""
-    m, n = chains.shape
-    centred = chains - chains.mean(axis=1, keepdims=True)
-    size = 2 ** int(np.ceil(np.log2(2 * n)))
-    spectrum = np.fft.rfft(centred, size, axis=1)
-    autocovariance = np.fft.irfft(spectrum * spectrum.conj(), size, axis=1)[:, :n].mean(axis=0) / n
-    within = autocovariance[0] * n / (n - 1)
-    total = autocovariance[0] + (chains.mean(axis=1).var(ddof=1) if m > 1 else 0.0)
-    rho = 1.0 - (within - autocovariance) / total
-    pairs = rho[0 : 2 * (n // 2) : 2] + rho[1 : 2 * (n // 2) : 2]
-    negative = np.flatnonzero(pairs < 0)
-    pairs = np.minimum.accumulate(pairs[: negative[0]] if negative.size else pairs)
-    return float(
-        min(
-            m * n / max(-1.0 + 2.0 * pairs.sum(), 1.0 / np.log10(max(m * n, 11))),
-            m * n * np.log10(m * n),
-        )
-    )

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 def plot_observed_predicted(
     found: Fit | PopulationFit, *, typical: bool = False, ax: Axes | None = None
 ) -> Axes:
-    """Predicted over observed with the line of identity and the twofold band; censored observations are left out.
+    """Predicted over observed with the line of identity and the twofold band; censored
+    observations are left out.
 
     Parameters
     ----------
-    typical : of a hierarchical fit: predictions of the typical subject instead of each subject's own
+    typical : of a hierarchical fit: predictions of the typical subject instead of each
+        subject's own
     """
     ds = found.predictions()
     seen = ~ds["censored"].values

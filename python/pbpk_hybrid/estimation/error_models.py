@@ -1,8 +1,11 @@
-r"""How observations scatter around predictions, with their derivatives; values below quantification by Beal's method M3.
+r"""How observations scatter around predictions, with their derivatives; values below
+quantification by Beal's method M3.
 
-- additive: sd = a;  proportional: sd = b f;  combined: sd = sqrt(a^2 + b^2 f^2);  lognormal: log y is normal around log f
+- additive: sd = a;  proportional: sd = b f;  combined: sd = sqrt(a^2 + b^2 f^2);
+  lognormal: log y is normal around log f
 
-A censored value contributes :math:`\Phi((LLOQ - f)/sd)` (Beal 2001, J Pharmacokinet Pharmacodyn 28:481).
+A censored value contributes :math:`\Phi((LLOQ - f)/sd)` (Beal 2001, J Pharmacokinet
+Pharmacodyn 28:481).
 """
 
 from __future__ import annotations
@@ -82,10 +85,11 @@ def as_error_model(error: Any) -> ErrorModel:
 
 @dataclass(frozen=True)
 class Terms:
-    """Every observation's part of the objective r^2 + l, l = log sd^2 (0 where censored), and its derivatives.
+    """Every observation's part of the objective r^2 + l, l = log sd^2 (0 where censored),
+    and its derivatives.
 
-    `r_f`, `l_f` by the prediction (n,); `r_e`, `l_e` by the error parameters (n, k); `weight` is 1/sd by the prediction as
-    it enters r, for expected information.
+    `r_f`, `l_f` by the prediction (n,); `r_e`, `l_e` by the error parameters (n, k);
+    `weight` is 1/sd by the prediction as it enters r, for expected information.
     """
 
     r: np.ndarray

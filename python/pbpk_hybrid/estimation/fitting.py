@@ -1,4 +1,6 @@
-"""Maximum a posteriori (or maximum likelihood) by least squares on the engine's sensitivities, from several starts."""
+"""Maximum a posteriori (or maximum likelihood) by least squares on the engine's
+sensitivities, from several starts.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,21 @@ import xarray as xr
 from .._core.errors import InputError, SolveError
 from .._core.provenance import provenance
 from ..dosing import Regimen
+from ..models.system.named import with_values
 from ..models.system.system import System
+from ..simulation.run import simulate_system
 from ..solvers.base import SolverOptions
 from .error_models import as_error_model
 from .model_fits import ModelPredictor, ModelUnderFit, check_regimen, is_fittable
 from .objective import Objective
 from .parameters import Parameter, Prior, check_priors, resolve
-from .predictor import Predictor, read_observations
+from .predictor import Data, Predictor, read_observations
 from .steady import warn_if_unsettled
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .posterior_draws import Posterior
 
 _ROUNDS = 30
 
@@ -86,17 +92,88 @@ class Fit:
             index=pd.Index(self.names, name="parameter"),
         )
 
+    def posterior(self, *, draws: int = 1000, fallback: str = "nuts", seed: int = 0) -> Posterior:
+        """Draws of the posterior around the estimates, certified.
+
+        Parameters
+        ----------
+        draws : int
+            Equally weighted draws of the result; each round proposes twice as many.
+        fallback : str
+            Where the Pareto k is above 0.7: "nuts", or "none" for a warning only.
+        seed : int
+
+        Returns
+        -------
+        Posterior
+            A parameter without a prior has a flat one on the scale of the search.
+        """
+        from .posterior_sampling import SamplingSettings, sample_objective
+
+        settings = SamplingSettings(draws=draws, fallback=fallback, seed=seed)
+        return sample_objective(self.objective, self.u, self.covariance, settings)
+
+    def simulate(
+        self,
+        regimen: Regimen | xr.Dataset | str | None = None,
+        times: Sequence[float] | np.ndarray | None = None,
+        *,
+        compartments: Sequence[str] | None = None,
+        areas: Sequence[str] | None = None,
+    ) -> xr.Dataset:
+        """Curves of all subjects at the estimates.
+
+        Parameters
+        ----------
+        regimen : Regimen, xarray.Dataset or str, optional
+            None: the doses of the fit.
+        times, compartments, areas
+            As in :func:`pbpk_hybrid.simulate`.
+
+        Returns
+        -------
+        xarray.Dataset
+            Schema ``simulation``.
+        """
+        predictor = self.objective.predictor
+        values, _ = self.objective.settings(self.u)
+        return simulate_system(
+            with_values(predictor.system, {**predictor.own, **values}),
+            predictor.regimen if regimen is None else regimen,
+            times,
+            compartments=compartments,
+            areas=areas,
+            backend="embedded",
+            options=predictor.options,
+            body_weight=predictor.body_weight,
+            lag_time=predictor.lag_time,
+            facts={"estimation": self.facts["estimation"]},
+        )
+
     def predictions(self) -> xr.Dataset:
-        """Observed, predicted and weighted residual of every observation (censored ones: observed is the limit)."""
+        """Observed, predicted and weighted residual of every observation (censored ones:
+        observed is the limit).
+        """
         data = self.objective.data
         t, _ = self.objective.terms(self.u)
         return prediction_dataset(data, self.objective.predict(self.u)[0], t.r, self.facts)
 
 
 def prediction_dataset(
-    data, predicted: np.ndarray, residual: np.ndarray, facts: Mapping[str, Any], **more
+    data: Data,
+    predicted: np.ndarray,
+    residual: np.ndarray,
+    facts: Mapping[str, Any],
+    **more: Any,
 ) -> xr.Dataset:
-    """Observed against predicted, as a Dataset over samples."""
+    """Observed against predicted, as a Dataset over samples.
+
+    Parameters
+    ----------
+    predicted : (n_samples,) [mg/L]
+    residual : (n_samples,) in units of the error model's standard deviation
+    more : further variables, as xarray takes them
+    """
     unit = {"units": "mg/L"}
     return xr.Dataset(
         {
@@ -142,22 +219,28 @@ def fit(
     ...     | {n: ("sample", np.full(4, t)) for n, t in (("matrix", "plasma"), ("subject", "0"))}
     ...     | {n: ("sample", np.full(4, "mine")) for n in ("study", "reference")}
     ... )
-    >>> found = fit(system, observed, ["clint.liver"], {"clint.liver": LogNormal(1000, 0.5)}, regimen=given)
+    >>> prior = {"clint.liver": LogNormal(1000, 0.5)}
+    >>> found = fit(system, observed, ["clint.liver"], prior, regimen=given)
     >>> found.converged
     True
 
     Parameters
     ----------
-    model : a System; with one subject all observations are its own, else they are found by their subject's label. Or a model
-        that brings its own doses, such as a simulation of PK-Sim (one subject; parameters and matrices by path)
+    model : a System; with one subject all observations are its own, else they are found
+        by their subject's label. Or a model that brings its own doses, such as a
+        simulation of PK-Sim (one subject; parameters and matrices by path)
     observation : Dataset of schema ``observation``; values marked ``censored`` count by method M3
     parameters : name -> Parameter, or the number to start from; or just names
-    priors : name -> Normal, LogNormal or HalfCauchy; names of the error model ("error.proportional") may be among them
+    priors : name -> Normal, LogNormal or HalfCauchy; names of the error model
+        ("error.proportional") may be among them
     regimen : what was given, as in simulate_system; None for a model that brings its own doses
-    error : "additive", "proportional", "combined" or "lognormal", estimated; or known values, {"proportional": 0.2}
+    error : "additive", "proportional", "combined" or "lognormal", estimated; or known
+        values, {"proportional": 0.2}
     body_weight, lag_time : as in simulate_system
-    compartments : matrix of an observation -> compartment of the model, where they are not called alike
-    starts : how many; the first is the initial values, others are drawn from the priors or within a factor of e^1.5
+    compartments : matrix of an observation -> compartment of the model, where they are
+        not called alike
+    starts : how many; the first is the initial values, others are drawn from the priors
+        or within a factor of e^1.5
     seed : of those draws
 
     Returns
@@ -185,7 +268,7 @@ def fit(
     if not np.isfinite(objective.minus_two_log(objective.start)):
         raise SolveError("the model cannot be integrated at the initial values of the parameters")
     best, reached = None, []
-    for start in _starts(objective, starts, seed):
+    for start in starting_points(objective, starts, seed):
         found = minimise(objective, start)
         reached.append(found[1])
         if best is None or found[1] < best[1]:
@@ -219,17 +302,17 @@ def fit(
 
 def make_objective(
     model: System,
-    observation,
-    parameters,
-    priors,
+    observation: xr.Dataset,
+    parameters: Mapping[str, Parameter | float] | Sequence[str],
+    priors: Mapping[str, Prior] | None,
     *,
-    regimen,
-    error="proportional",
-    body_weight=None,
-    lag_time=0.0,
-    compartments=None,
-    backend="embedded",
-    options=None,
+    regimen: Regimen | xr.Dataset | str | None,
+    error: str | Mapping[str, float] = "proportional",
+    body_weight: np.ndarray | None = None,
+    lag_time: float = 0.0,
+    compartments: Mapping[str, str] | None = None,
+    backend: str = "embedded",
+    options: SolverOptions | None = None,
     more_names: Sequence[str] = (),
 ) -> Objective:
     """Check everything and put it together; arguments as in :func:`fit`."""
@@ -268,7 +351,9 @@ def make_objective(
 def minimise(
     objective: Objective, start: np.ndarray, fixed: Sequence[int] = ()
 ) -> tuple[np.ndarray, float, bool]:
-    """(u, -2 log posterior, settled) from one start; parameters of the numbers in `fixed` keep their value."""
+    """(u, -2 log posterior, settled) from one start; parameters of the numbers in `fixed`
+    keep their value.
+    """
     from scipy.optimize import least_squares
 
     free = np.setdiff1d(np.arange(len(start)), fixed)
@@ -304,7 +389,9 @@ def minimise(
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """The squares as functions of the free parameters alone, around a reference of the variances."""
+    """The squares as functions of the free parameters alone, around a reference of the
+    variances.
+    """
 
     objective: Objective
     u: np.ndarray
@@ -325,7 +412,9 @@ class _Held:
 
 
 def covariance_at(objective: Objective, u: np.ndarray) -> tuple[np.ndarray, str]:
-    """Inverse of the observed information (gradients differenced), else of the expected one; on the scale of u."""
+    """Inverse of the observed information (gradients differenced), else of the expected
+    one; on the scale of u.
+    """
     expected = objective.information(u)
     scale = 1.0 / np.sqrt(np.maximum(np.diag(expected), 1e-12))
     step = np.minimum(0.05 * scale, 0.05)
@@ -347,7 +436,8 @@ def covariance_at(objective: Objective, u: np.ndarray) -> tuple[np.ndarray, str]
     ), "expected information (the observed one is not positive definite)"
 
 
-def _starts(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
+def starting_points(objective: Objective, count: int, seed: int) -> list[np.ndarray]:
+    """The initial values, then draws of the priors or from around them, on the search's scale."""
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise InputError("starts", count, "an integer >= 1")
     out = [objective.start]

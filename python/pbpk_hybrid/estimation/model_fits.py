@@ -1,4 +1,6 @@
-"""Fitting models that bring their own doses and events, such as simulations of PK-Sim, where Systems are fitted otherwise."""
+"""Fitting models that bring their own doses and events, such as simulations of PK-Sim,
+where Systems are fitted otherwise.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class ModelUnderFit:
 
 
 class ModelPredictor:
-    """Concentrations at the observations, and their derivatives by the model's parameters; as :class:`Predictor`."""
+    """Concentrations at the observations, and their derivatives by the model's
+    parameters; as :class:`Predictor`.
+    """
 
     def __init__(
         self,
@@ -87,7 +91,9 @@ class ModelPredictor:
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Predictions (n_observations,) [mg/L] and derivatives (n_observations, n_targets) at values of the targets."""
+        """Predictions (n_observations,) [mg/L] and derivatives (n_observations,
+        n_targets) at values of the targets.
+        """
         self.calls += 1
         model = self.system.model
         assembled = model.assembled({t: np.atleast_1d(values[t]) for t in self.targets})

@@ -4,9 +4,10 @@ r"""Minus twice the log posterior as a sum of squares, so that least squares min
     -2 \log p = \sum_i r_i^2 + \sum_i \log \sigma_i^2 + \sum_k \rho_k^2 + const
 
 log sigma^2 is written as a square around a reference value: with
-:math:`s_i^2 = c + \log\sigma_i^2 - \log\sigma_{i,ref}^2` the sum of all squares is the objective, up to a constant, as long
-as every s_i^2 is positive. With c = 1 and the reference near the optimum the Gauss-Newton matrix is Fisher's information of
-the mean and of the variance, so that convergence is that of Fisher scoring.
+:math:`s_i^2 = c + \log\sigma_i^2 - \log\sigma_{i,ref}^2` the sum of all squares is the
+objective, up to a constant, as long as every s_i^2 is positive. With c = 1 and the
+reference near the optimum the Gauss-Newton matrix is Fisher's information of the mean and
+of the variance, so that convergence is that of Fisher scoring.
 """
 
 from __future__ import annotations
@@ -144,7 +145,9 @@ class Objective:
 
     @property
     def constant(self) -> float:
-        """n log 2 pi, and the log-normal's Jacobian: makes it -2 log of a density of the observations."""
+        """n log 2 pi, and the log-normal's Jacobian: makes it -2 log of a density of the
+        observations.
+        """
         seen = ~self.data.censored
         out = seen.sum() * np.log(2 * np.pi)
         if self.error.kind == "lognormal":

@@ -1,4 +1,6 @@
-"""What is estimated: parameters, the scales they are searched on, and what was known of them before."""
+"""What is estimated: parameters, the scales they are searched on, and what was known of
+them before.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Parameter:
     Parameters
     ----------
     initial : where the search starts; None: the model's own value (1 for a factor)
-    lower, upper : bounds; with two finite ones the search is on the logit scale, with lower = 0 on the log scale, else as is
+    lower, upper : bounds; with two finite ones the search is on the logit scale, with
+        lower = 0 on the log scale, else as is
     scale : "log", "logit" or "linear", to choose otherwise
     targets : parameters of the model that it sets; empty: the one of its own name
     factor : it multiplies the model's own values, subject by subject, instead of taking their place
@@ -86,7 +89,7 @@ class HalfCauchy:
         """Residual whose square is minus twice the log density, and its derivative."""
         r = np.sqrt(2.0 * np.log1p((x / self.scale) ** 2))
         slope = 2.0 * x / (self.scale**2 + x**2)
-        return r, slope / max(r, 1e-150)
+        return r, slope / np.maximum(r, 1e-150)
 
     def draw(self, uniform: np.ndarray) -> np.ndarray:
         """Values at the given quantiles in (0, 1); at most the 95th percentile."""
@@ -104,7 +107,7 @@ class Scale:
     lower: float
     upper: float
 
-    def forward(self, x):
+    def forward(self, x: float | np.ndarray) -> np.ndarray:
         """From a value to the scale of the fit."""
         if self.kind == "log":
             return np.log(x)
@@ -112,7 +115,7 @@ class Scale:
             return np.log((x - self.lower) / (self.upper - x))
         return np.asarray(x, dtype=float)
 
-    def back(self, u):
+    def back(self, u: float | np.ndarray) -> np.ndarray:
         """x; infinite where u is that of an unidentified parameter's interval."""
         with np.errstate(over="ignore"):
             if self.kind == "log":
@@ -121,7 +124,7 @@ class Scale:
                 return self.lower + (self.upper - self.lower) / (1.0 + np.exp(-u))
         return np.asarray(u, dtype=float)
 
-    def slope(self, u):
+    def slope(self, u: float | np.ndarray) -> np.ndarray:
         """dx/du."""
         if self.kind == "log":
             return np.exp(u)
@@ -130,7 +133,7 @@ class Scale:
             return (self.upper - self.lower) * share * (1.0 - share)
         return np.ones_like(np.asarray(u, dtype=float))
 
-    def log_jacobian(self, u) -> tuple[float, float]:
+    def log_jacobian(self, u: float) -> tuple[float, float]:
         """(log |dx/du|, its derivative): what turns a density of x into one of u."""
         if self.kind == "log":
             return float(u), 1.0
@@ -176,7 +179,8 @@ def resolve(
 
     Raises
     ------
-    InputError, UnknownNameError : no parameters, an unknown target, bounds that do not hold the initial value
+    InputError, UnknownNameError : no parameters, an unknown target, bounds that do not
+        hold the initial value
     """
     given = (
         dict(parameters)
@@ -187,10 +191,11 @@ def resolve(
         raise InputError("parameters", list(given), "at least one parameter to estimate")
     priors = dict(priors or {})
     known = parameter_names(system)
-    out, taken = [], {}
+    out: list[Resolved] = []
+    taken: dict[str, str] = {}
     for name, spec in given.items():
         spec = _as_parameter(name, spec)
-        targets = spec.targets or (name,)
+        targets = tuple(spec.targets or (name,))
         for target in targets:
             if target not in known:
                 raise unknown_name(
@@ -203,37 +208,41 @@ def resolve(
                     f"a parameter that {taken[target]!r} does not set already",
                 )
             taken[target] = name
-        initial = spec.initial
-        if initial is None:
-            own = 1.0 if spec.factor else own_values(system)[targets[0]]
-            initial = (
-                float(np.exp(np.mean(np.log(own))))
-                if np.all(np.asarray(own) > 0)
-                else float(np.mean(own))
-            )
-        kind = spec.scale or _usual_scale(spec)
-        if kind not in SCALES:
-            raise unknown_name(f"parameters[{name!r}].scale", kind, SCALES)
-        ok = spec.lower < initial < spec.upper and np.isfinite(initial)
-        if (
-            not ok
-            or (kind == "logit" and not np.isfinite(spec.upper - spec.lower))
-            or (kind == "log" and initial <= 0)
-        ):
-            raise InputError(
-                f"parameters[{name!r}].initial",
-                initial,
-                f"a number inside ({spec.lower:g}, {spec.upper:g})",
-                hint="a log scale needs a value > 0, a logit scale two finite bounds"
-                if kind != "linear"
-                else "",
-            )
-        lower = max(spec.lower, 0.0) if kind == "log" else spec.lower
-        scale = Scale(kind, lower, spec.upper)
-        out.append(
-            Resolved(name, float(initial), scale, tuple(targets), spec.factor, priors.get(name))
-        )
+        initial = _initial(spec, system, targets[0]) if spec.initial is None else spec.initial
+        scale = _checked_scale(name, spec, initial)
+        out.append(Resolved(name, float(initial), scale, targets, spec.factor, priors.get(name)))
     return tuple(out)
+
+
+def _initial(spec: Parameter, system: System, target: str) -> float:
+    """The model's own value: geometric mean over the subjects where all are > 0, else the mean."""
+    own = 1.0 if spec.factor else own_values(system)[target]
+    if np.all(np.asarray(own) > 0):
+        return float(np.exp(np.mean(np.log(own))))
+    return float(np.mean(own))
+
+
+def _checked_scale(name: str, spec: Parameter, initial: float) -> Scale:
+    """The scale of the search, which has to hold the initial value."""
+    kind = spec.scale or _usual_scale(spec)
+    if kind not in SCALES:
+        raise unknown_name(f"parameters[{name!r}].scale", kind, SCALES)
+    ok = spec.lower < initial < spec.upper and np.isfinite(initial)
+    if (
+        not ok
+        or (kind == "logit" and not np.isfinite(spec.upper - spec.lower))
+        or (kind == "log" and initial <= 0)
+    ):
+        raise InputError(
+            f"parameters[{name!r}].initial",
+            initial,
+            f"a number inside ({spec.lower:g}, {spec.upper:g})",
+            hint="a log scale needs a value > 0, a logit scale two finite bounds"
+            if kind != "linear"
+            else "",
+        )
+    lower = max(spec.lower, 0.0) if kind == "log" else spec.lower
+    return Scale(kind, lower, spec.upper)
 
 
 def check_priors(priors: Mapping[str, Prior] | None, names: Sequence[str]) -> None:

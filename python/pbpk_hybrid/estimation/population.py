@@ -1,16 +1,20 @@
 r"""Hierarchical fits: every subject has its own parameters, drawn around typical ones.
 
-With u_i the parameters on the scale of the search, :math:`u_i = u + \eta_i,\ \eta_i \sim N(0, \Omega)`, the likelihood of
-subject i is an integral over eta. Laplace's approximation at the mode :math:`\hat\eta_i`, with Fisher's information of the
-subject's observations as curvature, is the objective called FOCE with interaction:
+With u_i the parameters on the scale of the search,
+:math:`u_i = u + \eta_i,\ \eta_i \sim N(0, \Omega)`, the likelihood of subject i is an
+integral over eta. Laplace's approximation at the mode :math:`\hat\eta_i`, with Fisher's
+information of the subject's observations as curvature, is the objective called FOCE with
+interaction:
 
 .. math::
-    -2\log L = \sum_i \Big[ \sum_j (r_{ij}^2 + \log\sigma_{ij}^2) + \hat\eta_i^T \Omega^{-1} \hat\eta_i
-    + \log|\Omega| + \log\Big|\Omega^{-1} + \sum_j \frac{f'_{ij} f'^T_{ij}}{\sigma_{ij}^2}
+    -2\log L = \sum_i \Big[ \sum_j (r_{ij}^2 + \log\sigma_{ij}^2)
+    + \hat\eta_i^T \Omega^{-1} \hat\eta_i + \log|\Omega|
+    + \log\Big|\Omega^{-1} + \sum_j \frac{f'_{ij} f'^T_{ij}}{\sigma_{ij}^2}
     + \frac12 (\log\sigma_{ij}^2)' (\log\sigma_{ij}^2)'^T\Big| \Big]
 
-(Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by Fisher scoring on the engine's
-sensitivities; the outer problem is solved by BFGS after a few rounds of an EM algorithm.
+(Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by
+Fisher scoring on the engine's sensitivities; the outer problem is solved by BFGS after a
+few rounds of an EM algorithm.
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ _OMEGA = Scale("log", 0.0, np.inf)
 
 
 class PopulationObjective:
-    """FOCE with interaction of one model and data set; `x` is (u of the parameters, log of the error's, log sd of eta)."""
+    """FOCE with interaction of one model and data set; `x` is (u of the parameters, log
+    of the error's, log sd of eta).
+    """
 
     def __init__(self, shared: Objective, random: Sequence[str]):
         self.shared, self.random = shared, tuple(random)
@@ -55,7 +61,9 @@ class PopulationObjective:
         return len(self.shared.names)
 
     def individual(self, x: np.ndarray, eta: np.ndarray) -> tuple[Terms, np.ndarray, np.ndarray]:
-        """Terms, predictions, and derivatives of the predictions by each subject's u of the model (n, n_model)."""
+        """Terms, predictions, and derivatives of the predictions by each subject's u of
+        the model (n, n_model).
+        """
         shared = self.shared
         predictor, n_model = shared.predictor, shared.n_model
         u = np.tile(x[:n_model], (self.n_subjects, 1))
@@ -85,16 +93,27 @@ class PopulationObjective:
         np.add.at(out, self.shared.data.subject, rows)
         return out
 
-    def subjects(self, t: Terms, slope: np.ndarray, eta: np.ndarray, precision: np.ndarray):
-        """Per subject: 2 g, gradient of g, Fisher curvature of g."""
+    def subjects(
+        self, t: Terms, slope: np.ndarray, eta: np.ndarray, precision: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per subject: 2 g (n,), gradient of g (n, n_random), Fisher curvature of g (n,
+        n_random, n_random).
+        """
         s = slope[:, self.which]
         value = self._sum(t.r**2 + t.l) + (precision * eta**2).sum(axis=1)
         gradient = self._sum((t.r * t.r_f + 0.5 * t.l_f)[:, None] * s) + precision * eta
         curve = (t.weight**2 + 0.5 * t.l_f**2)[:, None, None] * s[:, :, None] * s[:, None, :]
         return value, gradient, self._sum(curve) + np.diag(precision)
 
-    def modes(self, x: np.ndarray, eta: np.ndarray, most: int = 50, tolerance: float = 1e-9):
-        """Modes of all subjects by Fisher scoring with step halving: (eta, 2 g, curvature, terms, slope)."""
+    def modes(
+        self, x: np.ndarray, eta: np.ndarray, most: int = 50, tolerance: float = 1e-9
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Terms, np.ndarray] | None:
+        """Modes of all subjects by Fisher scoring with step halving.
+
+        Returns
+        -------
+        (eta, 2 g, curvature, terms, slope), or None where a subject cannot be integrated
+        """
         precision = self.precision(x)
         t, _, slope = self.individual(x, eta)
         value, gradient, curve = self.subjects(t, slope, eta, precision)
@@ -171,7 +190,8 @@ class PopulationFit:
 
     Parameters
     ----------
-    names : parameters, those of the error model, and ``omega.NAME``: standard deviations of eta on the scale of the search
+    names : parameters, those of the error model, and ``omega.NAME``: standard deviations
+        of eta on the scale of the search
     values, x : natural values, and those on the scale of the search
     covariance : (p, p) of x
     eta : (n_subjects, n_random) modes;  eta_covariance : (n_subjects, n_random, n_random)
@@ -231,7 +251,9 @@ class PopulationFit:
         )
 
     def predictions(self) -> xr.Dataset:
-        """Observed; predicted by each subject's own parameters, and by the typical ones; weighted residual."""
+        """Observed; predicted by each subject's own parameters, and by the typical ones;
+        weighted residual.
+        """
         shared = self.objective.shared
         t, own, _ = self.objective.individual(self.x, self.eta)
         _, typical, _ = self.objective.individual(self.x, 0.0 * self.eta)
@@ -262,7 +284,8 @@ def fit_population(
     ----------
     model : a System with one subject per individual, labelled as in the observations
     parameters : as in :func:`fit`
-    random : those of them that differ between subjects (normal on the scale of the search: log-normal for a log scale)
+    random : those of them that differ between subjects (normal on the scale of the
+        search: log-normal for a log scale)
     priors : as in :func:`fit`; also of ``omega.NAME``
     omega : standard deviations to start from
     standard_errors : compute the covariance (a second derivative of the objective)
@@ -273,19 +296,7 @@ def fit_population(
     InputError and its kin : anything that cannot be used, a subject without observations among it
     SolveError : the model cannot be integrated at the initial values
     """
-    names = list(parameters)
-    random = (random,) if isinstance(random, str) else tuple(random)
-    if not random:
-        raise InputError(
-            "random",
-            random,
-            "at least one parameter that differs between subjects",
-            hint="or use fit",
-        )
-    for name in random:
-        if name not in names:
-            raise unknown_name("random", name, names, what="an estimated parameter")
-    extra = tuple(f"omega.{n}" for n in random)
+    random = _checked_random(random, list(parameters))
     shared = make_objective(
         model,
         observation,
@@ -298,25 +309,12 @@ def fit_population(
         compartments=compartments,
         backend=backend,
         options=options,
-        more_names=extra,
+        more_names=tuple(f"omega.{n}" for n in random),
     )
-    if model.n_subjects < 2:
-        raise InputError(
-            "model", model.n_subjects, "a System with one subject per individual, at least 2"
-        )
-    absent = np.setdiff1d(np.arange(model.n_subjects), shared.data.subject)
-    if absent.size:
-        raise InputError(
-            "observation", None, "observations of every subject", subject=model.subjects[absent[0]]
-        )
+    _check_individuals(model, shared)
     objective = PopulationObjective(shared, random)
     objective.priors = dict(priors or {})
-    sizes = np.array(
-        [omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float
-    )
-    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
-        raise InputError("omega", omega, "numbers > 0")
-    x = np.concatenate([shared.start, np.log(sizes)])
+    x = np.concatenate([shared.start, np.log(_omega_start(omega, random))])
     if not np.isfinite(objective.minus_two_log(x)):
         raise SolveError("the model cannot be integrated at the initial values of the parameters")
     x = _em(objective, x)
@@ -325,15 +323,6 @@ def fit_population(
     covariance = _covariance(objective, x) if standard_errors else np.full((len(x), len(x)), np.nan)
     eta, _, curve, *_ = objective.modes(x, objective.eta)
     warn_if_unsettled(shared, x)
-    facts = {
-        "estimation": "Laplace's approximation, conditional with interaction",
-        "error_model": shared.error.kind,
-        "backend": shared.predictor.backend.name,
-        "evaluations": shared.predictor.calls,
-        "observations": len(shared.data),
-        "subjects": model.n_subjects,
-        "steady_state_doses": shared.predictor.steady_doses,
-    }
     values = np.array([float(s.back(v)) for s, v in zip(objective.scales, x, strict=True)])
     return PopulationFit(
         objective.names,
@@ -345,12 +334,66 @@ def fit_population(
         value,
         converged,
         objective,
-        facts,
+        _facts(shared, model),
     )
 
 
+def _checked_random(random: Sequence[str] | str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the parameters that differ between subjects."""
+    random = (random,) if isinstance(random, str) else tuple(random)
+    if not random:
+        raise InputError(
+            "random",
+            random,
+            "at least one parameter that differs between subjects",
+            hint="or use fit",
+        )
+    for name in random:
+        if name not in names:
+            raise unknown_name("random", name, names, what="an estimated parameter")
+    return random
+
+
+def _check_individuals(model: System, shared: Objective) -> None:
+    """At least two subjects, each with observations."""
+    if model.n_subjects < 2:
+        raise InputError(
+            "model", model.n_subjects, "a System with one subject per individual, at least 2"
+        )
+    absent = np.setdiff1d(np.arange(model.n_subjects), shared.data.subject)
+    if absent.size:
+        raise InputError(
+            "observation", None, "observations of every subject", subject=model.subjects[absent[0]]
+        )
+
+
+def _omega_start(omega: float | Mapping[str, float], random: Sequence[str]) -> np.ndarray:
+    """(n_random,) standard deviations of eta to start from."""
+    sizes = np.array(
+        [omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float
+    )
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise InputError("omega", omega, "numbers > 0")
+    return sizes
+
+
+def _facts(shared: Objective, model: System) -> dict[str, Any]:
+    """What a fit says of itself."""
+    return {
+        "estimation": "Laplace's approximation, conditional with interaction",
+        "error_model": shared.error.kind,
+        "backend": shared.predictor.backend.name,
+        "evaluations": shared.predictor.calls,
+        "observations": len(shared.data),
+        "subjects": model.n_subjects,
+        "steady_state_doses": shared.predictor.steady_doses,
+    }
+
+
 def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.ndarray:
-    """EM with Gaussian conditional distributions: near the optimum in a few rounds, from far away."""
+    """EM with Gaussian conditional distributions: near the optimum in a few rounds, from
+    far away.
+    """
     shared, n_shared = objective.shared, objective.n_shared
     x = x.copy()
     best, best_value = x.copy(), objective.minus_two_log(x)

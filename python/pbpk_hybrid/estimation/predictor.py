@@ -1,4 +1,6 @@
-"""From parameter values to predictions of the observations, with derivatives by the engine's forward sensitivities."""
+"""From parameter values to predictions of the observations, with derivatives by the
+engine's forward sensitivities.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ from .steady import SETTLED, TRIED, check, has_steady_state, written_out
 
 @dataclass(frozen=True)
 class Data:
-    """The observations as arrays: value, lloq [mg/L], censored, and where each is found in a simulation.
+    """The observations as arrays: value, lloq [mg/L], censored, and where each is found
+    in a simulation.
 
-    `at` is the time at which to look: just before `time` where the sample was taken before a dose of the same time.
+    `at` is the time at which to look: just before `time` where the sample was taken
+    before a dose of the same time.
     """
 
     value: np.ndarray
@@ -52,8 +56,9 @@ def read_observations(
 
     Raises
     ------
-    SchemaError, InputError, UnknownNameError : no observation, one of a subject or matrix that the model does not have, or
-        a value of 0 that is not marked as censored, unless `zero` allows it
+    SchemaError, InputError, UnknownNameError : no observation, one of a subject or matrix
+        that the model does not have, or a value of 0 that is not marked as censored,
+        unless `zero` allows it
     """
     schemas.validate(observation, "observation")
     n = observation.sizes["sample"]
@@ -65,6 +70,32 @@ def read_observations(
         censored = observation["censored"].values.astype(bool)
     lloq = observation["lloq"].values.astype(float) if "lloq" in observation else np.full(n, np.nan)
     keep = censored | np.isfinite(value)
+    time = observation["time"].values.astype(float)
+    _check_values(value, lloq, censored, keep, time, zero)
+    who = observation["subject"].values.astype(str)
+    used, where = _matrices(observation["matrix"].values.astype(str), system, compartments, keep)
+    return Data(
+        value[keep],
+        lloq[keep],
+        censored[keep],
+        time[keep],
+        _subjects(who, system, keep)[keep],
+        where[keep],
+        used,
+        who[keep],
+        _when(observation, time)[keep],
+    )
+
+
+def _check_values(
+    value: np.ndarray,
+    lloq: np.ndarray,
+    censored: np.ndarray,
+    keep: np.ndarray,
+    time: np.ndarray,
+    zero: bool,
+) -> None:
+    """Refuse observations that no error model takes; all arrays are (n_samples,)."""
     if not keep.any():
         raise InputError("observation.value", "NaN", "at least one value")
     if (bad := np.flatnonzero(censored & ~(lloq > 0))).size:
@@ -82,40 +113,37 @@ def read_observations(
             "a number > 0 [mg/L] with this error model",
             hint="mark values below quantification with censored = 1 and their lloq (--lloq)",
         )
-    time = observation["time"].values.astype(float)
     if (bad := np.flatnonzero(time < 0)).size:
         raise InputError(f"observation.time[{bad[0]}]", float(time[bad[0]]), "a time >= 0 h")
-    who = observation["subject"].values.astype(str)
+
+
+def _subjects(who: np.ndarray, system: System, keep: np.ndarray) -> np.ndarray:
+    """(n_samples,) positions of the samples' subjects in the system."""
     if system.n_subjects == 1:
-        subject = np.zeros(n, dtype=int)
-    else:
-        number = {str(s): i for i, s in enumerate(system.subjects)}
-        for label in dict.fromkeys(who[keep]):
-            if label not in number:
-                raise unknown_name(
-                    "observation.subject", label, number, what="a subject of the model"
-                )
-        subject = np.array([number.get(w, 0) for w in who])
+        return np.zeros(len(who), dtype=int)
+    number = {str(s): i for i, s in enumerate(system.subjects)}
+    for label in dict.fromkeys(who[keep]):
+        if label not in number:
+            raise unknown_name("observation.subject", label, number, what="a subject of the model")
+    return np.array([number.get(w, 0) for w in who])
+
+
+def _matrices(
+    matrix: np.ndarray,
+    system: System,
+    compartments: Mapping[str, str] | None,
+    keep: np.ndarray,
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Compartments that were sampled, and (n_samples,) which of them each sample is of."""
     given = {"serum": "plasma", **(compartments or {})}
-    names = np.array([given.get(m, m) for m in observation["matrix"].values.astype(str)])
+    names = np.array([given.get(m, m) for m in matrix])
     used = tuple(dict.fromkeys(names[keep]))
     for name in used:
         if name not in system.observables:
             raise unknown_name(
                 "observation.matrix", name, system.observables, what="a compartment of the model"
             )
-    where = np.array([used.index(m) if m in used else 0 for m in names])
-    return Data(
-        value[keep],
-        lloq[keep],
-        censored[keep],
-        time[keep],
-        subject[keep],
-        where[keep],
-        used,
-        who[keep],
-        _when(observation, time)[keep],
-    )
+    return used, np.array([used.index(m) if m in used else 0 for m in names])
 
 
 def _when(observation: xr.Dataset, time: np.ndarray) -> np.ndarray:
@@ -178,6 +206,7 @@ class Predictor:
             )
         self.backend, _ = choose_backend(backend)
         regimen = _of_the_only_one(system, as_regimen(regimen), data)
+        self.regimen, self.body_weight, self.lag_time = regimen, body_weight, lag_time
         self.own = own_values(self.system)
         self.calls = 0
         self.steady_doses = 0
@@ -201,7 +230,8 @@ class Predictor:
 
         Raises
         ------
-        InputError : a steady state in the middle of a record, or one that is not near after 512 doses
+        InputError : a steady state in the middle of a record, or one that is not near
+            after 512 doses
         """
         labels = np.asarray(self.system.subjects)
         check(regimen, self.data, labels if labels.dtype.kind in "iu" else np.arange(len(labels)))
@@ -224,7 +254,9 @@ class Predictor:
         )
 
     def unsettled(self, values: Mapping[str, np.ndarray]) -> float:
-        """By how much, relative to the largest, predictions change with twice as many doses before the steady states."""
+        """By how much, relative to the largest, predictions change with twice as many
+        doses before the steady states.
+        """
         if not self.steady_doses:
             return 0.0
         value, _ = self(values, slopes=False)
@@ -237,7 +269,8 @@ class Predictor:
     def __call__(
         self, values: Mapping[str, np.ndarray], slopes: bool = True
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Predictions (n_observations,) and derivatives (n_observations, n_targets) at values of the targets.
+        """Predictions (n_observations,) and derivatives (n_observations, n_targets) at
+        values of the targets.
 
         `values`: target -> (n_subjects or 1,). A subject that cannot be integrated has NaN.
         """

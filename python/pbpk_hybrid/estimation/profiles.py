@@ -1,8 +1,10 @@
-r"""Profile likelihood: how the best objective rises as one parameter is held away from its estimate.
+r"""Profile likelihood: how the best objective rises as one parameter is held away from
+its estimate.
 
-The interval holds the values with :math:`-2\log p(\theta_j) - \min \le \chi^2_{1,level}` (Venzon & Moolgavkar 1988, Appl
-Stat 37:87; Raue et al. 2009, Bioinformatics 25:1923). An end that is not reached within the search is the parameter's
-bound: the data do not limit the parameter there.
+The interval holds the values with :math:`-2\log p(\theta_j) - \min \le \chi^2_{1,level}`
+(Venzon & Moolgavkar 1988, Appl Stat 37:87; Raue et al. 2009, Bioinformatics 25:1923). An
+end that is not reached within the search is the parameter's bound: the data do not limit
+the parameter there.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _MOST_STEPS = 40
 
 @dataclass(frozen=True)
 class Profile:
-    """The profile of one parameter: values and the rise of the objective there, and the interval at `level`.
+    """The profile of one parameter: values and the rise of the objective there, and the
+    interval at `level`.
 
     An end that the data do not give is the parameter's bound, and `identified` is False.
     """
@@ -85,7 +88,10 @@ def _profile(found: Fit, j: int, level: float, threshold: float) -> Profile:
 def _walk(
     found: Fit, j: int, side: int, threshold: float, points: dict[float, float]
 ) -> float | None:
-    """Walk outwards until the rise exceeds the threshold, then find where it equals it. None: it never does."""
+    """Walk outwards until the rise exceeds the threshold, then find where it equals it.
+
+    None: it never does.
+    """
     objective = found.objective
     low, high = (b[j] for b in objective.bounds)
     step = 0.5 * float(np.clip(np.sqrt(found.covariance[j, j]), 1e-4, 2.0))

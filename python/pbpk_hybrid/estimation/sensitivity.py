@@ -39,7 +39,8 @@ def sobol(
     lag_time: float | None = None,
     options: SolverOptions | None = None,
 ) -> xr.Dataset:
-    """Variance-based sensitivity indices of log AUC and log Cmax (Saltelli et al. 2010, Comput Phys Commun 181:259; SALib).
+    """Variance-based sensitivity indices of log AUC and log Cmax (Saltelli et al. 2010,
+    Comput Phys Commun 181:259; SALib).
 
     Parameters
     ----------
@@ -50,30 +51,15 @@ def sobol(
 
     Returns
     -------
-    Dataset ``first`` and ``total`` with ``first_interval`` and ``total_interval`` (95 %, half width) over metric, parameter
+    Dataset ``first`` and ``total`` with ``first_interval`` and ``total_interval`` (95 %,
+    half width) over metric, parameter
 
     Raises
     ------
-    InputError, UnknownNameError ; MissingDependencyError : SALib is not installed (extra ``estimate``)
+    InputError, UnknownNameError ; MissingDependencyError : SALib is not installed (extra
+    ``estimate``)
     """
-    if model.n_subjects != 1:
-        raise InputError("model", model.n_subjects, "a System with one subject")
-    if len(parameters) < 2:
-        raise InputError("parameters", list(parameters), "at least two parameters")
-    if not isinstance(samples, (int, np.integer)) or samples < 8 or samples & (samples - 1):
-        raise InputError("samples", samples, "a power of 2, at least 8")
-    known = parameter_names(model)
-    for name, region in parameters.items():
-        if name not in known:
-            raise unknown_name("parameters", name, known, what="a parameter of the model")
-        ok = isinstance(region, LogNormal) or (
-            len(region) == 2 and np.isfinite(region).all() and region[0] < region[1]
-        )
-        if not ok:
-            raise InputError(f"parameters[{name!r}]", region, "(low, high) or a LogNormal")
-    runs = samples * (len(parameters) + 2)
-    if runs > _MOST_RUNS:
-        raise InputError("samples", samples, f"at most {_MOST_RUNS:,} runs in all, not {runs:,}")
+    _check_sobol(model, parameters, samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         require("SALib", "estimate", "Sobol indices")
@@ -84,16 +70,9 @@ def sobol(
         "names": list(parameters),
         "bounds": [[0.0, 1.0]] * len(parameters),
     }
+    # (run, parameter), each in (0, 1)
     share = sampling.sample(problem, int(samples), calc_second_order=False, seed=seed)
-    values = {}
-    for i, (name, region) in enumerate(parameters.items()):
-        inner = np.clip(share[:, i], 1e-9, 1 - 1e-9)
-        values[name] = (
-            region.draw(inner)
-            if isinstance(region, LogNormal)
-            else region[0] + inner * (region[1] - region[0])
-        )
-    many = repeated(model, len(share), values)
+    many = repeated(model, len(share), _values_at(parameters, share))
     weight = None if body_weight is None else np.broadcast_to(body_weight, (len(share),))
     run = simulate_system(
         many,
@@ -115,18 +94,51 @@ def sobol(
             found = analysis.analyze(problem, np.log(metric), calc_second_order=False, seed=seed)
         for key, name in zip(results, ("S1", "ST", "S1_conf", "ST_conf"), strict=True):
             results[key].append(found[name])
-    dims = ("metric", "parameter")
+    facts = {"samples": int(samples), "runs": len(share), "seed": seed, "compartment": compartment}
     return xr.Dataset(
-        {k: (dims, np.array(v)) for k, v in results.items()},
+        {k: (("metric", "parameter"), np.array(v)) for k, v in results.items()},
         {"metric": list(METRICS), "parameter": list(parameters)},
-        attrs=provenance(
-            method="Sobol, SALib",
-            samples=int(samples),
-            runs=len(share),
-            seed=seed,
-            compartment=compartment,
-        ),
+        attrs=provenance(method="Sobol, SALib", **facts),
     )
+
+
+def _check_sobol(
+    model: System, parameters: Mapping[str, tuple[float, float] | LogNormal], samples: int
+) -> None:
+    """Refuse what :func:`sobol` cannot use."""
+    if model.n_subjects != 1:
+        raise InputError("model", model.n_subjects, "a System with one subject")
+    if len(parameters) < 2:
+        raise InputError("parameters", list(parameters), "at least two parameters")
+    if not isinstance(samples, (int, np.integer)) or samples < 8 or samples & (samples - 1):
+        raise InputError("samples", samples, "a power of 2, at least 8")
+    known = parameter_names(model)
+    for name, region in parameters.items():
+        if name not in known:
+            raise unknown_name("parameters", name, known, what="a parameter of the model")
+        ok = isinstance(region, LogNormal) or (
+            len(region) == 2 and np.isfinite(region).all() and region[0] < region[1]
+        )
+        if not ok:
+            raise InputError(f"parameters[{name!r}]", region, "(low, high) or a LogNormal")
+    runs = samples * (len(parameters) + 2)
+    if runs > _MOST_RUNS:
+        raise InputError("samples", samples, f"at most {_MOST_RUNS:,} runs in all, not {runs:,}")
+
+
+def _values_at(
+    parameters: Mapping[str, tuple[float, float] | LogNormal], share: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Values of the parameters, (n_runs,) each, at quantiles (n_runs, n_parameters)."""
+    values = {}
+    for i, (name, region) in enumerate(parameters.items()):
+        inner = np.clip(share[:, i], 1e-9, 1 - 1e-9)
+        values[name] = (
+            region.draw(inner)
+            if isinstance(region, LogNormal)
+            else region[0] + inner * (region[1] - region[0])
+        )
+    return values
 
 
 def elasticity(

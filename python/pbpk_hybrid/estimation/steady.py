@@ -1,7 +1,9 @@
-"""Steady-state records (SS) in a fit: the doses that led there are written out, because their sensitivities are known.
+"""Steady-state records (SS) in a fit: the doses that led there are written out, because
+their sensitivities are known.
 
-The engine finds a steady state by a search, through which it carries no derivatives. A train of doses has them. As many
-doses are taken as the predictions at the initial values need to settle, and as many again, since parameters move.
+The engine finds a steady state by a search, through which it carries no derivatives. A
+train of doses has them. As many doses are taken as the predictions at the initial values
+need to settle, and as many again, since parameters move.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ def check(regimen: Regimen, data: Data, numbers: np.ndarray) -> None:
 
 
 def written_out(regimen: Regimen, n: int) -> tuple[Regimen, float]:
-    """The regimen with `n` doses before each steady-state record instead of it, and by how much it is later [h]."""
+    """The regimen with `n` doses before each steady-state record instead of it, and by
+    how much it is later [h].
+    """
     c = {name: column.copy() for name, column in regimen.columns.items()}
     ss = (c["steady_state"] > 0) & is_dose(c)
     before = {name: column[ss].copy() for name, column in c.items()}
@@ -80,14 +84,18 @@ def written_out(regimen: Regimen, n: int) -> tuple[Regimen, float]:
 
 
 def warn_if_unsettled(objective: Objective, u: np.ndarray) -> None:
-    """Warn where the estimates are so far from the initial values that the steady states are not reached any more."""
+    """Warn where the estimates are so far from the initial values that the steady states
+    are not reached any more.
+    """
     change = objective.predictor.unsettled(objective.settings(u)[0])
     if not change <= STILL_SETTLED:
         n = objective.predictor.steady_doses
         warnings.warn(
             OutOfRangeWarning(
-                f"steady states (SS) are written out as {n} doses, which are too few at these estimates: predictions "
-                f"change by {100 * change:.2g} % with {2 * n}; start from values near these, or give the doses by ADDL"
+                f"steady states (SS) are written out as {n} doses, which are too few at these "
+                "estimates: predictions "
+                f"change by {100 * change:.2g} % with {2 * n}; start from values near these, "
+                "or give the doses by ADDL"
             ),
             stacklevel=3,
         )

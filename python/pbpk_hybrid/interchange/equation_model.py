@@ -359,7 +359,9 @@ class EquationModel:
                 )
         return error
 
-    def individuals(self, population) -> Individuals | None:
+    def individuals(
+        self, population: pd.DataFrame | str | os.PathLike | None
+    ) -> Individuals | None:
         """Who is simulated; None: one subject, the model's own."""
         if population is None:
             return None

@@ -1,8 +1,10 @@
-"""pkml: a simulation as PK-Sim and MoBi save it, a tree of containers with everything that is in them.
+"""pkml: a simulation as PK-Sim and MoBi save it, a tree of containers with everything
+that is in them.
 
-What the objects mean is that of Open Systems Pharmacology's OSPSuite.Core, which turns such a tree into the equations of its
-solver: amounts are micromole, times minutes, volumes litre; a molecule in a place is a state if a transport or reaction uses it;
-a formula's path is looked for from the object that uses it, then from the root.
+What the objects mean is that of Open Systems Pharmacology's OSPSuite.Core, which turns
+such a tree into the equations of its solver: amounts are micromole, times minutes,
+volumes litre; a molecule in a place is a state if a transport or reaction uses it; a
+formula's path is looked for from the object that uses it, then from the root.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ from .simulation_file import (
     merged_times,
 )
 
-#: files of older programs mean some things differently, and PK-Sim itself cannot always convert them
+#: files of older programs mean some things differently, and PK-Sim itself cannot always
+#: convert them
 OLDEST = 13
 #: elements of a tree that hold a number
 _QUANTITIES = {
@@ -72,6 +75,7 @@ class Entity:
 
     @property
     def tag(self) -> str:
+        """Name of the XML element, which says what the object is."""
         return self.node.tag
 
     @property
@@ -92,6 +96,7 @@ class Entity:
 
     @property
     def tags(self) -> set[str]:
+        """Its tags, by which formulas find it; its name is one of them."""
         found = {t.get("value", "") for t in self.node.findall("Tags/Tag")}
         return found | {self.name}
 
@@ -101,7 +106,8 @@ def read_pkml(root: ElementTree.Element, path: str | os.PathLike) -> SimulationF
 
     Raises
     ------
-    FileFormatError : no simulation in it, or something that cannot be understood; names the object by its path
+    FileFormatError : no simulation in it, or something that cannot be understood; names
+        the object by its path
     """
     name = Path(path).name
     simulation = root.find("Simulation") if root.tag == "SimulationTransfer" else None
@@ -111,7 +117,10 @@ def read_pkml(root: ElementTree.Element, path: str | os.PathLike) -> SimulationF
             name,
             f"<{root.tag}>",
             "a simulation",
-            hint="a building block is not one: export the simulation itself (MoBi: Save As; PK-Sim: Export to MoBi)",
+            hint=(
+                "a building block is not one: export the simulation itself (MoBi: Save "
+                "As; PK-Sim: Export to MoBi)"
+            ),
         )
     version = root.get("version", "")
     if not version.isdigit() or int(version) < OLDEST:
@@ -231,7 +240,9 @@ class _Reader:
         return found
 
     def keywords(self, parts: list[str], user: Entity) -> list[str]:
-        """A path with words such as MOLECULE replaced by what they mean to the user of a formula."""
+        """A path with words such as MOLECULE replaced by what they mean to the user of a
+        formula.
+        """
         out: list[str] = []
         for i, part in enumerate(parts):
             place = self.keyword(part, user) if part.isupper() else None

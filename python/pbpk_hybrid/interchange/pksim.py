@@ -1,22 +1,28 @@
-"""PK-Sim snapshots (JSON) as compounds and individuals, as far as they map, with a list of what did not.
+"""PK-Sim snapshots (JSON) as compounds and individuals, as far as they map, with a list
+of what did not.
 
-Mapped of a compound: molar mass, lipophilicity, pKa, fraction unbound by species, partition method, glomerular filtration,
-hepatic and kidney plasma clearance, intrinsic clearance in microsomes, Michaelis-Menten metabolism in microsomes. Of an
-individual: species, sex, age, weight, height; children become reference children. Everything else is listed in
-``unmapped``, with its path in the file; what was chosen or assumed is in ``notes``.
+Mapped of a compound: molar mass, lipophilicity, pKa, fraction unbound by species,
+partition method, glomerular filtration, hepatic and kidney plasma clearance, intrinsic
+clearance in microsomes, Michaelis-Menten metabolism in microsomes. Of an individual:
+species, sex, age, weight, height; children become reference children. Everything else is
+listed in ``unmapped``, with its path in the file; what was chosen or assumed is in
+``notes``.
 
 What PK-Sim means (Open-Systems-Pharmacology/docs, "PK-Sim compounds: definition and work flow"):
 
-- Processes add up. ``LiverClearance`` is the plasma clearance of the liver alone. A compound without
-  ``GlomerularFiltration`` is not filtered.
-- A compound's processes are a library; a simulation says which of them act. Where the file has simulations of the
-  compound, the set of processes that most of them use is taken.
-- Of several alternatives of a property the default one acts. Files write ``IsDefault`` only where it is false.
-- A "Specific clearance" or "kcat" in the file was set by hand or fitted, and acts instead of the measured plasma clearance
-  or Vmax beside it.
+- Processes add up. ``LiverClearance`` is the plasma clearance of the liver alone. A
+  compound without ``GlomerularFiltration`` is not filtered.
+- A compound's processes are a library; a simulation says which of them act. Where the
+  file has simulations of the compound, the set of processes that most of them use is
+  taken.
+- Of several alternatives of a property the default one acts. Files write ``IsDefault``
+  only where it is false.
+- A "Specific clearance" or "kcat" in the file was set by hand or fitted, and acts instead
+  of the measured plasma clearance or Vmax beside it.
 - In vitro values of microsomes are used as they are, unbound in the incubation.
 
-Lipophilicity in PK-Sim is that of membranes; it is taken as log P, as PK-Sim's own documentation suggests for a start.
+Lipophilicity in PK-Sim is that of membranes; it is taken as log P, as PK-Sim's own
+documentation suggests for a start.
 """
 
 from __future__ import annotations
@@ -91,16 +97,20 @@ def import_pksim_snapshot(
     processes: Sequence[str] | None = None,
     simulation: str | None = None,
 ) -> ImportedSnapshot:
-    """Read the compounds and individuals of a PK-Sim project snapshot, or of an exported single one.
+    """Read the compounds and individuals of a PK-Sim project snapshot, or of an exported
+    single one.
 
     Parameters
     ----------
     source : path of the JSON file
-    alternatives : property -> name of the alternative to take, e.g. ``{"Lipophilicity": "fitted"}``; properties are
-        ``Lipophilicity`` and ``FractionUnbound``. Without it the default alternative is taken
-    processes : the processes to take, by data source (``"GFR"``) or as PK-Sim names them (``"CYP3A4-Optimized"``).
-        Without it: those of `simulation`, or of most simulations of the file, or all
-    simulation : name of a simulation of the file, whose alternatives, processes and calculation methods are taken
+    alternatives : property -> name of the alternative to take, e.g.
+        ``{"Lipophilicity": "fitted"}``; properties are ``Lipophilicity`` and
+        ``FractionUnbound``. Without it the default alternative is taken
+    processes : the processes to take, by data source (``"GFR"``) or as PK-Sim names them
+        (``"CYP3A4-Optimized"``). Without it: those of `simulation`, or of most
+        simulations of the file, or all
+    simulation : name of a simulation of the file, whose alternatives, processes and
+        calculation methods are taken
 
     Returns
     -------
@@ -108,7 +118,8 @@ def import_pksim_snapshot(
 
     Raises
     ------
-    FileFormatError : not JSON, not a snapshot, too large, or a value that cannot be (names its path)
+    FileFormatError : not JSON, not a snapshot, too large, or a value that cannot be
+        (names its path)
     UnknownNameError : an alternative, process or simulation that the file does not have
     """
     data = read_snapshot(Path(source))
@@ -147,8 +158,13 @@ def import_pksim_snapshot(
 
 
 _ELSEWHERE = {
-    "Simulations": "only which processes they use is read; what they change of compounds and individuals is not",
-    "ExpressionProfiles": "only reference concentrations of enzymes are read; expression outside the liver is not",
+    "Simulations": (
+        "only which processes they use is read; what they change of compounds and "
+        "individuals is not"
+    ),
+    "ExpressionProfiles": (
+        "only reference concentrations of enzymes are read; expression outside the liver is not"
+    ),
     "Populations": "populations are generated anew with pbpk_hybrid.sample_population",
     "Protocols": "write the doses as a Regimen",
     "Formulations": "write the absorption as absorption_rate, lag time or transit compartments",
@@ -209,7 +225,10 @@ class CompoundReader:
             if key not in known and key not in readers and value:
                 self.no(key, "no field of Compound")
         if self.missing:
-            text = f"the snapshot's elimination is not complete here, not taken: {', '.join(self.missing)}"
+            text = (
+                "the snapshot's elimination is not complete here, not taken: "
+                f"{', '.join(self.missing)}"
+            )
             self.values["notes"] = (text,)
             self.note(text)
         try:
@@ -220,9 +239,11 @@ class CompoundReader:
                 self.where, str(err)[:200], "values that a Compound can have"
             ) from err
 
-    # -- alternatives -------------------------------------------------------------------------------------------------
+    # ---- alternatives ----
     def _pick(self, key: str, many: list[tuple[int, dict[str, Any]]]) -> tuple[int, dict[str, Any]]:
-        """The alternative asked for, else the default one; which it is of several is noted, the others are listed."""
+        """The alternative asked for, else the default one; which it is of several is
+        noted, the others are listed.
+        """
         names = [text_of(a, "Name", f"{self.where}.{key}[{i}]") for i, a in many]
         self.choice.seen[key].update(names)
         wanted = self.choice.alternative(key, self.name)
@@ -253,7 +274,7 @@ class CompoundReader:
             if name not in read:
                 self.no(where.removeprefix(self.where + "."), f"{name}: {why}")
 
-    # -- physicochemistry ---------------------------------------------------------------------------------------------
+    # ---- physicochemistry ----
     def _parameters(self) -> None:
         halogens = 0.0
         for name, (p, where) in self._named(self.entry, self.where).items():
@@ -334,13 +355,16 @@ class CompoundReader:
                 continue
             kind = str(method).partition(" - ")[0]
             why = {
-                "Cellular permeability": "organs are well stirred here unless the compound gives permeabilities",
-                "Cellular partition coefficient method": "a partition method that is not known here; "
-                "the compound gets none",
+                "Cellular permeability": (
+                    "organs are well stirred here unless the compound gives permeabilities"
+                ),
+                "Cellular partition coefficient method": (
+                    "a partition method that is not known here; the compound gets none"
+                ),
             }.get(kind, "not known here")
             self.no(f"CalculationMethods[{i}]", f"{method}: {why}")
 
-    # -- processes ----------------------------------------------------------------------------------------------------
+    # ---- processes ----
     def _processes(self) -> None:
         acting = self.choice.acting(self.name) if self.choice.processes is None else None
         found: set[str] = set()
@@ -394,8 +418,10 @@ class CompoundReader:
             text = "MetabolizationLiverMicrosomes_FirstOrder beside LiverClearance"
             self.no(
                 "Processes",
-                "first-order metabolism in microsomes beside a hepatic plasma clearance: PK-Sim adds them, "
-                "the Compound uses the plasma clearance (clint_microsome is kept for clearance_basis='in_vitro')",
+                "first-order metabolism in microsomes beside a hepatic plasma clearance: "
+                "PK-Sim adds them, "
+                "the Compound uses the plasma clearance (clint_microsome is kept for "
+                "clearance_basis='in_vitro')",
             )
             self.missing.append(text)
         elif "clint_microsome" in v and v.get("saturable"):
@@ -420,7 +446,7 @@ class CompoundReader:
         return None
 
 
-# -- individuals ------------------------------------------------------------------------------------------------------
+# ---- individuals ----
 def _individual(
     entry: dict[str, Any], where: str, lost: list[str], notes: list[str]
 ) -> tuple[str, xr.Dataset | None]:
@@ -494,6 +520,7 @@ def _person(species: str, origin: Mapping[str, Any], where: str, lost: list[str]
     if height is not None:
         own = float(child["height"][0])
         lost.append(
-            f"{where}.OriginData.Height: {height:.4g} cm; the reference child's {own:.4g} cm is used"
+            f"{where}.OriginData.Height: {height:.4g} cm; the reference child's {own:.4g} cm "
+            "is used"
         )
     return child

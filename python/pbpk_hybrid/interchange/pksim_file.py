@@ -1,4 +1,6 @@
-"""Reading a PK-Sim snapshot: objects, texts, numbers with units, and which alternatives and processes act."""
+"""Reading a PK-Sim snapshot: objects, texts, numbers with units, and which alternatives
+and processes act.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ ALTERNATIVES = {
     "Lipophilicity": "COMPOUND_LIPOPHILICITY",
     "FractionUnbound": "COMPOUND_FRACTION_UNBOUND",
 }
-"""Properties of a compound that are read and may have alternatives -> the group's name in a simulation."""
+"""Properties of a compound that are read and may have alternatives -> the group's name in
+a simulation."""
 # units of snapshots -> (ours, factor); a month is a twelfth of a year
 _UNITS = {
     "%": ("1", 0.01),
@@ -91,7 +94,9 @@ def text_of(entry: Mapping[str, Any], key: str, where: str, default: str = "") -
 def value_of(
     entry: Mapping[str, Any], unit: str, where: str, molar_mass: float | None = None
 ) -> float:
-    """Value and Unit of a snapshot's parameter in our unit; only a number without dimension may lack its Unit."""
+    """Value and Unit of a snapshot's parameter in our unit; only a number without
+    dimension may lack its Unit.
+    """
     value = entry.get("Value")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise FileFormatError(f"{where}.Value", value, "a number")
@@ -128,7 +133,9 @@ def value_of(
 
 
 class Choice:
-    """Which alternatives and processes act: by argument, by a simulation, or as the file's defaults say."""
+    """Which alternatives and processes act: by argument, by a simulation, or as the
+    file's defaults say.
+    """
 
     def __init__(self, data, alternatives, processes, simulation):
         self.notes: list[str] = []
@@ -190,7 +197,9 @@ class Choice:
         return self.of_simulation(self.simulation, compound).get("CalculationMethods")
 
     def acting(self, compound: str) -> set[str] | None:
-        """Names of the processes that the simulation, or most simulations of the compound, use; None: not known."""
+        """Names of the processes that the simulation, or most simulations of the
+        compound, use; None: not known.
+        """
         many = [self.simulation] if self.simulation else self.simulations
         sets: list[frozenset[str]] = []
         for simulation in many:
@@ -208,7 +217,8 @@ class Choice:
         most, n = counts.most_common(1)[0]
         if len(counts) > 1:
             self.notes.append(
-                f"{compound}: the simulations of the file use {len(counts)} different sets of processes; "
+                f"{compound}: the simulations of the file use {len(counts)} different sets of "
+                "processes; "
                 f"that of {n} of {len(sets)} is taken: {', '.join(sorted(most)) or 'none'} "
                 "(choose with simulation= or processes=)"
             )
@@ -216,7 +226,9 @@ class Choice:
 
 
 def reference_concentrations(data: Mapping[str, Any]) -> dict[str, list[tuple[dict, str]]]:
-    """Molecule -> the parameters that give its reference concentration anywhere in the file, with their places."""
+    """Molecule -> the parameters that give its reference concentration anywhere in the
+    file, with their places.
+    """
     found: dict[str, list[tuple[dict, str]]] = {}
     for key in ("ExpressionProfiles", "Individuals"):
         for i, entry in enumerate(objects(data, key, "")):

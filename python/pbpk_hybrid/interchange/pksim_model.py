@@ -1,4 +1,6 @@
-"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path, simulated for people and populations."""
+"""A simulation of PK-Sim or MoBi as an object: looked at as a tree, changed by path,
+simulated for people and populations.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ from .simulation_file import DELIMITER, MOLECULE, OBSERVER, PARAMETER
 class PKSimModel(EquationModel):
     """A simulation of PK-Sim or MoBi; made by :func:`read_pksim_simulation`.
 
-    Paths are those of PK-Sim without the name of the simulation (``Organism|Liver|Volume``); in patterns ``*`` stands for any
-    part of one name and ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
+    Paths are those of PK-Sim without the name of the simulation
+    (``Organism|Liver|Volume``); in patterns ``*`` stands for any part of one name and
+    ``**`` for any names. Values are in PK-Sim's base units: µmol, l, min, dm, kg.
 
     Parameters
     ----------
@@ -47,12 +50,15 @@ class PKSimModel(EquationModel):
         changed = f", {len(self.changed)} values changed" if self.changed else ""
         return (
             f"PKSimModel({self.name!r}, {self.contents.form}: {kinds.count(MOLECULE)} amounts of "
-            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; {kinds.count(PARAMETER)} parameters, "
+            f"{', '.join(self.molecules[:4])}{' ...' if len(self.molecules) > 4 else ''}; "
+            f"{kinds.count(PARAMETER)} parameters, "
             f"{kinds.count(OBSERVER)} observers, {len(self.ode.events)} events{changed})"
         )
 
     def amounts(self, pattern: str = "**") -> ParameterTable:
-        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as in :meth:`parameters`."""
+        """Amounts of molecules at the start [µmol] whose path fits a pattern; errors as
+        in :meth:`parameters`.
+        """
         return ParameterTable(self._parameter(p) for p in self._fitting(pattern, (MOLECULE,)))
 
     # -- units ----------------------------------------------------------------------------------
@@ -78,7 +84,9 @@ class PKSimModel(EquationModel):
         return mul(factor, symbol(weight)) if factor and np.isfinite(value) and value > 0 else None
 
     def measure(self, path: str, unit: str) -> tuple[str, Expression] | None:
-        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol (per litre); None: neither."""
+        """What a quantity is ("amount" or "concentration"), and the factor to mg or µmol
+        (per litre); None: neither.
+        """
         known = MASS.get(plain(self.quantities[path].unit))
         if known is None:
             return None
@@ -92,7 +100,9 @@ class PKSimModel(EquationModel):
         return kind, mul(factor, weight) if molar else number(factor) / weight
 
     def fit_outputs(self) -> tuple[str, ...]:
-        """Paths of what can be observed as a concentration: molecules, and quantities that are one."""
+        """Paths of what can be observed as a concentration: molecules, and quantities
+        that are one.
+        """
         known = (self.measure(p, "mg") for p in self.quantities)
         kinds = zip(self.quantities, known, strict=True)
         return tuple(

@@ -11,7 +11,9 @@ from .simulation_file import DELIMITER
 
 
 def pattern_of(text: str) -> re.Pattern[str]:
-    """A path with wildcards as a regular expression: ``*`` is any part of one name, ``**`` any names, as in ospsuite."""
+    """A path with wildcards as a regular expression: ``*`` is any part of one name,
+    ``**`` any names, as in ospsuite.
+    """
     parts = re.split(r"(\*\*|\*)", text)
     known = {"**": ".*", "*": f"[^{re.escape(DELIMITER)}]*"}
     return re.compile("".join(known.get(p, re.escape(p)) for p in parts), re.DOTALL)
@@ -75,6 +77,7 @@ class Branch:
     below: dict[str, Branch] = field(default_factory=dict)
 
     def put(self, path: str, note: str) -> None:
+        """Add a path below this one, with a note at its end."""
         at = self
         for part in path.split(DELIMITER):
             at = at.below.setdefault(part, Branch(part))
@@ -90,6 +93,7 @@ class Branch:
         return total
 
     def text(self, depth: int | None) -> str:
+        """The tree as text, a name a line; below `depth` levels the number of names is given."""
         lines = [f"{self.name} {self.note}".rstrip()]
         todo = [(b, 1) for b in reversed(self.below.values())]
         while todo:

@@ -45,17 +45,20 @@ def read_individuals(
 ) -> Individuals:
     """A population as PK-Sim exports it (CSV), or the same as a DataFrame.
 
-    A column whose name is the path of a parameter gives its values in base units; a unit in brackets behind the path is left
-    out, as PK-Sim leaves it out. Columns of percentiles, and paths that the simulation does not have, change nothing.
+    A column whose name is the path of a parameter gives its values in base units; a unit
+    in brackets behind the path is left out, as PK-Sim leaves it out. Columns of
+    percentiles, and paths that the simulation does not have, change nothing.
 
     Parameters
     ----------
-    paths : names of parameters are PK-Sim's paths: a column without the sign between their parts is a covariate. False: so is
-        every unknown column, and each is named in the warning
+    paths : names of parameters are PK-Sim's paths: a column without the sign between
+        their parts is a covariate. False: so is every unknown column, and each is named
+        in the warning
 
     Raises
     ------
-    InputError, FileFormatError : no individuals, an individual twice, something that is not a number
+    InputError, FileFormatError : no individuals, an individual twice, something that is
+        not a number
 
     Warns
     -----

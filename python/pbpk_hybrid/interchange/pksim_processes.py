@@ -1,4 +1,6 @@
-"""Processes of a PK-Sim snapshot as fields of a Compound: each reader takes one, or says why it does not."""
+"""Processes of a PK-Sim snapshot as fields of a Compound: each reader takes one, or says
+why it does not.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,13 @@ def eliminates(kind: str) -> bool:
 def reason_for(kind: str) -> str:
     """Why a process that is known to PK-Sim is not taken."""
     for start, why in {
-        "TubularSecretion": "secretion by the kidney, a rate per volume of its cells: give a transporter or gfr_fraction",
-        "BiliaryClearance": "biliary plasma clearance: give biliary_clearance, the intrinsic one of unbound drug",
+        "TubularSecretion": (
+            "secretion by the kidney, a rate per volume of its cells: give a transporter "
+            "or gfr_fraction"
+        ),
+        "BiliaryClearance": (
+            "biliary plasma clearance: give biliary_clearance, the intrinsic one of unbound drug"
+        ),
         "ActiveTransport": "active transport: give a transporter",
         "Metabolization": "metabolism per volume of cells and enzyme concentration",
         "rCYP450": "metabolism by recombinant enzyme and its concentration",
@@ -95,7 +102,8 @@ def _plasma_clearance(c: CompoundReader, p, species: str, what: str) -> float | 
         if not math.isclose(measured, own, rel_tol=1e-6):
             c.no(
                 p[name][1].removeprefix(c.where + "."),
-                f"{name} {measured:g} is not the compound's {own:g}: the plasma clearance is taken as measured",
+                f"{name} {measured:g} is not the compound's {own:g}: the plasma clearance is "
+                "taken as measured",
             )
     return value_of(p["Plasma clearance"][0], "mL/min/kg", p["Plasma clearance"][1])
 
@@ -132,7 +140,8 @@ def _microsomes_first_order(c: CompoundReader, process, p, species: str) -> str 
         return f"{process['InternalName']} without {name}"
     if "CLspec/[Enzyme]" in p:
         return (
-            f"{process['InternalName']} whose clearance per enzyme was set by hand or fitted; it acts "
+            f"{process['InternalName']} whose clearance per enzyme was set by hand or fitted; "
+            "it acts "
             "instead of the measured one of the file"
         )
     c.unread(p, (name, "Content of CYP proteins in liver microsomes"))
@@ -173,8 +182,8 @@ def _microsomes_mm(c: CompoundReader, process, p, species: str) -> str | None:
 
 
 def _rate_per_gram(c: CompoundReader, p, enzyme: str) -> float:
-    """Vmax of a gram of liver [pmol/min/g]: kcat x enzyme where the file has a kcat, which PK-Sim then uses, else the
-    measured one."""
+    """Vmax of a gram of liver [pmol/min/g]: kcat x enzyme where the file has a kcat,
+    which PK-Sim then uses, else the measured one."""
     name = "In vitro Vmax for liver microsomes"
     measured = value_of(p[name][0], "pmol/min/mg", p[name][1]) * _PROTEIN_PER_GRAM
     if "kcat" not in p:
@@ -196,7 +205,8 @@ def _rate_per_gram(c: CompoundReader, p, enzyme: str) -> float:
         amount, how = own * _PROTEIN_PER_GRAM, f"{kind} in microsomes, {own:g} pmol/mg"
     rate = kcat * amount
     c.note(
-        f"{enzyme}: Vmax is kcat, {kcat:g}/min, times {how}: {rate / _PROTEIN_PER_GRAM:.4g} pmol/min/mg of protein, "
+        f"{enzyme}: Vmax is kcat, {kcat:g}/min, times {how}: {rate / _PROTEIN_PER_GRAM:.4g} "
+        "pmol/min/mg of protein, "
         f"where {measured / _PROTEIN_PER_GRAM:.4g} were measured"
     )
     return rate

@@ -13,21 +13,24 @@ from .simmodel import MAX_BYTES, is_simmodel, simmodel_file
 
 
 def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
-    """A simulation of PK-Sim or MoBi as a model that can be looked at, changed, simulated and fitted.
+    """A simulation of PK-Sim or MoBi as a model that can be looked at, changed, simulated
+    and fitted.
 
-    >>> model = read_pksim_simulation("aciclovir.pkml")                                    # doctest: +SKIP
-    >>> print(model.tree(depth=2))                                                         # doctest: +SKIP
-    >>> result = model.set({"Aciclovir|Lipophilicity": -1.2}).simulate()                    # doctest: +SKIP
+    >>> model = read_pksim_simulation("aciclovir.pkml")  # doctest: +SKIP
+    >>> print(model.tree(depth=2))  # doctest: +SKIP
+    >>> result = model.set({"Aciclovir|Lipophilicity": -1.2}).simulate()  # doctest: +SKIP
 
     Parameters
     ----------
-    path : a pkml file (version 13 or newer: PK-Sim or MoBi 7.3 on) or a SimModel XML file, either of them also as ``.gz``.
-        What it is is seen from its content, not from its name.
+    path : a pkml file (version 13 or newer: PK-Sim or MoBi 7.3 on) or a SimModel XML
+        file, either of them also as ``.gz``. What it is is seen from its content, not
+        from its name.
 
     Raises
     ------
-    FileFormatError : neither of them, damaged, too large, or with something that cannot be understood (an unknown function or
-        formula, a path that leads nowhere, one alias for two things, formulas that need each other, a table that does not
+    FileFormatError : neither of them, damaged, too large, or with something that cannot
+        be understood (an unknown function or formula, a path that leads nowhere, one
+        alias for two things, formulas that need each other, a table that does not
         ascend); the message names the object by its path
     """
     root = read_xml(path, MAX_BYTES)
@@ -41,7 +44,9 @@ def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
 
 
 def example_pksim_simulation() -> Path:
-    """Path of a small simulation written for this package: two tablets, a gut, blood, and a liver that saturates."""
+    """Path of a small simulation written for this package: two tablets, a gut, blood, and
+    a liver that saturates.
+    """
     return Path(__file__).with_name("data") / "own" / "tablet.pkml"
 
 

@@ -1,4 +1,6 @@
-"""Units of PK-Sim's quantities: to mass where a molecular weight is known, and numbers with a unit into base units."""
+"""Units of PK-Sim's quantities: to mass where a molecular weight is known, and numbers
+with a unit into base units.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from .._core.units import read_unit
 
 #: molar mass in its base unit, or as older files have it -> mg/µmol
 MOLAR_MASS = {"kg/µmol": 1e6, "g/mol": 1e-3}
-#: unit -> (what it is, factor to mg or mg/L, whether it has to be multiplied by the molar mass in mg/µmol)
+#: unit -> (what it is, factor to mg or mg/L, whether it has to be multiplied by the molar
+#: mass in mg/µmol)
 MASS = {
     "µmol": ("amount", 1.0, True),
     "mol": ("amount", 1e6, True),

@@ -279,25 +279,7 @@ class _Writer:
 
     def reaction(self, r: Reaction) -> None:
         p = [self.parameter(n, v) for n, v in zip(r.parameter_names, r.parameters[0], strict=True)]
-        a, *others = (self.species[s] for s in r.reactants)
-        if r.law == "mass_action":
-            formula = f"{p[0]} * {a} * {others[0]}"
-        elif r.law in ("hill", "hill_product"):
-            power = f"max({a}, 0)^{p[2]}"
-            formula = f"{p[0]} * {power} / ({p[1]}^{p[2]} + {power})" + (
-                f" * {others[0]}" if others else ""
-            )
-        elif r.law == "enzymatic":
-            enzyme, *inhibitors = others
-            free, bound = (
-                "1"
-                + "".join(f" + {c} * {i}" for c, i in zip(p[2 + k :: 2], inhibitors, strict=True))
-                for k in (0, 1)
-            )
-            formula = f"{p[0]} * (1 + {enzyme}) * {a} / ({free} + {p[1]} * {a} * ({bound}))"
-        else:
-            inhibition = "".join(f" + {i} / {ki}" for i, ki in zip(others, p[2:], strict=True))
-            formula = f"{p[0]} * {a} / ({p[1]} * (1{inhibition}) + {a})"
+        formula = r.rate_law.formula([self.species[s] for s in r.reactants], p)
         self.process(r.name, dict(r.stoichiometry), list(r.reactants), formula)
 
     def observables(self) -> None:

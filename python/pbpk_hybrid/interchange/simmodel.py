@@ -1,8 +1,9 @@
 """SimModel XML: the flat form in which PK-Sim and MoBi hand a simulation to their solver kernel.
 
-A file lists parameters, variables, observers, events and formulas by number; number 0 is time [min]. Read here as documented
-by Open Systems Pharmacology's OSPSuite.SimModel (formats) and OSPSuite.FuncParser (functions); amounts are micromole,
-volumes litre. The curves of that kernel are what this reader is tested against.
+A file lists parameters, variables, observers, events and formulas by number; number 0 is
+time [min]. Read here as documented by Open Systems Pharmacology's OSPSuite.SimModel
+(formats) and OSPSuite.FuncParser (functions); amounts are micromole, volumes litre. The
+curves of that kernel are what this reader is tested against.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def read_simmodel(path: str | os.PathLike) -> SimulationFile:
 
     Raises
     ------
-    FileFormatError : not such a file, or something in it that cannot be understood; names the object
+    FileFormatError : not such a file, or something in it that cannot be understood; names
+        the object
     """
     return simmodel_file(read_xml(path, MAX_BYTES), path)
 
@@ -81,7 +83,9 @@ def _child(element: ElementTree.Element, tag: str) -> ElementTree.Element | None
 
 
 class _Reader:
-    """Goes through one file; names of quantities are their paths, numbered where two have the same."""
+    """Goes through one file; names of quantities are their paths, numbered where two have
+    the same.
+    """
 
     def __init__(self, root: ElementTree.Element, name: str) -> None:
         self.root, self.file = root, name
@@ -199,7 +203,10 @@ class _Reader:
             if name in used:
                 raise error
             self.quantities.pop(name, None)
-            text = f"{self.file}: parameter {name} is left out: nothing uses it, and its formula cannot be read"
+            text = (
+                f"{self.file}: parameter {name} is left out: nothing uses it, and its formula "
+                "cannot be read"
+            )
             warnings.warn(f"{text} ({error})", NoEffectWarning, stacklevel=4)
 
     def common_root(self) -> str:
@@ -329,7 +336,9 @@ class _Reader:
         return None
 
     def table(self, element: ElementTree.Element, what: str, x: Expression) -> Expression:
-        """A table; the kernel uses its slope unless the file says otherwise, and zero outside its points."""
+        """A table; the kernel uses its slope unless the file says otherwise, and zero
+        outside its points.
+        """
         points = list(_children(_child(element, "PointList"), "Point"))
         xs = tuple(self.value_of(p.get("x"), f"{what}, x") for p in points)
         ys = tuple(self.value_of(p.get("y"), f"{what}, y") for p in points)

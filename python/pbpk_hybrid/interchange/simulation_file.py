@@ -78,8 +78,9 @@ def merged_times(times: Sequence[float]) -> np.ndarray:
     return ordered[np.r_[True, apart]]
 
 
-#: Base unit of each dimension (Open Systems Pharmacology, OSPSuite.Dimensions.xml, version of 2024); values in pkml files are in
-#: these. Those that a file names and this table does not are shown without a unit.
+#: Base unit of each dimension (Open Systems Pharmacology, OSPSuite.Dimensions.xml,
+#: version of 2024); values in pkml files are in these. Those that a file names and this
+#: table does not are shown without a unit.
 BASE_UNITS = {
     "Abundance per mass protein": "µmol/kg mic. protein",
     "Abundance per tissue": "µmol/kg tissue",

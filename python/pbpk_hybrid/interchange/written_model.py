@@ -224,7 +224,7 @@ def ode_model(
         name, "written", model, writer.quantities, np.array([]), per_hour=TIMES[time_unit]
     )
     made = WrittenModel(contents)
-    made._values_at_start  # circles are found here, not in the middle of a simulation
+    _ = made._values_at_start  # circles are found here, not in the middle of a simulation
     return made if doses is None else made.with_doses(doses)
 
 

@@ -6,7 +6,8 @@ from .._core.lazy import lazy_names
 
 _WHERE = {
     "system.graph": ("OrganGraph", "whole_body_graph"),
-    "system.system": ("System", "Reaction", "Observable", "Coefficients", "RATE_LAWS"),
+    "system.system": ("System", "Reaction", "Observable", "Coefficients"),
+    "laws.registry": ("RATE_LAWS",),
     "small_molecules.whole_body": ("whole_body_system",),
     "small_molecules.mixed_cohort": ("mixed_cohort_system",),
     "small_molecules.interactions": ("interacting_system",),

@@ -1,18 +1,24 @@
-r"""Effects of a concentration: effect compartment, Emax, and the four indirect-response models, added to any System.
+r"""Effects of a concentration: effect compartment, Emax, and the four indirect-response
+models, added to any System.
 
-- effect compartment (Sheiner et al. 1979, Clin Pharmacol Ther 25:358): :math:`\dot C_e = k_{e0} (C - C_e)`
-- Emax (Holford & Sheiner 1981, Clin Pharmacokinet 6:429): :math:`E = E_0 + E_{max} C^g/(EC_{50}^g + C^g)`
+- effect compartment (Sheiner et al. 1979, Clin Pharmacol Ther 25:358):
+  :math:`\dot C_e = k_{e0} (C - C_e)`
+- Emax (Holford & Sheiner 1981, Clin Pharmacokinet 6:429):
+  :math:`E = E_0 + E_{max} C^g/(EC_{50}^g + C^g)`
 - indirect response (Dayneka, Garg & Jusko 1993, J Pharmacokinet Biopharm 21:457), with
   :math:`H = H_{max} C^g/(C_{50}^g + C^g)`:
 
 .. math::
-    \dot R = k_{in}(1 - H) - k_{out} R \quad (I) \qquad \dot R = k_{in} - k_{out}(1 - H) R \quad (II)
+    \dot R = k_{in}(1 - H) - k_{out} R \quad (I) \qquad
+    \dot R = k_{in} - k_{out}(1 - H) R \quad (II)
 
-    \dot R = k_{in}(1 + H) - k_{out} R \quad (III) \qquad \dot R = k_{in} - k_{out}(1 + H) R \quad (IV)
+    \dot R = k_{in}(1 + H) - k_{out} R \quad (III) \qquad
+    \dot R = k_{in} - k_{out}(1 + H) R \quad (IV)
 
-The state of a response is its deviation from the baseline R_0 = k_in/k_out, so that a system starts, and is reset, at rest
-with all states 0; the baseline comes back as the observable's offset. What these states hold is no amount of drug: with
-them the system is not closed, and no mass balance is reported.
+The state of a response is its deviation from the baseline R_0 = k_in/k_out, so that a
+system starts, and is reset, at rest with all states 0; the baseline comes back as the
+observable's offset. What these states hold is no amount of drug: with them the system is
+not closed, and no mass balance is reported.
 """
 
 from __future__ import annotations
@@ -49,7 +55,8 @@ def with_effect_compartment(
 
     Raises
     ------
-    InputError, UnknownNameError : a compartment without a volume or an unknown one, a name that is taken, ke0 not > 0
+    InputError, UnknownNameError : a compartment without a volume or an unknown one, a
+        name that is taken, ke0 not > 0
     """
     terms = _concentration(system, compartment)
     _free(system, name)
@@ -81,16 +88,20 @@ def with_indirect_response(
 
     Parameters
     ----------
-    kind : "inhibit_production" (I), "inhibit_loss" (II), "stimulate_production" (III) or "stimulate_loss" (IV)
+    kind : "inhibit_production" (I), "inhibit_loss" (II), "stimulate_production" (III) or
+        "stimulate_loss" (IV)
     kin : production [response/h];  kout : loss [1/h];  the baseline is kin/kout
     maximum : H_max, at most 1 for inhibition;  half : C_50 [mg/L];  power : g, 0.2 to 20
-    compartment : the concentration that acts, of a single state; for one made of several put an effect compartment between
-    name : of the response, whose ``concentration`` is the response itself, baseline included; parameters ``kin[NAME]``,
-        ``kout[NAME]``, ``maximum[NAME]``, ``half[NAME]``, ``power[NAME]``
+    compartment : the concentration that acts, of a single state; for one made of several
+        put an effect compartment between
+    name : of the response, whose ``concentration`` is the response itself, baseline
+        included; parameters ``kin[NAME]``, ``kout[NAME]``, ``maximum[NAME]``,
+        ``half[NAME]``, ``power[NAME]``
 
     Raises
     ------
-    InputError, UnknownNameError : an unknown kind or compartment, values out of range, a name that is taken
+    InputError, UnknownNameError : an unknown kind or compartment, values out of range, a
+        name that is taken
     """
     if kind not in INDIRECT_RESPONSES:
         raise unknown_name("kind", kind, INDIRECT_RESPONSES, what="an indirect-response model")
@@ -157,7 +168,9 @@ def emax(
 
 
 class _Added:
-    """Coefficients of what was added: columns of K, parameter blocks of reactions, factors and offsets of observables."""
+    """Coefficients of what was added: columns of K, parameter blocks of reactions,
+    factors and offsets of observables.
+    """
 
     def __init__(self, k, reactions, factor, offset):
         self.k, self.reactions, self.factor, self.offset = k, reactions, factor, offset
@@ -184,7 +197,9 @@ class _Assemble:
 def _extended(
     system: System, name: str, positions, shapes, values: dict[str, np.ndarray], more
 ) -> System:
-    """One more state with entries of K at `positions`, reactions of `shapes` (name, law, reactants, stoichiometry)."""
+    """One more state with entries of K at `positions`, reactions of `shapes` (name, law,
+    reactants, stoichiometry).
+    """
     base = named(system)
     assemble = _Assemble(base.assemble, more)
     parameters = {**base.parameters, **values}

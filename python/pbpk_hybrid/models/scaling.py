@@ -1,17 +1,24 @@
 r"""Classical scaling of clearance and volume between species: one equation each, with its source.
 
-Plain numpy on numbers or arrays. Clearances are of the whole animal [L/h], volumes of the whole animal [L], weights [kg];
-per-kg values times the body weight give them. Sources of several animals run over the last axis. Nothing here is learned
-from data of this package: these are the methods that a learned one has to beat.
+Plain numpy on numbers or arrays. Clearances are of the whole animal [L/h], volumes of the
+whole animal [L], weights [kg]; per-kg values times the body weight give them. Sources of
+several animals run over the last axis. Nothing here is learned from data of this package:
+these are the methods that a learned one has to beat.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
 
-#: body weights that cross-species tables of pharmacokinetics refer to [kg] (Davies & Morris 1993, Pharm Res 10:1093)
+if TYPE_CHECKING:
+    from .._core.numeric import FloatOrArray
+
+#: body weights that cross-species tables of pharmacokinetics refer to [kg] (Davies &
+#: Morris 1993, Pharm Res 10:1093)
 TABLE_WEIGHT = {
     "mouse": 0.02,
     "rat": 0.25,
@@ -52,15 +59,18 @@ EXPONENT_RANGE = (
 )  # outside it the rule of exponents is not to be used (Mahmood & Balian 1996)
 
 
-def fixed_exponent(values, weights, target_weight: float, exponent: float) -> np.ndarray:
+def fixed_exponent(
+    values: FloatOrArray, weights: FloatOrArray, target_weight: float, exponent: float
+) -> np.ndarray:
     r"""Geometric mean over the source species of :math:`P_s (W_t/W_s)^b` with the same b for all.
 
-    b = 0.75 for clearances and 1 for volumes (West, Brown & Enquist 1997, Science 276:122). With one source this is
-    single-species scaling.
+    b = 0.75 for clearances and 1 for volumes (West, Brown & Enquist 1997, Science
+    276:122). With one source this is single-species scaling.
 
     Parameters
     ----------
-    values : (..., n_species), NaN where a species has no data;  weights : (n_species,) [kg];  target_weight : [kg]
+    values : (..., n_species), NaN where a species has no data;  weights : (n_species,)
+        [kg];  target_weight : [kg]
 
     Returns
     -------
@@ -70,7 +80,7 @@ def fixed_exponent(values, weights, target_weight: float, exponent: float) -> np
     return np.exp(np.nanmean(np.log(values) + exponent * np.log(target_weight / weights), axis=-1))
 
 
-def fit_power_law(values, weights) -> tuple[np.ndarray, np.ndarray]:
+def fit_power_law(values: FloatOrArray, weights: FloatOrArray) -> tuple[np.ndarray, np.ndarray]:
     r"""Least squares of :math:`\log P = \log a + b \log W`.
 
     Returns
@@ -92,15 +102,19 @@ def fit_power_law(values, weights) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(my - b * mx), b
 
 
-def simple_allometry(values, weights, target_weight: float) -> np.ndarray:
-    r""":math:`P_t = a W_t^b` with a and b fitted to the source species (Boxenbaum 1982, J Pharmacokinet Biopharm 10:201)."""
+def simple_allometry(
+    values: FloatOrArray, weights: FloatOrArray, target_weight: float
+) -> np.ndarray:
+    r""":math:`P_t = a W_t^b` with a and b fitted to the source species (Boxenbaum 1982, J
+    Pharmacokinet Biopharm 10:201).
+    """
     a, b = fit_power_law(values, weights)
     return a * target_weight**b
 
 
-def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
-    r"""Single-species scaling by liver blood flow: :math:`CL_t = CL_s Q_t/Q_s` (Ward & Smith 2004, Drug Metab Dispos
-    32:603).
+def flow_scaling(clearance: FloatOrArray, flow: FloatOrArray, target_flow: float) -> np.ndarray:
+    r"""Single-species scaling by liver blood flow: :math:`CL_t = CL_s Q_t/Q_s` (Ward &
+    Smith 2004, Drug Metab Dispos 32:603).
 
     Parameters
     ----------
@@ -109,17 +123,24 @@ def flow_scaling(clearance, flow, target_flow: float) -> np.ndarray:
     return np.asarray(clearance, dtype=float) * target_flow / np.asarray(flow, dtype=float)
 
 
-def maximum_lifespan(brain_weight, body_weight) -> np.ndarray:
-    r"""Maximum lifespan potential [year] :math:`= 185.4\,BrW^{0.636} W^{-0.225}`, both [kg] (Sacher 1959)."""
+def maximum_lifespan(brain_weight: FloatOrArray, body_weight: FloatOrArray) -> np.ndarray:
+    r"""Maximum lifespan potential [year] :math:`= 185.4\,BrW^{0.636} W^{-0.225}`, both
+    [kg] (Sacher 1959).
+    """
     return (
         185.4 * np.asarray(brain_weight, float) ** 0.636 * np.asarray(body_weight, float) ** -0.225
     )
 
 
 def corrected_allometry(
-    values, weights, target_weight: float, correction, target_correction: float
+    values: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    correction: FloatOrArray,
+    target_correction: float,
 ) -> np.ndarray:
-    r"""Simple allometry of :math:`P_s c_s`, divided by :math:`c_t`: c the lifespan (MLP) or the brain weight (BrW).
+    r"""Simple allometry of :math:`P_s c_s`, divided by :math:`c_t`: c the lifespan (MLP)
+    or the brain weight (BrW).
 
     Source: Mahmood & Balian (1996), Xenobiotica 26:887.
     """
@@ -131,12 +152,16 @@ def corrected_allometry(
 
 
 def rule_of_exponents(
-    clearance, weights, target_weight: float, brain_weights, target_brain_weight: float
+    clearance: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    brain_weights: FloatOrArray,
+    target_brain_weight: float,
 ) -> np.ndarray:
     r"""Simple allometry for b <= 0.70, with MLP for 0.70 < b < 1, with brain weight for b >= 1.
 
-    Source: Mahmood & Balian (1996), Xenobiotica 26:887. Exponents outside 0.55-1.3 (:data:`EXPONENT_RANGE`) are computed all
-    the same; the authors warn of them.
+    Source: Mahmood & Balian (1996), Xenobiotica 26:887. Exponents outside 0.55-1.3
+    (:data:`EXPONENT_RANGE`) are computed all the same; the authors warn of them.
     """
     clearance, weights = _sources(clearance, weights)
     _, b = fit_power_law(clearance, weights)
@@ -154,11 +179,17 @@ def rule_of_exponents(
 
 
 def fu_corrected_allometry(
-    clearance, fraction_unbound, weights, target_weight: float, target_fraction_unbound
+    clearance: FloatOrArray,
+    fraction_unbound: FloatOrArray,
+    weights: FloatOrArray,
+    target_weight: float,
+    target_fraction_unbound: FloatOrArray,
 ) -> np.ndarray:
-    r"""Simple allometry of unbound clearance: :math:`CL_t = fu_t\, a_u W_t^{b_u}` from :math:`CL_s/fu_s`.
+    r"""Simple allometry of unbound clearance: :math:`CL_t = fu_t\, a_u W_t^{b_u}` from
+    :math:`CL_s/fu_s`.
 
-    Source: Tang, Hussain, Leal, Mayersohn & Fluhler (2007), Drug Metab Dispos 35:1886 (as one of the methods compared).
+    Source: Tang, Hussain, Leal, Mayersohn & Fluhler (2007), Drug Metab Dispos 35:1886 (as
+    one of the methods compared).
     """
     clearance, weights = _sources(clearance, weights)
     unbound = simple_allometry(
@@ -167,10 +198,17 @@ def fu_corrected_allometry(
     return unbound * np.asarray(target_fraction_unbound, float)
 
 
-def fcim(clearance, weights, rat_fraction_unbound, human_fraction_unbound) -> np.ndarray:
+def fcim(
+    clearance: FloatOrArray,
+    weights: FloatOrArray,
+    rat_fraction_unbound: FloatOrArray,
+    human_fraction_unbound: FloatOrArray,
+) -> np.ndarray:
     r"""fu-corrected intercept method: human clearance [L/h] from the intercept of simple allometry.
 
-    .. math:: CL_h\,[\mathrm{mL/min}] = 33.35 (a / R_{fu})^{0.770}, \qquad R_{fu} = fu_{rat}/fu_{human}
+    .. math::
+        CL_h\,[\mathrm{mL/min}] = 33.35 (a / R_{fu})^{0.770}, \qquad
+        R_{fu} = fu_{rat}/fu_{human}
 
     with a in mL/min at 1 kg. Source: Tang & Mayersohn (2005), Drug Metab Dispos 33:1297.
 
@@ -183,8 +221,11 @@ def fcim(clearance, weights, rat_fraction_unbound, human_fraction_unbound) -> np
     return 33.35 * (a / 0.06 / ratio) ** 0.770 * 0.06
 
 
-def oie_tozer_tissue_binding(volume_per_kg, fraction_unbound, species: str) -> np.ndarray:
-    r"""Unbound fraction in tissue from Vss [L/kg], solved from the equation of :func:`oie_tozer_volume`.
+def oie_tozer_tissue_binding(
+    volume_per_kg: FloatOrArray, fraction_unbound: FloatOrArray, species: str
+) -> np.ndarray:
+    r"""Unbound fraction in tissue from Vss [L/kg], solved from the equation of
+    :func:`oie_tozer_volume`.
 
     NaN where the volume is smaller than what plasma and extracellular water alone hold.
     """
@@ -194,13 +235,15 @@ def oie_tozer_tissue_binding(volume_per_kg, fraction_unbound, species: str) -> n
     return np.where(left > 0, rest * fu / np.where(left > 0, left, 1.0), np.nan)
 
 
-def oie_tozer_volume(fraction_unbound, tissue_fraction_unbound, species: str) -> np.ndarray:
+def oie_tozer_volume(
+    fraction_unbound: FloatOrArray, tissue_fraction_unbound: FloatOrArray, species: str
+) -> np.ndarray:
     r"""Vss [L/kg] from binding in plasma and tissue.
 
     .. math:: V_{ss} = V_p (1 + R) + fu\,V_p \left(\frac{V_e}{V_p} - R\right) + V_r \frac{fu}{fu_t}
 
-    Source: Oie & Tozer (1979), J Pharm Sci 68:1203. For a target species fu_t is the mean over the source animals
-    (Obach et al. 1997, J Pharmacol Exp Ther 283:46).
+    Source: Oie & Tozer (1979), J Pharm Sci 68:1203. For a target species fu_t is the mean
+    over the source animals (Obach et al. 1997, J Pharmacol Exp Ther 283:46).
     """
     plasma, extra, rest = _oie_tozer(species)
     fu = np.asarray(fraction_unbound, float)
@@ -211,13 +254,17 @@ def oie_tozer_volume(fraction_unbound, tissue_fraction_unbound, species: str) ->
     )
 
 
-def wajima_clearance(rat, dog, molar_mass, hydrogen_acceptors) -> np.ndarray:
+def wajima_clearance(
+    rat: FloatOrArray, dog: FloatOrArray, molar_mass: FloatOrArray, hydrogen_acceptors: FloatOrArray
+) -> np.ndarray:
     r"""Human clearance [mL/min/kg] by regression on rat and dog.
 
-    .. math:: \log CL_h = .433 r + 1.0 d - .00627 M + .189 H_a - .00111 d M + .0000144 M^2 - .0004 M H_a - .707
+    .. math::
+        \log CL_h = 0.433 r + 1.0 d - 0.00627 M + 0.189 H_a - 0.00111 d M
+        + 0.0000144 M^2 - 0.0004 M H_a - 0.707
 
-    with r, d the log10 of rat and dog clearance [mL/min/kg], M [g/mol] and H_a hydrogen-bond acceptors.
-    Source: Wajima et al. (2002), J Pharm Sci 91:2489.
+    with r, d the log10 of rat and dog clearance [mL/min/kg], M [g/mol] and H_a
+    hydrogen-bond acceptors. Source: Wajima et al. (2002), J Pharm Sci 91:2489.
     """
     r, d = np.log10(np.asarray(rat, float)), np.log10(np.asarray(dog, float))
     m, a = np.asarray(molar_mass, float), np.asarray(hydrogen_acceptors, float)
@@ -234,8 +281,9 @@ def wajima_clearance(rat, dog, molar_mass, hydrogen_acceptors) -> np.ndarray:
     return 10**log
 
 
-def wajima_volume(rat, dog) -> np.ndarray:
-    r"""Human Vss [L/kg]: :math:`\log V_h = .07714\,r\,d + .5147\,d + .586` with r, d the log10 of Vss in mL/kg.
+def wajima_volume(rat: FloatOrArray, dog: FloatOrArray) -> np.ndarray:
+    r"""Human Vss [L/kg]: :math:`\log V_h = 0.07714\,r\,d + 0.5147\,d + 0.586` with r, d the
+    log10 of Vss in mL/kg.
 
     Source: Wajima et al. (2003), J Pharm Pharmacol 55:939.
     """
@@ -245,12 +293,12 @@ def wajima_volume(rat, dog) -> np.ndarray:
 
 
 def wajima_curve(
-    times,
-    concentration,
+    times: np.ndarray,
+    concentration: np.ndarray,
     dose: float,
     clearance: float,
     volume: float,
-    target_times,
+    target_times: np.ndarray,
     *,
     target_dose: float,
     target_clearance: float,
@@ -262,12 +310,13 @@ def wajima_curve(
         C_t(t) = \frac{C_{ss,t}}{C_{ss,s}} C_s\!\left(t \frac{MRT_s}{MRT_t}\right), \\
         C_{ss} = D/V_{ss},\; MRT = V_{ss}/CL
 
-    Between samples the logarithm of the concentration is interpolated; outside the scaled times the result is NaN.
-    Source: Wajima et al. (2004), J Pharm Sci 93:1890.
+    Between samples the logarithm of the concentration is interpolated; outside the scaled
+    times the result is NaN. Source: Wajima et al. (2004), J Pharm Sci 93:1890.
 
     Parameters
     ----------
-    times : (n,) [h];  concentration : (n,) [mg/L] > 0;  dose, target_dose : [mg];  clearances [L/h];  volumes [L]
+    times : (n,) [h];  concentration : (n,) [mg/L] > 0;  dose, target_dose : [mg];
+        clearances [L/h];  volumes [L]
     """
     c = np.asarray(concentration, dtype=float)
     if not np.all(c > 0):

@@ -11,6 +11,8 @@ from .conditions.enzymes import ontogeny, with_enzymes
 from .conditions.transporters import with_transporters
 from .dataset import check_physiology
 from .individual import reference_individual
+from .like.comparison import like_table
+from .like.twins import virtual_twins
 from .organs import BLOOD_POOLS, ORGANS, PORTAL_ORGANS, SPECIES
 from .plausibility.check import check_plausibility, check_ranks
 from .plausibility.rules import CHILD_RULES, RULES
@@ -29,6 +31,7 @@ __all__ = [
     "check_physiology",
     "check_plausibility",
     "check_ranks",
+    "like_table",
     "ontogeny",
     "reference_child",
     "reference_individual",
@@ -37,6 +40,7 @@ __all__ = [
     "summary",
     "tissue_composition",
     "training_people",
+    "virtual_twins",
     "with_enzymes",
     "with_hepatic_impairment",
     "with_renal_impairment",

@@ -6,7 +6,7 @@ Adults are in :mod:`.adults.population`, children in :mod:`.children.population`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from .adults.selection import female_fraction
 from .animals.population import sample_animals
 from .children.population import only_children, sample_children
 from .individual import check_species
+from .like.sample import Options, read_task, sample_like
+from .like.twins import is_people, virtual_twins
 
 #: drawn by one call; about 30 GB of organs
 MOST_SUBJECTS = 100_000_000
@@ -42,6 +44,10 @@ def sample_population(
     ethnicity: Any = None,
     weighted: bool = True,
     gfr_scatter: bool = True,
+    like: Any = None,
+    where: str | Sequence[str] | None = None,
+    strict: bool = False,
+    organs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """n random subjects of a species, each closed on its own body weight and cardiac output.
 
@@ -82,13 +88,29 @@ def sample_population(
         Draw with the survey weights (True) or each survey person alike.
     gfr_scatter
         Let GFR scatter around the CKD-EPI estimate (True) or equal it.
+    like
+        A table of people to be like, as papers print it: ``{"age": "34 ± 8 (21-52)",
+        "weight": "78.1 ± 9.4 kg", "female": "45 %"}``, a CSV file, a DataFrame, or pasted
+        text; see :mod:`.like.request`. Means, SDs, medians, quartiles and shares of the n
+        people are those of the table, ranges hold for each of them, and otherwise they are
+        as people are. Nobody is drawn twice. A DataFrame with a row for each person: their
+        twins, see :func:`.like.twins.virtual_twins`.
+    where
+        Inclusion criteria that everybody satisfies, such as ``"18 <= age < 65 and bmi < 35"``;
+        see :mod:`.like.criteria`.
+    strict
+        Refuse a table that nobody can meet (True), or come as near as possible and warn.
+    organs
+        Organs of a known mass, such as ``{"liver": "0.8 of normal", "kidney": "0.25 kg"}``;
+        everybody has them exactly, see :mod:`.adults.fixed_organs`.
 
     Returns
     -------
     Dataset
         Physiology Dataset; attributes ``seed``, ``redrawn_fraction`` (organ draws
         thrown away), ``soft_rule_exceptions`` and ``replaced_people``; variable
-        ``nhanes_person`` names the survey person.
+        ``nhanes_person`` names the survey person. With `like` or `where`,
+        ``people.pk.like()`` is the achieved table beside the asked one.
 
     Raises
     ------
@@ -98,9 +120,16 @@ def sample_population(
         GFR of children.
     UnknownNameError
         Unknown species, sex or ethnicity.
+
+    Warns
+    -----
+    OutOfRangeWarning
+        A table that cannot be met, with what had to give; few people of the survey in its
+        ranges.
     """
     _check_count(n)
-    for name, flag in (("weighted", weighted), ("gfr_scatter", gfr_scatter)):
+    flags = (("weighted", weighted), ("gfr_scatter", gfr_scatter), ("strict", strict))
+    for name, flag in flags:
         check_kind(name, flag, (bool, np.bool_), "True or False")
     species = check_species(species)
     rng, seed = generator(seed)
@@ -116,13 +145,23 @@ def sample_population(
         "ethnicity": ethnicity,
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if is_people(like):
+        others = (where, organs, sex, *filters.values())
+        if any(v is not None for v in others):
+            raise InputError("like", type(like).__name__, "twins of people, without filters")
+        return _twins(int(n), like, rng, seed)
+    table = {"like": like, "where": where, "strict": strict, "organs": organs}
     if n > BLOCK:
-        return _in_blocks(int(n), species, seed, {**filters, "sex": sex, **options})
+        return _in_blocks(int(n), species, seed, {**filters, "sex": sex, **options, **table})
     if species != "human":
-        _check_animal_filters(species, filters)
+        _check_animal_filters(species, {**filters, "like": like, "where": where, "organs": organs})
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
     drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
     women = female_fraction(sex)
+    if like is not None or where is not None or organs is not None:
+        task = read_task(like, filters, sex, where, organs)
+        how = Options(bool(weighted), bool(gfr_scatter), bool(strict))
+        return sample_like(int(n), rng, seed, task, how)
     if only_children(age):
         return sample_children(int(n), rng, seed, filters, women, **drawing)
     return sample_adults(int(n), rng, seed, filters, sex, **drawing)
@@ -169,6 +208,22 @@ def _in_blocks(n: int, species: str, seed: int, options: Mapping[str, Any]) -> x
         for name in ("soft_rule_exceptions", "replaced_people"):
             people.attrs[name] = sum(p.attrs[name] for p in parts)
     return people
+
+
+def _twins(n: int, people: Any, rng: np.random.Generator, seed: Any) -> xr.Dataset:
+    """As many twins of each person as make n.
+
+    Raises
+    ------
+    InputError
+        n is no multiple of the number of people.
+    """
+    rows = people.sizes["subject"] if isinstance(people, xr.Dataset) else len(people)
+    if rows < 1 or n % rows:
+        raise InputError("n", n, f"a multiple of the {rows} people of whom twins are drawn")
+    twins = virtual_twins(people, seed=rng, imputations=n // rows)
+    twins.attrs["seed"] = seed
+    return twins
 
 
 def _check_count(n: Any) -> None:

@@ -55,6 +55,15 @@ class PKAccessor:
         """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
         return save_results(self._ds, path, compression=compression, schema="simulation")
 
+    def like(self, table: Any = None) -> Any:
+        """Statistics of virtual people beside those of the table they were drawn like.
+
+        See :func:`pbpk_hybrid.physiology.like_table`.
+        """
+        from ..physiology import like_table
+
+        return like_table(self._ds, table)
+
     # The packages used below depend on this one: imported on call, so that nothing here
     # depends on them.
     def nca(

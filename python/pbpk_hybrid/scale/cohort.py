@@ -37,6 +37,10 @@ FILTERS = (
     "ethnicity",
     "weighted",
     "gfr_scatter",
+    "like",
+    "where",
+    "strict",
+    "organs",
 )
 
 
@@ -115,9 +119,18 @@ class Cohort:
         return {
             "seed": self.seed,
             "species": self.species,
-            "filters": repr(sorted(self.filters.items())),
+            "filters": repr(sorted((k, _plain_filter(k, v)) for k, v in self.filters.items())),
             "generator": self.generator,
         }
+
+
+def _plain_filter(name: str, value: Any) -> Any:
+    """A filter as something whose repr says all of it: a table of people by its statistics."""
+    if name != "like" or value is None:
+        return value
+    from ..physiology.like.request import read_request
+
+    return read_request(value).to_json()
 
 
 def diffusion_block(

@@ -23,6 +23,7 @@ from ..models.small_molecules.absorption import GutAbsorption
 from ..models.small_molecules.enzymes import warn_of_phenotypes
 from ..models.small_molecules.interactions import interacting_system
 from ..models.small_molecules.links import warn_of_strangers
+from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
 from .run import RunDoses, RunSettings, run_system, warn_of_idle_gut
@@ -31,6 +32,8 @@ from .single import with_covariates
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 #: whether `interaction`, which knows the victim, has warned of effects that change nothing
 _effects_checked: ContextVar[bool] = ContextVar("effects_checked", default=False)
+#: what a caller inside the package does to the system before it is solved (uncertain constants)
+_change: ContextVar[Callable[[System], System] | None] = ContextVar("change", default=None)
 _OPTIONS = (
     "enzyme_half_lives",
     "partition_method",
@@ -135,6 +138,8 @@ def simulate_together(
         hepatic_model=hepatic_model,
         absorption=absorption,
     )
+    if (change := _change.get()) is not None:
+        system = change(system)
     doses = RunDoses(
         _regimen_of_all(pairs, absorption),
         [(c.name, regimen) for c, regimen in pairs if regimen is not None],
@@ -253,6 +258,17 @@ def _simulate_checked(*arguments: Any, **options: Any) -> xr.Dataset:
         return simulate_together(*arguments, **options)
     finally:
         _effects_checked.reset(token)
+
+
+def changed_interaction(
+    change: Callable[[System], System] | None, *arguments: Any, **options: Any
+) -> xr.Dataset:
+    """:func:`interaction` of systems that `change` has had in its hands."""
+    token = _change.set(change)
+    try:
+        return interaction(*arguments, **options)
+    finally:
+        _change.reset(token)
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,4 +421,4 @@ def _addressed(regimen: Regimen, compound: Compound, gut: GutAbsorption | None) 
     )
 
 
-__all__ = ["interaction", "simulate_together"]
+__all__ = ["changed_interaction", "interaction", "simulate_together"]

@@ -25,7 +25,7 @@ from ..solvers.areas import area_names
 from ..solvers.areas import solve as solve_with_areas
 from ..solvers.base import Problem, SolverOptions, Status, Trajectories
 from ..solvers.doses import dose_stops, last_dose_time, last_interval, steady_state_stops
-from ..solvers.select import choose_backend
+from ..solvers.select import choose_backend, workload
 from ..solvers.signs import why_negative
 from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
 from .dataset import dose_records, label_amounts, simulation_dataset
@@ -174,7 +174,8 @@ def _integrate(
     """Choose backend and times, bring steady-state records to their steady state, integrate."""
     options = settings.options or SolverOptions()
     sensitivities = tuple(settings.sensitivities)
-    backend, reason = choose_backend(settings.backend)
+    work = workload(system, options, sensitivities)
+    backend, reason = choose_backend(settings.backend, work)
     # without times the last dose sets the horizon, and the grid follows from the solution
     automatic = times is None or isinstance(times, TimeGrid)
     grid = np.empty(0) if automatic else _times(times)

@@ -29,9 +29,15 @@ class Draws(Protocol):
         """Multipliers (n,) for those of the model's `parameters` that vary."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Variability:
     """Coefficients of variation of log-normal multipliers with mean 1 (1 = 100 %).
+
+    >>> import pbpk_hybrid as ph
+    >>> both = ph.Variability(intrinsic_clearance=0.3, occasion=0.15)
+    >>> both.at_occasion(1)
+    Variability(intrinsic_clearance=0.3, fraction_unbound=0.0, absorption_rate=0.3, \
+occasion=0.15) on occasion 1
 
     Parameters
     ----------
@@ -47,17 +53,24 @@ class Variability:
         Of ka and the transit rate. The default, 0.30, is the value of httk's Monte Carlo for
         in vitro inputs.
 
+    occasion : Variability or float, optional
+        Of further multipliers that each person has anew on every occasion, on top of those
+        between people; a number for intrinsic clearance and absorption rate alike; None: none.
+        One simulation is one occasion, number 0; :meth:`at_occasion` gives the others.
+
     Raises
     ------
     InputError
-        A coefficient outside 0 to 5.
+        A coefficient outside 0 to 5, or an occasion that has occasions of its own.
     """
 
     intrinsic_clearance: float = 0.17
     fraction_unbound: float = 0.0
     absorption_rate: float = 0.30
+    occasion: Variability | float | None = None
 
     def __post_init__(self) -> None:
+        self._check_occasion()
         for name in ("intrinsic_clearance", "fraction_unbound", "absorption_rate"):
             value = getattr(self, name)
             expected = "a coefficient of variation from 0 to 5"
@@ -65,14 +78,63 @@ class Variability:
             if not (np.isfinite(value) and 0.0 <= value <= 5.0):
                 raise InputError(f"variability.{name}", value, expected)
 
+    def _check_occasion(self) -> None:
+        """
+        Raises
+        ------
+        InputError : an occasion that is none, or that has occasions of its own
+        """
+        given, field = self.occasion, "variability.occasion"
+        if given is None or isinstance(given, Variability):
+            if given is not None and given.occasion is not None:
+                raise InputError(f"{field}.occasion", given.occasion, "None: occasions have none")
+            return
+        expected = "a coefficient of variation from 0 to 5, a Variability, or None"
+        value = check_real(field, given, expected)
+        if not (np.isfinite(value) and 0.0 <= value <= 5.0):
+            raise InputError(field, given, expected)
+
+    @property
+    def between_occasions(self) -> Variability | None:
+        """Variability of one person from occasion to occasion; None: none."""
+        if self.occasion is None or isinstance(self.occasion, Variability):
+            return self.occasion
+        return Variability(float(self.occasion), 0.0, float(self.occasion))
+
+    def at_occasion(self, number: int) -> OccasionDraws:
+        """The same people on another occasion.
+
+        Parameters
+        ----------
+        number : int
+            From 0 on.
+        """
+        return OccasionDraws(self, number)
+
+    def __repr__(self) -> str:
+        names = ("intrinsic_clearance", "fraction_unbound", "absorption_rate")
+        parts = [f"{name}={getattr(self, name)!r}" for name in names]
+        parts += [] if self.occasion is None else [f"occasion={self.occasion!r}"]
+        return f"Variability({', '.join(parts)})"
+
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Multipliers (n,) for those of the model's `parameters` that vary."""
         return self.draw_rows(np.arange(n), seed, parameters)
 
     def draw_rows(
-        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...]
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int = 0
     ) -> dict[str, np.ndarray]:
         """Multipliers (n_rows,) of the subjects with these numbers; see :meth:`draw`."""
+        factors = self._factors(rows, seed, parameters, None)
+        if (within := self.between_occasions) is None:
+            return factors
+        more = within._factors(rows, seed, parameters, occasion)
+        return {p: factors.get(p, 1.0) * more.get(p, 1.0) for p in {**factors, **more}}
+
+    def _factors(
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int | None
+    ) -> dict[str, np.ndarray]:
+        """Multipliers between people (`occasion` None) or of one occasion."""
         varying = (
             (self.intrinsic_clearance, lambda p: p == "clint.liver" or p.startswith("vmax[")),
             (self.fraction_unbound, lambda p: p == "fraction_unbound_plasma"),
@@ -80,7 +142,7 @@ class Variability:
         )
         factors: dict[str, np.ndarray] = {}
         # drawn even where unused, so that one cv does not change the others' numbers
-        normal = _standard_normal(rows, generator(seed)[1], len(varying))
+        normal = _standard_normal(rows, generator(seed)[1], len(varying), occasion)
         for (cv, concerns), z in zip(varying, normal.T, strict=True):
             if cv == 0.0:
                 continue
@@ -90,17 +152,46 @@ class Variability:
         return factors
 
 
-def _standard_normal(rows: np.ndarray, seed: int, width: int) -> np.ndarray:
+@dataclass(frozen=True)
+class OccasionDraws:
+    """Draws of a :class:`Variability` on one of its occasions."""
+
+    of: Variability
+    number: int
+
+    def __post_init__(self) -> None:
+        number = self.number
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+            raise InputError("occasion", number, "an integer >= 0")
+
+    def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Multipliers (n,)."""
+        return self.draw_rows(np.arange(n), seed, parameters)
+
+    def draw_rows(
+        self, rows: np.ndarray, seed: int, parameters: tuple[str, ...]
+    ) -> dict[str, np.ndarray]:
+        """The same for some subjects alone, by their numbers: (rows,)."""
+        return self.of.draw_rows(rows, seed, parameters, self.number)
+
+    def __repr__(self) -> str:
+        return f"{self.of!r} on occasion {self.number}"
+
+
+def _standard_normal(
+    rows: np.ndarray, seed: int, width: int, occasion: int | None = None
+) -> np.ndarray:
     """Standard normal numbers (n_rows, width). A subject's row does not depend on the others.
 
     Subject r has row r modulo BLOCK of the stream of its block.
     """
+    purpose = "variability" if occasion is None else "occasions"
     out = np.empty((len(rows), width))
     for block in np.unique(rows // BLOCK):
         inside = rows // BLOCK == block
         row = rows[inside] % BLOCK
-        values = stream(seed, "variability", int(block)).standard_normal((row.max() + 1, width))
-        out[inside] = values[row]
+        numbers = stream(seed, purpose, int(block), occasion)
+        out[inside] = numbers.standard_normal((row.max() + 1, width))[row]
     return out
 
 
@@ -157,7 +248,7 @@ _MOST_DRAWS = 5_000_000
 class ByRow:
     """Draws in which a subject's row does not depend on the other subjects."""
 
-    of: Variability
+    of: Variability | OccasionDraws
     rows: np.ndarray  # (n,)
 
     def draw(self, n: int, seed: int, parameters: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -183,7 +274,8 @@ def draw_rows(population: xr.Dataset) -> np.ndarray:
 
 def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
     """A Variability that draws by :func:`draw_rows`; draws of another type stay as they are."""
-    return ByRow(varied, draw_rows(population)) if isinstance(varied, Variability) else varied
+    by_row = isinstance(varied, (Variability, OccasionDraws))
+    return ByRow(varied, draw_rows(population)) if by_row else varied
 
 
 def _drawn(population: Any) -> bool:

@@ -1,4 +1,6 @@
-"""Exact areas under concentrations, whatever the backend: from its own steps, or by states that hold them."""
+"""Exact areas under concentrations, whatever the backend: from its own steps, or by
+states that hold them.
+"""
 
 from __future__ import annotations
 
@@ -65,10 +67,12 @@ def with_area_states(
     options: SolverOptions,
     progress: Callable[[int], None] | None = None,
 ) -> Trajectories:
-    """Areas as two more states each: dA/dt = sum and dB/dt = A, so that the integral of t x sum is t A - B.
+    """Areas as two more states each: dA/dt = sum and dB/dt = A, so that the integral of t
+    x sum is t A - B.
 
-    They are no part of the mass balance nor of what is returned as states. A reset empties all states of a backend: what it
-    takes from A and B is put back afterwards, from the values just before it.
+    They are no part of the mass balance nor of what is returned as states. A reset
+    empties all states of a backend: what it takes from A and B is put back afterwards,
+    from the values just before it.
     """
     n, n_areas = problem.system.n_states, len(problem.areas)
     resets = _resets(problem)
@@ -102,9 +106,11 @@ def with_area_states(
 
 
 def of_concentrations(problem: Problem, result: Trajectories) -> tuple[np.ndarray, np.ndarray]:
-    """(AUC [mg*h/L], AUMC [mg*h^2/L]) from the problem's start, each (n_subjects, n_times, n_areas).
+    """(AUC [mg*h/L], AUMC [mg*h^2/L]) from the problem's start, each (n_subjects,
+    n_times, n_areas).
 
-    The arrays of `result` are used up: they become the answer, since a copy of them may not fit into memory.
+    The arrays of `result` are used up: they become the answer, since a copy of them may
+    not fit into memory.
     """
     area, moment = result.area, result.moment
     t, start = problem.times, problem.start_time
@@ -148,7 +154,9 @@ def _system(problem: Problem) -> tuple[System, tuple[str, ...]]:
 
 
 def _resets(problem: Problem) -> np.ndarray:
-    """Times in (start, last time] at which a stop multiplies some subject's amounts by less than 1."""
+    """Times in (start, last time] at which a stop multiplies some subject's amounts by
+    less than 1.
+    """
     stops = problem.stops
     value = np.atleast_2d(stops.value)
     mine = (stops.kind == KEEP) & (value != 1).any(axis=0)

@@ -35,12 +35,23 @@ class Status(IntEnum):
         """What the status means and what to change, as text."""
         return {
             Status.SUCCESS: "integrated to the last time",
-            Status.MAX_STEPS: "the maximum number of steps was reached; raise max_steps or loosen rtol",
-            Status.STEP_TOO_SMALL: "the step became too small; look for parameters of extreme size in this subject",
-            Status.NOT_FINITE: "a value became infinite or NaN; look at this subject's parameters and doses",
-            Status.NO_STEADY_STATE: "no steady state was found; the drug accumulates without end in this subject",
-            Status.NEGATIVE_AMOUNT: "an amount fell below zero, beyond what the tolerance explains; take a smaller "
-            "rtol (1e-10), or a larger constant (Km) where it is many decades below the dose",
+            Status.MAX_STEPS: (
+                "the maximum number of steps was reached; raise max_steps or loosen rtol"
+            ),
+            Status.STEP_TOO_SMALL: (
+                "the step became too small; look for parameters of extreme size in this subject"
+            ),
+            Status.NOT_FINITE: (
+                "a value became infinite or NaN; look at this subject's parameters and doses"
+            ),
+            Status.NO_STEADY_STATE: (
+                "no steady state was found; the drug accumulates without end in this subject"
+            ),
+            Status.NEGATIVE_AMOUNT: (
+                "an amount fell below zero, beyond what the tolerance explains; take a "
+                "smaller rtol (1e-10), or a larger constant (Km) where it is many decades "
+                "below the dose"
+            ),
         }[self]
 
 
@@ -53,8 +64,9 @@ class SolverOptions:
     method : "rodas5p" (default), "rodas4", "rodas4p", or "expm" (exact, linear systems only);
         with the Julia backend also "fbdf", "kencarp47", "tsit5"
     rtol : relative tolerance per step; with the default, amounts agree with exact solutions to 1e-6
-    atol : absolute tolerance [mg]; None: rtol x 1e-5 x the subject's largest single dose (so that the accuracy of a
-        linear model does not depend on the dose), never under 1e-14 of it
+    atol : absolute tolerance [mg]; None: rtol x 1e-5 x the subject's largest single dose
+        (so that the accuracy of a linear model does not depend on the dose), never under
+        1e-14 of it
     max_steps : steps allowed between the first and the last time
     max_step : [h]
     threads : packs integrated at the same time; None: all cores (or PBPK_HYBRID_THREADS)
@@ -104,13 +116,15 @@ class SolverOptions:
         return scale * max(self.rtol * 1e-5, 1e-14)
 
 
-#: What happens to the state at a stop. KEEP multiplies all amounts and infusion rates (0 resets, 1 keeps).
+#: What happens to the state at a stop. KEEP multiplies all amounts and infusion rates (0
+#: resets, 1 keeps).
 ADD, RATE, KEEP = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
 class StopTable:
-    """What happens when, as the integrator needs it: sorted by subject, time, then KEEP before ADD and RATE.
+    """What happens when, as the integrator needs it: sorted by subject, time, then KEEP
+    before ADD and RATE.
 
     Parameters
     ----------
@@ -118,7 +132,8 @@ class StopTable:
     time : (n,) [h]
     kind : (n,) ADD (amount, mg), RATE (change of infusion rate, mg/h) or KEEP
     state : (n,) state number (ignored by KEEP)
-    value : (n,) for all subjects alike, or (n_subjects, n) where all rows are shared (subject == -1)
+    value : (n,) for all subjects alike, or (n_subjects, n) where all rows are shared
+        (subject == -1)
     """
 
     subject: np.ndarray
@@ -149,7 +164,9 @@ class StopTable:
         )
 
     def _running(self) -> np.ndarray:
-        """(n,) for RATE: time [h] until a rate of the same subject changes again, at most 1; else 1."""
+        """(n,) for RATE: time [h] until a rate of the same subject changes again, at most
+        1; else 1.
+        """
         out = np.ones(len(self.time))
         rates = np.flatnonzero(self.kind == RATE)
         if not rates.size:
@@ -166,7 +183,8 @@ class StopTable:
     def dose_scale(self, n_subjects: int) -> np.ndarray:
         """Largest single dose per subject [mg], for tolerances: (n_subjects,).
 
-        An infusion counts with what it gives in its first hour, or until the next change of a rate if that is sooner.
+        An infusion counts with what it gives in its first hour, or until the next change
+        of a rate if that is sooner.
         """
         scale = np.zeros(n_subjects)
         moved = np.where(
@@ -198,7 +216,8 @@ class Problem:
     y0 : (n_subjects or 1, n_states) [mg], None for zero
     parameters : names of the system's parameters to differentiate the saved sums by
     areas : names of the system's observables to integrate over time, from `start_time` on
-    start_slope : (n_subjects or 1, n_states, n_parameters) d y0/d parameter; None where y0 does not depend on them
+    start_slope : (n_subjects or 1, n_states, n_parameters) d y0/d parameter; None where
+        y0 does not depend on them
     """
 
     system: System
@@ -219,7 +238,9 @@ class Problem:
         return np.atleast_2d(np.asarray(self.y0, dtype=float))
 
     def tolerance(self, options: SolverOptions) -> np.ndarray:
-        """(n_subjects,) [mg] absolute tolerance of each subject, from what it gets and what it starts with."""
+        """(n_subjects,) [mg] absolute tolerance of each subject, from what it gets and
+        what it starts with.
+        """
         return options.tolerance(
             np.maximum(self.stops.dose_scale(self.system.n_subjects), self.start.max(axis=1))
         )
@@ -252,18 +273,20 @@ class Trajectories:
     Parameters
     ----------
     amount : (n_subjects, n_times, n_saved) [mg]; NaN for failed subjects
-    balance : (n_subjects, n_times) [mg] sum of all states minus what was given since the last reset; None for a system
-        that is not closed
+    balance : (n_subjects, n_times) [mg] sum of all states minus what was given since the
+        last reset; None for a system that is not closed
     given : (n_subjects, n_times) [mg] what was given since the last reset
     final : (n_subjects, n_states) [mg] state at the last time
     status : (n_subjects,) int8, see Status
     steps : (n_subjects, 2) accepted and refused steps of the subject's pack
     facts : attributes for provenance (backend, method, ...)
-    sensitivity : (n_subjects, n_times, n_saved, n_parameters) d(amount)/d(parameter); None if none was asked for
+    sensitivity : (n_subjects, n_times, n_saved, n_parameters) d(amount)/d(parameter);
+        None if none was asked for
     derivatives : how the coefficients depend on those parameters
-    area, moment : (n_subjects, n_times, n_areas) [mg*h], [mg*h^2] integrals of the problem's area sums and of time x the
-        sums, from the problem's start to each time (time counted from 0 h); None if none was asked for. They go on through
-        doses and resets. As integrals of concentrations: :func:`.areas.of_concentrations`
+    area, moment : (n_subjects, n_times, n_areas) [mg*h], [mg*h^2] integrals of the
+        problem's area sums and of time x the sums, from the problem's start to each time
+        (time counted from 0 h); None if none was asked for. They go on through doses and
+        resets. As integrals of concentrations: :func:`.areas.of_concentrations`
     """
 
     amount: np.ndarray
@@ -280,7 +303,9 @@ class Trajectories:
 
 
 def smallest_problem() -> Problem:
-    """One dose in two compartments: what a backend integrates to compile and load everything it needs."""
+    """One dose in two compartments: what a backend integrates to compile and load
+    everything it needs.
+    """
     system = System(("depot", "body"), [0, 1, 1], [0, 0, 1], [[-1.0, 1.0, -0.1]])
     stop = StopTable(
         np.array([-1]), np.array([0.0]), np.array([ADD]), np.array([0]), np.array([1.0])
@@ -297,7 +322,8 @@ class Availability:
 class Backend(Protocol):
     """What every backend offers; one contract test suite runs over all of them.
 
-    Where `integrates_areas` is not set, :func:`.areas.solve` makes states of a problem's areas; `solve` does not see them.
+    Where `integrates_areas` is not set, :func:`.areas.solve` makes states of a problem's
+    areas; `solve` does not see them.
     """
 
     name: str

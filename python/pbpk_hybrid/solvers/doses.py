@@ -59,7 +59,8 @@ def dose_stops(
 
     Raises
     ------
-    InputError, UnknownNameError : a dose before time 0, a compartment or route that the model does not have
+    InputError, UnknownNameError : a dose before time 0, a compartment or route that the
+        model does not have
     """
     _check_targets(system, regimen)
     if lag_time:
@@ -80,7 +81,9 @@ def dose_stops(
 
 
 def subject_ids(system: System) -> np.ndarray:
-    """(n_subjects,) the ids by which a regimen knows the subjects: their labels where these are whole numbers."""
+    """(n_subjects,) the ids by which a regimen knows the subjects: their labels where
+    these are whole numbers.
+    """
     labels = np.asarray(system.subjects)
     return labels if labels.dtype.kind in "iu" else np.arange(system.n_subjects)
 
@@ -94,7 +97,9 @@ def last_dose_time(regimen: Regimen) -> float:
 
 
 def last_interval(regimen: Regimen) -> float:
-    """[h] from the last dose to where the next one would be: its II, or the time since the dose before; 0 for one dose."""
+    """[h] from the last dose to where the next one would be: its II, or the time since
+    the dose before; 0 for one dose.
+    """
     c = regimen.columns
     dose = np.flatnonzero(is_dose(c) & ((c["amount"] > 0) | (c["amount_per_kg"] > 0)))
     if not dose.size:
@@ -186,7 +191,9 @@ def steady_state_stops(
 
 
 def _with_steady_states(table, events: DoseEvents, amounts: dict[int, np.ndarray], n_subjects: int):
-    """Append an ADD for every state of every steady state; amounts[row] is (n_subjects or 1, n_states)."""
+    """Append an ADD for every state of every steady state; amounts[row] is (n_subjects or
+    1, n_states).
+    """
     subject, time, kind, state, value = table
     at = np.flatnonzero(events.kind == STEADY)
     n_states = next(iter(amounts.values())).shape[1]

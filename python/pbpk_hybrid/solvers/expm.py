@@ -1,8 +1,9 @@
-"""Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and the oracle for the integrator.
+"""Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and
+the oracle for the integrator.
 
-Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come from one exponential of the
-augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC 23:395), by scaling and squaring (Higham 2005), good to
-about 1e-13.
+Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come
+from one exponential of the augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC
+23:395), by scaling and squaring (Higham 2005), good to about 1e-13.
 """
 
 from __future__ import annotations
@@ -26,18 +27,7 @@ def solve_exactly(
     InputError : if the system has reactions
     """
     system = problem.system
-    if not system.linear:
-        raise InputError(
-            "method",
-            "expm",
-            "a linear system",
-            hint=f"reactions {[r.name for r in system.reactions]} are not linear; "
-            "use method='rodas5p'",
-        )
-    if problem.parameters:
-        raise InputError(
-            "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
-        )
+    _check_linear(problem)
     n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
     n_areas = len(problem.areas)
     sums, area_sums = (_sums(n, terms) for terms in (problem.saved_terms(), problem.area_terms()))
@@ -82,6 +72,22 @@ def solve_exactly(
     return result
 
 
+def _check_linear(problem: Problem) -> None:
+    """Refuse reactions and sensitivities."""
+    if not problem.system.linear:
+        names = [r.name for r in problem.system.reactions]
+        raise InputError(
+            "method",
+            "expm",
+            "a linear system",
+            hint=f"reactions {names} are not linear; use method='rodas5p'",
+        )
+    if problem.parameters:
+        raise InputError(
+            "method", "expm", "a method with sensitivities", hint="use method='rodas5p'"
+        )
+
+
 def _sums(n: int, terms: list[tuple[tuple[int, float], ...]]) -> np.ndarray:
     """(n, number of sums) weights of the states in each sum."""
     out = np.zeros((n, len(terms)))
@@ -104,7 +110,9 @@ def _with_areas(k: np.ndarray, sums: np.ndarray) -> np.ndarray:
 def _one(
     k: np.ndarray, problem: Problem, subject: int, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """All states (n_times, n) of one subject, and what was given; rows of `k` beyond the system's are never reset."""
+    """All states (n_times, n) of one subject, and what was given; rows of `k` beyond the
+    system's are never reset.
+    """
     stops, n = problem.stops, problem.system.n_states
     mine = np.flatnonzero((stops.subject == -1) | (stops.subject == subject))
     value = (

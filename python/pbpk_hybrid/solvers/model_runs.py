@@ -1,7 +1,9 @@
-"""Integrating a model that was assembled from a file: its corners and events per subject, and its outputs as formulas.
+"""Integrating a model that was assembled from a file: its corners and events per subject,
+and its outputs as formulas.
 
-Readers of other programs' models (PK-Sim, SBML) share this: they give an :class:`AssembledModel`, times in the model's unit,
-and what they want to know as expressions over states, time and parameters.
+Readers of other programs' models (PK-Sim, SBML) share this: they give an
+:class:`AssembledModel`, times in the model's unit, and what they want to know as
+expressions over states, time and parameters.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class ModelRun:
     Parameters
     ----------
     values : (n_subjects, n_times, n_outputs)
-    slopes : (n_subjects, n_times, n_outputs, n_parameters) derivatives by the parameters; None: none were asked for
+    slopes : (n_subjects, n_times, n_outputs, n_parameters) derivatives by the parameters;
+        None: none were asked for
     trajectories : what the backend returned
     """
 
@@ -57,8 +60,8 @@ def run_model(
     times : ascending, in the model's unit of time; the first is not before the start
     outputs : name -> formula over states, discrete states, time and given parameters
     sensitivities : names of given parameters
-    options : `max_step` in the model's unit of time; `atol` None: rtol x 1e-5 of the largest amount that the model starts with
-        or that an event sets
+    options : `max_step` in the model's unit of time; `atol` None: rtol x 1e-5 of the
+        largest amount that the model starts with or that an event sets
 
     Raises
     ------
@@ -72,7 +75,8 @@ def run_model(
     saved = tuple(s for s in system.states if s in needed) or system.states[:1]
     stops, moments = _stops(assembled, times)
     if system.events is not None and system.events.n_switches:
-        # every threshold adds an error of its own; with this, curves keep to what the same rtol gives without any
+        # every threshold adds an error of its own; with this, curves keep to what the
+        # same rtol gives without any
         options = replace(options, rtol=max(1e-13, 0.3 * options.rtol))
     if options.atol is None:
         options = replace(options, atol=max(options.rtol * 1e-5, 1e-14) * _scale(assembled, start))
@@ -168,7 +172,9 @@ def _check_sensitivities(assembled: AssembledModel, names: Sequence[str]) -> Non
 
 
 def _stops(assembled: AssembledModel, times: np.ndarray) -> tuple[StopTable, np.ndarray]:
-    """Where a formula has a corner or an event may happen; and the saved times, moved onto those that they equal."""
+    """Where a formula has a corner or an event may happen; and the saved times, moved
+    onto those that they equal.
+    """
     corners = assembled.stops
     first, last = min(times[0], assembled.start_time), times[-1]
     inside = np.isfinite(corners) & (corners >= first) & (corners <= last)

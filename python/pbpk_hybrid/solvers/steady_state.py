@@ -1,8 +1,9 @@
 """The state that a dose repeated for ever has led to.
 
-With Phi(y) the state one interval after y (dose included), the steady state is y = Phi(y). For linear systems
-Phi(y) = E y + b and y = (I - E)^-1 b, exactly. Saturable systems start from the linearised answer and iterate with
-Anderson's acceleration (Anderson 1965; Walker & Ni 2011, SIAM J Numer Anal 49:1715), all subjects at once.
+With Phi(y) the state one interval after y (dose included), the steady state is
+y = Phi(y). For linear systems Phi(y) = E y + b and y = (I - E)^-1 b, exactly. Saturable
+systems start from the linearised answer and iterate with Anderson's acceleration
+(Anderson 1965; Walker & Ni 2011, SIAM J Numer Anal 49:1715), all subjects at once.
 
 Sinks (eliminated drug) have no steady state; what was eliminated before the record counts as 0.
 """
@@ -10,6 +11,7 @@ Sinks (eliminated drug) have no steady state; what was eliminated before the rec
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,25 +19,31 @@ from ..models.system.system import System
 from .base import ADD, RATE, Backend, Problem, SolverOptions, StopTable
 from .expm import step
 
+if TYPE_CHECKING:
+    from .doses import Doses
+
 _MEMORY = 8  # differences kept by Anderson's acceleration
 _MAX_ITERATIONS = 120
 _TOLERANCE = 1e-9  # of y = Phi(y), relative to the largest amount
-# Where elimination cannot keep up, y grows without end until the gap looks small beside it. Amounts beyond this many
-# intervals' doses are no steady state: with it, a gap of _TOLERANCE is at most 1e-4 of what one interval gives.
+# Where elimination cannot keep up, y grows without end until the gap looks small beside
+# it. Amounts beyond this many intervals' doses are no steady state: with it, a gap of
+# _TOLERANCE is at most 1e-4 of what one interval gives.
 _MOST_INTERVALS_HELD = 1e5
-# The linear answer is exact; where nothing is eliminated, round-off may leave the matrix invertible and amounts near 1/eps.
+# The linear answer is exact; where nothing is eliminated, round-off may leave the matrix
+# invertible and amounts near 1/eps.
 _MOST_HELD_LINEAR = 1e10
 
 
 def find_steady_states(
-    system: System, doses, backend: Backend, options: SolverOptions
+    system: System, doses: Doses, backend: Backend, options: SolverOptions
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Amounts of every steady state of `doses`.
 
     Returns
     -------
-    row of ``doses.events.steady`` -> (n_subjects, n_states) for shared events, (1, n_states) for one subject's
-    (n_subjects,) True where none was found
+    amounts : row of ``doses.events.steady`` -> (n_subjects, n_states) [mg] for shared
+        events, (1, n_states) for those of one subject
+    failed : (n_subjects,) True where none was found
     """
     steady = doses.events.steady
     amounts: dict[int, np.ndarray] = {}
@@ -103,7 +111,7 @@ class _Dosing:
         y[:, ~self.lasting] = 0.0
         return y, lost
 
-    # -- linear: exact ----------------------------------------------------------------------------------------
+    # ---- linear: exact ----
     def _linear(self) -> tuple[np.ndarray, np.ndarray]:
         n_subjects, n = self.system.n_subjects, self.system.n_states
         out, lost = np.zeros((n_subjects, n)), np.zeros(n_subjects, dtype=bool)
@@ -139,14 +147,11 @@ class _Dosing:
         """K, plus the reactions linearised at zero."""
         k = self.system.matrix(s)
         for r in self.system.reactions:
-            if r.law == "michaelis_menten":
-                p = r.parameters[s if len(r.parameters) > 1 else 0]
-                for state, gain in r.stoichiometry.items():
-                    k[state, r.reactants[0]] += gain * p[0] / p[1]
-            elif r.law == "enzymatic":
-                p = r.parameters[s if len(r.parameters) > 1 else 0]
-                for state, gain in r.stoichiometry.items():
-                    k[state, r.reactants[0]] += gain * p[0]
+            if r.law == "expression":
+                continue  # its slope at 0 is not known beforehand
+            p = r.parameters[s if len(r.parameters) > 1 else 0]
+            for state, gain in r.stoichiometry.items():
+                k[state, r.reactants[0]] += r.rate_law.initial_slope(gain, p)
         return k
 
     def _rates(self, s: int, base: float, pulse: float) -> np.ndarray:
@@ -180,7 +185,7 @@ class _Dosing:
     def _not_below_zero(self, y: np.ndarray) -> np.ndarray:
         return np.where(self.amounts, np.maximum(y, 0.0), y)
 
-    # -- saturable --------------------------------------------------------------------------------------------
+    # ---- saturable ----
     def _advance(
         self, y: np.ndarray, to: float, backend: Backend, options: SolverOptions
     ) -> np.ndarray:
@@ -249,7 +254,8 @@ class _Dosing:
                     move = np.linalg.solve(jacobian, -f)
                 except np.linalg.LinAlgError:
                     break
-                # no amount may fall below a tenth of itself in one move: Michaelis-Menten has a pole at negative amounts
+                # no amount may fall below a tenth of itself in one move: Michaelis-Menten
+                # has a pole at negative amounts
                 falling = (move < 0) & self.amounts[keep]
                 limit = np.min(
                     np.where(falling, 0.9 * x[keep] / np.where(falling, -move, 1.0), 1.0),
@@ -261,7 +267,9 @@ class _Dosing:
 
 
 def _mix(past_y: list[np.ndarray], past_r: list[np.ndarray]) -> np.ndarray:
-    """Anderson's next iterate from the last ones, subject by subject (small least-squares problems, batched)."""
+    """Anderson's next iterate from the last ones, subject by subject (small least-squares
+    problems, batched).
+    """
     y, r = past_y[-1], past_r[-1]
     if len(past_y) == 1:
         return y + r
@@ -281,7 +289,9 @@ def _lasting_states(system: System) -> np.ndarray:
 
 
 def _signed_states(system: System) -> np.ndarray:
-    """(n_states,) True for deviations, which may be negative: a reaction takes from them without needing them."""
+    """(n_states,) True for deviations, which may be negative: a reaction takes from them
+    without needing them.
+    """
     out = system.may_be_negative.copy()
     for r in system.reactions:
         out[[s for s, gain in r.stoichiometry.items() if gain < 0 and s not in r.reactants]] = True

@@ -1,4 +1,7 @@
-"""How many threads, and how work is shared among them. Kernels release the GIL, so plain threads are enough."""
+"""How many threads, and how work is shared among them.
+
+Kernels release the GIL, so plain threads are enough.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,9 @@ def run_in_threads(
 ) -> None:
     """Run worker(0..tasks-1), each index once, on `threads` threads.
 
-    `make_worker` is called once per thread (it owns that thread's scratch memory). Ctrl-C reaches the main
-    thread, which stops the others after their current task. The first error is raised again.
+    `make_worker` is called once per thread (it owns that thread's scratch memory). Ctrl-C
+    reaches the main thread, which stops the others after their current task. The first
+    error is raised again.
     """
     if threads <= 1 or tasks <= 1:
         worker = make_worker()

@@ -1,8 +1,10 @@
 """The times that are saved where nobody names any: one grid for Python, command line and app.
 
-A curve is dense after every change of what enters (a dose, the start and end of an infusion, a reset), has a point just
-before every later one, so that troughs are troughs, and goes on until 99 % of the area that the last dose leaves is behind
-in the median person. Where the area ends and when curves peak is found by integrating a few of the people first.
+A curve is dense after every change of what enters (a dose, the start and end of an
+infusion, a reset), has a point just before every later one, so that troughs are troughs,
+and goes on until 99 % of the area that the last dose leaves is behind in the median
+person. Where the area ends and when curves peak is found by integrating a few of the
+people first.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ LONGEST = 8760.0
 PLAIN = 24.0
 #: people integrated for the search: one pack of the embedded backend
 PEOPLE = 8
-#: up to so many changes of the input get every point; points around the peak and some more; points around the peak;
-#: few points. More are refused
+#: up to so many changes of the input get every point; points around the peak and some
+#: more; points around the peak; few points. More are refused
 FULL, ROUGH, PEAKS, MOST = 3, 60, 1000, 5000
 
 _SECONDS = np.array([1, 2, 4, 8, 15, 30]) / 3600
-# ratio 1.13 up to an hour: the largest saved value of a first-order rise and fall is within 0.3 % of the peak
+# ratio 1.13 up to an hour: the largest saved value of a first-order rise and fall is
+# within 0.3 % of the peak
 _MINUTES = np.unique(np.round(np.geomspace(60, 3600, 35) / 15) * 15) / 3600
 #: (up to, every) [h]
 _HOURS = (
@@ -79,7 +82,9 @@ class TimeGrid:
 
 @dataclass(frozen=True, eq=False)
 class _Changes:
-    """When what enters changes: (n,) times [h], ascending, and whether it is at once (a bolus, a reset) or by a rate."""
+    """When what enters changes: (n,) times [h], ascending, and whether it is at once (a
+    bolus, a reset) or by a rate.
+    """
 
     time: np.ndarray
     rated: np.ndarray
@@ -150,7 +155,9 @@ def refuse_many(changes: int) -> None:
 
 
 def _changes(stops: StopTable) -> _Changes:
-    """Times of the stops that matter: a formulation that releases in 60 pieces of nearly one rate changes little 58 times."""
+    """Times of the stops that matter: a formulation that releases in 60 pieces of nearly
+    one rate changes little 58 times.
+    """
     value = np.nan_to_num(np.atleast_2d(stops.value))  # NaN: a steady state that was not found
     size = np.abs(value).max(axis=0)
     signed = np.where(np.abs(value.min(axis=0)) > value.max(axis=0), -size, size)
@@ -203,7 +210,9 @@ def _watched(system: System) -> tuple[str, ...]:
 
 
 def _curves(system, stops, changes, backend, options, start) -> _Curves | None:
-    """Plasma of a few people to a year after the last change; None where there is none or it cannot be integrated."""
+    """Plasma of a few people to a year after the last change; None where there is none or
+    it cannot be integrated.
+    """
     names = _watched(system)
     if not names:
         return None
@@ -248,17 +257,21 @@ def _horizon(
         return floor, f"dense after every dose, to {floor:g} h: the last interval or observation"
     if capped:
         return end, (
-            f"dense after every dose, to {end:g} h: cut off a year after the last dose, although less than "
+            f"dense after every dose, to {end:g} h: cut off a year after the last dose, "
+            "although less than "
             f"{SHARE:.0%} of the area under the curve lies before it in the median person"
         )
     return end, (
-        f"dense after every dose, to {end:g} h: {SHARE:.0%} of the area under the curve from the last dose on lies "
+        f"dense after every dose, to {end:g} h: {SHARE:.0%} of the area under the curve from "
+        "the last dose on lies "
         "before it in the median person"
     )
 
 
 def _ends(curves: _Curves | None, last: float) -> float | None:
-    """When the median person has lost its area after `last`, of the compound that takes longest; None: no area."""
+    """When the median person has lost its area after `last`, of the compound that takes
+    longest; None: no area.
+    """
     if curves is None:
         return None
     row = int(np.searchsorted(curves.time, last))
@@ -287,7 +300,9 @@ def _rest(t: np.ndarray, amount: np.ndarray) -> float:
 
 
 def _rounded(end: float, last: float) -> float:
-    """Up to the next whole tenth of an hour, hour, six hours or day, as the time after the last change is long."""
+    """Up to the next whole tenth of an hour, hour, six hours or day, as the time after
+    the last change is long.
+    """
     length = end - last
     step = next(s for limit, s in ((1, 0.1), (24, 1), (96, 6), (np.inf, 24)) if length <= limit)
     return float(min(round(np.ceil(end / step - 1e-9) * step, 9), last + LONGEST))
@@ -321,7 +336,9 @@ def _pattern(span: float) -> np.ndarray:
 
 
 def _after(i: int, n: int, span: float, rated: bool, curves, time: float) -> np.ndarray:
-    """Points after change i of n, relative to it: all for few changes and the last, else about the peak and a few more."""
+    """Points after change i of n, relative to it: all for few changes and the last, else
+    about the peak and a few more.
+    """
     if n <= FULL or i == n - 1:
         return np.r_[_SECONDS[_SECONDS < span], _pattern(span), _peaks(curves, time, span, 1.1)]
     if n <= ROUGH:
@@ -332,7 +349,9 @@ def _after(i: int, n: int, span: float, rated: bool, curves, time: float) -> np.
 
 
 def _peaks(curves: _Curves | None, time: float, span: float, ratio: float) -> np.ndarray:
-    """Points from half of the earliest peak to twice the latest one among the people, a ratio apart."""
+    """Points from half of the earliest peak to twice the latest one among the people, a
+    ratio apart.
+    """
     if curves is None:
         return np.empty(0)
     inside = (curves.time > time) & (curves.time < just_before(time + span))

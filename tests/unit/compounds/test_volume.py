@@ -102,10 +102,19 @@ def test_curated_drugs_use_their_measured_volume_where_that_was_validated_best()
     from pbpk_hybrid.compounds import list_compounds
 
     compounds = [get_compound(n) for n in list_compounds(curated=True)]
-    assert all(c.volume_steady_state is not None for c in compounds)
+    # a metabolite that nobody was given has no measured volume
+    formed = {m.metabolite for c in compounds for m in c.metabolism}
+    assert all(c.volume_steady_state is not None for c in compounds if c.name not in formed)
     # the table of benchmarks/validation/README.md; tests/traps/test_defaults.py holds each file to its own numbers
     predicted = [c.name for c in compounds if c.distribution_basis == "predicted"]
-    assert predicted == ["caffeine", "omeprazole", "sufentanil"]
+    assert predicted == [
+        "caffeine",
+        "carbamazepine",
+        "hydroxyitraconazole",
+        "itraconazole",
+        "omeprazole",
+        "sufentanil",
+    ]
     assert any(
         "Na,K-ATPase" in note and "distribution_basis" in note
         for note in get_compound("digoxin").notes

@@ -28,7 +28,7 @@ def one_compartment(n=1, ka=1.5, cl=3.0, v=30.0, subjects=None):
         [0, 0, 1],
         c.k_value,
         observables={"plasma": ph.Observable((1,), c.observable_factor["plasma"])},
-        targets={"oral": 0, "iv_bolus": 1},
+        targets={"oral": 0, "iv_bolus": 1, "iv_infusion": 1},
         n_subjects=n,
         subjects=subjects,
         parameters=parameters,

@@ -7,7 +7,7 @@ import pytest
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.estimation import LogNormal, Parameter, fit, sample_posterior
-from pbpk_hybrid.estimation.bayes import effective_size, split_rhat
+from pbpk_hybrid.estimation.nuts import effective_size, split_rhat
 
 
 def test_draws_of_a_conjugate_model_are_its_posterior(model, observe):

@@ -323,3 +323,32 @@ def test_a_map_fit_of_two_parameters(model):
             ["Applications|Tablet twice|Start time"],
             compartments={"plasma": BLOOD},
         )
+
+
+def test_a_posterior_of_a_patient(model):
+    import pbpk_hybrid as ph
+    from pbpk_hybrid.estimation import LogNormal
+
+    rate, vmax = "Drug|Absorption rate", "Metabolism|Vmax"
+    hours = np.array([1.0, 2.0, 5.0, 12.0])
+    truth = model.set({rate: 0.03, vmax: 0.7})
+    curve = truth.simulate(hours, outputs=BLOOD)["concentration"].values[0, :, 0]
+    patient = ph.Patient(samples=list(zip(hours.tolist(), curve.tolist(), strict=True)))
+    found = ph.posterior(
+        model,
+        patient,
+        {rate: LogNormal(0.02, 0.6), vmax: LogNormal(1.0, 0.6)},
+        error={"proportional": 0.1},
+        compartments={"plasma": BLOOD},
+        draws=300,
+    )
+    assert found.reliable
+    for name, value in ((rate, 0.03), (vmax, 0.7)):
+        assert found.mean()[name] == pytest.approx(value, abs=2 * found.sd()[name])
+    rows = found.picks(40)
+    ahead = found.simulate(None, hours, draws=40)["concentration"].values[:, :, 0]
+    np.testing.assert_allclose(ahead, found.predicted[rows], rtol=1e-4)
+    with pytest.raises(errors.InputError, match="its own doses"):
+        found.simulate("1 mg oral", hours)
+    with pytest.raises(errors.InputError, match="its own doses"):
+        ph.posterior(model, ph.Patient("1 mg oral"), {vmax: LogNormal(1.0, 0.6)})

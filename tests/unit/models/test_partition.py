@@ -263,7 +263,18 @@ def test_rodgers_rowland_cannot_predict_the_blood_ratio_of_a_strong_base():
         )
 
 
-@pytest.mark.parametrize("name", list_compounds(curated=True))
+#: more of it is unbound in plasma than plasma lipid alone would leave: the method says so
+_UNEXPLAINED = ("amikacin", "clarithromycin", "ketoconazole", "vancomycin")
+
+
+@pytest.mark.parametrize("name", _UNEXPLAINED)
+def test_a_fraction_unbound_that_lipid_cannot_explain_is_said(name):
+    with pytest.warns(OutOfRangeWarning):
+        partition_coefficients(get_compound(name), "human")
+        blood_to_plasma_ratio(get_compound(name), "human", hematocrit=0.45)
+
+
+@pytest.mark.parametrize("name", sorted(set(list_compounds(curated=True)) - set(_UNEXPLAINED)))
 def test_curated_drugs_partition_without_a_warning(name):
     c = get_compound(name)
     for species in ("human", *c.species_values):

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models import emax, with_effect_compartment, with_indirect_response
-from pbpk_hybrid.models.system.system import HILL_FLOOR, hill_share
+from pbpk_hybrid.models.laws.hill import HILL_FLOOR, hill_share
 
 TIMES = np.linspace(0.0, 48.0, 49)
 TIGHT = ph.SolverOptions(rtol=1e-10)
@@ -262,7 +262,7 @@ def test_the_exact_method_refuses_a_response_and_solves_an_effect_compartment():
 @pytest.mark.parametrize("x", [2e-9, 1e-6, 1e-3, 0.5, 1.0, 3.0, 50.0])
 def test_derivatives_of_the_hill_law_are_those_of_complex_steps(x, power):
     """Of phi and of the closed form of phi_a; a complex step has no difference to lose digits in."""
-    from pbpk_hybrid.solvers.embedded.hill import second
+    from pbpk_hybrid.solvers.embedded.laws.hill import second
 
     half, h = 0.7, 1e-30
     a = x * half
@@ -291,7 +291,7 @@ def test_derivatives_of_the_hill_law_are_those_of_complex_steps(x, power):
 
 
 def test_the_hill_law_is_a_straight_line_below_a_billionth_of_its_half():
-    from pbpk_hybrid.solvers.embedded.hill import second
+    from pbpk_hybrid.solvers.embedded.laws.hill import second
 
     half, power = 0.7, 1.5
     phi, by_a, by_half, by_power, aa, a_half, a_power = second(4e-10 * half, half, power)

@@ -71,7 +71,8 @@ def mavoglurant_system(weight: np.ndarray, subjects: np.ndarray | None = None) -
 
     def assemble(p):
         entries = _entries(p, weight, number) | {(number["area"], venous): plasma}
-        k = np.empty((n, len(entries)), dtype=np.result_type(*entries.values()))
+        rows = max(np.size(rate) for rate in entries.values())  # one subject, many values of p
+        k = np.empty((rows, len(entries)), dtype=np.result_type(*entries.values()))
         for column, rate in enumerate(entries.values()):
             k[:, column] = rate
         return Coefficients(k, (), {"plasma": plasma})

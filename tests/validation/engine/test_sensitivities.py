@@ -223,12 +223,6 @@ def test_inhibitors_and_mass_action_by_every_constant():
     check(system, regimen, names)
 
 
-def test_blocks_of_parameters_have_one_size():
-    from pbpk_hybrid.solvers.embedded import enzymatic, sensitivity
-
-    assert enzymatic.BLOCK == sensitivity.BLOCK
-
-
 def test_inhibited_inactivated_and_induced_enzymes_by_every_constant():
     mixed = ph.Reaction(
         "mixed",

@@ -1,14 +1,17 @@
-r"""From a model as a file states it to a System: what is linear goes to the matrix, the rest becomes reactions.
+r"""From a model as a file states it to a System: what is linear goes to the matrix, the
+rest becomes reactions.
 
 Every formula is written in terms of states, time and parameters. A right-hand side is then split,
 
 .. math:: \dot y_i = \sum_j K_{ij}(p)\,y_j + \sum_m S_{im}\,v_m(y, t, p),
 
-and in each v the largest parts without states are computed once per subject. A term that two right-hand sides share with
-different factors (what leaves one compartment enters another) is one reaction.
+and in each v the largest parts without states are computed once per subject. A term that
+two right-hand sides share with different factors (what leaves one compartment enters
+another) is one reaction.
 
-Quantities that events change are discrete states: rows of y that only events move. Time is a state of its own, with slope 1,
-where a rate depends on it: a Rosenbrock method then needs no derivative by time.
+Quantities that events change are discrete states: rows of y that only events move. Time
+is a state of its own, with slope 1, where a rate depends on it: a Rosenbrock method then
+needs no derivative by time.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ from .tree import (
     where,
 )
 
-#: two times are the same if they differ by less than this share of them: what rounding leaves of a sum of times
+#: two times are the same if they differ by less than this share of them: what rounding
+#: leaves of a sum of times
 SAME_TIME = 1e-11
 
 
@@ -95,7 +99,8 @@ class AssembledModel:
     outputs : name -> formula over states, discrete states, time and parameters
     parameters : name -> (n_subjects or 1,) numbers that the formulas take
     formulas : name of a parameter -> formula over the same
-    shifts : given numbers (names of `parameters`) that move the time of an event or corner -> what moves
+    shifts : given numbers (names of `parameters`) that move the time of an event or
+        corner -> what moves
     start_time : at which the start holds
     """
 
@@ -114,7 +119,8 @@ class AssembledModel:
         values: Mapping[str, np.ndarray | float],
         subjects: Sequence | np.ndarray | None = None,
     ) -> AssembledModel:
-        """The same equations for other subjects: other numbers for exactly the names that were given before.
+        """The same equations for other subjects: other numbers for exactly the names that
+        were given before.
 
         Parameters
         ----------
@@ -150,11 +156,15 @@ class AssembledModel:
 
     @cached_property
     def stops(self) -> np.ndarray:
-        """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a subject has none."""
+        """(n_subjects or 1, n) times of corners, not sorted; infinite or NaN where a
+        subject has none.
+        """
         return stack_columns(evaluate(self.corners, self.parameters))
 
     def start_slope(self, names: Sequence[str]) -> np.ndarray | None:
-        """(n_subjects or 1, n_states, n) derivative of the start by given parameters; None: it depends on none."""
+        """(n_subjects or 1, n_states, n) derivative of the start by given parameters;
+        None: it depends on none.
+        """
         columns = []
         for name in names:
             formulas = directional(self.start_formulas, {name: number(1.0)})
@@ -186,7 +196,8 @@ def assemble_model(
 
     Raises
     ------
-    InputError, UnknownNameError : a name that the model does not have, a shape that does not fit, a value that is not finite
+    InputError, UnknownNameError : a name that the model does not have, a shape that does
+        not fit, a value that is not finite
     """
     base = _checked(values or {}, n_subjects)
     replaced = model.with_parameters({name: symbol(given(name)) for name in values or {}}, base)
@@ -258,8 +269,8 @@ class _Assembly:
         return moving or set(self.model.states[:1])
 
     def _switched(self, name: str, first: Expression, alternatives) -> dict[str, Expression]:
-        """A parameter that events change: which of its formulas is in force is a discrete state, and so is the number
-        that an event has given it."""
+        """A parameter that events change: which of its formulas is in force is a discrete
+        state, and so is the number that an event has given it."""
         mode, held = f"{name} formula in force", f"{name} number given by an event"
         value = first
         kept = list(dict.fromkeys(f for f in alternatives if f is not None))
@@ -319,7 +330,8 @@ class _Assembly:
             events=events,
             signed=self._signed(),
         )
-        # a file may forbid what its own equations do (PK-Sim's saliva gland gives what it never got)
+        # a file may forbid what its own equations do (PK-Sim's saliva gland gives what it
+        # never got)
         taken = [n for n, free in zip(self.names, signed_by_equations(system), strict=True) if free]
         system = replace(system, signed=(*system.signed, *taken))
         outputs = dict(zip(model.outputs, self.closed(model.outputs.values()), strict=True))
@@ -339,7 +351,9 @@ class _Assembly:
     def _shifts(
         self, corners: Sequence[Expression], rates: Mapping[str, Expression]
     ) -> dict[str, str]:
-        """Given number -> the event, or corner, whose time depends on it; a sensitivity would miss that."""
+        """Given number -> the event, or corner, whose time depends on it; a sensitivity
+        would miss that.
+        """
         moved: dict[str, str] = {}
         own = set(self.base)
         reached = self._reached(rates)
@@ -362,7 +376,9 @@ class _Assembly:
         return moved
 
     def _reached(self, rates: Mapping[str, Expression]) -> dict[str, frozenset[str]]:
-        """State -> given numbers that it depends on, by way of other states and of what events set."""
+        """State -> given numbers that it depends on, by way of other states and of what
+        events set.
+        """
         start = dict(zip(self.names, self._start(), strict=True))
         conditions = dict(self._switches)
         uses = {s: set(symbols(rate)) | symbols(start[s]) for s, rate in rates.items()}
@@ -388,7 +404,9 @@ class _Assembly:
         return {s: frozenset(names) for s, names in reached.items()}
 
     def _tainted(self) -> dict[str, frozenset[str]]:
-        """Discrete state -> names of what its values come from, also by way of other discrete states."""
+        """Discrete state -> names of what its values come from, also by way of other
+        discrete states.
+        """
         comes_from: dict[str, set[str]] = {d: set() for d in self.discrete}
         for event in self.model.events:
             for a in event.assignments:
@@ -481,10 +499,12 @@ class _Assembly:
     # -- events and corners ---------------------------------------------------------------------
 
     def _frozen(self, rates: Mapping[str, Expression]) -> dict[str, Expression]:
-        """Rates in which a comparison of a state with a threshold is a discrete state that an event sets.
+        """Rates in which a comparison of a state with a threshold is a discrete state
+        that an event sets.
 
-        Within a step nothing jumps then, and steps end at thresholds. (A step whose stages lie on both sides of a jump can look
-        accurate and go nowhere, since they cancel.) Signs, thresholds of zero, stay as they are: amounts that have died away
+        Within a step nothing jumps then, and steps end at thresholds. (A step whose
+        stages lie on both sides of a jump can look accurate and go nowhere, since they
+        cancel.) Signs, thresholds of zero, stay as they are: amounts that have died away
         change theirs by rounding.
         """
         states = {*self.states, self.model.time} if self.time_switches else set(self.states)
@@ -507,7 +527,8 @@ class _Assembly:
         return self._one_side(rates)
 
     def _one_side(self, rates: Mapping[str, Expression]) -> dict[str, Expression]:
-        """Rates in which the smaller, or larger, of a number and a quantity is one of them within a step.
+        """Rates in which the smaller, or larger, of a number and a quantity is one of
+        them within a step.
 
         A step over such a corner is refused until it is short; one that ends there is not.
         """
@@ -647,7 +668,9 @@ def _with_nodes(
 
 
 def _is(mode: Expression, value: int) -> Expression:
-    """Whether a discrete state has a value; interpolation between steps may leave its last digit off."""
+    """Whether a discrete state has a value; interpolation between steps may leave its
+    last digit off.
+    """
     return apply("lt", apply("abs", mode - float(value)), 0.5)
 
 
@@ -661,7 +684,9 @@ def _factor(term: Expression) -> tuple[float, Expression]:
 
 
 def _with_constants(roots, moving: set[str], depends, prefix: str):
-    """Expressions in which the largest parts without states are symbols; and those symbols' expressions."""
+    """Expressions in which the largest parts without states are symbols; and those
+    symbols' expressions.
+    """
     constants: dict[Expression, str] = {}
     new: dict[Expression, Expression] = {}
     fixed = lambda node: moving.isdisjoint(depends[node])

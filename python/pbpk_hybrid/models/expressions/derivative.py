@@ -1,8 +1,9 @@
 """Derivatives of expressions by their symbols, as expressions again.
 
-Sharing of nodes does the work of bookkeeping: a derivative contains the nodes of the value it comes from. Where a function has
-a corner (``abs``, ``min``, ``max``, conditions, tables) the derivative is that of the piece in force; comparisons and steps
-have derivative zero.
+Sharing of nodes does the work of bookkeeping: a derivative contains the nodes of the
+value it comes from. Where a function has a corner (``abs``, ``min``, ``max``, conditions,
+tables) the derivative is that of the piece in force; comparisons and steps have
+derivative zero.
 """
 
 from __future__ import annotations

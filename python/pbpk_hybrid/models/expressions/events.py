@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +42,12 @@ class EventProgram:
     values_of_constants : (n_subjects or 1, n_constants)
     still : names of the states that only events change
     time : name of the state that is time
-    n_switches : so many of the last events only say on which side of a threshold a state is; no amount jumps
-    reported_before : what is saved at the time of an event is the state before it (as PK-Sim reports), not after it
-    queue : how events of one time wait for each other, as in SBML; None: each happens at once, in order
+    n_switches : so many of the last events only say on which side of a threshold a state
+        is; no amount jumps
+    reported_before : what is saved at the time of an event is the state before it (as
+        PK-Sim reports), not after it
+    queue : how events of one time wait for each other, as in SBML; None: each happens at
+        once, in order
     """
 
     conditions: tuple[Expression, ...]
@@ -58,7 +62,7 @@ class EventProgram:
     n_switches: int = 0
     queue: EventQueue | None = None
 
-    def take(self, subjects) -> EventProgram:
+    def take(self, subjects: slice | Sequence[int] | np.ndarray) -> EventProgram:
         """The same events for some of the subjects."""
         from dataclasses import replace
 

@@ -1,7 +1,8 @@
 """What of an expression is linear in the states, and what is not.
 
-A right-hand side of a whole-body model is mostly linear in the amounts once its parameters are folded. The linear terms go to
-the System's matrix K, where they cost one multiplication; the rest becomes reactions.
+A right-hand side of a whole-body model is mostly linear in the amounts once its
+parameters are folded. The linear terms go to the System's matrix K, where they cost one
+multiplication; the rest becomes reactions.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def split_linear(
 
     Returns
     -------
-    state -> coefficient, an expression without states; and the rest, in which what depends on states is not linear
+    state -> coefficient, an expression without states; and the rest, in which what
+    depends on states is not linear
     """
     linear_in = frozenset(states)
     known = linear_in | frozenset(moving)
@@ -34,7 +36,8 @@ def split_linear(
     free = lambda node: known.isdisjoint(depends[node])
     linear: dict[str, Expression] = {}
     rest: list[Expression] = []
-    # (node, factors that multiply it, gates it stands behind); worked off as a list, since sums may be deep
+    # (node, factors that multiply it, gates it stands behind); worked off as a list,
+    # since sums may be deep
     todo: list[tuple[Expression, tuple[Expression, ...], tuple[Gate, ...]]] = [(expression, (), ())]
     while todo:
         node, factors, gates = todo.pop()
@@ -61,8 +64,8 @@ def split_linear(
 
 
 def _behind(product: Expression, gates: tuple[Gate, ...]) -> Expression:
-    """The product where every gate is open, else zero: chosen, not multiplied, since what is behind a closed gate may be
-    infinite (``V > 0 ? M/V : 0``)."""
+    """The product where every gate is open, else zero: chosen, not multiplied, since what
+    is behind a closed gate may be infinite (``V > 0 ? M/V : 0``)."""
     for condition, wanted in reversed(gates):
         product = where(condition, product, 0.0) if wanted else where(condition, 0.0, product)
     return product

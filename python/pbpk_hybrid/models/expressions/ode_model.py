@@ -1,6 +1,8 @@
-"""A model as a file states it: quantities by name, each with an initial value, a rate or a formula; events; outputs.
+"""A model as a file states it: quantities by name, each with an initial value, a rate or
+a formula; events; outputs.
 
-This is what readers of other programs' models make. :mod:`.assembly` turns it into a :class:`System`.
+This is what readers of other programs' models make. :mod:`.assembly` turns it into a
+:class:`System`.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ class Assignment:
     ----------
     target : name of a state or parameter
     value : what it becomes
-    keeps_formula : a parameter follows `value` from then on; False: it keeps the number that `value` has at the event.
-        A state always takes the number.
+    keeps_formula : a parameter follows `value` from then on; False: it keeps the number
+        that `value` has at the event. A state always takes the number.
     """
 
     target: str
@@ -43,7 +45,8 @@ class Event:
     condition : true where it is not zero
     assignments : what happens
     once : at most one time
-    queued : events of one time happen by priority, and each may undo or cause others, as in SBML; False: in their order
+    queued : events of one time happen by priority, and each may undo or cause others, as
+        in SBML; False: in their order
     priority : of queued events; the highest first (None: the lowest)
     persistent : a queued event still happens if another one has made its condition false
     values_at_trigger : its assignments have the values of when its condition became true
@@ -79,7 +82,8 @@ class OdeModel:
 
     Raises
     ------
-    InputError, UnknownNameError : a name that is nothing, or twice something; formulas that need each other
+    InputError, UnknownNameError : a name that is nothing, or twice something; formulas
+        that need each other
     """
 
     rates: Mapping[str, Expression]
@@ -148,7 +152,8 @@ class OdeModel:
     def with_parameters(
         self, values: Mapping[str, Expression | float], given: Iterable[str] = ()
     ) -> OdeModel:
-        """The same model with other values or formulas of some parameters (or initial values of states), and further symbols.
+        """The same model with other values or formulas of some parameters (or initial
+        values of states), and further symbols.
 
         Raises
         ------

@@ -1,4 +1,5 @@
-"""Text to expressions: a grammar of our own, so that no text from a file ever reaches Python's evaluator.
+"""Text to expressions: a grammar of our own, so that no text from a file ever reaches
+Python's evaluator.
 
 .. code-block:: text
 
@@ -19,7 +20,8 @@ from typing import NamedTuple
 from ..._core.errors import InputError, unknown_name
 from .tree import Expression, add, apply, as_expression, div, mul, number, power, symbol, where
 
-#: characters of one expression, and levels of brackets, that are read; more is refused before any work is done
+#: characters of one expression, and levels of brackets, that are read; more is refused
+#: before any work is done
 MAX_LENGTH, MAX_DEPTH = 200_000, 60
 
 _TOKEN = re.compile(
@@ -89,8 +91,10 @@ def parse_expression(
     text : see the grammar of this module
     names : name -> what it stands for; others are symbols of their own name. None: all are
     field : what the text is, for errors
-    value_first : ``piecewise(value, condition, other)``, as SBML and PEtab have it, also of several pieces
-    decimal_comma : ``0,5`` is a half and arguments are separated by ``;`` alone, as in files of Open Systems Pharmacology
+    value_first : ``piecewise(value, condition, other)``, as SBML and PEtab have it, also
+        of several pieces
+    decimal_comma : ``0,5`` is a half and arguments are separated by ``;`` alone, as in
+        files of Open Systems Pharmacology
 
     Raises
     ------

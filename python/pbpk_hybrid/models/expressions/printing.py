@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .tree import Expression, postorder
+from typing import TYPE_CHECKING
+
+from .traversal import postorder
+
+if TYPE_CHECKING:
+    from .tree import Expression
 
 _COMPARISONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 #: how tightly an operation holds its arguments

@@ -1,10 +1,13 @@
-r"""The parameters of httk's models, made as httk makes them: from a compound to its lists ``parameterize_*``.
+r"""The parameters of httk's models, made as httk makes them: from a compound to its lists
+``parameterize_*``.
 
-Names and units are httk's (R package httk 2.7.4, MIT, US EPA; Pearce et al. 2017, J Stat Softw 79(4)), so that its users
-can compare line by line: flows Q*c [L/h/kg^0.75] and Q*f (fractions of cardiac output), volumes V*c [L/kg], K*2pu tissue to
-unbound plasma, clearances [L/h/kg], kgutabs and kelim [1/h]. Where httk does what this package's own models do not, httk's
-way is kept here: one liver density and cell count for all species, the gut clearance multiplied by the fraction unbound
-twice, the raw species table with its known slips.
+Names and units are httk's (R package httk 2.7.4, MIT, US EPA; Pearce et al. 2017, J Stat
+Softw 79(4)), so that its users can compare line by line: flows Q*c [L/h/kg^0.75] and Q*f
+(fractions of cardiac output), volumes V*c [L/kg], K*2pu tissue to unbound plasma,
+clearances [L/h/kg], kgutabs and kelim [1/h]. Where httk does what this package's own
+models do not, httk's way is kept here: one liver density and cell count for all species,
+the gut clearance multiplied by the fraction unbound twice, the raw species table with its
+known slips.
 """
 
 from __future__ import annotations
@@ -66,13 +69,16 @@ _SCHMITT = {
 def httk_parameters(
     compound: Compound | str, species: str = "human", model: str = "pbtk"
 ) -> dict[str, float]:
-    """httk's parameter list of one compound in one species, with httk's defaults (``default.to.human=TRUE``).
+    """httk's parameter list of one compound in one species, with httk's defaults
+    (``default.to.human=TRUE``).
 
     Parameters
     ----------
-    compound : a name, CAS number or DTXSID of httk's table, or a Compound; a Compound of your own has no measured oral
-        bioavailability, so that absorption is predicted from ``caco2_permeability`` (1.6e-6 cm/s if it has none)
-    species : one of :data:`HTTK_SPECIES`; what is not measured there is taken from humans, as httk does on request
+    compound : a name, CAS number or DTXSID of httk's table, or a Compound; a Compound of
+        your own has no measured oral bioavailability, so that absorption is predicted
+        from ``caco2_permeability`` (1.6e-6 cm/s if it has none)
+    species : one of :data:`HTTK_SPECIES`; what is not measured there is taken from
+        humans, as httk does on request
     model : "pbtk", "3compartment" or "1compartment"
 
     Returns
@@ -101,13 +107,15 @@ def httk_parameters(
 def httk_steady_state_parameters(
     compound: Compound | str, species: str = "human"
 ) -> dict[str, float]:
-    """httk's list for its steady-state model ``3compartmentss`` (``parameterize_steadystate``): see httk_parameters."""
+    """httk's list for its steady-state model ``3compartmentss``
+    (``parameterize_steadystate``): see httk_parameters.
+    """
     species = _species(species)
     drug, measured = _drug(compound, species)
     return _steady_state(drug, measured, species)
 
 
-# ------------------------------------------------------------------------------------------------------- the compound
+# ---- the compound ----
 def _species(species: str) -> str:
     name = str(species).strip().lower()
     if name not in HTTK_SPECIES:
@@ -118,7 +126,9 @@ def _species(species: str) -> str:
 def _drug(
     compound: Compound | str, species: str
 ) -> tuple[Compound, tuple[float | None, float | None, bool]]:
-    """The compound with the species' values put in, its measured (Foral, Fhep), and whether Fabs and Fgut count."""
+    """The compound with the species' values put in, its measured (Foral, Fhep), and
+    whether Fabs and Fgut count.
+    """
     foral = fhep = None
     if isinstance(compound, str):
         name, compound = compound, get_compound(compound, collection="httk")
@@ -138,7 +148,9 @@ def _needed(compound: Compound, field: str) -> None:
 
 
 def _chemistry(drug: Compound, species: str) -> dict[str, float]:
-    """Ionisation, binding and clearance per cells: what ``parameterize_schmitt`` and ``get_clint`` give."""
+    """Ionisation, binding and clearance per cells: what ``parameterize_schmitt`` and
+    ``get_clint`` give.
+    """
     body = httk_physiology(species)
     pow_ = 10.0**drug.log_p
     charge = ionisation(PLASMA_PH, drug.pka_acid, drug.pka_base)
@@ -183,7 +195,9 @@ def _chemistry(drug: Compound, species: str) -> dict[str, float]:
 
 @cache
 def _composition(species: str) -> dict[str, dict[str, float]]:
-    """Schmitt's descriptors by tissue; ``rest`` is the mean of all tissues but red cells, placenta and thyroid included."""
+    """Schmitt's descriptors by tissue; ``rest`` is the mean of all tissues but red cells,
+    placenta and thyroid included.
+    """
     measured = species if species in ("rat", "human") else "human"
     out: dict[str, dict[str, float]] = {}
     for ours, theirs in _SCHMITT.items():
@@ -220,9 +234,11 @@ def _partition(drug: Compound, p: dict[str, float], species: str) -> dict[str, f
     return out
 
 
-# ------------------------------------------------------------------------------------------------------------ the body
+# ---- the body ----
 def _lumped(p: dict[str, float], species: str, own: tuple[str, ...]) -> dict[str, float]:
-    """Volumes, flows and partition of the model's compartments; ``rest`` holds the others, by volume."""
+    """Volumes, flows and partition of the model's compartments; ``rest`` holds the
+    others, by volume.
+    """
     volumes = httk_tissue(species, "Vol (L/kg)")
     flows = httk_tissue(species, "Flow (mL/min/kg^(3/4))")
     output = httk_physiology(species)["Cardiac Output"]
@@ -261,15 +277,19 @@ def _liver_clint(p: dict[str, float]) -> float:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------- absorption
+# ---- absorption ----
 def effective_permeability(caco2: float, species: str) -> float:
-    """P_eff [1e-4 cm/s] of human or rat jejunum from Caco-2 (Yang et al. 2007; Honda et al. in httk's calc_peff)."""
+    """P_eff [1e-4 cm/s] of human or rat jejunum from Caco-2 (Yang et al. 2007; Honda et
+    al. in httk's calc_peff).
+    """
     human = 10.0 ** (0.4926 * math.log10(caco2) - 0.1454)
     return max((human + 0.1815) / 1.039 / 10, 0.0) if species == "rat" else human
 
 
 def _predicted_absorption(drug: Compound, p: dict[str, float], species: str) -> dict[str, float]:
-    """Fabs (compartmental transit), Fgut (Q_gut model) and kgutabs from Caco-2 permeability alone."""
+    """Fabs (compartmental transit), Fgut (Q_gut model) and kgutabs from Caco-2
+    permeability alone.
+    """
     caco2 = DEFAULT_CACO2 if drug.caco2_permeability is None else drug.caco2_permeability
     body, rat = httk_physiology(species), httk_physiology("rat")
     radius = body.get("Small Intestine Radius", rat["Small Intestine Radius"])
@@ -301,7 +321,9 @@ def _predicted_absorption(drug: Compound, p: dict[str, float], species: str) -> 
 
 
 def _absorption(drug: Compound, measured, p: dict[str, float], species: str) -> dict[str, float]:
-    """Measured oral bioavailability first, then measured Fabs and Fgut, then Caco-2, as ``get_fbio`` does it."""
+    """Measured oral bioavailability first, then measured Fabs and Fgut, then Caco-2, as
+    ``get_fbio`` does it.
+    """
     foral, fhep, human_values = measured
     out = _predicted_absorption(drug, p, species)
     if fhep is None:
@@ -330,7 +352,7 @@ def _significant(value: float, digits: int) -> float:
     return float(f"{value:.{digits}g}")
 
 
-# ------------------------------------------------------------------------------------- steady state and one compartment
+# ---- steady state and one compartment ----
 def _steady_state(drug: Compound, measured, species: str) -> dict[str, float]:
     p = _chemistry(drug, species)
     p["Qgfrc"] = httk_physiology(species)["GFR"] / 1000 * 60
@@ -339,7 +361,9 @@ def _steady_state(drug: Compound, measured, species: str) -> dict[str, float]:
 
 
 def steady_state_clearance(p: dict[str, float]) -> float:
-    """Renal filtration plus well-stirred liver, plasma [L/h/kg], of the list of httk_steady_state_parameters."""
+    """Renal filtration plus well-stirred liver, plasma [L/h/kg], of the list of
+    httk_steady_state_parameters.
+    """
     flow = p["Qtotal.liverc"] / p["BW"] ** 0.25
     fu, ratio = p["Funbound.plasma"], p["Rblood2plasma"]
     return p["Qgfrc"] / p["BW"] ** 0.25 * fu + ratio * hepatic_clearance(

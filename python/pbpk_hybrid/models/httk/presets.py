@@ -1,16 +1,21 @@
-r"""httk's generic models as Systems: ``pbtk``, ``3compartment``, ``1compartment`` (Pearce et al. 2017, J Stat Softw 79(4)).
+r"""httk's generic models as Systems: ``pbtk``, ``3compartment``, ``1compartment`` (Pearce
+et al. 2017, J Stat Softw 79(4)).
 
-Equations of httk 2.7.4 (modelpbtk.c, model3comp.c, model1comp.c), in hours instead of days. With R the blood:plasma
-ratio and f the fraction unbound, tissue t leaves its blood at C_t R/(K_t2pu f).
+Equations of httk 2.7.4 (modelpbtk.c, model3comp.c, model1comp.c), in hours instead of
+days. With R the blood:plasma ratio and f the fraction unbound, tissue t leaves its blood
+at C_t R/(K_t2pu f).
 
-- ``httk_pbtk``: the liver metabolises Clmetabolismc BW C_liver/(K_liver2pu f); the kidneys filter Q_gfr f C_art/R, taken
-  from the kidney's own amount
-- ``httk_3compartment``: portal vein (volume of the gut), liver, and the rest of the body in equilibrium with blood, filtered
-- ``httk_1compartment``: Vdist and kelim; an oral dose is reduced by the first pass through the liver
+- ``httk_pbtk``: the liver metabolises Clmetabolismc BW C_liver/(K_liver2pu f); the
+  kidneys filter Q_gfr f C_art/R, taken from the kidney's own amount
+- ``httk_3compartment``: portal vein (volume of the gut), liver, and the rest of the body
+  in equilibrium with blood, filtered
+- ``httk_1compartment``: Vdist and kelim; an oral dose is reduced by the first pass
+  through the liver
 
-An oral dose is given whole: what Fabsgut (and, in the last model, the liver) takes of it goes to ``not_absorbed`` at the
-rate of absorption, where httk reduces the dose beforehand. All other states are httk's. ``area`` is the area under the
-plasma concentration: a time integral, so the systems are not closed.
+An oral dose is given whole: what Fabsgut (and, in the last model, the liver) takes of it
+goes to ``not_absorbed`` at the rate of absorption, where httk reduces the dose
+beforehand. All other states are httk's. ``area`` is the area under the plasma
+concentration: a time integral, so the systems are not closed.
 """
 
 from __future__ import annotations
@@ -87,15 +92,16 @@ def httk_pbtk(
 
     Parameters
     ----------
-    compound : what :func:`httk_parameters` takes, or httk's own parameters: names -> numbers or (n,) values
+    compound : what :func:`httk_parameters` takes, or httk's own parameters: names ->
+        numbers or (n,) values
     species : one of human, rat, mouse, dog, rabbit, monkey; not used with parameters
     changes : httk's names -> values that take the place of those, e.g. ``{"BW": weights}``
     subjects : (n,) labels
 
     Returns
     -------
-    System with httk's parameters as its named parameters; routes oral, iv_bolus, iv_infusion; observables ``plasma``
-    (venous) and all organs [dose unit/L]
+    System with httk's parameters as its named parameters; routes oral, iv_bolus,
+    iv_infusion; observables ``plasma`` (venous) and all organs [dose unit/L]
 
     Raises
     ------
@@ -113,7 +119,10 @@ def httk_3compartment(
     changes: Mapping[str, Any] | None = None,
     subjects: np.ndarray | None = None,
 ) -> System:
-    """httk's ``3compartment``: portal vein, liver, rest of the body. Arguments as in :func:`httk_pbtk`."""
+    """httk's ``3compartment``: portal vein, liver, rest of the body.
+
+    Arguments as in :func:`httk_pbtk`.
+    """
     values = _values("3compartment", compound, species, changes)
     states = ("gut_lumen", *THREE_VOLUMES, "not_absorbed", "tubules", "metabolised", "area")
     return _system("httk_3compartment", states, "rest", values, _three, subjects, compound, species)
@@ -126,7 +135,10 @@ def httk_1compartment(
     changes: Mapping[str, Any] | None = None,
     subjects: np.ndarray | None = None,
 ) -> System:
-    """httk's ``1compartment``: Vdist, kelim and first-order absorption. Arguments as in :func:`httk_pbtk`."""
+    """httk's ``1compartment``: Vdist, kelim and first-order absorption.
+
+    Arguments as in :func:`httk_pbtk`.
+    """
     values = _values("1compartment", compound, species, changes)
     states = ("gut_lumen", "compartment", "not_absorbed", "metabolised", "area")
     return _system(
@@ -137,7 +149,8 @@ def httk_1compartment(
 def httk_css(
     compound: Compound | str, species: str = "human", model: str = "pbtk", *, dose: float = 1.0
 ) -> float:
-    """httk's analytic steady-state plasma concentration [mg/L] of a constant oral dose (``calc_analytic_css``).
+    """httk's analytic steady-state plasma concentration [mg/L] of a constant oral dose
+    (``calc_analytic_css``).
 
     Parameters
     ----------
@@ -171,7 +184,7 @@ def httk_css(
     return float(p["Fabsgut"] * per_hour * through / leaving / ratio)
 
 
-# ------------------------------------------------------------------------------------------------------------- building
+# ---- building ----
 def _values(
     model: str, compound, species: str, changes: Mapping[str, Any] | None
 ) -> dict[str, np.ndarray]:

@@ -1,1 +1,3 @@
-"""Whole-body models of small molecules: partition, clearance, absorption, barriers, transport, interactions."""
+"""Whole-body models of small molecules: partition, clearance, absorption, barriers,
+transport, interactions.
+"""

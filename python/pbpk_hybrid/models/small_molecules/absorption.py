@@ -1,24 +1,29 @@
 """Oral absorption along the gut: compartmental absorption and transit with dissolution.
 
-Stomach, seven segments of small intestine with equal transit, colon. In each, solid drug X_s dissolves (Noyes & Whitney
-1897, spheres of constant radius r behind a layer h = min(r, 30 um), Hintz & Johnson 1989, Int J Pharm 51:9) and dissolved
-drug X_d is absorbed (small intestine, and the colon if asked for):
+Stomach, seven segments of small intestine with equal transit, colon. In each, solid drug
+X_s dissolves (Noyes & Whitney 1897, spheres of constant radius r behind a layer
+h = min(r, 30 um), Hintz & Johnson 1989, Int J Pharm 51:9) and dissolved drug X_d is
+absorbed (small intestine, and the colon if asked for):
 
 .. math::
     \\dot X_s = -\\frac{3D}{\\rho h r} X_s (S - X_d/V) + \\text{transit}, \\qquad
-    \\dot X_d = +\\frac{3D}{\\rho h r} X_s (S - X_d/V) - k_a X_d + \\text{transit}, \\qquad k_a = 2 P_{eff}/R
+    \\dot X_d = +\\frac{3D}{\\rho h r} X_s (S - X_d/V) - k_a X_d + \\text{transit}, \\qquad
+    k_a = 2 P_{eff}/R
 
-with k_t = 7/3.32 h, R = 1.75 cm (Yu & Amidon 1999, Int J Pharm 186:119): a solution absorbed from the small intestine
-alone has :math:`F_a = 1 - (1 + k_a/k_t)^{-7}`. Solubility of a segment, with S_0 that of the neutral form, f_n its share
-at the segment's pH and bile salts [BS] (Mithani et al. 1996, Pharm Res 13:163):
+with k_t = 7/3.32 h, R = 1.75 cm (Yu & Amidon 1999, Int J Pharm 186:119): a solution
+absorbed from the small intestine alone has :math:`F_a = 1 - (1 + k_a/k_t)^{-7}`.
+Solubility of a segment, with S_0 that of the neutral form, f_n its share at the segment's
+pH and bile salts [BS] (Mithani et al. 1996, Pharm Res 13:163):
 
-.. math:: S = \\frac{S_0}{f_n(pH)} \\left(1 + \\frac{[BS]}{55.5\\,mol/L} 10^{2.23 + 0.61 \\log P}\\right)
+.. math::
+    S = \\frac{S_0}{f_n(pH)} \\left(1 + \\frac{[BS]}{55.5\\,mol/L} 10^{2.23 + 0.61 \\log P}\\right)
 
-Diffusion coefficient at 37 degrees: 9.9e-5 M^-0.453 cm^2/s (Avdeef 2010, Pharm Res 27:480). A solution stays dissolved:
-there is no nucleation. Release by a Weibull function or at constant rate enters the segment where an intact tablet is at
-that time.
+Diffusion coefficient at 37 degrees: 9.9e-5 M^-0.453 cm^2/s (Avdeef 2010, Pharm Res
+27:480). A solution stays dissolved: there is no nucleation. Release by a Weibull function
+or at constant rate enters the segment where an intact tablet is at that time.
 
-What of the segments' numbers was read stands beside them; the others are assumed (docs/assumptions.md), after the papers named.
+What of the segments' numbers was read stands beside them; the others are assumed
+(docs/assumptions.md), after the papers named.
 """
 
 from __future__ import annotations
@@ -41,14 +46,16 @@ FORMULATIONS = ("solution", "immediate_release", "weibull", "zero_order")
 SEGMENTS = ("stomach", *(f"small_intestine_{i + 1}" for i in range(7)), "colon")
 SMALL_INTESTINE = SEGMENTS[1:8]
 
-#: food -> pH of SEGMENTS; fasted small intestine as in Agoram et al. (2001) Adv Drug Deliv Rev 50:S41 (ACAT), the fourth
-#: and sixth segment interpolated; fed: the same source's fed state
+#: food -> pH of SEGMENTS; fasted small intestine as in Agoram et al. (2001) Adv Drug
+#: Deliv Rev 50:S41 (ACAT), the fourth and sixth segment interpolated; fed: the same
+#: source's fed state
 PH = {
     "fasted": (1.3, 6.0, 6.2, 6.4, 6.6, 6.9, 7.15, 7.4, 6.8),
     "fed": (4.9, 5.4, 5.4, 6.0, 6.6, 6.9, 7.15, 7.4, 6.8),
 }
-#: food -> fluid [L] of stomach, whole small intestine, colon: Schiller et al. (2005) Aliment Pharmacol Ther 22:971; a glass
-#: of .24 L that is drunk with the dose is added to the stomach
+#: food -> fluid [L] of stomach, whole small intestine, colon: Schiller et al. (2005)
+#: Aliment Pharmacol Ther 22:971; a glass of 0.24 L that is drunk with the dose is added to
+#: the stomach
 FLUID = {"fasted": (0.045 + 0.24, 0.105, 0.013), "fed": (0.686 + 0.24, 0.054, 0.011)}
 #: mean residence in the stomach [h]: Yu & Amidon (1999) fasted; fed Agoram et al. (2001)
 GASTRIC_RESIDENCE = {"fasted": 0.25, "fed": 1.0}
@@ -56,7 +63,8 @@ GASTRIC_RESIDENCE = {"fasted": 0.25, "fed": 1.0}
 BILE_SALTS = {"fasted": 0.003, "fed": 0.015}
 SMALL_INTESTINAL_TRANSIT = 3.32  # h, 199 min: abstract of doi 10.1016/0378-5173(96)04592-9
 COLONIC_RESIDENCE = 16.8  # h, caecum and ascending colon, Agoram et al. (2001)
-# cm; with 3.32 h it gives (2 Peff/R) 3.32/7 = 0.54 Peff of Yu & Amidon (1999), whose abstract has F = 1 - (1 + 0.54 Peff)^-7
+# cm; with 3.32 h it gives (2 Peff/R) 3.32/7 = 0.54 Peff of Yu & Amidon (1999), whose
+# abstract has F = 1 - (1 + 0.54 Peff)^-7
 INTESTINAL_RADIUS = 1.75
 LAYER = 30e-4  # cm, Hintz & Johnson (1989)
 WATER = 55.5  # mol/L
@@ -69,14 +77,17 @@ class GutAbsorption:
 
     Parameters
     ----------
-    formulation : ``"solution"``; ``"immediate_release"`` (particles from the start); ``"zero_order"`` (released dissolved at
-        a constant rate over `release_time`); ``"weibull"`` (released share 1 - exp(-(t/release_time)^release_shape))
+    formulation : ``"solution"``; ``"immediate_release"`` (particles from the start);
+        ``"zero_order"`` (released dissolved at a constant rate over `release_time`);
+        ``"weibull"`` (released share 1 - exp(-(t/release_time)^release_shape))
     food : ``"fasted"`` or ``"fed"``
-    effective_permeability : Peff of the jejunum [1e-4 cm/s]; None: from the compound's Caco-2 permeability
+    effective_permeability : Peff of the jejunum [1e-4 cm/s]; None: from the compound's
+        Caco-2 permeability
     solubility : [mg/L] at `solubility_ph` without bile salts; needed for particles
     particle_radius : [um];  particle_density : [g/mL]
     release_time : [h];  release_shape : of the Weibull function
-    colon_permeability : of the colon relative to the small intestine; 0: nothing is absorbed there, as in the CAT model
+    colon_permeability : of the colon relative to the small intestine; 0: nothing is
+        absorbed there, as in the CAT model
     """
 
     formulation: str = "solution"
@@ -136,7 +147,8 @@ class GutAbsorption:
         given = [n for n in idle if getattr(self, n) != usual[n]]
         if given:
             warnings.warn(
-                f"{', '.join(given)} of the gut model changes nothing with the formulation {self.formulation!r}; others: "
+                f"{', '.join(given)} of the gut model changes nothing with the formulation "
+                f"{self.formulation!r}; others: "
                 f"{', '.join(f for f in FORMULATIONS if f != self.formulation)}",
                 NoEffectWarning,
                 stacklevel=4,
@@ -144,10 +156,12 @@ class GutAbsorption:
 
     @property
     def solid(self) -> bool:
+        """Whether the dose enters as particles, which have to dissolve."""
         return self.formulation == "immediate_release"
 
     @cached_property
     def states(self) -> tuple[str, ...]:
+        """Names of the gut's states, ``<segment>.<kind>``: solid (if any) and dissolved drug."""
         kinds = ("solid", "dissolved") if self.solid else ("dissolved",)
         return tuple(f"{segment}.{kind}" for segment in SEGMENTS for kind in kinds)
 
@@ -156,7 +170,7 @@ class GutAbsorption:
         """Where an oral dose goes."""
         return "stomach.solid" if self.solid else "stomach.dissolved"
 
-    # ------------------------------------------------------------------ numbers
+    # ---- numbers ----
     def parameters(self, compound: Compound) -> dict[str, np.ndarray]:
         """Every number of this model by name, each (1,)."""
         if self.effective_permeability is not None:
@@ -216,7 +230,7 @@ class GutAbsorption:
             3 * diffusion / (self.particle_density * 1000 * min(r, LAYER) * r) * 1e-3
         )  # mL/(mg h) -> L/(mg h)
 
-    # ------------------------------------------------------------------ structure; plain arithmetic
+    # ---- structure; plain arithmetic ----
     def build(
         self, p: Mapping[str, np.ndarray], move: Any, absorb: Any, faeces: str, lumen: str
     ) -> None:
@@ -240,7 +254,9 @@ class GutAbsorption:
         move(lumen, f"{SMALL_INTESTINE[0]}.dissolved", kt)  # bile
 
     def reactions(self) -> list[tuple[str, str, tuple[str, str], dict[str, float]]]:
-        """(name, law, reactants, stoichiometry) by state name: saturation of the fluid slows dissolution."""
+        """(name, law, reactants, stoichiometry) by state name: saturation of the fluid
+        slows dissolution.
+        """
         if not self.solid:
             return []
         pairs = [(f"{s}.solid", f"{s}.dissolved") for s in SEGMENTS]
@@ -250,13 +266,19 @@ class GutAbsorption:
         ]
 
     def reaction_parameters(self, p: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Constant of each reaction of :meth:`reactions`, (n_subjects or 1, 1) [1/(mg h)].
+
+        `p` holds ``dissolution`` and the ``fluid.<segment>`` [L].
+        """
         if not self.solid:
             return []
         return [np.atleast_1d(p["dissolution"] / p[f"fluid.{s}"])[:, None] for s in SEGMENTS]
 
-    # ------------------------------------------------------------------ release
-    def release(self, regimen):
-        """The regimen with every oral dose as it is released: pieces of constant rate where the tablet then is."""
+    # ---- release ----
+    def release(self, regimen: Any) -> Any:
+        """The regimen with every oral dose as it is released: pieces of constant rate
+        where the tablet then is.
+        """
         if self.formulation not in ("weibull", "zero_order"):
             return regimen
         kind = type(regimen)  # the models know no regimens: this one says how it is built
@@ -286,7 +308,9 @@ class GutAbsorption:
         return out
 
     def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and released shares; the last share of a Weibull function beyond its 99.9 % is given with the last piece."""
+        """Times and released shares; the last share of a Weibull function beyond its 99.9
+        % is given with the last piece.
+        """
         if self.formulation == "zero_order":
             edges = np.linspace(0, self.release_time, max(12, round(self.release_time / 0.25)) + 1)
             return edges, np.full(len(edges) - 1, 1 / (len(edges) - 1))

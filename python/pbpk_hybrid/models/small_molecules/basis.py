@@ -1,4 +1,6 @@
-"""On which measurements a compound's clearance and distribution stand, and how that is changed for one simulation."""
+"""On which measurements a compound's clearance and distribution stand, and how that is
+changed for one simulation.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ def on_basis(
     Raises
     ------
     UnknownNameError : another name
-    InputError : the compound lacks the measurement; all its elimination is by saturable pathways, to which linear
-        clearance would be added
+    InputError : the compound lacks the measurement; all its elimination is by saturable
+        pathways, to which linear clearance would be added
     """
     changes = {}
     if clearance is not None:

@@ -1,16 +1,22 @@
 """Clearance: from the test tube to the liver, through the liver, out of the kidney, and back.
 
-Plain numpy arithmetic on numbers or arrays; complex values pass through (for complex-step derivatives).
-Symbols: Q hepatic blood flow, fu_b = fu/BP fraction unbound in blood, CLint intrinsic clearance of unbound drug,
-R = fu_b CLint/Q. Clearances of this module are **blood** clearances unless a name says plasma:
-CL_blood = CL_plasma/BP.
+Plain numpy arithmetic on numbers or arrays; complex values pass through (for complex-step
+derivatives). Symbols: Q hepatic blood flow, fu_b = fu/BP fraction unbound in blood, CLint
+intrinsic clearance of unbound drug, R = fu_b CLint/Q. Clearances of this module are
+**blood** clearances unless a name says plasma: CL_blood = CL_plasma/BP.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
 
 HEPATIC_MODELS = ("well_stirred", "parallel_tube", "dispersion")
 DISPERSION_NUMBER = 0.17  # Roberts & Rowland (1986)
@@ -35,8 +41,13 @@ MICROSOMAL_PROTEIN = {
 }
 
 
-# ---------------------------------------------------------------------------------- in vitro to in vivo
-def clint_liver_from_hepatocytes(clint, liver_mass, hepatocellularity, fraction_unbound=1.0):
+# ---- in vitro to in vivo ----
+def clint_liver_from_hepatocytes(
+    clint: FloatOrArray,
+    liver_mass: FloatOrArray,
+    hepatocellularity: FloatOrArray,
+    fraction_unbound: FloatOrArray = 1.0,
+) -> FloatOrArray:
     r"""Intrinsic clearance of a whole liver from hepatocytes.
 
     .. math:: CL_{int,u} = \frac{CL_{int}}{fu_{inc}} N M \frac{60}{10^6}
@@ -55,12 +66,18 @@ def clint_liver_from_hepatocytes(clint, liver_mass, hepatocellularity, fraction_
     return clint / fraction_unbound * hepatocellularity * liver_mass * _UL_MIN_TO_L_H
 
 
-def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_unbound=1.0):
+def clint_liver_from_microsomes(
+    clint: FloatOrArray,
+    liver_mass: FloatOrArray,
+    microsomal_protein: FloatOrArray,
+    fraction_unbound: FloatOrArray = 1.0,
+) -> FloatOrArray:
     r"""Intrinsic clearance of a whole liver from microsomes.
 
     Parameters
     ----------
-    clint : [uL/min/mg];  liver_mass : [g];  microsomal_protein : [mg/g];  fraction_unbound : in the incubation
+    clint : [uL/min/mg];  liver_mass : [g];  microsomal_protein : [mg/g];
+        fraction_unbound : in the incubation
 
     Returns
     -------
@@ -69,22 +86,23 @@ def clint_liver_from_microsomes(clint, liver_mass, microsomal_protein, fraction_
     return clint / fraction_unbound * microsomal_protein * liver_mass * _UL_MIN_TO_L_H
 
 
-# ---------------------------------------------------------------------------------- liver models
+# ---- liver models ----
 def hepatic_clearance(
-    clint,
-    flow,
-    fraction_unbound_blood,
+    clint: FloatOrArray,
+    flow: FloatOrArray,
+    fraction_unbound_blood: FloatOrArray,
     model: str = "well_stirred",
     *,
     dispersion_number: float = DISPERSION_NUMBER,
-):
+) -> FloatOrArray:
     r"""Hepatic blood clearance from intrinsic clearance.
 
     .. math::
         \text{well-stirred: } \frac{Q\,CL_u}{Q + CL_u} \qquad
         \text{parallel tube: } Q (1 - e^{-R}) \qquad CL_u = fu_b CL_{int},\; R = CL_u/Q
 
-        \text{dispersion: } Q \left\{1 - \frac{4a}{(1+a)^2 e^{(a-1)/(2D_N)} - (1-a)^2 e^{-(a+1)/(2D_N)}}\right\},
+        \text{dispersion: } Q \left\{1 -
+            \frac{4a}{(1+a)^2 e^{(a-1)/(2D_N)} - (1-a)^2 e^{-(a+1)/(2D_N)}}\right\},
         \; a = \sqrt{1 + 4 R D_N}
 
     Always well-stirred <= dispersion <= parallel tube <= min(Q, fu_b CLint).
@@ -101,8 +119,8 @@ def hepatic_clearance(
 
     References
     ----------
-    Rowland, Benet & Graham (1973); Pang & Rowland (1977) J Pharmacokinet Biopharm 5:625; Roberts & Rowland (1986)
-    J Pharmacokinet Biopharm 14:227.
+    Rowland, Benet & Graham (1973); Pang & Rowland (1977) J Pharmacokinet Biopharm 5:625;
+    Roberts & Rowland (1986) J Pharmacokinet Biopharm 14:227.
     """
     check_model(model)
     unbound = fraction_unbound_blood * clint
@@ -117,12 +135,13 @@ def hepatic_clearance(
 def _extraction_dispersion(ratio, dn):
     """Extraction ratio of the dispersion model; expm1 keeps small R exact."""
     a = np.sqrt(1 + 4 * ratio * dn)
-    # a - 1 without cancellation, and everything divided by exp((a-1)/(2 D_N)) so that nothing overflows
+    # a - 1 without cancellation, and everything divided by exp((a-1)/(2 D_N)) so that
+    # nothing overflows
     a_minus_1 = 4 * ratio * dn / (a + 1)
     echo = np.exp(-a / dn)
     denominator = (1 + a) ** 2 - a_minus_1**2 * echo
-    # two forms of the same number, by (1+a)^2 - 4a = (a-1)^2: the first keeps the digits of a small extraction, the
-    # second never exceeds 1
+    # two forms of the same number, by (1+a)^2 - 4a = (a-1)^2: the first keeps the digits
+    # of a small extraction, the second never exceeds 1
     extraction = (a_minus_1**2 * (1 - echo) - 4 * a * np.expm1(-a_minus_1 / (2 * dn))) / denominator
     complement = 1 - 4 * a * np.exp(-a_minus_1 / (2 * dn)) / denominator
     return np.where(np.real(extraction) < 0.5, extraction, complement)[()]
@@ -136,16 +155,17 @@ def check_model(model: str) -> str:
 
 
 def clint_from_hepatic_clearance(
-    clearance,
-    flow,
-    fraction_unbound_blood,
+    clearance: FloatOrArray,
+    flow: FloatOrArray,
+    fraction_unbound_blood: FloatOrArray,
     model: str = "well_stirred",
     *,
     dispersion_number: float = DISPERSION_NUMBER,
     compound: str = "",
-    subjects=None,
-):
-    r"""Intrinsic clearance that gives an observed hepatic blood clearance: :func:`hepatic_clearance` inverted.
+    subjects: Sequence[object] | np.ndarray | None = None,
+) -> FloatOrArray:
+    r"""Intrinsic clearance that gives an observed hepatic blood clearance:
+    :func:`hepatic_clearance` inverted.
 
     .. math::
         \text{well-stirred: } \frac{CL}{fu_b (1 - E)} \qquad
@@ -164,7 +184,8 @@ def clint_from_hepatic_clearance(
 
     Raises
     ------
-    InputError : where the clearance is not below the flow, since no intrinsic clearance then gives it
+    InputError : where the clearance is not below the flow, since no intrinsic clearance
+        then gives it
     """
     check_model(model)
     extraction = np.asarray(clearance / flow)
@@ -187,7 +208,8 @@ def _ratio_dispersion(tube, dn):
         value, slope = _log_survival(ratio, dn)
         step = (tube - value) / slope
         ratio = ratio + step
-        # two more steps after the real part has settled: an imaginary part (complex step) settles later
+        # two more steps after the real part has settled: an imaginary part (complex step)
+        # settles later
         extra += bool(np.all(np.abs(np.real(step)) <= 1e-14 * np.abs(np.real(ratio))))
         if extra == 3:
             break
@@ -226,26 +248,32 @@ def _check_extraction(extraction, clearance, flow, compound, subjects) -> None:
         cl,
         f"less than the hepatic blood flow, {q:.4g} L/h",
         subject=who,
-        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} affected): check "
-        "clearance_plasma, blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and "
+        hint=f"the liver extracts at most what it is given ({int(bad.sum())} of {bad.size} "
+        "affected): check clearance_plasma, "
+        "blood_to_plasma_ratio (a higher ratio lowers the blood clearance) and "
         "fraction_excreted_renal, or use clearance_basis='in_vitro'",
     )
 
 
-def fraction_escaping(clearance, flow):
+def fraction_escaping(clearance: FloatOrArray, flow: FloatOrArray) -> FloatOrArray:
     """F_H = 1 - CL/Q, the fraction of absorbed drug that passes the liver once."""
     return 1 - clearance / flow
 
 
-# ---------------------------------------------------------------------------------- kidney
+# ---- kidney ----
 def renal_clearance(
-    gfr, fraction_unbound_plasma, gfr_fraction=1.0, secretion=0.0, fraction_reabsorbed=0.0
-):
+    gfr: FloatOrArray,
+    fraction_unbound_plasma: FloatOrArray,
+    gfr_fraction: FloatOrArray = 1.0,
+    secretion: FloatOrArray = 0.0,
+    fraction_reabsorbed: FloatOrArray = 0.0,
+) -> FloatOrArray:
     r"""Renal **plasma** clearance, (fu GFR k + CL_sec)(1 - F_reabs).
 
     Parameters
     ----------
-    gfr : glomerular filtration rate [L/h];  gfr_fraction : k, net handling as a multiple of filtration
+    gfr : glomerular filtration rate [L/h];  gfr_fraction : k, net handling as a multiple
+        of filtration
     secretion : tubular secretion, plasma clearance [L/h];  fraction_reabsorbed : [0, 1]
 
     Returns
@@ -255,12 +283,18 @@ def renal_clearance(
     return (fraction_unbound_plasma * gfr * gfr_fraction + secretion) * (1 - fraction_reabsorbed)
 
 
-def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, blood_to_plasma_ratio):
+def split_clearance(
+    clearance_plasma: FloatOrArray,
+    fraction_excreted_renal: FloatOrArray | None,
+    body_weight: FloatOrArray,
+    blood_to_plasma_ratio: FloatOrArray,
+) -> tuple[FloatOrArray, FloatOrArray]:
     r"""In vivo total plasma clearance as hepatic blood clearance and renal plasma clearance.
 
     Parameters
     ----------
-    clearance_plasma : [mL/min/kg];  fraction_excreted_renal : fe (None counts as 0);  body_weight : [kg]
+    clearance_plasma : [mL/min/kg];  fraction_excreted_renal : fe (None counts as 0);
+        body_weight : [kg]
 
     Returns
     -------
@@ -271,18 +305,28 @@ def split_clearance(clearance_plasma, fraction_excreted_renal, body_weight, bloo
     return total * (1 - fe) / blood_to_plasma_ratio, total * fe
 
 
-def gfr_fraction_from_clearance(clearance_renal, gfr, fraction_unbound_plasma):
-    """Renal plasma clearance over fu GFR: the ``gfr_fraction`` that gives a measured renal clearance."""
+def gfr_fraction_from_clearance(
+    clearance_renal: FloatOrArray, gfr: FloatOrArray, fraction_unbound_plasma: FloatOrArray
+) -> FloatOrArray:
+    """Renal plasma clearance over fu GFR: the ``gfr_fraction`` that gives a measured
+    renal clearance.
+    """
     return clearance_renal / (gfr * fraction_unbound_plasma)
 
 
-# ---------------------------------------------------------------------------------- saturable metabolism
-def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
+# ---- saturable metabolism ----
+def michaelis_menten(
+    concentration_unbound: FloatOrArray,
+    vmax: FloatOrArray,
+    km: FloatOrArray,
+    inhibitor_over_ki: FloatOrArray = 0.0,
+) -> FloatOrArray:
     r"""Rate of a saturable pathway, Vmax Cu/(Km (1 + I/Ki) + Cu).
 
     Parameters
     ----------
-    concentration_unbound : Cu [mg/L];  vmax : [mg/h];  km : [mg/L];  inhibitor_over_ki : I/Ki of competitive inhibitors
+    concentration_unbound : Cu [mg/L];  vmax : [mg/h];  km : [mg/L];  inhibitor_over_ki :
+        I/Ki of competitive inhibitors
 
     Returns
     -------
@@ -291,17 +335,28 @@ def michaelis_menten(concentration_unbound, vmax, km, inhibitor_over_ki=0.0):
     return vmax * concentration_unbound / (km * (1 + inhibitor_over_ki) + concentration_unbound)
 
 
-def intrinsic_clearance_saturable(vmax, km, concentration_unbound=0.0):
-    """Vmax/(Km + Cu): the intrinsic clearance of a saturable pathway, at low concentration by default [L/h]."""
+def intrinsic_clearance_saturable(
+    vmax: FloatOrArray, km: FloatOrArray, concentration_unbound: FloatOrArray = 0.0
+) -> FloatOrArray:
+    """Vmax/(Km + Cu): the intrinsic clearance of a saturable pathway, at low
+    concentration by default [L/h].
+    """
     return vmax / (km + concentration_unbound)
 
 
-def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_weight):
+def vmax_from_microsomes(
+    vmax: FloatOrArray,
+    molar_mass: FloatOrArray,
+    liver_mass: FloatOrArray,
+    microsomal_protein: FloatOrArray,
+    body_weight: FloatOrArray,
+) -> FloatOrArray:
     r"""Vmax of the whole liver per body weight from a microsomal one.
 
     Parameters
     ----------
-    vmax : [pmol/min/mg];  molar_mass : [g/mol];  liver_mass : [g];  microsomal_protein : [mg/g];  body_weight : [kg]
+    vmax : [pmol/min/mg];  molar_mass : [g/mol];  liver_mass : [g];  microsomal_protein :
+        [mg/g];  body_weight : [kg]
 
     Returns
     -------
@@ -310,11 +365,15 @@ def vmax_from_microsomes(vmax, molar_mass, liver_mass, microsomal_protein, body_
     return vmax * molar_mass * 1e-9 * 60.0 * microsomal_protein * liver_mass / body_weight
 
 
-# ---------------------------------------------------------------------------------- permeability
-def absorption_rate_from_caco2(permeability, intestinal_radius: float = 1.75):
+# ---- permeability ----
+def absorption_rate_from_caco2(
+    permeability: FloatOrArray, intestinal_radius: float = 1.75
+) -> FloatOrArray:
     r"""First-order absorption rate constant in humans from Caco-2 permeability.
 
-    .. math:: P_{eff} = 10^{0.4926 \log_{10} P_{app} - 0.1454}\ [10^{-4} cm/s], \quad k_a = 2 P_{eff}/R
+    .. math::
+        P_{eff} = 10^{0.4926 \log_{10} P_{app} - 0.1454}\ [10^{-4} cm/s], \quad
+        k_a = 2 P_{eff}/R
 
     Parameters
     ----------
@@ -326,7 +385,8 @@ def absorption_rate_from_caco2(permeability, intestinal_radius: float = 1.75):
 
     References
     ----------
-    Yang, Yu, Honda et al. in httk 2.7.4 (``calc_peff``, ``calc_kgutabs``); Yu & Amidon (1999) Int J Pharm 186:119.
+    Yang, Yu, Honda et al. in httk 2.7.4 (``calc_peff``, ``calc_kgutabs``); Yu & Amidon
+    (1999) Int J Pharm 186:119.
     """
     effective = 10.0 ** (0.4926 * np.log10(permeability) - 0.1454)
     return 2 * effective * 1e-4 * 3600 / intestinal_radius

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from .structure import (
 )
 from .transport import Carrier
 
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
+
 Parameters = Mapping[str, np.ndarray]
 
 
@@ -38,7 +42,7 @@ class Transfers:
     number: Mapping[str, int]
     entries: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
-    def add(self, source: str, target: str, rate) -> None:
+    def add(self, source: str, target: str, rate: FloatOrArray) -> None:
         """Drug leaves `source` for `target` at `rate` [1/h] times the amount in `source`."""
         i, j = self.number[target], self.number[source]
         self.entries[i, j] = self.entries.get((i, j), 0.0) + rate

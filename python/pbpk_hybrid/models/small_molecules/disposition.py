@@ -67,7 +67,9 @@ _GUT_MODEL = "gut model"
 
 @dataclass(frozen=True, eq=False)
 class DispositionChoices:
-    """What one simulation changes about a compound; the parameters of :func:`.whole_body_system`."""
+    """What one simulation changes about a compound; the parameters of
+    :func:`.whole_body_system`.
+    """
 
     clearance: str | None = None
     distribution: str | None = None
@@ -141,6 +143,9 @@ class Disposition:
         without `enzymes_apart`.
     attrs : mapping
         Methods and bases, for the attributes of a result.
+    alone : bool
+        The enzymes stand apart for the compound's own sake: it acts on them, and no other
+        compound is there.
     """
 
     compound: Compound
@@ -154,6 +159,7 @@ class Disposition:
     entries: Mapping[str, DispositionEntry]
     shares: tuple[np.ndarray, ...] = ()
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    alone: bool = False
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -269,6 +275,8 @@ def resolve_disposition(
     graph = whole_body_graph(tuple(str(o) for o in physiology["organ"].values))
     reference = ReferenceBody(own, physiology["hematocrit"].values)
     kp, distribution = tissue_partition(own, graph, choices.partition_method, choices.kp, reference)
+    alone = not choices.enzymes_apart and acts_on_itself(own)
+    choices = replace(choices, enzymes_apart=True) if alone else choices
     barriers = choose_barriers(own, graph, choices.permeability_limited)
     if choices.absorption is not None:  # the gut model says how much is absorbed, and how fast
         own = own.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
@@ -286,7 +294,19 @@ def resolve_disposition(
         resolver.entries(kp, distribution),
         resolver.shares(),
         _attributes(own, species, choices, barriers, carriers) | distribution,
+        alone,
     )
+
+
+def acts_on_itself(compound: Compound) -> bool:
+    """Whether a compound saturates, inactivates or induces an enzyme of its own metabolism.
+
+    Constants are those of human enzymes, so that it is no question for animals.
+    """
+    if (compound.species or "human") != "human":
+        return False
+    slowly = {e.enzyme for e in compound.enzyme_effects if e.kind in ("inactivation", "induction")}
+    return any(m.km is not None or m.enzyme in slowly for m in compound.metabolism)
 
 
 @dataclass(frozen=True, eq=False)

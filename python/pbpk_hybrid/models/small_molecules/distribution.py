@@ -1,19 +1,22 @@
-"""Distribution from a measured volume: one factor on every Kp, so that the reference individual has the literature's Vss.
+"""Distribution from a measured volume: one factor on every Kp, so that the reference
+individual has the literature's Vss.
 
 .. math::
     V_{ss} = V_{blood}\\,BP + f \\sum_t V_t Kp_t
     \\quad\\Rightarrow\\quad
     f = \\frac{V_{ss} - V_{blood}\\,BP}{\\sum_t V_t Kp_t}
 
-The volume is that of equilibrium with plasma. Organs that eliminate hold less than that, and a non-compartmental CL x MRT
-sees it: exactly, for a bolus into venous blood with linear elimination in liver and kidney,
+The volume is that of equilibrium with plasma. Organs that eliminate hold less than that,
+and a non-compartmental CL x MRT sees it: exactly, for a bolus into venous blood with
+linear elimination in liver and kidney,
 
 .. math::
     CL \\cdot MRT = V_{ve} BP + (1 - E)(V_{ar} BP + V_{lu} Kp_{lu}) + \\sum_{other} V Kp
     + (1 - E_h) \\sum_{portal} V Kp + (1 - E_h)^2 V_{li} Kp_{li} + (1 - E_k) V_{ki} Kp_{ki}
 
-with the extraction E of the whole body (CL_b/Q), the liver and the kidney. The factor leaves extraction out, so that it
-depends on distribution alone: Kp stays the same whatever clearance, hepatic model or enzyme kinetics go with it.
+with the extraction E of the whole body (CL_b/Q), the liver and the kidney. The factor
+leaves extraction out, so that it depends on distribution alone: Kp stays the same
+whatever clearance, hepatic model or enzyme kinetics go with it.
 """
 
 from __future__ import annotations
@@ -54,13 +57,13 @@ def tissue_partition(
 
     Returns
     -------
-    Kp by tissue [1]; attributes ``distribution_basis`` ("predicted", "in_vivo", or "given" where `kp` has every tissue) and
-    ``kp_factor`` [1]
+    Kp by tissue [1]; attributes ``distribution_basis`` ("predicted", "in_vivo", or
+    "given" where `kp` has every tissue) and ``kp_factor`` [1]
 
     Raises
     ------
-    InputError, UnknownNameError : a Kp that is not > 0 or not of a tissue; what the partition method or the factor need is
-        missing
+    InputError, UnknownNameError : a Kp that is not > 0 or not of a tissue; what the
+        partition method or the factor need is missing
     """
     tissues = [o for o in graph.organs if o not in graph.blood_pools]
     override = {
@@ -88,7 +91,8 @@ def tissue_partition(
 def equilibrium_volume(
     compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
 ) -> tuple[float, float]:
-    """Volume of distribution of the species' reference individual, in two parts [L/kg of plasma volume].
+    """Volume of distribution of the species' reference individual, in two parts [L/kg of
+    plasma volume].
 
     Parameters
     ----------
@@ -102,7 +106,8 @@ def equilibrium_volume(
 
     Source
     ------
-    Oie & Tozer (1979) J Pharm Sci 68:1203; as a sum over tissues Sawada et al. (1984) J Pharmacokinet Biopharm 12:587.
+    Oie & Tozer (1979) J Pharm Sci 68:1203; as a sum over tissues Sawada et al. (1984) J
+    Pharmacokinet Biopharm 12:587.
     """
     reference = reference or ReferenceBody(compound)
     person = reference.individual
@@ -119,7 +124,8 @@ def equilibrium_volume(
 def kp_factor(
     compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
 ) -> float:
-    """The factor on all Kp with which the reference individual has the compound's ``volume_steady_state``.
+    """The factor on all Kp with which the reference individual has the compound's
+    ``volume_steady_state``.
 
     Parameters
     ----------
@@ -161,8 +167,10 @@ def kp_factor(
     low, high = USUAL_FACTOR
     if not low <= factor <= high:
         warnings.warn(
-            f"Kp of {compound.name}: the factor {factor:.3g} to the volume_steady_state of {measured:g} L/kg in the "
-            f"{compound.species} (predicted: {blood + tissues:.3g} L/kg) is outside {low:g} to {high:g}; the partition "
+            f"Kp of {compound.name}: the factor {factor:.3g} to the volume_steady_state of "
+            f"{measured:g} L/kg in the "
+            f"{compound.species} (predicted: {blood + tissues:.3g} L/kg) is outside {low:g} to "
+            f"{high:g}; the partition "
             "method then says little about where the drug is",
             OutOfRangeWarning,
             stacklevel=2,

@@ -1,14 +1,18 @@
 """Hepatic and renal clearance of one compound in every subject of a population.
 
-In vivo clearance belongs to the species' reference individual; a total one is split by the fraction excreted, a hepatic
-one stands beside filtration (fraction unbound x GFR x ``gfr_fraction``). It is turned into intrinsic clearance per gram
-of liver and into renal clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro clearance is
-scaled by each subject's own liver mass and cells or microsomal protein per gram.
+In vivo clearance belongs to the species' reference individual; a total one is split by
+the fraction excreted, a hepatic one stands beside filtration (fraction unbound x GFR x
+``gfr_fraction``). It is turned into intrinsic clearance per gram of liver and into renal
+clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro
+clearance is scaled by each subject's own liver mass and cells or microsomal protein per
+gram.
 
-Cells per gram of liver are a factor from the test tube to the liver, so they do not touch clearance that was measured in
-people: what a gram of liver clears differs between people by :class:`pbpk_hybrid.Variability`, which was calibrated on
-clearance in people and so holds the cells already. Nor does clearance in people follow the fall of cells with age (to
-half from 22 to 63 years by Barter et al. 2007): see benchmarks/validation/variability.md.
+Cells per gram of liver are a factor from the test tube to the liver, so they do not touch
+clearance that was measured in people: what a gram of liver clears differs between people
+by :class:`pbpk_hybrid.Variability`, which was calibrated on clearance in people and so
+holds the cells already. Nor does clearance in people follow the fall of cells with age
+(to half from 22 to 63 years by Barter et al. 2007): see
+benchmarks/validation/variability.md.
 """
 
 from __future__ import annotations
@@ -47,8 +51,9 @@ def elimination_parameters(
 ) -> dict[str, np.ndarray]:
     """``clint.liver`` [L/h, unbound] and ``clearance_renal`` [L/h, plasma], each (n_subjects,).
 
-    The liver of the ODE is well stirred. For another hepatic model the intrinsic clearance returned is the one with
-    which a well-stirred liver clears as much as that model says.
+    The liver of the ODE is well stirred. For another hepatic model the intrinsic
+    clearance returned is the one with which a well-stirred liver clears as much as that
+    model says.
 
     Raises
     ------
@@ -59,29 +64,7 @@ def elimination_parameters(
     fu = compound.fraction_unbound_plasma
     flow = _liver_flow(physiology, graph)
     gfr = physiology["gfr"].values.astype(float)
-    basis = compound.resolved_clearance_basis
-    alone = compound.clearance_basis is None and compound.clearance_hepatic is None
-    if compound.saturable and alone:
-        clint, fraction = (
-            np.zeros_like(flow),
-            compound.gfr_fraction,
-        )  # the pathways are all there is to the liver
-        if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
-            _, fraction = _in_vivo(reference, model)
-    elif basis == "in_vivo":
-        per_gram, fraction = _in_vivo(reference, model)
-        clint = per_gram * _liver_mass(physiology)
-    elif basis == "in_vitro":
-        clint, fraction = _in_vitro(compound, physiology), compound.gfr_fraction
-    else:
-        raise InputError(
-            "clearance",
-            None,
-            "clearance_plasma, clearance_hepatic, clint_hepatocyte, clint_microsome or saturable "
-            "pathways",
-            subject=compound.name,
-            hint="for a compound that is not metabolised give clint_hepatocyte=0",
-        )
+    clint, fraction = _on_its_basis(compound, physiology, flow, reference, model)
     clint = clint * activity_factor(compound, physiology, LIVER)
     if model != "well_stirred":
         blood = hepatic_clearance(clint, flow, fu / blood_to_plasma, model)
@@ -108,6 +91,39 @@ def elimination_parameters(
     return {"clint.liver": clint, "clearance_renal": renal}
 
 
+def _on_its_basis(
+    compound: Compound,
+    physiology: xr.Dataset,
+    flow: np.ndarray,
+    reference: ReferenceBody,
+    model: str,
+) -> tuple[np.ndarray, float | np.ndarray]:
+    """(intrinsic clearance of the liver [L/h, unbound] at normal enzymes, renal clearance
+    over fu GFR), from what the compound's clearance stands on.
+    """
+    basis = compound.resolved_clearance_basis
+    alone = compound.clearance_basis is None and compound.clearance_hepatic is None
+    if compound.saturable and alone:
+        # the pathways are all there is to the liver
+        fraction = compound.gfr_fraction
+        if compound.clearance_plasma is not None and compound.fraction_excreted_renal is not None:
+            _, fraction = _in_vivo(reference, model)
+        return np.zeros_like(flow), fraction
+    if basis == "in_vivo":
+        per_gram, fraction = _in_vivo(reference, model)
+        return per_gram * _liver_mass(physiology), fraction
+    if basis == "in_vitro":
+        return _in_vitro(compound, physiology), compound.gfr_fraction
+    raise InputError(
+        "clearance",
+        None,
+        "clearance_plasma, clearance_hepatic, clint_hepatocyte, clint_microsome or saturable "
+        "pathways",
+        subject=compound.name,
+        hint="for a compound that is not metabolised give clint_hepatocyte=0",
+    )
+
+
 def _liver_flow(physiology: xr.Dataset, graph: OrganGraph) -> np.ndarray:
     flows = {o: physiology["blood_flow"].sel(organ=o).values.astype(float) for o in graph.perfused}
     return graph.inflow(LIVER, flows)
@@ -128,7 +144,9 @@ def _cells(physiology: xr.Dataset) -> np.ndarray | float:
 
 
 def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
-    """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from the reference individual."""
+    """(intrinsic clearance [L/h per gram of liver], renal clearance over fu GFR), from
+    the reference individual.
+    """
     compound, person = reference.compound, reference.individual
     graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
     fu = compound.fraction_unbound_plasma
@@ -177,7 +195,9 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
 
 
 def _log_p_or_d(compound: Compound) -> float:
-    """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al. (2002) use it."""
+    """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al.
+    (2002) use it.
+    """
     if compound.log_p is None:
         raise InputError(
             "log_p",

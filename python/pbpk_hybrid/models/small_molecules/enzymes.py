@@ -1,8 +1,11 @@
-"""Enzymes of a population: how active they are, how fast they turn over, and what share of a clearance they do.
+"""Enzymes of a population: how active they are, how fast they turn over, and what share
+of a clearance they do.
 
-A physiology Dataset may hold ``enzyme_activity(subject, enzyme)``: the activity per gram of organ relative to the adult with
-two normal alleles (1). Ontogeny, phenotypes, disease and differences between people all come in through it
-(:mod:`pbpk_hybrid.physiology.conditions.enzymes`). Enzymes it does not name have activity 1.
+A physiology Dataset may hold ``enzyme_activity(subject, enzyme)``: the activity per gram
+of organ relative to the adult with two normal alleles (1). Ontogeny, phenotypes, disease
+and differences between people all come in through it
+(:mod:`pbpk_hybrid.physiology.conditions.enzymes`). Enzymes it does not name have activity
+1.
 
 The clearance of an organ with pathways of shares f_e and activities a_e is
 
@@ -25,10 +28,16 @@ if TYPE_CHECKING:
 
     from ...compounds import Compound
 
-_RATES = "kdeg [1/h] of public whole-body model code (mrgsolve, kdeg_1a2 0.018, kdeg_2c9 0.0067, kdeg_2c19 0.027); read there"
+_RATES = (
+    "kdeg [1/h] of public whole-body model code (mrgsolve, kdeg_1a2 0.018, kdeg_2c9 "
+    "0.0067, kdeg_2c19 0.027); read there"
+)
 _OSP_2C8 = "t1/2 (liver) of CYP2C8 in the cimetidine model of Open Systems Pharmacology; read there"
 _ASSUMED = "assumed, see docs/assumptions.md"
-_WANG = "kdeg 0.03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than 0.0077/h; read in: its abstract and table 6"
+_WANG = (
+    "kdeg 0.03/h: Wang (2010) Drug Metab Dispos 38:1094, better in 54 trials than "
+    "0.0077/h; read in: its abstract and table 6"
+)
 #: enzyme -> organ -> (half-life of the protein [h], source)
 TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP3A4": {"liver": (23.1, _WANG), "gut": (23.1, _WANG)},
@@ -40,9 +49,10 @@ TURNOVER: dict[str, dict[str, tuple[float, str]]] = {
     "CYP2D6": {"liver": (51.0, _ASSUMED)},
     "CYP2E1": {"liver": (50.0, _ASSUMED)},
 }
-#: blood flow of the villi [L/h] and volume of the enterocytes [L] of the reference man. Flow: of the microvilli of a person of
-#: about 70 kg, read in: httk (Qvilli of its model of gut availability); the volume is assumed, and only sets how fast the wall
-#: fills, in seconds to minutes, not what it metabolises (docs/assumptions.md)
+#: blood flow of the villi [L/h] and volume of the enterocytes [L] of the reference man.
+#: Flow: of the microvilli of a person of about 70 kg, read in: httk (Qvilli of its model
+#: of gut availability); the volume is assumed, and only sets how fast the wall fills, in
+#: seconds to minutes, not what it metabolises (docs/assumptions.md)
 GUT_WALL_FLOW, GUT_WALL_VOLUME = 18.0, 0.12
 
 
@@ -69,7 +79,9 @@ def turnover_rate(enzyme: str, organ: str, half_lives: dict[str, float] | None =
 
 
 def activity(physiology: xr.Dataset, enzyme: str, organ: str = "liver") -> np.ndarray:
-    """(n_subjects,) activity of an enzyme in an organ: ``CYP3A4.gut`` before ``CYP3A4``; ones where neither is named."""
+    """(n_subjects,) activity of an enzyme in an organ: ``CYP3A4.gut`` before ``CYP3A4``;
+    ones where neither is named.
+    """
     if "enzyme_activity" in physiology:
         for name in (f"{enzyme}.{organ}", enzyme):
             if name in physiology["enzyme"].values:
@@ -91,7 +103,8 @@ def activity_factor(compound: Compound, physiology: xr.Dataset, organ: str) -> n
 
 
 def pathway_shares(compound: Compound, physiology: xr.Dataset, organ: str) -> list[np.ndarray]:
-    """Of each of the compound's pathways, the share (n_subjects,) of the organ's clearance as it is in each subject.
+    """Of each of the compound's pathways, the share (n_subjects,) of the organ's
+    clearance as it is in each subject.
 
     Zero for pathways of other organs.
     """
@@ -117,9 +130,11 @@ def enzyme_shares(compound: Compound, physiology: xr.Dataset) -> dict[str, np.nd
 
 
 def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tuple[str, ...]:
-    """Enzymes and transporters whose activity is not 1 in somebody and that none of the compounds names.
+    """Enzymes and transporters whose activity is not 1 in somebody and that none of the
+    compounds names.
 
-    Empty if the compounds name any of those that differ: an enzyme of no interest beside one that counts is nothing to say.
+    Empty if the compounds name any of those that differ: an enzyme of no interest beside
+    one that counts is nothing to say.
     """
     if "enzyme_activity" not in physiology:
         return ()
@@ -140,7 +155,8 @@ def _phenotypes_without_effect(
 ) -> tuple[str, ...]:
     """Enzymes and transporters of phenotypes that no compound names.
 
-    All of them where none is named; else those of a phenotype that everybody has, and that was therefore asked for.
+    All of them where none is named; else those of a phenotype that everybody has, and
+    that was therefore asked for.
     """
     prefix = "phenotype_"
     asked = [str(v)[len(prefix) :] for v in physiology.data_vars if str(v).startswith(prefix)]
@@ -154,11 +170,13 @@ def _phenotypes_without_effect(
 
 
 def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) -> dict[str, str]:
-    """The attribute ``enzymes_without_effect`` of a result, and a warning where phenotypes were given to no avail.
+    """The attribute ``enzymes_without_effect`` of a result, and a warning where
+    phenotypes were given to no avail.
 
     Warns
     -----
-    NoEffectWarning : phenotypes in the population of which no compound names the enzyme or transporter
+    NoEffectWarning : phenotypes in the population of which no compound names the enzyme
+        or transporter
     """
     compounds = tuple(compounds)
     idle = without_effect(compounds, physiology)
@@ -166,7 +184,8 @@ def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) ->
     if asked:
         names = ", ".join(c.name for c in compounds)
         warnings.warn(
-            f"the phenotypes of {', '.join(asked)} change nothing: {names} names no such enzyme or transporter; give it in "
+            f"the phenotypes of {', '.join(asked)} change nothing: {names} names no such "
+            "enzyme or transporter; give it in "
             "`metabolism` or `transporters`",
             NoEffectWarning,
             stacklevel=4,
@@ -175,7 +194,9 @@ def warn_of_phenotypes(compounds: Iterable[Compound], physiology: xr.Dataset) ->
 
 
 def fraction_gut(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
-    """Fg with each subject's enzymes: (1 - Fg)/Fg is proportional to the intrinsic clearance of the wall."""
+    """Fg with each subject's enzymes: (1 - Fg)/Fg is proportional to the intrinsic
+    clearance of the wall.
+    """
     reference = 1.0 if compound.fraction_gut is None else compound.fraction_gut
     if not any(m.organ == "gut" for m in compound.metabolism):
         return np.array([reference])
@@ -185,7 +206,9 @@ def fraction_gut(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
 
 
 def gut_wall(physiology: xr.Dataset) -> dict[str, np.ndarray]:
-    """``flow.gut_wall`` [L/h] and ``volume.gut_wall`` [L]: man's, scaled by the flow and volume of the subject's gut."""
+    """``flow.gut_wall`` [L/h] and ``volume.gut_wall`` [L]: those of a person of 70 kg, scaled by
+    the flow and volume of the subject's gut.
+    """
     man = reference_individual("human")
     scale = lambda v: (
         physiology[v].sel(organ="gut").values / float(man[v].sel(organ="gut")[0])

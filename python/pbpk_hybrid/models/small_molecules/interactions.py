@@ -1,7 +1,8 @@
 """Several compounds in one body: metabolites, and drugs that change each other's enzymes.
 
-Each compound has its own whole-body model; they meet at the enzymes of the liver and of the gut wall. With unbound
-concentrations C of the substrate and I of others at the enzyme, and E the amount of enzyme relative to its baseline,
+Each compound has its own whole-body model; they meet at the enzymes of the liver and of
+the gut wall. With unbound concentrations C of the substrate and I of others at the
+enzyme, and E the amount of enzyme relative to its baseline,
 
 .. math::
     v = E\\,\\frac{CL_e\\,C}{1 + \\sum I/K_{c} + (C/K_m)(1 + \\sum I/K_{u})}
@@ -9,16 +10,18 @@ concentrations C of the substrate and I of others at the enzyme, and E the amoun
     \\dot E = k_{deg}\\left(1 + \\sum \\frac{E_{max} I}{EC_{50} + I}\\right) - k_{deg} E
         - \\sum \\frac{k_{inact} I}{K_I + I} E
 
-(competitive: K_u infinite; non-competitive: K_c = K_u; Rowland Yeo et al. 2010, Expert Opin Drug Metab Toxicol 6:1405;
-Fahmi et al. 2009, Drug Metab Dispos 37:1658). With constant I the ratio of oral AUCs is then
-1/(A_g B_g C_g (1 - F_g) + F_g) x 1/(A_h B_h C_h f_m + 1 - f_m) for a liver without other elimination.
+(competitive: K_u infinite; non-competitive: K_c = K_u; Rowland Yeo et al. 2010, Expert
+Opin Drug Metab Toxicol 6:1405; Fahmi et al. 2009, Drug Metab Dispos 37:1658). With
+constant I the ratio of oral AUCs is then 1/(A_g B_g C_g (1 - F_g) + F_g) x 1/(A_h B_h C_h
+f_m + 1 - f_m) for a liver without other elimination.
 
-Transporters stand beside the enzymes, with the same law and changes: C and I are the unbound concentrations on the side
-that the transporter takes from (an inhibitor without barriers in that organ: in the organ), and `enzyme` of an effect may
-name one.
+Transporters stand beside the enzymes, with the same law and changes: C and I are the
+unbound concentrations on the side that the transporter takes from (an inhibitor without
+barriers in that organ: in the organ), and `enzyme` of an effect may name one.
 
-An inhibitor's concentration in the gut wall is what it is absorbed with plus, unbound, what its blood brings. The states
-``enzyme_change:<enzyme>.<organ>`` are E - 1; ``enzyme_turnover`` balances them and means nothing.
+An inhibitor's concentration in the gut wall is what it is absorbed with plus, unbound,
+what its blood brings. The states ``enzyme_change:<enzyme>.<organ>`` are E - 1;
+``enzyme_turnover`` balances them and means nothing.
 """
 
 from __future__ import annotations
@@ -33,11 +36,12 @@ from ..._core.errors import InputError, unknown_name
 from ...compounds import Compound
 from ..system.system import Coefficients, Observable, Reaction, System
 from .absorption import GutAbsorption
+from .assembly import assemble_one
 from .disposition import Disposition, DispositionChoices, resolve_disposition
 from .enzymes import turnover_rate
 from .links import warn_of_idle_half_lives
+from .structure import GUT_WALL, METABOLISED, METABOLISED_GUT
 from .transport import Carrier, side
-from .whole_body import GUT_WALL, METABOLISED, METABOLISED_GUT, assemble_system
 
 TURNOVER_STATE = "enzyme_turnover"
 _REVERSIBLE = ("competitive", "noncompetitive", "uncompetitive")
@@ -65,12 +69,13 @@ def interacting_system(
 
     Returns
     -------
-    System with states ``<compound>:<state>`` and ``enzyme_change:<enzyme>.<organ>``; ``plasma`` and ``blood`` are the first
-    compound's
+    System with states ``<compound>:<state>`` and ``enzyme_change:<enzyme>.<organ>``;
+    ``plasma`` and ``blood`` are the first compound's
 
     Raises
     ------
-    InputError, UnknownNameError : as for one compound; names that are not different; a half-life that is not known
+    InputError, UnknownNameError : as for one compound; names that are not different; a
+        half-life that is not known
     """
     names = [c.name for c in compounds]
     if not names or len(set(names)) < len(names):
@@ -94,6 +99,15 @@ def interacting_system(
     return _Builder(members, dict(enzyme_half_lives or {})).system()
 
 
+def own_enzymes_system(disposition: Disposition) -> System:
+    """The System of one compound that acts on the enzymes of its own metabolism.
+
+    The names of states, parameters and observables are those of a compound alone.
+    """
+    member = _Member(disposition.compound, disposition, assemble_one(disposition), "")
+    return _Builder([member], {}).system()
+
+
 @dataclass(frozen=True, eq=False)
 class _Member:
     """One compound with its own whole-body model."""
@@ -107,7 +121,7 @@ class _Member:
     def of(cls, compound: Compound, physiology: xr.Dataset, choices: DispositionChoices) -> _Member:
         """A compound, with the values of its species put in, resolved in the subjects."""
         disposition = resolve_disposition(compound, physiology, choices)
-        return cls(compound, disposition, assemble_system(disposition), f"{compound.name}:")
+        return cls(compound, disposition, assemble_one(disposition), f"{compound.name}:")
 
     def own(self, p: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """This compound's parameters out of all."""
@@ -170,7 +184,9 @@ class _Builder:
         return self.number[member.prefix + inside]
 
     def _inhibitors(self, victim: _Member, enzyme: str, organ: str):
-        """(member, effect number, effect, place) of every reversible inhibition of an enzyme by others."""
+        """(member, effect number, effect, place) of every reversible inhibition of an
+        enzyme by others.
+        """
         return [
             (m, i, effect, place)
             for m in self.members
@@ -181,7 +197,9 @@ class _Builder:
         ]
 
     def _carriers(self):
-        """(member, carrier, reversible inhibitions of it by others as in `_inhibitors`, with the inhibitor's state)."""
+        """(member, carrier, reversible inhibitions of it by others as in `_inhibitors`,
+        with the inhibitor's state).
+        """
         for m in self.members:
             for c in m.system.assemble.carriers:
                 others = [
@@ -200,7 +218,9 @@ class _Builder:
                 yield m, i, pathway, GUT_WALL if pathway.organ == "gut" else "liver"
 
     def _changes(self):
-        """(enzyme key, organ, member, effect number, effect, place) of every inactivation and induction."""
+        """(enzyme key, organ, member, effect number, effect, place) of every inactivation
+        and induction.
+        """
         for key in self.enzymes:
             enzyme, organ = key.split(".")
             for m in self.members:
@@ -209,7 +229,8 @@ class _Builder:
                         for place in _PLACES.get(organ, (organ,)):
                             yield key, organ, m, i, effect, place
 
-    # ------------------------------------------------------------------ reactions: structure and numbers in the same order
+    # ---- reactions: ----
+    # structure and numbers in the same order
     def structure(self) -> list[tuple[str, str, tuple[int, ...], dict[int, float]]]:
         """(name, law, reactants, stoichiometry) of the interaction reactions."""
         out = []
@@ -249,7 +270,9 @@ class _Builder:
 
     @staticmethod
     def _mass_ratio(parent: _Member, product: _Member) -> float:
-        """Mass of metabolite per mass of parent; the difference goes to the parent's sink, so that mass closes."""
+        """Mass of metabolite per mass of parent; the difference goes to the parent's
+        sink, so that mass closes.
+        """
         masses = parent.compound.molar_mass, product.compound.molar_mass
         if None in masses:
             raise InputError(
@@ -311,13 +334,15 @@ class _Builder:
     def _carrier_numbers(
         q: Mapping[str, np.ndarray], c: np.ndarray, carrier: Carrier
     ) -> list[np.ndarray]:
-        """k and s of one carrier; c: unbound concentration per amount on the side it takes from [1/L]."""
+        """k and s of one carrier; c: unbound concentration per amount on the side it
+        takes from [1/L].
+        """
         if carrier.saturable:
             km = q[f"km[{carrier.label}]"]
             return [q[f"jmax[{carrier.label}]"] / km * c, c / km]
         return [q[f"transport[{carrier.label}]"] * c, 0.0 * c]
 
-    # ------------------------------------------------------------------ the whole
+    # ---- the whole ----
     def __call__(self, p: Mapping[str, np.ndarray]) -> Coefficients:
         parts = [m.system.assemble(m.own(p)) for m in self.members]
         kdeg = [np.atleast_2d(p[f"kdeg[{e}]"]).T for e in self.enzymes]
@@ -375,7 +400,7 @@ class _Builder:
             assemble=self,
             attrs={
                 **first.attrs,
-                "model": "interacting_compounds",
+                **({"model": "interacting_compounds"} if self.members[0].prefix else {}),
                 "compounds": ", ".join(m.compound.name for m in self.members),
                 "enzymes": ", ".join(
                     f"{e} (half-life {np.log(2) / k:.3g} h)" for e, k in self.enzymes.items()

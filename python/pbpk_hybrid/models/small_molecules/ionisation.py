@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
 
 PH_PLASMA = 7.4
 PH_INTRACELLULAR = 7.0  # intracellular water, Rodgers & Rowland 2005
@@ -27,16 +31,18 @@ class Ionisation:
         return self.positive + self.negative
 
 
-def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()) -> Ionisation:
+def ionisation(
+    ph: FloatOrArray, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()
+) -> Ionisation:
     r"""Fractions neutral, zwitterionic, positive and negative at `ph`.
 
-    With all sites, acidic and basic, sorted by pKa, the molecule loses its protons one by one; the state after k
-    steps relates to the fully protonated one as
+    With all sites, acidic and basic, sorted by pKa, the molecule loses its protons one by
+    one; the state after k steps relates to the fully protonated one as
 
     .. math:: r_k = 10^{\sum_{i \le k} (pH - pK_{a,i})}
 
-    and its net charge is the number of protonated bases minus that of ionised acids. A state of net charge 0 is
-    neutral when no site is ionised, else a zwitterion.
+    and its net charge is the number of protonated bases minus that of ionised acids. A
+    state of net charge 0 is neutral when no site is ionised, else a zwitterion.
 
     Parameters
     ----------
@@ -91,13 +97,17 @@ def ionisation(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = (
     return Ionisation(**kinds)
 
 
-def charge_ratio(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()):
+def charge_ratio(
+    ph: FloatOrArray, pka_acid: Sequence[float] = (), pka_base: Sequence[float] = ()
+) -> FloatOrArray:
     r"""Ionised over neutral form at `ph`: the X, Y and Z of Rodgers & Rowland.
 
-    .. math:: \sum_k 10^{k\,pH - pK_{a,1} - \dots - pK_{a,k}} + \sum_k 10^{pK_{b,1} + \dots + pK_{b,k} - k\,pH}
+    .. math::
+        \sum_k 10^{k\,pH - pK_{a,1} - \dots - pK_{a,k}} +
+        \sum_k 10^{pK_{b,1} + \dots + pK_{b,k} - k\,pH}
 
-    with acids in ascending and bases in descending order of pKa: one acid 10^(pH-pKa), one base 10^(pKa-pH), an
-    ampholyte the sum of both, no site 0.
+    with acids in ascending and bases in descending order of pKa: one acid 10^(pH-pKa),
+    one base 10^(pKa-pH), an ampholyte the sum of both, no site 0.
 
     References
     ----------
@@ -106,7 +116,7 @@ def charge_ratio(ph, pka_acid: Sequence[float] = (), pka_base: Sequence[float] =
     return anion_ratio(ph, pka_acid) + cation_ratio(ph, pka_base)
 
 
-def anion_ratio(ph, pka_acid: Sequence[float] = ()):
+def anion_ratio(ph: FloatOrArray, pka_acid: Sequence[float] = ()) -> FloatOrArray:
     """Negative over neutral form at `ph`; see :func:`charge_ratio`."""
     ph = np.asarray(ph)
     total, exponent = 0.0 * ph, 0.0 * ph
@@ -116,7 +126,7 @@ def anion_ratio(ph, pka_acid: Sequence[float] = ()):
     return total
 
 
-def cation_ratio(ph, pka_base: Sequence[float] = ()):
+def cation_ratio(ph: FloatOrArray, pka_base: Sequence[float] = ()) -> FloatOrArray:
     """Positive over neutral form at `ph`; see :func:`charge_ratio`."""
     ph = np.asarray(ph)
     total, exponent = 0.0 * ph, 0.0 * ph
@@ -126,7 +136,9 @@ def cation_ratio(ph, pka_base: Sequence[float] = ()):
     return total
 
 
-def distribution_coefficient(p, fraction_charged, alpha: float = 1e-3):
+def distribution_coefficient(
+    p: FloatOrArray, fraction_charged: FloatOrArray, alpha: float = 1e-3
+) -> FloatOrArray:
     r"""Octanol:water distribution coefficient D at the pH of `fraction_charged`.
 
     .. math:: D = P (1 + (\alpha - 1) f_{charged})
@@ -139,6 +151,7 @@ def distribution_coefficient(p, fraction_charged, alpha: float = 1e-3):
 
     References
     ----------
-    Schmitt (2008) Toxicol In Vitro 22:457, equations 13 and 14, in the form of httk 2.7.4 (``calc_dow``).
+    Schmitt (2008) Toxicol In Vitro 22:457, equations 13 and 14, in the form of httk 2.7.4
+    (``calc_dow``).
     """
     return p * (1.0 + (alpha - 1.0) * fraction_charged)

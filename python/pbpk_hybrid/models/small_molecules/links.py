@@ -1,7 +1,9 @@
-"""What compounds have to do with each other: who acts on whose enzymes, and which names meet nothing.
+"""What compounds have to do with each other: who acts on whose enzymes, and which names
+meet nothing.
 
-A name that is spelt in another way than the victim's (``"CYP3A"`` for ``"CYP3A4"``) acts on nothing, and the ratio of an
-interaction is then 1 with nothing wrong in sight. So what meets nothing is said.
+A name that is spelt in another way than the victim's (``"CYP3A"`` for ``"CYP3A4"``) acts
+on nothing, and the ratio of an interaction is then 1 with nothing wrong in sight. So what
+meets nothing is said.
 """
 
 from __future__ import annotations
@@ -59,13 +61,15 @@ def warn_of_strangers(
 
     Parameters
     ----------
-    victim : name of the compound whose exposure is asked for; None: any link between two compounds counts
+    victim : name of the compound whose exposure is asked for; None: any link between two
+        compounds counts
 
     Warns
     -----
-    NoEffectWarning : an effect whose enzyme is nobody's, under a name that the package does not know or that is spelt like
-        one of theirs; a metabolite spelt like one of the compounds; a compound with effects that has nothing to do with the
-        others, or that does not reach the victim
+    NoEffectWarning : an effect whose enzyme is nobody's, under a name that the package
+        does not know or that is spelt like one of theirs; a metabolite spelt like one of
+        the compounds; a compound with effects that has nothing to do with the others, or
+        that does not reach the victim
     """
     compounds = [c.for_species(species) for c in compounds]
     if len(compounds) < 2:
@@ -95,7 +99,8 @@ def warn_of_idle_half_lives(half_lives: Mapping[str, float], changed: Iterable[s
     for key in half_lives:
         if key.split(".")[0] not in changed:
             _warn(
-                f"enzyme_half_lives[{key!r}] changes nothing: no compound inactivates or induces this enzyme "
+                f"enzyme_half_lives[{key!r}] changes nothing: no compound inactivates or "
+                "induces this enzyme "
                 f"(changed: {', '.join(changed) or 'none'})"
             )
 
@@ -108,8 +113,10 @@ def _nothing(source: Compound, *targets: Compound) -> str:
     )
     names = ", ".join(t.name for t in targets)
     return (
-        f"{source.name} changes nothing of {names}: effects of {source.name}: {effects}; {theirs}; name the same enzyme or "
-        "transporter in `enzyme_effects` of the one and in `metabolism` or `transporters` of the other"
+        f"{source.name} changes nothing of {names}: effects of {source.name}: {effects}; "
+        f"{theirs}; name the same enzyme or "
+        "transporter in `enzyme_effects` of the one and in `metabolism` or `transporters` of "
+        "the other"
     )
 
 
@@ -126,7 +133,8 @@ def _warn_of_names(compounds: Sequence[Compound]) -> None:
                     else f"they have {', '.join(there) or 'none'}"
                 )
                 _warn(
-                    f"the {e.kind} effect of {c.name} on {e.enzyme!r} changes nothing: no compound here names this enzyme or "
+                    f"the {e.kind} effect of {c.name} on {e.enzyme!r} changes nothing: no "
+                    "compound here names this enzyme or "
                     f"transporter; {did}"
                 )
         for m in c.metabolism:
@@ -137,7 +145,8 @@ def _warn_of_names(compounds: Sequence[Compound]) -> None:
             ):
                 if near[0] != c.name:
                     _warn(
-                        f"the metabolite {m.metabolite!r} of {c.name} is not followed: no compound here has this name; did "
+                        f"the metabolite {m.metabolite!r} of {c.name} is not followed: no "
+                        "compound here has this name; did "
                         f"you mean {near[0]!r}?"
                     )
 

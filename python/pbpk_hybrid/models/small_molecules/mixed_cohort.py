@@ -1,4 +1,5 @@
-"""A cohort in which every subject may get a drug of its own, of any species: one System, one integration.
+"""A cohort in which every subject may get a drug of its own, of any species: one System,
+one integration.
 
 A System holds one value of every coefficient per subject, and nothing in it says that the subjects
 share a compound. The parameters that :func:`.disposition.resolve_disposition` finds for one
@@ -15,8 +16,8 @@ import numpy as np
 from ..._core.errors import InputError
 from ..system.graph import LIVER, whole_body_graph
 from ..system.system import System
+from .assembly import build_system
 from .structure import WholeBodyStructure
-from .whole_body import build_system
 
 #: name of the one saturable pathway that every subject has; its Vmax is 0 where a drug has none
 PATHWAY = "saturable"

@@ -15,6 +15,7 @@ from . import partition_equations as eq
 from .binding import blood_to_plasma, blood_to_plasma_at_hematocrit
 
 if TYPE_CHECKING:
+    from ..._core.numeric import FloatOrArray
     from ...compounds import Compound
 
 METHODS = (
@@ -28,8 +29,9 @@ METHODS = (
 DEFAULT_METHOD = "rodgers_rowland"
 KP_RANGE = (0.01, 500.0)  # outside it no method was ever tested
 
-# hematocrit of the blood in which blood:plasma ratios are taken to have been measured: the species' usual one
-# (httk physiology_data.csv; minipig: PK-Sim; human: .45, as in most binding studies)
+# hematocrit of the blood in which blood:plasma ratios are taken to have been measured:
+# the species' usual one (httk physiology_data.csv; minipig: PK-Sim; human: 0.45, as in
+# most binding studies)
 REFERENCE_HEMATOCRIT = {
     "mouse": 0.45,
     "rat": 0.46,
@@ -40,12 +42,13 @@ REFERENCE_HEMATOCRIT = {
     "human": 0.45,
 }
 
-# What blood left in sampled tissue adds to its water (Rodgers & Rowland report tissue without it): plasma is 96 % water
-# and red cells 60.3 % (Kawai et al. 1994 for the volumes, in the composition table as fraction_vascular)
+# What blood left in sampled tissue adds to its water (Rodgers & Rowland report tissue
+# without it): plasma is 96 % water and red cells 60.3 % (Kawai et al. 1994 for the
+# volumes, in the composition table as fraction_vascular)
 _WATER_PLASMA, _WATER_RED_CELLS = 0.96, 0.603
 
-# Pearce et al. (2017), httk 2.7.4 pearce2017regression.csv: intercept and slope, first for a fraction unbound
-# corrected for lipid binding, then for one as measured
+# Pearce et al. (2017), httk 2.7.4 pearce2017regression.csv: intercept and slope, first
+# for a fraction unbound corrected for lipid binding, then for one as measured
 PEARCE_REGRESSION = {
     "brain": ((-0.167, 0.543), (-0.117, 0.377)),
     "adipose": ((-0.325, 0.574), (-0.324, 0.544)),
@@ -68,34 +71,40 @@ def partition_coefficients(
     method: str | None = None,
     *,
     composition: xr.Dataset | None = None,
-    fraction_unbound_plasma=None,
-    blood_to_plasma_ratio=None,
-    hematocrit=None,
+    fraction_unbound_plasma: FloatOrArray | None = None,
+    blood_to_plasma_ratio: FloatOrArray | None = None,
+    hematocrit: FloatOrArray | None = None,
     blood_correction: bool = True,
     regression: bool = False,
     fraction_unbound_corrected: bool = True,
 ) -> xr.DataArray:
     """Tissue:plasma partition coefficients Kp of the 14 tissues.
 
-    Measured values in ``compound.kp`` replace the predicted ones, whatever the method. Tissues that a composition table
-    lacks take the row of another (``stand_in`` of :func:`~pbpk_hybrid.physiology.tissue_composition`): the
-    rest of the body that of muscle, the stomach that of the gut. The same holds for measured values.
+    Measured values in ``compound.kp`` replace the predicted ones, whatever the method.
+    Tissues that a composition table lacks take the row of another (``stand_in`` of
+    :func:`~pbpk_hybrid.physiology.tissue_composition`): the rest of the body that of
+    muscle, the stomach that of the gut. The same holds for measured values.
 
     Parameters
     ----------
     compound : Compound, with the values of `species` already put in (``compound.for_species``)
     species : whose tissue composition to use
-    method : "rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt", "pksim_standard" or "measured"; None takes
-        the compound's ``partition_method``, or Rodgers & Rowland
+    method : "rodgers_rowland", "poulin_theil", "berezhkovskiy", "schmitt",
+        "pksim_standard" or "measured"; None takes the compound's ``partition_method``, or
+        Rodgers & Rowland
     composition : a table as :func:`tissue_composition` returns, to use another one
-    fraction_unbound_plasma, blood_to_plasma_ratio : numbers or (n_subjects,), instead of the compound's
-    hematocrit : of the blood in which the blood:plasma ratio was measured, number or (n_subjects,); default: the
-        species' usual one. It is not the subject's own: red cell affinity does not change with it.
-    blood_correction : Rodgers & Rowland only: take the water of residual blood out of the tissue's water, as the blood has
-        compartments of its own. The published coefficients are met with it (median error .5 %, 98 % within 10 %)
-        and less well without (1.2 %, 90 %).
+    fraction_unbound_plasma, blood_to_plasma_ratio : numbers or (n_subjects,), instead of
+        the compound's
+    hematocrit : of the blood in which the blood:plasma ratio was measured, number or
+        (n_subjects,); default: the species' usual one. It is not the subject's own: red
+        cell affinity does not change with it.
+    blood_correction : Rodgers & Rowland only: take the water of residual blood out of the
+        tissue's water, as the blood has compartments of its own. The published
+        coefficients are met with it (median error 0.5 %, 98 % within 10 %) and less well
+        without (1.2 %, 90 %).
     regression : Schmitt only: calibrate with the regression of Pearce et al. (2017), as httk does
-    fraction_unbound_corrected : which regression; True if the fraction unbound is corrected for plasma lipid
+    fraction_unbound_corrected : which regression; True if the fraction unbound is
+        corrected for plasma lipid
 
     Returns
     -------
@@ -104,12 +113,13 @@ def partition_coefficients(
     Raises
     ------
     UnknownNameError : unknown species or method
-    InputError : a value that the method needs and the compound lacks; the message says which and what to do
+    InputError : a value that the method needs and the compound lacks; the message says
+        which and what to do
 
     Warns
     -----
-    OutOfRangeWarning : a Kp outside 0.01 to 500; negative tissue binding, set to 0 as in the original method; a
-        blood:plasma ratio that had to be predicted
+    OutOfRangeWarning : a Kp outside 0.01 to 500; negative tissue binding, set to 0 as in
+        the original method; a blood:plasma ratio that had to be predicted
     """
     if species not in SPECIES:
         raise unknown_name("species", species, SPECIES, what="a species")
@@ -123,42 +133,17 @@ def partition_coefficients(
         log_p = _given(compound, "log_p", method)
         rows = _rows(species, method, composition)
         if method == "rodgers_rowland":
-            kp = _rodgers_rowland(
-                compound,
-                species,
-                rows,
-                log_p,
-                fu,
-                blood_to_plasma_ratio,
-                hematocrit,
-                blood_correction,
-            )
+            bp, hct = _blood(compound, species, fu, blood_to_plasma_ratio, hematocrit)
+            predicted = _rodgers_rowland(compound, rows, log_p, fu, bp, hct, blood_correction)
         elif method == "schmitt":
-            kp = _schmitt(compound, rows, log_p, fu) * fu
+            predicted = _schmitt(compound, rows, log_p, fu) * fu
             if regression:
-                pairs = [
-                    PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][
-                        0 if fraction_unbound_corrected else 1
-                    ]
-                    for o in TISSUES
-                ]
-                intercept, slope = np.array(pairs).T
-                kp = eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
+                predicted = _calibrated(predicted, fu, fraction_unbound_corrected)
         elif method == "pksim_standard":
-            kp = _pksim_standard(compound, rows, log_p, fu)
+            predicted = _pksim_standard(compound, rows, log_p, fu)
         else:
-            equation = eq.poulin_theil_kp if method == "poulin_theil" else eq.berezhkovskiy_kp
-            names = ("fraction_water", "fraction_neutral_lipid", "fraction_phospholipid")
-            kp = equation(
-                log_p,
-                fu,
-                pka_acid=compound.pka_acid,
-                pka_base=compound.pka_base,
-                adipose=_IS_ADIPOSE,
-                plasma=_row(rows, "plasma", names),
-                **_tissues(rows, names),
-            )
-        kp = np.array(kp)
+            predicted = _from_composition(compound, method, rows, log_p, fu)
+        kp = np.array(predicted)
         for organ, value in compound.kp.items():
             kp[..., TISSUES.index(organ)] = value
     _check_range(compound, kp, method)
@@ -182,18 +167,19 @@ def blood_to_plasma_ratio(
     compound: Compound,
     species: str = "human",
     *,
-    hematocrit=None,
-    fraction_unbound_plasma=None,
+    hematocrit: FloatOrArray | None = None,
+    fraction_unbound_plasma: FloatOrArray | None = None,
     method: str | None = None,
-):
+) -> FloatOrArray:
     """Blood:plasma concentration ratio, measured or predicted, at the hematocrit of each subject.
 
     Parameters
     ----------
     hematocrit : number or (n_subjects,); None leaves a measured ratio as it is
     fraction_unbound_plasma : instead of the compound's, for the prediction
-    method : how to predict a missing ratio: "rodgers_rowland" (water and neutral lipids of red cells; not for bases with
-        pKa > 7) or "schmitt"; None takes the first where it applies
+    method : how to predict a missing ratio: "rodgers_rowland" (water and neutral lipids
+        of red cells; not for bases with pKa > 7) or "schmitt"; None takes the first where
+        it applies
 
     Returns
     -------
@@ -201,7 +187,8 @@ def blood_to_plasma_ratio(
 
     Raises
     ------
-    InputError : neither a measured ratio nor the values for a prediction, or a ratio below what the hematocrit allows
+    InputError : neither a measured ratio nor the values for a prediction, or a ratio
+        below what the hematocrit allows
     """
     if species not in SPECIES:
         raise unknown_name("species", species, SPECIES, what="a species")
@@ -247,7 +234,7 @@ def blood_to_plasma_ratio(
     )
 
 
-# ------------------------------------------------------------------------------------------------- the methods
+# ---- the methods ----
 _IS_ADIPOSE = np.array([organ == "adipose" for organ in TISSUES])
 _RR = (
     "fraction_neutral_lipid",
@@ -271,30 +258,58 @@ _SCHMITT = (
 )
 
 
-def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, blood_correction):
+def _from_composition(compound, method, rows, log_p, fu):
+    """Kp of Poulin & Theil, or of Berezhkovskiy."""
+    equation = eq.poulin_theil_kp if method == "poulin_theil" else eq.berezhkovskiy_kp
+    names = ("fraction_water", "fraction_neutral_lipid", "fraction_phospholipid")
+    return equation(
+        log_p,
+        fu,
+        pka_acid=compound.pka_acid,
+        pka_base=compound.pka_base,
+        adipose=_IS_ADIPOSE,
+        plasma=_row(rows, "plasma", names),
+        **_tissues(rows, names),
+    )
+
+
+def _calibrated(kp, fu, fraction_unbound_corrected):
+    """Kp after the regression of Pearce et al. (2017)."""
+    which = 0 if fraction_unbound_corrected else 1
+    pairs = [PEARCE_REGRESSION[_PEARCE_STAND_IN.get(o, o)][which] for o in TISSUES]
+    intercept, slope = np.array(pairs).T  # each (organ,)
+    return eq.pearce_regression(kp / fu, fu, intercept, slope) * fu
+
+
+def _blood(compound, species, fu, ratio, hematocrit):
+    """(blood:plasma ratio, None but for strong bases; hematocrit) as Rodgers & Rowland use them."""
     hct = _column(
         REFERENCE_HEMATOCRIT[species] if hematocrit is None else hematocrit, "hematocrit", compound
     )
-    strong = eq.is_strong_base(compound.pka_base)
-    bp = None
-    if strong:
-        if ratio is None:
-            ratio = compound.blood_to_plasma_ratio
-        if ratio is None:
-            ratio = blood_to_plasma_ratio(
-                compound,
-                species,
-                fraction_unbound_plasma=_flat(fu),
-                method="schmitt",
-                hematocrit=_flat(hct),
-            )
-            warnings.warn(
-                f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it for a base with pKa > 7, "
-                f"so Schmitt's prediction {float(np.real(np.mean(ratio))):.3g} is used",
-                OutOfRangeWarning,
-                stacklevel=4,
-            )
-        bp = _column(ratio, "blood_to_plasma_ratio", compound)
+    if not eq.is_strong_base(compound.pka_base):
+        return None, hct
+    if ratio is None:
+        ratio = compound.blood_to_plasma_ratio
+    if ratio is None:
+        ratio = blood_to_plasma_ratio(
+            compound,
+            species,
+            fraction_unbound_plasma=_flat(fu),
+            method="schmitt",
+            hematocrit=_flat(hct),
+        )
+        warnings.warn(
+            f"blood_to_plasma_ratio of {compound.name} is not given; Rodgers & Rowland need it "
+            "for a base with pKa > 7, so Schmitt's prediction "
+            f"{float(np.real(np.mean(ratio))):.3g} is used",
+            OutOfRangeWarning,
+            stacklevel=4,
+        )
+    return _column(ratio, "blood_to_plasma_ratio", compound), hct
+
+
+def _rodgers_rowland(compound, rows, log_p, fu, bp, hct, blood_correction):
+    """Kp of Rodgers & Rowland; warns where tissue binding comes out negative."""
     tissue = _tissues(rows, _RR)
     if blood_correction:
         blood = _tissues(rows, ("fraction_vascular",))["fraction_vascular"]
@@ -319,12 +334,17 @@ def _rodgers_rowland(compound, species, rows, log_p, fu, ratio, hematocrit, bloo
     )
     if np.any(np.real(binding) < 0):
         what = (
-            f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red cell water and lipid alone give"
-            if strong
-            else f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds what plasma lipid alone allows"
+            f"its fraction_unbound_plasma {compound.fraction_unbound_plasma} exceeds what plasma "
+            "lipid alone allows"
         )
+        if eq.is_strong_base(compound.pka_base):
+            what = (
+                f"its blood_to_plasma_ratio {compound.blood_to_plasma_ratio} is below what red "
+                "cell water and lipid alone give"
+            )
         warnings.warn(
-            f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and is set to 0 ({what})",
+            f"Rodgers & Rowland: the tissue binding of {compound.name} comes out negative and "
+            f"is set to 0 ({what})",
             OutOfRangeWarning,
             stacklevel=3,
         )
@@ -347,7 +367,9 @@ def _schmitt(compound, rows, log_p, fu, organs=TISSUES):
 
 
 def _pksim_standard(compound, rows, log_p, fu):
-    """Composition summed up from Schmitt's: cells and interstitium, the latter with 37 % of plasma's protein."""
+    """Composition summed up from Schmitt's: cells and interstitium, the latter with 37 %
+    of plasma's protein.
+    """
     c = _tissues(rows, _SCHMITT)
     protein_plasma = _row(rows, "plasma", ("fraction_protein_cells",))["fraction_protein_cells"]
     total = c["fraction_cells"] + c["fraction_interstitium"]
@@ -377,12 +399,15 @@ def _measured(compound) -> list[float]:
             sorted(compound.kp),
             "a measured value for " + ", ".join(missing),
             subject=compound.name,
-            hint="or name a predictive method: measured values then replace its predictions organ by organ",
+            hint=(
+                "or name a predictive method: measured values then replace its "
+                "predictions organ by organ"
+            ),
         )
     return values
 
 
-# ------------------------------------------------------------------------------------------------- small pieces
+# ---- small pieces ----
 def _given(compound, field: str, method: str, value=None):
     """The override or the compound's own value, as a number or a column over subjects."""
     value = getattr(compound, field) if value is None else value
@@ -442,8 +467,10 @@ def _check_range(compound, kp: np.ndarray, method: str) -> None:
     if outside.any():
         organs = [o for o, bad in zip(TISSUES, outside.any(axis=0), strict=True) if bad]
         warnings.warn(
-            f"{method}: Kp of {compound.name} is outside {low:g} to {high:g} in {', '.join(organs)} "
-            f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and fraction_unbound_plasma",
+            f"{method}: Kp of {compound.name} is outside {low:g} to {high:g} in "
+            f"{', '.join(organs)} "
+            f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and "
+            "fraction_unbound_plasma",
             OutOfRangeWarning,
             stacklevel=3,
         )

@@ -1,21 +1,27 @@
-"""Active transport across the barriers of an organ, and out of its cells to bile, urine and the gut lumen.
+"""Active transport across the barriers of an organ, and out of its cells to bile, urine
+and the gut lumen.
 
-A transporter takes from one side by the unbound concentration there, beside the passive exchange of :mod:`.permeability`.
-With the amount A and the capacity c of that side, :math:`C_u = f_u A/c`,
+A transporter takes from one side by the unbound concentration there, beside the passive
+exchange of :mod:`.permeability`. With the amount A and the capacity c of that side,
+:math:`C_u = f_u A/c`,
 
 .. math:: J = CL_{int,T}\\,C_u, \\qquad J = \\frac{J_{max} C_u}{K_m + C_u}
 
-both proportional to the organ's mass and to the subject's activity of the transporter (``enzyme_activity`` of a physiology
-Dataset, see :mod:`pbpk_hybrid.physiology.conditions.transporters`). Cells then hold unbound drug in another concentration than plasma
-(Kp,uu is not 1): Kp stays what it is without transport. In a liver of well-stirred blood with passive PS, uptake U, efflux
-E and secretion B, at low concentration,
+both proportional to the organ's mass and to the subject's activity of the transporter
+(``enzyme_activity`` of a physiology Dataset, see
+:mod:`pbpk_hybrid.physiology.conditions.transporters`). Cells then hold unbound drug in
+another concentration than plasma (Kp,uu is not 1): Kp stays what it is without transport.
+In a liver of well-stirred blood with passive PS, uptake U, efflux E and secretion B, at
+low concentration,
 
 .. math::
     CL_h = \\frac{Q_h\\,f_{u,b}\\,CL_{u}}{Q_h + f_{u,b}\\,CL_{u}}, \\qquad
     CL_{u} = (PS + U)\\,\\frac{CL_{int} + B}{PS + E + CL_{int} + B}
 
-(extended clearance, the steady state of the two equations above; the tests derive it). With clearance measured in vivo CLint is what gives, at a normal activity of the
-transporters, the unbound clearance that it would give without barrier; secretion comes on top, as `biliary_clearance` does.
+(extended clearance, the steady state of the two equations above; the tests derive it).
+With clearance measured in vivo CLint is what gives, at a normal activity of the
+transporters, the unbound clearance that it would give without barrier; secretion comes on
+top, as `biliary_clearance` does.
 """
 
 from __future__ import annotations
@@ -48,10 +54,12 @@ class Carrier:
 
     @property
     def label(self) -> str:
+        """Name of the transport, as parameters have it: ``jmax[label]``."""
         return self.transporter.label
 
     @property
     def saturable(self) -> bool:
+        """Whether it has a Jmax and a Km; else it is a clearance."""
         return self.transporter.jmax is not None
 
     @property
@@ -61,7 +69,9 @@ class Carrier:
 
 
 def side(barriers: Mapping[str, Barriers], transporter: Transporter) -> str:
-    """The state of a compound with these barriers from which a transporter takes; the organ where it has none."""
+    """The state of a compound with these barriers from which a transporter takes; the
+    organ where it has none.
+    """
     organ = transporter.organ
     if organ not in barriers:
         return organ
@@ -85,7 +95,8 @@ def choose_carriers(
 
     Raises
     ------
-    InputError : the organ has no barrier to carry across, or secretion to a lumen from which nothing is absorbed
+    InputError : the organ has no barrier to carry across, or secretion to a lumen from
+        which nothing is absorbed
     """
     out = []
     for t in compound.transporters:
@@ -131,7 +142,9 @@ def choose_carriers(
 def transport_parameters(
     carriers: tuple[Carrier, ...], physiology: xr.Dataset
 ) -> dict[str, np.ndarray]:
-    """``transport[label]`` [L/h], or ``jmax[label]`` [mg/h] and ``km[label]`` [mg/L], each (n_subjects,) or (1,)."""
+    """``transport[label]`` [L/h], or ``jmax[label]`` [mg/h] and ``km[label]`` [mg/L],
+    each (n_subjects,) or (1,).
+    """
     p = {}
     for c in carriers:
         t = c.transporter
@@ -154,15 +167,18 @@ def clint_behind_transport(
     physiology: xr.Dataset,
     compound: str,
 ) -> np.ndarray:
-    """Intrinsic clearance in the liver's cells that clears as much as `clint` does without a barrier [L/h, unbound].
+    """Intrinsic clearance in the liver's cells that clears as much as `clint` does
+    without a barrier [L/h, unbound].
 
     .. math:: CL' = CL\\,(PS + E)/(PS + U - CL)
 
-    with uptake and efflux at low concentration and normal activity, so that people of another activity clear otherwise.
+    with uptake and efflux at low concentration and normal activity, so that people of
+    another activity clear otherwise.
 
     Raises
     ------
-    InputError : more is cleared than can enter the cells; transport across the liver's capillary wall
+    InputError : more is cleared than can enter the cells; transport across the liver's
+        capillary wall
     """
     mass = (physiology["volume"] * physiology["density"]).sel(organ=LIVER).values.astype(float)
     both = {"uptake": 0.0, "efflux": 0.0, "secretion": 0.0}

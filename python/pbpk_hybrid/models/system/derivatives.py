@@ -1,7 +1,8 @@
 """How a System's coefficients change with its named parameters.
 
-Models assemble their coefficients by plain arithmetic, so one evaluation with a parameter moved by i 1e-30 gives the
-derivative to rounding error (complex step: Squire & Trapp 1998, SIAM Review 40:110).
+Models assemble their coefficients by plain arithmetic, so one evaluation with a parameter
+moved by i 1e-30 gives the derivative to rounding error (complex step: Squire & Trapp
+1998, SIAM Review 40:110).
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
-"""How to eliminate along the organ graph: order, fill-in and the list of operations, worked out once per model.
+"""How to eliminate along the organ graph: order, fill-in and the list of operations,
+worked out once per model.
 
-Organs hang off arterial and venous blood like a star, so eliminating the organs first and the blood last creates
-almost no new entries. Which order is best is found by the minimum-degree rule; nothing here knows organs.
+Organs hang off arterial and venous blood like a star, so eliminating the organs first and
+the blood last creates almost no new entries. Which order is best is found by the
+minimum-degree rule; nothing here knows organs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,13 +19,15 @@ import numpy as np
 class EliminationPlan:
     """LU factorisation of a fixed sparse pattern, as flat lists.
 
-    The matrix is permuted to `order` (``order[i]`` is the state eliminated i-th; ``place`` is its inverse). Entry values
-    live in one array of `n_entries` rows: the diagonal first (0..n-1), then L by rows, then U by rows.
+    The matrix is permuted to `order` (``order[i]`` is the state eliminated i-th;
+    ``place`` is its inverse). Entry values live in one array of `n_entries` rows: the
+    diagonal first (0..n-1), then L by rows, then U by rows.
 
-    For row i in turn, for each L entry p in ``l_ptr[i]:l_ptr[i+1]`` with column ``l_col[p]``:
-    multiply it by the inverse pivot of that column, then for each q in ``op_ptr[p]:op_ptr[p+1]`` subtract
-    (L entry) x (entry ``op_source[q]``) from entry ``op_target[q]``. Position of L entry p is ``n + p``; of U entry p
-    (``u_ptr``, ``u_col``) it is ``n + len(l_col) + p``.
+    For row i in turn, for each L entry p in ``l_ptr[i]:l_ptr[i+1]`` with column
+    ``l_col[p]``: multiply it by the inverse pivot of that column, then for each q in
+    ``op_ptr[p]:op_ptr[p+1]`` subtract (L entry) x (entry ``op_source[q]``) from entry
+    ``op_target[q]``. Position of L entry p is ``n + p``; of U entry p (``u_ptr``,
+    ``u_col``) it is ``n + len(l_col) + p``.
     """
 
     n: int
@@ -39,6 +44,7 @@ class EliminationPlan:
 
     @property
     def n_entries(self) -> int:
+        """Entries of L, U and the diagonal, fill-in included."""
         return self.n + len(self.l_col) + len(self.u_col)
 
     @property
@@ -46,7 +52,7 @@ class EliminationPlan:
         """Multiply-subtracts of one factorisation (27 in the 15-state yardstick model)."""
         return len(self.op_source)
 
-    def positions(self, rows, columns) -> np.ndarray:
+    def positions(self, rows: Iterable[int], columns: Iterable[int]) -> np.ndarray:
         """Entry numbers of (row, column) pairs in the original numbering; int64 array."""
         # the same pairs are asked for at every solve: those asked for last are kept
         asked = self.__dict__.get("_asked")
@@ -59,11 +65,12 @@ class EliminationPlan:
         return asked[2]
 
 
-def minimum_degree_order(n: int, rows, columns) -> list[int]:
+def minimum_degree_order(n: int, rows: Iterable[int], columns: Iterable[int]) -> list[int]:
     """Elimination order by the minimum-degree rule on the symmetrised pattern.
 
-    Ties go to the state with the fewest entries of its own, then to the lower number, so that the order is
-    the same on every machine. Source: Tinney & Walker (1967) scheme 2; George & Liu (1989) SIAM Review 31:1.
+    Ties go to the state with the fewest entries of its own, then to the lower number, so
+    that the order is the same on every machine. Source: Tinney & Walker (1967) scheme 2;
+    George & Liu (1989) SIAM Review 31:1.
     """
     near: list[set[int]] = [set() for _ in range(n)]
     for r, c in zip(rows, columns, strict=True):
@@ -83,8 +90,11 @@ def minimum_degree_order(n: int, rows, columns) -> list[int]:
     return order
 
 
-def plan_elimination(n: int, rows, columns) -> EliminationPlan:
-    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal. Cached by pattern."""
+def plan_elimination(n: int, rows: Iterable[int], columns: Iterable[int]) -> EliminationPlan:
+    """Plan the LU factorisation of the pattern (rows, columns) plus the diagonal.
+
+    Cached by pattern.
+    """
     key = tuple(
         sorted(
             {(int(r), int(c)) for r, c in zip(rows, columns, strict=True)}
@@ -99,21 +109,7 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
     order = minimum_degree_order(n, [r for r, _ in pattern], [c for _, c in pattern])
     place = np.empty(n, dtype=np.int64)
     place[order] = np.arange(n)
-    row_sets: list[set[int]] = [set() for _ in range(n)]
-    for r, c in pattern:
-        row_sets[place[r]].add(int(place[c]))
-    # symbolic factorisation by rows: row i receives the upper part of every earlier row it touches
-    for i in range(n):
-        todo = sorted(k for k in row_sets[i] if k < i)
-        done = set()
-        while todo:
-            k = todo.pop(0)
-            if k in done:
-                continue
-            done.add(k)
-            new = {j for j in row_sets[k] if j > k} - row_sets[i]
-            row_sets[i] |= new
-            todo = sorted(set(todo) | {j for j in new if j < i})
+    row_sets = _fill_in(n, [(int(place[r]), int(place[c])) for r, c in pattern])
     l_ptr, l_col, u_ptr, u_col = [0], [], [0], []
     for i in range(n):
         l_col += sorted(j for j in row_sets[i] if j < i)
@@ -133,17 +129,38 @@ def _plan(n: int, pattern: tuple[tuple[int, int], ...]) -> EliminationPlan:
                 target.append(where[i, u_col[q]])
             op_ptr.append(len(source))
     position = {(order[i], order[j]): entry for (i, j), entry in where.items()}
-    as_int = lambda values: np.array(values, dtype=np.int64)
+    ints = lambda values: np.array(values, dtype=np.int64)
     return EliminationPlan(
         n,
-        as_int(order),
+        ints(order),
         place,
-        as_int(l_ptr),
-        as_int(l_col),
-        as_int(u_ptr),
-        as_int(u_col),
-        as_int(op_ptr),
-        as_int(source),
-        as_int(target),
+        ints(l_ptr),
+        ints(l_col),
+        ints(u_ptr),
+        ints(u_col),
+        ints(op_ptr),
+        ints(source),
+        ints(target),
         position,
     )
+
+
+def _fill_in(n: int, pattern: list[tuple[int, int]]) -> list[set[int]]:
+    """Columns of every row after elimination, by symbolic factorisation: row i receives
+    the upper part of every earlier row that it touches.
+    """
+    row_sets: list[set[int]] = [set() for _ in range(n)]
+    for r, c in pattern:
+        row_sets[r].add(c)
+    for i in range(n):
+        todo = sorted(k for k in row_sets[i] if k < i)
+        done = set()
+        while todo:
+            k = todo.pop(0)
+            if k in done:
+                continue
+            done.add(k)
+            new = {j for j in row_sets[k] if j > k} - row_sets[i]
+            row_sets[i] |= new
+            todo = sorted(set(todo) | {j for j in new if j < i})
+    return row_sets

@@ -136,30 +136,8 @@ def _sum(terms: list[tuple[float, str]]) -> str:
 
 
 def _rate(system: System, r: Reaction, subject: int) -> str:
-    """The rate law with its numbers; see :class:`.system.Reaction`."""
-    p = [f"{value:.4g}" for value in _of(r.parameters, subject)]
-    y = [f"[{system.states[i]}]" for i in r.reactants]
-    if r.law == "mass_action":
-        return f"{p[0]} {y[0]} {y[1]}"
-    if r.law in ("hill", "hill_product"):
-        share = f"{p[0]} {y[0]}^{p[2]} / ({p[1]}^{p[2]} + {y[0]}^{p[2]})"
-        return f"{share} {y[1]}" if r.law == "hill_product" else share
-    if r.law == "enzymatic":
-        return _enzymatic(p, y)
-    inhibitors = "".join(f" + {i}/{ki}" for i, ki in zip(y[1:], p[2:], strict=True))
-    km = f"{p[1]} (1{inhibitors})" if inhibitors else p[1]
-    return f"{p[0]} {y[0]} / ({km} + {y[0]})"
-
-
-def _enzymatic(p: list[str], y: list[str]) -> str:
-    """k (1 + e) a / (1 + sum c i + s a (1 + sum u i)); terms of constant 0 are left out."""
-    free = "".join(f" + {c} {i}" for c, i in zip(p[2::2], y[2:], strict=True) if float(c))
-    bound = "".join(f" + {u} {i}" for u, i in zip(p[3::2], y[2:], strict=True) if float(u))
-    saturation = ""
-    if float(p[1]):
-        saturation = f" + {p[1]} {y[0]}" + (f" (1{bound})" if bound else "")
-    below = f" / (1{free}{saturation})" if free or saturation else ""
-    return f"{p[0]} (1 + {y[1]}) {y[0]}{below}"
+    """The rate law with its numbers."""
+    return r.rate_law.shown(r, system.states, _of(r.parameters, subject))
 
 
 def _observable(system: System, o: Observable, subject: int) -> str:

@@ -1,6 +1,10 @@
-"""Small systems to measure and to test with, built like any user's own: a random circulation and the 15-state yardstick."""
+"""Small systems to measure and to test with, built like any user's own: a random
+circulation and the 15-state yardstick.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,7 +29,9 @@ _YARDSTICK = {
 
 
 def yardstick_parameters(n_subjects: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Body weight [kg], ka [1/h], Vmax [mg/h], Km [mg/L], renal clearance [L/h] and Kp scale of random subjects."""
+    """Body weight [kg], ka [1/h], Vmax [mg/h], Km [mg/L], renal clearance [L/h] and Kp
+    scale of random subjects.
+    """
     rng = np.random.default_rng(seed)
     typical = {
         "body_weight": (70, 0.2),
@@ -42,7 +48,8 @@ def yardstick_parameters(n_subjects: int, seed: int = 0) -> dict[str, np.ndarray
 
 
 def yardstick_system(n_subjects: int, seed: int = 0) -> System:
-    """14 organs and a gut lumen with saturable liver and linear renal clearance: the model speed is measured on.
+    """14 organs and a gut lumen with saturable liver and linear renal clearance: the
+    model speed is measured on.
 
     Blood flows scale with body weight to the 0.75, volumes with body weight.
     """
@@ -76,12 +83,14 @@ def yardstick_system(n_subjects: int, seed: int = 0) -> System:
 def random_system(
     n_organs: int, seed: int, n_subjects: int = 3, n_reactions: int = 2, *, closed: bool = True
 ) -> System:
-    """A random circulation: organ sizes over three decades, random portal drainage, random saturable reactions.
+    """A random circulation: organ sizes over three decades, random portal drainage,
+    random saturable reactions.
 
     Parameters
     ----------
     n_organs : organs besides the blood pools, lung and liver included; at least 3
-    n_reactions : Michaelis-Menten reactions, some with competitive inhibitors, plus one bilinear exchange when > 1
+    n_reactions : Michaelis-Menten reactions, some with competitive inhibitors, plus one
+        bilinear exchange when > 1
     closed : eliminated drug goes to a sink state, so that mass balance can be checked
     """
     rng = np.random.default_rng(seed)
@@ -100,8 +109,33 @@ def random_system(
     states = (*graph.organs, "bound", "sink")
     k = _circulation(graph, flows, leaving, states)
     sink, bound = states.index("sink"), states.index("bound")
-    reactions = []
     tissues = [states.index(o) for o in organs if o != LUNG]
+    to = sink if closed else None
+    reactions = _random_enzymes(rng, spread, n_reactions, tissues, to)
+    if n_reactions > 1:
+        a, b = (int(i) for i in rng.choice(tissues, size=2, replace=False))
+        gain = {a: -1.0, b: -1.0, bound: 2.0}
+        rate = spread(0.02, 1.0)[:, None]
+        reactions.append(Reaction("binding", "mass_action", (a, b), gain, rate))
+        back = spread(0.5, 0.5)
+        k[bound, bound] = k.get((bound, bound), 0.0) - back
+        k[a, bound] = k.get((a, bound), 0.0) + back
+    liver, clearance = states.index(LIVER), spread(20.0, 1.0) * leaving[LIVER]
+    k[liver, liver] = k[liver, liver] - clearance
+    if closed:
+        k[sink, liver] = clearance
+    return _system(k, states, tuple(reactions), leaving, n_subjects, _intravenous(states))
+
+
+def _random_enzymes(
+    rng: np.random.Generator,
+    spread: Callable[[float, float], np.ndarray],
+    n_reactions: int,
+    tissues: Sequence[int],
+    sink: int | None,
+) -> list[Reaction]:
+    """Michaelis-Menten reactions with up to two inhibitors each, in random tissues."""
+    reactions = []
     for r in range(n_reactions):
         at = int(rng.choice(tissues))
         inhibitors = [
@@ -110,7 +144,7 @@ def random_system(
             if i != at
         ]
         constants = [spread(40.0, 1.0), spread(5.0, 1.0), *(spread(2.0, 1.0) for _ in inhibitors)]
-        gain = {at: -1.0} | ({sink: 1.0} if closed else {})
+        gain = {at: -1.0} | ({} if sink is None else {sink: 1.0})
         reactions.append(
             Reaction(
                 f"enzyme_{r}",
@@ -120,27 +154,7 @@ def random_system(
                 np.stack(constants, axis=1),
             )
         )
-    if n_reactions > 1:
-        a, b = (int(i) for i in rng.choice(tissues, size=2, replace=False))
-        reactions.append(
-            Reaction(
-                "binding",
-                "mass_action",
-                (a, b),
-                {a: -1.0, b: -1.0, bound: 2.0},
-                spread(0.02, 1.0)[:, None],
-            )
-        )
-        back = spread(0.5, 0.5)
-        k[bound, bound], k[a, bound] = (
-            k.get((bound, bound), 0.0) - back,
-            k.get((a, bound), 0.0) + back,
-        )
-    liver, clearance = states.index(LIVER), spread(20.0, 1.0) * leaving[LIVER]
-    k[liver, liver] = k[liver, liver] - clearance
-    if closed:
-        k[sink, liver] = clearance
-    return _system(k, states, tuple(reactions), leaving, n_subjects, _intravenous(states))
+    return reactions
 
 
 def _intravenous(states) -> dict[str, int]:

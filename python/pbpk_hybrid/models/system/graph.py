@@ -1,7 +1,9 @@
-"""`OrganGraph`: the body as organs joined by blood flow. Nothing else knows which organ drains into which.
+"""`OrganGraph`: the body as organs joined by blood flow.
 
-The ODE's flow terms, the sparsity of its Jacobian, the elimination order of the linear solves and the message
-passing of graph networks are all read off this one object.
+Nothing else knows which organ drains into which.
+
+The ODE's flow terms, the sparsity of its Jacobian, the elimination order of the linear
+solves and the message passing of graph networks are all read off this one object.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ ARTERIAL, VENOUS, LUNG, LIVER = "arterial_blood", "venous_blood", "lung", "liver
 class OrganGraph:
     """Organs and the blood flows between them.
 
-    The flow of an edge is a sum of *arterial flows of organs*, so that inflow equals outflow at every organ whatever
-    the numbers: `edge_weights[e, o]` counts how often organ o's arterial flow runs through edge e.
+    The flow of an edge is a sum of *arterial flows of organs*, so that inflow equals
+    outflow at every organ whatever the numbers: `edge_weights[e, o]` counts how often
+    organ o's arterial flow runs through edge e.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ class OrganGraph:
 
     @property
     def n_organs(self) -> int:
+        """Number of organs."""
         return len(self.organs)
 
     @property
@@ -63,12 +67,21 @@ class OrganGraph:
         return np.stack([self.source, self.target])
 
     def number(self, organ: str) -> int:
+        """Position of an organ in `organs`.
+
+        Raises
+        ------
+        UnknownNameError
+            No organ of this name.
+        """
         if organ not in self.organs:
             raise unknown_name("organ", organ, self.organs, what="an organ of the graph")
         return self.organs.index(organ)
 
     def edge_flows(self, arterial_flow: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Flow of every edge [L/h] from the arterial flows of the organs; works on complex numbers."""
+        """Flow of every edge [L/h] from the arterial flows of the organs; works on
+        complex numbers.
+        """
         flows = []
         for weights in self.edge_weights:
             total = 0.0
@@ -96,7 +109,8 @@ class OrganGraph:
 def whole_body_graph(organs: Sequence[str], portal: Sequence[str] = PORTAL_ORGANS) -> OrganGraph:
     """The mammalian circulation for the given organs.
 
-    Venous blood -> lung -> arterial blood -> every organ -> venous blood; portal organs drain into the liver.
+    Venous blood -> lung -> arterial blood -> every organ -> venous blood; portal organs
+    drain into the liver.
 
     Parameters
     ----------

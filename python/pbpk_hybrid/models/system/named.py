@@ -1,4 +1,6 @@
-"""A System through its named parameters: what they are, and the same system with other values of them."""
+"""A System through its named parameters: what they are, and the same system with other
+values of them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from .system import Coefficients, System
 
 
 def own_values(system: System) -> dict[str, np.ndarray]:
-    """Named parameters of the system, (n_subjects or 1,) each; entries of K and reaction constants where it names none."""
+    """Named parameters of the system, (n_subjects or 1,) each; entries of K and reaction
+    constants where it names none.
+    """
     if system.assemble is not None:
         return {k: np.atleast_1d(np.asarray(v, dtype=float)) for k, v in system.parameters.items()}
     names = parameter_names(system)
@@ -22,7 +26,9 @@ def own_values(system: System) -> dict[str, np.ndarray]:
 
 
 def named(system: System) -> System:
-    """The system with named parameters: where it has none, every entry of K and every reaction constant is one."""
+    """The system with named parameters: where it has none, every entry of K and every
+    reaction constant is one.
+    """
     if system.assemble is not None:
         return system
     names = parameter_names(system)
@@ -51,7 +57,8 @@ def with_values(
 ) -> System:
     """The same system with other values of its named parameters, (n_subjects or 1,) each.
 
-    `numbers`: the same values for `assemble`, where it takes them in a shorter form (one number for all subjects).
+    `numbers`: the same values for `assemble`, where it takes them in a shorter form (one
+    number for all subjects).
     """
     c = system.assemble(parameters if numbers is None else numbers)
     n = system.n_subjects

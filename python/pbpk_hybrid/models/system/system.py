@@ -4,10 +4,11 @@ Amounts y per subject follow
 
 .. math:: \\frac{dy}{dt} = K y + S\\,v(y) + u(t)
 
-- K, sparse: flows, partition, first-order clearance and absorption; one pattern for all subjects, one value per entry and
-  subject.
-- v: a closed list of rate laws (:data:`RATE_LAWS`), written in amounts; S their stoichiometry.
-- u: doses. Infusions are piecewise constant, boluses are jumps; they come from the regimen, not from here.
+- K, sparse: flows, partition, first-order clearance and absorption; one pattern for all
+  subjects, one value per entry and subject.
+- v: a closed list of rate laws (:mod:`..laws.registry`), written in amounts; S their stoichiometry.
+- u: doses. Infusions are piecewise constant, boluses are jumps; they come from the
+  regimen, not from here.
 
 A System knows states, not organs. Which organ drains into which is known by the OrganGraph alone.
 """
@@ -22,58 +23,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._core.errors import InputError, unknown_name
-from ..expressions.tree import Expression, evaluate
+from ..laws.registry import LAWS
 from .elimination_order import EliminationPlan, plan_elimination
 from .equations import equations_html, equations_text, summary
 from .signs import signed_by_equations
 
 if TYPE_CHECKING:
     from ..expressions.events import EventProgram
-
-#: name -> (code used by backends, number of fixed reactants, number of fixed parameters, parameters per inhibitor; 0: none
-#: allowed)
-RATE_LAWS: dict[str, tuple[int, int, int, int]] = {
-    "michaelis_menten": (0, 1, 2, 1),
-    "mass_action": (1, 2, 1, 0),
-    "hill": (2, 1, 3, 0),
-    "hill_product": (3, 2, 3, 0),
-    "enzymatic": (4, 2, 2, 2),
-    "expression": (5, 0, 0, 0),
-}
-
-#: below this fraction of its half constant a Hill law is a straight line to 0, so that its slope is finite there
-HILL_FLOOR = 1e-9
+    from ..expressions.tree import Expression
+    from ..laws.law import RateLaw
 
 
 @dataclass(frozen=True, eq=False)
 class Reaction:
     """One rate law with its reactants and stoichiometry.
 
-    ``michaelis_menten``: v = Vmax a / (Km (1 + sum_k i_k / Ki_k) + a); reactants are (a, i_1, i_2, ...), parameters
-    (Vmax, Km, Ki_1, Ki_2, ...), with a, i_k, Km, Ki_k amounts and Vmax an amount per hour. Concentration-based
-    constants are turned into amounts by the model that builds the reaction (Km V / partition).
-
-    ``mass_action``: v = k a b; reactants (a, b), parameter k [1/(amount h)].
-
-    ``hill``: v = k a^g / (K^g + a^g); reactant (a,), parameters (k, K, g). ``hill_product``: the same times b; reactants
-    (a, b). Under 1e-9 K they are straight lines to 0.
-
-    ``enzymatic``: v = k (1 + e) a / (1 + sum_j c_j i_j + s a (1 + sum_j u_j i_j)); reactants (a, e, i_1, i_2, ...),
-    parameters (k, s, c_1, u_1, c_2, u_2, ...). e is how far an enzyme is from its baseline, as a fraction of it (a state
-    that starts at zero); k = Vmax/Km [1/h] and s = 1/Km, zero for a pathway that does not saturate; c_j, u_j are the
-    reciprocals of the inhibition constants of the free enzyme and of the enzyme-substrate complex: u = 0 competitive,
-    c = u non-competitive, c = 0 uncompetitive. With e among the products and the inhibitor as a it is mechanism-based
-    inactivation.
+    The laws stand in :mod:`..laws`, one file each: ``michaelis_menten``, ``mass_action``,
+    ``hill``, ``hill_product``, ``enzymatic`` and ``expression``, with their reactants and
+    parameters. All are written in amounts.
 
     Parameters
     ----------
     name : unique name, used in parameter names such as ``"vmax[hepatic]"``
-    law : one of :data:`RATE_LAWS`
+    law : name of one of :data:`..laws.registry.LAWS`
     reactants : state numbers
     stoichiometry : mapping state number -> net amount gained per unit of v
     parameters : (n_subjects or 1, n_parameters)
     expression : of law ``expression``: v over the names of states and of `symbols`
-    inputs : name of a state in `expression` -> its number; the reactants, and states that only events change
+    inputs : name of a state in `expression` -> its number; the reactants, and states that
+        only events change
     symbols : names of the parameters in `expression`
     scheme : what a reaction written as text turns into what
 
@@ -97,64 +75,19 @@ class Reaction:
             object.__setattr__(self, "reactants", ())
 
     @property
+    def rate_law(self) -> RateLaw:
+        """The law itself: its value, derivative, names and formulas."""
+        return LAWS[self.law]
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
-        if self.law == "expression":
-            return tuple(f"{s}[{self.name}]" for s in self.symbols)
-        if self.law == "mass_action":
-            return (f"k[{self.name}]",)
-        if self.law in ("hill", "hill_product"):
-            return (f"k[{self.name}]", f"half[{self.name}]", f"power[{self.name}]")
-        if self.law == "enzymatic":
-            pairs = (
-                (f"c{j + 1}[{self.name}]", f"u{j + 1}[{self.name}]")
-                for j in range(len(self.reactants) - 2)
-            )
-            return (
-                f"k[{self.name}]",
-                f"s[{self.name}]",
-                *(name for pair in pairs for name in pair),
-            )
-        inhibitors = tuple(f"ki{j + 1}[{self.name}]" for j in range(len(self.reactants) - 1))
-        return (f"vmax[{self.name}]", f"km[{self.name}]", *inhibitors)
+        """Names of the parameters, ``constant[reaction]``, in the order of their columns."""
+        return self.rate_law.parameter_names(self)
 
     def rate(self, y: np.ndarray, parameters: np.ndarray | None = None) -> np.ndarray:
         """v for amounts y (..., n_states); parameters broadcast against the leading axes."""
         p = self.parameters if parameters is None else parameters
-        if self.law == "expression":
-            values = {name: y[..., i] for name, i in self.inputs.items()}
-            values |= {name: p[..., j] for j, name in enumerate(self.symbols)}
-            return evaluate([self.expression], values)[0]
-        a = y[..., self.reactants[0]]
-        if self.law == "mass_action":
-            return p[..., 0] * a * y[..., self.reactants[1]]
-        if self.law in ("hill", "hill_product"):
-            v = p[..., 0] * hill_share(a, p[..., 1], p[..., 2])
-            return v * y[..., self.reactants[1]] if self.law == "hill_product" else v
-        if self.law == "enzymatic":
-            free = bound = 1.0
-            for j, state in enumerate(self.reactants[2:]):
-                free = free + p[..., 2 + 2 * j] * y[..., state]
-                bound = bound + p[..., 3 + 2 * j] * y[..., state]
-            return (
-                p[..., 0] * (1.0 + y[..., self.reactants[1]]) * a / (free + p[..., 1] * a * bound)
-            )
-        inhibition = 1.0
-        for j, state in enumerate(self.reactants[1:]):
-            inhibition = inhibition + y[..., state] / p[..., 2 + j]
-        return p[..., 0] * a / (p[..., 1] * inhibition + a)
-
-
-def hill_share(a, half, power):
-    """a^g/(K^g + a^g), straight to 0 under HILL_FLOOR K; for numbers, arrays, and complex steps."""
-    x = np.asarray(a / half)
-    inside = np.real(x) > HILL_FLOOR
-    log_x = np.log(np.where(inside, x, HILL_FLOOR))
-    share = 1.0 / (
-        1.0 + np.exp(np.clip(-power * np.real(log_x), -700, 700) - 1j * power * np.imag(log_x))
-    )
-    if not np.iscomplexobj(x) and not np.iscomplexobj(np.asarray(power)):
-        share = np.real(share)
-    return np.where(inside, share, share * np.where(inside, 0.0, x) / HILL_FLOOR)
+        return self.rate_law.rate(self, y, p)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +97,10 @@ class Observable:
     Parameters
     ----------
     states, weights : the sum of amounts [mg]; empty weights mean 1 each
-    factor : (n_subjects or 1,) [1/L], e.g. 1/(V BP) for venous plasma; NaN where the compartment has no volume
-    offset : (n_subjects or 1,), what is there without any drug, e.g. the baseline of a response; None: nothing
+    factor : (n_subjects or 1,) [1/L], e.g. 1/(V BP) for venous plasma; NaN where the
+        compartment has no volume
+    offset : (n_subjects or 1,), what is there without any drug, e.g. the baseline of a
+        response; None: nothing
     """
 
     states: tuple[int, ...]
@@ -175,13 +110,16 @@ class Observable:
 
     @property
     def terms(self) -> tuple[tuple[int, float], ...]:
+        """(state number, weight) of every amount in the sum."""
         weights = self.weights or (1.0,) * len(self.states)
         return tuple(zip(self.states, weights, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """All numbers of a System that depend on named parameters (real, or complex while differentiating)."""
+    """All numbers of a System that depend on named parameters (real, or complex while
+    differentiating).
+    """
 
     k_value: np.ndarray  # (n_subjects or 1, n_entries)
     reaction_parameters: tuple[np.ndarray, ...]  # one (n_subjects or 1, n_parameters) per reaction
@@ -205,12 +143,15 @@ class System:
     n_subjects : number of subjects
     subjects : labels
     parameters : name -> (n_subjects,) values that `assemble` takes
-    assemble : function of a mapping of parameters to :class:`Coefficients`; works on complex numbers. Without it
-        every K entry (``"K[to,from]"``) and reaction constant is a parameter of its own.
+    assemble : function of a mapping of parameters to :class:`Coefficients`; works on
+        complex numbers. Without it every K entry (``"K[to,from]"``) and reaction constant
+        is a parameter of its own.
     attrs : facts for provenance
-    signed : names of the states that may be negative because they are deviations from a baseline, not amounts; all
-        others are amounts, and a result in which one falls below zero is not a success (``Status.NEGATIVE_AMOUNT``).
-        None: those that the reactions can take below zero; where the system is not closed, also those that K can
+    signed : names of the states that may be negative because they are deviations from a
+        baseline, not amounts; all others are amounts, and a result in which one falls
+        below zero is not a success (``Status.NEGATIVE_AMOUNT``). None: those that the
+        reactions can take below zero; where the system is not closed, also those that K
+        can
     events : what happens at times and in states that only the integration finds
 
     Raises
@@ -253,12 +194,36 @@ class System:
         _set("targets", targets)
 
     def _check(self) -> None:
+        self._check_states()
+        self._check_flows()
+        for r in self.reactions:
+            if r.law not in LAWS and (r.scheme or not str(r.law).isidentifier()):
+                raise InputError(
+                    f"reaction {r.name}: law",
+                    r.law,
+                    ", ".join(LAWS),
+                    hint="a law written as text makes a model with ode_model(...)",
+                )
+            if r.law not in LAWS:
+                raise unknown_name(f"reaction {r.name}: law", r.law, LAWS)
+            r.rate_law.check(r, len(self.states))
+            self._finite(f"reaction {r.name}", r.parameters, lambda e, r=r: r.parameter_names[e])
+
+    def _check_states(self) -> None:
+        """At least one state, names that differ, and `signed` among them."""
         n = len(self.states)
         if n == 0:
             raise InputError("states", self.states, "at least one state")
         if len(set(self.states)) != n:
             twice = sorted({s for s in self.states if self.states.count(s) > 1})
             raise InputError("states", twice, "names that differ")
+        for name in self.signed or ():
+            if name not in self.states:
+                raise unknown_name("signed", name, self.states, what="a state of the model")
+
+    def _check_flows(self) -> None:
+        """Positions and values of K: shapes that fit, each position once, finite values."""
+        n = len(self.states)
         if len(self.k_row) != len(self.k_col) or self.k_value.shape[1:] != (len(self.k_row),):
             raise InputError(
                 "k_value",
@@ -281,60 +246,11 @@ class System:
                 "each position at most once",
                 hint="add the values of doubled entries",
             )
-        for name in self.signed or ():
-            if name not in self.states:
-                raise unknown_name("signed", name, self.states, what="a state of the model")
         self._finite(
             "k_value",
             self.k_value,
             lambda e: f"K[{self.states[self.k_row[e]]},{self.states[self.k_col[e]]}]",
         )
-        for r in self.reactions:
-            if r.law not in RATE_LAWS and (r.scheme or not str(r.law).isidentifier()):
-                raise InputError(
-                    f"reaction {r.name}: law",
-                    r.law,
-                    ", ".join(RATE_LAWS),
-                    hint="a law written as text makes a model with ode_model(...)",
-                )
-            if r.law not in RATE_LAWS:
-                raise unknown_name(f"reaction {r.name}: law", r.law, RATE_LAWS)
-            if r.law == "expression":
-                self._check_expression(r)
-                continue
-            _, n_reactants, n_parameters, inhibitors = RATE_LAWS[r.law]
-            extra = len(r.reactants) - n_reactants
-            if extra < 0 or (extra and not inhibitors):
-                raise InputError(
-                    f"reaction {r.name}: reactants",
-                    r.reactants,
-                    f"{n_reactants} reactants for {r.law}",
-                )
-            if (
-                np.ndim(r.parameters) != 2
-                or r.parameters.shape[1] != n_parameters + inhibitors * extra
-            ):
-                raise InputError(
-                    f"reaction {r.name}: parameters",
-                    np.shape(r.parameters),
-                    f"shape (n_subjects or 1, {n_parameters + inhibitors * extra})",
-                )
-            if any(not 0 <= s < n for s in (*r.reactants, *r.stoichiometry)):
-                raise InputError(
-                    f"reaction {r.name}",
-                    (r.reactants, dict(r.stoichiometry)),
-                    f"states 0 to {n - 1}",
-                )
-            self._finite(f"reaction {r.name}", r.parameters, lambda e, r=r: r.parameter_names[e])
-
-    def _check_expression(self, r: Reaction) -> None:
-        if r.expression is None or np.shape(r.parameters)[1:] != (len(r.symbols),):
-            raise InputError(
-                f"reaction {r.name}",
-                (r.expression, np.shape(r.parameters)),
-                "an expression, and one parameter for each of its symbols",
-            )
-        self._finite(f"reaction {r.name}", r.parameters, lambda e: r.parameter_names[e])
 
     def _finite(self, what: str, values: np.ndarray, label: Callable[[int], str]) -> None:
         if not np.isfinite(values).all():
@@ -379,9 +295,17 @@ class System:
 
     @property
     def linear(self) -> bool:
+        """Whether there are no reactions, so that dy/dt = K y + u(t)."""
         return not self.reactions
 
     def state_number(self, name: str, field_name: str = "state") -> int:
+        """Position of a state in `states`.
+
+        Raises
+        ------
+        UnknownNameError
+            No state of this name; the error calls the argument `field_name`.
+        """
         try:
             return self.states.index(name)
         except ValueError:
@@ -389,7 +313,9 @@ class System:
 
     @cached_property
     def closed(self) -> bool:
-        """Whether every amount that leaves a state enters another (sinks are states): mass balance can be checked."""
+        """Whether every amount that leaves a state enters another (sinks are states):
+        mass balance can be checked.
+        """
         sums = np.zeros((len(self.k_value), self.n_states))
         sizes = np.zeros_like(sums)
         for e, column in enumerate(self.k_col):
@@ -411,7 +337,8 @@ class System:
     def guarded(self) -> np.ndarray:
         """Numbers of the states whose sign an integration has to keep, and could lose.
 
-        None in a linear system without negative entries beside the diagonal: exp(K t) has no negative entry then.
+        None in a linear system without negative entries beside the diagonal: exp(K t) has
+        no negative entry then.
         """
         beside = self.k_row != self.k_col
         if self.linear and not (self.k_value[:, beside] < 0).any():
@@ -429,11 +356,15 @@ class System:
 
     @cached_property
     def plan(self) -> EliminationPlan:
-        """Elimination order and operations for this pattern (cached over systems of the same pattern)."""
+        """Elimination order and operations for this pattern (cached over systems of the
+        same pattern).
+        """
         return plan_elimination(self.n_states, *self.jacobian_pattern())
 
     def rhs(self, y: np.ndarray, subject: int = 0) -> np.ndarray:
-        """dy/dt of one subject without doses, in plain numpy: the definition that every backend is checked against."""
+        """dy/dt of one subject without doses, in plain numpy: the definition that every
+        backend is checked against.
+        """
         k = self.k_value[subject if len(self.k_value) > 1 else 0]
         out = np.zeros(self.n_states, np.result_type(y, k))
         np.add.at(out, self.k_row, k * y[self.k_col])

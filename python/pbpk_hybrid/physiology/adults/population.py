@@ -15,6 +15,7 @@ one for whom none does is replaced. How often each happened is in the attributes
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from .body import (
     expected_cardiac_output,
     expected_masses,
 )
+from .fixed_organs import FixedOrgan, put_in
 from .redraws import (
     PERSON_ROUNDS,
     SOFT_ROUNDS,
@@ -50,6 +52,7 @@ from .variability import (
     flow_factors,
     log_normal_factor,
     mass_factors,
+    output_factor,
     scatter_fat,
     sd_ln,
     truncated_normal,
@@ -139,23 +142,48 @@ def _draw_organs(
     ``hard`` and ``good`` (m,) say whether it satisfies the hard rules, and all rules.
     """
     survey, index, n = selection.survey, selection.index[position], position.size
-    people = People(
-        survey.male[index], survey.age[index], survey.body_weight[index], survey.height[index]
-    )
+
+    def filtration(surface: np.ndarray) -> np.ndarray:
+        low, high = selection.z_low[position], selection.z_high[position]
+        z = truncated_normal(rng, low, high, n) if scatter else np.zeros(n)
+        return selection.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
+
+    measured = {
+        "male": survey.male[index],
+        "age": survey.age[index],
+        "body_weight": survey.body_weight[index],
+        "height": survey.height[index],
+        "hematocrit": survey.hematocrit[index],
+        "serum_creatinine": survey.serum_creatinine[index],
+        "ethnicity": survey.ethnicity[index],
+        "person": survey.person[index],
+    }
+    return _with_organs(rng, measured, filtration)
+
+
+def _with_organs(
+    rng: np.random.Generator,
+    measured: Mapping[str, np.ndarray],
+    filtration: Callable[[np.ndarray], np.ndarray],
+    fixed: tuple[FixedOrgan, ...] = (),
+) -> dict[str, np.ndarray]:
+    """People who are measured, with one draw of organs; see :func:`_draw_organs`.
+
+    `filtration`: body surface (m,) -> GFR [L/h]. `fixed`: organs that are known. The order in
+    which the parts draw from `rng` is part of what a seed means.
+    """
+    male, n = measured["male"], measured["age"].size
+    people = People(male, measured["age"], measured["body_weight"], measured["height"])
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     fat = scatter_fat(rng, fat)
-    mass = close_masses(expected_masses(people) * mass_factors(rng, people.male), people, fat)
-    output = expected_cardiac_output(people)
+    expected = expected_masses(people)
+    mass = put_in(expected * mass_factors(rng, people.male), expected, fixed)
+    mass = close_masses(mass, people, fat)
+    output = expected_cardiac_output(people) * output_factor(rng, n)
     flow = close_flows(people, output, flow_factors(rng, n))
     surface = people.surface
-    z = (
-        truncated_normal(rng, selection.z_low[position], selection.z_high[position], n)
-        if scatter
-        else np.zeros(n)
-    )
-    gfr = selection.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
-    hematocrit = survey.hematocrit[index]
-    hard = hard_rules_hold(mass, flow, gfr, hematocrit)
+    gfr = filtration(surface)
+    hard = hard_rules_hold(mass, flow, gfr, measured["hematocrit"])
     return {
         "mass": mass,
         "blood_flow": flow,
@@ -163,21 +191,53 @@ def _draw_organs(
         "age": people.age,
         "body_weight": people.weight,
         "height": people.height,
-        "hematocrit": hematocrit,
+        "hematocrit": measured["hematocrit"],
         "gfr": gfr,
         "cardiac_output": output,
-        "serum_creatinine": survey.serum_creatinine[index],
+        "serum_creatinine": measured["serum_creatinine"],
         "body_surface_area": surface,
         "body_mass_index": people.body_mass_index,
         "hepatocellularity": r.hepatocellularity(people.age)
         * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
         "microsomal_protein": r.microsomal_protein(people.age)
         * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
-        "ethnicity": survey.ethnicity[index],
-        "person": survey.person[index],
+        "ethnicity": measured["ethnicity"],
+        "person": measured["person"],
         "hard": hard,
         "good": hard & _soft(people, mass),
     }
+
+
+def complete_columns(
+    rng: np.random.Generator,
+    measured: Mapping[str, np.ndarray],
+    fixed: tuple[FixedOrgan, ...] = (),
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """People of whom everything but the organs is known, with organs.
+
+    Parameters
+    ----------
+    rng : Generator
+        Of the organs.
+    measured : mapping
+        (n,) ``male``, ``age`` [year], ``body_weight`` [kg], ``height`` [cm], ``hematocrit``,
+        ``serum_creatinine`` [mg/dL], ``gfr`` [L/h], ``ethnicity`` and ``person``.
+    fixed : tuple of FixedOrgan
+        Organs whose mass is known.
+
+    Returns
+    -------
+    columns : dict
+        Name -> (n, ...), as :func:`_draw_organs`.
+    missing : ndarray
+        Numbers of those whom no draw of organs fits.
+    """
+
+    def organs(rows: np.ndarray) -> dict[str, np.ndarray]:
+        some = {name: values[rows] for name, values in measured.items()}
+        return _with_organs(rng, some, lambda surface: some["gfr"], fixed)
+
+    return _organs_of_each(organs, measured["age"].size)
 
 
 def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
@@ -206,7 +266,10 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     """
     selection = select({}, weighted=True, women=None, scatter=True)
     position = _positions(selection, persons)
-    columns, missing = _organs_of_each(np.random.default_rng(seed), selection, position)
+    rng = np.random.default_rng(seed)
+    columns, missing = _organs_of_each(
+        lambda rows: _draw_organs(rng, selection, position[rows], True), position.size
+    )
     kept = np.setdiff1d(np.arange(position.size), missing)
     columns = {name: values[kept] for name, values in columns.items()}
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
@@ -246,18 +309,21 @@ def _positions(selection: Selection, persons: np.ndarray) -> np.ndarray:
 
 
 def _organs_of_each(
-    rng: np.random.Generator, selection: Selection, position: np.ndarray
+    organs: Callable[[np.ndarray], dict[str, np.ndarray]], n: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Organs of people who are not replaced: name -> (n, ...), and those (k,) without a fit."""
+    """Organs of n people who are not replaced: name -> (n, ...), and those (k,) without a fit.
+
+    `organs`: numbers of people (m,) -> one draw for them.
+    """
     result: dict[str, np.ndarray] = {}
-    pending = np.arange(position.size)
+    pending = np.arange(n)
     for turn in range(PERSON_ROUNDS):
-        trial = _draw_organs(rng, selection, position[pending], True)
+        trial = organs(pending)
         hard, good = trial.pop("hard"), trial.pop("good")
         accept = good | (hard & (turn >= SOFT_ROUNDS))
         for name, values in trial.items():
             if name not in result:
-                result[name] = np.empty((position.size, *values.shape[1:]), values.dtype)
+                result[name] = np.empty((n, *values.shape[1:]), values.dtype)
             result[name][pending[accept]] = values[accept]
         pending = pending[~accept]
         if not pending.size:

@@ -1,13 +1,15 @@
 r"""Integrals of saved sums over time, from the stages of the steps that are taken anyway.
 
-For a sum s = w . y of amounts let dA/dt = s and dB/dt = A. Were A and B two more states, nothing else would depend on them,
-and the Rosenbrock step would give them from its stages alone (names as in :mod:`.rosenbrock`, s_k = w . z_k):
+For a sum s = w . y of amounts let dA/dt = s and dB/dt = A. Were A and B two more states,
+nothing else would depend on them, and the Rosenbrock step would give them from its stages
+alone (names as in :mod:`.rosenbrock`, s_k = w . z_k):
 
-.. math:: z^A_j = A + h \sum_k Q_{jk} s_k, \qquad z^B_j - B - \theta_j h A = h^2 \sum_k (Q^2)_{jk} s_k, \qquad
-    Q = \gamma (I - D)^{-1}
+.. math:: z^A_j = A + h \sum_k Q_{jk} s_k, \qquad
+    z^B_j - B - \theta_j h A = h^2 \sum_k (Q^2)_{jk} s_k, \qquad Q = \gamma (I - D)^{-1}
 
-so the integral over a step, and inside it by the dense output, is a fixed weighted sum of the s_k: the method's own order,
-no further state, and y is what it would be without them. The first moment follows from both without cancellation,
+so the integral over a step, and inside it by the dense output, is a fixed weighted sum of
+the s_k: the method's own order, no further state, and y is what it would be without them.
+The first moment follows from both without cancellation,
 
 .. math:: \int_t^{t+h} \tau s\,d\tau = (t + h)\,\Delta A - \Delta B .
 """
@@ -23,9 +25,9 @@ from ...models.system.system import System
 from .lanes import aligned_lanes, entry, load, splat, store
 from .tableaus import Tableau
 
-#: What one thread needs for its areas: sums (ptr, state, weight), weights of the stages (table of `rows` rows, see
-#: Tableau.area_weights), scratch, integrals up to now (rows A and M of each area) and at the saved times of one pack, and
-#: where results go
+#: What one thread needs for its areas: sums (ptr, state, weight), weights of the stages
+#: (table of `rows` rows, see Tableau.area_weights), scratch, integrals up to now (rows A
+#: and M of each area) and at the saved times of one pack, and where results go
 AreaArrays = namedtuple(
     "AreaArrays", "ptr state weight table rows stage part now saved area moment"
 )
@@ -38,7 +40,9 @@ def area_arrays(
     area: np.ndarray,
     moment: np.ndarray,
 ) -> AreaArrays:
-    """The arrays of one thread; `area` and `moment`: (n_subjects, n_times, n_areas) are written by all of them."""
+    """The arrays of one thread; `area` and `moment`: (n_subjects, n_times, n_areas) are
+    written by all of them.
+    """
     place, weights = system.plan.place, method.area_weights
     state = [place[s] for sums in terms for s, _ in sums]
     weight = [w for sums in terms for _, w in sums]
@@ -60,8 +64,10 @@ def area_arrays(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def prepare_areas(area, n, stages, z, inside):
-    """Integrals over an accepted step in units of h and h^2, and, if something is saved `inside`, their dense output."""
+def prepare_areas(area: AreaArrays, n: int, stages: int, z: np.ndarray, inside: bool) -> None:
+    """Integrals over an accepted step in units of h and h^2, and, if something is saved
+    `inside`, their dense output.
+    """
     rows = area.rows
     for o in range(len(area.ptr) - 1):
         first, last = entry(area.ptr, o), entry(area.ptr, o + 1)
@@ -83,7 +89,7 @@ def prepare_areas(area, n, stages, z, inside):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def advance_areas(area, step, now):
+def advance_areas(area: AreaArrays, step: float, now: float) -> None:
     """Add a prepared step that ends at `now`."""
     rows = area.rows
     for o in range(len(area.ptr) - 1):
@@ -94,7 +100,7 @@ def advance_areas(area, step, now):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def save_areas(area, step, theta, at, row):
+def save_areas(area: AreaArrays, step: float, theta: float, at: float, row: int) -> None:
     """Keep the integrals up to time `at`, theta of a prepared step along (0: those up to now)."""
     rows = area.rows
     n_areas = len(area.ptr) - 1
@@ -115,8 +121,10 @@ def save_areas(area, step, theta, at, row):
 
 
 @njit(cache=True, nogil=True)
-def write_areas(area, first, count):
-    """Copy what was kept of a pack to its subjects: subject by subject, since that is how the results lie in memory."""
+def write_areas(area: AreaArrays, first: int, count: int) -> None:
+    """Copy what was kept of a pack to its subjects: subject by subject, since that is how
+    the results lie in memory.
+    """
     n_times, n_areas = area.area.shape[1:]
     for l in range(count):
         to_area, to_moment = area.area[first + l], area.moment[first + l]

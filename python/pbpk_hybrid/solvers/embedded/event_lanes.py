@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ...models.system.derivatives import ParameterDerivative
 from ...models.system.system import System
+from .kernel_arrays import BLOCK
 from .pack import to_lanes
-from .sensitivity import BLOCK
 
 
-def per_pack_directions(system: System, derivatives, n_subjects: int) -> np.ndarray:
-    """(packs, parameters x constants, LANES) derivatives of the events' constants by each parameter."""
-
+def per_pack_directions(
+    system: System, derivatives: Sequence[ParameterDerivative], n_subjects: int
+) -> np.ndarray:
+    """(packs, parameters x constants, LANES) derivatives of the events' constants by each
+    parameter.
+    """
     n = max(1, system.events.values_of_constants.shape[1])
     padded = -(-len(derivatives) // BLOCK) * BLOCK
     out = np.zeros((n_subjects, padded, n))
@@ -23,6 +29,5 @@ def per_pack_directions(system: System, derivatives, n_subjects: int) -> np.ndar
 
 def per_pack_constants(system: System, n_subjects: int) -> np.ndarray:
     """(packs, rows, LANES) constants of the events."""
-
     values = system.events.values_of_constants
     return to_lanes(values if values.shape[1] else np.zeros((1, 1)), n_subjects)

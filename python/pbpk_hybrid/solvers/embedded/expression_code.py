@@ -1,8 +1,10 @@
 """Expressions as machine code on lanes: one function of a model, written as LLVM vectors.
 
-A compiled function reads rows of lanes from up to `N_INPUTS` arrays and writes one row per expression. It holds every shared
-node once. Compiling through numba would take minutes for a whole-body model (it infers a type for each of thousands of
-variables); LLVM's own text is compiled in a second, and the object is kept on disk under the hash of what it was made from.
+A compiled function reads rows of lanes from up to `N_INPUTS` arrays and writes one row
+per expression. It holds every shared node once. Compiling through numba would take
+minutes for a whole-body model (it infers a type for each of thousands of variables);
+LLVM's own text is compiled in a second, and the object is kept on disk under the hash of
+what it was made from.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ _FLAGS = ("contract",)
 _VERSION = "3"
 
 _COMPARE = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
-#: LLVM has vector intrinsics of these; exp, log and powers are in .vector_math, the others are functions of the C library
+#: LLVM has vector intrinsics of these; exp, log and powers are in .vector_math, the
+#: others are functions of the C library
 _INTRINSICS = {
     "abs": "fabs",
     "sqrt": "sqrt",
@@ -61,8 +64,9 @@ class CompiledFunction:
 
     Parameters
     ----------
-    address : of ``void f(input_0, ..., input_5, int64 stride, output)``; inputs and output point to rows of lanes,
-        `stride` is the distance between two rows of the inputs, in rows
+    address : of ``void f(input_0, ..., input_5, int64 stride, output)``; inputs and
+        output point to rows of lanes, `stride` is the distance between two rows of the
+        inputs, in rows
     count : number of rows that it writes
     library : keeps the code alive
     """
@@ -81,7 +85,8 @@ def compile_expressions(
     ----------
     roots : one per row of the output
     rows : symbol -> where its lanes lie
-    strided : numbers of the input arrays whose rows lie `stride` apart instead of one behind the other
+    strided : numbers of the input arrays whose rows lie `stride` apart instead of one
+        behind the other
 
     Raises
     ------
@@ -197,7 +202,9 @@ class _Writer:
         return self.builder.select(mask, one, zero)
 
     def extreme(self, op: str, values: list[ir.Value]) -> ir.Value:
-        """numpy's minimum and maximum, but that NaN is not kept (a NaN elsewhere stops the subject)."""
+        """numpy's minimum and maximum, but that NaN is not kept (a NaN elsewhere stops
+        the subject).
+        """
         out = values[0]
         for v in values[1:]:
             better = self.builder.fcmp_ordered("<" if op == "min" else ">", v, out)
@@ -235,7 +242,8 @@ class _Writer:
         return out
 
     def table(self, table: Table, x: ir.Value) -> ir.Value:
-        """Straight lines between points, as the sum over the pieces of what each adds: no branch, no search.
+        """Straight lines between points, as the sum over the pieces of what each adds: no
+        branch, no search.
 
         A table has a handful of points; one of hundreds costs hundreds of operations.
         """

@@ -1,7 +1,8 @@
 """Reactions whose law is an expression, and events, inside the integrator.
 
-The machine code of a model's expressions (:mod:`.expression_code`) is called by its address, so that the integrator itself is
-compiled once for all models. Systems without expressions or events are compiled without any of this.
+The machine code of a model's expressions (:mod:`.expression_code`) is called by its
+address, so that the integrator itself is compiled once for all models. Systems without
+expressions or events are compiled without any of this.
 """
 
 from __future__ import annotations
@@ -9,38 +10,50 @@ from __future__ import annotations
 import threading
 from collections import namedtuple
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import intrinsic
 
 from ...models.expressions.derivative import derivatives, directional
 from ...models.expressions.tree import Expression, add, apply, mul, symbol, symbols
 from ...models.system.system import Reaction, System
 from .expression_code import N_INPUTS, Row, compile_expressions
-from .lanes import LANES, _row_pointer, aligned_lanes, lane, load, splat, store
+from .lanes import LANES, _row_pointer, aligned_lanes, intrinsic, lane, load, splat, store
 
-#: Expression reactions of a System: code of their rates and slopes, number of the first one, its first row of slopes, and
-#: scratch for the rates (one set per thread). For sensitivities: code of the rates' derivative along a direction of states and
-#: parameters (`along`), and of the derivative of slope times d along one (`bend`); 0 where none are wanted.
+if TYPE_CHECKING:
+    from numba.core.typing import Context
+
+    from .kernel_arrays import Structure
+    from .lanes import Lanes, Typed
+
+#: Expression reactions of a System: code of their rates and slopes, number of the first
+#: one, its first row of slopes, and scratch for the rates (one set per thread). For
+#: sensitivities: code of the rates' derivative along a direction of states and parameters
+#: (`along`), and of the derivative of slope times d along one (`bend`); 0 where none are
+#: wanted.
 Expressions = namedtuple("Expressions", "rates slopes along bend first slope_row v")
 
-#: Events: code that gives conditions (rows 0..n) and then values; where they begin, what they set, whether only once;
-#: constants of the pack; per event and lane whether the condition holds and whether it has happened; scratch rows, scratch state;
-#: rows of the states that only events change, and of time (-1: none), which steps must leave exact. For sensitivities: code of
-#: the derivative of the values along a direction (0: none wanted), the direction of the constants, scratch rows; 1 if what is
-#: saved at the time of an event is the state before it; how many of the last ones are switches; rows of the states
-#: that conditions look at.
+#: Events: code that gives conditions (rows 0..n) and then values; where they begin, what
+#: they set, whether only once; constants of the pack; per event and lane whether the
+#: condition holds and whether it has happened; scratch rows, scratch state; rows of the
+#: states that only events change, and of time (-1: none), which steps must leave exact.
+#: For sensitivities: code of the derivative of the values along a direction (0: none
+#: wanted), the direction of the constants, scratch rows; 1 if what is saved at the time
+#: of an event is the state before it; how many of the last ones are switches; rows of the
+#: states that conditions look at.
 Events = namedtuple(
     "Events",
-    "code ptr target once constants holds happened rows y still time along direction tangent before switches used queue",
+    "code ptr target once constants holds happened rows y still time along direction tangent "
+    "before switches used queue",
 )
 
-#: Events that wait for each other (0 events: none does): whether they persist, set the values of when their condition became true,
-#: and count as true before the start; per event and lane how many wait; the values kept since then, and their derivatives
-#: (one set of rows for each parameter of a sensitivity).
+#: Events that wait for each other (0 events: none does): whether they persist, set the
+#: values of when their condition became true, and count as true before the start; per
+#: event and lane how many wait; the values kept since then, and their derivatives (one
+#: set of rows for each parameter of a sensitivity).
 Queue = namedtuple("Queue", "persistent at_trigger true_before waits kept kept_slopes")
 
 #: so many events of a queue may happen at one time, before it counts as one that never ends
@@ -48,8 +61,19 @@ MOST_AT_ONCE = 10_000
 
 
 @intrinsic
-def call(typingctx, address, a, a_row, b, c, out, out_row):
-    """Call a compiled function: inputs a (from row a_row), b and c, output from row out_row of `out`."""
+def call(
+    typingctx: Context,
+    address: types.Type,
+    a: types.Type,
+    a_row: types.Type,
+    b: types.Type,
+    c: types.Type,
+    out: types.Type,
+    out_row: types.Type,
+) -> Typed:
+    """Call a compiled function: inputs a (from row a_row), b and c, output from row
+    out_row of `out`.
+    """
 
     def codegen(context, builder, sig, args):
         address, a, a_row, b, c, out, out_row = args
@@ -70,7 +94,22 @@ def call(typingctx, address, a, a_row, b, c, out, out_row):
 
 
 @intrinsic
-def call_wide(typingctx, address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, stride, out):
+def call_wide(
+    typingctx: Context,
+    address: types.Type,
+    a: types.Type,
+    a_row: types.Type,
+    b: types.Type,
+    c: types.Type,
+    d: types.Type,
+    d_row: types.Type,
+    e: types.Type,
+    e_row: types.Type,
+    f: types.Type,
+    f_row: types.Type,
+    stride: types.Type,
+    out: types.Type,
+) -> Typed:
     """The same with six inputs, of which some have rows that lie `stride` apart."""
 
     def codegen(context, builder, sig, args):
@@ -86,7 +125,9 @@ def call_wide(typingctx, address, a, a_row, b, c, d, d_row, e, e_row, f, f_row, 
 
 
 def _emit_call(context, builder, sig, address, inputs, stride, output):
-    """LLVM's call of the code at an address; `inputs` and `output` are (argument number, array, first row)."""
+    """LLVM's call of the code at an address; `inputs` and `output` are (argument number,
+    array, first row).
+    """
     pointer = lambda i, value, row: _row_pointer(builder, context, sig.args[i], value, row)
     given = [pointer(*place) for place in inputs]
     kind = given[0].type
@@ -98,13 +139,16 @@ def _emit_call(context, builder, sig, address, inputs, stride, output):
 
 def expression_arrays(
     system: System, r_ptr: Sequence[int], p_ptr: Sequence[int], sensitivities: bool = False
-):
-    """The compiled expressions of a System, or None where it has none; they are its last reactions."""
+) -> Expressions | None:
+    """The compiled expressions of a System, or None where it has none; they are its last
+    reactions.
+    """
     own = [m for m, r in enumerate(system.reactions) if r.law == "expression"]
     if not own:
         return None
     reactions = [system.reactions[m] for m in own]
-    # the text of a large model takes longer to write than the model to integrate: once for each structure
+    # the text of a large model takes longer to write than the model to integrate: once
+    # for each structure
     structure = tuple(
         (r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in reactions
     )
@@ -148,7 +192,9 @@ def _remembered(key, make):
 
 
 def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str, Row]:
-    """Where each symbol lies: states in the stage's u (array 0), states that only events change in y (1), constants (2)."""
+    """Where each symbol lies: states in the stage's u (array 0), states that only events
+    change in y (1), constants (2).
+    """
     place = system.plan.place
     rows: dict[str, Row] = {}
     for m in own:
@@ -164,7 +210,8 @@ def _rows(system: System, own: Sequence[int], p_ptr: Sequence[int]) -> dict[str,
 def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr) -> tuple[int, int]:
     """Code of dv along (w, dp), and of d(slope d) along (s, dp).
 
-    Inputs of the first: u, y, p, w (rows `stride` apart), dp, s (rows `stride` apart); of the second: y, d, p, s, dp, s.
+    Inputs of the first: u, y, p, w (rows `stride` apart), dp, s (rows `stride` apart); of
+    the second: y, d, p, s, dp, s.
     """
     reactions = [system.reactions[m] for m in own]
     place = system.plan.place
@@ -204,27 +251,29 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
 
 @njit(cache=True, nogil=True)
 def add_expressions(
-    st,
-    stoich,
-    par,
-    n_par,
-    y,
-    u,
-    at,
-    d,
-    s,
-    at_s,
-    w,
-    dpar,
-    at_d,
-    slope,
-    gamma_h,
-    z,
-    at_z,
-    block,
-    expr,
-):
-    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all expression reactions."""
+    st: Structure,
+    stoich: np.ndarray,
+    par: np.ndarray,
+    n_par: int,
+    y: np.ndarray,
+    u: np.ndarray,
+    at: int,
+    d: np.ndarray,
+    s: np.ndarray,
+    at_s: int,
+    w: np.ndarray,
+    dpar: np.ndarray,
+    at_d: int,
+    slope: np.ndarray,
+    gamma_h: float,
+    z: np.ndarray,
+    at_z: int,
+    block: int,
+    expr: Expressions,
+) -> None:
+    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d] of all
+    expression reactions.
+    """
     for b in range(block):
         dp = at_d + b * n_par
         call_wide(expr.along, u, at, y, par, w, b, dpar, dp, s, at_s + b, block, expr.v)
@@ -270,7 +319,7 @@ def _queue_arrays(program, n_values: int, n_slopes: int) -> Queue:
     )
 
 
-def event_arrays(system: System, constants: np.ndarray, sensitivities: int = 0):
+def event_arrays(system: System, constants: np.ndarray, sensitivities: int = 0) -> Events | None:
     """The compiled events of a System (constants of one pack are put in later), or None.
 
     Parameters
@@ -325,7 +374,9 @@ def event_arrays(system: System, constants: np.ndarray, sensitivities: int = 0):
 def _event_codes(
     system: System, values: Sequence[Expression], sensitivities: bool
 ) -> tuple[int, int, np.ndarray]:
-    """Addresses of conditions with values, and of the values' tangents; rows that conditions use."""
+    """Addresses of conditions with values, and of the values' tangents; rows that
+    conditions use.
+    """
     program = system.events
     priorities = () if program.queue is None else program.queue.priorities
     rows = {n: Row(0, int(i)) for n, i in zip(system.states, system.plan.place, strict=True)}
@@ -340,14 +391,19 @@ def _event_codes(
 
 
 def _zero_or_one(condition: Expression) -> Expression:
-    """1 where a condition holds, 0 elsewhere and where it is not a number, so that lanes can be added up."""
+    """1 where a condition holds, 0 elsewhere and where it is not a number, so that lanes
+    can be added up.
+    """
     if condition.op in ("lt", "le", "eq", "and", "or", "not"):
         return condition
     return apply("and", apply("eq", condition, condition), condition)
 
 
 def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row]) -> int:
-    """Code of the derivative of what events set, along (s, d constants). Inputs: y, -, constants, s, d constants, -."""
+    """Code of the derivative of what events set, along (s, d constants).
+
+    Inputs: y, -, constants, s, d constants, -.
+    """
     seeds = {name: symbol(f"{name} direction") for name in rows}
     own = dict(rows)
     for name, row in rows.items():
@@ -356,7 +412,7 @@ def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row])
 
 
 @njit(cache=True, nogil=True)
-def keep_exact(ev, y, z, at, now):
+def keep_exact(ev: Events, y: np.ndarray, z: np.ndarray, at: int, now: float) -> None:
     """What a step must not change by rounding: discrete states, and time."""
     for q in range(len(ev.still)):
         store(z, at + ev.still[q], load(y, ev.still[q]))
@@ -364,7 +420,7 @@ def keep_exact(ev, y, z, at, now):
 
 
 @njit(cache=True, nogil=True)
-def reset_events(ev):
+def reset_events(ev: Events) -> None:
     """Nothing has happened yet."""
     ev.holds[:] = 0.0
     ev.happened[:] = 0.0
@@ -374,15 +430,18 @@ def reset_events(ev):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _rise(ev, k):
-    """1 in the lanes in which an event's condition is true that was not, unless it happens once and has happened."""
+def _rise(ev: Events, k: int) -> Lanes:
+    """1 in the lanes in which an event's condition is true that was not, unless it happens
+    once and has happened.
+    """
     spent = load(ev.once, k) * load(ev.happened, k)
     return load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
 
 
 @njit(cache=True, nogil=True)
-def fire(ev, y, s, block):
-    """Let every event happen whose condition has become true; y (and s, unless it is None) is changed in its lanes.
+def fire(ev: Events, y: np.ndarray, s: np.ndarray | None, block: int) -> bool:
+    """Let every event happen whose condition has become true; y (and s, unless it is
+    None) is changed in its lanes.
 
     Whether anything but a switch has happened.
     """
@@ -415,7 +474,9 @@ def fire(ev, y, s, block):
 
 @njit(cache=True, nogil=True)
 def _set_sensitivities(ev, k, l, y, s, block):
-    """The sensitivities of what an event sets, from those before it; y is still the one before it."""
+    """The sensitivities of what an event sets, from those before it; y is still the one
+    before it.
+    """
     n = len(ev.once)
     rows = len(y) * block
     n_constants = len(ev.constants)
@@ -444,8 +505,8 @@ def _set_sensitivities(ev, k, l, y, s, block):
 
 @njit(cache=True, nogil=True)
 def _fire_queue(ev, y, s, block):
-    """As `fire`, of events that queue: those whose condition has become true wait; the one of the highest priority happens; then
-    all conditions are looked at again.
+    """As `fire`, of events that queue: those whose condition has become true wait; the
+    one of the highest priority happens; then all conditions are looked at again.
 
     A queue without an end makes the state of its lane NaN, which the integration then reports.
     """
@@ -479,7 +540,9 @@ def _fire_queue(ev, y, s, block):
 
 @njit(cache=True, nogil=True)
 def _look(ev, y, s, block):
-    """Note which events have begun or ceased to wait, and set switches; whether a switch was set."""
+    """Note which events have begun or ceased to wait, and set switches; whether a switch
+    was set.
+    """
     n = len(ev.once)
     own = n - ev.switches
     queue = ev.queue
@@ -577,8 +640,10 @@ def _use_slopes(ev, k, l, y, s, block):
 
 
 @njit(cache=True, nogil=True)
-def rising(ev, state, row, count, note):
-    """Whether a condition that did not hold does so now, in a lane with a subject; `note`: remember those that ended."""
+def rising(ev: Events, state: np.ndarray, row: int, count: int, note: bool) -> bool:
+    """Whether a condition that did not hold does so now, in a lane with a subject;
+    `note`: remember those that ended.
+    """
     n = len(ev.once)
     if n == 0:
         return False
@@ -596,7 +661,16 @@ def rising(ev, state, row, count, note):
 
 
 @njit(cache=True, nogil=True)
-def locate(ev, n, y, new, at, dense, n_dense, count):
+def locate(
+    ev: Events,
+    n: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    n_dense: int,
+    count: int,
+) -> float:
     """Share of the step at which the first event happens; the state there is left in `ev.y`."""
     low, high = 0.0, 1.0
     for _ in range(50):
@@ -613,7 +687,18 @@ def locate(ev, n, y, new, at, dense, n_dense, count):
 
 
 @njit(cache=True, nogil=True)
-def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
+def interpolate_some(
+    rows: np.ndarray,
+    n: int,
+    theta: float,
+    n_dense: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    still: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Some rows of the state at t + theta h."""
     rest = 1.0 - theta
     for q in range(len(rows)):
@@ -627,7 +712,17 @@ def interpolate_some(rows, n, theta, n_dense, y, new, at, dense, still, out):
 
 
 @njit(cache=True, nogil=True)
-def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
+def interpolate(
+    n: int,
+    theta: float,
+    n_dense: int,
+    y: np.ndarray,
+    new: np.ndarray,
+    at: int,
+    dense: np.ndarray,
+    still: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """The whole state at t + theta h."""
     rest = 1.0 - theta
     for i in range(n):
@@ -640,7 +735,9 @@ def interpolate(n, theta, n_dense, y, new, at, dense, still, out):
 
 
 @njit(cache=True, nogil=True)
-def events_of_pack(ev, constants, directions, pack):
+def events_of_pack(
+    ev: Events | None, constants: np.ndarray | None, directions: np.ndarray | None, pack: int
+) -> Events | None:
     """The events with the constants of one pack; None stays None."""
     if ev is None:
         return None

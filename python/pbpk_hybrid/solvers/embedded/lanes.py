@@ -1,37 +1,56 @@
 """Eight subjects in one vector register: a numba type for packs of doubles.
 
-The integrator advances `LANES` subjects together. Inside numba a value of type `lanes` is one LLVM vector
-``<8 x double>``; adding, multiplying or dividing two of them is one machine instruction on AVX-512, two on
-AVX2, four on SSE2 or NEON. Numba alone would have to prove that short loops over eight numbers can be
-vectorised, and mostly cannot (the arrays might overlap); here nothing has to be proved.
+The integrator advances `LANES` subjects together. Inside numba a value of type `lanes` is
+one LLVM vector ``<8 x double>``; adding, multiplying or dividing two of them is one
+machine instruction on AVX-512, two on AVX2, four on SSE2 or NEON. Numba alone would have
+to prove that short loops over eight numbers can be vectorised, and mostly cannot (the
+arrays might overlap); here nothing has to be proved.
 
-Arrays that hold lanes are C-contiguous float64 of shape ``(rows, LANES)`` from :func:`aligned_lanes`;
-``load(a, i)`` reads row i, ``store(a, i, x)`` writes it. There is no bounds check.
+Arrays that hold lanes are C-contiguous float64 of shape ``(rows, LANES)`` from
+:func:`aligned_lanes`; ``load(a, i)`` reads row i, ``store(a, i, x)`` writes it. There is
+no bounds check.
 """
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils, types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
+
+if TYPE_CHECKING:
+    from numba.core.typing import Context
+    from numba.core.typing.templates import Signature
+
+    #: what an intrinsic answers: its types, and a function that writes its code
+    Typed = tuple[Signature, Callable[..., Any]]
+
+#: compiled code calls an intrinsic without its first argument and with values for types,
+#: which no type checker can follow
+intrinsic: Any = extending.intrinsic
 
 LANES = 8
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
-_FLAGS = (
-    "contract",
-)  # allows a*b+c to become one fused instruction; nothing that changes NaN or infinity
+# a*b+c may become one fused instruction; nothing that changes NaN or infinity
+_FLAGS = ("contract",)
 
 
 class LanesType(types.Type):
+    """The type in compiled code; Python has no values of it."""
+
     def __init__(self):
         super().__init__(name=f"lanes{LANES}")
 
 
 lanes = LanesType()
+#: annotation of a pack of doubles in compiled code
+Lanes = Any
 
 
 @register_model(LanesType)
@@ -56,7 +75,7 @@ def _row_pointer(builder, context, array_type, array, index):
 
 
 @intrinsic
-def load(typingctx, array, index):
+def load(typingctx: Context, array: types.Type, index: types.Type) -> Typed:
     """Row `index` of a (rows, LANES) array as lanes."""
 
     def codegen(context, builder, sig, args):
@@ -67,7 +86,7 @@ def load(typingctx, array, index):
 
 
 @intrinsic
-def store(typingctx, array, index, value):
+def store(typingctx: Context, array: types.Type, index: types.Type, value: types.Type) -> Typed:
     """Write lanes into row `index` of a (rows, LANES) array."""
 
     def codegen(context, builder, sig, args):
@@ -79,8 +98,10 @@ def store(typingctx, array, index, value):
 
 
 @intrinsic
-def entry(typingctx, array, index):
-    """Element `index` of a 1-D contiguous integer array: plain indexing without the test for negative numbers."""
+def entry(typingctx: Context, array: types.Type, index: types.Type) -> Typed:
+    """Element `index` of a 1-D contiguous integer array: plain indexing without the test
+    for negative numbers.
+    """
 
     def codegen(context, builder, sig, args):
         data = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0]).data
@@ -90,7 +111,7 @@ def entry(typingctx, array, index):
 
 
 @intrinsic
-def splat(typingctx, value):
+def splat(typingctx: Context, value: types.Type) -> Typed:
     """The same number in every lane."""
 
     def codegen(context, builder, sig, args):
@@ -107,7 +128,7 @@ def _broadcast(builder, scalar):
 
 
 @intrinsic
-def lane_abs(typingctx, value):
+def lane_abs(typingctx: Context, value: types.Type) -> Typed:
     """Absolute value, lane by lane."""
 
     def codegen(context, builder, sig, args):
@@ -119,7 +140,7 @@ def lane_abs(typingctx, value):
 
 
 @intrinsic
-def lane_max(typingctx, a, b):
+def lane_max(typingctx: Context, a: types.Type, b: types.Type) -> Typed:
     """The larger of two, lane by lane; NaN in `a` gives `b`."""
 
     def codegen(context, builder, sig, args):
@@ -129,7 +150,7 @@ def lane_max(typingctx, a, b):
 
 
 @intrinsic
-def lane_min(typingctx, a, b):
+def lane_min(typingctx: Context, a: types.Type, b: types.Type) -> Typed:
     """The smaller of two, lane by lane; NaN in `a` gives `b`."""
 
     def codegen(context, builder, sig, args):
@@ -139,7 +160,7 @@ def lane_min(typingctx, a, b):
 
 
 @intrinsic
-def lane(typingctx, value, index):
+def lane(typingctx: Context, value: types.Type, index: types.Type) -> Typed:
     """One lane as a float."""
 
     def codegen(context, builder, sig, args):
@@ -150,7 +171,9 @@ def lane(typingctx, value, index):
 
 
 @intrinsic
-def with_lane(typingctx, value, index, number):
+def with_lane(
+    typingctx: Context, value: types.Type, index: types.Type, number: types.Type
+) -> Typed:
     """The same lanes with another number in one of them."""
 
     def codegen(context, builder, sig, args):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...models.system.derivatives import ParameterDerivative
-from ...models.system.system import RATE_LAWS, System
+from ...models.system.system import System
+from .kernel_arrays import BLOCK, KDerivative, SensitivityArrays, Structure, Workspace
 from .lanes import LANES, aligned_lanes
-from .rosenbrock import SensitivityArrays, Structure
-from .sensitivity import BLOCK, KDerivative
 
 
 def pack_count(n_subjects: int) -> int:
@@ -17,8 +16,10 @@ def pack_count(n_subjects: int) -> int:
 
 
 def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
-    """(n_subjects or 1, rows) -> (packs, rows, LANES). Lanes left over in the last pack repeat its last subject, so
-    that they never set the step size."""
+    """(n_subjects or 1, rows) -> (packs, rows, LANES).
+
+    Lanes left over in the last pack repeat its last subject, so that they never set the
+    step size."""
     packs = pack_count(n_subjects)
     rows = values.shape[1]
     out = aligned_lanes(packs, rows)
@@ -37,23 +38,15 @@ def to_lanes(values: np.ndarray, n_subjects: int) -> np.ndarray:
 def structure(
     system: System, saved: list[tuple[tuple[int, float], ...]]
 ) -> tuple[Structure, np.ndarray, np.ndarray]:
-    """The integer structure the kernel reads, the stoichiometric coefficients, and the weights of saved sums."""
+    """The integer structure the kernel reads, the stoichiometric coefficients, and the
+    weights of saved sums.
+    """
     plan = system.plan
     place = plan.place
-    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry, stoich, law = (
-        [0],
-        [],
-        [],
-        [0],
-        [],
-        [],
-        [],
-        [],
-        [],
-    )
+    r_ptr, r_state, p_ptr, s_ptr, s_state, j_ptr, j_entry = [0], [], [], [0], [], [], []
+    stoich: list[float] = []
     parameters = 0
     for reaction in system.reactions:
-        law.append(RATE_LAWS[reaction.law][0])
         r_state += [place[s] for s in reaction.reactants]
         r_ptr.append(len(r_state))
         p_ptr.append(parameters)
@@ -70,30 +63,19 @@ def structure(
         out_state += [place[s] for s, _ in terms]
         out_weight += [w for _, w in terms]
         out_ptr.append(len(out_state))
+    law = [reaction.rate_law.code for reaction in system.reactions]
     ints = [
-        plan.l_ptr,
-        plan.l_col,
-        plan.u_ptr,
-        plan.u_col,
-        plan.op_ptr,
-        plan.op_source,
-        plan.op_target,
+        *(plan.l_ptr, plan.l_col, plan.u_ptr, plan.u_col),
+        *(plan.op_ptr, plan.op_source, plan.op_target),
         plan.positions(system.k_row, system.k_col),
-        law,
-        r_ptr,
-        r_state,
-        p_ptr,
-        s_ptr,
-        s_state,
-        j_ptr,
-        j_entry,
-        out_ptr,
-        out_state,
-        place[system.guarded],
+        *(law, r_ptr, r_state, p_ptr),
+        *(s_ptr, s_state, j_ptr, j_entry),
+        *(out_ptr, out_state, place[system.guarded]),
     ]
     unread = np.zeros(1, dtype=np.int64)
-    hill = unread if any(code in (2, 3) for code in law) else None
-    enzymatic = unread if 4 in law else None
+    used = {reaction.law for reaction in system.reactions}
+    hill = unread if used & {"hill", "hill_product"} else None
+    enzymatic = unread if "enzymatic" in used else None
     st = Structure(*(np.ascontiguousarray(a, dtype=np.int64) for a in ints), hill, enzymatic)
     return st, np.array(stoich, dtype=float), np.array(out_weight, dtype=float)
 
@@ -120,20 +102,20 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
     return to_lanes(base, system.n_subjects), to_lanes(par, system.n_subjects)
 
 
-def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]:
-    """Work arrays of one thread: u, z, lu, slope, dense."""
+def scratch(system: System, stages: int, n_dense: int) -> Workspace:
+    """Work arrays of one thread."""
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
-    return tuple(
-        aligned_lanes(rows) for rows in (stages * n, stages * n, entries, reactants, n_dense * n)
-    )
+    rows = (stages * n, stages * n, entries, reactants, n_dense * n, n)
+    return Workspace(*(aligned_lanes(count) for count in rows))
 
 
 def derivative_lanes(
     system: System, derivatives: list[ParameterDerivative]
 ) -> tuple[KDerivative, np.ndarray, np.ndarray, int]:
-    """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs, rows, LANES), derivatives of
-    the reaction parameters (packs, parameters x n_par, LANES), n_par). At least one parameter."""
+    """Parameter derivatives as the kernel reads them: (KDerivative, its values (packs,
+    rows, LANES), derivatives of the reaction parameters (packs, parameters x n_par,
+    LANES), n_par). At least one parameter."""
     n_par = max(1, sum(r.parameters.shape[1] for r in system.reactions))
     blocks = -(-len(derivatives) // BLOCK)
     place = system.plan.place
@@ -162,7 +144,9 @@ def derivative_lanes(
 
 
 def start_slope_lanes(system: System, slope: np.ndarray | None, n_parameters: int) -> np.ndarray:
-    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's order of rows; (0, ...): all zero."""
+    """(packs, blocks x n x BLOCK, LANES) sensitivities at the start, in the kernel's
+    order of rows; (0, ...): all zero.
+    """
     blocks = -(-n_parameters // BLOCK)
     n = system.n_states
     if slope is None:

@@ -1,60 +1,62 @@
 """The lane-packed, graph-sparse Rosenbrock integrator.
 
-:func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one the worst of them needs.
-Three things make it fast: a Rosenbrock method (one factorisation and no Newton iteration per step), linear
-solves along the organ graph (:mod:`pbpk_hybrid.models.system.elimination_order`), and SIMD (:mod:`.lanes`).
+:func:`integrate_pack` advances one pack of `LANES` subjects with one step size, the one
+the worst of them needs. Three things make it fast: a Rosenbrock method (one factorisation
+and no Newton iteration per step), linear solves along the organ graph
+(:mod:`pbpk_hybrid.models.system.elimination_order`), and SIMD (:mod:`.lanes`).
 
-With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a stage is one sum and one solve,
+With f(u) = J u + g(u), where g holds only doses and the curvature of saturable terms, a
+stage is one sum and one solve,
 
 .. math::
     (I - \\gamma h J)\\,z_s = c_s y + \\sum_{j<s} D_{sj} z_j + \\gamma h\\,g(u_s)
 
-(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value. States are in
-elimination order throughout.
+(:mod:`.tableaus` says how this follows from the usual form). The last z is the new value.
+States are in elimination order throughout.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
-from .areas import advance_areas, prepare_areas, save_areas, write_areas
-from .enzymatic import enzymatic_linearise, enzymatic_rate
-from .expressions import call, events_of_pack, fire, keep_exact, locate, reset_events, rising
-from .hill import hill_linearise, hill_rate
+from .areas import AreaArrays, advance_areas, prepare_areas, save_areas, write_areas
+from .expressions import (
+    Events,
+    Expressions,
+    events_of_pack,
+    fire,
+    keep_exact,
+    locate,
+    reset_events,
+    rising,
+)
+from .kernel_arrays import (
+    BLOCK,
+    Control,
+    Lanewise,
+    Method,
+    Model,
+    PackDerivatives,
+    PackEvents,
+    Results,
+    SensitivityArrays,
+    Stops,
+    Workspace,
+)
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
-from .sensitivity import BLOCK, move_block, save_block, step_block
+from .laws.dispatch import add_curvature, linearise
+from .sensitivity import move_block, save_block, step_block
 from .stages import combine, stage_value
 
-#: Forward sensitivities of one pack, or None (numba then leaves out all that concerns them, which makes the plain
-#: integrator quick to compile and to load): s (blocks x n x BLOCK rows), scratch w (n x BLOCK), d (n),
-#: z (stages x n x BLOCK), derivatives of K (kd, kd_value) and of the reaction parameters (dpar, n_par rows per
-#: parameter), scratch `weight` (stages,), and where results go.
-SensitivityArrays = namedtuple("SensitivityArrays", "s w d z kd kd_value dpar n_par weight out")
-
-#: Integer structure of a System, shared by all packs (all int64, 1-D).
-Structure = namedtuple(
-    "Structure",
-    "l_ptr l_col u_ptr u_col op_ptr op_source op_target "  # EliminationPlan
-    "k_entry "  # LU entry of each K value
-    "law r_ptr r_state p_ptr "  # reactions: law code, reactants, first parameter
-    "s_ptr s_state "  # stoichiometry: states
-    "j_ptr j_entry "  # LU entries of d v/d reactant: for each stoichiometric state x reactant, reaction by reaction
-    "out_ptr out_state "  # saved sums: states
-    "guarded "  # states that must not fall below zero; see System.guarded
-    "hill "  # None: no Hill laws, and numba leaves out all that concerns them; else an array that nobody reads
-    "enzymatic",  # the same for the law `enzymatic`
-)
-
-#: Stepping constants; see SolverOptions.
-Control = namedtuple("Control", "rtol max_steps min_step max_step")
-
-#: two times are the same if they differ by less than this share of them; more than conditions allow for
+#: two times are the same if they differ by less than this share of them; more than
+#: conditions allow for
 SAME_TIME = 3e-11
-#: how far inside a step its first and last moment are looked at, as a share of the time: a few units of its last digit
+#: how far inside a step its first and last moment are looked at, as a share of the time:
+#: a few units of its last digit
 NUDGE = 4e-15
 #: an error so far below 1 allows a step to grow more than fivefold, in models with events
 FAR_BELOW = 1e-5
@@ -65,7 +67,9 @@ STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _factorise(n, st, stoich, base, slope, lu, gamma_h):
-    """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`; pivots end inverted."""
+    """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`;
+    pivots end inverted.
+    """
     for i in range(n):
         store(lu, i, gamma_h * load(base, i) + 1.0)
     for i in range(n, len(lu)):
@@ -107,92 +111,13 @@ def _solve(n, st, lu, z, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _rate(law, first, reactants, state, par, p, u, at):
-    """v of one reaction at amounts u[at:]."""
-    a = load(u, at + entry(state, first))
-    if law == 0:
-        inhibition = splat(1.0)
-        for j in range(1, reactants):
-            inhibition = inhibition + load(u, at + entry(state, first + j)) / load(par, p + 1 + j)
-        return load(par, p) * a / (load(par, p + 1) * inhibition + a)
-    return load(par, p) * a * load(u, at + entry(state, first + 1))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _rate_derivative(law, first, reactants, state, par, p, u, which):
-    """d v / d (reactant `which`) of one reaction at amounts u."""
-    a = load(u, entry(state, first))
-    if law == 0:
-        inhibition = splat(1.0)
-        for j in range(1, reactants):
-            inhibition = inhibition + load(u, entry(state, first + j)) / load(par, p + 1 + j)
-        km = load(par, p + 1)
-        denominator = km * inhibition + a
-        common = load(par, p) / (denominator * denominator)
-        if which == 0:
-            return common * km * inhibition
-        return splat(0.0) - common * a * km / load(par, p + 1 + which)
-    if which == 0:
-        return load(par, p) * load(u, entry(state, first + 1))
-    return load(par, p) * a
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _linearise(st, par, y, slope, expr):
-    """slope = d v / d reactant of every reaction at y."""
-    if expr is not None:
-        if expr.slopes != 0:
-            call(expr.slopes, y, 0, y, par, slope, expr.slope_row)
-    for m in range(len(st.law)):
-        if expr is not None and entry(st.law, m) == 5:
-            continue
-        first = entry(st.r_ptr, m)
-        reactants = entry(st.r_ptr, m + 1) - first
-        if st.enzymatic is not None and entry(st.law, m) == 4:
-            enzymatic_linearise(m, st, par, y, slope)
-            continue
-        if st.hill is not None and entry(st.law, m) >= 2:
-            hill_linearise(m, st, par, y, slope)
-            continue
-        for j in range(reactants):
-            d = _rate_derivative(
-                entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), y, j
-            )
-            store(slope, first + j, d)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
 def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
-    """u of stage s, in the rows of reactants only (a row that two reactions share is done twice, to no harm)."""
+    """u of stage s, in the rows of reactants only (a row that two reactions share is done
+    twice, to no harm).
+    """
     for j in range(len(st.r_state)):
         row = entry(st.r_state, j)
         store(u, at + row, stage_value(s, row, n, y, 0, z, a, A))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, at_z, expr):
-    """z += gamma h S (v(u) - v'(y) u): what the linear part of the step does not know of the reactions."""
-    if expr is not None:
-        call(expr.rates, u, at, y, par, expr.v, 0)
-    for m in range(len(st.law)):
-        first = entry(st.r_ptr, m)
-        reactants = entry(st.r_ptr, m + 1) - first
-        if expr is not None and entry(st.law, m) == 5:
-            v = load(expr.v, m - expr.first)
-        elif st.enzymatic is not None and entry(st.law, m) == 4:
-            v = enzymatic_rate(m, st, par, u, at)
-        elif st.hill is not None and entry(st.law, m) >= 2:
-            v = hill_rate(m, st, par, u, at)
-        else:
-            v = _rate(
-                entry(st.law, m), first, reactants, st.r_state, par, entry(st.p_ptr, m), u, at
-            )
-        for j in range(reactants):
-            v = v - load(slope, first + j) * load(u, at + entry(st.r_state, first + j))
-        v = gamma_h * v
-        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            i = at_z + entry(st.s_state, q)
-            store(z, i, load(z, i) + stoich[q] * v)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -204,8 +129,8 @@ def _add_rates(n, rate, gamma_h, z, at):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _error(n, counted, y, z, new, embedded, rtol, atol):
-    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the worst lane; over the `counted` states
-    that can have one."""
+    """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the
+    worst lane; over the `counted` states that can have one."""
     total = splat(0.0)
     for i in range(n):
         after = load(z, new + i)
@@ -273,7 +198,9 @@ def _any(a):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, first, count, row):
-    """Sum of all states at t + theta h minus what was given; an array of no rows means: not wanted."""
+    """Sum of all states at t + theta h minus what was given; an array of no rows means:
+    not wanted.
+    """
     if len(given) == 0:
         return
     for l in range(count):
@@ -294,7 +221,9 @@ def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _apply_event(n, kind, state, value, y, rate):
-    """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset, 1 elsewhere)."""
+    """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset,
+    1 elsewhere).
+    """
     if kind == ADD:
         store(y, state, load(y, state) + value)
     elif kind == RATE:
@@ -348,7 +277,8 @@ def _advance_sensitivities(
 
     Parameters
     ----------
-    step, share : the step that was made, and how much of it counts: less than 1 where an event cuts it short at `now`
+    step, share : the step that was made, and how much of it counts: less than 1 where an
+        event cuts it short at `now`
     """
     rows = n * BLOCK
     for block in range(len(sens.s) // rows):
@@ -405,57 +335,43 @@ def _advance_sensitivities(
 
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st,
-    stoich,
-    out_weight,
-    weights,
-    gamma,
-    error_order,
-    control,
-    base0,
-    par,
-    atol,
-    times,
-    ev_time,
-    ev_ptr,
-    ev_kind,
-    ev_state,
-    ev_value,
-    start,
-    y,
-    rate,
-    work,
-    out,
-    balance,
-    given,
-    sens,
-    area,
-    expr,
-    ev,
-    first,
-    count,
-    statistics,
-    lowest,
-):
+    model: Model,
+    method: Method,
+    control: Control,
+    values: Lanewise,
+    times: np.ndarray,
+    stops: Stops,
+    start: float,
+    work: Workspace,
+    results: Results,
+    sens: SensitivityArrays | None,
+    area: AreaArrays,
+    expr: Expressions | None,
+    ev: Events | None,
+    first: int,
+    count: int,
+) -> None:
     """Integrate one pack over all its events and saved times.
 
     Parameters
     ----------
-    base0 : (n_entries, LANES) minus K in LU order; par : (n_parameters, LANES); atol : (1, LANES)
+    values : of the pack; its `y` is the state at `start`, and at the last time afterwards
     times : (n_times,) saved times, ascending
-    ev_time : (n_stops,) distinct, ascending; ev_ptr into ev_kind, ev_state, ev_value (rows of lanes)
+    stops : of the pack
     start : time at which `y` holds
-    y, rate : (n, LANES) state and infusion rates; start values in, end values out
-    work : tuple of scratch arrays, see pack.scratch
-    out : (n_subjects, n_times, n_saved), rows first..first+count are written
+    work : scratch; its `rate`, the infusion rates (n, LANES), holds those at the start
+    results : rows first..first+count are written; `statistics` and `lowest` of the pack
     sens : SensitivityArrays of the pack, or None: only the state is integrated
     area : AreaArrays, for none or some integrals over time
-    expr : Expressions, or None; ev : Events of the pack, or None
-    balance, given : (n_subjects, n_times) sum of all states minus what was given since the last reset, and the latter
-    statistics : int64 (3,): accepted steps, rejected steps, status
-    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where none was below; written here
+    expr : Expressions, or None
+    ev : Events of the pack, or None
     """
-    u, z, lu, slope, dense = work
+    st, stoich, out_weight = model
+    weights, gamma, error_order = method
+    base0, par, atol, y = values
+    _, ev_time, ev_ptr, ev_kind, ev_state, ev_value = stops
+    u, z, lu, slope, dense, rate = work
+    out, balance, given, statistics, lowest = results
     n = len(y)
     stages = len(weights.c)
     last_z = (stages - 1) * n
@@ -483,8 +399,9 @@ def integrate_pack(
         counted = n - 1 - len(ev.still)  # not time, nor what only events change
         reset_events(ev)
     while True:
-        # events at t, then what is to be saved at t: an observation at the time of a dose sees the dose; the other way
-        # round in models that report the state before their events
+        # events at t, then what is to be saved at t: an observation at the time of a dose
+        # sees the dose; the other way round in models that report the state before their
+        # events
         fresh = False
         saves_first = False
         due = t
@@ -566,11 +483,12 @@ def integrate_pack(
             gamma_h = gamma * step
             ends_before = 0.0
             if ev is not None:
-                # a rate that jumps at a time, where a step begins or ends, has the value that it has inside
+                # a rate that jumps at a time, where a step begins or ends, has the value
+                # that it has inside
                 store(y, ev.time, splat(t + NUDGE * (1.0 + abs(t))))
                 ends_before = t + step - NUDGE * (1.0 + abs(t + step))
             if not refused:  # a refused step starts again from the same y
-                _linearise(st, par, y, slope, expr)
+                linearise(st, par, y, slope, expr)
             _factorise(n, st, stoich, base0, slope, lu, gamma_h)
             for s in range(stages):
                 combine(s, n, y, 0, z, weights.c, weights.D)
@@ -582,7 +500,7 @@ def integrate_pack(
                     if ev is not None:
                         row_of_time = at + ev.time
                         store(u, row_of_time, lane_min(load(u, row_of_time), splat(ends_before)))
-                    _add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, s * n, expr)
+                    add_curvature(st, stoich, par, y, u, at, slope, gamma_h, z, s * n, expr)
                 if infusing:
                     _add_rates(n, rate, gamma_h, z, s * n)
                 _solve(n, st, lu, z, s * n)
@@ -708,21 +626,25 @@ def integrate_pack(
 
 
 @njit(cache=True, nogil=True)
-def _of_pack(sens, kd_values, dpars, starts, pack):
-    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None stays None."""
+def _of_pack(
+    sens: SensitivityArrays | None, derivatives: Any, pack: int
+) -> SensitivityArrays | None:
+    """The arrays of one pack, with s as it starts (zero where `starts` is empty); None
+    stays None.
+    """
     if sens is None:
         return None
     sens.s[:] = 0.0
-    if len(starts):
-        sens.s[:] = starts[pack]
+    if len(derivatives.starts):
+        sens.s[:] = derivatives.starts[pack]
     return SensitivityArrays(
         sens.s,
         sens.w,
         sens.d,
         sens.z,
         sens.kd,
-        kd_values[pack],
-        dpars[pack],
+        derivatives.kd_values[pack],
+        derivatives.dpars[pack],
         sens.n_par,
         sens.weight,
         sens.out,
@@ -730,83 +652,66 @@ def _of_pack(sens, kd_values, dpars, starts, pack):
 
 
 @njit(cache=True, nogil=True)
+def _events_of(ev: Events | None, of_packs: Any, pack: int) -> Events | None:
+    """The events with the constants of one pack; None stays None."""
+    if ev is None:
+        return None
+    return events_of_pack(ev, of_packs.constants, of_packs.directions, pack)
+
+
+@njit(cache=True, nogil=True)
 def integrate_packs(
-    st,
-    stoich,
-    out_weight,
-    weights,
-    gamma,
-    error_order,
-    control,
-    base0,
-    par,
-    atol,
-    times,
-    ev_first,
-    ev_time,
-    ev_ptr,
-    ev_kind,
-    ev_state,
-    ev_value,
-    start,
-    y,
-    rate,
-    work,
-    out,
-    balance,
-    given,
-    sens,
-    kd_values,
-    dpars,
-    area,
-    starts,
-    expr,
-    ev,
-    ev_constants,
-    ev_directions,
-    n_subjects,
-    from_pack,
-    to_pack,
-    statistics,
-    lowest,
-):
-    """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis, events are concatenated."""
+    model: Model,
+    method: Method,
+    control: Control,
+    values: Lanewise,
+    times: np.ndarray,
+    stops: Stops,
+    start: float,
+    work: Workspace,
+    results: Results,
+    sens: SensitivityArrays | None,
+    derivatives: PackDerivatives | None,
+    area: AreaArrays,
+    expr: Expressions | None,
+    ev: Events | None,
+    of_packs: PackEvents | None,
+    n_subjects: int,
+    from_pack: int,
+    to_pack: int,
+) -> None:
+    """Integrate packs from_pack..to_pack; arguments as in :func:`integrate_pack`, with
+    the pack as first axis, and stops one pack after the other.
+    """
     for pack in range(from_pack, to_pack):
-        rate[:] = 0.0
-        a, b = ev_first[pack], ev_first[pack + 1]
+        work.rate[:] = 0.0
+        a, b = stops.first[pack], stops.first[pack + 1]
         first = pack * LANES
+        count = min(LANES, n_subjects - first)
         integrate_pack(
-            st,
-            stoich,
-            out_weight,
-            weights,
-            gamma,
-            error_order,
+            model,
+            method,
             control,
-            base0[pack],
-            par[pack],
-            atol[pack],
+            Lanewise(values.base[pack], values.par[pack], values.atol[pack], values.y[pack]),
             times,
-            ev_time[a:b],
-            ev_ptr[a : b + 1],
-            ev_kind,
-            ev_state,
-            ev_value,
+            Stops(
+                None, stops.time[a:b], stops.ptr[a : b + 1], stops.kind, stops.state, stops.value
+            ),
             start,
-            y[pack],
-            rate,
             work,
-            out,
-            balance,
-            given,
-            _of_pack(sens, kd_values, dpars, starts, pack),
+            Results(
+                results.out,
+                results.balance,
+                results.given,
+                results.statistics[pack],
+                results.lowest[pack],
+            ),
+            _of_pack(sens, derivatives, pack),
             area,
             expr,
-            events_of_pack(ev, ev_constants, ev_directions, pack),
+            _events_of(ev, of_packs, pack),
             first,
-            min(LANES, n_subjects - first),
-            statistics[pack],
-            lowest[pack],
+            count,
         )
         if len(area.ptr) > 1:
-            write_areas(area, first, min(LANES, n_subjects - first))
+            write_areas(area, first, count)

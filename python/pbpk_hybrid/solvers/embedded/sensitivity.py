@@ -1,40 +1,39 @@
 """Forward sensitivities s = dy/dp, by differentiating the Rosenbrock step itself.
 
-The method applied to y and s together, with the exact Jacobian of the pair, has the same matrix for both:
+The method applied to y and s together, with the exact Jacobian of the pair, has the same
+matrix for both:
 
 .. math::
-    (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
+    (I - \\gamma h J) z^s_i = c_i s + \\sum_{j<i} D_{ij} z^s_j
+    + \\gamma h [(J(u_i) - J) w_i + f_p(u_i) + H (z_i - u_i)],
 
     w_i = a_i s + \\sum_{j<i} A_{ij} z^s_j, \\qquad H = \\frac{\\partial}{\\partial y}(J s + f_p)
 
-so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`). For the linear part
-f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the triangular solves together: their chains of
-dependent operations overlap, and every LU entry is loaded once for all of them. Row i of parameter b in a block is
+so one factorisation serves the state and all parameters (names as in :mod:`.rosenbrock`).
+For the linear part f_p(u) + H (z - u) is K_p z. `BLOCK` parameters go through the
+triangular solves together: their chains of dependent operations overlap, and every LU
+entry is loaded once for all of them. Row i of parameter b in a block is
 ``i * BLOCK + b``.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
-
+import numpy as np
 from numba import njit
 
-from .enzymatic import add_enzymatic
-from .expressions import add_expressions
-from .hill import seconds
+from .expressions import Expressions
+from .kernel_arrays import BLOCK, KDerivative, Structure
 from .lanes import entry, lane, load, splat, store
+from .laws.dispatch import add_sensitivities
 from .stages import combine, stage_value
-
-BLOCK = 4
-
-#: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i * BLOCK + b, ``column`` a state.
-#: All int64; values come per pack as rows of lanes.
-KDerivative = namedtuple("KDerivative", "ptr row column")
+from .tableaus import StageWeights
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def _solve_block(n, st, lu, z, at):
-    """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows from `at`."""
+    """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows
+    from `at`.
+    """
     for i in range(n):
         if entry(st.l_ptr, i) == entry(st.l_ptr, i + 1):
             continue  # most organs: nothing was eliminated into them
@@ -68,254 +67,30 @@ def _solve_block(n, st, lu, z, at):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _saturation(first, reactants, state, par, p, x, at):
-    """(1 + sum of x_i/Ki, substrate amount) of one Michaelis-Menten reaction at amounts x[at:]."""
-    inhibition = splat(1.0)
-    for j in range(1, reactants):
-        inhibition = inhibition + load(x, at + entry(state, first + j)) / load(par, p + 1 + j)
-    return inhibition, load(x, at + entry(state, first))
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _add_michaelis_menten(
-    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):
-    """z += gamma h S [(v'(u) - v'(y)) w + v_p(u) + d/dy(v' s + v_p)(y) d], d = z - u,
-    for v = V a / (K I + a), I = 1 + sum i/Ki."""
-    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
-    reactants = entry(st.r_ptr, m + 1) - first
-    vmax, km = load(par, p), load(par, p + 1)
-    sa = entry(st.r_state, first)
-    # at the stage, at the start of the step, and along k: the same for all parameters
-    inh, a = _saturation(first, reactants, st.r_state, par, p, u, at)
-    inh0, a0 = _saturation(first, reactants, st.r_state, par, p, y, 0)
-    inh_k, ka = _saturation(first, reactants, st.r_state, par, p, d, 0)
-    over, over0 = 1.0 / (km * inh + a), 1.0 / (km * inh0 + a0)
-    v, v0 = vmax * a * over, vmax * a0 * over0
-    k_inh = inh_k - 1.0
-    k_den = km * k_inh + ka
-    bend = (vmax * ka - v0 * k_den) * over0
-    for b in range(BLOCK):
-        d_vmax, d_km = load(dpar, at_d + b * n_par + p), load(dpar, at_d + b * n_par + p + 1)
-        wa, s0 = load(w, sa * BLOCK + b), load(s, at_s + sa * BLOCK + b)
-        d_inh, d_inh0, d_k_inh, known = splat(0.0), splat(0.0), splat(0.0), load(slope, first) * wa
-        for j in range(1, reactants):
-            si = entry(st.r_state, first + j)
-            over_ki = 1.0 / load(par, p + 1 + j)
-            relative = load(dpar, at_d + b * n_par + p + 1 + j) * over_ki
-            wi = load(w, si * BLOCK + b)
-            d_inh = d_inh + (wi - load(u, at + si) * relative) * over_ki
-            d_inh0 = d_inh0 + (load(s, at_s + si * BLOCK + b) - load(y, si) * relative) * over_ki
-            d_k_inh = d_k_inh - load(d, si) * relative * over_ki
-            known = known + load(slope, first + j) * wi
-        first_order = (d_vmax * a + vmax * wa - v * (d_km * inh + km * d_inh + wa)) * over
-        d_den0 = d_km * inh0 + km * d_inh0 + s0
-        d_v0 = (d_vmax * a0 + vmax * s0 - v0 * d_den0) * over0
-        d_e = d_vmax * ka - d_v0 * k_den - v0 * (d_km * k_inh + km * d_k_inh)
-        total = gamma_h * (first_order - known + (d_e - bend * d_den0) * over0)
-        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            i = at_z + entry(st.s_state, q) * BLOCK + b
-            store(z, i, load(z, i) + stoich[q] * total)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _add_mass_action(
-    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):
-    """The same for v = c a b."""
-    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
-    c, i, j = load(par, p), entry(st.r_state, first), entry(st.r_state, first + 1)
-    ua, ub = load(u, at + i), load(u, at + j)
-    ya, yb = load(y, i), load(y, j)
-    ka, kb = load(d, i), load(d, j)
-    for b in range(BLOCK):
-        dc = load(dpar, at_d + b * n_par + p)
-        wa, wb = load(w, i * BLOCK + b), load(w, j * BLOCK + b)
-        sa, sb = load(s, at_s + i * BLOCK + b), load(s, at_s + j * BLOCK + b)
-        first_order = dc * ua * ub + c * (wa * ub + ua * wb)
-        known = load(slope, first) * wa + load(slope, first + 1) * wb
-        total = gamma_h * (first_order - known + dc * (ka * yb + ya * kb) + c * (ka * sb + sa * kb))
-        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            row = at_z + entry(st.s_state, q) * BLOCK + b
-            store(z, row, load(z, row) + stoich[q] * total)
-
-
-@njit(cache=True, nogil=True)
-def _add_hill(
-    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):
-    """The same for v = k b phi(a; K, g); without a second reactant b = 1."""
-    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
-    k, half, power = load(par, p), load(par, p + 1), load(par, p + 2)
-    i = entry(st.r_state, first)
-    product = entry(st.law, m) == 3
-    j = i
-    ub, yb, kb = splat(1.0), splat(1.0), splat(0.0)
-    if product:
-        j = entry(st.r_state, first + 1)
-        ub, yb, kb = load(u, at + j), load(y, j), load(d, j)
-    phi, phi_a, phi_h, phi_g, _, _, _ = seconds(load(u, at + i), half, power)
-    o, o_a, o_h, o_g, o_aa, o_ah, o_ag = seconds(load(y, i), half, power)
-    ka = load(d, i)
-    for b in range(BLOCK):
-        row = at_d + b * n_par + p
-        dk, dh, dg = load(dpar, row), load(dpar, row + 1), load(dpar, row + 2)
-        wa, sa = load(w, i * BLOCK + b), load(s, at_s + i * BLOCK + b)
-        wb, sb = splat(0.0), splat(0.0)
-        known = load(slope, first) * wa
-        if product:
-            wb, sb = load(w, j * BLOCK + b), load(s, at_s + j * BLOCK + b)
-            known = known + load(slope, first + 1) * wb
-        first_order = dk * ub * phi + k * ub * (phi_a * wa + phi_h * dh + phi_g * dg) + k * wb * phi
-        # d/dy (v_y s + v_p)(y) along d: by a, then by b
-        by_a = dk * yb * o_a + k * yb * (o_aa * sa + o_ah * dh + o_ag * dg) + k * sb * o_a
-        by_b = dk * o + k * (o_a * sa + o_h * dh + o_g * dg)
-        total = gamma_h * (first_order - known + by_a * ka + by_b * kb)
-        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
-            to = at_z + entry(st.s_state, q) * BLOCK + b
-            store(z, to, load(z, to) + stoich[q] * total)
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def _add_reactions(
-    st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z, expr
-):
-    if expr is not None:
-        add_expressions(
-            st,
-            stoich,
-            par,
-            n_par,
-            y,
-            u,
-            at,
-            d,
-            s,
-            at_s,
-            w,
-            dpar,
-            at_d,
-            slope,
-            gamma_h,
-            z,
-            at_z,
-            BLOCK,
-            expr,
-        )
-    for m in range(len(st.law)):
-        if expr is not None and entry(st.law, m) == 5:
-            continue
-        if st.enzymatic is not None and entry(st.law, m) == 4:
-            add_enzymatic(
-                m,
-                st,
-                stoich,
-                par,
-                n_par,
-                y,
-                u,
-                at,
-                d,
-                s,
-                at_s,
-                w,
-                dpar,
-                at_d,
-                slope,
-                gamma_h,
-                z,
-                at_z,
-            )
-        elif entry(st.law, m) == 0:
-            _add_michaelis_menten(
-                m,
-                st,
-                stoich,
-                par,
-                n_par,
-                y,
-                u,
-                at,
-                d,
-                s,
-                at_s,
-                w,
-                dpar,
-                at_d,
-                slope,
-                gamma_h,
-                z,
-                at_z,
-            )
-        elif st.hill is None or entry(st.law, m) == 1:
-            _add_mass_action(
-                m,
-                st,
-                stoich,
-                par,
-                n_par,
-                y,
-                u,
-                at,
-                d,
-                s,
-                at_s,
-                w,
-                dpar,
-                at_d,
-                slope,
-                gamma_h,
-                z,
-                at_z,
-            )
-        else:
-            _add_hill(
-                m,
-                st,
-                stoich,
-                par,
-                n_par,
-                y,
-                u,
-                at,
-                d,
-                s,
-                at_s,
-                w,
-                dpar,
-                at_d,
-                slope,
-                gamma_h,
-                z,
-                at_z,
-            )
-
-
-@njit(cache=True, nogil=True, forceinline=True)
 def step_block(
-    n,
-    stages,
-    st,
-    stoich,
-    par,
-    n_par,
-    weights,
-    gamma_h,
-    lu,
-    slope,
-    y,
-    u,
-    z,
-    kd,
-    kd_value,
-    dpar,
-    block,
-    s,
-    w,
-    d,
-    zs,
-    expr,
-):
+    n: int,
+    stages: int,
+    st: Structure,
+    stoich: np.ndarray,
+    par: np.ndarray,
+    n_par: int,
+    weights: StageWeights,
+    gamma_h: float,
+    lu: np.ndarray,
+    slope: np.ndarray,
+    y: np.ndarray,
+    u: np.ndarray,
+    z: np.ndarray,
+    kd: KDerivative,
+    kd_value: np.ndarray,
+    dpar: np.ndarray,
+    block: int,
+    s: np.ndarray,
+    w: np.ndarray,
+    d: np.ndarray,
+    zs: np.ndarray,
+    expr: Expressions | None,
+) -> None:
     """Advance one block of parameters over an accepted step; the new s is the last stage of zs."""
     rows = n * BLOCK
     at_s = block * rows
@@ -337,7 +112,7 @@ def step_block(
                 for b in range(BLOCK):
                     row = state * BLOCK + b
                     store(w, row, stage_value(stage, row, rows, s, at_s, zs, weights.a, weights.A))
-            _add_reactions(
+            add_sensitivities(
                 st,
                 stoich,
                 par,
@@ -390,23 +165,26 @@ def move_block(n, stages, weights, theta, s, zs, block, part):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def save_block(
-    st,
-    out_weight,
-    n,
-    stages,
-    weights,
-    theta,
-    s,
-    zs,
-    block,
-    n_parameters,
-    part,
-    out,
-    first,
-    count,
-    row,
-):
-    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages. `part`: (stages,) scratch."""
+    st: Structure,
+    out_weight: np.ndarray,
+    n: int,
+    stages: int,
+    weights: StageWeights,
+    theta: float,
+    s: np.ndarray,
+    zs: np.ndarray,
+    block: int,
+    n_parameters: int,
+    part: np.ndarray,
+    out: np.ndarray,
+    first: int,
+    count: int,
+    row: int,
+) -> None:
+    """Write the sensitivities of the saved sums at t + theta h; theta = 0 needs no stages.
+
+    `part`: (stages,) scratch.
+    """
     rows = n * BLOCK
     at = block * rows
     of_s = _weights_inside(stages, weights, theta, part)

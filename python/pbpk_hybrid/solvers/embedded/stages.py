@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from .lanes import load, store
+from .lanes import Lanes, load, store
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def combine(s, n, y, from_y, z, c, D):
+def combine(
+    s: int, n: int, y: np.ndarray, from_y: int, z: np.ndarray, c: np.ndarray, D: np.ndarray
+) -> None:
     """x = c_s y + sum_j D_sj z_j of stage s, row by row, into the place of z_s.
 
-    `n` rows of y from row `from_y`; z_j in rows j n to (j + 1) n. The sums are written out, since a loop over so few terms
-    costs more than the terms.
+    `n` rows of y from row `from_y`; z_j in rows j n to (j + 1) n. The sums are written
+    out, since a loop over so few terms costs more than the terms.
     """
     at = s * n
     c_s = c[s]
@@ -87,7 +90,16 @@ def combine(s, n, y, from_y, z, c, D):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def stage_value(s, row, n, y, from_y, z, a, A):
+def stage_value(
+    s: int,
+    row: int,
+    n: int,
+    y: np.ndarray,
+    from_y: int,
+    z: np.ndarray,
+    a: np.ndarray,
+    A: np.ndarray,
+) -> Lanes:
     """u = a_s y + sum_j A_sj z_j in one row: where the rate laws of stage s are evaluated."""
     u = a[s] * load(y, from_y + row)
     for j in range(s):

@@ -13,8 +13,8 @@ from .pack import pack_count
 
 @dataclass(frozen=True, eq=False)
 class PackedStops:
-    """Stops of all packs, concatenated: pack p owns ``time[first[p]:first[p+1]]``; stop s owns actions
-    ``ptr[s]:ptr[s+1]`` of `kind`, `state` and `value` (n_actions, LANES)."""
+    """Stops of all packs, concatenated: pack p owns ``time[first[p]:first[p+1]]``; stop s
+    owns actions ``ptr[s]:ptr[s+1]`` of `kind`, `state` and `value` (n_actions, LANES)."""
 
     first: np.ndarray
     time: np.ndarray
@@ -27,7 +27,8 @@ class PackedStops:
 def pack_stops(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedStops:
     """Merge what happens to the subjects of each pack at the same time into one stop.
 
-    Lanes that a stop does not concern get 0 (ADD, RATE) or 1 (KEEP): nothing happens to them but a step end.
+    Lanes that a stop does not concern get 0 (ADD, RATE) or 1 (KEEP): nothing happens to
+    them but a step end.
     """
     if stops.shared:
         return _pack_shared(stops, n_subjects, place)
@@ -61,37 +62,17 @@ def _pack_shared(stops: StopTable, n_subjects: int, place: np.ndarray) -> Packed
 
 
 def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedStops:
-    subject, time, kind, state, value = (
-        stops.subject,
-        stops.time,
-        stops.kind,
-        stops.state,
-        stops.value,
-    )
-    everyone = subject == -1
-    if everyone.any():  # spread shared rows over all subjects
-        shared = np.flatnonzero(everyone)
-        spread = np.repeat(shared, n_subjects)
-        rows = np.r_[np.flatnonzero(~everyone), spread]
-        subject = np.r_[subject[~everyone], np.tile(np.arange(n_subjects), len(shared))]
-        time, kind, state, value = time[rows], kind[rows], state[rows], value[rows]
+    subject, time, kind, state, value = _for_each_subject(stops, n_subjects)
     pack, place_in_pack = subject // LANES, subject % LANES
     state = np.where(kind == KEEP, 0, place[state])
-    # one row of lanes per (pack, time, kind, state); KEEP first so that a reset comes before the dose
+    # one row of lanes per (pack, time, kind, state); KEEP first so that a reset comes
+    # before the dose
     kind_order = np.where(kind == KEEP, 0, 1 + kind)
     order = np.lexsort((state, kind_order, time, pack))
     pack, time, kind, state, value, place_in_pack = (
         a[order] for a in (pack, time, kind, state, value, place_in_pack)
     )
-    n = len(time)
-    new = np.ones(n, dtype=bool)
-    if n:
-        new[1:] = (
-            (pack[1:] != pack[:-1])
-            | (time[1:] != time[:-1])
-            | (kind[1:] != kind[:-1])
-            | (state[1:] != state[:-1])
-        )
+    new = _changes(pack, time, kind, state)
     row = np.cumsum(new) - 1
     heads = np.flatnonzero(new)
     out = aligned_lanes(len(heads))
@@ -100,10 +81,7 @@ def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedSt
     np.add.at(out, (row[adds], place_in_pack[adds]), value[adds])
     out[row[~adds], place_in_pack[~adds]] = value[~adds]
     pack_h, time_h = pack[heads], time[heads]
-    begins = np.ones(len(heads), dtype=bool)
-    if len(heads):
-        begins[1:] = (pack_h[1:] != pack_h[:-1]) | (time_h[1:] != time_h[:-1])
-    stop_rows = np.flatnonzero(begins)
+    stop_rows = np.flatnonzero(_changes(pack_h, time_h))
     packs = pack_count(n_subjects)
     return PackedStops(
         first=np.searchsorted(pack_h[stop_rows], np.arange(packs + 1)).astype(np.int64),
@@ -113,3 +91,23 @@ def _pack_each(stops: StopTable, n_subjects: int, place: np.ndarray) -> PackedSt
         state=state[heads].astype(np.int64),
         value=out,
     )
+
+
+def _for_each_subject(stops: StopTable, n_subjects: int) -> tuple[np.ndarray, ...]:
+    """(subject, time, kind, state, value) with shared rows repeated for every subject."""
+    subject, time, kind, state = stops.subject, stops.time, stops.kind, stops.state
+    everyone = subject == -1
+    if not everyone.any():
+        return subject, time, kind, state, stops.value
+    shared = np.flatnonzero(everyone)
+    rows = np.r_[np.flatnonzero(~everyone), np.repeat(shared, n_subjects)]
+    subject = np.r_[subject[~everyone], np.tile(np.arange(n_subjects), len(shared))]
+    return subject, time[rows], kind[rows], state[rows], stops.value[rows]
+
+
+def _changes(*columns: np.ndarray) -> np.ndarray:
+    """(n,) whether a row of sorted columns differs from the row before; the first one does."""
+    new = np.ones(len(columns[0]), dtype=bool)
+    if len(new):
+        new[1:] = np.any([c[1:] != c[:-1] for c in columns], axis=0)
+    return new

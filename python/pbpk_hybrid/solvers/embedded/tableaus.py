@@ -1,25 +1,30 @@
 r"""Rosenbrock methods: coefficients as published, and in the form the integrator uses.
 
-A method is published as A, C, gamma (Hairer & Wanner, Solving ODEs II, eq. IV.7.25), with W = I/(gamma h) - J:
+A method is published as A, C, gamma (Hairer & Wanner, Solving ODEs II, eq. IV.7.25), with
+W = I/(gamma h) - J:
 
 .. math::
     W U_s = f\Big(y + \sum_{j<s} A_{sj} U_j\Big) + \frac1h \sum_{j<s} C_{sj} U_j
 
-With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`, :math:`\beta = \alpha + \Gamma` and
-f(u) = J u + g(u), the same stages are, in terms of z_s = u_s + U_s alone,
+With :math:`\Gamma = (I/\gamma - C)^{-1}`, :math:`\alpha = A \Gamma`,
+:math:`\beta = \alpha + \Gamma` and f(u) = J u + g(u), the same stages are, in terms of
+z_s = u_s + U_s alone,
 
 .. math::
-    (I - \gamma h J)\,z_s = x_s + \gamma h\,g(u_s), \qquad x_s = c_s y + \sum_{j<s} D_{sj} z_j, \qquad
+    (I - \gamma h J)\,z_s = x_s + \gamma h\,g(u_s), \qquad
+    x_s = c_s y + \sum_{j<s} D_{sj} z_j, \qquad
     u_s = a_s y + \sum_{j<s} \tilde A_{sj} z_j
 
 where, with B the part of :math:`\beta/\gamma` under the diagonal, D = (I + B)^{-1} B,
-:math:`\tilde A = \alpha (I - D)/\gamma`, and c and a make each row's weights add up to 1: one sum and one solve a
-stage, no product with J.
-u is needed only where g is: at the reactants of saturable terms. All methods here are stiffly accurate: the new value is
-z_S, the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends the solution at t + theta h is
+:math:`\tilde A = \alpha (I - D)/\gamma`, and c and a make each row's weights add up to 1:
+one sum and one solve a stage, no product with J. u is needed only where g is: at the
+reactants of saturable terms. All methods here are stiffly accurate: the new value is z_S,
+the embedded one z_{S-1}, and their difference U_S the error estimate. Between the ends
+the solution at t + theta h is
 
 .. math::
-    (1-\theta) y + \theta\,(y_1 + (1-\theta)(D_1 + \theta (D_2 + \theta D_3))), \qquad D_m = \sum_j H_{mj} U_j
+    (1-\theta) y + \theta\,(y_1 + (1-\theta)(D_1 + \theta (D_2 + \theta D_3))), \qquad
+    D_m = \sum_j H_{mj} U_j
 """
 
 from __future__ import annotations
@@ -35,7 +40,9 @@ from ..._core.errors import unknown_name
 
 @dataclass(frozen=True, eq=False)
 class Tableau:
-    """Coefficients of one method; `order` is that of the step, `error_order` that of the embedded one."""
+    """Coefficients of one method; `order` is that of the step, `error_order` that of the
+    embedded one.
+    """
 
     name: str
     gamma: float
@@ -68,7 +75,9 @@ class Tableau:
 
     @cached_property
     def area_weights(self) -> np.ndarray:
-        """(2 + 2 n_dense, stages) weights of the stages' sums in A and B, in turn: at a step's end, then in their D_m."""
+        """(2 + 2 n_dense, stages) weights of the stages' sums in A and B, in turn: at a
+        step's end, then in their D_m.
+        """
         w = self.stage_weights
         once = self.gamma * np.linalg.inv(np.eye(self.stages) - w.D)
         twice = once @ once
@@ -77,7 +86,9 @@ class Tableau:
 
 
 class StageWeights(NamedTuple):
-    """Weights of y (c, a, h) and of z_1..z_S (D, A, H) in x, in u, and in the dense output's D_m."""
+    """Weights of y (c, a, h) and of z_1..z_S (D, A, H) in x, in u, and in the dense
+    output's D_m.
+    """
 
     c: np.ndarray
     D: np.ndarray
@@ -147,7 +158,9 @@ RODAS4 = Tableau(
     ),
     order=4,
     error_order=3,
-    reference="Hairer & Wanner (1996) Solving Ordinary Differential Equations II, section IV.10, RODAS",
+    reference=(
+        "Hairer & Wanner (1996) Solving Ordinary Differential Equations II, section IV.10, RODAS"
+    ),
 )
 
 _RODAS4P_A5 = [-7.170454962423024, -4.741636671481785, -16.31002631330971, -1.062004044111401]
@@ -195,7 +208,10 @@ RODAS4P = Tableau(
     ),
     order=4,
     error_order=3,
-    reference="Steinebach (1995) Order-reduction of ROW-methods for DAEs and method of lines applications, RODASP",
+    reference=(
+        "Steinebach (1995) Order-reduction of ROW-methods for DAEs and method of lines "
+        "applications, RODASP"
+    ),
 )
 
 _RODAS5P_A6 = [

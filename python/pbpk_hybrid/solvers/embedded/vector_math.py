@@ -1,8 +1,10 @@
 """exp, log and powers of whole vectors, as LLVM instructions.
 
-LLVM turns its intrinsics of these into calls of the C library, lane by lane, which costs ten times as much as the rest of a
-rate. Here they are range reduction and a power series (Muller, Elementary Functions, 3rd ed., 2016, chapters 3 and 11), within
-2 units in the last place; powers within 1e-14 for results between 1e-30 and 1e30. Numbers below 2.5e-308 are zero to exp.
+LLVM turns its intrinsics of these into calls of the C library, lane by lane, which costs
+ten times as much as the rest of a rate. Here they are range reduction and a power series
+(Muller, Elementary Functions, 3rd ed., 2016, chapters 3 and 11), within 2 units in the
+last place; powers within 1e-14 for results between 1e-30 and 1e30. Numbers below 2.5e-308
+are zero to exp.
 """
 
 from __future__ import annotations
@@ -97,7 +99,9 @@ class _Writer:
         return b.select(b.fcmp_unordered("uno", x, x), x, out)
 
     def log(self, x):
-        """k log 2 + log m with m between sqrt(1/2) and sqrt(2); log m as a series of (m - 1)/(m + 1)."""
+        """k log 2 + log m with m between sqrt(1/2) and sqrt(2); log m as a series of (m -
+        1)/(m + 1).
+        """
         b = self.b
         small = b.fcmp_ordered("<", x, _real(2.2250738585072014e-308))
         scaled = b.select(small, self.mul(x, _real(2.0**54)), x)

@@ -1,15 +1,18 @@
-"""The Julia backend: packs of subjects on OrdinaryDiffEq's methods, by the same contract as the embedded one."""
+"""The Julia backend: packs of subjects on OrdinaryDiffEq's methods, by the same contract
+as the embedded one.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..signs import judge_signs
 from ..threads import thread_count
+
+if TYPE_CHECKING:
+    from .convert import FlatProblem
 
 #: one call into Julia lasts about this long [s]; between calls Ctrl-C and progress are served
 _TURN = 0.2
@@ -20,8 +23,9 @@ LANES = 8
 class JuliaBackend:
     """Lane-packed, graph-sparse integration by OrdinaryDiffEq, through juliacall.
 
-    Beside the methods of the embedded backend: "fbdf", "kencarp47" and "tsit5". Sensitivities are the embedded
-    backend's: a problem with `parameters` is solved there, and the facts of the result say so.
+    Beside the methods of the embedded backend: "fbdf", "kencarp47" and "tsit5".
+    Sensitivities are the embedded backend's: a problem with `parameters` is solved there,
+    and the facts of the result say so.
     """
 
     name = "julia"
@@ -39,12 +43,14 @@ class JuliaBackend:
         options: SolverOptions,
         progress: Callable[[int], None] | None = None,
     ) -> Trajectories:
-        """Integrate all subjects; see :class:`Trajectories`. `progress` is called with numbers of finished subjects.
+        """Integrate all subjects; see :class:`Trajectories`.
+
+        `progress` is called with numbers of finished subjects.
 
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started, or the system has events
+        BackendUnavailableError : Julia cannot be started, or the system has events that wait for each other
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":
@@ -55,9 +61,9 @@ class JuliaBackend:
             return _with_sensitivities(problem, options, progress)
         from . import runtime
         from .convert import flatten
-        from .expressions import refuse_events
+        from .expressions import refuse_queues
 
-        refuse_events(problem.system)
+        refuse_queues(problem.system)
         runtime.start()
         flat = flatten(problem, options)
         # 1 is this thread and no task; 0 is that and no garbage collection
@@ -66,7 +72,7 @@ class JuliaBackend:
             if runtime.at_home()
             else int(runtime.may_collect())
         )
-        _in_turns(flat.address, options.method, threads, problem.system.n_subjects, progress)
+        _in_turns(flat, options.method, threads, progress)
         result = flat.result
         judge_signs(problem, options, result)
         result.facts.update(
@@ -85,29 +91,26 @@ _REFERENCES = {
     "rodas5p": "Steinebach (2023) BIT 63:27, doi:10.1007/s10543-023-00967-x",
     "rodas4": "Hairer & Wanner (1996), Solving ODEs II, IV.7",
     "rodas4p": "Steinebach (1995), TH Darmstadt preprint 1741",
-    "fbdf": "Shampine (2002) SIAM J Sci Comput 24:89, fixed-leading-coefficient BDF of OrdinaryDiffEq",
+    "fbdf": (
+        "Shampine (2002) SIAM J Sci Comput 24:89, fixed-leading-coefficient BDF of OrdinaryDiffEq"
+    ),
     "kencarp47": "Kennedy & Carpenter (2019) Appl Numer Math 136:183",
     "tsit5": "Tsitouras (2011) Comput Math Appl 62:770",
 }
 
 
-def _in_turns(address: int, method: str, threads: int, n_subjects: int, progress) -> None:
-    """Call Julia for a range of subjects at a time; ranges grow until a call lasts about `_TURN`."""
+def _in_turns(flat: FlatProblem, method: str, threads: int, progress) -> None:
+    """Call Julia for the next `_TURN` until all subjects are done; a pack that has begun is
+    finished.
+    """
     from . import runtime
 
-    # the first call is one pack a thread: how long a pack takes is not known yet, and Ctrl-C waits for the call
-    first, size = 1, LANES * max(1, threads)
+    first, n_subjects = 1, len(flat.result.status)
     while first <= n_subjects:
-        last = min(n_subjects, first + size - 1)
-        began = time.perf_counter()
-        runtime.call("solve_flat", address, method, threads, first, last)
-        lasted = time.perf_counter() - began
+        runtime.call("solve_flat", flat.address, method, threads, first, round(1000 * _TURN))
         if progress is not None:
-            progress(last - first + 1)
-        first = last + 1
-        size = LANES * max(
-            1, round(size / LANES * float(np.clip(_TURN / max(lasted, 1e-6), 0.25, 8.0)))
-        )
+            progress(flat.last_done - first + 1)
+        first = flat.last_done + 1
 
 
 def _with_sensitivities(problem: Problem, options: SolverOptions, progress) -> Trajectories:

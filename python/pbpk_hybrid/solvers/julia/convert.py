@@ -1,7 +1,8 @@
-"""From a Problem to the table of arrays that Julia reads and fills: addresses and shapes, nothing copied that need not be.
+"""From a Problem to the table of arrays that Julia reads and fills: addresses and shapes,
+nothing copied that need not be.
 
-The order of the arrays is that of ``FLAT`` in ``julia/src/flat.jl``. C-ordered NumPy arrays of shape (a, b, c) are Julia
-arrays of shape (c, b, a) on the same memory.
+The order of the arrays is that of ``FLAT`` in ``julia/src/flat.jl``. C-ordered NumPy
+arrays of shape (a, b, c) are Julia arrays of shape (c, b, a) on the same memory.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.system.system import RATE_LAWS
 from ..base import Problem, SolverOptions, Trajectories
-from .expressions import operation_list
+from .expressions import event_list, operation_list
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,19 @@ class FlatProblem:
     table : (n_arrays, 4) int64: address and up to three dimensions, in Julia's order
     arrays : the arrays themselves, kept alive while Julia uses them
     result : Trajectories whose arrays Julia fills
+    counts : numbers of states, subjects and steps allowed; and the last subject that is done,
+        which Julia writes
     """
 
     table: np.ndarray
     arrays: tuple[np.ndarray, ...]
     result: Trajectories
+    counts: np.ndarray
+
+    @property
+    def last_done(self) -> int:
+        """The last subject (from 1) whose results are there."""
+        return int(self.counts[3])
 
     @property
     def address(self) -> int:
@@ -39,27 +47,16 @@ class FlatProblem:
 def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
     """The table of a problem, and empty results for Julia to fill."""
     system, stops = problem.system, problem.stops
-    n_subjects, n, n_times, n_saved = (
-        system.n_subjects,
-        system.n_states,
-        len(problem.times),
-        len(problem.saved),
-    )
-    result = Trajectories(
-        amount=np.empty((n_subjects, n_times, n_saved)),
-        balance=np.empty((n_subjects, n_times)) if system.closed else None,
-        given=np.empty((n_subjects, n_times)),
-        final=np.empty((n_subjects, n)),
-        status=np.zeros(n_subjects, dtype=np.int8),
-        steps=np.zeros((n_subjects, 2), dtype=np.int64),
-    )
+    n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
+    result = _empty_result(problem)
     terms = problem.saved_terms()
     reactions = system.reactions
+    counts = _ints([n, n_subjects, options.max_steps, 0])
     arrays = (
         _ints(system.k_row),
         _ints(system.k_col),
         _floats(system.k_value),
-        _ints([RATE_LAWS[r.law][0] for r in reactions]),
+        _ints([r.rate_law.code for r in reactions]),
         _ints([len(r.reactants) for r in reactions]),
         _ints([s for r in reactions for s in r.reactants]),
         _ints([len(r.stoichiometry) for r in reactions]),
@@ -79,7 +76,7 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         _floats(problem.start),
         _floats(problem.tolerance(options)),
         _floats([problem.start_time, options.rtol, options.max_step]),
-        _ints([n, n_subjects, options.max_steps]),
+        counts,
         result.amount,
         result.balance if result.balance is not None else np.empty((0, n_times)),
         result.given,
@@ -87,12 +84,27 @@ def flatten(problem: Problem, options: SolverOptions) -> FlatProblem:
         result.status,
         result.steps,
         *operation_list(system).arrays,
+        *event_list(system).arrays,
     )
     table = np.zeros((len(arrays), 4), dtype=np.int64)
     for row, array in zip(table, arrays, strict=True):
         row[0] = array.ctypes.data
         row[1 : 1 + array.ndim] = array.shape[::-1]
-    return FlatProblem(table, arrays, result)
+    return FlatProblem(table, arrays, result, counts)
+
+
+def _empty_result(problem: Problem) -> Trajectories:
+    """Arrays for Julia to fill."""
+    system, n_times = problem.system, len(problem.times)
+    n = system.n_subjects
+    return Trajectories(
+        amount=np.empty((n, n_times, len(problem.saved))),
+        balance=np.empty((n, n_times)) if system.closed else None,
+        given=np.empty((n, n_times)),
+        final=np.empty((n, system.n_states)),
+        status=np.zeros(n, dtype=np.int8),
+        steps=np.zeros((n, 2), dtype=np.int64),
+    )
 
 
 def _ints(values) -> np.ndarray:

@@ -8,25 +8,32 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._core.errors import BackendUnavailableError
 from ..._core.files import atomic_path
 from ...models.system.system import System
-from .expressions import operation_list, refuse_events
+from .expressions import operation_list
 
 #: written into the file and checked by Julia
 FORMAT = "pbpk_hybrid system 1"
 
 
 def save_system(system: System, path: str | os.PathLike) -> Path:
-    """Write a system with all its subjects; state numbers count from 0. The file appears whole or not at all.
+    """Write a system with all its subjects; state numbers count from 0.
 
-    Floats are written so that they read back exactly; a factor that is not a number (no volume known) becomes null.
+    The file appears whole or not at all.
+
+    Floats are written so that they read back exactly; a factor that is not a number (no
+    volume known) becomes null.
 
     Raises
     ------
     InputError : the folder cannot be written
-    BackendUnavailableError : a system with events, which Julia could not integrate
+    BackendUnavailableError : a system with events, for which the file has no place
     """
-    refuse_events(system)
+    if system.events is not None:
+        raise BackendUnavailableError(
+            "a system with events cannot be exported; simulate it from Python, with either backend"
+        )
     data = {
         "format": FORMAT,
         "states": list(system.states),

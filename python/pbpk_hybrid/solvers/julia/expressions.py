@@ -1,7 +1,8 @@
 """Rate laws that are expressions, as the list of operations that Julia walks or compiles.
 
-The tree goes over as numbers (operation, arguments, value), never as text: nothing that stands in a model file is parsed or
-evaluated by Julia. Shared nodes are one operation; the slopes by the reactants are on the same list.
+The tree goes over as numbers (operation, arguments, value), never as text: nothing that
+stands in a model file is parsed or evaluated by Julia. Shared nodes are one operation;
+the slopes by the reactants are on the same list.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _LARGEST_PRODUCT = 8
 
 @dataclass(frozen=True, eq=False)
 class OperationList:
-    """Operations as flat arrays; numbers of operations count from 0, of states, parameters and tables from 1.
+    """Operations as flat arrays; numbers of operations count from 0, of states,
+    parameters and tables from 1.
 
     Parameters
     ----------
@@ -60,28 +62,83 @@ class OperationList:
         return (*lists, self.table_per, self.table_x, self.table_y, self.table_slope)
 
 
-def refuse_events(system: System) -> None:
-    """Events are found by the embedded backend alone.
-
-    Raises
-    ------
-    BackendUnavailableError : the system has events
-    """
-    if system.events is not None:
-        raise BackendUnavailableError(
-            "backend 'julia' cannot integrate a model with events (or with thresholds of its states); "
-            "use backend='embedded', which can"
-        )
-
-
 def operation_list(system: System) -> OperationList:
     """The operations of all expression reactions of a system; empty where it has none."""
     own = [r for r in system.reactions if r.law == "expression"]
     first = np.cumsum([0, *(r.parameters.shape[1] for r in system.reactions)])
     rows = [int(first[m]) for m, r in enumerate(system.reactions) if r.law == "expression"]
-    # the slopes of a large model take longer to write than the model to integrate: once for each structure
+    # the slopes of a large model take longer to write than the model to integrate: once
+    # for each structure
     structure = tuple((r.expression, r.reactants, tuple(r.inputs.items()), r.symbols) for r in own)
     return _remembered((structure, tuple(rows)), lambda: _written(own, rows))
+
+
+@dataclass(frozen=True, eq=False)
+class EventList:
+    """The events of a system as flat arrays; states count from 0.
+
+    Parameters
+    ----------
+    operations : their rates are first the conditions, then the values that events set
+    targets_per, target : how many states each event sets, and which
+    once : per event
+    constants : (n_subjects or 1, n_constants)
+    still : states that only events change
+    numbers : the state that is time, whether the state before an event is reported, number of switches
+    """
+
+    operations: OperationList
+    targets_per: np.ndarray
+    target: np.ndarray
+    once: np.ndarray
+    constants: np.ndarray
+    still: np.ndarray
+    numbers: np.ndarray
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All of them, in the order of ``FLAT`` in ``julia/src/flat.jl``."""
+        own = (self.targets_per, self.target, self.once, self.constants, self.still, self.numbers)
+        return (*self.operations.arrays, *own)
+
+
+def refuse_queues(system: System) -> None:
+    """Events that wait for each other are the embedded backend's alone.
+
+    Raises
+    ------
+    BackendUnavailableError : the system has such events
+    """
+    if system.events is not None and system.events.queue is not None:
+        raise BackendUnavailableError(
+            "backend 'julia' cannot integrate events with priorities or persistence, as SBML has "
+            "them; use backend='embedded', which can"
+        )
+
+
+def event_list(system: System) -> EventList:
+    """The events of a system; empty where it has none."""
+    program = system.events
+    if program is None:
+        nothing = _ints([])
+        empty = _listed({}, [], [])
+        return EventList(
+            empty, nothing, nothing, nothing, np.zeros((1, 0)), nothing, _ints([0, 0, 0])
+        )
+    number = {name: i for i, name in enumerate(system.states)}
+    symbols = {name: ("state", i + 1) for name, i in number.items()}
+    symbols |= {name: ("parameter", j + 1) for j, name in enumerate(program.constants)}
+    roots = [*program.conditions, *(v for group in program.values for v in group)]
+    key = ("events", tuple(roots), tuple(symbols.items()))
+    return EventList(
+        _remembered(key, lambda: _listed(symbols, roots, [])),
+        _ints([len(group) for group in program.targets]),
+        _ints([number[t] for group in program.targets for t in group]),
+        _ints(program.once),
+        np.ascontiguousarray(program.values_of_constants, dtype=np.float64),
+        _ints([number[s] for s in program.still]),
+        _ints([number[program.time], program.reported_before, program.n_switches]),
+    )
 
 
 _lists: dict = {}
@@ -107,6 +164,12 @@ def _written(reactions: list[Reaction], rows: list[int]) -> OperationList:
             symbols.setdefault(name, ("parameter", row + j + 1))
     rates = [r.expression for r in reactions]
     slopes = [d for r in reactions for d in _slopes(r)]
+    return _listed(symbols, rates, slopes)
+
+
+def _listed(
+    symbols: dict[str, tuple[str, int]], rates: list[Expression], slopes: list[Expression]
+) -> OperationList:
     writer = _Writer(symbols)
     for node in postorder([*rates, *slopes]):
         writer.add(node)

@@ -1,8 +1,11 @@
-"""Neural ODEs in Julia as one ``torch.autograd.Function``. Beside `learn` the only module that may import torch.
+"""Neural ODEs in Julia as one ``torch.autograd.Function``.
 
-Julia reads and fills PyTorch's memory by address (``NEURAL_FLAT`` in ``julia/src/neural/flat.jl``): a C-ordered tensor
-of shape (a, b, c) is a Julia array of shape (c, b, a). What the gradient needs stays in Julia under a number until the
-graph that PyTorch holds goes.
+Beside `learn` the only module that may import torch.
+
+Julia reads and fills PyTorch's memory by address (``NEURAL_FLAT`` in
+``julia/src/neural/flat.jl``): a C-ordered tensor of shape (a, b, c) is a Julia array of
+shape (c, b, a). What the gradient needs stays in Julia under a number until the graph
+that PyTorch holds goes.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from . import runtime
 METHODS = ("tsit5", "rodas5p")
 ADJOINTS = ("auto", "discrete", "continuous", "sciml")
 
-#: numbers of kept solves whose graphs are gone. Julia hears of them before the next solve: a finaliser must not call it.
+#: numbers of kept solves whose graphs are gone. Julia hears of them before the next
+#: solve: a finaliser must not call it.
 _spent: deque[int] = deque()
 
 
@@ -33,8 +37,9 @@ class FieldSpec:
 
     Parameters
     ----------
-    numbers : (7,) kind (0 MLP, 1 graph, 2 scaling), states or organs, parameters, time dependent, activation, features (of
-        a scaling field: length of its block), messages
+    numbers : (7,) kind (0 MLP, 1 graph, 2 scaling), states or organs, parameters, time
+        dependent, activation, features (of a scaling field: length of its block),
+        messages
     hidden : widths of the hidden layers
     source, target : (n_edges,) organ numbers from 0
     edge_features : (n_edges, k)
@@ -128,7 +133,7 @@ class Call:
         parameters: Tensor,
         y: Tensor,
         record: int = 0,
-        gradients=None,
+        gradients: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ) -> _Table:
         """All arrays of a call in Julia's order."""
         none = np.zeros(0)
@@ -175,7 +180,8 @@ class _Table:
 
 
 class _Kept:
-    """A solve that Julia keeps for its gradient, by its number, and the arrays that it will read again.
+    """A solve that Julia keeps for its gradient, by its number, and the arrays that it
+    will read again.
 
     The result is not among them: it holds the graph that holds this.
     """
@@ -230,7 +236,9 @@ class _Integration(torch.autograd.Function):
 
 
 def integrate(weights: Tensor, y0: Tensor, parameters: Tensor | None, call: Call) -> Tensor:
-    """States (n_times, batch, n_states) in float64; gradients reach weights, y0 and parameters. Only first derivatives.
+    """States (n_times, batch, n_states) in float64; gradients reach weights, y0 and parameters.
+
+    Only first derivatives.
 
     Parameters
     ----------
@@ -264,12 +272,19 @@ def integrate(weights: Tensor, y0: Tensor, parameters: Tensor | None, call: Call
 def integration_failed(status: Status, reached: float, subject: int) -> SolveError:
     """What to say of a failed integration."""
     advice = {
-        Status.MAX_STEPS: 'raise max_steps, loosen rtol, or take method="rodas5p" if the field is stiff',
-        Status.STEP_TOO_SMALL: 'the field changes too fast there; take method="rodas5p", or smaller weights',
-        Status.NOT_FINITE: "the state grew without bound; start from smaller weights, or scale states to about 1",
+        Status.MAX_STEPS: (
+            'raise max_steps, loosen rtol, or take method="rodas5p" if the field is stiff'
+        ),
+        Status.STEP_TOO_SMALL: (
+            'the field changes too fast there; take method="rodas5p", or smaller weights'
+        ),
+        Status.NOT_FINITE: (
+            "the state grew without bound; start from smaller weights, or scale states to about 1"
+        ),
     }[status]
     return SolveError(
-        f"the neural ODE could not be integrated: {status.name.lower().replace('_', ' ')} at t = {reached:.6g} "
+        f"the neural ODE could not be integrated: {status.name.lower().replace('_', ' ')} at t "
+        f"= {reached:.6g} "
         f"in subject {subject}; {advice}"
     )
 
@@ -277,7 +292,9 @@ def integration_failed(status: Status, reached: float, subject: int) -> SolveErr
 def evaluate(
     spec: FieldSpec, weights: Tensor, y: Tensor, parameters: Tensor | None, t: float
 ) -> Tensor:
-    """dy/dt (batch, n_states) as Julia computes it: for tests that both languages mean the same field."""
+    """dy/dt (batch, n_states) as Julia computes it: for tests that both languages mean
+    the same field.
+    """
     parameters = y.new_zeros(len(y), 0) if parameters is None else parameters
     tensors = [x.detach().to(torch.float64).contiguous() for x in (weights, y, parameters)]
     out = torch.empty(1, *y.shape, dtype=torch.float64)
@@ -287,7 +304,9 @@ def evaluate(
 
 
 def layout(spec: FieldSpec) -> list[tuple[str, int, int, int]]:
-    """Julia's layout of the field's flat weight vector: name, first place from 0, rows, columns of every block."""
+    """Julia's layout of the field's flat weight vector: name, first place from 0, rows,
+    columns of every block.
+    """
     none = torch.zeros(0, 0, dtype=torch.float64)
     call = Call(spec, np.zeros(1), "tsit5", 1.0, 1.0, 1, "none")
     table = call.table(none.reshape(0), none, none, none.reshape(0, 0, 0))

@@ -1,11 +1,14 @@
-"""Julia in this process: whether it can run, starting it, and calling it. The only module that imports juliacall.
+"""Julia in this process: whether it can run, starting it, and calling it.
 
-Julia starts once per process, at the first solve, never at import. What is fixed at that moment: the number of its threads
-(PBPK_HYBRID_THREADS, or PYTHON_JULIACALL_THREADS, or all cores) and its signal handling. Ctrl-C keeps its Python meaning.
+The only module that imports juliacall.
 
-Julia's garbage collector waits for every thread that has run Julia, unless the thread has said that it is elsewhere.
-Threads that Python starts say so whenever a call returns; the one that started Julia does not, so :func:`_step_aside`
-says it once for good.
+Julia starts once per process, at the first solve, never at import. What is fixed at that
+moment: the number of its threads (PBPK_HYBRID_THREADS, or PYTHON_JULIACALL_THREADS, or
+all cores) and its signal handling. Ctrl-C keeps its Python meaning.
+
+Julia's garbage collector waits for every thread that has run Julia, unless the thread has
+said that it is elsewhere. Threads that Python starts say so whenever a call returns; the
+one that started Julia does not, so :func:`_step_aside` says it once for good.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ def available() -> Availability:
     if exe or project:
         return _named_by_environment(exe, project)
     try:
-        # what `juliapkg.resolve(dry_run=True)` returns, which would make the project's folder and a lock in it first
+        # what `juliapkg.resolve(dry_run=True)` returns, which would make the project's
+        # folder and a lock in it first
         from juliapkg.deps import can_skip_resolve
 
         record = can_skip_resolve()
@@ -61,13 +65,18 @@ def is_running() -> bool:
 
 
 def stamp() -> tuple[object, ...]:
-    """What the answer of :func:`available` depends on, cheap to read: when it changes, the answer is looked up again."""
+    """What the answer of :func:`available` depends on, cheap to read: when it changes,
+    the answer is looked up again.
+    """
     named = (os.environ.get(f"PYTHON_JULIACALL_{name}", "") for name in ("EXE", "PROJECT"))
     return _bridge is not None, *named, _changed(juliapkg_state().get("meta", ""))
 
 
 def juliapkg_state() -> dict[str, Any]:
-    """juliapkg's folders and files as it has worked them out; empty without juliapkg. Resolves and writes nothing."""
+    """juliapkg's folders and files as it has worked them out; empty without juliapkg.
+
+    Resolves and writes nothing.
+    """
     try:
         from juliapkg.state import STATE
     except ImportError:
@@ -94,7 +103,8 @@ def _named_by_environment(exe: str, project: str) -> Availability:
     if not any("deps.PBPKHybrid]" in m.read_text(encoding="utf-8") for m in manifests):
         return Availability(
             False,
-            f"the project {project} (PYTHON_JULIACALL_PROJECT) does not hold the package PBPKHybrid",
+            f"the project {project} (PYTHON_JULIACALL_PROJECT) does not hold the package "
+            "PBPKHybrid",
         )
     return Availability(True, f"Julia at {exe}")
 
@@ -120,8 +130,10 @@ def start() -> Any:
         os.environ.setdefault("PYTHON_JULIACALL_AUTOLOAD_IPYTHON_EXTENSION", "no")
         if "torch" in sys.modules and "juliacall" not in sys.modules:
             warnings.warn(
-                "torch was imported before Julia was started, which has crashed on some platforms; if it does, call "
-                "pbpk_hybrid.solvers.julia.runtime.start() before importing torch, or set PBPK_HYBRID_BACKEND=embedded",
+                "torch was imported before Julia was started, which has crashed on some "
+                "platforms; if it does, call "
+                "pbpk_hybrid.solvers.julia.runtime.start() before importing torch, or set "
+                "PBPK_HYBRID_BACKEND=embedded",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -144,7 +156,9 @@ def start() -> Any:
 
 
 class _keep_ctrl_c:
-    """Julia takes SIGINT for itself when it handles signals; give it back to Python's main thread."""
+    """Julia takes SIGINT for itself when it handles signals; give it back to Python's
+    main thread.
+    """
 
     def __enter__(self) -> None:
         self.main = threading.current_thread() is threading.main_thread()
@@ -167,7 +181,10 @@ def threads() -> int:
 
 
 def at_home() -> bool:
-    """Whether this is the thread that started Julia, here or in someone else's import. Only there may Julia switch tasks."""
+    """Whether this is the thread that started Julia, here or in someone else's import.
+
+    Only there may Julia switch tasks.
+    """
     global _home
     if _home is None:
         import juliacall
@@ -184,7 +201,9 @@ def may_collect() -> bool:
 
 
 def _step_aside(juliacall) -> None:
-    """Julia's first thread counts as outside Julia while it runs Python; a call into Julia is then announced as from any."""
+    """Julia's first thread counts as outside Julia while it runs Python; a call into
+    Julia is then announced as from any.
+    """
 
     def address(name: str) -> int:
         return int(juliacall.Main.seval(f"UInt(cglobal(:{name}))"))

@@ -1,4 +1,6 @@
-"""`pbpk-hybrid julia setup` and `pbpk-hybrid julia status`: installing Julia and its packages, and saying what is there."""
+"""`pbpk-hybrid julia setup` and `pbpk-hybrid julia status`: installing Julia and its
+packages, and saying what is there.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _PLAN = """This installs, into {project}:
   - Julia {julia} (about 200 MB to download), unless a fitting one is found,
   - these Julia packages, and what they need (about 150 packages in all):
 {packages}
-and compiles them (five to fifteen minutes). Nothing is installed outside that folder and Julia's own depot, {depot}."""
+and compiles them (five to fifteen minutes). Nothing is installed outside that
+folder and Julia's own depot, {depot}."""
 
 
 def status() -> dict[str, Any]:
@@ -29,7 +32,8 @@ def status() -> dict[str, Any]:
 
     Returns
     -------
-    dict of ready, reason, juliacall (version or None), executable, project, threads, and, if Julia runs, versions
+    dict of ready, reason, juliacall (version or None), executable, project, threads, and,
+    if Julia runs, versions
     """
     state = runtime.available()
     facts: dict[str, Any] = {
@@ -55,7 +59,8 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
 
     Parameters
     ----------
-    confirm : called with a text that says what would be downloaded and where to; nothing happens unless it returns True
+    confirm : called with a text that says what would be downloaded and where to; nothing
+        happens unless it returns True
     say : called with a line per stage
 
     Returns
@@ -71,7 +76,8 @@ def setup(confirm: Callable[[str], bool], say: Callable[[str], None] = lambda _:
     if not runtime.available().ok:
         if os.environ.get("PYTHON_JULIACALL_EXE") or os.environ.get("PYTHON_JULIACALL_PROJECT"):
             raise BackendUnavailableError(
-                f"{runtime.available().reason}; setup does not touch a Julia named by PYTHON_JULIACALL_EXE"
+                f"{runtime.available().reason}; setup does not touch a Julia named by "
+                "PYTHON_JULIACALL_EXE"
             )
         if not confirm(plan()):
             return False
@@ -99,7 +105,9 @@ def plan() -> str:
 
 
 def _asked_for() -> tuple[set[str], list[str]]:
-    """Bounds on Julia, and a line per file that asks for packages: every installed Python package may hold one."""
+    """Bounds on Julia, and a line per file that asks for packages: every installed Python
+    package may hold one.
+    """
     try:
         from juliapkg.deps import deps_files
 

@@ -1,23 +1,25 @@
 """Hill laws phi(a) = a^g/(K^g + a^g), one lane after the other: powers have no vector instruction.
 
-Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g (and below 0, where a state may be
-by a rounding error).
+Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g
+(and below 0, where a state may be by a rounding error).
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
-from ...models.system.system import HILL_FLOOR
-from .lanes import LANES, entry, lane, load, splat, store, with_lane
+from ....models.laws.hill import HILL_FLOOR
+from ..kernel_arrays import BLOCK, Structure
+from ..lanes import LANES, Lanes, entry, lane, load, splat, store, with_lane
 
 FLOOR = float(HILL_FLOOR)
 
 
 @njit(cache=True, nogil=True)
-def share(a, half, power):
+def share(a: float, half: float, power: float) -> float:
     """phi, without overflow for any x."""
     x = a / half
     if x > 1.0:
@@ -30,7 +32,7 @@ def share(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def slope(a, half, power):
+def slope(a: float, half: float, power: float) -> float:
     """d phi/da."""
     if a / half > FLOOR:
         s = share(a, half, power)
@@ -39,7 +41,7 @@ def slope(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def second(a, half, power):
+def second(a: float, half: float, power: float) -> tuple[float, ...]:
     """(phi, phi_a, phi_K, phi_g, phi_aa, phi_aK, phi_ag)."""
     x = a / half
     if x > FLOOR:
@@ -70,7 +72,7 @@ def second(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def shares(a, half, power):
+def shares(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """phi of every lane."""
     out = splat(0.0)
     for l in range(LANES):
@@ -79,7 +81,7 @@ def shares(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def slopes(a, half, power):
+def slopes(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """d phi/da of every lane."""
     out = splat(0.0)
     for l in range(LANES):
@@ -88,7 +90,7 @@ def slopes(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def seconds(a, half, power):
+def seconds(a: Lanes, half: Lanes, power: Lanes) -> tuple[Lanes, ...]:
     """The seven of `second`, as lanes."""
     phi, a1, k1, g1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
     aa, ak, ag = splat(0.0), splat(0.0), splat(0.0)
@@ -105,7 +107,7 @@ def seconds(a, half, power):
 
 
 @njit(cache=True, nogil=True)
-def hill_rate(m, st, par, u, at):
+def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lanes:
     """v of Hill reaction m at amounts u[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     a = load(u, at + entry(st.r_state, first))
@@ -116,7 +118,7 @@ def hill_rate(m, st, par, u, at):
 
 
 @njit(cache=True, nogil=True)
-def hill_linearise(m, st, par, y, slope):
+def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
     """d v / d reactant of Hill reaction m at y, into its rows of `slope`."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     a = load(y, entry(st.r_state, first))
@@ -126,3 +128,58 @@ def hill_linearise(m, st, par, y, slope):
         d = d * load(y, entry(st.r_state, first + 1))
         store(slope, first + 1, k * shares(a, half, power))
     store(slope, first, d)
+
+
+@njit(cache=True, nogil=True)
+def add_sensitivity(
+    m: int,
+    st: Structure,
+    stoich: np.ndarray,
+    par: np.ndarray,
+    n_par: int,
+    y: np.ndarray,
+    u: np.ndarray,
+    at: int,
+    d: np.ndarray,
+    s: np.ndarray,
+    at_s: int,
+    w: np.ndarray,
+    dpar: np.ndarray,
+    at_d: int,
+    slope: np.ndarray,
+    gamma_h: float,
+    z: np.ndarray,
+    at_z: int,
+) -> None:
+    """What :func:`.michaelis_menten.add_sensitivity` does, for v = k b phi(a; K, g); without
+    a second reactant b = 1.
+    """
+    first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
+    k, half, power = load(par, p), load(par, p + 1), load(par, p + 2)
+    i = entry(st.r_state, first)
+    product = entry(st.law, m) == 3
+    j = i
+    ub, yb, kb = splat(1.0), splat(1.0), splat(0.0)
+    if product:
+        j = entry(st.r_state, first + 1)
+        ub, yb, kb = load(u, at + j), load(y, j), load(d, j)
+    phi, phi_a, phi_h, phi_g, _, _, _ = seconds(load(u, at + i), half, power)
+    o, o_a, o_h, o_g, o_aa, o_ah, o_ag = seconds(load(y, i), half, power)
+    ka = load(d, i)
+    for b in range(BLOCK):
+        row = at_d + b * n_par + p
+        dk, dh, dg = load(dpar, row), load(dpar, row + 1), load(dpar, row + 2)
+        wa, sa = load(w, i * BLOCK + b), load(s, at_s + i * BLOCK + b)
+        wb, sb = splat(0.0), splat(0.0)
+        known = load(slope, first) * wa
+        if product:
+            wb, sb = load(w, j * BLOCK + b), load(s, at_s + j * BLOCK + b)
+            known = known + load(slope, first + 1) * wb
+        first_order = dk * ub * phi + k * ub * (phi_a * wa + phi_h * dh + phi_g * dg) + k * wb * phi
+        # d/dy (v_y s + v_p)(y) along d: by a, then by b
+        by_a = dk * yb * o_a + k * yb * (o_aa * sa + o_ah * dh + o_ag * dg) + k * sb * o_a
+        by_b = dk * o + k * (o_a * sa + o_h * dh + o_g * dg)
+        total = gamma_h * (first_order - known + by_a * ka + by_b * kb)
+        for q in range(entry(st.s_ptr, m), entry(st.s_ptr, m + 1)):
+            to = at_z + entry(st.s_state, q) * BLOCK + b
+            store(z, to, load(z, to) + stoich[q] * total)

@@ -1,18 +1,18 @@
-"""The rate law ``enzymatic``: v = N/D, N = k (1 + e) a, D = F + r a B, F = 1 + sum c i, B = 1 + sum q i.
+"""The rate law ``enzymatic``: v = N/D, N = k (1 + e) a, D = F + r a B, F = 1 + sum c i,
+B = 1 + sum q i.
 
-Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see :class:`pbpk_hybrid.models.system.system.Reaction`. Systems
-without it are compiled without any of this.
+Reactants (a, e, i_1, ...), parameters (k, r, c_1, q_1, ...); see
+:class:`pbpk_hybrid.models.laws.enzymatic.Enzymatic`. Systems without it are compiled
+without any of this.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from .lanes import entry, load, splat, store
-
-BLOCK = (
-    4  # of sensitivities; tests check that it is that of .sensitivity, which imports this module
-)
+from ..kernel_arrays import BLOCK, Structure
+from ..lanes import Lanes, entry, load, splat, store
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -28,7 +28,7 @@ def _sums(m, st, par, x, at, start):
 
 
 @njit(cache=True, nogil=True)
-def enzymatic_rate(m, st, par, u, at):
+def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lanes:
     """v at amounts u[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     a = load(u, at + entry(st.r_state, first))
@@ -38,7 +38,7 @@ def enzymatic_rate(m, st, par, u, at):
 
 
 @njit(cache=True, nogil=True)
-def enzymatic_linearise(m, st, par, y, slope):
+def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
     """slope = d v / d reactant at y."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     a = load(y, entry(st.r_state, first))
@@ -57,12 +57,30 @@ def enzymatic_linearise(m, st, par, y, slope):
 
 
 @njit(cache=True, nogil=True)
-def add_enzymatic(
-    m, st, stoich, par, n_par, y, u, at, d, s, at_s, w, dpar, at_d, slope, gamma_h, z, at_z
-):
-    """What `_add_michaelis_menten` of :mod:`.sensitivity` does, for this law.
+def add_sensitivity(
+    m: int,
+    st: Structure,
+    stoich: np.ndarray,
+    par: np.ndarray,
+    n_par: int,
+    y: np.ndarray,
+    u: np.ndarray,
+    at: int,
+    d: np.ndarray,
+    s: np.ndarray,
+    at_s: int,
+    w: np.ndarray,
+    dpar: np.ndarray,
+    at_d: int,
+    slope: np.ndarray,
+    gamma_h: float,
+    z: np.ndarray,
+    at_z: int,
+) -> None:
+    """What :func:`.michaelis_menten.add_sensitivity` does, for this law.
 
-    Names: X at the stage, X0 at the start of the step, Xd its derivative along d, Xs along (s, parameter), Xsd both.
+    Names: X at the stage, X0 at the start of the step, Xd its derivative along d, Xs
+    along (s, parameter), Xsd both.
     """
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
     reactants = entry(st.r_ptr, m + 1) - first

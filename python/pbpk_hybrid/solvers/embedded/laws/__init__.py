@@ -1,0 +1,1 @@
+"""Numba kernels of the rate laws: one file a law, and the dispatch over them."""

@@ -386,7 +386,7 @@ class PetabProblem:
     def fit(
         self, start: Mapping[str, float] | None = None, *, max_iterations: int = 500
     ) -> PetabFit:
-        """Maximise likelihood times priors, within the bounds and on the scales of the table (L-BFGS-B).
+        """Maximise likelihood times priors, within bounds and on the table's scales (L-BFGS-B).
 
         Parameters
         ----------
@@ -638,7 +638,7 @@ def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None)
 
 
 def example_petab_problem() -> Path:
-    """Path of a small PEtab problem written for this package: two doses of :func:`example_sbml_model`."""
+    """Path of a small PEtab problem written for this package: the SBML example at two doses."""
     return Path(__file__).with_name("data") / "own" / "petab" / "transport.yaml"
 
 

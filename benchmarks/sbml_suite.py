@@ -11,6 +11,7 @@ reaction, a package) is out of scope; one that it refuses for another reason, or
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import sys
@@ -25,6 +26,8 @@ from pbpk_hybrid._core.errors import PBPKError
 from pbpk_hybrid.interchange import read_sbml_model
 from pbpk_hybrid.interchange.sbml_model import SBMLModel
 from pbpk_hybrid.solvers.base import SolverOptions
+
+RESULTS = Path(__file__).with_name("results")
 
 #: tags of what is refused by name: the scope ends here
 OUT_OF_SCOPE = {
@@ -44,7 +47,9 @@ class Case:
     """One case: its number, tags and settings."""
 
     folder: Path
-    tags: tuple[str, ...]
+    components: tuple[str, ...]
+    tests: tuple[str, ...]
+    packages: str
     settings: dict[str, str]
 
     @property
@@ -55,12 +60,19 @@ class Case:
     @property
     def excluded(self) -> str:
         """Why it is out of scope; "" where it is not."""
-        found = [
-            why
-            for tag, why in OUT_OF_SCOPE.items()
-            if tag in self.tags or tag + ":" in str(self.tags)
-        ]
-        return found[0] if found else ""
+        return next(
+            (why for tag, why in OUT_OF_SCOPE.items() if tag in (*self.tags, *self.used)), ""
+        )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Component and test tags."""
+        return (*self.components, *self.tests)
+
+    @property
+    def used(self) -> list[str]:
+        """Packages."""
+        return [w.strip().partition("_")[0] for w in self.packages.split(",") if w.strip()]
 
 
 def cases(folder: Path) -> list[Case]:
@@ -68,15 +80,16 @@ def cases(folder: Path) -> list[Case]:
     out = []
     for case in sorted(p for p in folder.iterdir() if p.name.isdigit()):
         head = (case / f"{case.name}-model.m").read_text(errors="replace")
-        listed = re.findall(
-            r"^(?:componentTags|testTags|packagesPresent):(.*)$", head, re.MULTILINE
-        )
-        tags = [t.strip() for line in listed for t in line.split(",") if t.strip()]
+        parts = {}
+        for key in ("componentTags", "testTags", "packagesPresent"):
+            found = re.search(rf"^{key}:(.*)$", head, re.MULTILINE)
+            parts[key] = found[1].replace("\r", "").strip() if found else ""
+        tagged = [tuple(dict.fromkeys(listed(parts[k]))) for k in ("componentTags", "testTags")]
         settings = {}
         for line in (case / f"{case.name}-settings.txt").read_text().splitlines():
             name, _, value = line.partition(":")
             settings[name.strip()] = value.strip()
-        out.append(Case(case, tuple(dict.fromkeys(tags)), settings))
+        out.append(Case(case, *tagged, parts["packagesPresent"], settings))
     return out
 
 
@@ -141,29 +154,78 @@ def _number(text: str) -> float:
     return words[text.strip()] if text.strip() in words else float(text)
 
 
-def main() -> None:
-    folder = Path(os.environ["PBPK_HYBRID_SBML_SUITE"])
-    out: dict[str, str] = {}
-    every = cases(folder)
-    if len(sys.argv) > 1 and sys.argv[1].startswith("/"):
-        wanted = set(Path(sys.argv[1]).read_text().split())
-        every = [c for c in every if c.folder.name in wanted]
-    why = Counter()
+def judged(case: Case) -> str:
+    """ "" where a case passes; else why not."""
+    try:
+        return run(case)
+    except PBPKError as error:
+        return f"refused: {error}"
+    except Exception as error:  # a crash is a failure of the reader, and named as one
+        return f"crashed: {type(error).__name__}: {error}"
+
+
+def table(rows: dict[str, list[int]], head: str) -> list[str]:
+    """Markdown of passed and tried by tag."""
+    lines = [f"| {head} | passed | of | share |", "| --- | --- | --- | --- |"]
+    for name, (passed, tried) in sorted(rows.items()):
+        lines.append(f"| {name} | {passed} | {tried} | {100 * passed / tried:.1f} % |")
+    return lines
+
+
+def report(every: list[Case], outcome: dict[str, str]) -> str:
+    """The result as Markdown."""
+    component, test = {}, {}
     for case in every:
-        if case.excluded:
-            why[case.excluded] += 1
+        if case.folder.name not in outcome:
             continue
-        try:
-            out[case.folder.name] = run(case)
-        except PBPKError as error:
-            out[case.folder.name] = f"refused: {error}"
-        except Exception as error:
-            out[case.folder.name] = f"CRASH {type(error).__name__}: {error}"
-        if out[case.folder.name]:
-            print(case.folder.name, case.tags, out[case.folder.name][:300], flush=True)
-    passed = sum(not v for v in out.values())
-    print(why)
-    print(f"{passed} of {len(out)} pass ({100 * passed / max(1, len(out)):.1f} %)")
+        for tag in case.tags:
+            rows = component if tag in case.components else test
+            row = rows.setdefault(tag, [0, 0])
+            row[0] += not outcome[case.folder.name]
+            row[1] += 1
+    left = Counter(c.excluded for c in every if c.excluded)
+    passed = sum(not v for v in outcome.values())
+    lines = [
+        "# SBML Test Suite: semantic cases",
+        "",
+        f"{passed} of {len(outcome)} cases in scope pass ({100 * passed / len(outcome):.1f} %), each at the highest level and "
+        "version that it has, at rtol 1e-9, within the tolerances of its own settings.",
+        "",
+        "Out of scope, refused by name: "
+        + ", ".join(f"{n} cases of {why}" for why, n in left.most_common())
+        + ".",
+        "",
+        "## Not passed",
+        "",
+        "| case | what |",
+        "| --- | --- |",
+    ]
+    for name, what in sorted(outcome.items()):
+        if what:
+            lines.append(f"| {name} | {what[:160].replace('|', '/')} |")
+    lines += ["", "## By component", "", *table(component, "component tag")]
+    lines += ["", "## By test", "", *table(test, "test tag"), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    folder = os.environ.get("PBPK_HYBRID_SBML_SUITE")
+    if not folder:
+        sys.exit("PBPK_HYBRID_SBML_SUITE is not set: the folder cases/semantic of the suite")
+    every = cases(Path(folder))
+    chosen = every[::20] if "--quick" in sys.argv else every
+    outcome = {}
+    for case in chosen:
+        if not case.excluded:
+            outcome[case.folder.name] = judged(case)
+    text = report(chosen, outcome)
+    print(text.split("## By component")[0])
+    if chosen is every:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "sbml_suite.md").write_text(text, encoding="utf-8")
+        facts = {"cases": len(outcome), "passed": sum(not v for v in outcome.values())}
+        facts["failed"] = {k: v for k, v in outcome.items() if v}
+        (RESULTS / "sbml_suite.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

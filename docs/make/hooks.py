@@ -19,6 +19,7 @@ RESULTS = {
     "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
+    "Populations like a table": "benchmarks/results/like_table.md",
     "A million virtual patients": "benchmarks/results/virtual_population_million.md",
     "Scaling across species": "benchmarks/cross_species/README.md",
     "Forecasts of real people": "benchmarks/results/forecasting_real.md",

@@ -34,6 +34,22 @@ def population() -> plt.Figure:
     return figure
 
 
+def like_a_table() -> plt.Figure:
+    """Age and weight of 200 people like a table, beside as many adults of the survey."""
+    table = {"age": "34 ± 8 (21-52)", "weight": "78.1 ± 9.4 kg", "height": "176 ± 7 cm"}
+    table |= {"female": "45 %", "egfr": "median 62 [IQR 50-75]"}
+    anybody = ph.sample_population(1000, seed=1)
+    people = ph.sample_population(200, like=table, seed=1)
+    figure, ax = plt.subplots(figsize=SIZE)
+    ax.plot(anybody.age, anybody.body_weight, ".", color="0.75", ms=3, label="adults of the survey")
+    for sex, colour in (("female", "tab:orange"), ("male", "tab:blue")):
+        some = people.isel(subject=(people.sex == sex).values)
+        ax.plot(some.age, some.body_weight, ".", color=colour, ms=6, label=f"like the table, {sex}")
+    ax.set(xlabel="age [year]", ylabel="body weight [kg]", ylim=(40, 150))
+    ax.legend(frameon=False)
+    return figure
+
+
 def organs() -> plt.Figure:
     result = ph.simulate(
         "midazolam", "5 mg iv", ph.sample_population(100, seed=1), times=np.linspace(0, 12, 121)
@@ -220,7 +236,7 @@ def bioequivalence() -> plt.Figure:
 def main(names: tuple[str, ...]) -> None:
     """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    every = (population, organs, virtual_patients, scaling, forecast)
+    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
     every += (interactions, special_populations, posterior, dose, bioequivalence)
     for make in (m for m in every if not names or m.__name__ in names):
         figure = make()

@@ -10,8 +10,8 @@ _WHERE = {
     "pksim": ("import_pksim_snapshot", "ImportedSnapshot"),
     "pksim_simulation": ("read_pksim_simulation", "example_pksim_simulation"),
     "pksim_model": ("PKSimModel",),
-    "sbml_model": ("read_sbml_model", "SBMLModel"),
+    "sbml_model": ("read_sbml_model", "SBMLModel", "example_sbml_model"),
     "written_model": ("ode_model", "WrittenModel"),
-    "petab": ("read_petab", "PetabProblem", "PetabFit"),
+    "petab": ("read_petab", "PetabProblem", "PetabFit", "example_petab_problem"),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

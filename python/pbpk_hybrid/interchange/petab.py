@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_10 = math.log(10.0)
+#: an end of a search counts as an optimum if its gradient (by each parameter's scale) is under this share of the objective
+FLAT = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -393,57 +395,48 @@ class PetabProblem:
         if not names:
             raise InputError("parameters", 0, "at least one that is estimated")
         point = self._values(start)
-        scale = {"lin": lambda v: v, "log": math.log, "log10": math.log10}
-        bounds, first = [], []
-        for n in names:
-            p = self.parameters[n]
-            if p.scale != "lin" and not point[n] > 0:
-                scale_text = f"a number > 0 (its scale is {p.scale})"
-                raise InputError(f"start[{n!r}]", point[n], scale_text)
-            limits = [
-                None if not math.isfinite(b) or (p.scale != "lin" and b <= 0) else scale[p.scale](b)
-                for b in (p.lower, p.upper)
-            ]
-            bounds.append(tuple(limits))
-            first.append(scale[p.scale](point[n]))
+        scales = {n: self._scale(n, point) for n in names}
+        bounds = [scales[n].bounds(self.parameters[n]) for n in names]
+        first = np.array([scales[n].to(point[n]) for n in names])
+        # a line search stops where errors of the integration look like steps
+        fine = replace(self, options=replace(self.options, rtol=min(self.options.rtol, 1e-10)))
         calls = 0
 
         def objective(u: np.ndarray):
             nonlocal calls
             calls += 1
-            at = self._unscaled(u)
-            value, slope = self._evaluated(at, slopes=True)
+            at = {n: scales[n].back(float(v)) for n, v in zip(names, u, strict=True)}
+            value, slope = fine._evaluated({**point, **at}, slopes=True)
             for i, n in enumerate(names):
                 more, by = log_prior(self.parameters[n], at[n], self.tables.version)
                 value += more
-                slope[i] += by
-            return -value, -slope * self._stretch({**point, **at})
+                slope[i] = (slope[i] + by) * scales[n].stretch(at[n])
+            return -value, -slope
 
-        found = minimize(
-            objective,
-            np.array(first),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": max_iterations, "ftol": 1e-12, "gtol": 1e-6},
+        options = {"maxiter": max_iterations, "ftol": 1e-10, "gtol": 1e-5}
+        call = lambda u: minimize(
+            objective, u, jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )
-        best = self._unscaled(found.x)
+        found = call(first)
+        if not found.success:  # a line search that integration errors have stopped: once more
+            found = call(found.x)
+        best = {n: scales[n].back(float(v)) for n, v in zip(names, found.x, strict=True)}
         problem = self.with_values(best)
         return PetabFit(
             best,
             problem.log_likelihood(),
             problem.log_posterior(),
-            bool(found.success),
+            bool(found.success) or _is_flat(found, bounds),
             str(found.message),
             calls,
             problem,
         )
 
-    def _unscaled(self, u: np.ndarray) -> dict[str, float]:
-        inverse = {"lin": float, "log": math.exp, "log10": lambda v: 10.0 ** float(v)}
-        return {
-            n: inverse[self.parameters[n].scale](v) for n, v in zip(self.estimated, u, strict=True)
-        }
+    def _scale(self, name: str, point: Mapping[str, float]) -> _Scale:
+        kind = self.parameters[name].scale
+        if kind != "lin" and not point[name] > 0:
+            raise InputError(f"start[{name!r}]", point[name], f"> 0: its scale is {kind}")
+        return _Scale(kind, abs(point[name]) or 1.0)
 
     def write(self, folder: str | os.PathLike) -> Path:
         """Write the problem as it was read, with its present nominal values.
@@ -481,6 +474,43 @@ class PetabProblem:
             if p.nominal == p.nominal:
                 frame.loc[frame.index[i], "nominalValue"] = repr(p.nominal)
         return frame
+
+
+def _is_flat(found: Any, bounds: Sequence[tuple[float | None, float | None]]) -> bool:
+    """Whether the gradient at an end of a search is zero within errors, apart from bounds that hold it."""
+    slope = np.array(found.jac, dtype=float)
+    for i, (low, high) in enumerate(bounds):
+        at_low = low is not None and found.x[i] <= low and slope[i] > 0
+        at_high = high is not None and found.x[i] >= high and slope[i] < 0
+        slope[i] = 0.0 if at_low or at_high else slope[i]
+    return bool(np.abs(slope).max(initial=0.0) <= FLAT * max(1.0, abs(float(found.fun))))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How the optimiser sees a parameter: its logarithm, or its ratio to a typical size."""
+
+    kind: str
+    size: float
+
+    def to(self, value: float) -> float:
+        if self.kind == "lin":
+            return value / self.size
+        return math.log(value) if self.kind == "log" else math.log10(value)
+
+    def back(self, u: float) -> float:
+        if self.kind == "lin":
+            return u * self.size
+        return math.exp(u) if self.kind == "log" else 10.0**u
+
+    def stretch(self, value: float) -> float:
+        """d(value)/d(u)."""
+        return {"lin": self.size, "log": value, "log10": value * _LOG_10}[self.kind]
+
+    def bounds(self, p: PetabParameter) -> tuple[float | None, float | None]:
+        free = lambda b: not math.isfinite(b) or (self.kind != "lin" and b <= 0)
+        low, high = (None if free(b) else self.to(b) for b in (p.lower, p.upper))
+        return low, high
 
 
 def _inside(folder: Path, name: str) -> Path:
@@ -582,4 +612,9 @@ def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None)
     return PetabProblem(tables, model, options or SolverOptions(rtol=1e-8))
 
 
-__all__ = ["PetabFit", "PetabProblem", "read_petab"]
+def example_petab_problem() -> Path:
+    """Path of a small PEtab problem written for this package: two doses of :func:`example_sbml_model`."""
+    return Path(__file__).with_name("data") / "own" / "petab" / "transport.yaml"
+
+
+__all__ = ["PetabFit", "PetabProblem", "example_petab_problem", "read_petab"]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -259,4 +260,9 @@ def _stated(measure: Measure, given: Amount) -> Measure:
     return Measure(measure.kind, given, measure.litres, measure.species)
 
 
-__all__ = ["SBMLModel", "read_sbml_model"]
+def example_sbml_model() -> Path:
+    """Path of a small SBML model written for this package: blood and liver, reversible uptake."""
+    return Path(__file__).with_name("data") / "own" / "transport.xml"
+
+
+__all__ = ["SBMLModel", "example_sbml_model", "read_sbml_model"]

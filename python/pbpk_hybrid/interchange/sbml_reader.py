@@ -148,6 +148,13 @@ def read_sbml_text(text: str, file: str, time_unit: float | None) -> SBMLContent
 
 
 def _check_packages(root: ElementTree.Element, file: str) -> None:
+    if any(tag(e) == "listOfObjectives" for e in root.iter()):
+        raise FileFormatError(
+            file,
+            "a flux balance model (package fbc)",
+            "a model with kinetic laws",
+            hint="it says which fluxes are optimal, not how amounts change with time",
+        )
     for name, value in root.attrib.items():
         if name.endswith("}required") and value == "true":
             # {http://www.sbml.org/sbml/level3/version1/comp/version1}required
@@ -505,8 +512,7 @@ class _Reader:
             law = self._law(element, name)
             for reference in _references(element):
                 self._add_change(reference, name, law is not None)
-            if law is not None:
-                self.parameters[name] = law
+            self.parameters[name] = number(math.nan) if law is None else law
 
     def _law(self, element: ElementTree.Element, name: str) -> Expression | None:
         law = _child(element, "kineticLaw")

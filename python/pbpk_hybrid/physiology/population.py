@@ -47,6 +47,7 @@ def sample_population(
     like: Any = None,
     where: str | Sequence[str] | None = None,
     strict: bool = False,
+    organs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """n random subjects of a species, each closed on its own body weight and cardiac output.
 
@@ -99,6 +100,9 @@ def sample_population(
         see :mod:`.like.criteria`.
     strict
         Refuse a table that nobody can meet (True), or come as near as possible and warn.
+    organs
+        Organs of a known mass, such as ``{"liver": "0.8 of normal", "kidney": "0.25 kg"}``;
+        everybody has them exactly, see :mod:`.adults.fixed_organs`.
 
     Returns
     -------
@@ -142,19 +146,20 @@ def sample_population(
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
     if is_people(like):
-        if where is not None or sex is not None or any(v is not None for v in filters.values()):
+        others = (where, organs, sex, *filters.values())
+        if any(v is not None for v in others):
             raise InputError("like", type(like).__name__, "twins of people, without filters")
         return _twins(int(n), like, rng, seed)
-    table = {"like": like, "where": where, "strict": strict}
+    table = {"like": like, "where": where, "strict": strict, "organs": organs}
     if n > BLOCK:
         return _in_blocks(int(n), species, seed, {**filters, "sex": sex, **options, **table})
     if species != "human":
-        _check_animal_filters(species, {**filters, "like": like, "where": where})
+        _check_animal_filters(species, {**filters, "like": like, "where": where, "organs": organs})
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
     drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
     women = female_fraction(sex)
-    if like is not None or where is not None:
-        task = read_task(like, filters, sex, where)
+    if like is not None or where is not None or organs is not None:
+        task = read_task(like, filters, sex, where, organs)
         how = Options(bool(weighted), bool(gfr_scatter), bool(strict))
         return sample_like(int(n), rng, seed, task, how)
     if only_children(age):

@@ -40,6 +40,7 @@ FILTERS = (
     "like",
     "where",
     "strict",
+    "organs",
 )
 
 

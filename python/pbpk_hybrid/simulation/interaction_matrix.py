@@ -131,7 +131,7 @@ def interactions(
         whose ratio is the median, relative to his own with the constants as they are;
         ``auc_ratio_static`` (victim, perpetrator) of that kind of model in the reference person;
         ``linked`` (victim, perpetrator): whether the perpetrator reaches the victim at all;
-        ``extrapolated``: share of the AUC beyond `duration` in the median person; the doses as text.
+        ``extrapolated``: share of the AUC beyond `duration` in the median person; doses as text.
 
     Raises
     ------
@@ -527,8 +527,8 @@ def _warn(found: xr.Dataset) -> None:
     most = float(found["extrapolated"].max())
     if most > _MOST_EXTRAPOLATED:
         warnings.warn(
-            f"{100 * most:.0f} % of the AUC lies beyond the simulated time in the median person and "
-            "was extrapolated; give a longer `duration`",
+            f"{100 * most:.0f} % of the AUC lies beyond the simulated time in the median person "
+            "and was extrapolated; give a longer `duration`",
             OutOfRangeWarning,
             stacklevel=3,
         )

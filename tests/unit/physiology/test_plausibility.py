@@ -57,7 +57,7 @@ BREAK = {
     "S5_skin": ("volume", "skin", 5.0),
     "S5_stomach": ("volume", "stomach", 0.1),
     "S5_brain": ("volume", "brain", 2.0),
-    "S6_output": ("cardiac_output", None, 2.0),
+    "S6_output": ("cardiac_output", None, 2.5),
     "S6_index": ("cardiac_output", None, 0.4),
     "S7_kidney": ("blood_flow", "kidney", 2.0),
     "S7_liver": ("blood_flow", "liver", 4.0),
@@ -176,11 +176,11 @@ EDGES = {
     "S5_skin": (_organ_mass("skin"), (None, 12), (None, 12)),
     "S5_stomach": (_organ_mass("stomach"), (0.03, None), (0.03, None)),
     "S5_brain": (_organ_mass("brain"), (1.0, 1.9), (1.0, 1.9)),
-    "S6_output": (lambda ds, v: _covariate("cardiac_output")(ds, 60 * v), (2.5, 10), (2.5, 10)),
+    "S6_output": (lambda ds, v: _covariate("cardiac_output")(ds, 60 * v), (2.5, 14), (2.5, 14)),
     "S6_index": (
         lambda ds, v: _covariate("cardiac_output")(ds, 60 * v * _surface(ds)),
-        (1.8, 5),
-        (1.8, 5),
+        (1.6, 6.2),
+        (1.6, 6.2),
     ),
     "S7_kidney": (_flow_share("kidney"), (0.12, 0.28), (0.12, 0.28)),
     "S7_liver": (

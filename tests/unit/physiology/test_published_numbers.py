@@ -170,14 +170,15 @@ def test_late_pregnancy_is_as_others_measured_it():
 
 
 # ---------------------------------------------------------------------- height, children
-def test_organs_and_output_follow_the_three_quarter_power_of_height():
+def test_organs_follow_the_three_quarter_power_of_height_and_output_the_surface():
     # 2^(3/4) = 1.6818; 200 cm over the man's 176: 1.10062; 150 over the woman's 163: 0.93957
     assert r.height_scale(2.0, 1.0) == pytest.approx(1.681793)
     tall = ph.reference_individual("human", height=200, body_weight=95)
     man = ph.reference_individual("human")
     for organ, kg in (("liver", 1.8), ("kidney", 0.31), ("lung", 0.5), ("heart", 0.33)):
         assert mass(tall, organ) == pytest.approx(kg * 1.100622, rel=1e-5), organ
-    assert number(tall, "cardiac_output") == pytest.approx(390 * 1.100622, rel=1e-5)
+    # Mosteller: sqrt(200 x 95 / (176 x 73)) = 1.216077; the index does not depend on size (Rusinaru)
+    assert number(tall, "cardiac_output") == pytest.approx(390 * 1.216077, rel=1e-5)
     assert mass(tall, "brain") == pytest.approx(mass(man, "brain"))
     short = ph.reference_individual("human", "female", height=150, body_weight=50)
     assert mass(short, "liver") == pytest.approx(1.4 * 0.939567, rel=1e-5)
@@ -249,8 +250,9 @@ def test_a_light_or_heavy_child_has_organs_by_weight_and_flows_by_its_three_quar
 
 
 def test_children_drawn_from_the_survey_scale_like_the_reference_child():
-    """Without scatter GFR is that of the formula at each child's own weight and age, and output that of the age by weight."""
-    children = ph.sample_population(60, seed=4, age=(0.1, 17.5), gfr_scatter=False)
+    """Without scatter GFR is that of the formula at each child's own weight and age, and output that of the age by weight
+    with a CV of 17 %."""
+    children = ph.sample_population(400, seed=4, age=(0.1, 17.5), gfr_scatter=False)
     male = children["sex"].values == "male"
     age, weight = children["age"].values, children["body_weight"].values
     maturity = 1 / (1 + (47.7 / (40 + age * 365.25 / 7)) ** 3.4)
@@ -258,7 +260,10 @@ def test_children_drawn_from_the_survey_scale_like_the_reference_child():
     np.testing.assert_allclose(children["gfr"], gfr * maturity, rtol=1e-9)
     usual = reference_children(male, age)
     output = usual["cardiac_output"] * (weight / usual["weight"]) ** 0.75
-    np.testing.assert_allclose(children["cardiac_output"], output, rtol=1e-9)
+    factor = children["cardiac_output"] / output
+    # 400 children: standard errors of 0.85 % of the mean and 3.5 % of the SD
+    assert factor.mean() == pytest.approx(1, abs=0.03)
+    assert factor.std() == pytest.approx(0.17, rel=0.12)
 
 
 # ---------------------------------------------------------------------- enzymes

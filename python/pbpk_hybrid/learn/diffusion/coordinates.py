@@ -34,12 +34,14 @@ from ...physiology.adults.body import (
 )
 from ...physiology.adults.survey import ETHNICITIES
 from ...physiology.adults.variability import (
+    CARDIAC_OUTPUT_CV,
     FAT_SD_LOGIT,
     FLOW_CV,
     GFR_SD_LN,
     HEPATOCELLULARITY_SD_LN,
     MICROSOMAL_PROTEIN_SD_LN,
     organ_cv,
+    output_of_score,
     sd_ln,
 )
 from ...physiology.dataset import body_surface_area
@@ -272,6 +274,14 @@ class Coordinates:
         z = (torch.tensor(np.stack(residuals, 1)) - self.mean) / self.scale
         return torch.cat([torch.stack(scores, 1), z], 1)
 
+    def output_score(self, ds: xr.Dataset) -> torch.Tensor:
+        """(n, 1) standard deviations of the cardiac output of people from the expected one."""
+        columns = (np.asarray(ds[name].values) for name in ("age", "body_weight", "height"))
+        expected = expected_cardiac_output(People(ds["sex"].values == "male", *columns))
+        sigma = float(sd_ln(CARDIAC_OUTPUT_CV))
+        z = np.log(ds["cardiac_output"].values / expected) / sigma + 0.5 * sigma
+        return torch.tensor(z)[:, None]
+
     def pooled(self, people: Decoded) -> torch.Tensor:
         """(n, len(POOLED)) coordinates of measured quantities and filtration."""
         values, p = people.quantities(), people.people
@@ -315,7 +325,8 @@ class Coordinates:
         Parameters
         ----------
         x
-            (n, len(NAMES))
+            (n, len(NAMES)), or one column more: standard deviations of the cardiac output from
+            the expected one, which otherwise is the person's
         male
             (n,) bool
         rounded
@@ -327,7 +338,8 @@ class Coordinates:
         x = x.double()
         measured = self._measured(x, male, rounded)
         people = People(male, measured["age"], measured["body_weight"], measured["height"])
-        z = (x[:, len(MEASURED) :] * self.scale + self.mean) * organs  # (n, residual)
+        z = x[:, len(MEASURED) : len(NAMES)] * self.scale + self.mean
+        z = z * organs  # (n, residual)
         residual = dict(zip(RESIDUALS, z.T, strict=True))
         fat = torch.sigmoid(
             _logit(r.fat_fraction(male, people.age, people.body_mass_index))
@@ -335,6 +347,8 @@ class Coordinates:
         )
         mass = close_masses(expected_masses(people) * _mass_factors(male, residual), people, fat)
         output = expected_cardiac_output(people)
+        if x.shape[1] > len(NAMES):
+            output = output * output_of_score(x[:, len(NAMES)])
         shares = torch.ones(len(x), len(ORGANS), dtype=torch.float64)
         for organ in _FLOWS:
             shares[:, INDEX[organ]] = 1 + FLOW_CV * residual[f"flow of {organ}"]

@@ -12,6 +12,7 @@ import torch
 
 from ..._core.errors import SolveError
 from ...physiology.adults.survey import ETHNICITIES
+from ...physiology.adults.variability import CUT
 from ..threads import over_threads
 from .conditions import Condition, features, groups
 from .config import PCDMConfig
@@ -150,7 +151,10 @@ class PopulationSampler:
                 start = None
                 if members is not None:
                     start = members[_without_repeats(len(members), size, generator)]
-                draw = self.draw(size, condition, shares, options, generator, start)
+                # a member gives its values back once: somebody else who left the ranges is
+                # drawn again, so that nobody is handed out twice
+                once = members is not None and turn == 0 and size <= len(members)
+                draw = self.draw(size, condition, shares, options, generator, start, once)
                 counts.add(draw)
                 index = draw.accepted.nonzero().ravel()[:missing]
                 missing -= len(index)
@@ -183,6 +187,7 @@ class PopulationSampler:
         options: SamplingOptions,
         generator: torch.Generator,
         start: torch.Tensor | None = None,
+        returned: bool = True,
     ) -> Draw:
         """Draw n people once; not all of them satisfy the condition.
 
@@ -193,6 +198,8 @@ class PopulationSampler:
         start : Tensor or None
             (n,) rows of the pool to start from; None: from noise alone, and the network is told the
             condition
+        returned : bool
+            Whether who has left the ranges takes the values of the member again.
         """
         if start is None:
             group = torch.multinomial(shares.flatten(), n, replacement=True, generator=generator)
@@ -207,8 +214,13 @@ class PopulationSampler:
         # who leaves the ranges takes the member's values back, or is mirrored where members repeat
         mirrored = start is None or len(torch.unique(start)) < n
 
+        # cardiac output is no coordinate of the network; its spread goes with them from here on
+        output_score = torch.randn(n, 1, generator=generator).clamp(-CUT, CUT)
+        repair_seed = int(torch.randint(2**31, (1,), generator=generator))
+
         def chunk(rows: torch.Tensor) -> tuple[Decoded, torch.Tensor, int, int]:
             held = None if values is None else (POOLED, values[rows])
+            back = values[rows] if values is not None and returned else None
             x = sample(
                 self.module,
                 self.config,
@@ -218,7 +230,10 @@ class PopulationSampler:
                 options.guidance,
                 held,
             )
-            return self._repair(x, male[rows], condition, options.rounded, mirrored, held)
+            x = torch.cat([x, output_score[rows].to(x.dtype)], 1)  # (n, coordinate + 1)
+            # a stream for each chunk, so that threads do not matter
+            again = torch.Generator().manual_seed(repair_seed + int(rows[0]))
+            return self._repair(x, male[rows], condition, options.rounded, mirrored, back, again)
 
         parts = over_threads(chunk, torch.arange(n).split(_CHUNK))
         people = Decoded.joined([part[0] for part in parts])
@@ -238,7 +253,8 @@ class PopulationSampler:
         condition: Condition,
         rounded: bool,
         mirrored: bool,
-        held: tuple[list[int], torch.Tensor] | None,
+        back: torch.Tensor | None,
+        generator: torch.Generator,
     ) -> tuple[Decoded, torch.Tensor, int, int]:
         """People from coordinates (n, dimension): into the ranges, then onto the rules.
 
@@ -250,10 +266,10 @@ class PopulationSampler:
         n_mirrored = 0
         if mirrored:
             x, n_mirrored = mirror(self.coordinates, x, male, condition, rounded)
-        if held is not None:
-            x = self._return_to_members(x, held[1], male, condition, rounded)
+        if back is not None:
+            x = self._return_to_members(x, back, male, condition, rounded)
         if self.config.projection:
-            people, hard, n_projected = project(self.coordinates, x, male, rounded)
+            people, hard, n_projected = project(self.coordinates, x, male, rounded, generator)
             return people, ~hard, n_projected, n_mirrored
         people = self.coordinates.decode(x, male, rounded=rounded)
         # without the projection an organ may come out negative: no Dataset can hold it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..._core.errors import CheckpointError, InputError
+from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning
 from ..._core.random import generator
 from ...physiology import check_physiology
 from ...physiology.adults.survey import ETHNICITIES
@@ -254,6 +255,11 @@ class PCDM(Described):
             and the range
         SolveError
             next to nobody satisfies the condition
+
+        Warns
+        -----
+        OutOfRangeWarning
+            fewer people of the pool than were asked for satisfy the ranges
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number of people >= 1")
@@ -262,6 +268,13 @@ class PCDM(Described):
         gen = torch.Generator().manual_seed(seed % 2**63)
         options = SamplingOptions(guidance, measured_precision)
         parts, counts = self._sampler.draw_accepted(int(n), request, options, gen)
+        if 0 < counts.pool_members < n:
+            warnings.warn(
+                f"{counts.pool_members} people of the pool satisfy the condition; the {n} drawn "
+                "are variations of these",
+                OutOfRangeWarning,
+                stacklevel=2,
+            )
         columns = ordered(parts, int(n), gen)
         attrs = _provenance(request, counts, seed, guidance)
         mass, flow = columns.pop("mass"), columns.pop("blood_flow")

@@ -13,14 +13,19 @@ from ...physiology import PORTAL_ORGANS, RULES
 from ...physiology.plausibility.residuals import SCALED, organ_excess
 from ...physiology.plausibility.rules import Rule
 from .config import PCDMConfig
-from .coordinates import RESIDUALS, Coordinates, Decoded
+from .coordinates import MEASURED, NAMES, RESIDUALS, Coordinates, Decoded
 from .module import Denoiser
 
 #: rules on what was measured alone: nothing of the organs can mend them, and real people
 #: break them as rarely
 MEASURED_RULES = frozenset({"S1", "S2_weight", "S2_height", "S2_bmi", "S3_creatinine"})
+#: draws of residuals that break a rule before they are drawn towards the expected body
+_REDRAWS = 8
 _HARD = tuple(rule for rule in RULES if rule.kind == "hard")
-_ORGAN = tuple(rule for rule in RULES if rule.id not in MEASURED_RULES)
+#: rules on what spreads in real people beyond their bounds (hyperfiltration, cardiac output): who
+#: breaks them is kept
+KEPT_RULES = frozenset({"S3_gfr", "S6_output", "S6_index"})
+_ORGAN = tuple(rule for rule in RULES if rule.id not in MEASURED_RULES | KEPT_RULES)
 
 
 def schedule(config: PCDMConfig) -> torch.Tensor:
@@ -111,15 +116,21 @@ def _solve(
 
 
 def project(
-    coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor, rounded: bool
+    coordinates: Coordinates,
+    x: torch.Tensor,
+    male: torch.Tensor,
+    rounded: bool,
+    generator: torch.Generator | None = None,
 ) -> tuple[Decoded, torch.Tensor, int]:
     """People from coordinates, with organs moved no further than needed for the rules.
 
     The linear rules (closures) hold by decoding. Where another rule on organs, flows or
     filtration is broken, the residuals that the rule is about (``_ABOUT``; everything else
-    stays) are drawn towards the expected body of those covariates, x -> s x, by the largest
-    s of 0.95, 0.9, ..., 0 that mends it. If that does not, all residuals of the person are.
-    Covariates stay as they were drawn, and everyone else stays untouched.
+    stays) are drawn again: they are independent and normal, so that nobody piles up at a bound.
+    Where that does not help, or without a `generator`, they are drawn towards the expected body
+    of those covariates, x -> s x, by the largest s of 0.95, 0.9, ..., 0 that mends it. If that
+    does not, all residuals of the person are. Covariates stay as they were drawn, and everyone
+    else stays untouched.
 
     Returns
     -------
@@ -135,8 +146,11 @@ def project(
         return people, _broken(people, _HARD), 0
     off = organ_excess(people.body())[broken] > 0
     about = ((beyond[broken].double() @ _ABOUT_TABLE + off.double() @ _SCALED_TABLE) > 0).double()
-    factor = torch.ones(found, len(RESIDUALS), dtype=torch.float64)
+    x = x.clone()
     left = torch.arange(found)
+    if generator is not None:
+        left = _redrawn(coordinates, x, male, rounded, broken, about, generator)
+    factor = torch.ones(found, len(RESIDUALS), dtype=torch.float64)
     for involved in (about, torch.ones_like(about)):
         for step in range(19, -1, -1):
             if not len(left):
@@ -152,6 +166,36 @@ def project(
     return people, _broken(people, _HARD), found - len(left)
 
 
+def _redrawn(
+    coordinates: Coordinates,
+    x: torch.Tensor,
+    male: torch.Tensor,
+    rounded: bool,
+    broken: torch.Tensor,
+    about: torch.Tensor,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Draw the residuals of rows `broken` again, in `x`, where `about` (broken, residual) says so.
+
+    Returns
+    -------
+    Tensor
+        Those of `broken` for whom no draw keeps all rules, by number; they stay as they were.
+    """
+    columns = slice(len(MEASURED), len(NAMES))
+    left = torch.arange(len(broken))
+    for _ in range(_REDRAWS):
+        if not len(left):
+            break
+        rows, fresh = broken[left], x[broken[left]].clone()
+        noise = torch.randn(len(left), len(RESIDUALS), generator=generator).to(x.dtype)
+        fresh[:, columns] = torch.where(about[left] > 0, noise, fresh[:, columns])
+        good = ~_broken(coordinates.decode(fresh, male[rows], rounded=rounded), _ORGAN)
+        x[rows[good]] = fresh[good]
+        left = left[~good]
+    return left
+
+
 _FAT_AND_MASSES = tuple(name for name in RESIDUALS if name == "fat" or name.startswith("mass of "))
 
 
@@ -161,7 +205,6 @@ def _about(rule_id: str) -> tuple[str, ...]:
     flows = tuple(name for name in RESIDUALS if name.startswith("flow of "))
     known = {
         "H5": ("gfr",),
-        "S3_gfr": ("gfr",),
         "S4_adipose": ("fat",),
         "S4_lean": ("fat",),
         "S8": (),

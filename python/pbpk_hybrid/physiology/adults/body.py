@@ -15,8 +15,11 @@ ICRP 89 as reference), made closure-safe:
    weight to fit, which is where half its people move by more than 10 % off their own
    weight. With the fat of step 4 the remainder falls with age and rises with weight as
    muscle does;
-6. cardiac output: ICRP x (H/H_ref)^(3/4) x decline of 0.5 % a year after 25; organ flows are
-   ICRP fractions of it and the rest of the body takes the remainder.
+6. cardiac output: ICRP x S/S_ref (body surface) x decline of 0.5 % a year after 25; organ flows
+   are ICRP fractions of it and the rest of the body takes the remainder. The index, output over
+   surface, does not depend on body size, also in obese people: Rusinaru et al. (2021) Am J Cardiol
+   140:128, 4,040 adults; read: its abstract. httk-pop scales with (H/H_ref)^(3/4) instead, which
+   leaves out the weight.
 
 Between-person variability multiplies each organ (steps 1-2) and flow (6), see
 :mod:`.population`.
@@ -122,13 +125,13 @@ def adipose_per_fat(male: np.ndarray) -> np.ndarray:
 
 
 def expected_cardiac_output(people: People) -> np.ndarray:
-    """Mean cardiac output [L/h]: ICRP reference, height^(3/4), decline after 25 years."""
+    """Mean cardiac output [L/h]: ICRP reference, body surface, decline after 25 years."""
     male = people.male
     decline = r.cardiac_output_age(people.age) / r.cardiac_output_age(
         by_sex(male, lambda ref: ref.age)
     )
-    scale = r.height_scale(people.height, by_sex(male, lambda ref: ref.height))
-    return by_sex(male, lambda ref: ref.cardiac_output) * scale * decline
+    surface = by_sex(male, lambda ref: body_surface_area(ref.body_weight, ref.height))
+    return by_sex(male, lambda ref: ref.cardiac_output) * people.surface / surface * decline
 
 
 def close_masses(mass: np.ndarray, people: People, fat: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ from .body import (
     expected_cardiac_output,
     expected_masses,
 )
+from .fixed_organs import FixedOrgan, put_in
 from .redraws import (
     PERSON_ROUNDS,
     SOFT_ROUNDS,
@@ -51,6 +52,7 @@ from .variability import (
     flow_factors,
     log_normal_factor,
     mass_factors,
+    output_factor,
     scatter_fat,
     sd_ln,
     truncated_normal,
@@ -163,18 +165,21 @@ def _with_organs(
     rng: np.random.Generator,
     measured: Mapping[str, np.ndarray],
     filtration: Callable[[np.ndarray], np.ndarray],
+    fixed: tuple[FixedOrgan, ...] = (),
 ) -> dict[str, np.ndarray]:
     """People who are measured, with one draw of organs; see :func:`_draw_organs`.
 
-    `filtration`: body surface (m,) -> GFR [L/h]. The order in which the parts draw from `rng` is
-    part of what a seed means.
+    `filtration`: body surface (m,) -> GFR [L/h]. `fixed`: organs that are known. The order in
+    which the parts draw from `rng` is part of what a seed means.
     """
     male, n = measured["male"], measured["age"].size
     people = People(male, measured["age"], measured["body_weight"], measured["height"])
     fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
     fat = scatter_fat(rng, fat)
-    mass = close_masses(expected_masses(people) * mass_factors(rng, people.male), people, fat)
-    output = expected_cardiac_output(people)
+    expected = expected_masses(people)
+    mass = put_in(expected * mass_factors(rng, people.male), expected, fixed)
+    mass = close_masses(mass, people, fat)
+    output = expected_cardiac_output(people) * output_factor(rng, n)
     flow = close_flows(people, output, flow_factors(rng, n))
     surface = people.surface
     gfr = filtration(surface)
@@ -204,7 +209,9 @@ def _with_organs(
 
 
 def complete_columns(
-    rng: np.random.Generator, measured: Mapping[str, np.ndarray]
+    rng: np.random.Generator,
+    measured: Mapping[str, np.ndarray],
+    fixed: tuple[FixedOrgan, ...] = (),
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """People of whom everything but the organs is known, with organs.
 
@@ -215,6 +222,8 @@ def complete_columns(
     measured : mapping
         (n,) ``male``, ``age`` [year], ``body_weight`` [kg], ``height`` [cm], ``hematocrit``,
         ``serum_creatinine`` [mg/dL], ``gfr`` [L/h], ``ethnicity`` and ``person``.
+    fixed : tuple of FixedOrgan
+        Organs whose mass is known.
 
     Returns
     -------
@@ -226,7 +235,7 @@ def complete_columns(
 
     def organs(rows: np.ndarray) -> dict[str, np.ndarray]:
         some = {name: values[rows] for name, values in measured.items()}
-        return _with_organs(rng, some, lambda surface: some["gfr"])
+        return _with_organs(rng, some, lambda surface: some["gfr"], fixed)
 
     return _organs_of_each(organs, measured["age"].size)
 

@@ -46,6 +46,7 @@ from ..adults.variability import (
     flow_factors,
     log_normal_factor,
     mass_factors,
+    output_factor,
     scatter_fat,
     truncated_normal,
 )
@@ -200,7 +201,7 @@ def _organs(
     n, ref = index.size, reference_children(male, age)
     surface, bmi = r.haycock_surface(weight, height), weight / (height / 100) ** 2
     mass = _masses(rng, male, weight, height, ref)
-    output = ref["cardiac_output"] * (weight / ref["weight"]) ** 0.75
+    output = ref["cardiac_output"] * (weight / ref["weight"]) ** 0.75 * output_factor(rng, n)
     flow = flows_from_shares(ref["flow_share"], output, flow_factors(rng, n))
     z = truncated_normal(rng, -CUT, CUT, n) if scatter else np.zeros(n)
     expected_gfr = (

@@ -18,6 +18,8 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError, OutOfRangeWarning, SolveError
+from ..adults.body import People
+from ..adults.fixed_organs import FixedOrgan, read_organs
 from ..adults.population import complete_columns
 from ..adults.selection import bounds, ethnicities, female_fraction
 from ..adults.survey import ADULT_AGE
@@ -74,11 +76,24 @@ class Task:
         Inclusion criteria.
     ethnicity : tuple of str or None
         Those who may be drawn.
+    organs : tuple of FixedOrgan
+        Organs whose mass is known.
     """
 
     request: Request
     criteria: tuple[Criterion, ...] = ()
     ethnicity: tuple[str, ...] | None = None
+    organs: tuple[FixedOrgan, ...] = ()
+
+    def log_likelihood(self, columns: Columns) -> np.ndarray:
+        """(person,) logarithm of the density of the known organs; -inf where they cannot be."""
+        names = ("male", "age", "body_weight", "height")
+        people = People(*(columns[name] for name in names))
+        total = np.zeros(people.age.size)
+        with np.errstate(divide="ignore"):
+            for organ in self.organs:
+                total += np.log(organ.likelihood(people))
+        return total
 
     @property
     def balanced(self) -> Request:
@@ -93,6 +108,8 @@ class Task:
                 keep &= s.values(columns) == s.value
         for criterion in self.criteria:
             keep &= criterion.holds(columns)
+        if self.organs:
+            keep &= np.isfinite(self.log_likelihood(columns))
         if self.ethnicity is not None:
             keep &= np.isin(columns["ethnicity"], self.ethnicity)
         return keep
@@ -103,7 +120,7 @@ def _for_all(s: Statistic) -> bool:
 
 
 def read_task(
-    like: Any, filters: Mapping[str, Any], sex: Any, where: Any, n: int | None = None
+    like: Any, filters: Mapping[str, Any], sex: Any, where: Any, organs: Any = None
 ) -> Task:
     """The table together with the filters and criteria of ``sample_population``.
 
@@ -131,6 +148,7 @@ def read_task(
         Request((*request.statistics, *more)),
         criteria,
         None if races is None else ethnicities(races),
+        read_organs(organs),
     )
     _refuse_children(task)
     return task
@@ -171,7 +189,7 @@ def sample_like(
     columns, behind = choose(n, rng, adult_pool(), task, options)
     comparison = compare(task.request, columns)
     _report(comparison, behind, n, options.strict)
-    data, missing = complete_columns(rng, columns)
+    data, missing = complete_columns(rng, columns, task.organs)
     if missing.size:
         raise SolveError(
             f"{missing.size} of {n} people could not be given organs that fit their weight and "
@@ -186,6 +204,10 @@ def sample_like(
         "with organs by regression and variability",
         "seed": seed,
         ATTRIBUTE: task.request.to_json(),
+        "organs": ", ".join(
+            f"{o.organ} {o.value:g} {'of normal' if o.relative else 'kg'}" for o in task.organs
+        )
+        or "none",
         "where": " and ".join(f"({c.text})" for c in task.criteria) or "none",
         "survey_people_within_ranges": behind,
         "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89; McNally et al. 2014; "
@@ -210,7 +232,8 @@ def choose(
     parents = taken(survey, task.allowed(survey, _MARGIN))
     if not parents["row"].size:
         raise _nobody(task, survey)
-    source = _Source(pool, parents, np.log(weight[parents["row"]]), task, options)
+    log_weight = np.log(weight[parents["row"]]) + task.log_likelihood(parents)
+    source = _Source(pool, parents, log_weight, task, options)
     columns, found = _weighted_candidates(n, rng, source)
     centres: Centres = {}
     if not found.met:
@@ -318,6 +341,7 @@ def _candidates(
     """
     exponent = np.clip(exponent - exponent.max(), -30.0, 0.0)
     cumulative = np.cumsum(np.exp(source.log_weight - source.log_weight.max() + exponent))
+    at_parents = source.task.log_likelihood(source.parents)
     parts, logs, kept = [], [], 0
     for _ in range(20):
         place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
@@ -325,7 +349,9 @@ def _candidates(
         columns = source.pool.draw(rng, source.parents, place, source.options.scatter)
         keep = source.task.allowed(columns) & source.pool.reached(columns)
         parts.append(taken(columns, keep))
-        logs.append(-exponent[place[keep]])
+        # what their parents were weighted by is taken back, what they are weighted by put in
+        likelihood = source.task.log_likelihood(taken(columns, keep))
+        logs.append(likelihood - at_parents[place[keep]] - exponent[place[keep]])
         kept += int(keep.sum())
         if kept >= max(0.5 * size, 4 * n):
             break
@@ -362,6 +388,9 @@ def _nobody(task: Task, survey: Columns) -> InputError:
                 f"a {s.label} that overlaps {values.min():.4g} to {values.max():.4g} {s.unit}",
                 hint="nobody in NHANES 2013-2018 qualifies",
             )
+    if task.organs and not np.isfinite(task.log_likelihood(survey)).any():
+        organs = {organ.organ: organ.value for organ in task.organs}
+        return InputError("organs", organs, "masses [kg] that somebody of NHANES can have")
     for criterion in task.criteria:
         if not criterion.holds(survey).any():
             return InputError(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...models.system.derivatives import parameter_derivatives
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..signs import judge_signs
 from ..threads import run_in_threads, thread_count
@@ -63,140 +62,26 @@ class EmbeddedBackend:
 
 
 def _integrate(
-    problem: Problem, options: SolverOptions, progress
+    problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None
 ) -> tuple[Trajectories, np.ndarray]:
     """The trajectories, and (n_subjects,) the smallest amount met in a guarded state, at most 0."""
-    from . import event_lanes, expressions, pack, rosenbrock
-    from .areas import area_arrays
-    from .kernel_arrays import Control
-    from .lanes import LANES, aligned_lanes
-    from .sensitivity import BLOCK
-    from .stops import pack_stops
-    from .tableaus import tableau
+    from .run import PackedRun
 
-    system, method = problem.system, tableau(options.method)
-    derivatives = parameter_derivatives(system, problem.parameters)
-    n_subjects, n, n_times = system.n_subjects, system.n_states, len(problem.times)
-    st, stoich, saved_weights = pack.structure(system, problem.saved_terms())
-    base, par = pack.coefficient_lanes(system)
-    stops = pack_stops(problem.stops, n_subjects, system.plan.place)
-    atol = pack.to_lanes(problem.tolerance(options)[:, None], n_subjects)
-    y = pack.to_lanes(problem.start[:, system.plan.order], n_subjects)
-    packs = len(base)
-    # Lanes without a subject hold nothing and never set the step. Expressions may not be
-    # defined for nothing (a volume of zero): there these lanes go along as copies of the
-    # last subject.
-    if n_subjects % LANES and not any(r.law == "expression" for r in system.reactions):
-        y[-1, :, n_subjects % LANES :] = 0.0
-    out = np.empty((n_subjects, n_times, len(problem.saved)))
-    given = np.empty((n_subjects, n_times))
-    balance = np.empty((n_subjects if system.closed else 0, n_times))
-    statistics = np.zeros((packs, 3), dtype=np.int64)
-    lowest = aligned_lanes(packs, 1)
-    control = Control(options.rtol, options.max_steps, 1e-14, float(options.max_step))
-    times = np.ascontiguousarray(problem.times, dtype=float)
-    area, moment = (np.empty((n_subjects, n_times, len(problem.areas))) for _ in range(2))
-    kd = kd_values = dpars = n_par = sensitivity = starts = None
-    if derivatives:
-        starts = pack.start_slope_lanes(system, problem.start_slope, len(derivatives))
-        kd, kd_values, dpars, n_par = pack.derivative_lanes(system, derivatives)
-        sensitivity = np.empty((n_subjects, n_times, len(problem.saved), len(derivatives)))
+    run = PackedRun(problem, options)
 
-    stage_weights = method.stage_weights
-    event_constants = event_directions = None
-    if system.events is not None:
-        event_constants = event_lanes.per_pack_constants(system, n_subjects)
-        event_directions = aligned_lanes(0, 1)
-        if derivatives:
-            event_directions = event_lanes.per_pack_directions(system, derivatives, n_subjects)
-
-    def make_worker():
-        work = pack.scratch(system, method.stages, len(method.H))
-        sens = None
-        if derivatives:
-            sens = pack.sensitivity_scratch(
-                system, method.stages, len(derivatives), kd, n_par, sensitivity
-            )
-        areas = area_arrays(system, problem.area_terms(), method, area, moment)
-        rate = aligned_lanes(n)
-        expr = expressions.expression_arrays(
-            system, st.r_ptr, pack.parameter_rows(system), bool(derivatives)
-        )
-        events = expressions.event_arrays(
-            system, aligned_lanes(1), -(-len(derivatives) // BLOCK) * BLOCK
-        )
+    def make_worker() -> Callable[[int], None]:
+        integrate = run.worker()
 
         def worker(task: int) -> None:
-            a, b = task * _PACKS_PER_TASK, min(packs, (task + 1) * _PACKS_PER_TASK)
-            rosenbrock.integrate_packs(
-                st,
-                stoich,
-                saved_weights,
-                stage_weights,
-                method.gamma,
-                method.error_order,
-                control,
-                base,
-                par,
-                atol,
-                times,
-                stops.first,
-                stops.time,
-                stops.ptr,
-                stops.kind,
-                stops.state,
-                stops.value,
-                problem.start_time,
-                y,
-                rate,
-                work,
-                out,
-                balance,
-                given,
-                sens,
-                kd_values,
-                dpars,
-                areas,
-                starts,
-                expr,
-                events,
-                event_constants,
-                event_directions,
-                n_subjects,
-                a,
-                b,
-                statistics,
-                lowest,
-            )
+            a, b = task * _PACKS_PER_TASK, min(run.n_packs, (task + 1) * _PACKS_PER_TASK)
+            integrate(a, b)
             if progress is not None:
-                progress(min(b * LANES, n_subjects) - a * LANES)
+                progress(run.subjects_before(b) - run.subjects_before(a))
 
         return worker
 
-    run_in_threads(-(-packs // _PACKS_PER_TASK), thread_count(options.threads), make_worker)
-    final = y.transpose(0, 2, 1).reshape(packs * LANES, n)[:n_subjects][:, system.plan.place]
-    per_subject = np.repeat(statistics, LANES, axis=0)[:n_subjects]
-    trajectories = Trajectories(
-        amount=out,
-        balance=balance if system.closed else None,
-        given=given,
-        final=np.ascontiguousarray(final),
-        status=per_subject[:, 2].astype(np.int8),
-        steps=per_subject[:, :2].copy(),
-        facts={
-            "backend": "embedded",
-            "method": method.name,
-            "rtol": options.rtol,
-            "atol": options.atol_fact,
-            "lanes": LANES,
-            "method_reference": method.reference,
-        },
-        sensitivity=sensitivity,
-        derivatives=tuple(derivatives),
-        area=area if problem.areas else None,
-        moment=moment if problem.areas else None,
-    )
-    return trajectories, lowest.reshape(-1)[:n_subjects]
+    run_in_threads(-(-run.n_packs // _PACKS_PER_TASK), thread_count(options.threads), make_worker)
+    return run.trajectories(), run.lowest()
 
 
 def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories) -> None:

@@ -38,3 +38,36 @@ Control = namedtuple("Control", "rtol max_steps min_step max_step")
 #: Derivatives of K's values: block q owns entries ``ptr[q]:ptr[q+1]``; ``row`` is i *
 #: BLOCK + b, ``column`` a state. All int64; values come per pack as rows of lanes.
 KDerivative = namedtuple("KDerivative", "ptr row column")
+
+#: What all packs of a System share: its integer structure, and the weights that go with it:
+#: stoichiometric coefficients and weights of the saved sums.
+Model = namedtuple("Model", "structure stoich out_weight")
+
+#: The Rosenbrock method: weights of its stages (see Tableau), gamma, order of the error.
+Method = namedtuple("Method", "weights gamma error_order")
+
+#: Numbers of the packs, or of one: minus K in LU order (n_entries, LANES), constants of
+#: reactions (n_parameters, LANES), absolute tolerance (1, LANES), state at the start and in
+#: the end (n, LANES). For all packs each has the pack as first axis.
+Lanewise = namedtuple("Lanewise", "base par atol y")
+
+#: Stops of one pack: distinct ascending times, and for stop s the actions
+#: ``ptr[s]:ptr[s+1]`` of `kind`, `state` and `value` (rows of lanes). For all packs, one
+#: after the other; `first` says where a pack begins (None for one pack).
+Stops = namedtuple("Stops", "first time ptr kind state value")
+
+#: Scratch of one thread; see pack.scratch.
+Workspace = namedtuple("Workspace", "u z lu slope dense rate")
+
+#: What is written: saved sums `out` (n_subjects, n_times, n_saved); sum of all states minus
+#: what was given since the last reset, and the latter (n_subjects, n_times each, no rows
+#: where not wanted); per pack, int64 accepted steps, refused steps, status (3,) and the
+#: smallest amount of a guarded state, 0 where none was below (1, LANES).
+Results = namedtuple("Results", "out balance given statistics lowest")
+
+#: Of all packs, for sensitivities: derivatives of K and of the constants of reactions,
+#: sensitivities at the start (no rows: all zero). None where none are wanted.
+PackDerivatives = namedtuple("PackDerivatives", "kd_values dpars starts")
+
+#: Of all packs: constants of the events and their derivatives. None without events.
+PackEvents = namedtuple("PackEvents", "constants directions")

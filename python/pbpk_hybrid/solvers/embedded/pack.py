@@ -6,7 +6,7 @@ import numpy as np
 
 from ...models.system.derivatives import ParameterDerivative
 from ...models.system.system import System
-from .kernel_arrays import BLOCK, KDerivative, SensitivityArrays, Structure
+from .kernel_arrays import BLOCK, KDerivative, SensitivityArrays, Structure, Workspace
 from .lanes import LANES, aligned_lanes
 
 
@@ -102,13 +102,12 @@ def coefficient_lanes(system: System) -> tuple[np.ndarray, np.ndarray]:
     return to_lanes(base, system.n_subjects), to_lanes(par, system.n_subjects)
 
 
-def scratch(system: System, stages: int, n_dense: int) -> tuple[np.ndarray, ...]:
-    """Work arrays of one thread: u, z, lu, slope, dense."""
+def scratch(system: System, stages: int, n_dense: int) -> Workspace:
+    """Work arrays of one thread."""
     n, entries = system.n_states, system.plan.n_entries
     reactants = max(1, sum(len(r.reactants) for r in system.reactions))
-    return tuple(
-        aligned_lanes(rows) for rows in (stages * n, stages * n, entries, reactants, n_dense * n)
-    )
+    rows = (stages * n, stages * n, entries, reactants, n_dense * n, n)
+    return Workspace(*(aligned_lanes(count) for count in rows))
 
 
 def derivative_lanes(

@@ -17,6 +17,8 @@ States are in elimination order throughout.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -32,12 +34,23 @@ from .expressions import (
     reset_events,
     rising,
 )
-from .kernel_arrays import BLOCK, Control, SensitivityArrays, Structure
+from .kernel_arrays import (
+    BLOCK,
+    Control,
+    Lanewise,
+    Method,
+    Model,
+    PackDerivatives,
+    PackEvents,
+    Results,
+    SensitivityArrays,
+    Stops,
+    Workspace,
+)
 from .lanes import LANES, entry, lane, lane_abs, lane_max, lane_min, load, splat, store
 from .laws.dispatch import add_curvature, linearise
-from .sensitivity import save_block, step_block
+from .sensitivity import move_block, save_block, step_block
 from .stages import combine, stage_value
-from .tableaus import StageWeights
 
 #: two times are the same if they differ by less than this share of them; more than
 #: conditions allow for
@@ -252,13 +265,21 @@ def _advance_sensitivities(
     out_weight,
     t,
     now,
+    step,
+    share,
     times,
     row,
     first,
     count,
     expr,
 ):
-    """All blocks over one accepted step, with what is to be saved inside it."""
+    """All blocks over one accepted step, with what is to be saved inside it.
+
+    Parameters
+    ----------
+    step, share : the step that was made, and how much of it counts: less than 1 where an
+        event cuts it short at `now`
+    """
     rows = n * BLOCK
     for block in range(len(sens.s) // rows):
         step_block(
@@ -293,7 +314,7 @@ def _advance_sensitivities(
                 n,
                 stages,
                 weights,
-                (times[at] - t) / (now - t),
+                (times[at] - t) / step,
                 sens.s,
                 sens.z,
                 block,
@@ -305,66 +326,52 @@ def _advance_sensitivities(
                 at,
             )
             at += 1
+        if share < 1.0:
+            move_block(n, stages, weights, share, sens.s, sens.z, block, sens.weight)
+            continue
         for i in range(rows):
             store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
 
 
 @njit(cache=True, nogil=True)
 def integrate_pack(
-    st: Structure,
-    stoich: np.ndarray,
-    out_weight: np.ndarray,
-    weights: StageWeights,
-    gamma: float,
-    error_order: int,
+    model: Model,
+    method: Method,
     control: Control,
-    base0: np.ndarray,
-    par: np.ndarray,
-    atol: np.ndarray,
+    values: Lanewise,
     times: np.ndarray,
-    ev_time: np.ndarray,
-    ev_ptr: np.ndarray,
-    ev_kind: np.ndarray,
-    ev_state: np.ndarray,
-    ev_value: np.ndarray,
+    stops: Stops,
     start: float,
-    y: np.ndarray,
-    rate: np.ndarray,
-    work: tuple[np.ndarray, ...],
-    out: np.ndarray,
-    balance: np.ndarray,
-    given: np.ndarray,
+    work: Workspace,
+    results: Results,
     sens: SensitivityArrays | None,
     area: AreaArrays,
     expr: Expressions | None,
     ev: Events | None,
     first: int,
     count: int,
-    statistics: np.ndarray,
-    lowest: np.ndarray,
 ) -> None:
     """Integrate one pack over all its events and saved times.
 
     Parameters
     ----------
-    base0 : (n_entries, LANES) minus K in LU order; par : (n_parameters, LANES); atol : (1, LANES)
+    values : of the pack; its `y` is the state at `start`, and at the last time afterwards
     times : (n_times,) saved times, ascending
-    ev_time : (n_stops,) distinct, ascending; ev_ptr into ev_kind, ev_state, ev_value
-        (rows of lanes)
+    stops : of the pack
     start : time at which `y` holds
-    y, rate : (n, LANES) state and infusion rates; start values in, end values out
-    work : tuple of scratch arrays, see pack.scratch
-    out : (n_subjects, n_times, n_saved), rows first..first+count are written
+    work : scratch; its `rate`, the infusion rates (n, LANES), holds those at the start
+    results : rows first..first+count are written; `statistics` and `lowest` of the pack
     sens : SensitivityArrays of the pack, or None: only the state is integrated
     area : AreaArrays, for none or some integrals over time
-    expr : Expressions, or None; ev : Events of the pack, or None
-    balance, given : (n_subjects, n_times) sum of all states minus what was given since
-        the last reset, and the latter
-    statistics : int64 (3,): accepted steps, rejected steps, status
-    lowest : (1, LANES) the smallest amount of a guarded state after any step, 0 where
-        none was below; written here
+    expr : Expressions, or None
+    ev : Events of the pack, or None
     """
-    u, z, lu, slope, dense = work
+    st, stoich, out_weight = model
+    weights, gamma, error_order = method
+    base0, par, atol, y = values
+    _, ev_time, ev_ptr, ev_kind, ev_state, ev_value = stops
+    u, z, lu, slope, dense, rate = work
+    out, balance, given, statistics, lowest = results
     n = len(y)
     stages = len(weights.c)
     last_z = (stages - 1) * n
@@ -536,6 +543,8 @@ def integrate_pack(
                         out_weight,
                         t,
                         now,
+                        step,
+                        share,
                         times,
                         row,
                         first,
@@ -617,23 +626,25 @@ def integrate_pack(
 
 
 @njit(cache=True, nogil=True)
-def _of_pack(sens, kd_values, dpars, starts, pack):
+def _of_pack(
+    sens: SensitivityArrays | None, derivatives: Any, pack: int
+) -> SensitivityArrays | None:
     """The arrays of one pack, with s as it starts (zero where `starts` is empty); None
     stays None.
     """
     if sens is None:
         return None
     sens.s[:] = 0.0
-    if len(starts):
-        sens.s[:] = starts[pack]
+    if len(derivatives.starts):
+        sens.s[:] = derivatives.starts[pack]
     return SensitivityArrays(
         sens.s,
         sens.w,
         sens.d,
         sens.z,
         sens.kd,
-        kd_values[pack],
-        dpars[pack],
+        derivatives.kd_values[pack],
+        derivatives.dpars[pack],
         sens.n_par,
         sens.weight,
         sens.out,
@@ -641,85 +652,66 @@ def _of_pack(sens, kd_values, dpars, starts, pack):
 
 
 @njit(cache=True, nogil=True)
+def _events_of(ev: Events | None, of_packs: Any, pack: int) -> Events | None:
+    """The events with the constants of one pack; None stays None."""
+    if ev is None:
+        return None
+    return events_of_pack(ev, of_packs.constants, of_packs.directions, pack)
+
+
+@njit(cache=True, nogil=True)
 def integrate_packs(
-    st: Structure,
-    stoich: np.ndarray,
-    out_weight: np.ndarray,
-    weights: StageWeights,
-    gamma: float,
-    error_order: int,
+    model: Model,
+    method: Method,
     control: Control,
-    base0: np.ndarray,
-    par: np.ndarray,
-    atol: np.ndarray,
+    values: Lanewise,
     times: np.ndarray,
-    ev_first: np.ndarray,
-    ev_time: np.ndarray,
-    ev_ptr: np.ndarray,
-    ev_kind: np.ndarray,
-    ev_state: np.ndarray,
-    ev_value: np.ndarray,
+    stops: Stops,
     start: float,
-    y: np.ndarray,
-    rate: np.ndarray,
-    work: tuple[np.ndarray, ...],
-    out: np.ndarray,
-    balance: np.ndarray,
-    given: np.ndarray,
+    work: Workspace,
+    results: Results,
     sens: SensitivityArrays | None,
-    kd_values: np.ndarray | None,
-    dpars: np.ndarray | None,
+    derivatives: PackDerivatives | None,
     area: AreaArrays,
-    starts: np.ndarray | None,
     expr: Expressions | None,
     ev: Events | None,
-    ev_constants: np.ndarray | None,
-    ev_directions: np.ndarray | None,
+    of_packs: PackEvents | None,
     n_subjects: int,
     from_pack: int,
     to_pack: int,
-    statistics: np.ndarray,
-    lowest: np.ndarray,
 ) -> None:
-    """Integrate packs from_pack..to_pack; per-pack arrays have the pack as first axis,
-    events are concatenated.
+    """Integrate packs from_pack..to_pack; arguments as in :func:`integrate_pack`, with
+    the pack as first axis, and stops one pack after the other.
     """
     for pack in range(from_pack, to_pack):
-        rate[:] = 0.0
-        a, b = ev_first[pack], ev_first[pack + 1]
+        work.rate[:] = 0.0
+        a, b = stops.first[pack], stops.first[pack + 1]
         first = pack * LANES
+        count = min(LANES, n_subjects - first)
         integrate_pack(
-            st,
-            stoich,
-            out_weight,
-            weights,
-            gamma,
-            error_order,
+            model,
+            method,
             control,
-            base0[pack],
-            par[pack],
-            atol[pack],
+            Lanewise(values.base[pack], values.par[pack], values.atol[pack], values.y[pack]),
             times,
-            ev_time[a:b],
-            ev_ptr[a : b + 1],
-            ev_kind,
-            ev_state,
-            ev_value,
+            Stops(
+                None, stops.time[a:b], stops.ptr[a : b + 1], stops.kind, stops.state, stops.value
+            ),
             start,
-            y[pack],
-            rate,
             work,
-            out,
-            balance,
-            given,
-            _of_pack(sens, kd_values, dpars, starts, pack),
+            Results(
+                results.out,
+                results.balance,
+                results.given,
+                results.statistics[pack],
+                results.lowest[pack],
+            ),
+            _of_pack(sens, derivatives, pack),
             area,
             expr,
-            events_of_pack(ev, ev_constants, ev_directions, pack),
+            _events_of(ev, of_packs, pack),
             first,
-            min(LANES, n_subjects - first),
-            statistics[pack],
-            lowest[pack],
+            count,
         )
         if len(area.ptr) > 1:
-            write_areas(area, first, min(LANES, n_subjects - first))
+            write_areas(area, first, count)

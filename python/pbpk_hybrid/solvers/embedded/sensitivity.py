@@ -135,6 +135,34 @@ def step_block(
         _solve_block(n, st, lu, zs, at_z)
 
 
+@njit(cache=True, nogil=True)
+def _weights_inside(stages, weights, theta, part):
+    """Weight of s in the solution at t + theta h; those of every z are left in `part`."""
+    rest = 1.0 - theta
+    of_s = rest
+    for m in range(len(weights.h)):
+        of_s += theta * rest * theta**m * weights.h[m]
+    for j in range(stages):
+        total = 0.0
+        for m in range(len(weights.H) - 1, -1, -1):
+            total = weights.H[m, j] + theta * total
+        part[j] = theta * rest * total
+    part[stages - 1] += theta
+    return of_s
+
+
+@njit(cache=True, nogil=True)
+def move_block(n, stages, weights, theta, s, zs, block, part):
+    """Leave in s the sensitivities at t + theta h, where an event has cut the step short. `part`: (stages,) scratch."""
+    rows = n * BLOCK
+    of_s = _weights_inside(stages, weights, theta, part)
+    for i in range(rows):
+        total = of_s * load(s, block * rows + i)
+        for j in range(stages):
+            total = total + part[j] * load(zs, j * rows + i)
+        store(s, block * rows + i, total)
+
+
 @njit(cache=True, nogil=True, forceinline=True)
 def save_block(
     st: Structure,
@@ -159,16 +187,7 @@ def save_block(
     """
     rows = n * BLOCK
     at = block * rows
-    rest = 1.0 - theta
-    of_s = rest  # weights of s and of every z in the solution at theta
-    for m in range(len(weights.h)):
-        of_s += theta * rest * theta**m * weights.h[m]
-    for j in range(stages):
-        total = 0.0
-        for m in range(len(weights.H) - 1, -1, -1):
-            total = weights.H[m, j] + theta * total
-        part[j] = theta * rest * total
-    part[stages - 1] += theta
+    of_s = _weights_inside(stages, weights, theta, part)
     for o in range(len(st.out_ptr) - 1):
         x0, x1, x2, x3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
         for e in range(entry(st.out_ptr, o), entry(st.out_ptr, o + 1)):

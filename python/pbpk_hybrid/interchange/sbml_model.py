@@ -98,7 +98,7 @@ class SBMLModel(EquationModel):
 
         Raises
         ------
-        InputError : mg or mol, of a species that it cannot be given of
+        InputError : a species whose amount cannot be given in mg, or in mol
         """
         if unit is not None:
             check_choice("unit", unit, ("mg", "mol"))

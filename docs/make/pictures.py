@@ -159,7 +159,7 @@ def forecast() -> plt.Figure:
 
 
 def observation(times: np.ndarray, values: np.ndarray):
-    """Three samples as an `observation` Dataset, the way a user has them: as a NONMEM-style table."""
+    """Three samples as an `observation` Dataset, as users have them: a NONMEM-style table."""
     import tempfile
 
     from pbpk_hybrid.dosing import read_nonmem
@@ -173,6 +173,67 @@ def observation(times: np.ndarray, values: np.ndarray):
         path = Path(folder) / "samples.csv"
         path.write_text("\n".join(rows) + "\n")
         return read_nonmem(path).observations
+
+
+def sbml() -> plt.Figure:
+    """Blood and liver of the SBML example in 200 people, as on the page of SBML models."""
+    import pandas as pd
+
+    from pbpk_hybrid.interchange import example_sbml_model, read_sbml_model
+
+    model = read_sbml_model(example_sbml_model(), molar_mass=300.0)
+    draw = np.random.default_rng(1)
+    people = pd.DataFrame({"metabolism_Vmax": 0.0015 * np.exp(draw.normal(0, 0.4, 200))})
+    people["Vblood"] = draw.normal(5, 0.6, 200)
+    crowd = model.simulate(np.linspace(0, 24, 193), population=people, outputs=["blood", "liver"])
+    figure, ax = plt.subplots(figsize=SIZE)
+    for i, name in enumerate(("blood", "liver")):
+        low, middle, high = (
+            crowd["concentration"].sel(compartment=name).quantile([0.05, 0.5, 0.95], "subject")
+        )
+        ax.fill_between(crowd["time"], low, high, color=f"C{i}", alpha=0.25, lw=0)
+        ax.plot(crowd["time"], middle, color=f"C{i}", label=f"{name}, median and 90 %")
+    ax.set(xlabel="time [h]", ylabel="concentration [mg/L]")
+    ax.legend(frameon=False)
+    return figure
+
+
+def own_kinetics() -> plt.Figure:
+    """Saturable elimination written as text, at three doses."""
+    figure, ax = plt.subplots(figsize=SIZE)
+    for dose in (30, 100, 300):
+        model = ph.ode_model(
+            rates={"gut": "-ka*gut", "blood": "ka*gut - Vmax*C/(Km + C) - CL*C"},
+            start={"gut": 0, "blood": 0},
+            parameters={"ka": 1.2, "Vmax": 8, "Km": 0.5, "CL": 1, "V": 42},
+            outputs={"C": "blood/V"},
+            units={"C": "mg/L"},
+            doses=f"{dose} mg into gut",
+        )
+        curve = model.simulate(np.linspace(0, 48, 193), outputs="C")["concentration"]
+        ax.plot(curve["time"], curve.values.ravel() / dose, label=f"{dose} mg")
+    ax.set(xlabel="time [h]", ylabel="concentration / dose [1/L]", yscale="log", ylim=(1e-5, None))
+    ax.legend(frameon=False)
+    return figure
+
+
+def petab() -> plt.Figure:
+    """Measurements of the PEtab example and the fitted curves."""
+    from pbpk_hybrid.interchange import example_petab_problem, read_petab
+
+    found = read_petab(example_petab_problem()).fit()
+    table = found.problem.simulate()
+    figure, ax = plt.subplots(figsize=SIZE)
+    for i, (name, dose) in enumerate({"low": 50, "high": 150}.items()):
+        rows = table[(table["experiment"] == name) & (table["observable"] == "blood_obs")]
+        ax.plot(rows["time"] / 60, rows["measurement"], "o", color=f"C{i}")
+        curve = found.problem.model.set({**found.values, "dose": dose}).simulate(
+            np.linspace(0, 24, 193), outputs="blood"
+        )
+        ax.plot(curve["time"], curve["value"].values.ravel(), color=f"C{i}", label=f"{dose} mg")
+    ax.set(xlabel="time [h]", ylabel="blood [mmol/L]", yscale="log", ylim=(1e-5, None))
+    ax.legend(frameon=False)
+    return figure
 
 
 def patient() -> ph.Patient:
@@ -238,6 +299,7 @@ def main(names: tuple[str, ...]) -> None:
     OUT.mkdir(exist_ok=True)
     every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
     every += (interactions, special_populations, posterior, dose, bioequivalence)
+    every += (sbml, own_kinetics, petab)
     for make in (m for m in every if not names or m.__name__ in names):
         figure = make()
         figure.savefig(

@@ -219,3 +219,15 @@ def test_max_is_a_maximum():
     ).replace('id="y" value="1"', 'id="y" value="5"')
     got = read_sbml_model(text).simulate(np.array([0.0, 1.0, 4.0]) / 3600, outputs="x")
     np.testing.assert_allclose(got["value"].values[0, :, 0], [2.0, 1.0, 0.0], atol=1e-6)
+
+
+def test_a_compilation_that_takes_minutes_says_so_first():
+    names = [f"x{i}" for i in range(1500)]
+    law = "<apply><times/><ci>{0}</ci><ci>{1}</ci><apply><exp/><ci>{0}</ci></apply></apply>"
+    laws = [
+        rule(a, law.format(a, b), "rateRule")
+        for a, b in zip(names, names[1:] + names[:1], strict=True)
+    ]
+    model = read_sbml_model(sbml(parameters(*names) + rules(*laws)))
+    with pytest.warns(UserWarning, match="compiling them takes about"):
+        model.assembled({})

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.errors import FileFormatError, InputError, nearest_names, unknown_name
+from .._core.errors import (
+    FileFormatError,
+    InputError,
+    SolveError,
+    nearest_names,
+    unknown_name,
+)
 from ..models.expressions.derivative import derivatives
 from ..models.expressions.tree import Expression, evaluate, substitute, symbols
 from ..solvers.base import SolverOptions
@@ -31,8 +37,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_10 = math.log(10.0)
-#: an end of a search counts as an optimum if its gradient (by each parameter's scale) is under this share of the objective
-FLAT = 1e-4
+#: a search has ended at an optimum if at most this share of the objective is left to gain
+FLAT = 1e-7
+#: objective where a search has gone to values at which the model cannot be integrated
+HOPELESS = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,7 +386,7 @@ class PetabProblem:
     def fit(
         self, start: Mapping[str, float] | None = None, *, max_iterations: int = 500
     ) -> PetabFit:
-        """Maximise likelihood times priors, within the bounds and on the scales of the table (L-BFGS-B).
+        """Maximise likelihood times priors, within bounds and on the table's scales (L-BFGS-B).
 
         Parameters
         ----------
@@ -406,7 +414,12 @@ class PetabProblem:
             nonlocal calls
             calls += 1
             at = {n: scales[n].back(float(v)) for n, v in zip(names, u, strict=True)}
-            value, slope = fine._evaluated({**point, **at}, slopes=True)
+            try:
+                value, slope = fine._evaluated({**point, **at}, slopes=True)
+            except (SolveError, InputError):
+                if calls == 1:  # nothing has worked yet: the start is to blame
+                    raise
+                return HOPELESS, np.zeros(len(names))
             for i, n in enumerate(names):
                 more, by = log_prior(self.parameters[n], at[n], self.tables.version)
                 value += more
@@ -418,15 +431,17 @@ class PetabProblem:
             objective, u, jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )
         found = call(first)
-        if not found.success:  # a line search that integration errors have stopped: once more
+        converged = bool(found.success) or _is_flat(objective, found, bounds)
+        if not converged:  # from there, without what it remembers
             found = call(found.x)
+            converged = bool(found.success) or _is_flat(objective, found, bounds)
         best = {n: scales[n].back(float(v)) for n, v in zip(names, found.x, strict=True)}
         problem = self.with_values(best)
         return PetabFit(
             best,
             problem.log_likelihood(),
             problem.log_posterior(),
-            bool(found.success) or _is_flat(found, bounds),
+            converged,
             str(found.message),
             calls,
             problem,
@@ -476,14 +491,24 @@ class PetabProblem:
         return frame
 
 
-def _is_flat(found: Any, bounds: Sequence[tuple[float | None, float | None]]) -> bool:
-    """Whether the gradient at an end of a search is zero within errors, apart from bounds that hold it."""
+def _is_flat(objective, found: Any, bounds: Sequence[tuple[float | None, float | None]]) -> bool:
+    """Whether a search has ended where nothing is left to gain but errors of the integration.
+
+    Along the slope, over the parameters that no bound holds, the gain is |g|^4 / (2 g'H g); the
+    curvature comes from the slope a short way on.
+    """
     slope = np.array(found.jac, dtype=float)
     for i, (low, high) in enumerate(bounds):
         at_low = low is not None and found.x[i] <= low and slope[i] > 0
         at_high = high is not None and found.x[i] >= high and slope[i] < 0
         slope[i] = 0.0 if at_low or at_high else slope[i]
-    return bool(np.abs(slope).max(initial=0.0) <= FLAT * max(1.0, abs(float(found.fun))))
+    size = float(np.linalg.norm(slope))
+    if size == 0.0:
+        return True
+    step = 1e-4 / size
+    _, ahead = objective(found.x - step * slope)
+    curvature = float(slope @ (np.asarray(found.jac) - ahead)) / step
+    return curvature > 0 and size**4 / (2 * curvature) <= FLAT * max(1.0, abs(float(found.fun)))
 
 
 @dataclass(frozen=True)
@@ -613,7 +638,7 @@ def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None)
 
 
 def example_petab_problem() -> Path:
-    """Path of a small PEtab problem written for this package: two doses of :func:`example_sbml_model`."""
+    """Path of a small PEtab problem written for this package: the SBML example at two doses."""
     return Path(__file__).with_name("data") / "own" / "petab" / "transport.yaml"
 
 

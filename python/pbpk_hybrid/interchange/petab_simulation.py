@@ -19,6 +19,7 @@ from ..models.expressions.tree import Expression, evaluate, number, substitute, 
 from ..solvers.base import SolverOptions, Status
 from ..solvers.model_runs import run_model
 from ..solvers.select import choose_backend
+from .equation_model import announce_compiling
 from .petab_tables import Period
 from .sbml_model import SBMLModel
 
@@ -248,7 +249,7 @@ class Simulator:
         return {n: point.of(symbol(n), n) for n in names}
 
     def _lanes_of(self, target: str, changes, point: Point, own, state) -> Values:
-        """A target in each lane: what the condition says, else the parameter table, else the model."""
+        """A target in each lane: from the condition, else the parameter table, else the model."""
         found = []
         for i, lane in enumerate(changes):
             if target in lane:
@@ -260,7 +261,7 @@ class Simulator:
         return Values(np.array([v.value for v in found]), np.array([v.slope for v in found]))
 
     def _changed(self, target: str, lane: Mapping[str, Expression], point, state, i: int) -> Values:
-        """What a condition sets, in lane `i`; quantities in it have their values before the change."""
+        """What a condition sets in lane `i`, by quantities as they were before the change."""
         formula = lane[target]
         names = sorted(symbols(formula) - point.values.keys())
         if not names:
@@ -368,6 +369,7 @@ class Simulator:
             self._kept[key] = assemble_model(
                 self.model.ode, values, start_time=begin, time_switches=True
             )
+            announce_compiling(self._kept[key].system)
         kept = self._kept[key]
         return kept.with_values({k: np.atleast_1d(v) for k, v in values.items()})
 

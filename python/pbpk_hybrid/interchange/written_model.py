@@ -73,12 +73,14 @@ class WrittenModel(EquationModel):
 
         Parameters
         ----------
-        regimen : amounts in the unit of the states; each dose names the state that receives it, as in
-            ``"100 mg into gut every 12 h for 3 d"`` or ``Regimen.dose(100, compartment="gut")``
+        regimen : amounts in the unit of the states; each dose names the state that receives it, as
+            in ``"100 mg into gut every 12 h for 3 d"`` or
+            ``Regimen.dose(100, compartment="gut")``
 
         Raises
         ------
-        InputError : a dose without a state; doses per body weight, of some subjects, or in steady state
+        InputError : a dose without a state; doses per body weight, of some subjects, or in steady
+            state
         """
         if isinstance(regimen, str):
             regimen = Regimen.parse(regimen)
@@ -195,9 +197,9 @@ def ode_model(
     dAB/dt = binding
     >>> result = model.simulate([0, 1, 2])
 
-    Laws may use + - * / ^, exp, log, log10, sqrt, abs, min, max, trigonometric functions, comparisons, ``and``, ``or``,
-    ``not``, ``condition ? a : b``, names of states, parameters, outputs and reactions, and ``time``. No text is ever evaluated as
-    code.
+    Laws may use + - * / ^, exp, log, log10, sqrt, abs, min, max, trigonometric functions,
+    comparisons, ``and``, ``or``, ``not``, ``condition ? a : b``, names of states, parameters,
+    outputs and reactions, and ``time``. No text is ever evaluated as code.
 
     Parameters
     ----------
@@ -214,8 +216,8 @@ def ode_model(
 
     Raises
     ------
-    InputError, UnknownNameError : a law that cannot be read, with its column; a name that is nothing; formulas that need each
-        other
+    InputError, UnknownNameError : a law that cannot be read, with its column; a name that is
+        nothing; formulas that need each other
     """
     check_choice("time_unit", time_unit, tuple(TIMES))
     writer = _Writer(start, parameters or {}, outputs or {}, units or {}, amount_unit)

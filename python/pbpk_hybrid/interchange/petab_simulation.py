@@ -168,7 +168,9 @@ class Simulator:
 
     # -- what is given to the model --------------------------------------------------------------
 
-    def run(self, point: Point, times: Mapping[str, Iterable[float]], slopes: bool):
+    def run(
+        self, point: Point, times: Mapping[str, Iterable[float]], slopes: bool
+    ) -> dict[str, list[tuple[float, Simulated]]]:
         """Simulate all experiments up to the times of their measurements.
 
         Returns

@@ -149,7 +149,9 @@ class Formulas:
         """An error at the element that is being read."""
         return FileFormatError(f"{self.file}: {self.at}", value, expected, hint=hint)
 
-    def read(self, math: ElementTree.Element, at: str, local: Mapping[str, Expression]):
+    def read(
+        self, math: ElementTree.Element, at: str, local: Mapping[str, Expression]
+    ) -> Expression:
         """The expression of a <math> element.
 
         Parameters

@@ -98,7 +98,7 @@ class SBMLModel(EquationModel):
 
         Raises
         ------
-        InputError : mg or mol, of a species that it cannot be given of
+        InputError : a unit (mg or mol) that a species cannot be given in
         """
         if unit is not None:
             check_choice("unit", unit, ("mg", "mol"))

@@ -152,8 +152,22 @@ def _weights_inside(stages, weights, theta, part):
 
 
 @njit(cache=True, nogil=True)
-def move_block(n, stages, weights, theta, s, zs, block, part):
-    """Leave in s the sensitivities at t + theta h, where an event has cut the step short. `part`: (stages,) scratch."""
+def move_block(
+    n: int,
+    stages: int,
+    weights: StageWeights,
+    theta: float,
+    s: np.ndarray,
+    zs: np.ndarray,
+    block: int,
+    part: np.ndarray,
+) -> None:
+    """Leave in s the sensitivities at t + theta h, where an event has cut the step short.
+
+    Parameters
+    ----------
+    part : (stages,) scratch
+    """
     rows = n * BLOCK
     of_s = _weights_inside(stages, weights, theta, part)
     for i in range(rows):

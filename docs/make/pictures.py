@@ -159,7 +159,7 @@ def forecast() -> plt.Figure:
 
 
 def observation(times: np.ndarray, values: np.ndarray):
-    """Three samples as an `observation` Dataset, the way a user has them: as a NONMEM-style table."""
+    """Three samples as an `observation` Dataset, as users have them: a NONMEM-style table."""
     import tempfile
 
     from pbpk_hybrid.dosing import read_nonmem

@@ -1,8 +1,8 @@
 """The analysis of a simulation returns the clearance, volume and bioavailability that the model holds.
 
 What the model holds is computed beside the package's integration and analysis, by linear algebra: of a linear system
-dA/dt = K A the areas under all amounts after a dose in state i are -K^{-1} e_i, the first moments K^{-2} e_i. All curated
-drugs are linear by default (none has a saturable process); the test says so should that change.
+dA/dt = K A the areas under all amounts after a dose in state i are -K^{-1} e_i, the first moments K^{-2} e_i. Drugs
+that saturate or move their own enzymes have no such closed form and are left out.
 """
 
 from __future__ import annotations
@@ -13,10 +13,18 @@ import numpy as np
 import pytest
 
 import pbpk_hybrid as ph
+from pbpk_hybrid.models.small_molecules.disposition import acts_on_itself
 from pbpk_hybrid.models.small_molecules.whole_body import whole_body_system
 from pbpk_hybrid.physiology import reference_individual
 
-DRUGS = ph.list_compounds(True)
+DRUGS = [
+    name
+    for name in ph.list_compounds(True)
+    if not ph.get_compound(name).saturable and not acts_on_itself(ph.get_compound(name))
+]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pbpk_hybrid._core.errors.OutOfRangeWarning"  # Kp of some drugs; tested elsewhere
+)
 LIMIT = 5e-3
 
 

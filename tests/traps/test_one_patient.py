@@ -89,3 +89,13 @@ def test_a_regimen_is_needed_to_go_on_after_a_time():
         found.simulate("320 mg oral", [5.0], draws=0)
     with pytest.raises(ph.UnknownNameError, match="clearence"):
         found["clearence"]
+
+
+def test_a_unit_that_is_wrong_by_a_thousand_is_noticed():
+    with pytest.warns(ph.OutOfRangeWarning, match="contradict each other.*units"):
+        ask({2: 7100.0, 8: 4100.0}, error={"proportional": 0.1}, fallback="none")
+
+
+def test_a_prior_that_is_a_number_is_refused():
+    with pytest.raises(ph.InputError, match=r"priors.*LogNormal"):
+        ask({2: 7.1}, priors={"clint.liver": 0.3})

@@ -82,6 +82,10 @@ def test_what_papers_print_is_read(name, text, expected):
         ("female", "12/0", "0 to 100 %"),
         ("weight", {"mean": 70, "sdd": 10}, "one of"),
         ("weight", 70, "mean 70"),
+        ("age", "34 ± 0", "above zero"),
+        ("age", "0 ± 3", "above zero"),
+        ("weight", "1e308 ± 1", "that people have"),
+        ("age", None, "mean"),
     ],
 )
 def test_what_can_mean_two_things_or_nothing_is_refused(name, text, words):
@@ -173,6 +177,10 @@ def test_ranges_that_nobody_has_are_refused():
 def test_what_a_table_cannot_be_combined_with_is_refused():
     with pytest.raises(ph.InputError, match="either in like or as sex"):
         ph.sample_population(10, like={"female": "45 %"}, sex="male", seed=1)
+    with pytest.raises(ph.InputError, match="given by like"):
+        ph.sample_population(10, strict=True, seed=1)
+    with pytest.raises(ph.InputError, match="a criterion"):
+        ph.sample_population(10, where=5, seed=1)
     with pytest.raises(ph.InputError, match="adults"):
         ph.sample_population(10, like={"age": "8 ± 2"}, seed=1)
     with pytest.raises(ph.InputError, match="rat"):

@@ -80,6 +80,8 @@ def test_children_need_doses_per_kilogram():
         ({"seed": -1}, "seed"),
         ({"times": [1, 2]}, "times"),
         ({"compartment": "livr"}, "liver"),
+        ({"reference": ph.reference_individual("rat")}, "people"),
+        ({"scenarios": {"rats": ph.reference_individual("rat")}}, "people"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_what_to_do(change, words):

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from pbpk_hybrid._core.errors import OutOfRangeWarning
 from pbpk_hybrid.learn.diffusion import PCDM
 from pbpk_hybrid.learn.diffusion.model import SHIPPED
 from pbpk_hybrid.physiology import check_plausibility, training_people
@@ -99,13 +100,29 @@ def test_conditions_are_met_by_everyone(model):
         {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)},
         {"bmi": (30, None)},
         {"egfr": (30, 60)},
-        {"gfr": (None, 3.0), "age": (30, 50)},
-        {"ethnicity": "Mexican American", "height": (None, 150), "sex": 0.5},
     ],
 )
 def test_next_to_nobody_is_thrown_away_for_a_condition(model, asked):
     people = model.sample(500, asked, seed=1)
     assert people.sizes["subject"] == 500 and people.attrs["rejected_fraction"] < 0.01
+    assert check_plausibility(people).attrs["hard_violation_rate"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"gfr": (None, 3.0), "age": (30, 50)},
+        {"ethnicity": "Mexican American", "height": (None, 150), "sex": 0.5},
+    ],
+)
+def test_where_the_pool_has_too_few_nobody_is_handed_out_twice(model, asked):
+    # who leaves the ranges would take the values of a member that somebody else has: drawn again
+    with pytest.warns(OutOfRangeWarning, match="people of the pool satisfy the condition"):
+        people = model.sample(500, asked, seed=1)
+    assert people.sizes["subject"] == 500 and people.attrs["rejected_fraction"] < 0.5
+    columns = [people[name].values for name in ("age", "body_weight", "height", "hematocrit")]
+    columns.append(people["serum_creatinine"].values)
+    assert np.unique(np.column_stack(columns), axis=0).shape[0] == 500
     assert check_plausibility(people).attrs["hard_violation_rate"] == 0.0
 
 

@@ -65,7 +65,8 @@ def get_compound(name: str, *, collection: str | None = None, **values: Any) -> 
     known = (
         list(curated_names()) if collection == "curated" else [row[0] for row in httk_table().rows]
     )
-    known = [*_curated_index(), *SYNONYMS, *known]
+    synonyms = () if collection == "curated" else SYNONYMS
+    known = [*_curated_index(), *synonyms, *known]
     raise unknown_name("compound", name, known, what="a known compound")
 
 

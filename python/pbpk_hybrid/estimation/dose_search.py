@@ -248,7 +248,9 @@ class DoseResult:
         profile = _judged(self.source, self.best, self.when)
         goals = self.target.goals
         value = goals[0].value(profile) if goals else self.target.attained(profile).astype(float)
-        regimen = self.regimen(2 + int(max(np.max(times) - start, 0.0) // interval))
+        hours = [quantity(t, "h", f"times[{i}]", minimum=0) for i, t in enumerate(times)]
+        latest = max(hours, default=start)
+        regimen = self.regimen(2 + int(max(latest - start, 0.0) // interval))
         post = self.source.posterior
         return advise_next_sample(
             post,

@@ -80,6 +80,22 @@ class Design:
         return table[self.sequence]
 
     @cached_property
+    def freedom_and_factor(self) -> tuple[int, float]:
+        """Degrees of freedom of the residuals, and variance of the difference for variance 1.
+
+        Those of :attr:`comparison`, from what each sequence says within a subject.
+        """
+        counts = np.bincount(self.sequence, minlength=len(self.sequences))
+        p = self.periods
+        within = np.eye(p) - 1.0 / p  # without the subject's mean
+        information = np.zeros((p, p))
+        for treatments, n in zip(self.sequences, counts, strict=True):
+            effects = np.column_stack([[t == "T" for t in treatments], np.eye(p)[:, 1:]])
+            information += n * effects.T @ within @ effects
+        freedom = self.subjects * (p - 1) - np.linalg.matrix_rank(information)
+        return int(freedom), float(np.linalg.pinv(information)[0, 0])
+
+    @cached_property
     def comparison(self) -> LinearFit:
         """Least squares of the difference test minus reference."""
         n, p = self.is_test.shape

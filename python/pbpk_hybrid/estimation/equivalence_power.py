@@ -92,7 +92,7 @@ def tost_power(
 def _freedom_and_factor(plan: Design) -> tuple[int, float]:
     """Degrees of freedom of the residuals, and variance of the difference for variance 1."""
     if plan.name != "parallel":
-        return plan.comparison.freedom, plan.comparison.factor
+        return plan.freedom_and_factor
     test = int(plan.is_test.sum())
     return plan.subjects - 2, 1.0 / test + 1.0 / (plan.subjects - test)
 
@@ -133,6 +133,9 @@ def tost_sample_size(
     """
     if not 0 < power < 1:
         raise InputError("power", power, "a number between 0 and 1")
+    low, high = check_limits(limits)
+    if not low < quantity(ratio, "1", "ratio", positive=True) < high:
+        raise InputError("ratio", ratio, f"a ratio within the limits of {low:g} to {high:g}")
     step = len(Design(design, 12).sequences)
     for n in range(2 * step, most + 1, step):
         if tost_power(cv, ratio, n, design, limits=limits, alpha=alpha) >= power:

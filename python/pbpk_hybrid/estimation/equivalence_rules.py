@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
+from .._core.units import quantity
 from .equivalence_designs import Design
 
 RULES = ("average", "EMA", "FDA")
@@ -114,7 +115,7 @@ def judge(
     cv, bound = np.sqrt(np.expm1(sd**2)), np.full(n, np.nan)
     close = (ratio >= limits[0]) & (ratio <= limits[1])
     if rule == "EMA" and metric == "cmax":
-        wide = np.array([reference_scaled_limits(c, "EMA", limits) for c in cv])
+        wide = np.array([reference_scaled_limits(float(c), "EMA", limits) for c in cv])
         low, high = wide.T
         passed = (ends[0] >= low) & (ends[1] <= high) & close
     else:
@@ -150,6 +151,7 @@ def reference_scaled_limits(
     """
     if rule not in RULES[1:]:
         raise unknown_name("rule", rule, RULES[1:], what="a rule that scales")
+    cv = quantity(cv, "1", "cv", minimum=0.0)
     sd = np.sqrt(np.log1p(cv**2))
     if rule == "EMA":
         if not cv > _EMA_SWITCH:

@@ -195,6 +195,7 @@ def _resolve(
         raise InputError("model", f"{system.n_subjects} subjects", "a System of one subject")
     error_model = as_error_model(error)
     found, assumed = dict(priors or {}), []
+    check_priors(found, tuple(found))
     if parameters is None and not any(not name.startswith("error.") for name in found):
         if compound is None:
             hint = 'priors={"cl": LogNormal(3.0, 0.3)}'

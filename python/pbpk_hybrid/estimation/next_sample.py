@@ -111,12 +111,15 @@ def advise_next_sample(
     Raises
     ------
     InputError
-        Times that are no times, or all from before the last sample.
+        Times that are no times, or from before the last sample.
     """
     wanted = np.array([quantity(t, "h", f"times[{i}]", minimum=0) for i, t in enumerate(times)])
     if not wanted.size:
         raise InputError("times", times, "at least one time [h]")
     wanted = np.unique(wanted)
+    seen = 0.0 if posterior.data is None else float(posterior.data.time.max())
+    if wanted[0] < seen:
+        raise InputError("times", float(wanted[0]), f"times from the last sample on, {seen:g} h")
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(draws, len(rows))).astype(int))
     rows, metric = rows[chosen], metric[chosen]
     predicted = _predict(posterior, rows, regimen, start, wanted, compartment)

@@ -24,6 +24,8 @@ from .pareto import LARGEST_K, Weights
 from .posterior_draws import PatientModel, Posterior
 
 FALLBACKS = ("nuts", "none")
+#: standard deviations from priors or samples at which they contradict each other
+_FAR = 4.0
 _CHAINS = ChainSettings(draws=750, tune=500, chains=2)
 
 
@@ -88,6 +90,7 @@ def sample_objective(
         The Pareto k is above 0.7: NUTS takes over, or, where it is not wanted or not installed,
         the draws are not to be relied on.
     """
+    _warn_of_contradictions(objective, u)
     rng = np.random.default_rng(settings.seed)
     found = draw_by_importance(
         objective, u, covariance, draws=2 * settings.draws, rng=rng, rounds=settings.rounds
@@ -104,6 +107,27 @@ def sample_objective(
     if found.weights.k > LARGEST_K:
         found, facts = _fall_back(objective, u, covariance, settings, found, facts)
     return _posterior(objective, found, facts, settings.draws)
+
+
+def _warn_of_contradictions(objective: Objective, u: np.ndarray) -> None:
+    """Say so where even the most probable parameters are far from the priors or the samples.
+
+    Warns
+    -----
+    OutOfRangeWarning
+    """
+    rows, _ = objective.prior_rows(u)
+    names = [n for n, p in zip(objective.names, objective.priors, strict=True) if p is not None]
+    far = [f"{n} is {abs(r):.1f} sd from its prior" for n, r in zip(names, rows, strict=True)]
+    far = [text for text, r in zip(far, rows, strict=True) if abs(r) > _FAR]
+    residual = np.abs(objective.terms(u)[0].r)
+    if residual.max(initial=0.0) > _FAR:
+        i = int(np.argmax(residual))
+        far.append(f"the sample at {objective.data.time[i]:g} h is {residual[i]:.1f} sd off")
+    if far:
+        text = "samples and priors contradict each other at the most probable parameters: "
+        hint = "; are units of samples and doses right, and is it this compound?"
+        warnings.warn(text + "; ".join(far[:3]) + hint, OutOfRangeWarning, stacklevel=5)
 
 
 def _fall_back(

@@ -145,6 +145,8 @@ def sample_population(
         "ethnicity": ethnicity,
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if strict and like is None:
+        raise InputError("strict", strict, "a table, given by like")
     if is_people(like):
         others = (where, organs, sex, *filters.values())
         if any(v is not None for v in others):

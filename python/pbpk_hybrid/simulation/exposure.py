@@ -109,6 +109,7 @@ def exposure_ratios(
         else check_physiology(reference)
     )
     chosen = _scenarios(scenarios, compound, adults, count, seed_used)
+    _refuse_animals(adults, chosen)
     _refuse_children(chosen, dose)
     run = _Run(compound, dose, compartment, seed_used, options)
     common = run.exposure(adults)
@@ -222,6 +223,13 @@ def _scenarios(
         if name not in known:
             raise unknown_name("scenarios", name, known, what="a scenario")
     return [known[name][1](name, known[name][0], adults, n, seed) for name in names]
+
+
+def _refuse_animals(adults: xr.Dataset, chosen: list[_Scenario]) -> None:
+    for name, people in [("reference", adults), *((s.name, s.people) for s in chosen)]:
+        species = sorted(set(people["species"].values.astype(str)))
+        if species != ["human"]:
+            raise InputError(name, ", ".join(species), "people: ratios across species mean nothing")
 
 
 def _refuse_children(chosen: list[_Scenario], dose: Regimen) -> None:

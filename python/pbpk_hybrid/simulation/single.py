@@ -18,7 +18,7 @@ from ..compounds.conversion import as_compound
 from ..dosing import Regimen
 from ..dosing.conversion import as_regimen
 from ..models.small_molecules.absorption import GutAbsorption
-from ..models.small_molecules.disposition import DispositionChoices
+from ..models.small_molecules.disposition import DispositionChoices, changes_own_enzymes
 from ..models.small_molecules.enzymes import warn_of_phenotypes
 from ..models.small_molecules.whole_body import assemble_system
 from ..solvers.base import SolverOptions
@@ -227,6 +227,7 @@ def _simulate_in_memory(
     parameters = resolve_parameters(compound, people, choices, varied)
     system = assemble_system(parameters.disposition)
     given = released = as_regimen(regimen)
+    _refuse_own_steady_state(parameters.disposition.compound, given)
     if choices.absorption is not None:
         warn_of_idle_gut(given, compound.name)
         released = choices.absorption.release(given)
@@ -235,6 +236,20 @@ def _simulate_in_memory(
     weight = people["body_weight"].values
     doses = RunDoses(released, [("", given)], weight, compound.absorption_lag_time)
     return with_covariates(run_system(system, doses, times, settings, attributes), people)
+
+
+def _refuse_own_steady_state(compound: Compound, regimen: Regimen) -> None:
+    """A compound whose enzymes move for days has no steady state that one interval tells."""
+    c = regimen.columns
+    if not (changes_own_enzymes(compound) and np.any(c["steady_state"] != 0)):
+        return
+    raise InputError(
+        "regimen",
+        str(regimen),
+        "doses, not steady-state records: the compound changes the enzymes of its own metabolism",
+        subject=compound.name,
+        hint="give the doses before it one by one, e.g. 'q8h x31', and look after the last",
+    )
 
 
 def with_covariates(result: xr.Dataset, people: xr.Dataset) -> xr.Dataset:

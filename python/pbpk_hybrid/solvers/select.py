@@ -113,9 +113,10 @@ def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Ba
     return get_backend(chosen), reason
 
 
-#: states -> microseconds per subject and core of a 24 h curve at an error of 1e-5, embedded and Julia, measured side by side
-#: on the yardstick and on the 60-state permeability-limited model (benchmarks/julia_backend)
-MEASURED = {22: (19.0, 21.0), 60: (90.0, 98.0)}
+#: states -> microseconds of CPU time per subject for a 24 h curve at an error of 1e-5, embedded
+#: and Julia, in turns on one machine: the yardstick and the permeability-limited model of
+#: benchmarks/stiff_solvers (julia/README.md has the conditions)
+MEASURED = {15: (22.5, 30.7), 60: (77.0, 104.0)}
 #: seconds until the first result of a fresh process, beyond the embedded backend's
 JULIA_START = 5.0
 

@@ -275,7 +275,9 @@ def _mix(past_y: list[np.ndarray], past_r: list[np.ndarray]) -> np.ndarray:
         return y + r
     dy = np.stack([past_y[i + 1] - past_y[i] for i in range(len(past_y) - 1)], axis=2)
     dr = np.stack([past_r[i + 1] - past_r[i] for i in range(len(past_r) - 1)], axis=2)
-    weights = np.linalg.pinv(dr, rcond=1e-10) @ r[:, :, None]
+    known = np.isfinite(dr).all(axis=(1, 2)) & np.isfinite(r).all(axis=1)
+    dr = np.where(known[:, None, None], dr, 0.0)  # where an integration failed: a plain step
+    weights = np.linalg.pinv(dr, rcond=1e-10) @ np.where(known[:, None], r, 0.0)[:, :, None]
     return y + r - ((dy + dr) @ weights)[:, :, 0]
 
 

@@ -230,6 +230,9 @@ def test_a_sample_where_the_dose_depends_on_it_is_worth_most(found):
     assert (advice.information > 0).all() and (advice.sd_after < advice.sd_now).all()
     assert advice.best > result.start + 6  # the trough says most of the trough
     assert "SampleAdvice(best at" in repr(advice)
+    for times in ([], [3.0], ["12 mg"]):
+        with pytest.raises(ph.InputError, match="times"):
+            result.next_sample(times)
 
 
 def test_information_of_a_sample_is_the_closed_form_of_two_normals(one_compartment):

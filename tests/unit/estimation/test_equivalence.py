@@ -44,7 +44,12 @@ def test_power_and_sample_size_are_those_of_powertost():
 )
 def test_degrees_of_freedom_are_those_of_the_analysis_of_variance(name, freedom):
     # n - 2, 2 n - 3, 3 n - 4, 2 n - 3 (readme of PowerTOST)
-    assert Design(name, 24).comparison.freedom == freedom
+    plan = Design(name, 24)
+    assert plan.comparison.freedom == freedom
+    uneven = Design(name, 25)
+    for p in (plan, uneven):
+        expected = (p.comparison.freedom, p.comparison.factor)
+        assert p.freedom_and_factor == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
@@ -267,6 +272,11 @@ def test_arguments_of_a_trial_that_cannot_be_used_are_named(people, more, words)
     ask = {"reference": ("midazolam", "5 mg iv"), "test": ("midazolam", "5 mg iv")} | more
     with pytest.raises(ph.InputError, match=words):
         virtual_bioequivalence(ask.pop("reference"), ask.pop("test"), people, TIMES, **ask)
+
+
+def test_a_ratio_outside_the_limits_needs_no_search():
+    with pytest.raises(ph.InputError, match="ratio"):
+        tost_sample_size(0.3, 1.3)
 
 
 @pytest.mark.parametrize(

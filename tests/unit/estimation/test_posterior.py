@@ -125,7 +125,7 @@ def test_exposure_under_steady_doses_is_dose_over_clearance(model):
 
 
 def test_a_discrepancy_widens_what_is_known_and_follows_the_samples(model):
-    known = {"proportional": 0.05}
+    known = {"proportional": 0.08}
     plain = ph.posterior(model(), ORAL, PRIORS, error=known)
     loose = ph.posterior(model(), ORAL, PRIORS, error=known, discrepancy=Discrepancy(0.3, "8 h"))
     assert loose.sd()["cl"] > 1.2 * plain.sd()["cl"]

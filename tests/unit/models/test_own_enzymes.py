@@ -85,3 +85,12 @@ def test_an_effect_on_other_enzymes_and_other_species_changes_nothing_of_the_dru
     assert not acts_on_itself(drug())
     assert acts_on_itself(drug("2 uM")) and acts_on_itself(drug(enzyme_effects=INDUCES))
     assert not acts_on_itself(drug("2 uM").for_species("rat"))
+
+
+def test_steady_state_records_are_refused_where_enzymes_move_for_days():
+    with pytest.raises(ph.InputError, match="one by one"):
+        ph.simulate(drug(enzyme_effects=INACTIVATES), "50 mg oral q8h ss", times=[0, 8])
+    # saturation alone has a steady state
+    run = ph.simulate(drug("2 uM"), "50 mg oral q8h ss", times=[0, 8])
+    start, end = run["concentration"].sel(compartment="plasma").values[0]
+    assert start == pytest.approx(end, rel=1e-4) and start > 0

@@ -78,6 +78,7 @@ class DrawCounts:
     projected: int = 0
     mirrored: int = 0
     pool_members: int = 0
+    scarce: bool = False  # fewer members than people, of one sex or both
 
     def add(self, draw: Draw) -> None:
         """Count one more draw."""
@@ -145,6 +146,7 @@ class PopulationSampler:
             shares = group_shares(self.shares, condition, male, self.pool)
             members = self._members(condition, male, options)
             counts.pool_members += 0 if members is None else len(members)
+            counts.scarce |= members is not None and len(members) < count
             missing = count
             for turn in range(_ROUNDS + count // _BATCH):
                 size = counts.next_size(missing, turn == 0)

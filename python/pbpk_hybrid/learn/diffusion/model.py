@@ -268,7 +268,7 @@ class PCDM(Described):
         gen = torch.Generator().manual_seed(seed % 2**63)
         options = SamplingOptions(guidance, measured_precision)
         parts, counts = self._sampler.draw_accepted(int(n), request, options, gen)
-        if 0 < counts.pool_members < n:
+        if counts.scarce:
             warnings.warn(
                 f"{counts.pool_members} people of the pool satisfy the condition; the {n} drawn "
                 "are variations of these",

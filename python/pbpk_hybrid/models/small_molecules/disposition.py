@@ -305,8 +305,16 @@ def acts_on_itself(compound: Compound) -> bool:
     """
     if (compound.species or "human") != "human":
         return False
+    saturates = any(m.km is not None for m in compound.metabolism)
+    return saturates or changes_own_enzymes(compound)
+
+
+def changes_own_enzymes(compound: Compound) -> bool:
+    """Whether a compound inactivates or induces an enzyme of its own metabolism, in humans."""
+    if (compound.species or "human") != "human":
+        return False
     slowly = {e.enzyme for e in compound.enzyme_effects if e.kind in ("inactivation", "induction")}
-    return any(m.km is not None or m.enzyme in slowly for m in compound.metabolism)
+    return any(m.enzyme in slowly for m in compound.metabolism)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,6 +32,7 @@ from .quantities import GROUPS, QUANTITIES, SHARES, Columns, known_name, unknown
 #: rows of a table; more are no demographics
 MOST_ROWS = 200
 _HARD = ("min", "max")
+_LARGEST = 1e5  # far above every quantity of a person
 
 
 @dataclass(frozen=True)
@@ -427,6 +428,10 @@ def _statistics(
     for kind, value in values.items():
         if not np.isfinite(value) or value < 0:
             raise InputError(where, given, "numbers of zero or more")
+        if kind not in _HARD and not 0 < value < _LARGEST:
+            raise InputError(
+                where, given, f"a {kind.replace('_', ' ')} above zero that people have"
+            )
         if kind == "cv":
             if "mean" not in values:
                 raise InputError(where, given, "a mean beside the CV")

@@ -142,7 +142,8 @@ def read_task(
         if any(s.quantity == "female" for s in request.statistics):
             raise InputError("sex", sex, "the share of women either in like or as sex")
         more.append(Statistic("female", "share", women))
-    texts = () if where is None else ((where,) if isinstance(where, str) else tuple(where))
+    several = isinstance(where, (list, tuple))
+    texts = () if where is None else (tuple(where) if several else (where,))
     criteria = tuple(Criterion(text) for text in texts)
     task = Task(
         Request((*request.statistics, *more)),

@@ -35,6 +35,8 @@ RESULTS = {
     "Children, absorption, antibodies": "benchmarks/mechanisms/README.md",
     "Antibodies: predicted against observed": "benchmarks/validation/antibody.md",
     "A hierarchical fit": "benchmarks/results/population_fit.md",
+    "SBML Test Suite, by tag": "benchmarks/results/sbml_suite.md",
+    "PEtab: log-likelihoods beside published ones": "benchmarks/results/petab_collection.md",
     "Speed of the engine": "benchmarks/results/engine_speed.md",
     "Speed of the Julia backend": "benchmarks/results/engine_julia.md",
     "Stiff solvers": "benchmarks/results/stiff_solvers.md",

@@ -98,7 +98,7 @@ class SBMLModel(EquationModel):
 
         Raises
         ------
-        InputError : a species whose amount cannot be given in mg, or in mol
+        InputError : a unit (mg or mol) that a species cannot be given in
         """
         if unit is not None:
             check_choice("unit", unit, ("mg", "mol"))

@@ -191,10 +191,8 @@ def ode_model(
     ...     start={"A": 10, "B": 4, "AB": 0},
     ...     parameters={"kon": 0.5, "koff": 0.1},
     ... )
-    >>> print(model.equations)
-    dA/dt = -binding
-    dB/dt = -binding
-    dAB/dt = binding
+    >>> model
+    WrittenModel('model': 3 states, 2 parameters, 1 outputs)
     >>> result = model.simulate([0, 1, 2])
 
     Laws may use + - * / ^, exp, log, log10, sqrt, abs, min, max, trigonometric functions,

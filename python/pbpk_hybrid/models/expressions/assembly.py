@@ -191,9 +191,9 @@ def assemble_model(
     subjects : labels
     start_time : at which the initial values hold
     reported_before : what is saved at the time of an event is the state before it
-    time_switches : comparisons of time in rates are discrete states too, so that no stage
-        of a step sees the rate behind a jump at its end. Without, such a step is cut
-        until its error passes, which it may not at tight tolerances
+    time_switches : comparisons of time in rates are discrete states too, so that no stage of a
+        step sees the rate behind a jump at its end. Without, such a step is cut until its error
+        passes, which it may not at tight tolerances
 
     Raises
     ------

@@ -55,8 +55,8 @@ class Reaction:
     symbols : names of the parameters in `expression`
     scheme : what a reaction written as text turns into what
 
-    A law of one's own is written as text, with what turns into what in the place of
-    `reactants`: ``Reaction("binding", "kon*A*B - koff*AB", "A + B -> AB")``;
+    A law of one's own is written as text, with what turns into what in the place of `reactants`:
+    ``Reaction("binding", "kon*A*B - koff*AB", "A + B -> AB")``;
     :func:`pbpk_hybrid.ode_model` makes a model of such reactions.
     """
 

@@ -155,7 +155,7 @@ def _weights_inside(stages, weights, theta, part):
 def move_block(
     n: int,
     stages: int,
-    weights: tuple,
+    weights: StageWeights,
     theta: float,
     s: np.ndarray,
     zs: np.ndarray,
@@ -164,7 +164,9 @@ def move_block(
 ) -> None:
     """Leave in s the sensitivities at t + theta h, where an event has cut the step short.
 
-    `part`: (stages,) scratch.
+    Parameters
+    ----------
+    part : (stages,) scratch
     """
     rows = n * BLOCK
     of_s = _weights_inside(stages, weights, theta, part)

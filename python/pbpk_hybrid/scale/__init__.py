@@ -11,6 +11,7 @@ from .._core.lazy import lazy_names
 _WHERE = {
     "cohort": ("Cohort", "BLOCK"),
     "study": ("simulate_cohort",),
+    "model_study": ("simulate_model_cohort",),
     "drawing": ("draw_cohort",),
     "analysing": ("nca_cohort",),
     "forecasting": ("forecast_cohort",),

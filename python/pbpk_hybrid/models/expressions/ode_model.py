@@ -7,9 +7,11 @@ This is what readers of other programs' models make. :mod:`.assembly` turns it i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from ..._core.errors import InputError, unknown_name
 from .tree import Expression, as_expression, number, postorder, substitute, symbols
@@ -101,6 +103,29 @@ class OdeModel:
             given = {k: as_expression(v) for k, v in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(given))
         self._check()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: read-only mappings cannot be sent."""
+        return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            kept = MappingProxyType(value) if isinstance(value, dict) else value
+            object.__setattr__(self, name, kept)
+
+    def digest(self) -> str:
+        """SHA-256 of the equations: equal for equal models, in every process."""
+        found = hashlib.sha256()
+        for group in (self.rates, self.initial, self.parameters, self.outputs):
+            for name, formula in group.items():
+                found.update(repr((name, formula.__reduce__()[1])).encode())
+        for event in self.events:
+            changes = [
+                (a.target, a.value.__reduce__()[1], a.keeps_formula) for a in event.assignments
+            ]
+            condition = event.condition.__reduce__()[1]
+            found.update(repr((event.name, condition, changes, event.once)).encode())
+        return found.hexdigest()
 
     def _check(self) -> None:
         if not (self.rates or self.outputs or self.parameters):

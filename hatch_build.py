@@ -1,6 +1,9 @@
-"""Ships julia/ inside the wheel, with the juliapkg.json that names it there. Editable installs use the repository's own.
+"""Ships julia/ inside the wheel, with the juliapkg.json that names it there.
 
-A static force-include table would be applied to editable installs too and leave a stale copy behind, hence this hook.
+Editable installs use the repository's own.
+
+A static force-include table would be applied to editable installs too and leave a stale
+copy behind, hence this hook.
 """
 
 from __future__ import annotations

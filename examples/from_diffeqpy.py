@@ -2,16 +2,21 @@
 
     python examples/from_diffeqpy.py [number of people]
 
-A 15-state whole-body model: 100 mg by mouth, saturable metabolism in the liver, every person with a body of their own.
+A 15-state whole-body model: 100 mg by mouth, saturable metabolism in the liver, every
+person with a body of their own.
 
-1. diffeqpy, right-hand side in Python. Julia calls back into Python for every evaluation and cannot differentiate it.
-2. diffeqpy, right-hand side in Julia (`ode.seval`). Fast, but the model is now text, doses are jumps you place yourself, and
-   every person is a solve of its own with a dense Jacobian.
-3. pbpk_hybrid. The model is a `System`, doses are a regimen, all people are one call, the result is a labelled Dataset. With
-   backend="julia" the integrator is the same Rodas5P of OrdinaryDiffEq, with subjects packed side by side and linear systems
-   solved along the body's graph; backend="embedded" needs no Julia.
+1. diffeqpy, right-hand side in Python. Julia calls back into Python for every evaluation
+  and cannot differentiate it.
+2. diffeqpy, right-hand side in Julia (`ode.seval`). Fast, but the model is now text,
+   doses are jumps you place yourself, and every person is a solve of its own with a dense
+   Jacobian.
+3. pbpk_hybrid. The model is a `System`, doses are a regimen, all people are one call, the
+   result is a labelled Dataset. With backend="julia" the integrator is the same Rodas5P
+   of OrdinaryDiffEq, with subjects packed side by side and linear systems solved along
+   the body's graph; backend="embedded" needs no Julia.
 
-Needs diffeqpy and Julia (`pip install ".[diffeqpy]"`) for 1 and 2; what is missing is skipped and named.
+Needs diffeqpy and Julia (`pip install ".[diffeqpy]"`) for 1 and 2; what is missing is
+skipped and named.
 """
 
 from __future__ import annotations
@@ -43,7 +48,8 @@ ORGANS = (
 VOLUME = np.array([0.5, 0.33, 1.45, 29.0, 14.5, 3.3, 10.5, 0.31, 1.1, 0.15, 1.8, 4.0])
 KP = np.array([0.8, 2.5, 1.5, 1.8, 15.0, 2.0, 1.0, 3.0, 2.5, 2.0, 4.0, 1.5])
 FLOW = np.array([0.0, 0.04, 0.12, 0.17, 0.05, 0.05, 0.05, 0.19, 0.16, 0.03, 0.065, 0.075])
-#: y = (gut lumen, arterial blood, venous blood, then the organs); p = (weight, ka, Vmax, Km, renal clearance, Kp scale)
+#: y = (gut lumen, arterial blood, venous blood, then the organs); p = (weight, ka, Vmax,
+#: Km, renal clearance, Kp scale)
 
 JULIA = """
 function (dy, y, p, t)

@@ -151,8 +151,12 @@ def _without_blocks(text: str) -> list[str]:
     """Lines of a docstring with each formula, example and literal block as one line `<block>`."""
     out: list[str] = []
     inside: int | None = None  # indentation of the line that opened the block
+    example = False  # what an example prints goes on to the next empty line
     for line in text.splitlines():
         words = line.strip()
+        example = bool(words) and (example or words.startswith(">>>"))
+        if example and inside is not None:
+            continue
         if inside is not None and (not words or _indent(line) > inside or words.startswith("...")):
             continue
         inside = None

@@ -1,8 +1,8 @@
 """The packages and what they import: ``python docs/make/architecture.py [FILE.svg]``.
 
-The site draws it while it is built. A package stands above those that it imports; lines follow imports at the
-top of a module, without those that a longer way implies. Imports inside functions are drawn for the
-entry points (command line, web app) alone.
+The site draws it while it is built. A package stands above those that it imports; lines
+follow imports at the top of a module, without those that a longer way implies. Imports
+inside functions are drawn for the entry points (command line, web app) alone.
 """
 
 from __future__ import annotations

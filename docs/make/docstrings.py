@@ -1,7 +1,8 @@
 """Docstrings are written for the terminal, with Sphinx's roles; the site reads Markdown.
 
-This turns one into the other. Examples become code blocks. An item of a section that has its description where numpydoc has
-the type (`name : what it is`) gets it below, so that the page shows the annotation as the type.
+This turns one into the other. Examples become code blocks. An item of a section that has
+its description where numpydoc has the type (`name : what it is`) gets it below, so that
+the page shows the annotation as the type.
 """
 
 from __future__ import annotations

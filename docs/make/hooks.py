@@ -1,7 +1,8 @@
 """What the site takes from elsewhere in the repository, and equations as MathML.
 
-Results of benchmarks, the Julia package's README and the help of every command are read where they are made, never copied by
-hand. Equations become MathML while the site is built, so that a page needs no script and nothing from the network.
+Results of benchmarks, the Julia package's README and the help of every command are read
+where they are made, never copied by hand. Equations become MathML while the site is
+built, so that a page needs no script and nothing from the network.
 """
 
 from __future__ import annotations
@@ -119,7 +120,9 @@ def _to_mathml(found: re.Match) -> str:
 
 
 def relocate(source: Path) -> tuple[str, list[Path]]:
-    """A file's text with its pictures beside it and its other links as plain text; and the pictures."""
+    """A file's text with its pictures beside it and its other links as plain text; and
+    the pictures.
+    """
     pictures: list[Path] = []
 
     def place(link: re.Match) -> str:

@@ -115,8 +115,7 @@ function integrate_pack!(w::Worker{L,T}, job::Job, stops, subjects) where {L,T}
             end
         end
     end
-    run! = isempty(s.events) ? run_segments! : run_with_events!
-    status, accepted, refused = run!(w, job, stops, subjects)
+    status, accepted, refused = isempty(s.events) ? run_segments!(w, job, stops, subjects) : run_with_events!(w, job, stops, subjects)
     if status == SUCCESS && !all(isfinite, w.y)
         status = NOT_FINITE
     end
@@ -254,13 +253,12 @@ end
 
 """The largest diagonal entry of the Jacobian [1/h] at the start of a segment; of its linear part where laws are closed ones."""
 function fastest_rate(w::Worker{L}) where {L}
-    entries = w.pack.base
-    if has_expressions(w.pack.structure)
-        pack_jacobian!(w.jacobian, w.y, w.pack)
-        entries = w.jacobian
-    end
-    maximum(i -> isfinite(entries[i]) ? abs(entries[i]) : 0.0, 1:(L * n_states(w.pack.structure)))
+    count = L * n_states(w.pack.structure)
+    has_expressions(w.pack.structure) || return largest(w.pack.base, count)
+    pack_jacobian!(w.jacobian, w.y, w.pack)
+    largest(w.jacobian, count)
 end
+largest(entries, count) = maximum(i -> isfinite(entries[i]) ? abs(entries[i]) : zero(entries[i]), 1:count)
 
 """Status of a return code, for a run whose last state tried was `u`."""
 function failure(code, u = ())

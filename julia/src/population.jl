@@ -35,9 +35,8 @@ Fill `out` for the given subjects, a range that starts at a pack's first subject
 begun are finished, and each thread does at least one. The last subject that is done.
 """
 function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, control, range, threads, deadline = typemax(UInt64))
-    refuse(name, bad, expected) = isempty(bad) || throw(ArgumentError("$name: got $(first(bad)), expected $expected"))
-    refuse("atol", filter(a -> !(isfinite(a) && a > 0), atol), "numbers > 0 [mg]")
-    refuse("y0", filter(!isfinite, y0), "finite amounts [mg]")
+    refuse_unless(a -> isfinite(a) && a > 0, "atol", atol, "numbers > 0 [mg]")
+    refuse_unless(isfinite, "y0", y0, "finite amounts [mg]")
     order, first_stop = sort_stops(stops, n_subjects(s))
     job = Job(s, stops, order, first_stop, times, start_time, y0, atol, sums, control, out)
     structure = structure_of(s)
@@ -56,6 +55,12 @@ function integrate!(out, s, stops, times, start_time, y0, atol, sums, method, co
         end
     end
     min(last(range), LANES * (packs[min(taken[], end)]))
+end
+
+function refuse_unless(good, name, values, expected)
+    bad = findfirst(!good, values)
+    bad === nothing || throw(ArgumentError("$name: got $(values[bad]), expected $expected"))
+    nothing
 end
 
 """Run `work` on so many tasks. After an error the others stop at their next pack, and the error itself is thrown, as on one thread."""

@@ -1,4 +1,7 @@
-"""Interchange: SBML out and in, PK-Sim snapshots and simulations in. Data sets of NONMEM are read and written by the room `dosing`."""
+"""Interchange: SBML out and in, PK-Sim snapshots and simulations in.
+
+Data sets of NONMEM are read and written by the room `dosing`.
+"""
 
 from __future__ import annotations
 

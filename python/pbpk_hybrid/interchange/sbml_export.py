@@ -1,13 +1,16 @@
-r"""A System as SBML Level 3 Version 2 (Hucka et al. 2019, J Integr Bioinform 16:20190021), for one subject.
+r"""A System as SBML Level 3 Version 2 (Hucka et al. 2019, J Integr Bioinform
+16:20190021), for one subject.
 
-States become species in amounts (mg, or the unit of an imported model) in one compartment of 1 L; what moves from one state to another is a reaction with
-the same kinetic law, so that the file's equations are the System's. Observables become assignment rules. Doses, where a
-regimen is given, are initial amounts and events; infusions are parameters that events switch. What happens at one time, a
-reset and a dose for instance, is one event with the result of all of it in order: no priorities are needed, which not all
-programs know.
+States become species in amounts (mg, or the unit of an imported model) in one compartment
+of 1 L; what moves from one state to another is a reaction with the same kinetic law, so
+that the file's equations are the System's. Observables become assignment rules. Doses,
+where a regimen is given, are initial amounts and events; infusions are parameters that
+events switch. What happens at one time, a reset and a dose for instance, is one event
+with the result of all of it in order: no priorities are needed, which not all programs
+know.
 
-- a column of K that loses what it gives away: one transfer per entry; any other column: one production per entry, with the
-  source as modifier, and one loss
+- a column of K that loses what it gives away: one transfer per entry; any other column:
+  one production per entry, with the source as modifier, and one loss
 - michaelis_menten, mass_action, hill, hill_product: their own formulas
 """
 
@@ -68,8 +71,9 @@ def export_sbml(
 
     Raises
     ------
-    InputError : a subject that is not there, a regimen with steady-state records, a body weight that is missing or not
-        one for each subject, doses in another unit than the System's
+    InputError : a subject that is not there, a regimen with steady-state records, a body
+        weight that is missing or not one for each subject, doses in another unit than the
+        System's
     MissingDependencyError : python-libsbml is not installed (extra ``sbml``)
     """
     sbml = require("libsbml", "sbml", "SBML")
@@ -240,7 +244,9 @@ class _Writer:
     def process(
         self, name: str, gains: dict[int, float], modifiers: list[int], formula: str
     ) -> None:
-        """One reaction: state -> net gain, modifiers (states in the formula that do not change), law."""
+        """One reaction: state -> net gain, modifiers (states in the formula that do not
+        change), law.
+        """
         r = self.model.createReaction()
         r.setId(self.new_id(name))
         r.setName(name)
@@ -334,7 +340,9 @@ class _Writer:
         return known
 
     def _together(self, stops: list, running: dict[int, str]) -> tuple[bool, dict[str, float]]:
-        """What the stops of one time do, in order: (was everything wiped, variable -> what is added after that)."""
+        """What the stops of one time do, in order: (was everything wiped, variable ->
+        what is added after that).
+        """
         wiped, added = False, {}
         for kind, state, value in stops:
             if kind == base.KEEP:

@@ -1,4 +1,6 @@
-"""The text of an SBML file, checked before libsbml sees it: its size, that it is plain XML, how deep and how much it is."""
+"""The text of an SBML file, checked before libsbml sees it: its size, that it is plain
+XML, how deep and how much it is.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,8 @@ def read_text(source: str | os.PathLike) -> tuple[str, str, int]:
 class _Shape:
     """How deep and how much an XML text is; raises FileFormatError over the limits.
 
-    libsbml keeps a sum of n terms n levels deep, so that the depth of a formula is its elements' and their arguments'.
+    libsbml keeps a sum of n terms n levels deep, so that the depth of a formula is its
+    elements' and their arguments'.
     """
 
     def __init__(self, name: str):
@@ -86,12 +89,15 @@ class _Shape:
         raise FileFormatError(
             self.name,
             what,
-            f"at most {MOST_ELEMENTS} elements, {DEEPEST} levels, formulas of {DEEPEST_FORMULA} terms",
+            f"at most {MOST_ELEMENTS} elements, {DEEPEST} levels, "
+            f"formulas of {DEEPEST_FORMULA} terms",
         )
 
 
 def _check_shape(text: str, name: str) -> int:
-    """Refuse what is nested so deep that libsbml would end the process, or is too much to keep; count elements."""
+    """Refuse what is nested so deep that libsbml would end the process, or is too much to
+    keep; count elements.
+    """
     shape, parser = _Shape(name), expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = shape.start, shape.end
     try:

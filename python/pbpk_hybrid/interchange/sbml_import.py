@@ -1,12 +1,16 @@
-"""SBML core models as Systems, where their laws are a System's; everything else is listed, and refused.
+"""SBML core models as Systems, where their laws are a System's; everything else is
+listed, and refused.
 
-Understood: compartments of constant size, species in amounts or concentrations, constant parameters, conversion factors,
-function definitions, initial assignments, assignment rules (inlined where used; linear ones become observables), rate
-rules, reactions whose kinetic laws are sums of first-order, second-order, Michaelis-Menten (with competitive inhibitors;
-reversible too: one term each way) and Hill terms. Amounts that the model starts with become doses at time 0.
+Understood: compartments of constant size, species in amounts or concentrations, constant
+parameters, conversion factors, function definitions, initial assignments, assignment
+rules (inlined where used; linear ones become observables), rate rules, reactions whose
+kinetic laws are sums of first-order, second-order, Michaelis-Menten (with competitive
+inhibitors; reversible too: one term each way) and Hill terms. Amounts that the model
+starts with become doses at time 0.
 
-Amounts are in mg where the file is in grams, or in moles and molar masses are given; else in the file's own unit, which
-results then carry, and in which doses have to be given. Concentrations are per litre.
+Amounts are in mg where the file is in grams, or in moles and molar masses are given; else
+in the file's own unit, which results then carry, and in which doses have to be given.
+Concentrations are per litre.
 """
 
 from __future__ import annotations
@@ -60,7 +64,8 @@ class ImportedModel:
     system : the equations, per hour, in `unit`
     initial : state -> amount at the start [`unit`]
     notes : what was decided on the way: units, names that were changed, what was left out
-    unit : of all amounts: "mg", or the file's own, e.g. "mmol"; "unknown" where the file states none
+    unit : of all amounts: "mg", or the file's own, e.g. "mmol"; "unknown" where the file
+        states none
     constants : species and outputs that do not change -> their value, in the file's own units
     """
 
@@ -115,10 +120,11 @@ def import_sbml(
     source : path of a file, or XML text that begins with ``<``
     time_unit : "second", "minute", "hour" or "day", where the file states none or a wrong one
     substance_unit : "mg", "mmol", ... where the file states none or a wrong one
-    molar_mass : [g/mol] of all species, or species -> molar mass: a file in moles is then converted to mg, as doses and
-        the analysis of results want it
-    drop_outputs : leave out assignment rules that are not linear in the species, where no law uses them; they are listed in
-        ``notes``. By default they are refused like everything else.
+    molar_mass : [g/mol] of all species, or species -> molar mass: a file in moles is then
+        converted to mg, as doses and the analysis of results want it
+    drop_outputs : leave out assignment rules that are not linear in the species, where no
+        law uses them; they are listed in ``notes``. By default they are refused like
+        everything else.
 
     Returns
     -------
@@ -126,8 +132,8 @@ def import_sbml(
 
     Raises
     ------
-    FileFormatError : not SBML, too large, or with constructs that a System does not have; the message lists all of them,
-        and so does its ``unsupported``
+    FileFormatError : not SBML, too large, or with constructs that a System does not have;
+        the message lists all of them, and so does its ``unsupported``
     MissingDependencyError : python-libsbml is not installed (extra ``sbml``)
     """
     sbml = require("libsbml", "sbml", "SBML")
@@ -211,7 +217,8 @@ class _Reader:
         self._stop()
         system = self._system(k, reactions, observables, unit, scale)
         initial = {s: a * scale[self.states[s]] for s, a in initial.items()}
-        # a file does not say which species are deviations: those that its equations can take below zero may be
+        # a file does not say which species are deviations: those that its equations can
+        # take below zero may be
         may_be = signed_by_equations(system)
         signed = (
             s for s, yes in zip(self.states, may_be, strict=True) if yes or initial.get(s, 0) < 0
@@ -239,9 +246,12 @@ class _Reader:
             attrs=facts,
         )
 
-    # -- units of amount ----------------------------------------------------------------------------------------------
+    # -- units of amount
+    # ----------------------------------------------------------------------------
     def _amounts(self, substance_unit: str | None, molar_mass) -> tuple[str, np.ndarray]:
-        """The unit of the System's amounts, and by how much the file's are multiplied, state by state."""
+        """The unit of the System's amounts, and by how much the file's are multiplied,
+        state by state.
+        """
         masses = molar_masses(molar_mass, list(self.states))
         given = amount_of(substance_unit) if substance_unit is not None else None
         # parameters with a rate rule stay in their own unit
@@ -313,7 +323,8 @@ class _Reader:
         known = litres(self.sbml, self.model, unit) if unit and _dimensions(c) == 3 else None
         if known is None:
             self._note(
-                f"compartment {compartment}: a size in {unit or 'no unit'}; concentrations are per unit of it"
+                f"compartment {compartment}: a size in {unit or 'no unit'}; "
+                "concentrations are per unit of it"
             )
         return 1.0 if known is None else known
 
@@ -322,7 +333,9 @@ class _Reader:
             self.notes.append(text)
 
     def _check_positive(self, k: Mapping, reactions: Iterable[Reaction]) -> None:
-        """max(x, 0) was read as x: see that x cannot become negative, whatever the other states do above 0."""
+        """max(x, 0) was read as x: see that x cannot become negative, whatever the other
+        states do above 0.
+        """
         if not self.positive:
             return
         feeds: dict[int, set[int]] = {s: set() for s in self.states.values()}
@@ -345,7 +358,8 @@ class _Reader:
                 name = list(self.states)[state]
                 self.no(f"{where}: the function max of {name}, which may become negative")
 
-    # -- what is there ------------------------------------------------------------------------------------------------
+    # -- what is there
+    # ----------------------------------------------------------------------------
     def _constructs(self) -> None:
         model = self.model
         for i in range(self.document.getNumPlugins()):
@@ -409,7 +423,9 @@ class _Reader:
         self._rules_in_order()
 
     def _rules_in_order(self) -> None:
-        """Resolve assignment rules, those first that others use, so that long chains need no depth."""
+        """Resolve assignment rules, those first that others use, so that long chains need
+        no depth.
+        """
         rules = {v: r.getMath() for v, r in self.rules.items() if r.isAssignment()}
         uses = {v: self.formulas.names(m) & set(rules) for v, m in rules.items()}
         used_by: dict[str, list[str]] = {v: [] for v in rules}
@@ -578,7 +594,8 @@ class _Reader:
                 out[name] = amount
         return out
 
-    # -- equations ----------------------------------------------------------------------------------------------------
+    # -- equations
+    # ----------------------------------------------------------------------------
     def _reaction(self, r: Any, k: dict, reactions: list[Reaction]) -> None:
         name = f"reaction {r.getId()}"
         law = r.getKineticLaw()
@@ -699,7 +716,8 @@ class _Reader:
             out[label] = Observable(tuple(weights), np.ones(1), tuple(weights.values()), shift)
         return out
 
-    # -- units --------------------------------------------------------------------------------------------------------
+    # -- units
+    # ----------------------------------------------------------------------------
     def _hours(self, time_unit: str | None) -> float:
         """Model time units per hour."""
         given = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}

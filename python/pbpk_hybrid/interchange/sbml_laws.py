@@ -70,7 +70,9 @@ def scaled(r: Reaction, scale: np.ndarray) -> Reaction:
 
 
 def scaled_observable(o: Observable, scale: np.ndarray) -> Observable:
-    """An observable of scaled amounts: a species' concentration in the new unit, a rule's value as the file has it."""
+    """An observable of scaled amounts: a species' concentration in the new unit, a rule's
+    value as the file has it.
+    """
     if not o.weights:
         return o
     weights = tuple(w / float(scale[s]) for s, w in o.terms)

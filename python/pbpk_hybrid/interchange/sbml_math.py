@@ -1,10 +1,13 @@
-"""Formulas of SBML as sums of rational functions of the species, so that System's rate laws can be recognised.
+"""Formulas of SBML as sums of rational functions of the species, so that System's rate
+laws can be recognised.
 
-A polynomial is a mapping from monomials to coefficients; a monomial is a sorted tuple of (state, power), powers being any
-numbers. A term is numerator / denominator. Everything that holds no species is a number at once.
+A polynomial is a mapping from monomials to coefficients; a monomial is a sorted tuple of
+(state, power), powers being any numbers. A term is numerator / denominator. Everything
+that holds no species is a number at once.
 
-Files come from strangers: how deep formulas nest, how often functions call each other and how many products are formed is
-limited, so that a small file cannot take all memory or time.
+Files come from strangers: how deep formulas nest, how often functions call each other and
+how many products are formed is limited, so that a small file cannot take all memory or
+time.
 """
 
 from __future__ import annotations
@@ -186,7 +189,8 @@ class Formulas:
     sbml : libsbml
     functions : id -> FunctionDefinition
     elements : of the file
-    positive : takes the state in ``max(state, 0)``, which is read as the state; the caller sees to it that it holds
+    positive : takes the state in ``max(state, 0)``, which is read as the state; the
+        caller sees to it that it holds
     """
 
     def __init__(
@@ -262,7 +266,9 @@ class Formulas:
         return self._other(node, kind, inner)
 
     def _operands(self, node: Any, kind: int, n: int) -> list[Any]:
-        """The arguments; those of a sum of sums, or a product of products, in one row, as libsbml keeps them nested."""
+        """The arguments; those of a sum of sums, or a product of products, in one row, as
+        libsbml keeps them nested.
+        """
         if kind not in (self.sbml.AST_PLUS, self.sbml.AST_TIMES):
             return [node.getChild(i) for i in range(n)]
         out, waiting = [], [node]

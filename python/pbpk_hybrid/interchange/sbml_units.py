@@ -1,4 +1,6 @@
-"""Units of an SBML file: how much of ours one of theirs is, what to call it, and regimens that are not in mg."""
+"""Units of an SBML file: how much of ours one of theirs is, what to call it, and regimens
+that are not in mg.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ _BASE = {"gram": "mg", "mole": "mol", "item": "item", "dimensionless": "1"}
 
 @dataclass(frozen=True)
 class Amount:
-    """A unit of amount: its family and how many of the family's base unit it is; no family: not stated."""
+    """A unit of amount: its family and how many of the family's base unit it is; no
+    family: not stated.
+    """
 
     family: str
     size: float
@@ -91,7 +95,9 @@ def litres(sbml: Any, model: Any, unit: str) -> float | None:
 
 
 def _parts(sbml: Any, model: Any, unit: str) -> list[tuple[str, float, float]] | None:
-    """(kind, exponent, factor with its exponent applied) of a unit; None where the file does not define it."""
+    """(kind, exponent, factor with its exponent applied) of a unit; None where the file
+    does not define it.
+    """
     definition = model.getUnitDefinition(unit)
     if definition is None:
         builtin = {"substance": "mole", "volume": "litre"}.get(unit, unit)
@@ -138,7 +144,8 @@ class UnitRegimen(Regimen):
                 "regimen",
                 f"doses in {theirs}",
                 f"doses in {self.unit}",
-                hint="use the imported model's dose(), or import_sbml(..., molar_mass=) for doses in mg",
+                hint="use the imported model's dose(), or import_sbml(..., molar_mass=) for "
+                "doses in mg",
             )
         return self._keep(super().__add__(other))
 

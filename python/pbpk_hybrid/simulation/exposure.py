@@ -56,8 +56,8 @@ def exposure_ratios(
     proteins stays.
 
     >>> import pbpk_hybrid as ph
-    >>> found = ph.exposure_ratios("metformin", "500 mg oral", ["severe renal impairment"], n=5,
-    seed=1)
+    >>> impaired = ["severe renal impairment"]
+    >>> found = ph.exposure_ratios("metformin", "500 mg oral", impaired, n=5, seed=1)
     >>> bool((found["auc_ratio"] > 1.5).all())
     True
 

@@ -88,8 +88,9 @@ def workload(system: System, options: SolverOptions, sensitivities: Sequence[str
 def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Backend, str]:
     """The backend to use and the reason for the choice.
 
-    "auto" takes Julia for the methods that only Julia has, and where it would be done sooner: its start, unless it runs
-    already, against what it gains per subject (see :func:`seconds`). Without a `work` it is the embedded backend.
+    "auto" takes Julia for the methods that only Julia has, and where it would be done
+    sooner: its start, unless it runs already, against what it gains per subject (see
+    :func:`seconds`). Without a `work` it is the embedded backend.
 
     Raises
     ------
@@ -122,7 +123,9 @@ JULIA_START = 5.0
 
 
 def seconds(name: str, work: Workload, running: bool = False) -> float:
-    """About how long a backend takes on one core: an estimate from the model's size, for comparing backends alone."""
+    """About how long a backend takes on one core: an estimate from the model's size, for
+    comparing backends alone.
+    """
     column = BACKENDS.index(name)
     sizes = np.log(list(MEASURED))
     costs = np.log([pair[column] for pair in MEASURED.values()])

@@ -50,7 +50,8 @@ class JuliaBackend:
         Raises
         ------
         InputError : method "expm" on a system with reactions
-        BackendUnavailableError : Julia cannot be started, or the system has events that wait for each other
+        BackendUnavailableError : Julia cannot be started, or the system has events that
+            wait for each other
         SolveError : Julia stopped with an error; its trace is in ``__cause__``
         """
         if options.method == "expm":

@@ -84,7 +84,8 @@ class EventList:
     once : per event
     constants : (n_subjects or 1, n_constants)
     still : states that only events change
-    numbers : the state that is time, whether the state before an event is reported, number of switches
+    numbers : the state that is time, whether the state before an event is reported,
+        number of switches
     """
 
     operations: OperationList

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.arguments import check_kind
 from .._core.errors import (
     FileFormatError,
     InputError,
@@ -204,6 +205,8 @@ class PetabProblem:
 
     def _values(self, values: Mapping[str, float] | None) -> dict[str, float]:
         known = {p.name: p.nominal for p in self.parameters.values()}
+        if values is not None:
+            check_kind("values", values, Mapping, "a mapping: parameter -> value")
         for name, value in (values or {}).items():
             if name not in known:
                 raise unknown_name("values", name, known, what="a parameter of the problem")

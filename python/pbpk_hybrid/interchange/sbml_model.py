@@ -232,6 +232,8 @@ def read_sbml_model(
     """
     if time_unit is not None and time_unit not in _SECONDS:
         raise InputError("time_unit", time_unit, ", ".join(_SECONDS))
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError("source", source, "the path of a file, or XML text")
     text, name, _ = read_text(source)
     found = read_sbml_text(text, name, None if time_unit is None else _SECONDS[time_unit])
     own, measures = found.own, dict(found.measures)

@@ -620,9 +620,10 @@ def _likelihood(
 def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None) -> PetabProblem:
     """A PEtab problem (version 1 or 2, with an SBML model) from its YAML file.
 
-    >>> problem = read_petab("Boehm_JProteomeRes2014.yaml")  # doctest: +SKIP
-    >>> problem.log_likelihood()  # doctest: +SKIP
-    -138.22199...
+    >>> from pbpk_hybrid.interchange import example_petab_problem, read_petab
+    >>> problem = read_petab(example_petab_problem())
+    >>> round(problem.log_likelihood(), 2)
+    -1452.57
 
     Parameters
     ----------

@@ -214,9 +214,9 @@ def read_sbml_model(
     and assignment rules, initial assignments, function definitions, piecewise, local parameters,
     events, compartments that change size, conversion factors. libSBML is not needed.
 
-    >>> model = read_sbml_model("dapagliflozin_body_flat.xml")  # doctest: +SKIP
-    >>> dosed = model.set({"PODOSE_dap": 10})  # doctest: +SKIP
-    >>> result = dosed.simulate(range(25), outputs="Cve_dap")  # doctest: +SKIP
+    >>> from pbpk_hybrid.interchange import example_sbml_model, read_sbml_model
+    >>> model = read_sbml_model(example_sbml_model())
+    >>> result = model.set({"dose": 50}).simulate(range(25), outputs="blood")
 
     Parameters
     ----------

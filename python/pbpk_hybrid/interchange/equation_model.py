@@ -191,7 +191,10 @@ class EquationModel:
     def parameters(self, pattern: str = "**") -> ParameterTable:
         """Parameters whose path fits a pattern, with their values at the start.
 
-        >>> model.parameters("Organism|Liver|*|Volume")  # doctest: +SKIP
+        >>> from pbpk_hybrid.interchange import example_sbml_model, read_sbml_model
+        >>> read_sbml_model(example_sbml_model()).parameters("uptake_*")
+        uptake_Vmax   0.02 mmol/min
+        uptake_Km   0.05 mmol/l
 
         Raises
         ------
@@ -296,7 +299,10 @@ class EquationModel:
     ) -> xr.Dataset:
         """Simulate.
 
-        >>> model.simulate(outputs="Organism|PeripheralVenousBlood|**")  # doctest: +SKIP
+        >>> from pbpk_hybrid.interchange import example_sbml_model, read_sbml_model
+        >>> result = read_sbml_model(example_sbml_model()).simulate([0, 8], outputs="blood")
+        >>> result["value"].values.ravel().round(4).tolist()
+        [0.0667, 0.068]
 
         Parameters
         ----------

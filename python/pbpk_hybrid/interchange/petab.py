@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.arguments import check_kind
 from .._core.errors import (
     FileFormatError,
     InputError,
@@ -204,6 +205,8 @@ class PetabProblem:
 
     def _values(self, values: Mapping[str, float] | None) -> dict[str, float]:
         known = {p.name: p.nominal for p in self.parameters.values()}
+        if values is not None:
+            check_kind("values", values, Mapping, "a mapping: parameter -> value")
         for name, value in (values or {}).items():
             if name not in known:
                 raise unknown_name("values", name, known, what="a parameter of the problem")
@@ -617,9 +620,10 @@ def _likelihood(
 def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None) -> PetabProblem:
     """A PEtab problem (version 1 or 2, with an SBML model) from its YAML file.
 
-    >>> problem = read_petab("Boehm_JProteomeRes2014.yaml")  # doctest: +SKIP
-    >>> problem.log_likelihood()  # doctest: +SKIP
-    -138.22199...
+    >>> from pbpk_hybrid.interchange import example_petab_problem, read_petab
+    >>> problem = read_petab(example_petab_problem())
+    >>> round(problem.log_likelihood(), 2)
+    -1452.57
 
     Parameters
     ----------

@@ -205,7 +205,10 @@ class _Reader:
         """Rows of all files of a kind, as text."""
         import pandas as pd
 
-        names = [files] if isinstance(files, str) else list(files or ())
+        self.at = f"{kind} files"
+        names = [files] if isinstance(files, str) else files or []
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            raise self.wrong(files, "names of files")
         rows: list[dict[str, str]] = []
         for name in names:
             path = self.folder / str(name)
@@ -392,6 +395,10 @@ class _Reader:
         return path
 
 
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _numbered(prefix: str, name: str, *formulas: Expression) -> tuple[str, ...]:
     """Placeholders observableParameter1_..., in order."""
     used = symbols(*formulas)
@@ -408,14 +415,14 @@ class _V1(_Reader):
 
     def read(self) -> PetabTables:
         problems = self.settings.get("problems") or []
-        if not isinstance(problems, list) or len(problems) != 1:
-            self.at = "problems"
-            raise self.wrong(len(problems), "one problem in a file")
+        self.at = "problems"
+        if not isinstance(problems, list) or len(problems) != 1 or not _is_mapping(problems[0]):
+            raise self.wrong(problems, "a list of one problem")
         files = problems[0]
         self.at = "sbml_files"
         models = files.get("sbml_files") or []
-        if len(models) != 1:
-            raise self.wrong(models, "one SBML model")
+        if not isinstance(models, list) or len(models) != 1:
+            raise self.wrong(models, "a list of one SBML model")
         parameters = self.parameters(self.settings.get("parameter_file"))
         observables = self.observables(files.get("observable_files"))
         conditions = self.conditions(files.get("condition_files"))
@@ -493,9 +500,11 @@ class _V2(_Reader):
         settings = self.settings
         self.at = "model_files"
         models = settings.get("model_files") or {}
-        if len(models) != 1:
-            raise self.wrong(list(models), "one model")
+        if not _is_mapping(models) or len(models) != 1:
+            raise self.wrong(models, "one model: its id, then language and location")
         (model,) = models.values()
+        if not _is_mapping(model):
+            raise self.wrong(model, "language and location of the model")
         if model.get("language") != "sbml":
             raise self.wrong(model.get("language"), "sbml")
         if settings.get("extensions"):

@@ -16,9 +16,9 @@ def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
     """A simulation of PK-Sim or MoBi as a model that can be looked at, changed, simulated
     and fitted.
 
-    >>> model = read_pksim_simulation("aciclovir.pkml")  # doctest: +SKIP
-    >>> print(model.tree(depth=2))  # doctest: +SKIP
-    >>> result = model.set({"Aciclovir|Lipophilicity": -1.2}).simulate()  # doctest: +SKIP
+    >>> from pbpk_hybrid.interchange import example_pksim_simulation, read_pksim_simulation
+    >>> model = read_pksim_simulation(example_pksim_simulation())
+    >>> result = model.set({"Drug|Lipophilicity": 2.0}).simulate()
 
     Parameters
     ----------

@@ -214,9 +214,9 @@ def read_sbml_model(
     and assignment rules, initial assignments, function definitions, piecewise, local parameters,
     events, compartments that change size, conversion factors. libSBML is not needed.
 
-    >>> model = read_sbml_model("dapagliflozin_body_flat.xml")  # doctest: +SKIP
-    >>> dosed = model.set({"PODOSE_dap": 10})  # doctest: +SKIP
-    >>> result = dosed.simulate(range(25), outputs="Cve_dap")  # doctest: +SKIP
+    >>> from pbpk_hybrid.interchange import example_sbml_model, read_sbml_model
+    >>> model = read_sbml_model(example_sbml_model())
+    >>> result = model.set({"dose": 50}).simulate(range(25), outputs="blood")
 
     Parameters
     ----------
@@ -232,6 +232,8 @@ def read_sbml_model(
     """
     if time_unit is not None and time_unit not in _SECONDS:
         raise InputError("time_unit", time_unit, ", ".join(_SECONDS))
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError("source", source, "the path of a file, or XML text")
     text, name, _ = read_text(source)
     found = read_sbml_text(text, name, None if time_unit is None else _SECONDS[time_unit])
     own, measures = found.own, dict(found.measures)

@@ -62,7 +62,7 @@ class Reaction:
 
     name: str
     law: str
-    reactants: tuple[int, ...] | str = ()
+    reactants: Any = ()  # numbers of states; text in a reaction written as text
     stoichiometry: Mapping[int, float] = field(default_factory=dict)
     parameters: np.ndarray = field(default_factory=lambda: np.zeros((1, 0)))
     expression: Expression | None = None

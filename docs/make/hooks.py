@@ -57,7 +57,8 @@ def on_files(files, config):
         source = ROOT / name
         if not source.exists():
             raise FileNotFoundError(
-                f"{name}, the page {title!r}, is not there: run its benchmark, or take it from RESULTS"
+                f"{name}, the page {title!r}, is not there: run its benchmark, "
+                "or take it from RESULTS"
             )
         target = f"results/{source.stem if source.stem != 'README' else source.parent.name}.md"
         text, pictures = relocate(source)

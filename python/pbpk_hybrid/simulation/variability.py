@@ -129,7 +129,8 @@ occasion=0.15) on occasion 1
         if (within := self.between_occasions) is None:
             return factors
         more = within._factors(rows, seed, parameters, occasion)
-        return {p: factors.get(p, 1.0) * more.get(p, 1.0) for p in {**factors, **more}}
+        ones = np.ones(len(rows))
+        return {p: factors.get(p, ones) * more.get(p, ones) for p in {**factors, **more}}
 
     def _factors(
         self, rows: np.ndarray, seed: int, parameters: tuple[str, ...], occasion: int | None
@@ -274,8 +275,9 @@ def draw_rows(population: xr.Dataset) -> np.ndarray:
 
 def varied_people(varied: Draws, population: xr.Dataset) -> Draws:
     """A Variability that draws by :func:`draw_rows`; draws of another type stay as they are."""
-    by_row = isinstance(varied, (Variability, OccasionDraws))
-    return ByRow(varied, draw_rows(population)) if by_row else varied
+    if isinstance(varied, (Variability, OccasionDraws)):
+        return ByRow(varied, draw_rows(population))
+    return varied
 
 
 def _drawn(population: Any) -> bool:

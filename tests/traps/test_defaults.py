@@ -389,4 +389,6 @@ def test_the_page_takes_a_basis():
     )
     plain = simulate_choice(Choice("midazolam", "5 mg oral", 3))
     assert plain.simulation.attrs["distribution_basis"] == "in_vivo"
-    assert not np.allclose(study.simulation["concentration"], plain.simulation["concentration"])
+    # the default times differ, since they go by the last area
+    peaks = [s.simulation["concentration"].max("time") for s in (study, plain)]
+    assert not np.allclose(*peaks, rtol=0.01)

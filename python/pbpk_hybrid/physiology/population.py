@@ -220,6 +220,8 @@ def _twins(n: int, people: Any, rng: np.random.Generator, seed: Any) -> xr.Datas
     InputError
         n is no multiple of the number of people.
     """
+    if isinstance(people, xr.Dataset) and "subject" not in people.dims:
+        raise InputError("like", "a Dataset without subjects", "people over subject")
     rows = people.sizes["subject"] if isinstance(people, xr.Dataset) else len(people)
     if rows < 1 or n % rows:
         raise InputError("n", n, f"a multiple of the {rows} people of whom twins are drawn")

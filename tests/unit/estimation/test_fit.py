@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
@@ -229,7 +231,7 @@ BAD = {
         dict(regimen=ph.Regimen.oral(100, 5.0, steady_state=1, interval=12)),
         "steady-state",
     ),
-    "route": (dict(regimen="100 mg iv over 1 h"), "route"),
+    "route": (dict(regimen="100 mg iv over 1 h", targets={"oral": 0}), "route"),
     "method": (dict(options=ph.SolverOptions(method="expm")), "expm"),
     "model": (dict(model="midazolam"), "System"),
 }
@@ -243,6 +245,8 @@ def test_bad_input_is_refused_by_name(model, observe, noisy, change, message):
         "parameters": ["cl"],
         "regimen": "100 mg oral",
     } | change
+    if targets := call.pop("targets", None):
+        call["model"] = replace(call["model"], targets=targets)
     with pytest.raises(ph.InputError, match=message):
         fit(**call)
 

@@ -328,11 +328,10 @@ def _absorption(drug: Compound, measured, p: dict[str, float], species: str) -> 
     out = _predicted_absorption(drug, p, species)
     if fhep is None:
         fhep = _passes_liver(p)
-    fabs = (
-        drug.fraction_absorbed
-        if human_values and drug.fraction_absorbed is not None
-        else out["Fabs"]
-    )
+    # a fraction that this package predicted is no measurement: httk's own prediction is meant
+    predicted = str(drug.sources.get("fraction_absorbed", "")).startswith("predicted from")
+    measured_fraction = None if predicted or not human_values else drug.fraction_absorbed
+    fabs = out["Fabs"] if measured_fraction is None else measured_fraction
     fgut = drug.fraction_gut if human_values else None
     both = None if foral is None else foral / fhep
     if fgut is None:

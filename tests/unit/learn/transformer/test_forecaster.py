@@ -233,7 +233,7 @@ def test_samples_in_another_unit_are_refused(untrained):
         ({"quantiles": (0.9, 0.1)}, "quantiles"),
         ({"quantiles": (0.0, 0.5)}, "quantiles"),
         ({"quantiles": "0.5"}, "quantiles"),
-        ({"compound": 5}, "compound: got 'int'"),
+        ({"compound": 5}, "compound: got 5"),
         ({"context": 5}, "context"),
         ({"compound": "theofylline"}, "did you mean .Theophylline"),
     ],

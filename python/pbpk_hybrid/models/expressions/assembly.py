@@ -236,6 +236,7 @@ class _Assembly:
         self.modes: dict[str, tuple[str, str, list[Expression]]] = {}
         self._conditions: list[Expression] = []
         self._switches: list[tuple[str, Expression]] = []
+        self._corner_switches: set[str] = set()  # those at which the rate is continuous
         self._event_constants: tuple[Expression, ...] | None = None
         self.time_switches = False
         self.formulas = self._closed_formulas()
@@ -369,6 +370,8 @@ class _Assembly:
             for name in touched & own:
                 moved[name] = f"the time of event {event.name!r}"
         for name, condition in self._switches:
+            if name in self._corner_switches:
+                continue  # the rate does not jump there, and its derivative does not either
             used = symbols(condition)
             for given_name in used.union(*(reached.get(s, ()) for s in used)) & own:
                 moved.setdefault(
@@ -550,6 +553,7 @@ class _Assembly:
             if name not in self.discrete:
                 self.discrete[name] = below
                 self._switches.append((name, below))
+                self._corner_switches.add(name)
             first, second = args if node.op == "min" else args[::-1]
             new[node] = where(symbol(name), first, second)
         return {name: new[rate] for name, rate in rates.items()}

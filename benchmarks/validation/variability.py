@@ -102,7 +102,9 @@ def single_series() -> pd.DataFrame:
                 )
                 single = collection == "shipped" and "subject" in str(label)
                 single |= "indiv." in str(label)
-                if alone and single:
+                # an infusion whose duration the source does not state has no clearance
+                stated = first["route"] != "iv_infusion" or first["infusion_duration"] > 0
+                if alone and single and stated:
                     rows.append(_row(drug, str(label), first, p))
     return pd.DataFrame(rows + warfarin()).dropna(subset=["clearance"])
 

@@ -20,8 +20,6 @@ from .adults.selection import female_fraction
 from .animals.population import sample_animals
 from .children.population import only_children, sample_children
 from .individual import check_species
-from .like.sample import Options, read_task, sample_like
-from .like.twins import is_people, virtual_twins
 
 #: drawn by one call; about 30 GB of organs
 MOST_SUBJECTS = 100_000_000
@@ -147,7 +145,7 @@ def sample_population(
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
     if strict and like is None:
         raise InputError("strict", strict, "a table, given by like")
-    if is_people(like):
+    if like is not None and _are_people(like):
         others = (where, organs, sex, *filters.values())
         if any(v is not None for v in others):
             raise InputError("like", type(like).__name__, "twins of people, without filters")
@@ -161,6 +159,8 @@ def sample_population(
     drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
     women = female_fraction(sex)
     if like is not None or where is not None or organs is not None:
+        from .like.sample import Options, read_task, sample_like
+
         task = read_task(like, filters, sex, where, organs)
         how = Options(bool(weighted), bool(gfr_scatter), bool(strict))
         return sample_like(int(n), rng, seed, task, how)
@@ -212,6 +212,13 @@ def _in_blocks(n: int, species: str, seed: int, options: Mapping[str, Any]) -> x
     return people
 
 
+def _are_people(like: Any) -> bool:
+    """Whether `like` is a table of people, not what a paper prints about them."""
+    from .like.twins import is_people  # loaded for those who ask for it
+
+    return is_people(like)
+
+
 def _twins(n: int, people: Any, rng: np.random.Generator, seed: Any) -> xr.Dataset:
     """As many twins of each person as make n.
 
@@ -225,6 +232,8 @@ def _twins(n: int, people: Any, rng: np.random.Generator, seed: Any) -> xr.Datas
     rows = people.sizes["subject"] if isinstance(people, xr.Dataset) else len(people)
     if rows < 1 or n % rows:
         raise InputError("n", n, f"a multiple of the {rows} people of whom twins are drawn")
+    from .like.twins import virtual_twins
+
     twins = virtual_twins(people, seed=rng, imputations=n // rows)
     twins.attrs["seed"] = seed
     return twins

@@ -36,3 +36,18 @@ def test_derivatives_by_parameters_that_move_a_corner(model):
     by_vmax = (exact(2.0 + h, 0.5) - exact(2.0 - h, 0.5)) / (2 * h)
     by_k = (exact(2.0, 0.5 + h) - exact(2.0, 0.5 - h)) / (2 * h)
     np.testing.assert_allclose(found, np.stack([by_vmax, by_k], axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_two_long_thresholds_whose_texts_are_cut_alike_stay_two():
+    """They differ in the middle alone, where a long text is cut: 120 states, one weight."""
+    names = [f"a_rather_long_name_{i:03d}" for i in range(120)]
+
+    def total(weight: int) -> str:
+        return " + ".join(f"{weight if i == 60 else 1}*{n}" for i, n in enumerate(names))
+
+    rates = {n: f"-0.01*{n}" for n in names}
+    rates |= {x: f"({total(w)}) < 50.5 ? 1 : 0" for x, w in (("X", 1), ("Y", 1000))}
+    model = ph.ode_model(rates=rates, start=dict.fromkeys(names, 0.5) | {"X": 0, "Y": 0})
+    x, y = model.simulate([40.0], outputs=["X", "Y"])["value"].values[0, 0]
+    assert x == pytest.approx(40.0 - 100.0 * np.log(60.0 / 50.5), rel=1e-5)
+    assert y == 0.0

@@ -41,6 +41,7 @@ from .tree import (
     mul,
     number,
     postorder,
+    rewrite,
     substitute,
     symbol,
     symbols,
@@ -521,14 +522,28 @@ class _Assembly:
             if linear and not zero and not symbols(rest, *linear.values()) & states:
                 # a <= b is not (b < a): thresholds between neighbours need one switch, not two
                 below = node if node.op == "lt" else apply("lt", node.args[1], node.args[0])
-                name = f"whether {text_of(below)}"
-                if name not in self.discrete:
-                    self.discrete[name] = below
-                    self._switches.append((name, below))
-                frozen[node] = symbol(name) if node is below else 1.0 - symbol(name)
+                side = symbol(self._switch(below))
+                frozen[node] = side if node is below else 1.0 - side
         if frozen:
-            rates = dict(zip(rates, _with_nodes(rates.values(), frozen), strict=True))
+            new = rewrite(rates.values(), lambda node, _: frozen.get(node))
+            rates = dict(zip(rates, new, strict=True))
         return self._one_side(rates)
+
+    def _switch(self, below: Expression, corner: bool = False) -> str:
+        """Name of the discrete state that says whether a comparison holds.
+
+        `corner`: the rate is continuous where it changes.
+        """
+        # texts of long comparisons are cut, so that two of them may read the same
+        name = f"whether {text_of(below)}"
+        while self.discrete.get(name, below) is not below:
+            name += "'"
+        if name not in self.discrete:
+            self.discrete[name] = below
+            self._switches.append((name, below))
+            if corner:
+                self._corner_switches.add(name)
+        return name
 
     def _one_side(self, rates: Mapping[str, Expression]) -> dict[str, Expression]:
         """Rates in which the smaller, or larger, of a number and a quantity is one of
@@ -538,25 +553,18 @@ class _Assembly:
         """
         moving = {*self.states, *self.discrete}
         depends = dependencies(list(rates.values()))
-        new: dict[Expression, Expression] = {}
-        for node in postorder(rates.values()):
-            args = [new[a] for a in node.args]
-            table = node.value if node.op == "table" else None
-            new[node] = apply(node.op, *args, table=table) if args else node
+
+        def one(node: Expression, args: tuple[Expression, ...]) -> Expression | None:
             if node.op not in ("min", "max") or len(args) != 2:
-                continue
+                return None
             fixed = [moving.isdisjoint(depends[a]) for a in node.args]
             if sum(fixed) != 1 or node.args[fixed.index(True)] is number(0.0):
-                continue
-            below = apply("lt", *args)
-            name = f"whether {text_of(below)}"
-            if name not in self.discrete:
-                self.discrete[name] = below
-                self._switches.append((name, below))
-                self._corner_switches.add(name)
+                return None
+            side = symbol(self._switch(apply("lt", *args), corner=True))
             first, second = args if node.op == "min" else args[::-1]
-            new[node] = where(symbol(name), first, second)
-        return {name: new[rate] for name, rate in rates.items()}
+            return where(side, first, second)
+
+        return dict(zip(rates, rewrite(rates.values(), one), strict=True))
 
     def _events(self, rates: Mapping[str, Expression]) -> EventProgram | None:
         """Events and switches; without any, a program that only says which state is time."""
@@ -655,23 +663,6 @@ class _Assembly:
         return tuple(dict.fromkeys(found))
 
 
-def _with_nodes(
-    roots: Iterable[Expression], others: Mapping[Expression, Expression]
-) -> list[Expression]:
-    """Expressions with some of their nodes replaced."""
-    wanted = list(roots)
-    new: dict[Expression, Expression] = {}
-    for node in postorder(wanted):
-        if node in others:
-            new[node] = others[node]
-        elif all(new[a] is a for a in node.args):
-            new[node] = node
-        else:
-            table = node.value if node.op == "table" else None
-            new[node] = apply(node.op, *(new[a] for a in node.args), table=table)
-    return [new[root] for root in wanted]
-
-
 def _is(mode: Expression, value: int) -> Expression:
     """Whether a discrete state has a value; interpolation between steps may leave its
     last digit off.
@@ -737,18 +728,14 @@ def _zeros(difference: Expression, time: str, moving: set[str]) -> list[Expressi
 def _tolerant(condition: Expression, time: str) -> Expression:
     """A condition in which times are equal if they differ by rounding alone."""
     depends = dependencies([condition])
-    new: dict[Expression, Expression] = {}
-    for node in postorder([condition]):
-        args = [new[a] for a in node.args]
-        if node.op == "eq" and time in depends[node]:
-            scale = add(1.0, apply("abs", args[0]))
-            new[node] = apply("le", apply("abs", args[0] - args[1]), mul(SAME_TIME, scale))
-        elif node.args:
-            table = node.value if node.op == "table" else None
-            new[node] = apply(node.op, *args, table=table)
-        else:
-            new[node] = node
-    return new[condition]
+
+    def near(node: Expression, args: tuple[Expression, ...]) -> Expression | None:
+        if node.op != "eq" or time not in depends[node]:
+            return None
+        scale = add(1.0, apply("abs", args[0]))
+        return apply("le", apply("abs", args[0] - args[1]), mul(SAME_TIME, scale))
+
+    return rewrite([condition], near)[0]
 
 
 __all__ = ["AssembledModel", "EventProgram", "assemble_model", "given"]

@@ -254,22 +254,43 @@ def dependencies(roots: Iterable[Expression]) -> dict[Expression, frozenset[str]
     return found
 
 
+def rewrite(
+    roots: Iterable[Expression],
+    change: Callable[[Expression, tuple[Expression, ...]], Expression | None],
+) -> list[Expression]:
+    """The same expressions with some nodes changed, arguments first, folded again.
+
+    Parameters
+    ----------
+    change
+        Takes a node and its rewritten arguments; gives what stands in the node's place, or None
+        for the same operation on the rewritten arguments.
+    """
+    new: dict[Expression, Expression] = {}
+    wanted = list(roots)
+    for node in postorder(wanted):
+        args = tuple(new[a] for a in node.args)
+        changed = change(node, args)
+        if changed is not None:
+            new[node] = changed
+        elif all(x is a for x, a in zip(args, node.args, strict=True)):
+            new[node] = node
+        else:
+            table = node.value if node.op == "table" else None
+            new[node] = apply(node.op, *args, table=table)
+    return [new[root] for root in wanted]
+
+
 def substitute(
     roots: Iterable[Expression], values: Mapping[str, Expression | float]
 ) -> list[Expression]:
     """The same expressions with symbols replaced, folded again."""
-    new: dict[Expression, Expression] = {}
-    wanted = list(roots)
-    for node in postorder(wanted):
-        if node.op == "symbol":
-            given = values.get(str(node.value))
-            new[node] = node if given is None else as_expression(given)
-        elif all(new[a] is a for a in node.args):
-            new[node] = node
-        else:
-            table = node.value if node.op == "table" else None
-            new[node] = apply(node.op, *(new[a] for a in node.args), table=table)
-    return [new[root] for root in wanted]
+
+    def given(node: Expression, _args: tuple[Expression, ...]) -> Expression | None:
+        value = values.get(str(node.value)) if node.op == "symbol" else None
+        return None if value is None else as_expression(value)
+
+    return rewrite(roots, given)
 
 
 def evaluate(

@@ -29,6 +29,14 @@ class PopulationModel(Protocol):
     def ode(self) -> Any:
         """The equations, which have a ``digest()``."""
 
+    @property
+    def times(self) -> np.ndarray:
+        """Times that the model's file asks for."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Outputs that the model's file asks for."""
+
     def individuals(self, population: Any) -> Any:
         """Labels (n,), values (name -> (n,)) and covariates of a population table."""
 
@@ -98,6 +106,8 @@ class ModelStudy:
         return {
             "model": self.model.ode.digest(),
             "population": fingerprint(self.table),
+            # of two files with the same equations each may ask for other times and outputs
+            "of_the_file": [self.model.times.tolist(), list(self.model.outputs)],
             "times": None if self.times is None else self.times.tolist(),
             "keywords": request_text(self.keywords),
         }

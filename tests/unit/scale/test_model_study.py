@@ -61,3 +61,19 @@ def test_a_store_of_another_model_is_not_gone_on_with(model, people, tmp_path):
 def test_a_compound_is_not_a_model(people, tmp_path):
     with pytest.raises(InputError, match="simulate_cohort"):
         simulate_model_cohort("midazolam", people, store=tmp_path / "x.zarr")
+
+
+def test_digests_know_all_of_an_event():
+    """SBML's priority, or whether an event happens once, change results without any formula."""
+    from pbpk_hybrid.models.expressions.ode_model import Assignment, Event, OdeModel
+    from pbpk_hybrid.models.expressions.tree import number, symbol
+
+    def model(**changed) -> OdeModel:
+        event = Event("e", symbol("time"), (Assignment("A", number(1.0)),), **changed)
+        return OdeModel({"A": number(0.0)}, {"A": number(0.0)}, events=(event,))
+
+    others = [{}, {"once": False}, {"queued": True}, {"queued": True, "priority": number(2.0)}]
+    others += [{"persistent": False}, {"values_at_trigger": True}, {"true_before": True}]
+    digests = [model(**changed).digest() for changed in others]
+    assert len(set(digests)) == len(others)
+    assert digests == [model(**changed).digest() for changed in others]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -66,6 +66,17 @@ class Event:
     true_before: bool = False
 
 
+def _plain(value: Any) -> Any:
+    """Events, assignments and expressions as tuples of texts and numbers."""
+    if isinstance(value, Expression):
+        return value.node_table()
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if is_dataclass(value):
+        return tuple(_plain(getattr(value, f.name)) for f in fields(value))
+    return value
+
+
 @dataclass(frozen=True, eq=False)
 class OdeModel:
     """States, parameters, events and outputs; formulas may use every name, and `time`.
@@ -114,17 +125,13 @@ class OdeModel:
             object.__setattr__(self, name, kept)
 
     def digest(self) -> str:
-        """SHA-256 of the equations: equal for equal models, in every process."""
+        """SHA-256 of all that results depend on: equal for equal models, in every process."""
         found = hashlib.sha256()
         for group in (self.rates, self.initial, self.parameters, self.outputs):
             for name, formula in group.items():
-                found.update(repr((name, formula.__reduce__()[1])).encode())
-        for event in self.events:
-            changes = [
-                (a.target, a.value.__reduce__()[1], a.keeps_formula) for a in event.assignments
-            ]
-            condition = event.condition.__reduce__()[1]
-            found.update(repr((event.name, condition, changes, event.once)).encode())
+                found.update(repr((name, formula.node_table())).encode())
+        others = (self.time, sorted(self.units.items()), sorted(self.may_be_negative))
+        found.update(repr((_plain(self.events), others, sorted(self.given))).encode())
         return found.hexdigest()
 
     def _check(self) -> None:

@@ -65,11 +65,17 @@ class Expression:
     def __repr__(self) -> str:
         return text_of(self)
 
-    def __reduce__(self):  # rebuilt node by node, so that identity holds in the other process too
+    def node_table(self) -> tuple[tuple[str, tuple[int, ...], float | str | Table | None], ...]:
+        """(operation, numbers of its arguments, value) of every node, arguments first.
+
+        Equal for equal expressions, in every process.
+        """
         nodes = postorder([self])
         number = {node: i for i, node in enumerate(nodes)}
-        table = tuple((n.op, tuple(number[a] for a in n.args), n.value) for n in nodes)
-        return (_rebuild, (table,))
+        return tuple((n.op, tuple(number[a] for a in n.args), n.value) for n in nodes)
+
+    def __reduce__(self):  # rebuilt node by node, so that identity holds in the other process too
+        return (_rebuild, (self.node_table(),))
 
     @property
     def is_number(self) -> bool:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SIMULATED, OBSERVED = PALETTE[0], PALETTE[1]
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+#: one more than colours, so that the two together differ 56 times before they repeat
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 GREY = "#5f6368"
 #: steps between ticks of a time axis [h]
 _HOURS = (0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 12, 24, 48, 72, 168, 336, 672, 1344, 2688, 8760)

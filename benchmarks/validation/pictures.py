@@ -37,12 +37,14 @@ def scatter(rows, bases, path: Path) -> None:
     look = {d: (COLOURS[i % len(COLOURS)], i // len(COLOURS)) for i, d in enumerate(drugs)}
     with plt.rc_context(STYLE):
         fig, axes = plt.subplots(
-            2, len(bases), figsize=(3.35 * len(bases), 7.6), layout="constrained"
+            2, len(bases), figsize=(3.35 * len(bases), 8.3), layout="constrained"
         )
         for line, quantity in zip(axes, ("auc", "cmax"), strict=True):
-            seen = np.array([r[f"observed_{quantity}"] for r in rows])
+            # a prediction far off is what the picture is for: the axes hold it too
+            sides = ("observed", *bases)
+            seen = np.array([r[f"{side}_{quantity}"] for r in rows for side in sides])
             low = 10 ** np.floor(np.log10(np.nanmin(seen[seen > 0])))
-            high = 10 ** np.ceil(np.log10(np.nanmax(seen)))
+            high = 10 ** np.ceil(np.log10(np.nanmax(seen[np.isfinite(seen)])))
             for ax, basis in zip(line, bases, strict=True):
                 ends = np.array([low, high])
                 ax.fill_between(ends, ends / FOLD, ends * FOLD, color="0.93", lw=0, zorder=0)

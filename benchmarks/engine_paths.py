@@ -163,7 +163,7 @@ def _antibody(quick: bool):
     import pbpk_hybrid as ph
 
     people = _people(quick)
-    drug = ph.Antibody("antibody", target=1.0)
+    drug = ph.Antibody(name="antibody", target=1.0)
     model = ph.two_pore_system(drug, people)
     return lambda: ph.simulate_system(
         model, "300 mg iv", _grid(672, 12.0), compartments=["plasma"]

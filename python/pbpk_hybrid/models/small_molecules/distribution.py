@@ -81,7 +81,8 @@ def tissue_partition(
     own = dict(compound.kp)
     if set(own) != set(tissues):  # else nothing is left to predict
         predicted = partition_coefficients(compound, compound.species, method)
-        own = {o: float(predicted.sel(organ=o)) for o in tissues} | own
+        of_tissue = dict(zip(predicted["organ"].values.tolist(), predicted.values, strict=True))
+        own = {o: float(of_tissue[o]) for o in tissues} | own
     in_vivo = compound.distribution_basis == "in_vivo"
     factor = kp_factor(compound, own, reference) if in_vivo else 1.0
     attributes = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
@@ -111,10 +112,10 @@ def equilibrium_volume(
     """
     reference = reference or ReferenceBody(compound)
     person = reference.individual
-    weight = float(person["body_weight"][0])
+    weight = float(person.variables["body_weight"].values[0])
     volume = {
         str(o): float(v)
-        for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)
+        for o, v in zip(person.variables["organ"].values, person.variables["volume"].values[0], strict=True)
     }
     blood = sum(volume[o] for o in BLOOD) * reference.blood_to_plasma
     tissues = sum(volume[o] * kp[o] for o in volume if o not in BLOOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -440,12 +441,18 @@ def _flat(value):
 def _rows(species: str, method: str, composition: xr.Dataset | None) -> xr.Dataset:
     if composition is not None:
         return composition
-    return tissue_composition(species, "schmitt" if method == "pksim_standard" else method)
+    return _composition(species, "schmitt" if method == "pksim_standard" else method)
+
+
+@cache
+def _composition(species: str, method: str) -> xr.Dataset:
+    """The composition table, read once; for reading only."""
+    return tissue_composition(species, method)
 
 
 def _tissues(rows: xr.Dataset, names, organs=TISSUES) -> dict[str, np.ndarray]:
     """Variables of the composition in the order of `organs`."""
-    labels = [str(o) for o in rows["organ"].values]
+    labels = [str(o) for o in rows.variables["organ"].values]
     missing = [o for o in organs if o not in labels]
     absent = [n for n in names if n not in rows]
     if missing or absent:
@@ -453,7 +460,7 @@ def _tissues(rows: xr.Dataset, names, organs=TISSUES) -> dict[str, np.ndarray]:
             "composition", missing or absent, "every tissue and every variable the method needs"
         )
     index = [labels.index(o) for o in organs]
-    return {name: rows[name].values[index] for name in names}
+    return {name: rows.variables[name].values[index] for name in names}
 
 
 def _row(rows: xr.Dataset, organ: str, names) -> dict[str, float]:

@@ -165,9 +165,7 @@ def _antibody(quick: bool):
     people = _people(quick)
     drug = ph.Antibody(name="antibody", target=1.0)
     model = ph.two_pore_system(drug, people)
-    return lambda: ph.simulate_system(
-        model, "300 mg iv", _grid(672, 12.0), compartments=["plasma"]
-    )
+    return lambda: ph.simulate_system(model, "300 mg iv", _grid(672, 12.0), compartments=["plasma"])
 
 
 def _nca(quick: bool):
@@ -453,9 +451,9 @@ class Server:
 
 def earlier_source(commit: str) -> Path:
     """A copy of the repository as it was at `commit`."""
-    git = lambda *words: subprocess.run(
-        ["git", "-C", str(ROOT), *words], capture_output=True, check=True
-    ).stdout
+    git = lambda *words: (
+        subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, check=True).stdout
+    )
     full = git("rev-parse", "--short", commit).decode().strip()
     folder = Path(tempfile.gettempdir()) / f"pbpk_hybrid-{full}"
     if not (folder / "COMMIT").exists():

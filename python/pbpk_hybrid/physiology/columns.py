@@ -1,4 +1,4 @@
-"""Organ by organ out of a physiology Dataset: plain arrays, without a look-up of labels each."""
+"""Organ by organ out of a physiology Dataset: plain arrays, without xarray's look-up of labels."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ def by_organ(physiology: xr.Dataset, name: str) -> dict[str, np.ndarray]:
         Organ -> (n_subjects,) values, or one number as an array without dimension; copies.
     """
     variable = physiology.variables[name]
-    axis = variable.dims.index("organ")
-    rows = np.ascontiguousarray(np.moveaxis(variable.values, axis, 0), dtype=float)
-    if np.may_share_memory(rows, variable.values):
-        rows = rows.copy()
-    return {str(organ): rows[i] for i, organ in enumerate(physiology.variables["organ"].values)}
+    values = np.moveaxis(variable.values, variable.dims.index("organ"), 0)
+    rows = np.array(values, dtype=float, order="C")
+    return dict(zip(physiology.get_index("organ").tolist(), rows, strict=True))
 
 
-__all__ = ["by_organ"]
+def of_organ(physiology: xr.Dataset, name: str, organ: str) -> np.ndarray:
+    """A variable of one organ: (n_subjects,) values, or one number as an array; a copy.
+
+    Raises
+    ------
+    KeyError
+        No organ of this name.
+    """
+    variable = physiology.variables[name]
+    place = physiology.get_index("organ").get_loc(organ)
+    return np.array(variable.values.take(place, variable.dims.index("organ")), dtype=float)
+
+
+__all__ = ["by_organ", "of_organ"]

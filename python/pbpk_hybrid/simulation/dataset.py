@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from .._core import schemas
 from .._core.provenance import provenance
@@ -71,7 +73,7 @@ def simulation_dataset(
     # in one call: each later assignment would align and copy everything again
     ds = xr.Dataset(
         variables | dict(records or {}),
-        _coordinates(system, problem, result, first_dose) | dict(of_subjects or {}),
+        _indexed(_coordinates(system, problem, result, first_dose) | dict(of_subjects or {})),
         attrs=provenance(
             **system.attrs,
             **result.facts,
@@ -203,6 +205,34 @@ def _coordinates(
     if problem.parameters:
         coords["parameter"] = np.array(problem.parameters, dtype=str)
     return coords
+
+
+def _indexed(coords: dict[str, Any]) -> xr.Coordinates:
+    """Coordinates with their indexes; those of names are made once, since text takes long."""
+    variables: dict[str, Any] = {}
+    indexes: dict[str, PandasIndex] = {}
+    for name, value in coords.items():
+        if isinstance(value, tuple) and value[0] != name:
+            variables[name] = xr.Variable(*value)
+            continue
+        if isinstance(value, tuple):
+            index = PandasIndex(value[1], name)
+            made = index.create_variables({name: xr.Variable(*value)})
+        elif value.dtype.kind == "U":
+            index, made = _index_of_names(name, tuple(value.tolist()))
+        else:
+            index = PandasIndex(value, name)
+            made = index.create_variables()
+        variables |= made
+        indexes[name] = index
+    return xr.Coordinates(variables, indexes)
+
+
+@lru_cache(maxsize=64)
+def _index_of_names(dim: str, names: tuple[str, ...]) -> tuple[PandasIndex, dict[Any, Any]]:
+    values = np.array(names, dtype=str)
+    index = PandasIndex(values, dim, values.dtype)
+    return index, index.create_variables({dim: xr.Variable(dim, values)})
 
 
 __all__ = ["COVARIATES", "covariates", "dose_records", "simulation_dataset"]

@@ -27,6 +27,7 @@ from .parameters import VariabilityChoice, people_of, resolve_parameters
 from .run import RunDoses, RunSettings, run_system, simulate_system, warn_of_idle_gut
 from .variability import Variability
 
+
 @dataclass(frozen=True, eq=False)
 class _Streaming:
     """Where a cohort larger than memory goes, and who computes it; see `chunks` of simulate."""

@@ -22,7 +22,7 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ...compounds import Compound
-from ...physiology.columns import by_organ
+from ...physiology.columns import by_organ, of_organ
 from ..system.graph import LIVER, OrganGraph, whole_body_graph
 from .binding import fraction_unbound_hepatocytes, fraction_unbound_microsomes
 from .clearance import (
@@ -78,7 +78,7 @@ def elimination_parameters(
             subjects=_labels(physiology),
         )
     renal = renal_clearance(gfr, fu, fraction)
-    kidney = by_organ(physiology, "blood_flow")["kidney"]
+    kidney = of_organ(physiology, "blood_flow", "kidney")
     too_much = renal / blood_to_plasma > kidney
     if np.any(too_much):
         s = int(np.flatnonzero(too_much)[0])
@@ -131,7 +131,7 @@ def _liver_flow(physiology: xr.Dataset, graph: OrganGraph) -> np.ndarray:
 
 
 def _liver_mass(physiology: xr.Dataset) -> np.ndarray:
-    volume, density = (by_organ(physiology, name)[LIVER] for name in ("volume", "density"))
+    volume, density = (of_organ(physiology, name, LIVER) for name in ("volume", "density"))
     return volume * density * 1000.0  # g
 
 
@@ -156,7 +156,9 @@ def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
         given, excreted = compound.clearance_hepatic, None
     else:
         given, excreted = compound.clearance_plasma, compound.fraction_excreted_renal
-    hepatic, renal = split_clearance(given, excreted, float(person.variables["body_weight"].values[0]), ratio)
+    hepatic, renal = split_clearance(
+        given, excreted, float(person.variables["body_weight"].values[0]), ratio
+    )
     flow = float(_liver_flow(person, graph)[0])
     clint = float(
         clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name)
@@ -164,7 +166,9 @@ def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
     per_gram = clint / float(_liver_mass(person)[0])
     if compound.clearance_hepatic is not None:
         return per_gram, compound.gfr_fraction
-    return per_gram, float(gfr_fraction_from_clearance(renal, float(person.variables["gfr"].values[0]), fu))
+    return per_gram, float(
+        gfr_fraction_from_clearance(renal, float(person.variables["gfr"].values[0]), fu)
+    )
 
 
 def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._core.errors import InputError, NoEffectWarning, unknown_name
-from ...physiology.columns import by_organ
+from ...physiology.columns import of_organ
 from ...physiology.individual import standard_individual
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def gut_wall(physiology: xr.Dataset) -> dict[str, np.ndarray]:
     the flow and volume of the subject's gut.
     """
     man = standard_individual("human")
-    scale = lambda v: by_organ(physiology, v)["gut"] / by_organ(man, v)["gut"][0]
+    scale = lambda v: of_organ(physiology, v, "gut") / of_organ(man, v, "gut")[0]
     return {
         "flow.gut_wall": GUT_WALL_FLOW * scale("blood_flow"),
         "volume.gut_wall": GUT_WALL_VOLUME * scale("volume"),

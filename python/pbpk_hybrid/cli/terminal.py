@@ -13,8 +13,9 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -93,36 +94,15 @@ def console(quiet: bool = False) -> Console:
     return Console(quiet=quiet, highlight=False)
 
 
-@contextlib.contextmanager
-def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr while the block runs; yields the function to call with
-    numbers of things done.
-
-    Nothing is drawn when `quiet` or when stderr is not a terminal.
+def stage(
+    text: str, quiet: bool, total: int | None = None
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress on stderr while the block runs; yields the function to call with numbers of
+    things done. See :func:`pbpk_hybrid._core.progress.progress`.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from .._core.progress import progress
 
-    screen = Console(stderr=True)
-    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
-    if total is not None:
-        columns += [BarColumn(), MofNCompleteColumn()]
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        disable=quiet or not screen.is_terminal,
-    ) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda done: bar.advance(task, done)
+    return progress(text, total, quiet=quiet)
 
 
 def check_folder(out: Path) -> None:

@@ -147,7 +147,9 @@ def show(
             return
         from rich.table import Table
 
-        table = Table("field", "value", "unit", "source", title=compound.name, title_justify="left")
+        table = Table(title=compound.name, title_justify="left")
+        for head, whole in (("field", True), ("value", False), ("unit", True), ("source", False)):
+            table.add_column(head, no_wrap=whole)
         for row in rows:
             table.add_row(row.field, _text(row.value), row.unit, row.source)
         console().print(table)

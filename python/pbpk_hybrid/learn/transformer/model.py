@@ -147,7 +147,7 @@ class Forecaster(OnDevice, Described):
         start
             one to go on from, of the same size; such as a constant-rate run
             (:meth:`from_run`) that is to be cooled down with ``schedule="cosine"`` and
-            another seed
+            another seed, or one with the decoder "shifted" that is to learn the decoder "curves"
         device, precision
             where and in which numbers to train, see
             :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA
@@ -165,7 +165,7 @@ class Forecaster(OnDevice, Described):
         )
         module = new_module(config)
         if start is not None:
-            load_weights(module, start.module.state_dict())
+            _start_from(module, start.module)
         log = train_module(module.to(run.device), config, run=run, steps=steps)
         return cls(module, corpus_reference(config), log).to(precision=precision)
 
@@ -227,7 +227,8 @@ class Forecaster(OnDevice, Described):
             if entry not in config:
                 raise CheckpointError("config", sorted(config), f"an entry {entry!r}")
         with reading(path):
-            settings = dict(config["config"])
+            # files written before there were two decoders have the first
+            settings = {"decoder": "shifted", **config["config"]}
             corpus = ForecasterConfig.from_dict({"corpus": settings.get("corpus", {})}).corpus
             found = settings_of(ForecasterConfig, settings, _LIMITS, corpus=corpus)
             check_finite(tensors)
@@ -471,6 +472,23 @@ class Forecaster(OnDevice, Described):
         self.module.eval()
         with autocast(self.device, self.precision):
             return self.module(batch).float()
+
+
+def _start_from(module: ForecasterModule, other: ForecasterModule) -> None:
+    """Weights of `other` for `module`.
+
+    Raises
+    ------
+    CheckpointError
+        a network of other sizes
+    """
+    theirs = replace(module.config, decoder=other.config.decoder)
+    if module.config.decoder == "curves" and other.config.decoder == "shifted":
+        with torch.device("meta"):
+            check_sizes(lambda: ForecasterModule(theirs), other.state_dict())
+        module.start_from(other)
+    else:
+        load_weights(module, other.state_dict())
 
 
 def _set_references(

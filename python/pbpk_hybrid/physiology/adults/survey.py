@@ -138,13 +138,14 @@ def _everybody() -> Survey:
 
     import pandas as pd
 
-    # pandas reads it in a fraction of the time of a row at a time; text becomes Python's own floats
+    # pandas reads it in a tenth of the time of a row at a time; as text, since its own numbers are
+    # not in every version the nearest floats that Python's are
     table = pd.read_csv(
-        io.BytesIO(content("nhanes")), dtype=object, na_values=["NA", ""], keep_default_na=False
+        io.BytesIO(content("nhanes")), dtype=str, na_values=["NA", ""], keep_default_na=False
     )
 
     def column(name: str) -> np.ndarray:
-        return table[name].to_numpy(dtype=float)
+        return np.array([float(x) for x in table[name]])
 
     return Survey(
         person=column("seqn").astype(np.int64),

@@ -445,12 +445,13 @@ def validate(ds: xr.Dataset, schema: str, *, field: str | None = None) -> xr.Dat
                     hint=_near(v.name, ds.variables),
                 )
             continue
-        _check_variable(ds[v.name], v, field)
+        _check_variable(ds, v, field)
     return ds
 
 
-def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
+def _check_variable(ds: xr.Dataset, v: Variable, field: str) -> None:
     name = f"{field}.{v.name}"
+    da = ds.variables[v.name]  # a DataArray would gather all coordinates first
     if da.dims not in v.dims:
         raise SchemaError(name, da.dims, "dims " + " or ".join(map(str, v.dims)))
     if v.kind == "str":
@@ -475,7 +476,7 @@ def _check_variable(da: xr.DataArray, v: Variable, field: str) -> None:
         what = f"values {'>' if v.exclusive else '>='} {v.minimum:g} {v.units}"
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        labels = {d: _label(da, d, i) for d, i in zip(da.dims, where, strict=True)}
+        labels = {d: _label(ds[v.name], d, i) for d, i in zip(da.dims, where, strict=True)}
         subject = labels.pop("subject", None)
         position = "".join(f"[{d}={x}]" for d, x in labels.items())
         raise SchemaError(name + position, float(values[where]), what, subject=subject)

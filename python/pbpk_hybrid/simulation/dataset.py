@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from xarray.indexes import PandasIndex
 
 from .._core import schemas
 from .._core.provenance import provenance
-from ..dosing import Regimen
 from ..dosing.records import dose_table
 from ..models.system.system import System
 from ..solvers.areas import of_concentrations
@@ -18,6 +19,17 @@ from ..solvers.base import Problem, Status, Trajectories
 from ..solvers.doses import subject_ids
 
 _DIMS = ("subject", "time", "compartment")
+#: covariates that go along into the result
+COVARIATES = (
+    "species",
+    "sex",
+    "age",
+    "body_weight",
+    "height",
+    "hematocrit",
+    "gfr",
+    "cardiac_output",
+)
 #: variables whose unit holds the amount
 _AMOUNTS = (
     "amount",
@@ -34,9 +46,10 @@ def simulation_dataset(
     system: System,
     problem: Problem,
     result: Trajectories,
-    regimen: Regimen,
     attributes: Mapping[str, Any],
     first_dose: np.ndarray,
+    records: Mapping[str, Any] | None = None,
+    of_subjects: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """The result of one integration as a Dataset of schema ``simulation``.
 
@@ -44,30 +57,42 @@ def simulation_dataset(
     ----------
     system, problem, result
         What was integrated, and what came of it.
-    regimen : Regimen
-        Named in the attributes.
     attributes : mapping
         Further attributes of the Dataset.
     first_dose : ndarray, (n_subjects,), mg
+    records : mapping, optional
+        The dose records as variables; see :func:`dose_records`.
+    of_subjects : mapping, optional
+        Further coordinates over subjects; see :func:`covariates`.
     """
     variables = _curves(system, problem, result) | _diagnostics(result)
     if result.area is not None:
         variables |= _areas(problem, result)
     if result.sensitivity is not None:
         variables["concentration_sensitivity"] = _sensitivity(system, problem, result)
-    return xr.Dataset(
-        variables,
-        _coordinates(system, problem, result, first_dose),
+    # in one call: each later assignment would align and copy everything again
+    ds = xr.Dataset(
+        variables | dict(records or {}),
+        _indexed(_coordinates(system, problem, result, first_dose) | dict(of_subjects or {})),
         attrs=provenance(
             **system.attrs,
             **result.facts,
             **attributes,
-            regimen=str(regimen),
             failed_subjects=int((result.status != Status.SUCCESS).sum()),
             schema="simulation",
             schema_version=schemas.SCHEMA_VERSION,
         ),
     )
+    return _label_amounts(ds, system.attrs.get("amount_unit", "mg"))
+
+
+def covariates(people: xr.Dataset) -> dict[str, Any]:
+    """Covariates of the subjects as coordinates of the result."""
+    return {
+        name: ("subject", people.variables[name].values.copy(), people.variables[name].attrs)
+        for name in COVARIATES
+        if name in people.variables
+    }
 
 
 def dose_records(
@@ -82,7 +107,7 @@ def dose_records(
     }
 
 
-def label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
+def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
     """Units of a model whose amounts are not in mg, in place of those of the schema."""
     if unit == "mg":
         return dataset
@@ -182,4 +207,32 @@ def _coordinates(
     return coords
 
 
-__all__ = ["dose_records", "label_amounts", "simulation_dataset"]
+def _indexed(coords: dict[str, Any]) -> xr.Coordinates:
+    """Coordinates with their indexes; those of names are made once, since text takes long."""
+    variables: dict[str, Any] = {}
+    indexes: dict[str, PandasIndex] = {}
+    for name, value in coords.items():
+        if isinstance(value, tuple) and value[0] != name:
+            variables[name] = xr.Variable(*value)
+            continue
+        if isinstance(value, tuple):
+            index = PandasIndex(value[1], name)
+            made = index.create_variables({name: xr.Variable(*value)})
+        elif value.dtype.kind == "U":
+            index, made = _index_of_names(name, tuple(value.tolist()))
+        else:
+            index = PandasIndex(value, name)
+            made = index.create_variables()
+        variables |= made
+        indexes[name] = index
+    return xr.Coordinates(variables, indexes)
+
+
+@lru_cache(maxsize=64)
+def _index_of_names(dim: str, names: tuple[str, ...]) -> tuple[PandasIndex, dict[Any, Any]]:
+    values = np.array(names, dtype=str)
+    index = PandasIndex(values, dim, values.dtype)
+    return index, index.create_variables({dim: xr.Variable(dim, values)})
+
+
+__all__ = ["COVARIATES", "covariates", "dose_records", "simulation_dataset"]

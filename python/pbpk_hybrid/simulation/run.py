@@ -28,7 +28,7 @@ from ..solvers.doses import dose_stops, last_dose_time, last_interval, steady_st
 from ..solvers.select import choose_backend, workload
 from ..solvers.signs import why_negative
 from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
-from .dataset import dose_records, label_amounts, simulation_dataset
+from .dataset import covariates, dose_records, simulation_dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +143,9 @@ def run_system(
     times: Sequence[float] | np.ndarray | TimeGrid | None,
     settings: RunSettings,
     attributes: Mapping[str, Any] | None = None,
+    people: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """:func:`simulate_system` with its keywords grouped."""
+    """:func:`simulate_system` with its keywords grouped; covariates of `people` go along."""
     check_kind(
         "options", settings.options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None"
     )
@@ -158,10 +159,17 @@ def run_system(
     done = _integrate(system, regimen, doses, times, settings)
     _report_failures(system, done.result, settings.raise_on_failure)
     attributes = {**done.attributes, **(attributes or {}), **done.time_grid}
-    ds = simulation_dataset(system, done.problem, done.result, regimen, attributes, done.first_dose)
     as_given = [("", regimen)] if doses.as_given is None else doses.as_given
-    ds = ds.assign(dose_records(system, as_given, doses.body_weight, done.problem.times[-1]))
-    return label_amounts(ds, system.attrs.get("amount_unit", "mg"))
+    records = dose_records(system, as_given, doses.body_weight, done.problem.times[-1])
+    return simulation_dataset(
+        system,
+        done.problem,
+        done.result,
+        {**attributes, "regimen": str(regimen)},
+        done.first_dose,
+        records,
+        {} if people is None else covariates(people),
+    )
 
 
 def _integrate(

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..growth import QUANTITIES, Growth
-from ..tables.files import rows
+from ..tables.files import content
 
 ETHNICITIES = (
     "Mexican American",
@@ -146,21 +146,29 @@ def taken(people: Survey, rows: np.ndarray) -> Survey:
 
 def _everybody() -> Survey:
     """The whole table; what was not measured is NaN."""
-    table = rows("nhanes")
+    import io
+
+    import pandas as pd
+
+    # pandas reads it in a tenth of the time of a row at a time; "round_trip": Python's own floats
+    table = pd.read_csv(
+        io.BytesIO(content("nhanes")),
+        float_precision="round_trip",
+        na_values=["NA", ""],
+        keep_default_na=False,
+    )
 
     def column(name: str) -> np.ndarray:
-        return np.array(
-            [float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table]
-        )
+        return table[name].to_numpy(dtype=float)
 
     return Survey(
         person=column("seqn").astype(np.int64),
-        male=np.array([row["riagendr"] for row in table]) == "Male",
+        male=table["riagendr"].to_numpy(dtype=str) == "Male",
         age=column("ridexagm") / 12,
         body_weight=column("bmxwt"),
         height=column("bmxhtlenavg"),
         serum_creatinine=column("lbxscr"),
         hematocrit=column("lbxhct") / 100,
-        ethnicity=np.array([row["ridreth1"] for row in table]),
+        ethnicity=table["ridreth1"].to_numpy(dtype=str),
         weight=column("wtmec6yr"),
     )

@@ -13,7 +13,7 @@ from . import options as opt
 from .cohort import Chunks, population_to_store
 from .groups import with_groups
 from .subjects import SubjectChoice, SubjectOptions
-from .terminal import SUBJECTS_FAILED, console, reporting, stage, write_table
+from .terminal import SUBJECTS_FAILED, console, reporting, say_json, stage, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,6 +65,7 @@ def population(
     chunks: Chunks,
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Draw virtual subjects; print a summary and, with --out, write them. Or: check FILE.
@@ -94,7 +95,10 @@ def population(
                 drawn = choice.draw(seed_used)
             if out is not None:
                 write_population(drawn, out)
-        if not quiet:
+        if as_json:
+            files = [] if out is None else [str(out)]
+            say_json({"subjects": count, "seed": seed_used, **summary(drawn), "files": files})
+        elif not quiet:
             print_population(drawn, choice, seed_used, out)
 
 
@@ -161,28 +165,38 @@ def write_population(people: xr.Dataset, out: Path) -> None:
         save_results(people, out, schema="physiology")
 
 
-def print_population(
-    people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
-) -> None:
-    """Print median and 5 to 95 % of the summary variables, and remarks of the generator."""
+def summary(people: xr.Dataset) -> dict[str, Any]:
+    """How many women, and median and 5 to 95 % of the summary variables."""
     import numpy as np
-    from rich.table import Table
 
-    from ..results.tables import number
-
-    females = int(np.count_nonzero(people["sex"].values == "female"))
-    title = f"{choice.count} {choice.species} subjects, {females} female, seed {seed}"
-    table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
+    variables = {}
     for name in _SHOWN:
         if name not in people or people[name].dims != ("subject",):
             continue
         values = people[name].values.astype(float)
         values = values[np.isfinite(values)]
         if values.size:
-            low, median, high = np.quantile(values, (0.05, 0.5, 0.95))
+            low, median, high = map(float, np.quantile(values, (0.05, 0.5, 0.95)))
             unit = str(people[name].attrs.get("units", ""))
-            label = name.replace("_", " ")
-            table.add_row(label, unit, number(median), number(low), number(high))
+            variables[name] = {"units": unit, "median": median, "p05": low, "p95": high}
+    female = int(np.count_nonzero(people["sex"].values == "female"))
+    return {"female": female, "variables": variables}
+
+
+def print_population(
+    people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
+) -> None:
+    """Print median and 5 to 95 % of the summary variables, and remarks of the generator."""
+    from rich.table import Table
+
+    from ..results.tables import number
+
+    facts = summary(people)
+    title = f"{choice.count} {choice.species} subjects, {facts['female']} female, seed {seed}"
+    table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
+    for name, of in facts["variables"].items():
+        row = (number(of[key]) for key in ("median", "p05", "p95"))
+        table.add_row(name.replace("_", " "), of["units"], *row)
     screen = console()
     screen.print(table)
     if "like" in people.attrs:

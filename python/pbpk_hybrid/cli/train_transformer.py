@@ -22,7 +22,10 @@ def transformer(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Folder of a run to continue, such as to anneal a run of constant rate."),
+        typer.Option(
+            help="Folder of a run to continue, such as to anneal a run of constant rate; or a "
+            "checkpoint file."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")
@@ -46,7 +49,11 @@ def transformer(
         settings = ForecasterConfig() if config is None else ForecasterConfig.from_toml(config)
         if seed is not None:
             settings = replace(settings, seed=seed)
-        begin = None if start is None else Forecaster.from_run(start, settings, averaged=False)
+        begin = None
+        if start is not None and start.is_dir():
+            begin = Forecaster.from_run(start, settings, averaged=False)
+        elif start is not None:
+            begin = Forecaster.load(start)
         model = Forecaster.fit(
             settings,
             start=begin,

@@ -46,6 +46,7 @@ def sample_population(
     where: str | Sequence[str] | None = None,
     strict: bool = False,
     organs: Mapping[str, Any] | None = None,
+    special: Any = None,
 ) -> xr.Dataset:
     """n random subjects of a species, each closed on its own body weight and cardiac output.
 
@@ -101,6 +102,10 @@ def sample_population(
     organs
         Organs of a known mass, such as ``{"liver": "0.8 of normal", "kidney": "0.25 kg"}``;
         everybody has them exactly, see :mod:`.adults.fixed_organs`.
+    special
+        A special population, such as ``"elderly, severe renal impairment"``, ``"30 weeks
+        pregnant"``, ``"obese class 3"``, or a mapping; see :mod:`.conditions.special`. Its group
+        goes with the filters, its conditions change everybody drawn.
 
     Returns
     -------
@@ -143,6 +148,9 @@ def sample_population(
         "ethnicity": ethnicity,
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if special is not None:
+        table = {"like": like, "where": where, "strict": strict, "organs": organs}
+        return _special(int(n), species, seed, special, {**filters, "sex": sex, **options, **table})
     if strict and like is None:
         raise InputError("strict", strict, "a table, given by like")
     if like is not None and _are_people(like):
@@ -167,6 +175,25 @@ def sample_population(
     if only_children(age):
         return sample_children(int(n), rng, seed, filters, women, **drawing)
     return sample_adults(int(n), rng, seed, filters, sex, **drawing)
+
+
+def _special(
+    n: int, species: str, seed: Any, special: Any, options: Mapping[str, Any]
+) -> xr.Dataset:
+    """People of a special population: its group is drawn, its conditions are put in.
+
+    Raises
+    ------
+    InputError
+        Animals, or filters that leave nobody of the group.
+    """
+    from .conditions.special import filters_with, read_special, with_conditions
+
+    asked = read_special(special)
+    if species != "human":
+        raise InputError("special", str(asked), "nothing", hint=f"the {species} has none")
+    people = sample_population(n, species, seed=seed, **filters_with(asked, options))
+    return with_conditions(people, asked)
 
 
 def sample_block(

@@ -11,6 +11,8 @@ from typing import Any
 from ..._core.errors import FileFormatError, InputError, unknown_name
 from .corpus import CorpusOptions
 
+DECODERS = ("curves", "shifted")
+
 
 @dataclass(frozen=True)
 class ForecasterConfig:
@@ -32,6 +34,10 @@ class ForecasterConfig:
         components that follow the mechanistic curve
     summaries
         tokens by which another patient is seen
+    decoder
+        "curves": in plasma and blood the prediction follows the curves of the hypotheses and a
+        bent reference curve, and components are weighted once a patient; "shifted": every query
+        shifts its components freely, as in the first shipped forecaster
     steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed
         of the training; with the constant schedule a finished run can be made longer
     validation_batches
@@ -47,6 +53,7 @@ class ForecasterConfig:
     hypotheses: int = 4
     anchored: int = 2
     summaries: int = 2
+    decoder: str = "curves"
     steps: int = 100_000
     learning_rate: float = 7e-4
     schedule: str = "constant"
@@ -72,6 +79,8 @@ class ForecasterConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"config.{name}", value, "an integer of at least 1")
+        if self.decoder not in DECODERS:
+            raise unknown_name("config.decoder", self.decoder, DECODERS, what="a decoder")
         if self.width % self.heads:
             raise InputError("config.width", self.width, f"a multiple of heads = {self.heads}")
 

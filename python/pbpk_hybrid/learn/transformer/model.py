@@ -136,7 +136,7 @@ class Forecaster(Described):
         start
             one to go on from, of the same size; such as a constant-rate run
             (:meth:`from_run`) that is to be cooled down with ``schedule="cosine"`` and
-            another seed
+            another seed, or one with the decoder "shifted" that is to learn the decoder "curves"
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Forecaster(Described):
         config = config or ForecasterConfig()
         module = new_module(config)
         if start is not None:
-            load_weights(module, start.module.state_dict())
+            _start_from(module, start.module)
         log = train_module(
             module,
             config,
@@ -209,7 +209,8 @@ class Forecaster(Described):
             if entry not in config:
                 raise CheckpointError("config", sorted(config), f"an entry {entry!r}")
         with reading(path):
-            settings = dict(config["config"])
+            # files written before there were two decoders have the first
+            settings = {"decoder": "shifted", **config["config"]}
             corpus = ForecasterConfig.from_dict({"corpus": settings.get("corpus", {})}).corpus
             found = settings_of(ForecasterConfig, settings, _LIMITS, corpus=corpus)
             check_finite(tensors)
@@ -450,6 +451,23 @@ class Forecaster(Described):
         """The predictive mixture in the network's units (see :func:`.features.prepare`)."""
         self.module.eval()
         return self.module(batch)
+
+
+def _start_from(module: ForecasterModule, other: ForecasterModule) -> None:
+    """Weights of `other` for `module`.
+
+    Raises
+    ------
+    CheckpointError
+        a network of other sizes
+    """
+    theirs = replace(module.config, decoder=other.config.decoder)
+    if module.config.decoder == "curves" and other.config.decoder == "shifted":
+        with torch.device("meta"):
+            check_sizes(lambda: ForecasterModule(theirs), other.state_dict())
+        module.start_from(other)
+    else:
+        load_weights(module, other.state_dict())
 
 
 def _set_references(

@@ -75,6 +75,8 @@ _WHERE = {
     "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
+    "report.dossier": ("dossier",),
+    "report.assessment": ("Assessment",),
     "_core.errors": (
         "PBPKError",
         "InputError",
@@ -160,6 +162,8 @@ if TYPE_CHECKING:
         with_renal_impairment,
         with_transporters,
     )
+    from .report.assessment import Assessment
+    from .report.dossier import dossier
     from .results import open_results
     from .simulation.exposure import exposure_ratios
     from .simulation.interaction_matrix import interactions

@@ -21,6 +21,8 @@ COMMANDS = {
     "fit": ("fit", "fit"),
     "dose": ("dose", "dose"),
     "scale": ("scale", "scale"),
+    "report": ("report", "report"),
+    "requalify": ("requalify", "requalify"),
     "app": ("webapp", "app"),
     "doctor": ("doctor", "doctor"),
     "julia": ("julia", "app"),

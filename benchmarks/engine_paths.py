@@ -175,11 +175,28 @@ def _nca(quick: bool):
     return lambda: ph.nca(result)
 
 
-NAMED = (
-    "clint.liver fraction_unbound_plasma blood_to_plasma_ratio absorption_rate kp.adipose "
-    "kp.muscle kp.liver kp.kidney kp.gut kp.skin kp.brain kp.lung flow.liver flow.kidney "
-    "flow.muscle flow.gut volume.adipose volume.muscle volume.liver clearance_renal"
-).split()
+NAMED = [
+    "clint.liver",
+    "fraction_unbound_plasma",
+    "blood_to_plasma_ratio",
+    "absorption_rate",
+    "kp.adipose",
+    "kp.muscle",
+    "kp.liver",
+    "kp.kidney",
+    "kp.gut",
+    "kp.skin",
+    "kp.brain",
+    "kp.lung",
+    "flow.liver",
+    "flow.kidney",
+    "flow.muscle",
+    "flow.gut",
+    "volume.adipose",
+    "volume.muscle",
+    "volume.liver",
+    "clearance_renal",
+]
 
 
 def _midazolam(parameters: list[str]):

@@ -123,7 +123,7 @@ permeability_limited, absorption
 
 
 def people_of(population: xr.Dataset | None) -> xr.Dataset:
-    """The people of a simulation, checked; None: the reference man, for reading only."""
+    """The people of a simulation, checked; None: the reference human, for reading only."""
     from ..physiology.dataset import check_physiology
     from ..physiology.individual import standard_individual
 

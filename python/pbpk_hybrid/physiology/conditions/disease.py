@@ -290,7 +290,9 @@ def with_pregnancy(women: xr.Dataset, gestational_age: float | str) -> xr.Datase
     out = women.assign(
         volume=(("subject", "organ"), mass / density, women["volume"].attrs),
         blood_flow=(("subject", "organ"), flow, women["blood_flow"].attrs),
-        **{name: ("subject", values, women[name].attrs) for name, values in changed.items()},
+    )
+    out = out.assign(
+        {name: ("subject", values, women[name].attrs) for name, values in changed.items()}
     )
     weeks = ("subject", np.full(weight.size, ga), {"units": "week"})
     out = out.assign(gestational_age=weeks)

@@ -77,6 +77,7 @@ _WHERE = {
     "results": ("open_results",),
     "report.dossier": ("dossier",),
     "report.assessment": ("Assessment",),
+    "report.requalification": ("requalify",),
     "_core.errors": (
         "PBPKError",
         "InputError",
@@ -164,6 +165,7 @@ if TYPE_CHECKING:
     )
     from .report.assessment import Assessment
     from .report.dossier import dossier
+    from .report.requalification import requalify
     from .results import open_results
     from .simulation.exposure import exposure_ratios
     from .simulation.interaction_matrix import interactions

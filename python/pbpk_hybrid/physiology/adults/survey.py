@@ -138,16 +138,13 @@ def _everybody() -> Survey:
 
     import pandas as pd
 
-    # pandas reads it in a tenth of the time of a row at a time; "round_trip": Python's own floats
-    table = pd.read_csv(
-        io.BytesIO(content("nhanes")),
-        float_precision="round_trip",
-        na_values=["NA", ""],
-        keep_default_na=False,
-    )
+    # read as text by pandas, in a tenth of the time of a row at a time, and turned into numbers by
+    # numpy: as exactly as Python's own float
+    table = pd.read_csv(io.BytesIO(content("nhanes")), dtype=str, na_filter=False)
 
     def column(name: str) -> np.ndarray:
-        return table[name].to_numpy(dtype=float)
+        text = table[name].to_numpy(dtype=str)
+        return np.where((text == "") | (text == "NA"), "nan", text).astype(float)
 
     return Survey(
         person=column("seqn").astype(np.int64),

@@ -36,8 +36,10 @@ _WHERE = {
         "tissue_composition",
         "reference_child",
         "reference_pregnancy",
+        "with_conditions",
         "with_enzymes",
         "with_hepatic_impairment",
+        "with_pregnancy",
         "with_renal_impairment",
         "with_transporters",
     ),
@@ -73,6 +75,9 @@ _WHERE = {
     "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
+    "report.dossier": ("dossier",),
+    "report.assessment": ("Assessment",),
+    "report.requalification": ("requalify",),
     "_core.errors": (
         "PBPKError",
         "InputError",
@@ -151,11 +156,16 @@ if TYPE_CHECKING:
         sample_population,
         tissue_composition,
         virtual_twins,
+        with_conditions,
         with_enzymes,
         with_hepatic_impairment,
+        with_pregnancy,
         with_renal_impairment,
         with_transporters,
     )
+    from .report.assessment import Assessment
+    from .report.dossier import dossier
+    from .report.requalification import requalify
     from .results import open_results
     from .simulation.exposure import exposure_ratios
     from .simulation.interaction_matrix import interactions

@@ -13,12 +13,26 @@ from typing import Annotated
 
 import typer
 
+from .completion import (
+    complete_basis,
+    complete_compound,
+    complete_distribution,
+    complete_field,
+    complete_hepatic_model,
+    complete_method,
+    complete_partition_method,
+    complete_species,
+)
 from .parsing import number_option
 
 # ---- how the command runs -----------------------------------------------------------------------
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object for a script, and nothing else, on stdout."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Seed = Annotated[
@@ -31,7 +45,12 @@ Seed = Annotated[
 SubjectCount = Annotated[
     int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")
 ]
-Species = Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")]
+Species = Annotated[
+    str,
+    typer.Option(
+        help="human, monkey, dog, minipig, rabbit, rat or mouse.", autocompletion=complete_species
+    ),
+]
 Age = Annotated[str | None, typer.Option(help='[year], such as "20-60".')]
 Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")]
 BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
@@ -74,7 +93,10 @@ Variability = Annotated[
 # ---- compound and dose --------------------------------------------------------------------------
 
 CompoundName = Annotated[
-    str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")
+    str | None,
+    typer.Argument(
+        help="Name, alias, CAS number or DTXSID of a compound.", autocompletion=complete_compound
+    ),
 ]
 CompoundFile = Annotated[
     Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
@@ -90,6 +112,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         help="FIELD=VALUE of the compound, such as fraction_unbound_plasma=3%; again for more.",
+        autocompletion=complete_field,
     ),
 ]
 Dose = Annotated[
@@ -100,7 +123,12 @@ Dose = Annotated[
     ),
 ]
 Observed = Annotated[
-    str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
+    str,
+    typer.Option(
+        help="What to compare with: published data (auto, none, shipped, osp or cvtdb), or a .csv "
+        "of your own with subject, time [h] and concentration [mg/L], units in the header.",
+        autocompletion=lambda: ["auto", "none", "shipped", "osp", "cvtdb"],
+    ),
 ]
 
 # ---- model choices ------------------------------------------------------------------------------
@@ -109,19 +137,29 @@ Clearance = Annotated[
     str | None,
     typer.Option(
         help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
-        "[default: the compound's own]."
+        "[default: the compound's own].",
+        autocompletion=complete_basis,
     ),
 ]
 Distribution = Annotated[
     str | None,
     typer.Option(
         help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the "
-        "measured volume) [default: the compound's own]."
+        "measured volume) [default: the compound's own].",
+        autocompletion=complete_distribution,
     ),
 ]
-PartitionMethod = Annotated[str | None, typer.Option(help="Method for the partition coefficients.")]
+PartitionMethod = Annotated[
+    str | None,
+    typer.Option(
+        help="Method for the partition coefficients.", autocompletion=complete_partition_method
+    ),
+]
 HepaticModel = Annotated[
-    str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
+    str | None,
+    typer.Option(
+        help="well_stirred, parallel_tube or dispersion.", autocompletion=complete_hepatic_model
+    ),
 ]
 
 
@@ -153,7 +191,10 @@ Compartments = Annotated[
 ]
 Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
 Method = Annotated[
-    str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
+    str | None,
+    typer.Option(
+        help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].", autocompletion=complete_method
+    ),
 ]
 RelativeTolerance = Annotated[
     float | None,

@@ -55,6 +55,8 @@ class SubjectChoice:
         With ``"pcdm"``: allow ranges without training subjects.
     table : mapping
         ``like``, ``where`` and ``strict`` of ``sample_population``, those that are given.
+    computing : mapping
+        With ``"pcdm"``: ``device`` and ``precision`` of the network.
     """
 
     count: int
@@ -63,6 +65,7 @@ class SubjectChoice:
     filters: Mapping[str, str | None]
     extrapolate: bool = False
     table: Mapping[str, Any] = field(default_factory=dict)
+    computing: Mapping[str, str] = field(default_factory=dict)
 
     def draw(self, seed: int) -> xr.Dataset:
         """The physiology Dataset of these subjects; errors as of :func:`draw`."""
@@ -73,6 +76,7 @@ class SubjectChoice:
             generator=self.generator,
             extrapolate=self.extrapolate,
             table=self.table,
+            computing=self.computing,
             **self.filters,
         )
 
@@ -112,6 +116,7 @@ def draw(
     generator: str = "survey",
     extrapolate: bool = False,
     table: Mapping[str, Any] | None = None,
+    computing: Mapping[str, str] | None = None,
     **filters: str | None,
 ) -> xr.Dataset:
     """`n` virtual subjects.
@@ -127,6 +132,8 @@ def draw(
         With ``"pcdm"``: allow ranges without training subjects.
     table : mapping, optional
         ``like``, ``where`` and ``strict`` of ``sample_population``.
+    computing : mapping, optional
+        With ``"pcdm"``: ``device`` and ``precision`` of the network.
     **filters : str or None
         Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
         [kg/m2] and ``egfr`` [mL/min/1.73 m2].
@@ -159,7 +166,7 @@ def draw(
                 "--species", species, "human", hint="the diffusion model knows people only"
             )
         parts = [
-            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate)
+            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate, **(computing or {}))
             for b in range(len(block_sizes(n)))
         ]
         return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})

@@ -9,8 +9,8 @@ import typer
 
 from .groups import with_groups
 from .options import Debug, Quiet
-from .terminal import check_folder, reporting
-from .train import Folder, TrainingRun, app
+from .terminal import reporting
+from .train import Folder, TrainingRun, app, report
 
 
 @app.command("transformer")
@@ -22,7 +22,10 @@ def transformer(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Folder of a run to continue, such as to anneal a run of constant rate."),
+        typer.Option(
+            help="Folder of a run to continue, such as to anneal a run of constant rate; or a "
+            "checkpoint file."
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of all random draws [default: the config's].")
@@ -38,7 +41,7 @@ def transformer(
     Writes forecaster.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
-        check_folder(out)
+        path = run.checkpoint(out, "forecaster")
         from dataclasses import replace
 
         from ..learn.transformer import Forecaster, ForecasterConfig
@@ -46,19 +49,20 @@ def transformer(
         settings = ForecasterConfig() if config is None else ForecasterConfig.from_toml(config)
         if seed is not None:
             settings = replace(settings, seed=seed)
-        begin = None if start is None else Forecaster.from_run(start, settings, averaged=False)
+        begin = None
+        if start is not None and start.is_dir():
+            begin = Forecaster.from_run(start, settings, averaged=False)
+        elif start is not None:
+            begin = Forecaster.load(start)
         model = Forecaster.fit(
             settings,
             start=begin,
             steps=run.steps,
             folder=out,
-            max_minutes=run.max_minutes,
-            threads=run.threads,
             progress=not quiet,
             tensorboard=tensorboard,
+            **run.keywords(),
         )
-        path = model.save(out / "forecaster.safetensors", overwrite=True)
+        model.save(path, overwrite=run.overwrite)
         if not quiet:
-            log = model.log_
-            best = f"best validation loss {log.best:.5g} at step {log.best_step}"
-            typer.echo(f"{best}, {log.seconds / 60:.1f} min; written: {path}")
+            report(path, model.log)

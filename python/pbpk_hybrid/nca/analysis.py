@@ -186,7 +186,7 @@ def nca(
         if name in found
     }
     data_vars.update(flag_variables(found["flags"], dims))
-    coords: dict[str, Any] = {"subject": profiles.subject, **profiles.coords}
+    coords: dict[str, Any] = {"subject": profiles.subject}
     if several:
         coords["interval"] = (
             "interval",
@@ -196,6 +196,7 @@ def nca(
         coords["dose_time"] = (dims, starts, {"units": "h", "long_name": "time of the dose"})
     if not np.isnan(doses).all():
         coords["dose"] = (dims, doses, {"units": "mg", "long_name": "dose"})
+    coords |= profiles.coords
     return xr.Dataset(data_vars, coords, attrs=_attrs(data, profiles, plans, compartment, options))
 
 

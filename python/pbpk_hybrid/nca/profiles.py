@@ -109,12 +109,12 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
             raise SchemaError(
                 f"simulation.{name}", list(map(str, ds.coords)), f"a coordinate '{name}'"
             )
-    names = [str(c) for c in ds["compartment"].values]
+    names = [str(c) for c in ds.variables["compartment"].values]
     if compartment not in names:
         raise unknown_name(
             "compartment", compartment, names, what="a compartment of the simulation"
         )
-    curve = ds["concentration"].sel(compartment=compartment)
+    curve = ds.variables["concentration"].isel(compartment=names.index(compartment))
     if "compound" in curve.dims:
         known = [str(c) for c in ds["compound"].values] if "compound" in ds.coords else []
         if compound is None and curve.sizes["compound"] > 1:
@@ -124,18 +124,18 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
             if compound is None
             else curve.isel(compound=_position(compound, known))
         )
-    time = np.asarray(ds["time"].values, dtype=float)
+    time = np.asarray(ds.variables["time"].values, dtype=float)
     _check_times(time, None)
     values = np.asarray(curve.transpose("subject", "time").values, dtype=float)
     coords = {
-        str(k): v
-        for k, v in ds.coords.items()
-        if v.dims == ("subject",) and k not in ("subject", "dose")
+        str(k): ds.variables[k]
+        for k in ds.coords
+        if ds.variables[k].dims == ("subject",) and k not in ("subject", "dose")
     }
-    status = np.asarray(ds["status"].values)
+    status = np.asarray(ds.variables["status"].values)
     dose = (
-        np.asarray(ds["dose"].values, dtype=float)
-        if "dose" in ds.variables and ds["dose"].dims == ("subject",)
+        np.asarray(ds.variables["dose"].values, dtype=float)
+        if "dose" in ds.variables and ds.variables["dose"].dims == ("subject",)
         else None
     )
     return Profiles(
@@ -143,7 +143,7 @@ def _from_simulation(ds: xr.Dataset, compartment: str, lloq: Any, compound: str 
         values,
         _lloq(lloq, values),
         None,
-        np.asarray(ds["subject"].values),
+        np.asarray(ds.variables["subject"].values),
         dose,
         status != 0,
         coords,
@@ -166,13 +166,14 @@ def _integral(ds: xr.Dataset, compartment: str, time: np.ndarray) -> Integral | 
     """The solver's areas of one compartment; None where the file has none of it."""
     if "cumulative_auc" not in ds.variables or "cumulative_aumc" not in ds.variables:
         return None
-    names = [str(c) for c in ds["auc_compartment"].values]
+    names = [str(c) for c in ds.variables["auc_compartment"].values]
     if compartment not in names:
         return None
     at = names.index(compartment)
     auc, aumc = (
         np.asarray(
-            ds[name].transpose("subject", "time", "auc_compartment").values[:, :, at], dtype=float
+            ds.variables[name].isel(auc_compartment=at).transpose("subject", "time").values,
+            dtype=float,
         )
         for name in ("cumulative_auc", "cumulative_aumc")
     )

@@ -9,7 +9,10 @@ from typing import Any
 
 from ..._core.errors import InputError, unknown_name
 from ..._core.limits import border, check_nesting, read_text
+from ..settings import make_settings
 from .corpus import CorpusOptions
+
+DECODERS = ("curves", "shifted")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class ForecasterConfig:
         components that follow the mechanistic curve
     summaries
         tokens by which another patient is seen
+    decoder
+        "curves": in plasma and blood the prediction follows the curves of the hypotheses and a
+        bent reference curve, and components are weighted once a patient; "shifted": every query
+        shifts its components freely, as in the first shipped forecaster
     steps, learning_rate, schedule, ema, warmup, weight_decay, evaluate_every, seed
         of the training; with the constant schedule a finished run can be made longer
     validation_batches
@@ -47,6 +54,7 @@ class ForecasterConfig:
     hypotheses: int = 4
     anchored: int = 2
     summaries: int = 2
+    decoder: str = "curves"
     steps: int = 100_000
     learning_rate: float = 7e-4
     schedule: str = "constant"
@@ -72,6 +80,8 @@ class ForecasterConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"config.{name}", value, "an integer of at least 1")
+        if self.decoder not in DECODERS:
+            raise unknown_name("config.decoder", self.decoder, DECODERS, what="a decoder")
         if self.width % self.heads:
             raise InputError("config.width", self.width, f"a multiple of heads = {self.heads}")
 
@@ -94,7 +104,9 @@ class ForecasterConfig:
         corpus = values.pop("corpus", {})
         if not isinstance(corpus, dict):
             raise InputError("config.corpus", corpus, "a table of settings")
-        return _make(cls, values, "config", corpus=_make(CorpusOptions, corpus, "config.corpus"))
+        return make_settings(
+            cls, values, "config", corpus=make_settings(CorpusOptions, corpus, "config.corpus")
+        )
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike) -> ForecasterConfig:
@@ -112,23 +124,6 @@ class ForecasterConfig:
         with border("config", str(path), "a TOML file"):
             values = tomllib.loads(text)
         return cls.from_dict(values)
-
-
-def _make(cls, values: dict[str, Any], where: str, **more):
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    default = cls()
-    given = {}
-    for name, value in values.items():
-        if name not in known:
-            raise unknown_name(f"{where}.{name}", name, known, what="a setting")
-        usual = getattr(default, name)
-        if isinstance(usual, tuple):
-            value = tuple(value) if isinstance(value, list | tuple) else value
-        kinds = (int, float) if isinstance(usual, float) else type(usual)
-        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(usual, bool):
-            raise InputError(f"{where}.{name}", value, f"a value like {usual!r}")
-        given[name] = value
-    return cls(**given, **more)
 
 
 __all__ = ["ForecasterConfig"]

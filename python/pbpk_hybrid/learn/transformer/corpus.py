@@ -32,6 +32,11 @@ from .corpus_whole_body import WholeBody, draw_whole_body
 #: what may be drawn as regimen in training; loading and missed doses are left out and serve
 #: as the test of generalisation
 TRAINED = ("bolus", "infusion", "oral", "repeated")
+#: patients per compound, and how many at most where nobody sees the others
+_GROUPS, _USUAL_GROUP = (1, 2, 4, 8, 16, 32, 64), 8
+#: share of compounds whose doses by mouth are absorbed to another extent each time, and the
+#: ln sd's own sd
+_OCCASIONS_SHARE, _OCCASIONS_SD = 0.5, 0.2
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class CorpusOptions:
     batch_size
         patients per batch, a multiple of 32
     group
-        patients per compound, a divisor of 16
+        most patients per compound, a power of two up to 64; where patients see the others of
+        their group its size is drawn, else it is at most 8
     observations, queries
         most per patient; three of five batches have at most four observations per patient
     doses
@@ -68,10 +74,10 @@ class CorpusOptions:
     """
 
     batch_size: int = 256
-    group: int = 8
+    group: int = 64
     observations: int = 12
     queries: int = 8
-    doses: int = 12
+    doses: int = 24
     whole_body: float = 0.5
     context: float = 0.45
     regimens: tuple[str, ...] = TRAINED
@@ -83,8 +89,8 @@ class CorpusOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 32 or self.batch_size % 32:
             raise InputError("batch_size", self.batch_size, "a multiple of 32")
-        if self.group < 1 or LANES % self.group:
-            raise InputError("group", self.group, f"a divisor of {LANES}")
+        if self.group not in _GROUPS:
+            raise InputError("group", self.group, f"one of {list(_GROUPS)}")
         for name in ("observations", "queries", "doses"):
             if not 1 <= getattr(self, name) <= 64:
                 raise InputError(name, getattr(self, name), "an integer from 1 to 64")
@@ -225,11 +231,12 @@ class Corpus:
         """
         options, people = self.options, pool()
         n = packs * LANES
-        group = np.arange(n) // options.group
-        schedules = [draw_schedule(rng, options.regimens, most) for _ in range(packs)]
+        size = self._group_size(rng, n, context)
+        group = np.arange(n) // size
+        schedules = _draw_schedules(rng, options.regimens, most, packs, size)
         draw = self._whole_body_patients if whole_body else self._compartmental_patients
         patients = draw(rng, people, group)
-        lengths = self._horizons(rng, schedules, patients.half_life)
+        lengths = _horizons(rng, schedules, patients.half_life, size)
         # patients of the whole-body model come with their mechanistic reference
         times = len(patients.system.k_value) // n
         curves = integrate_schedules(
@@ -239,6 +246,7 @@ class Corpus:
             np.tile(patients.weight, times),
             patients.absorption.tile(times),
             SITES if whole_body else ("plasma",),
+            None if options.exact else _occasions(rng, schedules, group, times),
         )
         samples = draw_samples(rng, n, seen, options.queries, min(8, options.observations))
         simulated = Simulated(
@@ -251,7 +259,7 @@ class Corpus:
             patients.subjects,
             patients.descriptors,
             whole_body,
-            options.group,
+            size,
         )
         batch, noise = measure(
             rng,
@@ -292,7 +300,7 @@ class Corpus:
         # a third of the human groups are of another size, from neonates to giants:
         # allometry is all that is asked of them
         other = np.exp(rng.uniform(np.log(0.5), np.log(150.0), n))
-        resized = np.repeat(rng.random(n // options.group) < 0.3, options.group)
+        resized = (rng.random(int(group[-1]) + 1) < 0.3)[group]
         resized &= people.species[subjects] == SPECIES.index("human")
         weight = np.where(resized, other, people.body_weight[subjects])
         slower = (weight / 70.0) ** 0.25
@@ -312,17 +320,55 @@ class Corpus:
             np.full((n, len(DESCRIPTORS)), np.nan),
         )
 
-    def _horizons(
-        self, rng: np.random.Generator, schedules: list[Schedule], half_life: np.ndarray
-    ) -> np.ndarray:
-        """(n,) [h] one horizon a group, from the half-life of its first patient."""
-        size = self.options.group
-        return np.concatenate(
-            [
-                horizon(rng, schedule, half_life[i * LANES : (i + 1) * LANES : size]).repeat(size)
-                for i, schedule in enumerate(schedules)
-            ]
-        )
+    def _group_size(self, rng: np.random.Generator, n: int, context: bool) -> int:
+        """Patients per compound of a part of n; it divides n."""
+        most = self.options.group
+        if context:
+            size = int(rng.choice([g for g in _GROUPS if min(2, most) <= g <= most]))
+        else:
+            size = min(_USUAL_GROUP, most)
+        while n % size:
+            size //= 2
+        return size
+
+
+def _draw_schedules(
+    rng: np.random.Generator, kinds: tuple[str, ...], most: int, packs: int, size: int
+) -> list[Schedule]:
+    """One schedule a pack; packs of the same compound have the same, as people of a study do."""
+    same = max(1, size // LANES)
+    drawn = [draw_schedule(rng, kinds, most) for _ in range(-(-packs // same))]
+    return [drawn[i // same] for i in range(packs)]
+
+
+def _horizons(
+    rng: np.random.Generator, schedules: list[Schedule], half_life: np.ndarray, size: int
+) -> np.ndarray:
+    """(n,) [h] one horizon a group of `size`, from the half-life of its first patient."""
+    together = max(LANES, size)
+    return np.concatenate(
+        [
+            horizon(rng, schedules[i // LANES], half_life[i : i + together : size]).repeat(size)
+            for i in range(0, len(half_life), together)
+        ]
+    )
+
+
+def _occasions(
+    rng: np.random.Generator, schedules: list[Schedule], group: np.ndarray, times: int
+) -> np.ndarray | None:
+    """(times n, doses) by what factor each dose by mouth is absorbed otherwise than usual; the
+    mechanistic reference, the second n, knows of none. None where there are single doses only.
+    """
+    most = max(len(s.time) for s in schedules)
+    if most == 1:
+        return None
+    n, groups = len(group), int(group[-1]) + 1
+    varies = rng.random(groups) < _OCCASIONS_SHARE
+    sd = np.where(varies, np.abs(rng.normal(0.0, _OCCASIONS_SD, groups)), 0.0)[group]
+    oral = np.repeat([s.oral for s in schedules], LANES)
+    drawn = np.exp(np.where(oral, sd, 0.0)[:, None] * rng.standard_normal((n, most)))
+    return np.concatenate([drawn, *[np.ones((n, most))] * (times - 1)])
 
 
 def _subjects(
@@ -354,9 +400,14 @@ def _join(parts: list[Batch], contexts: bool) -> Batch:
             values[name] = None
         elif name == "context":
             before = np.cumsum([0, *(len(p) for p in parts[:-1])])
+            most = max(p.context.shape[1] for p in parts)
             values[name] = np.concatenate(
                 [
-                    np.where(p.context >= 0, p.context + k, -1)
+                    np.pad(
+                        np.where(p.context >= 0, p.context + k, -1),
+                        ((0, 0), (0, most - p.context.shape[1])),
+                        constant_values=-1,
+                    )
                     for p, k in zip(parts, before, strict=True)
                 ]
             )

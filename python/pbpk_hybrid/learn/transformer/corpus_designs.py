@@ -77,13 +77,16 @@ def horizon(rng: np.random.Generator, schedule: Schedule, half_life: np.ndarray)
     n = len(half_life)
     if schedule.spacing == 0.0:
         own = half_life * np.exp(rng.uniform(np.log(0.5), np.log(9.0), n))
+        if schedule.duration > 0:
+            # fast drugs are infused for many half-lives
+            own = own * np.exp(np.where(rng.random(n) < 0.25, rng.uniform(0.0, 2.0, n), 0.0))
         # many studies sample one day, whatever the half-life
         day = rng.choice([12.0, 24.0, 48.0, 72.0], n)
         near = (day > 0.7 * half_life) & (day < 12 * half_life) & (rng.random(n) < 0.4)
-        return np.clip(np.where(near, day, own), 0.3, 2000.0)
+        return np.clip(np.where(near, day, own), 0.05, 2000.0)
     # drugs of long half-lives are given daily all the same: phenobarbital in neonates every
     # 12 of 110 h
-    wished = half_life * np.exp(rng.uniform(np.log(0.08), np.log(3.0), n))
+    wished = half_life * np.exp(rng.uniform(np.log(0.08), np.log(5.0), n))
     interval = _NICE[np.abs(np.log(wished[:, None] / _NICE)).argmin(axis=1)]
     interval = np.where(wished < 3.0, wished, interval)
     return interval / schedule.spacing

@@ -70,6 +70,7 @@ def integrate_schedules(
     weight: np.ndarray,
     absorption: Absorption,
     saved: tuple[str, ...],
+    occasions: np.ndarray | None = None,
 ) -> np.ndarray:
     """Concentrations for 1 mg/kg as first dose.
 
@@ -83,6 +84,8 @@ def integrate_schedules(
         Horizon and body weight.
     saved
         Names of observables.
+    occasions : (n, doses)
+        Factors on the amount of each dose that enters; None: 1.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def integrate_schedules(
         parameters={},
         assemble=None,  # its named parameters are in hours still
     )
-    stops = stop_table(scaled, schedules, lengths, weight, absorption)
+    stops = stop_table(scaled, schedules, lengths, weight, absorption, occasions)
     options = SolverOptions(rtol=TOLERANCE, threads=1, max_steps=20_000)
     result = EmbeddedBackend().solve(Problem(scaled, stops, GRID, saved), options)
     factors = np.stack(  # (n, saved)
@@ -118,6 +121,7 @@ def stop_table(
     lengths: np.ndarray,
     weight: np.ndarray,
     absorption: Absorption,
+    occasions: np.ndarray | None = None,
 ) -> StopTable:
     """What the doses of all subjects do, in units of each subject's horizon.
 
@@ -127,8 +131,10 @@ def stop_table(
     packs = np.arange(system.n_subjects).reshape(-1, LANES)  # (pack, lane)
     for number, subjects in enumerate(packs):
         schedule = schedules[number % len(schedules)]
-        for time, size in zip(schedule.time, schedule.size, strict=True):
+        for dose, (time, size) in enumerate(zip(schedule.time, schedule.size, strict=True)):
             times, amount = np.full(len(subjects), time), size * weight[subjects]
+            if occasions is not None:
+                amount = amount * occasions[subjects, dose]
             if schedule.oral:
                 parts += _oral(system, subjects, times, amount, lengths, absorption)
             else:

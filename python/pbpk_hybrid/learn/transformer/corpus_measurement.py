@@ -24,6 +24,8 @@ _NOISE, _NOISE_SPREAD, _NOISE_LIMITS = 0.14, 0.6, (0.02, 0.6)
 _BAD_SHARE, _BAD_FACTOR = 0.02, 3.0
 #: sd of the additive error, in units of the limit of quantification
 _ADDITIVE = 0.15
+#: most other patients that are shown one by one; their common curve is of all
+_MOST_SHOWN = 16
 #: descriptors that are known whenever the compound is
 _WITH_COMPOUND = ("saturable", "log_dose_over_km", "clearance_in_vivo", "volume_in_vivo")
 
@@ -136,9 +138,10 @@ class _Laboratory:
         noise = each(lambda k: np.exp(rng.normal(np.log(_NOISE), _NOISE_SPREAD, k)))
         self.noise = np.clip(noise, *_NOISE_LIMITS)
         self.others, self.common = None, np.full(base.shape, np.nan)
-        if context:
-            self.others = _others(rng, n, simulated.group)
-            self.common = _common_curve(rng, base, peak, simulated.weight, self.others)
+        if context and simulated.group > 1:
+            others = _others(rng, n, simulated.group)
+            self.common = _common_curve(rng, base, peak, simulated.weight, others)
+            self.others = others[:, :_MOST_SHOWN]
         # six of ten compounds have a limit within 3.5 decades of the peak
         decades = each(lambda k: np.where(rng.random(k) < 0.6, rng.uniform(1.0, 3.5, k), 6.0))
         self.lloq = peak * np.exp(-np.log(10) * decades)
@@ -330,12 +333,13 @@ def _covariates(rng, people: Pool, subjects, weight) -> np.ndarray:
 
 
 def _others(rng, n: int, group: int) -> np.ndarray:
-    """(n, group - 1) the other patients of each one's group, a random part of them."""
+    """(n, group - 1) the other patients of each one's group in a random order, a random part
+    of them.
+    """
     index = np.arange(n)
     position = index % group
-    others = (index - position)[:, None] + (
-        position[:, None] + np.arange(1, group)[None, :]
-    ) % group
+    step = 1 + rng.random((n, group - 1)).argsort(axis=1)
+    others = (index - position)[:, None] + (position[:, None] + step) % group
     any_shown = rng.random((n, 1)) < 0.85
     return np.where(
         (rng.random(others.shape) < rng.uniform(0.2, 1.0, (n, 1))) & any_shown, others, -1

@@ -20,6 +20,7 @@ from ...models.system.system import System
 from ...physiology import ORGANS, SPECIES
 from ...physiology.organs import TISSUES
 from .batch import DESCRIPTORS
+from .corpus_people import People
 from .corpus_prior import Pool, VirtualCompound, charges, draw_compound, partition
 
 _GRAPH = whole_body_graph(tuple(ORGANS))
@@ -29,6 +30,9 @@ _LIVER_INFLOW = [ORGANS.index(o) for o in ("liver", "gut", "spleen", "pancreas",
 #: ln sd of what is known against what is: from in vivo data, and predicted (Kp: Rodgers &
 #: Rowland are within 2-fold for 80 %; CLint: Wood et al. 2017)
 _CLEARANCE_ERROR, _VOLUME_ERROR = (0.15, 0.8), (0.15, 0.5)
+#: degrees of freedom of those errors, and the share of compounds of which something is plainly
+#: wrong (a salt, a unit, another species' value): by so many fold
+_ERROR_DEGREES, _GROSS_SHARE, _GROSS_FOLD = 4.0, 0.1, (5.0, 30.0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,8 @@ def draw_whole_body(
     values = [_compound(rng, pool, s, split, mean_log_vss) for s in of_compound]
     typical = _typical_values(rng, pool, values, of_compound, group, subjects)
     errors = _model_errors(rng, group, typical.kp.shape[1])
-    parameters, sd = _parameters(rng, pool, subjects, typical, errors, (group, exact))
+    patients = People(rng, group, normal=exact)
+    parameters, sd = _parameters(patients, pool, subjects, typical, errors, exact)
     descriptors = np.stack([_describe(v[0]) for v in values])[group]  # (n, descriptor)
     clearance, volume = _clearance_and_volume(pool, subjects, typical)
     amount = (typical.fraction_unbound, pool.body_weight[subjects], volume)
@@ -142,7 +147,8 @@ def draw_whole_body(
     ):
         descriptors[:, _ROW[name]] = column
     lag = np.where(rng.random(groups) < 0.3, rng.exponential(0.3, groups), 0.0)[group]
-    lag = lag * _between_subjects(rng, group, sd, "lag", 0.0, 0.5)
+    lag_factor, sd["lag"] = patients.factor(0.0, 0.5)
+    lag = lag * lag_factor
     half_life = np.log(2) * np.maximum(volume / clearance, 0.5 / typical.ka)
     return WholeBody(
         parameters, descriptors, half_life, subjects, lag, saturable, _varying(typical), sd
@@ -192,13 +198,22 @@ def _model_errors(rng, group: np.ndarray, n_tissues: int) -> _ModelErrors:
     clearance_in_vivo, volume_in_vivo = (rng.random(groups) < 0.5 for _ in range(2))
     worse = np.exp(0.5 * rng.standard_normal(groups))
 
-    def error(in_vivo: np.ndarray, sd: tuple[float, float]) -> np.ndarray:
-        return np.exp(np.where(in_vivo, *sd) * worse * rng.standard_normal(groups))[group]
+    # one of them, in either direction, is off by far
+    off = rng.integers(0, 4, groups)
+    fold = np.exp(rng.uniform(*np.log(_GROSS_FOLD), groups) * rng.choice([-1.0, 1.0], groups))
+    off = np.where(rng.random(groups) < _GROSS_SHARE, off, -1)
 
-    clearance = error(clearance_in_vivo, _CLEARANCE_ERROR)
-    kp = error(volume_in_vivo, _VOLUME_ERROR)
-    ka = np.exp(rng.normal(0, 0.6, groups))[group]
-    fraction_absorbed = np.exp(rng.normal(0, 0.25, groups))[group]
+    def gross(which: int) -> np.ndarray:
+        return np.where(off == which, fold, 1.0)
+
+    def error(in_vivo: np.ndarray, sd: tuple[float, float], which: int) -> np.ndarray:
+        drawn = rng.standard_t(_ERROR_DEGREES, groups).clip(-6.0, 6.0)
+        return (np.exp(np.where(in_vivo, *sd) * worse * drawn) * gross(which))[group]
+
+    clearance = error(clearance_in_vivo, _CLEARANCE_ERROR, 0)
+    kp = error(volume_in_vivo, _VOLUME_ERROR, 1)
+    ka = (np.exp(rng.normal(0, 0.6, groups)) * gross(2))[group]
+    fraction_absorbed = (np.exp(rng.normal(0, 0.25, groups)) * gross(3))[group]
     # Kp is wrong organ by organ too, beyond the one factor
     sd = np.where(volume_in_vivo, 0.25, 0.35)[:, None]
     kp_each = np.exp(sd * rng.standard_normal((groups, n_tissues)))[group]
@@ -213,46 +228,37 @@ def _model_errors(rng, group: np.ndarray, n_tissues: int) -> _ModelErrors:
     )
 
 
-def _between_subjects(
-    rng, group: np.ndarray, sd: dict[str, np.ndarray], name: str, low: float, high: float
-) -> np.ndarray:
-    """Factors of the subjects (n,), log-normal; their ln sd, uniform per compound, is put
-    into `sd`.
-    """
-    sd[name] = rng.uniform(low, high, int(group.max()) + 1)[group]
-    return np.exp(sd[name] * rng.standard_normal(len(group)))
-
-
 def _pair(truth, reference, n: int) -> np.ndarray:
     """(2 n,): first the truth, then the reference."""
     return np.concatenate([np.broadcast_to(truth, (n,)), np.broadcast_to(reference, (n,))])
 
 
 def _parameters(
-    rng,
+    patients: People,
     pool: Pool,
     subjects: np.ndarray,
     typical: _Typical,
     errors: _ModelErrors,
-    design: tuple[np.ndarray, bool],
+    exact: bool,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Parameters of the System, name -> (2 n,), and the ln sd between subjects, name -> (n,).
 
-    `design`: the compound of each patient (n,), and whether what is known is the truth.
+    `exact`: whether what is known is the truth.
     """
-    (group, exact), n = design, len(subjects)
+    n = len(subjects)
     sd: dict[str, np.ndarray] = {}
 
     def varied(name: str, value: np.ndarray, low: float, high: float) -> np.ndarray:
-        return value * _between_subjects(rng, group, sd, name, low, high)
+        factor, sd[name] = patients.factor(low, high)
+        return value * factor
 
     t = typical
     fu = np.clip(varied("fraction_unbound_plasma", t.fraction_unbound, 0.0, 0.2), 1e-3, 1.0)
-    clint = varied("clint.liver", t.clint, 0.1, 0.6)
+    clint = varied("clint.liver", t.clint, 0.1, 0.6) * patients.slow_class()
     renal = np.minimum(varied("clearance_renal", t.renal, 0.05, 0.3), t.renal_limit)
     ka = varied("absorption_rate", t.ka, 0.1, 0.8)
     absorbed = np.clip(varied("fraction_absorbed", t.fraction_absorbed, 0.0, 0.3), 0.01, 1.0)
-    size = _between_subjects(rng, group, sd, "kp", 0.0, 0.3)
+    size = varied("kp", np.ones(n), 0.0, 0.3)
     reference = {
         "clint.liver": t.clint * errors.clearance,
         "clearance_renal": np.minimum(t.renal * errors.clearance, t.renal_limit),

@@ -5,7 +5,12 @@ they stand for.
           \\lambda_1 > \\lambda_2 > \\lambda_3
 
 after a unit bolus; an oral dose enters by a first-order process (ka) and by two stages in a
-row (kb).
+row (kb). Elimination may saturate: concentrations L of the linear curve become
+
+.. math:: C = \\kappa \\ln(1 + L / \\kappa)
+
+which is one compartment eliminated at the rate :math:`k \\kappa (1 - e^{-C/\\kappa})`, and near L
+where L is well below :math:`\\kappa`.
 """
 
 from __future__ import annotations
@@ -18,10 +23,15 @@ from torch.nn.functional import softplus
 _LOG_FLOOR = 1e-10
 
 
+#: ln kappa [dose per body weight and L/kg] of raw number 0: as good as linear
+_LINEAR = 8.0
+
+
 class Column:
     """Columns of the 15 raw parameters of a hypothesis, in units of the first dose and body weight.
 
-    Columns 13 and 14 are not read: the shipped weights have them, so they stay.
+    Column 13 is read by the decoder "curves" only, column 14 by none: the first shipped weights
+    have them, so they stay.
     """
 
     LOG_INVERSE_VOLUME = 0  # ln(1/V): sum of the three coefficients
@@ -35,6 +45,7 @@ class Column:
     FIRST_ORDER_FRACTION = 10  # logit: fraction of an oral dose absorbed at ka
     LAG_KA = 11
     LAG_KB = 12
+    LOG_SATURATION = 13  # ln kappa, less _LINEAR
     COUNT = 15
 
 
@@ -60,6 +71,11 @@ def curve_parameters(raw: Tensor) -> dict[str, Tensor]:
     }
 
 
+def log_saturation(raw: Tensor) -> Tensor:
+    """ln kappa of hypotheses (B, K, 15), for :func:`log_concentration`."""
+    return (_LINEAR + raw[..., Column.LOG_SATURATION]).clamp(-6.0, 16.0)
+
+
 def initial_hypotheses(count: int) -> Tensor:
     """Raw parameters before training, (K, 15): drugs of half-lives from hours to days."""
     raw = torch.zeros(count, Column.COUNT)
@@ -73,9 +89,21 @@ def initial_hypotheses(count: int) -> Tensor:
     return raw
 
 
-def log_concentration(concentration: Tensor) -> Tensor:
-    """Natural logarithm of concentrations of any shape, with a floor for zero."""
+def log_concentration(concentration: Tensor, log_kappa: Tensor | None = None) -> Tensor:
+    """Natural logarithm of concentrations of any shape, with a floor for zero.
+
+    `log_kappa`: where elimination saturates, ln kappa, broadcast to the concentrations.
+    """
+    if log_kappa is not None:
+        kappa = torch.exp(log_kappa)
+        concentration = kappa * torch.log1p(concentration / kappa)
     return torch.log(concentration + _LOG_FLOOR)
 
 
-__all__ = ["Column", "curve_parameters", "initial_hypotheses", "log_concentration"]
+__all__ = [
+    "Column",
+    "curve_parameters",
+    "initial_hypotheses",
+    "log_concentration",
+    "log_saturation",
+]

@@ -11,10 +11,13 @@ them once.
 3. The residuals of the hypotheses at the observations go back into the tokens; further
    layers refine the parameters. This is one step of a learned Gauss-Newton (recurrent
    inference machine: Putzky & Welling 2017, arXiv 1706.04008).
-4. Every query attends to the tokens, shifts the curves (saturable kinetics, organs, whatever three
-   exponentials cannot follow) and predicts their standard deviations. The prediction is a
-   mixture of normals in ln concentration: K hypotheses and, where a compound is given,
-   components about the reference curve of the mechanistic model.
+4. Every query attends to the tokens and predicts standard deviations. The prediction is a mixture
+   of normals in ln concentration: K hypotheses and, where a compound is given, components
+   about the reference curve of the mechanistic model, bent as the samples ask. In plasma and
+   blood the centres are these curves themselves, and the weights are the patient's, so that after
+   the last input every component falls (decoder "curves"). Only in organs, which plasma's curve
+   does not fix, a query may shift its components. Weights fall with the misfit of each component to
+   the samples shown: a compound told wrongly counts for little.
 
 Why curves instead of numbers: a network that maps doses and times to concentrations has to learn
 superposition, and fails on regimens it has not seen (PMID 38350557 reports this). Here a regimen
@@ -35,7 +38,13 @@ from torch.nn.functional import scaled_dot_product_attention, softplus
 from .batch import SITES, Batch
 from .config import ForecasterConfig
 from .features import FOURIER, STATIC, Prepared, prepare, since_last_dose, time_features
-from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
+from .hypotheses import (
+    Column,
+    curve_parameters,
+    initial_hypotheses,
+    log_concentration,
+    log_saturation,
+)
 from .likelihood import Mixture
 from .superposition import BANK, exposures, responses
 
@@ -43,6 +52,10 @@ from .superposition import BANK, exposures, responses
 _TIME_FEATURES = 2 * (2 * FOURIER + 1)
 #: ln weight of a component that does not apply (no reference curve)
 _MASKED_LOGIT = -1e4
+#: sites whose curve is that of the hypotheses: plasma and blood
+_CURVE_SITES = 2
+#: ln fold at which a sample begins to count against a component, and how many samples count whole
+_MISFIT_SCALE, _MISFIT_SAMPLES = 0.3, 8.0
 
 
 class Attention(nn.Module):
@@ -132,6 +145,10 @@ class ForecasterModule(nn.Module):
         components = hypotheses + config.anchored
         self.mixture_head = _head(width, 3 * components)
         self.mixture_logits = nn.Linear(width, components)
+        if config.decoder == "curves":
+            self.site_shift = nn.Linear(width, hypotheses)
+            self.reference_bend = nn.Linear(width, 2 * config.anchored)
+            self.misfit_gate = nn.Parameter(torch.full((components,), -1.5))
         self.reset_parameters()
 
     def _layers(self, count: int) -> nn.ModuleList:
@@ -148,9 +165,28 @@ class ForecasterModule(nn.Module):
         for last in last_layers:
             nn.init.normal_(last.weight, std=0.02 / math.sqrt(self.config.width))
             nn.init.zeros_(last.bias)
+        if self.config.decoder == "curves":
+            for last in (self.site_shift, self.reference_bend):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         with torch.no_grad():
             initial = initial_hypotheses(self.config.hypotheses)
             self.initial_head[-1].bias.copy_(initial.flatten())  # (K, 15) -> (15 K,)
+
+    @torch.no_grad()
+    def start_from(self, other: ForecasterModule) -> None:
+        """Take over the weights of a network of the same sizes that has the decoder "shifted".
+
+        What only the decoder "curves" has stays as it is: curves unshifted, nothing saturating.
+        """
+        old = other.state_dict()
+        column = Column.LOG_SATURATION
+        for name, weight in self.state_dict().items():
+            if name in old:
+                weight.copy_(old[name])
+        for head in (self.initial_head, self.correction_head):
+            head[-1].weight.unflatten(0, (-1, Column.COUNT))[:, column] = 0.0
+            head[-1].bias.unflatten(0, (-1, Column.COUNT))[:, column] = 0.0
 
     @property
     def device(self) -> torch.device:
@@ -182,19 +218,25 @@ class ForecasterModule(nn.Module):
         for layer in self.encoder:
             tokens = layer(tokens, None, mask)
         raw = self._raw_parameters(self.initial_head, tokens)
-        tokens = self._add_residuals(tokens, patients, raw, self.residual_embedding)
+        tokens, _ = self._add_residuals(tokens, patients, raw, self.residual_embedding)
         for layer in self.refine:
             tokens = layer(tokens, None, mask)
         raw = raw + self._raw_parameters(self.correction_head, tokens)
-        curves = log_concentration(
-            responses(patients, patients.query_time, curve_parameters(raw))
-        )  # (B, Q, K)
-        tokens = self._add_residuals(tokens, patients, raw, self.final_residual_embedding)
-        return self._decode(patients, tokens, mask, curves)
+        tokens, residual = self._add_residuals(tokens, patients, raw, self.final_residual_embedding)
+        return self._decode(patients, tokens, mask, raw, residual)
+
+    def _curves(self, patients: Prepared, time: Tensor, raw: Tensor) -> Tensor:
+        """(B, T, K) ln concentrations of the hypotheses (B, K, 15) at times (B, T)."""
+        curves = responses(patients, time, curve_parameters(raw))
+        if self.config.decoder == "shifted":
+            return log_concentration(curves)
+        return log_concentration(curves, log_saturation(raw)[:, None, :])
 
     def _raw_parameters(self, head: nn.Module, tokens: Tensor) -> Tensor:
         """(B, K, 15) read from the first learned token."""
-        return head(tokens[:, 0]).unflatten(-1, (self.config.hypotheses, Column.COUNT))
+        # single precision also where the network computes in bfloat16: too coarse for rates
+        raw = head(tokens[:, 0]).float()
+        return raw.unflatten(-1, (self.config.hypotheses, Column.COUNT))
 
     # ------------------------------------------------------------------ tokens
     def _tokens(self, patients: Prepared) -> tuple[Tensor, Tensor]:
@@ -258,17 +300,15 @@ class ForecasterModule(nn.Module):
 
     def _add_residuals(
         self, tokens: Tensor, patients: Prepared, raw: Tensor, embedding: nn.Module
-    ) -> Tensor:
-        """Tokens with the residuals of every hypothesis added to the observations, raw (B,
-        K, 15) to the first.
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens with the residuals of every hypothesis added to the observations and raw (B,
+        K, 15) to the first; the residuals (B, N, K).
         """
         start = 2 + self.config.summaries  # of the observations
         stop = start + patients.obs_time.shape[1]
+        residual = patients.obs_log[..., None].expand(-1, -1, self.config.hypotheses)
         if stop > start:
-            curves = log_concentration(
-                responses(patients, patients.obs_time, curve_parameters(raw))
-            )
-            residual = patients.obs_log[..., None] - curves  # (B, N, K)
+            residual = residual - self._curves(patients, patients.obs_time, raw)  # (B, N, K)
             _, from_reference = _reference_residual(patients)
             features = torch.cat(
                 [
@@ -282,12 +322,17 @@ class ForecasterModule(nn.Module):
             observed = tokens[:, start:stop] + embedding(features)
             tokens = torch.cat([tokens[:, :start], observed, tokens[:, stop:]], dim=1)
         parameters = self.parameter_embedding(raw.flatten(1) * 0.3)  # (B, 15 K) -> (B, W)
-        return torch.cat([tokens[:, :1] + parameters[:, None], tokens[:, 1:]], dim=1)
+        return torch.cat([tokens[:, :1] + parameters[:, None], tokens[:, 1:]], dim=1), residual
 
     # ------------------------------------------------------------------ prediction
-    def _decode(self, patients: Prepared, tokens: Tensor, mask: Tensor, curves: Tensor) -> Mixture:
-        """The mixture (B, Q, M) from the tokens and the curves (B, Q, K) of the hypotheses."""
+    def _decode(
+        self, patients: Prepared, tokens: Tensor, mask: Tensor, raw: Tensor, residual: Tensor
+    ) -> Mixture:
+        """The mixture (B, Q, M) from the tokens, the hypotheses (B, K, 15) and their residuals
+        (B, N, K) at the observations.
+        """
         n_curves, n_reference = self.config.hypotheses, self.config.anchored
+        curves = self._curves(patients, patients.query_time, raw)  # (B, Q, K)
         has_reference = torch.isfinite(patients.query_reference)
         reference = torch.nan_to_num(patients.query_reference)  # (B, Q)
         queries = self.query_embedding(self._query_features(patients, curves))
@@ -298,12 +343,48 @@ class ForecasterModule(nn.Module):
         shift, raw_sd, logit = outputs.unbind(dim=-2)
         copies = reference[..., None].expand(*reference.shape, n_reference)
         centre = torch.cat([curves, copies], dim=-1)
-        logit = logit + self.mixture_logits(tokens[:, 0])[:, None, :]
+        of_patient = self.mixture_logits(tokens[:, 0])  # (B, M)
+        if self.config.decoder == "curves":
+            own = (patients.query_site < _CURVE_SITES)[..., None]
+            followed, misfit = self._followed(patients, tokens, residual, centre)
+            shift = torch.where(own, followed, shift)
+            logit = torch.where(own, torch.zeros_like(logit), logit)
+            of_patient = of_patient - softplus(self.misfit_gate) * misfit
+        logit = logit + of_patient[:, None, :]
         unavailable = torch.zeros_like(logit, dtype=torch.bool)
         unavailable[..., n_curves:] = ~has_reference[..., None]
         logit = logit.masked_fill(unavailable, _MASKED_LOGIT)
         sd = 0.02 + softplus(raw_sd - 1.0)
         return Mixture(torch.log_softmax(logit, dim=-1), centre + shift, torch.log(sd))
+
+    def _followed(
+        self, patients: Prepared, tokens: Tensor, residual: Tensor, centre: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """How far centres (B, Q, M) move where the prediction follows curves, (B, Q, M), and the
+        misfit (B, M) of each component to the samples.
+
+        Hypotheses move by one number a patient and site. The reference curve is scaled and raised
+        to a power about its value at the last sample, which makes a slower or faster curve of
+        it and keeps what rises rising and what falls falling.
+        """
+        patient = tokens[:, :1]  # (B, 1, W)
+        sites = self.site_embedding.weight[None, :_CURVE_SITES]  # (1, sites, W)
+        by_site = self.site_shift(patient + sites)  # (B, sites, K)
+        at = patients.query_site.clamp_max(_CURVE_SITES - 1)[..., None]
+        constant = by_site.gather(1, at.expand(-1, -1, by_site.shape[-1]))  # (B, Q, K)
+        scale, power = self.reference_bend(patient).chunk(2, dim=-1)  # (B, 1, references)
+        stretch = torch.exp(power.clamp(-1.5, 1.5)) - 1
+        known, off = _reference_residual(patients)
+        reference = torch.nan_to_num(patients.obs_reference)
+        pivot = _last(known, reference)[:, None, None]  # (B, 1, 1)
+        n_curves = self.config.hypotheses
+        bent = scale + stretch * (centre[..., n_curves:] - pivot)  # (B, Q, references)
+        bent_seen = scale + stretch * (reference[..., None] - pivot)  # (B, N, references)
+        left = torch.where(known[..., None], off[..., None] - bent_seen, 0.0)
+        return (
+            torch.cat([constant, bent], dim=-1),
+            _misfit(patients, torch.cat([residual, left], dim=-1)),
+        )
 
     def _query_features(self, patients: Prepared, curves: Tensor) -> Tensor:
         """(B, Q, 2 bank + 4 + times + 2 K)."""
@@ -341,6 +422,28 @@ def _reference_residual(patients: Prepared) -> tuple[Tensor, Tensor]:
     known = torch.isfinite(patients.obs_reference)
     residual = patients.obs_log - torch.nan_to_num(patients.obs_reference)
     return known, torch.where(known, residual, 0.0)
+
+
+def _last(known: Tensor, values: Tensor) -> Tensor:
+    """(B,) the last of the values (B, N) that is known, 0 where none is."""
+    if known.shape[1] == 0:
+        return values.new_zeros(len(values))
+    place = torch.arange(1, known.shape[1] + 1, device=known.device) * known  # (B, N)
+    at = place.argmax(dim=1, keepdim=True)
+    return torch.where(known.any(dim=1), values.gather(1, at)[:, 0], 0.0)
+
+
+def _misfit(patients: Prepared, residual: Tensor) -> Tensor:
+    """(B, M) how badly components fit the samples, from residuals (B, N, M): the sum of ln(1 +
+    z^2), which grows slowly where one sample is wild, levelling off with the number of samples.
+    """
+    if residual.shape[1] == 0:
+        return residual.new_zeros(len(residual), residual.shape[-1])
+    # a value below its limit speaks only against what is above the limit
+    residual = torch.where(patients.obs_censored[..., None], residual.clamp_max(0), residual)
+    each = torch.log1p((residual / _MISFIT_SCALE) ** 2) * patients.obs_mask[..., None]
+    count = patients.obs_mask.sum(dim=1, keepdim=True)
+    return each.sum(dim=1) / (1 + count / _MISFIT_SAMPLES)
 
 
 def _squash(x: Tensor) -> Tensor:

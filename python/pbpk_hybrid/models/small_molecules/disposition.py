@@ -19,6 +19,7 @@ import xarray as xr
 from ..._core.arguments import check_kind
 from ..._core.errors import InputError, SchemaError, unknown_name
 from ...compounds import Compound
+from ...physiology.columns import by_organ
 from ..system.graph import LIVER, OrganGraph, whole_body_graph
 from .absorption import GutAbsorption
 from .basis import clearance_in_words, on_basis
@@ -272,8 +273,8 @@ def resolve_disposition(
     choices.check()
     species = _one_species(physiology)
     own = on_basis(compound.for_species(species), choices.clearance, choices.distribution)
-    graph = whole_body_graph(tuple(str(o) for o in physiology["organ"].values))
-    reference = ReferenceBody(own, physiology["hematocrit"].values)
+    graph = whole_body_graph(tuple(str(o) for o in physiology.variables["organ"].values))
+    reference = ReferenceBody(own, physiology.variables["hematocrit"].values)
     kp, distribution = tissue_partition(own, graph, choices.partition_method, choices.kp, reference)
     alone = not choices.enzymes_apart and acts_on_itself(own)
     choices = replace(choices, enzymes_apart=True) if alone else choices
@@ -387,9 +388,9 @@ class _Resolver:
 
     def _anatomy(self) -> dict[str, DispositionEntry]:
         """Volumes of all organs, arterial flows of the perfused ones."""
-        value = lambda name, organ: self.physiology[name].sel(organ=organ).values.astype(float)
-        values = {f"volume.{o}": value("volume", o) for o in self.graph.organs}
-        values |= {f"flow.{o}": value("blood_flow", o) for o in self.graph.perfused}
+        volume, flow = (by_organ(self.physiology, name) for name in ("volume", "blood_flow"))
+        values = {f"volume.{o}": volume[o] for o in self.graph.organs}
+        values |= {f"flow.{o}": flow[o] for o in self.graph.perfused}
         return _table(values, "physiology of the subjects")
 
     def _partition(
@@ -483,14 +484,14 @@ class _Resolver:
                     subject=drug.name,
                     hint="fraction_absorbed=0 sends all of it to faeces",
                 )
-            weight = self.physiology["body_weight"].values.astype(float)
+            weight = self.physiology.variables["body_weight"].values.astype(float)
             clint = drug.biliary_clearance * weight * 60.0 / 1000.0  # mL/min -> L/h
             entries |= _table({"clint.biliary": clint}, self._cited("biliary_clearance"))
         return entries
 
     def _saturable(self) -> dict[str, DispositionEntry]:
         """Vmax and Km of the saturable pathways."""
-        weight = self.physiology["body_weight"].values.astype(float)
+        weight = self.physiology.variables["body_weight"].values.astype(float)
         values = {}
         for pathway in self.compound.saturable:
             values[f"vmax[{pathway.name}]"] = pathway.vmax * weight
@@ -597,7 +598,7 @@ def _attributes(
 
 def _one_species(physiology: xr.Dataset) -> str:
     """The species of all subjects."""
-    species = np.unique(physiology["species"].values)
+    species = np.unique(physiology.variables["species"].values)
     if len(species) != 1:
         raise InputError(
             "physiology.species",
@@ -611,7 +612,7 @@ def _one_species(physiology: xr.Dataset) -> str:
 def _labels(physiology: xr.Dataset) -> np.ndarray:
     """Subject labels, or numbers where there are none."""
     if "subject" in physiology.coords:
-        return physiology["subject"].values
+        return physiology.variables["subject"].values
     return np.arange(physiology.sizes["subject"])
 
 

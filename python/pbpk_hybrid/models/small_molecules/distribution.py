@@ -30,8 +30,9 @@ from ..._core.arguments import check_mapping
 from ..._core.errors import InputError, OutOfRangeWarning
 from ..._core.units import quantity
 from ...compounds import Compound
+from ...physiology.organs import TISSUES
 from ..system.graph import ARTERIAL, VENOUS, OrganGraph
-from .partition import partition_coefficients
+from .partition import kp_of_tissues
 from .reference import ReferenceBody
 
 BLOOD = (ARTERIAL, VENOUS)
@@ -80,8 +81,9 @@ def tissue_partition(
         return override, {"distribution_basis": "given", "kp_factor": 1.0}
     own = dict(compound.kp)
     if set(own) != set(tissues):  # else nothing is left to predict
-        predicted = partition_coefficients(compound, compound.species, method)
-        own = {o: float(predicted.sel(organ=o)) for o in tissues} | own
+        predicted, _ = kp_of_tissues(compound, compound.species, method)
+        of_tissue = dict(zip(TISSUES, predicted, strict=True))
+        own = {o: float(of_tissue[o]) for o in tissues} | own
     in_vivo = compound.distribution_basis == "in_vivo"
     factor = kp_factor(compound, own, reference) if in_vivo else 1.0
     attributes = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
@@ -111,10 +113,12 @@ def equilibrium_volume(
     """
     reference = reference or ReferenceBody(compound)
     person = reference.individual
-    weight = float(person["body_weight"][0])
+    weight = float(person.variables["body_weight"].values[0])
     volume = {
         str(o): float(v)
-        for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)
+        for o, v in zip(
+            person.variables["organ"].values, person.variables["volume"].values[0], strict=True
+        )
     }
     blood = sum(volume[o] for o in BLOOD) * reference.blood_to_plasma
     tissues = sum(volume[o] * kp[o] for o in volume if o not in BLOOD)

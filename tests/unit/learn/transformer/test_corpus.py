@@ -6,7 +6,12 @@ import pytest
 from pbpk_hybrid._core.errors import InputError, UnknownNameError
 from pbpk_hybrid.learn.transformer import Corpus, CorpusOptions
 from pbpk_hybrid.learn.transformer.batch import DESCRIPTORS, SITES
-from pbpk_hybrid.learn.transformer.corpus_prior import compound_rows, pool
+from pbpk_hybrid.learn.transformer.corpus import _occasions
+from pbpk_hybrid.learn.transformer.corpus_compartmental import draw_typical
+from pbpk_hybrid.learn.transformer.corpus_designs import Schedule
+from pbpk_hybrid.learn.transformer.corpus_people import People
+from pbpk_hybrid.learn.transformer.corpus_prior import clearance_and_volume, compound_rows, pool
+from pbpk_hybrid.learn.transformer.corpus_whole_body import _model_errors
 
 OPTIONS = CorpusOptions(batch_size=64, doses=6)
 
@@ -115,6 +120,7 @@ def test_the_pool_has_every_species():
     [
         ({"batch_size": 33}, "batch_size"),
         ({"group": 3}, "group"),
+        ({"group": 128}, "group"),
         ({"regimens": ("weekly",)}, "regimens"),
         ({"regimens": ("repeated",)}, "regimens"),
         ({"observations": 0}, "observations"),
@@ -128,3 +134,63 @@ def test_settings_that_cannot_be_are_named(change, field):
 def test_an_unknown_species_gets_a_suggestion():
     with pytest.raises(UnknownNameError, match="did you mean 'monkey'"):
         CorpusOptions(species=("monky",))
+
+
+def test_fast_drugs_and_slow_tails_are_no_rarity():
+    rng = np.random.default_rng(0)
+    p = draw_typical(rng, 3000, clearance_and_volume())
+    residence = p.volume_steady_state / p.clearance
+    assert p.clearance.max() <= 6.0 + 1e-9 and np.mean(p.clearance > 1.5) > 0.1
+    assert residence.min() < 0.1 and np.mean(residence < 0.5) > 0.05
+    assert residence.max() < 701.0
+    rate = np.zeros((3000, 3, 3))
+    rate[:, 0, 0] = -(p.clearance / p.volume + p.k12 + p.k13)
+    rate[:, 0, 1], rate[:, 1, 0], rate[:, 1, 1] = p.k21, p.k12, -p.k21
+    rate[:, 0, 2], rate[:, 2, 0], rate[:, 2, 2] = p.k31, p.k13, -p.k31
+    value = np.linalg.eigvals(rate).real
+    terminal = -np.where(np.abs(value) < 1e-12, -np.inf, value).max(axis=1)
+    ratio = 1 / terminal / residence
+    # human drugs of PKSmart: 1.02, 1.36, 2.9
+    low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
+    assert 0.99 < low < 1.1 and 1.15 < middle < 1.5 and 2.2 < high < 3.6
+
+
+def test_some_people_are_in_another_class_and_tails_are_heavy():
+    rng = np.random.default_rng(1)
+    group = np.arange(64_000) // 64
+    people = People(rng, group)
+    slow = people.slow_class()
+    share = (slow < 1).reshape(-1, 64).mean(axis=1)
+    assert 0.05 < np.mean(share > 0) < 0.2 and share.max() < 0.7
+    assert 0.09 < slow.min() < 0.2 and np.mean(slow == 1) > 0.9
+    factor, sd = people.factor(0.5, 0.5)
+    z = np.log(factor) / sd
+    kurtosis = [np.mean(z[k] ** 4) / np.mean(z[k] ** 2) ** 2 for k in (people.heavy, ~people.heavy)]
+    assert kurtosis[0] > 4.0 and kurtosis[1] == pytest.approx(3.0, abs=0.2)
+    normal = People(rng, group, normal=True)
+    assert not normal.heavy.any() and (normal.slow_class() == 1).all()
+
+
+def test_groups_are_of_many_sizes_and_up_to_sixteen_others_are_shown():
+    corpus = Corpus(CorpusOptions(batch_size=256, context=1.0, doses=2))
+    shown = {corpus.batch(1, step).context.shape[1] for step in range(8)}
+    assert max(shown) == 16 and len(shown) >= 3
+
+
+def test_a_tenth_of_the_compounds_is_told_plainly_wrong():
+    errors = _model_errors(np.random.default_rng(2), np.arange(4000), 3)
+    far = sum(
+        np.mean(np.abs(np.log(getattr(errors, name))) > np.log(5.0))
+        for name in ("clearance", "kp", "ka", "fraction_absorbed")
+    )
+    assert 0.08 < far < 0.3
+
+
+def test_doses_by_mouth_are_absorbed_to_another_extent_each_time():
+    schedules = [Schedule(np.arange(3) / 3, np.ones(3), 0.0, oral, 0.3) for oral in (True, False)]
+    drawn = _occasions(np.random.default_rng(3), schedules, np.arange(32) // 2, times=2)
+    assert drawn.shape == (64, 3) and (drawn[16:] == 1).all()
+    varies = (drawn[:16] != 1).any(axis=1)
+    assert 0 < varies.sum() < 16 and 0.3 < drawn.min() and drawn.max() < 3.0
+    single = [Schedule(np.zeros(1), np.ones(1), 0.0, True, 0.0)] * 2
+    assert _occasions(np.random.default_rng(3), single, np.arange(32) // 2, times=1) is None

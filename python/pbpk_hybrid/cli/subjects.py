@@ -88,6 +88,8 @@ class SubjectChoice:
     table : mapping
         ``like``, ``where``, ``strict`` and ``special`` of ``sample_population``, those that
         are given.
+    computing : mapping
+        With ``"pcdm"``: ``device`` and ``precision`` of the network.
     """
 
     count: int
@@ -96,6 +98,7 @@ class SubjectChoice:
     filters: Mapping[str, str | None]
     extrapolate: bool = False
     table: Mapping[str, Any] = field(default_factory=dict)
+    computing: Mapping[str, str] = field(default_factory=dict)
 
     def draw(self, seed: int) -> xr.Dataset:
         """The physiology Dataset of these subjects; errors as of :func:`draw`."""
@@ -106,6 +109,7 @@ class SubjectChoice:
             generator=self.generator,
             extrapolate=self.extrapolate,
             table=self.table,
+            computing=self.computing,
             **self.filters,
         )
 
@@ -145,6 +149,7 @@ def draw(
     generator: str = "survey",
     extrapolate: bool = False,
     table: Mapping[str, Any] | None = None,
+    computing: Mapping[str, str] | None = None,
     **filters: str | None,
 ) -> xr.Dataset:
     """`n` virtual subjects.
@@ -160,6 +165,8 @@ def draw(
         With ``"pcdm"``: allow ranges without training subjects.
     table : mapping, optional
         ``like``, ``where`` and ``strict`` of ``sample_population``.
+    computing : mapping, optional
+        With ``"pcdm"``: ``device`` and ``precision`` of the network.
     **filters : str or None
         Texts of the options ``age`` [year], ``sex``, ``body_weight`` [kg], ``bmi``
         [kg/m2] and ``egfr`` [mL/min/1.73 m2].
@@ -193,7 +200,7 @@ def draw(
             )
         parsed |= {k: v for k, v in (table or {}).items() if k == "special"}
         parts = [
-            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate)
+            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate, **(computing or {}))
             for b in range(len(block_sizes(n)))
         ]
         return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})

@@ -51,7 +51,7 @@ class PKAccessor:
         """
         return curves.to_dataframe(self._ds, compartments)
 
-    def save(self, path: str | os.PathLike, *, compression: int = 4) -> Path:
+    def save(self, path: str | os.PathLike, *, compression: int = 0) -> Path:
         """Write to ``.nc`` or ``.zarr``; see :func:`.save_results`."""
         return save_results(self._ds, path, compression=compression, schema="simulation")
 

@@ -135,7 +135,14 @@ def _plain_filter(name: str, value: Any) -> Any:
 
 
 def diffusion_block(
-    n: int, block: int, seed: int, condition: Mapping[str, Any], *, extrapolate: bool = False
+    n: int,
+    block: int,
+    seed: int,
+    condition: Mapping[str, Any],
+    *,
+    extrapolate: bool = False,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> xr.Dataset:
     """One block of n people of the diffusion model, numbered as among all of them.
 
@@ -147,7 +154,7 @@ def diffusion_block(
     asked = read_special(condition.pop("special", None))
     first = block * BLOCK
     size = min(BLOCK, n - first)
-    people = _diffusion_model().sample(
+    people = _diffusion_model(device, precision).sample(
         size,
         filters_with(asked, condition),
         seed=block_seed(seed, block),
@@ -158,11 +165,11 @@ def diffusion_block(
 
 
 @functools.lru_cache(maxsize=1)
-def _diffusion_model():
+def _diffusion_model(device: str, precision: str):
     """The shipped model, read once in each process."""
     from ..learn import PCDM
 
-    return PCDM.load()
+    return PCDM.load(device=device, precision=precision)
 
 
 def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._core.errors import FileFormatError, InputError, unknown_name
+from ..settings import make_settings
 from .corpus import CorpusOptions
 
 DECODERS = ("curves", "shifted")
@@ -103,7 +104,9 @@ class ForecasterConfig:
         corpus = values.pop("corpus", {})
         if not isinstance(corpus, dict):
             raise InputError("config.corpus", corpus, "a table of settings")
-        return _make(cls, values, "config", corpus=_make(CorpusOptions, corpus, "config.corpus"))
+        return make_settings(
+            cls, values, "config", corpus=make_settings(CorpusOptions, corpus, "config.corpus")
+        )
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike) -> ForecasterConfig:
@@ -121,23 +124,6 @@ class ForecasterConfig:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FileFormatError("config", str(path), "a TOML file", hint=str(error)) from error
         return cls.from_dict(values)
-
-
-def _make(cls, values: dict[str, Any], where: str, **more):
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    default = cls()
-    given = {}
-    for name, value in values.items():
-        if name not in known:
-            raise unknown_name(f"{where}.{name}", name, known, what="a setting")
-        usual = getattr(default, name)
-        if isinstance(usual, tuple):
-            value = tuple(value) if isinstance(value, list | tuple) else value
-        kinds = (int, float) if isinstance(usual, float) else type(usual)
-        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(usual, bool):
-            raise InputError(f"{where}.{name}", value, f"a value like {usual!r}")
-        given[name] = value
-    return cls(**given, **more)
 
 
 __all__ = ["ForecasterConfig"]

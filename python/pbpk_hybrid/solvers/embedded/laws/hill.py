@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ....models.laws.hill import HILL_FLOOR
+from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
 from ..lanes import LANES, Lanes, entry, lane, load, splat, store, with_lane
 
 FLOOR = float(HILL_FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def share(a: float, half: float, power: float) -> float:
     """phi, without overflow for any x."""
     x = a / half
@@ -31,7 +31,7 @@ def share(a: float, half: float, power: float) -> float:
     return p / (1.0 + p) * (x / FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def slope(a: float, half: float, power: float) -> float:
     """d phi/da."""
     if a / half > FLOOR:
@@ -40,7 +40,7 @@ def slope(a: float, half: float, power: float) -> float:
     return share(FLOOR * half, half, power) / (FLOOR * half)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def second(a: float, half: float, power: float) -> tuple[float, ...]:
     """(phi, phi_a, phi_K, phi_g, phi_aa, phi_aK, phi_ag)."""
     x = a / half
@@ -71,7 +71,7 @@ def second(a: float, half: float, power: float) -> tuple[float, ...]:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def shares(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """phi of every lane."""
     out = splat(0.0)
@@ -80,7 +80,7 @@ def shares(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def slopes(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """d phi/da of every lane."""
     out = splat(0.0)
@@ -89,7 +89,7 @@ def slopes(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def seconds(a: Lanes, half: Lanes, power: Lanes) -> tuple[Lanes, ...]:
     """The seven of `second`, as lanes."""
     phi, a1, k1, g1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
@@ -106,7 +106,7 @@ def seconds(a: Lanes, half: Lanes, power: Lanes) -> tuple[Lanes, ...]:
     return phi, a1, k1, g1, aa, ak, ag
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lanes:
     """v of Hill reaction m at amounts u[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -117,7 +117,7 @@ def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lane
     return v
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
     """d v / d reactant of Hill reaction m at y, into its rows of `slope`."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -130,7 +130,7 @@ def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.n
     store(slope, first, d)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def add_sensitivity(
     m: int,
     st: Structure,

@@ -27,7 +27,7 @@ def unpacked(code: str) -> dict[str, Any]:
         raw = base64.urlsafe_b64decode(code + "=" * (-len(code) % 4))
         unzip = zlib.decompressobj()
         text = unzip.decompress(raw, 200_000)  # a link is no archive
-        found = json.loads(text.decode()) if not unzip.unconsumed_tail else {}
+        found = json.loads(text.decode()) if unzip.eof else {}
     except (ValueError, zlib.error):
         return {}
     return found if isinstance(found, dict) else {}

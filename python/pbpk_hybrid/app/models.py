@@ -78,9 +78,15 @@ class SlidingModel:
         return {name: self.model.parameters(name)[name].value for name in self.parameters}
 
     @cached_property
+    def times(self) -> np.ndarray:
+        """[h] that the file asks for; a day where it asks for none."""
+        return self.model.times if self.model.times.size else np.linspace(0.0, 24.0, 193)
+
+    @cached_property
     def run(self) -> xr.Dataset:
         """Curve and derivatives at the model's own values."""
-        return self.model.simulate(outputs=[self.output], sensitivities=list(self.parameters))
+        names = list(self.parameters)
+        return self.model.simulate(self.times, outputs=[self.output], sensitivities=names)
 
     def instant(self, factors: Mapping[str, float]) -> np.ndarray:
         """(n_times,) curve to first order in the logarithm of the factors, from one solve.
@@ -102,7 +108,8 @@ class SlidingModel:
     def exact(self, factors: Mapping[str, float]) -> np.ndarray:
         """(n_times,) curve of the model solved again with these factors."""
         changed = self.model.set({n: self.values[n] * f for n, f in factors.items()})
-        return changed.simulate(outputs=[self.output])["value"].values[0, :, 0]
+        run = changed.simulate(self.times, outputs=[self.output])
+        return run["value"].values[0, :, 0]
 
     def figure(self, factors: Mapping[str, float], *, solved: bool = False) -> Figure:
         """The model's own curve, the instant one, and where asked the one solved again."""

@@ -75,6 +75,9 @@ _WHERE = {
     "estimation.dose_search": ("dose",),
     "nca": ("nca",),
     "results": ("open_results",),
+    "report.dossier": ("dossier",),
+    "report.assessment": ("Assessment",),
+    "report.requalification": ("requalify",),
     "_core.errors": (
         "PBPKError",
         "InputError",
@@ -160,6 +163,9 @@ if TYPE_CHECKING:
         with_renal_impairment,
         with_transporters,
     )
+    from .report.assessment import Assessment
+    from .report.dossier import dossier
+    from .report.requalification import requalify
     from .results import open_results
     from .simulation.exposure import exposure_ratios
     from .simulation.interaction_matrix import interactions

@@ -122,7 +122,6 @@ MOVED_MODULES: dict[str, str] = {
     "oral": "simulation.oral",
     "physiology.animals": "physiology.animals.population",
     "physiology.child": "physiology.children.reference",
-    "physiology.child_population": "physiology.children.population",
     "physiology.children": "physiology.children.usual",
     "physiology.composition": "physiology.tables.composition",
     "physiology.conditions": "physiology.conditions.disease",

@@ -15,6 +15,7 @@ from .groups import with_groups
 from .options import Debug, Json, Quiet
 from .parsing import parse_names, parse_times
 from .terminal import console, reporting, say_json, stage, write_table
+from .train import Device, Precision
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,6 +41,12 @@ class ForecastOptions:
     checkpoint: Annotated[
         Path | None, typer.Option(help="Another forecaster than the shipped one.")
     ] = None
+    device: Device = "cpu"
+    precision: Precision = "float32"
+
+    def computing(self) -> dict[str, Any]:
+        """Where and in which numbers the network runs."""
+        return {"device": self.device, "precision": self.precision}
 
     def keywords(self) -> dict[str, Any]:
         """Keywords of :meth:`pbpk_hybrid.learn.Forecaster.forecast`."""
@@ -87,10 +94,11 @@ def forecast(
         if out.suffix == ".zarr":
             with chunks.run("forecasting", len(people["subject"]), quiet) as chunk_keywords:
                 keywords |= {"store": out, "checkpoint": wanted.checkpoint, **chunk_keywords}
+                keywords |= wanted.computing()
                 result = _to_store(study, people, keywords)
         else:
             with stage("forecasting", quiet):
-                result = _to_file(study, people, wanted.checkpoint, out, keywords)
+                result = _to_file(study, people, wanted, out, keywords)
         picture = None
         if out.suffix != ".zarr":
             picture = _draw(result, study, out)
@@ -193,7 +201,7 @@ def _to_store(study: NonmemData, people: dict[str, Any], keywords: dict[str, Any
 def _to_file(
     study: NonmemData,
     people: dict[str, Any],
-    checkpoint: Path | None,
+    wanted: ForecastOptions,
     out: Path,
     keywords: dict[str, Any],
 ) -> xr.Dataset:
@@ -201,7 +209,7 @@ def _to_file(
     from ..learn.transformer import Forecaster
     from ..results.storage import save_results
 
-    forecaster = Forecaster.load(checkpoint)
+    forecaster = Forecaster.load(wanted.checkpoint, **wanted.computing())
     result = forecaster.forecast(study.observations, study.regimen, people, **keywords)
     if out.suffix == ".csv":
         table = result["concentration_quantile"].to_dataframe().reset_index()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from .cohort import Chunks, population_to_store
 from .groups import with_groups
 from .subjects import SubjectChoice, SubjectOptions
 from .terminal import SUBJECTS_FAILED, console, reporting, say_json, stage, write_table
+from .train import Device, Precision
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +63,8 @@ def population(
     like: opt.Like = None,
     where: opt.Where = None,
     strict: opt.Strict = False,
+    device: Device = "cpu",
+    precision: Precision = "float32",
     out: OutFile = None,
     chunks: Chunks,
     seed: opt.Seed = None,
@@ -86,7 +90,10 @@ def population(
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
         table = read_table_options(like, where, strict, people.generator)
-        choice = people.choice(count, extrapolate, table)
+        choice = replace(
+            people.choice(count, extrapolate, table),
+            computing=read_computing(device, precision, people.generator, out),
+        )
         if out is not None and out.suffix == ".zarr":
             cohort = choice.cohort(seed_used)
             drawn = population_to_store(out, cohort=cohort, chunks=chunks, quiet=quiet)
@@ -122,6 +129,27 @@ def read_table_options(
     if strict and "like" not in found:
         raise InputError("--strict", strict, "a table given by --like")
     return {**found, "strict": True} if strict else found
+
+
+def read_computing(device: str, precision: str, generator: str, out: Path | None) -> dict[str, str]:
+    """Device and precision of the diffusion model; empty where they are the usual ones.
+
+    Raises
+    ------
+    InputError
+        A generator without a network, or a store, whose chunks are drawn on the CPU.
+    """
+    given = {"device": device, "precision": precision}
+    usual = {"device": "cpu", "precision": "float32"}
+    different = [name for name in given if given[name] != usual[name]]
+    if not different:
+        return {}
+    name = different[0]
+    if generator != "pcdm":
+        raise InputError(f"--{name}", given[name], "--generator pcdm: the survey has no network")
+    if out is not None and out.suffix == ".zarr":
+        raise InputError(f"--{name}", given[name], "a file .nc or .csv, which is drawn at once")
+    return given
 
 
 def read_count(text: str, file: Path | None) -> int:

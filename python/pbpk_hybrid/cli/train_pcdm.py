@@ -9,8 +9,8 @@ import typer
 
 from .groups import with_groups
 from .options import Debug, Quiet
-from .terminal import check_folder, reporting
-from .train import Folder, TrainingRun, TrainingSeed, app
+from .terminal import reporting
+from .train import Folder, TrainingRun, TrainingSeed, app, report
 
 
 @app.command("pcdm")
@@ -35,7 +35,7 @@ def pcdm(
     Writes pcdm.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
-        check_folder(out)
+        path = run.checkpoint(out, "pcdm")
         from dataclasses import replace
 
         from ..learn.diffusion import PCDM, PCDMConfig
@@ -52,12 +52,9 @@ def pcdm(
             validation=training_people("validation", seed=seed),
             config=config,
             folder=out,
-            max_minutes=run.max_minutes,
-            threads=run.threads,
             progress=not quiet,
+            **run.keywords(),
         )
-        path = model.save(out / "pcdm.safetensors", overwrite=True)
+        model.save(path, overwrite=run.overwrite)
         if not quiet:
-            log = model.log_
-            best = f"best validation loss {log.best:.5g} at step {log.best_step}"
-            typer.echo(f"{best}, {log.seconds / 60:.1f} min; written: {path}")
+            report(path, model.log)

@@ -10,6 +10,7 @@ from .goodness_of_fit import goodness_of_fit
 from .individual_profiles import individual_profiles
 from .organ_panels import organ_panels
 from .time_profile import time_profile
+from .tornado import tornado_plot
 from .vpc import visual_predictive_check
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "profile_figure",
     "save_figure",
     "time_profile",
+    "tornado_plot",
     "visual_predictive_check",
 ]

@@ -41,6 +41,7 @@ FILTERS = (
     "where",
     "strict",
     "organs",
+    "special",
 )
 
 
@@ -134,23 +135,41 @@ def _plain_filter(name: str, value: Any) -> Any:
 
 
 def diffusion_block(
-    n: int, block: int, seed: int, condition: Mapping[str, Any], *, extrapolate: bool = False
+    n: int,
+    block: int,
+    seed: int,
+    condition: Mapping[str, Any],
+    *,
+    extrapolate: bool = False,
+    device: str = "cpu",
+    precision: str = "float32",
 ) -> xr.Dataset:
-    """One block of n people of the diffusion model, numbered as among all of them."""
+    """One block of n people of the diffusion model, numbered as among all of them.
+
+    `condition` may hold ``special``, as of :func:`pbpk_hybrid.sample_population`.
+    """
+    from ..physiology.conditions.special import filters_with, read_special, with_conditions
+
+    condition = dict(condition)
+    asked = read_special(condition.pop("special", None))
     first = block * BLOCK
     size = min(BLOCK, n - first)
-    people = _diffusion_model().sample(
-        size, dict(condition), seed=block_seed(seed, block), extrapolate=extrapolate
+    people = _diffusion_model(device, precision).sample(
+        size,
+        filters_with(asked, condition),
+        seed=block_seed(seed, block),
+        extrapolate=extrapolate,
     )
+    people = with_conditions(people, asked) if asked else people
     return people.assign_coords(subject=np.arange(first, first + size))
 
 
 @functools.lru_cache(maxsize=1)
-def _diffusion_model():
+def _diffusion_model(device: str, precision: str):
     """The shipped model, read once in each process."""
     from ..learn import PCDM
 
-    return PCDM.load()
+    return PCDM.load(device=device, precision=precision)
 
 
 def block_of(population: Cohort | xr.Dataset, block: int) -> xr.Dataset:

@@ -16,6 +16,7 @@ from ..._core.units import quantity
 from ...physiology.adults.selection import ethnicities
 from ...physiology.adults.survey import ETHNICITIES
 from ...physiology.organs import SEXES
+from .contradictions import contradiction
 from .coordinates import MEASURED, UNITS, Coordinates, Decoded
 from .module import CONDITIONS
 
@@ -126,7 +127,7 @@ def check(
             if 0 < end < np.inf and far > _NEAR * (most - least)
         ]:
             beyond += ends
-    _contradiction(ranges, trained)
+    contradiction(ranges, sex, trained)
     return Condition(ranges, sex, ethnicity, tuple(outside), tuple(beyond), dict(condition or {}))
 
 
@@ -164,29 +165,6 @@ def _range(name: str, value: Any) -> tuple[float, float]:
     if low > high:
         raise InputError(f"condition.{name}", value, f"low <= high [{UNITS[name]}]")
     return float(low), float(high)
-
-
-def _contradiction(
-    ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]
-) -> None:
-    """BMI is weight over height squared: what is asked of the three must have something in
-    common.
-    """
-    if "bmi" not in ranges or not {"body_weight", "height"} & ranges.keys():
-        return
-    weight, height = (ranges.get(n, trained[n]) for n in ("body_weight", "height"))
-    least, most = (
-        weight[0] / (height[1] / 100) ** 2 if np.isfinite(height[1]) else 0.0,
-        weight[1] / (height[0] / 100) ** 2,
-    )
-    low, high = ranges["bmi"]
-    if high < least or low > most:
-        raise InputError(
-            "condition.bmi",
-            (low, high),
-            f"a range that overlaps {least:.4g} to {most:.4g} kg/m^2",
-            hint="that is what the asked body_weight and height allow",
-        )
 
 
 def scores(
@@ -246,9 +224,9 @@ def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -
     n, m = z.shape
 
     def uniform() -> torch.Tensor:
-        return torch.rand(n, m, generator=generator)
+        return torch.rand(n, m, generator=generator).to(z.device)
 
-    width = torch.exp(-0.3 + torch.randn(n, m, generator=generator))
+    width = torch.exp(-0.3 + torch.randn(n, m, generator=generator).to(z.device))
     low = z - width * uniform()
     high = low + width
     bound, upper = 7.0 * uniform() - 3.5, uniform() < 0.5
@@ -256,7 +234,7 @@ def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -
     holds = torch.where(upper, z <= bound, z >= bound)
     low = torch.where(one_sided, torch.where(upper, torch.full_like(z, -_FAR), bound), low)
     high = torch.where(one_sided, torch.where(upper, bound, torch.full_like(z, _FAR)), high)
-    anybody = torch.rand(n, 1, generator=generator) < share
+    anybody = torch.rand(n, 1, generator=generator).to(z.device) < share
     requested = (anybody & (uniform() < 0.3) & (holds | ~one_sided)).float()
     return torch.stack(  # (n, 8, 3)
         [requested, requested * low.clamp(-_FAR, _FAR), requested * high.clamp(-_FAR, _FAR)], 2

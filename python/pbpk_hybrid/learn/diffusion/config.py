@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..._core.errors import InputError
+from ..settings import Settings
 
 
 @dataclass(frozen=True)
-class PCDMConfig:
+class PCDMConfig(Settings):
     """Settings of the network, the noise and the training.
 
     Parameters
@@ -36,8 +37,8 @@ class PCDMConfig:
         sampling starts
     release
         noise level below which what was measured of them is free again
-    batch_size, learning_rate, training_steps, evaluate_every, patience
-        of the training
+    batch_size, learning_rate, training_steps, evaluate_every, patience, seed
+        of the training; :meth:`.PCDM.fit` puts its own `seed` here
     """
 
     width: int = 256
@@ -59,6 +60,7 @@ class PCDMConfig:
     training_steps: int = 8_000
     evaluate_every: int = 500
     patience: int | None = 12
+    seed: int = 1
 
     def __post_init__(self) -> None:
         for name in (

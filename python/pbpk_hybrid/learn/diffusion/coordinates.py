@@ -204,7 +204,12 @@ class Coordinates:
     def __init__(self, tables: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor) -> None:
         self.tables = tables  # (sex, measured, knot): value at z; sex 0 female, 1 male
         self.mean, self.scale = mean, scale  # of the residuals, (residual,)
-        self.grid = torch.linspace(-_REACH, _REACH, KNOTS, dtype=torch.float64)
+        grid = torch.linspace(-_REACH, _REACH, KNOTS, dtype=torch.float64)
+        self.grid = grid.to(tables.device)
+
+    def to(self, device: torch.device) -> Coordinates:
+        """The same on another device."""
+        return Coordinates(self.tables.to(device), self.mean.to(device), self.scale.to(device))
 
     @classmethod
     def fit(cls, ds: xr.Dataset, weight: np.ndarray, seed: int) -> Coordinates:
@@ -349,7 +354,7 @@ class Coordinates:
         output = expected_cardiac_output(people)
         if x.shape[1] > len(NAMES):
             output = output * output_of_score(x[:, len(NAMES)])
-        shares = torch.ones(len(x), len(ORGANS), dtype=torch.float64)
+        shares = torch.ones(len(x), len(ORGANS), dtype=torch.float64, device=x.device)
         for organ in _FLOWS:
             shares[:, INDEX[organ]] = 1 + FLOW_CV * residual[f"flow of {organ}"]
         flow = close_flows(people, output, shares)
@@ -389,8 +394,10 @@ class Coordinates:
 
 def _mass_factors(male: torch.Tensor, residual: dict[str, torch.Tensor]) -> torch.Tensor:
     """(n, organ) factors on the expected organ masses; both blood pools share one."""
-    cv, log_normal = (torch.as_tensor(v) for v in _cv(male.numpy()))
-    sigma = torch.as_tensor(sd_ln(cv.numpy()))
+    cv, log_normal = _cv(male.cpu().numpy())
+    cv, sigma, log_normal = (
+        torch.as_tensor(v, device=male.device) for v in (cv, sd_ln(cv), log_normal)
+    )
     factors = torch.ones_like(cv)
     for organ in _MASSES:
         i, z = INDEX[organ], residual[f"mass of {organ}"]

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from ..devices import device_of
 from .config import PCDMConfig
 from .module import CONDITIONS, Denoiser
 
@@ -31,10 +32,12 @@ def log_density(
     steps : int
         noise levels, equidistant in ln sigma
     """
+    device, back = device_of(module), x.device
+    x, group = x.to(device), group.to(device)
     levels = torch.exp(
         torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1)
-    )
-    integral = torch.zeros(len(x), dtype=torch.float64)
+    ).to(device)
+    integral = torch.zeros(len(x), dtype=torch.float64, device=device)
     for low, high in pairwise(levels):
         size = high - low
         v1, divergence1 = _velocity(module, x, low, group)
@@ -42,7 +45,8 @@ def log_density(
         x = x + 0.5 * size * (v1 + v2)
         integral += 0.5 * size * (divergence1 + divergence2)
     normaliser = x.shape[1] * np.log(config.sigma_max * np.sqrt(2 * np.pi))
-    return integral + (-0.5 * (x.double() ** 2).sum(1) / config.sigma_max**2 - normaliser)
+    start = -0.5 * (x.double() ** 2).sum(1) / config.sigma_max**2 - normaliser
+    return (integral + start).to(back)
 
 
 def _velocity(
@@ -50,11 +54,11 @@ def _velocity(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """dx/dsigma (n, dimension) and its divergence (n,), without a condition."""
     dimension = x.shape[1]
-    unconditional = torch.zeros(len(x), len(CONDITIONS), 3)
+    unconditional = torch.zeros(len(x), len(CONDITIONS), 3, device=x.device)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         v = (x - module(x, sigma.expand(len(x)), group, unconditional)) / sigma
-        divergence = torch.zeros(len(x))
+        divergence = torch.zeros(len(x), device=x.device)
         for k in range(dimension):
             last = k + 1 == dimension
             (slope,) = torch.autograd.grad(v[:, k].sum(), x, retain_graph=not last)

@@ -13,6 +13,7 @@ import torch
 from ..._core.errors import SolveError
 from ...physiology.adults.survey import ETHNICITIES
 from ...physiology.adults.variability import CUT
+from ..devices import device_of
 from ..threads import over_threads
 from .conditions import Condition, features, groups
 from .config import PCDMConfig
@@ -116,6 +117,8 @@ class PopulationSampler:
         name -> (low, high) of the people trained on, for messages
     pool : Pool or None
         None while the pool itself is drawn.
+    precision
+        of the network, see :class:`~pbpk_hybrid.learn.devices.OnDevice`
     """
 
     config: PCDMConfig
@@ -125,6 +128,7 @@ class PopulationSampler:
     shares: torch.Tensor
     ranges: Mapping[str, tuple[float, float]]
     pool: Pool | None = None
+    precision: str = "float32"
 
     def draw_accepted(
         self,
@@ -231,13 +235,14 @@ class PopulationSampler:
                 condition_features[rows],
                 options.guidance,
                 held,
+                self.precision,
             )
             x = torch.cat([x, output_score[rows].to(x.dtype)], 1)  # (n, coordinate + 1)
             # a stream for each chunk, so that threads do not matter
             again = torch.Generator().manual_seed(repair_seed + int(rows[0]))
             return self._repair(x, male[rows], condition, options.rounded, mirrored, back, again)
 
-        parts = over_threads(chunk, torch.arange(n).split(_CHUNK))
+        parts = over_threads(chunk, torch.arange(n).split(_CHUNK), device_of(self.module))
         people = Decoded.joined([part[0] for part in parts])
         valid = torch.cat([part[1] for part in parts])
         return Draw(

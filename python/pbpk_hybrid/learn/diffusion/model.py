@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
+from ..devices import OnDevice, as_device, seeded
 from ..model_card import Described, ModelCard, n_parameters
-from ..training import TrainingLog
+from ..training import RunOptions, TrainingLog
 from .conditions import DERIVED, Condition, check, groups
 from .config import PCDMConfig
 from .coordinates import (
@@ -47,7 +48,7 @@ from .density import log_density
 from .drawing import DrawCounts, PopulationSampler, SamplingOptions, ordered
 from .module import Denoiser
 from .pool import N_GROUPS, Pool
-from .training import RunOptions, TrainingTable, check_population, hold_out, train_denoiser
+from .training import TrainingTable, check_population, hold_out, train_denoiser
 
 KIND, FORMAT = "pcdm", 2
 SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
@@ -68,7 +69,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class PCDM(Described):
+class PCDM(OnDevice, Described):
     """Physiologically constrained diffusion model of human adults.
 
     >>> from pbpk_hybrid.learn import PCDM
@@ -130,6 +131,23 @@ class PCDM(Described):
     def config(self, config: PCDMConfig) -> None:
         self._sampler.config = config
 
+    @property
+    def log(self) -> TrainingLog | None:
+        """The same as `log_`, its name in the other components."""
+        return self.log_
+
+    @property
+    def precision(self) -> str:
+        """Of the network: "float32", or "bfloat16" for automatic mixed precision."""
+        return self._sampler.precision
+
+    @precision.setter
+    def precision(self, precision: str) -> None:
+        self._sampler.precision = precision
+
+    def _networks(self) -> tuple[Denoiser, ...]:
+        return (self._sampler.module,)
+
     def _card(self) -> ModelCard:
         pool, config = self._sampler.pool, self.config
         age = self.ranges["age"]
@@ -156,6 +174,9 @@ class PCDM(Described):
         max_minutes: float | None = None,
         threads: int | None = None,
         progress: bool = False,
+        tensorboard: bool = False,
+        device: Any = None,
+        precision: str = "float32",
     ) -> PCDM:
         """Train on a population.
 
@@ -173,8 +194,8 @@ class PCDM(Described):
             settings; None: those of the shipped model
         folder
             where the run keeps its state; a run that was killed goes on from it
-        max_minutes, threads, progress
-            see :class:`~pbpk_hybrid.learn.training.TrainingOptions`
+        max_minutes, threads, progress, tensorboard, device, precision
+            see :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA
 
         Raises
         ------
@@ -185,8 +206,11 @@ class PCDM(Described):
         CheckpointError
             `folder` holds another run
         """
-        config = config or PCDMConfig()
         _, seed = generator(seed)
+        config = replace(config or PCDMConfig(), seed=seed)
+        run = RunOptions(
+            folder, max_minutes, threads, progress, tensorboard, as_device(device), precision
+        )
         weight = check_population(population)
         if validation is None:
             population, weight, validation = hold_out(population, weight, seed)
@@ -196,11 +220,11 @@ class PCDM(Described):
         held_out = TrainingTable(
             validation, validation_weight, coordinates, seed + 1, table.log_moments
         )
-        run = RunOptions(seed, folder, max_minutes, threads, progress)
-        module, log = train_denoiser(table, held_out, coordinates, config, run)
+        module, log = train_denoiser(table, held_out, coordinates, config, seed, run)
         shares = table.group_shares()
         self = cls(config, module, coordinates, table.log_moments, shares, table.ranges)
         self.log_ = log
+        self.to(precision=precision)
         self._sampler.pool = self._sampler.draw_pool(seed)
         return self
 
@@ -359,8 +383,16 @@ class PCDM(Described):
         )
 
     @classmethod
-    def load(cls, path: str | os.PathLike | None = None) -> PCDM:
+    def load(
+        cls,
+        path: str | os.PathLike | None = None,
+        *,
+        device: Any = None,
+        precision: str = "float32",
+    ) -> PCDM:
         """Read a checkpoint; None: the one shipped with the package.
+
+        `device` and `precision` as in :meth:`to`.
 
         Raises
         ------
@@ -371,7 +403,8 @@ class PCDM(Described):
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
         with reading(path):
-            return cls._from_checkpoint(tensors, stored)
+            found = cls._from_checkpoint(tensors, stored)
+        return found.to(device, precision)
 
     @classmethod
     def _from_checkpoint(cls, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> PCDM:
@@ -400,7 +433,8 @@ class PCDM(Described):
             return Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
 
         check_sizes(build_network, weights)
-        module = build_network()
+        with seeded(config.seed):  # first weights are drawn, and replaced
+            module = build_network()
         load_weights(module, weights)
         pool = Pool(x, group, coordinates)
         return cls(config, module, coordinates, log_moments, shares, ranges, pool)

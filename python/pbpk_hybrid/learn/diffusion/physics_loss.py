@@ -22,7 +22,7 @@ def violation(coordinates: Coordinates, x: torch.Tensor, male: torch.Tensor) -> 
     absurd person from ruling a batch.
     """
     body = coordinates.decode(x, male).body()
-    total = torch.zeros(len(x), dtype=torch.float64)
+    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     for rule in RULES:
         if rule.id not in _CLOSED:
             beyond = torch.nan_to_num(rule.residual(body), nan=0.0, posinf=1e3, neginf=-1e3)

@@ -12,6 +12,7 @@ import torch
 from ...physiology import PORTAL_ORGANS, RULES
 from ...physiology.plausibility.residuals import SCALED, organ_excess
 from ...physiology.plausibility.rules import Rule
+from ..devices import autocast, device_of
 from .config import PCDMConfig
 from .coordinates import MEASURED, NAMES, RESIDUALS, Coordinates, Decoded
 from .module import Denoiser
@@ -46,8 +47,11 @@ def sample(
     conditions: torch.Tensor,
     guidance: float,
     held: tuple[list[int], torch.Tensor] | None = None,
+    precision: str = "float32",
 ) -> torch.Tensor:
     """Coordinates from standard normal `x` (n, dimension), by the probability-flow ODE.
+
+    The network runs where its weights are, in `precision`; what comes out is where `x` was.
 
     DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2) takes one evaluation a
     step where Heun takes two.
@@ -61,7 +65,11 @@ def sample(
     them, and then go free. Where the values are the model's own, so is what comes out:
     noise added to people and taken away again gives other people of the same distribution.
     """
-    sigmas = schedule(config).float()
+    device, back = device_of(module), x.device
+    x, group, conditions = (part.to(device) for part in (x, group, conditions))
+    if held is not None:
+        held = (held[0], held[1].to(device))
+    sigmas = schedule(config).float().to(device)
     # the modulation is the same for all people of one kind (group and condition), so it is computed
     # once per kind and noise level
     flat = torch.cat([group, conditions.flatten(1)], 1)  # (n, groups + 8 x 3)
@@ -83,7 +91,8 @@ def sample(
             d = free + guidance * (d - free)
         return d
 
-    return _solve(x, sigmas, denoise, held, config.release)
+    with autocast(device, precision):
+        return _solve(x, sigmas, denoise, held, config.release).float().to(back)
 
 
 def _solve(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ import xarray as xr
 from ..._core.errors import InputError, SchemaError
 from ...physiology import check_physiology
 from ...physiology.adults.survey import ETHNICITIES
-from ..training import TrainingLog, TrainingOptions, train
+from ..devices import device_of, seeded
+from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from .conditions import DERIVED, groups, random_features, scores
 from .config import PCDMConfig
 from .coordinates import MEASURED, NAMES, Coordinates, ethnicity_codes
@@ -31,17 +32,6 @@ _VARIABLES = (
 )
 _VALIDATION_BATCH, _VALIDATION_BATCHES = 4096, 8
 _WEIGHT_DECAY = 1e-3
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Of one run of the training, see :class:`~pbpk_hybrid.learn.training.TrainingOptions`."""
-
-    seed: int
-    folder: str | os.PathLike | None = None
-    max_minutes: float | None = None
-    threads: int | None = None
-    progress: bool = False
 
 
 class TrainingTable:
@@ -82,9 +72,16 @@ class TrainingTable:
             name: (float(values[name].min()), float(values[name].max())) for name in CONDITIONS
         }
 
+    def to(self, device: torch.device) -> TrainingTable:
+        """The same people on another device."""
+        found = copy.copy(self)
+        for name in ("x", "male", "ethnicity", "weight", "cumulative", "log_moments", "scores"):
+            setattr(found, name, getattr(self, name).to(device))
+        return found
+
     def group_shares(self) -> torch.Tensor:
         """(2, 5) weighted shares of sex and ethnicity."""
-        shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64)
+        shares = torch.zeros(2, len(ETHNICITIES), dtype=torch.float64, device=self.x.device)
         group = (self.male.long(), self.ethnicity.long())
         shares.index_put_(group, self.weight, accumulate=True)
         return shares / shares.sum()
@@ -105,18 +102,23 @@ def train_denoiser(
     validation: TrainingTable,
     coordinates: Coordinates,
     config: PCDMConfig,
+    seed: int,
     run: RunOptions,
 ) -> tuple[Denoiser, TrainingLog]:
     """Train a new network; it ends with the weights that are best on the validation people."""
-    torch.manual_seed(run.seed)
-    module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+    with seeded(seed):
+        module = Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+    if run.device is not None:
+        module.to(run.device)
+        table, validation = table.to(run.device), validation.to(run.device)
+        coordinates = coordinates.to(run.device)
     validation_config = replace(config, physics_weight=0.0, batch_size=_VALIDATION_BATCH)
 
     def loss(module, step, generator):
         return denoising_loss(module, table, coordinates, config, generator)
 
     def validate(module):
-        generator = torch.Generator().manual_seed(run.seed + 2)
+        generator = torch.Generator().manual_seed(seed + 2)
         with torch.no_grad():
             losses = [
                 denoising_loss(module, validation, coordinates, validation_config, generator)
@@ -130,12 +132,10 @@ def train_denoiser(
         evaluate_every=config.evaluate_every,
         patience=config.patience,
         weight_decay=_WEIGHT_DECAY,
-        max_minutes=run.max_minutes,
-        seed=run.seed,
-        threads=run.threads,
+        seed=seed,
+        **run.kept(),
     )
-    log = train(module, loss, options, validate=validate, folder=run.folder, progress=run.progress)
-    return module, log
+    return module, train(module, loss, options, validate=validate, **run.shown())
 
 
 def denoising_loss(
@@ -153,17 +153,18 @@ def denoising_loss(
     The physics loss v of the denoised people counts most where there is little noise: at high noise
     the denoised estimate is an average over many people, which no rule is about.
     """
-    n = config.batch_size
-    draw = torch.rand(n, generator=generator, dtype=torch.float64)
+    n, device = config.batch_size, device_of(module)
+    # everything is drawn on the CPU and then moved: a seed means the same on every device
+    draw = torch.rand(n, generator=generator, dtype=torch.float64).to(device)
     rows = torch.searchsorted(table.cumulative, draw).clamp_max(len(table.x) - 1)
     x, male = table.x[rows], table.male[rows]
-    normal = torch.randn(len(x), generator=generator)
+    normal = torch.randn(len(x), generator=generator).to(device)
     sigma = torch.exp(config.noise_mean + config.noise_sd * normal)
-    noisy = x + sigma[:, None] * torch.randn(x.shape, generator=generator)
+    noisy = x + sigma[:, None] * torch.randn(x.shape, generator=generator).to(device)
     conditions = random_features(table.scores[rows], config.condition_share, generator)
     denoised = module(noisy, sigma, groups(male, table.ethnicity[rows]), conditions)
     weight = (sigma**2 + 1) / sigma**2  # (n,)
-    column_weight = torch.ones(x.shape[1])
+    column_weight = torch.ones(x.shape[1], device=device)
     column_weight[: len(MEASURED)] = config.measured_weight
     error = weight[:, None] * (denoised - x) ** 2 * (column_weight / column_weight.mean())
     loss = error.mean()
@@ -268,7 +269,6 @@ def hold_out(
 
 __all__ = [
     "SMALLEST",
-    "RunOptions",
     "TrainingTable",
     "check_population",
     "denoising_loss",

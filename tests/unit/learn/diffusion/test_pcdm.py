@@ -175,6 +175,9 @@ def test_the_schedule_falls_from_the_largest_noise_to_none():
 class _Told:
     """A network that says of everybody what it was told, and 5 where it was told nothing."""
 
+    def parameters(self):
+        return iter([torch.zeros(1)])  # where it is: on the CPU
+
     def modulation(self, sigma, group, told):
         said = torch.where(told[:, :, 0] > 0, told[:, :, 1], torch.tensor(5.0))
         return [said[:, :1]]
@@ -314,6 +317,9 @@ def test_guided_sampling_tells_the_network_and_still_holds(model):
 class _OneIfTold:
     """A network whose answer is 1 for those who are told something, and 0.25 for the others."""
 
+    def parameters(self):
+        return iter([torch.zeros(1)])  # where it is: on the CPU
+
     def modulation(self, level, group, told):
         return [told[:, 0, 0].float()]
 
@@ -426,6 +432,10 @@ def test_density_is_higher_for_usual_people(model, people):
         ({"age": (60, 40)}, "age"),
         ({"bmi": 30}, "bmi"),
         ({"egfr": (float("nan"), 5)}, "egfr"),
+        ({"gfr": (6, 7), "egfr": (30, 40)}, "gfr"),
+        ({"gfr": (2, 3), "egfr": (60, 70), "body_weight": (90, 110)}, "gfr"),
+        ({"serum_creatinine": (4, 6), "egfr": (100, 120)}, "egfr"),
+        ({"serum_creatinine": (3, None), "gfr": (12, None), "sex": "female"}, "gfr"),
         ({"bmi": (30, 30.5), "height": (180, 190), "body_weight": (60, 65)}, "bmi"),
         ({"sex": 2.0}, "sex"),
         ({"height": (10, 20)}, "height"),

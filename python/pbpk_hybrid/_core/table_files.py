@@ -9,9 +9,9 @@ refused with the line and what to write instead.
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import re
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 
 from .errors import FileFormatError
+from .limits import read_table_text
 from .units import quantity
 
 #: texts that mean "not given", whatever their case
 MISSING = frozenset(("", ".", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none"))
-
-#: characters; a packed file may unpack to any size
-_LARGEST = 2_000_000_000
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")  # D: exponent of Fortran
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -291,9 +289,9 @@ class Table:
         return out
 
     def _refuse_doubles(self) -> None:
-        doubled = sorted({name for name in self.header if self.header.count(name) > 1})
-        names = [self.base[name] for name in self.header]
-        doubled = doubled or [name for name in self.header if names.count(self.base[name]) > 1]
+        doubled = sorted(name for name, n in Counter(self.header).items() if n > 1)
+        names = Counter(self.base[name] for name in self.header)
+        doubled = doubled or [name for name in self.header if names[self.base[name]] > 1]
         if doubled:
             raise FileFormatError(
                 f"{self.name}, columns",
@@ -407,7 +405,10 @@ def _from_file(path: Path, keys: Sequence[str]) -> Table:
         fields = _split(body, separator)
     except csv.Error as err:
         raise FileFormatError(
-            "path", str(path), "a text file of comma-separated columns", hint=str(err)
+            "path",
+            str(path),
+            "a text file of comma-separated columns",
+            hint="a quote is opened and not closed" if "field larger" in str(err) else str(err),
         ) from err
     header, rows = fields[0][1], [f for f in fields[1:] if any(f[1])]
     header = [name.strip() for name in header]
@@ -429,22 +430,8 @@ def _from_file(path: Path, keys: Sequence[str]) -> Table:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    size, out = 0, []
-    try:
-        with opener(path, "rt", newline=None, encoding="utf-8-sig") as file:
-            for number, text in enumerate(file, start=1):
-                size += len(text)
-                if size > _LARGEST:
-                    raise FileFormatError(
-                        "path", str(path), f"a table of at most {_LARGEST:.0e} characters"
-                    )
-                out.append((number, text.rstrip("\n")))
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as err:
-        raise FileFormatError(
-            "path", str(path), "a text file of comma-separated columns (UTF-8)", hint=str(err)
-        ) from err
-    return out
+    text = read_table_text(path, expected="a text file of comma-separated columns (UTF-8)")
+    return [(i, line.rstrip("\n")) for i, line in enumerate(io.StringIO(text), start=1)]
 
 
 def _is_header(text: str, keys: Sequence[str]) -> bool:

@@ -88,7 +88,7 @@ def workload(system: System, options: SolverOptions, sensitivities: Sequence[str
     needs = "events that wait for each other" if queued else ""
     needs = "sensitivities" if len(sensitivities) else needs
     needs = "method expm" if options.method == "expm" else needs
-    return Workload(system.n_states, system.n_subjects, options.method, needs)
+    return Workload(system.n_states, system.n_subjects, options.integrator, needs)
 
 
 def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Backend, str]:

@@ -120,8 +120,9 @@ def test_a_link_restores_what_was_typed_and_nothing_else():
 def page(monkeypatch):
     from pathlib import Path
 
-    import pbpk_hybrid.app
     from streamlit.testing.v1 import AppTest
+
+    import pbpk_hybrid.app
 
     path = Path(pbpk_hybrid.app.__file__).with_name("page.py")
     return AppTest.from_file(str(path), default_timeout=240)

@@ -225,7 +225,8 @@ Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
 Method = Annotated[
     str | None,
     typer.Option(
-        help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].", autocompletion=complete_method
+        help="auto, rodas5p, rodas4, rodas4p or expm [default: auto].",
+        autocompletion=complete_method,
     ),
 ]
 RelativeTolerance = Annotated[

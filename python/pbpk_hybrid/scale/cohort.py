@@ -146,7 +146,11 @@ def diffusion_block(
     device: str = "cpu",
     precision: str = "float32",
 ) -> xr.Dataset:
-    """One block of n people of the diffusion model, numbered as among all of them."""
+    """One block of n people of the diffusion model, numbered as among all of them.
+
+    `condition` may hold ``like``, ``where``, ``strict``, ``organs`` and ``special``, as of
+    :func:`pbpk_hybrid.sample_population`.
+    """
     first = block * BLOCK
     size = min(BLOCK, n - first)
     asked = {k: v for k, v in condition.items() if v is not None}

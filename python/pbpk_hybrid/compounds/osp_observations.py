@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._core.errors import unknown_name
+from .._core.limits import table_file
 from .observation_columns import record, text
 from .observation_corrections import DOSE, SALT, TIMES, corrected, infusion_durations
 
@@ -69,7 +70,7 @@ def read_osp(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]]:
     """
     import pandas as pd
 
-    table = pd.read_csv(path, low_memory=False)
+    table = pd.read_csv(table_file(path), low_memory=False)
     molecule = table["molecule"].str.lower().map(lambda label: _MOLECULE.get(label, label))
     keep = table["compartment"].isin(["Plasma", "Whole Blood"]) & table["organ"].isin(
         ["Peripheral Venous Blood", "Arterial Blood"]

@@ -41,6 +41,7 @@ FILTERS = (
     "where",
     "strict",
     "organs",
+    "special",
 )
 
 
@@ -143,12 +144,23 @@ def diffusion_block(
     device: str = "cpu",
     precision: str = "float32",
 ) -> xr.Dataset:
-    """One block of n people of the diffusion model, numbered as among all of them."""
+    """One block of n people of the diffusion model, numbered as among all of them.
+
+    `condition` may hold ``special``, as of :func:`pbpk_hybrid.sample_population`.
+    """
+    from ..physiology.conditions.special import filters_with, read_special, with_conditions
+
+    condition = dict(condition)
+    asked = read_special(condition.pop("special", None))
     first = block * BLOCK
     size = min(BLOCK, n - first)
     people = _diffusion_model(device, precision).sample(
-        size, dict(condition), seed=block_seed(seed, block), extrapolate=extrapolate
+        size,
+        filters_with(asked, condition),
+        seed=block_seed(seed, block),
+        extrapolate=extrapolate,
     )
+    people = with_conditions(people, asked) if asked else people
     return people.assign_coords(subject=np.arange(first, first + size))
 
 

@@ -23,6 +23,7 @@ _WHERE = {
     "models.small_molecules.absorption": ("GutAbsorption",),
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
+    "simulation.reverse_dosimetry": ("oral_equivalent_dose", "oral_equivalent_doses"),
     "simulation.interactions": ("simulate_together", "interaction"),
     "simulation.exposure": ("exposure_ratios",),
     "simulation.interaction_matrix": ("interactions",),
@@ -172,6 +173,7 @@ if TYPE_CHECKING:
     from .simulation.interactions import interaction, simulate_together
     from .simulation.oral import bioavailability
     from .simulation.parameters import disposition
+    from .simulation.reverse_dosimetry import oral_equivalent_dose, oral_equivalent_doses
     from .simulation.run import simulate_system
     from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability

@@ -19,7 +19,9 @@ from .base import JULIA_METHODS, Availability, Backend, SolverOptions
 if TYPE_CHECKING:
     from ..models.system.system import System
 
-BACKENDS = ("embedded", "julia")
+BACKENDS = ("embedded", "julia", "cuda", "cuda32")
+#: those that "auto" chooses from; the others have to be named
+_AUTOMATIC = ("embedded", "julia")
 
 
 def get_backend(name: str) -> Backend:
@@ -38,6 +40,10 @@ def get_backend(name: str) -> Backend:
         from .julia.backend import JuliaBackend
 
         return JuliaBackend()
+    if name in ("cuda", "cuda32"):
+        from .cuda.backend import CudaBackend
+
+        return CudaBackend(single=name == "cuda32")
     raise unknown_name("backend", name, ("auto", *BACKENDS), what="a backend")
 
 
@@ -126,7 +132,7 @@ def seconds(name: str, work: Workload, running: bool = False) -> float:
     """About how long a backend takes on one core: an estimate from the model's size, for
     comparing backends alone.
     """
-    column = BACKENDS.index(name)
+    column = _AUTOMATIC.index(name)
     sizes = np.log(list(MEASURED))
     costs = np.log([pair[column] for pair in MEASURED.values()])
     per_subject = 1e-6 * float(np.exp(np.interp(np.log(work.n_states), sizes, costs)))
@@ -150,8 +156,8 @@ def _sooner(work: Workload | None) -> tuple[str, str]:
     from .julia.runtime import is_running
 
     running = is_running()
-    times = {name: seconds(name, work, running) for name in BACKENDS}
-    chosen = min(BACKENDS, key=times.__getitem__)  # the embedded one where they are equal
+    times = {name: seconds(name, work, running) for name in _AUTOMATIC}
+    chosen = min(_AUTOMATIC, key=times.__getitem__)  # the embedded one where they are equal
     state = "Julia runs" if running else "Julia would have to start"
     return chosen, (
         f"sooner done: about {times[chosen]:.2g} s, against {max(times.values()):.2g} s, for "

@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 
 #: processor time [s], time by the clock [s], memory [byte]
-SECONDS, WAIT, MEMORY = 12, 60, 700 * 1024**2
+SECONDS, WAIT, MEMORY = 12, 300, 700 * 1024**2
 
 
 def _status(field: str) -> int:

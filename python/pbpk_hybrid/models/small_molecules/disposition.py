@@ -589,6 +589,7 @@ def _attributes(
     method = choices.partition_method or compound.partition_method or DEFAULT_METHOD
     return attributes | {
         "compound": compound.name,
+        "molar_mass": compound.molar_mass,
         "species": species,
         "partition_method": "given" if choices.kp else method,
         "clearance_basis": clearance_in_words(compound),

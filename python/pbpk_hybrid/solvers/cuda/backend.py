@@ -67,7 +67,8 @@ class CudaBackend:
         try:
             if not cuda.is_available():
                 return Availability(False, "numba finds no CUDA device or driver")
-            device = getattr(cuda.get_current_device(), "name", "a CUDA device")
+            of_now = getattr(cuda, "get_current_device", None)  # the simulator has none
+            device = of_now().name if of_now is not None else "numba's simulator of a device"
         except Exception as error:  # the driver's own error types
             return Availability(False, f"the CUDA driver does not start: {error}")
         shown = device.decode() if isinstance(device, bytes) else str(device)
@@ -87,10 +88,11 @@ class CudaBackend:
             Sensitivities, events, laws written as text, or in single precision a tolerance below
             1e-5.
         """
-        if options.method == "expm":
-            from ..expm import solve_exactly
+        if options.method in ("auto", "expm"):
+            from ..expm import pays_off, solve_exactly
 
-            return solve_exactly(problem, options, progress)
+            if options.method == "expm" or pays_off(problem):
+                return solve_exactly(problem, options, progress)
         self._refuse(problem, options)
         run = Batches(problem, options, self.real)
         first = 0
@@ -180,7 +182,7 @@ class Batches:
 
         system = problem.system
         self.problem, self.options, self.real = problem, options, real
-        self.n_subjects, self.tableau = system.n_subjects, tableau(options.method)
+        self.n_subjects, self.tableau = system.n_subjects, tableau(options.integrator)
         whole, stoich, out = pack.structure(system, problem.saved_terms())
         self.structure = as_type(
             Structure(*(getattr(whole, f) for f in Structure._fields)), np.int32

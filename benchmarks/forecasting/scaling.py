@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pbpk_hybrid.learn.training import RunOptions
 from pbpk_hybrid.learn.transformer import ForecasterConfig
 from pbpk_hybrid.learn.transformer.training import new_module, train_module
 
@@ -48,7 +49,7 @@ def main() -> None:
         )
         module = new_module(config)
         with tempfile.TemporaryDirectory() as folder:
-            log = train_module(module, config, folder=folder, threads=1, progress=False)
+            log = train_module(module, config, run=RunOptions(folder=folder, threads=1))
         sizes[width] = sum(t.numel() for t in module.parameters())
         curves[width] = (64 * np.array(log.history["step"]), np.array(log.history["validation"]))
         seconds[width] = log.seconds

@@ -2,7 +2,8 @@
 
 Results of benchmarks, the Julia package's README and the help of every command are read
 where they are made, never copied by hand. Equations become MathML while the site is
-built, so that a page needs no script and nothing from the network.
+built, so that a page needs no script and nothing from the network. The code of pages is run
+by `executed.py`.
 """
 
 from __future__ import annotations
@@ -47,11 +48,16 @@ RESULTS = {
     "Growth with the number of organs": "benchmarks/results/engine_scaling.md",
     "Start": "benchmarks/results/engine_start.md",
 }
+#: reference pages hold signatures, and results of benchmarks were run where they were made
+_NOT_RUN = ("reference/", "results/")
+#: page -> HTML under each of its blocks
+_MADE: dict[str, list[str]] = {}
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
 def on_files(files, config):
+    _run_pages(files)
     pages = []
     for title, name in RESULTS.items():
         source = ROOT / name
@@ -77,14 +83,31 @@ def on_files(files, config):
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
+    files.append(File.generated(config, "dossier/midazolam.html", content=_dossier()))
     files.append(File.generated(config, "architecture.svg", content=_script("architecture").svg()))
     return files
 
 
+def _dossier() -> str:
+    """The worked example of `docs/howto/report.md`: what its lines write."""
+    import tempfile
+
+    page = (ROOT / "docs" / "howto" / "report.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(import pbpk_hybrid.*?)```", page, re.DOTALL)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "midazolam.html"
+        exec(block.replace('"midazolam.html"', repr(str(path)), 1), {})
+        return path.read_text(encoding="utf-8")
+
+
 def on_page_markdown(markdown, page, config, files):
-    """Tables of `docs/stability.md`, from the package itself."""
-    if page.file.src_uri != "stability.md":
-        return markdown
+    """What the page's code made, and the tables that come from the package itself."""
+    if page.file.src_uri in _MADE:
+        markdown = _script("executed").insert(markdown, _MADE[page.file.src_uri])
+    return _stability(markdown) if page.file.src_uri == "stability.md" else markdown
+
+
+def _stability(markdown: str) -> str:
     from pbpk_hybrid._core.deprecation import DEPRECATED, MOVED_MODULES
 
     names = [(old, r.new, r.since, r.removed_in) for old, r in DEPRECATED.items()]
@@ -93,6 +116,16 @@ def on_page_markdown(markdown, page, config, files):
     moved = _table(("old module", "new module"), sorted(MOVED_MODULES.items()))
     markdown = markdown.replace("DEPRECATED_TABLE", replaced if names else none)
     return markdown.replace("MOVED_TABLE", moved)
+
+
+def _run_pages(files) -> None:
+    """Run the code of all written pages, several at a time."""
+    executed = _script("executed")
+    if not executed.wanted():
+        return
+    written = [f for f in files.documentation_pages() if not f.src_uri.startswith(_NOT_RUN)]
+    pages = {f.src_uri: f.content_string for f in written if f.generated_by is None}
+    _MADE.update(executed.run_pages(pages))
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

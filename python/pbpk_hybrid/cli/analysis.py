@@ -11,9 +11,9 @@ import typer
 from .._core.errors import InputError, SchemaError
 from .cohort import Chunks
 from .groups import with_groups
-from .options import Debug, Quiet
+from .options import Debug, Json, Quiet
 from .parsing import number_option
-from .terminal import console, reporting, write_table
+from .terminal import console, reporting, rows_of, say_json, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,6 +117,7 @@ def nca(
     *,
     chunks: Chunks,
     quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Noncompartmental analysis of every subject in FILE.
@@ -129,8 +130,9 @@ def nca(
     """
     with reporting(debug):
         from ..nca import nca as analyse
-        from ..results import nca_table
+        from ..results import nca_summary, nca_table
 
+        quiet = quiet or as_json
         if out is not None and out.suffix not in (".csv", ".nc", ".zarr"):
             raise InputError("--out", str(out), "a name that ends in .csv, .nc or .zarr")
         keywords = rules.keywords()
@@ -142,7 +144,11 @@ def nca(
             result = analyse(_read(file, text_file, quiet), *doses.arguments(), **keywords)
             if out is not None:
                 _write(result, out)
-        if not quiet:
+        if as_json:
+            facts = {"file": str(file), "compartment": rules.compartment, "route": result.route}
+            summary = rows_of(nca_summary(result))
+            say_json({**facts, "nca": summary, "files": [] if out is None else [str(out)]})
+        elif not quiet:
             screen = console()
             title = f"{file.name}, {rules.compartment}, {result.route}"
             screen.print(nca_table(result, title=title))

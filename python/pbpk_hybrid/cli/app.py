@@ -1,42 +1,69 @@
-"""All commands. Each module imports what it works with only when its command runs."""
+"""All commands. Each module imports what it works with only when its command runs, and a module
+is imported only when its command is wanted.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from . import (
-    analysis,
-    compounds,
-    doctor,
-    dose,
-    fit,
-    forecast,
-    interaction,
-    julia,
-    plot,
-    population,
-    simulate,
-    train,
-)
-from . import scale as _scale
-from . import train_allometry as _train_allometry  # noqa: F401 - registers its command
-from . import train_pcdm as _train_pcdm  # noqa: F401 - registers its command
-from . import train_transformer as _train_transformer  # noqa: F401 - registers its command
-from . import webapp as _webapp
+#: command -> (module, name of its function or of its group of commands)
+COMMANDS = {
+    "simulate": ("simulate", "simulate"),
+    "interaction": ("interaction", "interaction"),
+    "compounds": ("compounds", "app"),
+    "population": ("population", "population"),
+    "forecast": ("forecast", "forecast"),
+    "nca": ("analysis", "nca"),
+    "plot": ("plot", "plot"),
+    "fit": ("fit", "fit"),
+    "dose": ("dose", "dose"),
+    "scale": ("scale", "scale"),
+    "report": ("report", "report"),
+    "requalify": ("requalify", "requalify"),
+    "app": ("webapp", "app"),
+    "doctor": ("doctor", "doctor"),
+    "julia": ("julia", "app"),
+    "train": ("train", "app"),
+}
+#: group -> modules that add their commands to it
+_MEMBERS = {"train": ("train_allometry", "train_pcdm", "train_transformer")}
 
-app = typer.Typer(
-    name="pbpk-hybrid",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # plain help: units in brackets stay as they are, and rich is not imported
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Physiologically based pharmacokinetics in virtual populations.",
-    epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, "
-    "4 backend or package missing, 5 store in use, damaged or full.",
-)
+
+def build(only: str | None = None) -> typer.Typer:
+    """The application.
+
+    Parameters
+    ----------
+    only : str, optional
+        The one command to load; None, or a name that is no command: all of them.
+    """
+    built = typer.Typer(
+        name="pbpk-hybrid",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # plain help: units in brackets stay as they are, and rich is not imported
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Physiologically based pharmacokinetics in virtual populations.",
+        epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, "
+        "4 backend or package missing, 5 store in use, damaged or full, 6 not equivalent, "
+        "130 interrupted.",
+    )
+    built.callback()(root)
+    for name, (module, member) in COMMANDS.items():
+        if only in COMMANDS and name != only:
+            continue
+        command = getattr(import_module(f".{module}", __package__), member)
+        for part in _MEMBERS.get(name, ()):
+            import_module(f".{part}", __package__)
+        if isinstance(command, typer.Typer):
+            built.add_typer(command, name=name)
+        else:
+            built.command(name)(command)
+    return built
 
 
 def _version(show: bool) -> None:
@@ -47,7 +74,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool,
@@ -59,17 +85,12 @@ def root(
     """Physiologically based pharmacokinetics in virtual populations."""
 
 
-app.command("simulate")(simulate.simulate)
-app.command("interaction")(interaction.interaction)
-app.add_typer(compounds.app, name="compounds")
-app.command("population")(population.population)
-app.command("forecast")(forecast.forecast)
-app.command("nca")(analysis.nca)
-app.command("plot")(plot.plot)
-app.command("fit")(fit.fit)
-app.command("dose")(dose.dose)
-app.command("scale")(_scale.scale)
-app.command("app")(_webapp.app)
-app.command("doctor")(doctor.doctor)
-app.add_typer(julia.app, name="julia")
-app.add_typer(train.app, name="train")
+def __getattr__(name: str) -> Any:
+    """``app``, with every command, when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = whole = build()
+    return whole
+
+
+__all__ = ["COMMANDS", "build"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from .options import Debug
-from .terminal import console, reporting
+from .completion import complete_compound, complete_species
+from .options import Debug, Json
+from .terminal import console, reporting, say_json
+
+if TYPE_CHECKING:
+    from ..compounds import Compound
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, search and show compounds."
@@ -37,6 +42,7 @@ def list_(
         bool,
         typer.Option("--table", help="With what can be simulated by which route, and its quality."),
     ] = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Names of the compounds, one per line."""
@@ -44,6 +50,9 @@ def list_(
         from ..compounds import list_compounds
 
         names = list_compounds(None if everything else True, route=route)
+        if as_json:
+            say_json({"compounds": names})
+            return
         if table:
             _print_overview(names)
             return
@@ -75,6 +84,7 @@ def _print_overview(names: list[str]) -> None:
 def search(
     text: Annotated[str, typer.Argument(help="Part of a name, alias, CAS number or DTXSID.")],
     limit: Annotated[int, typer.Option(min=1, help="Rows to show at most.")] = 20,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Compounds whose name or identifier contains TEXT."""
@@ -87,6 +97,9 @@ def search(
         if not rows:
             typer.echo(f"no compound contains {text!r}", err=True)
             raise typer.Exit(2)
+        if as_json:
+            say_json({"compounds": rows[:limit]})
+            return
         table = Table("name", "collection", "CAS", "molar mass [g/mol]", "known")
         for row in rows[:limit]:
             mass = "" if row["molar_mass"] is None else f"{row['molar_mass']:.5g}"
@@ -104,18 +117,21 @@ def search(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name, alias, CAS number or DTXSID.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Name, alias, CAS number or DTXSID.", autocompletion=complete_compound),
+    ],
     species: Annotated[
-        str | None, typer.Option(help="With the values of this species put in.")
+        str | None,
+        typer.Option(
+            help="With the values of this species put in.", autocompletion=complete_species
+        ),
     ] = None,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Every value of one compound, with its source."""
     with reporting(debug):
-        import dataclasses
-
-        from rich.table import Table
-
         from ..compounds import compound_status, get_compound, list_compounds
 
         compound = get_compound(name)
@@ -123,31 +139,58 @@ def show(
         status = compound_status(compound, "curated" if curated else "httk")
         if species is not None:
             compound = compound.for_species(species)
-        table = Table("field", "value", "source", title=compound.name, title_justify="left")
-        for field in dataclasses.fields(compound):
-            value = getattr(compound, field.name)
-            if field.name == "clearance_basis":
-                value = compound.resolved_clearance_basis
-            if (
-                field.name in ("name", "sources", "species_values")
-                or value is None
-                or value == ()
-                or value == {}
-            ):
-                continue
-            table.add_row(field.name, _text(value), str(compound.sources.get(field.name, "")))
-        for kind, values in compound.species_values.items():
-            for field_name, value in values.items():
-                source = compound.sources.get(
-                    f"{kind}.{field_name}", compound.sources.get(f"{field_name}.{kind}", "")
-                )
-                table.add_row(f"{kind}: {field_name}", _text(value), str(source))
-        console().print(table)
+        rows = _rows(compound)
         routes = [r for r in ("iv", "oral") if getattr(status, r)]
+        if as_json:
+            facts = {"routes": routes, "missing": status.missing, "quality": status.quality}
+            say_json({"name": compound.name, **facts, "fields": [row._asdict() for row in rows]})
+            return
+        from rich.table import Table
+
+        table = Table(title=compound.name, title_justify="left")
+        for head, whole in (("field", True), ("value", False), ("unit", True), ("source", False)):
+            table.add_column(head, no_wrap=whole)
+        for row in rows:
+            table.add_row(row.field, _text(row.value), row.unit, row.source)
+        console().print(table)
         lacks = f"; lacks {', '.join(status.missing)}" if status.missing else ""
         typer.echo(f"can be simulated: {', '.join(routes) or 'not'}{lacks}; {status.quality}")
         if status.badge is not None:
             typer.echo(f"validation: {status.badge}")
+
+
+class Row(NamedTuple):
+    """One value of a compound."""
+
+    field: str
+    value: Any
+    unit: str  # "" for a number without one
+    source: str
+
+
+def _rows(compound: Compound) -> list[Row]:
+    """Every value that is known, those of single species last."""
+    rows = []
+    for field in dataclasses.fields(compound):
+        value = getattr(compound, field.name)
+        if field.name == "clearance_basis":
+            value = compound.resolved_clearance_basis
+        known = value is not None and value != () and value != {}
+        if known and field.name not in ("name", "sources", "species_values"):
+            source = str(compound.sources.get(field.name, ""))
+            rows.append(Row(field.name, value, _unit(field.name), source))
+    for kind, values in compound.species_values.items():
+        for name, value in values.items():
+            source = compound.sources.get(f"{kind}.{name}", compound.sources.get(f"{name}.{kind}"))
+            rows.append(Row(f"{kind}: {name}", value, _unit(name), str(source or "")))
+    return rows
+
+
+def _unit(field: str) -> str:
+    from ..compounds._fields import NUMBERS
+
+    unit = NUMBERS[field].unit if field in NUMBERS else ""
+    return "" if unit == "1" else unit.replace("million_cells", "1e6 cells")
 
 
 def _text(value: object) -> str:

@@ -15,9 +15,9 @@ from .._core.units import quantity
 from .data_set import DataSetOptions, people_of, read_data_set, say_notes
 from .fit import after_the_first_dose, compound_or_file, parse_prior
 from .groups import with_groups
-from .options import Debug, ModelChoices, Quiet
+from .options import Debug, Json, ModelChoices, Quiet
 from .parsing import number_option, parse_names
-from .terminal import check_folder, reporting, stage, staged_folder
+from .terminal import check_folder, reporting, rows_of, say_json, stage, staged_folder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,6 +137,7 @@ def dose(
         typer.Option("--out", "-o", help="Folder for candidates.csv, parameters.csv and figures."),
     ] = None,
     quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Find the dose that is expected to bring a patient to a target.
@@ -157,7 +158,7 @@ def dose(
         people = people_of(table.covariates, data_set.species, data_set.baseline, notes)
         observed = after_the_first_dose(table, notes)
         patient = _patient(table.regimen, observed, people, knowledge.subject)
-        say_notes(table, quiet, notes)
+        say_notes(table, quiet or as_json, notes)
         system = whole_body_system(drug, patient.person, **model.keywords())
         with stage("estimating", quiet):
             lag_time = drug.absorption_lag_time or 0.0
@@ -166,12 +167,31 @@ def dose(
             result = find_dose(found, **request.keywords())
         if out is not None:
             _write(result, out)
-        if not quiet:
+        if as_json:
+            say_json(_facts(result, out))
+        elif not quiet:
             typer.echo(f"model: {basis_in_words(system.attrs)}")
             typer.echo(str(result))
             typer.echo(f"next sample: {result.next_sample()!r}")
             if out is not None:
                 typer.echo(f"written: {out}")
+
+
+def _facts(result: DoseResult, out: Path | None) -> dict[str, Any]:
+    """What the summary says, for ``--json``."""
+    loading = result.loading
+    return {
+        "target": str(result.target),
+        "best": {
+            "regimen": result.text,
+            "amount_mg": result.best.amount,
+            "interval_h": result.best.interval,
+            "attainment": result.attainment,
+        },
+        "first_dose_mg": None if loading is None else loading.amount,
+        "candidates": rows_of(result.table),
+        "folder": None if out is None else str(out),
+    }
 
 
 def _posterior(

@@ -12,12 +12,21 @@ from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .data_set import DataSetOptions, people_of, read_data_set, say_notes
 from .groups import with_groups
-from .options import Debug, ModelChoices, Quiet
+from .options import Debug, Json, ModelChoices, Quiet
 from .parsing import number_option, read_compound
-from .terminal import check_folder, console, reporting, stage, staged_folder
+from .terminal import (
+    check_folder,
+    console,
+    reporting,
+    rows_of,
+    say_json,
+    stage,
+    staged_folder,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from ..compounds import Compound
     from ..dosing import NonmemData
@@ -81,6 +90,7 @@ def fit(
     data_set: DataSetOptions,
     model: ModelChoices,
     quiet: Quiet = False,
+    as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Estimate parameters of a compound from concentrations.
@@ -89,6 +99,7 @@ def fit(
     """
     with reporting(debug):
         check_folder(out)
+        quiet = quiet or as_json
         from ..models import whole_body_system
 
         level = estimation.level
@@ -109,7 +120,10 @@ def fit(
         with stage("estimating", quiet):
             found = _estimate(estimation, system, observed, doses)
         estimates = found.table(level)
-        _write(found, estimates, out, hierarchical=bool(estimation.random))
+        _write(found, observed, estimates, out, hierarchical=bool(estimation.random))
+        if as_json:
+            say_json(_facts(found, estimates, out))
+            return
         if quiet:
             return
         if steady := found.facts.get("steady_state_doses"):
@@ -146,11 +160,24 @@ def _estimate(
     return fit_together(system, observed, parameters, priors, starts=estimation.starts, **common)
 
 
-def _write(found, estimates, out: Path, *, hierarchical: bool) -> None:
-    """Estimates, predictions, individual values of a hierarchical fit, and two figures."""
-    import matplotlib
+def _facts(found, estimates, out: Path) -> dict[str, Any]:
+    """What the summary says, for ``--json``."""
+    return {
+        "observations": found.facts["observations"],
+        "minus_two_log": found.minus_two_log,
+        "converged": bool(found.converged),
+        "estimates": rows_of(estimates),
+        "folder": str(out),
+    }
 
-    from ..estimation import plot_observed_predicted, plot_residuals
+
+def _write(found, observed: xr.Dataset, estimates, out: Path, *, hierarchical: bool) -> None:
+    """Estimates, predictions, individual values of a hierarchical fit, and figures."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from ..estimation import plot_goodness_of_fit, plot_observed_predicted, plot_residuals
+    from ..plots import save_figure
 
     matplotlib.use("Agg")
     with staged_folder(out) as folder:
@@ -161,6 +188,31 @@ def _write(found, estimates, out: Path, *, hierarchical: bool) -> None:
         figure = plot_observed_predicted(found).figure
         figure.savefig(folder / "observed_predicted.png", dpi=150)
         plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
+        panels = plot_goodness_of_fit(found, figure=Figure(figsize=(9, 7.4), layout="constrained"))
+        save_figure(panels, folder / "goodness_of_fit.png", dpi=150)
+        save_figure(_curves(found, observed, hierarchical), folder / "curves.png", dpi=150)
+
+
+def _curves(found, observed: xr.Dataset, hierarchical: bool) -> Figure:
+    """The fitted curve of each person through their samples."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from ..plots.individual_profiles import individual_profiles, panel_size
+
+    last = float(observed["time"].max())
+    times = np.linspace(0.0, last if last > 0 else 1.0, 241)
+    matrices = set(observed["matrix"].values.astype(str)) & {"plasma", "serum"}
+    compartment = "plasma" if matrices else str(observed["matrix"].values[0])
+    curves = found.simulate(times=times, compartments=[compartment])
+    typical = None
+    if hierarchical:
+        typical = found.simulate(times=times, compartments=[compartment], typical=True)
+    count = min(curves.sizes["subject"], 12)
+    figure = Figure(figsize=panel_size(count), layout="constrained")
+    options = {"compartment": compartment, "figure": figure, "title": "fitted curves"}
+    individual_profiles(curves, observed, typical=typical, **options)
+    return figure
 
 
 def _show(found, estimates, level: float, out: Path) -> None:

@@ -11,7 +11,15 @@ from .._core.errors import InputError
 from . import options as opt
 from .parsing import number_option
 from .subjects import SubjectChoice
-from .terminal import check_folder, console, reporting, stage, staged_folder
+from .terminal import (
+    check_folder,
+    console,
+    reporting,
+    rows_of,
+    say_json,
+    stage,
+    staged_folder,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,6 +82,7 @@ def interaction(
     ),
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Ratios of AUC and Cmax of drugs with others over those alone.
@@ -111,7 +120,12 @@ def interaction(
                 seed=seed_used,
             )
         files = write(found, out)
-        if not quiet:
+        if as_json:
+            from ..results import ratio_table
+
+            facts = {"subjects": subjects, "seed": seed_used, "files": files}
+            say_json({**facts, "ratios": rows_of(ratio_table(found))})
+        elif not quiet:
             show(found, files)
 
 

@@ -13,12 +13,30 @@ from typing import Annotated
 
 import typer
 
+from .completion import (
+    complete_basis,
+    complete_compound,
+    complete_distribution,
+    complete_field,
+    complete_hepatic,
+    complete_hepatic_model,
+    complete_method,
+    complete_partition_method,
+    complete_phenotype,
+    complete_renal,
+    complete_special,
+    complete_species,
+)
 from .parsing import number_option
 
 # ---- how the command runs -----------------------------------------------------------------------
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors and warnings.")
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object for a script, and nothing else, on stdout."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Seed = Annotated[
@@ -31,12 +49,45 @@ Seed = Annotated[
 SubjectCount = Annotated[
     int, typer.Option("--subjects", "-n", min=1, help="Number of virtual subjects.")
 ]
-Species = Annotated[str, typer.Option(help="human, monkey, dog, minipig, rabbit, rat or mouse.")]
+Species = Annotated[
+    str,
+    typer.Option(
+        help="human, monkey, dog, minipig, rabbit, rat or mouse.", autocompletion=complete_species
+    ),
+]
 Age = Annotated[str | None, typer.Option(help='[year], such as "20-60".')]
 Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of women.")]
 BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
 BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+SpecialPopulation = Annotated[
+    str | None,
+    typer.Option(
+        help='In words: "elderly, severe renal impairment", "obese class 3", "children".',
+        autocompletion=complete_special,
+    ),
+]
+Renal = Annotated[
+    str | None,
+    typer.Option(
+        help='Renal impairment: mild, moderate, severe, failure, or a GFR "25" [mL/min/1.73 m2].',
+        autocompletion=complete_renal,
+    ),
+]
+Hepatic = Annotated[
+    str | None,
+    typer.Option(help="Cirrhosis of Child-Pugh class A, B or C.", autocompletion=complete_hepatic),
+]
+Pregnant = Annotated[
+    str | None, typer.Option(help='Gestational age [week], such as "30"; women are drawn.')
+]
+Phenotype = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of everybody, such as CYP2D6=poor; again for more.",
+        autocompletion=complete_phenotype,
+    ),
+]
 Like = Annotated[
     str | None,
     typer.Option(
@@ -74,7 +125,10 @@ Variability = Annotated[
 # ---- compound and dose --------------------------------------------------------------------------
 
 CompoundName = Annotated[
-    str | None, typer.Argument(help="Name, alias, CAS number or DTXSID of a compound.")
+    str | None,
+    typer.Argument(
+        help="Name, alias, CAS number or DTXSID of a compound.", autocompletion=complete_compound
+    ),
 ]
 CompoundFile = Annotated[
     Path | None, typer.Option(help="YAML or TOML file of a compound of your own.")
@@ -90,6 +144,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         help="FIELD=VALUE of the compound, such as fraction_unbound_plasma=3%; again for more.",
+        autocompletion=complete_field,
     ),
 ]
 Dose = Annotated[
@@ -100,7 +155,12 @@ Dose = Annotated[
     ),
 ]
 Observed = Annotated[
-    str, typer.Option(help="Published data to compare with: auto, none, shipped, osp or cvtdb.")
+    str,
+    typer.Option(
+        help="What to compare with: published data (auto, none, shipped, osp or cvtdb), or a .csv "
+        "of your own with subject, time [h] and concentration [mg/L], units in the header.",
+        autocompletion=lambda: ["auto", "none", "shipped", "osp", "cvtdb"],
+    ),
 ]
 
 # ---- model choices ------------------------------------------------------------------------------
@@ -109,19 +169,29 @@ Clearance = Annotated[
     str | None,
     typer.Option(
         help="Basis of clearance: in_vivo (literature) or in_vitro (hepatocytes, microsomes) "
-        "[default: the compound's own]."
+        "[default: the compound's own].",
+        autocompletion=complete_basis,
     ),
 ]
 Distribution = Annotated[
     str | None,
     typer.Option(
         help="Basis of distribution: predicted (partition method) or in_vivo (scaled to the "
-        "measured volume) [default: the compound's own]."
+        "measured volume) [default: the compound's own].",
+        autocompletion=complete_distribution,
     ),
 ]
-PartitionMethod = Annotated[str | None, typer.Option(help="Method for the partition coefficients.")]
+PartitionMethod = Annotated[
+    str | None,
+    typer.Option(
+        help="Method for the partition coefficients.", autocompletion=complete_partition_method
+    ),
+]
 HepaticModel = Annotated[
-    str | None, typer.Option(help="well_stirred, parallel_tube or dispersion.")
+    str | None,
+    typer.Option(
+        help="well_stirred, parallel_tube or dispersion.", autocompletion=complete_hepatic_model
+    ),
 ]
 
 
@@ -151,9 +221,15 @@ Times = Annotated[
 Compartments = Annotated[
     str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
 ]
-Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
+Backend = Annotated[
+    str, typer.Option(help="auto, embedded, julia, cuda or cuda32 (untested on CUDA).")
+]
 Method = Annotated[
-    str | None, typer.Option(help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].")
+    str | None,
+    typer.Option(
+        help="auto, rodas5p, rodas4, rodas4p or expm [default: auto].",
+        autocompletion=complete_method,
+    ),
 ]
 RelativeTolerance = Annotated[
     float | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .._core.errors import InputError, NoEffectWarning
+from .completion import complete_compound
 from .options import Debug, Quiet
 from .parsing import parse_names
 from .terminal import console, reporting
@@ -40,8 +41,9 @@ def plot(
     observed: Annotated[
         str | None,
         typer.Option(
-            help="Compound whose published observations are drawn too; none: no observations. "
-            "For observations of your own: time_profile(sim, observations) in Python."
+            help="Compound whose published observations are drawn too, or a .csv of your own with "
+            "subject, time [h] and concentration [mg/L]; none: no observations.",
+            autocompletion=complete_compound,
         ),
     ] = None,
     quiet: Quiet = False,
@@ -108,26 +110,25 @@ def _no_effect(text: str) -> None:
 
 
 def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
-    """Published plasma observations of a compound in the species of the simulation.
+    """Plasma observations of a compound in the species of the simulation, or of a file.
 
     Raises
     ------
     UnknownNameError, InputError
-        A file, an unknown compound, or one without such observations.
+        A file that cannot be read, an unknown compound, or one without such observations.
     """
     from ..compounds import get_compound
-    from .study import published
+    from .study import is_table, own_observations, published
 
-    if Path(name).suffix.lower() in _FILES or Path(name).is_file():
-        raise InputError(
-            "--observed",
-            name,
-            "the name of a compound, whose published observations are drawn",
-            hint="for a file of your own, in Python: "
-            "pbpk_hybrid.plots.time_profile(sim, observations)",
-        )
-    compound = get_compound(name).name
     species = str(sim.attrs.get("species", "human"))
+    if is_table(name):
+        found, notes = own_observations(name, str(sim.attrs.get("compound", "")), species)
+        for note in notes:
+            typer.echo(f"note: {note}", err=True)
+        return found
+    if Path(name).suffix.lower() in _OTHER_FILES:
+        raise InputError("--observed", name, "a .csv file, or the name of a compound")
+    compound = get_compound(name).name
     found = published(compound, species)
     if found is None:
         raise InputError(
@@ -139,16 +140,4 @@ def _observations(sim: xr.Dataset, name: str) -> xr.Dataset:
     return found
 
 
-_FILES = (
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".xlsx",
-    ".xls",
-    ".nc",
-    ".zarr",
-    ".parquet",
-    ".json",
-    ".dat",
-    ".gz",
-)
+_OTHER_FILES = (".xlsx", ".xls", ".nc", ".zarr", ".parquet", ".json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,8 @@ from . import options as opt
 from .cohort import Chunks, population_to_store
 from .groups import with_groups
 from .subjects import SubjectChoice, SubjectOptions
-from .terminal import SUBJECTS_FAILED, console, reporting, stage, write_table
+from .terminal import SUBJECTS_FAILED, console, reporting, say_json, stage, write_table
+from .train import Device, Precision
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,10 +63,13 @@ def population(
     like: opt.Like = None,
     where: opt.Where = None,
     strict: opt.Strict = False,
+    device: Device = "cpu",
+    precision: Precision = "float32",
     out: OutFile = None,
     chunks: Chunks,
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Draw virtual subjects; print a summary and, with --out, write them. Or: check FILE.
@@ -84,8 +89,11 @@ def population(
         count = read_count(subjects, file)
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
-        table = read_table_options(like, where, strict, people.generator)
-        choice = people.choice(count, extrapolate, table)
+        table = read_table_options(like, where, strict)
+        choice = replace(
+            people.choice(count, extrapolate, table),
+            computing=read_computing(device, precision, people.generator, out),
+        )
         if out is not None and out.suffix == ".zarr":
             cohort = choice.cohort(seed_used)
             drawn = population_to_store(out, cohort=cohort, chunks=chunks, quiet=quiet)
@@ -94,30 +102,49 @@ def population(
                 drawn = choice.draw(seed_used)
             if out is not None:
                 write_population(drawn, out)
-        if not quiet:
+        if as_json:
+            files = [] if out is None else [str(out)]
+            say_json({"subjects": count, "seed": seed_used, **summary(drawn), "files": files})
+        elif not quiet:
             print_population(drawn, choice, seed_used, out)
 
 
-def read_table_options(
-    like: str | None, where: str | None, strict: bool, generator: str
-) -> dict[str, Any]:
+def read_table_options(like: str | None, where: str | None, strict: bool) -> dict[str, Any]:
     """``like``, ``where`` and ``strict`` of ``sample_population``; those not given are left out.
 
     Raises
     ------
     InputError
-        A generator that has no tables, or ``--strict`` without a table.
+        ``--strict`` without a table.
     """
     given = {"like": like, "where": where}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if "like" in found and ";" in found["like"]:
         found["like"] = "\n".join(part.strip() for part in found["like"].split(";"))
-    if found and generator != "survey":
-        name = f"--{next(iter(found))}"
-        raise InputError(name, generator, "the generator survey", hint="leave out --generator")
     if strict and "like" not in found:
         raise InputError("--strict", strict, "a table given by --like")
     return {**found, "strict": True} if strict else found
+
+
+def read_computing(device: str, precision: str, generator: str, out: Path | None) -> dict[str, str]:
+    """Device and precision of the diffusion model; empty where they are the usual ones.
+
+    Raises
+    ------
+    InputError
+        A generator without a network, or a store, whose chunks are drawn on the CPU.
+    """
+    given = {"device": device, "precision": precision}
+    usual = {"device": "cpu", "precision": "float32"}
+    different = [name for name in given if given[name] != usual[name]]
+    if not different:
+        return {}
+    name = different[0]
+    if generator != "pcdm":
+        raise InputError(f"--{name}", given[name], "--generator pcdm: the survey has no network")
+    if out is not None and out.suffix == ".zarr":
+        raise InputError(f"--{name}", given[name], "a file .nc or .csv, which is drawn at once")
+    return given
 
 
 def read_count(text: str, file: Path | None) -> int:
@@ -161,28 +188,38 @@ def write_population(people: xr.Dataset, out: Path) -> None:
         save_results(people, out, schema="physiology")
 
 
-def print_population(
-    people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
-) -> None:
-    """Print median and 5 to 95 % of the summary variables, and remarks of the generator."""
+def summary(people: xr.Dataset) -> dict[str, Any]:
+    """How many women, and median and 5 to 95 % of the summary variables."""
     import numpy as np
-    from rich.table import Table
 
-    from ..results.tables import number
-
-    females = int(np.count_nonzero(people["sex"].values == "female"))
-    title = f"{choice.count} {choice.species} subjects, {females} female, seed {seed}"
-    table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
+    variables = {}
     for name in _SHOWN:
         if name not in people or people[name].dims != ("subject",):
             continue
         values = people[name].values.astype(float)
         values = values[np.isfinite(values)]
         if values.size:
-            low, median, high = np.quantile(values, (0.05, 0.5, 0.95))
+            low, median, high = map(float, np.quantile(values, (0.05, 0.5, 0.95)))
             unit = str(people[name].attrs.get("units", ""))
-            label = name.replace("_", " ")
-            table.add_row(label, unit, number(median), number(low), number(high))
+            variables[name] = {"units": unit, "median": median, "p05": low, "p95": high}
+    female = int(np.count_nonzero(people["sex"].values == "female"))
+    return {"female": female, "variables": variables}
+
+
+def print_population(
+    people: xr.Dataset, choice: SubjectChoice, seed: int, out: Path | None
+) -> None:
+    """Print median and 5 to 95 % of the summary variables, and remarks of the generator."""
+    from rich.table import Table
+
+    from ..results.tables import number
+
+    facts = summary(people)
+    title = f"{choice.count} {choice.species} subjects, {facts['female']} female, seed {seed}"
+    table = Table("", "unit", "median", "5 %", "95 %", title=title, title_justify="left")
+    for name, of in facts["variables"].items():
+        row = (number(of[key]) for key in ("median", "p05", "p95"))
+        table.add_row(name.replace("_", " "), of["units"], *row)
     screen = console()
     screen.print(table)
     if "like" in people.attrs:

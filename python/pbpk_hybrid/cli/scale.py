@@ -11,6 +11,7 @@ from .._core.errors import InputError
 from .options import Debug, Quiet
 from .parsing import number_option
 from .terminal import console, reporting, write_table
+from .train import Device, Precision
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,6 +48,8 @@ def scale(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write: .csv or .nc.")
     ] = None,
+    device: Device = "cpu",
+    precision: Precision = "float32",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -59,7 +62,7 @@ def scale(
             raise InputError("--source", None, "at least one source species, or --smiles")
         from ..learn import NeuralAllometry
 
-        found = NeuralAllometry.load(checkpoint).predict(
+        found = NeuralAllometry.load(checkpoint, device=device, precision=precision).predict(
             smiles,
             sources,
             target=target,

@@ -20,7 +20,7 @@ from .groups import with_groups
 from .parsing import parse_names, parse_settings, parse_times, read_compound
 from .simulate_output import Results, print_summary, write_results
 from .subjects import SubjectChoice, SubjectOptions
-from .terminal import SUBJECTS_FAILED, check_folder, reporting, stage
+from .terminal import SUBJECTS_FAILED, check_folder, reporting, say_json, stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +77,22 @@ class Study:
     times: np.ndarray | TimeGrid  # [h]
     observations: xr.Dataset | None
     settings: tuple[str, ...] = ()  # fields of the compound that were set on the command line
+    own: bool = False  # the observations are a file of somebody's own
+    notes: tuple[str, ...] = ()  # how that file was read
+
+    def compared(self, amount: float) -> xr.Dataset | None:
+        """The observations to draw: one's own all of them, published ones of this dose.
+
+        Parameters
+        ----------
+        amount : float
+            [mg] what the simulated subjects got, as a median.
+        """
+        from .study import matching
+
+        return (
+            self.observations if self.own else matching(self.observations, self.single_dose, amount)
+        )
 
 
 @dataclass(frozen=True)
@@ -103,6 +119,7 @@ def simulate(
     chunks: Chunks,
     seed: opt.Seed = None,
     quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Simulate a compound in virtual subjects.
@@ -110,9 +127,9 @@ def simulate(
     Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each
     subject) and profile.png into the folder --out. Files of these names are replaced.
     """
-    choice = people.choice(study.subjects)
     resumable = "finished chunks are kept: the same command with the same --seed goes on"
     with reporting(debug, resumable if output.is_store else "nothing was written"):
+        choice = people.choice(study.subjects)
         if output.is_store and study.subjects > chunks.chunk and chunks.scheduler is None:
             from ..scale.workers import warm_up
 
@@ -121,7 +138,7 @@ def simulate(
 
         # everything that can be refused is checked before the work begins
         plan = read_study(study, people.species, output)
-        check_output(output)
+        check_output(output, as_json)
         saved = parse_names(study.compartments)
         keywords = {**run.keywords(), **model.keywords(), "compartments": saved}
         seed_used = generator(seed)[1]
@@ -131,7 +148,9 @@ def simulate(
                 plan, choice.cohort(seed_used), keywords, chunks, output, quiet
             )
         else:
-            failed = simulate_to_folder(plan, choice, seed_used, keywords, output, quiet)
+            failed = simulate_to_folder(
+                plan, choice, seed_used, keywords, output, quiet, as_json=as_json
+            )
         if failed:
             raise typer.Exit(SUBJECTS_FAILED)
 
@@ -151,7 +170,7 @@ def read_study(options: StudyOptions, species: str, output: OutputOptions) -> St
         A compound, a word of the dose or a collection of observations that does not exist.
     """
     from ..dosing import Regimen
-    from .study import known_choice, published, single_dose, usual_dose
+    from .study import is_table, known_choice, own_observations, published, single_dose, usual_dose
 
     if not output.is_store:
         check_folder(output.out)
@@ -165,29 +184,43 @@ def read_study(options: StudyOptions, species: str, output: OutputOptions) -> St
     known_choice(options.observed)
     # a store keeps no observations beside the curves: they only fill in dose and times
     needed = not output.is_store or options.dose is None or options.times is None
-    observations = published(compound.name, species, options.observed) if needed else None
-    dose = options.dose or usual_dose(observations)
+    notes: tuple[str, ...] = ()
+    own = is_table(options.observed)
+    observations = None
+    if own:
+        observations, notes = own_observations(options.observed, compound.name, species)
+    elif needed:
+        observations = published(compound.name, species, options.observed)
+    dose = options.dose or (None if own else usual_dose(observations))
     if dose is None:
         raise InputError(
             "--dose",
             None,
             'a dose such as "100 mg oral"',
-            hint=f"no usual dose of {compound.name} in {species} is known here",
+            hint="a table of your own does not say how the dose was given"
+            if own
+            else f"no usual dose of {compound.name} in {species} is known here",
         )
     regimen = Regimen.parse(dose)
     single = single_dose(regimen)
     if options.times is not None:
         times = parse_times(options.times)
     else:
-        times = default_times(observations, single)
-    return Study(compound, dose, regimen, single, times, observations, tuple(settings))
+        times = default_times(observations, single, own=own)
+    return Study(compound, dose, regimen, single, times, observations, tuple(settings), own, notes)
 
 
-def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> TimeGrid:
-    """The usual grid; after a single dose it reaches the last observation it is compared with."""
+def default_times(
+    observations: xr.Dataset | None, dose: SingleDose | None, *, own: bool = False
+) -> TimeGrid:
+    """The usual grid; it reaches the last observation it is compared with: of one's own `own`
+    file any, of published ones those of the single dose.
+    """
     from ..solvers import TimeGrid
     from .study import matching
 
+    if own and observations is not None:
+        return TimeGrid(at_least=float(observations["time"].max()))
     if dose is None:
         return TimeGrid()
     # the amount of a dose per kg is known only once the subjects are drawn
@@ -195,15 +228,18 @@ def default_times(observations: xr.Dataset | None, dose: SingleDose | None) -> T
     return TimeGrid() if compared is None else TimeGrid(at_least=float(compared["time"].max()))
 
 
-def check_output(output: OutputOptions) -> None:
+def check_output(output: OutputOptions, as_json: bool = False) -> None:
     """
     Raises
     ------
     InputError
-        A report that is not an HTML file, or one beside a store; an unknown kind of figure.
+        A report that is not an HTML file, or one beside a store; an unknown kind of figure;
+        a summary as JSON of a store.
     """
     from ..plots.style import check_kind
 
+    if as_json and output.is_store:
+        raise InputError("--json", str(output.out), "--out a folder; a store has no summary")
     report = output.report
     if report is not None and (report.suffix.lower() not in (".html", ".htm") or output.is_store):
         raise InputError("--report", str(report), "a name that ends in .html, and --out a folder")
@@ -251,10 +287,11 @@ def simulate_to_folder(
     keywords: dict[str, Any],
     output: OutputOptions,
     quiet: bool,
+    *,
+    as_json: bool = False,
 ) -> int:
     """Draw, integrate, analyse and write; returns the number of failed subjects."""
     from ..simulation import single as simulation
-    from .study import matching
 
     with stage(f"drawing {choice.count} {choice.species} subjects", quiet):
         people = choice.draw(seed)
@@ -273,20 +310,32 @@ def simulate_to_folder(
         results = Results(
             sim=sim,
             nca=analyse(sim),
-            compared=matching(study.observations, study.single_dose, float(sim["dose"].median())),
+            compared=study.compared(float(sim["dose"].median())),
             dose=study.dose,
             observations_known=study.observations is not None,
-            remarks=remarks(study),
+            remarks=(*special_people(people, study), *remarks(study)),
         )
         files = write_results(results, study.compound, output)
-    if not quiet:
+    if as_json:
+        say_json(results.facts(files))
+    elif not quiet:
         print_summary(results, files)
     return int((sim["status"].values != 0).sum())
 
 
+def special_people(people: xr.Dataset, study: Study) -> tuple[str, ...]:
+    """Who they are, where they are no average people, and that published data are of others."""
+    special = str(people.attrs.get("special", "no"))
+    if special == "no":
+        return ()
+    others = study.observations is not None and not study.own
+    text = "; the published data are of people without that" if others else ""
+    return (f"special population: {special}{text}",)
+
+
 def remarks(study: Study) -> tuple[str, ...]:
     """What to know of the compound's values: which were set here, which are predicted."""
-    lines = []
+    lines = [f"{study.observations['reference'].values[0]}: {note}" for note in study.notes]
     if study.settings:
         lines.append(f"set on the command line: {', '.join(study.settings)}")
     oral = bool((study.regimen.columns["route"] == "oral").any())

@@ -6,9 +6,10 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .terminal import console, staged_folder, write_table
+from .._core.basis import basis_in_words
+from .terminal import console, rows_of, staged_folder, write_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,6 +38,28 @@ class Results:
         n = int((self.sim["status"].values == 0).sum())
         compound, species = (self.sim.attrs.get(name, "") for name in ("compound", "species"))
         return f"{compound}, {self.dose}, {n} virtual {species} subject{'s' if n != 1 else ''}"
+
+    def facts(self, files: list[Path]) -> dict[str, Any]:
+        """What the summary says, for ``--json``."""
+        from ..results import last_interval, nca_summary
+
+        attrs, status = self.sim.attrs, self.sim["status"].values
+        balance = self.sim.get("mass_balance_error")
+        names = ("compound", "species", "variability", "backend", "method", "seed", "special")
+        return {
+            "title": self.title,
+            "dose": self.dose,
+            **{name: attrs[name] for name in names if name in attrs},
+            "basis": basis_in_words(attrs),
+            "subjects": int(status.size),
+            "failed": int((status != 0).sum()),
+            "times_h": [float(self.sim["time"][0]), float(self.sim["time"][-1])],
+            "largest_mass_balance_error": None if balance is None else float(abs(balance).max()),
+            "nca": None if self.nca is None else rows_of(nca_summary(last_interval(self.nca))),
+            "remarks": list(self.remarks),
+            "compared_samples": 0 if self.compared is None else self.compared.sizes["sample"],
+            "files": [str(file) for file in files],
+        }
 
 
 def write_results(results: Results, compound: Compound, output: OutputOptions) -> list[Path]:

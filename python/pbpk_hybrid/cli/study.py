@@ -57,10 +57,59 @@ def known_choice(choice: str) -> None:
     """
     Raises
     ------
-    UnknownNameError : a collection of observations that does not exist
+    UnknownNameError
+        Neither a collection of observations nor a file that exists.
     """
-    if choice not in CHOICES:
-        raise unknown_name("--observed", choice, CHOICES)
+    if choice not in CHOICES and not is_table(choice):
+        raise unknown_name(
+            "--observed", choice, CHOICES, what="a collection, or a .csv file that exists"
+        )
+
+
+def is_table(choice: str) -> bool:
+    """Whether ``--observed`` is a file of somebody's own.
+
+    Raises
+    ------
+    InputError
+        A name that can only be a file's, and no such file.
+    """
+    from pathlib import Path
+
+    path = Path(choice).expanduser()
+    if path.is_file():
+        return True
+    if path.suffix.lower() in (".csv", ".tsv", ".txt", ".dat", ".gz") or len(path.parts) > 1:
+        raise InputError("--observed", choice, "a file that exists")
+    return False
+
+
+def own_observations(file: str, compound: str, species: str) -> tuple[xr.Dataset, tuple[str, ...]]:
+    """Concentrations of a .csv file of one's own, and notes on how they were read.
+
+    Parameters
+    ----------
+    file : str
+        Columns as of :func:`pbpk_hybrid.nca.read_profile_table`.
+    compound, species : str
+        What was measured, and in whom: what is simulated.
+
+    Raises
+    ------
+    FileFormatError, UnitError
+        A file that cannot be read.
+    """
+    from pathlib import Path
+
+    from ..nca.tables import read_profile_table
+
+    table = read_profile_table(Path(file).expanduser())
+    size = table.observations.sizes["sample"]
+    labels = {
+        name: ("sample", np.full(size, v))
+        for name, v in (("compound", compound), ("species", species))
+    }
+    return table.observations.assign(labels), table.notes
 
 
 def published(name: str, species: str, choice: str = "auto") -> xr.Dataset | None:

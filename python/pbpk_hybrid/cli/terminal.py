@@ -5,6 +5,8 @@ that appear together or not at all.
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import re
 import shutil
@@ -12,7 +14,8 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE = 1, 2, 3, 4, 5
+NOT_EQUIVALENT, INTERRUPTED = 6, 130
 
 
 def exit_code(error: BaseException) -> int:
@@ -93,36 +97,15 @@ def console(quiet: bool = False) -> Console:
     return Console(quiet=quiet, highlight=False)
 
 
-@contextlib.contextmanager
-def stage(text: str, quiet: bool, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr while the block runs; yields the function to call with
-    numbers of things done.
-
-    Nothing is drawn when `quiet` or when stderr is not a terminal.
+def stage(
+    text: str, quiet: bool, total: int | None = None
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress on stderr while the block runs; yields the function to call with numbers of
+    things done. See :func:`pbpk_hybrid._core.progress.progress`.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from .._core.progress import progress
 
-    screen = Console(stderr=True)
-    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}")]
-    if total is not None:
-        columns += [BarColumn(), MofNCompleteColumn()]
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        disable=quiet or not screen.is_terminal,
-    ) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda done: bar.advance(task, done)
+    return progress(text, total, quiet=quiet)
 
 
 def check_folder(out: Path) -> None:
@@ -182,3 +165,32 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 
     with atomic_path(path) as draft:
         frame.to_csv(draft)
+
+
+def say_json(facts: Mapping[str, Any]) -> None:
+    """One JSON object on stdout: numbers as numbers, what is missing or not finite as null."""
+    typer.echo(json.dumps(_plain(facts), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """`value` of types that JSON has."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return str(value)
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table, each a mapping of its columns, the named index among them."""
+    named = table.reset_index() if table.index.name or table.index.nlevels > 1 else table
+    return [
+        dict(zip(map(str, named.columns), row, strict=True))
+        for row in named.itertuples(index=False, name=None)
+    ]

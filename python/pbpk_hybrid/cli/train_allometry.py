@@ -9,8 +9,8 @@ import typer
 
 from .groups import with_groups
 from .options import Debug, Quiet
-from .terminal import check_folder, console, reporting
-from .train import Folder, TrainingRun, TrainingSeed, app
+from .terminal import reporting
+from .train import Folder, TrainingRun, TrainingSeed, app, report
 
 
 @app.command("allometry")
@@ -23,35 +23,24 @@ def allometry(
     members: Annotated[
         int | None, typer.Option(min=1, help="Members per inner fold [default: the shipped one's].")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a checkpoint that exists.")
-    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train Neural Allometry on the shipped cross-species table."""
+    """Train Neural Allometry on the shipped cross-species table.
+
+    Writes allometry.safetensors into --out.
+    """
     with reporting(debug, "the state of the run is kept: the same command goes on"):
-        check_folder(out)
-        from .._core.errors import CheckpointError
+        path = run.checkpoint(out, "allometry")
         from ..learn.allometry import AllometryConfig, NeuralAllometry
 
-        path = out / "allometry.safetensors"
-        if path.exists() and not overwrite:
-            raise CheckpointError(
-                "--out", str(path), "a file that is not there yet", hint="--overwrite replaces it"
-            )
         settings = {k: v for k, v in (("steps", run.steps), ("seeds", members)) if v is not None}
         model = NeuralAllometry.fit(
             config=AllometryConfig(seed=seed, **settings),
             folder=out,
             progress=not quiet,
-            max_minutes=run.max_minutes,
-            threads=run.threads,
+            **run.keywords(),
         )
-        model.save(path, overwrite=overwrite)
+        model.save(path, overwrite=run.overwrite)
         if not quiet:
-            console().print(
-                f"{model.log.seconds:.0f} s, loss {model.log.history['loss'][-1]:.4f}; "
-                f"written: {path}",
-                soft_wrap=True,
-            )
+            report(path, model.log)

@@ -9,8 +9,8 @@ import typer
 
 from .groups import with_groups
 from .options import Debug, Quiet
-from .terminal import check_folder, reporting
-from .train import Folder, TrainingRun, app
+from .terminal import reporting
+from .train import Folder, TrainingRun, app, report
 
 
 @app.command("transformer")
@@ -41,7 +41,7 @@ def transformer(
     Writes forecaster.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
-        check_folder(out)
+        path = run.checkpoint(out, "forecaster")
         from dataclasses import replace
 
         from ..learn.transformer import Forecaster, ForecasterConfig
@@ -59,13 +59,10 @@ def transformer(
             start=begin,
             steps=run.steps,
             folder=out,
-            max_minutes=run.max_minutes,
-            threads=run.threads,
             progress=not quiet,
             tensorboard=tensorboard,
+            **run.keywords(),
         )
-        path = model.save(out / "forecaster.safetensors", overwrite=True)
+        model.save(path, overwrite=run.overwrite)
         if not quiet:
-            log = model.log_
-            best = f"best validation loss {log.best:.5g} at step {log.best_step}"
-            typer.echo(f"{best}, {log.seconds / 60:.1f} min; written: {path}")
+            report(path, model.log)

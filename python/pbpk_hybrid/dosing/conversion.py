@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import xarray as xr
@@ -30,7 +31,7 @@ def as_regimen(regimen: Regimen | xr.Dataset | str | Any) -> Regimen:
     if isinstance(regimen, Regimen):
         return regimen
     if isinstance(regimen, str):
-        return Regimen.parse(regimen)
+        return _parsed(regimen)
     if isinstance(regimen, xr.Dataset):
         return Regimen.from_dataset(regimen)
     raise InputError(
@@ -38,6 +39,12 @@ def as_regimen(regimen: Regimen | xr.Dataset | str | Any) -> Regimen:
         type(regimen).__name__,
         "a Regimen, a regimen Dataset or text such as '100 mg oral'",
     )
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Regimen:
+    """The regimen of a text; its columns cannot be written to, so that all may share it."""
+    return Regimen.parse(text)
 
 
 __all__ = ["as_regimen"]

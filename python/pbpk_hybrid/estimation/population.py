@@ -28,7 +28,9 @@ import xarray as xr
 
 from .._core.errors import InputError, SolveError, unknown_name
 from ..dosing import Regimen
+from ..models.system.named import with_values
 from ..models.system.system import System
+from ..simulation.run import simulate_system
 from ..solvers.base import SolverOptions
 from .error_models import Terms, terms
 from .fitting import make_objective, prediction_dataset
@@ -83,6 +85,17 @@ class PopulationObjective:
         e = shared.error.values(np.exp(x[n_model : self.n_shared]))
         d = shared.data
         return terms(shared.error, f, e, d.value, d.lloq, d.censored), f, slope
+
+    def targets(self, x: np.ndarray, eta: np.ndarray) -> dict[str, np.ndarray]:
+        """Each subject's values of the model's targets, (n_subjects,) each."""
+        shared, found = self.shared, {}
+        u = np.tile(x[: shared.n_model], (self.n_subjects, 1))
+        u[:, self.which] += eta
+        for i, p in enumerate(shared.parameters):
+            for target in p.targets:
+                own = shared.predictor.own[target] if p.factor else 1.0
+                found[target] = p.scale.back(u[:, i]) * own
+        return found
 
     def precision(self, x: np.ndarray) -> np.ndarray:
         """1/omega^2 (n_random,)."""
@@ -248,6 +261,45 @@ class PopulationFit:
         return xr.Dataset(
             {"value": (dims, values), "eta": (dims, self.eta)},
             {"subject": shared.predictor.system.subjects, "parameter": list(self.objective.random)},
+        )
+
+    def simulate(
+        self,
+        regimen: Regimen | xr.Dataset | str | None = None,
+        times: Sequence[float] | np.ndarray | None = None,
+        *,
+        typical: bool = False,
+        compartments: Sequence[str] | None = None,
+    ) -> xr.Dataset:
+        """Curves of all subjects, each by its own parameters.
+
+        Parameters
+        ----------
+        regimen : Regimen, xarray.Dataset or str, optional
+            None: the doses of the fit.
+        times, compartments
+            As in :func:`pbpk_hybrid.simulate`.
+        typical : bool
+            By the typical parameters instead of each subject's own.
+
+        Returns
+        -------
+        xarray.Dataset
+            Schema ``simulation``.
+        """
+        predictor = self.objective.shared.predictor
+        eta = 0.0 * self.eta if typical else self.eta
+        values = self.objective.targets(self.x, eta)
+        return simulate_system(
+            with_values(predictor.system, {**predictor.own, **values}),
+            predictor.regimen if regimen is None else regimen,
+            times,
+            compartments=compartments,
+            backend="embedded",
+            options=predictor.options,
+            body_weight=predictor.body_weight,
+            lag_time=predictor.lag_time,
+            facts={"estimation": self.facts["estimation"]},
         )
 
     def predictions(self) -> xr.Dataset:

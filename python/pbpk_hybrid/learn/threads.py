@@ -14,10 +14,16 @@ from typing import Any
 import torch
 
 
-def over_threads(work: Callable[[Any], Any], pieces: Sequence[Any]) -> list[Any]:
+def over_threads(
+    work: Callable[[Any], Any], pieces: Sequence[Any], device: torch.device | None = None
+) -> list[Any]:
     """[work(piece), ...] without gradients, on as many threads as torch is set to; results
-    do not depend on their number.
+    do not depend on their number. A network on another `device` than the CPU has threads of its
+    own: its pieces go one after another.
     """
+    if device is not None and device.type != "cpu":
+        with torch.no_grad():
+            return [work(piece) for piece in pieces]
     threads = torch.get_num_threads()
 
     def alone(piece: Any) -> Any:

@@ -12,11 +12,12 @@ import contextlib
 import csv
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -24,12 +25,17 @@ from torch import nn
 from .._core.errors import CheckpointError, InputError, SolveError
 from .._core.files import atomic_path
 from .checkpoints import load_checkpoint, load_weights, save_checkpoint, with_prefix
+from .devices import as_precision, autocast, device_of, seeded
 from .parameter_names import present_names
 
 KIND, FORMAT = "training state", 1
 #: options that may change between a run and its resumption without changing the steps already taken
-_FREE = frozenset({"max_minutes", "threads", "patience"})
-COLUMNS = ("step", "loss", "validation", "learning_rate", "gradient_norm", "seconds")
+_FREE = frozenset({"max_minutes", "threads", "patience", "most_skipped"})
+COLUMNS = ("step", "loss", "validation", "learning_rate", "gradient_norm", "seconds", "skipped")
+#: steps before the share of skipped ones is judged
+_JUDGED_FROM = 200
+#: largest share of the steps that may be skipped
+_MOST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ class TrainingOptions:
     threads
         torch's threads during the run; None leaves them
     precision
-        "float32", or "bfloat16" for automatic mixed precision
+        "float32", or "bf16" (also "bfloat16") for automatic mixed precision
+    most_skipped
+        steps skipped running, for a loss or gradient that is not finite, after which the run
+        is given up; it also is when more than one in twenty of at least 200 steps was skipped
     """
 
     steps: int
@@ -79,10 +88,12 @@ class TrainingOptions:
     max_minutes: float | None = None
     seed: int = 0
     threads: int | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bf16", "bfloat16"] = "float32"
+    most_skipped: int = 20
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("warmup", 0), ("evaluate_every", 1), ("seed", 0)):
+        least = {"steps": 1, "warmup": 0, "evaluate_every": 1, "seed": 0, "most_skipped": 1}
+        for name, low in least.items():
             if not isinstance(getattr(self, name), int) or getattr(self, name) < low:
                 raise InputError(name, getattr(self, name), f"an integer of at least {low}")
         if not self.learning_rate > 0:
@@ -91,8 +102,7 @@ class TrainingOptions:
             raise InputError("ema", self.ema, "a number in [0, 1) or None")
         if self.schedule not in ("cosine", "constant"):
             raise InputError("schedule", self.schedule, "cosine or constant")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError("precision", self.precision, "float32 or bfloat16")
+        object.__setattr__(self, "precision", as_precision(self.precision))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -105,13 +115,83 @@ class TrainingOptions:
 
 @dataclass
 class TrainingLog:
-    """What happened: `history` maps a column of ``log.csv`` to its values, one per evaluation."""
+    """What happened in a training; of one shape in all components.
+
+    Parameters
+    ----------
+    history
+        column of ``log.csv`` -> its values, one per evaluation
+    best_step, best
+        the step with the lowest validation loss, and that loss
+    stopped
+        by what: "steps", "patience" or "time"
+    seconds
+        over all resumptions
+    skipped
+        steps not taken, since the loss or its gradient was not finite
+    seed, device, precision
+        of the run
+    parts
+        logs of the other networks of the model by name, where it has more than one
+    """
 
     history: dict[str, list[float]] = field(default_factory=lambda: {c: [] for c in COLUMNS})
     best_step: int = 0
     best: float = math.inf
     stopped: str = "steps"
     seconds: float = 0.0
+    skipped: int = 0
+    seed: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+    parts: dict[str, TrainingLog] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Of one run of a training, the same in all components; a config says what is trained.
+
+    Parameters
+    ----------
+    folder
+        where the run keeps its state and log.csv; a run found there goes on. None: nowhere
+    max_minutes
+        wall time after which to stop [min], over all resumptions
+    threads
+        torch's threads during the run; None leaves them
+    progress
+        a bar on stderr when that is a terminal
+    tensorboard
+        event files in `folder` too (package tensorboard)
+    device
+        where to train, such as "cuda" (untested on CUDA); None: the CPU
+    precision
+        "float32", or "bf16" for automatic mixed precision
+    """
+
+    folder: str | os.PathLike | None = None
+    max_minutes: float | None = None
+    threads: int | None = None
+    progress: bool = False
+    tensorboard: bool = False
+    device: Any = None
+    precision: str = "float32"
+
+    def kept(self) -> dict[str, Any]:
+        """Keywords of :class:`TrainingOptions`."""
+        return {
+            "max_minutes": self.max_minutes,
+            "threads": self.threads,
+            "precision": self.precision,
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """Keywords of :func:`train`."""
+        return {
+            "folder": self.folder,
+            "progress": self.progress,
+            "tensorboard": self.tensorboard,
+        }
 
 
 def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -165,7 +245,8 @@ def train(
     CheckpointError
         `folder` holds the state of a run with other options or of another network
     SolveError
-        the loss is not finite in twenty steps running
+        loss or gradient are not finite in ``most_skipped`` steps running, or in one step of
+        twenty
     """
     run = _Run(module, options, None if folder is None else Path(folder).expanduser())
     before = torch.get_num_threads()
@@ -200,7 +281,11 @@ class _Run:
         )
         self.average = {n: t.detach().clone() for n, t in module.state_dict().items()}
         self.best = {n: t.clone() for n, t in self.average.items()}
-        self.step, self.waited, self.log = 0, 0, TrainingLog()
+        self.step, self.waited = 0, 0
+        self.device = device_of(module)
+        self.log = TrainingLog(
+            seed=options.seed, device=str(self.device), precision=options.precision
+        )
         self.finished = False
         if folder is not None and (folder / "state.safetensors").exists():
             self._resume()
@@ -210,24 +295,24 @@ class _Run:
         start = time.perf_counter() - log.seconds
         losses: list[float] = []
         norms: list[float] = []
-        bad = 0
+        running = 0
         while self.step < options.steps and not self.finished:
             value, norm = self._one(loss)
-            bad = bad + 1 if not math.isfinite(value) else 0
-            if bad == 20:
-                raise SolveError(
-                    f"training: the loss was not finite in 20 steps up to step {self.step}; "
-                    f"lower learning_rate (now {options.learning_rate:g})"
-                )
-            if bad == 0:
+            taken = math.isfinite(value) and math.isfinite(norm)
+            self.step += 1
+            running = 0 if taken else running + 1
+            if taken:
                 losses.append(value)
                 norms.append(norm)
-            self.step += 1
+            else:
+                log.skipped += 1
+                self._give_up(running, "gradient" if math.isfinite(value) else "loss")
             advance(self.step, value, log.best)
             if self.step % options.evaluate_every and self.step != options.steps:
                 continue
             log.seconds = time.perf_counter() - start
-            mean = sum(losses) / max(1, len(losses))
+            # of no steps at all there is no loss: it must not look like a small one
+            mean = sum(losses) / len(losses) if losses else math.nan
             self._evaluate(mean, sum(norms) / max(1, len(norms)), validate)
             write(self.step, {name: log.history[name][-1] for name in COLUMNS})
             losses, norms = [], []
@@ -235,18 +320,36 @@ class _Run:
             self._write()
         self.module.load_state_dict(self.best)
 
+    def _give_up(self, running: int, what: str) -> None:
+        """
+        Raises
+        ------
+        SolveError
+            too many steps had a loss or gradient that is not finite
+        """
+        options, skipped = self.options, self.log.skipped
+        if running >= options.most_skipped:
+            how_many = f"in {running} steps running, up to step {self.step}"
+        elif self.step >= _JUDGED_FROM and skipped > _MOST_SHARE * self.step:
+            how_many = f"in {skipped} of {self.step} steps"
+        else:
+            return
+        raise SolveError(
+            f"training: the {what} was not finite {how_many}; "
+            f"lower learning_rate (now {options.learning_rate:g})"
+        )
+
     def _one(self, loss) -> tuple[float, float]:
         options, module = self.options, self.module
-        device = next(module.parameters()).device
         module.train()
         for group in self.optimizer.param_groups:
             group["lr"] = options.rate(self.step)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(step_generator(options.seed, self.step).initial_seed())
-            with torch.autocast(
-                device.type, torch.bfloat16, enabled=options.precision == "bfloat16"
-            ):
-                value = loss(module, self.step, step_generator(options.seed, self.step))
+        drawn = step_generator(options.seed, self.step)
+        with (
+            seeded(drawn.initial_seed(), self.device),
+            autocast(self.device, options.precision),
+        ):
+            value = loss(module, self.step, drawn)
         self.optimizer.zero_grad(set_to_none=True)
         number = float(value.detach())
         if not math.isfinite(number):
@@ -282,11 +385,14 @@ class _Run:
         if validate is not None:
             module.load_state_dict(self.average)
             module.eval()
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.options.seed)
+            with (
+                seeded(self.options.seed, self.device),
+                autocast(self.device, self.options.precision),
+            ):
                 value = float(validate(module))
             module.load_state_dict(current)
-        row = (self.step, mean, value, self.options.rate(self.step - 1), norm, log.seconds)
+        rate = self.options.rate(self.step - 1)
+        row = (self.step, mean, value, rate, norm, log.seconds, log.skipped)
         for name, number in zip(COLUMNS, row, strict=True):
             log.history[name].append(number)
         if value < log.best:
@@ -327,6 +433,7 @@ class _Run:
             "best_step": log.best_step,
             "stopped": log.stopped,
             "seconds": log.seconds,
+            "skipped": log.skipped,
             "finished": self.finished,
         }
         save_checkpoint(
@@ -358,7 +465,7 @@ class _Run:
                 )
 
         load_weights(self.module, with_prefix(tensors, "now/"))
-        device = next(self.module.parameters()).device
+        device = self.device
         network = type(self.module).__name__
         average, best = (
             present_names(network, with_prefix(tensors, kind)) for kind in ("average/", "best/")
@@ -374,10 +481,14 @@ class _Run:
         self.optimizer.load_state_dict(whole)
         self.step, self.waited = config["step"], config["waited"]
         log = self.log
-        log.history = {
-            k: [x if isinstance(x, int) else float(x) for x in v]
-            for k, v in config["history"].items()
+        found = config["history"]
+        log.history = {  # runs of before counted no skipped steps
+            k: [x if isinstance(x, int) else float(x) for x in found[k]]
+            if k in found
+            else [0] * len(found["step"])
+            for k in COLUMNS
         }
+        log.skipped = config.get("skipped", 0)
         log.best, log.best_step, log.seconds = (
             float(config["best"]),
             config["best_step"],

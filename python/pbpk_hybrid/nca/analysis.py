@@ -118,7 +118,8 @@ def nca(
         Dataset of schema ``simulation`` or ``observation`` (grouped by profile or
         subject, serum taken as plasma), or ``(time, concentration)``: time (n_points,)
         or (n_subjects, n_points) [h], strictly increasing, concentration (n_points,) or
-        (n_subjects, n_points) [mg/L], NaN where there is no sample.
+        (n_subjects, n_points) [mg/L], NaN where there is no sample. Or a table (pandas, polars,
+        path of a .csv) that :func:`pbpk_hybrid.nca.tables.read_profile_table` reads.
     dose
         [mg] of data without dose records: one number, text such as "320 mg",
         (n_subjects,), or a mapping subject -> dose; None: the samples' own ``dose``.
@@ -186,7 +187,7 @@ def nca(
         if name in found
     }
     data_vars.update(flag_variables(found["flags"], dims))
-    coords: dict[str, Any] = {"subject": profiles.subject, **profiles.coords}
+    coords: dict[str, Any] = {"subject": profiles.subject}
     if several:
         coords["interval"] = (
             "interval",
@@ -196,6 +197,7 @@ def nca(
         coords["dose_time"] = (dims, starts, {"units": "h", "long_name": "time of the dose"})
     if not np.isnan(doses).all():
         coords["dose"] = (dims, doses, {"units": "mg", "long_name": "dose"})
+    coords |= profiles.coords
     return xr.Dataset(data_vars, coords, attrs=_attrs(data, profiles, plans, compartment, options))
 
 

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 from .._core.lazy import lazy_names
 from .adults.training_people import training_people
 from .children.reference import reference_child
-from .conditions.disease import reference_pregnancy, with_hepatic_impairment, with_renal_impairment
+from .conditions.disease import (
+    reference_pregnancy,
+    with_hepatic_impairment,
+    with_pregnancy,
+    with_renal_impairment,
+)
 from .conditions.enzymes import ontogeny, with_enzymes
+from .conditions.special import with_conditions
 from .conditions.transporters import with_transporters
 from .dataset import check_physiology
 from .individual import reference_individual
@@ -51,8 +57,10 @@ __all__ = [
     "tissue_composition",
     "training_people",
     "virtual_twins",
+    "with_conditions",
     "with_enzymes",
     "with_hepatic_impairment",
+    "with_pregnancy",
     "with_renal_impairment",
     "with_transporters",
 ]

@@ -40,12 +40,13 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     torch = _torch(condition, a, b)
     if torch is None:
         return np.where(condition, a, b)
-    condition = torch.as_tensor(condition)
+    device = next(v.device for v in (condition, a, b) if isinstance(v, torch.Tensor))
+    condition = torch.as_tensor(condition, device=device)
 
     def tensor(value):
-        return (
-            value if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
-        )
+        if isinstance(value, torch.Tensor):
+            return value
+        return torch.tensor(value, dtype=torch.float64, device=device)
 
     a, b = tensor(a), tensor(b)
     kind = torch.promote_types(a.dtype, b.dtype)

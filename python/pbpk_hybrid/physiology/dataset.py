@@ -44,23 +44,23 @@ def build(
     """
     rho = np.array([density()[organ][0] for organ in ORGANS])
     n = mass.shape[0]
-    ds = xr.Dataset(
-        {
-            "volume": (("subject", "organ"), mass / rho, attrs("physiology", "volume")),
-            "blood_flow": (("subject", "organ"), blood_flow, attrs("physiology", "blood_flow")),
-            "density": (("organ",), rho, attrs("physiology", "density")),
-            "species": (("subject",), np.full(n, species), attrs("physiology", "species")),
-        },
-        coords={"subject": np.arange(n), "organ": list(ORGANS)},
-    )
+    variables: dict[str, Any] = {
+        "volume": (("subject", "organ"), mass / rho, attrs("physiology", "volume")),
+        "blood_flow": (("subject", "organ"), blood_flow, attrs("physiology", "blood_flow")),
+        "density": (("organ",), rho, attrs("physiology", "density")),
+        "species": (("subject",), np.full(n, species), attrs("physiology", "species")),
+    }
     for name, value in covariates.items():
         if isinstance(value, tuple):
             values, units, long_name = value
-            ds[name] = (("subject",), values, {"units": units, "long_name": long_name})
+            variables[name] = (("subject",), values, {"units": units, "long_name": long_name})
         else:
-            ds[name] = (("subject",), value, attrs("physiology", name))
-    ds.attrs = provenance(title="physiology", **attributes)
-    return ds
+            variables[name] = (("subject",), value, attrs("physiology", name))
+    return xr.Dataset(
+        variables,
+        coords={"subject": np.arange(n), "organ": list(ORGANS)},
+        attrs=provenance(title="physiology", **attributes),
+    )
 
 
 def body_surface_area(body_weight: Array, height: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,10 +122,24 @@ def reference_individual(
                     hint=f"the reference data of the {species} hold no {field}",
                 )
         ds = _animal(ref, body_weight)
-    for parameter, name in (("mass", "volume_source"), ("blood_flow", "blood_flow_source")):
-        ds = ds.assign_coords(
-            {name: ("organ", [ref.sources[f"{organ}.{parameter}"] for organ in ORGANS])}
-        )
+    return ds.assign_coords(
+        {
+            name: ("organ", [ref.sources[f"{organ}.{parameter}"] for organ in ORGANS])
+            for parameter, name in (("mass", "volume_source"), ("blood_flow", "blood_flow_source"))
+        }
+    )
+
+
+@cache
+def standard_individual(species: str, sex: str | None = None) -> xr.Dataset:
+    """:func:`reference_individual` without other covariates, made once; for reading only.
+
+    Its arrays cannot be written to: all simulations without a population share them.
+    """
+    ds = reference_individual(species, sex)
+    for variable in ds.variables.values():
+        if variable.dims and not isinstance(variable, xr.IndexVariable):
+            variable.values.flags.writeable = False
     return ds
 
 

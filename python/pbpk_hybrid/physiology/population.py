@@ -1,7 +1,6 @@
 """Random populations: people drawn from NHANES, animals around their reference.
 
-Adults are in :mod:`.adults.population`, children in :mod:`.children.population`, animals in
-:mod:`.animals.population`.
+People are in :mod:`.adults.population`, animals in :mod:`.animals.population`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ import xarray as xr
 from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.random import BLOCK, block_seed, block_sizes, generator
-from .adults.population import sample_adults
+from .adults.population import sample_people
 from .adults.selection import female_fraction
 from .animals.population import sample_animals
-from .children.population import only_children, sample_children
 from .individual import check_species
 
 #: drawn by one call; about 30 GB of organs
@@ -46,6 +44,7 @@ def sample_population(
     where: str | Sequence[str] | None = None,
     strict: bool = False,
     organs: Mapping[str, Any] | None = None,
+    special: Any = None,
 ) -> xr.Dataset:
     """n random subjects of a species, each closed on its own body weight and cardiac output.
 
@@ -59,9 +58,9 @@ def sample_population(
     seed
         non-negative integer, Generator, or None (drawn and stored in the attributes).
     age
-        (low, high) or one number [year]; None: adults, 18 to 79. A range below 18:
-        children, see :mod:`.children.population`, with the activity of their enzymes by
-        age; one that holds both is refused.
+        (low, high) or one number [year], 0 to 89; None: adults, 18 to 79. With children
+        among them everybody has the activity of their enzymes by age. People over 79 are
+        survey people ten years younger moved on, see :func:`.adults.survey.oldest`.
     sex
         "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as
         in the population).
@@ -101,6 +100,10 @@ def sample_population(
     organs
         Organs of a known mass, such as ``{"liver": "0.8 of normal", "kidney": "0.25 kg"}``;
         everybody has them exactly, see :mod:`.adults.fixed_organs`.
+    special
+        A special population, such as ``"elderly, severe renal impairment"``, ``"30 weeks
+        pregnant"``, ``"obese class 3"``, or a mapping; see :mod:`.conditions.special`. Its group
+        goes with the filters, its conditions change everybody drawn.
 
     Returns
     -------
@@ -114,8 +117,7 @@ def sample_population(
     ------
     InputError
         n or a filter that makes no sense, or that nobody of the survey passes (names
-        the field and the range available); children together with adults; creatinine or
-        GFR of children.
+        the field and the range available).
     UnknownNameError
         Unknown species, sex or ethnicity.
 
@@ -143,6 +145,9 @@ def sample_population(
         "ethnicity": ethnicity,
     }
     options = {"weighted": weighted, "gfr_scatter": gfr_scatter}
+    if special is not None:
+        table = {"like": like, "where": where, "strict": strict, "organs": organs}
+        return _special(int(n), species, seed, special, {**filters, "sex": sex, **options, **table})
     if strict and like is None:
         raise InputError("strict", strict, "a table, given by like")
     if like is not None and _are_people(like):
@@ -157,16 +162,32 @@ def sample_population(
         _check_animal_filters(species, {**filters, "like": like, "where": where, "organs": organs})
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
     drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
-    women = female_fraction(sex)
     if like is not None or where is not None or organs is not None:
         from .like.sample import Options, read_task, sample_like
 
         task = read_task(like, filters, sex, where, organs)
         how = Options(bool(weighted), bool(gfr_scatter), bool(strict))
         return sample_like(int(n), rng, seed, task, how)
-    if only_children(age):
-        return sample_children(int(n), rng, seed, filters, women, **drawing)
-    return sample_adults(int(n), rng, seed, filters, sex, **drawing)
+    return sample_people(int(n), rng, seed, filters, sex, **drawing)
+
+
+def _special(
+    n: int, species: str, seed: Any, special: Any, options: Mapping[str, Any]
+) -> xr.Dataset:
+    """People of a special population: its group is drawn, its conditions are put in.
+
+    Raises
+    ------
+    InputError
+        Animals, or filters that leave nobody of the group.
+    """
+    from .conditions.special import filters_with, read_special, with_conditions
+
+    asked = read_special(special)
+    if species != "human":
+        raise InputError("special", str(asked), "nothing", hint=f"the {species} has none")
+    people = sample_population(n, species, seed=seed, **filters_with(asked, options))
+    return with_conditions(people, asked)
 
 
 def sample_block(

@@ -7,6 +7,8 @@ Colours: Okabe & Ito (2008) Color Universal Design, https://jfly.uni-koeln.de/co
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from .._core.errors import InputError, OutOfRangeWarning
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -22,7 +25,52 @@ SIMULATED, OBSERVED = PALETTE[0], PALETTE[1]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 GREY = "#5f6368"
 #: steps between ticks of a time axis [h]
-_HOURS = (0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 12, 24, 48, 72, 168, 336, 672, 1344, 2688, 8760)
+_HOURS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 4, 6, 12, 24, 48, 72, 168, 336, 672, 1344, 2688, 8760)
+
+
+@dataclass(frozen=True)
+class ShownUnit:
+    """A unit of an axis, and what values in mg/L are multiplied by."""
+
+    label: str
+    factor: float
+
+
+#: mg/L, what clinical papers write for less (ng/mL), and for traces
+_UNITS = (ShownUnit("mg/L", 1.0), ShownUnit("ng/mL", 1e3), ShownUnit("pg/mL", 1e6))
+
+
+def concentration_unit(values: np.ndarray) -> ShownUnit:
+    """The unit in which the largest of `values` [mg/L] is a number that people read: at least
+    0.1 mg/L, else 0.1 ng/mL, else pg/mL.
+    """
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    highest = float(finite.max()) if finite.size else 0.0
+    if highest <= 0:
+        return _UNITS[0]
+    return next((u for u in _UNITS if highest * u.factor >= 0.1), _UNITS[-1])
+
+
+def shown_unit(unit: str | None, sim: xr.Dataset, values: Sequence[Any]) -> ShownUnit:
+    """The unit that was asked for, else the one in which `values` [mg/L] read well.
+
+    Raises
+    ------
+    UnitError
+        A unit that is none of concentration, or molar without a molar mass.
+    """
+    if unit is None:
+        return concentration_unit(np.concatenate([np.ravel(v) for v in values]))
+    from ..results.curves import factor_to
+
+    return ShownUnit(unit, factor_to(sim, unit))
+
+
+def unit_of_axes(ax: Axes) -> float:
+    """What mg/L is multiplied by on axes that :func:`.time_profile` drew."""
+    label = ax.get_ylabel().rpartition("[")[2].rstrip("]")
+    return next((u.factor for u in _UNITS if u.label == label), 1.0)
 
 
 def axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.6)) -> Axes:
@@ -54,14 +102,14 @@ def quiet(ax: Axes, grid: str = "both") -> None:
     ax.set_axisbelow(True)
 
 
-def hour_ticks(ax: Axes, first: float, last: float) -> None:
-    """Between four and eight ticks at hours that people think in."""
+def hour_ticks(ax: Axes, first: float, last: float, most: int = 8) -> None:
+    """At most `most` ticks at hours that people think in."""
     from matplotlib.ticker import MultipleLocator
 
     span = last - first
     if not span > 0:
         return
-    step = next((s for s in _HOURS if span / s <= 8), None)
+    step = next((s for s in _HOURS if span / s <= most), None)
     if step is not None:
         ax.xaxis.set_major_locator(MultipleLocator(step))
     ax.set_xlim(first - 0.015 * span, last + 0.02 * span)

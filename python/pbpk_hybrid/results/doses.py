@@ -92,7 +92,8 @@ class DoseRecords:
         """Names of the compounds that were given, in order of their first record; ("",)
         where there is one.
         """
-        return tuple(dict.fromkeys(str(c) for c in self.compound[self.present]))
+        names, first = np.unique(self.compound[self.present], return_index=True)
+        return tuple(str(name) for name in names[np.argsort(first)])
 
     def of(self, compound: str) -> DoseRecords:
         """The records of one compound, in columns of the same width; the others are padding.
@@ -153,7 +154,7 @@ def _column(ds: xr.Dataset, name: str, shape: tuple[int, int]) -> np.ndarray:
     if full not in ds.variables:
         default = {"compartment": "", "bioavailability": 1.0, **_OPTIONAL}[name]
         return np.broadcast_to(np.asarray(default), shape)
-    da = ds[full]
+    da = ds.variables[full]
     if da.dims not in (("dose_record",), ("subject", "dose_record")):
         raise SchemaError(
             f"simulation.{full}", da.dims, "dims ('dose_record',) or ('subject', 'dose_record')"

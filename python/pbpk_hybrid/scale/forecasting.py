@@ -32,6 +32,7 @@ class Forecasting:
     times: np.ndarray
     keywords: Mapping[str, Any] = field(default_factory=dict)
     first: int = 0  # patient that `physiology` begins with
+    computing: tuple[str, str] = ("cpu", "float32")  # device and precision of the network
 
     @property
     def n(self) -> int:
@@ -67,7 +68,7 @@ class Forecasting:
         columns["subject"] = np.where(
             columns["subject"] == _EVERYONE, _EVERYONE, ids[columns["subject"]]
         )
-        return _forecaster(self.checkpoint).forecast(
+        return _forecaster(self.checkpoint, *self.computing).forecast(
             part.observation if part.observation.sizes["sample"] else None,
             Regimen(columns, span=part.regimen.span),
             part.physiology,
@@ -97,6 +98,7 @@ class Forecasting:
             self.times,
             self.keywords,
             first,
+            self.computing,
         )
 
     def request(self) -> dict[str, Any]:
@@ -109,6 +111,8 @@ class Forecasting:
             "physiology": fingerprint(self.physiology),
             "times": self.times.tolist(),
             "keywords": request_text(self.keywords),
+            # another precision gives other numbers; on the CPU as before
+            **({} if self.computing == ("cpu", "float32") else {"computing": self.computing}),
         }
 
 
@@ -133,11 +137,11 @@ def _by_position(regimen: Regimen, labels: np.ndarray) -> Regimen:
 
 
 @functools.lru_cache(maxsize=1)
-def _forecaster(checkpoint: str | None):
+def _forecaster(checkpoint: str | None, device: str, precision: str):
     """The forecaster, read once in each process."""
     from ..learn import Forecaster
 
-    return Forecaster.load(checkpoint)
+    return Forecaster.load(checkpoint, device=device, precision=precision)
 
 
 def forecast_cohort(
@@ -153,6 +157,8 @@ def forecast_cohort(
     workers: int | None = None,
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
+    device: str = "cpu",
+    precision: str = "float32",
     **keywords: Any,
 ) -> xr.Dataset:
     """Forecast any number of patients; results go to the store chunk by chunk.
@@ -168,6 +174,8 @@ def forecast_cohort(
         Another forecaster than the shipped one.
     store, chunks, client, workers, overwrite, progress
         As in :func:`simulate_cohort`. The same call finishes a run that was stopped.
+    device, precision : str
+        Where and in which numbers the network runs ("float32" or "bf16"); untested on CUDA.
     **keywords
         Further keywords of :meth:`~pbpk_hybrid.learn.Forecaster.forecast`: compound,
         compartments, quantiles.
@@ -208,7 +216,13 @@ def forecast_cohort(
     path = None if checkpoint is None else str(Path(checkpoint).expanduser().absolute())
     given = _by_position(as_regimen(regimen), physiology["subject"].values)
     work = Forecasting(
-        path, observation, given, physiology, np.asarray(times, dtype=float), keywords
+        path,
+        observation,
+        given,
+        physiology,
+        np.asarray(times, dtype=float),
+        keywords,
+        computing=(device, precision),
     )
     return run_work(
         work,

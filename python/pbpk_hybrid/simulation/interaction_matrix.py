@@ -30,6 +30,7 @@ from ..models.small_molecules.links import acts_on
 from ..solvers.doses import last_dose_time
 from .constants import ConstantSpread, Drawn, as_spread, shifted
 from .interactions import changed_interaction, simulate_together
+from .parameters import people_of
 from .static_interaction import Perpetrator, static_ratio
 
 #: an AUC of which more than this lies beyond the simulated time is warned of
@@ -147,8 +148,6 @@ def interactions(
     OutOfRangeWarning
         More than a fifth of the AUC is extrapolated in the median person.
     """
-    from ..physiology import check_physiology, reference_individual
-
     duration = quantity(duration, "h", "duration", positive=True)
     check_kind("together", together, (bool, np.bool_), "True or False")
     waits = _waits(delays)
@@ -158,7 +157,7 @@ def interactions(
     rows = _victims(victims)
     columns = _columns(perpetrators, together, victim_time, duration, waits)
     _refuse_same(rows, columns)
-    people = reference_individual("human") if population is None else check_physiology(population)
+    people = people_of(population)
     people = _with_enzymes(people, variability, seed_used)
     cells = {}
     with _once():
@@ -469,9 +468,9 @@ def _static(
     rows, columns, duration: float, spread: ConstantSpread | None, options: Mapping[str, Any]
 ) -> np.ndarray:
     """(victim, perpetrator) ratios of the static model in the reference human."""
-    from ..physiology import reference_individual
+    from ..physiology.individual import standard_individual
 
-    person = reference_individual("human")
+    person = standard_individual("human")
     half_lives = dict(options.get("enzyme_half_lives") or {})
     out = np.full((len(rows), len(columns)), np.nan)
     for j, column in enumerate(columns):

@@ -26,8 +26,8 @@ from ..models.small_molecules.links import warn_of_strangers
 from ..models.system.system import System
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
+from .parameters import people_of
 from .run import RunDoses, RunSettings, run_system, warn_of_idle_gut
-from .single import with_covariates
 
 _SETTLED = 240.0  # h: seven half-lives of CYP3A4 in the liver (36 h, the longest usual value)
 #: whether `interaction`, which knows the victim, has warned of effects that change nothing
@@ -118,8 +118,6 @@ def simulate_together(
         compound with effects that concern none of the others; half-lives, phenotypes or gut
         models that change nothing.
     """
-    from ..physiology import check_physiology, reference_individual
-
     pairs = [(as_compound(c), None if r is None else as_regimen(r)) for c, r in _pairs(compounds)]
     enzyme_half_lives = check_mapping(
         "enzyme_half_lives", enzyme_half_lives, "a mapping: 'CYP3A4.liver' -> [h]"
@@ -127,7 +125,7 @@ def simulate_together(
     absorption = check_mapping("absorption", absorption, "a mapping: compound -> GutAbsorption")
     for name, gut in absorption.items():
         check_kind(f"absorption[{name!r}]", gut, GutAbsorption, "GutAbsorption(...)")
-    people = reference_individual("human") if population is None else check_physiology(population)
+    people = people_of(population)
     if not _effects_checked.get():
         warn_of_strangers([c for c, _ in pairs], str(people["species"].values[0]))
     system = interacting_system(
@@ -153,7 +151,7 @@ def simulate_together(
         "variability": "none",
         **warn_of_phenotypes([c for c, _ in pairs], people),
     }
-    return with_covariates(run_system(system, doses, times, settings, attributes), people)
+    return run_system(system, doses, times, settings, attributes, people)
 
 
 def interaction(

@@ -106,11 +106,9 @@ permeability_limited, absorption
     InputError, UnknownNameError, SchemaError
         As :func:`simulate`.
     """
-    from ..physiology import check_physiology, reference_individual
-
     check_seed(seed)
     drug = as_compound(compound)
-    people = reference_individual("human") if population is None else check_physiology(population)
+    people = people_of(population)
     choices = DispositionChoices(
         clearance,
         distribution,
@@ -124,6 +122,14 @@ permeability_limited, absorption
     return resolve_parameters(drug, people, choices, varied).disposition
 
 
+def people_of(population: xr.Dataset | None) -> xr.Dataset:
+    """The people of a simulation, checked; None: the reference human, for reading only."""
+    from ..physiology.dataset import check_physiology
+    from ..physiology.individual import standard_individual
+
+    return standard_individual("human") if population is None else check_physiology(population)
+
+
 def _seed(seed: int | None, people: xr.Dataset) -> int:
     if seed is not None:
         return seed
@@ -135,4 +141,4 @@ def _seed(seed: int | None, people: xr.Dataset) -> int:
     return int(own)
 
 
-__all__ = ["RunParameters", "VariabilityChoice", "disposition", "resolve_parameters"]
+__all__ = ["RunParameters", "VariabilityChoice", "disposition", "people_of", "resolve_parameters"]

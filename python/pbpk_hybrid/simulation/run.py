@@ -28,7 +28,8 @@ from ..solvers.doses import dose_stops, last_dose_time, last_interval, steady_st
 from ..solvers.select import choose_backend, workload
 from ..solvers.signs import why_negative
 from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
-from .dataset import dose_records, label_amounts, simulation_dataset
+from . import derived
+from .dataset import covariates, dose_records, simulation_dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,7 @@ class _Integration:
 
     problem: Problem
     result: Trajectories
+    saved: tuple[str, ...]  # all compartments; the problem has one name for each sum of amounts
     first_dose: np.ndarray  # (n_subjects,) mg
     attributes: Mapping[str, Any]
     time_grid: Mapping[str, str]  # empty where the times were given
@@ -143,8 +145,9 @@ def run_system(
     times: Sequence[float] | np.ndarray | TimeGrid | None,
     settings: RunSettings,
     attributes: Mapping[str, Any] | None = None,
+    people: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """:func:`simulate_system` with its keywords grouped."""
+    """:func:`simulate_system` with its keywords grouped; covariates of `people` go along."""
     check_kind(
         "options", settings.options, (SolverOptions, type(None)), "SolverOptions(rtol=1e-8) or None"
     )
@@ -158,10 +161,18 @@ def run_system(
     done = _integrate(system, regimen, doses, times, settings)
     _report_failures(system, done.result, settings.raise_on_failure)
     attributes = {**done.attributes, **(attributes or {}), **done.time_grid}
-    ds = simulation_dataset(system, done.problem, done.result, regimen, attributes, done.first_dose)
     as_given = [("", regimen)] if doses.as_given is None else doses.as_given
-    ds = ds.assign(dose_records(system, as_given, doses.body_weight, done.problem.times[-1]))
-    return label_amounts(ds, system.attrs.get("amount_unit", "mg"))
+    records = dose_records(system, as_given, doses.body_weight, done.problem.times[-1])
+    return simulation_dataset(
+        system,
+        done.problem,
+        done.result,
+        done.saved,
+        {**attributes, "regimen": str(regimen)},
+        done.first_dose,
+        records,
+        {} if people is None else covariates(people),
+    )
 
 
 def _integrate(
@@ -213,10 +224,14 @@ def _integrate(
     # a dose may come before the first saved time: the integration starts with it
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
-    problem = Problem(system, stops, grid, saved, start, None, sensitivities, areas)
+    large = system.n_subjects * len(grid) * len(saved) >= derived.LARGE
+    kept = _different(system, saved) if large else saved
+    problem = Problem(system, stops, grid, kept, start, None, sensitivities, areas)
     result = solve_with_areas(backend, problem, options, settings.progress)
     _mark_without_steady_state(result, failed)
-    return _Integration(problem, result, events.first_dose, {"backend_reason": reason}, time_grid)
+    return _Integration(
+        problem, result, saved, events.first_dose, {"backend_reason": reason}, time_grid
+    )
 
 
 def _mark_without_steady_state(result: Trajectories, failed: np.ndarray) -> None:
@@ -275,6 +290,14 @@ def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...
                 "compartments", name, system.observables, what="a compartment of the model"
             )
     return names
+
+
+def _different(system: System, saved: tuple[str, ...]) -> tuple[str, ...]:
+    """The first name of each sum of amounts: plasma, blood and the venous pool are one."""
+    first: dict[tuple[tuple[int, float], ...], str] = {}
+    for name in saved:
+        first.setdefault(system.observables[name].terms, name)
+    return tuple(first.values())
 
 
 def _report_failures(system: System, result: Trajectories, raise_on_failure: bool) -> None:

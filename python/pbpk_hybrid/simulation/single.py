@@ -23,21 +23,9 @@ from ..models.small_molecules.enzymes import warn_of_phenotypes
 from ..models.small_molecules.whole_body import assemble_system
 from ..solvers.base import SolverOptions
 from ..solvers.time_grid import TimeGrid
-from .parameters import VariabilityChoice, resolve_parameters
+from .parameters import VariabilityChoice, people_of, resolve_parameters
 from .run import RunDoses, RunSettings, run_system, simulate_system, warn_of_idle_gut
 from .variability import Variability
-
-#: covariates that go along into the result
-COVARIATES = (
-    "species",
-    "sex",
-    "age",
-    "body_weight",
-    "height",
-    "hematocrit",
-    "gfr",
-    "cardiac_output",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +209,7 @@ def _simulate_in_memory(
     varied: VariabilityChoice,
 ) -> xr.Dataset:
     """:func:`simulate` with its keywords grouped, the whole population at once."""
-    from ..physiology import check_physiology, reference_individual
-
-    people = reference_individual("human") if population is None else check_physiology(population)
+    people = people_of(population)
     parameters = resolve_parameters(compound, people, choices, varied)
     system = assemble_system(parameters.disposition)
     given = released = as_regimen(regimen)
@@ -235,7 +221,7 @@ def _simulate_in_memory(
     attributes = {**parameters.attributes, **warn_of_phenotypes((of_species,), people)}
     weight = people["body_weight"].values
     doses = RunDoses(released, [("", given)], weight, compound.absorption_lag_time)
-    return with_covariates(run_system(system, doses, times, settings, attributes), people)
+    return run_system(system, doses, times, settings, attributes, people)
 
 
 def _refuse_own_steady_state(compound: Compound, regimen: Regimen) -> None:
@@ -249,13 +235,6 @@ def _refuse_own_steady_state(compound: Compound, regimen: Regimen) -> None:
         "doses, not steady-state records: the compound changes the enzymes of its own metabolism",
         subject=compound.name,
         hint="give the doses before it one by one, e.g. 'q8h x31', and look after the last",
-    )
-
-
-def with_covariates(result: xr.Dataset, people: xr.Dataset) -> xr.Dataset:
-    """The result with the covariates of its subjects as coordinates."""
-    return result.assign_coords(
-        {c: ("subject", people[c].values, people[c].attrs) for c in COVARIATES if c in people}
     )
 
 
@@ -304,4 +283,4 @@ def _simulate_in_chunks(
     )
 
 
-__all__ = ["COVARIATES", "simulate", "simulate_system", "with_covariates"]
+__all__ = ["simulate", "simulate_system"]

@@ -210,7 +210,9 @@ def test_failed_subjects_are_code_3_and_the_rest_is_written(tmp_path, monkeypatc
 
     monkeypatch.setattr(simulation, "simulate", one_fails)
     result = run("simulate", "theophylline", "-n", 3, "--seed", 1, "-o", tmp_path, code=3)
-    assert result.stderr == "warning: 1 of 3 subjects could not be integrated\n"
+    # beside it a slow machine may say how far the work is
+    said = [line for line in result.stderr.splitlines() if not line.endswith(" s")]
+    assert said == ["warning: 1 of 3 subjects could not be integrated"]
     assert "3, of which 1 failed" in result.stdout and (tmp_path / "nca.csv").exists()
 
 

@@ -41,7 +41,9 @@ def trained(tmp_path_factory):
     result = runner.invoke(app, [*command, "--steps", "2", "--seed", "3"])
     assert result.exit_code == 0, result.output
     assert "best validation loss" in result.output
-    again = runner.invoke(app, [*command, "--steps", "4", "--seed", "3", "-q"])
+    refused = runner.invoke(app, [*command, "--steps", "4", "--seed", "3", "-q"])
+    assert refused.exit_code == 2 and "--overwrite" in refused.output
+    again = runner.invoke(app, [*command, "--steps", "4", "--seed", "3", "-q", "--overwrite"])
     assert again.exit_code == 0 and again.output == ""
     assert pd.read_csv(folder / "log.csv")["step"].tolist() == [2, 4]
     return folder / "forecaster.safetensors"

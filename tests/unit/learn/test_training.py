@@ -151,3 +151,64 @@ def test_the_schedule_warms_up_and_ends_near_zero():
 def test_bad_options_are_named(bad):
     with pytest.raises(InputError, match=next(iter(bad))):
         options(**bad)
+
+
+def sometimes(broken_steps, how):
+    """A loss whose value, or gradient, is not finite in some steps."""
+
+    def loss(module, step, generator):
+        value = sine_loss(module, step, generator)
+        if step not in broken_steps:
+            return value
+        if how == "loss":
+            return value * math.nan
+        first = next(module.parameters())
+        return value + (torch.zeros(()) * first.flatten()[0]).sqrt()  # d sqrt(x)/dx at 0 is inf
+
+    return loss
+
+
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+def test_steps_that_are_not_finite_are_skipped_and_counted(how, tmp_path):
+    module = network()
+    log = train(module, sometimes({3, 4, 27}, how), options(), folder=tmp_path, progress=False)
+    assert (log.skipped, log.history["skipped"]) == (3, [2, 3, 3])
+    assert all(math.isfinite(x) for x in log.history["loss"] + log.history["gradient_norm"])
+    assert torch.isfinite(weights(module)).all()
+    again = train(network(), sine_loss, options(), folder=tmp_path, progress=False)
+    assert again.skipped == 3  # kept over a resumption
+
+
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+def test_too_many_such_steps_running_stop_the_run_and_say_what_was_wrong(how):
+    with pytest.raises(SolveError, match=f"the {how} was not finite in 4 steps running"):
+        train(network(), sometimes(range(10, 99), how), options(most_skipped=4), progress=False)
+
+
+def test_too_many_of_all_steps_stop_the_run():
+    every_tenth = range(0, 1000, 10)
+    with pytest.raises(SolveError, match=r"not finite in \d+ of \d+ steps"):
+        train(network(), sometimes(every_tenth, "loss"), options(steps=1000), progress=False)
+
+
+def test_an_evaluation_without_any_finite_step_is_not_the_best(tmp_path):
+    log = train(
+        network(),
+        sometimes(range(20, 40), "loss"),
+        options(steps=60, most_skipped=30),
+        progress=False,
+    )
+    assert math.isnan(log.history["loss"][1]) and log.best_step != 40
+
+
+def test_a_run_of_before_that_counted_nothing_goes_on(tmp_path):
+    from pbpk_hybrid.learn.checkpoints import load_checkpoint, save_checkpoint
+    from pbpk_hybrid.learn.training import FORMAT, KIND
+
+    train(network(), sine_loss, options(), folder=tmp_path, progress=False)
+    path = tmp_path / "state.safetensors"
+    tensors, config = load_checkpoint(path, kind=KIND, format_version=FORMAT)
+    del config["skipped"], config["history"]["skipped"], config["options"]["most_skipped"]
+    save_checkpoint(path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=True)
+    log = train(network(), sine_loss, options(), folder=tmp_path, progress=False)
+    assert log.history["skipped"] == [0, 0, 0]

@@ -53,15 +53,13 @@ def test_sources_say_what_was_chosen_for_this_run(people):
 
 def test_ratio_and_partition_are_computed_once(people, monkeypatch):
     calls = []
-    ratio, kp = partition.blood_to_plasma_ratio, partition.partition_coefficients
+    ratio, kp = partition.blood_to_plasma_ratio, partition.kp_of_tissues
     count = lambda f: lambda *a, **k: (calls.append(f.__name__), f(*a, **k))[1]
     monkeypatch.setattr(reference, "blood_to_plasma_ratio", count(ratio))
-    monkeypatch.setattr(
-        "pbpk_hybrid.models.small_molecules.distribution.partition_coefficients", count(kp)
-    )
+    monkeypatch.setattr("pbpk_hybrid.models.small_molecules.distribution.kp_of_tissues", count(kp))
     choices = DispositionChoices(clearance="in_vivo", distribution="in_vivo")
     resolve_disposition(ph.get_compound("midazolam"), people, choices)
-    assert sorted(calls) == ["blood_to_plasma_ratio", "partition_coefficients"]
+    assert sorted(calls) == ["blood_to_plasma_ratio", "kp_of_tissues"]
 
 
 @pytest.mark.parametrize("name", ["midazolam", "metoprolol"])

@@ -41,7 +41,7 @@ def condition(
     # rows and columns of missing sources become those of the identity
     inner = covariance * mask[..., None] * mask[..., None, :] + torch.diag_embed(1 - mask)
     if jitter:
-        inner = inner + jitter * torch.eye(n, dtype=inner.dtype)
+        inner = inner + jitter * torch.eye(n, dtype=inner.dtype, device=inner.device)
     cross = cross * mask
     gain = torch.linalg.solve(inner, cross) if n else cross
     return gain, variance - (cross * gain).sum(-1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..._core.errors import InputError
+from ..settings import Settings
 
 
 @dataclass(frozen=True)
-class AllometryConfig:
+class AllometryConfig(Settings):
     """Sizes and priors.
 
     Parameters

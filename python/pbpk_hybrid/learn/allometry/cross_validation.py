@@ -40,9 +40,15 @@ def posteriors(
     return torch.cat(mean), torch.cat(sd)
 
 
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.cpu().numpy()  # all of it is in single or double precision
+
+
 def combine(mean: torch.Tensor, sd: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Mean over members, and the standard deviation of their mixture."""
-    return mean.mean(0).numpy(), (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt().numpy()
+    return _numbers(mean.mean(0)), _numbers(
+        (sd.square().mean(0) + mean.var(0, unbiased=False)).sqrt()
+    )
 
 
 def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
@@ -50,8 +56,8 @@ def classical(problem: Problem, keep: torch.Tensor) -> np.ndarray:
     the sources kept or the case is about another species.
     """
     cases = problem.cases
-    monkey = problem.filled[:, MONKEY, 0].numpy().astype(float)[cases.compound]
-    usable = keep[:, MONKEY, 0].numpy() & (cases.target == HUMAN)
+    monkey = _numbers(problem.filled[:, MONKEY, 0]).astype(float)[cases.compound]
+    usable = _numbers(keep[:, MONKEY, 0]) & (cases.target == HUMAN)
     scaled = blending.by_liver_flow(monkey, bodies.KNOTS[MONKEY], bodies.KNOTS[HUMAN])
     return np.where(usable, scaled, np.nan)
 
@@ -85,13 +91,15 @@ def held_out_predictions(
         :, [s for s in range(len(bodies.KNOT_SPECIES)) if bodies.KNOT_SPECIES[s] not in sources]
     ] = False
     with torch.no_grad():
-        mean, sd = posteriors(modules, problem, keep, torch.full((problem.n,), known))
-    count = keep[..., :2].any(-1).sum(1).numpy()
+        mean, sd = posteriors(
+            modules, problem, keep, torch.full((problem.n,), known, device=keep.device)
+        )
+    count = _numbers(keep[..., :2].any(-1).sum(1))
     by_monkey = classical(problem, keep)
     for fold in range(config.folds):
         rows = human[(inner[cases.compound[human]] == fold) & (count[human] == len(sources))]
         if len(rows):
-            out = torch.tensor(np.flatnonzero(member_fold == fold))
+            out = torch.tensor(np.flatnonzero(member_fold == fold), device=mean.device)
             yield rows, *combine(mean[out][:, rows], sd[out][:, rows]), by_monkey[rows]
 
 

@@ -277,7 +277,7 @@ def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
     compound = CompoundInputs.of(model._encoder, structure_features(curve.compound))
     target = Target(curve.species, curve.weight)
     means = [member_posterior(m, compound, sources, target)[0] for m in model._modules]
-    clearance, volume = torch.cat(means)[:, :2].mean(0)
+    clearance, volume = torch.cat(means)[:, :2].mean(0).cpu()  # the engine is on the CPU
     return _Simulated.apply(clearance, volume, curve)
 
 

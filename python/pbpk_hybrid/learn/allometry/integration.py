@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ..devices import seeded
 from ..neural_ode import ScalingField, odeint
 from . import bodies
 from .module import AllometryModule
@@ -64,7 +65,8 @@ def adaptive(
 
 def scaling_field(module: AllometryModule, member: int) -> ScalingField:
     """One member's law as a native field; with copies of its weights."""
-    field = ScalingField(module.binding_descriptors.shape[1], module.gate_bias_in.shape[-1])
+    with seeded(0):  # its first weights are drawn, and replaced below
+        field = ScalingField(module.binding_descriptors.shape[1], module.gate_bias_in.shape[-1])
     weights = {
         "gate.layers.0.weight": module.gate_weight_in[member].T,
         "gate.layers.0.bias": module.gate_bias_in[member, 0],
@@ -76,7 +78,7 @@ def scaling_field(module: AllometryModule, member: int) -> ScalingField:
         "share.layers.0.bias": module.binding_bias[member],
     }
     field.load_state_dict({name: value.detach() for name, value in weights.items()})
-    return field.double()
+    return field.double().to(module.gate_bias_in.device)
 
 
 def step_parameters(
@@ -90,7 +92,8 @@ def step_parameters(
     n, span = len(a), b - a
     log_mass = a[:, None] + span[:, None] * _NODES  # (T, 4)
     # (T x 4, species) -> (T, 4, species)
-    value, slope = (_double(v.reshape(n, 4, -1)) for v in bodies.basis(log_mass.ravel()))
+    device = module.processes.device
+    value, slope = (_double(v.reshape(n, 4, -1), device) for v in bodies.basis(log_mass.ravel()))
     processes = module.processes.double()
     logs, slopes = value @ processes.T, slope @ processes.T  # (T, 4, 3)
     # (E, T, 4, hidden), at the four nodes
@@ -124,18 +127,20 @@ def _linear_parts(
     """
     length = points[:, -1] - points[:, 0]
     fu_start, change = inputs.fu_start.double(), (inputs.fu_end - inputs.fu_start).double()
-    slope = torch.where(
-        _double(np.abs(length)) > 1e-9, change / _double(np.where(length == 0, 1.0, length)), 0.0
-    )
-    start = fu_start + slope * _double(a - points[:, 0])
-    span = _double(np.where(np.abs(span) < 1e-12, 0.0, span))  # trajectories that have arrived
-    return torch.stack([_double(a), span, start, slope * span, slope], 1)  # (T, 5)
+    device = fu_start.device
+    safe = _double(np.where(length == 0, 1.0, length), device)
+    slope = torch.where(_double(np.abs(length), device) > 1e-9, change / safe, 0.0)
+    start = fu_start + slope * _double(a - points[:, 0], device)
+    # 0 for trajectories that have arrived
+    span = _double(np.where(np.abs(span) < 1e-12, 0.0, span), device)
+    return torch.stack([_double(a, device), span, start, slope * span, slope], 1)  # (T, 5)
 
 
 def _cubic(at_nodes: Tensor) -> Tensor:
     """(..., 4) values at the nodes -> coefficients of the cubic through them."""
-    return torch.einsum("kj,...j->...k", _double(_TO_CUBIC), at_nodes)  # (..., 4)
+    cubic = _double(_TO_CUBIC, at_nodes.device)
+    return torch.einsum("kj,...j->...k", cubic, at_nodes)  # (..., 4)
 
 
-def _double(array: ArrayLike) -> Tensor:
-    return torch.tensor(np.asarray(array), dtype=torch.float64)
+def _double(array: ArrayLike, device: torch.device | None = None) -> Tensor:
+    return torch.tensor(np.asarray(array), dtype=torch.float64, device=device)

@@ -29,8 +29,9 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
+from ..devices import OnDevice, as_device, autocast, seeded
 from ..model_card import Described, ModelCard, n_parameters
-from ..training import TrainingLog
+from ..training import RunOptions, TrainingLog
 from . import blending, bodies
 from .calibration import GROUPS, LEVELS, factor
 from .config import AllometryConfig
@@ -58,7 +59,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class NeuralAllometry(Described):
+class NeuralAllometry(OnDevice, Described):
     """A continuous law from mouse to human; see the equations in
     :mod:`pbpk_hybrid.learn.allometry.module`.
 
@@ -84,6 +85,9 @@ class NeuralAllometry(Described):
     def log(self) -> TrainingLog | None:
         """The same as `log_`, its name in the other components."""
         return self.log_
+
+    def _networks(self) -> list[AllometryModule]:
+        return self._modules
 
     def _card(self) -> ModelCard:
         n_members = len(self._modules) * self.config.members
@@ -112,6 +116,9 @@ class NeuralAllometry(Described):
         progress: bool = False,
         max_minutes: float | None = None,
         threads: int | None = None,
+        tensorboard: bool = False,
+        device: Any = None,
+        precision: str = "float32",
         encoder: tuple[Encoder, np.ndarray] | None = None,
     ) -> NeuralAllometry:
         """Train on a table of compounds; None takes the shipped one.
@@ -124,8 +131,8 @@ class NeuralAllometry(Described):
             sizes, priors, seed
         gram
             the structure kernel among the rows, where it was computed already
-        folder, progress, max_minutes, threads
-            as in :func:`pbpk_hybrid.learn.train`
+        folder, progress, max_minutes, threads, tensorboard, device, precision
+            see :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA
         encoder
             of another model fitted to the same table with the same folds and seed, and its
             out-of-fold predictions
@@ -136,9 +143,10 @@ class NeuralAllometry(Described):
             Model, with the training log as ``model.log_``.
         """
         table, config = table or load_table(), config or AllometryConfig()
-        encoder, modules, log, problem, inner = fit_members(
-            table, config, gram, folder, progress, max_minutes, threads, encoder
+        run = RunOptions(
+            folder, max_minutes, threads, progress, tensorboard, as_device(device), precision
         )
+        encoder, modules, log, problem, inner = fit_members(table, config, gram, run, encoder)
         model = cls(
             encoder,
             modules,
@@ -146,11 +154,19 @@ class NeuralAllometry(Described):
             *calibrate(modules, config, problem, inner, table.features is not None),
         )
         model.log_ = log
-        return model
+        return model.to(precision=precision)
 
     @classmethod
-    def load(cls, path: str | os.PathLike | None = None) -> NeuralAllometry:
+    def load(
+        cls,
+        path: str | os.PathLike | None = None,
+        *,
+        device: Any = None,
+        precision: str = "float32",
+    ) -> NeuralAllometry:
         """A checkpoint; None loads the one that comes with the package.
+
+        `device` and `precision` as in :meth:`to`.
 
         Raises
         ------
@@ -161,7 +177,8 @@ class NeuralAllometry(Described):
             SHIPPED if path is None else path, kind=KIND, format_version=FORMAT
         )
         with reading(path):
-            return cls._from_checkpoint(tensors, config)
+            found = cls._from_checkpoint(tensors, config)
+        return found.to(device, precision)
 
     @classmethod
     def _from_checkpoint(
@@ -186,7 +203,8 @@ class NeuralAllometry(Described):
             prefix = f"module{i}/"
             weights = with_prefix(tensors, prefix)
             check_sizes(lambda kind=kind: build(settings, encoder, kind), weights)
-            modules.append(build(settings, encoder, kind))
+            with seeded(settings.seed):  # first weights are drawn, and replaced
+                modules.append(build(settings, encoder, kind))
             load_weights(modules[i], weights)
             modules[i].eval()
         return cls(encoder, modules, settings, calibration, shares)
@@ -323,11 +341,11 @@ class NeuralAllometry(Described):
         for m in grid:
             parse_weight(float(m), "masses", extrapolate)
         compound_inputs = CompoundInputs.of(self._encoder, structure_features(compound))
-        with torch.no_grad():
+        with torch.no_grad(), autocast(self.device, self.precision):
             states, slopes = exponents_along(
                 self._modules[0], compound_inputs, parse_sources(sources), np.log(grid)
             )
-        return exponent_dataset(grid, states.numpy(), slopes.numpy())
+        return exponent_dataset(grid, _numbers(states), _numbers(slopes))
 
     def predict_table(
         self,
@@ -354,11 +372,12 @@ class NeuralAllometry(Described):
         features = table.features if structure else None
         predicted = self._encoder.predict_structure(features, len(table))
         cases = build_cases(values, targets=[t], sources=numbers)
-        problem = Problem(self._encoder, table, predicted, cases, values)
-        known = torch.full((len(table),), features is not None and self._encoder.prior is not None)
-        with torch.no_grad():
+        problem = Problem(self._encoder, table, predicted, cases, values).to(self.device)
+        has_structure = features is not None and self._encoder.prior is not None
+        known = torch.full((len(table),), has_structure, device=self.device)
+        with torch.no_grad(), autocast(self.device, self.precision):
             mean, sd = posteriors(self._modules, problem, problem.present, known)
-        group = np.minimum(problem.present[..., :2].any(-1).sum(1).numpy(), GROUPS - 1)
+        group = np.minimum(_numbers(problem.present[..., :2].any(-1).sum(1)), GROUPS - 1)
         centre, mixture_sd = combine(mean, sd)
         by_monkey = classical(problem, problem.present)
         centre = shrink_to_classical(centre, by_monkey, self._shares[group])
@@ -374,7 +393,7 @@ class NeuralAllometry(Described):
         integrator: str,
     ) -> Posterior:
         """The mixture of all members' posteriors at the target."""
-        with torch.no_grad():
+        with torch.no_grad(), autocast(self.device, self.precision):
             compound = CompoundInputs.of(self._encoder, structure)
             parts = [
                 member_posterior(module, compound, sources, target, integrator)
@@ -384,7 +403,7 @@ class NeuralAllometry(Described):
         centre, mixture_sd = combine(mean[:, None], sd[:, None])
         integrated = [part[3] for part, m in zip(parts, self._modules, strict=True) if m.ode]
         # (members, 3, n) -> (n, 3)
-        weights = gain.mean(0).T.numpy()
+        weights = _numbers(gain.mean(0).T)
         return Posterior(centre[0], mixture_sd[0], weights, (integrated or [integrator])[0])
 
     def _shrink_to_monkey(
@@ -434,6 +453,11 @@ def structure_features(compound: Compound | str | None) -> Features | None:
     if isinstance(compound, str):
         return _features_of(compound)
     raise InputError("compound", type(compound).__name__, "a SMILES, a Compound or None")
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    """As numpy, which has no bfloat16."""
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
 
 
 def _target_weight(target: str, body_weight, extrapolate: bool) -> float:

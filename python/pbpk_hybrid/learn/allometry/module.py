@@ -372,7 +372,9 @@ class AllometryModule(nn.Module):
         inverse_length = torch.exp(self.log_inverse_length)[:, :, None, None]  # (E, 3, 1, 1)
         kernel = torch.exp(-distance[:, None] * inverse_length)  # (E, 3, n, n)
         common = self.log_sd_common if known else self.log_sd_common_unknown
-        same = (species @ species.T > 0.5) | torch.eye(len(species), dtype=torch.bool)
+        same = (species @ species.T > 0.5) | torch.eye(
+            len(species), dtype=torch.bool, device=species.device
+        )
         factor = torch.einsum("ns,eks->ekn", species, self.log_sd_species_factor)  # (E, 3, n)
         within = torch.exp(2 * (self.log_sd_species[..., None] + factor))  # (E, 3, n)
         return (
@@ -394,7 +396,7 @@ class AllometryModule(nn.Module):
         sd_phi : Tensor
             (P,) prior standard deviations of the weights of each part of phi
         """
-        gate_bias = torch.tensor(_GATE_BIAS)
+        gate_bias = torch.tensor(_GATE_BIAS, device=sd_phi.device)
         # weights about their prior means, and the prior's standard deviations
         normal = (
             (self.field_weight, sd_phi[None, None, :, None]),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import device_of
 from . import bodies
 from .conditioning import condition
 from .encoder import DESCRIPTOR_COLUMNS, HUMAN, Encoder, logit
@@ -44,6 +45,11 @@ class CompoundInputs:
     structure: np.ndarray
     descriptors: Tensor
     known: Tensor
+
+    def to(self, device: torch.device) -> CompoundInputs:
+        """The same inputs on another device."""
+        parts = {name: getattr(self, name).to(device) for name in ("phi", "descriptors", "known")}
+        return replace(self, **parts)
 
     @classmethod
     def of(cls, encoder: Encoder, features: Features | None) -> CompoundInputs:
@@ -182,23 +188,28 @@ def member_posterior(
         that integrated
     """
     states = SourceStates.of([s for s in sources if s.known], target, compound.structure)
+    device = device_of(module)
+    compound = compound.to(device)
     embeddings = module.embeddings()
     arrived, backend = _arrived(module, compound, states, target, embeddings, integrator)
     n = len(states.observed)
     covariance = module.covariance(
-        embeddings, as_tensor(states.weights), as_tensor(states.species), bool(compound.known[0])
+        embeddings,
+        as_tensor(states.weights, device),
+        as_tensor(states.species, device),
+        bool(compound.known[0]),
     ).double()  # (E, 3, n + 1, n + 1)
     measured = np.isfinite(states.observed)
     gain, variance = condition(
         covariance[..., :n, :n],
         covariance[..., :n, n],
         covariance[..., n, n],
-        torch.tensor(measured.T.astype(float))[None],  # (1, 3, n)
+        torch.tensor(measured.T.astype(float), device=device)[None],  # (1, 3, n)
         _JITTER,
     )
     prior = arrived[:, n]  # (E, 3)
     innovation = torch.where(
-        torch.tensor(measured), arrived[:, :n] - arrived[:, n:], torch.zeros(())
+        torch.tensor(measured, device=device), arrived[:, :n] - arrived[:, n:], 0.0
     ).double()  # (E, n, 3)
     mean = prior.double() + (gain * innovation.transpose(1, 2)).sum(-1)
     log_factor = module.log_sd_factor(compound.descriptors, compound.known)[..., 0].double()
@@ -216,13 +227,16 @@ def _arrived(
     """Sources and, last, the human prior carried to the target, (E, n + 1, 3), and the
     backend that did it.
     """
-    n, members = len(states.observed), module.members
-    prior = module.prior(compound.phi, as_tensor(compound.structure), compound.known)  # (E, 1, 3)
-    y0 = torch.cat([as_tensor(states.start).expand(members, n, 2), prior[..., :2]], dim=1)
-    trajectories = Trajectories(states.log_mass, np.full(n + 1, np.log(target.weight)))
+    n, members, device = len(states.observed), module.members, embeddings.device
+    structure = as_tensor(compound.structure, device)
+    prior = module.prior(compound.phi, structure, compound.known)  # (E, 1, 3)
+    start = as_tensor(states.start, device).expand(members, n, 2)
+    y0 = torch.cat([start, prior[..., :2]], dim=1)
+    end = np.full(n + 1, np.log(target.weight))
+    trajectories = Trajectories(states.log_mass, end).to(device)
     inputs = TransportInputs(
-        as_tensor(states.fu),
-        as_tensor(np.full(n + 1, states.fu_target)),
+        as_tensor(states.fu, device),
+        as_tensor(np.full(n + 1, states.fu_target), device),
         compound.descriptors.expand(n + 1, -1),
         module.compound_weights(compound.phi).expand(-1, -1, n + 1, -1),
         embeddings,
@@ -232,7 +246,7 @@ def _arrived(
         y1 = module.carry(y0, trajectories, inputs)
     else:
         y1, backend = adaptive(module, y0, trajectories, inputs, integrator)
-    fu = as_tensor(states.observed[:, 2]).expand(members, n)
+    fu = as_tensor(states.observed[:, 2], device).expand(members, n)
     fu = torch.cat([fu, prior[..., 2]], dim=1) + module.binding_shift(trajectories, inputs)
     return torch.cat([y1, fu[..., None]], dim=-1), backend
 
@@ -252,8 +266,10 @@ def exponents_along(
     """
     weight, n = bodies.WEIGHT["human"], len(log_mass)
     human, *_ = member_posterior(module, compound, sources, Target("human", weight))
-    human = as_tensor(human.numpy())  # (E, 3)
-    trajectories = Trajectories(np.full(n, np.log(weight)), log_mass)
+    human = human.float()  # (E, 3)
+    device = human.device
+    compound = compound.to(device)
+    trajectories = Trajectories(np.full(n, np.log(weight)), log_mass).to(device)
     embeddings = module.embeddings()
     weights = module.compound_weights(compound.phi).expand(-1, -1, n, -1)
     fu = human[:, 2:3]
@@ -264,10 +280,11 @@ def exponents_along(
     inputs = replace(inputs, fu_end=fu_end)
     y0 = human[:, None, :2].expand(-1, n, -1).contiguous()
     y1 = module.transport(y0, trajectories, inputs)
-    basis, basis_slope = (as_tensor(a) for a in bodies.basis(log_mass))  # (n, species)
+    # (n, species)
+    basis, basis_slope = (as_tensor(a, device) for a in bodies.basis(log_mass))
     body = torch.einsum("ns,esh->enh", basis, embeddings)  # (E, n, hidden)
     at = FieldInputs(
-        log_mass=as_tensor(log_mass),
+        log_mass=as_tensor(log_mass, device),
         fu_logit=fu_end,
         fu_slope=(weights[:, 2] * body).sum(-1),
         descriptors=inputs.descriptors,

@@ -4,17 +4,18 @@ members see other compounds.
 
 from __future__ import annotations
 
+import copy
 import math
-import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..training import TrainingLog, TrainingOptions, train
+from ..devices import seeded
+from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from . import bodies
 from .conditioning import condition
 from .config import AllometryConfig
@@ -132,6 +133,21 @@ class Problem:
         self.trajectory = torch.tensor(cases.trajectory)
         self.prior_trajectory = torch.tensor(cases.prior_trajectory)
 
+    def to(self, device: torch.device) -> Problem:
+        """The same problem, with its tensors on a device."""
+        found = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(found, name, value.to(device))
+        if self.trajectories is not None:
+            found.trajectories = self.trajectories.to(device)
+        return found
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.phi.device
+
     def _set_trajectories(self, cases: Cases) -> None:
         """Trajectories between two species; those that go nowhere are not integrated."""
         moving = np.flatnonzero(cases.start != cases.end)
@@ -172,7 +188,8 @@ def posterior(
     human_prior = module.prior(phi, structure, known)  # (E, n, 3)
     prior = human_prior[:, problem.case_compound]  # (E, n_cases, 3)
     if problem.trajectories is None:
-        innovation = torch.zeros(module.members, prior.shape[1], N_SPECIES, 3)
+        shape = (module.members, prior.shape[1], N_SPECIES, 3)
+        innovation = torch.zeros(shape, device=prior.device)
     else:
         arrived = _carried(module, problem, human_prior, (phi, descriptors, embeddings))
         row = problem.prior_trajectory
@@ -180,7 +197,7 @@ def posterior(
         prior = torch.where((row >= 0)[None, :, None], at_target, prior)
         # (E, n_cases, species, 3)
         sources = arrived[:, problem.row[problem.trajectory].clamp(min=0)]
-        innovation = torch.where(keep[None], sources - prior[:, :, None], torch.zeros(()))
+        innovation = torch.where(keep[None], sources - prior[:, :, None], 0.0)
     gain, variance = gains(
         module, embeddings, problem.case_target, keep, known[problem.case_compound]
     )
@@ -224,13 +241,13 @@ def gains(
 
     :func:`.conditioning.condition`, once per pattern of sources.
     """
-    identity = torch.eye(N_SPECIES)
+    identity = torch.eye(N_SPECIES, device=target.device)
     # (E, known, 3, species, species)
     covariance = torch.stack(
         [module.covariance(embeddings, identity, identity, known=k) for k in (False, True)], dim=1
     )
-    n = len(target)
-    case = (target[:, None, None], known.long()[:, None, None], torch.arange(3)[None, :, None])
+    n, parameters = len(target), torch.arange(3, device=target.device)
+    case = (target[:, None, None], known.long()[:, None, None], parameters[None, :, None])
     # (n_cases, 3, 1) each, and (n_cases, species, 3) -> (n_cases, 3, species)
     columns = [part.expand(n, 3, 1) for part in case] + [keep.permute(0, 2, 1).long()]
     code = torch.cat(columns, dim=-1).reshape(n * 3, -1)  # (n_cases x 3, 3 + species)
@@ -257,10 +274,7 @@ def fit_members(
     table: Table,
     config: AllometryConfig,
     gram: np.ndarray | None = None,
-    folder: str | os.PathLike | None = None,
-    progress: bool = False,
-    max_minutes: float | None = None,
-    threads: int | None = None,
+    run: RunOptions | None = None,
     encoder: tuple[Encoder, np.ndarray] | None = None,
 ) -> tuple[Encoder, list[AllometryModule], TrainingLog, Problem, np.ndarray]:
     """Fit encoder and modules.
@@ -275,12 +289,15 @@ def fit_members(
     encoder, modules, log, problem, inner
         the last two are for the calibration: the problem and the inner folds of its compounds
     """
+    run = run or RunOptions()
     inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
     encoder, structure = encoder or Encoder.fit(
         table, config.landmarks, inner, gram, config.trees, config.seed
     )
     values = states(table)
     problem = Problem(encoder, table, structure, build_cases(values), values)
+    if run.device is not None:
+        problem = problem.to(run.device)
     objective = _Objective(problem, config, inner, table.features is not None)
     options = TrainingOptions(
         steps=config.steps,
@@ -290,27 +307,34 @@ def fit_members(
         ema=None,
         evaluate_every=max(1, config.steps // 6),
         seed=config.seed,
-        max_minutes=max_minutes,
-        threads=threads,
+        **run.kept(),
     )
-    modules, seconds = [], 0.0
+    modules, logs = [], {}
     for integrates in config.kinds:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed + (not integrates))
-            module = build(config, encoder, integrates)
+        with seeded(config.seed + (not integrates)):
+            module = build(config, encoder, integrates).to(problem.device)
         name = "integrated" if integrates else "one_step"
-        log = train(
+        here = None if run.folder is None else Path(run.folder) / name
+        logs[name] = train(
             module,
             objective,
             options,
             validate=objective.minus_last_step,
-            folder=None if folder is None else Path(folder) / name,
-            progress=progress,
+            **replace(run, folder=here).shown(),
         )
-        seconds += log.seconds
         modules.append(module.eval())
-    log.seconds = seconds
-    return encoder, modules, log, problem, inner
+    return encoder, modules, _joined(logs), problem, inner
+
+
+def _joined(logs: dict[str, TrainingLog]) -> TrainingLog:
+    """The log of the last network, with time and skipped steps of all, and the others as parts."""
+    *_, last = logs.values()
+    return replace(
+        last,
+        seconds=sum(log.seconds for log in logs.values()),
+        skipped=sum(log.skipped for log in logs.values()),
+        parts=logs if len(logs) > 1 else {},
+    )
 
 
 class _Objective:
@@ -326,24 +350,27 @@ class _Objective:
         self.problem, self.structures = problem, structures
         self.n_cases = len(problem.cases.compound)
         measured = torch.isfinite(problem.observed)  # (n_cases, 3)
-        self.observed = torch.where(measured, problem.observed, torch.zeros(()))
+        self.observed = torch.where(measured, problem.observed, 0.0)
         member_fold = np.arange(config.members) % config.folds
-        trained_on = as_tensor(inner[problem.cases.compound][None] != member_fold[:, None])
-        case_weight = as_tensor(_case_weights(problem.cases, config))
+        device = problem.device
+        trained_on = as_tensor(inner[problem.cases.compound][None] != member_fold[:, None], device)
+        case_weight = as_tensor(_case_weights(problem.cases, config), device)
         # (E, n_cases, 3)
         self.weights = trained_on[..., None] * case_weight[None, :, None] * measured
         sd = problem.encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel)
-        self.sd_phi = as_tensor(sd)
+        self.sd_phi = as_tensor(sd, device)
         self.last_step = 0
 
     def __call__(self, module: AllometryModule, step: int, generator: torch.Generator) -> Tensor:
         problem, self.last_step = self.problem, step
+        device = problem.device
+        # drawn on the CPU and then moved: a seed means the same on every device
         # half of the cases keep all sources, 4 in 10 each source by a coin, 1 in 10 none
-        draw = torch.rand(self.n_cases, generator=generator)
-        coin = torch.rand(self.n_cases, N_SPECIES, generator=generator) < 0.5
+        draw = torch.rand(self.n_cases, generator=generator).to(device)
+        coin = torch.rand(self.n_cases, N_SPECIES, generator=generator).to(device) < 0.5
         use = (draw < 0.5)[:, None] | ((draw < 0.9)[:, None] & coin)  # (n_cases, species)
         keep = problem.present & use[..., None]
-        known = (torch.rand(problem.n, generator=generator) < 0.9) & self.structures
+        known = (torch.rand(problem.n, generator=generator).to(device) < 0.9) & self.structures
         mean, sd = posterior(module, problem, keep, known)
         data = (student(self.observed - mean, sd) * self.weights).sum((1, 2))  # (E,)
         return (data + module.penalty(self.sd_phi)).sum() / self.weights.sum()

@@ -4,6 +4,7 @@ splines have knots.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +127,15 @@ class Trajectories:
         self.direction = as_tensor(np.where(points[:, -1] >= points[:, 0], 1.0, -1.0))
         self.points = points
 
+    def to(self, device: torch.device) -> Trajectories:
+        """The same trajectories, with their tensors on a device."""
+        found = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(found, name, value.to(device))
+        found.active = [rows.to(device) for rows in self.active]
+        return found
+
     def fu_slope(self, inputs: TransportInputs) -> Tensor:
         """(T,) derivative of logit fu in ln mass; 0 for trajectories of no length."""
         signed = self.length.clamp(min=1e-9) * self.direction
@@ -133,9 +143,9 @@ class Trajectories:
         return torch.where(self.length > 1e-9, change / signed, torch.zeros_like(inputs.fu_start))
 
 
-def as_tensor(array: ArrayLike) -> Tensor:
+def as_tensor(array: ArrayLike, device: torch.device | None = None) -> Tensor:
     """A copy in single precision."""
-    return torch.tensor(np.asarray(array), dtype=torch.float32)
+    return torch.tensor(np.asarray(array), dtype=torch.float32, device=device)
 
 
 def _subdivided(points: np.ndarray, substeps: int) -> np.ndarray:

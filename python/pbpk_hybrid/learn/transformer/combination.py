@@ -26,7 +26,6 @@ from .curve_fit import CurvePrior, Fitted, fit_curves, predict_curves
 from .curve_population import starts
 from .features import Prepared, prepare
 from .likelihood import Mixture
-from .module import ForecasterModule
 
 #: sites that curves are fitted to: plasma and blood
 _CURVE_SITES = 2
@@ -54,14 +53,15 @@ class Weights:
     power: float = 0.3
 
 
-_Forecast = Callable[[Batch], Mixture]
+#: mixture at the queries of a batch, on the CPU
+Forecast = Callable[[Batch], Mixture]
 
 
 @torch.no_grad()
-def combined(module: ForecasterModule, batch: Batch, weights: Weights | None = None) -> Mixture:
-    """The predictive mixture (B, Q, M) of all forecasts of a batch."""
+def combined(network: Forecast, batch: Batch, weights: Weights | None = None) -> Mixture:
+    """The predictive mixture (B, Q, M) of all forecasts of a batch; `network` gives its own."""
     weights = weights or Weights()
-    told = module(batch)
+    told = network(batch)
     others = batch.typical is not None
     named = any(
         np.isfinite(known).any()
@@ -73,9 +73,9 @@ def combined(module: ForecasterModule, batch: Batch, weights: Weights | None = N
         return told
     part = batch.take(rows)
     untold = weights.untold_others if others else weights.untold_compound
-    forecasts: list[tuple[float, _Forecast]] = [
-        (1.0, module),
-        (untold, lambda b: module(_untold(b))),
+    forecasts: list[tuple[float, Forecast]] = [
+        (1.0, network),
+        (untold, lambda b: network(_untold(b))),
     ]
     if others:
         people = batch.typical.people
@@ -86,13 +86,13 @@ def combined(module: ForecasterModule, batch: Batch, weights: Weights | None = N
     return _put(told, rows, _mixed(made, torch.log_softmax(log_weight, dim=1), part))
 
 
-def _judged(batch: Batch, forecasts: list[_Forecast]) -> Tensor:
+def _judged(batch: Batch, forecasts: list[Forecast]) -> Tensor:
     """(B, forecasts) ln density of the last samples, each given those before it."""
     most = min(_JUDGED, int(batch.obs_mask.sum(axis=1).max()))
     return sum(_judged_at(batch, forecasts, back) for back in range(1, most + 1))
 
 
-def _judged_at(batch: Batch, forecasts: list[_Forecast], back: int) -> Tensor:
+def _judged_at(batch: Batch, forecasts: list[Forecast], back: int) -> Tensor:
     """(B, forecasts) ln density of the sample `back` from the end given those before it, 0 where
     there is none.
     """
@@ -193,4 +193,4 @@ def _put(whole: Mixture, rows: np.ndarray, part: Mixture) -> Mixture:
     return Mixture(log_weight, mean, log_sd)
 
 
-__all__ = ["Weights", "combined"]
+__all__ = ["Forecast", "Weights", "combined"]

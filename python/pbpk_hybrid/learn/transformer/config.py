@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ..._core.errors import FileFormatError, InputError, unknown_name
+from ..._core.errors import InputError, unknown_name
+from ..._core.limits import border, check_nesting, read_text
+from ..settings import make_settings
 from .corpus import CorpusOptions
 
 DECODERS = ("curves", "shifted")
@@ -103,7 +104,9 @@ class ForecasterConfig:
         corpus = values.pop("corpus", {})
         if not isinstance(corpus, dict):
             raise InputError("config.corpus", corpus, "a table of settings")
-        return _make(cls, values, "config", corpus=_make(CorpusOptions, corpus, "config.corpus"))
+        return make_settings(
+            cls, values, "config", corpus=make_settings(CorpusOptions, corpus, "config.corpus")
+        )
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike) -> ForecasterConfig:
@@ -116,28 +119,11 @@ class ForecasterConfig:
         """
         import tomllib
 
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise FileFormatError("config", str(path), "a TOML file", hint=str(error)) from error
+        text = read_text(path, "settings_bytes", field="config", expected="a TOML file")
+        check_nesting(text, str(path))
+        with border("config", str(path), "a TOML file"):
+            values = tomllib.loads(text)
         return cls.from_dict(values)
-
-
-def _make(cls, values: dict[str, Any], where: str, **more):
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    default = cls()
-    given = {}
-    for name, value in values.items():
-        if name not in known:
-            raise unknown_name(f"{where}.{name}", name, known, what="a setting")
-        usual = getattr(default, name)
-        if isinstance(usual, tuple):
-            value = tuple(value) if isinstance(value, list | tuple) else value
-        kinds = (int, float) if isinstance(usual, float) else type(usual)
-        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(usual, bool):
-            raise InputError(f"{where}.{name}", value, f"a value like {usual!r}")
-        given[name] = value
-    return cls(**given, **more)
 
 
 __all__ = ["ForecasterConfig"]

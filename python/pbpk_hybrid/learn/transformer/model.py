@@ -29,9 +29,10 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
+from ..devices import OnDevice, as_device, autocast
 from ..model_card import Described, ModelCard, n_parameters
 from ..threads import over_threads
-from ..training import TrainingLog, TrainingOptions, train
+from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from .batch import Batch
 from .combination import combined
 from .config import ForecasterConfig
@@ -77,7 +78,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
-class Forecaster(Described):
+class Forecaster(OnDevice, Described):
     """A pretrained forecaster: one network for all compounds, species and regimens.
 
     >>> import pbpk_hybrid as ph
@@ -98,6 +99,14 @@ class Forecaster(Described):
         self.config = module.config
         self.reference = {k: np.asarray(v, dtype=float) for k, v in reference.items()}
         self.log_ = log
+
+    @property
+    def log(self) -> TrainingLog | None:
+        """The same as `log_`, its name in the other components."""
+        return self.log_
+
+    def _networks(self) -> tuple[ForecasterModule, ...]:
+        return (self.module,)
 
     def _card(self) -> ModelCard:
         config = self.config
@@ -125,6 +134,8 @@ class Forecaster(Described):
         progress: bool = True,
         tensorboard: bool = False,
         start: Forecaster | None = None,
+        device: Any = None,
+        precision: str = "float32",
     ) -> Forecaster:
         """Train one on the corpus that is simulated as it goes.
 
@@ -142,27 +153,26 @@ class Forecaster(Described):
             one to go on from, of the same size; such as a constant-rate run
             (:meth:`from_run`) that is to be cooled down with ``schedule="cosine"`` and
             another seed, or one with the decoder "shifted" that is to learn the decoder "curves"
+        device, precision
+            where and in which numbers to train, see
+            :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA
 
         Raises
         ------
         CheckpointError
             `folder` holds a run of other settings
+        InputError
+            a device that is not there
         """
         config = config or ForecasterConfig()
+        run = RunOptions(
+            folder, max_minutes, threads, progress, tensorboard, as_device(device), precision
+        )
         module = new_module(config)
         if start is not None:
             _start_from(module, start.module)
-        log = train_module(
-            module,
-            config,
-            folder=folder,
-            steps=steps,
-            max_minutes=max_minutes,
-            threads=threads,
-            progress=progress,
-            tensorboard=tensorboard,
-        )
-        return cls(module, corpus_reference(config), log)
+        log = train_module(module.to(run.device), config, run=run, steps=steps)
+        return cls(module, corpus_reference(config), log).to(precision=precision)
 
     @classmethod
     def from_run(
@@ -199,8 +209,16 @@ class Forecaster(Described):
         return cls(module, corpus_reference(config))
 
     @classmethod
-    def load(cls, path: str | os.PathLike | None = None) -> Forecaster:
+    def load(
+        cls,
+        path: str | os.PathLike | None = None,
+        *,
+        device: Any = None,
+        precision: str = "float32",
+    ) -> Forecaster:
         """The shipped forecaster, or one from a file that :meth:`save` wrote.
+
+        `device` and `precision` as in :meth:`to`.
 
         Raises
         ------
@@ -222,7 +240,8 @@ class Forecaster(Described):
             check_sizes(lambda: ForecasterModule(found), tensors)
             module = new_module(found)
             load_weights(module, tensors)
-            return cls(module, reference_from_checkpoint(config["reference"]))
+            found = cls(module, reference_from_checkpoint(config["reference"]))
+        return found.to(device, precision)
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write weights and settings as one safetensors file.
@@ -417,9 +436,10 @@ class Forecaster(Described):
             ema=None,
             seed=base % 2**31,
             evaluate_every=steps,
+            precision=self.precision,
         )
         log = train(module, loss, options, progress=progress)
-        return Forecaster(module, self.reference, log)
+        return Forecaster(module, self.reference, log).to(precision=self.precision)
 
     # ------------------------------------------------------------------ private
     def _context(self, context: Any, compound: Compound | None) -> Batch:
@@ -444,7 +464,7 @@ class Forecaster(Described):
     def _quantiles(self, batch: Batch, levels: np.ndarray) -> np.ndarray:
         """Quantiles of the concentrations, (B, Q, n_levels) [mg/L]."""
         distinct, which = np.unique(levels, return_inverse=True)
-        at = torch.as_tensor(distinct, dtype=torch.float32)
+        at = torch.as_tensor(distinct, dtype=torch.float32, device=self.device)
 
         times = max(batch.query_time.shape[1], batch.obs_time.shape[1], 1)
         size = max(1, min(_CHUNK, _MOST_TIMES // times))
@@ -452,17 +472,24 @@ class Forecaster(Described):
         def chunk(start: int) -> np.ndarray:
             part = batch.take(slice(start, start + size))
             ln_quantiles = self.mixture(part).quantiles(at).double()
-            ln_unit = prepare(part).log_scale.double()[:, None, None]  # (B, 1, 1)
-            return torch.exp(ln_quantiles + ln_unit).numpy()
+            ln_unit = prepare(part, self.device).log_scale.double()[:, None, None]  # (B, 1, 1)
+            return torch.exp(ln_quantiles + ln_unit).cpu().numpy()
 
-        parts = over_threads(chunk, range(0, len(batch), size))
+        parts = over_threads(chunk, range(0, len(batch), size), self.device)
         return np.concatenate(parts)[..., which]
 
     @torch.no_grad()
     def mixture(self, batch: Batch) -> Mixture:
         """The predictive mixture in the network's units (see :func:`.features.prepare`)."""
         self.module.eval()
-        return falling(prepare(batch), combined(self.module, batch))
+
+        def network(part: Batch) -> Mixture:
+            with autocast(self.device, self.precision):
+                return self.module(part).float().to("cpu")
+
+        # curves are fitted and medians held on the CPU: they are small
+        found = falling(prepare(batch), combined(network, batch))
+        return found.to(self.device)
 
 
 def _start_from(module: ForecasterModule, other: ForecasterModule) -> None:

@@ -234,7 +234,9 @@ class ForecasterModule(nn.Module):
 
     def _raw_parameters(self, head: nn.Module, tokens: Tensor) -> Tensor:
         """(B, K, 15) read from the first learned token."""
-        return head(tokens[:, 0]).unflatten(-1, (self.config.hypotheses, Column.COUNT))
+        # single precision also where the network computes in bfloat16: too coarse for rates
+        raw = head(tokens[:, 0]).float()
+        return raw.unflatten(-1, (self.config.hypotheses, Column.COUNT))
 
     # ------------------------------------------------------------------ tokens
     def _tokens(self, patients: Prepared) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,12 @@ never draws near.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..training import TrainingLog, TrainingOptions, train
+from ..devices import seeded
+from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from .batch import Batch
 from .config import ForecasterConfig
 from .corpus import Corpus
@@ -25,8 +25,7 @@ VALIDATION_SEED = 1_000_003
 
 def new_module(config: ForecasterConfig) -> ForecasterModule:
     """A network with the starting weights of the config's seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         return ForecasterModule(config)
 
 
@@ -34,7 +33,7 @@ def batch_loss(module: ForecasterModule, batch: Batch) -> torch.Tensor:
     """Mean negative log likelihood of the queries of a batch."""
     queries = prepare(batch, module.device)
     return negative_log_likelihood(
-        module(batch), queries.query_log, queries.query_censored, queries.query_mask
+        module(batch).float(), queries.query_log, queries.query_censored, queries.query_mask
     )
 
 
@@ -42,17 +41,13 @@ def train_module(
     module: ForecasterModule,
     config: ForecasterConfig,
     *,
-    folder: str | Path | None = None,
+    run: RunOptions | None = None,
     steps: int | None = None,
-    max_minutes: float | None = None,
-    threads: int | None = None,
-    progress: bool = True,
-    tensorboard: bool = False,
-    precision: str = "float32",
 ) -> TrainingLog:
-    """Train in place; see :func:`pbpk_hybrid.learn.training.train`, whose folder makes the
-    run resumable.
+    """Train in place, on the device where `module` is; see
+    :func:`pbpk_hybrid.learn.training.train`, whose folder makes the run resumable.
     """
+    run = run or RunOptions()
     options = TrainingOptions(
         steps=steps or config.steps,
         learning_rate=config.learning_rate,
@@ -62,9 +57,7 @@ def train_module(
         ema=config.ema,
         evaluate_every=config.evaluate_every,
         seed=config.seed,
-        max_minutes=max_minutes,
-        threads=threads,
-        precision=precision,
+        **run.kept(),
     )
     corpus = Corpus(config.corpus)
     held_out = Corpus(replace(config.corpus, split="test"))
@@ -77,15 +70,7 @@ def train_module(
     def validate(network) -> float:
         return sum(float(batch_loss(network, b)) for b in batches) / len(batches)
 
-    return train(
-        module,
-        loss,
-        options,
-        validate=validate,
-        folder=folder,
-        progress=progress,
-        tensorboard=tensorboard,
-    )
+    return train(module, loss, options, validate=validate, **run.shown())
 
 
 def split_patients(rng: np.random.Generator, patients: list[Patient]) -> Batch:

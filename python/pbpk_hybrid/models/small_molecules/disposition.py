@@ -19,6 +19,7 @@ import xarray as xr
 from ..._core.arguments import check_kind
 from ..._core.errors import InputError, SchemaError, unknown_name
 from ...compounds import Compound
+from ...physiology.columns import by_organ
 from ..system.graph import LIVER, OrganGraph, whole_body_graph
 from .absorption import GutAbsorption
 from .basis import clearance_in_words, on_basis
@@ -34,6 +35,7 @@ from .permeability import (
     clint_behind_barrier,
 )
 from .reference import ReferenceBody
+from .slow_tissues import SURFACE, membrane_permeability, slow_tissues
 from .structure import GALLBLADDER, LUMEN, RENAL, WholeBodyStructure
 from .transport import Carrier, choose_carriers, clint_behind_transport, transport_parameters
 
@@ -272,16 +274,19 @@ def resolve_disposition(
     choices.check()
     species = _one_species(physiology)
     own = on_basis(compound.for_species(species), choices.clearance, choices.distribution)
-    graph = whole_body_graph(tuple(str(o) for o in physiology["organ"].values))
-    reference = ReferenceBody(own, physiology["hematocrit"].values)
+    graph = whole_body_graph(tuple(str(o) for o in physiology.variables["organ"].values))
+    reference = ReferenceBody(own, physiology.variables["hematocrit"].values)
     kp, distribution = tissue_partition(own, graph, choices.partition_method, choices.kp, reference)
     alone = not choices.enzymes_apart and acts_on_itself(own)
     choices = replace(choices, enzymes_apart=True) if alone else choices
-    barriers = choose_barriers(own, graph, choices.permeability_limited)
+    slow: dict[str, float] = {}
+    if choices.permeability_limited is None:
+        slow = slow_tissues(own, kp, float(distribution["kp_factor"]), reference)
+    barriers = choose_barriers(own, graph, slow or choices.permeability_limited)
     if choices.absorption is not None:  # the gut model says how much is absorbed, and how fast
         own = own.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
     carriers = _carriers(own, graph, barriers)
-    resolver = _Resolver(own, physiology, graph, reference, choices, barriers, carriers)
+    resolver = _Resolver(own, physiology, graph, reference, choices, barriers, carriers, bool(slow))
     return Disposition(
         own,
         species,
@@ -328,6 +333,7 @@ class _Resolver:
     choices: DispositionChoices
     barriers: Mapping[str, Barriers]
     carriers: tuple[Carrier, ...]
+    by_rule: bool = False
 
     def entries(
         self, kp: Mapping[str, float], distribution: Mapping[str, Any]
@@ -387,9 +393,9 @@ class _Resolver:
 
     def _anatomy(self) -> dict[str, DispositionEntry]:
         """Volumes of all organs, arterial flows of the perfused ones."""
-        value = lambda name, organ: self.physiology[name].sel(organ=organ).values.astype(float)
-        values = {f"volume.{o}": value("volume", o) for o in self.graph.organs}
-        values |= {f"flow.{o}": value("blood_flow", o) for o in self.graph.perfused}
+        volume, flow = (by_organ(self.physiology, name) for name in ("volume", "blood_flow"))
+        values = {f"volume.{o}": volume[o] for o in self.graph.organs}
+        values |= {f"flow.{o}": flow[o] for o in self.graph.perfused}
         return _table(values, "physiology of the subjects")
 
     def _partition(
@@ -398,9 +404,10 @@ class _Resolver:
         """Kp of every tissue."""
         method = self.choices.partition_method or self.compound.partition_method or DEFAULT_METHOD
         factor = distribution["kp_factor"]
-        scaling = "" if factor == 1.0 else f"; times {factor:.4g} to meet volume_steady_state"
+        times = "" if factor == 1.0 else f"; times {factor:.4g} to meet volume_steady_state"
         entries: dict[str, DispositionEntry] = {}
         for organ, value in kp.items():
+            scaling = times if organ in (self.compound.binding_organs or kp) else ""
             if organ in (self.choices.kp or {}):
                 source = "given as kp for this run"
             elif organ in self.compound.kp:
@@ -443,6 +450,8 @@ class _Resolver:
         species = self.compound.species
         given = self.choices.permeability_limited is not None
         ps = "given as permeability_limited" if given else self._cited("permeability_surface_area")
+        if self.by_rule and (known := membrane_permeability(self.compound)):
+            ps = f"{SURFACE:g} L/h/kg for each 1e-6 cm/s of Caco-2 permeability, {known[1]}"
         values = barrier_parameters(self.barriers, species, self.physiology)
         entries: dict[str, DispositionEntry] = {}
         for name, value in values.items():
@@ -483,14 +492,14 @@ class _Resolver:
                     subject=drug.name,
                     hint="fraction_absorbed=0 sends all of it to faeces",
                 )
-            weight = self.physiology["body_weight"].values.astype(float)
+            weight = self.physiology.variables["body_weight"].values.astype(float)
             clint = drug.biliary_clearance * weight * 60.0 / 1000.0  # mL/min -> L/h
             entries |= _table({"clint.biliary": clint}, self._cited("biliary_clearance"))
         return entries
 
     def _saturable(self) -> dict[str, DispositionEntry]:
         """Vmax and Km of the saturable pathways."""
-        weight = self.physiology["body_weight"].values.astype(float)
+        weight = self.physiology.variables["body_weight"].values.astype(float)
         values = {}
         for pathway in self.compound.saturable:
             values[f"vmax[{pathway.name}]"] = pathway.vmax * weight
@@ -588,6 +597,7 @@ def _attributes(
     method = choices.partition_method or compound.partition_method or DEFAULT_METHOD
     return attributes | {
         "compound": compound.name,
+        "molar_mass": compound.molar_mass,
         "species": species,
         "partition_method": "given" if choices.kp else method,
         "clearance_basis": clearance_in_words(compound),
@@ -597,7 +607,7 @@ def _attributes(
 
 def _one_species(physiology: xr.Dataset) -> str:
     """The species of all subjects."""
-    species = np.unique(physiology["species"].values)
+    species = np.unique(physiology.variables["species"].values)
     if len(species) != 1:
         raise InputError(
             "physiology.species",
@@ -611,7 +621,7 @@ def _one_species(physiology: xr.Dataset) -> str:
 def _labels(physiology: xr.Dataset) -> np.ndarray:
     """Subject labels, or numbers where there are none."""
     if "subject" in physiology.coords:
-        return physiology["subject"].values
+        return physiology.variables["subject"].values
     return np.arange(physiology.sizes["subject"])
 
 

@@ -17,6 +17,12 @@ linear elimination in liver and kidney,
 with the extraction E of the whole body (CL_b/Q), the liver and the kidney. The factor
 leaves extraction out, so that it depends on distribution alone: Kp stays the same
 whatever clearance, hepatic model or enzyme kinetics go with it.
+
+Where the target that binds a drug is known (``binding_organs``: digoxin and Na,K-ATPase of
+muscle and heart), the factor is on the Kp b of those organs alone:
+
+.. math::
+    f = \\frac{V_{ss} - V_{blood}\\,BP - \\sum_{t \\ne b} V_t Kp_t}{\\sum_b V_b Kp_b}
 """
 
 from __future__ import annotations
@@ -30,8 +36,9 @@ from ..._core.arguments import check_mapping
 from ..._core.errors import InputError, OutOfRangeWarning
 from ..._core.units import quantity
 from ...compounds import Compound
+from ...physiology.organs import TISSUES
 from ..system.graph import ARTERIAL, VENOUS, OrganGraph
-from .partition import partition_coefficients
+from .partition import kp_of_tissues
 from .reference import ReferenceBody
 
 BLOOD = (ARTERIAL, VENOUS)
@@ -80,12 +87,14 @@ def tissue_partition(
         return override, {"distribution_basis": "given", "kp_factor": 1.0}
     own = dict(compound.kp)
     if set(own) != set(tissues):  # else nothing is left to predict
-        predicted = partition_coefficients(compound, compound.species, method)
-        own = {o: float(predicted.sel(organ=o)) for o in tissues} | own
+        predicted, _ = kp_of_tissues(compound, compound.species, method)
+        of_tissue = dict(zip(TISSUES, predicted, strict=True))
+        own = {o: float(of_tissue[o]) for o in tissues} | own
     in_vivo = compound.distribution_basis == "in_vivo"
     factor = kp_factor(compound, own, reference) if in_vivo else 1.0
     attributes = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
-    return {o: factor * own[o] for o in tissues} | override, attributes
+    scaled = compound.binding_organs or tissues
+    return {o: factor * own[o] if o in scaled else own[o] for o in tissues} | override, attributes
 
 
 def equilibrium_volume(
@@ -111,10 +120,12 @@ def equilibrium_volume(
     """
     reference = reference or ReferenceBody(compound)
     person = reference.individual
-    weight = float(person["body_weight"][0])
+    weight = float(person.variables["body_weight"].values[0])
     volume = {
         str(o): float(v)
-        for o, v in zip(person["organ"].values, person["volume"].values[0], strict=True)
+        for o, v in zip(
+            person.variables["organ"].values, person.variables["volume"].values[0], strict=True
+        )
     }
     blood = sum(volume[o] for o in BLOOD) * reference.blood_to_plasma
     tissues = sum(volume[o] * kp[o] for o in volume if o not in BLOOD)
@@ -124,8 +135,8 @@ def equilibrium_volume(
 def kp_factor(
     compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
 ) -> float:
-    """The factor on all Kp with which the reference individual has the compound's
-    ``volume_steady_state``.
+    """The factor on all Kp, or on those of ``binding_organs``, with which the reference
+    individual has the compound's ``volume_steady_state``.
 
     Parameters
     ----------
@@ -139,11 +150,12 @@ def kp_factor(
 
     Raises
     ------
-    InputError : no volume is given for this species, or it is not above what the blood alone holds
+    InputError : no volume is given for this species, or it is not above what the blood (and
+        the organs without the factor) alone hold
 
     Warns
     -----
-    OutOfRangeWarning : a factor outside 0.1 to 10
+    OutOfRangeWarning : a factor on all Kp outside 0.1 to 10
     """
     measured = compound.volume_steady_state
     if measured is None:
@@ -155,17 +167,25 @@ def kp_factor(
             hint="with distribution_basis='in_vivo'; use 'predicted' where no volume was measured",
         )
     blood, tissues = equilibrium_volume(compound, kp, reference)
-    factor = (measured - blood) / tissues
+    fixed, scaled = blood, tissues
+    if compound.binding_organs:
+        binding = {o: kp[o] if o in compound.binding_organs else 0.0 for o in kp}
+        scaled = equilibrium_volume(compound, binding, reference)[1]
+        fixed = blood + tissues - scaled
+    factor = (measured - fixed) / scaled
     if not factor > 0:
+        holder = "the blood alone holds"
+        if compound.binding_organs:
+            holder = f"the body without {', '.join(compound.binding_organs)} holds"
         raise InputError(
             "volume_steady_state",
             measured,
-            f"more than {blood:.3g} L/kg, which the blood alone holds",
+            f"more than {fixed:.3g} L/kg, which {holder}",
             subject=compound.name,
             hint="check blood_to_plasma_ratio, and that the volume is per kg and of plasma",
         )
     low, high = USUAL_FACTOR
-    if not low <= factor <= high:
+    if not low <= factor <= high and not compound.binding_organs:
         warnings.warn(
             f"Kp of {compound.name}: the factor {factor:.3g} to the volume_steady_state of "
             f"{measured:g} L/kg in the "

@@ -22,6 +22,7 @@ import xarray as xr
 
 from ..._core.errors import InputError
 from ...compounds import Compound
+from ...physiology.columns import by_organ, of_organ
 from ..system.graph import LIVER, OrganGraph, whole_body_graph
 from .binding import fraction_unbound_hepatocytes, fraction_unbound_microsomes
 from .clearance import (
@@ -63,7 +64,7 @@ def elimination_parameters(
     model = check_model(hepatic_model or compound.hepatic_model or "well_stirred")
     fu = compound.fraction_unbound_plasma
     flow = _liver_flow(physiology, graph)
-    gfr = physiology["gfr"].values.astype(float)
+    gfr = physiology.variables["gfr"].values.astype(float)
     clint, fraction = _on_its_basis(compound, physiology, flow, reference, model)
     clint = clint * activity_factor(compound, physiology, LIVER)
     if model != "well_stirred":
@@ -77,7 +78,7 @@ def elimination_parameters(
             subjects=_labels(physiology),
         )
     renal = renal_clearance(gfr, fu, fraction)
-    kidney = physiology["blood_flow"].sel(organ="kidney").values
+    kidney = of_organ(physiology, "blood_flow", "kidney")
     too_much = renal / blood_to_plasma > kidney
     if np.any(too_much):
         s = int(np.flatnonzero(too_much)[0])
@@ -125,21 +126,21 @@ def _on_its_basis(
 
 
 def _liver_flow(physiology: xr.Dataset, graph: OrganGraph) -> np.ndarray:
-    flows = {o: physiology["blood_flow"].sel(organ=o).values.astype(float) for o in graph.perfused}
-    return graph.inflow(LIVER, flows)
+    flows = by_organ(physiology, "blood_flow")
+    return graph.inflow(LIVER, {o: flows[o] for o in graph.perfused})
 
 
 def _liver_mass(physiology: xr.Dataset) -> np.ndarray:
-    density = physiology["density"].sel(organ=LIVER).values
-    return physiology["volume"].sel(organ=LIVER).values * density * 1000.0  # g
+    volume, density = (of_organ(physiology, name, LIVER) for name in ("volume", "density"))
+    return volume * density * 1000.0  # g
 
 
 def _cells(physiology: xr.Dataset) -> np.ndarray | float:
     """Hepatocellularity relative to the species' standard: more cells per gram clear more."""
     if "hepatocellularity" not in physiology:
         return 1.0
-    cells = physiology["hepatocellularity"].values.astype(float)
-    standard = HEPATOCELLULARITY[str(physiology["species"].values[0])][0]
+    cells = physiology.variables["hepatocellularity"].values.astype(float)
+    standard = HEPATOCELLULARITY[str(physiology.variables["species"].values[0])][0]
     return np.where(np.isfinite(cells), cells, standard) / standard
 
 
@@ -148,14 +149,16 @@ def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
     the reference individual.
     """
     compound, person = reference.compound, reference.individual
-    graph = whole_body_graph(tuple(str(o) for o in person["organ"].values))
+    graph = whole_body_graph(tuple(str(o) for o in person.variables["organ"].values))
     fu = compound.fraction_unbound_plasma
     ratio = reference.blood_to_plasma
     if compound.clearance_hepatic is not None:  # nothing of it is renal; filtration comes beside it
         given, excreted = compound.clearance_hepatic, None
     else:
         given, excreted = compound.clearance_plasma, compound.fraction_excreted_renal
-    hepatic, renal = split_clearance(given, excreted, float(person["body_weight"][0]), ratio)
+    hepatic, renal = split_clearance(
+        given, excreted, float(person.variables["body_weight"].values[0]), ratio
+    )
     flow = float(_liver_flow(person, graph)[0])
     clint = float(
         clint_from_hepatic_clearance(hepatic, flow, fu / ratio, model, compound=compound.name)
@@ -163,7 +166,9 @@ def _in_vivo(reference: ReferenceBody, model: str) -> tuple[float, float]:
     per_gram = clint / float(_liver_mass(person)[0])
     if compound.clearance_hepatic is not None:
         return per_gram, compound.gfr_fraction
-    return per_gram, float(gfr_fraction_from_clearance(renal, float(person["gfr"][0]), fu))
+    return per_gram, float(
+        gfr_fraction_from_clearance(renal, float(person.variables["gfr"].values[0]), fu)
+    )
 
 
 def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
@@ -186,7 +191,7 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
         )
     protein = np.full(mass.shape, MICROSOMAL_PROTEIN[species][0])
     if "microsomal_protein" in physiology:
-        own = physiology["microsomal_protein"].values.astype(float)
+        own = physiology.variables["microsomal_protein"].values.astype(float)
         protein = np.where(np.isfinite(own), own, protein)
     fu = compound.fraction_unbound_microsome
     if fu is None:
@@ -213,5 +218,5 @@ def _log_p_or_d(compound: Compound) -> float:
 
 def _labels(physiology: xr.Dataset) -> np.ndarray:
     if "subject" in physiology.coords:
-        return physiology["subject"].values
+        return physiology.variables["subject"].values
     return np.arange(physiology.sizes["subject"])

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..._core.errors import InputError, NoEffectWarning, unknown_name
-from ...physiology import reference_individual
+from ...physiology.columns import of_organ
+from ...physiology.individual import standard_individual
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,7 +85,7 @@ def activity(physiology: xr.Dataset, enzyme: str, organ: str = "liver") -> np.nd
     """
     if "enzyme_activity" in physiology:
         for name in (f"{enzyme}.{organ}", enzyme):
-            if name in physiology["enzyme"].values:
+            if name in physiology.variables["enzyme"].values:
                 return physiology["enzyme_activity"].sel(enzyme=name).values.astype(float)
     return np.ones(physiology.sizes["subject"])
 
@@ -98,7 +99,7 @@ def activity_factor(compound: Compound, physiology: xr.Dataset, organ: str) -> n
     if (
         organ == "liver" and "liver_function" in physiology
     ):  # of all metabolism, with and without a named enzyme
-        total = total * physiology["liver_function"].values
+        total = total * physiology.variables["liver_function"].values
     return total
 
 
@@ -112,7 +113,7 @@ def pathway_shares(compound: Compound, physiology: xr.Dataset, organ: str) -> li
     if (
         organ == "liver" and "liver_function" in physiology
     ):  # it concerns every pathway alike, so no share
-        whole = whole / physiology["liver_function"].values
+        whole = whole / physiology.variables["liver_function"].values
     whole = np.where(whole > 0, whole, 1.0)  # nothing is metabolised: shares of nothing
     zero = np.zeros(physiology.sizes["subject"])
     return [
@@ -141,7 +142,7 @@ def without_effect(compounds: Iterable[Compound], physiology: xr.Dataset) -> tup
     table = physiology["enzyme_activity"].transpose("subject", "enzyme").values
     differ = {
         str(e).split(".")[0]
-        for e, a in zip(physiology["enzyme"].values, table.T, strict=True)
+        for e, a in zip(physiology.variables["enzyme"].values, table.T, strict=True)
         if np.any(a != 1.0)
     }
     named = {m.enzyme for c in compounds for m in c.metabolism} | {
@@ -209,10 +210,8 @@ def gut_wall(physiology: xr.Dataset) -> dict[str, np.ndarray]:
     """``flow.gut_wall`` [L/h] and ``volume.gut_wall`` [L]: those of a person of 70 kg, scaled by
     the flow and volume of the subject's gut.
     """
-    man = reference_individual("human")
-    scale = lambda v: (
-        physiology[v].sel(organ="gut").values / float(man[v].sel(organ="gut")[0])
-    ).astype(float)
+    man = standard_individual("human")
+    scale = lambda v: of_organ(physiology, v, "gut") / of_organ(man, v, "gut")[0]
     return {
         "flow.gut_wall": GUT_WALL_FLOW * scale("blood_flow"),
         "volume.gut_wall": GUT_WALL_VOLUME * scale("volume"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,6 +122,50 @@ def partition_coefficients(
     OutOfRangeWarning : a Kp outside 0.01 to 500; negative tissue binding, set to 0 as in
         the original method; a blood:plasma ratio that had to be predicted
     """
+    kp, method = kp_of_tissues(
+        compound,
+        species,
+        method,
+        composition=composition,
+        fraction_unbound_plasma=fraction_unbound_plasma,
+        blood_to_plasma_ratio=blood_to_plasma_ratio,
+        hematocrit=hematocrit,
+        blood_correction=blood_correction,
+        regression=regression,
+        fraction_unbound_corrected=fraction_unbound_corrected,
+    )
+    dims = ("organ",) if kp.ndim == 1 else ("subject", "organ")
+    return xr.DataArray(
+        kp,
+        dims=dims,
+        coords={"organ": list(TISSUES)},
+        name="partition_coefficient",
+        attrs={
+            "units": "1",
+            "long_name": "tissue-to-plasma partition coefficient Kp",
+            "method": method,
+            "species": species,
+            "compound": compound.name,
+        },
+    )
+
+
+def kp_of_tissues(
+    compound: Compound,
+    species: str,
+    method: str | None = None,
+    *,
+    composition: xr.Dataset | None = None,
+    fraction_unbound_plasma: FloatOrArray | None = None,
+    blood_to_plasma_ratio: FloatOrArray | None = None,
+    hematocrit: FloatOrArray | None = None,
+    blood_correction: bool = True,
+    regression: bool = False,
+    fraction_unbound_corrected: bool = True,
+) -> tuple[np.ndarray, str]:
+    """:func:`partition_coefficients` as an array, tissues last in the order of ``TISSUES``, and
+    the method.
+    """
     if species not in SPECIES:
         raise unknown_name("species", species, SPECIES, what="a species")
     method = method or compound.partition_method or DEFAULT_METHOD
@@ -147,20 +192,7 @@ def partition_coefficients(
         for organ, value in compound.kp.items():
             kp[..., TISSUES.index(organ)] = value
     _check_range(compound, kp, method)
-    dims = ("organ",) if kp.ndim == 1 else ("subject", "organ")
-    return xr.DataArray(
-        kp,
-        dims=dims,
-        coords={"organ": list(TISSUES)},
-        name="partition_coefficient",
-        attrs={
-            "units": "1",
-            "long_name": "tissue-to-plasma partition coefficient Kp",
-            "method": method,
-            "species": species,
-            "compound": compound.name,
-        },
-    )
+    return kp, method
 
 
 def blood_to_plasma_ratio(
@@ -303,7 +335,7 @@ def _blood(compound, species, fu, ratio, hematocrit):
             "for a base with pKa > 7, so Schmitt's prediction "
             f"{float(np.real(np.mean(ratio))):.3g} is used",
             OutOfRangeWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return _column(ratio, "blood_to_plasma_ratio", compound), hct
 
@@ -440,12 +472,18 @@ def _flat(value):
 def _rows(species: str, method: str, composition: xr.Dataset | None) -> xr.Dataset:
     if composition is not None:
         return composition
-    return tissue_composition(species, "schmitt" if method == "pksim_standard" else method)
+    return _composition(species, "schmitt" if method == "pksim_standard" else method)
+
+
+@cache
+def _composition(species: str, method: str) -> xr.Dataset:
+    """The composition table, read once; for reading only."""
+    return tissue_composition(species, method)
 
 
 def _tissues(rows: xr.Dataset, names, organs=TISSUES) -> dict[str, np.ndarray]:
     """Variables of the composition in the order of `organs`."""
-    labels = [str(o) for o in rows["organ"].values]
+    labels = [str(o) for o in rows.variables["organ"].values]
     missing = [o for o in organs if o not in labels]
     absent = [n for n in names if n not in rows]
     if missing or absent:
@@ -453,7 +491,7 @@ def _tissues(rows: xr.Dataset, names, organs=TISSUES) -> dict[str, np.ndarray]:
             "composition", missing or absent, "every tissue and every variable the method needs"
         )
     index = [labels.index(o) for o in organs]
-    return {name: rows[name].values[index] for name in names}
+    return {name: rows.variables[name].values[index] for name in names}
 
 
 def _row(rows: xr.Dataset, organ: str, names) -> dict[str, float]:
@@ -472,5 +510,5 @@ def _check_range(compound, kp: np.ndarray, method: str) -> None:
             f"({np.min(real):.3g} to {np.max(real):.3g}); check log_p, pKa and "
             "fraction_unbound_plasma",
             OutOfRangeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from ...compounds import Compound
-from ...physiology import reference_individual
+from ...physiology.individual import standard_individual
 from .partition import blood_to_plasma_ratio
 
 
@@ -40,12 +40,12 @@ class ReferenceBody:
     @cached_property
     def individual(self) -> xr.Dataset:
         """The reference individual, a physiology Dataset of one subject."""
-        return reference_individual(self.compound.species)
+        return standard_individual(self.compound.species)
 
     @cached_property
     def _ratios(self) -> np.ndarray:
         """(n_subjects + 1,): the subjects, then the reference individual."""
-        own = self.individual["hematocrit"].values
+        own = self.individual.variables["hematocrit"].values
         together = np.concatenate([self.hematocrit, own])
         ratios = blood_to_plasma_ratio(self.compound, self.compound.species, hematocrit=together)
         return np.broadcast_to(ratios, together.shape)

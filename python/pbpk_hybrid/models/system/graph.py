@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -83,14 +83,22 @@ class OrganGraph:
         complex numbers.
         """
         flows = []
-        for weights in self.edge_weights:
+        for terms in self._edge_terms:
             total = 0.0
-            for o in np.flatnonzero(weights):
-                total = total + weights[o] * arterial_flow[self.organs[o]]
+            for organ, weight in terms:
+                total = total + weight * arterial_flow[organ]
             flows.append(total)
         return flows
 
-    @property
+    @cached_property
+    def _edge_terms(self) -> list[list[tuple[str, np.float64]]]:
+        """Organs, with their weights, whose arterial flows make up the flow of each edge."""
+        return [
+            [(self.organs[o], weights[o]) for o in np.flatnonzero(weights)]
+            for weights in self.edge_weights
+        ]
+
+    @cached_property
     def perfused(self) -> tuple[str, ...]:
         """Organs with an arterial flow of their own (all but the blood pools and the lung)."""
         used = np.flatnonzero(self.edge_weights.any(axis=0))

@@ -8,12 +8,13 @@ measurements: 12,713 people in the shipped file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
 
-from ..tables.files import rows
+from ..growth import QUANTITIES, Growth
+from ..tables.files import content
 
 ETHNICITIES = (
     "Mexican American",
@@ -23,6 +24,7 @@ ETHNICITIES = (
     "Other Hispanic",
 )
 ADULT_AGE = 18.0  # year
+ELDERLY = 70.0  # year: whose likes are taken for people ten years older
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def adults() -> Survey:
     keep = survey.age >= ADULT_AGE
     for values in (survey.serum_creatinine, survey.hematocrit, survey.body_weight, survey.height):
         keep &= np.isfinite(values) & (values > 0)
-    return _some(survey, keep)
+    return taken(survey, keep)
 
 
 @lru_cache(maxsize=1)
@@ -72,30 +74,99 @@ def children() -> Survey:
     keep = survey.age < ADULT_AGE
     for values in (survey.body_weight, survey.height):
         keep &= np.isfinite(values) & (values > 0)
-    return _some(survey, keep)
+    return taken(survey, keep)
 
 
-def _some(survey: Survey, keep: np.ndarray) -> Survey:
-    return Survey(*(getattr(survey, field.name)[keep] for field in fields(Survey)))
+def everybody() -> Survey:
+    """Children, adults and the oldest: everybody of 0 to 89 years."""
+    return joined(children(), adults(), oldest())
+
+
+@lru_cache(maxsize=1)
+def oldest() -> Survey:
+    """People of 80 to 89 years, of whom the survey has none.
+
+    Each person of 70 to 79 stands for one ten years older as well: as far from what is usual at
+    80 to 89 (:mod:`..growth`) as they are from what is usual at their age. How many they are goes
+    on with age as it does from 70 to 79.
+    """
+    people = adults()
+    elderly = taken(people, people.age >= ELDERLY)
+    return ten_years_on(elderly)
+
+
+def ten_years_on(people: Survey) -> Survey:
+    """People of 70 to 79 years as people of 80 to 89, see :func:`oldest`."""
+    age = people.age + 10.0
+    growth = growth_of_survey()
+    moved = {}
+    for name in QUANTITIES:
+        now = growth.score(name, people.male, people.age, getattr(people, name))
+        moved[name] = growth.value(name, people.male, age, now)
+    moved["body_weight"] = np.round(moved["body_weight"], 1)
+    moved["height"] = np.round(moved["height"], 1)
+    moved["hematocrit"] = np.round(moved["hematocrit"] * 1000) / 10 / 100
+    moved["serum_creatinine"] = np.round(moved["serum_creatinine"], 2)
+    weight = people.weight.copy()
+    for male in (True, False):
+        rows = people.male == male
+        older = people.age[rows] >= ELDERLY + 5.0
+        weight[rows] *= (weight[rows][older].sum() / weight[rows][~older].sum()) ** 2
+    return replace(people, age=age, weight=weight, **moved)
+
+
+@lru_cache(maxsize=1)
+def growth_of_survey() -> Growth:
+    """What is usual at an age, of all children and adults of the survey."""
+    people = joined(children(), adults())
+    values = {name: getattr(people, name) for name in QUANTITIES}
+    return Growth.fit(people.male, people.age, values, people.weight, oldest=True)
+
+
+def joined(*parts: Survey) -> Survey:
+    """One after the other."""
+    names = [field.name for field in fields(Survey)]
+    return Survey(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def estimated_gfr(people: Survey) -> np.ndarray:
+    """(person,) GFR [L/h] about which filtration scatters, see :func:`..bodies.expected_gfr`."""
+    from ..bodies import expected_gfr
+    from .body import People
+
+    return expected_gfr(
+        People(people.male, people.age, people.body_weight, people.height), people.serum_creatinine
+    )
+
+
+def taken(people: Survey, rows: np.ndarray) -> Survey:
+    """Some people, by number or mask."""
+    return Survey(*(getattr(people, field.name)[rows] for field in fields(Survey)))
 
 
 def _everybody() -> Survey:
     """The whole table; what was not measured is NaN."""
-    table = rows("nhanes")
+    import io
+
+    import pandas as pd
+
+    # pandas reads it in a tenth of the time of a row at a time; as text, since its own numbers are
+    # not in every version the nearest floats that Python's are
+    table = pd.read_csv(
+        io.BytesIO(content("nhanes")), dtype=str, na_values=["NA", ""], keep_default_na=False
+    )
 
     def column(name: str) -> np.ndarray:
-        return np.array(
-            [float(row[name]) if row[name] not in ("", "NA") else np.nan for row in table]
-        )
+        return np.array([float(x) for x in table[name]])
 
     return Survey(
         person=column("seqn").astype(np.int64),
-        male=np.array([row["riagendr"] for row in table]) == "Male",
+        male=table["riagendr"].to_numpy(dtype=str) == "Male",
         age=column("ridexagm") / 12,
         body_weight=column("bmxwt"),
         height=column("bmxhtlenavg"),
         serum_creatinine=column("lbxscr"),
         hematocrit=column("lbxhct") / 100,
-        ethnicity=np.array([row["ridreth1"] for row in table]),
+        ethnicity=table["ridreth1"].to_numpy(dtype=str),
         weight=column("wtmec6yr"),
     )

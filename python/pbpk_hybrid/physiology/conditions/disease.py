@@ -17,9 +17,11 @@ import xarray as xr
 from ..._core.arguments import check_choice
 from ..._core.errors import InputError, NoEffectWarning
 from ..._core.units import quantity
+from ..dataset import body_surface_area
 from ..individual import reference_individual
 from ..organs import FULL_FLOW_ORGANS, PORTAL_ORGANS, SYSTEMIC_ORGANS
-from .enzymes import check_people, multiply_activity
+from ..species import reference
+from .enzymes import check_humans, check_people, multiply_activity
 
 #: GFR [mL/min/1.73 m^2]: assumed (docs/assumptions.md), about the middle of FDA's
 #: categories mild, 60 to below 90, and moderate, 30 to below 60 (read in: US label of
@@ -65,6 +67,9 @@ CIRRHOSIS: dict[str, dict[str, Any]] = {
         "enzymes": (0.4, 0.1, 0.83, 0.8, 0.32, 0.33, 0.12, 0.11),
     },
 }
+
+#: ages [year] at which a woman may be pregnant here: those of whom there are data somewhere
+CHILDBEARING = (12.0, 55.0)
 
 #: quantity -> coefficients of the powers of the gestational age [week], relative to the
 #: woman before; see reference_pregnancy
@@ -224,46 +229,119 @@ def reference_pregnancy(gestational_age: float) -> xr.Dataset:
     InputError
         Another age.
     """
-    ga = quantity(gestational_age, "week", "gestational_age")
-    if not 0 <= ga <= 40:
-        raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
+    ga = _weeks(gestational_age)
+    out = with_pregnancy(reference_individual("human", "female"), ga)
+    out.attrs["method"] = f"reference woman, {ga:g} weeks pregnant"
+    return out
+
+
+def with_pregnancy(women: xr.Dataset, gestational_age: float | str) -> xr.Dataset:
+    """Women at a gestational age.
+
+    Each changes as :func:`reference_pregnancy`: output, flow of the kidney, blood, GFR and enzymes
+    by the same factor as the reference woman's, weight by the same kilograms.
+
+    Parameters
+    ----------
+    women
+        Physiology Dataset of women from 12 to 55 years.
+    gestational_age
+        [weeks], 0 to 40; a number, or text such as "30 weeks".
+
+    Raises
+    ------
+    InputError
+        Another age; somebody who is no woman from 12 to 55 years; names the subject.
+    """
+    ga = _weeks(gestational_age)
+    check_humans(women)
+    _refuse_others(women)
     relative = lambda polynomial: sum(k * ga**i for i, k in enumerate(polynomial))
-    woman = reference_individual("human", "female")
-    organs = [str(o) for o in woman["organ"].values]
-    mass = (woman["volume"] * woman["density"]).transpose("subject", "organ").values.copy()
-    flow = woman["blood_flow"].transpose("subject", "organ").values.copy()
-    cells = woman["hematocrit"].values * relative(PREGNANCY["red_cells"])
-    blood = (1 - woman["hematocrit"].values) * relative(PREGNANCY["plasma"]) + cells
+    organs = [str(o) for o in women["organ"].values]
+    mass = (women["volume"] * women["density"]).transpose("subject", "organ").values.copy()
+    flow = women["blood_flow"].transpose("subject", "organ").values.copy()
+    cells = women["hematocrit"].values * relative(PREGNANCY["red_cells"])
+    blood = (1 - women["hematocrit"].values) * relative(PREGNANCY["plasma"]) + cells
     hematocrit = cells / blood
     at = organs.index
     for organ in ("arterial_blood", "venous_blood"):
         mass[:, at(organ)] *= blood
-    weight = woman["body_weight"].values * relative(PREGNANCY["body_weight"])
+    gain = reference("human", "female").body_weight * (relative(PREGNANCY["body_weight"]) - 1)
+    weight = women["body_weight"].values + gain
     mass[:, at("rest")] += weight - mass.sum(axis=1)
     filtration = relative(PREGNANCY["gfr"])
-    output = woman["cardiac_output"].values * relative(PREGNANCY["cardiac_output"])
+    output = women["cardiac_output"].values * relative(PREGNANCY["cardiac_output"])
     flow[:, at("kidney")] *= relative(PREGNANCY["renal_flow"])
     systemic = [at(o) for o in SYSTEMIC_ORGANS]
     flow[:, at("rest")] += output - flow[:, systemic].sum(axis=1)
     flow[:, [at(o) for o in FULL_FLOW_ORGANS]] = output[:, None]
-    out = woman.assign(
-        volume=(("subject", "organ"), mass / woman["density"].values, woman["volume"].attrs),
-        blood_flow=(("subject", "organ"), flow, woman["blood_flow"].attrs),
-        body_weight=("subject", weight, woman["body_weight"].attrs),
-        cardiac_output=("subject", output, woman["cardiac_output"].attrs),
-        hematocrit=("subject", hematocrit, woman["hematocrit"].attrs),
-        gfr=("subject", woman["gfr"].values * filtration, woman["gfr"].attrs),
+    density = women["density"].transpose(..., "organ").values
+    changed = {
+        "body_weight": weight,
+        "cardiac_output": output,
+        "hematocrit": hematocrit,
+        "gfr": women["gfr"].values * filtration,
+    }
+    height = women["height"].values
+    if "body_mass_index" in women:
+        changed["body_mass_index"] = weight / (height / 100) ** 2
+    if "body_surface_area" in women:
+        changed["body_surface_area"] = body_surface_area(weight, height)
+    out = women.assign(
+        volume=(("subject", "organ"), mass / density, women["volume"].attrs),
+        blood_flow=(("subject", "organ"), flow, women["blood_flow"].attrs),
     )
-    out.attrs = {**woman.attrs, "method": f"reference woman, {ga:g} weeks pregnant"}
+    out = out.assign(
+        {name: ("subject", values, women[name].attrs) for name, values in changed.items()}
+    )
+    weeks = ("subject", np.full(weight.size, ga), {"units": "week"})
+    out = out.assign(gestational_age=weeks)
+    out.attrs = dict(women.attrs)
     enzymes = ("CYP3A4", "CYP2D6", "CYP1A2")
     return multiply_activity(out, {e: np.array([relative(PREGNANCY[e])]) for e in enzymes})
 
 
+def _weeks(gestational_age: float | str) -> float:
+    """
+    Raises
+    ------
+    InputError
+        Not 0 to 40 weeks.
+    """
+    ga = quantity(gestational_age, "week", "gestational_age")
+    if not 0 <= ga <= 40:
+        raise InputError("gestational_age", gestational_age, "0 to 40 weeks")
+    return ga
+
+
+def _refuse_others(women: xr.Dataset) -> None:
+    """
+    Raises
+    ------
+    InputError
+        Somebody who is no woman from 12 to 55 years.
+    """
+    age = women["age"].values
+    low, high = CHILDBEARING
+    other = (women["sex"].values != "female") | ~((age >= low) & (age <= high))
+    if other.any():
+        i = int(np.argmax(other))
+        raise InputError(
+            "people",
+            f"{women['sex'].values[i]}, {age[i]:g} years",
+            f"women from {low:g} to {high:g} years",
+            subject=women["subject"].values[i] if "subject" in women.coords else i,
+            hint="draw them with sex='female' and an age range",
+        )
+
+
 __all__ = [
+    "CHILDBEARING",
     "CIRRHOSIS",
     "PREGNANCY",
     "RENAL_STAGES",
     "reference_pregnancy",
     "with_hepatic_impairment",
+    "with_pregnancy",
     "with_renal_impairment",
 ]

@@ -24,14 +24,17 @@ TABLES = {
 }
 
 
+def content(name: str) -> bytes:
+    """One shipped table as it is written, unpacked."""
+    path = files("pbpk_hybrid.physiology") / "data" / TABLES[name]
+    raw = path.read_bytes()
+    return gzip.decompress(raw) if path.name.endswith(".gz") else raw
+
+
 @cache
 def rows(name: str) -> tuple[Row, ...]:
     """All rows of one shipped table as text, header names as keys."""
-    path = files("pbpk_hybrid.physiology") / "data" / TABLES[name]
-    raw = path.read_bytes()
-    if path.name.endswith(".gz"):
-        raw = gzip.decompress(raw)
-    return tuple(csv.DictReader(raw.decode("utf-8").splitlines()))
+    return tuple(csv.DictReader(content(name).decode("utf-8").splitlines()))
 
 
 @cache

@@ -73,6 +73,7 @@ _WHERE = {
     "estimation.patient": ("Patient",),
     "estimation.individual": ("posterior",),
     "estimation.dose_search": ("dose",),
+    "compare": ("compare_forecasts",),
     "nca": ("nca",),
     "results": ("open_results",),
     "_core.errors": (
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from .compare import compare_forecasts
     from .compounds import (
         Compound,
         EnzymeEffect,

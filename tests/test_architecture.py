@@ -47,7 +47,19 @@ ALLOWED = {
     },  # nca and plots: inside accessor methods, on call
     "nca": {"_core", "results"},
     "plots": {"_core", "results", "nca"},
-    "report": {"_core", "compounds", "results", "plots"},
+    "report": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "solvers",
+        "simulation",
+        "results",
+        "nca",
+        "plots",
+        "estimation",
+    },  # a dossier runs what it reports
     "interchange": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "estimation": {
         "_core",
@@ -122,6 +134,8 @@ RESERVED = {
     "SALib": {"estimation"},
     "libsbml": {"interchange"},
     "streamlit": {"app"},
+    "docx": {"report"},
+    "reportlab": {"report"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
 }

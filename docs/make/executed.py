@@ -17,6 +17,7 @@ import html
 import json
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -98,7 +99,6 @@ def _sources() -> str:
 def _run(name: str, blocks: Iterable[tuple[str, str]]) -> list[str]:
     import nbclient
     import nbformat
-    from jupyter_client.manager import AsyncKernelManager
     from nbformat.v4 import new_code_cell, new_notebook
 
     start = new_code_cell(_KERNEL.read_text(encoding="utf-8"))
@@ -106,13 +106,13 @@ def _run(name: str, blocks: Iterable[tuple[str, str]]) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         client = nbclient.NotebookClient(
             nbformat.from_dict(book),
-            km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
             timeout=_TIMEOUT,
             startup_timeout=_TIMEOUT,
+            kernel_name="python3",
             resources={"metadata": {"path": folder}},
         )
         try:
-            client.execute()
+            client.execute(stderr=subprocess.DEVNULL)  # the kernel's own remarks
         except nbclient.exceptions.CellExecutionError as error:
             raise PageFailed(f"docs/{name}: {error}") from error
     return ["".join(map(_html, cell.outputs)) for cell in client.nb.cells[1:]]

@@ -15,12 +15,13 @@ from IPython.display import display as _display
 from matplotlib_inline.backend_inline import set_matplotlib_formats as _set_formats
 
 get_ipython().run_line_magic("matplotlib", "inline")  # noqa: F821
-_set_formats("svg", "png", transparent=True)
+_set_formats("svg", "png")
 _WIDTH = 96  # characters that fit beside the two menus of a page
 _os.environ["COLUMNS"] = str(_WIDTH)
 _pandas.set_option("display.width", _WIDTH)
 _xarray.set_options(display_width=_WIDTH)
-_plt.rcParams.update({"figure.dpi": 110, "svg.hashsalt": "page"})
+_CLEAR = {f"{part}.facecolor": "none" for part in ("figure", "axes", "savefig")}
+_plt.rcParams.update({"figure.dpi": 110, "svg.hashsalt": "page", **_CLEAR})
 
 
 def _page_command(line):

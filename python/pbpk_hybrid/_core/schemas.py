@@ -7,7 +7,7 @@ allowed and left alone, so that users can carry their own columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from . import accessor  # noqa: F401
 from .errors import SchemaError, UnknownNameError, unknown_name
 
 SCHEMA_VERSION = "1"
+#: values that are checked at a time
+_PIECE = 2**18
 
 
 @dataclass(frozen=True)
@@ -468,19 +470,33 @@ def _check_variable(ds: xr.Dataset, v: Variable, field: str) -> None:
         )
     if v.kind == "int":
         return
-    values = np.asarray(da.values, dtype=float)
-    bad = np.isinf(values) if v.nan else ~np.isfinite(values)
-    what = "finite values" if not v.nan else "finite values or NaN"
-    if v.minimum is not None and not bad.any():
-        with np.errstate(invalid="ignore"):
-            bad = values <= v.minimum if v.exclusive else values < v.minimum
-        what = f"values {'>' if v.exclusive else '>='} {v.minimum:g} {v.units}"
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        labels = {d: _label(ds[v.name], d, i) for d, i in zip(da.dims, where, strict=True)}
-        subject = labels.pop("subject", None)
-        position = "".join(f"[{d}={x}]" for d, x in labels.items())
-        raise SchemaError(name + position, float(values[where]), what, subject=subject)
+    for start, values in _parts(da):
+        bad = np.isinf(values) if v.nan else ~np.isfinite(values)
+        what = "finite values" if not v.nan else "finite values or NaN"
+        if v.minimum is not None and not bad.any():
+            with np.errstate(invalid="ignore"):
+                bad = values <= v.minimum if v.exclusive else values < v.minimum
+            what = f"values {'>' if v.exclusive else '>='} {v.minimum:g} {v.units}"
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            value = float(values[where])
+            where = (where[0] + start, *where[1:]) if where else where
+            labels = {d: _label(ds[v.name], d, i) for d, i in zip(da.dims, where, strict=True)}
+            subject = labels.pop("subject", None)
+            position = "".join(f"[{d}={x}]" for d, x in labels.items())
+            raise SchemaError(name + position, value, what, subject=subject)
+
+
+def _parts(da: xr.Variable) -> Iterator[tuple[int, np.ndarray]]:
+    """First row and values of pieces of a variable: a large one is not held in memory twice, and
+    one that is worked out when it is read stays as it is.
+    """
+    if da.size <= _PIECE:
+        yield 0, np.asarray(da.values, dtype=float)
+        return
+    rows = max(1, _PIECE * da.shape[0] // da.size)
+    for start in range(0, da.shape[0], rows):
+        yield start, np.asarray(da[start : start + rows].values, dtype=float)
 
 
 def _label(da: xr.DataArray, dim: str, index: int):

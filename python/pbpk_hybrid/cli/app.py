@@ -21,6 +21,8 @@ COMMANDS = {
     "fit": ("fit", "fit"),
     "dose": ("dose", "dose"),
     "scale": ("scale", "scale"),
+    "report": ("report", "report"),
+    "requalify": ("requalify", "requalify"),
     "app": ("webapp", "app"),
     "doctor": ("doctor", "doctor"),
     "julia": ("julia", "app"),
@@ -47,7 +49,8 @@ def build(only: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
         help="Physiologically based pharmacokinetics in virtual populations.",
         epilog="Exit codes: 0 done, 1 unexpected error, 2 bad input, 3 some subjects failed, "
-        "4 backend or package missing, 5 store in use, damaged or full, 130 interrupted.",
+        "4 backend or package missing, 5 store in use, damaged or full, 6 not equivalent, "
+        "130 interrupted.",
     )
     built.callback()(root)
     for name, (module, member) in COMMANDS.items():

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+UNEXPECTED, BAD_INPUT, SUBJECTS_FAILED, NOT_AVAILABLE, STORE = 1, 2, 3, 4, 5
+NOT_EQUIVALENT, INTERRUPTED = 6, 130
 
 
 def exit_code(error: BaseException) -> int:

@@ -27,7 +27,8 @@ MEASURED_FROM = {"body_weight": 0.0, "height": 0.0, "hematocrit": 1.0, "serum_cr
 OLDEST_AGE = 90.0  # year: where tables end
 KNOTS = 65
 REACH = 4.0  # z at which the tables end; beyond, the last slope goes on
-_NODES = np.array([0.3, 1.0, 2.5, 5.0, 8.0, 11.0, 14.0, 17.0, 21.0, 28.0, 36.0, 45.0, 55.0, 65.0])
+#: ages [year] at which the distribution of what is left is tabulated
+NODES = np.array([0.3, 1.0, 2.5, 5.0, 8.0, 11.0, 14.0, 17.0, 21.0, 28.0, 36.0, 45.0, 55.0, 65.0])
 _NODE_WIDTH = 0.14  # of the kernel of shapes, on ln(1.5 + a)
 _GRID_SIZE = 181
 _WIDTH = 0.07
@@ -97,7 +98,7 @@ class Growth:
         location = np.zeros((2, len(QUANTITIES), grid.size))
         spread = np.ones_like(location)
         z = np.linspace(-REACH, REACH, KNOTS)
-        shape = np.tile(z, (2, len(QUANTITIES), _NODES.size, 1))
+        shape = np.tile(z, (2, len(QUANTITIES), NODES.size, 1))
         for sex in (0, 1):
             for k, name in enumerate(QUANTITIES):
                 known = (male == bool(sex)) & np.isfinite(values[name])
@@ -156,7 +157,7 @@ class Growth:
 
     def _shape_at(self, k: int, male: np.ndarray, age: np.ndarray) -> np.ndarray:
         """(person, knot) quantiles at each person's age."""
-        nodes = age_scale(_NODES)
+        nodes = age_scale(NODES)
         t = np.clip(age_scale(age), nodes[0], nodes[-1])
         right = np.clip(np.searchsorted(nodes, t), 1, nodes.size - 1)
         share = ((t - nodes[right - 1]) / (nodes[right] - nodes[right - 1]))[:, None]
@@ -241,8 +242,8 @@ def smooth(
 
 def _shapes(t: np.ndarray, left: np.ndarray, weight: np.ndarray, z: np.ndarray) -> np.ndarray:
     """(node, knot) weighted quantiles of residuals near each node, with continued tails."""
-    tables = np.empty((_NODES.size, z.size))
-    for i, node in enumerate(age_scale(_NODES)):
+    tables = np.empty((NODES.size, z.size))
+    for i, node in enumerate(age_scale(NODES)):
         near = np.clip(node, t.min(), t.max())
         kernel = weight * np.exp(-0.5 * ((t - near) / _NODE_WIDTH) ** 2)
         use = np.abs(t - near) < 3 * _NODE_WIDTH
@@ -275,7 +276,9 @@ def _quantile_table(values: np.ndarray, weight: np.ndarray, z: np.ndarray) -> np
 
 
 __all__ = [
+    "KNOTS",
     "MEASURED_FROM",
+    "NODES",
     "OLDEST_AGE",
     "QUANTITIES",
     "Growth",

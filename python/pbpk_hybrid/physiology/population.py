@@ -1,7 +1,6 @@
 """Random populations: people drawn from NHANES, animals around their reference.
 
-Adults are in :mod:`.adults.population`, children in :mod:`.children.population`, animals in
-:mod:`.animals.population`.
+People are in :mod:`.adults.population`, animals in :mod:`.animals.population`.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ import xarray as xr
 from .._core.arguments import check_kind
 from .._core.errors import InputError
 from .._core.random import BLOCK, block_seed, block_sizes, generator
-from .adults.population import sample_adults
+from .adults.population import sample_people
 from .adults.selection import female_fraction
 from .animals.population import sample_animals
-from .children.population import only_children, sample_children
 from .individual import check_species
 
 #: drawn by one call; about 30 GB of organs
@@ -60,9 +58,9 @@ def sample_population(
     seed
         non-negative integer, Generator, or None (drawn and stored in the attributes).
     age
-        (low, high) or one number [year]; None: adults, 18 to 79. A range below 18:
-        children, see :mod:`.children.population`, with the activity of their enzymes by
-        age; one that holds both is refused.
+        (low, high) or one number [year], 0 to 89; None: adults, 18 to 79. With children
+        among them everybody has the activity of their enzymes by age. People over 79 are
+        survey people ten years younger moved on, see :func:`.adults.survey.oldest`.
     sex
         "male", "female", the fraction of women (0 to 1, exact to rounding), or None (as
         in the population).
@@ -119,8 +117,7 @@ def sample_population(
     ------
     InputError
         n or a filter that makes no sense, or that nobody of the survey passes (names
-        the field and the range available); children together with adults; creatinine or
-        GFR of children.
+        the field and the range available).
     UnknownNameError
         Unknown species, sex or ethnicity.
 
@@ -165,16 +162,13 @@ def sample_population(
         _check_animal_filters(species, {**filters, "like": like, "where": where, "organs": organs})
         return sample_animals(int(n), species, rng, seed, sex, body_weight)
     drawing = {"weighted": bool(weighted), "scatter": bool(gfr_scatter)}
-    women = female_fraction(sex)
     if like is not None or where is not None or organs is not None:
         from .like.sample import Options, read_task, sample_like
 
         task = read_task(like, filters, sex, where, organs)
         how = Options(bool(weighted), bool(gfr_scatter), bool(strict))
         return sample_like(int(n), rng, seed, task, how)
-    if only_children(age):
-        return sample_children(int(n), rng, seed, filters, women, **drawing)
-    return sample_adults(int(n), rng, seed, filters, sex, **drawing)
+    return sample_people(int(n), rng, seed, filters, sex, **drawing)
 
 
 def _special(

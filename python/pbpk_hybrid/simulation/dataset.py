@@ -17,6 +17,7 @@ from ..models.system.system import System
 from ..solvers.areas import of_concentrations
 from ..solvers.base import Problem, Status, Trajectories
 from ..solvers.doses import subject_ids
+from .derived import Derived
 
 _DIMS = ("subject", "time", "compartment")
 #: covariates that go along into the result
@@ -46,6 +47,7 @@ def simulation_dataset(
     system: System,
     problem: Problem,
     result: Trajectories,
+    saved: tuple[str, ...],
     attributes: Mapping[str, Any],
     first_dose: np.ndarray,
     records: Mapping[str, Any] | None = None,
@@ -57,6 +59,8 @@ def simulation_dataset(
     ----------
     system, problem, result
         What was integrated, and what came of it.
+    saved : tuple of str
+        Names of the compartments; the problem has the first name of each different sum.
     attributes : mapping
         Further attributes of the Dataset.
     first_dose : ndarray, (n_subjects,), mg
@@ -65,15 +69,17 @@ def simulation_dataset(
     of_subjects : mapping, optional
         Further coordinates over subjects; see :func:`covariates`.
     """
-    variables = _curves(system, problem, result) | _diagnostics(result)
+    variables = _curves(system, problem, result, saved) | _diagnostics(result)
     if result.area is not None:
         variables |= _areas(problem, result)
     if result.sensitivity is not None:
-        variables["concentration_sensitivity"] = _sensitivity(system, problem, result)
+        variables["concentration_sensitivity"] = _sensitivity(system, problem, result, saved)
     # in one call: each later assignment would align and copy everything again
     ds = xr.Dataset(
         variables | dict(records or {}),
-        _indexed(_coordinates(system, problem, result, first_dose) | dict(of_subjects or {})),
+        _indexed(
+            _coordinates(system, problem, result, saved, first_dose) | dict(of_subjects or {})
+        ),
         attrs=provenance(
             **system.attrs,
             **result.facts,
@@ -118,23 +124,36 @@ def _label_amounts(dataset: xr.Dataset, unit: str) -> xr.Dataset:
     return dataset
 
 
-def _curves(system: System, problem: Problem, result: Trajectories) -> dict[str, Any]:
-    """Amounts and concentrations, (subject, time, compartment)."""
-    # (subject, 1, compartment) against (subject, time, compartment)
-    concentration = result.amount * _factors(system, problem)[:, None, :]
-    for o, name in enumerate(problem.saved):
-        if (offset := system.observables[name].offset) is not None:
-            concentration[:, :, o] += np.reshape(offset, (-1, 1))
+def _curves(
+    system: System, problem: Problem, result: Trajectories, saved: tuple[str, ...]
+) -> dict[str, Any]:
+    """Amounts and concentrations, (subject, time, compartment); see :mod:`.derived`."""
+    offsets = {
+        o: np.ravel(offset)
+        for o, name in enumerate(saved)
+        if (offset := system.observables[name].offset) is not None
+    }
+    column = _columns(system, problem, saved)
+    amount = Derived(result.amount, column)
+    concentration = Derived(result.amount, column, _factors(system, saved), offsets)
     return {
-        "concentration": (_DIMS, concentration, schemas.attrs("simulation", "concentration")),
-        "amount": (_DIMS, result.amount, schemas.attrs("simulation", "amount")),
+        name: (_DIMS, derived.variable(), schemas.attrs("simulation", name))
+        for name, derived in (("concentration", concentration), ("amount", amount))
     }
 
 
-def _factors(system: System, problem: Problem) -> np.ndarray:
+def _columns(system: System, problem: Problem, saved: tuple[str, ...]) -> np.ndarray:
+    """The sum of the problem for each compartment."""
+    if problem.saved == saved:
+        return np.arange(len(saved))
+    place = {terms: i for i, terms in enumerate(problem.saved_terms())}
+    return np.array([place[system.observables[name].terms] for name in saved])
+
+
+def _factors(system: System, saved: tuple[str, ...]) -> np.ndarray:
     """Concentration per amount of what is saved, (subject, compartment)."""
     shape = (system.n_subjects,)
-    factors = [np.broadcast_to(system.observables[n].factor, shape) for n in problem.saved]
+    factors = [np.broadcast_to(system.observables[n].factor, shape) for n in saved]
     return np.stack(factors, axis=1)
 
 
@@ -170,17 +189,20 @@ def _areas(problem: Problem, result: Trajectories) -> dict[str, Any]:
     }
 
 
-def _sensitivity(system: System, problem: Problem, result: Trajectories) -> tuple:
+def _sensitivity(
+    system: System, problem: Problem, result: Trajectories, saved: tuple[str, ...]
+) -> tuple:
     """Derivative of the concentrations by the parameters, (subject, time, compartment, parameter).
 
     d(A f + o)/dp = f dA/dp + A df/dp + do/dp with the factor f and the offset o of the compartment.
     """
-    slope = result.sensitivity * _factors(system, problem)[:, None, :, None]
+    column = _columns(system, problem, saved)
+    slope = result.sensitivity[:, :, column] * _factors(system, saved)[:, None, :, None]
     for q, d in enumerate(result.derivatives):
-        for o, name in enumerate(problem.saved):
+        for o, name in enumerate(saved):
             if name in d.factor:
                 by_factor = np.broadcast_to(d.factor[name], (system.n_subjects,))[:, None]
-                slope[:, :, o, q] += result.amount[:, :, o] * by_factor
+                slope[:, :, o, q] += result.amount[:, :, column[o]] * by_factor
             if name in d.offset:
                 slope[:, :, o, q] += np.reshape(d.offset[name], (-1, 1))
     attrs = {
@@ -191,13 +213,17 @@ def _sensitivity(system: System, problem: Problem, result: Trajectories) -> tupl
 
 
 def _coordinates(
-    system: System, problem: Problem, result: Trajectories, first_dose: np.ndarray
+    system: System,
+    problem: Problem,
+    result: Trajectories,
+    saved: tuple[str, ...],
+    first_dose: np.ndarray,
 ) -> dict[str, Any]:
     """Subjects, times, compartments and first doses; parameters of sensitivities."""
     coords = {
         "subject": system.subjects,
         "time": ("time", problem.times, {"units": "h", "long_name": "time"}),
-        "compartment": np.array(problem.saved, dtype=str),
+        "compartment": np.array(saved, dtype=str),
         "dose": ("subject", first_dose, {"units": "mg", "long_name": "first dose"}),
     }
     if result.area is not None:

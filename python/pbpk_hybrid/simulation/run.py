@@ -28,6 +28,7 @@ from ..solvers.doses import dose_stops, last_dose_time, last_interval, steady_st
 from ..solvers.select import choose_backend, workload
 from ..solvers.signs import why_negative
 from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
+from . import derived
 from .dataset import covariates, dose_records, simulation_dataset
 
 
@@ -72,6 +73,7 @@ class _Integration:
 
     problem: Problem
     result: Trajectories
+    saved: tuple[str, ...]  # all compartments; the problem has one name for each sum of amounts
     first_dose: np.ndarray  # (n_subjects,) mg
     attributes: Mapping[str, Any]
     time_grid: Mapping[str, str]  # empty where the times were given
@@ -165,6 +167,7 @@ def run_system(
         system,
         done.problem,
         done.result,
+        done.saved,
         {**attributes, "regimen": str(regimen)},
         done.first_dose,
         records,
@@ -221,10 +224,14 @@ def _integrate(
     # a dose may come before the first saved time: the integration starts with it
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
-    problem = Problem(system, stops, grid, saved, start, None, sensitivities, areas)
+    large = system.n_subjects * len(grid) * len(saved) >= derived.LARGE
+    kept = _different(system, saved) if large else saved
+    problem = Problem(system, stops, grid, kept, start, None, sensitivities, areas)
     result = solve_with_areas(backend, problem, options, settings.progress)
     _mark_without_steady_state(result, failed)
-    return _Integration(problem, result, events.first_dose, {"backend_reason": reason}, time_grid)
+    return _Integration(
+        problem, result, saved, events.first_dose, {"backend_reason": reason}, time_grid
+    )
 
 
 def _mark_without_steady_state(result: Trajectories, failed: np.ndarray) -> None:
@@ -283,6 +290,14 @@ def _saved(system: System, compartments: Sequence[str] | None) -> tuple[str, ...
                 "compartments", name, system.observables, what="a compartment of the model"
             )
     return names
+
+
+def _different(system: System, saved: tuple[str, ...]) -> tuple[str, ...]:
+    """The first name of each sum of amounts: plasma, blood and the venous pool are one."""
+    first: dict[tuple[tuple[int, float], ...], str] = {}
+    for name in saved:
+        first.setdefault(system.observables[name].terms, name)
+    return tuple(first.values())
 
 
 def _report_failures(system: System, result: Trajectories, raise_on_failure: bool) -> None:

@@ -1,10 +1,10 @@
 """Organs whose mass is known: measured by imaging, or a share of the normal one.
 
-The residuals of organs are independent of each other, so that with one organ held at its mass the
-others are drawn as always, and muscle takes what is left: the distribution of bodies given the
-organ. Who has such a body is another matter. A mass in kg makes people likelier for whom it is
-usual: they are drawn in proportion to its density given their sex, age and size. A share of normal
-says nothing about who they are.
+With an organ held at its mass the others are drawn from what goes with it
+(:func:`.variability.mass_scores`), and muscle takes what is left: the distribution of bodies given
+the organ. Who has such a body is another matter. A mass in kg makes people likelier for whom it is
+usual: they are drawn in proportion to its density given their sex, age, size and filtration. A
+share of normal says nothing about who they are, but that small kidneys filter less.
 """
 
 from __future__ import annotations
@@ -15,12 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from ..._core.errors import InputError, unknown_name
 from ..._core.units import quantity
 from ..species import density
-from .body import INDEX, SCALED_ORGANS, People, expected_masses
-from .variability import CUT, organ_cv, sd_ln
+from .body import INDEX, SCALED_ORGANS
+from .variability import (
+    CUT,
+    VISCERAL,
+    VISCERAL_CORRELATION,
+    lowest_scores,
+    out_of_bounds,
+    own_part,
+    sd_ln,
+)
 
 #: organs with a mass of their own; muscle, adipose tissue and the rest follow from weight and fat
 FIXABLE = (*SCALED_ORGANS, "brain", "skin", "bone")
@@ -50,19 +59,85 @@ class FixedOrgan:
         """(person,) mass [kg], from the expected ones."""
         return self.value * expected if self.relative else np.full(expected.shape, self.value)
 
-    def likelihood(self, people: People) -> np.ndarray:
-        """(person,) density of the mass given sex, age and size, up to a factor; 1 for a share."""
-        if self.relative:
-            return np.ones(people.age.size)
-        expected = expected_masses(people)[:, INDEX[self.organ]]
-        column = INDEX[self.organ]
-        by_sex = {sex: organ_cv(sex) for sex in ("male", "female")}
-        cv = np.where(people.male, by_sex["male"][0][column], by_sex["female"][0][column])
-        logarithmic = np.where(people.male, by_sex["male"][1][column], by_sex["female"][1][column])
-        ratio = self.value / expected
-        z = np.where(logarithmic, np.log(ratio) / sd_ln(cv), (ratio - 1) / cv)
-        width = np.where(logarithmic, self.value * sd_ln(cv), expected * cv)
-        return np.where(np.abs(z) <= CUT, np.exp(-0.5 * z**2) / width, 0.0)
+    def scores(self, male: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(person,) normal scores of the mass, and logarithm of their change with the mass [kg].
+
+        Scores are infinite beyond the bounds of the organ; `expected` (person, organ) [kg].
+        """
+        at = INDEX[self.organ]
+        low, cv, logarithmic = (table[:, at] for table in lowest_scores(male))
+        usual = expected[:, at]
+        ratio = self.mass(usual) / usual
+        with np.errstate(divide="ignore"):
+            z = np.where(logarithmic, np.log(ratio) / sd_ln(cv), (ratio - 1) / cv)
+        width = np.where(logarithmic, self.mass(usual) * sd_ln(cv), usual * cv)
+        inside = (z >= low) & (z <= CUT)
+        n = out_of_bounds(np.clip(z, low, CUT), low)
+        # dn/dz of scores cut at the bounds
+        slope = 0.5 * (n**2 - z**2) - np.log(ndtr(CUT) - ndtr(low))
+        return np.where(inside, n, np.inf * np.sign(z)), slope - np.log(width)
+
+
+def known_scores(
+    fixed: tuple[FixedOrgan, ...], male: np.ndarray, expected: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Organ -> (person,) normal scores of the organs that are given, at most 5 in size."""
+    return {o.organ: np.clip(o.scores(male, expected)[0], -5.0, 5.0) for o in fixed}
+
+
+def log_likelihood(
+    fixed: tuple[FixedOrgan, ...],
+    male: np.ndarray,
+    expected: np.ndarray,
+    residual_of_gfr: np.ndarray,
+) -> np.ndarray:
+    """(person,) logarithm of the density of the given organs, up to a constant; -inf beyond bounds.
+
+    Of masses given the shares of normal, both with what they say about filtration.
+
+    Parameters
+    ----------
+    male, expected
+        (person,) and (person, organ) [kg].
+    residual_of_gfr : ndarray
+        (person,) standard deviations of GFR from the expected one.
+    """
+    total = np.zeros(male.size)
+    if not fixed:
+        return total
+    z = np.clip(residual_of_gfr, -CUT, CUT)
+    every, shares = {}, {}
+    for organ in fixed:
+        score, slope = organ.scores(male, expected)
+        every[organ.organ] = score
+        if organ.relative:
+            shares[organ.organ] = score
+        else:
+            total += slope
+    possible = np.all([np.isfinite(score) for score in every.values()], axis=0)
+    with np.errstate(invalid="ignore"):
+        total += _joint(every, z) - _joint(shares, None)
+    return np.where(possible, total, -np.inf)
+
+
+def _joint(scores: Mapping[str, np.ndarray], residual: np.ndarray | None) -> np.ndarray | float:
+    """(person,) log density of scores together, up to a constant; given filtration, or not."""
+    total: np.ndarray | float = 0.0
+    precision: np.ndarray | float = 1.0
+    pull: np.ndarray | float = 0.0
+    for organ, score in scores.items():
+        if organ not in VISCERAL:
+            total = total - 0.5 * score**2
+            continue
+        if residual is None:
+            mean, variance = np.zeros(score.size), 1 - VISCERAL_CORRELATION
+        else:
+            mean, variance = own_part(organ, residual)
+        left = score - mean
+        total = total - 0.5 * left**2 / variance
+        precision = precision + VISCERAL_CORRELATION / variance
+        pull = pull + np.sqrt(VISCERAL_CORRELATION) * left / variance
+    return total + 0.5 * pull**2 / precision
 
 
 def read_organs(organs: Mapping[str, Any] | None) -> tuple[FixedOrgan, ...]:
@@ -117,4 +192,11 @@ def put_in(mass: np.ndarray, expected: np.ndarray, fixed: tuple[FixedOrgan, ...]
     return mass
 
 
-__all__ = ["FIXABLE", "FixedOrgan", "put_in", "read_organs"]
+__all__ = [
+    "FIXABLE",
+    "FixedOrgan",
+    "known_scores",
+    "log_likelihood",
+    "put_in",
+    "read_organs",
+]

@@ -1,11 +1,13 @@
-"""Random adults: people of NHANES with organs by regression and variability.
+"""Random people of the survey, of any age, with organs by one model of bodies.
 
 Sex, age, weight, height, hematocrit, creatinine and ethnicity are those of a real
 person of NHANES 2013-2018, drawn with the survey weights, so their joint distribution
 is that of the US population; nothing is resmoothed, and a person's weight and height
-stay exactly as measured. Organs follow the recipe of :mod:`.body` with the variability
-of :mod:`.variability`. GFR is CKD-EPI 2021 from the creatinine, with its scatter of 21
-%, taken off the 1.73 m^2 by the person's own surface.
+stay exactly as measured. From 80 years on, where the survey ends, people are those ten years
+younger, moved on (:func:`.survey.oldest`). Organs follow :mod:`..bodies` with the variability
+of :mod:`.variability`. GFR of adults is CKD-EPI 2021 from the creatinine, with its scatter of 21
+%, taken off the 1.73 m^2 by the person's own surface; of children, by weight and age. Children,
+and adults drawn together with children, have the activity of their enzymes by age.
 
 A draw of organs that breaks a rule (muscle left over outside a plausible range,
 filtration above renal plasma flow, ...) is drawn again for the same person. A person
@@ -22,44 +24,34 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError
+from ..bodies import draw_bodies
+from ..conditions.enzymes import with_enzymes
 from ..dataset import build
 from ..species import reference
-from . import regressions as r
-from .body import (
-    INDEX,
-    People,
-    by_sex,
-    close_flows,
-    close_masses,
-    expected_cardiac_output,
-    expected_masses,
-)
-from .fixed_organs import FixedOrgan, put_in
+from .body import People
+from .fixed_organs import FixedOrgan
 from .redraws import (
     PERSON_ROUNDS,
     SOFT_ROUNDS,
     count_attributes,
     draw_until_fit,
-    hard_rules_hold,
     joined,
 )
 from .selection import Selection, female_fraction, select
-from .variability import (
-    CUT,
-    GFR_SD_LN,
-    HEPATOCELLULARITY_SD_LN,
-    MICROSOMAL_PROTEIN_SD_LN,
-    flow_factors,
-    log_normal_factor,
-    mass_factors,
-    output_factor,
-    scatter_fat,
-    sd_ln,
-    truncated_normal,
+from .survey import ADULT_AGE, Survey, adults, estimated_gfr, taken
+from .variability import CUT, GFR_SD_LN, truncated_normal
+
+SOURCES = (
+    "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89; McNally et al. 2014; Gallagher et al. 2000; "
+    "Bosgra et al. 2012; Baxter-Jones et al. 2011; Looker et al. 2009; CKD-EPI 2021; Barter et al. "
+    "2007, 2008; Wilson et al. 2003"
+)
+SOURCES_OF_CHILDREN = (
+    "; ICRP 89 via compphysiol; Rhodin et al. 2009; Deurenberg et al. 1991; Haycock et al. 1978"
 )
 
 
-def sample_adults(
+def sample_people(
     n: int,
     rng: np.random.Generator,
     seed: Any,
@@ -69,7 +61,7 @@ def sample_adults(
     weighted: bool,
     scatter: bool,
 ) -> xr.Dataset:
-    """What ``sample_population`` does from 18 years on.
+    """What ``sample_population`` does for people.
 
     Parameters
     ----------
@@ -80,7 +72,7 @@ def sample_adults(
     seed : int or None
         For the attributes.
     filters, sex
-        As of ``sample_population``.
+        As of ``sample_population``; without an age adults of 18 to 79 years.
     weighted : bool
         Draw with the survey weights.
     scatter : bool
@@ -106,18 +98,18 @@ def sample_adults(
     columns = joined(blocks, n, rng, mix=len(strata) > 1)
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
     requested = {**filters, "sex": sex}
+    young = bool((columns["age"] < ADULT_AGE).any())
     attrs = {
         "method": "people of NHANES 2013-2018 with organs by regression and variability",
         "seed": seed,
         "weighted": weighted,
         "filters": "; ".join(f"{k}={v!r}" for k, v in requested.items() if v is not None) or "none",
         **count_attributes(counts),
-        "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89; McNally et al. 2014; "
-        "Gallagher et al. 2000; Bosgra et al. 2012; Baxter-Jones et al. 2011; "
-        "Looker et al. 2009; CKD-EPI 2021; Barter et al. 2007, 2008; Wilson et al. 2003",
+        "sources": SOURCES + (SOURCES_OF_CHILDREN if young else ""),
         "notes": "\n".join(reference("human", "male").notes),
     }
-    return build(mass, flow, "human", columns, attrs)
+    people = build(mass, flow, "human", columns, attrs)
+    return with_enzymes(people) if young else people
 
 
 def _draw_people(
@@ -143,10 +135,10 @@ def _draw_organs(
     """
     survey, index, n = selection.survey, selection.index[position], position.size
 
-    def filtration(surface: np.ndarray) -> np.ndarray:
+    def filtration(people: People) -> np.ndarray:
         low, high = selection.z_low[position], selection.z_high[position]
         z = truncated_normal(rng, low, high, n) if scatter else np.zeros(n)
-        return selection.estimated_gfr[position] * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
+        return selection.estimated_gfr[position] * np.exp(GFR_SD_LN * z)
 
     measured = {
         "male": survey.male[index],
@@ -158,54 +150,7 @@ def _draw_organs(
         "ethnicity": survey.ethnicity[index],
         "person": survey.person[index],
     }
-    return _with_organs(rng, measured, filtration)
-
-
-def _with_organs(
-    rng: np.random.Generator,
-    measured: Mapping[str, np.ndarray],
-    filtration: Callable[[np.ndarray], np.ndarray],
-    fixed: tuple[FixedOrgan, ...] = (),
-) -> dict[str, np.ndarray]:
-    """People who are measured, with one draw of organs; see :func:`_draw_organs`.
-
-    `filtration`: body surface (m,) -> GFR [L/h]. `fixed`: organs that are known. The order in
-    which the parts draw from `rng` is part of what a seed means.
-    """
-    male, n = measured["male"], measured["age"].size
-    people = People(male, measured["age"], measured["body_weight"], measured["height"])
-    fat = r.fat_fraction(people.male, people.age, people.body_mass_index)
-    fat = scatter_fat(rng, fat)
-    expected = expected_masses(people)
-    mass = put_in(expected * mass_factors(rng, people.male), expected, fixed)
-    mass = close_masses(mass, people, fat)
-    output = expected_cardiac_output(people) * output_factor(rng, n)
-    flow = close_flows(people, output, flow_factors(rng, n))
-    surface = people.surface
-    gfr = filtration(surface)
-    hard = hard_rules_hold(mass, flow, gfr, measured["hematocrit"])
-    return {
-        "mass": mass,
-        "blood_flow": flow,
-        "sex": np.where(people.male, "male", "female"),
-        "age": people.age,
-        "body_weight": people.weight,
-        "height": people.height,
-        "hematocrit": measured["hematocrit"],
-        "gfr": gfr,
-        "cardiac_output": output,
-        "serum_creatinine": measured["serum_creatinine"],
-        "body_surface_area": surface,
-        "body_mass_index": people.body_mass_index,
-        "hepatocellularity": r.hepatocellularity(people.age)
-        * log_normal_factor(rng, HEPATOCELLULARITY_SD_LN, n),
-        "microsomal_protein": r.microsomal_protein(people.age)
-        * log_normal_factor(rng, MICROSOMAL_PROTEIN_SD_LN, n),
-        "ethnicity": measured["ethnicity"],
-        "person": measured["person"],
-        "hard": hard,
-        "good": hard & _soft(people, mass),
-    }
+    return draw_bodies(rng, measured, filtration)
 
 
 def complete_columns(
@@ -228,14 +173,14 @@ def complete_columns(
     Returns
     -------
     columns : dict
-        Name -> (n, ...), as :func:`_draw_organs`.
+        Name -> (n, ...), as :func:`..bodies.draw_bodies`.
     missing : ndarray
         Numbers of those whom no draw of organs fits.
     """
 
     def organs(rows: np.ndarray) -> dict[str, np.ndarray]:
         some = {name: values[rows] for name, values in measured.items()}
-        return _with_organs(rng, some, lambda surface: some["gfr"], fixed)
+        return draw_bodies(rng, some, lambda people: some["gfr"], fixed)
 
     return _organs_of_each(organs, measured["age"].size)
 
@@ -243,7 +188,7 @@ def complete_columns(
 def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     """Survey people with organs by regression and variability.
 
-    What :func:`sample_adults` does with the people it draws, for people who are given.
+    What :func:`sample_people` does with the people it draws, for adults who are given.
 
     Parameters
     ----------
@@ -264,18 +209,29 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     InputError
         Somebody who is not an adult of the survey.
     """
-    selection = select({}, weighted=True, women=None, scatter=True)
-    position = _positions(selection, persons)
+    people = adults()
+    return complete_people(taken(people, _positions(people, persons)), seed)
+
+
+def complete_people(people: Survey, seed: int) -> xr.Dataset:
+    """People of any age with organs; see :func:`complete`."""
     rng = np.random.default_rng(seed)
-    columns, missing = _organs_of_each(
-        lambda rows: _draw_organs(rng, selection, position[rows], True), position.size
-    )
-    kept = np.setdiff1d(np.arange(position.size), missing)
+    names = ("male", "age", "body_weight", "height", "hematocrit", "serum_creatinine")
+    measured = {name: getattr(people, name) for name in (*names, "ethnicity", "person")}
+    estimate = estimated_gfr(people)
+
+    def organs(rows: np.ndarray) -> dict[str, np.ndarray]:
+        some = {name: values[rows] for name, values in measured.items()}
+        z = truncated_normal(rng, -CUT, CUT, rows.size)
+        return draw_bodies(rng, some, lambda _: estimate[rows] * np.exp(GFR_SD_LN * z))
+
+    columns, missing = _organs_of_each(organs, people.age.size)
+    kept = np.setdiff1d(np.arange(people.age.size), missing)
     columns = {name: values[kept] for name, values in columns.items()}
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
     columns["nhanes_person"] = (columns.pop("person"), "1", "NHANES sequence number of the person")
     columns["survey_weight"] = (
-        selection.survey.weight[selection.index][position[kept]],
+        people.weight[kept],
         "1",
         "people of the US population that the person stands for",
     )
@@ -288,15 +244,15 @@ def complete(persons: np.ndarray, seed: int) -> xr.Dataset:
     return build(mass, flow, "human", columns, attrs)
 
 
-def _positions(selection: Selection, persons: np.ndarray) -> np.ndarray:
-    """(n,) where in the selection these people are.
+def _positions(people: Survey, persons: np.ndarray) -> np.ndarray:
+    """(n,) where among some people these are.
 
     Raises
     ------
     InputError
-        Somebody who is not in it.
+        Somebody who is not among them.
     """
-    known = selection.survey.person[selection.index]
+    known = people.person
     order = np.argsort(known)
     found = np.searchsorted(known, persons, sorter=order)
     position = order[np.minimum(found, known.size - 1)]
@@ -329,28 +285,3 @@ def _organs_of_each(
         if not pending.size:
             break
     return result, pending
-
-
-def _soft(people: People, mass: np.ndarray) -> np.ndarray:
-    """Soft rules that the organ draw decides (S4, S5 and S8 for muscle)."""
-    adipose, muscle = mass[:, INDEX["adipose"]], mass[:, INDEX["muscle"]]
-    fraction = adipose / people.weight
-    lean = r.fat_free_mass(people.male, people.weight, people.body_mass_index)
-    scale = r.height_scale(people.height, by_sex(people.male, lambda ref: ref.height))
-    expected = by_sex(people.male, lambda ref: ref.mass[INDEX["muscle"]]) * scale
-    muscle_range = np.exp(CUT * sd_ln(0.27))  # McNally et al. 2014: muscle CV 27 %
-    liver = mass[:, INDEX["liver"]] / people.weight
-    return (
-        (fraction >= 0.03)
-        & (fraction <= 0.65)
-        & (np.abs((people.weight - adipose) / lean - 1) <= 0.25)
-        & (muscle >= expected / muscle_range)
-        & (muscle <= expected * muscle_range)
-        & (liver >= 0.008)
-        & (liver <= 0.06)
-        & (mass[:, INDEX["heart"]] >= 0.12)
-        & (mass[:, INDEX["skin"]] <= 12)
-        & (mass[:, INDEX["stomach"]] >= 0.03)
-        & (mass[:, INDEX["brain"]] >= 1.0)
-        & (mass[:, INDEX["brain"]] <= 1.9)
-    )

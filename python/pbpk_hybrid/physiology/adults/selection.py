@@ -20,8 +20,7 @@ from ..._core.errors import InputError, unknown_name
 from ..._core.units import quantity
 from ..dataset import body_surface_area
 from ..organs import SEXES
-from . import regressions as r
-from .survey import ETHNICITIES, Survey, adults, draw_weighted
+from .survey import ETHNICITIES, Survey, adults, draw_weighted, estimated_gfr, everybody
 from .variability import CUT, GFR_SD_LN
 
 Bounds = tuple[float, float]
@@ -47,7 +46,7 @@ class Selection:
     weight: np.ndarray
     z_low: np.ndarray  # of the log GFR residual, in standard deviations
     z_high: np.ndarray
-    estimated_gfr: np.ndarray  # CKD-EPI 2021, mL/min/1.73 m^2
+    estimated_gfr: np.ndarray  # L/h
 
     def draw(self, rng: np.random.Generator, n: int, male: bool | None = None) -> np.ndarray:
         """n positions in ``index``, with replacement, of one sex or of both."""
@@ -114,10 +113,10 @@ def select(
         A filter that nobody passes, naming it and the range available among those who
         pass the others.
     """
-    survey = adults()
-    estimated = r.ckd_epi_2021(survey.male, survey.age, survey.serum_creatinine)
+    survey = adults() if filters.get("age") is None else everybody()
+    estimated = estimated_gfr(survey)
     surface = body_surface_area(survey.body_weight, survey.height)
-    filtration = {"egfr": estimated, "gfr": estimated * surface / 1.73 * 0.06}
+    filtration = {"egfr": estimated / surface * 1.73 / 0.06, "gfr": estimated}
     measured = _measured(survey)
     passes: dict[str, np.ndarray] = {}
     reach: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -213,7 +212,7 @@ def _keep(
     InputError
         Nobody passes.
     """
-    keep = np.ones(adults().age.size, dtype=bool)
+    keep = np.ones(next(iter(passes.values())).size if passes else adults().age.size, dtype=bool)
     # a filter that nobody passes is named before a combination that nobody passes
     for field in sorted(passes, key=lambda name: passes[name].any()):
         if not (keep & passes[field]).any():
@@ -221,8 +220,8 @@ def _keep(
                 [p for name, p in passes.items() if name != field] or [keep]
             )
             expected = "people of the survey who qualify"
-            if field in reach and among.any():
-                low, high = reach[field][0][among].min(), reach[field][1][among].max()
+            if field in reach and np.isfinite(reach[field][0][among]).any():
+                low, high = np.nanmin(reach[field][0][among]), np.nanmax(reach[field][1][among])
                 qualifying = (
                     "among those who pass the other filters" if len(passes) > 1 else "in the survey"
                 )

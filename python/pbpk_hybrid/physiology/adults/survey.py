@@ -24,7 +24,7 @@ ETHNICITIES = (
     "Other Hispanic",
 )
 ADULT_AGE = 18.0  # year
-_ELDERLY = 70.0  # year: whose likes are taken for people ten years older
+ELDERLY = 70.0  # year: whose likes are taken for people ten years older
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def adults() -> Survey:
     keep = survey.age >= ADULT_AGE
     for values in (survey.serum_creatinine, survey.hematocrit, survey.body_weight, survey.height):
         keep &= np.isfinite(values) & (values > 0)
-    return _some(survey, keep)
+    return taken(survey, keep)
 
 
 @lru_cache(maxsize=1)
@@ -74,7 +74,7 @@ def children() -> Survey:
     keep = survey.age < ADULT_AGE
     for values in (survey.body_weight, survey.height):
         keep &= np.isfinite(values) & (values > 0)
-    return _some(survey, keep)
+    return taken(survey, keep)
 
 
 def everybody() -> Survey:
@@ -91,11 +91,12 @@ def oldest() -> Survey:
     on with age as it does from 70 to 79.
     """
     people = adults()
-    elderly = _some(people, people.age >= _ELDERLY)
-    return _ten_years_on(elderly)
+    elderly = taken(people, people.age >= ELDERLY)
+    return ten_years_on(elderly)
 
 
-def _ten_years_on(people: Survey) -> Survey:
+def ten_years_on(people: Survey) -> Survey:
+    """People of 70 to 79 years as people of 80 to 89, see :func:`oldest`."""
     age = people.age + 10.0
     growth = growth_of_survey()
     moved = {}
@@ -109,7 +110,7 @@ def _ten_years_on(people: Survey) -> Survey:
     weight = people.weight.copy()
     for male in (True, False):
         rows = people.male == male
-        older = people.age[rows] >= _ELDERLY + 5.0
+        older = people.age[rows] >= ELDERLY + 5.0
         weight[rows] *= (weight[rows][older].sum() / weight[rows][~older].sum()) ** 2
     return replace(people, age=age, weight=weight, **moved)
 
@@ -128,8 +129,19 @@ def joined(*parts: Survey) -> Survey:
     return Survey(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
-def _some(survey: Survey, keep: np.ndarray) -> Survey:
-    return Survey(*(getattr(survey, field.name)[keep] for field in fields(Survey)))
+def estimated_gfr(people: Survey) -> np.ndarray:
+    """(person,) GFR [L/h] about which filtration scatters, see :func:`..bodies.expected_gfr`."""
+    from ..bodies import expected_gfr
+    from .body import People
+
+    return expected_gfr(
+        People(people.male, people.age, people.body_weight, people.height), people.serum_creatinine
+    )
+
+
+def taken(people: Survey, rows: np.ndarray) -> Survey:
+    """Some people, by number or mask."""
+    return Survey(*(getattr(people, field.name)[rows] for field in fields(Survey)))
 
 
 def _everybody() -> Survey:

@@ -7,7 +7,8 @@ by a normal step with the covariance of that person's K nearest neighbours of th
 
 so that what goes together among neighbours goes together in the step. Values are rounded as the
 survey's are. Ethnicity is the person's own. Filtration is CKD-EPI 2021 of the new creatinine with
-its scatter.
+its scatter. Where children or the oldest are wanted, all but ethnicity moves in normal scores given
+age (:mod:`..growth`) and age in ln(1.5 + age).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..adults import regressions as r
-from ..adults.survey import ADULT_AGE, Survey, adults
+from ..adults.body import People
+from ..adults.survey import ADULT_AGE, Survey, adults, everybody, growth_of_survey
 from ..adults.variability import CUT, GFR_SD_LN, truncated_normal
-from ..dataset import body_surface_area
+from ..bodies import expected_gfr
+from ..growth import MEASURED_FROM, OLDEST_AGE, Growth, age_scale
 from .quantities import Columns
 
 NEIGHBOURS = 12  #: K
@@ -48,21 +50,19 @@ class Pool:
     survey: Survey
     scores: np.ndarray
     neighbours: np.ndarray
+    growth: Growth | None = None
+
+    @property
+    def ages(self) -> str:
+        """How old they are, in words."""
+        return f"18 to {OLDEST:g}" if self.growth is None else f"0 to {OLDEST_AGE:g}"
 
     @classmethod
-    def of(cls, survey: Survey) -> Pool:
-        """The pool of some people of the survey."""
+    def of(cls, survey: Survey, growth: Growth | None = None) -> Pool:
+        """The pool of some people of the survey; with `growth` they may be of any age."""
         from scipy.spatial import cKDTree
 
-        scores = np.column_stack(
-            [
-                survey.age,
-                np.log(survey.body_weight),
-                survey.height,
-                np.log(survey.serum_creatinine),
-                survey.hematocrit,
-            ]
-        )
+        scores = _scores(survey, growth)
         neighbours = np.empty((len(scores), NEIGHBOURS), dtype=int)
         for male in (True, False):
             rows = np.flatnonzero(survey.male == male)
@@ -70,7 +70,7 @@ class Pool:
             tree = cKDTree(scores[rows] / spread)
             found = tree.query(scores[rows] / spread, NEIGHBOURS + 1)[1]
             neighbours[rows] = rows[found[:, 1:]]  # the first is the person
-        return cls(survey, scores, neighbours)
+        return cls(survey, scores, neighbours, growth)
 
     def parents(self, rng: np.random.Generator, scatter: bool) -> dict[str, np.ndarray]:
         """Columns of the people themselves, each with :data:`COPIES` draws of their filtration.
@@ -106,16 +106,16 @@ class Pool:
         near = near - near.mean(axis=1, keepdims=True)
         g = rng.standard_normal((m, NEIGHBOURS)) * (STEP / np.sqrt(NEIGHBOURS))
         scores = self.scores[parent] + np.einsum("mk,mks->ms", g, near)
-        age, log_weight, height, log_creatinine, hematocrit = scores.T
         s = self.survey
+        values = self._values(scores, s.male[parent])
         measured = {
             "male": s.male[parent],
-            "age": np.round(_reflected(age, ADULT_AGE, OLDEST - _MONTH) * 12) / 12,
-            "body_weight": np.round(np.exp(log_weight), 1),
-            "height": np.round(height, 1),
+            "age": values[0],
+            "body_weight": np.round(values[1], 1),
+            "height": np.round(values[2], 1),
             # tenths of a percent, divided as the survey's are: the same floating-point numbers
-            "hematocrit": np.round(hematocrit * 1000) / 10 / 100,
-            "serum_creatinine": np.round(np.exp(log_creatinine), 2),
+            "hematocrit": np.round(values[4] * 1000) / 10 / 100,
+            "serum_creatinine": np.round(values[3], 2),
             "ethnicity": s.ethnicity[parent],
             "person": s.person[parent],
         }
@@ -124,6 +124,19 @@ class Pool:
             z = KEPT * parents["residual"][chosen]
             z = z + np.sqrt(1 - KEPT**2) * truncated_normal(rng, -CUT, CUT, m)
         return _with_filtration(measured, np.clip(z, -CUT, CUT))
+
+    def _values(self, scores: np.ndarray, male: np.ndarray) -> list[np.ndarray]:
+        """Age (by the month), weight, height, creatinine and hematocrit of scores."""
+        age, weight, height, creatinine, hematocrit = scores.T
+        if self.growth is None:
+            age = np.round(_reflected(age, ADULT_AGE, OLDEST - _MONTH) * 12) / 12
+            return [age, np.exp(weight), height, np.exp(creatinine), hematocrit]
+        age = np.round(_reflected(np.exp(age) - 1.5, 0.0, OLDEST_AGE - _MONTH) * 12) / 12
+        columns = [age]
+        for name, z in zip(_OF_GROWTH, (weight, height, creatinine, hematocrit), strict=True):
+            value = self.growth.value(name, male, age, z)
+            columns.append(np.where(age < MEASURED_FROM[name], np.nan, value))
+        return columns
 
     def reached(self, columns: Columns) -> np.ndarray:
         """(person,) bool: nobody is beyond the smallest and largest of the survey's people."""
@@ -137,8 +150,30 @@ class Pool:
         return inside
 
 
+@lru_cache(maxsize=1)
+def everybodys_pool() -> Pool:
+    """The pool of children, adults and the oldest."""
+    return Pool.of(everybody(), growth_of_survey())
+
+
+_OF_GROWTH = ("body_weight", "height", "serum_creatinine", "hematocrit")
+
+
+def _scores(survey: Survey, growth: Growth | None) -> np.ndarray:
+    """(person, 5) measurements on scales on which neighbours are alike.
+
+    With `growth` they are normal scores given age; what was not measured is usual.
+    """
+    if growth is None:
+        logs = np.log(survey.body_weight), np.log(survey.serum_creatinine)
+        return np.column_stack([survey.age, logs[0], survey.height, logs[1], survey.hematocrit])
+    z = [growth.score(n, survey.male, survey.age, getattr(survey, n)) for n in _OF_GROWTH]
+    return np.column_stack([age_scale(survey.age), *(np.nan_to_num(score) for score in z)])
+
+
 def _ends(values: np.ndarray) -> tuple[float, float]:
-    return (float(values.min()), float(values.max())) if values.size else (-np.inf, np.inf)
+    known = values[np.isfinite(values)]
+    return (float(known.min()), float(known.max())) if known.size else (-np.inf, np.inf)
 
 
 @lru_cache(maxsize=1)
@@ -159,9 +194,9 @@ def _reflected(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _with_filtration(measured: dict[str, np.ndarray], z: np.ndarray) -> dict[str, np.ndarray]:
     """With the individual filtration rate [L/h], `z` standard deviations from its estimate."""
-    surface = body_surface_area(measured["body_weight"], measured["height"])
-    estimate = r.ckd_epi_2021(measured["male"], measured["age"], measured["serum_creatinine"])
-    gfr = estimate * np.exp(GFR_SD_LN * z) * surface / 1.73 * 0.06
+    names = ("male", "age", "body_weight", "height")
+    people = People(*(measured[name] for name in names))
+    gfr = expected_gfr(people, measured["serum_creatinine"]) * np.exp(GFR_SD_LN * z)
     return {**measured, "gfr": gfr, "residual": z}
 
 
@@ -175,4 +210,4 @@ def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-__all__ = ["Pool", "adult_pool", "joined", "restricted", "taken"]
+__all__ = ["Pool", "adult_pool", "everybodys_pool", "joined", "restricted", "taken"]

@@ -172,4 +172,53 @@ class Criterion:
         return InputError(self.field, part, expected, hint=f"in {self.text!r}")
 
 
-__all__ = ["Criterion"]
+class Excess:
+    """How far people are from satisfying a criterion, in spreads of what it compares.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        The criterion.
+    scales : dict
+        Spread of each comparison; filled by the first people that are looked at.
+    """
+
+    def __init__(self, criterion: Criterion, scales: dict[str, float]) -> None:
+        self._criterion, self._scales = criterion, scales
+
+    def of(self, columns: Columns) -> np.ndarray:
+        """(person,), 0 where the criterion holds; "and" takes the largest, "or" the smallest."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = self._walk(self._criterion._tree, columns)
+        off = np.broadcast_to(np.where(np.isnan(off), _UNREACHABLE, off), columns["male"].shape)
+        return np.where(self._criterion.holds(columns), 0.0, off)
+
+    def _walk(self, node: ast.expr, columns: Columns) -> np.ndarray:
+        if isinstance(node, ast.BoolOp):
+            parts = np.broadcast_arrays(*(self._walk(v, columns) for v in node.values))
+            return (np.maximum if isinstance(node.op, ast.And) else np.minimum).reduce(parts)
+        word = node.left.id.lower() if isinstance(getattr(node, "left", 0), ast.Name) else ""
+        if not isinstance(node, ast.Compare) or word in _WORDS:
+            return np.where(self._criterion._truth(node, columns, 0), 0.0, _UNREACHABLE)
+        off = np.zeros(columns["male"].shape)
+        left = self._criterion._number(node.left, columns, 0)
+        for op, right_node in zip(node.ops, node.comparators, strict=True):
+            right = self._criterion._number(right_node, columns, 0)
+            gap = np.asarray(left - right, float)
+            key = ast.dump(right_node) + ast.dump(node.left)
+            spread = self._scales.setdefault(key, float(np.nanstd(gap)) or 1.0)
+            if isinstance(op, (ast.Lt, ast.LtE)):
+                gap = np.maximum(gap, 0.0)
+            elif isinstance(op, (ast.Gt, ast.GtE)):
+                gap = np.maximum(-gap, 0.0)
+            else:
+                gap = np.abs(gap)
+            off = np.maximum(off, gap / spread)
+            left = right
+        return off
+
+
+_UNREACHABLE = 1e3  # spreads: of what is true or not
+
+
+__all__ = ["Criterion", "Excess"]

@@ -122,6 +122,9 @@ QUANTITIES: dict[str, Quantity] = {
     )
 }
 
+#: quantities that need creatinine
+OF_CREATININE = ("serum_creatinine", "egfr_ckd_epi", "creatinine_clearance")
+
 #: name of a share of people -> spellings, and who counts
 _HISPANIC = ("Mexican American", "Other Hispanic")
 SHARES: dict[str, tuple[tuple[str, ...], Callable[[Columns], np.ndarray]]] = {
@@ -205,6 +208,7 @@ def unknown_row(field: str, text: str) -> UnknownNameError:
 __all__ = [
     "ETHNICITIES",
     "GROUPS",
+    "OF_CREATININE",
     "QUANTITIES",
     "SHARES",
     "Columns",

@@ -1,4 +1,4 @@
-"""n people like a table, with organs.
+"""n people like a table, with organs, from the survey or a model.
 
 People of the survey are weighted so that the table holds (:mod:`.tilt`). Candidates are drawn
 around them by these weights (:mod:`.candidates`), each with the factor that takes the weighting
@@ -12,23 +12,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError, OutOfRangeWarning, SolveError
 from ..adults.body import People
-from ..adults.fixed_organs import FixedOrgan, read_organs
+from ..adults.fixed_organs import FixedOrgan, log_likelihood, read_organs
 from ..adults.population import complete_columns
 from ..adults.selection import bounds, ethnicities, female_fraction
 from ..adults.survey import ADULT_AGE
+from ..bodies import expected
+from ..conditions.enzymes import with_enzymes
 from ..dataset import build
-from .candidates import OLDEST, Pool, adult_pool, joined, taken
+from ..growth import MEASURED_FROM, OLDEST_AGE
+from .candidates import OLDEST, Pool, adult_pool, everybodys_pool, joined, taken
 from .choice import anchor, draw, exchange
 from .comparison import ATTRIBUTE, Comparison, compare
 from .criteria import Criterion
-from .quantities import QUANTITIES, Columns
+from .quantities import OF_CREATININE, QUANTITIES, Columns
 from .request import Request, Statistic, read_request
 from .tilt import Centres, Tilt, achieved_centres, features, tilt
 
@@ -89,22 +92,21 @@ class Task:
         """(person,) logarithm of the density of the known organs; -inf where they cannot be."""
         names = ("male", "age", "body_weight", "height")
         people = People(*(columns[name] for name in names))
-        total = np.zeros(people.age.size)
-        with np.errstate(divide="ignore"):
-            for organ in self.organs:
-                total += np.log(organ.likelihood(people))
-        return total
+        if not self.organs:
+            return np.zeros(people.age.size)
+        masses = expected(people).mass
+        return log_likelihood(self.organs, people.male, masses, columns["residual"])
 
     @property
     def balanced(self) -> Request:
         """What the tilt meets: shares of 0 and 1 are conditions on everybody instead."""
-        return Request(tuple(s for s in self.request.statistics if not _for_all(s)))
+        return Request(tuple(s for s in self.request.statistics if not for_all(s)))
 
     def allowed(self, columns: Columns, margin: float = 0.0) -> np.ndarray:
         """(person,) bool: who may be drawn."""
         keep = self.request.within_ranges(columns, margin)
         for s in self.request.statistics:
-            if _for_all(s):
+            if for_all(s):
                 keep &= s.values(columns) == s.value
         for criterion in self.criteria:
             keep &= criterion.holds(columns)
@@ -115,7 +117,8 @@ class Task:
         return keep
 
 
-def _for_all(s: Statistic) -> bool:
+def for_all(s: Statistic) -> bool:
+    """Whether a statistic is a share of 0 or 1: a condition on everybody."""
     return s.kind == "share" and s.value in (0.0, 1.0)
 
 
@@ -151,31 +154,41 @@ def read_task(
         None if races is None else ethnicities(races),
         read_organs(organs),
     )
-    _refuse_children(task)
     return task
 
 
-def _refuse_children(task: Task) -> None:
+class Source(Protocol):
+    """Whom people are drawn from.
+
+    ``behind`` is about how many real people lie within the ranges, ``method`` and ``sources`` are
+    attributes of those drawn, and ``ages`` says in words how old they may be.
     """
-    Raises
-    ------
-    InputError
-        A table of children.
-    """
-    for s in task.request.statistics:
-        if s.quantity == "age" and s.kind in ("max", "mean", "quantile") and s.value < ADULT_AGE:
-            raise InputError(
-                "like",
-                s.value,
-                f"adults: a {s.label} of 18 years or more",
-                hint="children are drawn by age=(low, high) without like",
-            )
+
+    behind: float
+    method: str
+    sources: str
+    ages: str
+
+    def slope(self, n: int) -> np.ndarray:
+        """A first slope of the tilt, (feature,)."""
+
+    def candidates(
+        self, size: int, n: int, slope: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """About `size` different candidates who satisfy all conditions, and the logs of their
+        weights; they are drawn tilted by `slope`, which the weights take back.
+        """
 
 
 def sample_like(
-    n: int, rng: np.random.Generator, seed: int | None, task: Task, options: Options
+    n: int,
+    rng: np.random.Generator,
+    seed: int | None,
+    task: Task,
+    options: Options,
+    source: Source | None = None,
 ) -> xr.Dataset:
-    """What ``sample_population(n, like=...)`` does.
+    """What ``sample_population(n, like=...)`` does; `source` None: the survey.
 
     Raises
     ------
@@ -187,9 +200,11 @@ def sample_like(
     OutOfRangeWarning
         The table cannot be met, or few people of the survey are within its ranges.
     """
-    columns, behind = choose(n, rng, adult_pool(), task, options)
+    _check_known(task)
+    source = source or SurveySource(pool_for(task), rng, task, options)
+    columns = choose(n, rng, source, task)
     comparison = compare(task.request, columns)
-    _report(comparison, behind, n, options.strict)
+    _report(comparison, source, n, options.strict)
     data, missing = complete_columns(rng, columns, task.organs)
     if missing.size:
         raise SolveError(
@@ -198,11 +213,11 @@ def sample_like(
         )
     mass, flow = data.pop("mass"), data.pop("blood_flow")
     person = data.pop("person")
-    long_name = "NHANES sequence number of the person that this one was drawn around"
-    data["nhanes_person"] = (person, "1", long_name)
+    if (person > 0).all():
+        long_name = "NHANES sequence number of the person that this one was drawn around"
+        data["nhanes_person"] = (person, "1", long_name)
     attrs = {
-        "method": "people around those of NHANES 2013-2018, weighted to meet a table, "
-        "with organs by regression and variability",
+        "method": source.method,
         "seed": seed,
         ATTRIBUTE: task.request.to_json(),
         "organs": ", ".join(
@@ -210,32 +225,61 @@ def sample_like(
         )
         or "none",
         "where": " and ".join(f"({c.text})" for c in task.criteria) or "none",
-        "survey_people_within_ranges": behind,
-        "sources": "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89; McNally et al. 2014; "
-        "Hainmueller 2012 (entropy balancing)",
+        "survey_people_within_ranges": round(source.behind),
+        "sources": source.sources,
     }
-    return build(mass, flow, "human", data, attrs)
+    people = build(mass, flow, "human", data, attrs)
+    return with_enzymes(people) if (people["age"].values < ADULT_AGE).any() else people
 
 
-def choose(
-    n: int, rng: np.random.Generator, pool: Pool, task: Task, options: Options
-) -> tuple[dict[str, np.ndarray], int]:
-    """n different people who meet a task; and how many people of the pool are within its ranges.
+def pool_for(task: Task) -> Pool:
+    """The survey's adults, or everybody where a table or filter names an age that adults of 18 to
+    79 years do not have.
+    """
+    ages = [
+        s.value
+        for s in task.request.statistics
+        if s.quantity == "age"
+        and s.kind in ("min", "max", "mean", "geometric_mean", "quantile")
+        # an end beyond all people restricts nobody
+        and not (s.kind == "min" and s.value <= 0)
+        and not (s.kind == "max" and s.value > OLDEST_AGE)
+    ]
+    outside = any(value < ADULT_AGE or value > OLDEST for value in ages)
+    return everybodys_pool() if outside else adult_pool()
+
+
+def _check_known(task: Task) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A table of creatinine in children, of whom it was not measured.
+    """
+    youngest = min(
+        (s.value for s in task.request.statistics if s.quantity == "age" and s.kind == "max"),
+        default=np.inf,
+    )
+    for s in task.request.statistics:
+        if s.quantity in OF_CREATININE and youngest < MEASURED_FROM["serum_creatinine"]:
+            raise InputError(
+                "like",
+                s.label,
+                "people of 12 years or more",
+                hint="creatinine of younger children was not measured in the survey; gfr and egfr "
+                "follow from weight and age",
+            )
+
+
+def choose(n: int, rng: np.random.Generator, source: Source, task: Task) -> dict[str, np.ndarray]:
+    """n different people who meet a task.
 
     Raises
     ------
     InputError
         Nobody can satisfy the ranges and criteria.
     """
-    survey = pool.parents(rng, options.scatter)
-    weight = pool.survey.weight if options.weighted else np.ones(pool.survey.age.size)
-    behind = np.unique(survey["row"][task.allowed(survey)]).size
-    parents = taken(survey, task.allowed(survey, _MARGIN))
-    if not parents["row"].size:
-        raise _nobody(task, survey)
-    log_weight = np.log(weight[parents["row"]]) + task.log_likelihood(parents)
-    source = _Source(pool, parents, log_weight, task, options)
-    columns, found = _weighted_candidates(n, rng, source)
+    columns, found = _weighted_candidates(n, source, task)
     centres: Centres = {}
     if not found.met:
         found, centres = _nearest(task.balanced, columns, found, n)
@@ -248,7 +292,7 @@ def choose(
         if 2 * _BESIDE * len(groups) < n:
             chosen, kept = anchor(rng, found.weight, chosen, groups)
     chosen = exchange(rng, f, found.weight, chosen, kept)
-    return taken(columns, chosen), behind
+    return taken(columns, chosen)
 
 
 def _nearest(request: Request, columns: Columns, found: Tilt, n: int) -> tuple[Tilt, Centres]:
@@ -278,46 +322,99 @@ def _beside_quantiles(request: Request, columns: Columns) -> list[np.ndarray]:
     return groups
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Whom candidates are drawn around, and what they must satisfy.
+class SurveySource:
+    """Candidates around people of the survey; see :class:`Source`.
 
     Parameters
     ----------
     pool : Pool
         The survey.
-    parents : mapping
-        (parent,) columns.
-    log_weight : ndarray
-        (parent,) of the survey.
+    rng : Generator
+        Draws the candidates.
     task, options : Task, Options
         As asked.
+
+    Raises
+    ------
+    InputError
+        Nobody can satisfy the ranges and criteria.
     """
 
-    pool: Pool
-    parents: Columns
-    log_weight: np.ndarray
-    task: Task
-    options: Options
+    method = (
+        "people around those of NHANES 2013-2018, weighted to meet a table, "
+        "with organs by regression and variability"
+    )
+    sources = (
+        "NHANES 2013-2018 (CDC/NCHS) via httk; ICRP 89; McNally et al. 2014; "
+        "Hainmueller 2012 (entropy balancing)"
+    )
+
+    def __init__(self, pool: Pool, rng: np.random.Generator, task: Task, options: Options) -> None:
+        survey = pool.parents(rng, options.scatter)
+        weight = pool.survey.weight if options.weighted else np.ones(pool.survey.age.size)
+        self.behind = float(np.unique(survey["row"][task.allowed(survey)]).size)
+        self.ages = pool.ages
+        self._parents = taken(survey, task.allowed(survey, _MARGIN))
+        if not self._parents["row"].size:
+            raise _nobody(task, survey)
+        self._at_parents = task.log_likelihood(self._parents)
+        self._log_weight = np.log(weight[self._parents["row"]]) + self._at_parents
+        self._pool, self._rng, self._task, self._options = pool, rng, task, options
+        self._features = features(task.balanced, self._parents)
+
+    def slope(self, n: int) -> np.ndarray:
+        """See :class:`Source`."""
+        fewest = min(_FEWEST_PARENTS, 0.5 * len(self._features))
+        return tilt(self._features, self._log_weight, fewest).slope
+
+    def candidates(
+        self, size: int, n: int, slope: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """See :class:`Source`."""
+        exponent = self._features @ slope
+        exponent = np.clip(exponent - exponent.max(), -30.0, 0.0)
+        log_weight, rng, task = self._log_weight, self._rng, self._task
+        cumulative = np.cumsum(np.exp(log_weight - log_weight.max() + exponent))
+        parts, logs, kept = [], [], 0
+        for _ in range(20):
+            place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
+            place = np.minimum(place, exponent.size - 1)
+            columns = self._pool.draw(rng, self._parents, place, self._options.scatter)
+            keep = task.allowed(columns) & self._pool.reached(columns)
+            parts.append(taken(columns, keep))
+            # what their parents were weighted by is taken back, what they are weighted by put in
+            likelihood = task.log_likelihood(taken(columns, keep))
+            logs.append(likelihood - self._at_parents[place[keep]] - exponent[place[keep]])
+            kept += int(keep.sum())
+            if kept >= max(0.5 * size, 4 * n):
+                break
+        columns, log_prior = joined(parts), np.concatenate(logs)
+        first = _first_of_each(columns)
+        columns, log_prior = taken(columns, first), log_prior[first]
+        if first.size < n:
+            raise InputError(
+                "n",
+                n,
+                f"at most about {first.size} people: so many different ones lie within these "
+                "ranges",
+                hint="widen the ranges or criteria, or ask for fewer people",
+            )
+        return columns, log_prior
 
 
-def _weighted_candidates(
-    n: int, rng: np.random.Generator, source: _Source
-) -> tuple[dict[str, np.ndarray], Tilt]:
+def _weighted_candidates(n: int, source: Source, task: Task) -> tuple[dict[str, np.ndarray], Tilt]:
     """Candidates who satisfy all conditions, with their weights.
 
-    They are drawn by the weights of their parents; where too few carry the weight, more are drawn
-    by the weights of the candidates before.
+    They are drawn tilted by a first slope; where too few carry the weight, more are drawn by the
+    slope of the candidates before.
     """
-    f = features(source.task.balanced, source.parents)
-    fewest = min(_FEWEST_PARENTS, 0.5 * len(f))
-    slope = tilt(f, source.log_weight, fewest).slope
+    slope = source.slope(n)
     size = max(_FEWEST_CANDIDATES, _MANY * n)
     best: tuple[dict[str, np.ndarray], Tilt] | None = None
     for turn in range(_ROUNDS):
-        columns, log_prior = _candidates(size, n, rng, source, f @ slope)
+        columns, log_prior = source.candidates(size, n, slope)
         fewest = 1.2 * n if turn else 2.0 * n
-        now = tilt(features(source.task.balanced, columns), log_prior, fewest, slope)
+        now = tilt(features(task.balanced, columns), log_prior, fewest, slope)
         before = np.inf if best is None else _error(best[1])
         if now.met or _error(now) < before:
             best = columns, now
@@ -332,47 +429,10 @@ def _error(found: Tilt) -> float:
     return float(np.square(found.gap).sum())
 
 
-def _candidates(
-    size: int, n: int, rng: np.random.Generator, source: _Source, exponent: np.ndarray
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """About `size` different candidates who satisfy all conditions, and the logs of their weights.
-
-    `exponent` (parent,) is the tilt by which parents are drawn; what is drawn too often is weighted
-    down by as much.
-    """
-    exponent = np.clip(exponent - exponent.max(), -30.0, 0.0)
-    cumulative = np.cumsum(np.exp(source.log_weight - source.log_weight.max() + exponent))
-    at_parents = source.task.log_likelihood(source.parents)
-    parts, logs, kept = [], [], 0
-    for _ in range(20):
-        place = np.searchsorted(cumulative, rng.random(size) * cumulative[-1], side="right")
-        place = np.minimum(place, exponent.size - 1)
-        columns = source.pool.draw(rng, source.parents, place, source.options.scatter)
-        keep = source.task.allowed(columns) & source.pool.reached(columns)
-        parts.append(taken(columns, keep))
-        # what their parents were weighted by is taken back, what they are weighted by put in
-        likelihood = source.task.log_likelihood(taken(columns, keep))
-        logs.append(likelihood - at_parents[place[keep]] - exponent[place[keep]])
-        kept += int(keep.sum())
-        if kept >= max(0.5 * size, 4 * n):
-            break
-    columns, log_prior = joined(parts), np.concatenate(logs)
-    first = _first_of_each(columns)
-    columns, log_prior = taken(columns, first), log_prior[first]
-    if first.size < n:
-        raise InputError(
-            "n",
-            n,
-            f"at most about {first.size} people: so many different ones lie within these ranges",
-            hint="widen the ranges or criteria, or ask for fewer people",
-        )
-    return columns, log_prior
-
-
 def _first_of_each(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """Numbers of the people without those who repeat another in all that is measured."""
     names = ("male", "age", "body_weight", "height", "hematocrit", "serum_creatinine")
-    table = np.column_stack([columns[name].astype(float) for name in names])
+    table = np.column_stack([np.nan_to_num(columns[name].astype(float)) for name in names])
     return np.sort(np.unique(table, axis=0, return_index=True)[1])
 
 
@@ -405,7 +465,7 @@ def _nobody(task: Task, survey: Columns) -> InputError:
     )
 
 
-def _report(comparison: Comparison, behind: int, n: int, strict: bool) -> None:
+def _report(comparison: Comparison, source: Source, n: int, strict: bool) -> None:
     """Refuse or warn where a table is not met or little is known."""
     missed = comparison.missed
     if missed:
@@ -417,17 +477,17 @@ def _report(comparison: Comparison, behind: int, n: int, strict: bool) -> None:
         if strict:
             raise InputError("like", text, "a table that people can meet to 1 %")
         warnings.warn(
-            f"like: no {n} different people of 18 to {OLDEST:g} years meet the table; {text}",
+            f"like: no {n} different people of {source.ages} years meet the table; {text}",
             OutOfRangeWarning,
             stacklevel=5,
         )
-    if behind < min(_RARE, n):
+    if source.behind < min(_RARE, n):
         warnings.warn(
-            f"like: {behind} people of the survey lie within the ranges; the {n} drawn are "
+            f"like: {source.behind:.0f} people of the survey lie within the ranges; the {n} drawn are "
             "variations of these and of those near them",
             OutOfRangeWarning,
             stacklevel=5,
         )
 
 
-__all__ = ["Options", "Task", "choose", "read_task", "sample_like"]
+__all__ = ["Options", "Source", "Task", "choose", "for_all", "read_task", "sample_like"]

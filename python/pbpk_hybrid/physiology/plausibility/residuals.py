@@ -108,13 +108,13 @@ def _beyond_spread(body: Body, expected: Array) -> np.ndarray:
 
 
 def child_definitions(body: Body) -> np.ndarray:
-    """Body surface of a child may be Mosteller's or Haycock's."""
+    """Body surface of a child may be Mosteller's, Haycock's, or between the two."""
     bmi = abs(body.bmi / (body.weight / (body.height / 100) ** 2) - 1)
+    mosteller = body_surface_area(body.weight, body.height)
     haycock = r.haycock_surface(body.weight, body.height)
-    stated = [
-        abs(body.surface / s - 1) for s in (body_surface_area(body.weight, body.height), haycock)
-    ]
-    return fmax(bmi, minimum(*stated)) - CLOSURE_TOLERANCE
+    low, high = minimum(mosteller, haycock), maximum(mosteller, haycock)
+    stated = maximum(outside(body.surface, low, high), 0.0) / low
+    return fmax(bmi, stated) - CLOSURE_TOLERANCE
 
 
 def child_range(name: str, value: Callable[[Body], np.ndarray]) -> Callable[[Body], np.ndarray]:

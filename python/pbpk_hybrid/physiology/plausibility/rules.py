@@ -237,7 +237,7 @@ CHILD_RULES: tuple[Rule, ...] = (
         "hard",
         "BMI and body surface agree with weight and height",
         "1",
-        "definition; Mosteller 1987 or Haycock et al. 1978",
+        "definition; Mosteller 1987, Haycock et al. 1978, or between",
         res.child_definitions,
     ),
     Rule(

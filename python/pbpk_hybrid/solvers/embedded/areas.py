@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections import namedtuple
 
 import numpy as np
-from numba import njit
 
 from ...models.system.system import System
+from .compiled import kernel
 from .lanes import aligned_lanes, entry, load, splat, store
 from .tableaus import Tableau
 
@@ -63,7 +63,7 @@ def area_arrays(
     )
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def prepare_areas(area: AreaArrays, n: int, stages: int, z: np.ndarray, inside: bool) -> None:
     """Integrals over an accepted step in units of h and h^2, and, if something is saved
     `inside`, their dense output.
@@ -88,7 +88,7 @@ def prepare_areas(area: AreaArrays, n: int, stages: int, z: np.ndarray, inside: 
             store(area.part, o * rows + r + 1, b)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def advance_areas(area: AreaArrays, step: float, now: float) -> None:
     """Add a prepared step that ends at `now`."""
     rows = area.rows
@@ -99,7 +99,7 @@ def advance_areas(area: AreaArrays, step: float, now: float) -> None:
         store(area.now, 2 * o + 1, load(area.now, 2 * o + 1) + now * a - b)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def save_areas(area: AreaArrays, step: float, theta: float, at: float, row: int) -> None:
     """Keep the integrals up to time `at`, theta of a prepared step along (0: those up to now)."""
     rows = area.rows
@@ -120,7 +120,7 @@ def save_areas(area: AreaArrays, step: float, theta: float, at: float, row: int)
         store(area.saved, 2 * (row * n_areas + o) + 1, moment)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def write_areas(area: AreaArrays, first: int, count: int) -> None:
     """Copy what was kept of a pack to its subjects: subject by subject, since that is how
     the results lie in memory.

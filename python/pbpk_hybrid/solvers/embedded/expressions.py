@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 
 from ...models.expressions.derivative import derivatives, directional
 from ...models.expressions.tree import Expression, add, apply, mul, symbol, symbols
 from ...models.system.system import Reaction, System
+from .compiled import kernel
 from .expression_code import N_INPUTS, Row, compile_expressions
 from .lanes import LANES, _row_pointer, aligned_lanes, intrinsic, lane, load, splat, store
 
@@ -249,7 +249,7 @@ def _directions(system: System, own: Sequence[int], rows: dict[str, Row], p_ptr)
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def add_expressions(
     st: Structure,
     stoich: np.ndarray,
@@ -287,7 +287,7 @@ def add_expressions(
             _spread(st, stoich, m, gamma_h * load(expr.v, m - expr.first), block, b, z, at_z)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _spread(st, stoich, m, v, block, b, z, at_z):
     """Add what a reaction gives to every state that it changes."""
     for q in range(st.s_ptr[m], st.s_ptr[m + 1]):
@@ -411,7 +411,7 @@ def _event_tangents(program, values: Sequence[Expression], rows: dict[str, Row])
     return compile_expressions(directional(values, seeds), own, frozenset((3,))).address
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def keep_exact(ev: Events, y: np.ndarray, z: np.ndarray, at: int, now: float) -> None:
     """What a step must not change by rounding: discrete states, and time."""
     for q in range(len(ev.still)):
@@ -419,7 +419,7 @@ def keep_exact(ev: Events, y: np.ndarray, z: np.ndarray, at: int, now: float) ->
     store(z, at + ev.time, splat(now))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def reset_events(ev: Events) -> None:
     """Nothing has happened yet."""
     ev.holds[:] = 0.0
@@ -429,7 +429,7 @@ def reset_events(ev: Events) -> None:
         ev.queue.waits[k] = 0
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _rise(ev: Events, k: int) -> Lanes:
     """1 in the lanes in which an event's condition is true that was not, unless it happens
     once and has happened.
@@ -438,7 +438,7 @@ def _rise(ev: Events, k: int) -> Lanes:
     return load(ev.rows, k) * (1.0 - load(ev.holds, k)) * (1.0 - spent)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def fire(ev: Events, y: np.ndarray, s: np.ndarray | None, block: int) -> bool:
     """Let every event happen whose condition has become true; y (and s, unless it is
     None) is changed in its lanes.
@@ -472,7 +472,7 @@ def fire(ev: Events, y: np.ndarray, s: np.ndarray | None, block: int) -> bool:
     return happened
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _set_sensitivities(ev, k, l, y, s, block):
     """The sensitivities of what an event sets, from those before it; y is still the one
     before it.
@@ -503,7 +503,7 @@ def _set_sensitivities(ev, k, l, y, s, block):
                 s[group * rows + ev.target[q - n] * block + b, l] = ev.tangent[q - n, l]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _fire_queue(ev, y, s, block):
     """As `fire`, of events that queue: those whose condition has become true wait; the
     one of the highest priority happens; then all conditions are looked at again.
@@ -538,7 +538,7 @@ def _fire_queue(ev, y, s, block):
     return happened
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _look(ev, y, s, block):
     """Note which events have begun or ceased to wait, and set switches; whether a switch
     was set.
@@ -567,7 +567,7 @@ def _look(ev, y, s, block):
     return switched
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _next_in_queue(ev, own, l):
     """The event of a lane that happens next; -1: none waits."""
     first = ev.ptr[len(ev.once)]
@@ -579,7 +579,7 @@ def _next_in_queue(ev, own, l):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _happen(ev, k, l, y, s, block):
     """One event happens in one lane."""
     n = len(ev.once)
@@ -594,7 +594,7 @@ def _happen(ev, k, l, y, s, block):
     ev.happened[k, l] = 1
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _keep_slopes(ev, k, l, y, s, block):
     """Derivatives of what an event will set, as they are now."""
     n = len(ev.once)
@@ -625,7 +625,7 @@ def _keep_slopes(ev, k, l, y, s, block):
                 ev.queue.kept_slopes[place, l] = ev.tangent[q - n, l]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _use_slopes(ev, k, l, y, s, block):
     """Sensitivities of what an event sets, as they were kept."""
     n = len(ev.once)
@@ -639,7 +639,7 @@ def _use_slopes(ev, k, l, y, s, block):
                 s[row, l] = ev.queue.kept_slopes[place, l]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rising(ev: Events, state: np.ndarray, row: int, count: int, note: bool) -> bool:
     """Whether a condition that did not hold does so now, in a lane with a subject;
     `note`: remember those that ended.
@@ -660,7 +660,7 @@ def rising(ev: Events, state: np.ndarray, row: int, count: int, note: bool) -> b
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def locate(
     ev: Events,
     n: int,
@@ -686,7 +686,7 @@ def locate(
     return high
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def interpolate_some(
     rows: np.ndarray,
     n: int,
@@ -711,7 +711,7 @@ def interpolate_some(
         store(out, still[q], load(y, still[q]))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def interpolate(
     n: int,
     theta: float,
@@ -734,7 +734,7 @@ def interpolate(
         store(out, still[q], load(y, still[q]))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def events_of_pack(
     ev: Events | None, constants: np.ndarray | None, directions: np.ndarray | None, pack: int
 ) -> Events | None:

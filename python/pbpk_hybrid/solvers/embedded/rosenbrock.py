@@ -20,10 +20,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from ..base import ADD, KEEP, RATE, Status
 from .areas import AreaArrays, advance_areas, prepare_areas, save_areas, write_areas
+from .compiled import kernel
 from .expressions import (
     Events,
     Expressions,
@@ -65,7 +65,7 @@ SUCCESS, MAX_STEPS = int(Status.SUCCESS), int(Status.MAX_STEPS)
 STEP_TOO_SMALL, NOT_FINITE = int(Status.STEP_TOO_SMALL), int(Status.NOT_FINITE)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _factorise(n, st, stoich, base, slope, lu, gamma_h):
     """lu = factors of I - gamma h J; minus K is in `base`, d v / d reactant in `slope`;
     pivots end inverted.
@@ -92,7 +92,7 @@ def _factorise(n, st, stoich, base, slope, lu, gamma_h):
         store(lu, i, 1.0 / load(lu, i))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _solve(n, st, lu, z, at):
     """Solve (I - gamma h J) z = r in place, in rows at..at+n."""
     for i in range(n):
@@ -110,7 +110,7 @@ def _solve(n, st, lu, z, at):
         store(z, at + i, x * load(lu, i))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
     """u of stage s, in the rows of reactants only (a row that two reactions share is done
     twice, to no harm).
@@ -120,14 +120,14 @@ def _evaluate_reactants(s, n, st, y, z, a, A, u, at):
         store(u, at + row, stage_value(s, row, n, y, 0, z, a, A))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _add_rates(n, rate, gamma_h, z, at):
     """z += gamma h (infusion rates)."""
     for i in range(n):
         store(z, at + i, load(z, at + i) + gamma_h * load(rate, i))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _error(n, counted, y, z, new, embedded, rtol, atol):
     """RMS of new minus embedded solution (rows of z), in units of the tolerance, of the
     worst lane; over the `counted` states that can have one."""
@@ -147,7 +147,7 @@ def _error(n, counted, y, z, new, embedded, rtol, atol):
     return np.sqrt(worst / counted)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _dense_prepare(n, stages, y, h, H, z, dense):
     """D_m = h_m y + sum_j H_mj z_j."""
     for m in range(len(H)):
@@ -158,7 +158,7 @@ def _dense_prepare(n, stages, y, h, H, z, dense):
             store(dense, m * n + i, d)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _save(st, out_weight, n, theta, n_dense, y, new, at, dense, out, first, count, row):
     """Write the saved sums at t + theta h for the pack's real subjects."""
     rest = 1.0 - theta
@@ -180,7 +180,7 @@ def _save(st, out_weight, n, theta, n_dense, y, new, at, dense, out, first, coun
             out[first + l, row, o] = lane(total, l)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _total(n, a, at):
     total = splat(0.0)
     for i in range(n):
@@ -188,7 +188,7 @@ def _total(n, a, at):
     return total
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _any(a):
     for l in range(LANES):  # noqa: SIM110 (numba compiles no generator)
         if lane(a, l) != 0.0:
@@ -196,7 +196,7 @@ def _any(a):
     return False
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, first, count, row):
     """Sum of all states at t + theta h minus what was given; an array of no rows means:
     not wanted.
@@ -219,7 +219,7 @@ def _save_balance(n, theta, n_dense, y, new, at, dense, put_in, balance, given, 
         balance[first + l, row] = lane(total, l)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _apply_event(n, kind, state, value, y, rate):
     """A jump, a change of infusion rate, or a reset (value 0 in the lanes that are reset,
     1 elsewhere).
@@ -234,7 +234,7 @@ def _apply_event(n, kind, state, value, y, rate):
             store(rate, i, load(rate, i) * value)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _first_step(n, base0, rtol):
     """A step over which even the fastest process (the largest diagonal entry of K) moves little."""
     fastest = 0.0
@@ -247,7 +247,7 @@ def _first_step(n, base0, rtol):
     return 0.5 * rtol**0.25 / fastest
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _advance_sensitivities(
     n,
     stages,
@@ -333,7 +333,7 @@ def _advance_sensitivities(
             store(sens.s, block * rows + i, load(sens.z, (stages - 1) * rows + i))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def integrate_pack(
     model: Model,
     method: Method,
@@ -625,7 +625,7 @@ def integrate_pack(
     statistics[0], statistics[1], statistics[2] = accepted, rejected, SUCCESS
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _of_pack(
     sens: SensitivityArrays | None, derivatives: Any, pack: int
 ) -> SensitivityArrays | None:
@@ -651,7 +651,7 @@ def _of_pack(
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _events_of(ev: Events | None, of_packs: Any, pack: int) -> Events | None:
     """The events with the constants of one pack; None stays None."""
     if ev is None:
@@ -659,7 +659,7 @@ def _events_of(ev: Events | None, of_packs: Any, pack: int) -> Events | None:
     return events_of_pack(ev, of_packs.constants, of_packs.directions, pack)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def integrate_packs(
     model: Model,
     method: Method,

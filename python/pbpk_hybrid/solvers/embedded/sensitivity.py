@@ -19,8 +19,8 @@ entry is loaded once for all of them. Row i of parameter b in a block is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .compiled import kernel
 from .expressions import Expressions
 from .kernel_arrays import BLOCK, KDerivative, Structure
 from .lanes import entry, lane, load, splat, store
@@ -29,7 +29,7 @@ from .stages import combine, stage_value
 from .tableaus import StageWeights
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _solve_block(n, st, lu, z, at):
     """Solve (I - gamma h J) z = r in place for BLOCK right-hand sides at once, in rows
     from `at`.
@@ -66,7 +66,7 @@ def _solve_block(n, st, lu, z, at):
         store(z, q + 3, x3 * pivot)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def step_block(
     n: int,
     stages: int,
@@ -135,7 +135,7 @@ def step_block(
         _solve_block(n, st, lu, zs, at_z)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _weights_inside(stages, weights, theta, part):
     """Weight of s in the solution at t + theta h; those of every z are left in `part`."""
     rest = 1.0 - theta
@@ -151,7 +151,7 @@ def _weights_inside(stages, weights, theta, part):
     return of_s
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def move_block(
     n: int,
     stages: int,
@@ -177,7 +177,7 @@ def move_block(
         store(s, block * rows + i, total)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def save_block(
     st: Structure,
     out_weight: np.ndarray,

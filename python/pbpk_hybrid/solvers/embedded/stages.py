@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from .compiled import kernel
 from .lanes import Lanes, load, store
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def combine(
     s: int, n: int, y: np.ndarray, from_y: int, z: np.ndarray, c: np.ndarray, D: np.ndarray
 ) -> None:
@@ -89,7 +89,7 @@ def combine(
             store(z, at + i, x)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def stage_value(
     s: int,
     row: int,

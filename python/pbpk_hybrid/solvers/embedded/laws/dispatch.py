@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ....models.laws.registry import LAWS
+from ..compiled import kernel
 from ..expressions import Expressions, add_expressions, call
 from ..kernel_arrays import BLOCK, Structure
 from ..lanes import entry, load, store
@@ -58,7 +58,7 @@ ENZYMATIC = LAWS["enzymatic"].code
 EXPRESSION = LAWS["expression"].code
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _rate(law, first, reactants, state, par, p, u, at):
     """v of a reaction whose law is always compiled in."""
     if law == MICHAELIS_MENTEN:
@@ -66,7 +66,7 @@ def _rate(law, first, reactants, state, par, p, u, at):
     return mass_action.rate(first, state, par, p, u, at)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _rate_derivative(law, first, reactants, state, par, p, u, which):
     """d v / d (reactant `which`) of such a reaction."""
     if law == MICHAELIS_MENTEN:
@@ -74,7 +74,7 @@ def _rate_derivative(law, first, reactants, state, par, p, u, which):
     return mass_action.derivative(first, state, par, p, u, which)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def linearise(
     st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray, expr: Expressions | None
 ) -> None:
@@ -100,7 +100,7 @@ def linearise(
             store(slope, first + j, d)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def add_curvature(
     st: Structure,
     stoich: np.ndarray,
@@ -140,7 +140,7 @@ def add_curvature(
             store(z, i, load(z, i) + stoich[q] * v)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def add_sensitivities(
     st: Structure,
     stoich: np.ndarray,

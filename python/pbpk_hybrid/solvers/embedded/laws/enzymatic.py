@@ -9,13 +9,13 @@ without any of this.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
 from ..lanes import Lanes, entry, load, splat, store
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _sums(m, st, par, x, at, start):
     """(start + sum c_j x_j, start + sum q_j x_j) at amounts x[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -27,7 +27,7 @@ def _sums(m, st, par, x, at, start):
     return free, bound
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lanes:
     """v at amounts u[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -37,7 +37,7 @@ def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lane
     return active * a / (free + load(par, p + 1) * a * bound)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
     """slope = d v / d reactant at y."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -56,7 +56,7 @@ def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.n
         )
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def add_sensitivity(
     m: int,
     st: Structure,

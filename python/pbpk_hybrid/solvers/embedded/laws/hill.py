@@ -1,4 +1,5 @@
-"""Hill laws phi(a) = a^g/(K^g + a^g), one lane after the other: powers have no vector instruction.
+"""Hill laws phi(a) = a^g/(K^g + a^g): values and slopes of all lanes at once, with powers by
+:mod:`..vector_math`; second derivatives, for sensitivities, one lane after the other.
 
 Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g
 (and below 0, where a state may be by a rounding error).
@@ -9,16 +10,29 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from ....models.laws.hill import HILL_FLOOR
+from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
-from ..lanes import LANES, Lanes, entry, lane, load, splat, store, with_lane
+from ..lanes import (
+    LANES,
+    Lanes,
+    entry,
+    lane,
+    lane_max,
+    lane_min,
+    lane_pow,
+    load,
+    splat,
+    store,
+    where_above,
+    with_lane,
+)
 
 FLOOR = float(HILL_FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def share(a: float, half: float, power: float) -> float:
     """phi, without overflow for any x."""
     x = a / half
@@ -31,7 +45,7 @@ def share(a: float, half: float, power: float) -> float:
     return p / (1.0 + p) * (x / FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def slope(a: float, half: float, power: float) -> float:
     """d phi/da."""
     if a / half > FLOOR:
@@ -40,7 +54,7 @@ def slope(a: float, half: float, power: float) -> float:
     return share(FLOOR * half, half, power) / (FLOOR * half)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def second(a: float, half: float, power: float) -> tuple[float, ...]:
     """(phi, phi_a, phi_K, phi_g, phi_aa, phi_aK, phi_ag)."""
     x = a / half
@@ -71,25 +85,32 @@ def second(a: float, half: float, power: float) -> tuple[float, ...]:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel(forceinline=True)
+def _share_from(x: Lanes, power: Lanes) -> Lanes:
+    """x^g/(1 + x^g) of every lane: 0 where x^-g is infinite."""
+    return 1.0 / (1.0 + lane_pow(x, 0.0 - power))
+
+
+@kernel()
 def shares(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """phi of every lane."""
-    out = splat(0.0)
-    for l in range(LANES):
-        out = with_lane(out, l, share(lane(a, l), lane(half, l), lane(power, l)))
-    return out
+    x = a / half
+    s = _share_from(lane_max(x, splat(FLOOR)), power)
+    return s * (lane_min(x, splat(FLOOR)) / FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def slopes(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """d phi/da of every lane."""
-    out = splat(0.0)
-    for l in range(LANES):
-        out = with_lane(out, l, slope(lane(a, l), lane(half, l), lane(power, l)))
-    return out
+    x = a / half
+    inside = lane_max(x, splat(FLOOR))
+    s = _share_from(inside, power)
+    # above the floor inside x half is a
+    curved = power / (inside * half) * s * (1.0 - s)
+    return where_above(x, splat(FLOOR), curved, s / (FLOOR * half))
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def seconds(a: Lanes, half: Lanes, power: Lanes) -> tuple[Lanes, ...]:
     """The seven of `second`, as lanes."""
     phi, a1, k1, g1 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
@@ -106,7 +127,7 @@ def seconds(a: Lanes, half: Lanes, power: Lanes) -> tuple[Lanes, ...]:
     return phi, a1, k1, g1, aa, ak, ag
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lanes:
     """v of Hill reaction m at amounts u[at:]."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -117,7 +138,7 @@ def rate(m: int, st: Structure, par: np.ndarray, u: np.ndarray, at: int) -> Lane
     return v
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.ndarray) -> None:
     """d v / d reactant of Hill reaction m at y, into its rows of `slope`."""
     first, p = entry(st.r_ptr, m), entry(st.p_ptr, m)
@@ -130,7 +151,7 @@ def linearise(m: int, st: Structure, par: np.ndarray, y: np.ndarray, slope: np.n
     store(slope, first, d)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def add_sensitivity(
     m: int,
     st: Structure,

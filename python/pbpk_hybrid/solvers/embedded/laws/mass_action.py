@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
 from ..lanes import Lanes, entry, load, store
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def rate(first: int, state: np.ndarray, par: np.ndarray, p: int, u: np.ndarray, at: int) -> Lanes:
     """v of one reaction at amounts u[at:]."""
     a = load(u, at + entry(state, first))
     return load(par, p) * a * load(u, at + entry(state, first + 1))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def derivative(
     first: int, state: np.ndarray, par: np.ndarray, p: int, u: np.ndarray, which: int
 ) -> Lanes:
@@ -27,7 +27,7 @@ def derivative(
     return load(par, p) * a
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def add_sensitivity(
     m: int,
     st: Structure,

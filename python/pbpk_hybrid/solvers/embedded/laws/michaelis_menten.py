@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
 from ..lanes import Lanes, entry, load, splat, store
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def rate(
     first: int, reactants: int, state: np.ndarray, par: np.ndarray, p: int, u: np.ndarray, at: int
 ) -> Lanes:
@@ -21,7 +21,7 @@ def rate(
     return load(par, p) * a / (load(par, p + 1) * inhibition + a)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def derivative(
     first: int,
     reactants: int,
@@ -44,7 +44,7 @@ def derivative(
     return splat(0.0) - common * a * km / load(par, p + 1 + which)
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def _saturation(first, reactants, state, par, p, x, at):
     """(1 + sum of x_i/Ki, substrate amount) of one Michaelis-Menten reaction at amounts x[at:]."""
     inhibition = splat(1.0)
@@ -53,7 +53,7 @@ def _saturation(first, reactants, state, par, p, x, at):
     return inhibition, load(x, at + entry(state, first))
 
 
-@njit(cache=True, nogil=True, forceinline=True)
+@kernel(forceinline=True)
 def add_sensitivity(
     m: int,
     st: Structure,

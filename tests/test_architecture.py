@@ -100,6 +100,14 @@ ALLOWED = {
         "learn",
         "cli",
     },
+    "compare": {
+        "_core",
+        "compounds",
+        "models",
+        "estimation",
+        "plots",
+        "learn",
+    },  # learn and plots: on call
     "testing": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "learn": {
         "_core",

@@ -75,6 +75,7 @@ _WHERE = {
     "estimation.patient": ("Patient",),
     "estimation.individual": ("posterior",),
     "estimation.dose_search": ("dose",),
+    "compare": ("compare_forecasts",),
     "nca": ("nca",),
     "results": ("open_results",),
     "report.dossier": ("dossier",),
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from .compare import compare_forecasts
     from .compounds import (
         Compound,
         EnzymeEffect,

@@ -74,6 +74,7 @@ _WHERE = {
     "estimation.individual": ("posterior",),
     "estimation.dose_search": ("dose",),
     "nca": ("nca",),
+    "translation": ("first_in_human",),
     "results": ("open_results",),
     "report.dossier": ("dossier",),
     "report.assessment": ("Assessment",),
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
     from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
+    from .translation import first_in_human
 
 
 def __dir__() -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, StoreError
 
 
 @contextlib.contextmanager
@@ -23,6 +24,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     ------
     InputError
         If the folder of `path` cannot be made or written.
+    StoreError
+        The disk is full.
     """
     final = Path(path).expanduser()
     try:
@@ -37,5 +40,35 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             old = scratch / ".replaced"
             os.replace(final, old)
         os.replace(draft, final)
+    except OSError as error:
+        if error.errno in FULL:
+            raise write_error(error, final) from error
+        raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+#: what the operating system says when there is no room
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_error(error: Exception, path: Path, kept: str = "what was there is kept") -> StoreError:
+    """What went wrong while a file was written, in words that say what to do.
+
+    Parameters
+    ----------
+    kept
+        What the failure left.
+    """
+    try:
+        free = shutil.disk_usage(path.parent).free
+        room = f"{free / 1e6:,.0f} MB are free there"
+    except OSError:
+        free, room = None, "nobody can say how much is free there"
+    if getattr(error, "errno", None) in FULL or (free is not None and free < 1e6):
+        return StoreError(
+            f"{path}: the disk is full, or files may not be so large ({room}); free some space and "
+            f"run the same command again; {kept}"
+        )
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return StoreError(f"{path}: cannot be written ({reason}; {room}); {kept}")

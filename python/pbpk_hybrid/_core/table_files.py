@@ -9,9 +9,9 @@ refused with the line and what to write instead.
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import re
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 
 from .errors import FileFormatError
+from .limits import read_table_text
 from .units import quantity
 
 #: texts that mean "not given", whatever their case
 MISSING = frozenset(("", ".", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none"))
-
-#: characters; a packed file may unpack to any size
-_LARGEST = 2_000_000_000
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")  # D: exponent of Fortran
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
@@ -291,9 +289,9 @@ class Table:
         return out
 
     def _refuse_doubles(self) -> None:
-        doubled = sorted({name for name in self.header if self.header.count(name) > 1})
-        names = [self.base[name] for name in self.header]
-        doubled = doubled or [name for name in self.header if names.count(self.base[name]) > 1]
+        doubled = sorted(name for name, n in Counter(self.header).items() if n > 1)
+        names = Counter(self.base[name] for name in self.header)
+        doubled = doubled or [name for name in self.header if names[self.base[name]] > 1]
         if doubled:
             raise FileFormatError(
                 f"{self.name}, columns",
@@ -316,7 +314,8 @@ def _number_hint(field: str) -> str:
 
 # ---- reading ------------------------------------------------------------------------------------
 def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
-    """Read a CSV file (also .gz), or take a pandas or polars DataFrame.
+    """Read a CSV file (also .gz), or take a table: pandas, polars, pyarrow, or what offers the
+    dataframe interchange.
 
     Files are UTF-8 text with one line of names. Columns are separated by commas,
     semicolons, tabs or (where there are none of these) blanks. A first line that begins
@@ -337,8 +336,8 @@ def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
     FileFormatError
         no such file, not a table, lines of unequal length, ambiguous numbers.
     """
-    if hasattr(source, "columns") and hasattr(source, "__getitem__"):
-        return _from_frame(source)
+    if is_frame(source):
+        return _from_frame(_plain_frame(source))
     try:
         path = Path(source)
     except TypeError as err:
@@ -346,6 +345,33 @@ def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
             "path", type(source).__name__, "a path of a CSV file, or a DataFrame"
         ) from err
     return _from_file(path, keys)
+
+
+def is_frame(source: Any) -> bool:
+    """Whether `source` is a table in memory, of whatever library."""
+    named = hasattr(source, "columns") and hasattr(source, "__getitem__")
+    return named or any(hasattr(source, name) for name in ("__dataframe__", "__arrow_c_stream__"))
+
+
+def is_table(source: Any) -> bool:
+    """Whether `source` is a table in memory or the name of a text file."""
+    import os
+
+    if isinstance(source, (str, os.PathLike)):
+        return str(source).lower().endswith((".csv", ".csv.gz", ".tsv", ".txt", ".dat"))
+    return is_frame(source) and not hasattr(source, "data_vars")
+
+
+def _plain_frame(source: Any) -> Any:
+    """A frame whose columns are names: pandas and polars as they are, others through pandas."""
+    names = getattr(source, "columns", None)
+    if names is not None and not hasattr(source, "to_pylist"):
+        return source
+    if hasattr(source, "to_pandas"):  # pyarrow
+        return source.to_pandas()
+    import pandas as pd
+
+    return pd.api.interchange.from_dataframe(source)
 
 
 def _from_frame(frame: Any) -> Table:
@@ -407,7 +433,10 @@ def _from_file(path: Path, keys: Sequence[str]) -> Table:
         fields = _split(body, separator)
     except csv.Error as err:
         raise FileFormatError(
-            "path", str(path), "a text file of comma-separated columns", hint=str(err)
+            "path",
+            str(path),
+            "a text file of comma-separated columns",
+            hint="a quote is opened and not closed" if "field larger" in str(err) else str(err),
         ) from err
     header, rows = fields[0][1], [f for f in fields[1:] if any(f[1])]
     header = [name.strip() for name in header]
@@ -429,22 +458,8 @@ def _from_file(path: Path, keys: Sequence[str]) -> Table:
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    size, out = 0, []
-    try:
-        with opener(path, "rt", newline=None, encoding="utf-8-sig") as file:
-            for number, text in enumerate(file, start=1):
-                size += len(text)
-                if size > _LARGEST:
-                    raise FileFormatError(
-                        "path", str(path), f"a table of at most {_LARGEST:.0e} characters"
-                    )
-                out.append((number, text.rstrip("\n")))
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as err:
-        raise FileFormatError(
-            "path", str(path), "a text file of comma-separated columns (UTF-8)", hint=str(err)
-        ) from err
-    return out
+    text = read_table_text(path, expected="a text file of comma-separated columns (UTF-8)")
+    return [(i, line.rstrip("\n")) for i, line in enumerate(io.StringIO(text), start=1)]
 
 
 def _is_header(text: str, keys: Sequence[str]) -> bool:

@@ -18,11 +18,13 @@ from .._core.errors import InputError
 from .._core.numbers_in_text import NUMBER
 from .._core.units import quantity
 from ..cli.scale import parse as parse_sources
-from ..cli.study import matching, published, single_dose
+from ..cli.study import matching, own_observations, published, single_dose, usual_dose
 from ..cli.subjects import draw
 from ..compounds import get_compound
+from ..compounds.usual_doses import usual_doses
 from ..dosing import Regimen
 from ..nca import nca
+from ..physiology import with_conditions
 from ..simulation.single import TimeGrid, simulate
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ class Choice:
         Whether enzyme activity and absorption differ between people.
     clearance, distribution
         Basis such as "in_vitro", "predicted"; "" for the compound's own.
+    special
+        Special population in words, such as "severe renal impairment"; "" for none.
+    observed
+        CSV file of own observations; "" for published ones of the same dose.
     """
 
     compound: str
@@ -68,6 +74,8 @@ class Choice:
     variability: bool = True
     clearance: str = ""
     distribution: str = ""
+    special: str = ""
+    observed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +120,20 @@ class Study:
             save_results(self.simulation, path)
             return path.read_bytes()
 
+    def report(self) -> bytes:
+        """The study as one HTML file that loads nothing."""
+        from ..report.html import write_report
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_report(
+                Path(folder) / "report.html",
+                self.simulation,
+                compound=get_compound(str(self.simulation.attrs["compound"])),
+                result=self.analysis,
+                observed=self.observed,
+            )
+            return path.read_bytes()
+
     def csv(self) -> bytes:
         """One line per person: the analysis, or the largest concentration where there is none."""
         if self.analysis is not None:
@@ -145,17 +167,7 @@ def simulate_choice(choice: Choice) -> Study:
         raise InputError("hours", choice.hours, "a time of at most a year [h]")
     drug = get_compound(choice.compound)
     regimen = Regimen.parse(choice.dose)
-    people = draw(
-        choice.subjects,
-        "human",
-        choice.seed,
-        generator=choice.generator,
-        age=choice.age or None,
-        sex=choice.sex or None,
-        body_weight=None,
-        bmi=choice.bmi or None,
-        egfr=choice.egfr or None,
-    )
+    people = people_of(choice)
     result = simulate(
         drug,
         regimen,
@@ -167,9 +179,48 @@ def simulate_choice(choice: Choice) -> Study:
         clearance=choice.clearance or None,
         distribution=choice.distribution or None,
     )
-    one = single_dose(regimen)
-    observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))
+    if choice.observed:
+        observed = own_observations(choice.observed, drug.name, "human")[0]
+    else:
+        one = single_dose(regimen)
+        observed = matching(published(drug.name, "human"), one, float(result["dose"].median()))
     return Study(result, nca(result) if len(regimen) else None, observed)
+
+
+def people_of(choice: Choice) -> xr.Dataset:
+    """The people of a choice.
+
+    Raises
+    ------
+    InputError and its kin
+        Filters that cannot be used, or that nobody meets.
+    """
+    survey = choice.generator == "survey"
+    people = draw(
+        choice.subjects,
+        "human",
+        choice.seed,
+        generator=choice.generator,
+        table={"special": choice.special} if choice.special and survey else None,
+        age=choice.age or None,
+        sex=choice.sex or None,
+        body_weight=None,
+        bmi=choice.bmi or None,
+        egfr=choice.egfr or None,
+    )
+    return people if survey or not choice.special else with_conditions(people, choice.special)
+
+
+def dose_of(compound: str) -> str:
+    """The dose in which a compound is usually given, in words; 100 mg by mouth, or into a vein
+    where no absorption is known, if no study says.
+    """
+    known = usual_doses().get(compound)
+    if known is not None and known.victim:
+        return known.victim
+    if found := usual_dose(published(compound, "human")):
+        return found
+    return "100 mg oral" if get_compound(compound).absorption_rate else "100 mg iv"
 
 
 def forecast_pasted(
@@ -186,11 +237,7 @@ def forecast_pasted(
     from ..learn import Forecaster
 
     rows = ["ID,TIME,AMT,DV,EVID,MDV", "1,0,1,.,1,1"]
-    for number, line in enumerate(
-        filter(None, (part.strip() for part in text.splitlines())), start=1
-    ):
-        time, value = _sample(line, f"samples, line {number}")
-        rows.append(f"1,{time!r},.,{value!r},0,0")
+    rows += [f"1,{time!r},.,{value!r},0,0" for time, value in read_samples(text)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.csv"
         path.write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -199,6 +246,18 @@ def forecast_pasted(
     return Forecaster.load().forecast(
         samples, dose, known, compound or None, times=np.linspace(hours / 96, hours, 96)
     )
+
+
+def read_samples(text: str) -> list[tuple[float, float]]:
+    """Time [h] and concentration [mg/L] of each line of pasted samples.
+
+    Raises
+    ------
+    InputError
+        A line of another form; names it.
+    """
+    lines = filter(None, (part.strip() for part in text.splitlines()))
+    return [_sample(line, f"samples, line {n}") for n, line in enumerate(lines, start=1)]
 
 
 def _sample(line: str, where: str) -> tuple[float, float]:

@@ -53,6 +53,37 @@ def complete_distribution() -> list[str]:
     return ["predicted", "in_vivo"]
 
 
+def complete_special() -> list[str]:
+    """Groups of people."""
+    from ..physiology.conditions.special import GROUPS
+
+    return list(GROUPS)
+
+
+def complete_renal() -> list[str]:
+    """Stages of renal impairment."""
+    from ..physiology.conditions.disease import RENAL_STAGES
+
+    return list(RENAL_STAGES)
+
+
+def complete_hepatic() -> list[str]:
+    """Child-Pugh classes."""
+    from ..physiology.conditions.disease import CIRRHOSIS
+
+    return list(CIRRHOSIS)
+
+
+def complete_phenotype(incomplete: str) -> list[str]:
+    """Polymorphic enzymes and transporters with their phenotypes."""
+    from ..physiology.conditions.enzymes import PHENOTYPES
+    from ..physiology.conditions.transporters import TRANSPORTER_PHENOTYPES
+
+    known = {**PHENOTYPES, **TRANSPORTER_PHENOTYPES}
+    texts = (f"{name}={phenotype}" for name, row in known.items() for phenotype in row)
+    return [text for text in texts if text.startswith(incomplete)]
+
+
 def complete_field(incomplete: str) -> list[str]:
     """Fields of a compound, for ``--set``."""
     import dataclasses
@@ -68,8 +99,12 @@ __all__ = [
     "complete_compound",
     "complete_distribution",
     "complete_field",
+    "complete_hepatic",
     "complete_hepatic_model",
     "complete_method",
     "complete_partition_method",
+    "complete_phenotype",
+    "complete_renal",
+    "complete_special",
     "complete_species",
 ]

@@ -18,9 +18,13 @@ from .completion import (
     complete_compound,
     complete_distribution,
     complete_field,
+    complete_hepatic,
     complete_hepatic_model,
     complete_method,
     complete_partition_method,
+    complete_phenotype,
+    complete_renal,
+    complete_special,
     complete_species,
 )
 from .parsing import number_option
@@ -56,6 +60,34 @@ Sex = Annotated[str | None, typer.Option(help="female, male, or the fraction of 
 BodyWeight = Annotated[str | None, typer.Option(help='[kg], such as "60-90".')]
 BMI = Annotated[str | None, typer.Option(help='[kg/m2], such as "18-30".')]
 EGFR = Annotated[str | None, typer.Option(help='[mL/min/1.73 m2], such as "30-60".')]
+SpecialPopulation = Annotated[
+    str | None,
+    typer.Option(
+        help='In words: "elderly, severe renal impairment", "obese class 3", "children".',
+        autocompletion=complete_special,
+    ),
+]
+Renal = Annotated[
+    str | None,
+    typer.Option(
+        help='Renal impairment: mild, moderate, severe, failure, or a GFR "25" [mL/min/1.73 m2].',
+        autocompletion=complete_renal,
+    ),
+]
+Hepatic = Annotated[
+    str | None,
+    typer.Option(help="Cirrhosis of Child-Pugh class A, B or C.", autocompletion=complete_hepatic),
+]
+Pregnant = Annotated[
+    str | None, typer.Option(help='Gestational age [week], such as "30"; women are drawn.')
+]
+Phenotype = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of everybody, such as CYP2D6=poor; again for more.",
+        autocompletion=complete_phenotype,
+    ),
+]
 Like = Annotated[
     str | None,
     typer.Option(
@@ -189,11 +221,14 @@ Times = Annotated[
 Compartments = Annotated[
     str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
 ]
-Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
+Backend = Annotated[
+    str, typer.Option(help="auto, embedded, julia, cuda or cuda32 (untested on CUDA).")
+]
 Method = Annotated[
     str | None,
     typer.Option(
-        help="rodas5p, rodas4, rodas4p or expm [default: rodas5p].", autocompletion=complete_method
+        help="auto, rodas5p, rodas4, rodas4p or expm [default: auto].",
+        autocompletion=complete_method,
     ),
 ]
 RelativeTolerance = Annotated[

@@ -127,9 +127,9 @@ def simulate(
     Writes simulation.nc (all curves), nca.csv (Cmax, AUC, half-life, ... of each
     subject) and profile.png into the folder --out. Files of these names are replaced.
     """
-    choice = people.choice(study.subjects)
     resumable = "finished chunks are kept: the same command with the same --seed goes on"
     with reporting(debug, resumable if output.is_store else "nothing was written"):
+        choice = people.choice(study.subjects)
         if output.is_store and study.subjects > chunks.chunk and chunks.scheduler is None:
             from ..scale.workers import warm_up
 
@@ -313,7 +313,7 @@ def simulate_to_folder(
             compared=study.compared(float(sim["dose"].median())),
             dose=study.dose,
             observations_known=study.observations is not None,
-            remarks=remarks(study),
+            remarks=(*special_people(people, study), *remarks(study)),
         )
         files = write_results(results, study.compound, output)
     if as_json:
@@ -321,6 +321,16 @@ def simulate_to_folder(
     elif not quiet:
         print_summary(results, files)
     return int((sim["status"].values != 0).sum())
+
+
+def special_people(people: xr.Dataset, study: Study) -> tuple[str, ...]:
+    """Who they are, where they are no average people, and that published data are of others."""
+    special = str(people.attrs.get("special", "no"))
+    if special == "no":
+        return ()
+    others = study.observations is not None and not study.own
+    text = "; the published data are of people without that" if others else ""
+    return (f"special population: {special}{text}",)
 
 
 def remarks(study: Study) -> tuple[str, ...]:

@@ -27,6 +27,37 @@ class SubjectOptions:
     bmi: opt.BMI = None
     egfr: opt.EGFR = None
     generator: opt.Generator = "survey"
+    special: opt.SpecialPopulation = None
+    renal: opt.Renal = None
+    hepatic: opt.Hepatic = None
+    pregnant: opt.Pregnant = None
+    phenotype: opt.Phenotype = None
+
+    def conditions(self) -> dict[str, Any]:
+        """``special`` of ``sample_population``, where a condition is asked for.
+
+        Raises
+        ------
+        InputError, UnknownNameError
+            Something that cannot be understood, is said twice, or is no human's.
+        """
+        given = {
+            "renal": self.renal,
+            "hepatic": self.hepatic,
+            "pregnant": self.pregnant,
+            "phenotypes": self.phenotype or None,
+        }
+        named = {name: value for name, value in given.items() if value is not None}
+        if not named and self.special is None:
+            return {}
+        from ..physiology.conditions.special import read_special
+
+        asked = read_special(self.special, **named)
+        if self.species != "human":
+            raise InputError(
+                "--species", self.species, "human", hint=f"people only can be: {asked}"
+            )
+        return {"special": {name: value for name, value in vars(asked).items() if value}}
 
     def choice(
         self, count: int, extrapolate: bool = False, table: Mapping[str, Any] | None = None
@@ -34,7 +65,8 @@ class SubjectOptions:
         """`count` subjects of this kind; `table` as of :class:`SubjectChoice`."""
         names = ("age", "sex", "body_weight", "bmi", "egfr")
         filters = {name: getattr(self, name) for name in names}
-        return SubjectChoice(count, self.species, self.generator, filters, extrapolate, table or {})
+        table = {**(table or {}), **self.conditions()}
+        return SubjectChoice(count, self.species, self.generator, filters, extrapolate, table)
 
 
 @dataclass(frozen=True)
@@ -54,7 +86,8 @@ class SubjectChoice:
     extrapolate : bool
         With ``"pcdm"``: allow ranges without training subjects.
     table : mapping
-        ``like``, ``where`` and ``strict`` of ``sample_population``, those that are given.
+        ``like``, ``where``, ``strict`` and ``special`` of ``sample_population``, those that
+        are given.
     computing : mapping
         With ``"pcdm"``: ``device`` and ``precision`` of the network.
     """
@@ -165,8 +198,9 @@ def draw(
             raise InputError(
                 "--species", species, "human", hint="the diffusion model knows people only"
             )
+        asked = {**parsed, **(table or {})}
         parts = [
-            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate, **(computing or {}))
+            diffusion_block(n, b, seed, asked, extrapolate=extrapolate, **(computing or {}))
             for b in range(len(block_sizes(n)))
         ]
         return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._core.arguments import check_path
 from .._core.errors import FileFormatError, InputError
+from .._core.limits import border, check_nesting, read_text
 
 
 def read_compound_values(path: str | os.PathLike) -> dict[str, Any]:
@@ -50,47 +51,30 @@ def read_compound_values(path: str | os.PathLike) -> dict[str, Any]:
     return dict(values)
 
 
-#: bytes; the largest curated file has a few thousand
-_LARGEST = 1_000_000
-
-
 def _parse(path: Path) -> Any:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise FileFormatError("path", str(path), f"a file of at most {_LARGEST} bytes")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise FileFormatError(
-            "path", str(path), "a readable TOML or YAML file", hint=str(err)
-        ) from err
+    text = read_text(path, "settings_bytes", expected="a readable TOML or YAML file")
     suffix = path.suffix.lower()
+    if suffix not in (".toml", ".yaml", ".yml", ".json"):
+        raise InputError("path", str(path), "a file that ends in .toml, .yaml, .yml or .json")
+    check_nesting(text, str(path))
     if suffix == ".toml":
         import tomllib
 
-        try:
+        with border("path", str(path), "a TOML file"):
             return tomllib.loads(text)
-        # TOMLDecodeError is a ValueError; so are impossible dates and numbers
-        except (ValueError, RecursionError) as err:
-            raise FileFormatError("path", str(path), "a TOML file", hint=str(err)) from err
-    if suffix in (".yaml", ".yml", ".json"):
-        return _yaml(text, path)
-    raise InputError("path", str(path), "a file that ends in .toml, .yaml, .yml or .json")
+    return _yaml(text, path)
 
 
 def _yaml(text: str, path: Path) -> Any:
     import yaml
 
-    try:
+    with border("path", str(path), "a YAML file"):
         # nine lines of aliases to aliases can stand for a thousand million values
         if any(
             isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=yaml.SafeLoader)
         ):
             raise FileFormatError("path", str(path), "a YAML file without aliases (*name)")
         return yaml.load(text, Loader=_yaml_loader())
-    except (yaml.YAMLError, ValueError, RecursionError) as err:
-        if isinstance(err, FileFormatError):
-            raise
-        raise FileFormatError("path", str(path), "a YAML file", hint=str(err)) from err
 
 
 @cache

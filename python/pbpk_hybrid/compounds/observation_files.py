@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.limits import table_file
 from .observation_columns import record, text
 
 # ---- PBPK_PC ------------------------------------------------------------------------------------
@@ -47,8 +48,7 @@ PBPK_PC: dict[str, dict[str, Any]] = {
 def read_pbpk_pc(path: Path, name: str, dtxsid: str) -> list[dict[str, Any]]:
     """The samples of one file of ``PBPK_PC``, as records of :mod:`.observation_columns`."""
     about = PBPK_PC[name]
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, skipinitialspace=True))
+    rows = list(csv.DictReader(table_file(path), skipinitialspace=True))
     return [
         record(
             time=float(r["time"]) + about.get("start", 0.0),
@@ -82,7 +82,7 @@ def read_cvtdb(path: Path, name: str | None, dtxsid: str) -> list[dict[str, Any]
     """
     import pandas as pd
 
-    table = pd.read_csv(path, low_memory=False)
+    table = pd.read_csv(table_file(path), low_memory=False)
     keep = (
         table["conc"].notna()
         & table["analyzed_chem_dtxsid"].eq(table["dosed_chem_dtxsid"])

@@ -77,6 +77,7 @@ from typing import Any
 import numpy as np
 
 from .._core.errors import InputError, unknown_name
+from .._core.limits import check
 from .._core.units import quantity
 from .regimen import Regimen
 from .steady import STEADY_COLUMNS, SteadyStates, steady_states
@@ -600,7 +601,10 @@ def dose_times(
         with np.errstate(divide="ignore", invalid="ignore"):
             started = np.where(ii > 0, np.floor((end - first) / ii) + 1, 0)
         extra = np.clip(np.minimum(extra, started), 0, None).astype(np.int64)
-    check_count("additional_doses", int(extra.max(initial=0)))  # before they are written out
+    # before they are written out
+    check_count("additional_doses", int(extra.max(initial=0)))
+    beyond = float(extra.sum(dtype=float)) - 1000.0 * extra.size
+    check("regimen_doses", beyond, "regimen", error=InputError)
     rows = np.repeat(giving, extra + 1)
     starts = np.cumsum(extra + 1) - (extra + 1)
     k = np.arange(rows.size) - np.repeat(starts, extra + 1)

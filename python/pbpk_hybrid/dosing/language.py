@@ -45,6 +45,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core.errors import InputError, UnknownNameError, unknown_name
+from .._core.limits import check
 from .._core.numbers_in_text import NUMBER, meant
 from .._core.units import quantity
 from .dose_record import dose_record
@@ -258,6 +259,9 @@ class _Parser:
                 self._next("after")
                 after = self._hours("a time such as '12 h' after 'after'")
             phases.append(Phase(self._parts(), after, then.field, then.text))
+        # each part has its own bound; all of them are written out, too
+        total = sum(part.count for phase in phases for part in phase.parts)
+        check("regimen_doses", total, "regimen", error=InputError)
         return phases
 
     def _parts(self) -> tuple[Part, ...]:

@@ -350,7 +350,8 @@ def _regimen(
     )
     for item in ("ADDL", "SS"):
         value = records.number(item, 0)
-        records.refuse(dose & (value != np.floor(value)), item, "a whole number")
+        whole = (value == np.floor(value)) & (np.abs(value) < 1e9)
+        records.refuse(dose & ~whole, item, "a whole number below 1e9")
 
     def of_doses(values: np.ndarray, otherwise: float = 0) -> np.ndarray:
         return np.where(dose, values, otherwise)

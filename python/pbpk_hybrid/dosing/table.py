@@ -119,8 +119,10 @@ def make_columns(values: Mapping[str, Any], n: int | None = None) -> dict[str, n
 
 def _typed(name: str, source: np.ndarray, kind: str) -> np.ndarray:
     """`source` in the type of its column."""
-    if kind == "i" and source.dtype.kind == "f" and not np.all(source == np.floor(source)):
-        raise InputError(name, source.tolist(), "whole numbers")
+    if kind == "i" and source.dtype.kind == "f":
+        whole = (source == np.floor(source)) & (np.abs(source) < 2.0**53)
+        if not np.all(whole):
+            raise InputError(name, source.tolist(), "whole numbers")
     try:
         return source.astype(_DTYPE[kind], copy=False)
     except (TypeError, ValueError) as err:

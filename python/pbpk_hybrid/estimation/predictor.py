@@ -5,7 +5,7 @@ engine's forward sensitivities.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -199,7 +199,9 @@ class Predictor:
         options: SolverOptions | None = None,
     ):
         self.system, self.data, self.targets = named(system), data, targets
-        self.options = options or SolverOptions()
+        chosen = options or SolverOptions()
+        # one method for values and gradients
+        self.options = replace(chosen, method=chosen.integrator)
         if self.options.method == "expm":
             raise InputError(
                 "options.method", "expm", "a method with sensitivities, such as 'rodas5p'"

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import FileFormatError, nearest_names
+from .._core.limits import border, check_nesting, read_text, table_file
 from ..models.expressions.parser import parse_expression
 from ..models.expressions.tree import Expression, number, symbol, symbols
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_BYTES, MOST_ROWS = 50_000_000, 1_000_000
+MOST_ROWS = 1_000_000
 SCALES = ("lin", "log", "log10")
 #: name of a noise model -> (distribution, transformation)
 NOISE = {
@@ -173,14 +174,10 @@ def read_tables(path: str | os.PathLike) -> PetabTables:
 def _yaml(file: Path) -> dict[str, Any]:
     import yaml
 
-    try:
-        if file.stat().st_size > MOST_BYTES:
-            raise FileFormatError(
-                file.name, f"{file.stat().st_size} bytes", f"at most {MOST_BYTES}"
-            )
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise FileFormatError("yaml", str(file), "a PEtab YAML file", hint=str(error)) from error
+    text = read_text(file, "settings_bytes", field="yaml", expected="a PEtab YAML file")
+    check_nesting(text, str(file))
+    with border("yaml", str(file), "a PEtab YAML file"):
+        loaded = yaml.safe_load(text)
     if not isinstance(loaded, dict):
         raise FileFormatError(file.name, type(loaded).__name__, "a PEtab problem: keys with values")
     return loaded
@@ -214,12 +211,11 @@ class _Reader:
             path = self.folder / str(name)
             self.at = f"{kind} table {name}"
             try:
-                if path.stat().st_size > MOST_BYTES:
-                    raise self.wrong(f"{path.stat().st_size} bytes", f"at most {MOST_BYTES}")
-                frame = pd.read_csv(
-                    path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig"
-                )
-            except (OSError, ValueError) as error:
+                text = table_file(path, expected="a table separated by tabs")
+                frame = pd.read_csv(text, sep="\t", dtype=str, keep_default_na=False)
+            except FileFormatError:
+                raise
+            except ValueError as error:
                 raise self.wrong(
                     str(name), "a table separated by tabs", str(error)[:200]
                 ) from error

@@ -4,7 +4,6 @@ and processes act.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .._core.errors import FileFormatError, InputError, unknown_name
+from .._core.limits import parse_json, read_text
 from .._core.units import quantity
 
-LARGEST_FILE, MOST_ENTRIES = 200_000_000, 2_000
+MOST_ENTRIES = 2_000
 ALTERNATIVES = {
     "Lipophilicity": "COMPOUND_LIPOPHILICITY",
     "FractionUnbound": "COMPOUND_FRACTION_UNBOUND",
@@ -40,32 +40,11 @@ def read_snapshot(path: Path) -> dict[str, Any]:
     ------
     FileFormatError : a file that is too large, or that is no JSON object
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise FileFormatError(
-                path.name, f"{path.stat().st_size} bytes", f"at most {LARGEST_FILE} bytes"
-            )
-        data = json.loads(
-            path.read_text(encoding="utf-8-sig"),
-            parse_constant=lambda x: math.nan,
-            object_pairs_hook=_once,
-        )
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as err:
-        raise FileFormatError(path.name, str(err)[:200], "a JSON file") from err
-    except OSError as err:
-        raise InputError("source", str(path), "a file that can be read", hint=str(err)) from err
+    text = read_text(path, "json_bytes", field="source", expected="a JSON file (UTF-8)")
+    data = parse_json(text, path.name, field="source")
     if not isinstance(data, dict):
         raise FileFormatError(path.name, type(data).__name__, "a PK-Sim snapshot: a JSON object")
     return data
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of a key given twice, JSON readers keep the last without a word."""
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        twice = next(k for k, n in Counter(k for k, _ in pairs).items() if n > 1)
-        raise FileFormatError(twice, "given twice in one object", "each key once")
-    return out
 
 
 def objects(entry: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:

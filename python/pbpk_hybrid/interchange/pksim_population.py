@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core.errors import FileFormatError, InputError, NoEffectWarning
+from .._core.limits import read_table_text
 from .simulation_file import DELIMITER
 
 if TYPE_CHECKING:
@@ -69,8 +72,9 @@ def read_individuals(
         raise InputError("population", 0, "at least one individual")
     columns = {_UNIT.sub("", str(name)): table[name] for name in table.columns}
     labels = np.asarray(columns.pop(_ID)) if _ID in columns else np.arange(len(table))
-    if len(set(labels.tolist())) != len(labels):
-        twice = next(v for v in labels.tolist() if labels.tolist().count(v) > 1)
+    counts = Counter(labels.tolist())
+    if len(counts) != len(labels):
+        twice = next(v for v, n in counts.items() if n > 1)
         raise InputError(f"population.{_ID}", twice, "each individual once")
     values, covariates, unknown = {}, {}, []
     for name, column in columns.items():
@@ -112,14 +116,11 @@ def _numbers(name: str, column: Any, labels: np.ndarray) -> np.ndarray:
 def _read_table(path: str | os.PathLike) -> pd.DataFrame:
     import pandas as pd
 
+    text = read_table_text(path, field="population", expected="a table of individuals")
     for separator in (",", ";", "\t"):
         try:
             # PK-Sim writes lines of remarks first
-            table = pd.read_csv(path, sep=separator, comment="#")
-        except OSError as error:
-            raise FileFormatError(
-                "population", str(path), "a file that can be read", hint=str(error)
-            ) from error
+            table = pd.read_csv(io.StringIO(text), sep=separator, comment="#")
         except (ValueError, UnicodeError):  # pandas' parser errors are ValueErrors
             continue
         if _ID in table.columns:

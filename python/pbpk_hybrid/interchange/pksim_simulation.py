@@ -9,7 +9,7 @@ from .._core.errors import FileFormatError
 from .._core.xml_files import read_xml
 from .pkml import read_pkml
 from .pksim_model import PKSimModel
-from .simmodel import MAX_BYTES, is_simmodel, simmodel_file
+from .simmodel import is_simmodel, simmodel_file
 
 
 def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
@@ -33,7 +33,7 @@ def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
         alias for two things, formulas that need each other, a table that does not
         ascend); the message names the object by its path
     """
-    root = read_xml(path, MAX_BYTES)
+    root = read_xml(path)
     if is_simmodel(root):
         return PKSimModel(simmodel_file(root, path), str(path))
     if root.tag.rpartition("}")[2] == "Simulation":

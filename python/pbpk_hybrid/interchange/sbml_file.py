@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from .._core.errors import FileFormatError, InputError
+from .._core import limits
+from .._core.errors import FileFormatError
+from .._core.limits import check, limit
+from .._core.xml_files import check_plain_xml
 
-LARGEST_FILE = 20_000_000  # bytes
-DEEPEST, MOST_ELEMENTS = 500, 500_000  # of XML
 MOST_OF_A_KIND = {"species": 5_000, "reaction": 20_000}  # elements outside formulas
 MOST_OTHERS = 50_000
 DEEPEST_FORMULA = 20_000  # libsbml ends the process somewhere between 50,000 and 200,000
@@ -25,24 +26,9 @@ def read_text(source: str | os.PathLike) -> tuple[str, str, int]:
     else:
         path = Path(source)
         name = path.name
-        try:
-            size = path.stat().st_size
-            if size > LARGEST_FILE:
-                raise FileFormatError(name, f"{size} bytes", f"at most {LARGEST_FILE} bytes")
-            text = path.read_text(encoding="utf-8", errors="strict")
-        except UnicodeDecodeError as err:
-            raise FileFormatError(name, "bytes that are not UTF-8", "an SBML file") from err
-        except OSError as err:
-            raise InputError(
-                "source", str(source), "a file that can be read", hint=str(err)
-            ) from err
-    if len(text) > LARGEST_FILE:
-        raise FileFormatError(name, f"{len(text)} characters", f"at most {LARGEST_FILE}")
-    head = text[:100_000].lower()
-    if "<!doctype" in head or "<!entity" in text.lower():
-        raise FileFormatError(
-            name, "a document type or entities", "plain XML"
-        )  # entities can expand without end
+        text = limits.read_text(path, "sbml_bytes", field="source", expected="an SBML file (UTF-8)")
+    check("sbml_bytes", len(text), name)
+    check_plain_xml(text.encode("utf-8", "replace"), name)
     return text, name, _check_shape(text, name)
 
 
@@ -55,6 +41,7 @@ class _Shape:
 
     def __init__(self, name: str):
         self.name, self.count = name, 0
+        self.deepest, self.most = limit("xml_depth"), limit("sbml_elements")
         self.open: list[
             list[int]
         ] = []  # per open element: children, depth of the deepest formula below
@@ -72,8 +59,9 @@ class _Shape:
             n = self.kinds[kind] = self.kinds.get(kind, 0) + 1
             if n > (most := MOST_OF_A_KIND.get(kind, MOST_OTHERS)):
                 self.refuse(f"{n} elements {kind}, at most {most}")
-        if len(self.open) > DEEPEST or self.count > MOST_ELEMENTS:
-            self.refuse(f"{self.count} elements, {len(self.open)} levels deep")
+        if len(self.open) > self.deepest or self.count > self.most:
+            check("xml_depth", len(self.open), self.name)
+            check("sbml_elements", self.count, self.name)
 
     def end(self, _: str) -> None:
         children, below = self.open.pop()
@@ -89,8 +77,8 @@ class _Shape:
         raise FileFormatError(
             self.name,
             what,
-            f"at most {MOST_ELEMENTS} elements, {DEEPEST} levels, "
-            f"formulas of {DEEPEST_FORMULA} terms",
+            f"formulas of at most {DEEPEST_FORMULA} terms, "
+            + ", ".join(f"{n} {kind}" for kind, n in MOST_OF_A_KIND.items()),
         )
 
 
@@ -98,7 +86,7 @@ def _check_shape(text: str, name: str) -> int:
     """Refuse what is nested so deep that libsbml would end the process, or is too much to
     keep; count elements.
     """
-    shape, parser = _Shape(name), expat.ParserCreate()
+    shape, parser = _Shape(name), expat.ParserCreate("utf-8")
     parser.StartElementHandler, parser.EndElementHandler = shape.start, shape.end
     try:
         parser.Parse(text.encode("utf-8"), True)

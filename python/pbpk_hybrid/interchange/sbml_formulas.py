@@ -20,6 +20,7 @@ from ..models.expressions.tree import (
     div,
     mul,
     number,
+    postorder,
     power,
     substitute,
     symbol,
@@ -29,6 +30,8 @@ from ..models.expressions.tree import (
 #: levels of one formula, functions called inside each other, arguments of one operation, and
 #: operations of all formulas of a file
 MOST_LEVELS, MOST_CALLS, MOST_ARGUMENTS, MOST_OPERATIONS = 150, 50, 10_000, 2_000_000
+#: operations of functions, each written out where it is called
+MOST_WRITTEN = 500_000
 
 #: Avogadro's constant as SBML Level 3 Version 1, section 3.4.6 sets it (CODATA 2006)
 AVOGADRO = 6.02214179e23
@@ -143,6 +146,8 @@ class Formulas:
         self.at = ""
         self.rates: set[str] = set()
         self._bodies: dict[str, Expression] = {}
+        self._sizes: dict[str, int] = {}
+        self.written = 0
         self._calling: list[str] = []
 
     def wrong(self, value: object, expected: str, hint: str = "") -> FileFormatError:
@@ -207,14 +212,14 @@ class Formulas:
         try:
             if kind == "e-notation":
                 mantissa, exponent = parts
-                return float(f"{float(mantissa)!r}e{int(exponent)}")
+                return _finite(float(f"{float(mantissa)!r}e{int(exponent)}"), mantissa)
             if kind == "rational":
                 above, below = map(float, parts)
                 return above / below
             (text,) = parts
             if "_" in text:
                 raise ValueError(text)
-            return float(text)
+            return _finite(float(text), text)
         except (ValueError, ZeroDivisionError, OverflowError):
             raise self.wrong(" ".join(parts)[:60], f"a number of type {kind}") from None
 
@@ -331,6 +336,12 @@ class Formulas:
         inside = [symbol(f"argument {a} of {name}") for a in function.arguments]
         body = self._body(name, function, dict(zip(function.arguments, inside, strict=True)))
         given = {str(s.value): a for s, a in zip(inside, args, strict=True)}
+        # functions that call each other can stand for any number of operations
+        self.written += self._sizes[name]
+        if self.written > MOST_WRITTEN:
+            raise self.wrong(
+                f"the function {name}", f"at most {MOST_WRITTEN} operations written out"
+            )
         return substitute([body], given)[0]
 
     def _body(self, name: str, function: Function, local: Mapping) -> Expression:
@@ -343,7 +354,15 @@ class Formulas:
             self._calling.append(name)
             self._bodies[name] = self._node(function.body, local, 0)
             self._calling.pop()
+            self._sizes[name] = sum(1 for _ in postorder([self._bodies[name]]))
         return self._bodies[name]
+
+
+def _finite(value: float, text: str) -> float:
+    """A number that a text writes out; one too large to hold is not infinity, INF is."""
+    if math.isinf(value) and any(c.isdigit() for c in text):
+        raise OverflowError(text)
+    return value
 
 
 def rate_name(name: str) -> str:

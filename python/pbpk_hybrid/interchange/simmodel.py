@@ -34,9 +34,6 @@ from .simulation_file import (
     merged_times,
 )
 
-#: bytes of a file (unpacked) that are read
-MAX_BYTES = 400_000_000
-
 
 def read_simmodel(path: str | os.PathLike) -> SimulationFile:
     """Read a SimModel XML file (``.xml`` or ``.xml.gz``).
@@ -46,7 +43,7 @@ def read_simmodel(path: str | os.PathLike) -> SimulationFile:
     FileFormatError : not such a file, or something in it that cannot be understood; names
         the object
     """
-    return simmodel_file(read_xml(path, MAX_BYTES), path)
+    return simmodel_file(read_xml(path), path)
 
 
 def is_simmodel(root: ElementTree.Element) -> bool:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._core.errors import CheckpointError, MissingDependencyError
+from .._core.errors import CheckpointError, FileFormatError, MissingDependencyError
 from .._core.files import atomic_path
+from .._core.limits import border, check, check_nesting, parse_json
 from .._core.optional import require
 from .._core.provenance import VERSION
 from .parameter_names import present_names
@@ -29,8 +30,6 @@ from .parameter_names import present_names
 if TYPE_CHECKING:
     from torch import nn
 
-#: largest file that is read, in bytes: far above anything this package writes
-LARGEST = 2 * 1024**3
 #: largest number among the weights; those of the shipped networks are below 300
 LARGEST_WEIGHT = 1e6
 _KEY = "pbpk_hybrid"
@@ -115,19 +114,20 @@ def read_config(path: str | os.PathLike, *, kind: str, format_version: int) -> d
         format version
     """
     path = _existing(path)
+    _check_header(path)
     safe_open = require("safetensors", "learn", "checkpoints").safe_open
-    try:
+    with border("path", str(path), "a whole safetensors file", error=CheckpointError):
         with safe_open(path, framework="pt") as file:
-            head = json.loads((file.metadata() or {})[_KEY], parse_constant=_no_number)
-        found, version, config = head["kind"], head["format_version"], head["config"]
-    except KeyError as error:
+            text = (file.metadata() or {}).get(_KEY, "")
+        if text:
+            check_nesting(text, str(path), json_text=True, error=CheckpointError)
+        head = json.loads(text, parse_constant=_no_number) if text else {}
+    missing = [n for n in ("kind", "format_version", "config") if n not in head]
+    if missing:
         raise CheckpointError(
-            "path", str(path), "a checkpoint written by pbpk_hybrid", hint=f"no {error} in it"
-        ) from error
-    except Exception as error:  # the library's own error type is not public
-        raise CheckpointError(
-            "path", str(path), "a whole safetensors file", hint=_first_line(error)
-        ) from error
+            "path", str(path), "a checkpoint written by pbpk_hybrid", hint=f"no {missing[0]} in it"
+        )
+    found, version, config = head["kind"], head["format_version"], head["config"]
     if found != kind:
         raise CheckpointError(
             "kind", found, repr(kind), hint=f"{path.name} belongs to another component"
@@ -366,9 +366,39 @@ def _existing(path: str | os.PathLike) -> Path:
         path = path.with_suffix(".safetensors")
     if not path.is_file():
         raise CheckpointError("path", str(path), "a checkpoint file that exists")
-    if path.stat().st_size > LARGEST:
-        raise CheckpointError("path", f"{path.stat().st_size} bytes", f"at most {LARGEST} bytes")
+    check("checkpoint_bytes", path.stat().st_size, str(path), error=CheckpointError)
     return path
+
+
+def _check_header(path: Path) -> None:
+    """The table at the start of a safetensors file, looked at before the library sees it: it
+    would read a header of any depth, and a table of any number of tensors.
+
+    Raises
+    ------
+    CheckpointError
+        not such a file, or a header over the limits
+    """
+    with border("path", str(path), "a whole safetensors file", error=CheckpointError):
+        with path.open("rb") as file:
+            first = file.read(8)
+            size = int.from_bytes(first, "little")
+            if len(first) < 8 or size > path.stat().st_size - 8:
+                raise CheckpointError(
+                    "path",
+                    str(path),
+                    "a whole safetensors file",
+                    hint=f"its header would have {size:,} bytes",
+                )
+            check("checkpoint_header", size, str(path), error=CheckpointError)
+            text = file.read(size).decode("utf-8")
+        try:
+            table = parse_json(text, path.name, expected="the header of a safetensors file")
+        except FileFormatError as error:
+            raise CheckpointError(
+                "path", str(path), "a whole safetensors file", hint=str(error)
+            ) from error
+        check("checkpoint_tensors", len(table), str(path), error=CheckpointError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ import pandas as pd
 from .._core.arguments import check_real
 from .._core.errors import FileFormatError, InputError
 from .._core.files import atomic_path
+from .._core.limits import parse_json, read_text
 from .blocks import Block, Heading, Table, Text
 from .render import write_document, writer
 from .scenarios import RUNNER, SCENARIOS, SEED, SUBJECTS
@@ -225,7 +226,7 @@ def _interpreter(field: str, path: Path) -> Path:
 
 def _stored(field: str, path: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(read_text(path, "json_bytes", field=field), str(path), field=field)
         same = {s["name"]: s for s in found["asked"]["scenarios"]}
         size = (found["asked"]["subjects"], found["asked"]["seed"])
         found["version"], found["python"], found["results"].items()

@@ -4,7 +4,9 @@ all, and nothing lost on the way.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import numpy as np
 import xarray as xr
 
 from .._core.arguments import check_choice, check_path
-from .._core.errors import FileFormatError, InputError, PBPKError
-from .._core.files import atomic_path
+from .._core.errors import FileFormatError, InputError
+from .._core.files import atomic_path, write_error
+from .._core.limits import border, check
 from .._core.optional import require
 from .._core.schemas import SCHEMAS, validate
+from .._core.store_files import check_ratio, check_texts, codecs, open_store
 
 NETCDF = (".nc", ".nc4", ".netcdf")
 ZARR = ".zarr"
@@ -47,6 +51,8 @@ def save_results(
     ------
     InputError
         Another ending, a compression out of range, or a place that cannot be written.
+    StoreError
+        The disk is full, or the file cannot be written for another reason.
     SchemaError
         The Dataset does not follow its schema.
     MissingDependencyError
@@ -69,16 +75,24 @@ def save_results(
     clean = _portable(ds)
     if target.suffix == ZARR:
         require("zarr", "scale", "writing .zarr")
-        with atomic_path(target) as draft:
-            # format 2: format 3 has no settled way yet to write text of fixed width
-            clean.to_zarr(draft, mode="w", zarr_format=2, consolidated=False)
+        with atomic_path(target) as draft, _writing(target):
+            # format 2: format 3 has no settled way yet to write text of fixed width. Every chunk
+            # is written, with a checksum, so that any reader notices one that is lost or damaged
+            clean.to_zarr(
+                draft,
+                mode="w",
+                zarr_format=2,
+                consolidated=False,
+                write_empty_chunks=True,
+                encoding={name: _packed(v.dtype) for name, v in clean.variables.items()},
+            )
         return target
     encoding = {
         name: {"zlib": True, "complevel": compression, "shuffle": True}
         for name, v in clean.variables.items()
         if compression and v.dtype.kind in "fiub" and v.ndim
     }
-    with atomic_path(target) as draft:
+    with atomic_path(target) as draft, _writing(target):
         try:
             clean.to_netcdf(draft, engine="netcdf4", format="NETCDF4", encoding=encoding)
         except (TypeError, ValueError) as err:
@@ -86,6 +100,22 @@ def save_results(
                 "ds", str(err), "variables and attributes that netCDF can hold"
             ) from err
     return target
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """HDF5 says "HDF error" when the disk is full."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise write_error(error, target) from error
+
+
+def _packed(dtype: np.dtype) -> dict[str, Any]:
+    filters, compressor = codecs(dtype)
+    if dtype.kind in "OT":  # texts of any length have a filter of their own
+        return {"compressors": (compressor,)}
+    return {"filters": tuple(filters) or None, "compressors": (compressor,)}
 
 
 def _portable(ds: xr.Dataset) -> xr.Dataset:
@@ -130,47 +160,46 @@ def open_results(path: str | os.PathLike, *, schema: str | None = "simulation") 
         check_choice("schema", schema, SCHEMAS)
     if not source.exists():
         raise FileFormatError("path", str(source), "an existing .nc file or .zarr folder")
-    options: dict[str, Any] = {"decode_times": False, "decode_timedelta": False}
-    try:
+    with border("path", str(source), "a netCDF file or zarr store"):
         if source.suffix == ZARR:
-            require("zarr", "scale", "reading .zarr")
-            opened = xr.open_dataset(source, engine="zarr", consolidated=False, **options)
+            opened = open_store(source)
         else:
+            _refuse_bombs(source)
+            options: dict[str, Any] = {"decode_times": False, "decode_timedelta": False}
             opened = xr.open_dataset(source, engine="netcdf4", **options)
         with opened:
-            _refuse_bombs(opened, source)
             ds = opened.load()
-    except (PBPKError, KeyboardInterrupt):
-        raise
-    # a damaged file makes the libraries raise nearly anything: AttributeError, MemoryError, ...
-    except Exception as err:
-        raise FileFormatError(
-            "path", str(source), "a netCDF file or zarr store", hint=str(err)
-        ) from err
-    ds = _plain_text(ds)
+        ds = _plain_text(ds)
     return ds if schema is None else validate(ds, schema)
 
 
-#: a file may always unpack to this [bytes] ...
-_UNPACKED = 64 * 1024**2
-#: ... and otherwise to so many times its size: deflate packs at most 1,030 to 1, zarr's
-#: compressors somewhat more
-_RATIO = {"file": 1100, "folder": 10_000}
-
-
-def _refuse_bombs(ds: xr.Dataset, source: Path) -> None:
+def _refuse_bombs(source: Path) -> None:
     """A small file that would unpack to more memory than it can hold numbers for is
-    damaged or made to do harm.
+    damaged or made to do harm; so is a small variable in a huge chunk.
     """
-    files = [source] if source.is_file() else [f for f in source.rglob("*") if f.is_file()]
-    size = sum(f.stat().st_size for f in files)
-    if ds.nbytes > max(_UNPACKED, _RATIO["file" if source.is_file() else "folder"] * size):
-        raise FileFormatError(
-            "path",
-            str(source),
-            f"a file that can hold the {ds.nbytes:.3g} bytes it claims",
-            hint=f"it has {size} bytes",
-        )
+    import netCDF4
+
+    where, size = str(source), source.stat().st_size
+    with netCDF4.Dataset(source) as file:
+        check("results_variables", len(file.variables), where)
+        claimed = 0.0
+        for name, v in file.variables.items():
+            text = v.dtype is str
+            width = 8 if text else v.dtype.itemsize
+            nbytes = np.prod(v.shape, dtype=float) * width
+            claimed += nbytes
+            chunk = v.chunking()
+            if isinstance(chunk, list):
+                piece = np.prod(chunk, dtype=float) * width
+                check("results_chunk", piece, f"{where}, chunk of {name}")
+                if piece > 8.0 * nbytes:
+                    check_ratio(piece, size, f"{where}, chunk of {name}")
+        check("results_bytes", claimed, where)
+        check_ratio(claimed, size, where)
+        for name, v in file.variables.items():
+            if v.dtype is str:
+                texts = np.atleast_1d(v[...]).ravel()
+                check_texts(max(map(len, texts), default=0), texts.size, f"{where}, {name}")
 
 
 def _plain_text(ds: xr.Dataset) -> xr.Dataset:

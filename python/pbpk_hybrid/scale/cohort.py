@@ -41,7 +41,10 @@ FILTERS = (
     "where",
     "strict",
     "organs",
+    "special",
 )
+#: of these, what the diffusion model takes beside its condition
+_BESIDE_CONDITION = ("like", "where", "strict", "organs", "special")
 
 
 @dataclass(frozen=True)
@@ -143,11 +146,17 @@ def diffusion_block(
     device: str = "cpu",
     precision: str = "float32",
 ) -> xr.Dataset:
-    """One block of n people of the diffusion model, numbered as among all of them."""
+    """One block of n people of the diffusion model, numbered as among all of them.
+
+    `condition` may hold ``like``, ``where``, ``strict``, ``organs`` and ``special``, as of
+    :func:`pbpk_hybrid.sample_population`.
+    """
     first = block * BLOCK
     size = min(BLOCK, n - first)
+    asked = {k: v for k, v in condition.items() if v is not None}
+    beside = {k: asked.pop(k) for k in _BESIDE_CONDITION if k in asked}
     people = _diffusion_model(device, precision).sample(
-        size, dict(condition), seed=block_seed(seed, block), extrapolate=extrapolate
+        size, asked, seed=block_seed(seed, block), extrapolate=extrapolate, **beside
     )
     return people.assign_coords(subject=np.arange(first, first + size))
 

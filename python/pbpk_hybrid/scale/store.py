@@ -9,9 +9,7 @@ all others are computed again. Values not yet computed read as NaN, their status
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -23,9 +21,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError, SchemaError, StoreError
-from .._core.files import atomic_path
+from .._core.errors import FileFormatError, InputError, SchemaError, StoreError
+from .._core.files import atomic_path, write_error
 from .._core.optional import require
+from .._core.store_files import check_store, codecs, digest, open_store
 
 #: what an integer variable holds until it is computed. It is written, not declared as the fill
 #: value: readers would take a declared one for a mask and return floats
@@ -101,12 +100,12 @@ class CohortStore:
             made by this package.
         """
         wanted = json.loads(json.dumps(dict(request)))
-        if overwrite:
-            shutil.rmtree(self.path, ignore_errors=True)
-            for file in self.journal.glob("*.json"):
-                file.unlink()
         record = self.journal / "run.json"
-        if record.exists() and (self.path / ".zgroup").exists():
+        with self._reporting():
+            self._sweep()
+            if overwrite:
+                self._remove()
+        if self.path.exists() and record.exists():
             before = _read_json(record)
             if before is None:
                 raise StoreError(f"{record} is damaged; overwrite=True starts again")
@@ -117,18 +116,57 @@ class CohortStore:
                         f"and is {_short(wanted.get(name))} now; choose another name, or "
                         "overwrite=True"
                     )
-            self._sweep()
+            self._check(template)
             return [i for i in range(self.chunks) if not self.finished(i)]
         if self.path.exists():
             raise StoreError(
                 f"{self.path} is there and is not an unfinished run; choose another name, or "
                 "overwrite=True"
             )
+        # the journal first: a store without one could not be told from somebody else's, a journal
+        # without a store is begun anew
         with self._reporting():
-            self._create(template, labels)
+            self._forget()
             with atomic_path(record) as draft:
                 draft.write_text(json.dumps(wanted, indent=1, sort_keys=True))
+            self._create(template, labels)
         return list(range(self.chunks))
+
+    def _remove(self) -> None:
+        """The store and what the journal knows of it, in this order and each at once, so that a
+        kill in between leaves nothing that looks finished.
+        """
+        self._forget()
+        if self.path.exists():
+            os.replace(self.path, self.journal / "replaced")
+            self._sweep()
+
+    def _forget(self) -> None:
+        for file in self.journal.glob("chunk-*.json"):
+            file.unlink()
+
+    def _check(self, template: xr.Dataset) -> None:
+        """
+        Raises
+        ------
+        StoreError
+            A store whose description is damaged, or is not that of this run.
+        """
+        damaged = f"{self.path} is damaged: {{}}; overwrite=True starts again"
+        try:
+            check_store(self.path)
+            group = _zarr().open_group(str(self.path), mode="r", zarr_format=2)
+            found = {name: array.shape for name, array in group.arrays()}
+            marked = {name: array.attrs.get("_ARRAY_DIMENSIONS") for name, array in group.arrays()}
+        except FileFormatError as error:
+            raise StoreError(damaged.format(error)) from error
+        except Exception as error:  # zarr raises many types for an unreadable store
+            raise StoreError(damaged.format(f"{type(error).__name__}: {error}")) from error
+        for name, variable in template.variables.items():
+            dims = list(variable.dims)
+            shape = tuple(self.n if d == "subject" else template.sizes[d] for d in dims)
+            if found.get(str(name)) != shape or marked[str(name)] != dims:
+                raise StoreError(damaged.format(f"{name} has not the shape of this run"))
 
     def write(self, i: int, ds: xr.Dataset) -> None:
         """Write chunk i and then its record. Writing it twice leaves it as once.
@@ -139,7 +177,8 @@ class CohortStore:
             The disk is full or the store cannot be written.
         """
         first, last = self.bounds(i)
-        with self._reporting():
+        # a chunk of nothing but zeros is a chunk, not one that was lost
+        with self._reporting(), _zarr().config.set({"array.write_empty_chunks": True}):
             group = _zarr().open_group(str(self.path), mode="r+", zarr_format=2)
             for name in self.arrays(group):
                 if name != "subject":
@@ -203,14 +242,7 @@ class CohortStore:
 
     def open(self) -> xr.Dataset:
         """The store as a Dataset that reads chunk by chunk (dask arrays)."""
-        return xr.open_dataset(
-            self.path,
-            engine="zarr",
-            consolidated=False,
-            chunks={},
-            decode_times=False,
-            decode_timedelta=False,
-        )
+        return open_store(self.path, chunks={})
 
     @staticmethod
     def arrays(group: Any) -> list[str]:
@@ -234,8 +266,11 @@ class CohortStore:
                 kind = values.dtype
                 if kind.kind == "U" and subject and name != "subject":
                     kind = np.dtype(f"<U{max(_WIDTH, kind.itemsize // 4)}")
+                filters, compressor = codecs(kind)
                 array = group.create_array(
                     name,
+                    filters=filters or None,
+                    compressors=compressor,
                     shape=shape,
                     chunks=tuple(
                         max(1, size)
@@ -263,9 +298,12 @@ class CohortStore:
         return whole[0] if whole else folder / str(i)
 
     def _sweep(self) -> None:
-        """Remove what a killed writer left half-written."""
+        """Remove what a killed writer left half-written. Called under the lock."""
         for file in self.path.glob("*/*.partial"):
             file.unlink(missing_ok=True)
+        for folder in self.path.parent.glob(f".{self.path.name}.*"):  # drafts of atomic_path
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self.journal / "replaced", ignore_errors=True)
 
     @contextlib.contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -289,6 +327,8 @@ def over_all(parts: Sequence[xr.Dataset]) -> dict[str, float]:
 def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset:
     """Open a cohort's store, lazily (dask arrays, chunk by chunk).
 
+    Every chunk is compared with the journal when it is read.
+
     Parameters
     ----------
     path : str or path
@@ -299,20 +339,12 @@ def open_cohort(path: str | os.PathLike, *, partial: bool = False) -> xr.Dataset
     Raises
     ------
     StoreError
-        Not a store, damaged, or not complete.
+        Not a store, damaged, or not complete; on reading, a chunk that is damaged or missing.
     """
     path = Path(path).expanduser().absolute()
-    require("zarr", "scale", "reading .zarr")
     try:
-        ds = xr.open_dataset(
-            path,
-            engine="zarr",
-            consolidated=False,
-            chunks={},
-            decode_times=False,
-            decode_timedelta=False,
-        )
-    except Exception as error:  # zarr and xarray raise many types for an unreadable store
+        ds = open_store(path, chunks={})
+    except FileFormatError as error:
         raise StoreError(f"{path} cannot be read as a cohort: {error}") from error
     if not partial and not ds.attrs.get("complete"):
         raise StoreError(
@@ -350,17 +382,12 @@ def run_record(path: str | os.PathLike) -> dict[str, Any] | None:
 
 def storage_error(error: OSError, path: Path) -> StoreError:
     """An operating-system error in words that say what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(
-            f"{path}: the disk is full; free some space and run the same command again, finished "
-            "chunks are kept"
-        )
-    return StoreError(f"{path}: cannot be written ({error.strerror or error})")
+    return write_error(error, path, "finished chunks are kept")
 
 
 def _digest(file: Path) -> str | None:
     try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        return digest(file.read_bytes())
     except FileNotFoundError:
         return None
 

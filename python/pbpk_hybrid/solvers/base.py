@@ -14,8 +14,9 @@ from .._core.errors import InputError
 from ..models.system.derivatives import ParameterDerivative
 from ..models.system.system import System
 
-#: methods every backend may offer; "expm" is exact for linear systems
-METHODS = ("rodas5p", "rodas4", "rodas4p", "expm")
+#: methods every backend may offer; "expm" is exact for linear systems, "auto" takes it where it
+#: is the quicker one, and else "rodas5p"
+METHODS = ("auto", "rodas5p", "rodas4", "rodas4p", "expm")
 #: methods that only the Julia backend has
 JULIA_METHODS = ("fbdf", "kencarp47", "tsit5")
 
@@ -61,8 +62,10 @@ class SolverOptions:
 
     Parameters
     ----------
-    method : "rodas5p" (default), "rodas4", "rodas4p", or "expm" (exact, linear systems only);
-        with the Julia backend also "fbdf", "kencarp47", "tsit5"
+    method : "auto" (default), "rodas5p", "rodas4", "rodas4p", or "expm" (exact, linear systems
+        only). "auto" is "rodas5p", and "expm" for linear systems with doses at many times, which
+        it solves sooner (attribute ``method`` of the result); with the Julia backend also
+        "fbdf", "kencarp47", "tsit5"
     rtol : relative tolerance per step; with the default, amounts agree with exact solutions to 1e-6
     atol : absolute tolerance [mg]; None: rtol x 1e-5 x the subject's largest single dose
         (so that the accuracy of a linear model does not depend on the dose), never under
@@ -76,7 +79,7 @@ class SolverOptions:
     InputError, UnknownNameError : a value that cannot be used
     """
 
-    method: str = "rodas5p"
+    method: str = "auto"
     rtol: float = 2e-7
     atol: float | None = None
     max_steps: int = 100_000
@@ -102,6 +105,11 @@ class SolverOptions:
             isinstance(self.threads, (int, np.integer)) and self.threads > 0
         ):
             raise InputError("threads", self.threads, "an integer > 0")
+
+    @property
+    def integrator(self) -> str:
+        """The method by which what is not solved exactly is integrated."""
+        return "rodas5p" if self.method == "auto" else self.method
 
     @property
     def atol_fact(self) -> float | str:

@@ -19,7 +19,9 @@ from .base import JULIA_METHODS, Availability, Backend, SolverOptions
 if TYPE_CHECKING:
     from ..models.system.system import System
 
-BACKENDS = ("embedded", "julia")
+BACKENDS = ("embedded", "julia", "cuda", "cuda32")
+#: those that "auto" chooses from; the others have to be named
+_AUTOMATIC = ("embedded", "julia")
 
 
 def get_backend(name: str) -> Backend:
@@ -38,6 +40,10 @@ def get_backend(name: str) -> Backend:
         from .julia.backend import JuliaBackend
 
         return JuliaBackend()
+    if name in ("cuda", "cuda32"):
+        from .cuda.backend import CudaBackend
+
+        return CudaBackend(single=name == "cuda32")
     raise unknown_name("backend", name, ("auto", *BACKENDS), what="a backend")
 
 
@@ -82,7 +88,7 @@ def workload(system: System, options: SolverOptions, sensitivities: Sequence[str
     needs = "events that wait for each other" if queued else ""
     needs = "sensitivities" if len(sensitivities) else needs
     needs = "method expm" if options.method == "expm" else needs
-    return Workload(system.n_states, system.n_subjects, options.method, needs)
+    return Workload(system.n_states, system.n_subjects, options.integrator, needs)
 
 
 def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Backend, str]:
@@ -126,7 +132,7 @@ def seconds(name: str, work: Workload, running: bool = False) -> float:
     """About how long a backend takes on one core: an estimate from the model's size, for
     comparing backends alone.
     """
-    column = BACKENDS.index(name)
+    column = _AUTOMATIC.index(name)
     sizes = np.log(list(MEASURED))
     costs = np.log([pair[column] for pair in MEASURED.values()])
     per_subject = 1e-6 * float(np.exp(np.interp(np.log(work.n_states), sizes, costs)))
@@ -150,8 +156,8 @@ def _sooner(work: Workload | None) -> tuple[str, str]:
     from .julia.runtime import is_running
 
     running = is_running()
-    times = {name: seconds(name, work, running) for name in BACKENDS}
-    chosen = min(BACKENDS, key=times.__getitem__)  # the embedded one where they are equal
+    times = {name: seconds(name, work, running) for name in _AUTOMATIC}
+    chosen = min(_AUTOMATIC, key=times.__getitem__)  # the embedded one where they are equal
     state = "Julia runs" if running else "Julia would have to start"
     return chosen, (
         f"sooner done: about {times[chosen]:.2g} s, against {max(times.values()):.2g} s, for "

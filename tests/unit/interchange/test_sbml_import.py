@@ -300,7 +300,7 @@ def test_files_that_are_no_sbml_are_refused(tmp_path, text):
 
 
 def test_sizes_are_limited_and_missing_files_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("pbpk_hybrid.interchange.sbml_file.LARGEST_FILE", 100)
+    monkeypatch.setenv("PBPK_HYBRID_LIMIT_SBML_BYTES", "100")
     path = tmp_path / "model.xml"
     path.write_text(document(TWO))
     with pytest.raises(ph.FileFormatError, match="at most 100"):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from pbpk_hybrid._core import limits, store_files
 from pbpk_hybrid._core.errors import (
     FileFormatError,
     InputError,
     MissingDependencyError,
     SchemaError,
+    StoreError,
 )
 from pbpk_hybrid._core.provenance import provenance
 from pbpk_hybrid.nca import nca
@@ -90,12 +94,56 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(make_simulation, tmp_p
 
     def broken(self, target, **kw):
         target.write_bytes(b"half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", broken)
-    with pytest.raises(OSError, match="disk full"):
+    # one of our errors, so that the command line does not ask for a report
+    with pytest.raises(StoreError, match=r"the disk is full.*what was there is kept"):
         sim.pk.save(path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_a_disk_that_fills_up_while_results_are_written_is_said(make_simulation, tmp_path, name):
+    """The libraries' own error is "HDF error", or one of zarr's; files that may not grow stand
+    for a disk without room.
+    """
+    resource = pytest.importorskip("resource")
+    pytest.importorskip("zarr")
+    sim = make_simulation()
+    noise = np.random.default_rng(1).random(sim["concentration"].shape)
+    sim = sim.assign(concentration=sim["concentration"] + noise)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"MB are free.*what was there is kept"):
+            sim.pk.save(tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_or_missing_chunk_of_a_store_is_noticed_by_every_reader(
+    make_simulation, tmp_path
+):
+    pytest.importorskip("zarr")
+    path = make_simulation().pk.save(tmp_path / "a.zarr")
+    chunk = next(f for f in sorted((path / "concentration").iterdir()) if f.name[0].isdigit())
+    whole = chunk.read_bytes()
+    for at in (len(whole) // 2, len(whole) - 1):
+        spoilt = bytearray(whole)
+        spoilt[at] ^= 4
+        chunk.write_bytes(bytes(spoilt))
+        with pytest.raises(FileFormatError, match="zarr store"):
+            open_results(path)
+        # another program: no error of ours, but an error
+        with pytest.raises(RuntimeError), xr.open_zarr(path, consolidated=False) as ds:
+            ds["concentration"].load()
+    chunk.write_bytes(whole)
+    assert open_results(path).sizes["subject"] == 5
+    chunk.unlink()
+    with pytest.raises(FileFormatError, match="1 are missing: the store is damaged"):
+        open_results(path)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a", "a.h5"])
@@ -156,15 +204,18 @@ def test_a_large_result_that_packs_well_is_no_bomb(ending, fill, make_simulation
 
 
 def test_the_limit_of_what_a_small_file_may_unpack_to(tmp_path, monkeypatch):
-    """Just within and just beyond: 64 MiB at any rate, otherwise 1,100 times the file."""
+    """Just within and just beyond: 512 MiB at any rate, otherwise 400 times the file."""
     path = tmp_path / "a.nc"
-    path.write_bytes(b"x" * 1000)
-    monkeypatch.setattr(storage, "_UNPACKED", 500_000)
-    for numbers, refused in ((1_100_000 // 8, False), (1_100_000 // 8 + 1, True)):
-        ds = xr.Dataset({"x": ("y", np.zeros(numbers))})
-        if refused:
-            with pytest.raises(FileFormatError, match="1000 bytes"):
-                storage._refuse_bombs(ds, path)
-        else:
-            storage._refuse_bombs(ds, path)
-    assert storage._RATIO["file"] == 1100
+    xr.Dataset({"x": ("y", np.zeros(100_000))}).to_netcdf(
+        path, engine="netcdf4", encoding={"x": {"zlib": True}}
+    )
+    monkeypatch.setattr(store_files, "FREE", 500_000)
+    size = path.stat().st_size
+    monkeypatch.setenv("PBPK_HYBRID_LIMIT_RESULTS_RATIO", str(800_000 // size + 1))
+    assert open_results(path, schema=None).sizes == {"y": 100_000}
+    monkeypatch.setenv("PBPK_HYBRID_LIMIT_RESULTS_RATIO", str(800_000 // size))
+    with pytest.raises(FileFormatError, match=f"it has {size} bytes"):
+        open_results(path, schema=None)
+    monkeypatch.undo()
+    assert store_files.FREE == 512 * 1024**2
+    assert limits.LIMITS["results_ratio"].value == 400

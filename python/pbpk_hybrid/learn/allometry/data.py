@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._core.errors import FileFormatError, InputError, PBPKError
+from ..._core.limits import table_file
 from ...compounds import Compound, get_compound
 from ...models.scaling import TABLE_WEIGHT
 from ...models.small_molecules.binding import fraction_unbound_hepatocytes
@@ -207,7 +208,6 @@ def _positive(text: str | None) -> float | None:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file as dictionaries."""
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return list(csv.DictReader(table_file(path, expected="a CSV file")))
+    except csv.Error as error:
         raise FileFormatError("path", str(path), "a CSV file", hint=str(error)) from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from ..._core.errors import FileFormatError, InputError, unknown_name
+from ..._core.errors import InputError, unknown_name
+from ..._core.limits import border, check_nesting, read_text
 from ..settings import make_settings
 from .corpus import CorpusOptions
 
@@ -119,10 +119,10 @@ class ForecasterConfig:
         """
         import tomllib
 
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise FileFormatError("config", str(path), "a TOML file", hint=str(error)) from error
+        text = read_text(path, "settings_bytes", field="config", expected="a TOML file")
+        check_nesting(text, str(path))
+        with border("config", str(path), "a TOML file"):
+            values = tomllib.loads(text)
         return cls.from_dict(values)
 
 

@@ -13,6 +13,7 @@ Names are looked up as they stand. Functions and the words or, and, not are know
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -246,7 +247,10 @@ class _Parser:
         token = self.token
         if token.kind == "number":
             self.at += 1
-            return number(float(token.text))
+            value = float(token.text)
+            if math.isinf(value):
+                raise self.wrong("a number of a size that a computer holds")
+            return number(value)
         if token.kind == "quoted":
             self.at += 1
             return self.name(token.text)

@@ -9,15 +9,14 @@ says by how much.
 from __future__ import annotations
 
 import csv
-import gzip
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..._core.errors import FileFormatError
+from ..._core.limits import table_file
 from ..._core.numbers_in_text import NUMBER, meant
 from ..adults.body import INDEX
 from ..dataset import body_surface_area
@@ -102,10 +101,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         It cannot be read, holds nobody, or lacks a column.
     """
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", newline="", encoding="utf-8") as file:
-            table = list(csv.DictReader(file))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        table = list(csv.DictReader(table_file(path, expected="a CSV file of httk-pop")))
+    except csv.Error as error:
         raise FileFormatError(
             "path", str(path), "a CSV file of httk-pop", hint=str(error)
         ) from error

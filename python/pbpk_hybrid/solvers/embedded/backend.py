@@ -44,10 +44,11 @@ class EmbeddedBackend:
         ------
         InputError : method "expm" on a system with reactions
         """
-        if options.method == "expm":
-            from ..expm import solve_exactly
+        if options.method in ("auto", "expm"):
+            from ..expm import pays_off, solve_exactly
 
-            return solve_exactly(problem, options, progress)
+            if options.method == "expm" or pays_off(problem):
+                return solve_exactly(problem, options, progress)
         result, lowest = _integrate(problem, options, progress)
         judge_signs(problem, options, result, lowest)
         _retry_failed(problem, options, result)

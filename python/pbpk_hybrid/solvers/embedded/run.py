@@ -38,7 +38,7 @@ class PackedRun:
 
     def __init__(self, problem: Problem, options: SolverOptions):
         system = problem.system
-        self.problem, self.options, self.tableau = problem, options, tableau(options.method)
+        self.problem, self.options, self.tableau = problem, options, tableau(options.integrator)
         self.derivatives = parameter_derivatives(system, problem.parameters)
         self.n_subjects, self.n_packs = system.n_subjects, pack.pack_count(system.n_subjects)
         self.times = np.ascontiguousarray(problem.times, dtype=float)

@@ -73,16 +73,16 @@ class JuliaBackend:
             if runtime.at_home()
             else int(runtime.may_collect())
         )
-        _in_turns(flat, options.method, threads, progress)
+        _in_turns(flat, options.integrator, threads, progress)
         result = flat.result
         judge_signs(problem, options, result)
         result.facts.update(
             backend="julia",
-            method=options.method,
+            method=options.integrator,
             rtol=options.rtol,
             lanes=LANES,
             atol=options.atol_fact,
-            method_reference=_REFERENCES[options.method],
+            method_reference=_REFERENCES[options.integrator],
             backend_version=", ".join(f"{k} {v}" for k, v in runtime.versions().items()),
         )
         return result

@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import special_pictures
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.plots import organ_panels, time_profile
@@ -64,10 +65,12 @@ def organs() -> plt.Figure:
 def virtual_patients() -> plt.Figure:
     from pbpk_hybrid.learn import PCDM
 
-    real = ph.sample_population(1500, seed=2)
-    made = PCDM.load().sample(1500, seed=1)
-    figure, axes = plt.subplots(1, 2, figsize=(SIZE[0] * 1.5, SIZE[1]))
-    for ax, (x, y) in zip(axes, (("age", "gfr"), ("body_weight", "cardiac_output")), strict=True):
+    ages = (0, 90)
+    real = ph.sample_population(2000, seed=2, age=ages)
+    made = PCDM.load().sample(2000, {"age": ages}, seed=1)
+    figure, axes = plt.subplots(1, 3, figsize=(SIZE[0] * 1.9, SIZE[1]))
+    shown = (("age", "height"), ("age", "gfr"), ("body_weight", "cardiac_output"))
+    for ax, (x, y) in zip(axes, shown, strict=True):
         for ds, label, color in ((real, "survey", "0.6"), (made, "PCDM", "C0")):
             ax.plot(ds[x], ds[y], ".", ms=2, color=color, alpha=0.5, label=label)
         ax.set(
@@ -75,6 +78,7 @@ def virtual_patients() -> plt.Figure:
             ylabel=f"{y.replace('_', ' ')} [{real[y].attrs['units']}]",
         )
     axes[0].legend(markerscale=4, frameon=False)
+    figure.tight_layout()
     return figure
 
 
@@ -299,7 +303,7 @@ def main(names: tuple[str, ...]) -> None:
     OUT.mkdir(exist_ok=True)
     every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
     every += (interactions, special_populations, posterior, dose, bioequivalence)
-    every += (sbml, own_kinetics, petab)
+    every += (sbml, own_kinetics, petab, *special_pictures.ALL)
     for make in (m for m in every if not names or m.__name__ in names):
         figure = make()
         figure.savefig(

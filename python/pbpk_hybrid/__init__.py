@@ -24,6 +24,7 @@ _WHERE = {
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
     "simulation.reverse_dosimetry": ("oral_equivalent_dose", "oral_equivalent_doses"),
+    "models.httk.variation": ("HttkVariation",),
     "simulation.interactions": ("simulate_together", "interaction"),
     "simulation.exposure": ("exposure_ratios",),
     "simulation.interaction_matrix": ("interactions",),
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
         whole_body_graph,
         whole_body_system,
     )
+    from .models.httk.variation import HttkVariation
     from .models.large_molecules.antibody import Antibody, antibody_system
     from .models.large_molecules.two_pore import Pores, two_pore_system
     from .models.small_molecules.absorption import GutAbsorption

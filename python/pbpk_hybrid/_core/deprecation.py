@@ -68,8 +68,6 @@ MOVED_MODULES: dict[str, str] = {
     "learn.diffusion._coordinates": "learn.diffusion.coordinates",
     "learn.diffusion._model": "learn.diffusion.model",
     "learn.diffusion._module": "learn.diffusion.module",
-    "learn.diffusion._physics": "learn.diffusion.physics_loss",
-    "learn.diffusion._ranges": "learn.diffusion.ranges",
     "learn.diffusion._sampler": "learn.diffusion.sampler",
     "learn.neural_ode._fields": "learn.neural_ode.fields",
     "learn.neural_ode._odeint": "learn.neural_ode.integration",

@@ -314,7 +314,8 @@ def _number_hint(field: str) -> str:
 
 # ---- reading ------------------------------------------------------------------------------------
 def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
-    """Read a CSV file (also .gz), or take a pandas or polars DataFrame.
+    """Read a CSV file (also .gz), or take a table: pandas, polars, pyarrow, or what offers the
+    dataframe interchange.
 
     Files are UTF-8 text with one line of names. Columns are separated by commas,
     semicolons, tabs or (where there are none of these) blanks. A first line that begins
@@ -335,8 +336,8 @@ def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
     FileFormatError
         no such file, not a table, lines of unequal length, ambiguous numbers.
     """
-    if hasattr(source, "columns") and hasattr(source, "__getitem__"):
-        return _from_frame(source)
+    if is_frame(source):
+        return _from_frame(_plain_frame(source))
     try:
         path = Path(source)
     except TypeError as err:
@@ -344,6 +345,33 @@ def read_table(source: Any, *, keys: Sequence[str] = ()) -> Table:
             "path", type(source).__name__, "a path of a CSV file, or a DataFrame"
         ) from err
     return _from_file(path, keys)
+
+
+def is_frame(source: Any) -> bool:
+    """Whether `source` is a table in memory, of whatever library."""
+    named = hasattr(source, "columns") and hasattr(source, "__getitem__")
+    return named or any(hasattr(source, name) for name in ("__dataframe__", "__arrow_c_stream__"))
+
+
+def is_table(source: Any) -> bool:
+    """Whether `source` is a table in memory or the name of a text file."""
+    import os
+
+    if isinstance(source, (str, os.PathLike)):
+        return str(source).lower().endswith((".csv", ".csv.gz", ".tsv", ".txt", ".dat"))
+    return is_frame(source) and not hasattr(source, "data_vars")
+
+
+def _plain_frame(source: Any) -> Any:
+    """A frame whose columns are names: pandas and polars as they are, others through pandas."""
+    names = getattr(source, "columns", None)
+    if names is not None and not hasattr(source, "to_pylist"):
+        return source
+    if hasattr(source, "to_pandas"):  # pyarrow
+        return source.to_pandas()
+    import pandas as pd
+
+    return pd.api.interchange.from_dataframe(source)
 
 
 def _from_frame(frame: Any) -> Table:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: columns of the table of scenarios
-COLUMNS = ("name", "compound", "dose", "with", "people", "age", "sex")
+COLUMNS = ("compound", "dose", "with", "people", "age", "sex", "name")
 #: most scenarios in one picture: as many as there are colours that can be told apart
 MOST_SCENARIOS = len(style.PALETTE)
 

@@ -14,6 +14,7 @@ import xarray as xr
 
 from .._core.errors import InputError
 from ..interchange.equation_model import EquationModel
+from ..plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,6 +118,7 @@ class SlidingModel:
 
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         ax = figure.subplots()
+        style.quiet(ax)
         times = self.run["time"].values
         ax.plot(times, self.run["value"].values[0, :, 0], color="0.6", label="as in the file")
         if any(factor != 1 for factor in factors.values()):

@@ -12,6 +12,7 @@ from ..estimation.individual import posterior
 from ..estimation.patient import Patient
 from ..estimation.posterior_draws import Posterior
 from ..physiology import reference_individual
+from ..plots import style
 from .work import forecast_pasted, read_samples
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Outlook:
 
         figure = Figure(figsize=(7.2, 4.2), layout="constrained")
         ax = figure.subplots()
+        style.quiet(ax)
         if self.forecast is not None:
             q = self.forecast["concentration_quantile"].isel(subject=0, compartment=0)
             band = [q.sel(quantile=x) for x in (0.05, 0.5, 0.95)]

@@ -10,6 +10,7 @@ import xarray as xr
 
 from .._core.errors import InputError
 from ..physiology import sample_population
+from ..plots import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ def people_figure(people: xr.Dataset, horizontal: str, vertical: str) -> Figure:
 
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     ax = figure.subplots()
+    style.quiet(ax)
     anybody = sample_population(_SURVEY, seed=0)
     ax.plot(anybody[horizontal], anybody[vertical], ".", color="0.75", label="adults of the survey")
     for sex, color in (("female", "#D55E00"), ("male", "#0072B2")):

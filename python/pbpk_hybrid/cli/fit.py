@@ -174,8 +174,9 @@ def _facts(found, estimates, out: Path) -> dict[str, Any]:
 def _write(found, observed: xr.Dataset, estimates, out: Path, *, hierarchical: bool) -> None:
     """Estimates, predictions, individual values of a hierarchical fit, and figures."""
     import matplotlib
+    from matplotlib.figure import Figure
 
-    from ..estimation import plot_observed_predicted, plot_residuals
+    from ..estimation import plot_goodness_of_fit, plot_observed_predicted, plot_residuals
     from ..plots import save_figure
 
     matplotlib.use("Agg")
@@ -187,6 +188,8 @@ def _write(found, observed: xr.Dataset, estimates, out: Path, *, hierarchical: b
         figure = plot_observed_predicted(found).figure
         figure.savefig(folder / "observed_predicted.png", dpi=150)
         plot_residuals(found).figure.savefig(folder / "residuals.png", dpi=150)
+        panels = plot_goodness_of_fit(found, figure=Figure(figsize=(9, 7.4), layout="constrained"))
+        save_figure(panels, folder / "goodness_of_fit.png", dpi=150)
         save_figure(_curves(found, observed, hierarchical), folder / "curves.png", dpi=150)
 
 

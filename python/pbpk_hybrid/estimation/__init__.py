@@ -27,6 +27,11 @@ _WHERE = {
     ),
     "equivalence_rules": ("reference_scaled_limits",),
     "equivalence_power": ("tost_power", "tost_sample_size", "simulated_power"),
-    "diagnostics": ("plot_observed_predicted", "plot_residuals", "plot_profile"),
+    "diagnostics": (
+        "plot_observed_predicted",
+        "plot_residuals",
+        "plot_profile",
+        "plot_goodness_of_fit",
+    ),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)

@@ -14,6 +14,7 @@ from .profiles import Profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def plot_observed_predicted(
@@ -84,6 +85,55 @@ def plot_residuals(
     style.quiet(ax)
     style.legend(ax, loc="upper right")
     return ax
+
+
+def plot_goodness_of_fit(
+    found: Fit | PopulationFit, *, title: str | None = None, figure: Figure | None = None
+) -> Figure:
+    """Four panels: predicted over observed, residuals over time, over the prediction, and their
+    distribution beside the normal one.
+
+    Parameters
+    ----------
+    found : Fit or PopulationFit
+    title : str, optional
+        Above the figure; None: how many observations, and -2 log likelihood.
+    figure : Figure, optional
+        To draw on; None: a new one.
+
+    Returns
+    -------
+    Figure
+        The figure.
+    """
+    if figure is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=(9.0, 7.4), layout="constrained")
+    (identity, time), (size, normal) = figure.subplots(2, 2)
+    plot_observed_predicted(found, ax=identity)
+    plot_residuals(found, against="time", ax=time)
+    plot_residuals(found, against="predicted", ax=size)
+    _quantiles(found, normal)
+    n = found.facts["observations"]
+    text = f"{n} observations, -2 log likelihood {found.minus_two_log:.2f}"
+    figure.suptitle(text if title is None else title, fontsize="medium", x=0.012, ha="left")
+    return figure
+
+
+def _quantiles(found: Fit | PopulationFit, ax: Axes) -> None:
+    """Weighted residuals over the quantiles of a normal distribution."""
+    from scipy.special import ndtri
+
+    ds = found.predictions()
+    r = np.sort(ds["weighted_residual"].values[~ds["censored"].values])
+    r = r[np.isfinite(r)]
+    normal = ndtri((np.arange(r.size) + 0.5) / max(r.size, 1))
+    reach = 1.1 * max(np.abs(np.concatenate([r, normal])).max(initial=1.0), 1.0)
+    ax.plot([-reach, reach], [-reach, reach], color=style.GREY, linewidth=1.0)
+    ax.plot(normal, r, linestyle="none", marker="o", markersize=4.5, color=style.OBSERVED)
+    ax.set(xlabel="normal quantile", ylabel="weighted residual")
+    style.quiet(ax)
 
 
 def plot_profile(profile: Profile, *, ax: Axes | None = None) -> Axes:

@@ -118,7 +118,8 @@ def nca(
         Dataset of schema ``simulation`` or ``observation`` (grouped by profile or
         subject, serum taken as plasma), or ``(time, concentration)``: time (n_points,)
         or (n_subjects, n_points) [h], strictly increasing, concentration (n_points,) or
-        (n_subjects, n_points) [mg/L], NaN where there is no sample.
+        (n_subjects, n_points) [mg/L], NaN where there is no sample. Or a table (pandas, polars,
+        path of a .csv) that :func:`pbpk_hybrid.nca.tables.read_profile_table` reads.
     dose
         [mg] of data without dose records: one number, text such as "320 mg",
         (n_subjects,), or a mapping subject -> dose; None: the samples' own ``dose``.

@@ -13,6 +13,7 @@ import xarray as xr
 from .._core import schemas
 from .._core.arguments import check_increasing
 from .._core.errors import InputError, SchemaError, unknown_name
+from .._core.table_files import is_table
 from .._core.units import quantity
 from .options import NCAOptions
 
@@ -85,6 +86,10 @@ def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None =
     InputError, SchemaError, UnknownNameError
         Input that cannot be used.
     """
+    if is_table(data):
+        from .tables import read_profile_table
+
+        data = read_profile_table(data).observations
     if isinstance(data, xr.Dataset):
         if "concentration" in data.variables:
             return _from_simulation(data, compartment, lloq, compound)
@@ -100,7 +105,8 @@ def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None =
     raise InputError(
         "data",
         type(data).__name__,
-        "a simulation or observation Dataset, or a pair (time, concentration)",
+        "a simulation or observation Dataset, a table or .csv of samples, or a pair (time, "
+        "concentration)",
     )
 
 

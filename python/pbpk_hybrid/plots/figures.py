@@ -14,6 +14,7 @@ from .._core.basis import basis_in_words
 from .._core.errors import InputError
 from .._core.files import atomic_path
 from ..results.curves import succeeded
+from .observed import as_observations
 from .time_profile import time_profile
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def profile_figure(
     compartment: str = "plasma",
     dose_normalise: bool = False,
     title: str | None = None,
+    unit: str | None = None,
     figure: Figure | None = None,
 ) -> Figure:
     """Concentration over time on a linear and on a log axis, side by side, with a title
@@ -44,6 +46,8 @@ def profile_figure(
         As in :func:`time_profile`.
     title
         None: from the Dataset.
+    unit
+        As in :func:`time_profile`.
     figure
         Figure to draw on; None: a new one.
 
@@ -57,12 +61,18 @@ def profile_figure(
 
         figure = plt.figure(figsize=(9.2, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2)
-    options = {"kind": kind, "compartment": compartment, "dose_normalise": dose_normalise}
+    options = {
+        "kind": kind,
+        "compartment": compartment,
+        "dose_normalise": dose_normalise,
+        "unit": unit,
+    }
+    observations = as_observations(observations)
     time_profile(sim, observations, **options, ax=left)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the observations are")  # said once, on the left
         time_profile(sim, observations, **options, log=True, legend=False, ax=right)
-    right.set_ylabel("")
+    right.set_ylabel(f"{left.get_ylabel()}, log", fontsize="small")
     figure.suptitle(title or _title(sim), fontsize="large", x=0.012, ha="left")
     if basis := basis_in_words(sim.attrs):
         figure.supxlabel(basis, fontsize="x-small", color="0.35", x=0.012, ha="left")

@@ -9,7 +9,7 @@ import xarray as xr
 
 from .._core.errors import InputError, SchemaError, unknown_name
 from . import style
-from .observed import Observed, read_observed
+from .observed import Observed, as_observations, read_observed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,6 +72,7 @@ def individual_profiles(
     names = _names(curves)
     labels = [str(s) for s in np.atleast_1d(curves["subject"].values)]
     shown = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), most)).round().astype(int))
+    observations = as_observations(observations)
     points = None if observations is None else read_observed(observations, compartment)
     who = None if observations is None else _subjects(observations, compartment)
     columns = min(columns, len(shown))

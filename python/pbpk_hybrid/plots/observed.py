@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .._core.errors import InputError, OutOfRangeWarning, unknown_name
 from .._core.schemas import validate
+from .._core.table_files import is_table
 
 #: doses count as the same within this ratio: people in one study get different amounts
 SAME_DOSE = 1.25
@@ -30,6 +32,21 @@ class Observed:
         """For the legend, with the number of profiles where there are several."""
         n = len(np.unique(self.profile))
         return f"observed (n = {n})" if n > 1 else "observed"
+
+
+def as_observations(source: Any) -> xr.Dataset | None:
+    """Samples of a Dataset, a table (pandas, polars) or a .csv; None stays None.
+
+    Raises
+    ------
+    FileFormatError, UnitError
+        A table that cannot be read.
+    """
+    if not is_table(source):
+        return source
+    from ..nca.tables import read_profile_table
+
+    return read_profile_table(source).observations
 
 
 def warn_of_others(sim: xr.Dataset, ds: xr.Dataset, per_dose: bool = False) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from .._core.basis import basis_in_words
 from .._core.errors import InputError, unknown_name
-from ..results.curves import compartment_names
+from ..results.curves import compartment_names, quantiles
 from . import style
 from .time_profile import time_profile
 
@@ -28,6 +28,7 @@ def organ_panels(
     columns: int = 4,
     share_y: bool = False,
     interval: tuple[float, float] = (0.05, 0.95),
+    unit: str | None = None,
     figure: Figure | None = None,
 ) -> np.ndarray:
     """One panel per organ, with common time axis and one legend.
@@ -42,6 +43,8 @@ def organ_panels(
         Panels in a row.
     share_y
         The same concentration axis everywhere.
+    unit
+        Of all panels, such as "ng/mL"; None: one in which the numbers are short.
     figure
         Figure to draw on; None: a new one.
 
@@ -68,9 +71,18 @@ def organ_panels(
         figure = plt.figure(figsize=(0.5 + 2.25 * columns, 0.7 + 1.75 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
     panels = grid.ravel()[: len(shown)]
+    values = [quantiles(sim, interval[1], organ).values for organ in shown]
+    label = style.shown_unit(unit, sim, values).label
     for ax, organ in zip(panels, shown, strict=True):
         time_profile(
-            sim, kind=kind, log=log, compartment=organ, interval=interval, legend=False, ax=ax
+            sim,
+            kind=kind,
+            log=log,
+            compartment=organ,
+            interval=interval,
+            legend=False,
+            unit=label,
+            ax=ax,
         )
         ax.set_title(organ.replace("_", " "), fontsize="medium", loc="left")
         ax.set_xlabel("")
@@ -82,7 +94,7 @@ def organ_panels(
     # the lowest panel of each column, also where the last row is short
     for ax in panels[-columns:]:
         ax.tick_params(labelbottom=True)
-    _label(figure, panels[0], basis_in_words(sim.attrs))
+    _label(figure, panels[0], basis_in_words(sim.attrs), label)
     return panels
 
 
@@ -120,10 +132,10 @@ def _share_limits(panels: np.ndarray, columns: int, log: bool) -> None:
         ax.tick_params(labelleft=i % columns == 0)
 
 
-def _label(figure: Figure, panel: Axes, basis: str) -> None:
+def _label(figure: Figure, panel: Axes, basis: str, unit: str) -> None:
     """Axis labels and the legend of all panels, from one of them."""
     figure.supxlabel("time [h]" + (f"\n{basis}" if basis else ""), fontsize="medium")
-    figure.supylabel("concentration [mg/L]", fontsize="medium")
+    figure.supylabel(f"concentration [{unit}]", fontsize="medium")
     handles, labels = panel.get_legend_handles_labels()
     style.solid(
         figure.legend(

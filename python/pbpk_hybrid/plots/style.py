@@ -7,6 +7,7 @@ Colours: Okabe & Ito (2008) Color Universal Design, https://jfly.uni-koeln.de/co
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from .._core.errors import InputError, OutOfRangeWarning
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -48,6 +50,27 @@ def concentration_unit(values: np.ndarray) -> ShownUnit:
     if highest <= 0:
         return _UNITS[0]
     return next((u for u in _UNITS if highest * u.factor >= 0.1), _UNITS[-1])
+
+
+def shown_unit(unit: str | None, sim: xr.Dataset, values: Sequence[Any]) -> ShownUnit:
+    """The unit that was asked for, else the one in which `values` [mg/L] read well.
+
+    Raises
+    ------
+    UnitError
+        A unit that is none of concentration, or molar without a molar mass.
+    """
+    if unit is None:
+        return concentration_unit(np.concatenate([np.ravel(v) for v in values]))
+    from ..results.curves import factor_to
+
+    return ShownUnit(unit, factor_to(sim, unit))
+
+
+def unit_of_axes(ax: Axes) -> float:
+    """What mg/L is multiplied by on axes that :func:`.time_profile` drew."""
+    label = ax.get_ylabel().rpartition("[")[2].rstrip("]")
+    return next((u.factor for u in _UNITS if u.label == label), 1.0)
 
 
 def axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.6)) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 from .._core.errors import InputError
 from ..results.curves import concentration, quantiles, subject_dose, succeeded
 from . import style
-from .observed import Observed, read_observed, warn_of_others
+from .observed import Observed, as_observations, read_observed, warn_of_others
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +32,7 @@ def time_profile(
     color: str = style.SIMULATED,
     label: str | None = None,
     legend: bool = True,
+    unit: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Concentration over time in one compartment, with observations laid over it.
@@ -40,8 +42,9 @@ def time_profile(
     sim
         Simulation Dataset; subjects whose integration failed are left out.
     observations
-        Observation Dataset; samples below quantification are drawn at their limit, open
-        and pointing down; means with a standard deviation get error bars.
+        Observation Dataset, or a table or .csv of samples; samples below quantification are
+        drawn at their limit, open and pointing down; means with a standard deviation get error
+        bars.
     kind
         "band": median and the range between the two quantiles of `interval`;
         "spaghetti": a line per subject (at most 200 of them, evenly chosen) and the
@@ -53,6 +56,9 @@ def time_profile(
         Divide each concentration by its dose.
     label
         Of the median in the legend; None: its own.
+    unit
+        Of the concentrations, such as "ng/mL" or "uM"; None: mg/L, ng/mL or pg/mL, in which
+        the numbers are short.
     ax
         Axes to draw on; None: a new figure.
 
@@ -63,8 +69,14 @@ def time_profile(
 
     Raises
     ------
-    SchemaError, UnknownNameError, InputError
+    SchemaError, UnknownNameError, UnitError, InputError
         Data or options that cannot be drawn.
+
+    Notes
+    -----
+    After an intravenous bolus the linear axis ends at what is left after five minutes, when the
+    blood has mixed; a note says how high the curve began. A simulation whose times were chosen by
+    the package is drawn until 0.5 % of its peak is left.
 
     Warns
     -----
@@ -78,6 +90,7 @@ def time_profile(
     low, middle, high = quantiles(
         sim, (interval[0], 0.5, interval[1]), compartment, per_dose=dose_normalise
     ).values
+    observations = as_observations(observations)
     if observations is not None:
         warn_of_others(sim, observations, dose_normalise)
     points = (
@@ -85,6 +98,16 @@ def time_profile(
     )
     ax = style.axes(ax)
     time = np.asarray(sim["time"].values, dtype=float)
+    shown = (
+        style.ShownUnit("1/L", 1.0)
+        if dose_normalise
+        else style.shown_unit(unit, sim, [high, [] if points is None else points.value])
+    )
+    low, middle, high = (shown.factor * values for values in (low, middle, high))
+    if points is not None:
+        points = replace(
+            points, value=points.value * shown.factor, error=points.error * shown.factor
+        )
     n = int(succeeded(sim).sum())
     if log:
         zero = style.before_arrival(np.stack([high]))[0]
@@ -95,7 +118,7 @@ def time_profile(
         )
     single_subject = n == 1
     if kind == "spaghetti" and not single_subject:
-        _lines(ax, sim, time, compartment, log, dose_normalise, color, n)
+        _lines(ax, sim, time, compartment, log, dose_normalise, color, n, shown.factor)
     elif not single_subject:
         # where the lower edge is not positive the band reaches down to the frame of a log plot
         floor = (
@@ -111,19 +134,19 @@ def time_profile(
     ax.plot(time, middle, color=color, linewidth=1.9, label=label or curve_label, zorder=2.5)
     if points is not None:
         _points(ax, points, log)
-    _finish(ax, time, compartment, dose_normalise, log, (low, middle, high), points)
+    _finish(ax, sim, compartment, shown, log, (low, middle, high), points)
     if legend:
         style.legend(ax, loc="upper right" if not log else "best")
     return ax
 
 
-def _lines(ax, sim, time, compartment, log, per_dose, color, n) -> None:
+def _lines(ax, sim, time, compartment, log, per_dose, color, n, factor) -> None:
     from matplotlib.collections import LineCollection
 
     curve = concentration(sim, compartment)
     if per_dose:
         curve = curve / subject_dose(sim)
-    values = curve.values[succeeded(sim)]
+    values = curve.values[succeeded(sim)] * factor
     shown = np.unique(np.linspace(0, n - 1, min(n, MOST_LINES)).round().astype(int))
     values = values[shown]
     if log:
@@ -184,14 +207,15 @@ def _points(ax, points: Observed, log: bool) -> None:
         )
 
 
-def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None) -> None:
+def _finish(ax, sim, compartment, shown, log, edges, points: Observed | None) -> None:
     style.quiet(ax)
+    time = np.asarray(sim["time"].values, dtype=float)
     name = compartment.replace("_", " ")
+    what = f"{name} concentration / dose" if shown.label == "1/L" else f"{name} concentration"
     ax.set_xlabel("time [h]")
-    ax.set_ylabel(
-        f"{name} concentration / dose [1/L]" if per_dose else f"{name} concentration [mg/L]"
-    )
-    first, last = float(time[0]), float(time[-1])
+    ax.set_ylabel(f"{what} [{shown.label}]")
+    mixed = _after_mixing(sim, time, edges[2], points)
+    first, last = float(time[0]), _horizon(sim, time, edges[2], None if log else mixed)
     values = np.concatenate([np.concatenate(edges), [] if points is None else points.value])
     if points is not None and points.time.size:
         first, last = (
@@ -203,7 +227,17 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     if not finite.size:
         return
     if not log:
-        ax.set_ylim(0, _upper_limit(time, edges, points, float(finite.max())))
+        if mixed < finite.max():
+            text = f"begins at {finite.max():.3g} {shown.label}"
+            ax.annotate(
+                text,
+                (0.02, 1.0),
+                xycoords="axes fraction",
+                fontsize="x-small",
+                color=style.GREY,
+                va="bottom",
+            )
+        ax.set_ylim(0, _upper_limit(time, edges, points, mixed))
         return
     # the steep first rise is left to run out of the frame: what counts on a log scale is the
     # decline
@@ -216,6 +250,42 @@ def _finish(ax, time, compartment, per_dose, log, edges, points: Observed | None
     style.log_limits(
         ax, float(joined.min()) if joined.size else float(finite.min()), float(finite.max())
     )
+
+
+#: share of the peak below which a curve is flat on a linear axis
+_FLAT = 0.005
+#: [h] after a bolus, until its blood has mixed with the rest
+_MIXING = 5 / 60
+
+
+def _horizon(sim, time: np.ndarray, high: np.ndarray, top: float | None) -> float:
+    """Where the time axis ends: times that somebody chose are all drawn; of the package's own,
+    those until nothing can be seen below `top` (None: on a logarithmic axis everything can).
+    """
+    if top is None or "time_grid" not in sim.attrs or not np.isfinite(high).any():
+        return float(time[-1])
+    visible = np.flatnonzero(high > _FLAT * top)
+    return float(time[min(visible[-1] + 1, time.size - 1)]) if visible.size else float(time[-1])
+
+
+def _after_mixing(sim, time: np.ndarray, high: np.ndarray, points: Observed | None) -> float:
+    """The highest value that matters: after a bolus that of mixed blood, or of a sample."""
+    highest = float(np.nanmax(high)) if np.isfinite(high).any() else 0.0
+    if points is not None and points.value.size:
+        highest = max(highest, float(np.nanmax(points.value)))
+    if "dose_route" not in sim or "iv_bolus" not in sim["dose_route"].values.astype(str):
+        return highest
+    doses = np.unique(sim["dose_time"].values[np.isfinite(sim["dose_time"].values)])
+    after = time[:, None] - doses[None, :]
+    mixed = ~((after >= 0) & (after < _MIXING)).any(axis=1)
+    left = high[mixed & np.isfinite(high)]
+    if not left.size:
+        return highest
+    seen = float(left.max())
+    if points is not None and points.value.size:
+        seen = max(seen, float(np.nanmax(points.value)))
+    # a curve that falls little is shown whole
+    return seen if seen < 0.6 * highest else highest
 
 
 def _upper_limit(time, edges, points: Observed | None, highest: float) -> float:

@@ -39,6 +39,26 @@ class PKAccessor:
         """Concentration in one organ over (subject, time) [mg/L]."""
         return curves.concentration(self._ds, name)
 
+    def to(self, unit: str) -> xr.DataArray:
+        """Concentrations in another unit, over (subject, time, compartment).
+
+        The Dataset itself stays in mg/L, the unit in which everything here computes.
+
+        Parameters
+        ----------
+        unit : str
+            "ng/mL", "uM", "nmol/L" and so on.
+
+        Raises
+        ------
+        UnitError
+            No unit of concentration, or a molar one where the molar mass is not known.
+        """
+        curves.validate(self._ds, "simulation")
+        found = self._ds["concentration"] * curves.factor_to(self._ds, unit)
+        found.attrs = {**self._ds["concentration"].attrs, "units": unit}
+        return found
+
     def quantiles(
         self, q: float | Sequence[float] = (0.05, 0.5, 0.95), compartment: str = "plasma"
     ) -> xr.DataArray:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from .._core.errors import InputError, unknown_name
 from .._core.schemas import validate
+from .._core.units import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,27 @@ def concentration(ds: xr.Dataset, compartment: str = "plasma") -> xr.DataArray:
             hint="its `amount` is in the Dataset",
         )
     return curve
+
+
+def factor_to(ds: xr.Dataset, unit: str) -> float:
+    """What a concentration in mg/L is multiplied by, to be in `unit`.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A simulation; its molar mass is that of its compound.
+    unit : str
+        Of mass per volume, or molar: "ng/mL", "uM", "nmol/L".
+
+    Raises
+    ------
+    UnitError
+        Another unit, or a molar one where the compound's molar mass is not known.
+    """
+    molar_mass = ds.attrs.get("molar_mass")
+    return 1.0 / quantity(
+        f"1 {unit}", "mg/L", "unit", molar_mass=None if molar_mass is None else float(molar_mass)
+    )
 
 
 def succeeded(ds: xr.Dataset) -> np.ndarray:

@@ -97,10 +97,38 @@ def test_a_simulation_shows_curves_an_analysis_and_downloads(address, browser):
 @needs_browser
 def test_a_mistake_is_explained_on_the_page(address, browser):
     browser.get(address)
-    box = find(browser, "//input[@aria-label='dose']")
-    box.send_keys("\ue009a\ue000", "much oral")  # select all, then type over it
-    find(browser, "//button[.//p[text()='simulate']]").click()
-    assert "much" in find(browser, "//*[@data-testid='stAlert']").text
+    tab(browser, "Dose")
+    box = find(browser, "//input[@aria-label='target']")
+    box.send_keys("\ue009a\ue000", "trough five\ue007")  # select all, type over it, enter
+    press(browser, "find a dose")
+    assert "five" in find(browser, "//*[@data-testid='stAlert']").text
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("name", "button", "shown"),
+    [
+        ("Population", "draw people", "asked and achieved"),
+        ("Interaction", "compare", "CSV"),
+        ("Dose", "find a dose", "PNG"),
+    ],
+)
+def test_a_tab_answers(address, browser, name, button, shown):
+    browser.get(address)
+    tab(browser, name)
+    press(browser, button)
+    find(browser, f"//*[@role='tabpanel'][not(@hidden)]//*[text()='{shown}']", 240)
+    assert not browser.find_elements("xpath", "//*[@data-testid='stException']")
+
+
+@needs_browser
+def test_a_link_restores_what_was_typed(address, browser):
+    from pbpk_hybrid.app.link import packed
+
+    browser.get(f"{address}/?s={packed({'dose.target': 'trough 6-9 mg/L'})}")
+    tab(browser, "Dose")
+    box = find(browser, "//input[@aria-label='target']")
+    assert box.get_attribute("value") == "trough 6-9 mg/L"
 
 
 def tab(browser, name: str) -> None:
@@ -142,7 +170,7 @@ def test_pasted_samples_are_forecast(address, browser):
     browser.get(address)
     tab(browser, "Forecast")
     press(browser, "forecast")
-    find(browser, "//*[contains(text(), 'unlike the training corpus')]")
+    find(browser, "//*[contains(text(), 'unlike the training data')]")
     find(browser, "//*[@data-testid='stDownloadButton']//p[contains(text(), 'CSV')]")
 
 

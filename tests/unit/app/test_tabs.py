@@ -84,7 +84,9 @@ def test_a_patient_has_a_posterior_and_a_next_dose():
     found = look_ahead(PATIENT, network=False)
     assert found.posterior.reliable and found.forecast is None
     assert "samples" in found.figure().axes[0].get_legend_handles_labels()[1]
-    result, figure = next_dose(PATIENT, "trough 5-10 mg/L", "8, 12", "multiples of 50 mg up to 800 mg")
+    result, figure = next_dose(
+        PATIENT, "trough 5-10 mg/L", "8, 12", "multiples of 50 mg up to 800 mg"
+    )
     assert result.best.attainment > 0.8 and figure.axes
 
 
@@ -118,8 +120,9 @@ def test_a_link_restores_what_was_typed_and_nothing_else():
 def page(monkeypatch):
     from pathlib import Path
 
-    import pbpk_hybrid.app
     from streamlit.testing.v1 import AppTest
+
+    import pbpk_hybrid.app
 
     path = Path(pbpk_hybrid.app.__file__).with_name("page.py")
     return AppTest.from_file(str(path), default_timeout=240)
@@ -144,3 +147,14 @@ def test_what_is_wrong_is_said_on_the_page(page):
     page.text_input(key="dose.target").set_value("trough five").run()
     next(b for b in page.button if b.label == "find a dose").click().run()
     assert any("five" in e.value for e in page.error)
+
+
+def test_the_model_tab_has_a_tree_and_sliders(page):
+    page.run()
+    page.toggle(key="model.example").set_value(True).run()
+    options = page.multiselect(key="model.names").options
+    name = next(o for o in options if o.endswith("Lipophilicity"))
+    page.multiselect(key="model.names").set_value([name]).run()
+    page.slider(key=f"model.slider.{name}").set_value(1.5).run()
+    assert not page.exception and not page.error
+    assert any("Organism" in block.value for block in page.code)

@@ -101,7 +101,7 @@ def test_a_training_state_under_old_names_goes_on(tmp_path, monkeypatch):
     ("model", "words"),
     [
         (Forecaster, ("corpus", "forecaster, version 1")),
-        (PCDM, ("human adults of 18 to", "pcdm, version 2")),
+        (PCDM, ("people of 0 to 90 years", "pcdm, version 3")),
         (NeuralAllometry, ("compounds", "neural allometry, version 2")),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -37,4 +37,6 @@ def population() -> None:
             picture(people_figure(people, across, up), "people")
             st.markdown("**asked and achieved**")
             st.code(str(people.pk.like()), language=None)
-            st.download_button("netCDF", lambda: people_netcdf(people), "people.nc", key="people.nc")
+            st.download_button(
+                "netCDF", lambda: people_netcdf(people), "people.nc", key="people.nc"
+            )

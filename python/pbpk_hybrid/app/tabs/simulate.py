@@ -24,9 +24,9 @@ FIRST = [{"name": "", "compound": "theophylline", "dose": "320 mg oral"}]
 
 def simulate() -> None:
     """The tab."""
+    rows = _table()
     form, shown = st.columns([2, 3])
     with form:
-        rows = _table()
         common, log, pressed = _options()
     with shown:
         first = "simulate.result" not in st.session_state  # a picture before anything is typed
@@ -42,8 +42,8 @@ def _table() -> list[dict]:
     key = field("simulate.rows", FIRST)
     if "simulate.frame" not in st.session_state:
         st.session_state["simulate.frame"] = pd.DataFrame(
-            st.session_state[key], columns=list(COLUMNS)
-        ).astype(object)
+            st.session_state[key], columns=list(COLUMNS), dtype=object
+        ).fillna("")
     text = st.column_config.TextColumn
     edited = st.data_editor(
         st.session_state["simulate.frame"],
@@ -62,8 +62,8 @@ def _table() -> list[dict]:
             "sex": st.column_config.SelectboxColumn("sex", options=["female", "male"]),
         },
     )
-    filled = edited.dropna(how="all")
-    rows = [{k: v for k, v in row.items() if v == v and v} for row in filled.to_dict("records")]
+    records = edited.fillna("").to_dict("records")
+    rows = [{k: v for k, v in row.items() if v} for row in records]
     st.session_state[key] = [row for row in rows if row]
     return st.session_state[key]
 

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = {
     "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
+    "How fast tissues fill": "benchmarks/validation/slow_tissues.md",
+    "Special populations": "benchmarks/special_populations/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
     "Populations like a table": "benchmarks/results/like_table.md",
     "A million virtual patients": "benchmarks/results/virtual_population_million.md",

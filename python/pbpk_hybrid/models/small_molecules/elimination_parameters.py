@@ -176,7 +176,7 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
     if compound.clint_hepatocyte is not None:
         fu = compound.fraction_unbound_hepatocyte
         if fu is None:
-            fu = fraction_unbound_hepatocytes(_log_p_or_d(compound))
+            fu = fraction_unbound_hepatocytes(log_p_or_d(compound))
         standard = HEPATOCELLULARITY[species][0]
         return clint_liver_from_hepatocytes(
             compound.clint_hepatocyte, mass, standard * _cells(physiology), fu
@@ -195,11 +195,11 @@ def _in_vitro(compound: Compound, physiology: xr.Dataset) -> np.ndarray:
         protein = np.where(np.isfinite(own), own, protein)
     fu = compound.fraction_unbound_microsome
     if fu is None:
-        fu = fraction_unbound_microsomes(_log_p_or_d(compound))
+        fu = fraction_unbound_microsomes(log_p_or_d(compound))
     return clint_liver_from_microsomes(compound.clint_microsome, mass, protein, fu)
 
 
-def _log_p_or_d(compound: Compound) -> float:
+def log_p_or_d(compound: Compound) -> float:
     """log P for bases, else log D at pH 7.4, as Kilford et al. (2008) and Austin et al.
     (2002) use it.
     """

@@ -81,6 +81,9 @@ def on_files(files, config):
         f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages
     )
     files.append(File.generated(config, "validation.md", content=f"{text}\n{rows}\n"))
+    for book in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        content = _script("executed").notebook_page(book)
+        files.append(File.generated(config, f"notebooks/{book.stem}.md", content=content))
     julia, _ = relocate(ROOT / "julia" / "README.md")
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))

@@ -88,6 +88,7 @@ ALLOWED = {
         "scale",
         "report",
         "estimation",
+        "translation",
     },
     "app": {
         "_core",
@@ -119,6 +120,17 @@ ALLOWED = {
         "simulation",
         "results",
         "nca",
+    },
+    "translation": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "simulation",
+        "nca",
+        "plots",
+        "learn",
     },
 }
 

@@ -130,6 +130,24 @@ def scaling() -> plt.Figure:
     return figure
 
 
+def first_in_human() -> plt.Figure:
+    found = ph.first_in_human(
+        "CC(=O)Nc1ccc(O)cc1",
+        {
+            "rat": {"clearance": "35 mL/min/kg", "volume": "1.1 L/kg", "fraction_unbound": 0.8},
+            "dog": {"clearance": "14 mL/min/kg", "volume": "0.9 L/kg"},
+        },
+        target_exposure="AUC 30 mg*h/L",
+        safety={
+            "noael": {"rat": "150 mg/kg", "dog": "60 mg/kg"},
+            "noael_auc": {"dog": "250 mg*h/L"},
+            "mabel": {"concentration": "1 mg/L"},
+        },
+        n=200,
+    )
+    return found.plot()
+
+
 def forecast() -> plt.Figure:
     from pbpk_hybrid.learn import Forecaster
 
@@ -313,7 +331,7 @@ def bioequivalence() -> plt.Figure:
 def main(names: tuple[str, ...]) -> None:
     """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
+    every = (population, like_a_table, organs, virtual_patients, scaling, first_in_human, forecast)
     every += (interactions, special_populations, posterior, which_forecast, dose, bioequivalence)
     every += (sbml, own_kinetics, petab, *special_pictures.ALL)
     for make in (m for m in every if not names or m.__name__ in names):

@@ -77,6 +77,7 @@ _WHERE = {
     "estimation.dose_search": ("dose",),
     "compare": ("compare_forecasts",),
     "nca": ("nca",),
+    "translation": ("first_in_human",),
     "results": ("open_results",),
     "report.dossier": ("dossier",),
     "report.assessment": ("Assessment",),
@@ -182,6 +183,7 @@ if TYPE_CHECKING:
     from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
+    from .translation import first_in_human
 
 
 def __dir__() -> list[str]:

@@ -51,12 +51,8 @@ class CudaBackend:
 
     def __init__(self, single: bool = False) -> None:
         self.single = single
-        self.real = np.float32 if single else np.float64
-
-    @property
-    def name(self) -> str:
-        """``cuda``, or ``cuda32`` in single precision."""
-        return "cuda32" if self.single else "cuda"
+        self.real: Any = np.float32 if single else np.float64
+        self.name = "cuda32" if single else "cuda"
 
     def available(self) -> Availability:
         """Whether numba finds a CUDA device, and why not."""
@@ -88,11 +84,10 @@ class CudaBackend:
             Sensitivities, events, laws written as text, or in single precision a tolerance below
             1e-5.
         """
-        if options.method in ("auto", "expm"):
-            from ..expm import pays_off, solve_exactly
+        if options.method == "expm":  # on the CPU: small dense products
+            from ..expm import solve_exactly
 
-            if options.method == "expm" or pays_off(problem):
-                return solve_exactly(problem, options, progress)
+            return solve_exactly(problem, options, progress)
         self._refuse(problem, options)
         run = Batches(problem, options, self.real)
         first = 0

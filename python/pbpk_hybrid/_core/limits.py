@@ -148,31 +148,40 @@ def check(
 
 @contextlib.contextmanager
 def border(
-    field: str, where: str, expected: str, *, error: type[InputError] = FileFormatError
+    field: str,
+    where: Any,
+    expected: str,
+    *,
+    error: type[InputError] = FileFormatError,
+    passing: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Whatever a decoder raises is the file's fault, and said so in one type.
 
     Parameters
     ----------
     field, where
-        What the file is to the caller, and its name.
+        What the source is to the caller, and its name; of what is no path its kind is shown.
     expected
         What it should have been.
     error
         The type.
+    passing
+        Errors that the caller sees to.
 
     Raises
     ------
     FileFormatError
-        Or `error`, with the decoder's own as its cause; errors of this package pass.
+        Or `error`, with the decoder's own as its cause; errors of this package pass, and so do
+        warnings that somebody has made errors.
     """
     try:
         yield
-    except PBPKError:
+    except (PBPKError, Warning, *passing):
         raise
     except Exception as cause:  # decoders raise nearly anything for a damaged file
         kind, text = type(cause).__name__, " ".join(str(cause).split())[:200]
-        raise error(field, where, expected, hint=f"{kind}: {text}" if text else kind) from cause
+        shown = str(where)[:300] if isinstance(where, str | os.PathLike) else type(where).__name__
+        raise error(field, shown, expected, hint=f"{kind}: {text}" if text else kind) from cause
 
 
 def read_bytes(

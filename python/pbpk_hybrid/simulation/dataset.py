@@ -144,6 +144,8 @@ def _curves(
 
 def _columns(system: System, problem: Problem, saved: tuple[str, ...]) -> np.ndarray:
     """The sum of the problem for each compartment."""
+    if problem.saved == saved:
+        return np.arange(len(saved))
     place = {terms: i for i, terms in enumerate(problem.saved_terms())}
     return np.array([place[system.observables[name].terms] for name in saved])
 

@@ -54,7 +54,8 @@ class Derived(BackendArray):
         same = len(columns) == part.shape[2] and np.array_equal(columns, np.arange(len(columns)))
         part = part if same else part[:, :, columns]
         if self.factor is None:
-            out = part.copy() if part.base is not None or part is self.sums else part
+            # a view would let one who writes into it change what concentrations come from
+            out = part.copy() if np.may_share_memory(part, self.sums) else part
         else:
             factor = self.factor if len(self.factor) == 1 else self.factor[who]
             out = part * factor[:, where][:, None, :]
@@ -68,7 +69,8 @@ class Derived(BackendArray):
     def variable(self) -> Any:
         """What a Dataset takes: the values themselves where they are few."""
         if int(np.prod(self.shape)) < LARGE:
-            return self._part((slice(None),) * 3)
+            plain = self.factor is None and len(self.column) == self.sums.shape[2]
+            return self.sums if plain else self._part((slice(None),) * 3)
         lazy = indexing.LazilyIndexedArray(self)
         return indexing.MemoryCachedArray(indexing.CopyOnWriteArray(lazy))
 

@@ -28,6 +28,7 @@ from ..solvers.doses import dose_stops, last_dose_time, last_interval, steady_st
 from ..solvers.select import choose_backend, workload
 from ..solvers.signs import why_negative
 from ..solvers.time_grid import LONGEST, TimeGrid, default_times, refuse_many
+from . import derived
 from .dataset import covariates, dose_records, simulation_dataset
 
 
@@ -223,7 +224,8 @@ def _integrate(
     # a dose may come before the first saved time: the integration starts with it
     start = float(min(grid[0], events.first_time))
     areas = area_names(system, saved, settings.areas)
-    kept = _different(system, saved)
+    large = system.n_subjects * len(grid) * len(saved) >= derived.LARGE
+    kept = _different(system, saved) if large else saved
     problem = Problem(system, stops, grid, kept, start, None, sensitivities, areas)
     result = solve_with_areas(backend, problem, options, settings.progress)
     _mark_without_steady_state(result, failed)

@@ -160,6 +160,30 @@ def lane_min(typingctx: Context, a: types.Type, b: types.Type) -> Typed:
 
 
 @intrinsic
+def lane_pow(typingctx: Context, base: types.Type, exponent: types.Type) -> Typed:
+    """base to the power of the exponent, lane by lane; see :mod:`.vector_math`."""
+
+    def codegen(context, builder, sig, args):
+        from .vector_math import vector_function
+
+        return builder.call(vector_function(builder.module, "pow"), args)
+
+    return lanes(lanes, lanes), codegen
+
+
+@intrinsic
+def where_above(
+    typingctx: Context, x: types.Type, bound: types.Type, yes: types.Type, no: types.Type
+) -> Typed:
+    """`yes` where x > bound, else `no`, lane by lane."""
+
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered(">", args[0], args[1]), args[2], args[3])
+
+    return lanes(lanes, lanes, lanes, lanes), codegen
+
+
+@intrinsic
 def lane(typingctx: Context, value: types.Type, index: types.Type) -> Typed:
     """One lane as a float."""
 

@@ -1,4 +1,5 @@
-"""Hill laws phi(a) = a^g/(K^g + a^g), one lane after the other: powers have no vector instruction.
+"""Hill laws phi(a) = a^g/(K^g + a^g): values and slopes of all lanes at once, with powers by
+:mod:`..vector_math`; second derivatives, for sensitivities, one lane after the other.
 
 Under `FLOOR` K phi is a straight line to 0, so that its slope is finite there whatever g
 (and below 0, where a state may be by a rounding error).
@@ -13,7 +14,20 @@ import numpy as np
 from ....models.laws.hill import HILL_FLOOR
 from ..compiled import kernel
 from ..kernel_arrays import BLOCK, Structure
-from ..lanes import LANES, Lanes, entry, lane, load, splat, store, with_lane
+from ..lanes import (
+    LANES,
+    Lanes,
+    entry,
+    lane,
+    lane_max,
+    lane_min,
+    lane_pow,
+    load,
+    splat,
+    store,
+    where_above,
+    with_lane,
+)
 
 FLOOR = float(HILL_FLOOR)
 
@@ -71,22 +85,29 @@ def second(a: float, half: float, power: float) -> tuple[float, ...]:
     )
 
 
+@kernel(forceinline=True)
+def _share_from(x: Lanes, power: Lanes) -> Lanes:
+    """x^g/(1 + x^g) of every lane: 0 where x^-g is infinite."""
+    return 1.0 / (1.0 + lane_pow(x, 0.0 - power))
+
+
 @kernel()
 def shares(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """phi of every lane."""
-    out = splat(0.0)
-    for l in range(LANES):
-        out = with_lane(out, l, share(lane(a, l), lane(half, l), lane(power, l)))
-    return out
+    x = a / half
+    s = _share_from(lane_max(x, splat(FLOOR)), power)
+    return s * (lane_min(x, splat(FLOOR)) / FLOOR)
 
 
 @kernel()
 def slopes(a: Lanes, half: Lanes, power: Lanes) -> Lanes:
     """d phi/da of every lane."""
-    out = splat(0.0)
-    for l in range(LANES):
-        out = with_lane(out, l, slope(lane(a, l), lane(half, l), lane(power, l)))
-    return out
+    x = a / half
+    inside = lane_max(x, splat(FLOOR))
+    s = _share_from(inside, power)
+    # above the floor inside x half is a
+    curved = power / (inside * half) * s * (1.0 - s)
+    return where_above(x, splat(FLOOR), curved, s / (FLOOR * half))
 
 
 @kernel()

@@ -130,6 +130,24 @@ def scaling() -> plt.Figure:
     return figure
 
 
+def first_in_human() -> plt.Figure:
+    found = ph.first_in_human(
+        "CC(=O)Nc1ccc(O)cc1",
+        {
+            "rat": {"clearance": "35 mL/min/kg", "volume": "1.1 L/kg", "fraction_unbound": 0.8},
+            "dog": {"clearance": "14 mL/min/kg", "volume": "0.9 L/kg"},
+        },
+        target_exposure="AUC 30 mg*h/L",
+        safety={
+            "noael": {"rat": "150 mg/kg", "dog": "60 mg/kg"},
+            "noael_auc": {"dog": "250 mg*h/L"},
+            "mabel": {"concentration": "1 mg/L"},
+        },
+        n=200,
+    )
+    return found.plot()
+
+
 def forecast() -> plt.Figure:
     from pbpk_hybrid.learn import Forecaster
 
@@ -264,6 +282,18 @@ def posterior() -> plt.Figure:
     return figure
 
 
+def which_forecast() -> plt.Figure:
+    """The patient of docs/howto/which-forecast.md."""
+    someone = patient()
+    someone = ph.Patient("320 mg oral q12h x4", someone.samples, someone.person)
+    found = ph.compare_forecasts(
+        someone, "theophylline", times=np.arange(0.5, 48.1, 0.5), error={"proportional": 0.1}
+    )
+    figure, ax = plt.subplots(figsize=(1.3 * SIZE[0], 1.2 * SIZE[1]))
+    found.plot(ax)
+    return figure
+
+
 def dose() -> plt.Figure:
     someone = ph.Patient("320 mg oral q12h x2", {2: 7.4, 11.9: 4.4})
     found = ph.posterior("theophylline", someone, error={"proportional": 0.1})
@@ -301,8 +331,8 @@ def bioequivalence() -> plt.Figure:
 def main(names: tuple[str, ...]) -> None:
     """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
-    every += (interactions, special_populations, posterior, dose, bioequivalence)
+    every = (population, like_a_table, organs, virtual_patients, scaling, first_in_human, forecast)
+    every += (interactions, special_populations, posterior, which_forecast, dose, bioequivalence)
     every += (sbml, own_kinetics, petab, *special_pictures.ALL)
     for make in (m for m in every if not names or m.__name__ in names):
         figure = make()

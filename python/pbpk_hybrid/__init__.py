@@ -75,7 +75,9 @@ _WHERE = {
     "estimation.patient": ("Patient",),
     "estimation.individual": ("posterior",),
     "estimation.dose_search": ("dose",),
+    "compare": ("compare_forecasts",),
     "nca": ("nca",),
+    "translation": ("first_in_human",),
     "results": ("open_results",),
     "report.dossier": ("dossier",),
     "report.assessment": ("Assessment",),
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from .compare import compare_forecasts
     from .compounds import (
         Compound,
         EnzymeEffect,
@@ -180,6 +183,7 @@ if TYPE_CHECKING:
     from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
+    from .translation import first_in_human
 
 
 def __dir__() -> list[str]:

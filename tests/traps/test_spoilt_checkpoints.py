@@ -78,7 +78,7 @@ def test_the_taking_apart_changes_nothing(kind, tmp_path):
 
 
 SIZES = [
-    *(("allometry", n) for n in ("folds", "seeds", "hidden")),
+    *(("allometry", n) for n in ("graph", "table")),
     *(("forecaster", n) for n in ("width", "heads", "encoder_layers", "hypotheses", "summaries")),
     *(("pcdm", n) for n in ("width", "blocks", "steps")),
 ]

@@ -10,11 +10,15 @@ corpus shows the network such curves in training (:func:`.corpus_measurement._co
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from .batch import Batch
+from .curve_fit import CurvePrior
+from .curve_population import people_prior
 from .features import Prepared, prepare
 from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
 from .superposition import responses
@@ -34,7 +38,7 @@ class TypicalCurve:
     """Fitted to `others`; :meth:`put` gives it to patients."""
 
     def __init__(self, others: Batch) -> None:
-        seen = prepare(others)
+        seen = self._seen = prepare(others)
         self.oral = {bool(o) for o in others.dose_oral[others.dose_mask]}
         self.site = (
             int(np.bincount(others.obs_site[others.obs_mask]).argmax())
@@ -43,6 +47,11 @@ class TypicalCurve:
         )
         self.log_weight = np.log(others.body_weight)
         self.raw = _fit(seen, self.site) if self.site >= 0 else None
+
+    @cached_property
+    def people(self) -> CurvePrior:
+        """The prior that all of the others make for the curve of the next patient."""
+        return people_prior(self._seen)
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
@@ -110,7 +119,8 @@ def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = Non
     """Let every patient of `batch` see the other patients, and the curve they have in
     common (fitted unless given).
     """
-    (typical or TypicalCurve(others)).put(batch)
+    batch.typical = typical or TypicalCurve(others)
+    batch.typical.put(batch)
     chosen = np.unique(
         np.linspace(0, len(others) - 1, min(_MOST_TOKENS, len(others))).round().astype(int)
     )

@@ -88,11 +88,11 @@ class PCDM(OnDevice, Described):
 
     A score-based diffusion model (:mod:`.module`) of what is measured of a person (age, weight,
     height, hematocrit, creatinine) given sex and ethnicity, in normal scores given age
-    (:mod:`.coordinates`). Organs, flows and filtration are drawn for each person by the one model of
-    bodies (:mod:`pbpk_hybrid.physiology.bodies`): residuals that go together, inside their bounds by
-    construction, with masses and flows that add up exactly. After arXiv 2602.18472, which diffuses
-    the organs as well and trains with the rules in the loss: of residuals that are drawn inside
-    their bounds such a loss has nothing to improve.
+    (:mod:`.coordinates`). Organs, flows and filtration are drawn for each person by the one model
+    of bodies (:mod:`pbpk_hybrid.physiology.bodies`): residuals that go together, inside their
+    bounds by construction, with masses and flows that add up exactly. After arXiv 2602.18472, which
+    diffuses the organs as well and trains with the rules in the loss: of residuals that are drawn
+    inside their bounds such a loss has nothing to improve.
 
     Conditions of any kind hold exactly and without training, because people are moved as the noise
     that they are made of and never out of what was asked (:mod:`.crowd`). There is no stored pool,

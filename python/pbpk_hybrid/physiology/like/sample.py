@@ -483,8 +483,8 @@ def _report(comparison: Comparison, source: Source, n: int, strict: bool) -> Non
         )
     if source.behind < min(_RARE, n):
         warnings.warn(
-            f"like: {source.behind:.0f} people of the survey lie within the ranges; the {n} drawn are "
-            "variations of these and of those near them",
+            f"like: {source.behind:.0f} people of the survey lie within the ranges; the {n} drawn "
+            "are variations of these and of those near them",
             OutOfRangeWarning,
             stacklevel=5,
         )

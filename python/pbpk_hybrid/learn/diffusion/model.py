@@ -18,7 +18,7 @@ from ..._core.random import generator
 from ...physiology import check_physiology
 from ...physiology.adults.population import complete_columns
 from ...physiology.adults.selection import female_fraction
-from ...physiology.adults.survey import ADULT_AGE, ETHNICITIES
+from ...physiology.adults.survey import ADULT_AGE, ETHNICITIES, said_of_the_oldest
 from ...physiology.adults.variability import CUT, GFR_SD_LN
 from ...physiology.conditions.enzymes import with_enzymes
 from ...physiology.conditions.special import filters_with, read_special, with_conditions
@@ -622,6 +622,7 @@ def _by_sex(n: int, sex: str | float | None) -> list[tuple[bool | None, int]]:
 def _dataset(columns: dict[str, np.ndarray], attrs: dict[str, Any]) -> xr.Dataset:
     """The physiology Dataset; with children among them everybody has the enzymes of the age."""
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+    attrs = attrs | said_of_the_oldest(columns["age"])
     people = check_physiology(build(mass, flow, "human", columns, attrs))
     return with_enzymes(people) if (people["age"].values < ADULT_AGE).any() else people
 

@@ -88,6 +88,7 @@ ALLOWED = {
         "scale",
         "report",
         "estimation",
+        "translation",
     },
     "app": {
         "_core",
@@ -100,6 +101,14 @@ ALLOWED = {
         "learn",
         "cli",
     },
+    "compare": {
+        "_core",
+        "compounds",
+        "models",
+        "estimation",
+        "plots",
+        "learn",
+    },  # learn and plots: on call
     "testing": {"_core", "physiology", "compounds", "dosing", "models", "solvers"},
     "learn": {
         "_core",
@@ -111,6 +120,17 @@ ALLOWED = {
         "simulation",
         "results",
         "nca",
+    },
+    "translation": {
+        "_core",
+        "physiology",
+        "compounds",
+        "dosing",
+        "models",
+        "simulation",
+        "nca",
+        "plots",
+        "learn",
     },
 }
 

@@ -8,7 +8,8 @@ weight where there is one), with the reported dose, route and times. Nothing is 
 - left out, and counted: another drug was given; children, old age, organ impairment, poor metabolisers (the label says so);
   no dose, route or dose times; not plasma, serum or blood; fewer than three quantified samples
 - samples at one time (several people in one profile) are replaced by their mean
-- an intravenous dose of unknown duration is taken as a bolus; samples up to five minutes after the end of an injection or of
+- an intravenous dose of unknown duration is taken as a bolus, and left out where concentrations rise by a fifth or more after
+  the first sample, as they do during an infusion; samples up to five minutes after the end of an injection or of
   an infusion of a quarter of an hour or less are left out: the model gives into the venous blood in which it also measures,
   mixed at once, while people are sampled from the other arm, which the dose reaches after minutes
 - AUC is taken over the observed sampling times by the linear-up/log-down rule, for observation and prediction alike, without
@@ -89,6 +90,17 @@ def refuse(p) -> str | None:
     if not first["dose_times"]:
         return "dose times not reported, or a bolus and an infusion"
     return None
+
+
+def rises(p) -> bool:
+    """Whether a single intravenous dose of unknown duration was an infusion: the first sample is not the largest."""
+    first = p.iloc[0]
+    if first["route"] == "oral" or np.isfinite(first["infusion_duration"]):
+        return False
+    last = dose_times(first)[-1]  # of repeated doses the first course tells
+    value = p["value"].to_numpy()[p["time"].to_numpy() <= last + 24] if last > 0 else p["value"]
+    value = np.asarray(value)
+    return bool(len(value) and value.max() > 1.2 * value[0])
 
 
 def usable(p):
@@ -196,6 +208,8 @@ def rows_for(name: str, folder) -> tuple[list[dict], Counter, list]:
             p = usable(p)
             if len(p) < 3:
                 why = "fewer than three quantified samples"
+            elif rises(p):
+                why = "an infusion whose duration is not reported"
         if why:
             refused[why] += 1
             continue

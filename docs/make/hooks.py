@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = {
     "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
+    "How fast tissues fill": "benchmarks/validation/slow_tissues.md",
+    "Special populations": "benchmarks/special_populations/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
     "Populations like a table": "benchmarks/results/like_table.md",
     "A million virtual patients": "benchmarks/results/virtual_population_million.md",
@@ -79,12 +81,28 @@ def on_files(files, config):
         f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages
     )
     files.append(File.generated(config, "validation.md", content=f"{text}\n{rows}\n"))
+    for book in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        content = _script("executed").notebook_page(book)
+        files.append(File.generated(config, f"notebooks/{book.stem}.md", content=content))
     julia, _ = relocate(ROOT / "julia" / "README.md")
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))
     files.append(File.generated(config, "reference/commands.md", content=commands()))
+    files.append(File.generated(config, "dossier/midazolam.html", content=_dossier()))
     files.append(File.generated(config, "architecture.svg", content=_script("architecture").svg()))
     return files
+
+
+def _dossier() -> str:
+    """The worked example of `docs/howto/report.md`: what its lines write."""
+    import tempfile
+
+    page = (ROOT / "docs" / "howto" / "report.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(import pbpk_hybrid.*?)```", page, re.DOTALL)[1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "midazolam.html"
+        exec(block.replace('"midazolam.html"', repr(str(path)), 1), {})
+        return path.read_text(encoding="utf-8")
 
 
 def on_page_markdown(markdown, page, config, files):

@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import special_pictures
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.plots import organ_panels, time_profile
@@ -64,10 +65,12 @@ def organs() -> plt.Figure:
 def virtual_patients() -> plt.Figure:
     from pbpk_hybrid.learn import PCDM
 
-    real = ph.sample_population(1500, seed=2)
-    made = PCDM.load().sample(1500, seed=1)
-    figure, axes = plt.subplots(1, 2, figsize=(SIZE[0] * 1.5, SIZE[1]))
-    for ax, (x, y) in zip(axes, (("age", "gfr"), ("body_weight", "cardiac_output")), strict=True):
+    ages = (0, 90)
+    real = ph.sample_population(2000, seed=2, age=ages)
+    made = PCDM.load().sample(2000, {"age": ages}, seed=1)
+    figure, axes = plt.subplots(1, 3, figsize=(SIZE[0] * 1.9, SIZE[1]))
+    shown = (("age", "height"), ("age", "gfr"), ("body_weight", "cardiac_output"))
+    for ax, (x, y) in zip(axes, shown, strict=True):
         for ds, label, color in ((real, "survey", "0.6"), (made, "PCDM", "C0")):
             ax.plot(ds[x], ds[y], ".", ms=2, color=color, alpha=0.5, label=label)
         ax.set(
@@ -75,6 +78,7 @@ def virtual_patients() -> plt.Figure:
             ylabel=f"{y.replace('_', ' ')} [{real[y].attrs['units']}]",
         )
     axes[0].legend(markerscale=4, frameon=False)
+    figure.tight_layout()
     return figure
 
 
@@ -124,6 +128,24 @@ def scaling() -> plt.Figure:
     )
     ax.legend(frameon=False)
     return figure
+
+
+def first_in_human() -> plt.Figure:
+    found = ph.first_in_human(
+        "CC(=O)Nc1ccc(O)cc1",
+        {
+            "rat": {"clearance": "35 mL/min/kg", "volume": "1.1 L/kg", "fraction_unbound": 0.8},
+            "dog": {"clearance": "14 mL/min/kg", "volume": "0.9 L/kg"},
+        },
+        target_exposure="AUC 30 mg*h/L",
+        safety={
+            "noael": {"rat": "150 mg/kg", "dog": "60 mg/kg"},
+            "noael_auc": {"dog": "250 mg*h/L"},
+            "mabel": {"concentration": "1 mg/L"},
+        },
+        n=200,
+    )
+    return found.plot()
 
 
 def forecast() -> plt.Figure:
@@ -260,6 +282,18 @@ def posterior() -> plt.Figure:
     return figure
 
 
+def which_forecast() -> plt.Figure:
+    """The patient of docs/howto/which-forecast.md."""
+    someone = patient()
+    someone = ph.Patient("320 mg oral q12h x4", someone.samples, someone.person)
+    found = ph.compare_forecasts(
+        someone, "theophylline", times=np.arange(0.5, 48.1, 0.5), error={"proportional": 0.1}
+    )
+    figure, ax = plt.subplots(figsize=(1.3 * SIZE[0], 1.2 * SIZE[1]))
+    found.plot(ax)
+    return figure
+
+
 def dose() -> plt.Figure:
     someone = ph.Patient("320 mg oral q12h x2", {2: 7.4, 11.9: 4.4})
     found = ph.posterior("theophylline", someone, error={"proportional": 0.1})
@@ -297,9 +331,9 @@ def bioequivalence() -> plt.Figure:
 def main(names: tuple[str, ...]) -> None:
     """Draw the pictures of these names, or all."""
     OUT.mkdir(exist_ok=True)
-    every = (population, like_a_table, organs, virtual_patients, scaling, forecast)
-    every += (interactions, special_populations, posterior, dose, bioequivalence)
-    every += (sbml, own_kinetics, petab)
+    every = (population, like_a_table, organs, virtual_patients, scaling, first_in_human, forecast)
+    every += (interactions, special_populations, posterior, which_forecast, dose, bioequivalence)
+    every += (sbml, own_kinetics, petab, *special_pictures.ALL)
     for make in (m for m in every if not names or m.__name__ in names):
         figure = make()
         figure.savefig(

@@ -24,6 +24,7 @@ _WHERE = {
     "models.large_molecules.antibody": ("Antibody", "antibody_system"),
     "models.large_molecules.two_pore": ("Pores", "two_pore_system"),
     "simulation.reverse_dosimetry": ("oral_equivalent_dose", "oral_equivalent_doses"),
+    "models.httk.variation": ("HttkVariation",),
     "simulation.interactions": ("simulate_together", "interaction"),
     "simulation.exposure": ("exposure_ratios",),
     "simulation.interaction_matrix": ("interactions",),
@@ -74,7 +75,9 @@ _WHERE = {
     "estimation.patient": ("Patient",),
     "estimation.individual": ("posterior",),
     "estimation.dose_search": ("dose",),
+    "compare": ("compare_forecasts",),
     "nca": ("nca",),
+    "translation": ("first_in_human",),
     "results": ("open_results",),
     "report.dossier": ("dossier",),
     "report.assessment": ("Assessment",),
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
         UnitError,
         UnknownNameError,
     )
+    from .compare import compare_forecasts
     from .compounds import (
         Compound,
         EnzymeEffect,
@@ -144,6 +148,7 @@ if TYPE_CHECKING:
         whole_body_graph,
         whole_body_system,
     )
+    from .models.httk.variation import HttkVariation
     from .models.large_molecules.antibody import Antibody, antibody_system
     from .models.large_molecules.two_pore import Pores, two_pore_system
     from .models.small_molecules.absorption import GutAbsorption
@@ -178,6 +183,7 @@ if TYPE_CHECKING:
     from .simulation.single import simulate
     from .simulation.variability import NO_VARIABILITY, Variability
     from .solvers import SolverOptions, Status
+    from .translation import first_in_human
 
 
 def __dir__() -> list[str]:

@@ -195,38 +195,3 @@ def test_a_thread_that_did_not_start_julia_gets_the_same_gradients():
     worker.start()
     worker.join()
     assert worst(found[0], here) == 0.0
-
-
-NAMES = ("clearance", "volume", "clearance_lower", "volume_upper")
-
-
-def allometric_prediction(target: str, integrator: str):
-    from pbpk_hybrid.learn import NeuralAllometry
-
-    sources = {
-        "rat": {"clearance": 30.0, "volume": 1.5, "fup": 0.2},
-        "monkey": {"clearance": 12.0, "volume": 1.1},
-    }
-    found = NeuralAllometry.load().predict(None, sources, target=target, integrator=integrator)
-    assert found.attrs["integrator"] == ("julia" if integrator == "adaptive" else integrator)
-    return [float(found[name]) for name in NAMES]
-
-
-def test_neural_allometry_predicts_the_same_on_both_backends(monkeypatch):
-    pytest.importorskip("torch_geometric")
-    from pbpk_hybrid.learn.allometry import integration
-
-    targets = ("human", "mouse")
-    default = {
-        (t, i): allometric_prediction(t, i)
-        for t in targets
-        for i in ("julia", "torchdiffeq", "adaptive")
-    }
-    monkeypatch.setattr(integration, "RTOL", 1e-11)
-    monkeypatch.setattr(integration, "ATOL", 1e-13)
-    for target in targets:
-        ours, theirs = (allometric_prediction(target, i) for i in ("julia", "torchdiffeq"))
-        assert ours == pytest.approx(theirs, rel=1e-9)  # the same law
-        for integrator in ("julia", "torchdiffeq", "adaptive"):
-            # errors of 1e-8 a step add up: torchdiffeq's mouse is 1.2e-7 from its own tight answer
-            assert default[target, integrator] == pytest.approx(theirs, rel=3e-7)

@@ -78,7 +78,7 @@ def test_the_taking_apart_changes_nothing(kind, tmp_path):
 
 
 SIZES = [
-    *(("allometry", n) for n in ("folds", "seeds", "hidden")),
+    *(("allometry", n) for n in ("graph", "table")),
     *(("forecaster", n) for n in ("width", "heads", "encoder_layers", "hypotheses", "summaries")),
     *(("pcdm", n) for n in ("width", "blocks", "steps")),
 ]
@@ -134,11 +134,14 @@ def test_trees_that_are_none_are_refused(what, tmp_path):
 
 def test_tables_that_fall_and_shares_that_are_none_are_refused(tmp_path):
     file = File(MODELS["pcdm"][1])
-    file.array("tables")[100] = -1e5
-    refused("pcdm", file, tmp_path, "tables")
+    file.array("ages")[100] = 0.0
+    refused("pcdm", file, tmp_path, "ages")
     file = File(MODELS["pcdm"][1])
-    file.array("pool/group")[7] = 200
-    refused("pcdm", file, tmp_path, "pool/group")
+    file.array("shape")[100] = -1e5
+    refused("pcdm", file, tmp_path, "shape")
+    file = File(MODELS["pcdm"][1])
+    file.array("spread")[7] = 0.0
+    refused("pcdm", file, tmp_path, "spread")
     file = File(MODELS["pcdm"][1])
     file.array("shares")[:] = 0.0
     refused("pcdm", file, tmp_path, "shares")

@@ -61,7 +61,7 @@ LIMITS: dict[str, Limit] = {
     "json_bytes": Limit(200_000_000, "bytes", "a JSON file: a snapshot of PK-Sim"),
     "text_depth": Limit(100, "levels", "nesting of JSON, TOML and YAML"),
     "xml_bytes": Limit(400_000_000, "bytes", "a simulation of PK-Sim (XML, pkml), unpacked"),
-    "xml_elements": Limit(2_000_000, "elements", "elements of such a simulation"),
+    "xml_elements": Limit(1_000_000, "elements", "elements of such a simulation"),
     "xml_depth": Limit(500, "levels", "nesting of any XML"),
     "sbml_bytes": Limit(20_000_000, "bytes", "an SBML file, unpacked"),
     "sbml_elements": Limit(500_000, "elements", "elements of an SBML file"),
@@ -148,31 +148,40 @@ def check(
 
 @contextlib.contextmanager
 def border(
-    field: str, where: str, expected: str, *, error: type[InputError] = FileFormatError
+    field: str,
+    where: Any,
+    expected: str,
+    *,
+    error: type[InputError] = FileFormatError,
+    passing: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Whatever a decoder raises is the file's fault, and said so in one type.
 
     Parameters
     ----------
     field, where
-        What the file is to the caller, and its name.
+        What the source is to the caller, and its name; of what is no path its kind is shown.
     expected
         What it should have been.
     error
         The type.
+    passing
+        Errors that the caller sees to.
 
     Raises
     ------
     FileFormatError
-        Or `error`, with the decoder's own as its cause; errors of this package pass.
+        Or `error`, with the decoder's own as its cause; errors of this package pass, and so do
+        warnings that somebody has made errors.
     """
     try:
         yield
-    except PBPKError:
+    except (PBPKError, Warning, *passing):
         raise
     except Exception as cause:  # decoders raise nearly anything for a damaged file
         kind, text = type(cause).__name__, " ".join(str(cause).split())[:200]
-        raise error(field, where, expected, hint=f"{kind}: {text}" if text else kind) from cause
+        shown = str(where)[:300] if isinstance(where, str | os.PathLike) else type(where).__name__
+        raise error(field, shown, expected, hint=f"{kind}: {text}" if text else kind) from cause
 
 
 def read_bytes(

@@ -400,6 +400,7 @@ SCHEMAS: dict[str, tuple[Variable, ...]] = {
             required=True,
             kind="str",
         ),
+        _v("occasion", ("sample",), "", "visit or period of the subject", kind="str"),
         _v("study", ("sample",), "", "study or data set", required=True, kind="str"),
         _v("reference", ("sample",), "", "bibliographic source", required=True, kind="str"),
     ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from .errors import FileFormatError
@@ -30,8 +31,9 @@ def read_xml(path: str | os.PathLike) -> ElementTree.Element:
     source = Path(path).expanduser()
     data = read_bytes(source, "xml_bytes", field="file")
     check_plain_xml(data, str(source))
-    parser = ElementTree.XMLPullParser(("start", "end"))
-    root, depth, count = None, 0, 0
+    parser: Any = ElementTree.XMLPullParser(("start", "end"))
+    root: ElementTree.Element | None = None
+    depth = count = 0
     with border("file", str(source), "well-formed XML"):
         for at in range(0, len(data), _CHUNK):
             parser.feed(data[at : at + _CHUNK])

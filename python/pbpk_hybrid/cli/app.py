@@ -21,6 +21,7 @@ COMMANDS = {
     "fit": ("fit", "fit"),
     "dose": ("dose", "dose"),
     "scale": ("scale", "scale"),
+    "first-in-human": ("first_in_human", "first_in_human"),
     "report": ("report", "report"),
     "requalify": ("requalify", "requalify"),
     "app": ("webapp", "app"),

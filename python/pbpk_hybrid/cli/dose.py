@@ -60,6 +60,9 @@ class Request:
     start: Annotated[
         str | None, typer.Option(help="[h] of the first new dose; none: when the next is due.")
     ] = None
+    measured: Annotated[
+        bool, typer.Option("--measured", help="Judge a measurement, with its error, of the target.")
+    ] = False
 
     def keywords(self) -> dict[str, Any]:
         """Arguments of :func:`pbpk_hybrid.dose`."""
@@ -80,6 +83,7 @@ class Request:
             "route": self.new_route,
             "amounts": self._amounts(),
             "loss": self.loss,
+            "measured": self.measured,
             **hours,
         }
 

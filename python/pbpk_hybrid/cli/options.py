@@ -221,7 +221,9 @@ Times = Annotated[
 Compartments = Annotated[
     str | None, typer.Option(help='What to save, such as "plasma,liver"; none: all.')
 ]
-Backend = Annotated[str, typer.Option(help="auto, embedded or julia.")]
+Backend = Annotated[
+    str, typer.Option(help="auto, embedded, julia, cuda or cuda32 (untested on CUDA).")
+]
 Method = Annotated[
     str | None,
     typer.Option(

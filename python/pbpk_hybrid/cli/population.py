@@ -89,7 +89,7 @@ def population(
         count = read_count(subjects, file)
         check_out(out, extrapolate)
         seed_used = generator(seed)[1]
-        table = read_table_options(like, where, strict, people.generator)
+        table = read_table_options(like, where, strict)
         choice = replace(
             people.choice(count, extrapolate, table),
             computing=read_computing(device, precision, people.generator, out),
@@ -109,23 +109,18 @@ def population(
             print_population(drawn, choice, seed_used, out)
 
 
-def read_table_options(
-    like: str | None, where: str | None, strict: bool, generator: str
-) -> dict[str, Any]:
+def read_table_options(like: str | None, where: str | None, strict: bool) -> dict[str, Any]:
     """``like``, ``where`` and ``strict`` of ``sample_population``; those not given are left out.
 
     Raises
     ------
     InputError
-        A generator that has no tables, or ``--strict`` without a table.
+        ``--strict`` without a table.
     """
     given = {"like": like, "where": where}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if "like" in found and ";" in found["like"]:
         found["like"] = "\n".join(part.strip() for part in found["like"].split(";"))
-    if found and generator != "survey":
-        name = f"--{next(iter(found))}"
-        raise InputError(name, generator, "the generator survey", hint="leave out --generator")
     if strict and "like" not in found:
         raise InputError("--strict", strict, "a table given by --like")
     return {**found, "strict": True} if strict else found

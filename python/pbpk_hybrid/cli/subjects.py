@@ -198,9 +198,9 @@ def draw(
             raise InputError(
                 "--species", species, "human", hint="the diffusion model knows people only"
             )
-        parsed |= {k: v for k, v in (table or {}).items() if k == "special"}
+        asked = {**parsed, **(table or {})}
         parts = [
-            diffusion_block(n, b, seed, parsed, extrapolate=extrapolate, **(computing or {}))
+            diffusion_block(n, b, seed, asked, extrapolate=extrapolate, **(computing or {}))
             for b in range(len(block_sizes(n)))
         ]
         return with_attrs(concatenated(parts), {**parts[0].attrs, **over_all(parts), "seed": seed})

@@ -20,9 +20,9 @@ def allometry(
     *,
     run: TrainingRun,
     seed: TrainingSeed = 20261123,
-    members: Annotated[
-        int | None, typer.Option(min=1, help="Members per inner fold [default: the shipped one's].")
-    ] = None,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="With the organ graph and the neural ODE.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -34,7 +34,9 @@ def allometry(
         path = run.checkpoint(out, "allometry")
         from ..learn.allometry import AllometryConfig, NeuralAllometry
 
-        settings = {k: v for k, v in (("steps", run.steps), ("seeds", members)) if v is not None}
+        settings = {} if run.steps is None else {"steps": run.steps}
+        if graph:
+            settings |= {"graph": True, "ode": True}
         model = NeuralAllometry.fit(
             config=AllometryConfig(seed=seed, **settings),
             folder=out,

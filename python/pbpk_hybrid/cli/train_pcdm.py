@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from .groups import with_groups
 from .options import Debug, Quiet
@@ -20,19 +17,12 @@ def pcdm(
     seed: TrainingSeed = 1,
     *,
     run: TrainingRun,
-    copies: Annotated[
-        int, typer.Option(min=1, help="Bodies per survey person, each with other organs.")
-    ] = 8,
-    physics_weight: Annotated[
-        float | None, typer.Option(min=0, help="Weight of the physics loss; 0: without.")
-    ] = None,
-    projection: Annotated[bool, typer.Option(help="Project samples onto the rules.")] = True,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Train the physiologically constrained diffusion model on the people of NHANES.
 
-    Writes pcdm.safetensors into --out.
+    They are of 0 to 89 years. Writes pcdm.safetensors into --out.
     """
     with reporting(debug, kept="the last state is kept: the same command goes on"):
         path = run.checkpoint(out, "pcdm")
@@ -41,15 +31,13 @@ def pcdm(
         from ..learn.diffusion import PCDM, PCDMConfig
         from ..physiology import training_people
 
-        settings = {"training_steps": run.steps, "physics_weight": physics_weight}
-        config = replace(
-            PCDMConfig(projection=projection),
-            **{k: v for k, v in settings.items() if v is not None},
-        )
+        config = PCDMConfig()
+        if run.steps is not None:
+            config = replace(config, training_steps=run.steps)
         model = PCDM.fit(
-            training_people("train", copies=copies, seed=seed),
+            training_people("train", seed=seed, ages="all"),
             seed,
-            validation=training_people("validation", seed=seed),
+            validation=training_people("validation", seed=seed, ages="all"),
             config=config,
             folder=out,
             progress=not quiet,

@@ -224,6 +224,16 @@ def check_organ(field: str, organ: Any, organs: tuple[str, ...] = ORGANS) -> str
     return organ
 
 
+def parse_organs(field: str, value: Any) -> tuple[str, ...]:
+    """One tissue or several, each once."""
+    organs = parse_texts(field, value)
+    for organ in organs:
+        check_organ(field, organ, TISSUES)
+    if len(set(organs)) < len(organs):
+        raise InputError(field, list(organs), "each organ once")
+    return organs
+
+
 def parse_kp(field: str, value: Any) -> Mapping[str, float]:
     """Tissue:plasma partition coefficients by organ (blood is not a tissue: it has the
     blood:plasma ratio).

@@ -84,6 +84,9 @@ class Compound:
         one factor, so that the reference individual of the species has
         `volume_steady_state`. The factor comes from the literature's volume, not from a
         concentration-time profile.
+    binding_organs
+        Organs whose Kp this factor multiplies, where the target is known that binds the drug
+        there; empty: all organs.
     gfr_fraction
         Renal clearance over (fraction unbound x GFR), used with in vitro clearance and
         with `clearance_hepatic`; default 1; 0 for a compound that is not filtered.
@@ -96,7 +99,8 @@ class Compound:
         lumen at once.
     permeability_surface_area
         Organ -> permeability-surface product of its cell membranes for unbound drug
-        [L/h per kg of tissue]; organs named here are permeability-limited.
+        [L/h per kg of tissue]; organs named here are permeability-limited. None named: the
+        rule of :mod:`pbpk_hybrid.models.small_molecules.slow_tissues`.
     capillary_permeability_surface_area
         The same of the capillary wall; an organ without a value has blood and
         interstitium in equilibrium.
@@ -157,6 +161,7 @@ class Compound:
     clearance_basis: str | None = None
     volume_steady_state: float | None = None
     distribution_basis: str = "predicted"
+    binding_organs: tuple[str, ...] = ()
     biliary_clearance: float | None = None
     gallbladder_emptying_rate: float | None = None
     permeability_surface_area: Mapping[str, float] = field(default_factory=_empty)

@@ -50,7 +50,11 @@ _ALONE = re.compile(
     r"no inhibitor",
     re.IGNORECASE,
 )
-_INFUSION = re.compile(r"(\d+(?:\.\d+)?)[ -_]?min[ _-]?infusion", re.IGNORECASE)
+#: "30-min infusion", "2 h IV infusion", "over 15 min"
+_INFUSION = re.compile(
+    r"(\d+(?:\.\d+)?)[ _-]?(min|h)[ _-]?(?:iv[ _-]?)?infusion|\bover (\d+(?:\.\d+)?) ?(min|h)\b",
+    re.IGNORECASE,
+)
 _DOSE = re.compile(
     r"^([\d.]+)\s*(mg/kg|µg/kg|ug/kg|ng/kg|mg|g|µg|ug|ng)?\s*(?:SD|iv|po)?$", re.IGNORECASE
 )
@@ -219,9 +223,10 @@ def osp_route(route: Any, formulation: Any, dataset: str) -> tuple[str, float]:
     """
     label = text(route).lower()
     words = f"{label} {text(formulation).lower()} {dataset.lower()}"
-    minutes = _INFUSION.search(words)
-    if minutes and not label.startswith(("po", "capsule")):
-        return "iv_infusion", float(minutes[1]) / 60.0
+    said = _INFUSION.search(words)
+    if said and not label.startswith(("po", "capsule")):
+        number, unit = (said[1], said[2]) if said[1] else (said[3], said[4])
+        return "iv_infusion", float(number) / (60.0 if unit.lower() == "min" else 1.0)
     if label in ("po", "capsule"):
         return "oral", 0.0
     if label in ("iv", "iv bolus") or label.startswith("iv_"):

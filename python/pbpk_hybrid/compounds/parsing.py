@@ -12,6 +12,7 @@ from ._fields import (
     parse_choice,
     parse_kp,
     parse_number,
+    parse_organs,
     parse_permeability,
     parse_pka,
 )
@@ -71,6 +72,8 @@ def parse_fields(
             parsed[key] = parse_choice(key, values[key], prefix + key)
     if values.get("kp"):
         parsed["kp"] = parse_kp(prefix + "kp", values["kp"])
+    if values.get("binding_organs"):
+        parsed["binding_organs"] = parse_organs(prefix + "binding_organs", values["binding_organs"])
     for key in PERMEABILITIES:
         if values.get(key):
             parsed[key] = parse_permeability(prefix + key, values[key])
@@ -114,6 +117,7 @@ def parse_species_values(value: Any, molar_mass: float | None) -> Mapping[str, M
         "pka_base",
         *_CHOSEN,
         "kp",
+        "binding_organs",
         *PERMEABILITIES,
         *RECORDS,
         "saturable",

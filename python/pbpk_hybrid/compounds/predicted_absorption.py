@@ -95,6 +95,19 @@ def features(
     ]
 
 
+def predict_caco2(
+    log_p: float | None,
+    molar_mass: float | None,
+    pka_acid: Iterable[float] = (),
+    pka_base: Iterable[float] = (),
+) -> float | None:
+    """Caco-2 permeability [1e-6 cm/s] from structure; None without log P and molar mass."""
+    if log_p is None or not molar_mass:
+        return None
+    x = features(log_p, molar_mass, pka_acid, pka_base)
+    return float(10.0 ** np.dot(_learned()["structure"], x))
+
+
 def predict_absorption(
     caco2: float | None,
     log_p: float | None,
@@ -114,10 +127,8 @@ def predict_absorption(
     if caco2 is not None and caco2 > 0:
         log_peff = float(np.log10(peff_from_caco2(caco2)))
         source = f"the Caco-2 permeability ({caco2:g}e-6 cm/s)"
-    elif log_p is not None and molar_mass:
-        x = features(log_p, molar_mass, pka_acid, pka_base)
-        log_caco2 = float(np.dot(learned["structure"], x))
-        log_peff = 0.4926 * log_caco2 - 0.1454
+    elif (predicted := predict_caco2(log_p, molar_mass, pka_acid, pka_base)) is not None:
+        log_peff = float(np.log10(peff_from_caco2(predicted)))
         spread = float(np.hypot(spread, 0.4926 * learned["sd_log10_caco2"]))
         source = "log P, molar mass and charge"
     else:
@@ -136,4 +147,5 @@ __all__ = [
     "fraction_absorbed",
     "peff_from_caco2",
     "predict_absorption",
+    "predict_caco2",
 ]

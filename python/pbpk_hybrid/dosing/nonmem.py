@@ -33,6 +33,7 @@ import numpy as np
 
 from .._core.columns import ALIASES, PEOPLE, ROUTES
 from .._core.errors import FileFormatError
+from .._core.limits import border
 from .._core.provenance import provenance
 from .._core.table_files import read_table, texts, value_key
 from .nonmem_samples import Choices, observations_of
@@ -153,26 +154,27 @@ def read_nonmem(
     InputError
         A record that contradicts itself.
     """
-    table = RecordTable(path, {**(columns or {}), "DV": dv}, missing or {}, ignore)
-    scale = _Scale(table, amount_unit, time_unit, concentration_unit)
-    names = _names_of(compartments)
-    evid, coded = _event_ids(table)
-    table.run_on(evid, occasions)
-    regimen, assumed = _regimen(table, evid, coded, scale, names, route, modelled_rate)
-    choices = Choices(dvid, analyte, cmt, lloq, names, matrix, study, reference)
-    observations = observations_of(table, evid, scale.time, scale.concentration, choices)
-    covariates = _covariates(table, scale)
-    labels = [str(s) for s in covariates["subject"].values]
-    numbered = all(s.isdigit() for s in labels)
-    of_number = {int(s) if numbered else i: s for i, s in enumerate(labels)}
-    observations = with_doses(observations, regimen, of_number)
-    if assumed:
-        table.notes.append(f"{assumed} doses say no route: intravenous")
-    observations.attrs |= {
-        "notes": "\n".join(table.notes),
-        "doses_of_unknown_route": assumed,
-    }
-    return NonmemData(regimen, observations, covariates)
+    with border("path", path, "a data set"):
+        table = RecordTable(path, {**(columns or {}), "DV": dv}, missing or {}, ignore)
+        scale = _Scale(table, amount_unit, time_unit, concentration_unit)
+        names = _names_of(compartments)
+        evid, coded = _event_ids(table)
+        table.run_on(evid, occasions)
+        regimen, assumed = _regimen(table, evid, coded, scale, names, route, modelled_rate)
+        choices = Choices(dvid, analyte, cmt, lloq, names, matrix, study, reference)
+        observations = observations_of(table, evid, scale.time, scale.concentration, choices)
+        covariates = _covariates(table, scale)
+        labels = [str(s) for s in covariates["subject"].values]
+        numbered = all(s.isdigit() for s in labels)
+        of_number = {int(s) if numbered else i: s for i, s in enumerate(labels)}
+        observations = with_doses(observations, regimen, of_number)
+        if assumed:
+            table.notes.append(f"{assumed} doses say no route: intravenous")
+        observations.attrs |= {
+            "notes": "\n".join(table.notes),
+            "doses_of_unknown_route": assumed,
+        }
+        return NonmemData(regimen, observations, covariates)
 
 
 class _Scale:

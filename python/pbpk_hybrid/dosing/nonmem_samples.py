@@ -85,9 +85,10 @@ def observations_of(
     if before.any():
         ds["before_dose"] = ("sample", before.astype(np.int64), attrs("observation", "before_dose"))
     if records.has("OCC"):
+        ds["occasion"] = text("occasion", [str(records.field(i, "OCC")) for i in rows])
         records.notes.append(
-            f"{records.names['OCC']}: occasions of a subject are not told apart, its parameters "
-            "are the same in all"
+            f"{records.names['OCC']}: occasions of a subject are told apart where a fit asks for "
+            "it (fit_population, occasion=); elsewhere its parameters are the same in all"
         )
     return validate(ds, "observation")
 

@@ -47,7 +47,8 @@ def sample_posterior(
     Returns
     -------
     Dataset with one variable per parameter over (chain, draw), ``eta`` over (chain, draw,
-    subject, random) for a hierarchical fit, ``diverging``, and ``rhat`` and ``ess`` over
+    subject, random) for a hierarchical fit, with occasions ``kappa`` over (chain, draw, row,
+    between_occasions), ``diverging``, and ``rhat`` and ``ess`` over
     parameter
 
     Raises
@@ -70,12 +71,19 @@ def sample_posterior(
     }
     coords: dict[str, Any] = {"parameter": list(names)}
     if isinstance(found, PopulationFit):
-        objective = found.objective
-        variables["eta"] = ((*dims, "subject", "random"), density.deviations(q))
-        coords |= {
-            "subject": objective.shared.predictor.system.subjects,
-            "random": list(objective.random),
-        }
+        objective, deviations = found.objective, density.deviations(q)
+        n_random = len(objective.random)
+        variables["eta"] = ((*dims, "subject", "random"), deviations[..., :n_random])
+        coords |= {"subject": found.subjects, "random": list(objective.random)}
+        if objective.occasion:
+            rows = objective.occasions
+            kappa = deviations[..., rows.subject[:, None], objective.columns]
+            variables |= {
+                "kappa": ((*dims, "row", "between_occasions"), kappa),
+                "row_subject": ("row", found.subjects[rows.subject]),
+                "row_occasion": ("row", rows.labels),
+            }
+            coords["between_occasions"] = list(objective.occasion)
     parts = q[..., : len(names)]
     variables |= {
         "diverging": (dims, diverging),
@@ -99,7 +107,7 @@ class _PopulationDensity:
     def __init__(self, found: PopulationFit):
         self.objective: PopulationObjective = found.objective
         self.names, self.scales = found.names, found.objective.scales
-        omega = np.exp(found.x[self.objective.n_shared :])
+        omega = self.objective.sds(found.x)
         self.start = np.concatenate([found.x, (found.eta / omega).ravel()])
         width = np.sqrt(np.abs(np.diag(found.covariance)))
         self.width = np.concatenate(
@@ -109,7 +117,7 @@ class _PopulationDensity:
     def _split(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         n = len(self.names)
         x, z = q[..., :n], q[..., n:].reshape(*q.shape[:-1], self.objective.n_subjects, -1)
-        return x, z, np.exp(x[..., self.objective.n_shared :])
+        return x, z, self.objective.sds(x)
 
     def deviations(self, q: np.ndarray) -> np.ndarray:
         _, z, omega = self._split(q)
@@ -131,8 +139,9 @@ class _PopulationDensity:
         gradient[shared.n_model : objective.n_shared] = by_e @ shared._by_error(
             x[: objective.n_shared]
         )
-        by_eta = objective._sum(by_f[:, None] * slope[:, objective.which])
-        gradient[objective.n_shared :] = (by_eta * z * omega).sum(axis=0)
+        by_eta = objective._sum(by_f[:, None] * objective.by_deviations(slope))
+        by_sd = (by_eta * z * omega).sum(axis=0)
+        np.add.at(gradient, objective.n_shared + objective.sd_of, by_sd)
         if len(rho):
             gradient -= rho @ j_rho
         for i, (name, scale) in enumerate(zip(self.names, self.scales, strict=True)):

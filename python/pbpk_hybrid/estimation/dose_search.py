@@ -60,10 +60,14 @@ class Choice:
     confidence : float
         Of a target without upper limit: the smallest daily dose that attains it with this
         probability is chosen.
+    error : (str, ndarray) or None
+        Kind and parameters (n_error_parameters, n_draws) of the residual error of one measurement
+        by which the target is judged; None: the true value decides.
     """
 
     loss: str | Callable[[IntervalProfile], np.ndarray] = "missed"
     confidence: float = 0.9
+    error: tuple[str, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.loss, str) and self.loss not in LOSSES:
@@ -73,10 +77,19 @@ class Choice:
         if not (isinstance(self.confidence, (int, float)) and 0 < self.confidence < 1):
             raise InputError("confidence", self.confidence, "a number between 0 and 1")
 
+    def probability(self, target: Target, profile: IntervalProfile) -> np.ndarray:
+        """(n_draws,) probability of the target: 0 or 1 where the true value decides."""
+        if self.error is None:
+            return target.attained(profile).astype(float)
+        if not target.goals:
+            raise InputError("measured", True, "a target in words: a function is of true values")
+        each = [g.measured(g.value(profile), *self.error) for g in target.goals]
+        return np.prod(each, axis=0)
+
     def losses(self, target: Target, profile: IntervalProfile) -> np.ndarray:
         """(n_draws,) loss of a profile."""
         if self.loss == "missed":
-            return (~target.attained(profile)).astype(float)
+            return 1.0 - self.probability(target, profile)
         if self.loss == "distance":
             return target.distance(profile)
         found = np.asarray(self.loss(profile), dtype=float)
@@ -290,8 +303,9 @@ class DoseResult:
     def __str__(self) -> str:
         when = "at steady state" if self.when is None else f"{self.when:g} h after the start"
         post = self.source.posterior
+        judged = "" if self.choice.error is None else ", by a measurement with residual error"
         lines = [
-            f"target: {self.target}, {when}",
+            f"target: {self.target}, {when}{judged}",
             f"posterior: {post.certificate}",
             *post.facts.get("assumed", ()),
             f"best regimen: {self.text}, attained with probability {self.attainment:.2f}",
@@ -328,6 +342,7 @@ def dose(
     compartment: str = "plasma",
     fraction_unbound: float | None = None,
     draws: int = 500,
+    measured: bool = False,
     model: System | Compound | str | None = None,
     **options: Any,
 ) -> DoseResult:
@@ -377,6 +392,9 @@ def dose(
         For targets of the free drug; None: the model's own.
     draws : int
         Equally weighted draws of the posterior that are simulated.
+    measured : bool
+        Judge a measurement of the metric, which has the residual error of the samples, in place of
+        the true value.
     model : System, Compound or str, optional
         Of a Patient: as in :func:`.posterior`.
     options
@@ -408,6 +426,8 @@ def dose(
         else quantity(start, "h", "start", minimum=0.0)
     )
     rows = post.picks(draws)
+    if measured:
+        choice = replace(choice, error=(post.model.error.kind, post.error_values(rows)))
     if fraction_unbound is not None:
         fraction_unbound = quantity(fraction_unbound, "1", "fraction_unbound", positive=True)
         if fraction_unbound > 1:
@@ -588,7 +608,7 @@ def _judge(
     return Candidate(
         interval,
         amount,
-        float(target.attained(profile).mean()),
+        float(choice.probability(target, profile).mean()),
         float(choice.losses(target, profile).mean()),
         float(target.distance(profile).mean()),
         metrics,

@@ -120,6 +120,38 @@ class Goal:
         """(n_draws,) whether the metric lies in the range, to round-off."""
         return (value >= self.low * (1.0 - 1e-9)) & (value <= self.high * (1.0 + 1e-9))
 
+    def measured(self, value: np.ndarray, kind: str, error: np.ndarray) -> np.ndarray:
+        """(n_draws,) probability that one measurement of the metric lies in the range.
+
+        Parameters
+        ----------
+        value : ndarray, (n_draws,)
+        kind : str
+            Of the residual error, one of :data:`.error_models.KINDS`.
+        error : ndarray, (n_error_parameters, n_draws)
+
+        Raises
+        ------
+        InputError
+            A share of time, or an area with an additive error: no concentration is measured.
+        """
+        from scipy.special import ndtr
+
+        concentration = self.metric in ("trough", "peak", "average")
+        if self.metric == "t>" or (kind in ("additive", "combined") and not concentration):
+            hint = "a trough, peak or average, or a proportional or lognormal error for an AUC"
+            raise InputError("measured", f"{self.metric} with {kind} error", "a target", hint=hint)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if kind == "lognormal":
+                ends = [(np.log(end) - np.log(value)) / error[0] for end in (self.low, self.high)]
+            else:
+                slope = 0.0 if kind == "additive" else error[-1]
+                floor = 0.0 if kind == "proportional" else error[0]
+                sd = np.sqrt(floor**2 + (slope * value) ** 2)
+                ends = [(end - value) / sd for end in (self.low, self.high)]
+        # there is nothing below 0: a measurement without lower limit cannot miss it
+        return ndtr(ends[1]) - (ndtr(ends[0]) if self.low > 0 else 0.0)
+
     def distance(self, value: np.ndarray) -> np.ndarray:
         """(n_draws,) how far outside the range: |log| of the factor to its nearer end, 0 inside.
 

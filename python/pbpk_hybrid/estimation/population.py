@@ -15,6 +15,11 @@ interaction:
 (Wang 2007, J Pharmacokinet Pharmacodyn 34:575). All subjects' modes are found together by
 Fisher scoring on the engine's sensitivities; the outer problem is solved by BFGS after a
 few rounds of an EM algorithm.
+
+Parameters may also differ between the occasions k of a subject, :math:`u_{ik} = u + \eta_i +
+\kappa_{ik},\ \kappa_{ik} \sim N(0, \Pi)` (Karlsson & Sheiner 1993, J Pharmacokinet Biopharm
+21:735). The deviations of all occasions of a subject then stand beside :math:`\eta_i` in one
+vector, and everything above holds for it.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from ..solvers.base import SolverOptions
 from .error_models import Terms, terms
 from .fitting import make_objective, prediction_dataset
 from .objective import Objective
+from .occasions import Occasions, warn_if_carried
 from .parameters import Parameter, Prior, Scale
 from .steady import warn_if_unsettled
 
@@ -46,16 +52,63 @@ _OMEGA = Scale("log", 0.0, np.inf)
 
 class PopulationObjective:
     """FOCE with interaction of one model and data set; `x` is (u of the parameters, log
-    of the error's, log sd of eta).
+    of the error's, log sd of eta, log sd of the deviations between occasions).
+
+    The deviations of a subject are one row of `eta`, (n_subjects, n_random + n_occasions x
+    n_occasion): those between subjects, then those of its first occasion, and so on. A subject with
+    fewer occasions than others has deviations that nothing depends on; they add nothing to the
+    objective.
     """
 
-    def __init__(self, shared: Objective, random: Sequence[str]):
-        self.shared, self.random = shared, tuple(random)
-        self.which = np.array([shared.names.index(n) for n in random])
-        self.names = (*shared.names, *(f"omega.{n}" for n in random))
-        self.scales = (*shared.scales, *(_OMEGA for _ in random))
-        self.n_subjects = shared.predictor.system.n_subjects
-        self.eta = np.zeros((self.n_subjects, len(random)))
+    def __init__(
+        self,
+        shared: Objective,
+        random: Sequence[str],
+        occasion: Sequence[str] = (),
+        occasions: Occasions | None = None,
+    ):
+        self.shared, self.random, self.occasion = shared, tuple(random), tuple(occasion)
+        self.which = np.array([shared.names.index(n) for n in random], dtype=int)
+        self.which_occasion = np.array([shared.names.index(n) for n in occasion], dtype=int)
+        self.names = (
+            *shared.names,
+            *(f"omega.{n}" for n in random),
+            *(f"occasion.{n}" for n in occasion),
+        )
+        self.scales = (*shared.scales, *(_OMEGA for _ in (*random, *occasion)))
+        self.occasions = occasions or Occasions.single(shared.predictor.system.subjects)
+        self.n_subjects = int(self.occasions.subject.max()) + 1
+        #: columns of `eta` that belong to each row's occasion, (n_rows, n_occasion)
+        begin = len(self.random) + len(self.occasion) * self.occasions.number
+        self.columns = begin[:, None] + np.arange(len(self.occasion))
+        #: column of `eta` -> number of its standard deviation
+        self.sd_of = np.r_[
+            np.arange(len(self.random)),
+            np.tile(len(self.random) + np.arange(len(self.occasion)), self.occasions.most),
+        ].astype(int)
+        self.eta = np.zeros((self.n_subjects, len(self.sd_of)))
+
+    def sds(self, x: np.ndarray) -> np.ndarray:
+        """(n_deviations,) standard deviation of every column of `eta`."""
+        return np.exp(x[..., self.n_shared :])[..., self.sd_of]
+
+    def of_rows(self, x: np.ndarray, eta: np.ndarray) -> np.ndarray:
+        """(n_rows, n_model) u of every row."""
+        subject = self.occasions.subject
+        u = np.tile(x[: self.shared.n_model], (len(subject), 1))
+        u[:, self.which] += eta[subject, : len(self.random)]
+        if len(self.occasion):
+            u[:, self.which_occasion] += eta[subject[:, None], self.columns]
+        return u
+
+    def by_deviations(self, slope: np.ndarray) -> np.ndarray:
+        """(n_observations, n_deviations) from derivatives (n_observations, n_model)."""
+        s = np.zeros((len(slope), len(self.sd_of)))
+        s[:, : len(self.random)] = slope[:, self.which]
+        if len(self.occasion):
+            columns = self.columns[self.shared.data.subject]
+            np.put_along_axis(s, columns, slope[:, self.which_occasion], axis=1)
+        return s
 
     @property
     def n_shared(self) -> int:
@@ -68,8 +121,7 @@ class PopulationObjective:
         """
         shared = self.shared
         predictor, n_model = shared.predictor, shared.n_model
-        u = np.tile(x[:n_model], (self.n_subjects, 1))
-        u[:, self.which] += eta
+        u = self.of_rows(x, eta)
         values, inner = {}, {}
         for i, p in enumerate(shared.parameters):
             own_u = u[:, i]
@@ -87,10 +139,9 @@ class PopulationObjective:
         return terms(shared.error, f, e, d.value, d.lloq, d.censored), f, slope
 
     def targets(self, x: np.ndarray, eta: np.ndarray) -> dict[str, np.ndarray]:
-        """Each subject's values of the model's targets, (n_subjects,) each."""
+        """Each row's values of the model's targets, (n_rows,) each."""
         shared, found = self.shared, {}
-        u = np.tile(x[: shared.n_model], (self.n_subjects, 1))
-        u[:, self.which] += eta
+        u = self.of_rows(x, eta)
         for i, p in enumerate(shared.parameters):
             for target in p.targets:
                 own = shared.predictor.own[target] if p.factor else 1.0
@@ -98,21 +149,21 @@ class PopulationObjective:
         return found
 
     def precision(self, x: np.ndarray) -> np.ndarray:
-        """1/omega^2 (n_random,)."""
-        return np.exp(-2.0 * x[self.n_shared :])
+        """1/omega^2 (n_deviations,)."""
+        return self.sds(x) ** -2.0
 
     def _sum(self, rows: np.ndarray) -> np.ndarray:
         out = np.zeros((self.n_subjects, *rows.shape[1:]))
-        np.add.at(out, self.shared.data.subject, rows)
+        np.add.at(out, self.occasions.subject[self.shared.data.subject], rows)
         return out
 
     def subjects(
         self, t: Terms, slope: np.ndarray, eta: np.ndarray, precision: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Per subject: 2 g (n,), gradient of g (n, n_random), Fisher curvature of g (n,
-        n_random, n_random).
+        """Per subject: 2 g (n,), gradient of g (n, n_deviations), Fisher curvature of g (n,
+        n_deviations, n_deviations).
         """
-        s = slope[:, self.which]
+        s = self.by_deviations(slope)
         value = self._sum(t.r**2 + t.l) + (precision * eta**2).sum(axis=1)
         gradient = self._sum((t.r * t.r_f + 0.5 * t.l_f)[:, None] * s) + precision * eta
         curve = (t.weight**2 + 0.5 * t.l_f**2)[:, None, None] * s[:, :, None] * s[:, None, :]
@@ -166,7 +217,7 @@ class PopulationObjective:
         if keep:
             self.eta = modes
         _, log_det = np.linalg.slogdet(curve)
-        total = value.sum() + log_det.sum() + 2.0 * self.n_subjects * x[self.n_shared :].sum()
+        total = value.sum() + log_det.sum() + 2.0 * self.n_subjects * np.log(self.sds(x)).sum()
         return float(total + self.shared.constant + (self.prior_rows(x)[0] ** 2).sum())
 
     def prior_rows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -184,6 +235,16 @@ class PopulationObjective:
         return np.array(rows), np.array(jacobian).reshape(-1, len(x))
 
     priors: Mapping[str, Prior] = {}
+
+    def variances(self, eta: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """(n_sds,) mean squares of the deviations, with their conditional variance; of occasions
+        over those that there are.
+        """
+        square = eta**2 + np.diagonal(spread, axis1=1, axis2=2)
+        n = len(self.random)
+        between = square[:, :n].mean(axis=0)
+        within = square[self.occasions.subject[:, None], self.columns].mean(axis=0)
+        return np.concatenate([between, within])
 
     def gradient(self, x: np.ndarray, h: float = 1e-3) -> np.ndarray:
         """Central differences; the modes follow by Fisher steps from those at x."""
@@ -207,7 +268,8 @@ class PopulationFit:
         of eta on the scale of the search
     values, x : natural values, and those on the scale of the search
     covariance : (p, p) of x
-    eta : (n_subjects, n_random) modes;  eta_covariance : (n_subjects, n_random, n_random)
+    eta : (n_subjects, n_deviations) modes, first those between subjects, then occasion by
+        occasion;  eta_covariance : (n_subjects, n_deviations, n_deviations)
     minus_two_log : -2 log posterior by Laplace's approximation
     """
 
@@ -253,14 +315,48 @@ class PopulationFit:
 
     def individuals(self) -> xr.Dataset:
         """Parameters of each subject (posterior mode) and eta, over subject and parameter."""
-        shared = self.objective.shared
-        u = self.x[self.objective.which] + self.eta
-        columns = zip(self.objective.which, u.T, strict=True)
-        values = np.stack([shared.scales[i].back(column) for i, column in columns], axis=1)
+        objective = self.objective
+        scales = objective.shared.scales
+        eta = self.eta[:, : len(objective.random)]
+        u = self.x[objective.which] + eta
+        columns = zip(objective.which, u.T, strict=True)
+        values = np.stack([scales[i].back(column) for i, column in columns], axis=1)
         dims = ("subject", "parameter")
         return xr.Dataset(
-            {"value": (dims, values), "eta": (dims, self.eta)},
-            {"subject": shared.predictor.system.subjects, "parameter": list(self.objective.random)},
+            {"value": (dims, values), "eta": (dims, eta)},
+            {"subject": self.subjects, "parameter": list(objective.random)},
+        )
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """Labels of the subjects."""
+        return self.objective.occasions.subjects
+
+    def occasions(self) -> xr.Dataset:
+        """Parameters of each subject on each occasion (posterior mode), and kappa.
+
+        Raises
+        ------
+        InputError
+            A fit without occasions.
+        """
+        objective = self.objective
+        if not objective.occasion:
+            raise InputError("occasion", (), "a fit of parameters that differ between occasions")
+        rows, which = objective.occasions, objective.which_occasion
+        u = objective.of_rows(self.x, self.eta)[:, which]
+        scales = objective.shared.scales
+        value = np.stack([scales[i].back(v) for i, v in zip(which, u.T, strict=True)], axis=1)
+        kappa = self.eta[rows.subject[:, None], objective.columns]
+        dims = ("row", "parameter")
+        return xr.Dataset(
+            {
+                "value": (dims, value),
+                "kappa": (dims, kappa),
+                "subject": ("row", self.subjects[rows.subject]),
+                "occasion": ("row", rows.labels),
+            },
+            {"parameter": list(objective.occasion)},
         )
 
     def simulate(
@@ -271,7 +367,8 @@ class PopulationFit:
         typical: bool = False,
         compartments: Sequence[str] | None = None,
     ) -> xr.Dataset:
-        """Curves of all subjects, each by its own parameters.
+        """Curves of all subjects, each by its own parameters; with occasions one for each of them,
+        with coordinates ``person`` and ``occasion``.
 
         Parameters
         ----------
@@ -290,7 +387,7 @@ class PopulationFit:
         predictor = self.objective.shared.predictor
         eta = 0.0 * self.eta if typical else self.eta
         values = self.objective.targets(self.x, eta)
-        return simulate_system(
+        run = simulate_system(
             with_values(predictor.system, {**predictor.own, **values}),
             predictor.regimen if regimen is None else regimen,
             times,
@@ -300,6 +397,12 @@ class PopulationFit:
             body_weight=predictor.body_weight,
             lag_time=predictor.lag_time,
             facts={"estimation": self.facts["estimation"]},
+        )
+        if not self.objective.occasion:
+            return run
+        rows = self.objective.occasions
+        return run.assign_coords(
+            person=("subject", rows.subjects[rows.subject]), occasion=("subject", rows.labels)
         )
 
     def predictions(self) -> xr.Dataset:
@@ -329,6 +432,7 @@ def fit_population(
     backend: str = "embedded",
     options: SolverOptions | None = None,
     standard_errors: bool = True,
+    occasion: Sequence[str] = (),
 ) -> PopulationFit:
     """Estimate typical parameters, how subjects scatter around them, and each subject's own.
 
@@ -340,6 +444,12 @@ def fit_population(
         search: log-normal for a log scale)
     priors : as in :func:`fit`; also of ``omega.NAME``
     omega : standard deviations to start from
+    occasion : those of the parameters that differ between the occasions of a subject as well;
+        which sample is of which occasion says the variable ``occasion`` of the observations (a
+        column OCC or PERIOD of the data set). Their standard deviations are ``occasion.NAME``.
+        Drug that is left of an earlier occasion is calculated with the parameters of the present
+        one; that is exact where the body is empty between occasions, and a warning says by how
+        much it is not
     standard_errors : compute the covariance (a second derivative of the objective)
     Others as in :func:`fit`.
 
@@ -349,6 +459,15 @@ def fit_population(
     SolveError : the model cannot be integrated at the initial values
     """
     random = _checked_random(random, list(parameters))
+    occasion = _checked_occasion(occasion, list(parameters))
+    rows = None
+    if occasion:
+        _check_several(model)
+        rows = Occasions.of(model, observation)
+        regimen = rows.regimen(model, regimen)
+        observation, model = rows.observations(observation), rows.model(model)
+        if body_weight is not None and np.size(body_weight) > 1:
+            body_weight = np.asarray(body_weight)[rows.subject]
     shared = make_objective(
         model,
         observation,
@@ -361,12 +480,13 @@ def fit_population(
         compartments=compartments,
         backend=backend,
         options=options,
-        more_names=tuple(f"omega.{n}" for n in random),
+        more_names=(*(f"omega.{n}" for n in random), *(f"occasion.{n}" for n in occasion)),
     )
     _check_individuals(model, shared)
-    objective = PopulationObjective(shared, random)
+    objective = PopulationObjective(shared, random, occasion, rows)
     objective.priors = dict(priors or {})
-    x = np.concatenate([shared.start, np.log(_omega_start(omega, random))])
+    spread = np.concatenate([_omega_start(omega, random), _omega_start(omega, occasion, 0.7)])
+    x = np.concatenate([shared.start, np.log(spread)])
     if not np.isfinite(objective.minus_two_log(x)):
         raise SolveError("the model cannot be integrated at the initial values of the parameters")
     x = _em(objective, x)
@@ -386,7 +506,7 @@ def fit_population(
         value,
         converged,
         objective,
-        _facts(shared, model),
+        _facts(shared, model) | _facts_of_occasions(objective, x),
     )
 
 
@@ -406,12 +526,46 @@ def _checked_random(random: Sequence[str] | str, names: Sequence[str]) -> tuple[
     return random
 
 
-def _check_individuals(model: System, shared: Objective) -> None:
-    """At least two subjects, each with observations."""
+def _checked_occasion(occasion: Sequence[str] | str, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the parameters that differ between occasions."""
+    occasion = (occasion,) if isinstance(occasion, str) else tuple(occasion)
+    for name in occasion:
+        if name not in names:
+            raise unknown_name("occasion", name, names, what="an estimated parameter")
+    return occasion
+
+
+def _facts_of_occasions(objective: PopulationObjective, x: np.ndarray) -> dict[str, Any]:
+    """What a fit with occasions says of them; warns where earlier ones reach into later ones."""
+    if not objective.occasion:
+        return {}
+    rows = objective.occasions
+    targets = objective.targets(x, objective.eta)
+    share = rows.carried(objective.shared.predictor, targets)
+    warn_if_carried(share)
+    return {
+        "subjects": objective.n_subjects,
+        "occasions": len(rows.subject),
+        "carried_over": share,
+    }
+
+
+def _check_several(model: System) -> None:
+    """
+    Raises
+    ------
+    InputError
+        A model of one subject.
+    """
     if model.n_subjects < 2:
         raise InputError(
             "model", model.n_subjects, "a System with one subject per individual, at least 2"
         )
+
+
+def _check_individuals(model: System, shared: Objective) -> None:
+    """At least two subjects, each with observations."""
+    _check_several(model)
     absent = np.setdiff1d(np.arange(model.n_subjects), shared.data.subject)
     if absent.size:
         raise InputError(
@@ -419,10 +573,14 @@ def _check_individuals(model: System, shared: Objective) -> None:
         )
 
 
-def _omega_start(omega: float | Mapping[str, float], random: Sequence[str]) -> np.ndarray:
-    """(n_random,) standard deviations of eta to start from."""
-    sizes = np.array(
-        [omega[n] if isinstance(omega, Mapping) else omega for n in random], dtype=float
+def _omega_start(
+    omega: float | Mapping[str, float], random: Sequence[str], factor: float = 1.0
+) -> np.ndarray:
+    """(n_random,) standard deviations of eta to start from; `factor` of those between subjects
+    for occasions.
+    """
+    sizes = factor * np.array(
+        [omega.get(n, 0.3) if isinstance(omega, Mapping) else omega for n in random], dtype=float
     )
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise InputError("omega", omega, "numbers > 0")
@@ -455,9 +613,7 @@ def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.n
             break
         eta, _, curve, t, slope = found
         spread = np.linalg.inv(curve)
-        x[n_shared:] = 0.5 * np.log(
-            np.maximum(np.mean(eta**2 + np.diagonal(spread, axis1=1, axis2=2), axis=0), 1e-6)
-        )
+        x[n_shared:] = 0.5 * np.log(np.maximum(objective.variances(eta, spread), 1e-6))
         # all shared numbers: one Fisher step on the conditional likelihood at the modes
         by_error = shared._by_error(x[:n_shared])
         mean = np.concatenate(
@@ -480,8 +636,9 @@ def _em(objective: PopulationObjective, x: np.ndarray, rounds: int = 12) -> np.n
         step = np.zeros(n_shared)
         step[keep] = np.linalg.lstsq(information[np.ix_(keep, keep)], gradient[keep], rcond=None)[0]
         x[:n_shared] -= np.clip(step, -0.5, 0.5)
-        x[objective.which] += eta.mean(axis=0)
-        objective.eta = eta - eta.mean(axis=0)
+        centre = np.where(np.arange(eta.shape[1]) < len(objective.random), eta.mean(axis=0), 0.0)
+        x[objective.which] += centre[: len(objective.random)]
+        objective.eta = eta - centre
         value = objective.minus_two_log(x)
         if value < best_value:
             gain, best, best_value = best_value - value, x.copy(), value

@@ -101,6 +101,7 @@ def sample_objective(
         "pareto_k": found.weights.k,
         "effective_size": found.weights.effective_size,
         "seed": settings.seed,
+        "mode": tuple(float(x) for x in u),
         "error_model": objective.error.kind,
         "assumed": tuple(assumed),
     }

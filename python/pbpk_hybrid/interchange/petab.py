@@ -26,6 +26,7 @@ from .._core.errors import (
     nearest_names,
     unknown_name,
 )
+from .._core.limits import border
 from ..models.expressions.derivative import derivatives
 from ..models.expressions.tree import Expression, evaluate, substitute, symbols
 from ..solvers.base import SolverOptions
@@ -635,10 +636,11 @@ def read_petab(path: str | os.PathLike, *, options: SolverOptions | None = None)
     FileFormatError : a file that is missing or damaged, or holds what cannot be understood; the
         message names file, row and column
     """
-    tables = read_tables(path)
-    # times of the tables are in the model's unit, whatever that is
-    model = read_sbml_model(tables.model_file)
-    return PetabProblem(tables, model, options or SolverOptions(rtol=1e-8))
+    with border("path", str(path), "a PEtab problem"):
+        tables = read_tables(path)
+        # times of the tables are in the model's unit, whatever that is
+        model = read_sbml_model(tables.model_file)
+        return PetabProblem(tables, model, options or SolverOptions(rtol=1e-8))
 
 
 def example_petab_problem() -> Path:

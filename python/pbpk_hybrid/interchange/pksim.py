@@ -36,6 +36,7 @@ from typing import Any
 import xarray as xr
 
 from .._core.errors import FileFormatError, InputError, PBPKError
+from .._core.limits import border
 from ..compounds import Compound
 from ..physiology import reference_individual
 from ..physiology.children.reference import reference_child
@@ -122,39 +123,42 @@ def import_pksim_snapshot(
         (names its path)
     UnknownNameError : an alternative, process or simulation that the file does not have
     """
-    data = read_snapshot(Path(source))
-    lost: list[str] = []
-    if "Compounds" not in data and "Individuals" not in data:
-        if "Lipophilicity" in data or "FractionUnbound" in data:
-            data = {"Compounds": [data]}
-        elif "OriginData" in data:
-            data = {"Individuals": [data]}
-        else:
-            raise FileFormatError(
-                Path(source).name, "no Compounds and no Individuals", "a PK-Sim snapshot"
-            )
-    for key, value in data.items():
-        if key not in ("Compounds", "Individuals", "Version") and value:
-            count = f" ({len(value)})" if isinstance(value, list) else ""
-            lost.append(f"{key}{count}: {_ELSEWHERE.get(key, 'not a compound or an individual')}")
-    choice = Choice(data, alternatives, processes, simulation)
-    compounds: dict[str, Compound] = {}
-    individuals: dict[str, xr.Dataset] = {}
-    for i, entry in enumerate(objects(data, "Compounds", "")):
-        compound = CompoundReader(entry, f"Compounds[{i}]", lost, choice).read()
-        if compound.name in compounds:
-            lost.append(f"Compounds[{i}]: a second compound with the name {compound.name!r}")
-        else:
-            compounds[compound.name] = compound
-    choice.check_used()
-    for i, entry in enumerate(objects(data, "Individuals", "")):
-        where = f"Individuals[{i}]"
-        name, person = _individual(entry, where, lost, choice.notes)
-        if person is not None and name in individuals:
-            lost.append(f"{where}: a second individual with the name {name!r}")
-        elif person is not None:
-            individuals[name] = person
-    return ImportedSnapshot(compounds, individuals, tuple(lost), tuple(choice.notes))
+    with border("source", str(source), "a PK-Sim snapshot"):
+        data = read_snapshot(Path(source))
+        lost: list[str] = []
+        if "Compounds" not in data and "Individuals" not in data:
+            if "Lipophilicity" in data or "FractionUnbound" in data:
+                data = {"Compounds": [data]}
+            elif "OriginData" in data:
+                data = {"Individuals": [data]}
+            else:
+                raise FileFormatError(
+                    Path(source).name, "no Compounds and no Individuals", "a PK-Sim snapshot"
+                )
+        for key, value in data.items():
+            if key not in ("Compounds", "Individuals", "Version") and value:
+                count = f" ({len(value)})" if isinstance(value, list) else ""
+                lost.append(
+                    f"{key}{count}: {_ELSEWHERE.get(key, 'not a compound or an individual')}"
+                )
+        choice = Choice(data, alternatives, processes, simulation)
+        compounds: dict[str, Compound] = {}
+        individuals: dict[str, xr.Dataset] = {}
+        for i, entry in enumerate(objects(data, "Compounds", "")):
+            compound = CompoundReader(entry, f"Compounds[{i}]", lost, choice).read()
+            if compound.name in compounds:
+                lost.append(f"Compounds[{i}]: a second compound with the name {compound.name!r}")
+            else:
+                compounds[compound.name] = compound
+        choice.check_used()
+        for i, entry in enumerate(objects(data, "Individuals", "")):
+            where = f"Individuals[{i}]"
+            name, person = _individual(entry, where, lost, choice.notes)
+            if person is not None and name in individuals:
+                lost.append(f"{where}: a second individual with the name {name!r}")
+            elif person is not None:
+                individuals[name] = person
+        return ImportedSnapshot(compounds, individuals, tuple(lost), tuple(choice.notes))
 
 
 _ELSEWHERE = {

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from .._core.errors import FileFormatError
+from .._core.limits import border
 from .._core.xml_files import read_xml
 from .pkml import read_pkml
 from .pksim_model import PKSimModel
@@ -33,14 +34,15 @@ def read_pksim_simulation(path: str | os.PathLike) -> PKSimModel:
         alias for two things, formulas that need each other, a table that does not
         ascend); the message names the object by its path
     """
-    root = read_xml(path)
-    if is_simmodel(root):
-        return PKSimModel(simmodel_file(root, path), str(path))
-    if root.tag.rpartition("}")[2] == "Simulation":
-        raise FileFormatError(
-            str(path), "<Simulation> without a FormulaList", "a pkml or SimModel XML file"
-        )
-    return PKSimModel(read_pkml(root, path), str(path))
+    with border("path", str(path), "a simulation of PK-Sim or MoBi"):
+        root = read_xml(path)
+        if is_simmodel(root):
+            return PKSimModel(simmodel_file(root, path), str(path))
+        if root.tag.rpartition("}")[2] == "Simulation":
+            raise FileFormatError(
+                str(path), "<Simulation> without a FormulaList", "a pkml or SimModel XML file"
+            )
+        return PKSimModel(read_pkml(root, path), str(path))
 
 
 def example_pksim_simulation() -> Path:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .._core.errors import FileFormatError, InputError
+from .._core.limits import border
 from .._core.optional import require
 from ..dosing import Regimen
 from ..dosing.regimen import combine
@@ -157,7 +158,8 @@ def import_sbml(
         )
     reader = _Reader(sbml, document, name, elements, drop_outputs)
     try:
-        return reader.read(time_unit, substance_unit, molar_mass)
+        with border("source", name, "an SBML file", passing=(Unsupported,)):
+            return reader.read(time_unit, substance_unit, molar_mass)
     except Unsupported as err:
         reader.no(str(err))
         raise _refusal(name, reader.unsupported) from err

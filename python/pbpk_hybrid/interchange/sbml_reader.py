@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from .._core.errors import FileFormatError, InputError, nearest_names
+from .._core.limits import border
 from ..models.expressions.derivative import directional
 from ..models.expressions.ode_model import Assignment, Event, OdeModel, resolve
 from ..models.expressions.tree import Expression, add, mul, number, symbol, symbols
@@ -121,30 +122,31 @@ def read_sbml_text(text: str, file: str, time_unit: float | None) -> SBMLContent
     ------
     FileFormatError : see :func:`read_sbml_model`
     """
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise FileFormatError(file, str(error)[:200], "an SBML file, which is XML") from error
-    if tag(root) != "sbml":
-        raise FileFormatError(file, f"<{tag(root)}>", "an SBML file")
-    level = root.get("level", "")
-    if level not in ("2", "3"):
-        raise FileFormatError(
-            file, f"SBML Level {level or '?'}", "Level 2 or 3", hint="convert it with libSBML"
-        )
-    _check_packages(root, file)
-    models = [e for e in root if tag(e) == "model"]
-    if len(models) != 1:
-        raise FileFormatError(file, f"{len(models)} models", "one model")
-    reader = _Reader(models[0], file, int(level), time_unit)
-    try:
-        return reader.read()
-    except FileFormatError:
-        raise
-    except InputError as error:
-        raise FileFormatError(
-            f"{file}: {error.field}", error.value, error.expected, hint=error.hint
-        ) from error
+    with border("source", file, "an SBML file"):
+        try:
+            root = ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise FileFormatError(file, str(error)[:200], "an SBML file, which is XML") from error
+        if tag(root) != "sbml":
+            raise FileFormatError(file, f"<{tag(root)}>", "an SBML file")
+        level = root.get("level", "")
+        if level not in ("2", "3"):
+            raise FileFormatError(
+                file, f"SBML Level {level or '?'}", "Level 2 or 3", hint="convert it with libSBML"
+            )
+        _check_packages(root, file)
+        models = [e for e in root if tag(e) == "model"]
+        if len(models) != 1:
+            raise FileFormatError(file, f"{len(models)} models", "one model")
+        reader = _Reader(models[0], file, int(level), time_unit)
+        try:
+            return reader.read()
+        except FileFormatError:
+            raise
+        except InputError as error:
+            raise FileFormatError(
+                f"{file}: {error.field}", error.value, error.expected, hint=error.hint
+            ) from error
 
 
 def _check_packages(root: ElementTree.Element, file: str) -> None:

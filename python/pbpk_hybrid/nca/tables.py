@@ -14,6 +14,7 @@ import numpy as np
 from .._core.clock import DATE_ORDERS, elapsed_hours, needs_translation
 from .._core.columns import ALIASES, EXCLUDED_WORDS, KEPT_WORDS, PROFILES
 from .._core.errors import FileFormatError
+from .._core.limits import border
 from .._core.schemas import attrs
 from .._core.table_files import (
     Table,
@@ -82,9 +83,10 @@ def read_profile_table(
     UnitError
         A unit that is not one of concentration or time.
     """
-    table = read_table(source, keys=("TIME",))
-    table.drop(ignore)
-    return _Reader(table, unit).read()
+    with border("source", source, "a table of concentrations"):
+        table = read_table(source, keys=("TIME",))
+        table.drop(ignore)
+        return _Reader(table, unit).read()
 
 
 class _Reader:

@@ -171,10 +171,11 @@ def dossier(
     Examples
     --------
     >>> import pbpk_hybrid as ph
-    >>> files = ph.dossier(
-    ...     "dossier.html", "midazolam", "5 mg oral", 50,
-    ...     assessment={"question_of_interest": "Which exposure do 5 mg of midazolam give?"},
-    ... )  # doctest: +SKIP
+    >>> question = "Which exposure do 320 mg of theophylline give?"
+    >>> stated = {"question_of_interest": question, "model_risk": "low: a study follows"}
+    >>> files = ph.dossier("dossier.html", "theophylline", "320 mg oral", 3, assessment=stated)
+    >>> question in files[0].read_text()
+    True
     """
     single = isinstance(path, (str, os.PathLike))
     targets = [Path(p).expanduser() for p in ([path] if single else path)]

@@ -43,6 +43,8 @@ FILTERS = (
     "organs",
     "special",
 )
+#: of these, what the diffusion model takes beside its condition
+_BESIDE_CONDITION = ("like", "where", "strict", "organs", "special")
 
 
 @dataclass(frozen=True)
@@ -146,21 +148,16 @@ def diffusion_block(
 ) -> xr.Dataset:
     """One block of n people of the diffusion model, numbered as among all of them.
 
-    `condition` may hold ``special``, as of :func:`pbpk_hybrid.sample_population`.
+    `condition` may hold ``like``, ``where``, ``strict``, ``organs`` and ``special``, as of
+    :func:`pbpk_hybrid.sample_population`.
     """
-    from ..physiology.conditions.special import filters_with, read_special, with_conditions
-
-    condition = dict(condition)
-    asked = read_special(condition.pop("special", None))
     first = block * BLOCK
     size = min(BLOCK, n - first)
+    asked = {k: v for k, v in condition.items() if v is not None}
+    beside = {k: asked.pop(k) for k in _BESIDE_CONDITION if k in asked}
     people = _diffusion_model(device, precision).sample(
-        size,
-        filters_with(asked, condition),
-        seed=block_seed(seed, block),
-        extrapolate=extrapolate,
+        size, asked, seed=block_seed(seed, block), extrapolate=extrapolate, **beside
     )
-    people = with_conditions(people, asked) if asked else people
     return people.assign_coords(subject=np.arange(first, first + size))
 
 

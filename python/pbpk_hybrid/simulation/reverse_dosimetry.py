@@ -29,7 +29,7 @@ from .._core.units import quantity
 from ..compounds import Compound, get_compound
 from ..compounds.httk_table import httk_table
 from ..models.httk.variation import (
-    Variation,
+    HttkVariation,
     average_person,
     person_at_steady_state,
     steady_state_concentration,
@@ -108,7 +108,7 @@ def oral_equivalent_dose(
     quantiles: Iterable[float] = (0.05, 0.5, 0.95),
     people: int | xr.Dataset = 1000,
     free: bool = False,
-    variation: Variation | None = None,
+    variation: HttkVariation | None = None,
     body_weight: Any = None,
     seed: int | None = None,
 ) -> OralEquivalent:
@@ -128,7 +128,7 @@ def oral_equivalent_dose(
         How many adults of the survey to draw, or adults; not used with a simulation.
     free : bool
         Whether `concentration` is of unbound chemical (httk: ``bioactive.free.invivo``).
-    variation : Variation, optional
+    variation : HttkVariation, optional
         What varies beside the bodies: measurement uncertainty and differences between people of
         fraction unbound, clearance and permeability; None: httk's defaults.
     body_weight : float or str, optional
@@ -177,7 +177,7 @@ def oral_equivalent_doses(
     quantiles: Iterable[float] = (0.05, 0.5, 0.95),
     people: int | xr.Dataset = 1000,
     free: bool = False,
-    variation: Variation | None = None,
+    variation: HttkVariation | None = None,
     seed: int | None = None,
 ) -> pd.DataFrame:
     """Oral equivalent doses of many chemicals, in the same people.
@@ -236,7 +236,7 @@ def _of_chemical(
     source: Compound | str,
     people: int | xr.Dataset,
     free: bool,
-    variation: Variation | None,
+    variation: HttkVariation | None,
     seed: int | None,
 ) -> tuple[np.ndarray, str, float, tuple[str, ...]]:
     """Steady-state concentrations of a chemical in people, by httk's ``3compartmentss``."""
@@ -246,7 +246,7 @@ def _of_chemical(
             "people", type(people).__name__, "a number of people, or a Dataset of them"
         )
     adults = people if isinstance(people, xr.Dataset) else sample_population(int(people), seed=seed)
-    varied = Variation() if variation is None else variation
+    varied = HttkVariation() if variation is None else variation
     chemical = get_compound(source, collection="httk") if isinstance(source, str) else source
     record = _record(source)
     point = average_person(source, record)
@@ -331,4 +331,4 @@ def _of_simulation(
     return css, name, mass, (text,)
 
 
-__all__ = ["OralEquivalent", "Variation", "oral_equivalent_dose", "oral_equivalent_doses"]
+__all__ = ["HttkVariation", "OralEquivalent", "oral_equivalent_dose", "oral_equivalent_doses"]

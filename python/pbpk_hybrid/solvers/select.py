@@ -19,9 +19,10 @@ from .base import JULIA_METHODS, Availability, Backend, SolverOptions
 if TYPE_CHECKING:
     from ..models.system.system import System
 
-BACKENDS = ("embedded", "julia", "cuda", "cuda32")
-#: those that "auto" chooses from; the others have to be named
-_AUTOMATIC = ("embedded", "julia")
+#: those that "auto" chooses from
+BACKENDS = ("embedded", "julia")
+#: those that have to be named
+ON_DEVICES = ("cuda", "cuda32")
 
 
 def get_backend(name: str) -> Backend:
@@ -31,7 +32,7 @@ def get_backend(name: str) -> Backend:
     ------
     UnknownNameError : there is none of that name
     """
-    check_choice("backend", name, ("auto", *BACKENDS), what="a backend")
+    check_choice("backend", name, ("auto", *BACKENDS, *ON_DEVICES), what="a backend")
     if name == "embedded":
         from .embedded.backend import EmbeddedBackend
 
@@ -40,11 +41,11 @@ def get_backend(name: str) -> Backend:
         from .julia.backend import JuliaBackend
 
         return JuliaBackend()
-    if name in ("cuda", "cuda32"):
+    if name in ON_DEVICES:
         from .cuda.backend import CudaBackend
 
         return CudaBackend(single=name == "cuda32")
-    raise unknown_name("backend", name, ("auto", *BACKENDS), what="a backend")
+    raise unknown_name("backend", name, ("auto", *BACKENDS, *ON_DEVICES), what="a backend")
 
 
 def availability(name: str) -> Availability:
@@ -103,7 +104,7 @@ def choose_backend(name: str = "auto", work: Workload | None = None) -> tuple[Ba
     UnknownNameError : an unknown name
     BackendUnavailableError : the backend was named and cannot run here
     """
-    check_choice("backend", name, ("auto", *BACKENDS), what="a backend")
+    check_choice("backend", name, ("auto", *BACKENDS, *ON_DEVICES), what="a backend")
     asked_by = "asked for"
     if name == "auto":
         name = os.environ.get("PBPK_HYBRID_BACKEND", "").strip() or "auto"
@@ -132,7 +133,7 @@ def seconds(name: str, work: Workload, running: bool = False) -> float:
     """About how long a backend takes on one core: an estimate from the model's size, for
     comparing backends alone.
     """
-    column = _AUTOMATIC.index(name)
+    column = BACKENDS.index(name)
     sizes = np.log(list(MEASURED))
     costs = np.log([pair[column] for pair in MEASURED.values()])
     per_subject = 1e-6 * float(np.exp(np.interp(np.log(work.n_states), sizes, costs)))
@@ -156,8 +157,8 @@ def _sooner(work: Workload | None) -> tuple[str, str]:
     from .julia.runtime import is_running
 
     running = is_running()
-    times = {name: seconds(name, work, running) for name in _AUTOMATIC}
-    chosen = min(_AUTOMATIC, key=times.__getitem__)  # the embedded one where they are equal
+    times = {name: seconds(name, work, running) for name in BACKENDS}
+    chosen = min(BACKENDS, key=times.__getitem__)  # the embedded one where they are equal
     state = "Julia runs" if running else "Julia would have to start"
     return chosen, (
         f"sooner done: about {times[chosen]:.2g} s, against {max(times.values()):.2g} s, for "

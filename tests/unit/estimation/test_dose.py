@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 import pbpk_hybrid as ph
+from pbpk_hybrid._core.errors import InputError
 from pbpk_hybrid.estimation import LogNormal
 from pbpk_hybrid.estimation.dose_profiles import Administration, ProfileSource
 from pbpk_hybrid.estimation.dose_targets import IntervalProfile, as_target, share_above
@@ -271,6 +273,48 @@ def test_more_samples_bring_the_dose_nearer_to_the_oracles(one_compartment):
             )
             gap.append(abs(np.log(result.best.amount / (7 * cl * 12))))
     assert np.mean(gaps[3]) < 0.1 < np.mean(gaps[0])
+
+
+@pytest.mark.parametrize(
+    ("target", "error", "expected"),
+    [
+        # normal about the value with sd .1 of it, 75 in 60 to 90; log-normal; sd 2 about 5
+        ("AUC24 60-90 mg*h/L", {"proportional": 0.1}, ndtr(2.0) - ndtr(-2.0)),
+        (
+            "AUC24 60-90 mg*h/L",
+            {"lognormal": 0.1},
+            ndtr(np.log(90 / 75) / 0.1) - ndtr(np.log(60 / 75) / 0.1),
+        ),
+        ("average < 5 mg/L", {"additive": 2.0}, ndtr((5 - 75 / 24) / 2)),
+    ],
+)
+def test_a_measurement_is_in_the_range_with_the_probability_of_its_error(
+    one_compartment, target, error, expected
+):
+    known = ph.posterior(one_compartment(), ph.Patient(), KNOWN, error=error)
+    result = ph.dose(known, target, interval=12, route="iv", amounts=[112.5], measured=True)
+    assert result.attainment == pytest.approx(expected, abs=2e-3)
+    true = ph.dose(known, target, interval=12, route="iv", amounts=[112.5])
+    assert (
+        true.attainment == 1.0 and "measurement" in str(result) and "measurement" not in str(true)
+    )
+
+
+def test_what_cannot_be_measured_is_refused(one_compartment, certain):
+    for target in ("fT>MIC 50 % of 2 mg/L", lambda t, c: c[:, -1] > 1):
+        with pytest.raises(InputError, match="measured"):
+            ph.dose(
+                certain,
+                target,
+                interval=12,
+                route="iv",
+                amounts=[100],
+                measured=True,
+                fraction_unbound=1.0,
+            )
+    additive = ph.posterior(one_compartment(), ph.Patient(), KNOWN, error={"additive": 1.0})
+    with pytest.raises(InputError, match="AUC"):
+        ph.dose(additive, "AUC24 > 5 mg*h/L", interval=12, route="iv", amounts=[9], measured=True)
 
 
 def test_the_notice_is_printed_everywhere(found):

@@ -82,12 +82,10 @@ def use_pcdm(model):
 
 def use_allometry(model):
     found = model.predict(None, SOURCES)
-    adaptive = model.predict(None, SOURCES, integrator="torchdiffeq")
     exponent = model.exponent(None, SOURCES, masses=[0.3, 20.0])
     return np.r_[
         float(found["clearance"]),
         float(found["volume_upper"]),
-        float(adaptive["clearance"]),
         exponent["value"].values.ravel(),
     ]
 
@@ -120,7 +118,14 @@ def test_another_device_trains_and_predicts_to_the_same_numbers(name, people, co
     np.testing.assert_allclose(use(again), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_law_in_double_precision_refuses_half_of_it(compounds):
+    with pytest.raises(InputError, match="double precision"):
+        fit_allometry(None, compounds, precision="bf16")
+    with pytest.raises(InputError, match="double precision"):
+        NeuralAllometry.load(precision="bf16")
+
+
+@pytest.mark.parametrize("name", ["forecaster", "pcdm"])  # the law is in double precision
 def test_bf16_reaches_training_and_inference(name, people, compounds, tmp_path):
     fit, use = COMPONENTS[name]
     expected, exact = fit(people, compounds, precision="bf16"), fit(people, compounds)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torch_geometric")
 
 from pbpk_hybrid._core.errors import CheckpointError
 from pbpk_hybrid.learn import PCDM, Forecaster, NeuralAllometry
-from pbpk_hybrid.learn.allometry.module import AllometryModule
 from pbpk_hybrid.learn.checkpoints import load_checkpoint, load_weights
 from pbpk_hybrid.learn.parameter_names import RENAMED, present_names
 from pbpk_hybrid.learn.training import TrainingOptions, train
@@ -17,9 +15,12 @@ from pbpk_hybrid.learn.transformer import ForecasterConfig
 from pbpk_hybrid.learn.transformer.module import ForecasterModule
 
 
+def network():
+    return ForecasterModule(ForecasterConfig(width=16, heads=2, encoder_layers=1, refine_layers=1))
+
+
 def networks():
-    config = ForecasterConfig(width=16, heads=2, encoder_layers=1, refine_layers=1)
-    return [ForecasterModule(config), AllometryModule(2, 14, 8)]
+    return [network()]
 
 
 def old_names(module):
@@ -66,7 +67,7 @@ def test_a_training_state_under_old_names_goes_on(tmp_path, monkeypatch):
         return sum((p**2).sum() for p in module.parameters())
 
     options = TrainingOptions(steps=4, warmup=0, evaluate_every=2, ema=0.9)
-    whole, first, resumed = (AllometryModule(1, 14, 8) for _ in range(3))
+    whole, first, resumed = (network() for _ in range(3))
     start = {n: t.clone() for n, t in whole.state_dict().items()}
     for module in (first, resumed):
         module.load_state_dict(start)
@@ -84,11 +85,12 @@ def test_a_training_state_under_old_names_goes_on(tmp_path, monkeypatch):
 
         def read(*args, **kwargs):
             tensors, config = load_checkpoint(*args, **kwargs)
-            back = {new: old for old, new in RENAMED["AllometryModule"].items()}
+            back = {new: old for old, new in RENAMED["ForecasterModule"].items()}
             renamed = {}
             for name, tensor in tensors.items():
                 kind, _, rest = name.partition("/")
-                renamed[f"{kind}/{back.get(rest, rest)}"] = tensor
+                first, dot, more = rest.partition(".")
+                renamed[f"{kind}/{back.get(first, first)}{dot}{more}"] = tensor
             return renamed, config
 
         patch.setattr(training, "load_checkpoint", read)
@@ -101,8 +103,8 @@ def test_a_training_state_under_old_names_goes_on(tmp_path, monkeypatch):
     ("model", "words"),
     [
         (Forecaster, ("corpus", "forecaster, version 1")),
-        (PCDM, ("human adults of 18 to", "pcdm, version 2")),
-        (NeuralAllometry, ("compounds", "neural allometry, version 2")),
+        (PCDM, ("people of 0 to 90 years", "pcdm, version 3")),
+        (NeuralAllometry, ("compounds", "neural allometry, version 3")),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -109,6 +109,21 @@ def test_a_killed_worker_costs_nothing_but_time(undisturbed, tmp_path):
     assert contents(path) == undisturbed
 
 
+def test_a_worker_that_is_lost_leaves_no_warning_behind(undisturbed, tmp_path):
+    """Semaphores of a killed process were once reported as leaked when the run ended."""
+    psutil = pytest.importorskip("psutil")
+    path = tmp_path / "x.zarr"
+    process = subprocess.Popen(command(path, 2), stderr=subprocess.PIPE, text=True)
+    wait_for_chunks(path, 1, process)
+    below = psutil.Process(process.pid).children(recursive=True)
+    workers = [c for c in below if "forkserver" in " ".join(c.cmdline()) and not c.children()]
+    assert workers
+    workers[-1].kill()
+    assert process.communicate(timeout=300)[1] == ""
+    assert process.returncode == 0
+    assert contents(path) == undisturbed
+
+
 def test_interrupt_stops_with_its_exit_code_and_keeps_finished_chunks(undisturbed, tmp_path):
     path = tmp_path / "x.zarr"
     # a job in the background is started with the interrupt ignored, and hands that down

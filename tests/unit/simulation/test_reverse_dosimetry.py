@@ -33,7 +33,7 @@ def of_average(name: str) -> tuple[dict, dict]:
 def test_without_variation_the_average_person_has_the_concentration_of_httk(name):
     point, body = of_average(name)
     drug = ph.get_compound(name, collection="httk")
-    drawn = v.Variation.none().draw(drug, {}, point, body, np.random.default_rng(0))
+    drawn = v.HttkVariation.none().draw(drug, {}, point, body, np.random.default_rng(0))
     css = v.steady_state_concentration(drawn)
     assert css == pytest.approx([httk_css(name, model="3compartmentss")], rel=1e-9)
 
@@ -80,7 +80,7 @@ def test_intervals_of_the_table_are_kept():
     """95 % of the draws lie within the interval, half below the median."""
     rng = np.random.default_rng(1)
     record = {"Human.Funbound.plasma": "0.0385,0.0334,0.0456", "Human.Clint": "19.9,10.2,29.8,0"}
-    quiet = v.Variation(fup_people=0, clint_people=0, poor_metabolisers=0)
+    quiet = v.HttkVariation(fup_people=0, clint_people=0, poor_metabolisers=0)
     point = {"unadjusted.Funbound.plasma": 0.0385, "Clint": 19.9, "Fhep.assay.correction": 1.0}
     fu = quiet._fraction_unbound(record, point, 20_000, rng)
     assert np.median(fu) == pytest.approx(0.0385, rel=0.01)
@@ -108,7 +108,7 @@ def test_a_clearance_that_may_be_none_is_none_in_that_share():
     rng = np.random.default_rng(1)
     record = {"Human.Clint": "5,1,12,0.3"}
     point = {"Clint": 5.0, "Fhep.assay.correction": 1.0}
-    drawn = v.Variation(poor_metabolisers=0)._clint(record, point, 1000, rng)
+    drawn = v.HttkVariation(poor_metabolisers=0)._clint(record, point, 1000, rng)
     assert (drawn == 0).mean() == pytest.approx(0.3, abs=0.002)
 
 
@@ -169,7 +169,7 @@ def test_the_draws_of_a_posterior():
         ({"people": "many"}, InputError, "a number of people"),
         ({"people": 0}, InputError, "n"),
         (
-            {"variation": v.Variation(fup_people=0.1), "source": "tannic acid"},
+            {"variation": v.HttkVariation(fup_people=0.1), "source": "tannic acid"},
             InputError,
             "molar_mass",
         ),
@@ -215,4 +215,4 @@ def test_simulations_that_say_nothing_of_a_steady_state_are_refused():
 @pytest.mark.parametrize("value", [-0.1, 3, float("nan"), True])
 def test_a_variation_that_cannot_be_is_refused(field, value):
     with pytest.raises(InputError, match=field):
-        v.Variation(**{field: value})
+        v.HttkVariation(**{field: value})

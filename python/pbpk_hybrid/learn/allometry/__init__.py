@@ -1,5 +1,5 @@
-"""Neural Allometry: a continuous law of clearance and volume from mouse to human, with power
-laws as its special case.
+"""Neural Allometry: a law of clearance and volume over the species that ends in the engine's
+algebra.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ _WHERE = {
     "config": ("AllometryConfig",),
     "data": ("Table", "load_table", "scaffold_folds"),
     "engine": ("prediction_to_compound",),
-    "curves": ("Curve", "fine_tune", "scaled_system"),
+    "curves": ("Curve", "fine_tune"),
+    "species_system": ("scaled_system",),
 }
 __all__, __getattr__ = lazy_names(__name__, _WHERE)
 

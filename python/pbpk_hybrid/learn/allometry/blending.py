@@ -2,15 +2,14 @@ r"""How far human clearance leans on the best classical method: the monkey's, sc
 liver blood flow.
 
 .. math::
-
-    \ln CL = (1 - s_n) \ln CL_{model}
+    \ln CL = (1 - s_n) \ln CL_{law}
     + s_n \left(\ln CL_{monkey} + \ln\frac{Q_{human}}{Q_{monkey}}\right)
 
 Of all classical methods this one is the best where the monkey is known (Ward & Smith 2004,
-Drug Metab Dispos 32:603, and this package's benchmark); its errors differ from the model's.
-The share s_n for n source species is that with the least mean absolute error on compounds
-that the members had not seen: a weighted median. For the volume, and for rat and dog, such
-shares came out at zero or so, and there are none.
+Drug Metab Dispos 32:603, and this package's benchmark); its errors differ from the law's. The
+share s_n for n source species is that with the least mean absolute error on compounds that the
+law had not seen: a weighted median. For the volume, and for rat and dog, such shares came out at
+zero or so, and there are none.
 """
 
 from __future__ import annotations
@@ -26,18 +25,32 @@ SETS = (("monkey",), ("rat", "monkey"), ("dog", "monkey"), ("rat", "dog", "monke
 FEWEST = 20  # compounds; fewer say nothing
 
 
-def by_liver_flow(log_clearance: np.ndarray, x_from: float, x_to: float) -> np.ndarray:
-    """ln clearance [L/h] scaled by liver blood flow.
+def by_liver_flow(
+    log_clearance: np.ndarray, weight: float | None = None, target: float | None = None
+) -> np.ndarray:
+    """ln human clearance [L/h]: the monkey's, scaled by liver blood flow.
 
     Parameters
     ----------
     log_clearance : (n,)
-        In the species that it is scaled from.
-    x_from, x_to
-        Log masses of the path between species.
+        Of the monkey.
+    weight, target : float, optional
+        Body weight of monkey and human [kg]; None: the usual ones.
     """
-    flow = bodies.processes()[0]
-    return log_clearance + (bodies.basis(x_to)[0] - bodies.basis(x_from)[0]) @ flow
+    given = ((SPECIES, weight), (TARGET, target))
+    who = [(name, bodies.WEIGHT[name] if kg is None else kg) for name, kg in given]
+    monkey, human = np.log(bodies.Bodies.of(who).liver_flow)
+    return log_clearance + human - monkey
+
+
+def shrink(mean: np.ndarray, monkey: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """`mean` (n, 3) with its clearance moved by `share` (n,) towards what the monkey's ln
+    clearance (n,) says, where that is known.
+    """
+    out = mean.copy()
+    move = share * (by_liver_flow(monkey) - mean[:, 0])
+    out[:, 0] += np.where(np.isfinite(monkey), move, 0.0)
+    return out
 
 
 def share(model: np.ndarray, classical: np.ndarray, observed: np.ndarray) -> float:

@@ -1,29 +1,40 @@
-r"""The path of bodies from mouse to human: organ graph, liver flow, filtration and liver mass
-as smooth functions of log body mass.
+r"""Bodies: those of the species, of any weight within a species, and the path between them.
 
-Between the reference bodies everything is interpolated by a cubic Hermite spline in x =
-ln(body mass / kg) with slopes of central differences; it is linear in the values at the
-species, continuous with its derivative, and straight outside mouse and human.
+Within a species organs grow with body weight and flows and filtration with its power of 3/4, so
+that a heavier human is a heavier human and nothing else. The path leads from mouse to human: its
+organ graph and its tables are smooth functions of x = ln(body mass / kg). Between the reference
+bodies everything is interpolated by a cubic Hermite spline with slopes of central differences; it
+is linear in the values at the species, continuous with its derivative, and straight outside mouse
+and human.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...models.scaling import TABLE_WEIGHT
+from ...models.small_molecules.partition import REFERENCE_HEMATOCRIT
 from ...models.system.graph import whole_body_graph
-from ...physiology import ORGANS, PORTAL_ORGANS, reference_individual, tissue_composition
+from ...physiology import (
+    BLOOD_POOLS,
+    ORGANS,
+    PORTAL_ORGANS,
+    SPECIES,
+    reference_individual,
+    tissue_composition,
+)
+from ...physiology.organs import TISSUES
 
 #: species along the path by mass, and their masses [kg]
 WEIGHT = dict(sorted({**TABLE_WEIGHT, "minipig": 40.0}.items(), key=lambda item: item[1]))
 KNOT_SPECIES = tuple(WEIGHT)
 KNOTS = np.log(np.array(list(WEIGHT.values())))
 LOWEST, HIGHEST = 0.005, 500.0  # [kg] masses that predictions are made for
-#: what scales with body mass in known ways: rows of `processes`
-PROCESSES = ("liver_blood_flow", "glomerular_filtration", "liver_mass")
 _COMPOSITION = (
     "fraction_neutral_lipid",
     "fraction_neutral_phospholipid",
@@ -56,38 +67,107 @@ def basis(x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return value + beyond * slope, slope
 
 
-def breakpoints(start: ArrayLike, end: ArrayLike) -> np.ndarray:
-    """(n, n_points) log masses at which integration from `start` to `end` (n,) stops: the
-    species between, so that every piece is smooth.
+@dataclass(frozen=True)
+class Bodies:
+    """P bodies as the equations of clearance and volume need them.
 
-    Pieces of no length fill the rows of short trajectories.
+    Parameters
+    ----------
+    log_mass : array
+        (P,) of the species (of no known species: of the body), where the law stands
+    volume : array
+        (P, tissues) [L]
+    blood, hematocrit : array
+        (P,) [L], [1]
+    liver_flow, kidney_flow, other_flow, gfr : array
+        (P,) [L/h] of blood, the last of plasma water
+    liver_mass, other_mass : array
+        (P,) [g]
+    species : array
+        (P,) number of the species, -1 for none that is known
     """
-    start, end = np.broadcast_arrays(np.asarray(start, float), np.asarray(end, float))
-    low, high = np.minimum(start, end)[:, None], np.maximum(start, end)[:, None]
-    points = np.concatenate([low, np.clip(KNOTS[None], low, high), high], axis=1)
-    used = np.ptp(points, axis=0) * 0 + (
-        np.diff(points, axis=1, append=points[:, -1:]) > 1e-12
-    ).any(0)
-    keep = used.astype(bool)
-    keep[-1] = True
-    points = points[:, keep]
-    return np.where((end >= start)[:, None], points, points[:, ::-1])
+
+    log_mass: np.ndarray
+    volume: np.ndarray
+    blood: np.ndarray
+    hematocrit: np.ndarray
+    liver_flow: np.ndarray
+    kidney_flow: np.ndarray
+    other_flow: np.ndarray
+    gfr: np.ndarray
+    liver_mass: np.ndarray
+    other_mass: np.ndarray
+    species: np.ndarray
+
+    @classmethod
+    def of(cls, who: Sequence[tuple[str, float]]) -> Bodies:
+        """Bodies of (species, body weight [kg])."""
+        rows = [_body(species, weight) for species, weight in who]
+        return cls(*(np.array(column) for column in zip(*rows, strict=True)))
+
+    @classmethod
+    def of_species(cls, numbers: Sequence[int]) -> Bodies:
+        """Bodies of the usual weight of the path's species."""
+        return cls.of([(KNOT_SPECIES[i], WEIGHT[KNOT_SPECIES[i]]) for i in numbers])
+
+
+#: how each column of the table grows with body weight within a species
+_GROWTH = {
+    "volume": 1.0,
+    "blood": 1.0,
+    "hematocrit": 0.0,
+    "liver_flow": 0.75,
+    "kidney_flow": 0.75,
+    "other_flow": 0.75,
+    "gfr": 0.75,
+    "liver_mass": 1.0,
+    "other_mass": 1.0,
+}
+
+
+def _body(species: str, weight: float) -> tuple:
+    """One body, in the order of :class:`Bodies`."""
+    table, x = _tables(), float(np.log(weight))
+    if species in KNOT_SPECIES:
+        s = KNOT_SPECIES.index(species)
+        ratio = weight / WEIGHT[species]
+        return (
+            KNOTS[s],
+            *(table[name][s] * ratio**power for name, power in _GROWTH.items()),
+            s,
+        )
+    share = basis(x)[0][0]
+    return (x, *(np.exp(share @ np.log(table[name])) for name in _GROWTH), -1)
 
 
 @lru_cache(maxsize=1)
-def processes() -> np.ndarray:
-    """(3, n_species) natural logs of liver blood flow [L/h], GFR [L/h] and liver mass [kg]
-    at the masses of the path.
-    """
+def _tables() -> dict[str, np.ndarray]:
+    """Of the species at the masses of the path: column -> (n_species, ...)."""
     rows = []
     for species, weight in WEIGHT.items():
         body = reference_individual(species)
-        flows = {organ: float(body["blood_flow"].sel(organ=organ).values[0]) for organ in ORGANS}
         scale = weight / float(body["body_weight"].values[0])
-        liver_flow = sum(flows[organ] for organ in (*PORTAL_ORGANS, "liver"))
-        liver = float(body["volume"].sel(organ="liver").values[0])
-        rows.append([liver_flow * scale, float(body["gfr"].values[0]) * scale, liver * scale])
-    return np.log(np.array(rows)).T
+        flows = {organ: float(body["blood_flow"].sel(organ=organ).values[0]) for organ in ORGANS}
+        volumes = body["volume"].isel(subject=0)
+        liver = sum(flows[organ] for organ in (*PORTAL_ORGANS, "liver")) * scale
+        kidney, output = flows["kidney"] * scale, flows["lung"] * scale
+        mass = (
+            1000.0 * scale * float(volumes.sel(organ="liver") * body["density"].sel(organ="liver"))
+        )
+        rows.append(
+            (
+                volumes.sel(organ=list(TISSUES)).values * scale,
+                float(volumes.sel(organ=list(BLOOD_POOLS)).sum()) * scale,
+                REFERENCE_HEMATOCRIT[species],
+                liver,
+                kidney,
+                output - liver - kidney,
+                float(body["gfr"].values[0]) * scale,
+                mass,
+                1000.0 * weight - mass,
+            )
+        )
+    return dict(zip(_GROWTH, map(np.array, zip(*rows, strict=True)), strict=True))
 
 
 @lru_cache(maxsize=1)
@@ -113,6 +193,11 @@ def node_features() -> np.ndarray:
     out = np.nan_to_num(out)
     sd = out.std(axis=(0, 1))
     return (out - out.mean(axis=(0, 1))) / np.where(sd > 0, sd, 1.0)
+
+
+def reference_weight(species: str) -> float | None:
+    """Body weight of the engine's reference individual [kg]; None where there is none."""
+    return float(reference_individual(species)["body_weight"][0]) if species in SPECIES else None
 
 
 def edge_index() -> np.ndarray:

@@ -10,72 +10,53 @@ from ..settings import Settings
 
 @dataclass(frozen=True)
 class AllometryConfig(Settings):
-    """Sizes and priors.
+    """Sizes and weights.
 
     Parameters
     ----------
-    folds, seeds
-        members are folds x seeds; each has not seen one inner scaffold fold, on which its
-        intervals are calibrated
-    landmarks
-        directions of the structure kernel that the field sees
+    folds
+        inner scaffold folds: each is predicted by a law that has not seen it, and on these
+        predictions the intervals are calibrated
     trees
         per parameter, whose mean with the kernel machine is the structure's prediction; 0
         leaves the kernel alone
     hidden
-        size of the embedding of a body
+        width of the organs' states
     steps, learning_rate, seed
         of the training
-    sd_constant, sd_linear, sd_kernel
-        prior standard deviations of the field's weights
-    graph, ode, one_step
-        switch off the organ graph, the members that integrate the law, or those that go
-        from species to species in one step at the slope of the source (for comparison)
+    pretrained
+        compounds of the engine on which the law is trained first; 0: none
+    graph, messages, ode, table, shuffled
+        parts of the law: organs as nodes; messages between them; integration along the path of
+        bodies rather than one step; a table of species in place of the drift; organs of another
+        species in place of its own (for comparison)
     animal_weight, human_only_weight
-        in the loss, of targets other than the human, of compounds without animals, and of human
-        targets with three source species or more
+        in the loss, of targets other than the human and of compounds without animals
     """
 
     folds: int = 5
-    seeds: int = 1
-    landmarks: int = 48
-    trees: int = 60
-    hidden: int = 6
-    steps: int = 120
-    learning_rate: float = 0.03
+    trees: int = 80
+    hidden: int = 10
+    steps: int = 70
+    learning_rate: float = 0.02
     seed: int = 20261123
-    sd_constant: float = 0.5
-    sd_linear: float = 0.1
-    sd_kernel: float = 0.12
-    graph: bool = True
-    ode: bool = True
-    one_step: bool = True
+    pretrained: int = 0
+    graph: bool = False
+    messages: bool = True
+    ode: bool = False
+    table: bool = False
+    shuffled: bool = False
     animal_weight: float = 0.25
     human_only_weight: float = 0.15
-    rich_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name, low in (
             ("folds", 2),
-            ("seeds", 1),
-            ("landmarks", 0),
             ("trees", 0),
             ("hidden", 1),
             ("steps", 1),
             ("seed", 0),
+            ("pretrained", 0),
         ):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < low:
                 raise InputError(name, getattr(self, name), f"an integer of at least {low}")
-
-        if not (self.ode or self.one_step):
-            raise InputError("one_step", False, "True where ode is False: no members are left")
-
-    @property
-    def kinds(self) -> tuple[bool, ...]:
-        """Of each module, whether it integrates."""
-        return tuple(kind for kind, used in ((True, self.ode), (False, self.one_step)) if used)
-
-    @property
-    def members(self) -> int:
-        """Number of members of each kind."""
-        return self.folds * self.seeds

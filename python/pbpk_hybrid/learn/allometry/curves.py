@@ -11,55 +11,37 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..._core.errors import InputError
 from ...compounds import Compound
 from ...dosing import Regimen
-from ...models.small_molecules.distribution import equilibrium_volume
-from ...models.small_molecules.partition import partition_coefficients
-from ...models.small_molecules.whole_body import whole_body_system
-from ...models.system.graph import whole_body_graph
 from ...models.system.system import System
 from ...physiology import SPECIES, reference_individual
 from ...simulation.single import simulate_system
+from . import bodies
+from .conditioning import NU
 from .model import NeuralAllometry, structure_features
-from .posterior import CompoundInputs, Target, member_posterior
+from .readout import as_tensor
 from .sources import parse_sources
-from .training import NU
+from .species_system import PARAMETERS, scaled_system, with_parameters
+from .training import posterior_at
 
-#: names of the two parameters of :func:`scaled_system` [L/h], [L], of the reference individual
-PARAMETERS = ("clearance", "volume")
-#: largest hepatic extraction; what the liver's blood flow cannot clear leaves with the kidney's
-LARGEST_EXTRACTION = 0.95
-#: smallest factor on the predicted partition coefficients: a volume near the blood's own
-#: leaves nothing for tissues
-SMALLEST_FACTOR = 0.02
-#: what is trained: the law. The covariance of the sources, and with it the intervals, stays
-TRAINED = (
-    "conv1",
-    "conv2",
-    "readout",
-    "field_weight",
-    "gate_bias_out",
-    "gate_weight_in",
-    "gate_bias_in",
-    "gate_weight_out",
-    "exponent",
-    "binding_bias",
-    "binding_descriptors",
-    "binding_volume",
-    "prior_bias",
-    "prior_slope",
-    "prior_phi",
-    "prior_bias_unknown",
+#: what is not trained: the covariance of the deviations, and with it the intervals
+FIXED = (
+    "common",
+    "common_unknown",
+    "log_along",
+    "log_length",
+    "log_species",
+    "log_noise",
+    "log_distance",
 )
 
 
@@ -144,99 +126,6 @@ class Curve:
         )
 
 
-def scaled_system(compound: Compound, species: str) -> System:
-    """The whole-body System of the species' reference individual with two named parameters,
-    ``clearance`` [L/h of plasma] and ``volume`` [L, steady state]; everything else as the
-    compound has it. Sensitivities by both can be asked for.
-    """
-    person = reference_individual(species)
-    drug = compound.for_species(species)
-    fe = drug.fraction_excreted_renal or 0.0
-    if drug.clearance_hepatic is not None:
-        filtered = drug.gfr_fraction * drug.fraction_unbound_plasma * float(person["gfr"][0])  # L/h
-        liver = drug.clearance_hepatic * 0.06 * float(person["body_weight"][0])
-        fe = filtered / (filtered + liver) if filtered + liver else 0.0
-    drug = drug.replace(
-        species=species,
-        clearance_basis="in_vivo",
-        clearance_plasma=1e-3,
-        clearance_hepatic=None,
-        fraction_excreted_renal=fe,
-        saturable=(),
-        distribution_basis="predicted",
-        biliary_clearance=None,
-        species_values={},
-    )
-    inner = whole_body_system(drug, person)
-    graph = whole_body_graph(tuple(str(organ) for organ in person["organ"].values))
-    flow = graph.inflow(
-        "liver", {organ: inner.parameters[f"flow.{organ}"] for organ in graph.perfused}
-    )
-    tissues = [organ for organ in graph.organs if organ not in graph.blood_pools]
-    kp = {
-        organ: float(v)
-        for organ, v in zip(
-            tissues, partition_coefficients(drug, species).sel(organ=tissues).values, strict=True
-        )
-    }
-    weight = float(person["body_weight"][0])
-    blood, tissue = (part * weight for part in equilibrium_volume(drug, kp))
-    assemble = _Scaled(inner, kp, fe, np.asarray(flow, dtype=float), blood, tissue)
-    start = {"clearance": np.array([0.1 * float(flow[0])]), "volume": np.array([blood + tissue])}
-    # what the liver cannot clear is put on the kidney, whatever flows through it: its
-    # amount is no amount then
-    inner = replace(inner, assemble=assemble, parameters=start, signed=("kidney",))
-    return with_parameters(inner, **start)
-
-
-def with_parameters(system: System, clearance: ArrayLike, volume: ArrayLike) -> System:
-    """The same System with other values of both parameters, each (1,) or (n_subjects,)."""
-    values = {
-        "clearance": np.atleast_1d(clearance).astype(float),
-        "volume": np.atleast_1d(volume).astype(float),
-    }
-    return replace(system, parameters=values, k_value=system.assemble(values).k_value)
-
-
-class _Scaled:
-    """Clearance and volume -> coefficients: plain arithmetic, so that complex numbers pass
-    through.
-    """
-
-    def __init__(
-        self,
-        inner: System,
-        kp: Mapping[str, float],
-        fe: float,
-        flow: np.ndarray,
-        blood: float,
-        tissue: float,
-    ) -> None:
-        self.inner, self.kp, self.fe, self.flow, self.blood, self.tissue = (
-            inner,
-            kp,
-            fe,
-            flow,
-            blood,
-            tissue,
-        )
-
-    def __call__(self, p: Mapping[str, np.ndarray]):
-        values = dict(self.inner.parameters)
-        clearance, volume = p["clearance"], p["volume"]
-        factor = (volume - self.blood) / self.tissue
-        factor = np.where(np.real(factor) < SMALLEST_FACTOR, SMALLEST_FACTOR, factor)
-        values |= {f"kp.{organ}": value * factor for organ, value in self.kp.items()}
-        ratio = values["blood_to_plasma_ratio"]
-        hepatic, most = clearance * (1.0 - self.fe) / ratio, LARGEST_EXTRACTION * self.flow
-        rest = np.where(np.real(hepatic) > most, hepatic - most, 0.0)
-        hepatic = hepatic - rest
-        unbound = values["fraction_unbound_plasma"] / ratio
-        values["clint.liver"] = hepatic / (unbound * (1.0 - hepatic / self.flow))
-        values["clearance_renal"] = clearance * self.fe + rest * ratio
-        return self.inner.assemble(values)
-
-
 class _Simulated(torch.autograd.Function):
     """ln C at the curve's times from ln clearance and ln volume, both scalars; backward by
     the engine's sensitivities.
@@ -273,11 +162,15 @@ def simulated(model: NeuralAllometry, curve: Curve) -> Tensor:
     """(n,) ln C [mg/L] at the curve's times as law and engine predict it; gradients reach
     the weights of the law.
     """
-    sources = parse_sources(curve.sources)
-    compound = CompoundInputs.of(model._encoder, structure_features(curve.compound))
-    target = Target(curve.species, curve.weight)
-    means = [member_posterior(m, compound, sources, target)[0] for m in model._modules]
-    clearance, volume = torch.cat(means)[:, :2].mean(0).cpu()  # the engine is on the CPU
+    used = [s for s in parse_sources(curve.sources) if s.known]
+    compound = model._encoder.compounds(structure_features(curve.compound))
+    who = [*((s.species, s.weight) for s in used), (curve.species, curve.weight)]
+    values = np.full((1, len(who), 4), np.nan)
+    values[0, : len(used)] = np.array([s.states for s in used]).reshape(-1, 4)
+    keep = torch.tensor(np.isfinite(values))
+    at = bodies.Bodies.of(who)
+    found = posterior_at(model._law, compound, at, as_tensor(values), keep)
+    clearance, volume = found.y[0, -1, :2].cpu()  # the engine is on the CPU
     return _Simulated.apply(clearance, volume, curve)
 
 
@@ -294,7 +187,7 @@ def fine_tune(
 
     .. math:: \sum_i \frac{1}{n_i} \sum_j
               -\ln t_4\!\left(\frac{\ln C_{ij} - \ln \hat C_{ij}}{\sigma}\right)
-              + \tfrac12 \sum_k \left(\frac{\theta_k - \theta_k^0}{\tau}\right)^2 / E
+              + \tfrac12 \sum_k \left(\frac{\theta_k - \theta_k^0}{\tau}\right)^2
 
     Every curve counts once, Student's t forgives a few. The weights stay near those of
     `model`, which saw many more compounds. Intervals are those of `model`: its covariance
@@ -314,13 +207,7 @@ def fine_tune(
     if not curves:
         raise InputError("curves", [], "at least one curve")
     tuned = copy.deepcopy(model)
-    weights = {
-        (i, n): w
-        for i, m in enumerate(tuned._modules)
-        for n, w in m.named_parameters()
-        if n.split(".")[0] in TRAINED
-    }
-    members = sum(m.members for m in tuned._modules)
+    weights = {n: w for n, w in tuned._law.named_parameters() if n not in FIXED}
     start = {n: w.detach().clone() for n, w in weights.items()}
     optimizer = torch.optim.Adam(weights.values(), lr=learning_rate)
     observed = [torch.tensor(np.log(c.concentrations)) for c in curves]
@@ -333,9 +220,7 @@ def fine_tune(
             part = 0.5 * (NU + 1) * torch.log1p(error**2 / NU).mean()
             part.backward()
             total += float(part.detach())
-        anchor = sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items()) * (
-            0.5 / members
-        )
+        anchor = 0.5 * sum((((w - start[n]) / anchor_sd) ** 2).sum() for n, w in weights.items())
         anchor.backward()
         losses.append((total + float(anchor.detach())) / len(curves))
         optimizer.step()

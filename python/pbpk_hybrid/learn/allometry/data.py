@@ -4,6 +4,7 @@ structure, split by scaffold.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..._core.errors import FileFormatError, InputError
+from ..._core.errors import FileFormatError, InputError, PBPKError
 from ..._core.limits import table_file
+from ...compounds import Compound, get_compound
 from ...models.scaling import TABLE_WEIGHT
+from ...models.small_molecules.binding import fraction_unbound_hepatocytes
+from ...models.small_molecules.clearance import HEPATOCELLULARITY, clint_liver_from_hepatocytes
+from ...models.small_molecules.elimination_parameters import log_p_or_d
 from .features import Features, features
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "pksmart"
@@ -31,7 +36,8 @@ _COLUMN = {"clearance": "CL_mL_min_kg", "volume": "VDss_L_kg", "fraction_unbound
 @dataclass(frozen=True)
 class Table:
     """n compounds. `values` (n, species, parameter) in L/h, L and 1, of whole animals of
-    `weights` [kg]; NaN where unknown.
+    `weights` [kg]; `in_vitro` (n, species) intrinsic clearance by hepatocytes [L/h per gram of
+    liver, of the unbound drug]; NaN where unknown.
     """
 
     names: tuple[str, ...]
@@ -43,6 +49,11 @@ class Table:
     species: tuple[str, ...]
     weights: np.ndarray
     features: Features | None
+    in_vitro: np.ndarray = None  # type: ignore[assignment]  # None: nothing
+
+    def __post_init__(self) -> None:
+        if self.in_vitro is None:
+            object.__setattr__(self, "in_vitro", np.full(self.values.shape[:2], np.nan))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,6 +72,7 @@ class Table:
             scaffolds=pick(self.scaffolds),
             folds=self.folds[rows],
             values=self.values[rows],
+            in_vitro=self.in_vitro[rows],
             features=None if self.features is None else self.features.take(rows),
         )
 
@@ -77,8 +89,8 @@ class Table:
 
 @lru_cache(maxsize=1)
 def load_table() -> Table:
-    """Animal and human table as one, one row per structure; duplicates are averaged on the
-    log scale.
+    """Animal and human table as one, one row per compound (salts, charge states,
+    stereoisomers and tautomers are one); duplicates are averaged on the log scale.
 
     Left out: values of zero or less (7-hydroxystaurosporine's human clearance is rounded to 0).
     """
@@ -90,7 +102,9 @@ def load_table() -> Table:
             entries.append(row)
     found = features(texts, texts)
     first: dict[str, int] = {}
-    for i, (row, key) in enumerate(zip(entries, found.keys, strict=True)):
+    key_of: dict[str, str] = {}  # tautomers that InChI tells apart share the first one's key
+    for i, (row, compound_id) in enumerate(zip(entries, found.compounds, strict=True)):
+        key = key_of.setdefault(compound_id, found.keys[i])
         first.setdefault(key, i)
         compound = rows.setdefault(
             key, {"name": "", "smiles": texts[i], "values": {}, "from_animal_table": False}
@@ -120,10 +134,11 @@ def load_table() -> Table:
             ]
             values[i, j, k] = np.exp(np.mean(np.log(numbers))) * scale
     keys = tuple(rows)
+    names = tuple(r["name"] or r["smiles"] for r in rows.values())
     part = found.take([first[k] for k in keys])
     folds = _folds(keys)
     return Table(
-        tuple(r["name"] or r["smiles"] for r in rows.values()),
+        names,
         tuple(r["smiles"] for r in rows.values()),
         keys,
         part.scaffolds,
@@ -132,7 +147,32 @@ def load_table() -> Table:
         SPECIES,
         weights,
         part,
+        np.array([_hepatocytes(name) for name in names]),
     )
+
+
+def in_vitro_clearance(compound: Compound, species: str) -> float:
+    """Intrinsic clearance of unbound drug by hepatocytes [L/h per gram of liver]; NaN where the
+    compound has none, or none above the limit of detection.
+    """
+    drug = compound.for_species(species)
+    if not drug.clint_hepatocyte:
+        return np.nan
+    fu = drug.fraction_unbound_hepatocyte
+    if fu is None:
+        fu = fraction_unbound_hepatocytes(log_p_or_d(drug))
+    return float(
+        clint_liver_from_hepatocytes(drug.clint_hepatocyte, 1.0, HEPATOCELLULARITY[species][0], fu)
+    )
+
+
+def _hepatocytes(name: str) -> list[float]:
+    """:func:`in_vitro_clearance` of the compound of this name in the library, human alone."""
+    row = [np.nan] * len(SPECIES)
+    if name:
+        with contextlib.suppress(PBPKError):
+            row[SPECIES.index("human")] = in_vitro_clearance(get_compound(name), "human")
+    return row
 
 
 def scaffold_folds(scaffolds: Sequence[str], n_folds: int, seed: int) -> np.ndarray:

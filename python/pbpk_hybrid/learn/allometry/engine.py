@@ -4,11 +4,18 @@ species put in.
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import xarray as xr
 
-from ..._core.errors import InputError, SchemaError
+from ..._core.errors import InputError, OutOfRangeWarning, SchemaError
 from ...compounds import Compound
-from ...physiology import SPECIES, reference_individual
+from ...models.small_molecules.partition import blood_to_plasma_ratio
+from ...physiology import ORGANS, PORTAL_ORGANS, SPECIES, reference_individual
+
+#: shares of an organ's blood flow that it can clear at most
+LARGEST_EXTRACTION = 0.95
 
 
 def prediction_to_compound(
@@ -23,6 +30,8 @@ def prediction_to_compound(
     it:
 
     .. math:: f_e = \min\left(1, \frac{\mathrm{gfr\_fraction} \cdot fu \cdot GFR}{CL}\right)
+
+    What 95 % of the liver's blood flow cannot clear is put on the kidney.
 
     Parameters
     ----------
@@ -39,6 +48,11 @@ def prediction_to_compound(
         the target is not one of the engine's species
     SchemaError
         `prediction` lacks a variable
+
+    Warns
+    -----
+    OutOfRangeWarning
+        a clearance above 95 % of the blood flow of liver and kidney: these are taken
     """
     species = species or str(prediction.attrs.get("target", ""))
     if species not in SPECIES:
@@ -73,11 +87,32 @@ def prediction_to_compound(
                 strict=True,
             )
         )
-    if compound.fraction_excreted_renal is None:
-        body = reference_individual(species)
-        clearance = changes["clearance_plasma"] * 0.06 * float(body["body_weight"][0])  # L/h
-        filtered = (
-            compound.gfr_fraction * changes["fraction_unbound_plasma"] * float(body["gfr"][0])
+    return _physical(compound, compound.replace(**changes), species)
+
+
+def _physical(given: Compound, drug: Compound, species: str) -> Compound:
+    """The compound with a renal share, and with a clearance that its organs can have: no more
+    than 95 % of the blood flow of liver and kidney.
+    """
+    body = reference_individual(species)
+    flow = {organ: float(body["blood_flow"].sel(organ=organ)[0]) for organ in ORGANS}  # L/h
+    ratio = float(np.ravel(blood_to_plasma_ratio(drug, species))[0])
+    liver = LARGEST_EXTRACTION * ratio * sum(flow[o] for o in (*PORTAL_ORGANS, "liver"))
+    kidney = LARGEST_EXTRACTION * ratio * flow["kidney"]
+    per_kg = 0.06 * float(body["body_weight"][0])
+    clearance = drug.clearance_plasma * per_kg  # L/h
+    filtered = given.gfr_fraction * drug.fraction_unbound_plasma * float(body["gfr"][0])
+    share = given.fraction_excreted_renal
+    renal = filtered if share is None else share * clearance
+    renal = min(max(renal, clearance - liver), clearance, kidney)
+    total = min(clearance, renal + liver)
+    if total < clearance:
+        warnings.warn(
+            f"{given.name}: the clearance of {clearance:.3g} L/h is above what flows through liver "
+            f"and kidney of the {species}; {total:.3g} L/h are taken",
+            OutOfRangeWarning,
+            stacklevel=3,
         )
-        changes["fraction_excreted_renal"] = min(1.0, filtered / clearance)
-    return compound.replace(**changes)
+    return drug.replace(
+        clearance_plasma=total / per_kg, fraction_excreted_renal=min(1.0, renal / total)
+    )

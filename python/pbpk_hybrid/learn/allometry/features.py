@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from ..._core.errors import InputError
 from ..._core.optional import require
+from ...compounds import Compound
+from .composition import composition, ionisation
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -75,14 +77,17 @@ BLOCK = (
 @dataclass(frozen=True)
 class Features:
     """Of n molecules. `descriptors` (n, d) float, `fingerprint` (n, 2215) counts up to 255,
-    `block` (n, 8), `keys`, `scaffolds`.
+    `block` (n, 8), `keys`, `scaffolds`, `compounds` (:func:`compound_key`), `composition` (n,
+    31) of :mod:`.composition`.
     """
 
     keys: tuple[str, ...]
     scaffolds: tuple[str, ...]
+    compounds: tuple[str, ...]
     descriptors: np.ndarray
     fingerprint: np.ndarray
     block: np.ndarray
+    composition: np.ndarray
 
     def take(self, rows: ArrayLike) -> Features:
         """Some of the molecules, by number."""
@@ -90,9 +95,11 @@ class Features:
         return Features(
             tuple(self.keys[i] for i in rows),
             tuple(self.scaffolds[i] for i in rows),
+            tuple(self.compounds[i] for i in rows),
             self.descriptors[rows],
             self.fingerprint[rows],
             self.block[rows],
+            self.composition[rows],
         )
 
 
@@ -128,12 +135,43 @@ def structure_key(mol: Mol) -> str:
         return chem.MolToInchiKey(mol)[:14]
 
 
+def skeleton(mol: Mol) -> str:
+    """Heavy atoms and which of them are bonded, without bond orders, charges and hydrogens,
+    as SMILES.
+
+    Tautomers, which InChI does not always recognise (tetracycline, deferasirox), have one.
+    """
+    chem = require("rdkit.Chem", "learn", "structures")
+    plain = chem.RWMol(mol)
+    for bond in plain.GetBonds():
+        bond.SetBondType(chem.BondType.SINGLE)
+        bond.SetIsAromatic(False)
+    for atom in plain.GetAtoms():
+        atom.SetFormalCharge(0)
+        atom.SetIsAromatic(False)
+        atom.SetNoImplicit(True)
+        atom.SetNumExplicitHs(0)
+        atom.SetNumRadicalElectrons(0)
+    return chem.MolToSmiles(plain)
+
+
+def compound_key(mol: Mol) -> str:
+    """What is one compound: the formula and the skeleton, so that salts, charge states,
+    stereoisomers and tautomers are one.
+    """
+    descriptors = require("rdkit.Chem.rdMolDescriptors", "learn", "structures")
+    return f"{descriptors.CalcMolFormula(mol)}:{skeleton(mol)}"
+
+
 def scaffold(mol: Mol, key: str) -> str:
-    """Bemis-Murcko scaffold (1996, J Med Chem 39:2887) as SMILES; a molecule without rings
-    is a scaffold of its own.
+    """Bemis-Murcko scaffold (1996, J Med Chem 39:2887) without bond orders, as SMILES; a
+    molecule without rings is a scaffold of its own.
+
+    Without bond orders hydrogenated relatives (codeine and dihydrocodeine) share a scaffold.
     """
     murcko = require("rdkit.Chem.Scaffolds.MurckoScaffold", "learn", "structures")
-    return murcko.MurckoScaffoldSmiles(mol=mol) or f"acyclic:{key}"
+    found = murcko.GetScaffoldForMol(mol)
+    return skeleton(found) if found.GetNumAtoms() else f"acyclic:{key}"
 
 
 def features(smiles: list[str], subjects: list[str] | None = None) -> Features:
@@ -152,9 +190,11 @@ def features(smiles: list[str], subjects: list[str] | None = None) -> Features:
     return Features(
         keys,
         tuple(scaffold(m, k) for m, k in zip(mols, keys, strict=True)),
+        tuple(compound_key(m) for m in mols),
         np.array([r[0] for r in rows]),
         np.array([r[1] for r in rows], dtype=np.uint8),
         np.array([r[2] for r in rows]),
+        np.array([composition(*ionisation(m, group_counts(m))) for m in mols]),
     )
 
 
@@ -183,10 +223,36 @@ def _generators():
     )
 
 
+def group_counts(mol: Mol) -> dict[str, int]:
+    """How often each of :data:`GROUPS` is in a molecule."""
+    return {name: len(mol.GetSubstructMatches(pattern)) for name, pattern in _patterns().items()}
+
+
+def compound_of_structure(smiles: str) -> Compound:
+    """A Compound with molar mass, log P and pKa from its structure.
+
+    Raises
+    ------
+    InputError
+        not a SMILES that parses
+    """
+    mol = molecule(smiles)
+    mass = require("rdkit.Chem.Descriptors", "learn", "structures").MolWt(mol)
+    log_p, acids, bases = ionisation(mol, group_counts(mol))
+    return Compound.create(
+        name=smiles.strip(),
+        molar_mass=mass,
+        log_p=log_p,
+        pka_acid=acids,
+        pka_base=bases,
+        identifiers={"smiles": smiles.strip()},
+    )
+
+
 def _row(mol) -> tuple[list[float], np.ndarray, list[float]]:
     module = require("rdkit.Chem.Descriptors", "learn", "structures")
     found = module.CalcMolDescriptors(mol, missingVal=0.0)
-    counts = {name: len(mol.GetSubstructMatches(pattern)) for name, pattern in _patterns().items()}
+    counts = group_counts(mol)
     raw = np.array([*found.values(), *counts.values()], dtype=float)
     raw = np.where(np.isfinite(raw), raw, 0.0)
     raw = np.sign(raw) * np.log1p(np.abs(raw))  # counts and sums have long tails

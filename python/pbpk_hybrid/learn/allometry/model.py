@@ -5,6 +5,7 @@ animals and structure.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..._core.errors import CheckpointError, InputError, unknown_name
+from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning, unknown_name
 from ..._core.provenance import provenance
 from ...compounds import Compound
 from ..checkpoints import (
@@ -29,39 +30,41 @@ from ..checkpoints import (
     settings_of,
     with_prefix,
 )
-from ..devices import OnDevice, as_device, autocast, seeded
+from ..devices import OnDevice, as_device, as_precision, seeded
 from ..model_card import Described, ModelCard, n_parameters
 from ..training import RunOptions, TrainingLog
 from . import blending, bodies
 from .calibration import GROUPS, LEVELS, factor
 from .config import AllometryConfig
-from .cross_validation import calibrate, classical, combine, posteriors, shrink_to_classical
+from .cross_validation import calibrate
 from .data import PARAMETERS, Table, load_table
+from .domain import Domain, domain_of
 from .encoder import Encoder, states
 from .features import Features, features
-from .module import AllometryModule
-from .posterior import CompoundInputs, Posterior, Target, exponents_along, member_posterior
-from .results import exponent_dataset, prediction_dataset
+from .law import Law
+from .prediction import Prediction, exponents_along, predict_one, through_the_body
+from .readout import as_tensor
+from .results import draws_dataset, exponent_dataset, prediction_dataset
 from .serialization import encoder_arrays, encoder_from_arrays
-from .sources import Source, parse_sources, parse_weight
-from .training import Problem, build, build_cases, fit_members
+from .sources import Source, Target, parse_sources, parse_weight
+from .training import Examples, fit_held_out, fit_law, numbers_of, posterior, prepare, pretrain
 
-KIND, FORMAT = "neural allometry", 2
-INTEGRATORS = ("rk4", "adaptive", "julia", "torchdiffeq")
+KIND, FORMAT = "neural allometry", 3
 SHIPPED = Path(__file__).resolve().parent.parent / "data" / "allometry" / "allometry.safetensors"
 #: what a checkpoint may ask for: (least, largest)
 _LIMITS: dict[str, tuple[float, float]] = {
     "folds": (2, 1000),
-    "seeds": (1, 1000),
-    "landmarks": (0, 100_000),
     "trees": (0, 100_000),
     "hidden": (1, 4096),
+    "pretrained": (0, 10_000_000),
 }
+#: by how much the intervals of a molecule of another kind are widened
+OUTSIDE = 1.5
 
 
 class NeuralAllometry(OnDevice, Described):
-    """A continuous law from mouse to human; see the equations in
-    :mod:`pbpk_hybrid.learn.allometry.module`.
+    """A law of clearance, volume and binding over the species; see the equations in
+    :mod:`pbpk_hybrid.learn.allometry.law` and :mod:`pbpk_hybrid.learn.allometry.readout`.
 
     >>> from pbpk_hybrid.learn import NeuralAllometry
     >>> model = NeuralAllometry.load()
@@ -71,27 +74,48 @@ class NeuralAllometry(OnDevice, Described):
     def __init__(
         self,
         encoder: Encoder,
-        modules: Sequence[AllometryModule],
-        config: AllometryConfig,
+        law: Law,
         calibration: np.ndarray,
         shares: np.ndarray | None = None,
     ) -> None:
-        self._encoder, self._modules, self.config = encoder, list(modules), config
+        self._encoder, self._law = encoder, law
         self._calibration = calibration  # (3, GROUPS, levels)
         self._shares = np.zeros(GROUPS) if shares is None else np.asarray(shares, dtype=float)
         self.log_: TrainingLog | None = None
+
+    @property
+    def config(self) -> AllometryConfig:
+        """Sizes and weights."""
+        return self._law.config
 
     @property
     def log(self) -> TrainingLog | None:
         """The same as `log_`, its name in the other components."""
         return self.log_
 
-    def _networks(self) -> list[AllometryModule]:
-        return self._modules
+    def _networks(self) -> list[Law]:
+        return [self._law]
+
+    def to(self, device: Any = None, precision: str | None = None) -> NeuralAllometry:
+        """This model, with its law on a device; untested on CUDA.
+
+        Parameters
+        ----------
+        device
+            such as "cuda"; None: where it is
+        precision
+            "float32" or None: the law is solved in double precision whatever is asked for
+
+        Raises
+        ------
+        InputError
+            a device that is not there, or half precision
+        """
+        _no_half_precision(precision)
+        return super().to(device, precision)
 
     def _card(self) -> ModelCard:
-        n_members = len(self._modules) * self.config.members
-        prior = self._encoder.prior
+        prior, config = self._encoder.prior, self.config
         n_structures = 0 if prior is None else len(prior.structures.fingerprint)
         entries = {
             "predicts": "clearance, volume, unbound fraction with intervals",
@@ -99,10 +123,10 @@ class NeuralAllometry(OnDevice, Described):
             "trained on": f"{n_structures} compounds of known structure"
             if n_structures
             else "compounds without structures",
-            "members": f"{n_members} in {len(self._modules)} modules",
-            "kernel directions": self._encoder.projection.shape[1],
+            "organ graph": "yes" if config.graph else "no",
+            "neural ODE": "yes" if config.ode else "no",
         }
-        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(*self._modules), entries)
+        return ModelCard("NeuralAllometry", KIND, FORMAT, n_parameters(self._law), entries)
 
     # ------------------------------------------------------------------ making
     @classmethod
@@ -128,11 +152,12 @@ class NeuralAllometry(OnDevice, Described):
         table
             see :func:`load_table`; structures are optional
         config
-            sizes, priors, seed
+            sizes, weights, seed
         gram
             the structure kernel among the rows, where it was computed already
         folder, progress, max_minutes, threads, tensorboard, device, precision
-            see :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA
+            see :class:`~pbpk_hybrid.learn.training.RunOptions`; untested on CUDA, and not in
+            half precision
         encoder
             of another model fitted to the same table with the same folds and seed, and its
             out-of-fold predictions
@@ -142,19 +167,19 @@ class NeuralAllometry(OnDevice, Described):
         NeuralAllometry
             Model, with the training log as ``model.log_``.
         """
+        _no_half_precision(precision)
         table, config = table or load_table(), config or AllometryConfig()
         run = RunOptions(
             folder, max_minutes, threads, progress, tensorboard, as_device(device), precision
         )
-        encoder, modules, log, problem, inner = fit_members(table, config, gram, run, encoder)
-        model = cls(
-            encoder,
-            modules,
-            config,
-            *calibrate(modules, config, problem, inner, table.features is not None),
-        )
+        prepared = prepare(table, config, gram, encoder)
+        start = pretrain(config)
+        law, log = fit_law(prepared.examples, config, start=start, run=run)
+        again = RunOptions(threads=threads, device=run.device)
+        held_out = fit_held_out(prepared, config, start, again)
+        model = cls(prepared.encoder, law, *calibrate(prepared.examples, held_out))
         model.log_ = log
-        return model.to(precision=precision)
+        return model
 
     @classmethod
     def load(
@@ -195,19 +220,13 @@ class NeuralAllometry(OnDevice, Described):
         calibration = check_array(
             "calibration", arrays["calibration"], (3, GROUPS, len(LEVELS)), 0.0
         )
-        shares = arrays.get("shares")  # models of before have none
-        if shares is not None:
-            check_array("shares", shares, (GROUPS,), 0.0, 1.0)
-        modules = []
-        for i, kind in enumerate(settings.kinds):
-            prefix = f"module{i}/"
-            weights = with_prefix(tensors, prefix)
-            check_sizes(lambda kind=kind: build(settings, encoder, kind), weights)
-            with seeded(settings.seed):  # first weights are drawn, and replaced
-                modules.append(build(settings, encoder, kind))
-            load_weights(modules[i], weights)
-            modules[i].eval()
-        return cls(encoder, modules, settings, calibration, shares)
+        shares = check_array("shares", arrays["shares"], (GROUPS,), 0.0, 1.0)
+        weights = with_prefix(tensors, "law/")
+        check_sizes(lambda: Law(settings), weights)
+        with seeded(settings.seed):  # first weights are drawn, and replaced
+            law = Law(settings)
+        load_weights(law, weights)
+        return cls(encoder, law.eval(), calibration, shares)
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Write the model as one safetensors file."""
@@ -216,8 +235,7 @@ class NeuralAllometry(OnDevice, Described):
         tensors = {
             f"encoder/{n}": torch.from_numpy(np.ascontiguousarray(a)) for n, a in arrays.items()
         }
-        for i, module in enumerate(self._modules):
-            tensors |= {f"module{i}/{n}": t for n, t in module.state_dict().items()}
+        tensors |= {f"law/{n}": t for n, t in self._law.state_dict().items()}
         config = {
             "config": asdict(self.config),
             "species": list(bodies.KNOT_SPECIES),
@@ -237,15 +255,14 @@ class NeuralAllometry(OnDevice, Described):
         body_weight: Any = None,
         level: float = 0.9,
         extrapolate: bool = False,
-        integrator: str = "rk4",
     ) -> xr.Dataset:
         """Parameters of one compound in a species, from what is known in others.
 
-        Each source is carried along the path of bodies to the target's mass; there all of
-        them and the prediction from structure are weighed by the learned covariance of
-        their errors. The order of sources changes nothing. Where the monkey's clearance is
-        known, human clearance then moves towards it, scaled by liver blood flow, by a share
-        found on compounds that the members had not seen
+        Every source says something of the compound's states (intrinsic clearance per gram,
+        tissue binding, plasma binding), which the law carries to the target; there clearance
+        and volume follow by the engine's algebra. The order of sources changes nothing. Where
+        the monkey's clearance is known, human clearance then moves towards it, scaled by liver
+        blood flow, by a share found on compounds that the law had not seen
         (:mod:`pbpk_hybrid.learn.allometry.blending`).
 
         Parameters
@@ -255,21 +272,18 @@ class NeuralAllometry(OnDevice, Described):
             Compound without: structure unknown, which widens the intervals
         sources
             species -> values: ``clearance`` [mL/min/kg], ``volume`` [L/kg] (or text with a
-            unit, also of the whole animal: "1.2 L/h"), ``fraction_unbound``, ``kp`` (organ
-            -> value), ``body_weight`` [kg]. Of the target species a measured unbound
-            fraction may be given.
+            unit, also of the whole animal: "1.2 L/h"), ``fraction_unbound``,
+            ``clint_hepatocyte`` [uL/min/1e6 cells], ``kp`` (organ -> value), ``body_weight``
+            [kg]. Of the target species values in vitro may be given.
         target
             species to predict; any name when `body_weight` is given
         body_weight
-            of the target [kg]; None takes the species' usual one
+            of the target [kg]; None takes the species' usual one. Another weight of a known
+            species is another member of that species.
         level
             of the intervals
         extrapolate
             allow masses outside 5 g to 500 kg
-        integrator
-            "rk4" (fixed steps from species to species), or adaptive to 1e-8: "julia",
-            "torchdiffeq", and "adaptive" for Julia where it is set up and torchdiffeq where
-            not
 
         Returns
         -------
@@ -277,39 +291,102 @@ class NeuralAllometry(OnDevice, Described):
             ``clearance`` [L/h], ``clearance_plasma`` [mL/min/kg], ``volume`` [L],
             ``volume_steady_state`` [L/kg], ``fraction_unbound_plasma``, each with ``_lower``
             and ``_upper``; ``source_weight(source, parameter)``; where sources have kp,
-            ``partition_coefficient(organ)``.
+            ``partition_coefficient(organ)``. Attributes: ``similarity`` to the most similar
+            training compound, ``domain`` (why the intervals were widened, if so).
 
         Raises
         ------
         InputError, UnitError, UnknownNameError
-            a value that cannot be used; the message names the field
+            a value that cannot be used, or a structure that is no small organic molecule; the
+            message names the field
+
+        Warns
+        -----
+        OutOfRangeWarning
+            a structure outside the domain of the tables: the intervals are widened
         """
         if not 0 < level < 1:
             raise InputError("level", level, "a number between 0 and 1")
-        if integrator not in INTEGRATORS:
-            raise unknown_name("integrator", integrator, INTEGRATORS)
-        known = parse_sources(sources)
+        known = parse_sources(sources, _compound_or_none(compound))
         body = Target(target, _target_weight(target, body_weight, extrapolate))
-        structure = structure_features(compound)
-        found = self._posterior(structure, known, body, integrator)
-        group = sum(
-            bool(s.species != target and np.isfinite([s.clearance, s.volume]).any()) for s in known
-        )
-        self._shrink_to_monkey(found, known, body, min(group, GROUPS - 1))
+        found, domain = self._predict(compound, known, body)
+        group = _group(known, target)
         half_width = [
             factor(self._calibration[p], group, level) * found.sd[p] for p in range(len(PARAMETERS))
         ]
-        out = prediction_dataset(found, half_width, known, body)
+        sides = np.vstack([-np.diag(half_width), np.diag(half_width)])
+        ends = self._through_the_body(compound, body, found, sides)
+        limits = np.stack([np.diag(ends[:3]), np.diag(ends[3:])])
+        out = prediction_dataset(found, limits, known, body)
         out.attrs = provenance(
             model="neural allometry",
             target=target,
             body_weight=body.weight,
             level=level,
-            integrator=found.backend,
-            structure="known" if structure is not None else "unknown",
-            members=len(self._modules) * self.config.members,
+            structure="unknown" if domain is None else "known",
+            similarity=float("nan") if domain is None else domain.similarity,
+            domain="" if domain is None else "; ".join(domain.reasons),
         )
         return out
+
+    def predict_compound(
+        self,
+        compound: Compound | str,
+        sources: Mapping[str, Any] | None = None,
+        *,
+        target: str = "human",
+    ) -> Compound:
+        """The same as a Compound that :func:`pbpk_hybrid.simulate` takes.
+
+        Parameters
+        ----------
+        compound, sources, target
+            as in :meth:`predict`; the target is one of the engine's species
+        """
+        from .engine import prediction_to_compound
+        from .features import compound_of_structure
+
+        drug = compound_of_structure(compound) if isinstance(compound, str) else compound
+        weight = bodies.reference_weight(target)
+        found = self.predict(drug, sources, target=target, body_weight=weight)
+        return prediction_to_compound(drug, found)
+
+    def draws(
+        self,
+        compound: Compound | str | None = None,
+        sources: Mapping[str, Any] | None = None,
+        n: int = 1000,
+        *,
+        seed: int = 0,
+        target: str = "human",
+        body_weight: Any = None,
+    ) -> xr.Dataset:
+        """Joint draws of what :meth:`predict` says, with its widths.
+
+        Parameters
+        ----------
+        compound, sources, target, body_weight
+            as in :meth:`predict`
+        n, seed
+            of the draws
+
+        Returns
+        -------
+        Dataset
+            ``clearance`` [L/h], ``volume`` [L] and ``fraction_unbound`` over ``draw``
+        """
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+            raise InputError("n", n, "an integer >= 1")
+        known = parse_sources(sources, _compound_or_none(compound))
+        body = Target(target, _target_weight(target, body_weight, False))
+        found, _ = self._predict(compound, known, body)
+        group = _group(known, target)
+        # a normal distribution whose 90 % interval is the calibrated one
+        scale = [factor(self._calibration[p], group, 0.9) / 1.6449 for p in range(3)]
+        covariance = found.covariance * np.outer(scale, scale)
+        rng = np.random.default_rng(seed)
+        drawn = rng.multivariate_normal(np.zeros(3), covariance, int(n), method="eigh")
+        return draws_dataset(self._through_the_body(compound, body, found, drawn))
 
     def exponent(
         self,
@@ -319,8 +396,8 @@ class NeuralAllometry(OnDevice, Described):
         *,
         extrapolate: bool = False,
     ) -> xr.Dataset:
-        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path, of the
-        curve through the human prediction of the members that integrate.
+        r"""The local allometric exponent :math:`d\ln P/d\ln BW` along the path of bodies, of the
+        curve through the human prediction.
 
         Parameters
         ----------
@@ -332,20 +409,18 @@ class NeuralAllometry(OnDevice, Described):
         Returns
         -------
         Dataset
-            ``exponent(mass, parameter)``, its 5 and 95 % quantiles over the members, and
-            parameter values along the curve.
+            ``exponent(mass, parameter)`` and the values along the curve.
         """
         grid = np.geomspace(0.02, 100.0, 60)
         if masses is not None:
             grid = np.ravel(np.asarray(masses, dtype=float))
         for m in grid:
             parse_weight(float(m), "masses", extrapolate)
-        compound_inputs = CompoundInputs.of(self._encoder, structure_features(compound))
-        with torch.no_grad(), autocast(self.device, self.precision):
-            states, slopes = exponents_along(
-                self._modules[0], compound_inputs, parse_sources(sources), np.log(grid)
-            )
-        return exponent_dataset(grid, _numbers(states), _numbers(slopes))
+        known = parse_sources(sources, _compound_or_none(compound))
+        inputs = self._encoder.compounds(structure_features(compound))
+        with torch.no_grad():
+            values, slopes = exponents_along(self._law, inputs, known, np.log(grid))
+        return exponent_dataset(grid, values, slopes)
 
     def predict_table(
         self,
@@ -355,60 +430,78 @@ class NeuralAllometry(OnDevice, Described):
         *,
         structure: bool = True,
         target_fu: bool = True,
+        in_vitro: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and calibrated half width of 90 % on the log scale (logit for fu), each (n,
         3), for all rows of a table at once.
 
         `target_fu`: the target's own unbound fraction, where the table has it, may be used
-        for clearance and volume.
+        for clearance and volume; `in_vitro`: the intrinsic clearance of hepatocytes, too.
         """
-        species = list(bodies.KNOT_SPECIES)
-        numbers, t = [species.index(s) for s in sources], species.index(target)
-        values = states(table)
-        values[:, [s for s in range(len(species)) if s not in numbers and s != t]] = np.nan
-        values[:, t, :2] = np.nan
-        if not target_fu:
-            values[:, t] = np.nan
-        features = table.features if structure else None
-        predicted = self._encoder.predict_structure(features, len(table))
-        cases = build_cases(values, targets=[t], sources=numbers)
-        problem = Problem(self._encoder, table, predicted, cases, values).to(self.device)
-        has_structure = features is not None and self._encoder.prior is not None
-        known = torch.full((len(table),), has_structure, device=self.device)
-        with torch.no_grad(), autocast(self.device, self.precision):
-            mean, sd = posteriors(self._modules, problem, problem.present, known)
-        group = np.minimum(_numbers(problem.present[..., :2].any(-1).sum(1)), GROUPS - 1)
-        centre, mixture_sd = combine(mean, sd)
-        by_monkey = classical(problem, problem.present)
-        centre = shrink_to_classical(centre, by_monkey, self._shares[group])
+        numbers, t = numbers_of(sources), bodies.KNOT_SPECIES.index(target)
+        points = tuple(dict.fromkeys([*numbers, t]))
+        values = states(table)[:, points]
+        place = points.index(t)
+        keep = np.zeros(values.shape, dtype=bool)
+        keep[:, [points.index(s) for s in numbers], :3] = True
+        keep[:, place, :2] = False
+        keep[:, place, 2], keep[:, place, 3] = target_fu, in_vitro
+        shown = table.features if structure else None
+        inputs = self._encoder.compounds(shown, len(table))
+        examples = Examples(inputs, as_tensor(values), points)
+        with torch.no_grad():
+            found = posterior(self._law, examples, torch.tensor(keep))
+            noise = self._law.noise()[:3].cpu().numpy()
+        mean = found.y[:, place, :3].cpu().numpy()
+        sd = np.sqrt(found.variance(place)[:, :3].cpu().numpy() + noise)
+        known = np.isfinite(values) & keep
+        group = np.minimum(np.delete(known, place, axis=1)[..., :2].any(-1).sum(1), GROUPS - 1)
+        if target == blending.TARGET and blending.SPECIES in sources:
+            monkey = values[:, points.index(numbers_of([blending.SPECIES])[0]), 0]
+            mean = blending.shrink(mean, monkey, self._shares[group])
         half_width = [[factor(self._calibration[p], g, 0.9) for g in group] for p in range(3)]
-        return centre, np.stack(half_width, axis=1) * mixture_sd  # (n, 3) each
+        return mean, np.stack(half_width, axis=1) * sd  # (n, 3) each
 
     # ------------------------------------------------------------------ private
-    def _posterior(
-        self,
-        structure: Features | None,
-        sources: list[Source],
-        target: Target,
-        integrator: str,
-    ) -> Posterior:
-        """The mixture of all members' posteriors at the target."""
-        with torch.no_grad(), autocast(self.device, self.precision):
-            compound = CompoundInputs.of(self._encoder, structure)
-            parts = [
-                member_posterior(module, compound, sources, target, integrator)
-                for module in self._modules
-            ]
-        mean, sd, gain = (torch.cat(part) for part in list(zip(*parts, strict=True))[:3])
-        centre, mixture_sd = combine(mean[:, None], sd[:, None])
-        integrated = [part[3] for part, m in zip(parts, self._modules, strict=True) if m.ode]
-        # (members, 3, n) -> (n, 3)
-        weights = _numbers(gain.mean(0).T)
-        return Posterior(centre[0], mixture_sd[0], weights, (integrated or [integrator])[0])
+    def _predict(
+        self, compound: Compound | str | None, sources: list[Source], target: Target
+    ) -> tuple[Prediction, Domain | None]:
+        """Prediction of one compound, and whether its structure is one that the law knows."""
+        shown, domain = structure_features(compound), None
+        inputs = self._encoder.compounds(shown)
+        if shown is not None:
+            smiles = compound if isinstance(compound, str) else compound.identifiers["smiles"]
+            domain = domain_of(smiles)
+            if self._encoder.prior is None:
+                domain = None  # nothing of the structure is used
+            else:
+                domain = domain.with_similarity(1.0 - float(inputs.distance[0]))
+        with torch.no_grad():
+            found = predict_one(self._law, inputs, sources, target)
+        self._shrink_to_monkey(found, sources, target)
+        if domain is not None and domain.reasons:
+            found.covariance *= OUTSIDE**2
+            warnings.warn(
+                f"the structure is outside the domain of the tables ({'; '.join(domain.reasons)}): "
+                f"intervals are widened by {OUTSIDE:g}",
+                OutOfRangeWarning,
+                stacklevel=3,
+            )
+        return found, domain
 
-    def _shrink_to_monkey(
-        self, found: Posterior, sources: list[Source], target: Target, group: int
-    ) -> None:
+    def _through_the_body(
+        self,
+        compound: Compound | str | None,
+        target: Target,
+        found: Prediction,
+        deviations: np.ndarray,
+    ) -> np.ndarray:
+        """Values (n, 3) at deviations (n, 3) from a prediction."""
+        inputs = self._encoder.compounds(structure_features(compound))
+        with torch.no_grad():
+            return through_the_body(self._law, inputs, target, found.mean, deviations)
+
+    def _shrink_to_monkey(self, found: Prediction, sources: list[Source], target: Target) -> None:
         """Move human clearance towards the monkey's by liver blood flow, in place, with the
         weights.
 
@@ -422,13 +515,38 @@ class NeuralAllometry(OnDevice, Described):
             or blending.SPECIES not in known
         ):
             return
-        i, share = known[blending.SPECIES], float(self._shares[group])
-        scaled = blending.by_liver_flow(
-            np.log(used[i].clearance), np.log(used[i].weight), np.log(target.weight)
-        )[0]
+        i = known[blending.SPECIES]
+        share = float(self._shares[_group(sources, target.species)])
+        scaled = blending.by_liver_flow(np.log(used[i].clearance), used[i].weight, target.weight)
         found.mean[0] += share * (scaled - found.mean[0])
         found.gain[:, 0] *= 1 - share
         found.gain[i, 0] += share
+
+
+def _no_half_precision(precision: str | None) -> None:
+    """
+    Raises
+    ------
+    InputError
+        bf16
+    """
+    if precision is not None and as_precision(precision) != "float32":
+        raise InputError(
+            "precision",
+            precision,
+            "float32",
+            hint="the law is solved in double precision: its covariances need it",
+        )
+
+
+def _group(sources: list[Source], target: str) -> int:
+    """Number of source species whose clearance or volume is known, as the calibration counts."""
+    known = [s.species != target and np.isfinite([s.clearance, s.volume]).any() for s in sources]
+    return min(sum(known), GROUPS - 1)
+
+
+def _compound_or_none(compound: Any) -> Compound | None:
+    return compound if isinstance(compound, Compound) else None
 
 
 @lru_cache(maxsize=32)
@@ -453,11 +571,6 @@ def structure_features(compound: Compound | str | None) -> Features | None:
     if isinstance(compound, str):
         return _features_of(compound)
     raise InputError("compound", type(compound).__name__, "a SMILES, a Compound or None")
-
-
-def _numbers(tensor: torch.Tensor) -> np.ndarray:
-    """As numpy, which has no bfloat16."""
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
 
 
 def _target_weight(target: str, body_weight, extrapolate: bool) -> float:

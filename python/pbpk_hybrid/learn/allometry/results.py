@@ -9,8 +9,8 @@ import xarray as xr
 
 from ..._core.provenance import provenance
 from .data import PARAMETERS
-from .posterior import Posterior, Target
-from .sources import Source
+from .prediction import Prediction
+from .sources import Source, Target
 
 #: parameter -> (name in the result, unit, name per kg, unit per kg)
 _NAMES = {
@@ -21,18 +21,19 @@ _NAMES = {
 
 
 def prediction_dataset(
-    found: Posterior, half_width: Sequence[float], sources: Sequence[Source], target: Target
+    found: Prediction, limits: np.ndarray, sources: Sequence[Source], target: Target
 ) -> xr.Dataset:
     """The prediction of one compound, see :meth:`.NeuralAllometry.predict`.
 
     Parameters
     ----------
-    half_width : sequence of float
-        (3,) of the intervals, on the scale of the means: natural logarithm, logit for fu
+    limits : array
+        (2, 3) lower and upper ends of the intervals, on the scale of the means: natural
+        logarithm, logit for fu
     """
     variables: dict[str, tuple] = {}
-    for name, mean, half in zip(PARAMETERS, found.mean, half_width, strict=True):
-        _put(variables, name, mean, mean - half, mean + half, target.weight)
+    for name, mean, low, high in zip(PARAMETERS, found.mean, *limits, strict=True):
+        _put(variables, name, mean, low, high, target.weight)
     coords = {
         "source": [s.species for s in sources if s.known] + ["structure"],
         "parameter": list(PARAMETERS),
@@ -47,28 +48,45 @@ def prediction_dataset(
     return xr.Dataset(variables, coords)
 
 
-def exponent_dataset(masses: np.ndarray, states: np.ndarray, slopes: np.ndarray) -> xr.Dataset:
+def exponent_dataset(masses: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> xr.Dataset:
     """Local exponents and the values along the curve, see :meth:`.NeuralAllometry.exponent`.
 
     Parameters
     ----------
     masses : array
         (n,) [kg]
-    states, slopes : array
-        (E, n, 2) ln CL and ln V, and their derivatives in ln mass
+    values, slopes : array
+        (n, 2) ln CL and ln V, and their derivatives in ln mass
     """
     out = xr.Dataset(
         coords={"mass": ("mass", masses, {"units": "kg"}), "parameter": list(PARAMETERS[:2])}
     )
     dims = ("mass", "parameter")
     attrs = {"units": "1", "long_name": "local allometric exponent"}
-    out["exponent"] = (dims, slopes.mean(0), attrs)
-    out["exponent_lower"] = (dims, np.quantile(slopes, 0.05, 0))
-    out["exponent_upper"] = (dims, np.quantile(slopes, 0.95, 0))
+    out["exponent"] = (dims, slopes, attrs)
     long_name = "clearance [L/h], volume [L] along the curve"
-    out["value"] = (dims, np.exp(states.mean(0)), {"long_name": long_name})
+    out["value"] = (dims, np.exp(values), {"long_name": long_name})
     out.attrs = provenance(model="neural allometry")
     return out
+
+
+def draws_dataset(drawn: np.ndarray) -> xr.Dataset:
+    """Joint draws, see :meth:`.NeuralAllometry.draws`.
+
+    Parameters
+    ----------
+    drawn : array
+        (n, 3) ln CL [L/h], ln V [L], logit fu
+    """
+    values = (np.exp(drawn[:, 0]), np.exp(drawn[:, 1]), 1 / (1 + np.exp(-drawn[:, 2])))
+    units = ("L/h", "L", "1")
+    return xr.Dataset(
+        {
+            name: ("draw", value, {"units": unit})
+            for name, value, unit in zip(PARAMETERS, values, units, strict=True)
+        },
+        attrs=provenance(model="neural allometry"),
+    )
 
 
 def _put(

@@ -18,13 +18,7 @@ _MOST_STRUCTURES = 100_000
 
 def encoder_arrays(encoder: Encoder) -> dict[str, np.ndarray]:
     """Arrays of an encoder, for :func:`encoder_from_arrays`."""
-    arrays = {
-        "centre": encoder.centre,
-        "told_scale": encoder.scale,
-        **_sparse("landmark_prints", encoder.landmark_prints),
-        "projection": encoder.projection.astype(np.float32),
-        "offset": encoder.offset,
-    }
+    arrays = {"centre": encoder.centre}
     if encoder.prior is not None:
         structures = encoder.prior.structures
         arrays |= {
@@ -52,17 +46,8 @@ def encoder_from_arrays(arrays: Mapping[str, np.ndarray]) -> Encoder:
     if "coefficients" in arrays:
         prior = _structure_prior(arrays)
         n_descriptors = len(prior.structures.mean)
-    landmarks = _dense("landmark_prints", arrays, SLICES["pharmacophore"].stop)
-    projection = check_array("projection", arrays["projection"], (len(landmarks), None))
-    return Encoder(
-        prior,
-        check_array("centre", arrays["centre"], (3,)),
-        check_array("told_scale", arrays["told_scale"], (3,), 1e-12),
-        landmarks,
-        projection.astype(float),
-        check_array("offset", arrays["offset"], (projection.shape[1],)),
-        _trees(arrays, n_descriptors),
-    )
+    centre = check_array("centre", arrays["centre"], (3,))
+    return Encoder(prior, centre, _trees(arrays, n_descriptors))
 
 
 def _structure_prior(arrays: Mapping[str, np.ndarray]) -> StructurePrior:

@@ -1,267 +1,102 @@
-"""Training: every compound and target species is a case; its sources come and go at random,
-members see other compounds.
-"""
+"""Training: every compound and species is a target; its sources come and go at random."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..devices import seeded
+from ..devices import as_device, seeded
 from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from . import bodies
-from .conditioning import condition
+from .conditioning import NU, Conditioned, condition
 from .config import AllometryConfig
 from .data import Table, scaffold_folds
-from .encoder import DESCRIPTOR_COLUMNS, HUMAN, N_DESCRIPTORS, Encoder, fill, states
-from .module import AllometryModule
-from .trajectories import Trajectories, TransportInputs, as_tensor
+from .encoder import (
+    Encoder,
+    known_compounds,
+    out_of_fold_similarity,
+    states,
+    unknown_compounds,
+)
+from .law import HUMAN, Compounds, Law
+from .readout import Places, as_tensor
+from .synthetic import engine_examples
 
-NU = 4.0  # degrees of freedom of the Student-t likelihood: a few compounds scale like no other
-N_SPECIES = len(bodies.KNOT_SPECIES)
-
-
-@dataclass
-class Cases:
-    """Compounds x target species, and the trajectories that serve them."""
-
-    compound: np.ndarray  # (n_cases,)
-    target: np.ndarray  # (n_cases,) species
-    observed: np.ndarray  # (n_cases, 3)
-    present: np.ndarray  # (n_cases, n_species, 3) sources with a value
-    trajectory: (
-        np.ndarray
-    )  # (n_cases, n_species) number of the trajectory that carries this source, 0 if none
-    carrier: np.ndarray  # (n_trajectories,) compound
-    start: np.ndarray  # (n_trajectories,) species; the prior starts at the human
-    end: np.ndarray
-    is_prior: np.ndarray
-    prior_trajectory: np.ndarray  # (n_cases,) -1 at the human
+_BATCH = 256  # compounds of the engine in a step of pre-training
+_FU = 2
 
 
-def build_cases(
-    values: np.ndarray,
-    targets: Collection[int] | None = None,
-    sources: Collection[int] | None = None,
-) -> Cases:
-    """Cases of a table's states (n, species, 3). `targets`, `sources`: species numbers to
-    take; None for all.
-    """
-    known = np.isfinite(values)
-    usable = known.copy()
-    if sources is not None:
-        usable[:, [s for s in range(N_SPECIES) if s not in sources]] = False
-    case, carrier, start, end, is_prior = [], [0], [HUMAN], [HUMAN], [True]
-    trajectory, prior_trajectory, present = [], [], []
-    for c in range(len(values)):
-        for t in range(N_SPECIES) if targets is None else targets:
-            if targets is None and not known[c, t].any():
-                continue
-            row, here = np.zeros(N_SPECIES, dtype=int), usable[c].copy()
-            here[t] = False
-            for s in np.flatnonzero(here.any(1)):
-                row[s] = len(carrier)
-                carrier.append(c), start.append(s), end.append(t), is_prior.append(False)
-            prior_trajectory.append(-1)
-            if t != HUMAN:
-                prior_trajectory[-1] = len(carrier)
-                carrier.append(c), start.append(HUMAN), end.append(t), is_prior.append(True)
-            case.append((c, t))
-            trajectory.append(row)
-            present.append(here)
-    compound, target = np.array(case).T
-    return Cases(
-        compound,
-        target,
-        values[compound, target],
-        np.array(present),
-        np.array(trajectory),
-        np.array(carrier),
-        np.array(start),
-        np.array(end),
-        np.array(is_prior),
-        np.array(prior_trajectory),
-    )
-
-
-class Problem:
-    """Tensors of a table, ready for a forward pass of all its cases at once.
+@dataclass(frozen=True)
+class Examples:
+    """Compounds with what is known of them at the usual bodies of some species.
 
     Parameters
     ----------
-    encoder
-        Encoder
-    table : Table
-        n compounds.
-    structure : array
-        (n, 3) human values predicted from structure
-    cases
-        Cases
-    values : array
-        (n, species, 3) states, NaN where unknown
+    compounds : Compounds
+    values : Tensor
+        (n, P, 4), NaN where unknown
+    points : tuple of int
+        P numbers of species, the human last
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        table: Table,
-        structure: np.ndarray,
-        cases: Cases,
-        values: np.ndarray,
-    ) -> None:
-        self.n = len(table)
-        self.cases, self.encoder = cases, encoder
-        self.phi = as_tensor(encoder.phi(table.features, structure))
-        self.structure = as_tensor(structure)
-        self.descriptors = self.phi[:, DESCRIPTOR_COLUMNS].clone()
-        blank = np.zeros_like(structure) + encoder.centre
-        self.phi_blank = as_tensor(encoder.phi(None, blank))
-        self.structure_blank = as_tensor(blank)
-        self.filled = as_tensor(fill(values, structure))
-        self._set_trajectories(cases)
-        self.case_compound = torch.tensor(cases.compound)
-        self.case_target = torch.tensor(cases.target)
-        self.observed = as_tensor(cases.observed)
-        self.present = torch.tensor(cases.present)
-        self.trajectory = torch.tensor(cases.trajectory)
-        self.prior_trajectory = torch.tensor(cases.prior_trajectory)
+    compounds: Compounds
+    values: Tensor
+    points: tuple[int, ...]
 
-    def to(self, device: torch.device) -> Problem:
-        """The same problem, with its tensors on a device."""
-        found = copy.copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor):
-                setattr(found, name, value.to(device))
-        if self.trajectories is not None:
-            found.trajectories = self.trajectories.to(device)
-        return found
+    def take(self, rows: np.ndarray | Tensor) -> Examples:
+        """Some of the compounds."""
+        return Examples(self.compounds.take(rows), self.values[rows], self.points)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors are."""
-        return self.phi.device
+    def at(self, points: Sequence[int]) -> Examples:
+        """The same at some of the species."""
+        columns = [self.points.index(p) for p in points]
+        return Examples(self.compounds, self.values[:, columns], tuple(points))
 
-    def _set_trajectories(self, cases: Cases) -> None:
-        """Trajectories between two species; those that go nowhere are not integrated."""
-        moving = np.flatnonzero(cases.start != cases.end)
-        self.trajectories = None
-        if len(moving):
-            ends = (bodies.KNOTS[species[moving]] for species in (cases.start, cases.end))
-            self.trajectories = Trajectories(*ends)
-        compound, start, end = (
-            torch.tensor(a[moving]) for a in (cases.carrier, cases.start, cases.end)
-        )
-        self.moving_compound = compound
-        self.y0 = self.filled[compound, start, :2]
-        self.fu_start = self.filled[compound, start, 2]
-        self.fu_end = self.filled[compound, end, 2]
-        self.moving_prior = torch.tensor(cases.is_prior[moving])
-        #: number of a trajectory -> its row among the moving ones, -1 for the others
-        self.row = torch.full((len(cases.carrier),), -1, dtype=torch.long)
-        self.row[torch.tensor(moving)] = torch.arange(len(moving))
+    def to(self, device: torch.device) -> Examples:
+        """The same on another device."""
+        return Examples(self.compounds.to(device), self.values.to(device), self.points)
 
 
-def posterior(
-    module: AllometryModule, problem: Problem, keep: Tensor, known: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every case given its sources, (E, n_cases, 3) each.
+def examples_of(compounds: Compounds, values: np.ndarray) -> Examples:
+    """Examples from states of a table, at the species of which anything is known."""
+    known = np.isfinite(values).any((0, 2))
+    points = tuple(s for s in range(len(bodies.KNOT_SPECIES)) if known[s] or s == HUMAN)
+    return Examples(compounds, as_tensor(values[:, points]), points)
+
+
+def posterior(law: Law, examples: Examples, keep: Tensor) -> Conditioned:
+    """States and readouts at all points, given the measurements that are kept.
 
     Parameters
     ----------
     keep : Tensor
-        (n_cases, species, 3) bool, the sources that may be used
-    known : Tensor
-        (n,) bool, the compounds whose structure may be used
+        (n, P, 4) bool
     """
-    known_row = known[:, None]
-    phi = torch.where(known_row, problem.phi, problem.phi_blank)
-    structure = torch.where(known_row, problem.structure, problem.structure_blank)
-    descriptors = torch.where(known_row, problem.descriptors, torch.zeros_like(problem.descriptors))
-    embeddings = module.embeddings()
-    human_prior = module.prior(phi, structure, known)  # (E, n, 3)
-    prior = human_prior[:, problem.case_compound]  # (E, n_cases, 3)
-    if problem.trajectories is None:
-        shape = (module.members, prior.shape[1], N_SPECIES, 3)
-        innovation = torch.zeros(shape, device=prior.device)
-    else:
-        arrived = _carried(module, problem, human_prior, (phi, descriptors, embeddings))
-        row = problem.prior_trajectory
-        at_target = arrived[:, problem.row[row.clamp(min=0)].clamp(min=0)]
-        prior = torch.where((row >= 0)[None, :, None], at_target, prior)
-        # (E, n_cases, species, 3)
-        sources = arrived[:, problem.row[problem.trajectory].clamp(min=0)]
-        innovation = torch.where(keep[None], sources - prior[:, :, None], 0.0)
-    gain, variance = gains(
-        module, embeddings, problem.case_target, keep, known[problem.case_compound]
+    at = bodies.Bodies.of_species(examples.points)
+    return posterior_at(law, examples.compounds, at, examples.values, keep)
+
+
+def posterior_at(
+    law: Law, compounds: Compounds, at: bodies.Bodies, values: Tensor, keep: Tensor
+) -> Conditioned:
+    """As :func:`posterior`, at any bodies."""
+    device = law.device
+    compounds, values, keep = compounds.to(device), values.to(device), keep.to(device)
+    places, elimination = Places.of(at, device), law.elimination(compounds)
+    mean, kappa = law.along(law.start(compounds, elimination), compounds, at.log_mass)
+    return condition(
+        mean,
+        law.covariance(compounds, at),
+        values,
+        keep & torch.isfinite(values),
+        lambda z: law.measured(z, compounds, places, elimination, kappa),
+        law.noise(),
     )
-    mean = prior + (gain * innovation).sum(2)
-    # (E, 3, n) -> (E, n, 3) -> (E, n_cases, 3)
-    log_factor = module.log_sd_factor(descriptors, known).permute(0, 2, 1)
-    sd = variance.clamp(min=1e-6).sqrt()
-    return mean, sd * torch.exp(log_factor[:, problem.case_compound])
-
-
-def _carried(
-    module: AllometryModule,
-    problem: Problem,
-    human_prior: Tensor,
-    compounds: tuple[Tensor, Tensor, Tensor],
-) -> Tensor:
-    """States at the ends of the trajectories, (E, T, 3); `compounds`: phi, descriptors,
-    embeddings.
-    """
-    phi, descriptors, embeddings = compounds
-    compound, is_prior = problem.moving_compound, problem.moving_prior[None]
-    inputs = TransportInputs(
-        problem.fu_start,
-        problem.fu_end,
-        descriptors[compound],
-        module.compound_weights(phi)[:, :, compound],
-        embeddings,
-    )
-    start = human_prior[:, compound]  # (E, T, 3)
-    y0 = torch.where(is_prior[..., None], start[..., :2], problem.y0[None])
-    y1 = module.carry(y0, problem.trajectories, inputs)
-    fu = torch.where(is_prior, start[..., 2], problem.fu_start[None])
-    fu = fu + module.binding_shift(problem.trajectories, inputs)
-    return torch.cat([y1, fu[..., None]], dim=-1)
-
-
-def gains(
-    module: AllometryModule, embeddings: Tensor, target: Tensor, keep: Tensor, known: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Weights of the innovations (E, n_cases, species, 3) and posterior variance (E, n_cases, 3).
-
-    :func:`.conditioning.condition`, once per pattern of sources.
-    """
-    identity = torch.eye(N_SPECIES, device=target.device)
-    # (E, known, 3, species, species)
-    covariance = torch.stack(
-        [module.covariance(embeddings, identity, identity, known=k) for k in (False, True)], dim=1
-    )
-    n, parameters = len(target), torch.arange(3, device=target.device)
-    case = (target[:, None, None], known.long()[:, None, None], parameters[None, :, None])
-    # (n_cases, 3, 1) each, and (n_cases, species, 3) -> (n_cases, 3, species)
-    columns = [part.expand(n, 3, 1) for part in case] + [keep.permute(0, 2, 1).long()]
-    code = torch.cat(columns, dim=-1).reshape(n * 3, -1)  # (n_cases x 3, 3 + species)
-    patterns, which = torch.unique(code, dim=0, return_inverse=True)
-    pattern_target, pattern_known, parameter = patterns[:, :3].unbind(1)
-    among = covariance[:, pattern_known, parameter]  # (E, patterns, species, species)
-    column = pattern_target[None, :, None, None].expand(len(among), -1, N_SPECIES, 1)
-    cross = torch.gather(among, 3, column)[..., 0]  # (E, patterns, species)
-    row = pattern_target[None, :, None].expand(len(among), -1, 1)
-    target_variance = torch.gather(torch.diagonal(among, dim1=-2, dim2=-1), 2, row)[..., 0]
-    gain, variance = condition(among, cross, target_variance, patterns[:, 3:].float())
-    # back to the cases: (E, n_cases x 3, species) -> (E, n_cases, species, 3)
-    gain = gain[:, which].reshape(-1, n, 3, N_SPECIES).permute(0, 1, 3, 2)
-    return gain, variance[:, which].reshape(-1, n, 3)  # from (E, n_cases x 3)
 
 
 def student(error: Tensor, sd: Tensor) -> Tensor:
@@ -270,128 +105,242 @@ def student(error: Tensor, sd: Tensor) -> Tensor:
     return constant + torch.log(sd) + 0.5 * (NU + 1) * torch.log1p((error / sd) ** 2 / NU)
 
 
-def fit_members(
-    table: Table,
+def fit_law(
+    examples: Examples,
     config: AllometryConfig,
-    gram: np.ndarray | None = None,
-    run: RunOptions | None = None,
-    encoder: tuple[Encoder, np.ndarray] | None = None,
-) -> tuple[Encoder, list[AllometryModule], TrainingLog, Problem, np.ndarray]:
-    """Fit encoder and modules.
+    *,
+    start: Law | None = None,
+    run: RunOptions = RunOptions(),  # noqa: B008 - frozen
+) -> tuple[Law, TrainingLog]:
+    """Train one law.
 
     Parameters
     ----------
-    encoder : tuple, optional
-        what :meth:`Encoder.fit` returned before
-
-    Returns
-    -------
-    encoder, modules, log, problem, inner
-        the last two are for the calibration: the problem and the inner folds of its compounds
+    start : Law, optional
+        Whose weights to start from.
+    run : RunOptions
+        Where and for how long.
     """
-    run = run or RunOptions()
-    inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
-    encoder, structure = encoder or Encoder.fit(
-        table, config.landmarks, inner, gram, config.trees, config.seed
-    )
-    values = states(table)
-    problem = Problem(encoder, table, structure, build_cases(values), values)
-    if run.device is not None:
-        problem = problem.to(run.device)
-    objective = _Objective(problem, config, inner, table.features is not None)
+    device = as_device(run.device)
+    with seeded(config.seed):
+        law = Law(config).to(device)
+    if start is not None:
+        law.load_state_dict(start.state_dict())
+    law.centre = _centre(examples, law.centre.cpu()).to(device)
+    objective = _Objective(examples, config, device)
     options = TrainingOptions(
         steps=config.steps,
         learning_rate=config.learning_rate,
         warmup=min(10, config.steps // 4),
-        gradient_clip=None,
+        gradient_clip=5.0,
         ema=None,
-        evaluate_every=max(1, config.steps // 6),
+        evaluate_every=max(1, config.steps // 4),
         seed=config.seed,
         **run.kept(),
     )
-    modules, logs = [], {}
-    for integrates in config.kinds:
-        with seeded(config.seed + (not integrates)):
-            module = build(config, encoder, integrates).to(problem.device)
-        name = "integrated" if integrates else "one_step"
-        here = None if run.folder is None else Path(run.folder) / name
-        logs[name] = train(
-            module,
-            objective,
-            options,
-            validate=objective.minus_last_step,
-            **replace(run, folder=here).shown(),
-        )
-        modules.append(module.eval())
-    return encoder, modules, _joined(logs), problem, inner
+    log = train(law, objective, options, validate=objective.minus_last_step, **run.shown())
+    return law.eval(), log
 
 
-def _joined(logs: dict[str, TrainingLog]) -> TrainingLog:
-    """The log of the last network, with time and skipped steps of all, and the others as parts."""
-    *_, last = logs.values()
-    return replace(
-        last,
-        seconds=sum(log.seconds for log in logs.values()),
-        skipped=sum(log.skipped for log in logs.values()),
-        parts=logs if len(logs) > 1 else {},
-    )
+def _centre(examples: Examples, default: Tensor) -> Tensor:
+    """Medians of what is known in the human; where nothing is, those of the other species by
+    body weight to the power 3/4 (clearance) and 1 (volume).
+    """
+    middle = torch.nanmedian(examples.values[..., :3], 0).values  # (P, 3)
+    power = torch.tensor([0.75, 1.0, 0.0], dtype=torch.float64)
+    x = as_tensor(bodies.KNOTS[list(examples.points)])
+    scaled = middle + (bodies.KNOTS[HUMAN] - x)[:, None] * power
+    human = middle[examples.points.index(HUMAN)]
+    found = torch.where(torch.isfinite(human), human, torch.nanmean(scaled, 0))
+    return torch.where(torch.isfinite(found), found, default.to(found))
 
 
 class _Objective:
-    """Minus log posterior of the weights with sources and structures left out at random.
-
-    Every member sees the compounds outside its own fold. Cases of the human count more than
-    those of animals, and those with three or more source species most.
-    """
+    """Minus log posterior of the weights with sources and structures left out at random."""
 
     def __init__(
-        self, problem: Problem, config: AllometryConfig, inner: np.ndarray, structures: bool
+        self, examples: Examples, config: AllometryConfig, device: torch.device | str = "cpu"
     ) -> None:
-        self.problem, self.structures = problem, structures
-        self.n_cases = len(problem.cases.compound)
-        measured = torch.isfinite(problem.observed)  # (n_cases, 3)
-        self.observed = torch.where(measured, problem.observed, 0.0)
-        member_fold = np.arange(config.members) % config.folds
-        device = problem.device
-        trained_on = as_tensor(inner[problem.cases.compound][None] != member_fold[:, None], device)
-        case_weight = as_tensor(_case_weights(problem.cases, config), device)
-        # (E, n_cases, 3)
-        self.weights = trained_on[..., None] * case_weight[None, :, None] * measured
-        sd = problem.encoder.sd_phi(config.sd_constant, config.sd_linear, config.sd_kernel)
-        self.sd_phi = as_tensor(sd, device)
-        self.last_step = 0
+        self.config, self.last_step = config, 0
+        human = examples.points.index(HUMAN)
+        known = torch.isfinite(examples.values)
+        others = [i for i in range(len(examples.points)) if i != human]
+        animal = known[:, others, :2].any(-1).any(-1)
+        self.rich = examples.take(animal).to(device)
+        self.poor = examples.take(~animal).at((HUMAN,)).to(device)
+        weights = [1.0 if s == HUMAN else config.animal_weight for s in examples.points]
+        by_species = torch.tensor(weights, dtype=torch.float64)[None, :, None]
+        self.weights = by_species.to(device)
+        self.total = float(
+            (known[animal][..., :3] * by_species).sum()
+        ) + config.human_only_weight * float(known[~animal][:, human, :3].sum())
 
-    def __call__(self, module: AllometryModule, step: int, generator: torch.Generator) -> Tensor:
-        problem, self.last_step = self.problem, step
-        device = problem.device
-        # drawn on the CPU and then moved: a seed means the same on every device
-        # half of the cases keep all sources, 4 in 10 each source by a coin, 1 in 10 none
-        draw = torch.rand(self.n_cases, generator=generator).to(device)
-        coin = torch.rand(self.n_cases, N_SPECIES, generator=generator).to(device) < 0.5
-        use = (draw < 0.5)[:, None] | ((draw < 0.9)[:, None] & coin)  # (n_cases, species)
-        keep = problem.present & use[..., None]
-        known = (torch.rand(problem.n, generator=generator).to(device) < 0.9) & self.structures
-        mean, sd = posterior(module, problem, keep, known)
-        data = (student(self.observed - mean, sd) * self.weights).sum((1, 2))  # (E,)
-        return (data + module.penalty(self.sd_phi)).sum() / self.weights.sum()
+    def __call__(self, law: Law, step: int, generator: torch.Generator) -> Tensor:
+        self.last_step = step
+        loss = law.penalty()
+        if len(self.rich.compounds):
+            loss = loss + self._rich(law, generator)
+        if len(self.poor.compounds) and step % 3 == 0:
+            loss = loss + 3 * self.config.human_only_weight * self._poor(law, generator)
+        return loss / max(self.total, 1.0)
 
-    def minus_last_step(self, module: AllometryModule) -> float:
+    def _rich(self, law: Law, generator: torch.Generator) -> Tensor:
+        """One species of each compound is the target, the human half of the time; half of the
+        compounds keep all sources, 4 in 10 each source by a coin, 1 in 10 none.
+        """
+        examples = self.rich
+        n, points, _ = examples.values.shape
+        rand = lambda *shape: torch.rand(*shape, generator=generator)
+        target = torch.randint(0, points, (n,), generator=generator)
+        human = torch.tensor(examples.points.index(HUMAN))
+        target = torch.where(rand(n) < 0.5, human, target)
+        hidden = torch.nn.functional.one_hot(target, points).bool()
+        draw, coin = rand(n, 1), rand(n, points) < 0.5
+        keep = (((draw < 0.5) | ((draw < 0.9) & coin)) & ~hidden)[..., None].expand(-1, -1, 4)
+        keep = keep.clone()
+        keep[..., _FU] |= hidden & (rand(n, 1) < 0.6)  # binding is often known in vitro
+        keep[..., 3] = rand(n, points) < 0.5
+        use = hidden[..., None] & ~keep[..., :3]
+        return (
+            points / 2 * self._loss(law, self._blinded(examples, rand(n)), keep, use, self.weights)
+        )
+
+    def _poor(self, law: Law, generator: torch.Generator) -> Tensor:
+        """Compounds without animals: the human from structure, with fu known half of the time."""
+        n = len(self.poor.compounds)
+        keep = torch.zeros(n, 1, 4, dtype=torch.bool)
+        keep[:, 0, _FU] = torch.rand(n, generator=generator) < 0.5
+        keep[:, 0, 3] = torch.rand(n, generator=generator) < 0.5
+        one = self.weights.new_ones(())
+        examples = self._blinded(self.poor, torch.rand(n, generator=generator))
+        return self._loss(law, examples, keep, ~keep[..., :3], one)
+
+    @staticmethod
+    def _blinded(examples: Examples, draw: Tensor) -> Examples:
+        """One structure in ten is not told."""
+        c = examples.compounds
+        known = c.known * (draw < 0.9).to(c.known)
+        there = (known > 0)[:, None]
+        blank = unknown_compounds(len(c), np.zeros(3)).to(known.device)
+        return Examples(
+            Compounds(
+                c.structure,
+                torch.where(there, c.descriptors, blank.descriptors),
+                torch.where(there, c.composition, blank.composition),
+                c.distance,
+                known,
+            ),
+            examples.values,
+            examples.points,
+        )
+
+    @staticmethod
+    def _loss(law: Law, examples: Examples, keep: Tensor, use: Tensor, weights: Tensor) -> Tensor:
+        found = posterior(law, examples, keep)
+        use = use.to(law.device)
+        n, points, _ = examples.values.shape
+        variance = torch.diagonal(found.covariance, dim1=-2, dim2=-1).reshape(n, points, 4)
+        sd = (variance + law.noise()).clamp(min=1e-6).sqrt()[..., :3]
+        use = use & torch.isfinite(examples.values[..., :3])
+        error = torch.where(use, examples.values[..., :3] - found.y[..., :3], torch.zeros_like(sd))
+        return (student(error, sd) * use * weights).sum()
+
+    def minus_last_step(self, law: Law) -> float:
         """Validation that always prefers the latest weights: the prior guards them, nothing
         else chooses.
         """
         return -float(self.last_step)
 
 
-def _case_weights(cases: Cases, config: AllometryConfig) -> np.ndarray:
-    """(n_cases,) weights in the likelihood."""
-    weight = np.where(cases.target == HUMAN, 1.0, config.animal_weight)
-    weight = np.where(cases.present.any((1, 2)), weight, config.human_only_weight * weight)
-    rich = cases.present[..., :2].any(-1).sum(1) >= 3
-    return np.where(rich & (cases.target == HUMAN), config.rich_weight * weight, weight)
+def pretrain(config: AllometryConfig, steps: int | None = None) -> Law | None:
+    """A law trained on compounds of the engine in all species; None where the settings have
+    none.
+    """
+    if not config.pretrained:
+        return None
+    with seeded(config.seed):
+        law = Law(config)
+    parts = engine_examples(config.pretrained, config.seed)
+    examples = Examples(*parts, tuple(range(len(bodies.KNOT_SPECIES))))
+    law.centre = _centre(examples, law.centre)
+    optimizer = torch.optim.Adam(law.parameters(), lr=config.learning_rate)
+    generator = torch.Generator().manual_seed(config.seed)
+    for _ in range(config.steps if steps is None else steps):
+        rows = torch.randint(0, config.pretrained, (_BATCH,), generator=generator)
+        objective = _Objective(examples.take(rows), config)
+        loss = objective(law, 1, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(law.parameters(), 5.0)
+        optimizer.step()
+    return law
 
 
-def build(config: AllometryConfig, encoder: Encoder, ode: bool) -> AllometryModule:
-    """An untrained module: of members that integrate, or go in one step."""
-    return AllometryModule(
-        config.members, encoder.n_phi, N_DESCRIPTORS, config.hidden, graph=config.graph, ode=ode
-    )
+@dataclass(frozen=True)
+class Prepared:
+    """A table ready for training: encoder, examples, inner folds."""
+
+    encoder: Encoder
+    examples: Examples
+    inner: np.ndarray
+
+
+def prepare(
+    table: Table,
+    config: AllometryConfig,
+    gram: np.ndarray | None = None,
+    encoder: tuple[Encoder, np.ndarray] | None = None,
+) -> Prepared:
+    """Fit the encoder and see every compound as one that was not in its training.
+
+    Parameters
+    ----------
+    gram : array, optional
+        The structure kernel among the rows.
+    encoder : tuple, optional
+        What :meth:`Encoder.fit` returned before.
+    """
+    inner = scaffold_folds(table.scaffolds, config.folds, config.seed)
+    encoder, structure = encoder or Encoder.fit(table, inner, gram, config.trees, config.seed)
+    if table.features is None:
+        compounds = unknown_compounds(len(table), encoder.centre)
+    else:
+        distance = 1.0 - out_of_fold_similarity(table.features, inner)
+        compounds = known_compounds(table.features, structure, distance)
+    return Prepared(encoder, examples_of(compounds, states(table)), inner)
+
+
+def fit_held_out(
+    prepared: Prepared,
+    config: AllometryConfig,
+    start: Law | None,
+    run: RunOptions = RunOptions(),  # noqa: B008 - frozen
+) -> list[tuple[np.ndarray, Law]]:
+    """For every inner fold: its rows, and a law trained without them."""
+    out = []
+    for fold in range(config.folds):
+        rows = np.flatnonzero(prepared.inner == fold)
+        others = np.flatnonzero(prepared.inner != fold)
+        law, _ = fit_law(prepared.examples.take(others), config, start=start, run=run)
+        out.append((rows, law))
+    return out
+
+
+def numbers_of(species: Collection[str]) -> list[int]:
+    """Numbers of species on the path."""
+    return [bodies.KNOT_SPECIES.index(s) for s in species]
+
+
+__all__ = [
+    "Examples",
+    "Prepared",
+    "examples_of",
+    "fit_held_out",
+    "fit_law",
+    "numbers_of",
+    "posterior",
+    "posterior_at",
+    "prepare",
+    "pretrain",
+    "student",
+]

@@ -18,7 +18,7 @@ from ..._core.optional import require
 from ..checkpoints import check_array
 from .features import Features
 
-LEAF, SHARE = 3, 0.15  # compounds in a leaf, share of the columns looked at per split
+LEAF, SHARE = 3, 0.05  # compounds in a leaf, share of the columns looked at per split
 RARE = 5  # columns in which fewer compounds differ from the commonest value are not looked at
 REPEAT = 10  # copies of the kernel's predictions among the columns, so that splits find them
 

@@ -1,6 +1,4 @@
-"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity; and the
-features of a condition.
-"""
+"""What can be asked for: ranges of measured and derived quantities, sex, ethnicity."""
 
 from __future__ import annotations
 
@@ -9,21 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..._core.errors import InputError, unknown_name
 from ..._core.units import quantity
 from ...physiology.adults.selection import ethnicities
-from ...physiology.adults.survey import ETHNICITIES
+from ...physiology.adults.survey import ADULT_AGE
+from ...physiology.individual import HUMAN_HEIGHT, HUMAN_WEIGHT
 from ...physiology.organs import SEXES
 from .contradictions import contradiction
-from .coordinates import MEASURED, UNITS, Coordinates, Decoded
-from .module import CONDITIONS
+from .coordinates import MEASURED, UNITS
+
+#: what ranges can be asked for; the first five are measured
+CONDITIONS = (*MEASURED, "bmi", "egfr", "gfr")
 
 #: share of the range trained on by which an end may lie beyond it unmarked, such as age 80
 _NEAR = 0.01
-_FAR = 4.5  # z that stands for "no bound"
-DERIVED = CONDITIONS[len(MEASURED) :]
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,6 @@ class Condition:
     extrapolated: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
     request: Mapping[str, Any] = field(default_factory=dict)
-
-    def holds(self, people: Decoded) -> torch.Tensor:
-        """(n,) bool: who satisfies every range."""
-        return self.within(people.quantities())
-
-    def within(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """As :meth:`holds`, for columns by name."""
-        good = torch.ones(len(values["age"]), dtype=torch.bool)
-        for name, (low, high) in self.ranges.items():
-            good &= (values[name] >= low) & (values[name] <= high)
-        return good
 
 
 def check(
@@ -127,8 +114,19 @@ def check(
             if 0 < end < np.inf and far > _NEAR * (most - least)
         ]:
             beyond += ends
-    contradiction(ranges, sex, trained)
+    contradiction(ranges, sex, _as_large(ranges, trained))
     return Condition(ranges, sex, ethnicity, tuple(outside), tuple(beyond), dict(condition or {}))
+
+
+def _as_large(
+    ranges: Mapping[str, tuple[float, float]], trained: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Ranges trained on, of adults where no children are asked for."""
+    out = dict(trained)
+    if ranges.get("age", (ADULT_AGE,))[0] >= ADULT_AGE:
+        for name, (low, high) in (("body_weight", HUMAN_WEIGHT), ("height", HUMAN_HEIGHT)):
+            out[name] = max(trained[name][0], low), min(trained[name][1], high)
+    return out
 
 
 def _sex(value: Any) -> str | float:
@@ -167,83 +165,4 @@ def _range(name: str, value: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def scores(
-    values: Mapping[str, torch.Tensor],
-    male: torch.Tensor,
-    coordinates: Coordinates,
-    log_moments: torch.Tensor,
-) -> torch.Tensor:
-    """(n, 8) of the conditionable quantities as standard scores.
-
-    `log_moments` (3, 2) holds mean and standard deviation of the logarithms of the derived ones.
-    """
-    columns = [coordinates.score(name, values[name], male) for name in MEASURED]
-    for k, name in enumerate(DERIVED):
-        columns.append((torch.log(values[name].double()) - log_moments[k, 0]) / log_moments[k, 1])
-    return torch.stack(columns, 1)  # (n, 8)
-
-
-def features(
-    condition: Condition, male: torch.Tensor, coordinates: Coordinates, log_moments: torch.Tensor
-) -> torch.Tensor:
-    """(n, 8, 3) features of a condition: 1 where there is a range, its ends as scores."""
-    n = len(male)
-    encoded = torch.zeros(n, len(CONDITIONS), 3)
-    for k, name in enumerate(CONDITIONS):
-        bounds = condition.ranges.get(name)
-        if bounds is None:
-            continue
-        ends = []
-        for bound, far in zip(bounds, (-_FAR, _FAR), strict=True):
-            if bound <= 0 or not np.isfinite(bound):
-                ends.append(torch.full((n,), far, dtype=torch.float64))
-            elif name in MEASURED:
-                ends.append(
-                    coordinates.score(name, torch.full((n,), bound, dtype=torch.float64), male)
-                )
-            else:
-                j = DERIVED.index(name)
-                ends.append(
-                    (
-                        (torch.log(torch.tensor(bound)) - log_moments[j, 0]) / log_moments[j, 1]
-                    ).expand(n)
-                )
-        encoded[:, k, 0] = 1.0
-        # (n, 2), lower and upper end
-        encoded[:, k, 1:] = torch.stack(ends, 1).clamp(-_FAR, _FAR).float()
-    return encoded
-
-
-def random_features(z: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Random conditions that hold for people with scores `z` (n, 8), for training.
-
-    The ends must tell nothing about where inside the person is, or the network would learn
-    it. A range with the person at a uniformly random place in it has this property; so has
-    a one-sided bound that is drawn first and kept only if it holds.
-    """
-    n, m = z.shape
-
-    def uniform() -> torch.Tensor:
-        return torch.rand(n, m, generator=generator).to(z.device)
-
-    width = torch.exp(-0.3 + torch.randn(n, m, generator=generator).to(z.device))
-    low = z - width * uniform()
-    high = low + width
-    bound, upper = 7.0 * uniform() - 3.5, uniform() < 0.5
-    one_sided = uniform() < 0.5
-    holds = torch.where(upper, z <= bound, z >= bound)
-    low = torch.where(one_sided, torch.where(upper, torch.full_like(z, -_FAR), bound), low)
-    high = torch.where(one_sided, torch.where(upper, bound, torch.full_like(z, _FAR)), high)
-    anybody = torch.rand(n, 1, generator=generator).to(z.device) < share
-    requested = (anybody & (uniform() < 0.3) & (holds | ~one_sided)).float()
-    return torch.stack(  # (n, 8, 3)
-        [requested, requested * low.clamp(-_FAR, _FAR), requested * high.clamp(-_FAR, _FAR)], 2
-    )
-
-
-def groups(male: torch.Tensor, ethnicity: torch.Tensor) -> torch.Tensor:
-    """(n, 7) one-hot: sex (2) and ethnicity (5)."""
-    sex = torch.nn.functional.one_hot(male.long(), 2)
-    return torch.cat(
-        [sex, torch.nn.functional.one_hot(ethnicity.long(), len(ETHNICITIES))], 1
-    ).float()
+__all__ = ["CONDITIONS", "Condition", "check"]

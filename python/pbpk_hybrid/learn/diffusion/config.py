@@ -15,51 +15,31 @@ class PCDMConfig(Settings):
     Parameters
     ----------
     width, blocks
-        hidden units and residual blocks of the network
+        Hidden units and residual blocks of the network.
     noise_mean, noise_sd
-        of log sigma in training (Karras et al. 2022, table 1, moved up since the
-        coordinates have unit variance instead of 0.5)
-    sigma_min, sigma_max, rho, steps
-        noise levels of sampling (Karras et al. 2022, eq. 5)
-    physics_weight
-        weight of the physics loss; 0 leaves it out (ablation)
-    projection
-        repair organs that break a rule after sampling (ablation when False)
-    condition_share
-        share of training people shown with conditions
-    measured_weight
-        weight of the measured quantities in the loss against the organ residuals, which are
-        five times as
-    many and
-        nearly independent
-    pool
-        people drawn without a condition when the model is fitted, from whom conditional
-        sampling starts
-    release
-        noise level below which what was measured of them is free again
+        Of log sigma in training (Karras et al. 2022, table 1, moved up since the coordinates have
+        unit variance instead of 0.5).
+    sigma_min, sigma_max, steps
+        Noise levels of sampling.
+    copies
+        How often each person trained on is spread over the rounding of what was measured.
     batch_size, learning_rate, training_steps, evaluate_every, patience, seed
-        of the training; :meth:`.PCDM.fit` puts its own `seed` here
+        Of the training; :meth:`.PCDM.fit` puts its own `seed` here.
     """
 
-    width: int = 256
-    blocks: int = 3
+    width: int = 64
+    blocks: int = 2
     noise_mean: float = -0.6
     noise_sd: float = 1.3
     sigma_min: float = 0.01
-    sigma_max: float = 20.0
-    rho: float = 5.0
-    steps: int = 24
-    physics_weight: float = 0.3
-    projection: bool = True
-    condition_share: float = 0.5
-    measured_weight: float = 4.0
-    pool: int = 200_000
-    release: float = 0.3
-    batch_size: int = 512
+    sigma_max: float = 40.0
+    steps: int = 10
+    copies: int = 16
+    batch_size: int = 1024
     learning_rate: float = 1e-3
-    training_steps: int = 8_000
-    evaluate_every: int = 500
-    patience: int | None = 12
+    training_steps: int = 4_000
+    evaluate_every: int = 250
+    patience: int | None = 6
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -67,7 +47,7 @@ class PCDMConfig(Settings):
             "width",
             "blocks",
             "steps",
-            "pool",
+            "copies",
             "batch_size",
             "training_steps",
             "evaluate_every",
@@ -76,5 +56,3 @@ class PCDMConfig(Settings):
                 raise InputError(f"config.{name}", getattr(self, name), "at least 1")
         if not 0 < self.sigma_min < self.sigma_max:
             raise InputError("config.sigma_min", self.sigma_min, "positive and below sigma_max")
-        if self.physics_weight < 0:
-            raise InputError("config.physics_weight", self.physics_weight, "zero or more")

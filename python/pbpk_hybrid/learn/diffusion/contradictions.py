@@ -14,10 +14,12 @@ import numpy as np
 
 from ..._core.errors import InputError
 from ...physiology.adults.regressions import ckd_epi_2021
+from ...physiology.adults.survey import ADULT_AGE
 from ...physiology.adults.variability import GFR_SD_LN
 from ...physiology.dataset import body_surface_area
 
 Range = tuple[float, float]
+_ADULTS = (ADULT_AGE, 80.0)  # who is drawn where no age is asked for
 #: standard deviations that nobody is away from the estimate by creatinine
 _MOST_SD = 6.0
 #: ranges this close to each other touch
@@ -72,7 +74,9 @@ def _of_creatinine(
     """Filtration against the estimate from creatinine, age and sex."""
     if "serum_creatinine" not in ranges or not {"gfr", "egfr"} & ranges.keys():
         return
-    creatinine, age = ranges["serum_creatinine"], ranges.get("age", trained["age"])
+    creatinine, age = ranges["serum_creatinine"], ranges.get("age", _ADULTS)
+    if age[0] < ADULT_AGE:
+        return  # filtration of children goes by weight and age
     estimates = [
         float(ckd_epi_2021(np.array(male), np.array(a), np.array(max(c, 1e-3))))
         for male in ([sex == "male"] if isinstance(sex, str) else [True, False])

@@ -1,8 +1,8 @@
 r"""Log density of people under the model, along the probability-flow ODE.
 
-.. math:: \ln p(x, g) = \ln p(g) + \ln \mathcal N(x_T; 0, \sigma_{max}^2)
-          + \int_{\sigma_{min}}^{\sigma_{max}}
-          \nabla\cdot \frac{x - D(x; \sigma, g)}{\sigma} \, d\sigma
+In the angle t of the noise level (:mod:`.sampler`), with F the network's own output,
+
+.. math:: \ln p(x, g) = \ln p(g) + \ln \mathcal N(y_T; 0, 1) - \int_0^T \nabla\cdot F(y, t)\, dt
 
 (Song et al. 2021, arXiv 2011.13456, eq. 39), by Heun's method. The divergence is exact: one
 derivative for each coordinate.
@@ -17,7 +17,7 @@ import torch
 
 from ..devices import device_of
 from .config import PCDMConfig
-from .module import CONDITIONS, Denoiser
+from .module import Denoiser
 
 
 def log_density(
@@ -30,40 +30,36 @@ def log_density(
     group : Tensor
         (n, 7) one-hot sex and ethnicity
     steps : int
-        noise levels, equidistant in ln sigma
+        noise levels, at even angles
     """
     device, back = device_of(module), x.device
-    x, group = x.to(device), group.to(device)
-    levels = torch.exp(
-        torch.linspace(np.log(config.sigma_min), np.log(config.sigma_max), steps + 1)
-    ).to(device)
-    integral = torch.zeros(len(x), dtype=torch.float64, device=device)
-    for low, high in pairwise(levels):
+    y, group = x.to(device), group.to(device)
+    angles = np.linspace(np.arctan(config.sigma_min), np.arctan(config.sigma_max), steps + 1)
+    integral = torch.zeros(len(y), dtype=torch.float64, device=device)
+    for low, high in pairwise(angles):
         size = high - low
-        v1, divergence1 = _velocity(module, x, low, group)
-        v2, divergence2 = _velocity(module, x + size * v1, high, group)
-        x = x + 0.5 * size * (v1 + v2)
+        f1, divergence1 = _direction(module, y, low, group)
+        f2, divergence2 = _direction(module, y - size * f1, high, group)
+        y = y - 0.5 * size * (f1 + f2)
         integral += 0.5 * size * (divergence1 + divergence2)
-    normaliser = x.shape[1] * np.log(config.sigma_max * np.sqrt(2 * np.pi))
-    start = -0.5 * (x.double() ** 2).sum(1) / config.sigma_max**2 - normaliser
-    return (integral + start).to(back)
+    normal = -0.5 * (y.double() ** 2).sum(1) - 0.5 * y.shape[1] * np.log(2 * np.pi)
+    return (normal - integral).to(back)
 
 
-def _velocity(
-    module: Denoiser, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor
+def _direction(
+    module: Denoiser, y: torch.Tensor, angle: float, group: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """dx/dsigma (n, dimension) and its divergence (n,), without a condition."""
-    dimension = x.shape[1]
-    unconditional = torch.zeros(len(x), len(CONDITIONS), 3, device=x.device)
+    """F (n, dimension) and its divergence (n,)."""
+    sigma = torch.full((len(y),), float(np.tan(angle)), device=y.device)
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        v = (x - module(x, sigma.expand(len(x)), group, unconditional)) / sigma
-        divergence = torch.zeros(len(x), device=x.device)
-        for k in range(dimension):
-            last = k + 1 == dimension
-            (slope,) = torch.autograd.grad(v[:, k].sum(), x, retain_graph=not last)
-            divergence += slope[:, k]
-    return v.detach(), divergence
+        y = y.detach().requires_grad_()
+        f = module.direction(y, module.modulation(sigma, group))
+        divergence = torch.zeros(len(y), device=y.device)
+        for k in range(y.shape[1]):
+            last = k + 1 == y.shape[1]
+            (slope,) = torch.autograd.grad(f[:, k].sum(), y, retain_graph=not last)
+            divergence += slope[:, k].detach()
+    return f.detach(), divergence
 
 
 __all__ = ["log_density"]

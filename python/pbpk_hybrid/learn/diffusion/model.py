@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,20 @@ import numpy as np
 import torch
 import xarray as xr
 
-from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning
+from ..._core.errors import CheckpointError, InputError, OutOfRangeWarning, SolveError
 from ..._core.random import generator
 from ...physiology import check_physiology
-from ...physiology.adults.survey import ETHNICITIES
+from ...physiology.adults.population import complete_columns
+from ...physiology.adults.selection import female_fraction
+from ...physiology.adults.survey import ADULT_AGE, ETHNICITIES
+from ...physiology.adults.variability import CUT, GFR_SD_LN
+from ...physiology.conditions.enzymes import with_enzymes
+from ...physiology.conditions.special import filters_with, read_special, with_conditions
 from ...physiology.dataset import build
+from ...physiology.growth import KNOTS, NODES, QUANTITIES, Growth
+from ...physiology.like.candidates import OLDEST
+from ...physiology.like.request import Request, Statistic
+from ...physiology.like.sample import Options, Task, read_task, sample_like
 from ..checkpoints import (
     check_array,
     check_finite,
@@ -32,69 +41,62 @@ from ..checkpoints import (
 from ..devices import OnDevice, as_device, seeded
 from ..model_card import Described, ModelCard, n_parameters
 from ..training import RunOptions, TrainingLog
-from .conditions import DERIVED, Condition, check, groups
+from .conditions import CONDITIONS, Condition, check
 from .config import PCDMConfig
-from .coordinates import (
-    KNOTS,
-    MEASURED,
-    NAMES,
-    POOLED,
-    RESIDUALS,
-    UNITS,
-    Coordinates,
-    ethnicity_codes,
-)
+from .coordinates import AGE_KNOTS, MEASURED, UNITS, Coordinates, Measured
+from .crowd import Found, Goal, Maker
 from .density import log_density
-from .drawing import DrawCounts, PopulationSampler, SamplingOptions, ordered
+from .goal import goal_of, group_chances
 from .module import Denoiser
-from .pool import N_GROUPS, Pool
-from .training import TrainingTable, check_population, hold_out, train_denoiser
+from .sampler import Flow
+from .source import ModelSource
+from .training import (
+    GROUPS,
+    TrainingTable,
+    check_population,
+    group_shares,
+    groups,
+    hold_out,
+    train_denoiser,
+)
 
-KIND, FORMAT = "pcdm", 2
+KIND, FORMAT = "pcdm", 3
 SHIPPED = Path(__file__).parents[1] / "data" / "pcdm" / "pcdm.safetensors"
 #: what a checkpoint may ask for: (least, largest)
 _LIMITS: dict[str, tuple[float, float]] = {
     "width": (1, 8192),
     "blocks": (1, 128),
     "steps": (1, 1000),
-    "pool": (1, 10_000_000),
+    "copies": (1, 10_000),
     "batch_size": (1, 10_000_000),
     "noise_sd": (0.0, 100.0),
     "sigma_min": (1e-6, 1e3),
     "sigma_max": (1e-6, 1e6),
-    "rho": (0.1, 100.0),
-    "release": (0.0, 1e6),
-    "condition_share": (0.0, 1.0),
-    "measured_weight": (0.0, 1e6),
 }
+_FEW = (
+    50  # people trained on, expected where something was asked for, below which a warning says so
+)
+_ADULTS = (ADULT_AGE, OLDEST - 1 / 24)
 
 
 class PCDM(OnDevice, Described):
-    """Physiologically constrained diffusion model of human adults.
+    """Physiologically constrained diffusion model of people from birth to 89 years.
 
     >>> from pbpk_hybrid.learn import PCDM
     >>> asked = {"sex": "female", "age": (60, 80), "egfr": (30, 60), "bmi": (30, None)}
     >>> women = PCDM.load().sample(500, asked, seed=1)
 
-    A score-based diffusion model (:mod:`.module`) of a person's measured quantities and
-    organ residuals (:mod:`.coordinates`), given sex and ethnicity, trained with the
-    plausibility rules in its loss (:mod:`.physics_loss`) and projected onto them when sampled
-    (:mod:`.sampler`). Paper: arXiv 2602.18472.
+    A score-based diffusion model (:mod:`.module`) of what is measured of a person (age, weight,
+    height, hematocrit, creatinine) given sex and ethnicity, in normal scores given age
+    (:mod:`.coordinates`). Organs, flows and filtration are drawn for each person by the one model of
+    bodies (:mod:`pbpk_hybrid.physiology.bodies`): residuals that go together, inside their bounds by
+    construction, with masses and flows that add up exactly. After arXiv 2602.18472, which diffuses
+    the organs as well and trains with the rules in the loss: of residuals that are drawn inside
+    their bounds such a loss has nothing to improve.
 
-    Conditions are not left to what the network makes of a range. When it is fitted, the
-    model draws 200,000 people without a condition and keeps their measured quantities and
-    filtration (the pool, 2.6 MB of the checkpoint). Who is asked for by ranges starts from
-    a member of the pool who satisfies them: held at those values under the noise while the
-    organs come to fit, set free at a small noise level, which makes another person of the
-    same distribution; one who has left the ranges by then takes the values of the member
-    back (or is mirrored at the bound, :mod:`.ranges`, when the pool has fewer such members
-    than were asked for). Nobody is thrown away, and the ranges hold exactly. Where fewer
-    than 20 members satisfy a condition, or guidance is asked for, the network is told the
-    ranges, and who fails them is drawn again.
-
-    Only adults: organ masses, fat and flows of children would need regressions of growth
-    that the engine does not have, so that populations with children are refused by
-    :meth:`fit` and ages below 18 by :meth:`sample`.
+    Conditions of any kind hold exactly and without training, because people are moved as the noise
+    that they are made of and never out of what was asked (:mod:`.crowd`). There is no stored pool,
+    and nobody is handed out twice.
 
     Attributes
     ----------
@@ -102,6 +104,8 @@ class PCDM(OnDevice, Described):
         :class:`PCDMConfig`
     ranges
         name -> (low, high) of the people trained on
+    n_people
+        how many different people were trained on
     log_
         :class:`~pbpk_hybrid.learn.training.TrainingLog` after :meth:`fit`, else None
     """
@@ -111,56 +115,44 @@ class PCDM(OnDevice, Described):
         config: PCDMConfig,
         module: Denoiser,
         coordinates: Coordinates,
-        log_moments: torch.Tensor,
-        shares: torch.Tensor,
+        shares: np.ndarray,
         ranges: Mapping[str, tuple[float, float]],
-        pool: Pool | None = None,
+        n_people: int,
     ) -> None:
-        self.ranges = dict(ranges)
-        self._sampler = PopulationSampler(
-            config, module.eval(), coordinates, log_moments, shares, self.ranges, pool
-        )
+        self.ranges, self.n_people = dict(ranges), int(n_people)
+        self._config, self._module = config, module.eval()
+        self._coordinates, self._shares = coordinates, shares
         self.log_: TrainingLog | None = None
 
     @property
     def config(self) -> PCDMConfig:
-        """Settings of the model; the sampler draws by the same ones."""
-        return self._sampler.config
+        """Settings of the model; people are drawn by the same ones."""
+        return self._config
 
     @config.setter
     def config(self, config: PCDMConfig) -> None:
-        self._sampler.config = config
+        self._config = config
 
     @property
     def log(self) -> TrainingLog | None:
         """The same as `log_`, its name in the other components."""
         return self.log_
 
-    @property
-    def precision(self) -> str:
-        """Of the network: "float32", or "bfloat16" for automatic mixed precision."""
-        return self._sampler.precision
-
-    @precision.setter
-    def precision(self, precision: str) -> None:
-        self._sampler.precision = precision
-
     def _networks(self) -> tuple[Denoiser, ...]:
-        return (self._sampler.module,)
+        return (self._module,)
 
     def _card(self) -> ModelCard:
-        pool, config = self._sampler.pool, self.config
-        age = self.ranges["age"]
+        config, age = self.config, self.ranges["age"]
         entries = {
-            "draws": f"{len(MEASURED)} measured quantities and {len(RESIDUALS)} of organs "
-            "and kidney",
-            "trained on": f"human adults of {age[0]:.0f} to {age[1]:.0f} years",
-            "conditions": "sex, ethnicity, " + ", ".join(self.ranges),
+            "draws": f"{len(MEASURED)} measured quantities; organs by the model of bodies",
+            "trained on": f"{self.n_people:,} people of {age[0]:.0f} to {age[1]:.0f} years",
+            "conditions": "sex, ethnicity, "
+            + ", ".join(self.ranges)
+            + "; criteria, tables, organs",
             "network": f"{config.blocks} blocks of width {config.width}",
             "denoising steps": config.steps,
-            "pool": f"{0 if pool is None else len(pool):,} people",
         }
-        return ModelCard("PCDM", KIND, FORMAT, n_parameters(self._sampler.module), entries)
+        return ModelCard("PCDM", KIND, FORMAT, n_parameters(self._module), entries)
 
     @classmethod
     def fit(
@@ -183,9 +175,9 @@ class PCDM(OnDevice, Described):
         Parameters
         ----------
         population
-            physiology Dataset of human adults with the variables of
-            :func:`~pbpk_hybrid.physiology.training_people`; its ``survey_weight``, if it
-            has one, says how many people each stands for
+            physiology Dataset of people to 90 years with sex, ethnicity and what is measured of
+            them (hematocrit from 1 year, creatinine from 12); its ``survey_weight``, if it has one,
+            says how many people each stands for
         seed
             of everything random
         validation
@@ -202,7 +194,7 @@ class PCDM(OnDevice, Described):
         SchemaError
             not a physiology Dataset, or without a variable that is needed
         InputError
-            fewer than 500 people, animals, children, values that are not finite
+            fewer than 500 people, animals, people over 90, values that are not finite
         CheckpointError
             `folder` holds another run
         """
@@ -211,22 +203,23 @@ class PCDM(OnDevice, Described):
         run = RunOptions(
             folder, max_minutes, threads, progress, tensorboard, as_device(device), precision
         )
-        weight = check_population(population)
+        people = check_population(population)
         if validation is None:
-            population, weight, validation = hold_out(population, weight, seed)
-        validation_weight = check_population(validation, smallest=1)
-        coordinates = Coordinates.fit(population, weight, seed)
-        table = TrainingTable(population, weight, coordinates, seed)
-        held_out = TrainingTable(
-            validation, validation_weight, coordinates, seed + 1, table.log_moments
+            population, validation = hold_out(population, seed)
+            people = Measured.of(population, _weights(population))
+        held_out = check_population(validation, smallest=1)
+        of_survey = bool(population.attrs.get("split"))
+        coordinates = Coordinates.fit(people, seed, oldest=of_survey)
+        table = TrainingTable(people, coordinates, config.copies, seed)
+        held = TrainingTable(held_out, coordinates, config.copies, seed + 1)
+        module, log = train_denoiser(table, held, config, seed, run)
+        named = population["nhanes_person"].values if "nhanes_person" in population else people.male
+        n_people = np.unique(named).size if "nhanes_person" in population else len(people)
+        self = cls(
+            config, module, coordinates, group_shares(people), _ranges_among(people), n_people
         )
-        module, log = train_denoiser(table, held_out, coordinates, config, seed, run)
-        shares = table.group_shares()
-        self = cls(config, module, coordinates, table.log_moments, shares, table.ranges)
         self.log_ = log
-        self.to(precision=precision)
-        self._sampler.pool = self._sampler.draw_pool(seed)
-        return self
+        return self.to(precision=precision)
 
     def sample(
         self,
@@ -235,8 +228,12 @@ class PCDM(OnDevice, Described):
         *,
         seed: int | None,
         extrapolate: bool = False,
-        guidance: float = 1.0,
         measured_precision: bool = True,
+        like: Any = None,
+        where: str | Sequence[str] | None = None,
+        strict: bool = False,
+        organs: Mapping[str, Any] | None = None,
+        special: Any = None,
     ) -> xr.Dataset:
         """Draw virtual people, exactly `n` of them, none of whom breaks a hard rule of physiology.
 
@@ -248,29 +245,29 @@ class PCDM(OnDevice, Described):
             quantity -> (low, high), None for an open end: age [year], body_weight [kg],
             height [cm], hematocrit, serum_creatinine [mg/dL], bmi [kg/m^2], egfr
             [mL/min/1.73 m^2], gfr [L/h]; "sex": "female", "male" or the fraction of women;
-            "ethnicity": one name or several. Every person handed out satisfies all of it.
+            "ethnicity": one name or several. Every person handed out satisfies all of it. Without
+            an age: adults of 18 to 79 years.
         seed
             non-negative integer; None draws one, kept in the attributes
         extrapolate
             allow ranges beyond the people trained on; the result is marked
-        guidance
-            1 samples the conditional distribution; more draws people deeper into the asked
-            ranges
         measured_precision
             round measured quantities as the survey does (age to a month, weight to 0.1 kg,
             ...)
+        like, where, strict, organs, special
+            as of :func:`pbpk_hybrid.physiology.sample_population`: a table of people to be like,
+            inclusion criteria, organs that are known, a special population
 
         Returns
         -------
         Dataset
-            Physiology Dataset, ready for ``simulate``; attributes ``rejected_fraction``
-            (drawn and thrown away because a condition or a hard rule failed),
-            ``projected_fraction`` (organs moved to satisfy a rule), ``mirrored_fraction``
-            (moved into an asked range from just outside, see :mod:`.ranges`),
-            ``pool_members`` (how many people of the pool satisfy the ranges; 0: the network
-            was told them), ``extrapolated`` (quantities asked for where nobody was trained
-            on), ``beyond_training`` (asked ends that reach further than the people trained
-            on: nobody is handed out there).
+            Physiology Dataset, ready for ``simulate``; attributes ``probability`` (share of all
+            people who satisfy the condition, sex and ethnicity included),
+            ``people_trained_on_like_that`` (how many of those trained on that makes),
+            ``levels`` (of subset simulation, :mod:`.crowd`; 0: drawn and taken or left),
+            ``extrapolated`` (quantities asked for where nobody was trained on),
+            ``beyond_training`` (asked ends that reach further than the people trained on: nobody
+            is handed out there).
 
         Raises
         ------
@@ -283,46 +280,183 @@ class PCDM(OnDevice, Described):
         Warns
         -----
         OutOfRangeWarning
-            fewer people of the pool than were asked for satisfy the ranges
+            fewer than 50 people like that are to be expected among those trained on; a table that
+            cannot be met
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError("n", n, "a whole number of people >= 1")
+        if strict and like is None:
+            raise InputError("strict", strict, "a table, given by like")
+        asked = read_special(special) if special is not None else None
+        if asked is not None:
+            condition = filters_with(asked, condition or {})
         request = check(condition, self.ranges, extrapolate)
-        _, seed = generator(seed)
-        gen = torch.Generator().manual_seed(seed % 2**63)
-        options = SamplingOptions(guidance, measured_precision)
-        parts, counts = self._sampler.draw_accepted(int(n), request, options, gen)
-        if counts.scarce:
-            warnings.warn(
-                f"{counts.pool_members} people of the pool satisfy the condition; the {n} drawn "
-                "are variations of these",
-                OutOfRangeWarning,
-                stacklevel=2,
+        rng, seed = generator(seed)
+        task = self._task(request, like, where, organs, extrapolate)
+        flow = Flow(self._module, self.config, self.precision)
+        maker = Maker(flow, self._coordinates, measured_precision)
+        if like is not None:
+            people = self._sample_like(int(n), rng, seed, task, maker, request, strict)
+        else:
+            people = self._sample(int(n), rng, task, maker, request, extrapolate)
+        people.attrs |= {
+            "method": "physiologically constrained diffusion model",
+            "seed": seed,
+            "condition": repr(dict(request.request)),
+            "extrapolated": "; ".join(request.extrapolated) or "no",
+            "beyond_training": "; ".join(request.beyond) or "no",
+            "sources": "trained on NHANES 2013-2018 (CDC/NCHS); organs: ICRP 89; McNally et al. "
+            "2014; arXiv 2602.18472",
+        }
+        return people if asked is None else with_conditions(people, asked)
+
+    def _task(
+        self, request: Condition, like: Any, where: Any, organs: Any, extrapolate: bool
+    ) -> Task:
+        """What holds for everybody, and the table; ranges end where the people trained on end."""
+        ranges = dict(request.ranges)
+        if not extrapolate:
+            for name, (low, high) in ranges.items():
+                least, most = self.ranges[name]
+                ranges[name] = (max(low, least), min(high, most))
+        filters = {n: (low, min(high, 1e6)) for n, (low, high) in ranges.items()}
+        task = read_task(like, filters, None, where, organs)
+        if not any(s.quantity == "age" for s in task.request.statistics):
+            task = read_task(like, {**filters, "age": _ADULTS}, None, where, organs)
+        return task
+
+    def _reach(self, extrapolate: bool) -> dict[str, tuple[float, float]]:
+        """Ranges of what is measured that nobody leaves."""
+        return {} if extrapolate else {name: self.ranges[name] for name in MEASURED[1:]}
+
+    def _sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        task: Task,
+        maker: Maker,
+        request: Condition,
+        extrapolate: bool,
+    ) -> xr.Dataset:
+        """n people by ranges, criteria and organs."""
+        parts, probabilities, levels = [], [], 0
+        for male, count in _by_sex(n, request.sex):
+            chances = group_chances(self._shares, male, request.ethnicity)
+            goal = goal_of(task, chances, reach=self._reach(extrapolate))
+            found = self._found(maker, count, goal, rng, task, request)
+            parts.append(self._bodies(maker, found, goal, rng, task, request))
+            probabilities.append(
+                found.probability * float(self._shares.ravel()[goal.groups > 0].sum())
             )
-        columns = ordered(parts, int(n), gen)
-        attrs = _provenance(request, counts, seed, guidance)
-        mass, flow = columns.pop("mass"), columns.pop("blood_flow")
-        return check_physiology(build(mass, flow, "human", columns, attrs))
+            levels = max(levels, found.levels)
+        columns = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        if len(parts) > 1:
+            order = rng.permutation(n)
+            columns = {name: values[order] for name, values in columns.items()}
+        expected = float(np.sum(probabilities)) * self.n_people
+        if expected < min(_FEW, n):
+            warnings.warn(
+                f"about {expected:.2g} of the {self.n_people:,} people trained on are like that; "
+                f"the {n} drawn rest on what the model makes of these and of those near them",
+                OutOfRangeWarning,
+                stacklevel=3,
+            )
+        attrs = {
+            "probability": float(np.sum(probabilities)),
+            "people_trained_on_like_that": expected,
+            "levels": levels,
+            "where": " and ".join(f"({c.text})" for c in task.criteria) or "none",
+            "organs": repr({o.organ: o.value for o in task.organs}) if task.organs else "none",
+        }
+        return _dataset(columns, attrs)
+
+    def _found(
+        self,
+        maker: Maker,
+        n: int,
+        goal: Goal,
+        rng: np.random.Generator,
+        task: Task,
+        request: Condition,
+    ) -> Found:
+        try:
+            return maker.find(n, goal, rng)
+        except SolveError as error:
+            ranges = ", ".join(f"{k} {a:.4g}-{b:.4g}" for k, (a, b) in self.ranges.items())
+            criteria = " and ".join(c.text for c in task.criteria)
+            what = f"{dict(request.request)} {criteria}".strip()
+            raise SolveError(f"{error}; asked: {what}; people trained on: {ranges}") from None
+
+    def _bodies(
+        self,
+        maker: Maker,
+        found: Found,
+        goal: Goal,
+        rng: np.random.Generator,
+        task: Task,
+        request: Condition,
+    ) -> dict[str, np.ndarray]:
+        """Columns of a Dataset; who can be given no organs is replaced.
+
+        Raises
+        ------
+        SolveError
+            Nobody can.
+        """
+        columns = {**found.crowd.columns, "person": np.zeros(len(found.crowd), int)}
+        data, missing = complete_columns(rng, columns, task.organs)
+        for _ in range(20):
+            if not missing.size:
+                data.pop("person")
+                return data
+            again = self._found(maker, missing.size, goal, rng, task, request).crowd
+            some = {**again.columns, "person": np.zeros(len(again), int)}
+            part, left = complete_columns(rng, some, task.organs)
+            good = np.setdiff1d(np.arange(missing.size), left)
+            for name, values in part.items():
+                data[name][missing[good]] = values[good]
+            missing = missing[left]
+        raise SolveError(
+            f"{missing.size} people could not be given organs that fit their weight and height: "
+            "widen body_weight, height or bmi"
+        )
+
+    def _sample_like(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        seed: int,
+        task: Task,
+        maker: Maker,
+        request: Condition,
+        strict: bool,
+    ) -> xr.Dataset:
+        """n people like a table."""
+        if request.sex is not None:
+            women = female_fraction(request.sex)
+            more = Statistic("female", "share", women)
+            task = replace(task, request=Request((*task.request.statistics, more)))
+        chances = group_chances(self._shares, None, request.ethnicity)
+        source = ModelSource(maker, rng, task, chances, self.n_people, self.ranges)
+        return sample_like(n, rng, seed, task, Options(strict=strict), source)
 
     def log_density(
         self, population: xr.Dataset, *, seed: int = 0, steps: int = 48
     ) -> xr.DataArray:
-        """Log density of people, in their standardised coordinates, with that of their sex
-        and ethnicity.
+        """Log density of what is measured of people, in their standardised coordinates, with that
+        of their sex and ethnicity.
 
-        .. math:: \\ln p(x, g) = \\ln p(g) + \\ln \\mathcal N(x_T; 0, \\sigma_{max}^2)
-                  + \\int_{\\sigma_{min}}^{\\sigma_{max}}
-                  \\nabla\\cdot \\frac{x - D(x; \\sigma, g)}{\\sigma} \\, d\\sigma
-
-        along the probability-flow ODE (Song et al. 2021, arXiv 2011.13456, eq. 39), by
-        Heun's method; the divergence is exact, one derivative for each coordinate.
+        See :mod:`.density`.
 
         Parameters
         ----------
         population
-            physiology Dataset of human adults
+            physiology Dataset of people to 90 years
         seed
-            of the spreading of rounded measurements over their resolution
+            of the spreading of rounded measurements over their resolution, and of what is not
+            measured of children
+        steps
+            noise levels
 
         Returns
         -------
@@ -335,18 +469,23 @@ class PCDM(OnDevice, Described):
         SchemaError, InputError
             as :meth:`fit`, but for the number of people
         """
-        check_population(population, smallest=1)
-        sampler = self._sampler
-        x = sampler.coordinates.encode(population, np.random.default_rng(seed)).float()
-        male = torch.tensor(population["sex"].values == "male")
-        code = torch.tensor(ethnicity_codes(population["ethnicity"].values))
-        within = log_density(sampler.module, self.config, x, groups(male, code), steps)
-        value = within + torch.log(sampler.shares[male.long(), code])
+        people = check_population(population, smallest=1)
+        rng = np.random.default_rng(seed)
+        x = self._coordinates.encode(people.spread(rng))
+        unknown = np.isnan(x)
+        x[unknown] = rng.standard_normal(int(unknown.sum()))
+        male, code = torch.tensor(people.male), torch.tensor(people.ethnicity)
+        start = torch.tensor(x, dtype=torch.float32)
+        within = log_density(self._module, self.config, start, groups(male, code), steps)
+        # what is not known is independent noise: it says nothing
+        noise = np.where(unknown, -0.5 * x**2 - 0.5 * np.log(2 * np.pi), 0.0).sum(axis=1)
+        group = np.log(self._shares[people.male.astype(int), people.ethnicity])
+        value = within.numpy() - noise + group
         subject = (
             population["subject"].values if "subject" in population.coords else np.arange(len(x))
         )
         return xr.DataArray(
-            value.numpy(),
+            value,
             {"subject": subject},
             "subject",
             "log_density",
@@ -361,22 +500,23 @@ class PCDM(OnDevice, Described):
         CheckpointError
             the file is there and `overwrite` is False
         """
-        sampler = self._sampler
-        tensors = {f"network/{name}": t for name, t in sampler.module.state_dict().items()}
-        tensors |= {
-            "tables": sampler.coordinates.tables,
-            "mean": sampler.coordinates.mean,
-            "scale": sampler.coordinates.scale,
-            "logs": sampler.log_moments,
-            "shares": sampler.shares,
+        growth = self._coordinates.growth
+        arrays = {
+            "ages": self._coordinates.ages,
+            "grid": growth.grid,
+            "location": growth.location,
+            "spread": growth.spread,
+            "shape": growth.shape,
+            "shares": self._shares,
         }
-        if sampler.pool is not None:
-            tensors |= {f"pool/{name}": values for name, values in sampler.pool.tensors().items()}
+        tensors = {f"network/{name}": t for name, t in self._module.state_dict().items()}
+        tensors |= {name: torch.tensor(values) for name, values in arrays.items()}
         config = {
             "config": asdict(self.config),
-            "names": list(NAMES),
+            "names": list(MEASURED),
             "ethnicities": list(ETHNICITIES),
             "ranges": {k: list(v) for k, v in self.ranges.items()},
+            "n_people": self.n_people,
         }
         return save_checkpoint(
             path, tensors, config, kind=KIND, format_version=FORMAT, overwrite=overwrite
@@ -409,7 +549,7 @@ class PCDM(OnDevice, Described):
     @classmethod
     def _from_checkpoint(cls, tensors: dict[str, torch.Tensor], stored: dict[str, Any]) -> PCDM:
         """Everything is looked at before the network is built."""
-        if stored.get("names") != list(NAMES) or stored.get("ethnicities") != list(ETHNICITIES):
+        if stored.get("names") != list(MEASURED) or stored.get("ethnicities") != list(ETHNICITIES):
             raise CheckpointError(
                 "names",
                 stored.get("names"),
@@ -419,45 +559,71 @@ class PCDM(OnDevice, Described):
         config = settings_of(PCDMConfig, stored["config"], _LIMITS)
         check_finite(tensors)
         coordinates = _coordinates_of(tensors)
-        log_moments = check_array("logs", tensors["logs"], (len(DERIVED), 2))
-        check_array("logs", log_moments[:, 1], (len(DERIVED),), low=1e-9)
         shares = check_array("shares", tensors["shares"], (2, len(ETHNICITIES)), 0.0, 1.0)
         if abs(float(shares.sum()) - 1.0) > 1e-6:
             raise CheckpointError("tensor shares", float(shares.sum()), "shares that add to 1")
-        x = check_array("pool/x", tensors["pool/x"], (None, len(POOLED)))
-        group = check_array("pool/group", tensors["pool/group"], (len(x),), 0, N_GROUPS - 1)
         ranges = _ranges_of(stored["ranges"])
+        n_people = int(stored["n_people"])
+        if n_people < 1:
+            raise CheckpointError("n_people", n_people, "at least 1")
         weights = with_prefix(tensors, "network/")
 
         def build_network() -> Denoiser:
-            return Denoiser(config, len(NAMES), 2 + len(ETHNICITIES))
+            return Denoiser(config, len(MEASURED), GROUPS)
 
         check_sizes(build_network, weights)
         with seeded(config.seed):  # first weights are drawn, and replaced
             module = build_network()
         load_weights(module, weights)
-        pool = Pool(x, group, coordinates)
-        return cls(config, module, coordinates, log_moments, shares, ranges, pool)
+        return cls(config, module, coordinates, shares.numpy(), ranges, n_people)
 
 
-def _provenance(
-    condition: Condition, counts: DrawCounts, seed: int, guidance: float
-) -> dict[str, Any]:
-    """Attributes of a sample, see :meth:`PCDM.sample`."""
-    return {
-        "method": "physiologically constrained diffusion model",
-        "seed": seed,
-        "guidance": guidance,
-        "condition": repr(dict(condition.request)),
-        "rejected_fraction": 1 - counts.accepted / counts.drawn,
-        "projected_fraction": counts.projected / counts.drawn,
-        "mirrored_fraction": counts.mirrored / counts.drawn,
-        "pool_members": counts.pool_members,
-        "extrapolated": "; ".join(condition.extrapolated) or "no",
-        "beyond_training": "; ".join(condition.beyond) or "no",
-        "sources": "trained on NHANES 2013-2018 (CDC/NCHS) with the engine's regressions; "
-        "arXiv 2602.18472",
+def _weights(population: xr.Dataset) -> np.ndarray:
+    if "survey_weight" in population:
+        return np.asarray(population["survey_weight"].values, float)
+    return np.ones(population.sizes["subject"])
+
+
+def _ranges_among(people: Measured) -> dict[str, tuple[float, float]]:
+    """Name -> (low, high) of people, of everything that can be asked for."""
+    from ...physiology.adults.body import People
+    from ...physiology.bodies import expected_gfr
+
+    v = people.values
+    body = People(people.male, v["age"], v["body_weight"], v["height"])
+    gfr = expected_gfr(body, v["serum_creatinine"])
+    known = {
+        **v,
+        "bmi": body.body_mass_index,
+        "gfr": gfr,
+        "egfr": gfr / 0.06 * 1.73 / body.surface,
     }
+    ranges = {
+        name: (float(np.nanmin(known[name])), float(np.nanmax(known[name]))) for name in UNITS
+    }
+    for name in ("gfr", "egfr"):
+        # the individual rate scatters about the expected one
+        low, high = ranges[name]
+        spread = float(np.exp(CUT * GFR_SD_LN))
+        ranges[name] = (low / spread, high * spread)
+    return {name: ranges[name] for name in CONDITIONS}
+
+
+def _by_sex(n: int, sex: str | float | None) -> list[tuple[bool | None, int]]:
+    """(male, how many); None: both sexes as they come."""
+    if isinstance(sex, str):
+        return [(sex == "male", n)]
+    if sex is None:
+        return [(None, n)]
+    women = round(n * sex)
+    return [(male, count) for male, count in ((False, women), (True, n - women)) if count]
+
+
+def _dataset(columns: dict[str, np.ndarray], attrs: dict[str, Any]) -> xr.Dataset:
+    """The physiology Dataset; with children among them everybody has the enzymes of the age."""
+    mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+    people = check_physiology(build(mass, flow, "human", columns, attrs))
+    return with_enzymes(people) if (people["age"].values < ADULT_AGE).any() else people
 
 
 def _coordinates_of(tensors: Mapping[str, torch.Tensor]) -> Coordinates:
@@ -468,14 +634,18 @@ def _coordinates_of(tensors: Mapping[str, torch.Tensor]) -> Coordinates:
     CheckpointError
         tables of another shape, or that fall
     """
-    tables = check_array("tables", tensors["tables"], (2, len(MEASURED), KNOTS))
-    if not (tables.diff(dim=-1) >= 0).all():
-        raise CheckpointError("tensor tables", "falling values", "values that rise with z")
-    return Coordinates(
-        tables,
-        check_array("mean", tensors["mean"], (len(RESIDUALS),)),
-        check_array("scale", tensors["scale"], (len(RESIDUALS),), low=1e-9),
-    )
+    quantities = len(QUANTITIES)
+    ages = check_array("ages", tensors["ages"], (2, AGE_KNOTS), 0.0, 200.0)
+    grid = check_array("grid", tensors["grid"], (None,))
+    curves = (2, quantities, len(grid))
+    location = check_array("location", tensors["location"], curves, -20.0, 20.0)
+    spread = check_array("spread", tensors["spread"], curves, 1e-6, 20.0)
+    shape = check_array("shape", tensors["shape"], (2, quantities, len(NODES), KNOTS))
+    for name, table in (("ages", ages), ("grid", grid), ("shape", shape)):
+        if not (table.diff(dim=-1) >= 0).all():
+            raise CheckpointError(f"tensor {name}", "falling values", "values that rise")
+    growth = Growth(*(t.double().numpy() for t in (grid, location, spread, shape)))
+    return Coordinates(ages.double().numpy(), growth)
 
 
 def _ranges_of(stored: Any) -> dict[str, tuple[float, float]]:

@@ -1,6 +1,4 @@
-"""The denoiser: a residual network of a person's coordinates, noise level, sex, ethnicity
-and conditions.
-"""
+"""The denoiser: a residual network of a person's coordinates, noise level, sex and ethnicity."""
 
 from __future__ import annotations
 
@@ -8,20 +6,6 @@ import torch
 from torch import nn
 
 from .config import PCDMConfig
-
-#: what ranges can be asked for; the first five are measured
-CONDITIONS = (
-    "age",
-    "body_weight",
-    "height",
-    "hematocrit",
-    "serum_creatinine",
-    "bmi",
-    "egfr",
-    "gfr",
-)
-#: features per condition: asked or not, lower end, upper end
-_PER_CONDITION = 3
 
 
 class Denoiser(nn.Module):
@@ -40,9 +24,8 @@ class Denoiser(nn.Module):
 
     Shapes
     ------
-    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity;
-        conditions : (n, 8, 3)
-    returns (n, dimension)
+    x : (n, dimension); sigma : (n,); group : (n, groups) one-hot sex and ethnicity; the result
+        is (n, dimension)
     """
 
     def __init__(self, config: PCDMConfig, dimension: int, groups: int) -> None:
@@ -51,7 +34,7 @@ class Denoiser(nn.Module):
         self.register_buffer("frequencies", torch.exp(torch.linspace(0.0, 3.0, 16)))
         self.enter = nn.Linear(dimension, width)
         self.context = nn.Sequential(
-            nn.Linear(32 + groups + len(CONDITIONS) * _PER_CONDITION, width),
+            nn.Linear(32 + groups, width),
             nn.SiLU(),
             nn.Linear(width, width),
             nn.SiLU(),
@@ -61,37 +44,33 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def forward(
-        self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, sigma: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
         """(n, dimension) denoised people, from inputs as under Shapes."""
-        shifts = self.modulation(sigma, group, conditions)
+        shifts = self.modulation(sigma, group)
         return self.denoise(x, sigma[:, None], shifts)
 
-    def modulation(
-        self, sigma: torch.Tensor, group: torch.Tensor, conditions: torch.Tensor
-    ) -> list[torch.Tensor]:
-        """What noise level, group and conditions do to each block, (n, 2 width) each."""
+    def modulation(self, sigma: torch.Tensor, group: torch.Tensor) -> list[torch.Tensor]:
+        """What noise level and group do to each block, (n, 2 width) each."""
         noise = 0.25 * torch.log(sigma)[:, None] * self.frequencies  # (n, 16)
-        # (n, 32 + groups + 8 x 3) -> (n, width)
-        seen = torch.cat([noise.sin(), noise.cos(), group, conditions.flatten(1)], 1)
+        # (n, 32 + groups) -> (n, width)
+        seen = torch.cat([noise.sin(), noise.cos(), group], 1)
         context = self.context(seen)
         return [block.modulate(context) for block in self.blocks]
 
     def denoise(
         self, x: torch.Tensor, sigma: torch.Tensor, shifts: list[torch.Tensor]
     ) -> torch.Tensor:
-        """D for people whose modulation is known; `sigma` (n, 1) or (1, 1).
-
-        In sampling everybody has the same noise level and there are few kinds of people
-        (sex, ethnicity; a condition is the same for all), so that the modulation, half of
-        the work, is done once a kind.
-        """
+        """D for people whose modulation is known; `sigma` (n, 1) or (1, 1)."""
         variance = sigma**2 + 1
-        h = self.enter(x / variance.sqrt())
+        f = self.direction(x / variance.sqrt(), shifts)
+        return x / variance + sigma / variance.sqrt() * f
+
+    def direction(self, y: torch.Tensor, shifts: list[torch.Tensor]) -> torch.Tensor:
+        """F of scaled people y = c_in x (n, dimension)."""
+        h = self.enter(y)
         for block, shift in zip(self.blocks, shifts, strict=True):
             h = block(h, shift)
-        return x / variance + sigma / variance.sqrt() * self.leave(h)
+        return self.leave(h)
 
 
 class Block(nn.Module):

@@ -8,6 +8,7 @@ numbers before they enter the network is in :mod:`.features`, once for both.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -105,6 +106,8 @@ class Batch:
     context
         (B, P) numbers of the patients of `context_batch` that patient b may look at; -1 for
         none
+    typical
+        :class:`.context_curve.TypicalCurve` of all other patients, None without any
     """
 
     dose_time: np.ndarray
@@ -129,6 +132,7 @@ class Batch:
     query_censored: np.ndarray | None = None
     context: np.ndarray | None = None
     context_batch: Batch | None = None
+    typical: Any = None
 
     def __len__(self) -> int:
         return len(self.body_weight)

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from .batch import Batch
+from .curve_population import people_prior
 from .features import Prepared, prepare
-from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
+from .hypotheses import Column, curve_parameters, log_concentration
 from .superposition import responses
 
 #: most other patients that are seen as tokens, about as many as in training; the typical
 #: curve is of all
 _MOST_TOKENS = 8
-_STARTS = 6
-_ITERATIONS = 60
+_ITERATIONS = 12
 #: no typical curve for bodies that differ by more than this in ln weight
 _APART = 1.1
 #: strength of the pull to the starting point, and where residuals begin to count linearly
@@ -35,6 +35,8 @@ class TypicalCurve:
 
     def __init__(self, others: Batch) -> None:
         seen = prepare(others)
+        #: the prior that all of the others make for the curve of the next patient
+        self.people = people_prior(seen)
         self.oral = {bool(o) for o in others.dose_oral[others.dose_mask]}
         self.site = (
             int(np.bincount(others.obs_site[others.obs_mask]).argmax())
@@ -42,7 +44,7 @@ class TypicalCurve:
             else -1
         )
         self.log_weight = np.log(others.body_weight)
-        self.raw = _fit(seen, self.site) if self.site >= 0 else None
+        self.raw = _fit(seen, self.site, self.people.mean) if self.site >= 0 else None
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
@@ -72,10 +74,9 @@ class TypicalCurve:
             setattr(batch, name, np.where(where, curve, getattr(batch, name)))
 
 
-def _fit(p: Prepared, site: int) -> Tensor:
-    """(15,) raw parameters: the best of several starting points, all descended at once."""
-    start = initial_hypotheses(_STARTS)
-    start[:, 0] = start[torch.arange(_STARTS) // 2 * 2, 0]
+def _fit(p: Prepared, site: int, people: Tensor) -> Tensor:
+    """(15,) raw parameters, descended to from the mean of the curves of the `people`."""
+    start = torch.nn.functional.pad(people, (0, Column.COUNT - len(people)))[None]
     raw = start.clone().requires_grad_(True)
     mask = p.obs_mask & (p.obs_site == site)
     count = mask.sum().clamp_min(1)
@@ -102,15 +103,15 @@ def _fit(p: Prepared, site: int) -> Tensor:
 
     with torch.enable_grad():
         descent.step(closure)
-    cost = each().detach()
-    return raw.detach()[torch.nan_to_num(cost, nan=torch.inf).argmin()]
+    return torch.where(torch.isfinite(raw.detach()), raw.detach(), start)[0]
 
 
 def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:
     """Let every patient of `batch` see the other patients, and the curve they have in
     common (fitted unless given).
     """
-    (typical or TypicalCurve(others)).put(batch)
+    batch.typical = typical or TypicalCurve(others)
+    batch.typical.put(batch)
     chosen = np.unique(
         np.linspace(0, len(others) - 1, min(_MOST_TOKENS, len(others))).round().astype(int)
     )

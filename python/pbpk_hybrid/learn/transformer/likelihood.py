@@ -29,6 +29,10 @@ class Mixture:
         """In single precision, which its tails need whatever the network computed in."""
         return Mixture(self.log_weight.float(), self.mean.float(), self.log_sd.float())
 
+    def to(self, device: torch.device | str) -> Mixture:
+        """On another device."""
+        return Mixture(self.log_weight.to(device), self.mean.to(device), self.log_sd.to(device))
+
     def log_density(self, x: Tensor) -> Tensor:
         """(B, Q) ln density at ln concentrations x (B, Q)."""
         z = (x[..., None] - self.mean) * torch.exp(-self.log_sd)

@@ -34,10 +34,12 @@ from ..model_card import Described, ModelCard, n_parameters
 from ..threads import over_threads
 from ..training import RunOptions, TrainingLog, TrainingOptions, train
 from .batch import Batch
+from .combination import combined
 from .config import ForecasterConfig
 from .context_curve import with_context
 from .corpus import Corpus
 from .data import MOST_OTHERS, Patient, as_regimen, collate, read_patients
+from .falling import falling
 from .features import prepare
 from .likelihood import Mixture
 from .mechanistic_curve import describe, reference_curves
@@ -49,6 +51,7 @@ from .out_of_distribution import (
     reference_from_checkpoint,
 )
 from .results import Queries, forecast_dataset, has_entered
+from .sample_scores import WORDS, sample_scores
 from .training import (
     VALIDATION_SEED,
     batch_loss,
@@ -59,7 +62,9 @@ from .training import (
 
 KIND, FORMAT = "forecaster", 1
 SHIPPED = Path(__file__).parents[1] / "data" / "forecaster" / "forecaster.safetensors"
-_CHUNK = 256  # patients at a time on a thread: their tokens stay in the cache
+#: patients at a time on a thread, whose tokens stay in the cache, and most queries and samples of
+#: theirs together, which bound the memory
+_CHUNK, _MOST_TIMES = 256, 2**14
 #: what a checkpoint may ask for: (least, largest)
 _LIMITS: dict[str, tuple[float, float]] = {
     "width": (1, 4096),
@@ -344,8 +349,9 @@ class Forecaster(OnDevice, Described):
         values = values.reshape(shape)
         for i, patient in enumerate(patients):
             values[i, ~has_entered(patient, queries.times)] = 0.0
-        score = self.ood_score(batch)
-        _warn_of_unlike(patients, score)
+        of_samples, unit = sample_scores(batch)
+        score = np.maximum(ood_score(batch, self.reference), of_samples)
+        _warn_of_unlike(patients, score, unit)
         attrs = {
             "ignored_samples": ignored,
             "compound": "none" if compound is None else compound.name,
@@ -362,9 +368,12 @@ class Forecaster(OnDevice, Described):
           of its 99th percentile;
         - how many fold the body weight is outside :data:`WEIGHTS` of the species;
         - the highest sample over what all doses so far would give in the plasma alone (0.03
-          L/kg): usually a wrong unit.
+          L/kg): usually a wrong unit;
+        - how far the samples are from every curve of a compound like the corpus', or from the
+          curve of the compound or the other patients where these are given (see
+          :func:`.sample_scores.sample_scores`).
         """
-        return ood_score(batch, self.reference)
+        return np.maximum(ood_score(batch, self.reference), sample_scores(batch)[0])
 
     def fine_tune(
         self,
@@ -457,21 +466,30 @@ class Forecaster(OnDevice, Described):
         distinct, which = np.unique(levels, return_inverse=True)
         at = torch.as_tensor(distinct, dtype=torch.float32, device=self.device)
 
+        times = max(batch.query_time.shape[1], batch.obs_time.shape[1], 1)
+        size = max(1, min(_CHUNK, _MOST_TIMES // times))
+
         def chunk(start: int) -> np.ndarray:
-            part = batch.take(slice(start, start + _CHUNK))
+            part = batch.take(slice(start, start + size))
             ln_quantiles = self.mixture(part).quantiles(at).double()
             ln_unit = prepare(part, self.device).log_scale.double()[:, None, None]  # (B, 1, 1)
             return torch.exp(ln_quantiles + ln_unit).cpu().numpy()
 
-        parts = over_threads(chunk, range(0, len(batch), _CHUNK), self.device)
+        parts = over_threads(chunk, range(0, len(batch), size), self.device)
         return np.concatenate(parts)[..., which]
 
     @torch.no_grad()
     def mixture(self, batch: Batch) -> Mixture:
         """The predictive mixture in the network's units (see :func:`.features.prepare`)."""
         self.module.eval()
-        with autocast(self.device, self.precision):
-            return self.module(batch).float()
+
+        def network(part: Batch) -> Mixture:
+            with autocast(self.device, self.precision):
+                return self.module(part).float().to("cpu")
+
+        # curves are fitted and medians held on the CPU: they are small
+        found = falling(prepare(batch), combined(network, batch))
+        return found.to(self.device)
 
 
 def _start_from(module: ForecasterModule, other: ForecasterModule) -> None:
@@ -507,17 +525,22 @@ def _set_references(
     return reference_curves(compound, patients, as_regimen(regimen), physiology, times, sites)
 
 
-def _warn_of_unlike(patients: Sequence[Patient], score: np.ndarray) -> None:
-    """Warn of patients outside the corpus; `score` (B,)."""
-    if (score > 1).any():
-        worst = int(score.argmax())
-        warnings.warn(
-            f"{int((score > 1).sum())} of {len(patients)} subjects are unlike the corpus "
-            f"(ood_score {score[worst]:.2g} of subject {patients[worst].label}); "
-            "their intervals may be too narrow",
-            OutOfRangeWarning,
-            stacklevel=3,
-        )
+def _warn_of_unlike(patients: Sequence[Patient], score: np.ndarray, unit: np.ndarray) -> None:
+    """Warn of patients outside the corpus; `score` and `unit` (B,)."""
+    if not (score > 1).any():
+        return
+    worst = int(score.argmax())
+    text = (
+        f"{int((score > 1).sum())} of {len(patients)} subjects are unlike the corpus "
+        f"(ood_score {score[worst]:.2g} of subject {patients[worst].label}); "
+        "their intervals may be too narrow"
+    )
+    for code, words in WORDS.items():
+        if (unit == code).any():
+            labels = [p.label for p, u in zip(patients, unit, strict=True) if u == code]
+            shown = ", ".join(labels[:3]) + (", ..." if len(labels) > 3 else "")
+            text += f". The samples of subject {shown} are {words}"
+    warnings.warn(text, OutOfRangeWarning, stacklevel=3)
 
 
 def _compound(compound: Compound | str | None) -> Compound | None:

@@ -8,6 +8,8 @@ features (:func:`exposures`) and the prediction (:func:`responses`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,23 @@ from .features import Prepared
 
 #: rates [1/h of a 70-kg human] of the bank of exposures: half-lives from 4 minutes to 5 weeks
 BANK = tuple(10.0 / 10 ** (k * 0.41) for k in range(11))
+
+
+#: most numbers of one array (doses x rates x times x patients) where no gradient is wanted
+_MOST_AT_ONCE = 2**21
+
+
+def _in_parts(
+    compute: Callable[[Tensor], tuple[Tensor, ...]], time: Tensor, each: int
+) -> tuple[Tensor, ...]:
+    """`compute` of times (B, T), some at a time where all together would take much memory; `each`:
+    numbers per time.
+    """
+    at_once = max(1, _MOST_AT_ONCE // max(each, 1))
+    if torch.is_grad_enabled() or at_once >= time.shape[1]:
+        return compute(time)
+    parts = [compute(part) for part in time.split(at_once, dim=1)]
+    return tuple(torch.cat(part, dim=1) for part in zip(*parts, strict=True))
 
 
 def saturating(x: Tensor) -> Tensor:
@@ -83,6 +102,12 @@ def exposures(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
     tuple[Tensor, Tensor]
         (B, T, len(BANK)), both; the first is -25 where nothing has been given yet.
     """
+    each = doses.dose_time.numel() * len(BANK)
+    total, share = _in_parts(lambda part: _exposures(doses, part), time, each)
+    return total, share
+
+
+def _exposures(doses: Prepared, time: Tensor) -> tuple[Tensor, Tensor]:
     since, given = _since(doses, time)
     rate = torch.tensor(BANK, dtype=time.dtype, device=time.device)
     each = (
@@ -112,6 +137,12 @@ def responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
     Tensor
         (B, T, K), zero before the first dose.
     """
+    each = doses.dose_time.numel() * p["weight"].shape[1] * p["weight"].shape[2]
+    (out,) = _in_parts(lambda part: (_responses(doses, part, p),), time, each)
+    return out
+
+
+def _responses(doses: Prepared, time: Tensor, p: dict[str, Tensor]) -> Tensor:
     since, given = _since(doses, time)
     amount = doses.dose_amount[:, None, :] * given  # (B, T, D)
     shape = lambda a: a[:, None, None]

@@ -44,7 +44,7 @@ _PORTAL = ("stomach", "gut", "spleen", "pancreas")
 
 
 @dataclass(frozen=True)
-class Variation:
+class HttkVariation:
     """What varies beside the bodies; 0 for nothing.
 
     Parameters
@@ -81,7 +81,7 @@ class Variation:
             raise InputError("poor_metabolisers", self.poor_metabolisers, "a share from 0 to 1")
 
     @classmethod
-    def none(cls) -> Variation:
+    def none(cls) -> HttkVariation:
         """Nothing varies but the bodies."""
         return cls(**dict.fromkeys(cls.__dataclass_fields__, 0.0) | {"fup_lod": 0.01})
 
@@ -395,4 +395,9 @@ def _half_below(rng: Any, n: int, high: float, low: float, limit: float) -> np.n
     return np.maximum(drawn, low)
 
 
-__all__ = ["Variation", "average_person", "person_at_steady_state", "steady_state_concentration"]
+__all__ = [
+    "HttkVariation",
+    "average_person",
+    "person_at_steady_state",
+    "steady_state_concentration",
+]

@@ -35,6 +35,7 @@ from .permeability import (
     clint_behind_barrier,
 )
 from .reference import ReferenceBody
+from .slow_tissues import SURFACE, membrane_permeability, slow_tissues
 from .structure import GALLBLADDER, LUMEN, RENAL, WholeBodyStructure
 from .transport import Carrier, choose_carriers, clint_behind_transport, transport_parameters
 
@@ -278,11 +279,14 @@ def resolve_disposition(
     kp, distribution = tissue_partition(own, graph, choices.partition_method, choices.kp, reference)
     alone = not choices.enzymes_apart and acts_on_itself(own)
     choices = replace(choices, enzymes_apart=True) if alone else choices
-    barriers = choose_barriers(own, graph, choices.permeability_limited)
+    slow: dict[str, float] = {}
+    if choices.permeability_limited is None:
+        slow = slow_tissues(own, kp, float(distribution["kp_factor"]), reference)
+    barriers = choose_barriers(own, graph, slow or choices.permeability_limited)
     if choices.absorption is not None:  # the gut model says how much is absorbed, and how fast
         own = own.replace(fraction_absorbed=1.0, transit_compartments=None, absorption_rate=1.0)
     carriers = _carriers(own, graph, barriers)
-    resolver = _Resolver(own, physiology, graph, reference, choices, barriers, carriers)
+    resolver = _Resolver(own, physiology, graph, reference, choices, barriers, carriers, bool(slow))
     return Disposition(
         own,
         species,
@@ -329,6 +333,7 @@ class _Resolver:
     choices: DispositionChoices
     barriers: Mapping[str, Barriers]
     carriers: tuple[Carrier, ...]
+    by_rule: bool = False
 
     def entries(
         self, kp: Mapping[str, float], distribution: Mapping[str, Any]
@@ -399,9 +404,10 @@ class _Resolver:
         """Kp of every tissue."""
         method = self.choices.partition_method or self.compound.partition_method or DEFAULT_METHOD
         factor = distribution["kp_factor"]
-        scaling = "" if factor == 1.0 else f"; times {factor:.4g} to meet volume_steady_state"
+        times = "" if factor == 1.0 else f"; times {factor:.4g} to meet volume_steady_state"
         entries: dict[str, DispositionEntry] = {}
         for organ, value in kp.items():
+            scaling = times if organ in (self.compound.binding_organs or kp) else ""
             if organ in (self.choices.kp or {}):
                 source = "given as kp for this run"
             elif organ in self.compound.kp:
@@ -444,6 +450,8 @@ class _Resolver:
         species = self.compound.species
         given = self.choices.permeability_limited is not None
         ps = "given as permeability_limited" if given else self._cited("permeability_surface_area")
+        if self.by_rule and (known := membrane_permeability(self.compound)):
+            ps = f"{SURFACE:g} L/h/kg for each 1e-6 cm/s of Caco-2 permeability, {known[1]}"
         values = barrier_parameters(self.barriers, species, self.physiology)
         entries: dict[str, DispositionEntry] = {}
         for name, value in values.items():

@@ -17,6 +17,12 @@ linear elimination in liver and kidney,
 with the extraction E of the whole body (CL_b/Q), the liver and the kidney. The factor
 leaves extraction out, so that it depends on distribution alone: Kp stays the same
 whatever clearance, hepatic model or enzyme kinetics go with it.
+
+Where the target that binds a drug is known (``binding_organs``: digoxin and Na,K-ATPase of
+muscle and heart), the factor is on the Kp b of those organs alone:
+
+.. math::
+    f = \\frac{V_{ss} - V_{blood}\\,BP - \\sum_{t \\ne b} V_t Kp_t}{\\sum_b V_b Kp_b}
 """
 
 from __future__ import annotations
@@ -87,7 +93,8 @@ def tissue_partition(
     in_vivo = compound.distribution_basis == "in_vivo"
     factor = kp_factor(compound, own, reference) if in_vivo else 1.0
     attributes = {"distribution_basis": compound.distribution_basis, "kp_factor": factor}
-    return {o: factor * own[o] for o in tissues} | override, attributes
+    scaled = compound.binding_organs or tissues
+    return {o: factor * own[o] if o in scaled else own[o] for o in tissues} | override, attributes
 
 
 def equilibrium_volume(
@@ -128,8 +135,8 @@ def equilibrium_volume(
 def kp_factor(
     compound: Compound, kp: Mapping[str, float], reference: ReferenceBody | None = None
 ) -> float:
-    """The factor on all Kp with which the reference individual has the compound's
-    ``volume_steady_state``.
+    """The factor on all Kp, or on those of ``binding_organs``, with which the reference
+    individual has the compound's ``volume_steady_state``.
 
     Parameters
     ----------
@@ -143,11 +150,12 @@ def kp_factor(
 
     Raises
     ------
-    InputError : no volume is given for this species, or it is not above what the blood alone holds
+    InputError : no volume is given for this species, or it is not above what the blood (and
+        the organs without the factor) alone hold
 
     Warns
     -----
-    OutOfRangeWarning : a factor outside 0.1 to 10
+    OutOfRangeWarning : a factor on all Kp outside 0.1 to 10
     """
     measured = compound.volume_steady_state
     if measured is None:
@@ -159,17 +167,25 @@ def kp_factor(
             hint="with distribution_basis='in_vivo'; use 'predicted' where no volume was measured",
         )
     blood, tissues = equilibrium_volume(compound, kp, reference)
-    factor = (measured - blood) / tissues
+    fixed, scaled = blood, tissues
+    if compound.binding_organs:
+        binding = {o: kp[o] if o in compound.binding_organs else 0.0 for o in kp}
+        scaled = equilibrium_volume(compound, binding, reference)[1]
+        fixed = blood + tissues - scaled
+    factor = (measured - fixed) / scaled
     if not factor > 0:
+        holder = "the blood alone holds"
+        if compound.binding_organs:
+            holder = f"the body without {', '.join(compound.binding_organs)} holds"
         raise InputError(
             "volume_steady_state",
             measured,
-            f"more than {blood:.3g} L/kg, which the blood alone holds",
+            f"more than {fixed:.3g} L/kg, which {holder}",
             subject=compound.name,
             hint="check blood_to_plasma_ratio, and that the volume is per kg and of plasma",
         )
     low, high = USUAL_FACTOR
-    if not low <= factor <= high:
+    if not low <= factor <= high and not compound.binding_organs:
         warnings.warn(
             f"Kp of {compound.name}: the factor {factor:.3g} to the volume_steady_state of "
             f"{measured:g} L/kg in the "

@@ -23,7 +23,7 @@ Pharmacometrics Syst Pharmacol 2:e63):
   compound that saturates, inactivates or induces the enzymes of its own metabolism has them
   apart and added by itself
 - organs with a permeability-surface product are blood, interstitium and cells instead of one
-  space: see :mod:`.permeability`
+  space: see :mod:`.permeability`; which they are by default: :mod:`.slow_tissues`
 - transporters carry drug across barriers, and to bile, urine and gut lumen: see :mod:`.transport`
 
 What is eliminated stays in the system as sinks (``metabolised``, ``excreted_renal``, ...), so that
@@ -97,7 +97,8 @@ def whole_body_system(
     permeability_limited : mapping, float, "all" or None
         Organ -> PS of the cell membranes, or (cell membranes, capillary wall) [L/h per kg of
         tissue]; a number: every tissue; ``"all"``: every tissue with the compound's values; None:
-        the organs the compound has values for; {}: none.
+        the organs the compound has values for, else those of the rule of
+        :mod:`.slow_tissues`; {}: none.
     enzymes_apart : bool
         Leave out metabolism by named enzymes, and transporters; see the module's text.
     absorption : GutAbsorption, optional

@@ -51,12 +51,8 @@ class CudaBackend:
 
     def __init__(self, single: bool = False) -> None:
         self.single = single
-        self.real = np.float32 if single else np.float64
-
-    @property
-    def name(self) -> str:
-        """``cuda``, or ``cuda32`` in single precision."""
-        return "cuda32" if self.single else "cuda"
+        self.real: Any = np.float32 if single else np.float64
+        self.name = "cuda32" if single else "cuda"
 
     def available(self) -> Availability:
         """Whether numba finds a CUDA device, and why not."""
@@ -67,7 +63,8 @@ class CudaBackend:
         try:
             if not cuda.is_available():
                 return Availability(False, "numba finds no CUDA device or driver")
-            device = getattr(cuda.get_current_device(), "name", "a CUDA device")
+            of_now = getattr(cuda, "get_current_device", None)  # the simulator has none
+            device = of_now().name if of_now is not None else "numba's simulator of a device"
         except Exception as error:  # the driver's own error types
             return Availability(False, f"the CUDA driver does not start: {error}")
         shown = device.decode() if isinstance(device, bytes) else str(device)
@@ -87,7 +84,7 @@ class CudaBackend:
             Sensitivities, events, laws written as text, or in single precision a tolerance below
             1e-5.
         """
-        if options.method == "expm":
+        if options.method == "expm":  # on the CPU: small dense products
             from ..expm import solve_exactly
 
             return solve_exactly(problem, options, progress)
@@ -180,7 +177,7 @@ class Batches:
 
         system = problem.system
         self.problem, self.options, self.real = problem, options, real
-        self.n_subjects, self.tableau = system.n_subjects, tableau(options.method)
+        self.n_subjects, self.tableau = system.n_subjects, tableau(options.integrator)
         whole, stoich, out = pack.structure(system, problem.saved_terms())
         self.structure = as_type(
             Structure(*(getattr(whole, f) for f in Structure._fields)), np.int32

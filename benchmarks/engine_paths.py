@@ -32,7 +32,7 @@ class Row:
     """One path: what is run, in which unit its time is given, and what is to be reached.
 
     `reach` is a bound of the time itself; with `of` it is a bound of the ratio to another row,
-    and with `halves` to the earlier source's own time.
+    and with `to_base` of that to the earlier source.
     """
 
     name: str
@@ -271,28 +271,21 @@ def _memory(quick: bool):
     return run
 
 
-def _cohort(workers: int):
-    def build(quick: bool):
-        import tempfile
+def _yardstick(quick: bool):
+    """The kernel itself: 15 states, 24 h, 97 times, all saved (see engine_speed.py)."""
+    import numpy as np
 
-        import pbpk_hybrid as ph
-        from pbpk_hybrid.scale import Cohort
+    import pbpk_hybrid as ph
+    from pbpk_hybrid.models.system.examples import yardstick_system
+    from pbpk_hybrid.solvers.base import ADD, Problem, StopTable
+    from pbpk_hybrid.solvers.embedded.backend import EmbeddedBackend
 
-        folder = tempfile.TemporaryDirectory()
-        count = iter(range(10**6))
-        n = 20_000 if quick else 200_000
-
-        def run(keep=folder) -> object:
-            store = Path(folder.name) / f"{next(count)}.zarr"
-            command = [sys.executable, "-m", "pbpk_hybrid", "simulate", "theophylline", "--dose"]
-            command += ["320 mg oral", "--subjects", str(n), "--seed", "1", "--times", "0:24:0.5"]
-            command += ["--workers", str(workers), "--quiet", "--out", str(store)]
-            subprocess.run(command, check=True, capture_output=True)
-
-        _ = ph, Cohort
-        return run
-
-    return build
+    model = yardstick_system(_n(quick))
+    lumen = np.array([model.states.index("gut_lumen")])
+    stop = StopTable(np.array([-1]), np.zeros(1), np.array([ADD]), lumen, np.array([100.0]))
+    problem = Problem(model, stop, np.linspace(0.0, 24.0, 97), model.states)
+    options = ph.SolverOptions(method="rodas5p", rtol=1e-6, threads=1)
+    return lambda: EmbeddedBackend().solve(problem, options)
 
 
 _MILLI = lambda quick: 1e3
@@ -391,6 +384,15 @@ ROWS = (
         _midazolam(NAMED),
         8,
         of="plain",
+    ),
+    Row(
+        "yardstick",
+        "the kernel on 15 states, nothing else",
+        "us/subject",
+        _per_subject,
+        _yardstick,
+        1.02,
+        to_base=True,
     ),
     Row("netcdf", "netCDF of 1,000 x all organs, 25 times", "s", _ONE, _netcdf, 0.3),
     Row("netcdf-dense", "netCDF of 1,000 x all organs, 97 times", "s", _ONE, _netcdf_dense, 0.3),

@@ -6,7 +6,8 @@ Strata are groups of held-out people of NHANES (the test and validation splits),
 mean, SD and range of age, weight, height, BMI, hematocrit and creatinine, and the share of women. People are drawn like this table
 from the training split alone and compared with those of the stratum, beside three others: people of the training split who
 belong to the same stratum (the floor: other real people), those within the table's ranges ("range filter"), and normal draws
-with the table's means and SDs, cut at its ranges, each quantity by itself ("independent"). Studies are demographics tables
+with the table's means and SDs, cut at its ranges, each quantity by itself ("independent"); and the diffusion model, trained on
+the same split, drawn like the same table ("PCDM, like="). Organs of all are drawn by the same model of bodies. Studies are demographics tables
 of papers (`studies.toml`), for which 200 people each are drawn from the whole survey.
 """
 
@@ -18,6 +19,7 @@ import time
 import tomllib
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -25,21 +27,27 @@ sys.path[:0] = [str(HERE.parent / "virtual_population"), str(HERE.parent)]
 
 import numpy as np
 from _harness import RESULTS, Report
-from metrics import classifier_auc
+from metrics import classifier_auc, kolmogorov_smirnov
 
 import pbpk_hybrid as ph
+from pbpk_hybrid.learn import PCDM
+from pbpk_hybrid.learn.diffusion.crowd import Maker
+from pbpk_hybrid.learn.diffusion.goal import group_chances
+from pbpk_hybrid.learn.diffusion.sampler import Flow
+from pbpk_hybrid.learn.diffusion.source import ModelSource
+from pbpk_hybrid.physiology.adults.population import complete_columns, complete_people
 from pbpk_hybrid.physiology.adults.survey import Survey, adults
 from pbpk_hybrid.physiology.adults.training_people import people_of
 from pbpk_hybrid.physiology.adults.variability import truncated_normal
 from pbpk_hybrid.physiology.like.candidates import Pool, restricted
 from pbpk_hybrid.physiology.like.comparison import compare
 from pbpk_hybrid.physiology.like.request import Request, Statistic
-from pbpk_hybrid.physiology.like.sample import Options, Task, choose
+from pbpk_hybrid.physiology.like.sample import Options, SurveySource, Task, choose
 
 COLUMNS = ("age", "body_weight", "height", "hematocrit", "serum_creatinine")
 FEWEST = 400  # held-out people in a stratum
 N_STUDY = 200
-CONTENDERS = ("like=", "floor: other real people", "range filter", "independent")
+CONTENDERS = ("like=", "PCDM, like=", "floor: other real people", "range filter", "independent")
 
 
 @dataclass(frozen=True)
@@ -138,24 +146,60 @@ def worst_moment(request: Request, columns: dict[str, np.ndarray]) -> float:
     return max(errors)
 
 
+@lru_cache(maxsize=1)
+def model() -> PCDM:
+    """The shipped model, trained on the training split."""
+    return PCDM.load()
+
+
+def model_source(rng: np.random.Generator, task: Task) -> ModelSource:
+    """The diffusion model as a source of people like a table."""
+    pcdm = model()
+    maker = Maker(Flow(pcdm._module, pcdm.config), pcdm._coordinates, True)
+    chances = group_chances(pcdm._shares, None, None)
+    return ModelSource(maker, rng, task, chances, pcdm.n_people, pcdm.ranges)
+
+
+def masses(data: dict[str, np.ndarray]) -> np.ndarray:
+    """Organ masses and cardiac output, (person, column)."""
+    return np.column_stack([data["mass"][:, 1:], data["cardiac_output"]])
+
+
+def survey_masses(people: Survey, seed: int) -> np.ndarray:
+    """Of people of the survey, with a draw of organs."""
+    ds = complete_people(people, seed)
+    mass = (ds["volume"] * ds["density"]).transpose("subject", "organ").values
+    return np.column_stack([mass[:, 1:], ds["cardiac_output"].values])
+
+
 def one_stratum(
     stratum: Stratum, pool: Pool, train: Survey, test: Survey, rng: np.random.Generator
 ) -> dict[str, dict[str, float]]:
     """All figures of a stratum, contender by contender."""
     real = restricted(test, stratum.holds(test))
     n, request = real.age.size, table_of(real)
-    drawn, _ = choose(n, rng, pool, Task(request), Options(weighted=False))
+    task = Task(request)
+    source = SurveySource(pool, rng, task, Options(weighted=False))
+    drawn = choose(n, rng, source, task)
+    made = choose(n, rng, model_source(rng, task), task)
     others = np.flatnonzero(stratum.holds(train))
     within = np.flatnonzero(request.within_ranges({**columns_of(train), "gfr": train.age}))
     some = rng.choice(others, min(n, others.size), replace=False)
     filtered = rng.choice(within, min(n, within.size), replace=False)
     people = {
         "like=": drawn,
+        "PCDM, like=": made,
         "floor: other real people": columns_of(restricted(train, some)),
         "range filter": columns_of(restricted(train, filtered)),
         "independent": independent(request, n, rng),
     }
     target = matrix(columns_of(real))
+    with_organs = {
+        "like=": masses(complete_columns(rng, drawn)[0]),
+        "PCDM, like=": masses(complete_columns(rng, made)[0]),
+        "floor: other real people": survey_masses(restricted(train, some), 2),
+    }
+    real_masses = survey_masses(real, 1)
     out = {}
     for name, columns in people.items():
         x = matrix(columns)
@@ -167,6 +211,10 @@ def one_stratum(
             "worst moment": worst_moment(request, columns),
             "pair correlation": float(np.nanmean(gap)),
         }
+        if name in with_organs:
+            a, b = with_organs[name], real_masses
+            ks = kolmogorov_smirnov(a, b, np.ones(len(a)), np.ones(len(b)))
+            out[name]["KS of organs"] = float(ks.mean())
     return out
 
 
@@ -198,13 +246,17 @@ def run_strata(report: Report, count: int) -> None:
             )
         )
     summary = []
+    header = ("C2ST", "worst moment", "pair correlation", "KS of organs")
     for name in CONTENDERS:
         mean = {k: float(np.mean([f[k] for f in figures[name]])) for k in figures[name][0]}
         most = {k: float(np.max([f[k] for f in figures[name]])) for k in figures[name][0]}
-        summary.append((name, *(v for k in mean for v in (mean[k], most[k]))))
+        summary.append((name, *(t.get(k, "-") for k in header for t in (mean, most))))
         if name == "like=":
             ours, worst = mean, most
-    header = ("C2ST", "worst moment", "pair correlation")
+        if name == "PCDM, like=":
+            of_model = mean
+        if name == "floor: other real people":
+            floor_mean = mean
     report.table(
         f"{count} strata of held-out people, mean and largest over strata",
         ("contender", *(f"{h}, {w}" for h in header for w in ("mean", "largest"))),
@@ -217,6 +269,12 @@ def run_strata(report: Report, count: int) -> None:
     )
     report.target("pair correlations: mean difference", ours["pair correlation"], 0.05)
     report.target("C2ST: mean over strata", ours["C2ST"], 0.56)
+    organs = ours["KS of organs"] / floor_mean["KS of organs"]
+    report.target("KS of organs over that of other real people", organs, 1.2)
+    report.target("PCDM, pair correlations: mean difference", of_model["pair correlation"], 0.05)
+    report.target("PCDM, C2ST: mean over strata", of_model["C2ST"], 0.56)
+    organs = of_model["KS of organs"] / floor_mean["KS of organs"]
+    report.target("PCDM, KS of organs over that of other real people", organs, 1.2)
     best = min(row[1] for row in summary if row[0] in ("range filter", "independent"))
     report.target("C2ST over that of the better rival", ours["C2ST"] / best, 1.0)
 

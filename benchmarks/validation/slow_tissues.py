@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from report import number, table
-from validate import auc, dose_times, observed_profiles, refuse, regimen_of, usable
+from validate import auc, dose_times, observed_profiles, refuse, regimen_of, rises, usable
 
 import pbpk_hybrid as ph
 from pbpk_hybrid.models.small_molecules.disposition import resolve_disposition
@@ -42,7 +42,7 @@ def profiles(name: str, folder) -> list:
         first = p.iloc[0]
         if refuse(p) is None and first["species"] == "human" and first["route"] != "oral":
             p = usable(p)
-            if len(p) >= 3:
+            if len(p) >= 3 and not rises(p):
                 out.append(p)
     return out
 

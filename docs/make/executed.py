@@ -88,6 +88,31 @@ def insert(markdown: str, made: list[str]) -> str:
     return "".join([*out, markdown[at:]])
 
 
+def notebook_page(path: Path) -> str:
+    """A notebook with the outputs it holds, as a page."""
+    out = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] != "code":
+            out.append(text)
+            continue
+        shown = "".join(_html(_Output(found)) for found in cell["outputs"])
+        out.append(f"```python\n{text}\n```\n\n{shown}")
+    return "\n\n".join(out) + f"\n\nThe notebook: `examples/notebooks/{path.name}`.\n"
+
+
+class _Output(dict):
+    """An output of a stored notebook, whose text is in lines; fields as attributes, as nbformat
+    has them.
+    """
+
+    def __init__(self, stored: dict) -> None:
+        data = {kind: "".join(value) for kind, value in stored.get("data", {}).items()}
+        super().__init__(stored, data=data)
+        self.output_type = stored["output_type"]
+        self.text = "".join(stored.get("text", ""))
+
+
 def _sources() -> str:
     """A digest of the package's own files: another version makes other outputs."""
     digest = hashlib.sha256()

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = {
     "Everything compared with people, in one table": "benchmarks/validation/overview.md",
     "Observed plasma profiles": "benchmarks/validation/README.md",
+    "How fast tissues fill": "benchmarks/validation/slow_tissues.md",
+    "Special populations": "benchmarks/special_populations/README.md",
     "Virtual populations": "benchmarks/results/virtual_population.md",
     "Populations like a table": "benchmarks/results/like_table.md",
     "A million virtual patients": "benchmarks/results/virtual_population_million.md",
@@ -79,6 +81,9 @@ def on_files(files, config):
         f"- [{title}]({target}): {first_line(ROOT / RESULTS[title])}" for title, target in pages
     )
     files.append(File.generated(config, "validation.md", content=f"{text}\n{rows}\n"))
+    for book in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        content = _script("executed").notebook_page(book)
+        files.append(File.generated(config, f"notebooks/{book.stem}.md", content=content))
     julia, _ = relocate(ROOT / "julia" / "README.md")
     own = (ROOT / "docs" / "make" / "julia.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "julia.md", content=f"{own}\n{julia.split(chr(10), 1)[1]}"))

@@ -13,8 +13,13 @@ BOOKS = sorted((Path(__file__).parents[2] / "examples" / "notebooks").glob("*.ip
 _NEEDS = {"pbpk_hybrid.learn": "torch_geometric", "pbpk_hybrid.scale": "zarr"}
 
 
-def test_there_are_five():
-    assert len(BOOKS) == 5
+def test_there_are_ten_and_each_holds_its_outputs():
+    assert len(BOOKS) == 10
+    for book in BOOKS:
+        notebook = nbformat.read(book, as_version=4)
+        outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+        assert any("image/png" in o.get("data", {}) for o in outputs) or len(outputs) > 1, book.stem
+        assert not [o for o in outputs if o.output_type == "error"], book.stem
 
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda b: b.stem)

@@ -41,10 +41,15 @@ _VARIABLES = (
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile everything first, so that no run waits for it.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Say what is installed, and which backend would run and why. Exit code 4 if none can."""
     with reporting(debug):
+        if warm:
+            compile_everything()
         findings = examine()
         if as_json:
             import json
@@ -54,6 +59,23 @@ def doctor(
             _print(findings)
         if findings["would_run"] is None:
             raise typer.Exit(NOT_AVAILABLE)
+
+
+def compile_everything() -> None:
+    """Compile, or load from numba's cache, all kernels of the embedded backend and of the
+    noncompartmental analysis: a minute or two where nothing is compiled yet.
+    """
+    import numpy as np
+
+    from ..models.system.examples import yardstick_system
+    from ..nca import nca
+    from ..simulation.run import simulate_system
+    from ..solvers.embedded.backend import warm_up
+
+    warm_up(everything=True)
+    simulate_system(yardstick_system(1), "100 mg oral q12h ss", [0.0, 1.0])
+    times = np.arange(1.0, 9.0)
+    nca((times, np.tile(np.exp(-times), (64, 1))), dose=1.0, route="oral")
 
 
 def examine() -> dict:

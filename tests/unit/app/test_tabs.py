@@ -158,3 +158,15 @@ def test_the_model_tab_has_a_tree_and_sliders(page):
     page.slider(key=f"model.slider.{name}").set_value(1.5).run()
     assert not page.exception and not page.error
     assert any("Organism" in block.value for block in page.code)
+
+
+def test_a_first_dose_comes_from_animals_and_has_a_report():
+    pytest.importorskip("torch_geometric")
+    from pbpk_hybrid.app.translation import first_dose, report_of
+
+    rat = "rat: clearance=35 mL/min/kg, volume=1.1 L/kg"
+    found = first_dose(rat, "CC(=O)Nc1ccc(O)cc1", "100 mg oral", "", "rat: 60 mg/kg", n=10)
+    assert found.starting_dose == pytest.approx(58.1, rel=0.02)
+    assert b"<html" in report_of(found)[:300]
+    with pytest.raises(ph.InputError, match="NOAEL"):
+        first_dose(rat, "CCO", "100 mg oral", "", "60 mg/kg")

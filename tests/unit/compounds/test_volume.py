@@ -117,6 +117,5 @@ def test_curated_drugs_use_their_measured_volume_where_that_was_validated_best()
         "sufentanil",
     ]
     assert any(
-        "Na,K-ATPase" in note and "binding_organs" in note
-        for note in get_compound("digoxin").notes
+        "Na,K-ATPase" in note and "binding_organs" in note for note in get_compound("digoxin").notes
     )

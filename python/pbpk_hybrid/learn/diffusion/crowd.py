@@ -33,7 +33,7 @@ from .sampler import Flow
 Columns = dict[str, np.ndarray]
 DIMENSION = len(MEASURED) + 1  #: of noise: what is measured, and the residual of filtration
 
-PILOT = 4000  #: people drawn to learn how many satisfy a condition
+PILOT = (1500, 4000)  #: fewest and most people drawn to learn how many satisfy a condition
 _EASY = 0.1  # share inside from which people are drawn and taken or left
 _QUARTER = 0.25  # kept at each level
 _LEVELS = 40
@@ -217,7 +217,7 @@ class Maker:
             return Found(self.fresh(n, goal, rng), 1.0, 0)
         if start is not None:
             return Found(self._weighted(start, n, goal, rng), np.nan, 0)
-        pilot = self.fresh(PILOT, goal, rng)
+        pilot = self.fresh(int(np.clip(4 * n, *PILOT)), goal, rng)
         off = goal.off(pilot.columns)
         share = float((off == 0).mean())
         if share >= _EASY and goal.log_weight is None:

@@ -3,7 +3,8 @@
 In vivo clearance belongs to the species' reference individual; a total one is split by
 the fraction excreted, a hepatic one stands beside filtration (fraction unbound x GFR x
 ``gfr_fraction``). It is turned into intrinsic clearance per gram of liver and into renal
-clearance per GFR there, and scaled to each subject by liver mass and GFR. In vitro
+clearance per GFR there, and scaled to each subject by liver mass and GFR; net secretion is limited
+by the kidney's blood flow. In vitro
 clearance is scaled by each subject's own liver mass and cells or microsomal protein per
 gram.
 
@@ -77,8 +78,8 @@ def elimination_parameters(
             compound=compound.name,
             subjects=_labels(physiology),
         )
-    renal = renal_clearance(gfr, fu, fraction)
     kidney = of_organ(physiology, "blood_flow", "kidney")
+    renal = _renal(reference, gfr, kidney * blood_to_plasma, fraction)
     too_much = renal / blood_to_plasma > kidney
     if np.any(too_much):
         s = int(np.flatnonzero(too_much)[0])
@@ -90,6 +91,37 @@ def elimination_parameters(
             hint="check fraction_excreted_renal, gfr_fraction and blood_to_plasma_ratio",
         )
     return {"clint.liver": clint, "clearance_renal": renal}
+
+
+def _renal(
+    reference: ReferenceBody, gfr: np.ndarray, flow: np.ndarray, fraction: float | np.ndarray
+) -> np.ndarray:
+    """Renal plasma clearance [L/h], (n_subjects,).
+
+    What is filtered is proportional to GFR. What is secreted beyond it cannot exceed the flow
+    through the kidney: its intrinsic clearance in a well-stirred kidney is proportional to GFR, so
+    that the reference individual clears what was measured and nobody more than flows in.
+
+    Parameters
+    ----------
+    gfr
+        Of the subjects [L/h].
+    flow
+        Flow of drug in plasma terms, blood flow x blood:plasma ratio, of their kidneys [L/h].
+    fraction
+        Renal clearance over fu GFR in the reference individual.
+    """
+    fu = reference.compound.fraction_unbound_plasma
+    if np.ndim(fraction) or not fraction > 1:
+        return renal_clearance(gfr, fu, fraction)
+    person = reference.individual
+    own_gfr = float(person.variables["gfr"].values[0])
+    measured = renal_clearance(own_gfr, fu, fraction)
+    limit = float(of_organ(person, "blood_flow", "kidney")[0]) * reference.blood_to_plasma
+    if not measured < limit:  # more than flows in where it was measured: refused below
+        return renal_clearance(gfr, fu, fraction)
+    intrinsic = measured / (1 - measured / limit) * (gfr / own_gfr)
+    return flow * intrinsic / (flow + intrinsic)
 
 
 def _on_its_basis(

@@ -30,7 +30,8 @@ from .transporters import TRANSPORTER_PHENOTYPES, with_transporters
 
 #: group -> filters of ``sample_population``. Ages as in FDA's guidance on pediatric studies
 #: (neonates to 1 month, infants to 2 years, children to 12, adolescents to 18) and ICH E7 (the
-#: elderly from 65); classes of BMI as of the World Health Organization
+#: elderly from 65); classes of BMI as of the World Health Organization, up to the largest of the
+#: survey
 GROUPS: dict[str, dict[str, Any]] = {
     "neonates": {"age": (0.0, 1 / 12)},
     "infants": {"age": (1 / 12, 2.0)},
@@ -40,10 +41,10 @@ GROUPS: dict[str, dict[str, Any]] = {
     "elderly": {"age": (65.0, 89.99)},
     "underweight": {"bmi": (10.0, 18.49)},
     "overweight": {"bmi": (25.0, 29.99)},
-    "obese": {"bmi": (30.0, 100.0)},
+    "obese": {"bmi": (30.0, 86.5)},
     "obese class 1": {"bmi": (30.0, 34.99)},
     "obese class 2": {"bmi": (35.0, 39.99)},
-    "obese class 3": {"bmi": (40.0, 100.0)},
+    "obese class 3": {"bmi": (40.0, 86.5)},
 }
 #: ages [year] of women who are drawn to be pregnant, where nothing else is asked
 PREGNANT_AGES = (18.0, 45.0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from ...models.system.derivatives import parameter_names
 from ..base import Availability, Problem, SolverOptions, Status, Trajectories, smallest_problem
 from ..signs import judge_signs
 from ..threads import run_in_threads, thread_count
@@ -102,8 +104,18 @@ def _retry_failed(problem: Problem, options: SolverOptions, result: Trajectories
                 whole[s] = getattr(once, name)[0]
 
 
-def warm_up() -> None:
-    """Compile (or load from numba's disk cache) everything `solve` needs, on a system of
-    two states.
+def warm_up(everything: bool = False) -> None:
+    """Compile (or load from numba's disk cache) what `solve` needs, on a system of two states.
+
+    Parameters
+    ----------
+    everything : bool
+        Also sensitivities, exact solutions and steady states, which not every run needs.
     """
-    EmbeddedBackend().solve(smallest_problem(), SolverOptions(threads=1))
+    problem, options = smallest_problem(), SolverOptions(threads=1)
+    EmbeddedBackend().solve(problem, options)
+    if not everything:
+        return
+    first = parameter_names(problem.system)[:1]
+    EmbeddedBackend().solve(replace(problem, parameters=first), options)
+    EmbeddedBackend().solve(problem, replace(options, method="expm"))

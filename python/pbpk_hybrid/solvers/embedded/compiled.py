@@ -8,15 +8,24 @@ run.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core import event
 
 #: files of this folder that call kernels, and that no kernel takes anything from
-WITHOUT_KERNELS = ("backend.py", "event_lanes.py", "pack.py", "run.py", "stops.py")
+WITHOUT_KERNELS = (
+    "backend.py",
+    "event_lanes.py",
+    "flows.py",
+    "pack.py",
+    "run.py",
+    "stops.py",
+)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -36,6 +45,32 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return compiled
+
+
+class _Notice(event.Listener):
+    """Says that a kernel is compiled which takes long, before it does: once for each kind."""
+
+    def __init__(self) -> None:
+        self.said: set[str] = set()
+
+    def on_start(self, event: Any) -> None:
+        name = event.data["dispatcher"].py_func.__name__
+        if name != "integrate_packs":
+            return
+        what = "with sensitivities " if "SensitivityArrays" in str(event.data["args"]) else ""
+        if what not in self.said:
+            self.said.add(what)
+            logging.getLogger("pbpk_hybrid").warning(
+                "pbpk_hybrid: compiling the integrator %s(once on this machine, up to a minute; "
+                "'pbpk-hybrid doctor --warm' does it beforehand)",
+                what,
+            )
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Notice())
 
 
 @cache

@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError
-from ..bodies import draw_bodies
+from ..bodies import draw_bodies, estimated_gfr
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
 from ..species import reference
@@ -38,7 +38,7 @@ from .redraws import (
     joined,
 )
 from .selection import Selection, female_fraction, select
-from .survey import ADULT_AGE, Survey, adults, estimated_gfr, said_of_the_oldest, taken
+from .survey import ADULT_AGE, Survey, adults, said_of_the_oldest, taken
 from .variability import CUT, GFR_SD_LN, truncated_normal
 
 SOURCES = (

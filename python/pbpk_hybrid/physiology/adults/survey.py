@@ -136,16 +136,6 @@ def said_of_the_oldest(age: np.ndarray) -> dict[str, str]:
     return {"over_79": text} if count else {}
 
 
-def estimated_gfr(people: Survey) -> np.ndarray:
-    """(person,) GFR [L/h] about which filtration scatters, see :func:`..bodies.expected_gfr`."""
-    from ..bodies import expected_gfr
-    from .body import People
-
-    return expected_gfr(
-        People(people.male, people.age, people.body_weight, people.height), people.serum_creatinine
-    )
-
-
 def taken(people: Survey, rows: np.ndarray) -> Survey:
     """Some people, by number or mask."""
     return Survey(*(getattr(people, field.name)[rows] for field in fields(Survey)))

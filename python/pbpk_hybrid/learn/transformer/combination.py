@@ -88,23 +88,19 @@ def combined(network: Forecast, batch: Batch, weights: Weights | None = None) ->
 
 def _judged(batch: Batch, forecasts: list[Forecast]) -> Tensor:
     """(B, forecasts) ln density of the last samples, each given those before it."""
-    most = min(_JUDGED, int(batch.obs_mask.sum(axis=1).max()))
-    return sum(_judged_at(batch, forecasts, back) for back in range(1, most + 1))
-
-
-def _judged_at(batch: Batch, forecasts: list[Forecast], back: int) -> Tensor:
-    """(B, forecasts) ln density of the sample `back` from the end given those before it, 0 where
-    there is none.
-    """
     count = batch.obs_mask.sum(axis=1)
+    most = min(_JUDGED, int(count.max()))
+    # every patient once for each of the last samples, so that one call forecasts all
+    back = np.repeat(np.arange(1, most + 1), len(batch))
+    every = batch.take(np.tile(np.arange(len(batch)), most))
+    count = np.tile(count, most)
     at = np.maximum(count - back, 0)
     shown = replace(
-        batch,
-        obs_mask=batch.obs_mask & (np.arange(batch.obs_mask.shape[1]) < at[:, None]),
-        **{f"query_{name}": _at(getattr(batch, f"obs_{name}"), at) for name in _ASKED},
+        every,
+        obs_mask=every.obs_mask & (np.arange(every.obs_mask.shape[1]) < at[:, None]),
+        **{f"query_{name}": _at(getattr(every, f"obs_{name}"), at) for name in _ASKED},
     )
-    asked = prepare(shown)
-    applies = torch.as_tensor(count >= back)
+    asked, applies = prepare(shown), torch.as_tensor(count >= back)
     out = []
     for forecast in forecasts:
         mixture = forecast(shown)
@@ -114,7 +110,7 @@ def _judged_at(batch: Batch, forecasts: list[Forecast], back: int) -> Tensor:
             mixture.log_density(asked.query_log),
         )[:, 0]
         density = torch.nan_to_num(density, nan=_LEAST_LOG_DENSITY).clamp_min(_LEAST_LOG_DENSITY)
-        out.append(torch.where(applies, density, 0.0))
+        out.append(torch.where(applies, density, 0.0).unflatten(0, (most, -1)).sum(dim=0))
     return torch.stack(out, dim=1)
 
 

@@ -10,24 +10,20 @@ corpus shows the network such curves in training (:func:`.corpus_measurement._co
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from .batch import Batch
-from .curve_fit import CurvePrior
 from .curve_population import people_prior
 from .features import Prepared, prepare
-from .hypotheses import Column, curve_parameters, initial_hypotheses, log_concentration
+from .hypotheses import Column, curve_parameters, log_concentration
 from .superposition import responses
 
 #: most other patients that are seen as tokens, about as many as in training; the typical
 #: curve is of all
 _MOST_TOKENS = 8
-_STARTS = 6
-_ITERATIONS = 60
+_ITERATIONS = 12
 #: no typical curve for bodies that differ by more than this in ln weight
 _APART = 1.1
 #: strength of the pull to the starting point, and where residuals begin to count linearly
@@ -38,7 +34,9 @@ class TypicalCurve:
     """Fitted to `others`; :meth:`put` gives it to patients."""
 
     def __init__(self, others: Batch) -> None:
-        seen = self._seen = prepare(others)
+        seen = prepare(others)
+        #: the prior that all of the others make for the curve of the next patient
+        self.people = people_prior(seen)
         self.oral = {bool(o) for o in others.dose_oral[others.dose_mask]}
         self.site = (
             int(np.bincount(others.obs_site[others.obs_mask]).argmax())
@@ -46,12 +44,7 @@ class TypicalCurve:
             else -1
         )
         self.log_weight = np.log(others.body_weight)
-        self.raw = _fit(seen, self.site) if self.site >= 0 else None
-
-    @cached_property
-    def people(self) -> CurvePrior:
-        """The prior that all of the others make for the curve of the next patient."""
-        return people_prior(self._seen)
+        self.raw = _fit(seen, self.site, self.people.mean) if self.site >= 0 else None
 
     @torch.no_grad()
     def put(self, batch: Batch) -> None:
@@ -81,10 +74,9 @@ class TypicalCurve:
             setattr(batch, name, np.where(where, curve, getattr(batch, name)))
 
 
-def _fit(p: Prepared, site: int) -> Tensor:
-    """(15,) raw parameters: the best of several starting points, all descended at once."""
-    start = initial_hypotheses(_STARTS)
-    start[:, 0] = start[torch.arange(_STARTS) // 2 * 2, 0]
+def _fit(p: Prepared, site: int, people: Tensor) -> Tensor:
+    """(15,) raw parameters, descended to from the mean of the curves of the `people`."""
+    start = torch.nn.functional.pad(people, (0, Column.COUNT - len(people)))[None]
     raw = start.clone().requires_grad_(True)
     mask = p.obs_mask & (p.obs_site == site)
     count = mask.sum().clamp_min(1)
@@ -111,8 +103,7 @@ def _fit(p: Prepared, site: int) -> Tensor:
 
     with torch.enable_grad():
         descent.step(closure)
-    cost = each().detach()
-    return raw.detach()[torch.nan_to_num(cost, nan=torch.inf).argmin()]
+    return torch.where(torch.isfinite(raw.detach()), raw.detach(), start)[0]
 
 
 def with_context(batch: Batch, others: Batch, typical: TypicalCurve | None = None) -> None:

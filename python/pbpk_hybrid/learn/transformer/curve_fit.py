@@ -96,7 +96,7 @@ def slopes(patients: Prepared, time: Tensor, theta: Tensor) -> tuple[Tensor, Ten
 
 @torch.no_grad()
 def fit_curves(
-    patients: Prepared, prior: CurvePrior, start: Tensor, use: Tensor, iterations: int = 5
+    patients: Prepared, prior: CurvePrior, start: Tensor, use: Tensor, iterations: int = 4
 ) -> Fitted:
     """Most probable curves from the samples of `use`.
 

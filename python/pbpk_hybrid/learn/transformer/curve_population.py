@@ -26,7 +26,7 @@ FILE = Path(__file__).parents[1] / "data" / "forecaster" / "curve_prior.json"
 #: how many people the covariance of a usual compound counts for, and the error of a usual assay
 _USUAL_PEOPLE, _USUAL_SAMPLES, _USUAL_SIGMA = 12.0, 12.0, 0.15
 _LEAST_SIGMA, _MOST_SIGMA = 0.05, 0.6
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _of_people(seen: Prepared, use: Tensor, priors: Priors, rounds: int) -> Curv
         return CurvePrior(compounds.mean, compounds.covariance + priors.people, compounds.sigma)
     # first the curve they have in common, if each is fitted by himself
     wide = CurvePrior(compounds.mean, compounds.covariance, 2 * _USUAL_SIGMA)
-    first = fit_curves(seen, wide, starts(wide, len(use)), use, iterations=6)
+    first = fit_curves(seen, wide, starts(wide, len(use)), use, iterations=4)
     best = first.objective.argmin(dim=1)
     theta = first.theta[torch.arange(len(best)), best]
     prior = CurvePrior(theta[people].median(dim=0).values, priors.people, _USUAL_SIGMA)

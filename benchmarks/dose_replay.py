@@ -231,14 +231,18 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=300.0, help="CPU seconds of each study")
     parser.add_argument("--studies", default=",".join(STUDIES))
     given = parser.parse_args()
-    found = []
+    kept = RESULTS / "dose_replay.json"
+    before = json.loads(kept.read_text(encoding="utf-8"))["studies"] if kept.exists() else []
+    found = {s["study"]: s for s in before}  # studies that are not run again stay
     for name in given.studies.split(","):
-        found.append(replay(name, given.folds, given.limit))
-        print(summary(found[-1]), found[-1]["priors"], flush=True)
-        text = markdown([summary(f) for f in found])
+        new = replay(name, given.folds, given.limit)
+        found[name] = summary(new) | {"priors": new["priors"]}
+        print(found[name], flush=True)
+        rows = [found[n] for n in STUDIES if n in found]
+        text = markdown(rows)
         (RESULTS / "dose_replay.md").write_text(text, encoding="utf-8")
-        stored = {"machine": machine(), "studies": [summary(f) for f in found]}
-        (RESULTS / "dose_replay.json").write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        stored = {"machine": machine(), "studies": rows}
+        kept.write_text(json.dumps(stored, indent=1), encoding="utf-8")
     print(text)
 
 

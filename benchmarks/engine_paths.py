@@ -168,11 +168,15 @@ def _antibody(quick: bool):
     return lambda: ph.simulate_system(model, "300 mg iv", _grid(672, 12.0), compartments=["plasma"])
 
 
-def _nca(quick: bool):
-    import pbpk_hybrid as ph
+def _nca(times_more: int):
+    def build(quick: bool):
+        import pbpk_hybrid as ph
 
-    result = ph.simulate("theophylline", "320 mg oral", _people(quick), compartments=["plasma"])
-    return lambda: ph.nca(result)
+        people = ph.sample_population(times_more * _n(quick), seed=1)
+        result = ph.simulate("theophylline", "320 mg oral", people, compartments=["plasma"])
+        return lambda: ph.nca(result)
+
+    return build
 
 
 NAMED = [
@@ -374,7 +378,15 @@ ROWS = (
         0.5,
         to_base=True,
     ),
-    Row("nca", "nca of simulated curves", "us/profile", _per_subject, _nca, 3),
+    Row("nca", "nca of 1,000 simulated curves", "us/profile", _per_subject, _nca(1), 3),
+    Row(
+        "nca-many",
+        "nca of 10,000 simulated curves",
+        "us/profile",
+        lambda quick: 0.1 * _per_subject(quick),
+        _nca(10),
+        3,
+    ),
     Row("plain", "midazolam, 97 times, solve", "us/subject", _per_subject, _midazolam([]), 1e9),
     Row(
         "sensitivities",

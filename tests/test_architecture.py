@@ -98,7 +98,13 @@ ALLOWED = {
         "results",
         "nca",
         "plots",
+        "report",
+        "physiology",
+        "models",
+        "interchange",
+        "estimation",
         "learn",
+        "translation",
         "cli",
     },
     "compare": {

@@ -193,3 +193,17 @@ def test_one_who_has_no_steady_state_does_not_keep_it_from_the_others():
     before = after - 100.0
     assert 10.0 * np.log(after / before) + 100.0 == pytest.approx(12 * 20.0, rel=1e-6)
     np.testing.assert_allclose(body[5], body[0], rtol=1e-9)
+
+
+def test_absurd_rates_do_not_overflow_the_counts_of_steps():
+    fast = System(("a", "b"), [0, 1], [0, 0], [[-1e25, 1e25]])
+    problem = Problem(fast, stop_table((-1, 0.0, ADD, 0, 1.0)), np.array([1.0, 500.0]), ("a", "b"))
+    np.testing.assert_allclose(solve(problem).amount[0], [[0.0, 1.0], [0.0, 1.0]], atol=1e-9)
+
+
+def test_nothing_leaves_anywhere():
+    still = System(("a", "b"), [0], [0], [[0.0]])
+    stops = stop_table((-1, 1.0, ADD, 0, 2.0), (-1, 2.0, RATE, 1, 3.0), (-1, 4.0, RATE, 1, -3.0))
+    got = solve(Problem(still, stops, np.array([0.0, 3.0, 9.0]), ("a", "b"), areas=("a",)))
+    np.testing.assert_allclose(got.amount[0], [[0, 0], [2, 3], [2, 6]], rtol=1e-12)
+    np.testing.assert_allclose(got.area[0, :, 0], [0, 4, 16], rtol=1e-12)

@@ -21,6 +21,7 @@ CURVE = {"dose": "1 mg/kg iv", "times": [1, 2, 4], "concentrations": [4.0, 2.0, 
         ({"dose": "100 mg oral", "target_exposure": "AUC 5 mg*h/L"}, "either"),
         ({"dose": "100 mg oral q24h x7"}, "interval= repeats it"),
         ({"dose": "2 mg/kg oral"}, "one dose in mg"),
+        ({"dose": "0 mg oral"}, "> 0 mg"),
         ({"dose": "100 mg oral", "route": "iv"}, "route"),
         ({"dose": "100 mg oral", "route": "sc"}, "oral or iv"),
         ({"dose": "100 mg oral", "n": 3}, "at least 10"),
@@ -100,3 +101,14 @@ def test_nothing_known_is_nothing_predicted():
 def test_a_name_that_is_neither_compound_nor_structure_is_refused_as_a_name():
     with pytest.raises(ph.UnknownNameError):
         ph.first_in_human("paracetamool", RAT, dose="100 mg oral")
+
+
+def test_what_the_compound_itself_says_of_people_is_used():
+    """Warfarin binds to 99 %: without its measured fraction unbound 4 % would be assumed."""
+    from pbpk_hybrid.translation.prediction import _with_own_values
+
+    notes: list[str] = []
+    known = _with_own_values(ph.get_compound("warfarin"), RAT, notes)
+    assert known["human"]["fraction_unbound"] < 0.02 and "in vitro, human" in notes[0]
+    given = {"human": {"fraction_unbound": 0.5}}
+    assert _with_own_values(ph.get_compound("warfarin"), given, []) == given

@@ -76,7 +76,7 @@ def test_people_of_the_diffusion_model_are_the_same_in_a_file_and_a_store(tmp_pa
     file = ph.open_results(tmp_path / "p.nc", schema="physiology")
     store = ph.open_results(tmp_path / "p.zarr", schema="physiology")
     same_people(file, store)
-    for told in ("seed", "projected_fraction", "rejected_fraction"):
+    for told in ("seed", "probability", "people_trained_on_like_that"):
         assert file.attrs[told] == pytest.approx(store.attrs[told], rel=1e-12)
 
 

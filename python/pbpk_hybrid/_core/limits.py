@@ -61,7 +61,7 @@ LIMITS: dict[str, Limit] = {
     "json_bytes": Limit(200_000_000, "bytes", "a JSON file: a snapshot of PK-Sim"),
     "text_depth": Limit(100, "levels", "nesting of JSON, TOML and YAML"),
     "xml_bytes": Limit(400_000_000, "bytes", "a simulation of PK-Sim (XML, pkml), unpacked"),
-    "xml_elements": Limit(2_000_000, "elements", "elements of such a simulation"),
+    "xml_elements": Limit(1_000_000, "elements", "elements of such a simulation"),
     "xml_depth": Limit(500, "levels", "nesting of any XML"),
     "sbml_bytes": Limit(20_000_000, "bytes", "an SBML file, unpacked"),
     "sbml_elements": Limit(500_000, "elements", "elements of an SBML file"),

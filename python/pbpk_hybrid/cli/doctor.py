@@ -27,6 +27,7 @@ _EXTRAS = {
     "julia": ("juliacall",),
     "diffeqpy": ("diffeqpy",),
     "scale": ("dask", "distributed", "zarr"),
+    "report": ("python-docx", "reportlab"),
     "test": ("pytest", "hypothesis", "casadi"),
 }
 _VARIABLES = (

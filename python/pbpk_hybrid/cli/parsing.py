@@ -84,7 +84,9 @@ def parse_settings(settings: list[str] | None, ka: str | None = None) -> dict[st
     if ka is not None:
         if "absorption_rate" in found:
             raise InputError("--ka", ka, "the absorption rate once, by --ka or by --set")
-        found["absorption_rate"] = ka
+        # the option's own unit, as --age and --times have theirs
+        plain = re.fullmatch(rf"\s*{NUMBER.pattern}\s*", ka, re.ASCII)
+        found["absorption_rate"] = f"{ka.strip()} 1/h" if plain else ka
     return found
 
 

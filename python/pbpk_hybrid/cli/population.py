@@ -34,6 +34,7 @@ _SHOWN = (
 #: attribute of the population -> the sentence that it ends
 _REMARKS = {
     "extrapolated": "no training data in the given range of",
+    "over_79": "assumed, people over 79:",
     "beyond_training": "outside the range of the training data, nobody is drawn:",
 }
 

@@ -31,7 +31,7 @@ from ..models.expressions.tree import (
 #: operations of all formulas of a file
 MOST_LEVELS, MOST_CALLS, MOST_ARGUMENTS, MOST_OPERATIONS = 150, 50, 10_000, 2_000_000
 #: operations of functions, each written out where it is called
-MOST_WRITTEN = 500_000
+MOST_WRITTEN = 300_000
 
 #: Avogadro's constant as SBML Level 3 Version 1, section 3.4.6 sets it (CODATA 2006)
 AVOGADRO = 6.02214179e23

@@ -86,7 +86,8 @@ def read_profiles(data: Any, compartment: str, lloq: Any, compound: str | None =
     InputError, SchemaError, UnknownNameError
         Input that cannot be used.
     """
-    if is_table(data):
+    # whether a Dataset has columns takes xarray longer than the analysis of a hundred curves
+    if not isinstance(data, xr.Dataset) and is_table(data):
         from .tables import read_profile_table
 
         data = read_profile_table(data).observations
@@ -489,15 +490,21 @@ def clean(
     head = np.where(any_good, np.argmax(good, axis=1) if width else 0, width)
     final = np.where(any_good, width - 1 - np.argmax(good[:, ::-1], axis=1) if width else 0, width)
     index = np.arange(width)
-    early, late = index < head[:, None], index > final[:, None]
+    early, late = lambda: index < head[:, None], lambda: index > final[:, None]
     for where, rule in (
         (early, options.blq_first),
         (late, options.blq_last),
-        (~early & ~late, options.blq_middle),
+        (lambda: ~early() & ~late(), options.blq_middle),
     ):
         if rule == "drop":
-            keep &= ~(blq & where)
+            keep &= ~(blq & where())
     value = np.where(blq, 0.0, value)
+    if (
+        width and keep.all() and not np.any(good & ~(value > 0))
+    ):  # a simulation: nothing to close up
+        end = np.where(any_good, final, -1)
+        nothing = np.zeros(len(value), dtype=bool)
+        return Block(rows, time, value, end, np.clip(end, 0, None) + offset, nothing, negative)
     count = keep.sum(axis=1)
     packed = index < count[:, None]
     if np.array_equal(keep, packed):  # nothing to close up: the usual case of a simulation

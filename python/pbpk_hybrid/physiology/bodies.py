@@ -40,7 +40,7 @@ from .adults.body import (
 )
 from .adults.fixed_organs import FixedOrgan, known_scores, put_in
 from .adults.redraws import hard_rules_hold
-from .adults.survey import ADULT_AGE
+from .adults.survey import ADULT_AGE, Survey
 from .adults.variability import (
     CUT,
     FAT_SD_LOGIT,
@@ -216,6 +216,12 @@ def expected_gfr(people: People, creatinine: np.ndarray) -> np.ndarray:
     return np.where(grown == 1, adult, np.where(grown == 0, child, between))
 
 
+def estimated_gfr(people: Survey) -> np.ndarray:
+    """(person,) GFR [L/h] about which filtration of people of the survey scatters."""
+    bodies = People(people.male, people.age, people.body_weight, people.height)
+    return expected_gfr(bodies, people.serum_creatinine)
+
+
 def residual_of_gfr(people: People, creatinine: np.ndarray, gfr: np.ndarray) -> np.ndarray:
     """(person,) how many standard deviations a GFR [L/h] is from the expected one."""
     return np.log(gfr / expected_gfr(people, creatinine)) / GFR_SD_LN
@@ -365,6 +371,7 @@ def _soft_of_adults(people: People, mass: np.ndarray) -> np.ndarray:
 __all__ = [
     "Expected",
     "draw_bodies",
+    "estimated_gfr",
     "expected",
     "expected_gfr",
     "residual_of_gfr",

@@ -84,7 +84,7 @@ def draw_cohort(
     -------
     xarray.Dataset
         Schema ``physiology`` with dask arrays on the store. For people of the diffusion model
-        the attributes ``rejected_fraction``, ``projected_fraction`` and ``mirrored_fraction``
+        the attributes ``probability`` and ``people_trained_on_like_that``
         are means over all of them.
 
     Raises

@@ -30,7 +30,12 @@ from .._core.store_files import check_store, codecs, digest, open_store
 #: value: readers would take a declared one for a mask and return floats
 _UNREACHED = -1
 #: attributes of chunks: the store has their mean over the subjects, or their sum
-AVERAGED = ("rejected_fraction", "projected_fraction", "mirrored_fraction", "redrawn_fraction")
+AVERAGED = (
+    "rejected_fraction",
+    "redrawn_fraction",
+    "probability",
+    "people_trained_on_like_that",
+)
 SUMMED = ("soft_rule_exceptions", "replaced_people")
 #: least number of characters of a column of text: the first subjects need not have the longest
 _WIDTH = 32

@@ -1,9 +1,11 @@
-"""Linear systems solved exactly, by matrix exponentials: a fast path for few subjects and
-the oracle for the integrator.
+"""Linear systems solved exactly, by matrix exponentials: the quick way for doses at many
+times, and the oracle for the integrator.
 
-Between stops y(t + d) = exp(K d) y(t) + (integral of exp(K s) ds over 0..d) u. Both come
-from one exponential of the augmented matrix [[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC
-23:395), by scaling and squaring (Higham 2005), good to about 1e-13.
+Subjects go in packs (:mod:`.embedded.propagators`). What follows is for models of very many
+states or of absurd rates, one subject after the other: between stops y(t + d) = exp(K d) y(t) +
+(integral of exp(K s) ds over 0..d) u. Both come from one exponential of the augmented matrix
+[[K, u], [0, 0]] d (Van Loan 1978, IEEE TAC 23:395), by scaling and squaring (Higham 2005), good to
+about 1e-13.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def _in_packs(
     problem: Problem, options: SolverOptions, progress: Callable[[int], None] | None
 ) -> tuple[Trajectories, np.ndarray]:
     """All subjects by :mod:`.embedded.propagators`, and the smallest guarded amount of each."""
-    from .embedded.flows import LinearFlow
+    from .embedded.flows import MOST_LEVELS, LinearFlow
     from .embedded.lanes import LANES, aligned_lanes
     from .embedded.pack import pack_count, to_lanes
     from .embedded.propagators import propagate_packs
@@ -102,6 +104,8 @@ def _in_packs(
     )
     flow, weight, k_value = linear.packed
     delta, levels = linear.ladders(*_step_lengths(problem))
+    if levels.max(initial=1) > MOST_LEVELS:
+        return _one_by_one(problem, options, progress)
     stops = pack_stops(_on_rates(problem.stops, infused, system.n_states), n_subjects, linear.place)
     start = np.zeros((len(problem.start), linear.n))
     start[:, : system.n_states] = problem.start
@@ -170,7 +174,7 @@ def _in_packs(
 def _step_lengths(problem: Problem) -> tuple[float, float]:
     """(the most frequent, the longest) time [h] between two moments that matter."""
     stops = problem.stops
-    moments = [[problem.start_time], problem.times]
+    moments: list[np.ndarray] = [np.array([problem.start_time]), problem.times]
     if stops.shared:
         moments.append(stops.time[stops.time < problem.times[-1]])
     gaps = np.diff(np.unique(np.concatenate(moments)))

@@ -147,7 +147,7 @@ class _Dosing:
 
     def _linear_in_packs(self, entries, settle: bool) -> tuple[np.ndarray, np.ndarray]:
         """All subjects by the kernel of :mod:`.embedded.propagators`."""
-        from .embedded.flows import LinearFlow
+        from .embedded.flows import MOST_LEVELS, LinearFlow
         from .embedded.lanes import LANES, aligned_lanes
         from .embedded.pack import pack_count, to_lanes
         from .embedded.propagators import steady_packs
@@ -156,6 +156,8 @@ class _Dosing:
         linear = LinearFlow(self.system, *entries, infused=[self.state])
         flow, _, k_value = linear.packed
         delta, levels = linear.ladders(self.interval, self.interval)
+        if levels.max(initial=1) > MOST_LEVELS:
+            return self._linear_one_by_one(settle)
         lanes = lambda v: to_lanes(np.reshape(v, (-1, 1)), n_subjects)
         packs = pack_count(n_subjects)
         before, y = aligned_lanes(packs, linear.n), aligned_lanes(packs, linear.n)
@@ -419,14 +421,15 @@ class _CycleStep:
     def of(
         cls, system: System, interval: float, path: np.ndarray, keep: np.ndarray
     ) -> _CycleStep | None:
-        """From the states inside a cycle; None where the system has too many states.
+        """From the states inside a cycle; None where the system has too many states, or rates
+        beyond all bounds.
 
         Parameters
         ----------
         path : (n_subjects, n_parts + 1, n_states)
         keep : (n_states,) states that have a steady state
         """
-        from .embedded.flows import MOST_STATES, LinearFlow
+        from .embedded.flows import MOST_LEVELS, MOST_STATES, LinearFlow
         from .embedded.lanes import aligned_lanes
         from .embedded.propagators import factor_cycles
 
@@ -442,6 +445,8 @@ class _CycleStep:
             return None
         ladders = [p.ladders(t, t) for p, t in zip(parts, lengths, strict=True)]
         delta, levels = (np.stack(a) for a in zip(*ladders, strict=True))
+        if levels.max(initial=1) > MOST_LEVELS:
+            return None
         k_value = np.stack([p.packed[2] for p in parts])
         n_kept = parts[0].n_kept
         f, spare = parts[0].scratch(levels)

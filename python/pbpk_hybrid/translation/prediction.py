@@ -373,6 +373,8 @@ def _given(
         raise InputError(
             "dose", str(dose), 'one dose in mg, "100 mg oral"', hint="interval= repeats it"
         )
+    if not rows["amount"][0] > 0:
+        raise InputError("dose", str(dose), "an amount > 0 mg")
     ways = {"oral": "oral", "iv_bolus": "iv"}
     kind = str(rows["route"][0])
     if kind == "iv_infusion":
@@ -492,7 +494,7 @@ def _with_own_values(
         )
         if value
     }
-    if "human" in known or drug.species != "human" or not own:
+    if "human" in known or drug.species not in (None, "human") or not own:
         return known
     notes.append(f"in vitro, human: {', '.join(f'{k} {v:.3g}' for k, v in own.items())}")
     return {**known, "human": own}

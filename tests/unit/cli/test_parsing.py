@@ -68,3 +68,11 @@ def test_only_profiles_of_the_same_dose_and_route_are_compared():
 
 def test_nothing_is_published_of_unknown_compounds_and_none_can_be_asked_for():
     assert published("mine", "human") is None and published("theophylline", "human", "none") is None
+
+
+def test_ka_is_in_its_own_unit_or_in_the_one_it_says():
+    from pbpk_hybrid.cli.parsing import parse_settings
+
+    assert parse_settings(None, "1.5") == {"absorption_rate": "1.5 1/h"}
+    assert parse_settings(None, "0.02 1/min") == {"absorption_rate": "0.02 1/min"}
+    assert parse_settings(None, "fast") == {"absorption_rate": "fast"}

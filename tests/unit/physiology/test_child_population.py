@@ -153,3 +153,8 @@ def test_children_are_within_the_growth_charts_at_the_right_share():
             inside = np.mean(np.abs(z) < 1.8808)
             # 94 % of about 1,000 children, each drawn from some hundreds of the survey by weight
             assert inside == pytest.approx(0.94, abs=0.03), (name, low)
+
+
+def test_people_over_79_are_named_as_assumed():
+    assert "moved on" in ph.sample_population(20, seed=1, age=(75, 90)).attrs["over_79"]
+    assert "over_79" not in ph.sample_population(5, seed=1).attrs

@@ -31,8 +31,10 @@ from pbpk_hybrid.interchange import (
 )
 from pbpk_hybrid.interchange.pksim_population import read_individuals
 from pbpk_hybrid.learn import PCDM, Forecaster, NeuralAllometry
+from pbpk_hybrid.learn.transformer.config import ForecasterConfig
 from pbpk_hybrid.models.expressions.parser import parse_expression
 from pbpk_hybrid.nca.tables import read_profile_table
+from pbpk_hybrid.physiology.plausibility.httk_population import read_httk_population
 from pbpk_hybrid.results import open_results, save_results
 
 
@@ -988,3 +990,64 @@ for _kind, _read in {"forecaster": Forecaster.load, "allometry": NeuralAllometry
     ):
         _content, _words = _CHECKPOINTS[_name]
         file_case(f"checkpoint of the {_kind}: {_name}", _words, _read, ".safetensors", _content)
+
+
+# ---- models, conditions and settings as text ------------------------------------------------------
+def written(text: str):
+    """dA/dt = text."""
+    return ph.ode_model(rates={"A": text}, start={"A": 1.0}, parameters={"k": 1.0}).simulate([0, 1])
+
+
+for _name, (_text, _words) in {
+    "brackets": ("(" * 50_000 + "A" + ")" * 50_000, "brackets|levels"),
+    "powers of powers": ("9^9^9^9^9*A", ""),
+    "a number beyond floats": ("-1e999*A", "computer holds"),
+    "a call of Python": ("__import__('os').system('touch pwned')", "."),
+    "two hundred thousand letters": ("k*A+" * 60_000 + "A", "at most"),
+}.items():
+    text_case(f"model: {_name}", _words, written, _text)
+
+
+@case("model: outputs that double", "")
+def _(folder):
+    outputs = {f"x{i}": f"sin(x{i + 1})*cos(x{i + 1})" for i in range(60)} | {"x60": "A"}
+    return lambda: ph.ode_model(rates={"A": "-x0"}, start={"A": 1.0}, outputs=outputs)
+
+
+@case("model: outputs that need each other", "each other|x0")
+def _(folder):
+    outputs = {f"x{i}": f"x{(i + 1) % 500}" for i in range(500)}
+    model = ph.ode_model(rates={"A": "-A*x0"}, start={"A": 1.0}, outputs=outputs)
+    return lambda: model.simulate([0, 1])
+
+
+for _name, _text in {
+    "brackets": "(" * 5000 + "age > 3" + ")" * 5000,
+    "not not": "not " * 20_000 + "age > 3",
+    "a number beyond floats": "age > 1e999",
+    "a call": "__import__('os').system('touch pwned') > 3",
+}.items():
+    text_case(f"where: {_name}", "where", lambda t: ph.sample_population(5, seed=1, where=t), _text)
+
+file_case(
+    "httk people: 3 GB, packed",
+    "unpack|at most",
+    read_httk_population,
+    ".csv.gz",
+    lambda: packed(b"1,2\n" * 7_500_000, 100),
+)
+file_case("httk people: no table", "column|person", read_httk_population, ".csv", "\0\1\2")
+file_case(
+    "forecaster's settings: tables in tables",
+    "levels",
+    ForecasterConfig.from_toml,
+    ".toml",
+    "a = " + "{a=" * 200_000,
+)
+file_case(
+    "forecaster's settings: a width beyond floats",
+    "width|number",
+    ForecasterConfig.from_toml,
+    ".toml",
+    "width = " + "9" * 400,
+)

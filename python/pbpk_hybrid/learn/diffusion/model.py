@@ -18,7 +18,7 @@ from ..._core.random import generator
 from ...physiology import check_physiology
 from ...physiology.adults.population import complete_columns
 from ...physiology.adults.selection import female_fraction
-from ...physiology.adults.survey import ADULT_AGE, ETHNICITIES
+from ...physiology.adults.survey import ADULT_AGE, ETHNICITIES, said_of_the_oldest
 from ...physiology.adults.variability import CUT, GFR_SD_LN
 from ...physiology.conditions.enzymes import with_enzymes
 from ...physiology.conditions.special import filters_with, read_special, with_conditions
@@ -88,11 +88,11 @@ class PCDM(OnDevice, Described):
 
     A score-based diffusion model (:mod:`.module`) of what is measured of a person (age, weight,
     height, hematocrit, creatinine) given sex and ethnicity, in normal scores given age
-    (:mod:`.coordinates`). Organs, flows and filtration are drawn for each person by the one model of
-    bodies (:mod:`pbpk_hybrid.physiology.bodies`): residuals that go together, inside their bounds by
-    construction, with masses and flows that add up exactly. After arXiv 2602.18472, which diffuses
-    the organs as well and trains with the rules in the loss: of residuals that are drawn inside
-    their bounds such a loss has nothing to improve.
+    (:mod:`.coordinates`). Organs, flows and filtration are drawn for each person by the one model
+    of bodies (:mod:`pbpk_hybrid.physiology.bodies`): residuals that go together, inside their
+    bounds by construction, with masses and flows that add up exactly. After arXiv 2602.18472, which
+    diffuses the organs as well and trains with the rules in the loss: of residuals that are drawn
+    inside their bounds such a loss has nothing to improve.
 
     Conditions of any kind hold exactly and without training, because people are moved as the noise
     that they are made of and never out of what was asked (:mod:`.crowd`). There is no stored pool,
@@ -622,6 +622,7 @@ def _by_sex(n: int, sex: str | float | None) -> list[tuple[bool | None, int]]:
 def _dataset(columns: dict[str, np.ndarray], attrs: dict[str, Any]) -> xr.Dataset:
     """The physiology Dataset; with children among them everybody has the enzymes of the age."""
     mass, flow = columns.pop("mass"), columns.pop("blood_flow")
+    attrs = attrs | said_of_the_oldest(columns["age"])
     people = check_physiology(build(mass, flow, "human", columns, attrs))
     return with_enzymes(people) if (people["age"].values < ADULT_AGE).any() else people
 

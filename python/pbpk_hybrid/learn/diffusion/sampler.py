@@ -8,8 +8,8 @@ With \sigma = \tan t and y = x / \sqrt{1 + \sigma^2} the ODE of Karras et al. (2
 with F the network's own output, see :class:`.module.Denoiser`. Scores that were normal and
 independent would have F = 0 and no error at any step length; of people only what makes them
 different from that has to be integrated. Solvers in \sigma or \ln \sigma have the trivial part to
-integrate as well: DPM-Solver++(2M) with 16 steps left standard deviations 3.5 % too large, Adams and
-Bashforth's two-step method in t with 10 steps leaves 0.1 % (benchmarks/virtual_population).
+integrate as well: DPM-Solver++(2M) with 16 steps left standard deviations 3.5 % too large, Adams
+and Bashforth's two-step method in t with 10 steps leaves 0.1 %.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from .goal import goal_of
 
 _PARENTS = 4000  # people by whom the first slope is found
 _FEWEST = 40.0  # effective number of them
+_FEWEST_CANDIDATES = 3000
+_FOR_EACH = 5  # candidates for each person asked for
 
 
 class ModelSource:
@@ -69,6 +71,8 @@ class ModelSource:
         def tilted(columns: Columns) -> np.ndarray:
             return features(request, columns) @ slope
 
+        # they are drawn by the very weights that are wanted: a few for each person are enough
+        size = min(size, max(_FEWEST_CANDIDATES, _FOR_EACH * n))
         goal = goal_of(self._task, self._groups, tilted if slope.any() else None, self._reach)
         crowd = self._maker.find(size, goal, self._rng, self._parents).crowd
         columns = {**crowd.columns, "person": np.zeros(len(crowd), int)}

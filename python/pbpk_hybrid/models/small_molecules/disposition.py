@@ -452,7 +452,7 @@ class _Resolver:
         ps = "given as permeability_limited" if given else self._cited("permeability_surface_area")
         if self.by_rule and (known := membrane_permeability(self.compound)):
             ps = f"{SURFACE:g} L/h/kg for each 1e-6 cm/s of Caco-2 permeability, {known[1]}"
-        values = barrier_parameters(self.barriers, species, self.physiology)
+        values = barrier_parameters(self.barriers, str(species), self.physiology)
         entries: dict[str, DispositionEntry] = {}
         for name, value in values.items():
             surface = name.startswith("ps_")

@@ -24,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from ..._core.errors import InputError
-from ..bodies import draw_bodies
+from ..bodies import draw_bodies, estimated_gfr
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
 from ..species import reference
@@ -38,7 +38,7 @@ from .redraws import (
     joined,
 )
 from .selection import Selection, female_fraction, select
-from .survey import ADULT_AGE, Survey, adults, estimated_gfr, taken
+from .survey import ADULT_AGE, Survey, adults, said_of_the_oldest, taken
 from .variability import CUT, GFR_SD_LN, truncated_normal
 
 SOURCES = (
@@ -108,7 +108,7 @@ def sample_people(
         "sources": SOURCES + (SOURCES_OF_CHILDREN if young else ""),
         "notes": "\n".join(reference("human", "male").notes),
     }
-    people = build(mass, flow, "human", columns, attrs)
+    people = build(mass, flow, "human", columns, attrs | said_of_the_oldest(columns["age"]))
     return with_enzymes(people) if young else people
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from ..._core.arguments import check_names
 from ..._core.errors import InputError, unknown_name
 from ..._core.units import quantity
+from ..bodies import estimated_gfr
 from ..dataset import body_surface_area
 from ..organs import SEXES
-from .survey import ETHNICITIES, Survey, adults, draw_weighted, estimated_gfr, everybody
+from .survey import ETHNICITIES, Survey, adults, draw_weighted, everybody
 from .variability import CUT, GFR_SD_LN
 
 Bounds = tuple[float, float]

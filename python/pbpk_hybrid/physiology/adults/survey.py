@@ -129,14 +129,11 @@ def joined(*parts: Survey) -> Survey:
     return Survey(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
-def estimated_gfr(people: Survey) -> np.ndarray:
-    """(person,) GFR [L/h] about which filtration scatters, see :func:`..bodies.expected_gfr`."""
-    from ..bodies import expected_gfr
-    from .body import People
-
-    return expected_gfr(
-        People(people.male, people.age, people.body_weight, people.height), people.serum_creatinine
-    )
+def said_of_the_oldest(age: np.ndarray) -> dict[str, str]:
+    """The attribute ``over_79`` of people of these ages; none where there is nobody of 80 years."""
+    count = int(np.count_nonzero(np.asarray(age) >= ELDERLY + 10.0))
+    text = f"{count} of {np.size(age)}, by survey people ten years younger, moved on"
+    return {"over_79": text} if count else {}
 
 
 def taken(people: Survey, rows: np.ndarray) -> Survey:

@@ -1,8 +1,8 @@
 """Between-person variability of organ masses and flows: truncated normal and log-normal factors.
 
-Residuals of organs are normal scores n that go together (:func:`mass_scores`), taken into the bounds
-of each organ by its distribution cut there, z = F^-1(F(low) + (F(high) - F(low)) F(n)) with the
-normal distribution F. Nobody is beyond a bound, and nobody is moved to one.
+Residuals of organs are normal scores n that go together (:func:`mass_scores`), taken into the
+bounds of each organ by its distribution cut there, z = F^-1(F(low) + (F(high) - F(low)) F(n)) with
+the normal distribution F. Nobody is beyond a bound, and nobody is moved to one.
 
 CVs by organ and sex: McNally et al., Toxicology 315:70 (2014), Table 5, as held by httk
 (``mcnally_dt.csv``). Each factor is cut where the soft plausibility rule S8 cuts:

@@ -22,7 +22,7 @@ from ..adults.body import People
 from ..adults.fixed_organs import FixedOrgan, log_likelihood, read_organs
 from ..adults.population import complete_columns
 from ..adults.selection import bounds, ethnicities, female_fraction
-from ..adults.survey import ADULT_AGE
+from ..adults.survey import ADULT_AGE, said_of_the_oldest
 from ..bodies import expected
 from ..conditions.enzymes import with_enzymes
 from ..dataset import build
@@ -228,7 +228,7 @@ def sample_like(
         "survey_people_within_ranges": round(source.behind),
         "sources": source.sources,
     }
-    people = build(mass, flow, "human", data, attrs)
+    people = build(mass, flow, "human", data, attrs | said_of_the_oldest(data["age"]))
     return with_enzymes(people) if (people["age"].values < ADULT_AGE).any() else people
 
 
@@ -483,8 +483,8 @@ def _report(comparison: Comparison, source: Source, n: int, strict: bool) -> Non
         )
     if source.behind < min(_RARE, n):
         warnings.warn(
-            f"like: {source.behind:.0f} people of the survey lie within the ranges; the {n} drawn are "
-            "variations of these and of those near them",
+            f"like: {source.behind:.0f} people of the survey lie within the ranges; the {n} drawn "
+            "are variations of these and of those near them",
             OutOfRangeWarning,
             stacklevel=5,
         )

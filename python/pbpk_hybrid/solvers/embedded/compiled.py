@@ -18,7 +18,14 @@ from numba import njit
 from numba.core import event
 
 #: files of this folder that call kernels, and that no kernel takes anything from
-WITHOUT_KERNELS = ("backend.py", "event_lanes.py", "pack.py", "run.py", "stops.py")
+WITHOUT_KERNELS = (
+    "backend.py",
+    "event_lanes.py",
+    "flows.py",
+    "pack.py",
+    "run.py",
+    "stops.py",
+)
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:

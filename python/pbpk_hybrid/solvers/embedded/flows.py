@@ -15,6 +15,8 @@ from .propagators import Flow
 
 #: more states are solved one subject at a time: a ladder of matrices would fill the memory
 MOST_STATES = 128
+#: longer ladders, of rates 2^60 times what the length of a step asks for, are not built
+MOST_LEVELS = 60
 
 Terms = Sequence[Sequence[tuple[int, float]]]
 
@@ -154,4 +156,4 @@ def metzler(row: np.ndarray, column: np.ndarray, value: np.ndarray) -> bool:
     return bool((value[:, row != column] >= 0).all())
 
 
-__all__ = ["MOST_STATES", "LinearFlow", "metzler"]
+__all__ = ["MOST_LEVELS", "MOST_STATES", "LinearFlow", "metzler"]

@@ -160,18 +160,6 @@ def lane_min(typingctx: Context, a: types.Type, b: types.Type) -> Typed:
 
 
 @intrinsic
-def lane_pow(typingctx: Context, base: types.Type, exponent: types.Type) -> Typed:
-    """base to the power of the exponent, lane by lane; see :mod:`.vector_math`."""
-
-    def codegen(context, builder, sig, args):
-        from .vector_math import vector_function
-
-        return builder.call(vector_function(builder.module, "pow"), args)
-
-    return lanes(lanes, lanes), codegen
-
-
-@intrinsic
 def where_above(
     typingctx: Context, x: types.Type, bound: types.Type, yes: types.Type, no: types.Type
 ) -> Typed:

@@ -11,10 +11,17 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from .lanes import LANES
+from .lanes import LANES, intrinsic, lanes
+
+if TYPE_CHECKING:
+    from numba.core import types
+    from numba.core.typing import Context
+
+    from .lanes import Typed
 
 _DOUBLE, _INT = ir.DoubleType(), ir.IntType(64)
 _VECTOR, _INTS = ir.VectorType(_DOUBLE, LANES), ir.VectorType(_INT, LANES)
@@ -40,6 +47,16 @@ def vector_function(module: ir.Module, name: str) -> ir.Function:
     out = {"exp": writer.exp, "log": writer.log, "pow": writer.power}[name](*function.args)
     writer.b.ret(out)
     return function
+
+
+@intrinsic
+def lane_pow(typingctx: Context, base: types.Type, exponent: types.Type) -> Typed:
+    """base to the power of the exponent, lane by lane, in compiled code."""
+
+    def codegen(context, builder, sig, args):
+        return builder.call(vector_function(builder.module, "pow"), args)
+
+    return lanes(lanes, lanes), codegen
 
 
 def _real(value: float) -> ir.Constant:

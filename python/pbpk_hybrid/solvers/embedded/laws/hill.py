@@ -21,13 +21,13 @@ from ..lanes import (
     lane,
     lane_max,
     lane_min,
-    lane_pow,
     load,
     splat,
     store,
     where_above,
     with_lane,
 )
+from ..vector_math import lane_pow
 
 FLOOR = float(HILL_FLOOR)
 

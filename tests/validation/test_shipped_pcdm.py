@@ -105,8 +105,8 @@ def test_nobody_is_handed_out_twice_where_few_are(model, asked):
 
 def test_a_rare_group_is_as_rare_as_among_the_people_trained_on(model):
     """Women of 60 to 79 with BMI from 30 and filtration estimated below 60: 5 standard errors of the survey's count."""
-    from pbpk_hybrid.physiology.bodies import estimated_gfr
     from pbpk_hybrid.physiology.adults.training_people import everybody_of
+    from pbpk_hybrid.physiology.bodies import estimated_gfr
 
     everybody = everybody_of("train")
     weight = everybody.weight / everybody.weight.sum()

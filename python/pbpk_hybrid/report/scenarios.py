@@ -60,6 +60,8 @@ RUNNER = """
 import json, sys, warnings
 import numpy as np
 warnings.simplefilter("ignore")
+# whatever a version prints while it runs is not part of the results
+answer, sys.stdout = sys.stdout, sys.stderr
 import pbpk_hybrid as ph
 
 def run(scenario, subjects, seed):
@@ -82,7 +84,8 @@ for scenario in asked["scenarios"]:
     except Exception as error:
         results[scenario["name"]] = {"error": f"{type(error).__name__}: {error}"}
 json.dump({"version": ph.__version__, "python": sys.version.split()[0], "asked": asked,
-           "results": results}, sys.stdout)
+           "results": results}, answer)
+sys.stdout = answer
 """
 
 __all__ = ["RUNNER", "SCENARIOS", "SEED", "SUBJECTS"]

@@ -175,7 +175,7 @@ BROKEN = {
     "no json": ("{", "JSON"),
     "list": ("[1]", "object"),
     "other": ({"a": 1}, "Compounds"),
-    "deep": ("[" * 100_000, "JSON"),
+    "deep": ("[" * 100_000, "levels"),
     "not a list": ({"Compounds": {"a": 1}}, "Compounds"),
     "value": (
         {"Compounds": [{"Name": "x", "Parameters": [p("Molecular weight", "heavy", "g/mol")]}]},

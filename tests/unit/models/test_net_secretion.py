@@ -45,3 +45,12 @@ def test_more_than_flows_in_where_it_was_measured_is_refused():
     drug = ph.get_compound("metformin").replace(name="too much", clearance_plasma=40.0)
     with pytest.raises(ph.InputError, match="renal blood clearance"):
         whole_body_system(drug, ph.reference_individual("human"))
+
+
+def test_impaired_kidneys_secrete_in_proportion_to_their_filtration():
+    people = ph.reference_individual("human")
+    impaired = ph.with_renal_impairment(people, "severe")
+    ratio = float(impaired["gfr"][0] / people["gfr"][0])
+    assert renal("metformin", impaired) == pytest.approx(
+        renal("metformin", people) * ratio, rel=1e-9
+    )

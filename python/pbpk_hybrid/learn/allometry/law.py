@@ -177,13 +177,16 @@ class Law(nn.Module):
 
     def _register_deviations(self) -> None:
         """Covariance of what the law leaves, and errors of what is measured."""
-        log_diagonal = lambda sd: torch.diag(torch.tensor(sd).log())
+        # on the CPU even where only shapes are asked for: a logarithm on torch's meta device
+        # imports its compiler, two seconds
+        log = lambda sd: torch.tensor(sd, device="cpu").log()
+        log_diagonal = lambda sd: torch.diag(log(sd))
         self.common = nn.Parameter(log_diagonal(_COMMON))
         self.common_unknown = nn.Parameter(log_diagonal(_UNKNOWN))
-        self.log_along = nn.Parameter(torch.tensor(_ALONG).log())
+        self.log_along = nn.Parameter(log(_ALONG))
         self.log_length = nn.Parameter(torch.zeros(()))
-        self.log_species = nn.Parameter(torch.tensor([_SPECIES] * N_SPECIES).log())
-        self.log_noise = nn.Parameter(torch.tensor(_NOISE).log())
+        self.log_species = nn.Parameter(log([_SPECIES] * N_SPECIES))
+        self.log_noise = nn.Parameter(log(_NOISE))
         self.in_vitro_bias = nn.Parameter(torch.zeros(()))
         self.log_distance = nn.Parameter(torch.tensor(-1.0))
 

@@ -47,7 +47,7 @@ class Weights:
         of the density of the samples
     """
 
-    untold_compound: float = 0.6
+    untold_compound: float = 0.3
     untold_others: float = 0.1
     people: float = 0.6
     power: float = 0.3

@@ -98,9 +98,11 @@ def _renal(
 ) -> np.ndarray:
     """Renal plasma clearance [L/h], (n_subjects,).
 
-    What is filtered is proportional to GFR. What is secreted beyond it cannot exceed the flow
-    through the kidney: its intrinsic clearance in a well-stirred kidney is proportional to GFR, so
-    that the reference individual clears what was measured and nobody more than flows in.
+    What is filtered is proportional to GFR, and net secretion is taken to be (the intact nephron
+    hypothesis; for secreted drugs many studies contradict it: Pradhan et al. 2019, Eur J Clin
+    Pharmacol, doi 10.1007/s00228-018-2572-8). But nobody clears more than a well-stirred kidney with
+    the person's own blood flow does, whose intrinsic clearance is proportional to GFR. The
+    reference individual clears what was measured.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ def _renal(
     if not measured < limit:  # more than flows in where it was measured: refused below
         return renal_clearance(gfr, fu, fraction)
     intrinsic = measured / (1 - measured / limit) * (gfr / own_gfr)
-    return flow * intrinsic / (flow + intrinsic)
+    return np.minimum(measured * gfr / own_gfr, flow * intrinsic / (flow + intrinsic))
 
 
 def _on_its_basis(

@@ -100,8 +100,8 @@ def _renal(
 
     What is filtered is proportional to GFR, and net secretion is taken to be (the intact nephron
     hypothesis; for secreted drugs many studies contradict it: Pradhan et al. 2019, Eur J Clin
-    Pharmacol, doi 10.1007/s00228-018-2572-8). But nobody clears more than a well-stirred kidney with
-    the person's own blood flow does, whose intrinsic clearance is proportional to GFR. The
+    Pharmacol, doi 10.1007/s00228-018-2572-8). But nobody clears more than a well-stirred kidney
+    with the person's own blood flow does, whose intrinsic clearance is proportional to GFR. The
     reference individual clears what was measured.
 
     Parameters

@@ -59,7 +59,7 @@ def fit_forecaster(_people, _compounds, **run):
 
 def fit_pcdm(people, _compounds, **run):
     config = PCDMConfig(
-        width=16, blocks=1, batch_size=64, training_steps=4, evaluate_every=2, steps=6, pool=2000
+        width=16, blocks=1, batch_size=64, training_steps=4, evaluate_every=2, steps=6
     )
     return PCDM.fit(people, 1, config=config, threads=1, **run)
 
@@ -131,7 +131,9 @@ def test_bf16_reaches_training_and_inference(name, people, compounds, tmp_path):
     expected, exact = fit(people, compounds, precision="bf16"), fit(people, compounds)
     assert (expected.log.precision, exact.log.precision) == ("bfloat16", "float32")
     assert expected.log.history["loss"] != exact.log.history["loss"]
-    coarse, fine = use(exact.to(precision="bf16")), use(exact.to(precision="float32"))
+    # the shipped networks: one of four steps may still be nothing, in every precision
+    kind = type(exact)
+    coarse, fine = use(kind.load(precision="bf16")), use(kind.load())
     assert np.isfinite(coarse).all() and not np.array_equal(coarse, fine)
 
 

@@ -88,9 +88,14 @@ class Crowd:
 
     def repeated(self) -> np.ndarray:
         """(person,) bool: who is as another before in all that is measured."""
-        names = (*MEASURED, "gfr")
+        # of children less is measured: filtration tells them apart
+        young = np.isnan(self.columns["serum_creatinine"])
         table = np.column_stack(
-            [self.group.astype(float), *(np.nan_to_num(self.columns[n]) for n in names)]
+            [
+                self.group.astype(float),
+                *(np.nan_to_num(self.columns[n]) for n in MEASURED),
+                np.where(young, self.columns["gfr"], 0.0),
+            ]
         )
         first = np.unique(np.round(table, 6), axis=0, return_index=True)[1]
         repeated = np.ones(len(self), dtype=bool)

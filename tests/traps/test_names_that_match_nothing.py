@@ -306,7 +306,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--observed", "mine.csv"], ["name of a compound", "time_profile"]),
+        (["--observed", "mine.csv"], ["--observed", "a file that exists"]),
         (["--observed", "midazolm"], ["did you mean"]),
         (["--observed", "Abamectin"], ["plasma observations in the human"]),
         (["--organs", "liver", "--observed", "midazolam"], ["--organs", "--observed"]),

@@ -137,7 +137,8 @@ def test_truncated_files(tmp_path, cut):
         read(tmp_path, gzip.compress(TEXT.encode())[: max(1, cut // 10)], "x.pkml.gz")
 
 
-def test_a_packed_bomb_and_entities(tmp_path):
+def test_a_packed_bomb_and_entities(tmp_path, monkeypatch):
+    monkeypatch.setenv("PBPK_HYBRID_LIMIT_XML_BYTES", "10000000")
     with pytest.raises(FileFormatError, match="at most"):
         read(tmp_path, gzip.compress(b"<a>" + b" " * 50_000_000 + b"</a>"), "x.gz")
     with pytest.raises(FileFormatError, match="entities"):

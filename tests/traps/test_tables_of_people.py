@@ -154,7 +154,7 @@ def test_a_table_of_two_arms_is_refused(tmp_path):
     ("like", "named"),
     [
         ({"age": "60 ± 40 (50-70)"}, "SD of age"),
-        ({"age": "85 ± 3"}, "mean of age"),
+        ({"age": "95 ± 3"}, "mean of age"),
         ({"bmi": "20 ± 2", "weight": "100 ± 10", "height": "175 ± 7"}, "body_weight"),
         ({"white": "50 %", "black": "40 %", "hispanic": "30 %"}, "share of white"),
     ],
@@ -181,8 +181,6 @@ def test_what_a_table_cannot_be_combined_with_is_refused():
         ph.sample_population(10, strict=True, seed=1)
     with pytest.raises(ph.InputError, match="a criterion"):
         ph.sample_population(10, where=5, seed=1)
-    with pytest.raises(ph.InputError, match="adults"):
-        ph.sample_population(10, like={"age": "8 ± 2"}, seed=1)
     with pytest.raises(ph.InputError, match="rat"):
         ph.sample_population(10, "rat", like={"weight": "0.3 ± 0.02 kg"}, seed=1)
 
@@ -262,7 +260,6 @@ def test_the_command_takes_a_table_and_prints_the_achieved_one(tmp_path):
     assert written.pk.like().missed == ()
     for words, text in (
         (("--strict",), "--like"),
-        (("--like", path, "--generator", "pcdm"), "survey"),
         (("--like", "age: 34 (8)"), "mean 34"),
         (("--where", "liver < 3"), "a quantity"),
     ):

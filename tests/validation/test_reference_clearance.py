@@ -55,7 +55,9 @@ def system_of(compound: Compound, species: str):
         warnings.simplefilter(
             "ignore", OutOfRangeWarning
         )  # curated drugs outside a method's usual range; tested elsewhere
-        return whole_body_system(compound, ph.reference_individual(species))
+        # the closed forms are of organs that mix at once, and of one factor for all of them
+        mixed = compound.replace(binding_organs=())
+        return whole_body_system(mixed, ph.reference_individual(species), permeability_limited={})
 
 
 def moments(system) -> tuple[float, float]:

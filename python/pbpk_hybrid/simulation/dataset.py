@@ -244,8 +244,8 @@ def _indexed(coords: dict[str, Any]) -> xr.Coordinates:
         if isinstance(value, tuple):
             index = PandasIndex(value[1], name)
             made = index.create_variables({name: xr.Variable(*value)})
-        elif value.dtype.kind == "U":
-            index, made = _index_of_names(name, tuple(value.tolist()))
+        elif np.asarray(value).dtype.kind == "U":
+            index, made = _index_of_names(name, tuple(np.asarray(value).tolist()))
         else:
             index = PandasIndex(value, name)
             made = index.create_variables()

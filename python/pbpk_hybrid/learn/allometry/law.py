@@ -177,9 +177,8 @@ class Law(nn.Module):
 
     def _register_deviations(self) -> None:
         """Covariance of what the law leaves, and errors of what is measured."""
-        # on the CPU even where only shapes are asked for: a logarithm on torch's meta device
-        # imports its compiler, two seconds
-        log = lambda sd: torch.tensor(sd, device="cpu").log()
+        # by numpy: a logarithm on torch's meta device imports its compiler, two seconds
+        log = lambda sd: torch.tensor(np.log(sd), dtype=torch.get_default_dtype())
         log_diagonal = lambda sd: torch.diag(log(sd))
         self.common = nn.Parameter(log_diagonal(_COMMON))
         self.common_unknown = nn.Parameter(log_diagonal(_UNKNOWN))

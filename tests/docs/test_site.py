@@ -51,7 +51,8 @@ def site(tmp_path_factory) -> Path:
 def _environment() -> dict[str, str]:
     import os
 
-    return os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    # the code of pages is run by test_pages, what is made of its outputs by test_executed
+    return os.environ | {"NO_MKDOCS_2_WARNING": "1", "DOCS_EXECUTE": "0"}
 
 
 def pages(site: Path) -> dict[Path, Links]:

@@ -200,7 +200,7 @@ def test_a_small_file_that_claims_to_be_huge_is_refused(tmp_path):
         for name, size in (("subject", 10**7), ("time", 100), ("compartment", 10)):
             file.createDimension(name, size)
         file.createVariable("concentration", "f8", ("subject", "time", "compartment"), zlib=True)
-    with pytest.raises(PBPKError, match="bytes.*at most"):
+    with pytest.raises(PBPKError, match=r"bytes.*at most"):
         open_results(path)
 
 

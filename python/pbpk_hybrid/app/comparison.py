@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from .._core.errors import InputError
-from ..compounds import get_compound
+from .._core.errors import InputError, NoEffectWarning
+from ..compounds import Compound, get_compound
 from ..compounds.usual_doses import usual_doses
 from ..dosing import Regimen
 from ..plots import style
@@ -69,7 +70,7 @@ def read_scenarios(rows: Sequence[Mapping[str, Any]], common: Choice) -> list[Sc
     for name in names:
         if names.count(name) > 1:
             raise InputError(
-                "scenarios", name, "names that differ: write one into the first column"
+                "scenarios", name, "names that differ: write them into the column name"
             )
     return found
 
@@ -106,14 +107,21 @@ def simulate_scenario(scenario: Scenario) -> Study:
     """
     if not scenario.companion:
         return simulate_choice(scenario.choice)
-    victim = get_compound(scenario.choice.compound)
-    name, start, regimen = _companion(scenario.companion)
-    hours = scenario.choice.hours
+    choice, hours = scenario.choice, scenario.choice.hours
+    victim = _on_basis(get_compound(choice.compound), choice)
+    name, start, regimen = _companion(scenario.companion, hours)
+    if choice.variability:
+        warnings.warn(
+            f"{scenario.name}: with a second drug people differ by their anatomy alone, not by "
+            "enzymes and absorption",
+            NoEffectWarning,
+            stacklevel=2,
+        )
     # the victim comes when the companion has been given for as long as in published studies
     times = np.unique(np.r_[np.linspace(0, hours, 161), np.geomspace(0.05, hours, 40)])
     both = simulate_together(
-        {victim: Regimen.parse(scenario.choice.dose).shift(start), get_compound(name): regimen},
-        people_of(scenario.choice),
+        {victim: Regimen.parse(choice.dose).shift(start), get_compound(name): regimen},
+        people_of(choice),
         start + times,
         compartments=(f"{victim.name}:plasma",),
         areas=(f"{victim.name}:plasma",),
@@ -121,34 +129,34 @@ def simulate_scenario(scenario: Scenario) -> Study:
     return Study(_alone(both, victim.name, start), None, None)
 
 
-def _companion(text: str) -> tuple[str, float, str]:
-    """Name, time [h] at which the other drug is given, and regimen of a companion."""
+def _on_basis(drug: Compound, choice: Choice) -> Compound:
+    """The drug on the basis of clearance and distribution that was chosen, if one was."""
+    chosen = {"clearance_basis": choice.clearance, "distribution_basis": choice.distribution}
+    chosen = {name: value for name, value in chosen.items() if value}
+    return drug.replace(**chosen) if chosen else drug
+
+
+def _companion(text: str, hours: float) -> tuple[str, float, str]:
+    """Name, time [h] at which the other drug is given, and regimen of a companion that is given
+    for as long as is looked at.
+    """
     name, _, dose = (part.strip() for part in text.partition(":"))
     usual = usual_doses().get(name)
     if dose:
         return name, usual.victim_time if usual else 0.0, dose
     if usual is None or not usual.perpetrator:
         raise InputError("with", text, f'a drug with its dose: "{name}: 100 mg oral q24h x5"')
-    return name, usual.victim_time, _repeated(usual.perpetrator, usual.victim_time)
-
-
-def _repeated(dose: str, until: float) -> str:
-    """A dose with its interval, repeated for as long as the other drug is looked at."""
-    interval = float(dose.rpartition("q")[2].rstrip("h "))
-    return f"{dose} x{int((until + 96) // interval) + 1}"
+    return name, usual.victim_time, usual.perpetrator_until(usual.victim_time + hours)
 
 
 def _alone(both: xr.Dataset, victim: str, start: float) -> xr.Dataset:
     """The victim's plasma, on a clock that begins with its dose."""
     name = f"{victim}:plasma"
-    result = both.sel(compartment=[name]).assign_coords(
-        compartment=["plasma"], time=both["time"] - start
+    result = both.sel(compartment=[name], auc_compartment=[name]).assign_coords(
+        compartment=["plasma"], auc_compartment=["plasma"], time=both["time"] - start
     )
-    for part in ("cumulative_auc", "cumulative_aumc"):
-        if part in result:
-            result = result.drop_vars(part)
     doses = [v for v in result.data_vars if "dose_record" in result[v].dims]
-    result = result.drop_vars(doses).drop_dims("auc_compartment", errors="ignore")
+    result = result.drop_vars(doses)
     return result.assign_attrs(compound=victim, variability="of anatomy alone")
 
 
@@ -191,9 +199,7 @@ def comparison_table(studies: Mapping[str, Study]) -> pd.DataFrame:
     for name, study in studies.items():
         sim = study.simulation
         plasma = sim["concentration"].sel(compartment="plasma")
-        area = np.trapezoid(plasma.values, sim["time"].values, axis=1)
-        if "cumulative_auc" in sim:
-            area = sim["cumulative_auc"].isel(time=-1).values[:, 0]
+        area = sim["cumulative_auc"].isel(time=-1).values[:, 0]
         peak = plasma.max("time").values
         rows[name] = {"AUC [mg h/L]": _geometric(area), "Cmax [mg/L]": _geometric(peak)}
         rows[name]["tmax [h]"] = float(np.median(sim["time"].values[plasma.values.argmax(axis=1)]))

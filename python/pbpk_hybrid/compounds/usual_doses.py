@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+_EVERY = re.compile(r"q\s*([\d.]+)\s*h")
 _FILE = Path(__file__).parent / "data" / "usual_doses.toml"
 
 
@@ -32,6 +35,11 @@ class UsualDose:
     victim: str | None = None
     perpetrator: str | None = None
     victim_time: float = 0.0
+
+    def perpetrator_until(self, until: float) -> str:
+        """The perpetrator's dose, repeated from time 0 up to a time [h], as text."""
+        every = float(_EVERY.search(self.perpetrator)[1])
+        return f"{self.perpetrator} x{math.ceil(until / every)}"
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ from .static_interaction import Perpetrator, static_ratio
 
 #: an AUC of which more than this lies beyond the simulated time is warned of
 _MOST_EXTRAPOLATED = 0.2
-_EVERY = re.compile(r"q\s*([\d.]+)\s*h")
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,9 +256,7 @@ def _column(compound: Compound, regimen: Any, asked: float | None, after: float)
         if usual is None or usual.perpetrator is None:
             raise _no_dose("perpetrators", compound, "perpetrator")
         when = usual.victim_time if asked is None else asked
-        every = float(_EVERY.search(usual.perpetrator)[1])
-        # the doses go on while the victim is there
-        regimen = f"{usual.perpetrator} x{int(np.ceil((when + after) / every))}"
+        regimen = usual.perpetrator_until(when + after)  # on while the victim is there
     parsed = as_regimen(regimen)
     if when is None:
         when = last_dose_time(parsed)

@@ -32,7 +32,8 @@ def test_scenarios_are_simulated_side_by_side():
     ]
     scenarios = read_scenarios(rows, COMMON)
     assert [s.choice.compound for s in scenarios] == ["metoprolol", "metoprolol", "midazolam"]
-    studies = compare(scenarios)
+    with pytest.warns(ph.NoEffectWarning, match="anatomy alone"):
+        studies = compare(scenarios)
     table = comparison_table(studies)
     assert table["AUC ratio"].iloc[0] == 1 and table["AUC ratio"].iloc[1] > 2
     assert len(comparison_figure(studies).axes[0].get_legend_handles_labels()[1]) >= 3
@@ -48,6 +49,17 @@ def test_a_companion_raises_the_exposure_as_in_an_interaction():
     known = ph.interactions("midazolam", "fluconazole", people, draws=2, seed=1, constants=None)
     ratio = float(np.exp(np.log(known["auc_ratio"]).mean()))
     assert table["AUC ratio"].iloc[1] == pytest.approx(ratio, rel=0.15)  # of 24 h, and to infinity
+
+
+def test_a_companion_does_not_hide_the_basis_that_was_chosen():
+    alone, both = (
+        Scenario(
+            n, Choice("midazolam", "7.5 mg oral", 3, variability=False, clearance="in_vitro"), w
+        )
+        for n, w in (("alone", ""), ("with", "caffeine: 100 mg oral"))
+    )
+    table = comparison_table(compare([alone, both]))  # caffeine does nothing to midazolam
+    assert table["AUC ratio"].iloc[1] == pytest.approx(1, rel=1e-3)
 
 
 @pytest.mark.parametrize(
